@@ -171,7 +171,7 @@ def open():
     terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(COLLATERAL_TYPE)
     assert terms.token == self, "facilitator: other type"
     erc20._burn(msg.sender, units.WAD)
-    self._sync_note()
+    self._set_note_price_and_flag()
 
 
 # ------------------------------------------------------------------- debt
@@ -223,7 +223,7 @@ def repay(amount: uint256) -> uint256:
     else:
         extcall VAULT_ENGINE.repay_and_withdraw(COLLATERAL_TYPE, self, paid, 0, self)
         if self.announced != 0:
-            self._sync_note()
+            self._set_note_price_and_flag()
     return paid
 
 
@@ -244,7 +244,7 @@ def announce_loss(amount: uint256):
         roles._check_role(roles.GUARDIAN)
         assert amount > self._announcement().amount, "facilitator: only raise"
     assert amount != 0 and amount <= MASK_128, "facilitator: loss bounds"
-    self._store_announcement(Announcement(amount=amount, ready_at=block.timestamp + DELAY))
+    self._store_loss_announcement(Announcement(amount=amount, ready_at=block.timestamp + DELAY))
 
 
 @external
@@ -254,7 +254,7 @@ def cancel_loss():
     @notice Take an announced loss back. Admin only. It is in doubt no more.
     """
     roles._only_admin()
-    self._store_announcement(empty(Announcement))
+    self._store_loss_announcement(empty(Announcement))
 
 
 @external
@@ -273,7 +273,7 @@ def realise_loss() -> uint256:
     amount: uint256 = units._div_up(principal, units.RAY)
     self.lost += amount
     log LossRealised(amount=amount)
-    self._store_announcement(empty(Announcement))
+    self._store_loss_announcement(empty(Announcement))
     return amount
 
 
@@ -309,7 +309,7 @@ def mint_for_loss(amount: uint256, receiver: address) -> uint256:
         extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, units._div_up(owed, units.RAY))
         self.lost += drawn
         log LossRealised(amount=drawn)
-        self._sync_note()
+        self._set_note_price_and_flag()
     return drawn
 
 
@@ -341,7 +341,7 @@ def sync_note():
     """
     # Before `open` a price would let the admin draw against its note.
     assert staticcall PRICE_FEED.current_price(COLLATERAL_TYPE) != 0, "facilitator: not open"
-    self._sync_note()
+    self._set_note_price_and_flag()
 
 
 # ------------------------------------------------------------- settlement
@@ -389,14 +389,14 @@ def announcement() -> Announcement:
 
 
 @internal
-def _store_announcement(new: Announcement):
+def _store_loss_announcement(new: Announcement):
     self.announced = new.amount | (new.ready_at << 128)
     log LossAnnounced(amount=new.amount, ready_at=new.ready_at)
-    self._sync_note()
+    self._set_note_price_and_flag()
 
 
 @internal
-def _sync_note():
+def _set_note_price_and_flag():
     """
     @dev Price and flag. A note is a stablecoin, or more once a fee has grown on the debt; with a loss
          announced, it is its share of the debt that is left, so that what is locked falls short of the debt

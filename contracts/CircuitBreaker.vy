@@ -201,10 +201,12 @@ def set_triggers(losses: uint256[2], fall: uint256[2], silence: uint256[2], auct
     @param auctions [basis points] Of the auction limit.
     """
     roles._only_admin()
-    assert self._are_ordered(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds"
-    assert self._are_ordered(fall, units.BASIS_POINTS), "circuit_breaker: fall bounds"
-    assert self._are_ordered(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds"
-    assert self._are_ordered(auctions, units.BASIS_POINTS), "circuit_breaker: auction bounds"
+    assert self._is_valid_threshold_pair(
+        losses, bounds.MAX_GLOBAL_DEBT_CEILING
+    ), "circuit_breaker: loss bounds"
+    assert self._is_valid_threshold_pair(fall, units.BASIS_POINTS), "circuit_breaker: fall bounds"
+    assert self._is_valid_threshold_pair(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds"
+    assert self._is_valid_threshold_pair(auctions, units.BASIS_POINTS), "circuit_breaker: auction bounds"
     self.triggers = (
         losses[0]
         | (losses[1] << 33)
@@ -368,7 +370,7 @@ def _has_debt(collateral_type: uint256, in_auction: uint256) -> bool:
 
 @internal
 @pure
-def _are_ordered(thresholds: uint256[2], highest: uint256) -> bool:
+def _is_valid_threshold_pair(thresholds: uint256[2], highest: uint256) -> bool:
     """@dev EMERGENCY is off, or at least CAUTION."""
     return (
         thresholds[0] <= highest

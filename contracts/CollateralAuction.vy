@@ -259,7 +259,9 @@ def take(
     terms: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
     price: uint256 = 0
     needs_reset: bool = False
-    price, needs_reset = dutch_auction._price(terms, top.top, unsafe_sub(self._read_clock(), lot.started_at))
+    price, needs_reset = dutch_auction._price(
+        terms, top.top, unsafe_sub(self._get_block_or_timestamp_seconds(), lot.started_at)
+    )
     assert not needs_reset, "collateral_auction: needs reset"
 
     fill: dutch_auction.Fill = dutch_auction._compute_take_fill(
@@ -279,7 +281,7 @@ def take(
     owner: address = empty(address)
     returned: uint256 = 0
     if fill.rest == 0:
-        owner = self._remove_auction(auction_id)
+        owner = self._delete_auction_and_get_owner(auction_id)
         returned = lot.lot
         log AuctionEnded(
             auction_id=auction_id,
@@ -325,7 +327,7 @@ def reset(auction_id: uint256, reward_receiver: address):
     assert dutch_auction._stop(self.terms[lot.collateral_type]) < RESETS, "collateral_auction: no resets"
     assert lot.lot != 0, "collateral_auction: empty lot"
     top: AuctionStart = self._load_top(auction_id)
-    elapsed: uint256 = unsafe_sub(self._read_clock(), lot.started_at)
+    elapsed: uint256 = unsafe_sub(self._get_block_or_timestamp_seconds(), lot.started_at)
     assert dutch_auction._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
     price: uint256 = self._highest_price(lot.collateral_type)
     least: uint256 = dutch_auction._minimum(terms)
@@ -333,7 +335,7 @@ def reset(auction_id: uint256, reward_receiver: address):
         principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
         assert principal == 0, "collateral_auction: worthless"
     top.top = dutch_auction._top(terms, price)
-    lot.started_at = self._read_clock()
+    lot.started_at = self._get_block_or_timestamp_seconds()
     self._store_top(auction_id, top)
     self._store_lot(auction_id, lot)
 
@@ -372,10 +374,12 @@ def close(auction_id: uint256):
         terms: dutch_auction.Terms = dutch_auction._unpack(word)
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
         assert principal != 0, "collateral_auction: repaid"
-        assert self._read_clock() > lot.started_at + terms.tail, "collateral_auction: still open"
+        assert (
+            self._get_block_or_timestamp_seconds() > lot.started_at + terms.tail
+        ), "collateral_auction: still open"
         price: uint256 = self._highest_price(lot.collateral_type)
         assert self._is_worthless(lot, price, dutch_auction._minimum(word)), "collateral_auction: has value"
-    owner: address = self._remove_auction(auction_id)
+    owner: address = self._delete_auction_and_get_owner(auction_id)
     log AuctionClosed(
         auction_id=auction_id,
         collateral_type=lot.collateral_type,
@@ -414,7 +418,7 @@ def unwind(auction_id: uint256):
     ), "collateral_auction: not settling"
     top: AuctionStart = self._load_top(auction_id)
     principal: uint256 = debt_repayment._principal_left(lot.target, top.penalty, top.excess)
-    owner: address = self._remove_auction(auction_id)
+    owner: address = self._delete_auction_and_get_owner(auction_id)
     log AuctionUnwound(
         auction_id=auction_id,
         collateral_type=lot.collateral_type,
@@ -437,7 +441,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
     """
     terms: uint256 = self._terms_to_start(collateral_type)
-    assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
+    assert self._get_salvage_lot_on_sale(collateral_type) == 0, "collateral_auction: on sale"
     lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
     assert lot != 0, "collateral_auction: no salvage"
     top: uint256 = dutch_auction._top(terms, self._highest_price(collateral_type))
@@ -452,7 +456,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
         Lot(
             lot=lot,
             target=target,
-            started_at=self._read_clock(),
+            started_at=self._get_block_or_timestamp_seconds(),
             collateral_type=collateral_type,
             version=dutch_auction._version(terms),
         ),
@@ -687,7 +691,7 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
     assert msg.sender == VAULT_ENGINE.address, "collateral_auction: not ledger"
     word: uint256 = self.terms[collateral_type]
     if word != 0:
-        terms: dutch_auction.Terms = self._with_minimum(
+        terms: dutch_auction.Terms = self._with_minimum_target(
             collateral_type, dutch_auction._unpack(word), debt_floor
         )
         self._store_terms(collateral_type, terms)
@@ -723,7 +727,7 @@ def clock() -> uint256:
             A halt, a grace and a stale feed do not stop it.
     @return [seconds] The clock now; `started_at` of an auction is on it.
     """
-    return self._read_clock()
+    return self._get_block_or_timestamp_seconds()
 
 
 @external
@@ -743,7 +747,7 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     price, needs_reset = dutch_auction._price(
         self._get_lot_terms(lot.collateral_type, lot.version),
         self._load_top(auction_id).top,
-        self._read_clock() - lot.started_at,
+        self._get_block_or_timestamp_seconds() - lot.started_at,
     )
     return needs_reset, price, lot.lot, lot.target * units.RAY
 
@@ -801,7 +805,7 @@ def salvage_on_sale(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [wad] What is left of the lot.
     """
-    return self._salvage_on_sale(collateral_type)
+    return self._get_salvage_lot_on_sale(collateral_type)
 
 
 @external
@@ -820,7 +824,7 @@ def terms_of(collateral_type: uint256) -> dutch_auction.Terms:
 
 @internal
 @view
-def _read_clock() -> uint256:
+def _get_block_or_timestamp_seconds() -> uint256:
     """@dev Seconds of auctions; under 2**32, which at 12 s a block is number 357,913,941."""
     if BLOCK_TIME == 0:
         return block.timestamp
@@ -877,7 +881,7 @@ def _start_auction(
         Lot(
             lot=lot,
             target=target,
-            started_at=self._read_clock(),
+            started_at=self._get_block_or_timestamp_seconds(),
             collateral_type=collateral_type,
             version=dutch_auction._version(terms),
         ),
@@ -926,13 +930,13 @@ def _is_worthless(lot: Lot, price: uint256, minimum: uint256) -> bool:
 
 @internal
 @view
-def _salvage_on_sale(collateral_type: uint256) -> uint256:
+def _get_salvage_lot_on_sale(collateral_type: uint256) -> uint256:
     """@dev A sale that is over has left an empty record, or an empty lot that nobody has closed."""
     return self.lots[self.salvage_sales[collateral_type]] & MASK_104
 
 
 @internal
-def _remove_auction(auction_id: uint256) -> address:
+def _delete_auction_and_get_owner(auction_id: uint256) -> address:
     """@dev Forget an auction; returns its owner."""
     owner: address = convert(self.owners[auction_id] & MASK_160, address)
     self.owners[auction_id] = 0
@@ -987,7 +991,7 @@ def _with_penalty(collateral_type: uint256, terms: dutch_auction.Terms, new: uin
     changed: dutch_auction.Terms = terms
     changed.penalty = new
     log ParameterChanged(collateral_type=collateral_type, parameter="penalty", value=new)
-    return self._with_minimum(collateral_type, changed, type_terms.debt_floor)
+    return self._with_minimum_target(collateral_type, changed, type_terms.debt_floor)
 
 
 @internal
@@ -1001,7 +1005,7 @@ def _check_penalty(penalty: uint256, liquidation_ratio: uint256):
 
 
 @internal
-def _with_minimum(
+def _with_minimum_target(
     collateral_type: uint256, terms: dutch_auction.Terms, debt_floor: uint256
 ) -> dutch_auction.Terms:
     changed: dutch_auction.Terms = terms

@@ -117,8 +117,8 @@ def mint(to: address, amount: uint256):
     @param amount [wad] Created.
     """
     roles._check_role(roles.MINTER)
-    issue: Issue = self._present_issue()
-    self._check_cap(issue, amount)
+    issue: Issue = self._load_issue_of_present_epoch()
+    self._check_mint_cap(issue, amount)
     issue.minted += amount
     self._store_issue(issue)
     erc20._mint(to, amount)
@@ -131,8 +131,8 @@ def reserve_mint(amount: uint256):
     @param amount [wad] Set aside.
     """
     self._only_auction()
-    issue: Issue = self._present_issue()
-    self._check_cap(issue, amount)
+    issue: Issue = self._load_issue_of_present_epoch()
+    self._check_mint_cap(issue, amount)
     issue.booked = unsafe_add(issue.booked, amount)
     self._store_issue(issue)
 
@@ -144,7 +144,7 @@ def release_mint(amount: uint256):
     @param amount [wad] At most what is booked.
     """
     self._only_auction()
-    issue: Issue = self._present_issue()
+    issue: Issue = self._load_issue_of_present_epoch()
     issue.booked = self._less_booked(issue.booked, amount)
     self._store_issue(issue)
 
@@ -158,7 +158,7 @@ def mint_reserved(to: address, amount: uint256, given_up: uint256):
     @param given_up [wad] Booked and no longer needed.
     """
     self._only_auction()
-    issue: Issue = self._present_issue()
+    issue: Issue = self._load_issue_of_present_epoch()
     issue.booked = self._less_booked(issue.booked, amount + given_up)
     issue.minted = unsafe_add(issue.minted, amount)
     self._store_issue(issue)
@@ -200,7 +200,7 @@ def mintable() -> uint256:
     @notice What may still be created or booked in the present epoch.
     @return [wad] 0 if more is booked than the cap.
     """
-    return self._room(self._present_issue())
+    return self._room(self._load_issue_of_present_epoch())
 
 
 @external
@@ -210,7 +210,7 @@ def issue_of_epoch() -> Issue:
     @notice The cap, the present epoch, what was created in it and what is booked.
     @return The record, as of now.
     """
-    return self._present_issue()
+    return self._load_issue_of_present_epoch()
 
 
 # ------------------------------------------------------------------ helpers
@@ -224,7 +224,7 @@ def _only_auction():
 
 @internal
 @view
-def _present_issue() -> Issue:
+def _load_issue_of_present_epoch() -> Issue:
     word: uint256 = self.issue
     epoch: uint256 = unsafe_div(block.timestamp, EPOCH_LENGTH)
     issue: Issue = Issue(
@@ -254,7 +254,7 @@ def _room(issue: Issue) -> uint256:
 
 @internal
 @pure
-def _check_cap(issue: Issue, amount: uint256):
+def _check_mint_cap(issue: Issue, amount: uint256):
     assert amount <= self._room(issue), "equity: over mint cap"
 
 
@@ -269,7 +269,7 @@ def _less_booked(booked: uint256, amount: uint256) -> uint256:
 @internal
 def _set_mint_cap(new: uint256):
     assert new <= bounds.MAX_MINT_CAP, "equity: cap bounds"
-    issue: Issue = self._present_issue()
+    issue: Issue = self._load_issue_of_present_epoch()
     issue.mint_cap = new
     self._store_issue(issue)
     log MintCapSet(mint_cap=new)

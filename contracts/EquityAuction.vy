@@ -267,7 +267,7 @@ def take(
     if SOURCE == empty(address):
         extcall EQUITY.mint_reserved(receiver, amount, returned, skip_contract_check=True)
     else:
-        self._restore_lot(returned)
+        self._return_lot_to_pool(returned)
         extcall IERC20(EQUITY.address).transfer(receiver, amount)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, collateral_type, amount, paid, data)
@@ -297,7 +297,7 @@ def end(collateral_type: uint256):
     if SOURCE == empty(address):
         extcall EQUITY.release_mint(lot)
     else:
-        self._restore_lot(lot)
+        self._return_lot_to_pool(lot)
     extcall LOSS_WATERFALL.release(collateral_type)
 
 
@@ -406,7 +406,7 @@ def _compute_price(sale: Sale, elapsed: uint256) -> uint256:
 
 
 @internal
-def _restore_lot(amount: uint256):
+def _return_lot_to_pool(amount: uint256):
     """@dev What is left of a lot goes back to the pool it was slashed from."""
     if amount != 0:
         extcall IERC20(EQUITY.address).approve(SOURCE, amount)

@@ -237,7 +237,9 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     token._transfer_shares(owner, self, shares)
     id: uint256 = 0
     before: line.Request = empty(line.Request)
-    id, before = line._add_request(msg.sender, shares, controller, owner, 0, state.generation)
+    id, before = line._add_request_and_get_previous(
+        msg.sender, shares, controller, owner, 0, state.generation
+    )
     return id
 
 
@@ -249,9 +251,9 @@ def cut() -> uint256:
             Protects: who leaves waits a cooldown for losses that are not known yet.
     @return [id] The batch.
     """
-    queue: line.Queue = self._ripen_batches()
+    queue: line.Queue = self._mark_mature_batches_due()
     id: uint256 = queue.collecting
-    shares: uint256 = line._cut_batch(queue, token._load().generation).units
+    shares: uint256 = line._end_batch_collection(queue, token._load().generation).units
     queue.collecting = id + 1
     line._store_queue(queue)
     log line.BatchCut(batch=id, shares=shares, assets=0)
@@ -267,7 +269,7 @@ def settle():
             Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
             chooses the moment.
     """
-    queue: line.Queue = self._ripen_batches()
+    queue: line.Queue = self._mark_mature_batches_due()
     state: token.State = token._load()
     round: uint256 = self.round
     shares: uint256 = self._count_due_shares(state.generation)
@@ -357,7 +359,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
     sent: uint256 = min(assets, funds._get_vested_assets())
     funds._book_out(sent)
     log Slashed(receiver=receiver, assets=sent)
-    funds._push_assets(receiver, sent)
+    funds._send_asset_tokens(receiver, sent)
     return sent
 
 
@@ -681,7 +683,7 @@ def _leave_pool(assets: uint256, shares: uint256, receiver: address, owner: addr
         token._burn_shares(owner, shares)
         funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
-    funds._push_assets(receiver, assets)
+    funds._send_asset_tokens(receiver, assets)
 
 
 @internal
@@ -709,7 +711,7 @@ def _only_plain():
 
 
 @internal
-def _ripen_batches() -> line.Queue:
+def _mark_mature_batches_due() -> line.Queue:
     """
     @dev Make the shares of batches due whose cooldown is over; the queue, not stored.
     """
@@ -885,10 +887,12 @@ def _begin_entry() -> (uint256, uint256):
     supply, held, steps = self._entry_terms()
     if steps != 0:
         state: token.State = token._load()
-        begun: token.State = token._begin_generation(state, steps)
+        begun: token.State = token._advance_share_generations(state, steps)
         if steps == denominations.VOID:
             log NewGeneration(
-                generation=begun.generation, voided=state.supply, given_up=funds._clear_assets()
+                generation=begun.generation,
+                voided=state.supply,
+                given_up=funds._clear_and_count_booked_assets(),
             )
         else:
             log SharesDivided(generation=begun.generation, steps=steps)

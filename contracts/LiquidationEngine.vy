@@ -131,7 +131,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if unsafe_sub(debt, principal) >= vault.debt_floor:
         assert principal >= vault.debt_floor, "liquidation_engine: part too low"
-        collateral, normalized_debt = self._compute_part(vault, normalized_debt)
+        collateral, normalized_debt = self._compute_part_lot_and_debt(vault, normalized_debt)
         principal = unsafe_mul(normalized_debt, vault.accumulated_rate)
     if unsafe_sub(debt, principal) < vault.debt_floor:
         collateral = vault.locked_collateral
@@ -231,7 +231,7 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
             debt,
         ):
             flagged = vault.normalized_debt
-    vault_flags._set_flag(collateral_type, owner, flagged)
+    vault_flags._set_vault_debt_flag(collateral_type, owner, flagged)
     return unsafe_mul(flagged, vault.accumulated_rate)
 
 
@@ -408,7 +408,9 @@ def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
 
 @internal
 @pure
-def _compute_part(vault: IVaultEngine.VaultState, normalized_debt: uint256) -> (uint256, uint256):
+def _compute_part_lot_and_debt(
+    vault: IVaultEngine.VaultState, normalized_debt: uint256
+) -> (uint256, uint256):
     """
     @dev The collateral of a part in whole units of its token, and the normalized debt that goes with it: as
          much for each unit as before, rounded up. So rounding makes no loss, however dear a unit is. It is

@@ -280,7 +280,7 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     roles._only_admin()
     assert self.order_hash == empty(bytes32), "loss_waterfall: stages are set"
-    self._change_stages(terms, True)
+    self._check_and_replace_stages(terms, True)
 
 
 @external
@@ -294,7 +294,7 @@ def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     roles._only_admin()
     assert self.order_hash != empty(bytes32), "loss_waterfall: none are set"
-    self.condemned = self._change_stages(terms, False)
+    self.condemned = self._check_and_replace_stages(terms, False)
     self.proposed_hash = keccak256(abi_encode(terms))
     self.stages_ready_at = block.timestamp + CAP_DELAY
     log StagesProposed(order_hash=self.proposed_hash, ready_at=self.stages_ready_at)
@@ -315,7 +315,7 @@ def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     assert block.timestamp >= self.stages_ready_at, "loss_waterfall: too early"
     assert self.books == 0, "loss_waterfall: losses open"
     self.proposed_hash = empty(bytes32)
-    self._change_stages(terms, True)
+    self._check_and_replace_stages(terms, True)
 
 
 # -------------------------------------------------------------- recognition
@@ -330,14 +330,14 @@ def recognise(collateral_type: uint256, amount: uint256):
     @param amount [rad] The deficit booked.
     """
     self._only_engine()
-    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._carry_unresolved_loss_into_epoch(collateral_type, self._load_loss(collateral_type))
     first: bool = loss.unresolved == 0
     self.created[collateral_type][loss.epoch] += amount
     # Under 2**186, as every figure of the balance sheet.
     loss.unresolved += amount
     self._store_loss(collateral_type, loss)
     if first:
-        self._note_open(collateral_type)
+        self._update_unresolved_loss_bit(collateral_type)
     log LossRecognised(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
 
 
@@ -351,7 +351,7 @@ def retire(collateral_type: uint256):
     self._only_engine()
     assert self._sum_reservations(collateral_type, self.lineup) == 0, "loss_waterfall: stages sell"
     self._note_recovery(collateral_type, 0)
-    self._note_open(collateral_type)
+    self._update_unresolved_loss_bit(collateral_type)
 
 
 @external
@@ -394,7 +394,9 @@ def cover(collateral_type: uint256) -> uint256:
     due: uint256 = staticcall VAULT_ENGINE.deficit_when_idle(collateral_type)
     # One that was repaid in full without a stage is open until somebody says so here.
     assert due != 0 or (self.books >> collateral_type) & 1 == 1, "loss_waterfall: no deficit"
-    loss: Loss = self._roll_event(collateral_type, self._note_recovery(collateral_type, due))
+    loss: Loss = self._carry_unresolved_loss_into_epoch(
+        collateral_type, self._note_recovery(collateral_type, due)
+    )
     epoch: uint256 = loss.epoch
     lineup: uint256 = self.lineup
     settling: bool = self.books >= SETTLING
@@ -421,12 +423,12 @@ def cover(collateral_type: uint256) -> uint256:
                 continue
         works: bool = False
         amount: uint256 = 0
-        works, amount = self._get_capacity(slot.stage, collateral_type)
+        works, amount = self._read_stage_answer_and_capacity(slot.stage, collateral_type)
         amount = min(due, self._compute_room(collateral_type, k, slot, amount, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
-            works, paid, kept = self._absorb_loss(slot, collateral_type, amount)
+            works, paid, kept = self._absorb_and_verify_loss_payment(slot, collateral_type, amount)
         if not works:
             log StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
             if self._owes(k) and not settling:
@@ -457,11 +459,11 @@ def cover(collateral_type: uint256) -> uint256:
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
             asked = False
             if failed:
-                self._note_missed(collateral_type, total - kept, kept, slot.stage)
+                self._record_failed_stages_missed_shares(collateral_type, total - kept, kept, slot.stage)
                 failed = False
             break
     if failed:
-        self._note_missed(collateral_type, total, 0, empty(address))
+        self._record_failed_stages_missed_shares(collateral_type, total, 0, empty(address))
     if asked and loss.gave_up != 0 and not loss.asked:
         loss = self._load_loss(collateral_type)
         loss.asked = True
@@ -478,12 +480,12 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     @param payer Whose stablecoin is burned.
     @param amount [rad] At most what is reserved.
     """
-    reservation: uint256 = self._own_reservation(collateral_type)
+    reservation: uint256 = self._load_reservation_of_stage(collateral_type)
     assert amount <= reservation & MASK_188, "loss_waterfall: not reserved"
     # The amount, unless somebody else has repaid what was reserved.
     covered: uint256 = extcall VAULT_ENGINE.cover_from_buyer(collateral_type, payer, msg.sender, amount)
     self.reservations[collateral_type][msg.sender] = reservation - covered
-    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._carry_unresolved_loss_into_epoch(collateral_type, self._load_loss(collateral_type))
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self._book_payment(collateral_type, loss, k, covered)
     if reservation >> CAPPED == 0:
@@ -517,7 +519,7 @@ def repay_missed_share(collateral_type: uint256, stage: uint256) -> uint256:
     slot: Slot = self._load_stage(stage)
     works: bool = False
     capacity: uint256 = 0
-    works, capacity = self._get_capacity(slot.stage, collateral_type)
+    works, capacity = self._read_stage_answer_and_capacity(slot.stage, collateral_type)
     assert works, "loss_waterfall: no answer"
     amount: uint256 = min(owed, self._compute_room(collateral_type, stage, slot, capacity, 0, False))
     assert amount != 0 or capacity == 0, "loss_waterfall: no room"
@@ -545,7 +547,7 @@ def release(collateral_type: uint256):
             stages back by starting again and again, however short epochs are.
     @param collateral_type [id] The collateral type.
     """
-    self._release_reservation(collateral_type, msg.sender, self._own_reservation(collateral_type))
+    self._release_reservation(collateral_type, msg.sender, self._load_reservation_of_stage(collateral_type))
 
 
 @external
@@ -602,7 +604,7 @@ def losses_at_payment(stage: address) -> uint256:
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] As `losses_reaching`.
     """
-    self._check_prices()
+    self._check_no_recent_price_fall()
     return self._compute_losses_reaching(stage, True)
 
 
@@ -794,7 +796,7 @@ def _only_engine():
 
 @internal
 @view
-def _check_prices():
+def _check_no_recent_price_fall():
     """
     @dev Refuse while the feed says that a price has just fallen; not in settlement.
     """
@@ -826,7 +828,7 @@ def _look():
 
 @internal
 @view
-def _check_covered(
+def _check_stage_covered_losses(
     types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES],
     books: uint256,
     lineup: uint256,
@@ -842,7 +844,7 @@ def _check_covered(
             continue
         works: bool = False
         capacity: uint256 = 0
-        works, capacity = self._get_capacity(slot.stage, c)
+        works, capacity = self._read_stage_answer_and_capacity(slot.stage, c)
         room: uint256 = self._compute_room(c, k, slot, capacity, 0, False)
         least: uint256 = capacity * slot.cap_bps // units.BASIS_POINTS // units.BASIS_POINTS
         assert room <= least, "loss_waterfall: not covered yet"
@@ -878,7 +880,7 @@ def _compute_losses_reaching(stage: address, paying: bool) -> uint256:
         owes: bool = (owing >> k) & 1 == 1
         if slot.stage == stage:
             if paying and total != 0 and slot.cap_bps != units.BASIS_POINTS:
-                self._check_covered(types, books, lineup, k, slot)
+                self._check_stage_covered_losses(types, books, lineup, k, slot)
             if owes:
                 total += self.owed[k]
             return total
@@ -891,7 +893,7 @@ def _compute_losses_reaching(stage: address, paying: bool) -> uint256:
                 continue
             works: bool = False
             capacity: uint256 = 0
-            works, capacity = self._get_capacity(slot.stage, types[i])
+            works, capacity = self._read_stage_answer_and_capacity(slot.stage, types[i])
             more: uint256 = 0
             if slot.pooled:
                 more = spent
@@ -906,7 +908,7 @@ def _compute_losses_reaching(stage: address, paying: bool) -> uint256:
 
 
 @internal
-def _roll_event(collateral_type: uint256, last: Loss) -> Loss:
+def _carry_unresolved_loss_into_epoch(collateral_type: uint256, last: Loss) -> Loss:
     """
     @dev Carry what is left of the last event into the present one, which is returned. Stages that gave up are
          asked again from then on, if all after them were asked meanwhile.
@@ -939,7 +941,7 @@ def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
         self.recovered[collateral_type][loss.epoch] += amount
         self._store_loss(collateral_type, loss)
         if deficit == 0:
-            self._note_open(collateral_type)
+            self._update_unresolved_loss_bit(collateral_type)
         log LossRecovered(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
     return loss
 
@@ -954,7 +956,7 @@ def _book_payment(collateral_type: uint256, before: Loss, k: uint256, amount: ui
     loss.unresolved -= amount
     self._store_loss(collateral_type, loss)
     if loss.unresolved == 0:
-        self._note_open(collateral_type)
+        self._update_unresolved_loss_bit(collateral_type)
     log LossCovered(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
 
 
@@ -986,7 +988,7 @@ def _release_reservation(collateral_type: uint256, stage: address, reservation: 
         return
     k: uint256 = ((reservation >> PLACE) & 255) - 1
     self.reservations[collateral_type][stage] = reservation - amount
-    loss: Loss = self._roll_event(collateral_type, self._load_loss(collateral_type))
+    loss: Loss = self._carry_unresolved_loss_into_epoch(collateral_type, self._load_loss(collateral_type))
     loss.gave_up |= 1 << k
     loss.asked = False
     self._store_loss(collateral_type, loss)
@@ -994,7 +996,7 @@ def _release_reservation(collateral_type: uint256, stage: address, reservation: 
 
 
 @internal
-def _note_open(collateral_type: uint256):
+def _update_unresolved_loss_bit(collateral_type: uint256):
     """
     @dev Keep the type's bit: whether anything of it is unresolved.
     """
@@ -1046,7 +1048,7 @@ def _compute_shortfall(
     """
     works: bool = False
     capacity: uint256 = 0
-    works, capacity = self._get_capacity(slot.stage, collateral_type)
+    works, capacity = self._read_stage_answer_and_capacity(slot.stage, collateral_type)
     if not works:
         capacity = TOO_MUCH
     owed: uint256 = self.owed[k]
@@ -1057,7 +1059,9 @@ def _compute_shortfall(
 
 
 @internal
-def _note_missed(collateral_type: uint256, paid: uint256, kept: uint256, holder: address):
+def _record_failed_stages_missed_shares(
+    collateral_type: uint256, paid: uint256, kept: uint256, holder: address
+):
     """
     @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was
          short, no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
@@ -1088,7 +1092,7 @@ def _record_missed_share(collateral_type: uint256, k: uint256, amount: uint256):
 
 @internal
 @view
-def _own_reservation(collateral_type: uint256) -> uint256:
+def _load_reservation_of_stage(collateral_type: uint256) -> uint256:
     """
     @dev The caller's reservation; who never had one of the type is none of its stages.
     """
@@ -1099,7 +1103,7 @@ def _own_reservation(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _get_capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
+def _read_stage_answer_and_capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
     """
     @dev Whether a stage answers, and what it says it can pay, rad; 0 if it does not answer.
     """
@@ -1130,7 +1134,7 @@ def _is_working(stage: address) -> bool:
     """
     works: bool = False
     nothing: uint256 = staticcall VAULT_ENGINE.deficit_when_idle(0)
-    works, nothing = self._get_capacity(stage, 0)
+    works, nothing = self._read_stage_answer_and_capacity(stage, 0)
     assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to prove"
     success: bool = False
     answer: Bytes[64] = b""
@@ -1145,7 +1149,7 @@ def _is_working(stage: address) -> bool:
 
 
 @internal
-def _change_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
+def _check_and_replace_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
     """
     @dev Check a list of stages against the present one, and put it in its place if that is to be now. Return
          which of those that it leaves out fail, a bit each.
@@ -1178,7 +1182,7 @@ def _change_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) ->
                 place += 1
                 if other == k:
                     break
-                failing |= self._check_removal(other, now)
+                failing |= self._check_removal_and_get_failure(other, now)
                 slow &= ~(1 << other)
             slot: Slot = self._load_stage(k)
             assert terms[i].pooled == slot.pooled, "loss_waterfall: other kind"
@@ -1187,13 +1191,13 @@ def _change_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) ->
             assert terms[i].owes == self._owes(k), "loss_waterfall: other debt"
         order |= k << (4 * i)
         if now:
-            self._store_stage(k, terms[i])
+            self._validate_and_store_stage(k, terms[i])
     for _: uint256 in range(bounds.MAX_STAGES):
         if place >= present:
             break
         other: uint256 = self._compute_price(lineup, place)
         place += 1
-        failing |= self._check_removal(other, now)
+        failing |= self._check_removal_and_get_failure(other, now)
         slow &= ~(1 << other)
     if now:
         # Read again: stages were called.
@@ -1205,7 +1209,7 @@ def _change_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) ->
 
 
 @internal
-def _check_removal(k: uint256, now: bool) -> uint256:
+def _check_removal_and_get_failure(k: uint256, now: bool) -> uint256:
     """
     @dev Check that a stage can be left out, if that is to be now; its bit if it fails. No loss is open then,
          so it has reserved nothing.
@@ -1222,7 +1226,7 @@ def _check_removal(k: uint256, now: bool) -> uint256:
             assert staticcall LIQUIDATION_ENGINE.debt_at_risk_of(c) == 0, "loss_waterfall: debt at risk"
             if works:
                 held: uint256 = 0
-                works, held = self._get_capacity(slot.stage, c)
+                works, held = self._read_stage_answer_and_capacity(slot.stage, c)
                 assert held == 0 or barred, "loss_waterfall: not empty"
         if works:
             assert self.owed[k] == 0, "loss_waterfall: it owes"
@@ -1232,7 +1236,9 @@ def _check_removal(k: uint256, now: bool) -> uint256:
 
 
 @internal
-def _absorb_loss(slot: Slot, collateral_type: uint256, amount: uint256) -> (bool, uint256, uint256):
+def _absorb_and_verify_loss_payment(
+    slot: Slot, collateral_type: uint256, amount: uint256
+) -> (bool, uint256, uint256):
     """
     @dev Have a stage pay: whether it did what it says, what it paid by the word of the ledger, and what it
          reserved, rad. What is gone from the deficit and not booked to anybody is what it paid, whatever
@@ -1351,7 +1357,7 @@ def _owes(k: uint256) -> bool:
 
 
 @internal
-def _store_stage(k: uint256, terms: StageTerms):
+def _validate_and_store_stage(k: uint256, terms: StageTerms):
     assert terms.cap_bps <= units.BASIS_POINTS, "loss_waterfall: cap bounds"
     assert not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits"
     self.stages[k] = (

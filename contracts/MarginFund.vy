@@ -213,7 +213,7 @@ def absorb(loss: uint256, most: uint256) -> uint256:
     """
     self._only_market()
     clawed_back: uint256 = self._claw_back(min(loss, most))
-    insured: uint256 = self._spend_insurance(loss - clawed_back)
+    insured: uint256 = self._pay_loss_from_insurance(loss - clawed_back)
     log LossAbsorbed(loss=loss, clawed_back=clawed_back, insured=insured)
     paid: uint256 = clawed_back + insured
     extcall STABLECOIN.transfer(msg.sender, paid)
@@ -241,7 +241,7 @@ def cover(cycle: uint256, markets: uint256) -> (uint256, uint256[bounds.MAX_MARG
         total += borne.long + borne.short
     insured: uint256 = 0
     if total != 0:
-        insured = self._spend_insurance(total)
+        insured = self._pay_loss_from_insurance(total)
         log LossAbsorbed(loss=total, clawed_back=0, insured=insured)
         extcall STABLECOIN.transfer(msg.sender, insured)
     return insured, self._split_by_weights(insured, losses, total)
@@ -293,7 +293,7 @@ def insurance_of() -> IMarginFund.Insurance:
     @notice Insurance, and what of it was spent in the bucket of time of now.
     @return Both, and that bucket.
     """
-    return self._load_insurance()
+    return self._load_insurance_for_current_bucket()
 
 
 @external
@@ -303,7 +303,7 @@ def spendable() -> uint256:
     @notice What insurance may pay now: what there is, and what its cap leaves of this bucket of time.
     @return [wad] The lesser of both.
     """
-    return self._compute_spendable(self._load_insurance())
+    return self._compute_spendable(self._load_insurance_for_current_bucket())
 
 
 @external
@@ -440,13 +440,13 @@ def _post_loss(loss: uint256) -> uint256:
 
 
 @internal
-def _spend_insurance(loss: uint256) -> uint256:
+def _pay_loss_from_insurance(loss: uint256) -> uint256:
     """@dev Insurance for a loss, up to the cap of the bucket of now, wad."""
-    insurance: IMarginFund.Insurance = self._load_insurance()
+    insurance: IMarginFund.Insurance = self._load_insurance_for_current_bucket()
     insured: uint256 = min(loss, self._compute_spendable(insurance))
     insurance.amount -= insured
     insurance.spent += insured
-    self._store_insurance(insurance)
+    self._store_insurance_balance(insurance)
     return insured
 
 
@@ -460,9 +460,9 @@ def _compute_spendable(insurance: IMarginFund.Insurance) -> uint256:
 
 @internal
 def _add_insurance(amount: uint256):
-    insurance: IMarginFund.Insurance = self._load_insurance()
+    insurance: IMarginFund.Insurance = self._load_insurance_for_current_bucket()
     insurance.amount += amount
-    self._store_insurance(insurance)
+    self._store_insurance_balance(insurance)
     log InsuranceAdded(payer=msg.sender, amount=amount)
 
 
@@ -518,7 +518,7 @@ def _compute_value(holding: Holding, state: Bucket) -> uint256:
 
 @internal
 @view
-def _load_insurance() -> IMarginFund.Insurance:
+def _load_insurance_for_current_bucket() -> IMarginFund.Insurance:
     word: uint256 = self.insurance
     found: IMarginFund.Insurance = IMarginFund.Insurance(
         amount=word & MASK_104, spent=(word >> 104) & MASK_104, bucket=word >> 208
@@ -531,7 +531,7 @@ def _load_insurance() -> IMarginFund.Insurance:
 
 
 @internal
-def _store_insurance(insurance: IMarginFund.Insurance):
+def _store_insurance_balance(insurance: IMarginFund.Insurance):
     # The supply is under 2**97 wei.
     assert insurance.amount <= MASK_104, "margin_fund: too much insurance"
     self.insurance = insurance.amount | (insurance.spent << 104) | (insurance.bucket << 208)

@@ -140,7 +140,7 @@ def cancel(order: Order):
     @param order Of an account of the caller's.
     """
     assert account_owner._is_owner(order.account, msg.sender), "margin_orders: not its account"
-    digest: bytes32 = self._hash_order(order)
+    digest: bytes32 = self._compute_order_digest(order)
     self.filled[digest] = max_value(uint256)
     log Cancelled(account=order.account, order=digest)
 
@@ -167,13 +167,13 @@ def digest_of(order: Order) -> bytes32:
     @param order Any.
     @return Its EIP-712 digest in this contract, on this chain.
     """
-    return self._hash_order(order)
+    return self._compute_order_digest(order)
 
 
 @internal
 def _use_order(order: Order, signature: Bytes[signature_check.LONGEST], lots: uint256) -> bytes32:
     """@dev Count lots of an order as filled, if its account signed it and it is good for as many."""
-    digest: bytes32 = self._hash_order(order)
+    digest: bytes32 = self._compute_order_digest(order)
     assert signature_check._is_signed(order.account, digest, signature), "margin_orders: not its signer"
     assert block.timestamp <= order.expiry, "margin_orders: expired"
     assert order.nonce >= self.nonce_floor[order.account], "margin_orders: nonce is void"
@@ -186,7 +186,7 @@ def _use_order(order: Order, signature: Bytes[signature_check.LONGEST], lots: ui
 
 @internal
 @view
-def _hash_order(order: Order) -> bytes32:
+def _compute_order_digest(order: Order) -> bytes32:
     return eip712_domain_separator._hash_typed_data_v4(
         keccak256(
             abi_encode(

@@ -314,7 +314,7 @@ def reward(takeover: IMarginPolicy.Takeover) -> (uint256, uint256):
     dust: uint256 = (self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD
     if (takeover.whole - lots) * takeover.price < dust:
         lots = takeover.whole
-    return lots, self._compute_reward(terms, takeover, lots)
+    return lots, self._compute_liquidator_reward(terms, takeover, lots)
 
 
 @external
@@ -468,7 +468,7 @@ def _sum_bracket_steps(brackets: uint256, notional: uint256) -> uint256:
 @pure
 def _is_short(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> bool:
     """@dev Whether an account is still under its initial margin once so many lots have gone."""
-    left: uint256 = takeover.equity - self._compute_reward(terms, takeover, lots)
+    left: uint256 = takeover.equity - self._compute_liquidator_reward(terms, takeover, lots)
     initial: uint256 = (
         takeover.initial
         - self._initial(terms, takeover.whole * takeover.price)
@@ -479,7 +479,7 @@ def _is_short(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -
 
 @internal
 @pure
-def _compute_reward(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> uint256:
+def _compute_liquidator_reward(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> uint256:
     relieved: uint256 = self._maintenance(terms, takeover.whole * takeover.price)
     relieved -= self._maintenance(terms, (takeover.whole - lots) * takeover.price)
     shortage: uint256 = takeover.maintenance // units.BASIS_POINTS

@@ -282,7 +282,7 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     request.shares += shares
     if not request.counts and request.shares * CRUMBS >= state.supply:
         request.counts = True
-        self._list_request(state, era, id)
+        self._add_request_to_batch_list(state, era, id)
     self._store_request(era, id, controller, request)
     log RedeemRequest(controller=controller, owner=owner, requestId=id, sender=msg.sender, shares=shares)
     return id
@@ -310,11 +310,11 @@ def leave(batch: uint256, controller: address) -> uint256:
     assert self._has_no_position(), "liquidity_vault: at work"
     late: uint256 = staticcall accounts.late()
     assert late == 0 or msg.sender == controller, "liquidity_vault: losses are late"
-    held: uint256 = self._get_cash()
+    held: uint256 = self._get_account_cash()
     assets: uint256 = units._mul_div(request.shares, held + VIRTUAL_ASSETS, state.supply + VIRTUAL_SHARES)
     self.requests[era][batch][controller] = 0
     if request.counts:
-        self._drop_request(state, era, batch)
+        self._remove_request_from_batch_list(state, era, batch)
     token._renew_record(self, state.generation, 0)
     token._burn_shares(self, request.shares)
     log IERC4626.Withdraw(
@@ -352,7 +352,7 @@ def take(market: uint256, lots: uint256):
     @param lots [lots] How many, of the side that lacks them.
     """
     roles._check_role(KEEPER)
-    waiting: bool = self._keeps_waiting()
+    waiting: bool = self._has_due_members_after_update()
     before: int256 = self._get_size(market)
     extcall TRADING.take(market, lots)
     self._check_risk(market, before, waiting)
@@ -370,7 +370,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     @return [wad] The reward, rounded down; a share of it is the fund's.
     """
     roles._check_role(KEEPER)
-    waiting: bool = self._keeps_waiting()
+    waiting: bool = self._has_due_members_after_update()
     before: int256 = self._get_size(market)
     reward: uint256 = extcall TRADING.liquidate(owner, market, lots)
     self._check_risk(market, before, waiting)
@@ -502,7 +502,7 @@ def totalAssets() -> uint256:
     @notice The cash of the pool's account, as it was touched last: what it has, if it is at rest.
     @return [wad] 0 if it owes.
     """
-    return self._get_cash()
+    return self._get_account_cash()
 
 
 @external
@@ -529,7 +529,9 @@ def convertToAssets(shares: uint256) -> uint256:
     @param shares [shares] To be converted.
     @return [wad] Rounded down.
     """
-    return units._mul_div(shares, self._get_cash() + VIRTUAL_ASSETS, token._load().supply + VIRTUAL_SHARES)
+    return units._mul_div(
+        shares, self._get_account_cash() + VIRTUAL_ASSETS, token._load().supply + VIRTUAL_SHARES
+    )
 
 
 @external
@@ -601,7 +603,7 @@ def room(market: uint256) -> uint256:
     if mark == 0 or self._is_due():
         return 0
     most: uint256 = self.limit[market] * units.WAD // mark
-    free: int256 = self._compute_free_value()
+    free: int256 = self._compute_value_without_unfinal_gains()
     held: uint256 = convert(abs(self._get_size(market)), uint256)
     used: uint256 = self._compute_notional()
     if free <= 0 or most <= held:
@@ -624,7 +626,7 @@ def _begin_entry() -> (uint256, uint256):
     supply, held, steps = self._entry_terms()
     if steps != 0:
         state: token.State = token._load()
-        begun: token.State = token._begin_generation(state, steps)
+        begun: token.State = token._advance_share_generations(state, steps)
         if steps == denominations.VOID:
             self.era += 1
             log NewGeneration(generation=begun.generation, voided=state.supply)
@@ -657,7 +659,7 @@ def _move(owner: address, to: address, amount: uint256):
 
 @internal
 @view
-def _get_account() -> IAccounts.MarginAccount:
+def _load_margin_account() -> IAccounts.MarginAccount:
     return staticcall IAccounts(MARKET.address).account_of(self)
 
 
@@ -666,15 +668,15 @@ def _get_account() -> IAccounts.MarginAccount:
 def _has_no_position() -> bool:
     """@dev Of the account as it was touched last. It is in a market as long as anything there is not final.
     """
-    account: IAccounts.MarginAccount = self._get_account()
+    account: IAccounts.MarginAccount = self._load_margin_account()
     return account.markets == 0 and account.cash >= 0
 
 
 @internal
 @view
-def _get_cash() -> uint256:
+def _get_account_cash() -> uint256:
     """@dev Of the account as it was touched last, wad."""
-    return convert(max(0, self._get_account().cash), uint256)
+    return convert(max(0, self._load_margin_account().cash), uint256)
 
 
 @internal
@@ -685,7 +687,7 @@ def _entry_terms() -> (uint256, uint256, uint256):
          goes on by first.
     """
     supply: uint256 = token._load().supply
-    held: uint256 = self._get_cash()
+    held: uint256 = self._get_account_cash()
     steps: uint256 = denominations._steps(supply, held)
     if supply != 0 and held < LEAST_ASSETS:
         steps = denominations.VOID
@@ -711,7 +713,7 @@ def _is_due() -> bool:
 
 
 @internal
-def _keeps_waiting() -> bool:
+def _has_due_members_after_update() -> bool:
     """@dev The same, of the account of now."""
     extcall MARKET.update_account(self)
     return self._is_due()
@@ -733,7 +735,9 @@ def _check_risk(market: uint256, before: int256, waiting: bool):
         if held.market == market:
             assert notional <= self.limit[market] * units.WAD, "liquidity_vault: above its limit"
         used += notional
-    assert convert(used * units.BASIS_POINTS, int256) <= self._compute_free_value() * convert(
+    assert convert(
+        used * units.BASIS_POINTS, int256
+    ) <= self._compute_value_without_unfinal_gains() * convert(
         LEVERAGE, int256
     ), "liquidity_vault: too little cash"
 
@@ -760,14 +764,14 @@ def _compute_notional() -> uint256:
 
 @internal
 @view
-def _compute_free_value() -> int256:
+def _compute_value_without_unfinal_gains() -> int256:
     """@dev What the account has at the last marks less known haircuts and gains that are not final, wei."""
     standing: IPerpetualMarket.Standing = staticcall MARKET.standing_of(self)
     return standing.own - convert(standing.haircut, int256) - convert(standing.unfinal, int256)
 
 
 @internal
-def _list_request(state: token.State, era: uint256, id: uint256):
+def _add_request_to_batch_list(state: token.State, era: uint256, id: uint256):
     """@dev A request of the batch of today is no crumb; the batch is the last one of the list then."""
     batch: Batch = self._load_batch(era, id)
     last: uint256 = state.mark >> 32
@@ -784,7 +788,7 @@ def _list_request(state: token.State, era: uint256, id: uint256):
 
 
 @internal
-def _drop_request(state: token.State, era: uint256, id: uint256):
+def _remove_request_from_batch_list(state: token.State, era: uint256, id: uint256):
     """@dev A request of a batch leaves; a batch without any leaves the list."""
     batch: Batch = self._load_batch(era, id)
     batch.requests -= 1

@@ -126,7 +126,7 @@ def deposit(owner: address, amount: uint256):
     @param owner Whose account.
     @param amount [wad] Stablecoin.
     """
-    cycle_book._credit_payment(owner, amount)
+    cycle_book._credit_payment_as_deposit(owner, amount)
     cycle_losses._change_held(convert(amount, int256))
     log Deposited(owner=owner, payer=msg.sender, amount=amount)
     extcall cycle_losses.STABLECOIN.transferFrom(msg.sender, self, amount)
@@ -149,17 +149,17 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
     """
     if not account_owner._is_owner(owner, msg.sender):
         revert_reason._raise("perpetuals: not its owner")
-    cycle_book._touch_account(owner)
+    cycle_book._settle_missed_cycles(owner)
     if self.closing_in != 0 and price_path._cycle() < self.closing_in + 2:
         revert_reason._raise("perpetuals: losses are open")
-    cycle_book._credit_deposit(owner, unsafe_sub(0, convert(amount, int256)))
+    cycle_book._book_deposit_or_withdrawal(owner, unsafe_sub(0, convert(amount, int256)))
     if cycle_book._has_lots(owner):
         extcall TRADING.check_risk(owner)
     else:
         standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
         if standing.own < convert(unsafe_add(standing.haircut, standing.unfinal), int256):
             revert_reason._raise("perpetuals: more than it has")
-    cycle_losses._pay_late(0)
+    cycle_losses._cover_late_losses_from_fund(0)
     available: uint256 = unsafe_sub(cycle_losses.held, min(cycle_losses.held, cycle_book.fees))
     late: uint256 = cycle_losses.late
     paid: uint256 = amount
@@ -216,13 +216,13 @@ def execute_trade(
     @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
     @param seller_gets [wad] What the seller gets beside; together not above zero.
     """
-    self._check_trading()
+    self._only_trading_contract()
     if price_path._has_ended(market):
         revert_reason._raise("perpetuals: price is final")
-    cycle_book._touch_account(buyer)
+    cycle_book._settle_missed_cycles(buyer)
     if seller != self:
-        cycle_book._touch_account(seller)
-    price_path._accrue_market(market)
+        cycle_book._settle_missed_cycles(seller)
+    price_path._update_market_funding_rate(market)
     off: int256 = convert(price, int256) - convert(price_path._price(market), int256)
     cycle_book._trade_lots(buyer, market, delta, off)
     if seller != self:
@@ -230,8 +230,8 @@ def execute_trade(
     price_path._note_premium(market, convert(abs(delta), uint256), price)
     if buyer_gets + seller_gets > 0:
         revert_reason._raise("perpetuals: more than is paid")
-    cycle_book._credit_cash(buyer, buyer_gets)
-    cycle_book._credit_cash(seller, seller_gets)
+    cycle_book._change_account_cash(buyer, buyer_gets)
+    cycle_book._change_account_cash(seller, seller_gets)
     cycle_book._change_fees(-(buyer_gets + seller_gets))
 
 
@@ -244,8 +244,8 @@ def reward(finder: address, amount: uint256):
     @param finder Who is paid.
     @param amount [wad] How much.
     """
-    self._check_trading()
-    cycle_book._pay_reward(finder, amount)
+    self._only_trading_contract()
+    cycle_book._pay_takeover_reward(finder, amount)
     log Rewarded(finder=finder, amount=amount)
 
 
@@ -260,9 +260,9 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
     """
     mark: IMarginPolicy.Mark = empty(IMarginPolicy.Mark)
     if not price_path._has_ended(market):
-        mark = price_path._mark_market(market)
+        mark = price_path._move_market_to_policy_mark(market)
         if price_path._price(market) != 0:
-            price_path._accrue_market(market)
+            price_path._update_market_funding_rate(market)
     mark.price = price_path._price(market)
     return mark
 
@@ -286,7 +286,7 @@ def seize_insolvent(owner: address):
             made in, whatever gas costs; booking costs the same however many gained.
     @param owner Whose account.
     """
-    cycle_book._touch_account(owner)
+    cycle_book._settle_missed_cycles(owner)
     if not self._seize_insolvent(owner):
         revert_reason._raise("perpetuals: nothing to do")
 
@@ -303,7 +303,7 @@ def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
     found: uint256 = 0
     for owner: address in owners:
-        cycle_book._touch_account(owner)
+        cycle_book._settle_missed_cycles(owner)
         found += convert(self._seize_insolvent(owner), uint256)
     return found
 
@@ -315,7 +315,7 @@ def update_account(owner: address):
             prices. Permissionless. Protects: however long nobody has touched an account, that costs the same.
     @param owner Whose account.
     """
-    cycle_book._touch_account(owner)
+    cycle_book._settle_missed_cycles(owner)
 
 
 @external
@@ -327,7 +327,7 @@ def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
     @return Its gains on both sides, and what it was worth at the end of that cycle: until the next roll
             nothing changes them.
     """
-    cycle_book._touch_account(owner)
+    cycle_book._settle_missed_cycles(owner)
     cycle: uint256 = price_path._cycle() - 1
     gained: IPerpetualMarket.SideTotals = price_path._as_sides(cycle_book.gained[owner][market][cycle % 2])
     return IPerpetualMarket.Gains(
@@ -345,7 +345,7 @@ def advance_cycle():
     @notice Make the pending cycle final, the open one pending, and open the next. Permissionless. Protects:
             a window in which every loss can be booked, and a quiet time after the last.
     """
-    cycle_losses._roll_cycle()
+    cycle_losses._finalise_cycle_and_open_next()
 
 
 @external
@@ -357,7 +357,7 @@ def post_shortfall() -> uint256:
             come since. Permissionless. Protects: the order of calls does not decide which of them pays.
     @return [wad] How much all of them paid.
     """
-    return cycle_losses._pay_late(0)
+    return cycle_losses._cover_late_losses_from_fund(0)
 
 
 # ------------------------------------------------------------------ the end
@@ -378,10 +378,10 @@ def end_market(market: uint256):
     price: uint256 = staticcall price_path.POLICY.final_price(market)
     if price == 0:
         revert_reason._raise("perpetuals: no final price")
-    price_path._end_market(market, price)
+    price_path._end_market_at_price(market, price)
     if staticcall VAULT_ENGINE.in_settlement():
         self.closing_in = price_path._cycle()
-        cycle_book._insure_rewards()
+        cycle_book._move_unpaid_rewards_to_insurance()
     log MarketEnded(market=market, price=price)
 
 
@@ -520,7 +520,7 @@ def cycle_of(
 
 @internal
 @view
-def _check_trading():
+def _only_trading_contract():
     if msg.sender != TRADING.address:
         revert_reason._raise("perpetuals: not trading")
 
@@ -528,12 +528,12 @@ def _check_trading():
 @internal
 def _seize_insolvent(owner: address) -> bool:
     """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
-    seized: bool = self._seize_positions(owner)
-    return cycle_losses._book_loss(owner) or seized
+    seized: bool = self._close_positions_of_debtor(owner)
+    return cycle_losses._book_pending_cycle_shortfall(owner) or seized
 
 
 @internal
-def _seize_positions(owner: address) -> bool:
+def _close_positions_of_debtor(owner: address) -> bool:
     """@dev Take the positions of an account that owes from it where there are prices of now."""
     fresh: uint256 = 0
     better: uint256 = 0
@@ -543,14 +543,14 @@ def _seize_positions(owner: address) -> bool:
             break
         size: int256 = cycle_book._size(owner, market)
         if size != 0:
-            mark: IMarginPolicy.Mark = price_path._mark_market(market)
+            mark: IMarginPolicy.Mark = price_path._move_market_to_policy_mark(market)
             if mark.price != 0:
                 fresh |= 1 << market
                 better += price_path._better(mark, size)
     standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
     if fresh == 0 or standing.own + convert(better, int256) >= convert(standing.haircut, int256):
         return False
-    cycle_book._close_positions(owner, fresh)
+    cycle_book._close_positions_at_marks(owner, fresh)
     cycle_book._pay_finder(owner, cycle_book.SEIZED, 0)
     log Seized(owner=owner, finder=msg.sender)
     return True

@@ -180,10 +180,10 @@ def trade(
     if opened > before:
         assert opened <= staticcall POLICY.open_limit(market), "trading: open limit"
         if staticcall POLICY.insured(market) != 0:
-            assert self._is_covered(), "trading: not insured"
+            assert self._has_insurance_for_open_lots(), "trading: not insured"
     ends: bool = self._is_delisted(market)
-    self._check_side(maker, market, delta, price, mark, maker_reduces or ends, True)
-    self._check_side(taker, market, -delta, price, mark, taker_reduces or ends, True)
+    self._check_account_after_trade(maker, market, delta, price, mark, maker_reduces or ends, True)
+    self._check_account_after_trade(taker, market, -delta, price, mark, taker_reduces or ends, True)
 
 
 @external
@@ -211,11 +211,11 @@ def take(market: uint256, lots: uint256, owner: address = msg.sender):
     delta: int256 = convert(lots, int256)
     if long > short:
         delta = -delta
-    rewarded: Rewarded = self._compute_reward_pot()
+    rewarded: Rewarded = self._compute_reward_pot_and_notional()
     fee: int256 = self._compute_fee(lots * price, TAKER_FEE)
     extcall MARKET.execute_trade(market, owner, MARKET.address, delta, price, -fee, 0)
     self._pay_finder(owner, self._compute_pot_share(rewarded, lots * price))
-    self._check_side(owner, market, delta, price, price, self._is_delisted(market), True)
+    self._check_account_after_trade(owner, market, delta, price, price, self._is_delisted(market), True)
     log Taken(taker=owner, market=market, delta=delta, price=price)
 
 
@@ -249,7 +249,7 @@ def deleverage(
     lots: uint256[2] = empty(uint256[2])
     lots[0], lots[1] = staticcall MARKET.lots_of(market)
     left: uint256 = lots[side] - min(lots[side], lots[1 - side])
-    rewarded: Rewarded = self._compute_reward_pot()
+    rewarded: Rewarded = self._compute_reward_pot_and_notional()
     found: DynArray[uint256, bounds.MAX_CLOSED] = []
     all: uint256 = 0
     for i: uint256 in range(len(accounts), bound=bounds.MAX_CLOSED):
@@ -304,9 +304,9 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     size: int256 = self._get_size(owner, market)
     whole: uint256 = convert(abs(size), uint256)
     assert lots != 0 and whole != 0, "trading: not that many"
-    marks: Marks = self._mark_all(owner)
+    marks: Marks = self._mark_markets_of_account(owner)
     assert (marks.fresh >> market) & 1 == 1, "trading: no price of now"
-    equity: int256 = self._compute_equity(owner)[0]
+    equity: int256 = self._compute_equity_and_unfinal_gains(owner)[0]
     assert equity >= 0, "trading: seize first"
     initial: uint256 = 0
     maintenance: uint256 = 0
@@ -337,7 +337,7 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
     cost: int256 = -convert(reward, int256)
     gain: int256 = convert(reward - fee, int256)
     extcall MARKET.execute_trade(market, owner, liquidator, delta, price, cost, gain)
-    self._check_side(liquidator, market, -delta, price, price, False, False)
+    self._check_account_after_trade(liquidator, market, -delta, price, price, False, False)
     log Liquidated(
         owner=owner, liquidator=liquidator, market=market, lots=taken, price=price, reward=reward, fee=fee
     )
@@ -397,7 +397,7 @@ def _get_open_lots(market: uint256) -> uint256:
 
 @internal
 @view
-def _is_covered() -> bool:
+def _has_insurance_for_open_lots() -> bool:
     """
     @dev Whether insurance has what all markets that ask for it need together, at their last marks: it is one
          insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of time. A
@@ -415,7 +415,7 @@ def _is_covered() -> bool:
 
 @internal
 @view
-def _compute_reward_pot() -> Rewarded:
+def _compute_reward_pot_and_notional() -> Rewarded:
     """@dev What bonds pay for lots that are nobody's, wad, and what all of these are worth at the marks, wei.
     """
     found: Rewarded = Rewarded(pot=0, notional=0)
@@ -446,7 +446,7 @@ def _pay_finder(finder: address, amount: uint256):
 
 @internal
 @view
-def _compute_equity(owner: address) -> (int256, int256):
+def _compute_equity_and_unfinal_gains(owner: address) -> (int256, int256):
     """@dev What an account has less the haircuts known, and its gains that are not final; wei."""
     standing: IPerpetualMarket.Standing = staticcall MARKET.standing_of(owner)
     return standing.own - convert(standing.haircut, int256), convert(standing.unfinal, int256)
@@ -463,7 +463,7 @@ def _get_size(owner: address, market: uint256) -> int256:
 
 
 @internal
-def _mark_all(owner: address) -> Marks:
+def _mark_markets_of_account(owner: address) -> Marks:
     """@dev Mark all markets that an account has positions in."""
     found: Marks = empty(Marks)
     for held: IPerpetualMarket.Holding in staticcall MARKET.holdings_of(owner):
@@ -501,7 +501,7 @@ def _compute_margins(owner: address, risk: bool, markets: uint256) -> (uint256, 
 
 @internal
 @view
-def _has_diverged(owner: address) -> bool:
+def _has_mark_diverged_from_index(owner: address) -> bool:
     """@dev Whether a mark of a market that an account has lots in is too far from its index, or has none."""
     if DIVERGENCE == 0:
         return False
@@ -516,11 +516,11 @@ def _has_diverged(owner: address) -> bool:
 @internal
 def _check_solvent(owner: address):
     extcall MARKET.update_account(owner)
-    assert self._compute_equity(owner)[0] >= 0, "trading: owes, only pays in"
+    assert self._compute_equity_and_unfinal_gains(owner)[0] >= 0, "trading: owes, only pays in"
 
 
 @internal
-def _check_side(
+def _check_account_after_trade(
     owner: address,
     market: uint256,
     delta: int256,
@@ -547,7 +547,7 @@ def _check_reduced(
     """@dev Solvent, no further below maintenance than before, no gain given away that is not final."""
     equity: int256 = 0
     unfinal: int256 = 0
-    equity, unfinal = self._compute_equity(owner)
+    equity, unfinal = self._compute_equity_and_unfinal_gains(owner)
     assert equity >= 0, "trading: insolvent"
     gained: int256 = delta * (convert(mark, int256) - convert(price, int256))
     maintenance: uint256 = self._compute_margins(owner, False, max_value(uint256))[1]
@@ -566,12 +566,12 @@ def _check_risk(owner: address, guards: bool):
         policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
         assert staticcall policy.mode() < EMERGENCY, "trading: emergency"
     assert not staticcall VAULT_ENGINE.in_settlement(), "trading: in settlement"
-    marks: Marks = self._mark_all(owner)
+    marks: Marks = self._mark_markets_of_account(owner)
     assert not marks.silent, "trading: no price for risk"
-    assert not (guards and self._has_diverged(owner)), "trading: mark is off its index"
+    assert not (guards and self._has_mark_diverged_from_index(owner)), "trading: mark is off its index"
     equity: int256 = 0
     unfinal: int256 = 0
-    equity, unfinal = self._compute_equity(owner)
+    equity, unfinal = self._compute_equity_and_unfinal_gains(owner)
     left: int256 = equity - unfinal - convert(marks.worse, int256)
     initial: uint256 = self._compute_margins(owner, True, marks.fresh)[0]
     assert left * convert(units.BASIS_POINTS, int256) >= convert(initial, int256), "trading: initial margin"

@@ -252,7 +252,9 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     token._transfer_shares(owner, self, shares)
     id: uint256 = 0
     before: line.Request = empty(line.Request)
-    id, before = line._add_request(msg.sender, shares, controller, owner, state.mark, state.generation)
+    id, before = line._add_request_and_get_previous(
+        msg.sender, shares, controller, owner, state.mark, state.generation
+    )
     self._issue_claims(
         controller, before.shares, before.generation, before.mark, state.generation, state.mark
     )
@@ -271,12 +273,12 @@ def cut() -> uint256:
     state: token.State = token._load()
     queue: line.Queue = line._load_queue()
     id: uint256 = queue.collecting
-    batch: line.Batch = line._cut_batch(queue, state.generation)
+    batch: line.Batch = line._end_batch_collection(queue, state.generation)
     shares: uint256 = state.supply + VIRTUAL_SHARES
     back: uint256 = self._part_of_unvested(batch.units, state.supply)
     # One wei for what floor has cut off of what a group holds, and one for what each run was paid: they may
     # yet be the pool's to give.
-    spare: uint256 = self._load_live_state(state.open, queue.held) + VIRTUAL_ASSETS
+    spare: uint256 = self._load_state_before_settlement(state.open, queue.held) + VIRTUAL_ASSETS
     spare -= min(spare, 2 * state.open - (id - queue.unsettled))
     price: uint256 = units._mul_div(spare, exit_batches.SCALE, shares)
     if state.open == 0:
@@ -294,9 +296,9 @@ def cut() -> uint256:
     if state.generation != 0:
         token._renew_record(self, state.generation, state.mark)
     token._burn_shares(self, batch.units)
-    token._set_open(state.open + 1)
+    token._set_open_group_count(state.open + 1)
     log line.BatchCut(batch=id, shares=batch.units, assets=held)
-    self._give_back(back)
+    self._give_unearned_income_to_reserve(back)
     return id
 
 
@@ -322,14 +324,16 @@ def settle():
         groups, shares, min(units._div_up(losses, units.RAY), vested)
     )
     price: uint256 = units._mul_div(
-        self._load_live_state(state.open, queue.held) + VIRTUAL_ASSETS, exit_batches.SCALE, shares
+        self._load_state_before_settlement(state.open, queue.held) + VIRTUAL_ASSETS,
+        exit_batches.SCALE,
+        shares,
     )
     paid: uint256 = 0
     open: uint256 = 0
     paid, open = exit_batches._settle(groups, queue, state.generation, state.mark, level, price)
     funds._book_out(paid)
     if open != state.open:
-        token._set_open(open)
+        token._set_open_group_count(open)
 
 
 @external
@@ -403,9 +407,9 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
     state: token.State = token._load()
     if state.open != 0:
-        self._share(state, assets)
+        self._spread_loss_over_shares(state, assets)
     elif state.supply != 0:
-        self._add_checkpoint(state.generation, state.supply + VIRTUAL_SHARES, assets)
+        self._record_loss_checkpoint(state.generation, state.supply + VIRTUAL_SHARES, assets)
     rest: uint256 = 0
     # Who pays nothing, as a stage that proves itself, is left as it is.
     if assets != 0 and vested - assets < LEAST_ASSETS and (state.supply != 0 or state.open != 0):
@@ -429,7 +433,7 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     if msg.sender != CLAWBACK:
         revert_reason._raise("pool: not clawback stage")
     assets: uint256 = units._div_up(amount, units.RAY)
-    funds._take_unvested(assets)
+    funds._remove_unvested_income(assets)
     log IncomeClawedBack(collateral_type=collateral_type, assets=assets)
     return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, amount)
 
@@ -499,7 +503,7 @@ def totalAssets() -> uint256:
             theirs.
     @return [wad] Rounded down.
     """
-    return self._load_live_state(token._load().open, line._load_queue().held)
+    return self._load_state_before_settlement(token._load().open, line._load_queue().held)
 
 
 @external
@@ -753,8 +757,8 @@ def _leave_pool(assets: uint256, shares: uint256, receiver: address, owner: addr
         token._burn_shares(owner, shares)
         funds._book_out(assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
-    self._give_back(back)
-    funds._push_assets(receiver, assets)
+    self._give_unearned_income_to_reserve(back)
+    funds._send_asset_tokens(receiver, assets)
 
 
 @internal
@@ -777,7 +781,7 @@ def _only_plain():
 
 
 @internal
-def _share(state: token.State, assets: uint256):
+def _spread_loss_over_shares(state: token.State, assets: uint256):
     """
     @dev Have live shares and open groups bear a loss, share for share; groups whose ceiling it reaches are
          over.
@@ -802,7 +806,7 @@ def _share(state: token.State, assets: uint256):
         part: uint256 = units._mul_div(group.ceiling - index, all_shares, exit_batches.SCALE)
         index = group.ceiling
         left -= part
-        mark = self._add_checkpoint(state.generation, all_shares, part)
+        mark = self._record_loss_checkpoint(state.generation, all_shares, part)
         if group.id < queue.unsettled:
             exit_batches._set_first_run(line._load_batch(group.id).link)
         else:
@@ -810,10 +814,10 @@ def _share(state: token.State, assets: uint256):
         exit_batches._end_group(group, state.generation, mark)
         all_shares -= group.units
         open -= 1
-    self._add_checkpoint(state.generation, all_shares, left)
+    self._record_loss_checkpoint(state.generation, all_shares, left)
     exit_batches._set_index(level)
     if open != state.open:
-        token._set_open(open)
+        token._set_open_group_count(open)
     line._store_queue(queue)
 
 
@@ -830,7 +834,7 @@ def _part_of_unvested(shares: uint256, supply: uint256) -> uint256:
 
 
 @internal
-def _give_back(assets: uint256):
+def _give_unearned_income_to_reserve(assets: uint256):
     """
     @dev Income that leavers have not earned is the reserve's, where the pool may give it: nobody's who stays,
          or comes for it. A pool that is no stage keeps it; so do all in settlement, which closes the reserve.
@@ -838,7 +842,7 @@ def _give_back(assets: uint256):
     if assets == 0 or staticcall VAULT_ENGINE.in_settlement():
         return
     if staticcall VAULT_ENGINE.has_role(roles.STAGE, self):
-        funds._take_unvested(assets)
+        funds._remove_unvested_income(assets)
         extcall VAULT_ENGINE.give_to_reserve(assets)
 
 
@@ -973,7 +977,7 @@ def _take_claims(shares: uint256, assets: uint256, controller: address) -> (uint
 
 @internal
 @view
-def _load_live_state(open: uint256, held: uint256) -> uint256:
+def _load_state_before_settlement(open: uint256, held: uint256) -> uint256:
     """
     @dev A: assets that shares are worth, wad. Where shares were divided, groups may hold a wei too much.
     """
@@ -1002,7 +1006,9 @@ def _present_terms() -> (uint256, uint256):
     @dev Shares and assets, the virtual ones included, as they are counted now.
     """
     state: token.State = token._load()
-    held: uint256 = self._load_live_state(state.open, line._load_queue().held if state.open != 0 else 0)
+    held: uint256 = self._load_state_before_settlement(
+        state.open, line._load_queue().held if state.open != 0 else 0
+    )
     return state.supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
 
@@ -1034,14 +1040,14 @@ def _begin_entry() -> (uint256, uint256):
     if steps != 0:
         state: token.State = token._load()
         queue: line.Queue = line._load_queue()
-        queue.held = exit_batches._divide_groups(
+        queue.held = exit_batches._rescale_exit_groups(
             exit_batches._list_groups(state.open, queue, state.generation),
             queue.unsettled,
             state.generation,
             steps,
         )
         line._store_queue(queue)
-        state = token._begin_generation(state, steps)
+        state = token._advance_share_generations(state, steps)
         log SharesDivided(generation=state.generation, steps=steps)
     return supply, held
 
@@ -1110,7 +1116,7 @@ def _issue_claims(
 
 
 @internal
-def _add_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
+def _record_loss_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
     """
     @dev Have the claims recorded for what so many shares, the virtual ones included, bear of a loss; the last
          checkpoint.
@@ -1134,7 +1140,7 @@ def _void_shares() -> uint256:
     queue.unsettled = queue.collecting
     queue.held = 0
     line._store_queue(queue)
-    rest: uint256 = funds._clear_assets()
-    begun: token.State = token._begin_generation(state, denominations.VOID)
+    rest: uint256 = funds._clear_and_count_booked_assets()
+    begun: token.State = token._advance_share_generations(state, denominations.VOID)
     log NewGeneration(generation=begun.generation, voided=state.supply, given_up=rest)
     return rest

@@ -334,7 +334,7 @@ def poke(collateral_type: uint256):
     average: uint256 = self.averages[collateral_type]
     elapsed: uint256 = unsafe_sub(block.timestamp, (average >> 176) & MASK_32)
     if elapsed < (word >> 16) & MASK_32:
-        self._renew_price(collateral_type, word, median, elapsed)
+        self._replace_next_price(collateral_type, word, median, elapsed)
         return
 
     prices: uint256 = self.prices[collateral_type]
@@ -342,7 +342,7 @@ def poke(collateral_type: uint256):
     current: uint256 = (prices >> 112) & MASK_112
     before: uint256 = min(was, current)
     if before == 0:
-        before = self._get_lowest_price(collateral_type, was)
+        before = self._compute_lower_current_next_price(collateral_type, was)
     next: uint256 = median
     since: uint256 = (average >> 144) & MASK_32
     checkpoint_at: uint256 = (average >> 208) & MASK_32
@@ -350,7 +350,7 @@ def poke(collateral_type: uint256):
     # Ray x seconds stay under 2**144.
     cumulative: uint256 = unsafe_add(average & MASK_144, unsafe_mul(was, elapsed))
     if word & HOLDING != 0:
-        current, next = self._guard_price(
+        current, next = self._compute_guarded_current_next_prices(
             collateral_type,
             word,
             self._load_prices(collateral_type),
@@ -371,10 +371,10 @@ def poke(collateral_type: uint256):
         self.checkpoints[collateral_type] = cumulative
     lowest: uint256 = min(current, next)
     if lowest == 0:
-        lowest = self._get_lowest_price(collateral_type, current)
+        lowest = self._compute_lower_current_next_price(collateral_type, current)
     # No debt is secured by what is no collateral type; and the first price has not fallen.
     if (lowest < before or fallen != 0) and collateral_type < bounds.MAX_TYPES:
-        fallen = price_drops._compute_fall(fallen, before, lowest)
+        fallen = price_drops._update_fall_from_highest(fallen, before, lowest)
 
     self.averages[collateral_type] = (
         cumulative | (since << 144) | (block.timestamp << 176) | (checkpoint_at << 208) | (fallen << 240)
@@ -417,7 +417,7 @@ def begin_final_price(collateral_type: uint256):
     if self.issuer_of[collateral_type] != empty(address):
         settlement_price._set(collateral_type, self._load_prices(collateral_type).current)
         return
-    otherwise: uint256 = self._get_fresh_average(collateral_type, block.timestamp)
+    otherwise: uint256 = self._get_last_fresh_average(collateral_type, block.timestamp)
     settlement_price._begin(collateral_type, block.timestamp, otherwise)
     self.configs[collateral_type] |= CLOSING | SETTLED
 
@@ -619,7 +619,7 @@ def current_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 if it is stale or there is none.
     """
-    return self._fresh_prices(collateral_type).current
+    return self._get_prices_if_fresh(collateral_type).current
 
 
 @external
@@ -697,7 +697,7 @@ def risk_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 if stale or none, or if a guard keeps the next one back.
     """
-    prices: IPriceFeed.Prices = self._fresh_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._get_prices_if_fresh(collateral_type)
     return min(prices.current, prices.next)
 
 
@@ -722,13 +722,13 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFe
             halted.
     """
     word: uint256 = self.configs[collateral_type]
-    mark: IPriceFeed.Mark = self._compute_mark(collateral_type, word, age)
+    mark: IPriceFeed.Mark = self._compute_median_mark(collateral_type, word, age)
     begins: uint256 = block.timestamp
     closing: settlement_price.Closing = empty(settlement_price.Closing)
     if word & SETTLED != 0 or (at != 0 and block.timestamp >= at):
         is_final: bool = False
         fixed: uint256 = 0
-        is_final, fixed, closing = self._check_first_closing(collateral_type, at, word)
+        is_final, fixed, closing = self._compute_first_final_price(collateral_type, at, word)
         if is_final:
             return IPriceFeed.Mark(price=fixed, low=fixed, high=fixed)
     elif at == 0:
@@ -1057,16 +1057,16 @@ def _count(collateral_type: uint256, word: uint256) -> uint256:
     if word & (CLOSING | PLANNED) == 0:
         return word
     found: uint256 = word
-    market: settlement_price.Market = self._as_it_is(collateral_type, word)
-    if word & CLOSING != 0 and settlement_price._count_closing_time(collateral_type, market):
+    market: settlement_price.Market = self._build_market_for_final_price(collateral_type, word)
+    if word & CLOSING != 0 and settlement_price._count_time_and_finalise_price(collateral_type, market):
         found ^= CLOSING
     if word & PLANNED != 0:
         at: uint256 = self.planned_for[collateral_type]
         if block.timestamp >= at:
             key: uint256 = settlement_price._key(collateral_type, at)
             if not settlement_price._has_begun(key):
-                settlement_price._begin(key, at, self._get_fresh_average(collateral_type, at))
-            if settlement_price._count_closing_time(key, market):
+                settlement_price._begin(key, at, self._get_last_fresh_average(collateral_type, at))
+            if settlement_price._count_time_and_finalise_price(key, market):
                 found ^= PLANNED
     self.configs[collateral_type] = found
     return found
@@ -1079,17 +1079,19 @@ def _compute_final_price(collateral_type: uint256, at: uint256) -> (bool, uint25
     is_final: bool = False
     price: uint256 = 0
     closing: settlement_price.Closing = empty(settlement_price.Closing)
-    is_final, price, closing = self._check_first_closing(collateral_type, at, self.configs[collateral_type])
+    is_final, price, closing = self._compute_first_final_price(
+        collateral_type, at, self.configs[collateral_type]
+    )
     return is_final, price
 
 
 @internal
 @view
-def _check_first_closing(
+def _compute_first_final_price(
     collateral_type: uint256, at: uint256, word: uint256
 ) -> (bool, uint256, settlement_price.Closing):
     """@dev Whether the price of what began first is final, the price, and the closing up to now."""
-    key: uint256 = settlement_price._find_first_key(collateral_type, at)
+    key: uint256 = settlement_price._choose_earlier_closing_key(collateral_type, at)
     begun: uint256 = 0
     otherwise: uint256 = 0
     if (
@@ -1099,13 +1101,15 @@ def _check_first_closing(
         and not settlement_price._has_begun(key)
     ):
         begun = at
-        otherwise = self._get_fresh_average(collateral_type, at)
-    return settlement_price._price(key, self._as_it_is(collateral_type, word), begun, otherwise)
+        otherwise = self._get_last_fresh_average(collateral_type, at)
+    return settlement_price._price(
+        key, self._build_market_for_final_price(collateral_type, word), begun, otherwise
+    )
 
 
 @internal
 @view
-def _get_fresh_average(collateral_type: uint256, at: uint256) -> uint256:
+def _get_last_fresh_average(collateral_type: uint256, at: uint256) -> uint256:
     """@dev The average that was known in a second since the last step, when the price was last fresh."""
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     return self._compute_average(collateral_type, prices.current, min(at, prices.fresh_until))
@@ -1113,7 +1117,7 @@ def _get_fresh_average(collateral_type: uint256, at: uint256) -> uint256:
 
 @internal
 @view
-def _compute_mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
+def _compute_median_mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
     """
     @dev Medians of the reports whose ranges contain the second that lies so far back; zeros without a quorum,
          or halted. `word` is the slot of Config and Guards.
@@ -1176,7 +1180,7 @@ def _get_lower_median(values: uint256[PLACES], count: uint256) -> uint256:
 
 @internal
 @view
-def _as_it_is(collateral_type: uint256, word: uint256) -> settlement_price.Market:
+def _build_market_for_final_price(collateral_type: uint256, word: uint256) -> settlement_price.Market:
     """@dev What a market is at since its last change."""
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     guards: Guards = self._unpack_guards(word)
@@ -1204,20 +1208,22 @@ def _compute_average(collateral_type: uint256, current: uint256, at: uint256) ->
 
 
 @internal
-def _renew_price(collateral_type: uint256, word: uint256, median: uint256, elapsed: uint256):
+def _replace_next_price(collateral_type: uint256, word: uint256, median: uint256, elapsed: uint256):
     """
     @dev Replace the next price by a median, `elapsed` seconds after the step that set it. The current price,
          the clock and the average stay.
     """
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    pending: uint256 = self._get_pending_price(collateral_type, prices)
+    pending: uint256 = self._get_next_or_withheld_price(collateral_type, prices)
     current: uint256 = prices.current
     next: uint256 = median
     if word & HOLDING != 0:
         weighted: uint256 = self._compute_average(collateral_type, current, block.timestamp)
-        current, next = self._guard_price(collateral_type, word, prices, median, weighted, True)
+        current, next = self._compute_guarded_current_next_prices(
+            collateral_type, word, prices, median, weighted, True
+        )
     prices.next = next
-    renewed: uint256 = self._get_pending_price(collateral_type, prices)
+    renewed: uint256 = self._get_next_or_withheld_price(collateral_type, prices)
     step: uint256 = (word >> 16) & MASK_32
     # A price that waits goes on waiting.
     assert (
@@ -1227,7 +1233,9 @@ def _renew_price(collateral_type: uint256, word: uint256, median: uint256, elaps
     if collateral_type < bounds.MAX_TYPES:
         average: uint256 = self.averages[collateral_type]
         before: uint256 = self._lower(current, pending)
-        fallen: uint256 = price_drops._compute_fall(average >> 240, before, self._lower(current, renewed))
+        fallen: uint256 = price_drops._update_fall_from_highest(
+            average >> 240, before, self._lower(current, renewed)
+        )
         self.averages[collateral_type] = (average & MASK_240) | (fallen << 240)
     self.prices[collateral_type] = current | (next << 112) | (prices.fresh_until << 224)
     log Poked(collateral_type=collateral_type, current=current, next=next)
@@ -1241,7 +1249,7 @@ def _renewal(step: uint256) -> uint256:
 
 
 @internal
-def _guard_price(
+def _compute_guarded_current_next_prices(
     collateral_type: uint256,
     word: uint256,
     old: IPriceFeed.Prices,
@@ -1256,7 +1264,7 @@ def _guard_price(
          continues the current one.
     """
     guards: Guards = self._unpack_guards(word)
-    pending: uint256 = self._get_pending_price(collateral_type, old)
+    pending: uint256 = self._get_next_or_withheld_price(collateral_type, old)
     current: uint256 = pending
     if pending == 0 or renews:
         current = old.current
@@ -1308,14 +1316,14 @@ def _is_deviating(price: uint256, other: uint256, deviation: uint256) -> bool:
 
 @internal
 @view
-def _get_pending_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
+def _get_next_or_withheld_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
     """@dev The next price, also while a halt or a grace holds it back; 0 while it waits to be confirmed."""
     return self.withheld[collateral_type] if prices.next == 0 else prices.next
 
 
 @internal
 @view
-def _get_lowest_price(collateral_type: uint256, current: uint256) -> uint256:
+def _compute_lower_current_next_price(collateral_type: uint256, current: uint256) -> uint256:
     """@dev The lowest known price of a market without a next one: a guard may hold that back."""
     return self._lower(current, self.withheld[collateral_type])
 
@@ -1400,7 +1408,7 @@ def _compute_median(collateral_type: uint256, config: uint256, age: uint256) -> 
 
 @internal
 @view
-def _fresh_prices(collateral_type: uint256) -> IPriceFeed.Prices:
+def _get_prices_if_fresh(collateral_type: uint256) -> IPriceFeed.Prices:
     """@dev Zeros if stale; a market without a price is stale. One slot and no copy: each draw reads it."""
     word: uint256 = self.prices[collateral_type]
     if block.timestamp > word >> 224:

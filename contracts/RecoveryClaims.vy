@@ -182,7 +182,7 @@ def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
         return mark
     before: uint256 = 0
     paid_before: int256 = 0
-    before, paid_before = self._carry_checkpoint(generation, mark, present, False)
+    before, paid_before = self._move_checkpoint_to_series(generation, mark, present, False)
     mark += 1
     self.marks[generation] = mark
     self.checkpoints[generation][mark] = (before + added) | (present << 224)
@@ -395,7 +395,7 @@ def _issue_claims(owner: address, shares: uint256, generation: uint256, mark: ui
     tokens: uint256 = 0
     paid: int256 = 0
     end: Checkpoint = self._load_checkpoint(generation, last)
-    tokens, paid = self._carry_checkpoint(generation, mark, end.series, True)
+    tokens, paid = self._move_checkpoint_to_series(generation, mark, end.series, True)
     # What an owner had was a part of what each loss was shared by: the product is under 2**235.
     tokens = units._mul_div(shares, end.tokens - tokens, units.RAY)
     paid = self.paid_before[generation][last] - paid
@@ -405,7 +405,7 @@ def _issue_claims(owner: address, shares: uint256, generation: uint256, mark: ui
         paid = -convert(units._ray_mul(shares, convert(-paid, uint256), False), int256)
     due: int256 = convert(tokens * self.paid_per_token[end.series] // units.RAY, int256) - paid
     if due > 0:
-        self._credit_owner(end.series, owner, convert(due, uint256))
+        self._credit_owner_cash(end.series, owner, convert(due, uint256))
     if tokens != 0 and end.series == token._load().generation:
         self._settle_owner(end.series, owner)
         token._mint_tokens(end.series, owner, tokens)
@@ -413,7 +413,9 @@ def _issue_claims(owner: address, shares: uint256, generation: uint256, mark: ui
 
 @internal
 @view
-def _carry_checkpoint(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
+def _move_checkpoint_to_series(
+    generation: uint256, mark: uint256, series: uint256, up: bool
+) -> (uint256, int256):
     """
     @dev A checkpoint as a series of claims sees it: tokens of an older one are gone, and what they were paid
          in all is due.
@@ -454,12 +456,12 @@ def _settle_owner(generation: uint256, owner: address):
         return
     due: uint256 = balance.shares * (paid - balance.mark) // units.RAY
     if due != 0:
-        self._credit_owner(generation, owner, due)
+        self._credit_owner_cash(generation, owner, due)
     token._set_mark(generation, owner, paid)
 
 
 @internal
-def _credit_owner(generation: uint256, owner: address, amount: uint256):
+def _credit_owner_cash(generation: uint256, owner: address, amount: uint256):
     self.cash[owner] += amount
     log Credited(generation=generation, owner=owner, amount=amount)
 

@@ -190,7 +190,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     ratio: uint256 = risk.initial_ratio
     if terms >> GROWS != 0:
         if (terms >> GROWS) & 1 == 1:
-            price = min(price, self._compute_highest_price(risk.collateral_type))
+            price = min(price, self._compute_price_growth_cap(risk.collateral_type))
         ratio = unsafe_add(ratio, self._caution(terms))
         assert terms >> MODE != EMERGENCY, "risk_policy: emergency"
     assert price != 0, "risk_policy: no price"
@@ -202,7 +202,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
             required,
             max(
                 self._sum_bracket_steps(terms, risk.debt),
-                self._compute_last_steps(terms, risk.debt, risk.type_debt),
+                self._compute_last_debt_margin(terms, risk.debt, risk.type_debt),
             ),
         )
     assert value >= required, "risk_policy: unsafe"
@@ -365,7 +365,7 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     packed: uint256 = (curve.base | (curve.slope_1 << 14) | (curve.slope_2 << 28) | (curve.kink << 44))
     self.terms[collateral_type] = (word & MASK_184) | (packed << 184) | ((word >> GROWS) << GROWS)
     flow: uint256 = self.flows[collateral_type]
-    rate: uint256 = self._a_second(curve.base * units.WAD)
+    rate: uint256 = self._convert_yearly_to_second_rate(curve.base * units.WAD)
     self.flows[collateral_type] = self._moved(
         (flow & MASK_140) | (line << 140) | (speed << 172), self._leak_flow(flow), rate
     )
@@ -434,7 +434,7 @@ def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio:
     terms: uint256 = self.terms[collateral_type]
     margin: uint256 = ratio + self._caution(terms)
     return debt * margin + max(
-        self._sum_bracket_steps(terms, debt), self._compute_last_steps(terms, debt, type_debt)
+        self._sum_bracket_steps(terms, debt), self._compute_last_debt_margin(terms, debt, type_debt)
     )
 
 
@@ -563,7 +563,7 @@ def risk_price(collateral_type: uint256) -> uint256:
     """
     price: uint256 = staticcall PRICE_FEED.risk_price(collateral_type)
     if (self.terms[collateral_type] >> GROWS) & 1 == 1:
-        price = min(price, self._compute_highest_price(collateral_type))
+        price = min(price, self._compute_price_growth_cap(collateral_type))
     return price
 
 
@@ -592,7 +592,7 @@ def _sum_bracket_steps(brackets: uint256, debt: uint256) -> uint256:
 
 @internal
 @pure
-def _compute_last_steps(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
+def _compute_last_debt_margin(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
     """@dev What the type's brackets say of the last `debt` of `type_debt`."""
     brackets: uint256 = terms >> 92
     before: uint256 = unsafe_sub(type_debt, min(debt, type_debt))
@@ -616,7 +616,7 @@ def _caution(terms: uint256) -> uint256:
 
 @internal
 @view
-def _compute_highest_price(collateral_type: uint256) -> uint256:
+def _compute_price_growth_cap(collateral_type: uint256) -> uint256:
     """@dev What a price may have grown to, ray, rounded down."""
     word: uint256 = self.growths[collateral_type]
     anchor: uint256 = word & MASK_112
@@ -670,10 +670,12 @@ def _rate_at_kink(terms: uint256, flow: uint256, performing: uint256) -> uint256
         up: uint256 = unsafe_mul(scale, unsafe_sub(used, kink)) // unsafe_mul(
             unsafe_sub(units.WAD, kink), YEAR
         )
-        most: uint256 = self._a_second(unsafe_mul(unsafe_add(base, (terms >> 198) & MASK_14), units.WAD))
+        most: uint256 = self._convert_yearly_to_second_rate(
+            unsafe_mul(unsafe_add(base, (terms >> 198) & MASK_14), units.WAD)
+        )
         return max(rate, min(unsafe_add(rate, up), most))
     down: uint256 = unsafe_mul(scale, unsafe_sub(kink, used)) // unsafe_mul(kink, YEAR)
-    least: uint256 = self._a_second(unsafe_mul(base, units.WAD))
+    least: uint256 = self._convert_yearly_to_second_rate(unsafe_mul(base, units.WAD))
     return min(rate, max(unsafe_sub(rate, min(down, rate)), least))
 
 
@@ -704,7 +706,7 @@ def _compute_fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performin
             rate,
             unsafe_mul(unsafe_mul((terms >> 212) & MASK_16, units.WAD), over) // unsafe_sub(units.WAD, kink),
         )
-    return self._a_second(rate)
+    return self._convert_yearly_to_second_rate(rate)
 
 
 @internal
@@ -719,7 +721,7 @@ def _compute_utilisation(performing: uint256, flow: uint256) -> uint256:
 
 @internal
 @pure
-def _a_second(rate: uint256) -> uint256:
+def _convert_yearly_to_second_rate(rate: uint256) -> uint256:
     """@dev Basis points x WAD a year as ray a second, rounded up."""
     return units._div_up(unsafe_mul(rate, units.RAY), units.BASIS_POINTS * units.WAD * YEAR)
 

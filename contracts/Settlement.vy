@@ -206,7 +206,7 @@ def record_deficit_breach() -> uint256:
             bound, or an epoch without a note, starts the clock again.
     @return [timestamp] Since when it has been above; 0 if it is not.
     """
-    progress: Progress = self._note_deficit(self._load_before())
+    progress: Progress = self._note_total_deficit_breach(self._load_before())
     self._store(progress)
     return progress.above_since
 
@@ -222,7 +222,7 @@ def begin():
     """
     progress: Progress = self._load_before()
     if progress.announced_for == 0 or block.timestamp < progress.announced_for:
-        progress = self._note_deficit(progress)
+        progress = self._note_total_deficit_breach(progress)
         length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
         assert (
             progress.above_since != 0 and block.timestamp >= progress.above_since + EPOCHS * length
@@ -256,7 +256,7 @@ def fix_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [ray] The final price for 1e18 of collateral; zero if there never was a price.
     """
-    begun_at: uint256 = self._load_begun().begun_at
+    begun_at: uint256 = self._load_begun_progress().begun_at
     assert self.final_prices[collateral_type] == 0, "settlement: price is final"
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "settlement: unknown type"
     is_final: bool = False
@@ -313,7 +313,7 @@ def cover_last(collateral_type: uint256) -> uint256:
     """
     self._load_open()
     extcall LOSS_WATERFALL.cover(collateral_type)
-    self._check_idle(collateral_type)
+    self._check_no_stage_reservation(collateral_type)
     left: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     self.left_of[collateral_type] = left
     log CoveredLast(collateral_type=collateral_type, left=left)
@@ -336,7 +336,7 @@ def fix_redemption_rates():
     outstanding: uint256 = 0
     for c: uint256 in types:
         assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
-        self._check_idle(c)
+        self._check_no_stage_reservation(c)
         deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
         assert deficit == 0 or self.left_of[c] == deficit, "settlement: cover a last time"
         outstanding += deficit
@@ -426,7 +426,7 @@ def final_price_of(collateral_type: uint256) -> (bool, uint256):
 
 @internal
 @view
-def _check_idle(collateral_type: uint256):
+def _check_no_stage_reservation(collateral_type: uint256):
     """@dev What a stage has reserved no other covers: it would be left to holders."""
     assert staticcall LOSS_WATERFALL.reserved_of(collateral_type) == 0, "settlement: stages are busy"
 
@@ -456,7 +456,7 @@ def _final_price(collateral_type: uint256) -> (bool, uint256):
 
 
 @internal
-def _note_deficit(progress: Progress) -> Progress:
+def _note_total_deficit_breach(progress: Progress) -> Progress:
     """@dev The same with the deficit of now noted. The caller stores it."""
     deficit: uint256 = 0
     types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
@@ -493,7 +493,7 @@ def _load_before() -> Progress:
 
 @internal
 @view
-def _load_begun() -> Progress:
+def _load_begun_progress() -> Progress:
     progress: Progress = self._load()
     assert progress.begun_at != 0, "settlement: not begun"
     return progress
@@ -503,7 +503,7 @@ def _load_begun() -> Progress:
 @view
 def _load_open() -> Progress:
     """@dev Begun, and its books not closed yet."""
-    progress: Progress = self._load_begun()
+    progress: Progress = self._load_begun_progress()
     assert progress.fixed_at == 0, "settlement: is fixed"
     return progress
 

@@ -121,8 +121,8 @@ def start():
     assert staticcall TREASURY.for_sale() >= lot, "surplus_auction: too little"
 
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    top: uint256 = self._equity_for_one(min(price, average), BUF)
-    bottom: uint256 = self._equity_for_one(average, FLOOR)
+    top: uint256 = self._compute_equity_per_stablecoin(min(price, average), BUF)
+    bottom: uint256 = self._compute_equity_per_stablecoin(average, FLOOR)
     self.lot = lot | (block.timestamp << 96)
     self.prices = top | (bottom << 112)
     log AuctionStarted(lot=lot, top=top, floor=bottom)
@@ -199,7 +199,7 @@ def auction() -> Auction:
 
 @internal
 @pure
-def _equity_for_one(price: uint256, share: uint256) -> uint256:
+def _compute_equity_per_stablecoin(price: uint256, share: uint256) -> uint256:
     """
     @dev Equity for 1e18 of stablecoin at a price of equity (ray) times a share (basis points); ray,
          capped at what its field holds.

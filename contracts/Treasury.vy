@@ -157,7 +157,7 @@ def distribute() -> uint256:
             self._beyond(reserve, doubt), skip_contract_check=True
         )
         if due != 0:
-            self._draw_reserve(due, claims)
+            self._draw_and_approve_reserve(due, claims)
             extcall IRecoveryClaims(claims).repay(due)
             spent = unsafe_add(spent, due)
             reserve = unsafe_sub(reserve, due)
@@ -175,7 +175,7 @@ def distribute() -> uint256:
     for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
         amount: uint256 = unsafe_mul(fresh, self.shares[i]) // units.BASIS_POINTS
         if amount != 0 and staticcall IPool(POOLS[i]).totalSupply() != 0:
-            self._draw_reserve(amount, POOLS[i])
+            self._draw_and_approve_reserve(amount, POOLS[i])
             extcall IPool(POOLS[i]).add_income(amount)
             shared = unsafe_add(shared, amount)
             log IncomeShared(pool=POOLS[i], amount=amount)
@@ -360,7 +360,7 @@ def _for_sale(plan: Plan, doubt: uint256) -> uint256:
 
 
 @internal
-def _draw_reserve(amount: uint256, spender: address):
+def _draw_and_approve_reserve(amount: uint256, spender: address):
     """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
     extcall VAULT_ENGINE.spend_reserve(amount, self, skip_contract_check=True)
     extcall STABLECOIN.approve(spender, amount)
@@ -377,7 +377,7 @@ def _add_insurance(fresh: uint256) -> uint256:
     held: uint256 = (staticcall FUND.insurance_of()).amount
     amount: uint256 = min(most, target - min(target, held))
     if amount != 0:
-        self._draw_reserve(amount, FUND.address)
+        self._draw_and_approve_reserve(amount, FUND.address)
         extcall FUND.insure(amount)
         log FundInsured(fund=FUND.address, amount=amount)
     return amount

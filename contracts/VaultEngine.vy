@@ -202,9 +202,9 @@ def deposit_and_draw(
         rate: uint256 = debts.accumulated_rate
         distress: uint256 = 0
         if debts.distressed != 0:
-            distress = ledger._compute_distress(collateral_type)
+            distress = ledger._sum_auctioned_principal_and_deficit(collateral_type)
             # Whoever left before a redistribution and comes back while it counts pays it as well.
-            shared: IVaultEngine.Redistribution = ledger._load_redistribution(collateral_type)
+            shared: IVaultEngine.Redistribution = ledger._compute_current_redistribution(collateral_type)
             added: uint256 = unsafe_add(shared.added, shared.before)
             rate = unsafe_sub(rate, added)
             if added == 0:
@@ -238,9 +238,9 @@ def deposit_and_draw(
         dust = unsafe_sub(unsafe_mul(drawn, debts.accumulated_rate), unsafe_mul(draw, units.RAY))
 
     elif vault.called_at != 0:
-        vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
+        vault.called_at = self._get_call_time_unless_met(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
-    self._store_vault(collateral_type, owner, vault)
+    self._store_vault_and_emit(collateral_type, owner, vault)
 
     if moved != 0:
         terms._pull_collateral(type_terms.token, moved)
@@ -298,7 +298,7 @@ def repay_and_withdraw(
         debts.normalized_debt -= repaid
         rest: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         # Less than the whole is worth less than the debt. What was repaid is debt - rest.
-        ledger._post_to_reserve(unsafe_sub(unsafe_mul(burned, units.RAY), unsafe_sub(debt, rest)))
+        ledger._add_to_reserve(unsafe_sub(unsafe_mul(burned, units.RAY), unsafe_sub(debt, rest)))
 
     moved: uint256 = 0
     if withdraw != 0:
@@ -327,11 +327,11 @@ def repay_and_withdraw(
                     withdrawn,
                 )
     if repaid != 0 and type_terms.dynamic:
-        terms._reprice_type(collateral_type, type_terms.replaced, debts, before)
+        terms._update_dynamic_fee(collateral_type, type_terms.replaced, debts, before)
     if vault.called_at != 0:
-        vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
+        vault.called_at = self._get_call_time_unless_met(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
-    self._store_vault(collateral_type, owner, vault)
+    self._store_vault_and_emit(collateral_type, owner, vault)
 
     if burned != 0:
         ledger._burn_stablecoin(msg.sender, burned)
@@ -411,7 +411,7 @@ def set_called(collateral_type: uint256, owner: address):
     ledger._check_live()
     vault: Record = self._load_vault(collateral_type, owner)
     vault.called_at = block.timestamp
-    self._store_vault(collateral_type, owner, vault)
+    self._store_vault_and_emit(collateral_type, owner, vault)
 
 
 @external
@@ -452,9 +452,9 @@ def seize(
         word: uint256 = terms.of_types[collateral_type]
         if word & terms.DYNAMIC != 0:
             before: uint256 = unsafe_add(debts.normalized_debt, normalized_debt)
-            terms._reprice_type(collateral_type, word & terms.REPLACED != 0, debts, before)
-    self._store_vault(collateral_type, owner, vault)
-    ledger._post_reward(collateral_type, receiver, reward)
+            terms._update_dynamic_fee(collateral_type, word & terms.REPLACED != 0, debts, before)
+    self._store_vault_and_emit(collateral_type, owner, vault)
+    ledger._pay_reward_from_reserve(collateral_type, receiver, reward)
 
 
 @external
@@ -496,11 +496,11 @@ def settle_take(
     @param returned [wad] Collateral for the owner, or for salvage.
     """
     self._only_auction()
-    ledger._post_repaid_principal(collateral_type, principal)
+    ledger._post_repaid_auction_principal(collateral_type, principal)
     if terms.of_types[collateral_type] < terms.SETTLING:
         ledger._post_to_buffer(collateral_type, surplus)
     else:
-        ledger._post_to_reserve(surplus)
+        ledger._add_to_reserve(surplus)
     if owner != empty(address):
         vault: Record = self._load_vault(collateral_type, owner)
         vault.lots = unsafe_sub(vault.lots, LOT)
@@ -508,9 +508,9 @@ def settle_take(
         # Several lots of one vault may come back; its field must not run into the next.
         if vault.locked_collateral > ledger.MASK_104:
             revert_reason._raise("vault_engine: too much returned")
-        self._store_vault(collateral_type, owner, vault)
+        self._store_vault_and_emit(collateral_type, owner, vault)
     elif returned != 0:
-        ledger._post_salvage(collateral_type, returned)
+        ledger._add_salvage_collateral(collateral_type, returned)
     ledger._burn_stablecoin(payer, paid)
 
 
@@ -526,12 +526,12 @@ def write_off(collateral_type: uint256, owner: address, principal: uint256, salv
     """
     self._only_auction()
     if salvage != 0:
-        ledger._post_salvage(collateral_type, salvage)
+        ledger._add_salvage_collateral(collateral_type, salvage)
     ledger._post_loss(collateral_type, principal)
     if owner != empty(address):
         vault: Record = self._load_vault(collateral_type, owner)
         vault.lots = unsafe_sub(vault.lots, LOT)
-        self._store_vault(collateral_type, owner, vault)
+        self._store_vault_and_emit(collateral_type, owner, vault)
 
 
 @external
@@ -546,7 +546,7 @@ def reward(collateral_type: uint256, receiver: address, amount: uint256):
     self._only_auction()
     # A retired type has nothing to pay from, and no loss any more.
     terms._check_not_settled(collateral_type)
-    ledger._post_reward(collateral_type, receiver, amount)
+    ledger._pay_reward_from_reserve(collateral_type, receiver, amount)
 
 
 @external
@@ -559,7 +559,7 @@ def take_salvage(collateral_type: uint256, amount: uint256):
     """
     self._only_auction()
     ledger._check_live()
-    ledger._post_from_salvage(collateral_type, amount)
+    ledger._subtract_salvage_collateral(collateral_type, amount)
 
 
 # -------------------------------------------------------------- settlement
@@ -574,7 +574,7 @@ def begin_settlement():
             vaults are skimmed makes no difference.
     """
     self._only_settlement()
-    ledger._set_global_debt_ceiling(ledger.NO_CEILING)
+    ledger._store_global_debt_ceiling(ledger.NO_CEILING)
     rest: uint256 = terms.listed
     for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
         if rest == 0:
@@ -582,7 +582,7 @@ def begin_settlement():
         collateral_type: uint256 = unsafe_sub(rest & 255, 1)
         rest >>= 8
         ledger._accrue_fees(collateral_type)
-        ledger._set_stability_fee(collateral_type, 0)
+        ledger._store_stability_fee(collateral_type, 0)
         terms._mark_settling(collateral_type)
     extcall ledger.LOSS_WATERFALL.wind_up(skip_contract_check=True)
 
@@ -603,13 +603,13 @@ def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: ui
     vault: Record = self._load_vault(collateral_type, owner)
     # A vault whose field is full already holds more than all tokens of an ordinary kind.
     if owner == empty(address) or vault.locked_collateral + lot > ledger.MASK_104:
-        ledger._post_salvage(collateral_type, lot)
+        ledger._add_salvage_collateral(collateral_type, lot)
     else:
         vault.locked_collateral += lot
     if owner != empty(address):
         vault.lots = unsafe_sub(vault.lots, LOT)
-        vault.normalized_debt += ledger._post_unwound(collateral_type, principal)
-        self._store_vault(collateral_type, owner, vault)
+        vault.normalized_debt += ledger._move_auctioned_principal_to_performing(collateral_type, principal)
+        self._store_vault_and_emit(collateral_type, owner, vault)
 
 
 @external
@@ -631,8 +631,8 @@ def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint25
     normalized_debt: uint256 = vault.normalized_debt
     vault.normalized_debt = 0
     vault.locked_collateral -= taken
-    self._store_vault(collateral_type, owner, vault)
-    ledger._post_salvage(collateral_type, taken)
+    self._store_vault_and_emit(collateral_type, owner, vault)
+    ledger._add_salvage_collateral(collateral_type, taken)
     ledger._post_settled(collateral_type, normalized_debt, worth)
 
 
@@ -670,7 +670,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     @param receiver Who gets it.
     """
     self._only_settlement()
-    ledger._post_from_salvage(collateral_type, amount)
+    ledger._subtract_salvage_collateral(collateral_type, amount)
     terms._deliver_collateral(terms.of_types[collateral_type], amount, receiver)
 
 
@@ -733,7 +733,7 @@ def total_debt() -> uint256:
         debts: IVaultEngine.Debts = ledger._load_debts(collateral_type)
         total = unsafe_add(
             unsafe_add(total, unsafe_mul(debts.normalized_debt, debts.accumulated_rate)),
-            ledger._compute_distress(collateral_type),
+            ledger._sum_auctioned_principal_and_deficit(collateral_type),
         )
     return total
 
@@ -788,7 +788,7 @@ def _check_risk(
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     type_debt: uint256 = performing
     if debts.distressed != 0:
-        type_debt = unsafe_add(type_debt, ledger._compute_distress(collateral_type))
+        type_debt = unsafe_add(type_debt, ledger._sum_auctioned_principal_and_deficit(collateral_type))
     fee: uint256 = extcall IRiskPolicy(terms._get_policy(replaced)).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
@@ -803,12 +803,12 @@ def _check_risk(
         )
     )
     if dynamic:
-        terms._follow_fee(collateral_type, fee)
+        terms._set_fee_from_policy(collateral_type, fee)
 
 
 @internal
 @view
-def _still_called(collateral_type: uint256, vault: Record, rate: uint256) -> uint256:
+def _get_call_time_unless_met(collateral_type: uint256, vault: Record, rate: uint256) -> uint256:
     """@dev The time of a margin call, 0 once it is met. No price is no reason to block a repayment."""
     if staticcall ILiquidationEngine(terms.LIQUIDATION_ENGINE).satisfies_margin_call(
         collateral_type, vault.locked_collateral, vault.normalized_debt * rate
@@ -851,7 +851,7 @@ def _load_vault(collateral_type: uint256, owner: address) -> Record:
 
 
 @internal
-def _store_vault(collateral_type: uint256, owner: address, vault: Record):
+def _store_vault_and_emit(collateral_type: uint256, owner: address, vault: Record):
     self.vaults[collateral_type][owner] = (
         vault.locked_collateral
         | (vault.normalized_debt << 104)

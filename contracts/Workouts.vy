@@ -312,7 +312,7 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
     @return [wad] Stablecoin burned.
     """
     self._check_live()
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     sums: WorkoutBalances = self._load_sums(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     collateral_type: uint256 = balance.collateral_type
@@ -325,7 +325,7 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
         # Principal that a raised floor left under it may still be paid in parts.
         assert after >= least or before < least, "workouts: rest under floor"
     principal: uint256 = unsafe_sub(before, after)
-    self._remove_principal(balance, principal)
+    self._subtract_workout_principal(balance, principal)
 
     owner: address = empty(address)
     returned: uint256 = 0
@@ -362,7 +362,7 @@ def top_up(workout_id: uint256, amount: uint256):
     @param amount [wad] Collateral, floored to the token's unit.
     """
     self._check_live()
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     owner: address = schedule.owner
     self._check_approved(owner)
@@ -392,14 +392,14 @@ def flag(workout_id: uint256) -> uint256:
     @param workout_id [id] The workout.
     @return [rad] The principal in doubt, all or nothing.
     """
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     collateral_type: uint256 = balance.collateral_type
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     schedule: Schedule = self._load_schedule(workout_id)
     found: bool = False
     if principal != 0:
         price: uint256 = vault_flags._lowest_price(PRICE_FEED, collateral_type)
-        found = self._is_late(balance, schedule)
+        found = self._is_instalment_overdue(balance, schedule)
         assert found or price != 0, "workouts: no price to flag at"
         found = found or self._is_short(balance, schedule, price, principal)
     if found != balance.flagged:
@@ -426,7 +426,7 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     @param reward_receiver Who gets the reward, stablecoin.
     """
     self._check_live()
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     # Nothing is at risk any more: the lot waits for the rest of the premium.
     assert principal != 0, "workouts: repaid"
@@ -437,9 +437,9 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     assert price != 0, "workouts: stale price"
     schedule: Schedule = self._load_schedule(workout_id)
     assert (
-        self._is_late(balance, schedule) or self._is_short(balance, schedule, price, principal)
+        self._is_instalment_overdue(balance, schedule) or self._is_short(balance, schedule, price, principal)
     ), "workouts: in good standing"
-    self._remove_principal(balance, principal)
+    self._subtract_workout_principal(balance, principal)
     self._remove_workout(workout_id)
     log Foreclosed(
         workout_id=workout_id,
@@ -463,10 +463,10 @@ def unwind(workout_id: uint256):
     @param workout_id [id] The workout.
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "workouts: not settling"
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     owner: address = self._load_schedule(workout_id).owner
-    self._remove_principal(balance, principal)
+    self._subtract_workout_principal(balance, principal)
     self._remove_workout(workout_id)
     log WorkoutUnwound(
         workout_id=workout_id,
@@ -560,7 +560,7 @@ def workout_of(workout_id: uint256) -> Workout:
     @return The workout; `principal` is the part of what is left that is debt, `due` when the first instalment
             is due that is not met.
     """
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     sums: WorkoutBalances = self._load_sums(workout_id)
     return Workout(
@@ -593,7 +593,7 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
     """
     if self.balances[workout_id] == 0:
         return 0, empty(address), 0, 0
-    balance: Balance = self._load_balance(workout_id)
+    balance: Balance = self._load_open_workout_balance(workout_id)
     principal: uint256 = self._principal_left(balance, self._load_sums(workout_id))
     return balance.collateral_type, self._load_schedule(workout_id).owner, balance.lot, principal
 
@@ -617,7 +617,7 @@ def is_flagged(workout_id: uint256) -> bool:
     @param workout_id [id] The workout.
     @return Whether it is.
     """
-    return self._load_balance(workout_id).flagged
+    return self._load_open_workout_balance(workout_id).flagged
 
 
 # ------------------------------------------------------------------ helpers
@@ -673,7 +673,7 @@ def _compute_due_time(balance: Balance, schedule: Schedule) -> uint256:
 
 @internal
 @view
-def _is_late(balance: Balance, schedule: Schedule) -> bool:
+def _is_instalment_overdue(balance: Balance, schedule: Schedule) -> bool:
     """@dev Whether an instalment is missed."""
     return block.timestamp > self._compute_due_time(balance, schedule)
 
@@ -687,7 +687,7 @@ def _is_short(balance: Balance, schedule: Schedule, price: uint256, principal: u
 
 
 @internal
-def _remove_principal(balance: Balance, principal: uint256):
+def _subtract_workout_principal(balance: Balance, principal: uint256):
     """@dev Principal leaves a workout, and with it the doubt."""
     self.in_workouts[balance.collateral_type] -= principal
     if balance.flagged:
@@ -725,7 +725,7 @@ def _load_terms(collateral_type: uint256) -> Terms:
 
 @internal
 @view
-def _load_balance(workout_id: uint256) -> Balance:
+def _load_open_workout_balance(workout_id: uint256) -> Balance:
     """@dev An open workout has something left to pay."""
     word: uint256 = self.balances[workout_id]
     assert word != 0, "workouts: no workout"

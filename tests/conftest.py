@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
-from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.errors import BackstopError
 from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import host_registry as hosts
@@ -25,7 +25,7 @@ from backstop.proof.lockstep import Lockstep, deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
-from tests.support.rewritten import rewrite_all
+from tests.support.pytest_rewrite_cache import cache_pytest_rewritten_files
 
 TESTS = Path(__file__).parent
 
@@ -95,7 +95,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if getattr(config.option, "numprocesses", None):
         engine = subprocess.Popen([sys.executable, "-c", FAST])
         files = sorted((*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")))
-        rewriting = get_context("fork").Process(target=rewrite_all, args=(files, config))
+        rewriting = get_context("fork").Process(target=cache_pytest_rewritten_files, args=(files, config))
         rewriting.start()
         Artifacts(config.getoption("--contracts")).load()
         engine.wait()
@@ -212,14 +212,14 @@ def new_protocol(
         if not keeps:
             return handed_out(deployed(new_host(), parameters, prices, check_every))
         key = parameters, prices
-        kept = shelf.take_deployment(key, lambda host: deployed(host, parameters, prices, 1))
+        kept = shelf.take_free_or_new_deployment(key, lambda host: deployed(host, parameters, prices, 1))
         both = kept.restore_lockstep(check_every, traces)
         taken.append((key, kept, both))
         return handed_out(both)
 
     yield make
     for key, kept, both in taken:
-        shelf.give_back(key, kept)
+        shelf.return_unspoilt_deployment(key, kept)
         if not kept.host.spoilt and not diverges:
             both.compare_state()
 

@@ -120,7 +120,7 @@ def __init__(third_bond: uint256):
 
 
 @internal
-def _touch_account(owner: address):
+def _settle_missed_cycles(owner: address):
     """
     @dev Bring an account up to the open cycle. Then its positions in markets that have ended are closed, at
          their final prices.
@@ -136,11 +136,11 @@ def _touch_account(owner: address):
         if account.cycle != clock.cycle:
             account = self._close_cycle(owner, account, clock, True)
         self._store_account(owner, account)
-    self._close_positions(owner, account.markets & clock.ended)
+    self._close_positions_at_marks(owner, account.markets & clock.ended)
 
 
 @internal
-def _close_positions(owner: address, markets: uint256):
+def _close_positions_at_marks(owner: address, markets: uint256):
     """@dev Take an account's positions in some markets, by bits, from it, at the marks."""
     if markets == 0:
         return
@@ -161,7 +161,7 @@ def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock,
          ended last, then all final ones after it at once, and end the last that is over: in all of these its
          lots were the same, and nothing was booked of it. The caller stores it.
     """
-    account: Account = self._settle_cycle(owner, before, clock.lossy)
+    account: Account = self._apply_final_cycle_haircut(owner, before, clock.lossy)
     if skips:
         account.cycle = clock.cycle - 1
     cycle: uint256 = account.cycle + 1
@@ -184,7 +184,7 @@ def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock,
             position.value = price_path._worth_at(price_path.levels[market][account.cycle], position.size)
             self.since[owner][market] = price_path.edges[market][account.cycle][side]
             self._clear_cycle(owner, market, account.cycle)
-        self._count_segment(
+        self._add_cycle_gains_and_losses(
             owner, market, account.cycle, position.size, price_path.edges[market][cycle][side]
         )
         value: int256 = price_path._worth_at(price_path.levels[market][cycle], position.size)
@@ -199,7 +199,7 @@ def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock,
         # What was kept of the cycle that is final makes room for the one that opens.
         self._clear_cycle(owner, market, cycle)
         position.value = value
-        self._store_position(owner, market, position)
+        self._check_and_store_position(owner, market, position)
     if haircut != 0:
         price_path._change_pot(convert(haircut, int256))
         log Settled(account=owner, cycle=account.cycle - 1, haircut=haircut, booked=0, given=0)
@@ -220,7 +220,7 @@ def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock,
 
 
 @internal
-def _settle_cycle(owner: address, before: Account, lossy: uint256) -> Account:
+def _apply_final_cycle_haircut(owner: address, before: Account, lossy: uint256) -> Account:
     """
     @dev Take the haircuts of the cycle before the account's, which is final, if it had losses, and give what
          was booked, as far as it is missing. The caller forgets what was booked, as it ends the next cycle.
@@ -266,7 +266,9 @@ def _clear_cycle(owner: address, market: uint256, cycle: uint256):
 
 
 @internal
-def _count_segment(owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256):
+def _add_cycle_gains_and_losses(
+    owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256
+):
     """
     @dev Count what a position gained and lost in a cycle up to some moves of its side, while it had the size
          it has. It is part of what its side gained, which is under 2**117, and of what the other side gained.
@@ -359,13 +361,15 @@ def _trade_lots(owner: address, market: uint256, delta: int256, off: int256):
     if abs(size) > convert(price_path.MASK_63, int256):
         revert_reason._raise("cycle_book: too many lots")
     if delta * size > 0:
-        self._forget_lost(owner)
-    self._count_segment(owner, market, account.cycle, old, price_path.moves[market][price_path._side(old)])
+        self._cap_deposits_at_roll_worth(owner)
+    self._add_cycle_gains_and_losses(
+        owner, market, account.cycle, old, price_path.moves[market][price_path._side(old)]
+    )
     self.since[owner][market] = price_path.moves[market][price_path._side(size)]
     paid: int256 = (
         price_path._compute_worth(market, size) - price_path._compute_worth(market, old) + delta * off
     )
-    price_path._change_lots(market, old, size)
+    price_path._update_open_lots(market, old, size)
     account.cash -= paid
     account.markets |= 1 << market
     if old == 0:
@@ -375,13 +379,13 @@ def _trade_lots(owner: address, market: uint256, delta: int256, off: int256):
         account.bond = SEIZED | BOOKED | TAKEN
     position.size = size
     position.value += paid
-    self._store_position(owner, market, position)
+    self._check_and_store_position(owner, market, position)
     self._store_account(owner, account)
     log PositionChanged(account=owner, market=market, size=size, cash=account.cash)
 
 
 @internal
-def _forget_lost(owner: address):
+def _cap_deposits_at_roll_worth(owner: address):
     """@dev Of the deposits of whoever does more than reduce no more counts than it had at the last roll."""
     worth: int256 = price_path._check_signed(self.worths[owner], 0, 138)
     most: uint256 = convert(max(0, worth), uint256)
@@ -390,7 +394,7 @@ def _forget_lost(owner: address):
 
 
 @internal
-def _credit_cash(owner: address, amount: int256):
+def _change_account_cash(owner: address, amount: int256):
     """@dev Change an account's cash, wei."""
     account: Account = self._load_account(owner)
     # An amount is under 2**255, and no sum of both beyond 138 bits is stored.
@@ -399,20 +403,20 @@ def _credit_cash(owner: address, amount: int256):
 
 
 @internal
-def _credit_payment(owner: address, amount: uint256):
+def _credit_payment_as_deposit(owner: address, amount: uint256):
     """
     @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
          wad.
     """
-    self._touch_account(owner)
-    self._credit_deposit(owner, convert(amount, int256))
+    self._settle_missed_cycles(owner)
+    self._book_deposit_or_withdrawal(owner, convert(amount, int256))
     self.paid_in[owner] += amount
 
 
 @internal
-def _credit_deposit(owner: address, amount: int256):
+def _book_deposit_or_withdrawal(owner: address, amount: int256):
     """@dev An account brings cash, or takes it out (under zero), wei: for the pending cycle as well."""
-    self._credit_cash(owner, amount)
+    self._change_account_cash(owner, amount)
     word: uint256 = self.worths[owner]
     worth: int256 = unsafe_add(price_path._check_signed(word, 0, 138), amount)
     brought: int256 = unsafe_add(price_path._check_signed(word, 138, 118), amount)
@@ -428,7 +432,7 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
     """
     amount: uint256 = parts << PART
     # An amount is under 2**77.
-    self._credit_deposit(owner, unsafe_sub(0, convert(amount, int256)))
+    self._book_deposit_or_withdrawal(owner, unsafe_sub(0, convert(amount, int256)))
     account: Account = self._load_account(owner)
     account.paid = unsafe_add(account.paid, parts)
     if account.bond & third != 0:
@@ -440,20 +444,20 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
         amount = unsafe_add(amount, THIRD_BOND)
     self._store_account(owner, account)
     if amount != 0:
-        self._credit_payment(msg.sender, amount)
+        self._credit_payment_as_deposit(msg.sender, amount)
         log FinderPaid(account=owner, finder=msg.sender, amount=amount)
 
 
 @internal
-def _pay_reward(finder: address, amount: uint256):
+def _pay_takeover_reward(finder: address, amount: uint256):
     """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
     self.rewards -= amount
     self.bonds -= amount
-    self._credit_payment(finder, amount)
+    self._credit_payment_as_deposit(finder, amount)
 
 
 @internal
-def _insure_rewards():
+def _move_unpaid_rewards_to_insurance():
     """@dev What nobody has got by the end is insurance."""
     self.bonds -= self.rewards
     self.fees += self.rewards
@@ -480,7 +484,7 @@ def _set_late(owner: address, amount: uint256):
 
 
 @internal
-def _note_lossy(number: uint256, cycle: uint256, markets: uint256):
+def _index_lossy_cycle_haircuts(number: uint256, cycle: uint256, markets: uint256):
     """@dev Note a final cycle that had losses, by its number, and add its haircut of a lot to the indices."""
     self.lossy[number] = cycle
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
@@ -600,7 +604,7 @@ def _load_position(owner: address, market: uint256) -> Position:
 
 
 @internal
-def _store_position(owner: address, market: uint256, position: Position):
+def _check_and_store_position(owner: address, market: uint256, position: Position):
     self.positions[owner][market] = (
         price_path._bits(position.size, 64) | (price_path._bits(position.value, 138) << 64)
     )

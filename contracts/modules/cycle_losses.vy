@@ -76,7 +76,7 @@ def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256
 
 
 @internal
-def _book_loss(owner: address) -> bool:
+def _book_pending_cycle_shortfall(owner: address) -> bool:
     """@dev Book what a touched account lacks of the pending cycle; whether it differs from before."""
     cycle: uint256 = price_path._cycle() - 1
     markets: uint256 = cycle_book._markets(owner)
@@ -146,7 +146,7 @@ def _book_loss(owner: address) -> bool:
         log Booked(account=owner, cycle=cycle, amount=lacks, late=late)
         cycle_book._pay_finder(owner, cycle_book.BOOKED, parts)
     if added != 0:
-        self._pay_late(added)
+        self._cover_late_losses_from_fund(added)
     return changed
 
 
@@ -178,7 +178,7 @@ def _by_winners(part: uint256, lost: uint256) -> uint256:
 
 
 @internal
-def _roll_cycle():
+def _finalise_cycle_and_open_next():
     """@dev Make the pending cycle final, the open one pending, and open the next."""
     clock: IPerpetualMarket.Clock = price_path._load_clock()
     if block.timestamp < clock.rolled_at + 4 * WINDOW and (
@@ -193,21 +193,21 @@ def _roll_cycle():
     later: uint256 = 0
     parts: uint256[bounds.MAX_MARGIN_MARKETS] = empty(uint256[bounds.MAX_MARGIN_MARKETS])
     self._sweep_fees()
-    self._pay_late(self.late)
+    self._cover_late_losses_from_fund(self.late)
     if clock.booked_at != 0:
         insured, parts = extcall FUND.cover(clock.cycle - 1, markets)
         self.held += insured
-        self._charge_losses(clock.cycle - 1, -convert(insured, int256), parts)
+        self._change_cycle_loss_totals(clock.cycle - 1, -convert(insured, int256), parts)
     if self.late != 0:
         later, parts = staticcall FUND.allocate(min(self.late, self.overdue), clock.cycle - 1, markets)
-        self._charge_losses(clock.cycle - 1, convert(later, int256), parts)
+        self._change_cycle_loss_totals(clock.cycle - 1, convert(later, int256), parts)
         self.late -= later
     if clock.booked_at != 0 or later != 0:
-        cycle_book._note_lossy(clock.lossy, clock.cycle - 1, markets)
+        cycle_book._index_lossy_cycle_haircuts(clock.lossy, clock.cycle - 1, markets)
         clock.lossy += 1
     self.overdue = self.late
     for market: uint256 in range(markets, bound=bounds.MAX_MARGIN_MARKETS):
-        price_path._note_edge(market, clock.cycle + 1)
+        price_path._record_cycle_start(market, clock.cycle + 1)
     clock.cycle += 1
     clock.rolled_at = block.timestamp
     clock.booked_at = 0
@@ -216,7 +216,7 @@ def _roll_cycle():
 
 
 @internal
-def _charge_losses(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
+def _change_cycle_loss_totals(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
     """@dev Raise or lower what the gains of a cycle bear, wei: by a part for each market, as SideTotals."""
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         part: uint256 = parts[market]
@@ -227,7 +227,7 @@ def _charge_losses(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MAR
 
 
 @internal
-def _pay_late(most: uint256) -> uint256:
+def _cover_late_losses_from_fund(most: uint256) -> uint256:
     """
     @dev Take what unvested profits, insurance and the protocol pay for late losses; return it, wad. A booking
          asks profits for no `most` more than it adds, and a roll for all: a profit that leaves in between has

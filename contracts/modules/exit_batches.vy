@@ -232,18 +232,18 @@ def _settle(
         if run.id >= queue.unsettled:
             margin = min(margin, (run.ceiling - level) // 2)
             if kept != 0:
-                self._link_run(groups[kept - 1].id, run.id)
+                self._set_batch_link(groups[kept - 1].id, run.id)
         run.ceiling = min(run.ceiling, level + margin)
     else:
         run.ceiling = level
     # What followed it joins it.
-    self._link_run(run.id, 0)
+    self._set_batch_link(run.id, 0)
     run.units = 0
     owing: uint256 = 0
     for k: uint256 in range(kept, kept + found, bound=MOST_GROUPS):
         group: ExitGroup = groups[k]
         if k != kept:
-            self._link_run(group.id, run.id)
+            self._set_batch_link(group.id, run.id)
         run.units += group.units
         queue.held -= self._held(group, index)
         owing += group.units * (group.ceiling - run.ceiling)
@@ -271,7 +271,7 @@ def _settle(
 
 
 @internal
-def _link_run(batch: uint256, to: uint256):
+def _set_batch_link(batch: uint256, to: uint256):
     """@dev The next run, of the first batch of one; or the run that a batch has joined."""
     record: line.Batch = line._load_batch(batch)
     if record.link != to:
@@ -309,7 +309,7 @@ def _compute_paid(
     level: uint256 = self.levels[run]
     if level == 0 and self.runs[run] == 0:
         return 0
-    ceiling: uint256 = self._convert_ceiling(level, generation, cut)
+    ceiling: uint256 = self._convert_ceiling_to_older_generation(level, generation, cut)
     first: uint256 = self.ceilings[batch]
     paid: uint256 = units._mul_div(shares, first - min(first, ceiling), SCALE)
     return paid - min(paid, 1 if generation != cut else 0)
@@ -317,7 +317,7 @@ def _compute_paid(
 
 @internal
 @view
-def _convert_ceiling(ceiling: uint256, generation: uint256, cut: uint256) -> uint256:
+def _convert_ceiling_to_older_generation(ceiling: uint256, generation: uint256, cut: uint256) -> uint256:
     """@dev A ceiling of a generation on the index of one before it, rounded up."""
     found: uint256 = ceiling
     at: uint256 = generation
@@ -337,7 +337,7 @@ def _convert_ceiling(ceiling: uint256, generation: uint256, cut: uint256) -> uin
 
 
 @internal
-def _divide_groups(
+def _rescale_exit_groups(
     groups: DynArray[ExitGroup, MOST_GROUPS], unsettled: uint256, generation: uint256, steps: uint256
 ) -> uint256:
     """@dev Count open groups in what a share is some generations on; what they hold then, wad."""

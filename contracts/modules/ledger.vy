@@ -109,7 +109,7 @@ def stability_fee_of(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [ray a second] The fee, above RAY.
     """
-    return self._stability_fee(collateral_type)
+    return self._get_stored_stability_fee(collateral_type)
 
 
 @external
@@ -176,7 +176,7 @@ def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
     @param collateral_type [id] The collateral type.
     @return Its record as of now.
     """
-    return self._load_redistribution(collateral_type)
+    return self._compute_current_redistribution(collateral_type)
 
 
 @external
@@ -228,7 +228,7 @@ def _store_debts(collateral_type: uint256, debts: IVaultEngine.Debts):
 
 @internal
 @view
-def _load_redistribution(collateral_type: uint256) -> IVaultEngine.Redistribution:
+def _compute_current_redistribution(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """@dev What was added counts in its epoch and the next: the two lie over any stretch as long as one."""
     word: uint256 = self.redistributions[collateral_type]
     redistribution: IVaultEngine.Redistribution = IVaultEngine.Redistribution(
@@ -286,7 +286,7 @@ def _auctions(collateral_type: uint256) -> (uint256, uint256, uint256):
 
 @internal
 @view
-def _compute_distress(collateral_type: uint256) -> uint256:
+def _sum_auctioned_principal_and_deficit(collateral_type: uint256) -> uint256:
     """@dev in_auction + deficit, [rad]."""
     return unsafe_add(self._in_auction(collateral_type), self.deficit[collateral_type])
 
@@ -333,12 +333,12 @@ def _open_type(collateral_type: uint256):
 
 @internal
 @view
-def _stability_fee(collateral_type: uint256) -> uint256:
+def _get_stored_stability_fee(collateral_type: uint256) -> uint256:
     return self.income[collateral_type] >> 188
 
 
 @internal
-def _set_stability_fee(collateral_type: uint256, new: uint256):
+def _store_stability_fee(collateral_type: uint256, new: uint256):
     """@dev [ray] a second above RAY, 66 bits. The caller has charged the old one, or it counts from then."""
     self.income[collateral_type] = self._buffer(collateral_type) | (new << 188)
 
@@ -352,28 +352,28 @@ def _set_buffer_share(collateral_type: uint256, new: uint256):
 
 
 @internal
-def _set_auction_limit(collateral_type: uint256, new: uint256):
+def _store_auction_limit(collateral_type: uint256, new: uint256):
     """@dev [whole stablecoins], 32 bits."""
     word: uint256 = self.auctions[collateral_type] & ~(MASK_32 << 188)
     self.auctions[collateral_type] = word | (new << 188)
 
 
 @internal
-def _set_limit_of_all(collateral_type: uint256, new: uint256):
+def _note_global_auction_limit(collateral_type: uint256, new: uint256):
     """@dev [whole stablecoins], 33 bits: beside the type's own, which a liquidation reads anyway."""
     self.auctions[collateral_type] = (self.auctions[collateral_type] & (2**220 - 1)) | (new << 220)
 
 
 @internal
-def _set_redistribution_cap(collateral_type: uint256, new: uint256):
+def _store_redistribution_cap(collateral_type: uint256, new: uint256):
     """@dev [basis points], 14 bits."""
-    redistribution: IVaultEngine.Redistribution = self._load_redistribution(collateral_type)
+    redistribution: IVaultEngine.Redistribution = self._compute_current_redistribution(collateral_type)
     redistribution.cap = new
     self._store_redistribution(collateral_type, redistribution)
 
 
 @internal
-def _set_global_debt_ceiling(new: uint256):
+def _store_global_debt_ceiling(new: uint256):
     """@dev [whole stablecoins], 33 bits; NO_CEILING begins settlement, for good."""
     self.system = (self.system & (2**223 - 1)) | (new << 223)
 
@@ -422,7 +422,7 @@ def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
     self.income[collateral_type] = unsafe_add(income, to_buffer)
     self.system = unsafe_add(
         unsafe_add(self.system, unsafe_sub(earned, to_buffer)),
-        self._whole_coins(buffer, unsafe_add(buffer, to_buffer)) << 186,
+        self._compute_difference_in_whole_coins(buffer, unsafe_add(buffer, to_buffer)) << 186,
     )
     return debts
 
@@ -453,7 +453,7 @@ def _post_draw(receiver: address, amount: uint256, dust: uint256):
 
 
 @internal
-def _post_to_reserve(amount: uint256):
+def _add_to_reserve(amount: uint256):
     """@dev reserve +amount."""
     if amount != 0:
         self.system = unsafe_add(self.system, amount)
@@ -466,7 +466,7 @@ def _post_to_buffer(collateral_type: uint256, amount: uint256):
         income: uint256 = self.income[collateral_type]
         buffer: uint256 = income & MASK_188
         self.income[collateral_type] = unsafe_add(income, amount)
-        coins: uint256 = self._whole_coins(buffer, unsafe_add(buffer, amount))
+        coins: uint256 = self._compute_difference_in_whole_coins(buffer, unsafe_add(buffer, amount))
         if coins != 0:
             self.system = unsafe_add(self.system, coins << 186)
 
@@ -487,21 +487,21 @@ def _post_liquidation(collateral_type: uint256, normalized_debt: uint256) -> IVa
 
 
 @internal
-def _post_repaid_principal(collateral_type: uint256, principal: uint256):
+def _post_repaid_auction_principal(collateral_type: uint256, principal: uint256):
     """@dev in_auction -principal, against stablecoin burned by the caller."""
     if principal != 0:
         if self._leave_auction(collateral_type, principal) == 0:
-            self._settle_distress(collateral_type)
+            self._clear_distress_flag_if_covered(collateral_type)
 
 
 @internal
-def _post_salvage(collateral_type: uint256, amount: uint256):
+def _add_salvage_collateral(collateral_type: uint256, amount: uint256):
     """@dev salvage +amount ([wad]), collateral and no money."""
     self.salvage[collateral_type] += amount
 
 
 @internal
-def _post_from_salvage(collateral_type: uint256, amount: uint256):
+def _subtract_salvage_collateral(collateral_type: uint256, amount: uint256):
     """@dev salvage -amount ([wad])."""
     self.salvage[collateral_type] -= amount
 
@@ -511,11 +511,11 @@ def _post_loss(collateral_type: uint256, principal: uint256):
     """@dev in_auction -> deficit."""
     if principal != 0:
         self._leave_auction(collateral_type, principal)
-        self._post_deficit(collateral_type, principal)
+        self._add_recognised_deficit(collateral_type, principal)
 
 
 @internal
-def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
+def _pay_reward_from_reserve(collateral_type: uint256, receiver: address, amount: uint256):
     """@dev supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
     if amount != 0:
         # A reward is part of a penalty, which has 48 bits of micro stablecoins.
@@ -524,12 +524,12 @@ def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
         paid: uint256 = min(system & MASK_186, owed)
         self.system = unsafe_sub(system, paid)
         if paid != owed:
-            self._post_deficit(collateral_type, unsafe_sub(owed, paid))
+            self._add_recognised_deficit(collateral_type, unsafe_sub(owed, paid))
         self._mint_stablecoin(receiver, amount)
 
 
 @internal
-def _post_deficit(collateral_type: uint256, amount: uint256):
+def _add_recognised_deficit(collateral_type: uint256, amount: uint256):
     """@dev deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
     self.deficit[collateral_type] = unsafe_add(self.deficit[collateral_type], amount)
     self.debts[collateral_type] |= DISTRESSED << 240
@@ -544,18 +544,18 @@ def _post_cover(collateral_type: uint256, amount: uint256):
         revert_reason._raise("ledger: cover above deficit")
     self.deficit[collateral_type] = unsafe_sub(deficit, amount)
     if amount == deficit:
-        self._settle_distress(collateral_type)
+        self._clear_distress_flag_if_covered(collateral_type)
 
 
 @internal
-def _post_from_buffer(collateral_type: uint256, amount: uint256):
+def _subtract_from_buffer(collateral_type: uint256, amount: uint256):
     """@dev buffer -amount."""
     income: uint256 = self.income[collateral_type]
     buffer: uint256 = income & MASK_188
     if amount > buffer:
         revert_reason._raise("ledger: buffer too small")
     self.income[collateral_type] = unsafe_sub(income, amount)
-    coins: uint256 = self._whole_coins(unsafe_sub(buffer, amount), buffer)
+    coins: uint256 = self._compute_difference_in_whole_coins(unsafe_sub(buffer, amount), buffer)
     self.system = unsafe_sub(self.system, coins << 186)
 
 
@@ -568,26 +568,26 @@ def _post_from_reserve(amount: uint256):
 
 
 @internal
-def _post_retired(collateral_type: uint256, on_sale: uint256):
+def _move_retired_buffer_to_reserve(collateral_type: uint256, on_sale: uint256):
     """
     @dev buffer -> reserve, all of it, of a type that owes, sells and lacks nothing; `on_sale` is what
          auctions have of its salvage ([wad]).
     """
     if (
         self.debts[collateral_type] & MASK_104
-        | self._compute_distress(collateral_type)
+        | self._sum_auctioned_principal_and_deficit(collateral_type)
         | self.salvage[collateral_type]
         | on_sale
     ) != 0:
         revert_reason._raise("ledger: type in use")
     amount: uint256 = self._buffer(collateral_type)
-    self._post_from_buffer(collateral_type, amount)
-    self._post_to_reserve(amount)
+    self._subtract_from_buffer(collateral_type, amount)
+    self._add_to_reserve(amount)
     extcall LOSS_WATERFALL.retire(collateral_type, skip_contract_check=True)
 
 
 @internal
-def _post_spent(receiver: address, amount: uint256):
+def _pay_receiver_from_reserve(receiver: address, amount: uint256):
     """@dev reserve -amount ([wad]), supply the same more."""
     self._post_from_reserve(amount * units.RAY)
     self._mint_stablecoin(receiver, amount)
@@ -604,10 +604,10 @@ def _post_redistribution(
     debts: IVaultEngine.Debts = self._post_accrual(collateral_type)
     if debts.normalized_debt == 0:
         return 0
-    redistribution: IVaultEngine.Redistribution = self._load_redistribution(collateral_type)
+    redistribution: IVaultEngine.Redistribution = self._compute_current_redistribution(collateral_type)
     added: uint256 = min(
         unsafe_div(amount, debts.normalized_debt),
-        self._rate_room(debts, redistribution, ratio, least_ratio),
+        self._compute_max_redistribution_rate_rise(debts, redistribution, ratio, least_ratio),
     )
     if added != 0:
         # Within the room: no field overflows, nor does the type's debt.
@@ -628,7 +628,7 @@ def _post_redistribution(
 
 
 @internal
-def _post_unwound(collateral_type: uint256, principal: uint256) -> uint256:
+def _move_auctioned_principal_to_performing(collateral_type: uint256, principal: uint256) -> uint256:
     """
     @dev in_auction -principal, performing +d*rate with d = ceil(principal/rate), which is returned for
          the vault; reserve + the rounding.
@@ -637,8 +637,8 @@ def _post_unwound(collateral_type: uint256, principal: uint256) -> uint256:
     normalized_debt: uint256 = units._div_up(principal, debts.accumulated_rate)
     debts.normalized_debt += normalized_debt
     self._store_debts(collateral_type, debts)
-    self._post_to_reserve(normalized_debt * debts.accumulated_rate - principal)
-    self._post_repaid_principal(collateral_type, principal)
+    self._add_to_reserve(normalized_debt * debts.accumulated_rate - principal)
+    self._post_repaid_auction_principal(collateral_type, principal)
     return normalized_debt
 
 
@@ -651,7 +651,7 @@ def _post_settled(collateral_type: uint256, normalized_debt: uint256, worth: uin
     debt: uint256 = normalized_debt * debts.accumulated_rate
     self.settled = unsafe_add(self.settled, worth)
     if debt != worth:
-        self._post_deficit(collateral_type, unsafe_sub(debt, worth))
+        self._add_recognised_deficit(collateral_type, unsafe_sub(debt, worth))
 
 
 @internal
@@ -672,7 +672,7 @@ def _post_netted(listed: uint256) -> uint256:
         settled = unsafe_sub(settled, self._buffer(collateral_type))
         self.deficit[collateral_type] = 0
         self.income[collateral_type] = 0
-        self._settle_distress(collateral_type)
+        self._clear_distress_flag_if_covered(collateral_type)
     settled = unsafe_sub(settled, self._reserve())
     self.settled = settled
     self.system = NO_CEILING << 223
@@ -703,7 +703,7 @@ def _burn_stablecoin(payer: address, amount: uint256):
 
 @internal
 @pure
-def _rate_room(
+def _compute_max_redistribution_rate_rise(
     debts: IVaultEngine.Debts,
     redistribution: IVaultEngine.Redistribution,
     ratio: uint256,
@@ -730,7 +730,7 @@ def _rate_room(
 
 @internal
 @pure
-def _whole_coins(lower: uint256, higher: uint256) -> uint256:
+def _compute_difference_in_whole_coins(lower: uint256, higher: uint256) -> uint256:
     """@dev ceil(higher) - ceil(lower) in whole stablecoins: how far `system.buffers` moves."""
     return unsafe_sub(
         unsafe_div(unsafe_add(higher, units.RAD - 1), units.RAD),
@@ -748,7 +748,7 @@ def _leave_auction(collateral_type: uint256, principal: uint256) -> uint256:
 
 
 @internal
-def _settle_distress(collateral_type: uint256):
+def _clear_distress_flag_if_covered(collateral_type: uint256):
     """@dev Clear `distressed` once nothing of the type is under auction or uncovered."""
     if self._in_auction(collateral_type) == 0 and self.deficit[collateral_type] == 0:
         self.debts[collateral_type] &= ~(DISTRESSED << 240)

@@ -39,7 +39,7 @@ def cover_from_buffer(collateral_type: uint256, amount: uint256):
     @param amount [rad] At most the buffer and the deficit.
     """
     self._only_stage()
-    ledger._post_from_buffer(collateral_type, amount)
+    ledger._subtract_from_buffer(collateral_type, amount)
     ledger._post_cover(collateral_type, amount)
 
 
@@ -122,7 +122,7 @@ def give_to_reserve(amount: uint256):
     @param amount [wad] Burned.
     """
     self._only_stage()
-    ledger._post_to_reserve(amount * units.RAY)
+    ledger._add_to_reserve(amount * units.RAY)
     ledger._burn_stablecoin(msg.sender, amount)
 
 
@@ -137,7 +137,7 @@ def spend_reserve(amount: uint256, receiver: address):
     if msg.sender != TREASURY:
         revert_reason._raise("loss_cover: only treasury")
     ledger._check_live()
-    ledger._post_spent(receiver, amount)
+    ledger._pay_receiver_from_reserve(receiver, amount)
 
 
 # -------------------------------------------------------------------- views
@@ -173,9 +173,9 @@ def redistribution_room(collateral_type: uint256) -> uint256:
     more: uint256 = terms._get_steepest(collateral_type)
     return unsafe_mul(
         debts.normalized_debt,
-        ledger._rate_room(
+        ledger._compute_max_redistribution_rate_rise(
             debts,
-            ledger._load_redistribution(collateral_type),
+            ledger._compute_current_redistribution(collateral_type),
             unsafe_add(type_terms.initial_ratio, more),
             unsafe_add(type_terms.liquidation_ratio, more),
         ),
@@ -196,7 +196,7 @@ def _cover_from_tokens(collateral_type: uint256, payer: address, stage: address,
     burned: uint256 = units._div_up(amount, units.RAY)
     covered: uint256 = min(ledger.deficit[collateral_type], amount)
     ledger._post_cover(collateral_type, covered)
-    ledger._post_to_reserve(burned * units.RAY - covered)
+    ledger._add_to_reserve(burned * units.RAY - covered)
     if payer == stage:
         ledger._burn_stablecoin(payer, burned)
     else:

@@ -61,13 +61,13 @@ def _call_terms(policy: address, collateral_type: uint256, most: uint256) -> IRi
     @dev When a type's vaults may be called, at no ratio above `most` ([basis points]): never where the policy
          does not say.
     """
-    answer: Bytes[96] = self._give_answer(
+    answer: Bytes[96] = self._answer_unless_failing(
         policy, abi_encode(collateral_type, method_id=method_id("call_terms(uint256)"))
     )
     if len(answer) != 96:
         return empty(IRiskPolicy.CallTerms)
     terms: IRiskPolicy.CallTerms = abi_decode(answer, IRiskPolicy.CallTerms)
-    if not (self._is_time(terms.grace) and self._is_time(terms.valid)):
+    if not (self._is_call_time_in_bounds(terms.grace) and self._is_call_time_in_bounds(terms.valid)):
         return empty(IRiskPolicy.CallTerms)
     terms.ratio = min(terms.ratio, most)
     return terms
@@ -133,7 +133,7 @@ def _is_policy(policy: address, engine: address, listed: uint256, mode: uint256)
         steepest: uint256 = self._ask_number(
             policy, abi_encode(c, method_id=method_id("max_marginal_add_on(uint256)"))
         )
-        calls: Bytes[96] = self._give_answer(
+        calls: Bytes[96] = self._answer_unless_failing(
             policy, abi_encode(c, method_id=method_id("call_terms(uint256)"))
         )
         proven = (
@@ -151,7 +151,7 @@ def _is_policy(policy: address, engine: address, listed: uint256, mode: uint256)
 
 @internal
 @view
-def _give_answer(policy: address, question: Bytes[68]) -> Bytes[96]:
+def _answer_unless_failing(policy: address, question: Bytes[68]) -> Bytes[96]:
     """@dev What a policy answers, at most 96 bytes of it; nothing if the call fails."""
     self._check_gas()
     success: bool = False
@@ -170,8 +170,7 @@ def _give_answer(policy: address, question: Bytes[68]) -> Bytes[96]:
 @internal
 @view
 def _ask_number(policy: address, question: Bytes[68]) -> uint256:
-    """@dev The number that a policy answers, NOTHING if it is not one; as `_give_answer`, without its copies.
-    """
+    """@dev The number that a policy answers, NOTHING if it is not one; as `_answer_unless_failing`."""
     self._check_gas()
     success: bool = False
     answer: Bytes[64] = b""
@@ -197,6 +196,6 @@ def _check_gas():
 
 @internal
 @pure
-def _is_time(seconds: uint256) -> bool:
+def _is_call_time_in_bounds(seconds: uint256) -> bool:
     """@dev Whether a grace or what follows it is within the bounds."""
     return seconds >= bounds.MIN_CALL_TIME and seconds <= bounds.MAX_CALL_TIME

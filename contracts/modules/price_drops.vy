@@ -28,7 +28,7 @@ times: uint256
 
 
 @internal
-def _compute_fall(fallen: uint256, before: uint256, now: uint256) -> uint256:
+def _update_fall_from_highest(fallen: uint256, before: uint256, now: uint256) -> uint256:
     """
     @dev How far a price is under its highest since its last fall, in 1 / WHOLE, rounded up: it was `fallen`,
          and the price goes from one to another, ray. A fall is noted, and counting begins again.

@@ -111,9 +111,9 @@ def __init__(margin_policy: address, mark_age: uint256):
 
 
 @internal
-def _mark_market(market: uint256) -> IMarginPolicy.Mark:
+def _move_market_to_policy_mark(market: uint256) -> IMarginPolicy.Mark:
     """@dev Mark a market at the price of the last seconds; that and its range, or zeros without one."""
-    answer: Bytes[96] = policy_calls._give_answer(
+    answer: Bytes[96] = policy_calls._answer_unless_failing(
         POLICY.address,
         abi_encode(market, MARK_AGE, method_id=method_id("mark_price(uint256,uint256)")),
     )
@@ -129,7 +129,7 @@ def _mark_market(market: uint256) -> IMarginPolicy.Mark:
         or mark.price > bounds.MAX_LOT_PRICE
     ):
         return empty(IMarginPolicy.Mark)
-    self._walk_market(market, mark.price, False)
+    self._move_market_to_price(market, mark.price, False)
     return mark
 
 
@@ -142,7 +142,7 @@ def _better(mark: IMarginPolicy.Mark, size: int256) -> uint256:
 
 
 @internal
-def _walk_market(market: uint256, price: uint256, final: bool):
+def _move_market_to_price(market: uint256, price: uint256, final: bool):
     """
     @dev Bring the index, the mark, the path and the values of a market up to now, at a price: what is stored
          always belongs together. On the path a new extreme counts, and so does a turn; anything between only
@@ -152,10 +152,10 @@ def _walk_market(market: uint256, price: uint256, final: bool):
     funding: Funding = self._load_funding(market)
     if price == path.price and funding.updated == block.timestamp and not final:
         return
-    due: int256 = self._compute_funding_due(funding)
+    due: int256 = self._compute_funding_index_change(funding)
     values: uint256 = 0
     left: uint256 = 0
-    values, left = self._move_values(market, convert(price, int256) - convert(path.price, int256) - due)
+    values, left = self._move_lot_values(market, convert(price, int256) - convert(path.price, int256) - due)
     self.values[market] = values
     if left != 0:
         self._change_pot(convert(left, int256))
@@ -186,7 +186,9 @@ def _walk_market(market: uint256, price: uint256, final: bool):
 
 @internal
 @view
-def _share_move(market: uint256, winner: uint256, moved: uint256) -> (uint256, uint256, uint256):
+def _split_move_between_sides(
+    market: uint256, winner: uint256, moved: uint256
+) -> (uint256, uint256, uint256):
     """
     @dev Share a move: the side with fewer lots has all of it, the other's lots together as much. Lots are
          under 2**63 and a move is under 2**109.
@@ -204,7 +206,7 @@ def _share_move(market: uint256, winner: uint256, moved: uint256) -> (uint256, u
 
 @internal
 @view
-def _move_values(market: uint256, moved: int256) -> (uint256, uint256):
+def _move_lot_values(market: uint256, moved: int256) -> (uint256, uint256):
     """
     @dev Let a mark less the index move what lots are worth. A loss is rounded up. A move that does not fit
          counts for nobody.
@@ -218,7 +220,7 @@ def _move_values(market: uint256, moved: int256) -> (uint256, uint256):
     gain: uint256 = 0
     gained: uint256 = 0
     losers: uint256 = 0
-    gain, gained, losers = self._share_move(market, winner, convert(abs(moved), uint256))
+    gain, gained, losers = self._split_move_between_sides(market, winner, convert(abs(moved), uint256))
     loss: uint256 = unsafe_div(unsafe_add(gained, unsafe_sub(losers, 1)), losers)
     way: int256 = unsafe_sub(1, unsafe_mul(2, convert(winner, int256)))
     at: uint256 = unsafe_mul(110, winner)
@@ -239,7 +241,7 @@ def _count_move(market: uint256, winner: uint256, moved: uint256):
     gain: uint256 = 0
     gained: uint256 = 0
     losers: uint256 = 0
-    gain, gained, losers = self._share_move(market, winner, moved)
+    gain, gained, losers = self._split_move_between_sides(market, winner, moved)
     loser: uint256 = unsafe_sub(1, winner)
     cycle: uint256 = self._cycle()
     loss: uint256 = unsafe_div(gained, losers)
@@ -256,10 +258,10 @@ def _count_move(market: uint256, winner: uint256, moved: uint256):
 
 
 @internal
-def _end_market(market: uint256, price: uint256):
+def _end_market_at_price(market: uint256, price: uint256):
     """@dev Have a market make its last move, to its final price: it and its funding stand still from now on.
     """
-    self._walk_market(market, price, True)
+    self._move_market_to_price(market, price, True)
     self.clock |= 1 << (ENDED + market)
 
 
@@ -270,14 +272,14 @@ def _has_ended(market: uint256) -> bool:
 
 
 @internal
-def _note_edge(market: uint256, cycle: uint256):
+def _record_cycle_start(market: uint256, cycle: uint256):
     """
     @dev Note where a cycle begins, at the last mark and the index of now; of a market that has ended only as
          long as somebody has a position in it, or has gained there in the cycle before.
     """
     if self._has_ended(market) and (self.lots[market] | self.totals[market][cycle - 1]) == 0:
         return
-    self._walk_market(market, self._price(market), False)
+    self._move_market_to_price(market, self._price(market), False)
     self.levels[market][cycle] = self.values[market]
     for side: uint256 in range(2):
         self.edges[market][cycle][side] = self.moves[market][side]
@@ -292,7 +294,7 @@ def _get_cycle_gains(market: uint256, cycle: uint256, side: uint256) -> uint256:
 
 
 @internal
-def _change_lots(market: uint256, old: int256, size: int256):
+def _update_open_lots(market: uint256, old: int256, size: int256):
     """@dev Have a position change in a market that is up to date: its old size has had all moves till now."""
     lots: uint256 = unsafe_sub(self.lots[market], self._as_lots(old))
     self.lots[market] = unsafe_add(lots, self._as_lots(size))
@@ -327,7 +329,8 @@ def _price(market: uint256) -> uint256:
 def _compute_worth(market: uint256, size: int256) -> int256:
     """@dev The value of so many lots at the last mark and the index of now, wei."""
     return self._worth_at(
-        self._move_values(market, -self._compute_funding_due(self._load_funding(market)))[0], size
+        self._move_lot_values(market, -self._compute_funding_index_change(self._load_funding(market)))[0],
+        size,
     )
 
 
@@ -357,20 +360,20 @@ def _cycle() -> uint256:
 
 @internal
 @view
-def _compute_funding_due(funding: Funding) -> int256:
+def _compute_funding_index_change(funding: Funding) -> int256:
     """@dev What the index has to move by until now, wei a lot."""
     return funding.rate * convert(block.timestamp - funding.updated, int256)
 
 
 @internal
-def _accrue_market(market: uint256):
+def _update_market_funding_rate(market: uint256):
     """
     @dev Bring a market up to now at its mark, and after an interval have the rate follow the premium of its
          trades. The premium is taken over all that is open, whatever was traded: no volume waters it down.
          The highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
          stays under 2**107.
     """
-    self._walk_market(market, self._price(market), False)
+    self._move_market_to_price(market, self._price(market), False)
     premium: Premium = self._load_premium(market)
     if block.timestamp >= premium.since + INTERVAL:
         funding: Funding = self._load_funding(market)

@@ -146,7 +146,7 @@ def _get_collecting_time(cooldown: uint256) -> uint256:
 
 
 @internal
-def _cut_batch(queue: Queue, generation: uint256) -> Batch:
+def _end_batch_collection(queue: Queue, generation: uint256) -> Batch:
     """@dev End the collecting of the batch that collects; the batch, in this generation."""
     batch: Batch = self._load_batch(queue.collecting)
     batch.units = denominations._convert(batch.units, batch.generation, generation)
@@ -209,7 +209,7 @@ def _store_batch(batch: uint256, record: Batch):
 
 
 @internal
-def _add_request(
+def _add_request_and_get_previous(
     sender: address, shares: uint256, controller: address, owner: address, mark: uint256, generation: uint256
 ) -> (uint256, Request):
     """

@@ -77,7 +77,7 @@ def grant_role(role: bytes32, account: address):
     @param account Who gets it.
     """
     self._only_admin()
-    self._check_role_name(role)
+    self._check_not_admin_role(role)
     access_control._grant_role(role, account)
 
 
@@ -89,7 +89,7 @@ def revoke_role(role: bytes32, account: address):
     @param account Who loses it.
     """
     self._only_admin()
-    self._check_role_name(role)
+    self._check_not_admin_role(role)
     access_control._revoke_role(role, account)
 
 
@@ -128,7 +128,7 @@ def _only_admin_or(role: bytes32):
 
 @internal
 @pure
-def _check_role_name(role: bytes32):
+def _check_not_admin_role(role: bytes32):
     # The admin role itself moves only by the two-step hand-over.
     if role == access_control.DEFAULT_ADMIN_ROLE:
         revert_reason._raise("roles: admin is two-step")

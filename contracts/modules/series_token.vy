@@ -126,7 +126,7 @@ def _check_receiver(to: address):
 
 
 @internal
-def _take_tokens(generation: uint256, owner: address, amount: uint256):
+def _subtract_from_balance(generation: uint256, owner: address, amount: uint256):
     word: uint256 = self.balances[generation][owner]
     assert amount <= word & MASK_152, "shares: balance too small"
     self.balances[generation][owner] = unsafe_sub(word, amount)
@@ -134,7 +134,7 @@ def _take_tokens(generation: uint256, owner: address, amount: uint256):
 
 @internal
 def _transfer_tokens(generation: uint256, owner: address, to: address, amount: uint256):
-    self._take_tokens(generation, owner, amount)
+    self._subtract_from_balance(generation, owner, amount)
     self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
@@ -150,6 +150,6 @@ def _mint_tokens(generation: uint256, to: address, amount: uint256):
 @internal
 def _burn_tokens(generation: uint256, owner: address, amount: uint256):
     """@dev In the present generation."""
-    self._take_tokens(generation, owner, amount)
+    self._subtract_from_balance(generation, owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)

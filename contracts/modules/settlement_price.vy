@@ -58,7 +58,7 @@ def _key(collateral_type: uint256, at: uint256) -> uint256:
 
 @internal
 @view
-def _find_first_key(collateral_type: uint256, at: uint256) -> uint256:
+def _choose_earlier_closing_key(collateral_type: uint256, at: uint256) -> uint256:
     """@dev The key of what begins first: a closing that was planned for a moment, or the settlement's."""
     settled_at: uint256 = self.closings[collateral_type] & MASK_32
     if settled_at != 0 and settled_at < at:
@@ -85,9 +85,9 @@ def _set(key: uint256, price: uint256):
 
 
 @internal
-def _count_closing_time(key: uint256, market: Market) -> bool:
+def _count_time_and_finalise_price(key: uint256, market: Market) -> bool:
     """@dev Count the time up to now, in which the market was as given; whether the price is final now."""
-    closing: Closing = self._count_closing(self._load(key), market)
+    closing: Closing = self._count_final_price_time(self._load(key), market)
     self.closings[key] = (
         closing.begun_at | (closing.counted_to << 32) | (closing.valid << 64) | (closing.sum << 96)
     )
@@ -121,7 +121,7 @@ def _price(key: uint256, market: Market, at: uint256, otherwise: uint256) -> (bo
         closing.begun_at = at
         closing.counted_to = at
         word = otherwise
-    closing = self._count_closing(closing, market)
+    closing = self._count_final_price_time(closing, market)
     if not self._is_over(closing):
         return False, 0, closing
     return True, self._compute_mean(closing, word), closing
@@ -129,7 +129,7 @@ def _price(key: uint256, market: Market, at: uint256, otherwise: uint256) -> (bo
 
 @internal
 @view
-def _count_closing(closing: Closing, market: Market) -> Closing:
+def _count_final_price_time(closing: Closing, market: Market) -> Closing:
     """@dev The same with the time up to now."""
     counted: Closing = closing
     start: uint256 = max(closing.counted_to, min(market.held_until, closing.begun_at + bounds.MAX_FINAL_HALT))

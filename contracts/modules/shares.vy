@@ -146,13 +146,13 @@ def _set_mark(mark: uint256):
 
 
 @internal
-def _set_open(open: uint256):
+def _set_open_group_count(open: uint256):
     """@dev How many things of its own the importer has open; under 2**8."""
     self.state = (self.state & (2**248 - 1)) | (open << 248)
 
 
 @internal
-def _begin_generation(state: State, steps: uint256) -> State:
+def _advance_share_generations(state: State, steps: uint256) -> State:
     """@dev Go on by some generations: all shares are divided, or none after VOID; the mark begins anew."""
     begun: State = State(
         supply=denominations._convert(state.supply, 0, steps),

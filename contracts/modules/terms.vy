@@ -135,7 +135,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     self.collateral_types = new + 1
     self.listed |= unsafe_add(new, 1) << place
     ledger._open_type(new)
-    ledger._set_limit_of_all(new, self.global_auction_limit)
+    ledger._note_global_auction_limit(new, self.global_auction_limit)
     self._store_terms(
         new,
         IVaultEngine.Terms(
@@ -166,13 +166,13 @@ def retire_collateral_type(collateral_type: uint256):
             who comes later.
     @param collateral_type [id] The collateral type.
     """
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     self._check_not_settled(collateral_type)
     # It reverts in the middle of a take, whose payment is not booked yet.
     on_sale: uint256 = staticcall ICollateralAuction(COLLATERAL_AUCTION).salvage_on_sale(
         collateral_type, skip_contract_check=True
     )
-    ledger._post_retired(collateral_type, on_sale)
+    ledger._move_retired_buffer_to_reserve(collateral_type, on_sale)
     self._mark_settling(collateral_type)
     listed: uint256 = self.listed
     place: uint256 = listed_types._place(listed, unsafe_add(collateral_type, 1))
@@ -240,11 +240,11 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
     @param collateral_type [id] The collateral type.
     @param new [ray a second] The fee, above RAY; at most `bounds.MAX_STABILITY_FEE`.
     """
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     ledger._check_live()
     self._emit_parameter(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
     ledger._accrue_fees(collateral_type)
-    ledger._set_stability_fee(collateral_type, new)
+    ledger._store_stability_fee(collateral_type, new)
 
 
 @external
@@ -260,13 +260,13 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     ledger._check_not(terms.settling)
-    self._check_policy()
+    self._check_has_risk_policy()
     terms.dynamic = dynamic
     self._store_terms(collateral_type, terms)
     self._emit_parameter(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
     if dynamic:
         debts: IVaultEngine.Debts = ledger._accrue_fees(collateral_type)
-        self._reprice_type(collateral_type, terms.replaced, debts, debts.normalized_debt)
+        self._update_dynamic_fee(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
 
 @external
@@ -280,7 +280,7 @@ def set_risk_policy(new: address):
     """
     roles._only_admin()
     ledger._check_live()
-    self._check_policy()
+    self._check_has_risk_policy()
     if not staticcall ILiquidationEngine(LIQUIDATION_ENGINE).is_policy(new):
         revert_reason._raise("terms: not a policy")
     self.risk_policy = new
@@ -305,7 +305,7 @@ def set_buffer_share(collateral_type: uint256, new: uint256):
     @param collateral_type [id] The collateral type.
     @param new [basis points] The share, at most `bounds.MAX_BUFFER_SHARE`.
     """
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
     ledger._set_buffer_share(collateral_type, new)
 
@@ -317,9 +317,9 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
     @param collateral_type [id] The collateral type.
     @param new [whole stablecoins] The limit, at most `bounds.MAX_DEBT_CEILING`.
     """
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     self._emit_parameter(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
-    ledger._set_auction_limit(collateral_type, new)
+    ledger._store_auction_limit(collateral_type, new)
 
 
 @external
@@ -329,9 +329,9 @@ def set_redistribution_cap(collateral_type: uint256, new: uint256):
     @param collateral_type [id] The collateral type.
     @param new [basis points] The cap, at most all.
     """
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     self._emit_parameter(collateral_type, "redistribution_cap", new, units.BASIS_POINTS)
-    ledger._set_redistribution_cap(collateral_type, new)
+    ledger._store_redistribution_cap(collateral_type, new)
 
 
 @external
@@ -343,7 +343,7 @@ def set_global_debt_ceiling(new: uint256):
     roles._only_admin()
     ledger._check_live()
     self._emit_parameter(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
-    ledger._set_global_debt_ceiling(new)
+    ledger._store_global_debt_ceiling(new)
 
 
 @external
@@ -359,7 +359,7 @@ def set_global_auction_limit(new: uint256):
     for _: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
         if rest == 0:
             break
-        ledger._set_limit_of_all(unsafe_sub(rest & 255, 1), new)
+        ledger._note_global_auction_limit(unsafe_sub(rest & 255, 1), new)
         rest >>= 8
 
 
@@ -440,13 +440,13 @@ def _store_terms(collateral_type: uint256, terms: IVaultEngine.Terms):
 @internal
 @view
 def _terms_for_admin(collateral_type: uint256) -> IVaultEngine.Terms:
-    self._check_admin(collateral_type)
+    self._check_admin_and_type(collateral_type)
     return self._load_terms(collateral_type)
 
 
 @internal
 @view
-def _check_admin(collateral_type: uint256):
+def _check_admin_and_type(collateral_type: uint256):
     """@dev The admin, and a type that is listed."""
     roles._only_admin()
     self._load_terms(collateral_type)
@@ -481,7 +481,7 @@ def _get_steepest(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _check_policy():
+def _check_has_risk_policy():
     if RISK_POLICY == empty(address):
         revert_reason._raise("terms: no risk policy")
 
@@ -494,19 +494,19 @@ def _get_policy(replaced: bool) -> address:
 
 
 @internal
-def _reprice_type(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts, before: uint256):
+def _update_dynamic_fee(collateral_type: uint256, replaced: bool, debts: IVaultEngine.Debts, before: uint256):
     """@dev Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
     # 104 + 104 bits.
     rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     policy: address = self._get_policy(replaced)
-    self._follow_fee(
+    self._set_fee_from_policy(
         collateral_type, policy_calls._fee(policy, collateral_type, performing, unsafe_mul(before, rate))
     )
 
 
 @internal
-def _follow_fee(collateral_type: uint256, asked: uint256):
+def _set_fee_from_policy(collateral_type: uint256, asked: uint256):
     """
     @dev Have a fee follow what the policy asks for: up to FEE_MOVE at once, above it as far as a day lets it
          rise, from what it was when it was first to be above on that day.
@@ -519,10 +519,10 @@ def _follow_fee(collateral_type: uint256, asked: uint256):
         day: uint256 = self.fee_days[collateral_type]
         today: uint256 = block.timestamp // DAY
         if day >> 66 != today:
-            day = ledger._stability_fee(collateral_type) | (today << 66)
+            day = ledger._get_stored_stability_fee(collateral_type) | (today << 66)
             self.fee_days[collateral_type] = day
         fee = min(fee, unsafe_add(day & (2**66 - 1), bounds.FEE_MOVE))
-    ledger._set_stability_fee(collateral_type, fee)
+    ledger._store_stability_fee(collateral_type, fee)
 
 
 # ------------------------------------------------------------------- limits

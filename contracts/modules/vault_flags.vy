@@ -29,7 +29,7 @@ flagged: uint256
 
 
 @internal
-def _set_flag(collateral_type: uint256, owner: address, new: uint256):
+def _set_vault_debt_flag(collateral_type: uint256, owner: address, new: uint256):
     """
     @dev Set, change or clear a flag, wad of normalized debt.
     """
@@ -50,7 +50,7 @@ def _shrink_flag(collateral_type: uint256, owner: address, left: uint256):
     @dev Debt is leaving a vault: its flag is at most the wad of normalized debt that are left.
     """
     if self.of_vaults[collateral_type][owner] > left:
-        self._set_flag(collateral_type, owner, left)
+        self._set_vault_debt_flag(collateral_type, owner, left)
 
 
 @internal

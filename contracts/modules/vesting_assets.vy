@@ -125,7 +125,7 @@ def _book_in(assets: uint256):
 
 
 @internal
-def _take_unvested(assets: uint256):
+def _remove_unvested_income(assets: uint256):
     """@dev Book income out that has not vested; the rest vests as before."""
     held: Assets = self._load()
     unvested: uint256 = self._compute_unvested(held)
@@ -138,7 +138,7 @@ def _take_unvested(assets: uint256):
 
 
 @internal
-def _clear_assets() -> uint256:
+def _clear_and_count_booked_assets() -> uint256:
     """@dev Book all out, income that has not vested with it; how much that is, wad."""
     rest: uint256 = self.assets & MASK_96
     self.assets = 0
@@ -166,7 +166,7 @@ def _pull_assets(assets: uint256):
 
 
 @internal
-def _push_assets(receiver: address, assets: uint256):
+def _send_asset_tokens(receiver: address, assets: uint256):
     if not extcall IERC20(asset).transfer(receiver, assets, default_return_value=True):
         revert_reason._raise("pool: transfer out failed")
 

@@ -95,7 +95,7 @@ def cover(collateral_type: uint256) -> uint256:
     due: uint256 = staticcall LossWaterfall.VAULT_ENGINE.deficit_when_idle(collateral_type)
     unresolved: bool = (LossWaterfall.books >> collateral_type) & 1 == 1
     assert due != 0 or unresolved, "loss_waterfall: no deficit"
-    loss: LossWaterfall.Loss = LossWaterfall._roll_event(
+    loss: LossWaterfall.Loss = LossWaterfall._carry_unresolved_loss_into_epoch(
         collateral_type, LossWaterfall._note_recovery(collateral_type, due)
     )
     epoch: uint256 = loss.epoch
@@ -112,12 +112,12 @@ def cover(collateral_type: uint256) -> uint256:
             continue
         works: bool = False
         amount: uint256 = 0
-        works, amount = LossWaterfall._get_capacity(slot.stage, collateral_type)
+        works, amount = LossWaterfall._read_stage_answer_and_capacity(slot.stage, collateral_type)
         amount = min(due, LossWaterfall._compute_room(collateral_type, k, slot, amount, 0, settling))
         paid: uint256 = 0
         kept: uint256 = 0
         if amount != 0:
-            works, paid, kept = LossWaterfall._absorb_loss(slot, collateral_type, amount)
+            works, paid, kept = LossWaterfall._absorb_and_verify_loss_payment(slot, collateral_type, amount)
         if not works:
             log LossWaterfall.StageFailed(collateral_type=collateral_type, epoch=epoch, stage=k)
         if paid != 0:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.files.installation import __version__
 
 if TYPE_CHECKING:
-    from backstop.live.operate.console import attach
+    from backstop.live.operate.attached_deployment import attach
     from backstop.report.result_kinds import write_page
     from backstop.simulation.run_directory import Run, load_run
     from backstop.simulation.scenario import load_scenario
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from backstop.simulation.sources.depth_reader import read_depth
     from backstop.simulation.sources.price_reader import read_prices
     from backstop.simulation.sources.scenario_builder import write_scenario
-    from backstop.studies.calibration.backtest import back_test
+    from backstop.studies.calibration.fall_forecast_backtest import back_test
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.comparison.preset_comparison import compare
     from backstop.studies.comparison.presets import load_presets
-    from backstop.studies.risk_questions.at_risk import at_risk
+    from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
     from backstop.studies.risk_questions.debt_ceiling import ceiling
-    from backstop.studies.risk_questions.largest_owners import owners
+    from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import owners
     from backstop.studies.risk_questions.liquidations_at_price_drop import falls
-    from backstop.studies.risk_questions.payers import payers
+    from backstop.studies.risk_questions.payers_by_system import payers
     from backstop.studies.risk_questions.proposal import proposal
-    from backstop.studies.stress.notebook import study
+    from backstop.studies.stress.stress_study_function import study
 
 __all__ = [
     "Run",
@@ -58,9 +58,9 @@ __all__ = [
 
 _PLACES = {
     "Run": "backstop.simulation.run_directory",
-    "at_risk": "backstop.studies.risk_questions.at_risk",
-    "attach": "backstop.live.operate.console",
-    "back_test": "backstop.studies.calibration.backtest",
+    "at_risk": "backstop.studies.risk_questions.bad_debt_at_risk",
+    "attach": "backstop.live.operate.attached_deployment",
+    "back_test": "backstop.studies.calibration.fall_forecast_backtest",
     "calibrate": "backstop.studies.calibration.scenario_calibration",
     "ceiling": "backstop.studies.risk_questions.debt_ceiling",
     "compare": "backstop.studies.comparison.preset_comparison",
@@ -68,14 +68,14 @@ _PLACES = {
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
-    "owners": "backstop.studies.risk_questions.largest_owners",
-    "payers": "backstop.studies.risk_questions.payers",
+    "owners": "backstop.studies.risk_questions.largest_owners_debt_and_loss_shares",
+    "payers": "backstop.studies.risk_questions.payers_by_system",
     "proposal": "backstop.studies.risk_questions.proposal",
     "read_book": "backstop.simulation.sources.book_reader",
     "read_depth": "backstop.simulation.sources.depth_reader",
     "read_prices": "backstop.simulation.sources.price_reader",
     "simulate": "backstop.simulation.simulator",
-    "study": "backstop.studies.stress.notebook",
+    "study": "backstop.studies.stress.stress_study_function",
     "write_page": "backstop.report.result_kinds",
     "write_scenario": "backstop.simulation.sources.scenario_builder",
 }
@@ -84,9 +84,9 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from backstop.files.installation import explain_missing_extra
+    from backstop.files.installation import translate_missing_extra_errors
 
-    with explain_missing_extra():
+    with translate_missing_extra_errors():
         return getattr(import_module(_PLACES[name]), name)
 
 

@@ -9,7 +9,7 @@ class BackstopError(Exception):
     """An error that says what is wrong and how to mend it; commands print its message, not a traceback."""
 
 
-def refuse_url(text: str, fail: Callable[[str], NoReturn]) -> None:
+def refuse_url_as_local_path(text: str, fail: Callable[[str], NoReturn]) -> None:
     """Call `fail` if a URL stands where a local path is meant."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # Path("s3://a") has one slash left
         fail(f"{text!r} is a URL, and only local files are read and written: give a path")

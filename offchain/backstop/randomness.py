@@ -28,7 +28,7 @@ class SeededRandom:
         """Draw an integer between two, both included."""
         return lowest + self.draw_index(highest - lowest + 1)
 
-    def draw_normal(self) -> int:
+    def draw_scaled_normal(self) -> int:
         """Draw about a standard normal number, times SCALE: twelve uniform ones, less six."""
         word = self.draw_bits()
         total = sum((word >> (20 * i)) & 0xFFFFF for i in range(12))

@@ -50,7 +50,7 @@ class System(Protocol):
         ...
 
     @property
-    def block_number(self) -> int:
+    def next_block_number(self) -> int:
         """Number of the block in which the next action runs."""
         ...
 

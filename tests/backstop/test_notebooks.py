@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout_paths import ROOT
-from tests.support.notebooks import get_code_cells, get_shown_output, run_cells, write_outputs
+from tests.support.notebooks import (
+    get_shown_output,
+    run_and_save_notebook,
+    run_cells_and_capture_output,
+    select_code_cells,
+)
 
 NOTEBOOKS = ROOT / "docs" / "learn" / "notebooks"
 SHORT = "contracts"
@@ -30,8 +35,8 @@ def test_a_notebook_prints_what_it_shows(file: Path, tmp_path, monkeypatch) -> N
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     notebook = json.loads(file.read_text())
-    found = ["".join(each) for each in run_cells(notebook)]
-    assert found == [get_shown_output(cell) for cell in get_code_cells(notebook)]
+    found = ["".join(each) for each in run_cells_and_capture_output(notebook)]
+    assert found == [get_shown_output(cell) for cell in select_code_cells(notebook)]
     assert sum(map(bool, found)) > 3
 
 
@@ -47,6 +52,6 @@ def test_what_it_prints_is_written_into_it(tmp_path) -> None:
     }
     text = {"cell_type": "markdown", "metadata": {}, "source": ["# A title"]}
     file.write_text(json.dumps({"cells": [text, cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    write_outputs(file)
+    run_and_save_notebook(file)
     notebook = json.loads(file.read_text())
-    assert get_shown_output(get_code_cells(notebook)[0]) == "a\n21" and notebook["cells"][0] == text
+    assert get_shown_output(select_code_cells(notebook)[0]) == "a\n21" and notebook["cells"][0] == text

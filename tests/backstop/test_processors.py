@@ -21,19 +21,19 @@ from numpy.core import _multiarray_umath as features
 
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.draw_scenario import draw_path
+from backstop.simulation.scenario.draw_scenario import draw_path_outcomes
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.depth_reader import read_depth
 from backstop.simulation.sources.price_reader import read_prices
-from backstop.studies.attack.budget import load_attack_scenario
+from backstop.studies.attack.adversary_budget import load_scenario_and_adversary_budget
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
 from backstop.studies.calibration.scenario_calibration import calibrate
-from backstop.studies.self_hedge.hedge_pair import PairOpening, play_pair
-from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket
-from backstop.studies.self_hedge.second_prices import UNIT, Bar, fill_bar, load_series
+from backstop.studies.self_hedge.hedge_pair import PairOpening, simulate_hedge_pair
+from backstop.studies.self_hedge.pair_market import LIBRARY, HedgePairMarket
+from backstop.studies.self_hedge.second_prices_from_bars import UNIT, Bar, fill_bar, load_series
 from backstop.studies.stress import engines, parameter_sweep, path_statistics
 from tests.support.checkout_paths import ROOT
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 SMALL = str(ROOT / "tests" / "data" / "stress" / "small.yaml")
 PATHS = 40
@@ -51,7 +51,7 @@ OLDER = {
 
 def results() -> dict[str, object]:
     """What a search, a study and a scenario come to. Floats are told in full."""
-    scenario, _, budget = load_attack_scenario(SMALL, "day-in-a-thousand")
+    scenario, _, budget = load_scenario_and_adversary_budget(SMALL, "day-in-a-thousand")
     with tempfile.TemporaryDirectory() as folder:
         task = Task(scenario, budget, "loss", 1, 0, "evolution", 6, "model")
         WorstCaseSearch.open_or_resume(task, Path(folder) / "search").run_generations(2)
@@ -66,14 +66,16 @@ def results() -> dict[str, object]:
     measured = [repr(calibrate(book, year, depths, law=law)) for law in ("tails", "jumps")]
     day = load_scenario("stress-day")
     prices = {
-        symbol: sha256(np.stack([draw_path(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes())
+        symbol: sha256(
+            np.stack([draw_path_outcomes(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes()
+        )
         for symbol in day.symbols
     }
     return {
         "search": search,
         "study": rows.tolist(),
         "estimates": [
-            path_statistics.estimate_mean(losses),
+            path_statistics.estimate_mean_with_interval(losses),
             path_statistics.estimate_quantile(losses, 0.95),
             path_statistics.estimate_shortfall(losses, 0.95),
         ],
@@ -94,8 +96,8 @@ def here() -> dict[str, Any]:
 def _pair(start: int) -> list[object]:
     """Play a pair on the published bars of a day, and a path inside them."""
     path = fill_bar(Bar._make(load_series("eth-2021-05-19")[75]), 2_551 * UNIT, 3_000, SeededRandom(1))
-    found = play_pair(
-        PairMarket(LIBRARY._replace(initial=1_000, maintenance=500)),
+    found = simulate_hedge_pair(
+        HedgePairMarket(LIBRARY._replace(initial=1_000, maintenance=500)),
         path,
         PairOpening(start, 500, 10**6, 600),
     )
@@ -107,7 +109,7 @@ def _pair(start: int) -> list[object]:
 )
 @pytest.mark.parametrize(
     "name",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         OLDER,
         ("a BLAS for AVX2", "a BLAS for SSE"),
         "tests/backstop/simulation/test_simulate.py::test_the_same_seed_twice_gives_equal_files",

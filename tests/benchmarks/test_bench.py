@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.parallel import workers
+from backstop.parallel import unordered_job_workers
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.price_reader import read_prices
 from backstop.studies.stress import interval_coverage
@@ -29,19 +29,19 @@ def run(tmp_path, monkeypatch) -> Run:
     from benchmarks.cli import bench
     from benchmarks.speed import (
         contract_call_speed,
+        csv_import_to_page_speed,
         dask_cluster_speed,
         fuzz_speed,
-        import_speed,
         keeper_speed,
         page_speed,
         stress_speed,
         vault_index_speed,
     )
 
-    study, measure = interval_coverage.large_study, interval_coverage.measure_coverage
+    study, measure = interval_coverage.sample_bad_debt_on_both_engines, interval_coverage.measure_coverage
     sizes: dict[Any, dict[str, Any]] = {
         fuzz_speed: {"APE_STEPS": 4, "WEB3_STEPS": 20, "ANVIL_STEPS": 30, "RUNS": 3, "RUN_LENGTH": 30}
-        | {"record_campaign": partial(fuzz_speed.record_campaign, 3, 30)},
+        | {"record_timed_campaign_on_revm": partial(fuzz_speed.record_timed_campaign_on_revm, 3, 30)},
         vault_index_speed: {"_UPDATES": 10},
         keeper_speed: {"_WARM_UP": 2, "_BLOCKS": 12, "_SCANS": 2},
         contract_call_speed: {"AGAIN": 1},
@@ -52,13 +52,17 @@ def run(tmp_path, monkeypatch) -> Run:
         | {"measure_book_growth": partial(stress_speed.measure_book_growth, vaults=(18, 36))}
         | {"measure_study_lengths": partial(stress_speed.measure_study_lengths, paths=(10, 20))},
         dask_cluster_speed: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
-        interval_coverage: {"large_study": lambda _, **options: study(12, **options)}
+        interval_coverage: {"sample_bad_debt_on_both_engines": lambda _, **options: study(12, **options)}
         | {"measure_coverage": lambda exact, fast, studies: measure(exact, fast, 2)},
         bench: {"SCENARIOS": 1},
-        import_speed: {"AGAIN": 5, "POSITIONS": 300}
+        csv_import_to_page_speed: {"AGAIN": 5, "POSITIONS": 300}
         | {
-            "write_sample_files": partial(import_speed.write_sample_files, count=300),
-            "measure_import": partial(import_speed.measure_import, paths=20),
+            "write_position_and_hourly_price_csvs": partial(
+                csv_import_to_page_speed.write_position_and_hourly_price_csvs, count=300
+            ),
+            "measure_import_and_stress": partial(
+                csv_import_to_page_speed.measure_import_and_stress, path_count=20
+            ),
         },
         page_speed: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }
@@ -104,7 +108,7 @@ def assert_printed(rows: Rows, kept: list[dict[str, str]]) -> None:
 )
 def test_agreement_of_the_engines(run, monkeypatch) -> None:
     monkeypatch.setattr(
-        workers, "build_process_workers", lambda _: workers.run_in_process
+        unordered_job_workers, "build_process_workers", lambda _: unordered_job_workers.run_in_process
     )  # two take seconds to start
     rows, found = run("agreement")
     errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
@@ -174,9 +178,9 @@ def test_stress_studies(run) -> None:
 
 def test_the_same_positions_are_read_of_files_with_other_columns(tmp_path) -> None:
     """But for rows that were closed, and those that cannot be read, which both leave out."""
-    from benchmarks.speed import import_speed
+    from benchmarks.speed import csv_import_to_page_speed
 
-    import_speed.write_sample_files(tmp_path, 1_500, 40)
+    csv_import_to_page_speed.write_position_and_hourly_price_csvs(tmp_path, 1_500, 40)
     one = read_book(tmp_path / "positions.csv", bad_rows="drop-any")
     other = read_book(
         tmp_path / "other-positions.csv",
@@ -194,7 +198,10 @@ def test_the_same_positions_are_read_of_files_with_other_columns(tmp_path) -> No
     assert len(one.rows) > 1_400 and len(one.symbols) == 5
     prices = read_prices(tmp_path / "prices.csv")
     long = read_prices(tmp_path / "other-prices.csv", time="ms", symbol="coin", price="usd")
-    assert prices.series == long.series and prices.last - prices.first == (40 * 24 - 1) * 3_600
+    assert (
+        prices.series == long.series
+        and prices.last_common_time - prices.first_common_time == (40 * 24 - 1) * 3_600
+    )
     told = " ".join((*one.told, *other.told, *prices.told))
     for kind in ("cannot be read", "are not state open", "of a time that has one", "gaps: ", "Empty cells"):
         assert kind in told, kind

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.report import cli as report
-from backstop.files.installation import PACKAGE, format_command
+from backstop.files.installation import PACKAGE, format_command_as_started
 from tests.distribution.conftest import ROOT
 
 
@@ -73,4 +73,4 @@ def test_a_command_is_printed_as_it_was_started(
     started: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [started, "stress"])
-    assert format_command("stress") == told
+    assert format_command_as_started("stress") == told

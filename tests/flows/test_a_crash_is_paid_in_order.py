@@ -1,8 +1,8 @@
 """A crash larger than everything put by: buffer, reserve, savers up to their cap, and later income."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import get_only_event
-from tests.support.ledger_accounts import (
+from tests.support.auction_steps import get_only_event_values
+from tests.support.ledger_reading_steps import (
     BUFFER,
     RESERVE,
     SAVINGS,
@@ -78,7 +78,7 @@ def test_later_income_repays_what_is_outstanding(quiet):
     # A lot of it repays the rest, and the buffer keeps what is over.
     earn_penalty(protocol, "XAU", 200_000 * WAD)
     assert cover_losses(protocol, XAU) == {BUFFER: left - 1_300 * RAD}
-    assert get_only_event(protocol, "LossCovered", "LossWaterfall")[2:] == (BUFFER, left - 1_300 * RAD)
+    assert get_only_event_values(protocol, "LossCovered", "LossWaterfall")[2:] == (BUFFER, left - 1_300 * RAD)
     assert read_buffer(protocol, XAU) == 26_000 * RAD - (left - 1_300 * RAD)
     assert read_deficit(protocol, XAU) == protocol.read("Savings.pending_losses") == 0
     assert not protocol.table("VaultEngine", "ledger.debts", XAU).distressed

@@ -7,8 +7,8 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.host_registry import open_host
-from backstop.simulation.progress import RunInterruptedError
-from backstop.studies.auto_deleveraging.adl_execution import EXECUTING, SUBMITTING
+from backstop.simulation.progress_and_interruption import RunInterruptedError
+from backstop.studies.auto_deleveraging.adl_position_closing import EXECUTING, SUBMITTING
 from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS
 from backstop.studies.auto_deleveraging.margin_crash import BOOKING, SEIZING, SETTLING, MarginCrash
 

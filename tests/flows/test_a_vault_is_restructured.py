@@ -4,9 +4,14 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault, take_collateral
-from tests.support.helpers import reverts
-from tests.support.ledger_accounts import cover_losses, read_buffer, read_deficit, read_reserve
-from tests.support.settlement_steps import close_books, fix_prices, list_indebted_vaults, skim_vault
+from tests.support.ledger_reading_steps import cover_losses, read_buffer, read_deficit, read_reserve
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.settlement_steps import (
+    cover_and_fix_redemption_rates,
+    fix_prices,
+    list_indebted_vaults,
+    skim_vault_and_read_amounts,
+)
 from tests.support.settlement_steps import start_settlement as begin_settlement
 from tests.support.workout_steps import (
     DAY,
@@ -15,12 +20,12 @@ from tests.support.workout_steps import (
     OWED,
     deploy_with_workouts,
     foreclose_workout,
-    in_auction,
+    give_borrowed_stablecoin,
     pay_workout,
     read_vault,
+    read_weth_principal_in_auction,
     read_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 QUARTER = OWED // 4
@@ -40,7 +45,7 @@ def wait_until(protocol, moment, price):
 def test_it_is_saved_through_a_fall_that_would_have_sold_it(workouts):
     workouts.borrow("neighbour", "WETH", LOT, DEBT)
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED - DEBT)
+    give_borrowed_stablecoin(workouts, "borrower", OWED - DEBT)
     filled, kept = read_buffer(workouts, WETH), read_reserve(workouts)
 
     for day, price in enumerate((1_600, 1_500, 1_450, 2_000), 1):
@@ -71,8 +76,8 @@ def test_its_loss_is_its_types(workouts):
     workouts.post_price("WETH", 500 * RAY)
     foreclose_workout(workouts, 1)
     left = DEBT - 2 * QUARTER
-    assert in_auction(workouts) == left * RAY
-    transfer_stablecoin(workouts, "taker", 10_000 * WAD)
+    assert read_weth_principal_in_auction(workouts) == left * RAY
+    give_borrowed_stablecoin(workouts, "taker", 10_000 * WAD)
     # Under the market, the lot is sold out for less than the principal.
     workouts.advance(8_000)
     take_collateral(workouts, 1)
@@ -82,7 +87,7 @@ def test_its_loss_is_its_types(workouts):
     assert [log.values[2] for log in lost if log.event == "AuctionClosed"] == [
         log.values[2] for log in lost if log.event == "LossRecognised"
     ]
-    assert rewarded > 0 == read_deficit(workouts, 1) == in_auction(workouts)
+    assert rewarded > 0 == read_deficit(workouts, 1) == read_weth_principal_in_auction(workouts)
     assert sum(cover_losses(workouts, WETH).values()) > 0
 
 
@@ -90,7 +95,7 @@ def test_settlement_takes_it_for_a_vault(workouts):
     """One pays all the principal, one half of it, one nothing: all three are settled at the final price."""
     for who in ("borrower", "another", "owner_1"):
         start_workout(workouts, who)
-        transfer_stablecoin(workouts, who, OWED - DEBT)
+        give_borrowed_stablecoin(workouts, who, OWED - DEBT)
     pay_workout(workouts, 1, DEBT, "borrower")
     pay_workout(workouts, 2, DEBT // 2, "another")
     begin_settlement(workouts)
@@ -98,20 +103,20 @@ def test_settlement_takes_it_for_a_vault(workouts):
     price = workouts.read("Settlement.final_price_of", WETH)[1]
     # The debt is the workout's until it is unwound.
     with reverts("settlement: no debt"):
-        skim_vault(workouts, WETH, "another")
+        skim_vault_and_read_amounts(workouts, WETH, "another")
     for id in (1, 2, 3):
         workouts.do("Workouts.unwind", id, sender="stranger")
     for c, owner in list_indebted_vaults(workouts):
-        skim_vault(workouts, c, owner)
+        skim_vault_and_read_amounts(workouts, c, owner)
     kept = [read_vault(workouts, who).locked_collateral for who in ("borrower", "another", "owner_1")]
     needed = [-(-debt * RAY // price) for debt in (0, DEBT - DEBT // 2, DEBT)]
     assert kept == [LOT - each for each in needed]
-    close_books(workouts)
+    cover_and_fix_redemption_rates(workouts)
 
 
 def test_what_is_foreclosed_and_sold_well_goes_back(workouts):
     start_workout(workouts)
-    transfer_stablecoin(workouts, "taker", 20_000 * WAD)
+    give_borrowed_stablecoin(workouts, "taker", 20_000 * WAD)
     wait_until(workouts, read_workout(workouts, 1).due + DAY // 4, 1_750)
     foreclose_workout(workouts, 1)
     take_collateral(workouts, 1)

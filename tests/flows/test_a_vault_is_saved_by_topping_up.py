@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 DEBT = 13_000 * WAD
 # locked * 1,850 * 1e4 >= debt * 14,500, rounded up
@@ -24,7 +24,7 @@ def warned(quiet):
 
 
 def deposit(protocol, who, amount):
-    protocol.fund("WETH", who, amount)
+    protocol.mint_and_approve_collateral("WETH", who, amount)
     protocol.do("VaultEngine.deposit_and_draw", WETH, who, amount, 0, who, sender=who)
 
 

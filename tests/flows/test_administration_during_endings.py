@@ -15,11 +15,11 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, MIN_NOTICE
 from backstop.model.roles import GUARDIAN
 from tests.support.auction_steps import WETH
-from tests.support.facilitator_steps import draw_stablecoin, with_facilitators
+from tests.support.facilitator_steps import draw_stablecoin_as_bridge, with_facilitators
 from tests.support.guard_steps import deploy_with_prices
-from tests.support.helpers import get_revert_reason
-from tests.support.margin_order_steps import build_terms, with_margin
-from tests.support.settlement_steps import make_prices
+from tests.support.margin_order_steps import build_perpetual_market_terms, with_margin
+from tests.support.revert_setter_and_source_helpers import get_revert_reason
+from tests.support.settlement_steps import report_until_final_prices_exist
 
 PAGE = Path("docs/know/powers.md")
 HEADING = "## While a market or a type ends"
@@ -97,8 +97,8 @@ def calls(protocol):
         ("Equity.set_mint_cap", (1,), ADMIN),
         (f"{FACILITATOR}.announce_loss", (WAD,), ADMIN),
         (f"{FACILITATOR}.cancel_loss", (), ADMIN),
-        ("MarginPolicy.add_market", (1, WAD // 1_000, build_terms()), ADMIN),
-        ("MarginPolicy.set_terms", (0, build_terms()), ADMIN),
+        ("MarginPolicy.add_market", (1, WAD // 1_000, build_perpetual_market_terms()), ADMIN),
+        ("MarginPolicy.set_terms", (0, build_perpetual_market_terms()), ADMIN),
         ("MarginPolicy.delist", (1, protocol.timestamp + MIN_NOTICE), ADMIN),
         ("MarginFund.set_cap", (1,), ADMIN),
         ("PriceFeed.grant_role", (GUARDIAN, "other"), ADMIN),
@@ -169,7 +169,7 @@ def settlement_has_begun(protocol):
 
 def settlement_prices_are_final(protocol):
     settlement_has_begun(protocol)
-    make_prices(protocol)
+    report_until_final_prices_exist(protocol)
 
 
 STAGES = {
@@ -195,9 +195,9 @@ def lent(new_protocol):
     protocol.do("VaultEngine.set_fee_dynamic", WETH, False, sender=ADMIN)
     protocol.do("VaultEngine.set_stability_fee", WETH, 0, sender=ADMIN)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    draw_stablecoin(protocol, 1_000 * WAD)
+    draw_stablecoin_as_bridge(protocol, 1_000 * WAD)
     # Whoever adds a type brings a unit of its token.
-    protocol.fund("WBTC", ADMIN, WAD)
+    protocol.mint_and_approve_collateral("WBTC", ADMIN, WAD)
     return protocol
 
 

@@ -6,13 +6,12 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import (
     NOBODY,
     WETH,
-    get_only_event,
+    get_only_event_values,
     read_stablecoins,
     start_auction,
     take_collateral,
 )
-from tests.support.helpers import reverts
-from tests.support.ledger_accounts import (
+from tests.support.ledger_reading_steps import (
     SAVINGS,
     cover_losses,
     hold_price,
@@ -21,6 +20,7 @@ from tests.support.ledger_accounts import (
     read_reserve,
     read_savings_assets,
 )
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import deposit_savings
 
 TARGET = 13_560 * WAD
@@ -33,10 +33,10 @@ DUE = 92 * 90
 @pytest.fixture
 def ignored(quiet):
     """An auction of 10 WETH for a debt of 12,000, started at 1,500; one saver of 20,000."""
-    protocol = quiet(rewards=True)
+    protocol = quiet(keeps_rewards=True)
     deposit_savings(protocol, "saver", 20_000 * WAD)
     assert start_auction(protocol) == 1
-    assert get_only_event(protocol, "AuctionStarted")[3:] == (
+    assert get_only_event_values(protocol, "AuctionStarted")[3:] == (
         10 * WAD,
         1_800 * RAY,
         TARGET * RAY,
@@ -57,7 +57,7 @@ def reset(protocol, price):
         protocol.do("CollateralAuction.close", 1, sender="stranger")
     protocol.post_price("WETH", price)
     protocol.do("CollateralAuction.reset", 1, "crank", sender="crank")
-    return get_only_event(protocol, "AuctionReset")[1:]
+    return get_only_event_values(protocol, "AuctionReset")[1:]
 
 
 def test_reset_reset_closed(ignored):
@@ -76,7 +76,7 @@ def test_reset_reset_closed(ignored):
 
     hold_price(ignored, "WETH", 225 * RAY // 100, 3 * 3_600)
     ignored.do("CollateralAuction.close", 1, sender="stranger")
-    assert get_only_event(ignored, "AuctionClosed") == (1, WETH, 12_000 * RAD, 10 * WAD)
+    assert get_only_event_values(ignored, "AuctionClosed") == (1, WETH, 12_000 * RAD, 10 * WAD)
     assert read_deficit(ignored, WETH) == 12_000 * RAD + REWARD * RAY
     assert ignored.read("VaultEngine.in_auction_of", WETH) == 0
     assert ignored.table("VaultEngine", "ledger.salvage", WETH) == 10 * WAD
@@ -102,10 +102,10 @@ def test_whoever_comes_late_still_gets_the_market_price(ignored):
     ignored.give_stablecoin("taker", 20_000 * WAD)
     take_collateral(ignored, 1, max_price=1_680 * RAY)
     sold = TARGET * RAY // (1_680 * RAY)
-    assert get_only_event(ignored, "Taken")[2:] == (sold, TARGET, 0)
+    assert get_only_event_values(ignored, "Taken")[2:] == (sold, TARGET, 0)
     # All principal came in: the only loss is the reward, and the penalty is in the buffer for them.
     assert ignored.read("VaultEngine.buffer_of", WETH) == 1_560 * RAD
-    ended = get_only_event(ignored, "AuctionEnded")
+    ended = get_only_event_values(ignored, "AuctionEnded")
     assert ended[3] == 10 * WAD - sold and ended[2] != NOBODY
     assert cover_losses(ignored, WETH) == {0: REWARD * RAY}
     assert read_savings_assets(ignored) == 20_000 * WAD

@@ -3,20 +3,20 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import STAGE, reverts
-from tests.support.ledger_accounts import (
+from tests.support.auction_steps import get_only_event_values
+from tests.support.ledger_reading_steps import (
     BUFFER,
     SAVINGS,
     XAU,
+    advance_to_next_epoch,
     cover_losses,
     get_epoch,
-    next_epoch,
     read_deficit,
     read_loss_event,
     read_savings_assets,
 )
-from tests.support.ledger_accounts import earn_penalty as earn
+from tests.support.ledger_reading_steps import earn_penalty as earn
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import deposit_savings, give_stablecoin, lose_new_vault
 
 LOSS = 33_000 * RAD
@@ -27,7 +27,7 @@ def carried(quiet):
     """One saver of 40,000, of which an epoch and the next take at most half; 33,000 are lost early in one."""
     protocol = quiet()
     deposit_savings(protocol, "saver", 40_000 * WAD)
-    next_epoch(protocol)
+    advance_to_next_epoch(protocol)
     assert lose_new_vault(protocol, "XAU", LOSS // RAY) == LOSS
     return protocol
 
@@ -60,9 +60,9 @@ def test_every_second_epoch_takes_half_until_nothing_is_left(carried):
         assert cover_losses(carried, XAU) == {}
         assets, due = assets - paid, due - paid
         assert (read_savings_assets(carried), read_deficit(carried, XAU)) == (assets, due * RAY)
-        next_epoch(carried)
+        advance_to_next_epoch(carried)
         assert cover_losses(carried, XAU) == {}
-        assert next_epoch(carried) == first + 2 * number + 2
+        assert advance_to_next_epoch(carried) == first + 2 * number + 2
     # 20,000 and 10,000 are paid; what is left is under the cap.
     assert due == 3_000 * WAD < half(assets)
     assert cover_losses(carried, XAU) == {SAVINGS: due * RAY}
@@ -84,11 +84,11 @@ def test_an_epoch_in_which_nothing_happens_is_skipped(carried):
     cover_losses(carried, XAU)
     left = read_deficit(carried, XAU)
     for _ in range(3):
-        next_epoch(carried)
+        advance_to_next_epoch(carried)
     # Nobody has come by: the loss still stands with its old epoch.
     assert read_loss_event(carried, XAU, first).outstanding == left
     cover_losses(carried, XAU)
-    assert get_only_event(carried, "LossCarried", "LossWaterfall") == (XAU, first + 3, left)
+    assert get_only_event_values(carried, "LossCarried", "LossWaterfall") == (XAU, first + 3, left)
     events = check_conservation(carried, range(first, first + 4))
     assert events[1] == events[2] == (0, 0, 0, 0, 0, 0)
     assert (events[0].carried_out, events[3].carried_in) == (left, left)
@@ -98,8 +98,8 @@ def test_a_new_loss_joins_what_was_carried(carried):
     first = get_epoch(carried)
     cover_losses(carried, XAU)
     left, assets = read_deficit(carried, XAU), read_savings_assets(carried)
-    next_epoch(carried)
-    next_epoch(carried)
+    advance_to_next_epoch(carried)
+    advance_to_next_epoch(carried)
     assert lose_new_vault(carried, "XAU", 5_000 * WAD) == 5_000 * RAD
     assert read_loss_event(carried, XAU)[:2] == (5_000 * RAD, left)
     # One cap for both: it does not matter when a loss came about.
@@ -111,8 +111,8 @@ def test_income_between_the_epochs_spares_the_savers(carried):
     first = get_epoch(carried)
     cover_losses(carried, XAU)
     left, assets = read_deficit(carried, XAU), read_savings_assets(carried)
-    next_epoch(carried)
-    next_epoch(carried)
+    advance_to_next_epoch(carried)
+    advance_to_next_epoch(carried)
     earn(carried, "XAU", 50_000 * WAD)
     assert left == 13_000 * RAD
     assert cover_losses(carried, XAU) == {BUFFER: 6_500 * RAD, SAVINGS: 6_500 * RAD}
@@ -130,9 +130,9 @@ def test_a_gift_counts_as_recovered(carried):
     assert read_deficit(carried, XAU) == left - 1_000 * RAD
     assert read_loss_event(carried, XAU).recovered == 1_000 * RAD
     # It belongs to the epoch in which it came, whoever notices it and when.
-    next_epoch(carried)
+    advance_to_next_epoch(carried)
     cover_losses(carried, XAU)
-    assert get_only_event(carried, "LossRecovered", "LossWaterfall") == (XAU, first, 1_000 * RAD)
+    assert get_only_event_values(carried, "LossRecovered", "LossWaterfall") == (XAU, first, 1_000 * RAD)
     events = check_conservation(carried, range(first, first + 2))
     assert events[0].recovered == 1_000 * RAD
     assert events[1].carried_in == left - 1_000 * RAD

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD, rpow
-from tests.support.auction_steps import ALL, WETH, get_only_event, read_stablecoins, start_auction
-from tests.support.helpers import reverts
+from tests.support.auction_steps import ALL, WETH, get_only_event_values, read_stablecoins, start_auction
+from tests.support.revert_setter_and_source_helpers import reverts
 
 TARGET = 13_560 * WAD
 
@@ -48,7 +48,7 @@ def test_a_deep_market_pays_for_the_lot_and_a_profit(quiet):
         flash_take(protocol, max_price=price - 1)
     assert read_stablecoins(protocol, "taker") == 0
     assert flash_take(protocol, min_profit=earned, max_price=price) == earned
-    assert get_only_event(protocol, "Taken")[2:] == (slice, TARGET, 0)
+    assert get_only_event_values(protocol, "Taken")[2:] == (slice, TARGET, 0)
     assert read_stablecoins(protocol, "taker") == earned
     # The rest of the lot is the borrower's again, nothing stays with the contract in between.
     vault = protocol.table("VaultEngine", "vaults", (WETH, protocol.address("borrower")))
@@ -96,7 +96,7 @@ def test_who_lost_what_the_taker_earned(quiet, stable):
     before = protocol.read("Market.WETH.stable_reserve")
     debt = protocol.read("VaultEngine.in_auction_of", WETH)
     earned = flash_take(protocol, WAD // 4)
-    paid = get_only_event(protocol, "Taken")[3]
+    paid = get_only_event_values(protocol, "Taken")[3]
     # The market's stablecoins have gone to the protocol and the taker, to the last wei.
     assert before - protocol.read("Market.WETH.stable_reserve") == paid + earned
     assert debt - protocol.read("VaultEngine.in_auction_of", WETH) == paid * RAY

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties import PropertyViolationError
 from tests.support.auction_steps import WBTC, WETH, liquidate_vault, read_stablecoins, take_collateral
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import settle_protocol
 
 DEPOSIT, WITHDRAW = "VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"
@@ -199,7 +199,7 @@ def test_where_the_protocol_is_blocked_only_that_collateral_is_stuck(issued):
     issued.do("WBTC.block", "VaultEngine", True, sender="issuer")
     with reverts("token: sender blocked"):
         issued.do(WITHDRAW, WBTC, "borrower", 0, 10**10, "elsewhere", sender="borrower")
-    issued.fund("WBTC", "third", WAD)
+    issued.mint_and_approve_collateral("WBTC", "third", WAD)
     with reverts("token: receiver blocked"):
         issued.do(DEPOSIT, WBTC, "third", WAD, 0, "third", sender="third")
     issued.borrow("third", "WETH", 3 * WAD, 3_000 * WAD)

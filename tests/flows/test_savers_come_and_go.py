@@ -3,14 +3,14 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
-from tests.support.ledger_accounts import SAVINGS, XAU, cover_losses, read_savings_assets
+from tests.support.ledger_reading_steps import SAVINGS, XAU, cover_losses, read_savings_assets
 from tests.support.no_fee_deployments import build_uncapped_stages
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
     lose_new_vault,
-    mature_batch,
     redeem_all_shares,
     request_all_shares,
 )
@@ -42,7 +42,7 @@ def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(quiet):
     early = redeem_all_shares(savers, "saver")
     assert (30_000 - 7_875) * WAD - early in (0, 1)
     assert cover_losses(savers, XAU) == {0: 7_000 * RAD}
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     assert 24_750 * WAD - early - redeem_all_shares(savers, "saver") in (0, 1, 2)
     assert 8_250 * WAD - redeem_all_shares(savers, "neighbour") in (0, 1)
     assert read_savings_assets(savers) <= 3 and savers.read("Savings.totalSupply") == 0
@@ -50,7 +50,7 @@ def test_leaving_before_or_after_the_loss_is_covered_pays_the_same(quiet):
 
 def test_what_is_held_of_a_leaver_bears_the_loss_with_who_stays(savers):
     request_all_shares(savers, "saver")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     lose_new_vault(savers, "XAU", 30_000 * WAD)
     # Half of what the pool holds in one epoch, before anybody is paid.
     assert cover_losses(savers, XAU) == {SAVINGS: 20_000 * RAD}
@@ -68,7 +68,7 @@ def test_what_is_held_of_a_leaver_bears_the_loss_with_who_stays(savers):
 
 def test_a_loss_after_the_payment_is_borne_by_those_who_stay(savers):
     request_all_shares(savers, "saver")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     assert redeem_all_shares(savers, "saver") == 30_000 * WAD
     lose_new_vault(savers, "XAU", LOSS // RAY)
     # Half of what the pool holds in one epoch, and it alone.
@@ -82,7 +82,7 @@ def test_who_comes_after_the_loss_is_covered_has_no_part_in_it(savers):
     deposit_savings(savers, "newcomer", 16_000 * WAD)
     for who in ("saver", "neighbour", "newcomer"):
         request_all_shares(savers, who)
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     paid = [redeem_all_shares(savers, who) for who in ("saver", "neighbour", "newcomer")]
     assert all(each * WAD - part in (0, 1) for part, each in zip(paid, (24_000, 8_000, 16_000), strict=True))
 
@@ -90,7 +90,7 @@ def test_who_comes_after_the_loss_is_covered_has_no_part_in_it(savers):
 def test_income_that_comes_before_the_loss_is_covered_spares_the_saver(quiet):
     savers = in_use(quiet(stages=build_uncapped_stages("buffer", "reserve", "savings")))
     request_all_shares(savers, "saver")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     lose_new_vault(savers, "XAU", LOSS // RAY)
     # Three halves of the part of the loss, 6,000, are held back.
     early = redeem_all_shares(savers, "saver")
@@ -114,7 +114,7 @@ def test_there_is_no_way_back(savers):
     assert savers.read("Savings.balanceOf", "saver") == 0
     with reverts("shares: balance too small"):
         savers.do("Savings.transfer", "neighbour", shares, sender="saver")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     with reverts("pool: more than max"):
         savers.do("Savings.redeem", 1, "saver", "saver", sender="saver")
     # It need not be claimed at once: nothing can happen to it any more.

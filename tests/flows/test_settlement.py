@@ -15,13 +15,13 @@ from tests.support.saver_steps import (
     request_all_shares,
 )
 from tests.support.settlement_steps import (
-    close_books,
-    cover_last,
+    cover_and_fix_redemption_rates,
+    cover_deficits_last_time,
     fix_prices,
-    list_holders,
     list_indebted_vaults,
-    open_auctions,
-    skim_vault,
+    list_open_auction_ids,
+    list_stablecoin_balances_by_holder,
+    skim_vault_and_read_amounts,
     start_settlement,
     unwind_auctions,
 )
@@ -53,16 +53,16 @@ def crashed(protocol):
 def finish(protocol, order: Random) -> int:
     """Unwind, fix prices, skim every vault in an order, a day between some of the calls; the supply."""
     start_settlement(protocol)
-    assert len(open_auctions(protocol)) == 4
+    assert len(list_open_auction_ids(protocol)) == 4
     unwind_auctions(protocol)
     fix_prices(protocol)
     vaults = list_indebted_vaults(protocol)
     order.shuffle(vaults)
     for part in (vaults[:9], vaults[9:10], vaults[10:]):
         for c, owner in part:
-            skim_vault(protocol, c, owner)
+            skim_vault_and_read_amounts(protocol, c, owner)
         protocol.advance(86_400)
-    close_books(protocol)
+    cover_and_fix_redemption_rates(protocol)
     assert list_indebted_vaults(protocol) == []
     return int(protocol.read("Stablecoin.totalSupply"))
 
@@ -86,7 +86,9 @@ def test_first_and_last_are_paid_alike_and_the_last_is_paid(crashed, seed):
     crashed.advance(crashed.parameters.savings.cooldown)
     for who in ("saver", "neighbour"):
         redeem_all_shares(crashed, who)
-    everybody = [who for who in list_holders(crashed) if who != crashed.address("Savings")]
+    everybody = [
+        who for who in list_stablecoin_balances_by_holder(crashed) if who != crashed.address("Savings")
+    ]
     order.shuffle(everybody)
     paid = [0, 0, 0]
     for who in everybody:
@@ -137,10 +139,10 @@ def test_savers_lose_before_other_holders_do(crashed):
     unwind_auctions(crashed)
     fix_prices(crashed)
     for c, owner in list_indebted_vaults(crashed):
-        skim_vault(crashed, c, owner)
+        skim_vault_and_read_amounts(crashed, c, owner)
     deficit = crashed.read("VaultEngine.deficit_of", WETH)
     assert deficit > 0
-    covered = {stage: amount for _, _, stage, amount in cover_last(crashed)}
+    covered = {stage: amount for _, _, stage, amount in cover_deficits_last_time(crashed)}
     assert list(covered) == [BUFFER, RESERVE, SAVINGS]
     assert crashed.read("Savings.totalAssets") == saved - -(-covered[SAVINGS] // RAY)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.helpers import GUARDIAN
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 
 MARKET, REPORTERS = 7, tuple(f"reporter_{i}" for i in range(1, 5))
 BUF = 1.2

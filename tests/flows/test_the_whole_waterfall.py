@@ -6,17 +6,28 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
     PoolParameters,
     StageParameters,
     TreasuryParameters,
 )
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.equity_steps import cover_deficit, open_protocol, read_events, take_equity
-from tests.support.helpers import reverts
-from tests.support.saver_steps import XAU, deposit_savings, fill_buffer, give_stablecoin, lose_new_vault
+from tests.support.equity_steps import (
+    call_waterfall_cover_once,
+    post_prices_and_fund_people,
+    read_last_call_events,
+    take_from_equity_auction,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import (
+    XAU,
+    deposit_savings,
+    earn_year_of_high_fees,
+    give_stablecoin,
+    lose_new_vault,
+)
 
 ORDER = (
     "buffer", "reserve", "clawback", "junior", "staked_equity", "senior", "minted_equity", "savings",
@@ -39,14 +50,14 @@ def protocol(new_protocol):
         treasury=TreasuryParameters(target=1_000),
         savings=PoolParameters(income_share=5_000),
     )
-    made = open_protocol(new_protocol(parameters))
+    made = post_prices_and_fund_people(new_protocol(parameters))
     for pool in ("Junior", "Senior"):
         deposit_savings(made, "member", 10_000 * WAD, pool)
     made.do("Equity.transfer", "staker", 200 * WAD, sender="admin")
     made.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
     made.do("StakedEquity.deposit", 200 * WAD, "staker", sender="staker")
     give_stablecoin(made, "sponsor", 2_000 * WAD)
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     made.do("VaultEngine.set_stability_fee", XAU, 0, sender="admin")
     lose_new_vault(made, debt=100_000 * WAD)
     made.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="sponsor")
@@ -70,17 +81,17 @@ def deficit(protocol) -> int:
 
 def test_every_stage_in_order_and_income_in_reverse(protocol):
     # First loss: what is there at once, up to staked equity, which takes its time.
-    cover_deficit(protocol)
+    call_waterfall_cover_once(protocol)
     at_once = paid(protocol)
     assert list(at_once) == ["buffer", "reserve", "clawback", "junior"]
     assert at_once["clawback"] == 2_000 * RAD
     assert at_once["junior"] == 10_000 * RAD
     reserved = protocol.read("LossWaterfall.reserved", XAU, PLACE["staked_equity"])
     assert reserved == 200 * 50 * RAD  # all stake, at the floor
-    assert cover_deficit(protocol) == 0  # Senior waits
+    assert call_waterfall_cover_once(protocol) == 0  # Senior waits
 
     # Half of the stake is sold well above the floor; the deadline passes; the rest returns.
-    take_equity(protocol, 50 * WAD, auction="StakeAuction")
+    take_from_equity_auction(protocol, 50 * WAD, auction="StakeAuction")
     sold = paid(protocol)["staked_equity"]
     assert sold == 50 * 120 * RAD
     with reverts("equity_auction: still open"):
@@ -90,26 +101,26 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     assert protocol.read("StakedEquity.totalAssets") == 150 * WAD
 
     # It counts as capped now: Senior pays, then new equity is sold, then nobody until it is.
-    cover_deficit(protocol)
+    call_waterfall_cover_once(protocol)
     assert paid(protocol)["senior"] == 10_000 * RAD
     assert protocol.read("LossWaterfall.reserved", XAU, PLACE["minted_equity"]) == 60 * 50 * RAD
     assert "savings" not in paid(protocol)
     before = protocol.read("Equity.totalSupply")
-    take_equity(protocol, auction="MintAuction")
+    take_from_equity_auction(protocol, auction="MintAuction")
     assert paid(protocol)["minted_equity"] == 3_000 * RAD
     assert protocol.read("Equity.totalSupply") - before == 25 * WAD  # at 120 each
     assert protocol.read("Equity.mintable") == 35 * WAD
 
     # What is left of the cap is sold as well, at a deadline nobody comes; then savers bear half.
-    cover_deficit(protocol)
+    call_waterfall_cover_once(protocol)
     protocol.advance(2 * DAY + 1)
     protocol.do("MintAuction.end", XAU, sender="stranger")
     saved = protocol.read("Savings.totalAssets")
-    cover_deficit(protocol)
+    call_waterfall_cover_once(protocol)
     assert paid(protocol)["savings"] == saved // 2 * RAY
     left = deficit(protocol)
     assert left > 0  # outstanding
-    assert cover_deficit(protocol) == 0
+    assert call_waterfall_cover_once(protocol) == 0
 
     # Income: the outstanding loss first, then claims, the most senior first.
     with reverts("loss_waterfall: losses pending"):
@@ -118,21 +129,23 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
     assert all(0 < owed[pool] <= paid(protocol)[pool.lower()] // RAY for pool in owed)
     protocol.post_price("XAU", 2_500 * RAY)
     while protocol.read("VaultEngine.reserve") + protocol.read("VaultEngine.buffer_of", XAU) < left:
-        fill_buffer(protocol)
-    cover_deficit(protocol)
+        earn_year_of_high_fees(protocol)
+    call_waterfall_cover_once(protocol)
     assert deficit(protocol) == 0 == protocol.read("LossWaterfall.pending_total")
     repaid: list[str] = []
     while "Junior.Claims" not in repaid:
         protocol.do("Treasury.distribute", sender="stranger")
         address_of = {protocol.address(f"{pool}.Claims"): f"{pool}.Claims" for pool in owed}
-        repaid += [address_of[claims] for claims, _ in read_events(protocol, "ClaimsRepaid", "Treasury")]
+        repaid += [
+            address_of[claims] for claims, _ in read_last_call_events(protocol, "ClaimsRepaid", "Treasury")
+        ]
         for claims in repaid[:-1]:
             assert protocol.read(f"{claims}.outstanding") == 0  # before the next was paid
-        fill_buffer(protocol)
+        earn_year_of_high_fees(protocol)
     assert sorted(set(repaid), key=repaid.index) == ["Savings.Claims", "Senior.Claims", "Junior.Claims"]
     while protocol.read("Junior.Claims.outstanding"):
         protocol.do("Treasury.distribute", sender="stranger")
-        fill_buffer(protocol)
+        earn_year_of_high_fees(protocol)
 
     # Whoever bore a loss is whole again, but for rounding (a wei for 1e27 shares), and never more than that.
     for pool, lost in owed.items():
@@ -143,7 +156,7 @@ def test_every_stage_in_order_and_income_in_reverse(protocol):
         assert lost - 100 <= cash <= lost
 
     # Then the pools' share of the surplus, and the rest for equity, which is burned.
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     protocol.do("Treasury.distribute", sender="stranger")
     assert protocol.read("Savings.unvested") > 0
     assert protocol.read("Treasury.for_sale") >= 100 * WAD

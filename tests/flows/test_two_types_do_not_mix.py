@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.ledger_accounts import (
+from tests.support.ledger_reading_steps import (
     BUFFER,
     RESERVE,
     SAVINGS,

@@ -28,15 +28,15 @@ from backstop.proof.properties import (
     COUNTERFACTUAL_PROPERTIES,
     CounterfactualSeed,
     PropertyViolationError,
-    check_counterfactual,
+    check_counterfactual_property,
 )
 from backstop.system import Action
 from tests.support.auction_steps import start_auction
 from tests.support.guard_steps import BREAKER, CEILING, EMERGENCY, deploy_with_prices, with_guards
 from tests.support.margin_order_steps import with_margin
-from tests.support.market_with_pool import deposit_two_members, on_the_model
-from tests.support.model_alone import ModelAlone, in_use
-from tests.support.perpetuals_with_properties import ModelOnlyMarket, crowd_to_ask
+from tests.support.market_with_pool import add_members_with_unequal_deposits, deploy_pool_market_on_model
+from tests.support.model_only_perpetuals_with_properties import ModelOnlyMarket, open_unwatched_crowd_on_model
+from tests.support.model_without_contracts import ModelAlone, use_protocol_and_build_model_alone
 from tests.support.saver_steps import XAU, deposit_savings
 from tests.support.workout_steps import TERMS, deploy_with_workouts, start_workout
 
@@ -45,12 +45,14 @@ QUESTIONS = 60
 
 @pytest.fixture
 def alone(protocol):
-    return in_use(protocol)
+    return use_protocol_and_build_model_alone(protocol)
 
 
 @pytest.fixture
 def alone_with_guards(new_protocol):
-    return in_use(deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
+    return use_protocol_and_build_model_alone(
+        deploy_with_prices(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,)))
+    )
 
 
 @pytest.fixture
@@ -63,17 +65,19 @@ def alone_with_lots(new_protocol):
 
 @pytest.fixture
 def alone_with_margin():
-    return crowd_to_ask()
+    return open_unwatched_crowd_on_model()
 
 
 @pytest.fixture
 def alone_with_a_pool():
-    return ModelOnlyMarket(deposit_two_members(on_the_model()).market.model)
+    return ModelOnlyMarket(add_members_with_unequal_deposits(deploy_pool_market_on_model()).market.model)
 
 
 def answers(both, number):
     """How many of some questions had something to try; raises PropertyViolationError."""
-    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
+    return sum(
+        check_counterfactual_property(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS)
+    )
 
 
 # What there is to try with guards only, with a margin market, or with a pool behind one.
@@ -93,12 +97,12 @@ def test_a_right_model_is_left_as_it_is(request, number):
 def test_a_lot_that_falls_by_blocks_is_sold_in_its_last_block_above_the_price(new_protocol):
     """A second after a whole slot the lot would be a block cheaper, and a creditor would lose by it."""
     parameters = replace(with_guards((CEILING,), BREAKER, (TERMS,)), block_time=60)
-    assert answers(in_use(deploy_with_prices(new_protocol, parameters)), 25) > 5
+    assert answers(use_protocol_and_build_model_alone(deploy_with_prices(new_protocol, parameters)), 25) > 5
 
 
 def test_the_way_out_is_open_while_a_final_price_is_made(new_protocol):
     """A market is delisted, and its feed's guards stay as they are from the moment on."""
-    both = in_use(deploy_with_prices(new_protocol, with_margin()))
+    both = use_protocol_and_build_model_alone(deploy_with_prices(new_protocol, with_margin()))
     policy = both.model.world.contracts["MarginPolicy"]
     assert isinstance(policy, Administered)
     admin, at = policy.admins[()], both.timestamp + MIN_NOTICE
@@ -123,7 +127,7 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 RIGHT_DEPOSIT = pool.Pool.deposit
 
 
-RIGHT_SETTLEMENT, RIGHT_CLAIMABLE = pool.Pool._settle_batches, pool.Pool._compute_claimable
+RIGHT_SETTLEMENT, RIGHT_CLAIMABLE = pool.Pool._pay_and_merge_groups, pool.Pool._compute_claimable
 
 
 def pay_all_out(self, level, price):
@@ -181,7 +185,7 @@ def a_skim_that_waits_for_principal_alone(self, sender, c, owner):
     return RIGHT_SKIM(self, sender, c, owner)
 
 
-RIGHT_LEAVE_OUT = stage_order.StageOrder._check_removal
+RIGHT_LEAVE_OUT = stage_order.StageOrder._check_removal_and_get_failure
 
 
 def only_when_empty(self, k, now):
@@ -213,7 +217,7 @@ def stood_for_half(self, progress):
 
 WRONG = [
     (156, settlement.Settlement, "skim", a_skim_that_waits_for_principal_alone),
-    (158, stage_order.StageOrder, "_check_removal", only_when_empty),
+    (158, stage_order.StageOrder, "_check_removal_and_get_failure", only_when_empty),
     (159, liquidation_engine.LiquidationEngine, "flag", a_look_that_costs_who_is_not_charged_yet),
     (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
     (45, pool.Pool, "transfer", a_transfer_with_a_toll),
@@ -222,13 +226,13 @@ WRONG = [
     (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
     (49, pool.Pool, "deposit", a_deposit_with_a_gift),
     (6, loss_waterfall.LossWaterfall, "_compute_room", cap_for_each_call),
-    (7, pool.Pool, "_settle_batches", pay_all_out),
+    (7, pool.Pool, "_pay_and_merge_groups", pay_all_out),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
     (12, pool.Pool, "_compute_claimable", rounded_up_and_more),
     (12, vault_engine, "div_up", lambda x, y: x // y),
     (13, dutch_auction.Terms, "top", lambda self, price: 10**30 // price),
-    (193, settlement.Settlement, "_has_stood_long", stood_for_half),
-    (193, settlement.Settlement, "_has_stood_long", lambda self, progress: False),
+    (193, settlement.Settlement, "_has_deficit_lasted_all_epochs", stood_for_half),
+    (193, settlement.Settlement, "_has_deficit_lasted_all_epochs", lambda self, progress: False),
 ]
 
 
@@ -310,7 +314,7 @@ def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workou
 
 def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypatch):
     assert answers(alone_with_workouts, 7) > 5
-    monkeypatch.setattr(pool.Pool, "_settle_batches", pay_all_out)
+    monkeypatch.setattr(pool.Pool, "_pay_and_merge_groups", pay_all_out)
     with pytest.raises(PropertyViolationError, match="property 7 is violated"):
         answers(alone_with_workouts, 7)
 
@@ -323,12 +327,12 @@ def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
         parameters=build_standard_parameters(),
         traces=None,
     )
-    for _ in zip(range(800), machine.play_steps(1_000), strict=False):
+    for _ in zip(range(800), machine.play_random_steps(1_000), strict=False):
         pass  # the last of the run may be a settlement, which leaves little to ask
     both = machine.both
     before = both.model.snapshot(), both.timestamp, len(both.trace)
     for _ in range(50):
-        machine.check_random_what_if()
+        machine.check_random_counterfactual_property()
     both.compare_state()
     assert before == (both.model.snapshot(), both.timestamp, len(both.trace))
     assert len(machine.asked) > 2

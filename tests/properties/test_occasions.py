@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.deployment_parameters import TimelockParameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import (
     build_backed_margin_parameters,
     build_margin_parameters,
     build_standard_parameters,
 )
+from backstop.deployment.parameter_dataclasses import TimelockParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.contract_base import Table
@@ -104,8 +104,8 @@ class Recorder:
 def test_who_is_not_asked_sees_and_remembers_nothing(seed):
     machine = FuzzRun(RevmHost(), seed, artifacts=ARTIFACTS, opened=False)
     recorder = machine.both.step_check = Recorder(machine.both.model)
-    machine.prepare_deployment()
-    for _ in machine.play_steps(STEPS):
+    machine.add_adversarial_contracts_and_funding()
+    for _ in machine.play_random_steps(STEPS):
         pass
     assert recorder.left_out == {*TRANSITION_PROPERTIES, *HISTORY_PROPERTIES}
 
@@ -121,7 +121,7 @@ def test_a_property_of_states_names_all_that_it_reads():
     for seed in {*SEEDS, *OF_MARGIN}:
         machine = FuzzRun(RevmHost(), seed, artifacts=ARTIFACTS)
         both = machine.both
-        for _ in machine.play_steps(STEPS):
+        for _ in machine.play_random_steps(STEPS):
             pass
         state = {name: Paths(tables) for name, tables in both.snapshot().items()}
         for number, holds in STATE_PROPERTIES.items():
@@ -146,7 +146,9 @@ def kinds():
 
 def known(kinds, part):
     """All ways to name the functions or events of contracts."""
-    names = {kind: {each.name for each in part(ARTIFACTS[kind].abi).values()} for kind in kinds.values()}
+    names = {
+        kind: {each.name for each in part(ARTIFACTS[kind].contract_abi).values()} for kind in kinds.values()
+    }
     found = {f"{name}.{each}" for name, kind in kinds.items() for each in ("*", *names[kind])}
     return found | {f"*.{each}" for of_kind in names.values() for each in of_kind}
 

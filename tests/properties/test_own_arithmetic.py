@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model import (
     collateral_auction,
     denominations,
@@ -35,17 +35,17 @@ from backstop.model.contract_base import external
 from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES
-from tests.support.equity_steps import open_protocol, with_equity
+from tests.support.equity_steps import build_equity_parameters, post_prices_and_fund_people
 from tests.support.no_fee_deployments import deploy_without_fees
 from tests.support.saver_steps import (
     charge_pool,
+    create_additional_pool,
+    create_claims_pool_and_return_name,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
     give_stablecoin,
     lose_new_vault,
-    make_junior,
-    make_pool,
-    mature_batch,
     redeem_all_shares,
     request_all_shares,
 )
@@ -65,9 +65,9 @@ def alone(new_protocol, monkeypatch):
 def believing(protocol, monkeypatch):
     """The protocol with a chain that believes whatever the model says."""
     both = protocol.lockstep
-    monkeypatch.setattr(both, "flush_pending_steps", both._waiting.clear)
+    monkeypatch.setattr(both, "apply_pending_chain_steps", both._waiting.clear)
     monkeypatch.setattr(both, "view", both.model.view)
-    monkeypatch.setattr(both, "_assert_state", lambda action, **how: None)
+    monkeypatch.setattr(both, "_assert_state_properties", lambda action, **how: None)
     monkeypatch.setattr(both, "_check_state", lambda action, **how: None)
     monkeypatch.setattr(both, "snapshot", both.model.snapshot)
     for symbol, price in PRICES.items():
@@ -88,10 +88,10 @@ def come_and_go(protocol):
     give_stablecoin(protocol, "keeper", WAD)
     protocol.do("Savings.mint", 10**6 + 1, "payer", sender="keeper")
     request_all_shares(protocol, "saver")
-    mature_batch(protocol)
+    cut_batch_and_wait_cooldown(protocol)
     redeem_all_shares(protocol, "saver")
     # Without a cooldown.
-    make_pool(protocol, cooldown=0)
+    create_additional_pool(protocol, cooldown=0)
     deposit_savings(protocol, "saver", 10_000 * WAD, "Made")
     protocol.do("Stablecoin.approve", "Made", WAD, sender="keeper")
     give_stablecoin(protocol, "keeper", WAD)
@@ -119,7 +119,7 @@ def leave_in_parts(protocol):
     for who in ("saver", "keeper"):
         deposit_savings(protocol, who, 10_000 * WAD)
         request_all_shares(protocol, who)
-    mature_batch(protocol)
+    cut_batch_and_wait_cooldown(protocol)
     protocol.do("Savings.settle", sender="stranger")
     for _ in range(2):
         protocol.do("Savings.withdraw", 6_666 * WAD, "saver", "saver", sender="saver")
@@ -127,7 +127,7 @@ def leave_in_parts(protocol):
 
 def ruin(protocol, left=2 * 10**9):
     """A pool of 2 coins, half of them about to leave, of which some wei are left."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", WAD, "Young")
     deposit_savings(protocol, "keeper", WAD, "Young")
     request_all_shares(protocol, "saver", "Young")
@@ -337,13 +337,16 @@ def test_right_rules_are_not_complained_of(alone, story):
 # ------------------------------------------------------------------ wrong rules
 
 RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch_auction.Terms.price
-RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._compute_assets_left, pool.Pool._add_checkpoint
+RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._compute_assets_left, pool.Pool._record_loss_checkpoint
 RIGHT_ACCRUAL = ledger.Ledger._post_accrual
 RIGHT_LEVEL = pool.Pool._compute_level
-RIGHT_STEPS, RIGHT_CONVERSION = denominations.count_steps, denominations.convert_shares
+RIGHT_STEPS, RIGHT_CONVERSION = denominations.count_generation_steps, denominations.convert_shares
 RIGHT_AVERAGE = price_feed.PriceFeed.poke
-RIGHT_USED, RIGHT_ROLL = loss_waterfall.LossWaterfall._load_usage, loss_waterfall.LossWaterfall._roll_event
-RIGHT_SHARED = ledger.Ledger._load_redistribution
+RIGHT_USED, RIGHT_ROLL = (
+    loss_waterfall.LossWaterfall._load_usage,
+    loss_waterfall.LossWaterfall._carry_unresolved_loss_into_epoch,
+)
+RIGHT_SHARED = ledger.Ledger._compute_current_redistribution
 
 
 def dear_shares(self):
@@ -353,13 +356,13 @@ def dear_shares(self):
 
 @external
 def income_at_once(self, sender, assets):
-    self._book(assets)
+    self._change_total_booked_assets(assets)
     self._pull_assets(sender, assets)
 
 
 @external
 def no_time_to_wait(self, sender, terms):
-    self._change_stages(terms, now=True)
+    self._check_and_replace_stages(terms, now=True)
 
 
 @external
@@ -442,7 +445,7 @@ def the_highest(self, collateral_type, config):
 @external
 def fee_from_the_last_time_on(self, sender, collateral_type, new):
     self._emit_parameter(collateral_type, "stability_fee", new, 10**20)
-    self._set_stability_fee(collateral_type, new)
+    self._store_stability_fee(collateral_type, new)
 
 
 def a_little_above(self, c, vault, price, debt):
@@ -460,39 +463,39 @@ WRONG = [
     (40, liquidation_engine.LiquidationEngine, "_is_unsafe", a_little_above, flag),
     (40, vault_flags.VaultFlags, "_shrink_flag", lambda self, c, owner, left: None, flag),
     (41, price_feed, "is_deviating", lambda price, other, deviation: False, leap),
-    (41, price_feed.PriceFeed, "_guard_price", never_confirmed, leap),
+    (41, price_feed.PriceFeed, "_compute_guarded_current_next_prices", never_confirmed, leap),
     (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
-    (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
-    (11, pool, "count_steps", divided_once_more, divide_shares),
+    (79, ledger.Ledger, "_store_redistribution_cap", lambda self, c, new: None, cap_redistribution),
+    (11, pool, "count_generation_steps", divided_once_more, divide_shares),
     (16, shares, "convert_shares", divided_by_too_much, divide_shares),
     (16, pool.Pool, "shares_at_cut", divided_after_the_cut, divide_shares),
-    (31, pool, "count_steps", divided_once_more, divide_shares),
-    (31, pool, "count_steps", lambda supply, assets: 0, divide_shares),
+    (31, pool, "count_generation_steps", divided_once_more, divide_shares),
+    (31, pool, "count_generation_steps", lambda supply, assets: 0, divide_shares),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
     (31, pool.Pool, "_compute_assets_left", lambda self, assets: RIGHT_LEFT(self, assets) + WAD, come_and_go),
     (31, vesting_assets, "compute_unvested", lambda held, now: 0, come_and_go),
     (31, member_pool, "div_up", lambda x, y: x // y, come_and_go),
     (32, pool.Pool, "add_income", income_at_once, come_and_go),
-    (33, pool.Pool, "get_cut_start", lambda self: 0, leave_at_once),
+    (33, pool.Pool, "get_earliest_cut_time", lambda self: 0, leave_at_once),
     (33, pool.Pool, "get_maturity", lambda self, id: 0, leave_after_a_day),
     (33, pool.Pool, "_count_claimed", lambda *args: None, leave_in_parts),
     (34, pool.Pool, "_compute_level", half_the_level, leave_with_a_loss),
     (34, recovery_claims, "VIRTUAL_SHARES", 0, bear_a_loss),
-    (74, pool.Pool, "_clear_assets", lambda self: 0, lose_all),
-    (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
+    (74, pool.Pool, "_clear_and_count_booked_assets", lambda self: 0, lose_all),
+    (34, pool.Pool, "_record_loss_checkpoint", twice_the_claims, bear_a_loss),
     (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
     (35, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (72, ledger.Ledger, "_post_accrual", a_year_at_most, borrow_after_years),
     (35, ledger, "BASIS_POINTS", 20_000, borrow_for_a_year),
     (36, vault_engine, "div_up", lambda x, y: x // y, borrow_for_a_year),
     (37, dutch_auction.Terms, "price", cheap_take, auction),
-    (37, collateral_auction, "principal_left", lambda lot, top: 0, auction),
+    (37, collateral_auction, "compute_lot_principal_left", lambda lot, top: 0, auction),
     (38, dutch_auction.Terms, "reward", lambda self, target: 60 * WAD, auction),
-    (38, liquidation_engine, "_compute_part", a_part_in_whole_units, sell_a_part),
+    (38, liquidation_engine, "_compute_part_lot_and_debt", a_part_in_whole_units, sell_a_part),
     (73, dutch_auction, "WORTHLESS", 1, give_up_what_is_worth_something),
     (38, dutch_auction.Terms, "top", lambda self, price: price, let_it_run_out),
-    (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
-    (40, liquidation_engine, "lowest_price", lambda feed, asking, c: 2_000 * RAY, flag),
+    (39, collateral_auction, "compute_lot_principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
+    (40, liquidation_engine, "get_lowest_known_price", lambda feed, asking, c: 2_000 * RAY, flag),
     (41, price_feed.PriceFeed, "_compute_median", the_highest, report),
     (77, price_feed.PriceFeed, "_compute_median", the_highest, report),
     (41, price_feed.PriceFeed, "poke", average_of_the_next, report),
@@ -520,7 +523,9 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
     usual = build_standard_parameters()
     stages = (StageParameters("scripted"), *usual.stages)
     protocol = believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
-    monkeypatch.setattr(loss_waterfall.LossWaterfall, "_roll_event", asked_again_at_once)
+    monkeypatch.setattr(
+        loss_waterfall.LossWaterfall, "_carry_unresolved_loss_into_epoch", asked_again_at_once
+    )
     monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(42,)))
     lose_new_vault(protocol)
     protocol.do("ScriptedStage.claim", WAD * RAY, 0, WAD * RAY, sender="stranger")
@@ -534,7 +539,7 @@ def test_a_stage_that_is_asked_again_before_the_others_is_told(new_protocol, mon
 def test_borrowers_who_share_twice_at_an_epochs_edge_are_told(new_protocol, monkeypatch):
     protocol = deploy_without_fees(new_protocol, stages=(StageParameters("redistribution"),))
     protocol = believing(protocol, monkeypatch)
-    monkeypatch.setattr(ledger.Ledger, "_load_redistribution", shared_in_this_epoch)
+    monkeypatch.setattr(ledger.Ledger, "_compute_current_redistribution", shared_in_this_epoch)
     monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(82,)))
     protocol.borrow("keeper", "XAU", 1_000 * WAD, 10_000 * WAD)
     with pytest.raises(PropertyViolationError, match=r"^property 82 is violated: type 2: "):
@@ -560,7 +565,10 @@ def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol
 
 def test_equity_that_is_due_before_its_time_is_told(new_protocol, monkeypatch):
     """Also where it is only paid much later: it is due with the cut of the batch after it."""
-    protocol = believing(open_protocol(new_protocol(with_equity("staked_equity", "savings"))), monkeypatch)
+    protocol = believing(
+        post_prices_and_fund_people(new_protocol(build_equity_parameters("staked_equity", "savings"))),
+        monkeypatch,
+    )
     monkeypatch.setattr(protocol.lockstep, "step_check", PropertyMonitor(protocol.lockstep.model, only=(33,)))
     protocol.do("Equity.approve", "StakedEquity", 10_000 * WAD, sender="admin")
     protocol.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")

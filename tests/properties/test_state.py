@@ -7,17 +7,17 @@ import pytest
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.listed_types import decode_listed_types, encode_listed_types
 from backstop.model.stage_caps import Reservation
-from backstop.proof.properties import PropertyViolationError, check_state
+from backstop.proof.properties import PropertyViolationError, check_state_properties
 from tests.support.auction_steps import start_auction
 from tests.support.saver_steps import (
     LOOK,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
     lose_new_vault,
-    mature_batch,
     request_all_shares,
 )
-from tests.support.tampered_states import add_to_value
+from tests.support.tampered_states import build_value_tampering
 
 POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 
@@ -27,7 +27,7 @@ def state(protocol):
     """A covered loss, an open auction, savers who leave: a copy that can be changed."""
     deposit_savings(protocol, "keeper", 10_000 * WAD)
     request_all_shares(protocol, "keeper")
-    mature_batch(protocol)
+    cut_batch_and_wait_cooldown(protocol)
     protocol.do("Savings.settle", sender="stranger")
     deposit_savings(protocol, "saver", 20_000 * WAD)
     protocol.do("Savings.requestRedeem", 10_000 * WAD * 10**6, "saver", "saver", sender="saver")
@@ -37,7 +37,7 @@ def state(protocol):
     protocol.do("LossWaterfall.cover", 2, sender="stranger")
     lose_new_vault(protocol, "WBTC")
     start_auction(protocol)
-    check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
+    check_state_properties(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
     tables = {
         name: {path: dict(table) for path, table in contract.items()}
         for name, contract in protocol.lockstep.snapshot().items()
@@ -46,32 +46,32 @@ def state(protocol):
 
 
 WRONG = [
-    (1, add_to_value("Stablecoin", "erc20.totalSupply")),
-    (1, add_to_value(ENGINE, "ledger.system", "reserve")),
-    (1, add_to_value(ENGINE, "ledger.income", "buffer", -1)),
-    (1, add_to_value(ENGINE, "ledger.system", "buffers")),
-    (1, add_to_value(ENGINE, "ledger.debts", "distressed", -1)),
-    (2, add_to_value(ENGINE, "vaults", "normalized_debt")),
-    (2, add_to_value(ENGINE, "vaults", "locked_collateral", 10**30)),
-    (2, add_to_value(ENGINE, "ledger.salvage", by=10**30)),
-    (2, add_to_value("CollateralAuction", "lots", "lot", 10**30)),
-    (2, add_to_value(POOL, "funds.assets", "booked", 10**30)),
-    (2, add_to_value(POOL, "line.requests", "shares")),
-    (2, add_to_value(POOL, "line.lines", "first")),
-    (2, add_to_value(POOL, "line.lines", "last")),
-    (2, add_to_value(POOL, "line.requests", "next")),
-    (2, add_to_value(POOL, "line.queue", "owed", 10**30)),
-    (2, add_to_value(POOL, "line.queue", "held")),
-    (2, add_to_value(POOL, "line.batches", "units", -(10**40))),
-    (2, add_to_value(POOL, "exit_batches.ceilings", by=10**47)),
-    (2, add_to_value(POOL, "exit_batches.index", by=10**36)),
-    (2, add_to_value(POOL, "exit_batches.index", by=10**60)),
-    (2, add_to_value(POOL, "token.balances", "shares")),
-    (3, add_to_value("CollateralAuction", "lots", "target")),
-    (4, add_to_value(WATERFALL, "created")),
-    (4, add_to_value(WATERFALL, "covered", by=-1)),
-    (4, add_to_value(WATERFALL, "books", "open", 1 << 31)),
-    (3, add_to_value("VaultEngine", "vaults", "open_lots")),
+    (1, build_value_tampering("Stablecoin", "erc20.totalSupply")),
+    (1, build_value_tampering(ENGINE, "ledger.system", "reserve")),
+    (1, build_value_tampering(ENGINE, "ledger.income", "buffer", -1)),
+    (1, build_value_tampering(ENGINE, "ledger.system", "buffers")),
+    (1, build_value_tampering(ENGINE, "ledger.debts", "distressed", -1)),
+    (2, build_value_tampering(ENGINE, "vaults", "normalized_debt")),
+    (2, build_value_tampering(ENGINE, "vaults", "locked_collateral", 10**30)),
+    (2, build_value_tampering(ENGINE, "ledger.salvage", increment=10**30)),
+    (2, build_value_tampering("CollateralAuction", "lots", "lot", 10**30)),
+    (2, build_value_tampering(POOL, "funds.assets", "booked", 10**30)),
+    (2, build_value_tampering(POOL, "line.requests", "shares")),
+    (2, build_value_tampering(POOL, "line.lines", "first")),
+    (2, build_value_tampering(POOL, "line.lines", "last")),
+    (2, build_value_tampering(POOL, "line.requests", "next")),
+    (2, build_value_tampering(POOL, "line.queue", "owed", 10**30)),
+    (2, build_value_tampering(POOL, "line.queue", "held")),
+    (2, build_value_tampering(POOL, "line.batches", "units", -(10**40))),
+    (2, build_value_tampering(POOL, "exit_batches.ceilings", increment=10**47)),
+    (2, build_value_tampering(POOL, "exit_batches.index", increment=10**36)),
+    (2, build_value_tampering(POOL, "exit_batches.index", increment=10**60)),
+    (2, build_value_tampering(POOL, "token.balances", "shares")),
+    (3, build_value_tampering("CollateralAuction", "lots", "target")),
+    (4, build_value_tampering(WATERFALL, "created")),
+    (4, build_value_tampering(WATERFALL, "covered", increment=-1)),
+    (4, build_value_tampering(WATERFALL, "books", "open", 1 << 31)),
+    (3, build_value_tampering("VaultEngine", "vaults", "open_lots")),
 ]
 
 
@@ -80,7 +80,7 @@ def test_one_wrong_value_is_told(state, number, tamper):
     tables, addresses = state
     tamper(tables)
     with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: ") as caught:
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
     assert caught.value.number == number
 
 
@@ -98,7 +98,7 @@ def running(protocol):
     deposit_savings(protocol, "elder", 20_000 * WAD)
     request_all_shares(protocol, "elder")
     cut_batch(protocol)
-    check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
+    check_state_properties(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
     tables = {
         name: {path: dict(table) for path, table in contract.items()}
         for name, contract in protocol.lockstep.snapshot().items()
@@ -110,14 +110,14 @@ def running(protocol):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add_to_value(POOL, "exit_batches.first_run"),
-        add_to_value(POOL, "exit_batches.levels", by=10**36),
-        add_to_value(POOL, "exit_batches.levels", by=-(10**36)),
-        add_to_value(POOL, "exit_batches.runs", "units", 10**20),
-        add_to_value(POOL, "exit_batches.ceilings", by=10**36),
-        add_to_value(POOL, "token.state", "open", -1),
-        add_to_value(POOL, "line.queue", "unsettled", -1),
-        add_to_value(POOL, "line.queue", "held", -1),
+        build_value_tampering(POOL, "exit_batches.first_run"),
+        build_value_tampering(POOL, "exit_batches.levels", increment=10**36),
+        build_value_tampering(POOL, "exit_batches.levels", increment=-(10**36)),
+        build_value_tampering(POOL, "exit_batches.runs", "units", 10**20),
+        build_value_tampering(POOL, "exit_batches.ceilings", increment=10**36),
+        build_value_tampering(POOL, "token.state", "open", -1),
+        build_value_tampering(POOL, "line.queue", "unsettled", -1),
+        build_value_tampering(POOL, "line.queue", "held", -1),
     ],
 )
 def test_a_run_that_is_not_what_its_batches_are_is_told(running, tamper):
@@ -129,7 +129,7 @@ def test_a_reservation_above_the_deficit_is_told(state):
     above = Reservation(tables[ENGINE]["ledger.deficit"].get(2, 0) + 1, 1)
     tables[WATERFALL]["reservations"][2, "0x1"] = above
     with pytest.raises(PropertyViolationError, match="reserved"):
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_flags_add_up(state, path, key):
     tables, addresses = state
     tables["LiquidationEngine"][f"vault_flags.{path}"][key] = 1
     with pytest.raises(PropertyViolationError, match="flagged"):
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
 
 
 def test_a_deficit_above_its_event_is_told(state):
     tables, addresses = state
     tables[ENGINE]["ledger.deficit"][2] = tables[WATERFALL]["losses"][2].unresolved + RAD
     with pytest.raises(PropertyViolationError):
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
 
 
 def test_what_is_carried_has_to_arrive(state):
@@ -155,7 +155,7 @@ def test_what_is_carried_has_to_arrive(state):
     tables[WATERFALL]["carried_out"][2, 0] = RAD
     tables[WATERFALL]["created"][2, 0] = RAD
     with pytest.raises(PropertyViolationError, match="carried out"):
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_money_of_a_type_that_is_not_listed_is_told(state, path, field):
     listed = [each for each in decode_listed_types(tables[ENGINE]["terms.listed"][()]) if each != c]
     tables[ENGINE]["terms.listed"] = {(): encode_listed_types(listed)}
     with pytest.raises(PropertyViolationError, match=f"^property 155 is violated: type {c} is retired"):
-        check_state(tables, addresses, {"terms.listed"})
+        check_state_properties(tables, addresses, {"terms.listed"})

@@ -3,17 +3,28 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.properties import PropertyViolationError, check_state
-from tests.support.equity_steps import WETH, XAU, cover_deficit, open_protocol, with_equity
-from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault, request_all_shares
+from backstop.proof.properties import PropertyViolationError, check_state_properties
+from tests.support.equity_steps import (
+    WETH,
+    XAU,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    post_prices_and_fund_people,
+)
+from tests.support.saver_steps import (
+    deposit_savings,
+    earn_year_of_high_fees,
+    lose_new_vault,
+    request_all_shares,
+)
 from tests.support.settlement_steps import settle_protocol
-from tests.support.tampered_states import add_to_value
+from tests.support.tampered_states import build_value_tampering
 
 
 def changed(protocol):
     """What the state properties look at, as a copy that can be changed."""
     snapshot, addresses = protocol.lockstep.snapshot(), protocol.lockstep.addresses
-    check_state(snapshot, addresses)
+    check_state_properties(snapshot, addresses)
     return {
         name: {path: dict(table) for path, table in contract.items()} for name, contract in snapshot.items()
     }, addresses
@@ -23,22 +34,24 @@ def is_told(number, state, tamper):
     tables, addresses = state
     tamper(tables)
     with pytest.raises(PropertyViolationError, match=f"^property {number} is violated: "):
-        check_state(tables, addresses)
+        check_state_properties(tables, addresses)
 
 
 @pytest.fixture
 def pools(new_protocol):
     """Juniors and savers who bore a loss, claims that were partly repaid, stake under auction."""
-    made = open_protocol(new_protocol(with_equity("junior", "staked_equity", "savings")))
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("junior", "staked_equity", "savings"))
+    )
     deposit_savings(made, "junior", 4_000 * WAD, "Junior")
     deposit_savings(made, "neighbour", 4_000 * WAD, "Junior")
     request_all_shares(made, "junior", "Junior")
     made.do("Equity.approve", "StakedEquity", 10_000 * WAD, sender="admin")
     made.do("StakedEquity.deposit", 10_000 * WAD, "admin", sender="admin")
     lose_new_vault(made, debt=20_000 * WAD)
-    cover_deficit(made)
+    call_waterfall_cover_once(made)
     made.do("Junior.collect_claims", "neighbour", sender="stranger")
-    fill_buffer(made, "WETH")
+    earn_year_of_high_fees(made, "WETH")
     deposit_savings(made, "newcomer", WAD, "Junior")
     request_all_shares(made, "newcomer", "Junior")
     made.do("Stablecoin.approve", "Junior.Claims", 1_000 * WAD, sender="taker")
@@ -56,13 +69,13 @@ def add_to_the_last_request(tables):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add_to_value("Junior", "funds.assets", "booked", 10**30),
+        build_value_tampering("Junior", "funds.assets", "booked", 10**30),
         add_to_the_last_request,
-        add_to_value("Junior", "line.batches", "units"),
-        add_to_value("StakedEquity", "funds.assets", "booked", 10**30),
-        add_to_value("StakeAuction", "sales", "target", 10**27),
-        add_to_value("Junior.Claims", "paid_per_token", by=10**30),
-        add_to_value("Junior.Claims", "token.state", "supply", 10**30),
+        build_value_tampering("Junior", "line.batches", "units"),
+        build_value_tampering("StakedEquity", "funds.assets", "booked", 10**30),
+        build_value_tampering("StakeAuction", "sales", "target", 10**27),
+        build_value_tampering("Junior.Claims", "paid_per_token", increment=10**30),
+        build_value_tampering("Junior.Claims", "token.state", "supply", 10**30),
     ],
 )
 def test_what_is_booked_and_not_held_is_told(pools, tamper):
@@ -82,10 +95,10 @@ def closed(protocol):
 @pytest.mark.parametrize(
     "tamper",
     [
-        add_to_value("Settlement", "share_of", by=10**9),
-        add_to_value("Settlement", "bag_of", by=10**9),
-        add_to_value("Settlement", "cashed_of", by=10**30),
-        add_to_value("VaultEngine", "ledger.salvage", by=-(10**4)),
+        build_value_tampering("Settlement", "share_of", increment=10**9),
+        build_value_tampering("Settlement", "bag_of", increment=10**9),
+        build_value_tampering("Settlement", "cashed_of", increment=10**30),
+        build_value_tampering("VaultEngine", "ledger.salvage", increment=-(10**4)),
     ],
 )
 def test_collateral_that_holders_could_miss_is_told(closed, tamper):

@@ -8,13 +8,13 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import AuctionStart, Lot
 from backstop.model.interfaces import Vault
-from backstop.proof.properties import PropertyViolationError, check_state
-from backstop.proof.properties.incremental_sums import (
+from backstop.proof.properties import PropertyViolationError, check_state_properties
+from backstop.proof.properties.incremental_table_sums import (
     SummedTable,
     copy_snapshot,
+    create_summed_or_plain_table,
     get_table_sums,
-    iter_incremental_sums,
-    new_table,
+    iter_snapshot_incremental_sums,
 )
 
 IDS = st.integers(1, 4)
@@ -27,10 +27,10 @@ VAULTS = st.builds(Vault, AMOUNTS, AMOUNTS, st.integers(0, 9))
 @given(st.lists(st.tuples(st.tuples(st.integers(0, 2), st.sampled_from("abc")), VAULTS)))
 def test_they_are_those_of_a_full_count(writes):
     known: dict = {}
-    table = known["vaults"] = new_table("VaultEngine", "vaults", known)
+    table = known["vaults"] = create_summed_or_plain_table("VaultEngine", "vaults", known)
     for key, vault in writes:
         table[key] = vault
-        (each,) = iter_incremental_sums({"VaultEngine": known})
+        (each,) = iter_snapshot_incremental_sums({"VaultEngine": known})
         each.check_full_count()
         plain = {"VaultEngine": {"vaults": dict(table)}}
         assert get_table_sums({"VaultEngine": known}, "VaultEngine", "vaults") == get_table_sums(
@@ -43,10 +43,10 @@ def test_records_in_two_tables_are_added_up_together(writes):
     """In whatever order they are written, and after the auction is over."""
     known: dict = {}
     for path in ("tops", "lots"):
-        known[path] = new_table("CollateralAuction", path, known)
+        known[path] = create_summed_or_plain_table("CollateralAuction", path, known)
     for id, record in writes:
         known["lots" if isinstance(record, Lot) else "tops"][id] = record
-        (each,) = iter_incremental_sums({"CollateralAuction": known})
+        (each,) = iter_snapshot_incremental_sums({"CollateralAuction": known})
         each.check_full_count()
     for c, (lots, principal) in get_table_sums(
         {"CollateralAuction": known}, "CollateralAuction", "lots", "tops"
@@ -59,10 +59,10 @@ def test_records_in_two_tables_are_added_up_together(writes):
 
 
 def test_one_that_drifts_is_told():
-    table = new_table("LiquidationEngine", "vault_flags.of_vaults", {})
+    table = create_summed_or_plain_table("LiquidationEngine", "vault_flags.of_vaults", {})
     table[0, "a"] = 5
     dict.__setitem__(table, (0, "a"), 6)
-    (each,) = iter_incremental_sums({"LiquidationEngine": {"vault_flags.of_vaults": table}})
+    (each,) = iter_snapshot_incremental_sums({"LiquidationEngine": {"vault_flags.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
         each.check_full_count()
 
@@ -87,10 +87,10 @@ def test_properties_use_them(protocol):
     """A vault that lost a wei of debt is seen through the sums."""
     protocol.give_stablecoin("saver", 10_000 * WAD)
     state = protocol.lockstep._chain_state
-    check_state(state, protocol.lockstep.addresses)
+    check_state_properties(state, protocol.lockstep.addresses)
     vaults = state["VaultEngine"]["vaults"]
     assert isinstance(vaults, SummedTable)
     key, vault = next((key, vault) for key, vault in vaults.items() if vault.normalized_debt)
     vaults[key] = vault._replace(normalized_debt=vault.normalized_debt - 1)
     with pytest.raises(PropertyViolationError, match="property 2"):
-        check_state(state, protocol.lockstep.addresses)
+        check_state_properties(state, protocol.lockstep.addresses)

@@ -9,8 +9,8 @@ from backstop.model.bounds import GUARDIAN_PAUSE
 from backstop.model.interfaces import Vault
 from backstop.system import Action
 from tests.support.auction_steps import liquidate_vault, start_auction
-from tests.support.helpers import GUARDIAN
-from tests.support.property_transitions import change_sender, check_last_step, expect_violation
+from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 from tests.support.saver_steps import deposit_savings
 
 

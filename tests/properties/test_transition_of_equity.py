@@ -4,9 +4,15 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.equity_steps import XAU, cover_deficit, open_protocol, take_equity, with_equity
-from tests.support.property_transitions import check_last_step, expect_violation
-from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
+from tests.support.equity_steps import (
+    XAU,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    post_prices_and_fund_people,
+    take_from_equity_auction,
+)
+from tests.support.property_violation_checks import check_last_step, expect_violation
+from tests.support.saver_steps import deposit_savings, earn_year_of_high_fees, lose_new_vault
 
 
 def tables(protocol, contract):
@@ -16,11 +22,11 @@ def tables(protocol, contract):
 @pytest.fixture
 def repaid(new_protocol):
     """The treasury has just paid the claims of savers, the senior ones, and a part of the juniors'."""
-    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    made = post_prices_and_fund_people(new_protocol(build_equity_parameters("junior", "savings")))
     deposit_savings(made, "junior", 4_000 * WAD, "Junior")
     lose_new_vault(made)
-    cover_deficit(made)
-    fill_buffer(made)
+    call_waterfall_cover_once(made)
+    earn_year_of_high_fees(made)
     made.do("Treasury.distribute", sender="stranger")
     return made
 
@@ -34,10 +40,10 @@ def test_claims_paid_out_of_their_order(repaid):
 
 @pytest.mark.parametrize("by", [-1, 1])
 def test_claims_that_are_not_what_was_lost(new_protocol, by):
-    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    made = post_prices_and_fund_people(new_protocol(build_equity_parameters("junior", "savings")))
     deposit_savings(made, "junior", 4_000 * WAD, "Junior")
     lose_new_vault(made)
-    cover_deficit(made)
+    call_waterfall_cover_once(made)
     step = check_last_step(made)
     series = tables(made, "Junior.Claims")["series"]
     series[()] = series[()]._replace(outstanding=series[()].outstanding + by)
@@ -53,9 +59,11 @@ def test_tokens_paid_more_than_came_in(repaid):
 @pytest.fixture
 def selling(new_protocol):
     """New equity is under auction, under a cap of 1,000 tokens."""
-    made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=1_000)))
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("minted_equity", "savings", mint_cap=1_000))
+    )
     lose_new_vault(made)
-    cover_deficit(made)
+    call_waterfall_cover_once(made)
     return made
 
 
@@ -74,7 +82,7 @@ def test_equity_under_auction_that_is_not_booked(selling):
 
 
 def test_equity_out_of_nothing(selling):
-    take_equity(selling, 10 * WAD)
+    take_from_equity_auction(selling, 10 * WAD)
     step = check_last_step(selling)
     tables(selling, "Equity")["erc20.totalSupply"][()] += 1
     expect_violation(15, step)

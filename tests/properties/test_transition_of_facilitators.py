@@ -6,22 +6,28 @@ from backstop.model.arithmetic import WAD
 from backstop.model.bridge_facilitator import Announcement
 from backstop.model.interfaces import Vault
 from backstop.system import Action
-from tests.support.facilitator_steps import DAY, ROLLUP, announce_loss, deploy_facilitator, draw_stablecoin
-from tests.support.property_transitions import change_sender, check_last_step, expect_violation
+from tests.support.facilitator_steps import (
+    DAY,
+    ROLLUP,
+    announce_loss,
+    deploy_protocol_with_facilitators,
+    draw_stablecoin_as_bridge,
+)
+from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
 
 K = 1_000 * WAD
 
 
 @pytest.fixture
 def bridged(new_protocol):
-    made = deploy_facilitator(new_protocol)
-    draw_stablecoin(made, 100 * K)
+    made = deploy_protocol_with_facilitators(new_protocol)
+    draw_stablecoin_as_bridge(made, 100 * K)
     return made
 
 
 @pytest.fixture
 def drawn(bridged):
-    draw_stablecoin(bridged, K)
+    draw_stablecoin_as_bridge(bridged, K)
     return check_last_step(bridged)
 
 

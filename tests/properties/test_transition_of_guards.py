@@ -15,7 +15,7 @@ from tests.support.guard_steps import (
     set_triggers,
     with_guards,
 )
-from tests.support.property_transitions import change_sender, check_last_step, expect_violation
+from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.proof.properties import PropertyViolationError, check_state
-from tests.support.property_transitions import check_last_step, expect_violation
+from backstop.proof.properties import PropertyViolationError, check_state_properties
+from tests.support.property_violation_checks import check_last_step, expect_violation
 from tests.support.workout_steps import (
     CALLED,
     OWED,
     deploy_with_workouts,
     foreclose_workout,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 QUARTER = OWED // 4
@@ -32,7 +32,7 @@ def entered(workouts):
 @pytest.fixture
 def paid(workouts):
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED)
+    give_borrowed_stablecoin(workouts, "borrower", OWED)
     pay_workout(workouts, 1, QUARTER)
     return check_last_step(workouts)
 
@@ -72,13 +72,13 @@ def test_a_state_with_one_wrong_value(workouts, number, path, added):
         name: {path: dict(table) for path, table in contract.items()}
         for name, contract in workouts.lockstep.snapshot().items()
     }
-    check_state(tables, workouts.lockstep.addresses)
+    check_state_properties(tables, workouts.lockstep.addresses)
     old = tables["Workouts"][path][1]
     tables["Workouts"][path][1] = old._replace(
         **{field: getattr(old, field) + more for field, more in added.items()}
     )
     with pytest.raises(PropertyViolationError, match=f"^property {number} is violated"):
-        check_state(tables, workouts.lockstep.addresses)
+        check_state_properties(tables, workouts.lockstep.addresses)
 
 
 def test_a_cap_that_counts_something_else(workouts):
@@ -86,7 +86,7 @@ def test_a_cap_that_counts_something_else(workouts):
     tables = {name: dict(contract) for name, contract in workouts.lockstep.snapshot().items()}
     tables["Workouts"]["in_workouts"] = {0: 1}
     with pytest.raises(PropertyViolationError, match="property 3 is violated"):
-        check_state(tables, workouts.lockstep.addresses)
+        check_state_properties(tables, workouts.lockstep.addresses)
 
 
 def test_entered_in_normal_times(entered):

@@ -2,15 +2,19 @@
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import RevertError, external
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import SideTotals
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
-from tests.support.perpetuals_with_properties import crowd_to_ask
+from backstop.proof.properties import (
+    CounterfactualSeed,
+    PropertyViolationError,
+    check_counterfactual_property,
+)
+from tests.support.model_only_perpetuals_with_properties import open_unwatched_crowd_on_model
 
 QUESTIONS = 24
 
@@ -18,12 +22,14 @@ QUESTIONS = 24
 @pytest.fixture
 def both():
     """A market with three people in it, of whom one will fail."""
-    return crowd_to_ask(third_bond=WAD, taker_fee=15, maker_fee=2)
+    return open_unwatched_crowd_on_model(third_bond=WAD, taker_fee=15, maker_fee=2)
 
 
 def answers(both, number, questions=QUESTIONS):
     """How many of some questions had something to try; raises PropertyViolationError."""
-    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(questions))
+    return sum(
+        check_counterfactual_property(both, CounterfactualSeed(number, seed)) for seed in range(questions)
+    )
 
 
 def test_a_gain_that_is_traded_away(both, monkeypatch):
@@ -55,12 +61,12 @@ def test_who_closes_bears_more(both, monkeypatch):
 
 def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
     """What an account lacks by others' losses is not booked again."""
-    right = CycleLosses._book_loss
+    right = CycleLosses._book_pending_cycle_shortfall
 
     def book(self, owner, finder):
         return not any(self.pendings[owner, m].booked for m in range(2)) and right(self, owner, finder)
 
-    monkeypatch.setattr(CycleLosses, "_book_loss", book)
+    monkeypatch.setattr(CycleLosses, "_book_pending_cycle_shortfall", book)
     with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)
 
@@ -99,12 +105,12 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
 
 def test_bookings_that_pay_by_what_they_add(both, monkeypatch):
     """Each pays up to what time gives, as if the account had not paid for one before."""
-    right = CycleLosses._book_loss
+    right = CycleLosses._book_pending_cycle_shortfall
 
     def book(self, owner, finder):
         self.accounts[owner] = self.accounts[owner]._replace(paid=0)
         return right(self, owner, finder)
 
-    monkeypatch.setattr(CycleLosses, "_book_loss", book)
+    monkeypatch.setattr(CycleLosses, "_book_pending_cycle_shortfall", book)
     with pytest.raises(PropertyViolationError, match=r"^property 98 .* in two orders of bookings "):
         answers(both, 98, questions=150)

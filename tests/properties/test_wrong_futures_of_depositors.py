@@ -8,9 +8,13 @@ import pytest
 from backstop.model import loss_waterfall, pool
 from backstop.model.arithmetic import RAY
 from backstop.model.contract_base import RevertError, external, view
-from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
-from backstop.proof.properties.what_if_steps import VISITOR
-from tests.support.model_alone import in_use
+from backstop.proof.properties import (
+    CounterfactualSeed,
+    PropertyViolationError,
+    check_counterfactual_property,
+)
+from backstop.proof.properties.what_if_steps_and_state_readings import VISITOR
+from tests.support.model_without_contracts import use_protocol_and_build_model_alone
 from tests.support.saver_steps import DAY
 
 QUESTIONS = 40
@@ -20,12 +24,14 @@ RIGHT_LOSSES = loss_waterfall.LossWaterfall.losses_at_payment
 
 @pytest.fixture
 def alone(protocol):
-    return in_use(protocol)
+    return use_protocol_and_build_model_alone(protocol)
 
 
 def answers(both, number):
     """Return how many of some questions had something to try; raise PropertyViolationError."""
-    return sum(check_counterfactual(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS))
+    return sum(
+        check_counterfactual_property(both, CounterfactualSeed(number, seed)) for seed in range(QUESTIONS)
+    )
 
 
 def check_wrong_rule(both, number):

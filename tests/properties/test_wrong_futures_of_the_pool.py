@@ -6,10 +6,18 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault as Pool
-from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
-from tests.support.market_with_pool import deposit_two_members, on_the_model, seize_long
-from tests.support.perpetuals import ETH
-from tests.support.perpetuals_with_properties import ModelOnlyMarket
+from backstop.proof.properties import (
+    CounterfactualSeed,
+    PropertyViolationError,
+    check_counterfactual_property,
+)
+from tests.support.market_with_pool import (
+    add_members_with_unequal_deposits,
+    deploy_pool_market_on_model,
+    open_and_seize_long_position,
+)
+from tests.support.model_only_perpetuals_with_properties import ModelOnlyMarket
+from tests.support.perpetual_test_market import ETH
 
 QUESTIONS = 8
 
@@ -17,18 +25,20 @@ QUESTIONS = 8
 @pytest.fixture
 def pool():
     """Two members who have gained 2,000 and something, at rest."""
-    made = seize_long(deposit_two_members(on_the_model()))
-    made.take(1_000)
+    made = open_and_seize_long_position(add_members_with_unequal_deposits(deploy_pool_market_on_model()))
+    made.take_unassigned_lots(1_000)
     made.market.mark(ETH, 18 * WAD)
-    made.close("first")
-    made.settle_down()
+    made.fill_quotes_until_pool_empty("first")
+    made.roll_until_gains_are_final()
     return made
 
 
 def answers(pool):
     """How many of some questions had something to try; raises PropertyViolationError."""
     both: Any = ModelOnlyMarket(pool.market.model)
-    return sum(check_counterfactual(both, CounterfactualSeed(126, seed)) for seed in range(QUESTIONS))
+    return sum(
+        check_counterfactual_property(both, CounterfactualSeed(126, seed)) for seed in range(QUESTIONS)
+    )
 
 
 def test_the_right_rules(pool):
@@ -36,8 +46,8 @@ def test_the_right_rules(pool):
 
 
 def test_nobody_enters_at_work():
-    made = seize_long(deposit_two_members(on_the_model()))
-    made.take(1)
+    made = open_and_seize_long_position(add_members_with_unequal_deposits(deploy_pool_market_on_model()))
+    made.take_unassigned_lots(1)
     assert answers(made) == 0
 
 

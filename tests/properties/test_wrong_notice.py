@@ -9,20 +9,20 @@ from backstop.system import Action
 from tests.support.auction_steps import start_auction
 from tests.support.governance_steps import (
     TERMS,
-    build_call,
     deploy_with_timelock,
-    execute_calls,
-    propose_calls,
+    encode_proposal_call,
+    execute_timelock_proposal,
+    submit_timelock_proposal,
 )
-from tests.support.property_transitions import change_sender, check_last_step, expect_violation
+from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
 
 
 @pytest.fixture
 def proposed(new_protocol):
     """A proposal of a floor."""
     protocol = deploy_with_timelock(new_protocol)
-    floor = build_call(protocol, "VaultEngine.set_debt_floor", 0, 1)
-    return protocol, floor, propose_calls(protocol, floor)
+    floor = encode_proposal_call(protocol, "VaultEngine.set_debt_floor", 0, 1)
+    return protocol, floor, submit_timelock_proposal(protocol, floor)
 
 
 def test_a_proposal_of_a_stranger_or_ready_too_early(proposed):
@@ -38,7 +38,7 @@ def test_a_proposal_of_a_stranger_or_ready_too_early(proposed):
 def test_one_that_is_executed_too_early_or_too_late(proposed, ready_in):
     protocol, floor, id = proposed
     protocol.advance(TERMS.delay)
-    execute_calls(protocol, floor)
+    execute_timelock_proposal(protocol, floor)
     step = check_last_step(protocol)
     step.model.changes["Timelock", "proposals", id] = Record(protocol.timestamp + ready_in)
     expect_violation(76, step)
@@ -47,7 +47,7 @@ def test_one_that_is_executed_too_early_or_too_late(proposed, ready_in):
 def test_calls_of_no_proposal(proposed):
     protocol, floor, id = proposed
     protocol.advance(TERMS.delay)
-    execute_calls(protocol, floor)
+    execute_timelock_proposal(protocol, floor)
     step = check_last_step(protocol)
     del step.model.changes["Timelock", "proposals", id]
     expect_violation(76, step)
@@ -56,7 +56,7 @@ def test_calls_of_no_proposal(proposed):
 def test_other_calls_than_those_that_were_proposed(proposed):
     protocol, floor, _ = proposed
     protocol.advance(TERMS.delay)
-    execute_calls(protocol, floor)
+    execute_timelock_proposal(protocol, floor)
     step = check_last_step(protocol)
     target, data = floor
     others = ((target, data[:-1] + bytes([data[-1] ^ 1])),), step.action.args[1]
@@ -86,14 +86,14 @@ def test_parameters_that_somebody_else_changed(proposed):
     """What a timelock's proposal does, in a call of somebody else's."""
     protocol, floor, _ = proposed
     protocol.advance(TERMS.delay)
-    execute_calls(protocol, floor)
+    execute_timelock_proposal(protocol, floor)
     step = check_last_step(protocol)
     stranger = protocol.address("stranger")
     expect_violation(18, step._replace(action=Action("Savings", "deposit", (1, stranger), stranger)))
-    governor = build_call(protocol, "Timelock.set_governor", "keeper")
-    propose_calls(protocol, governor)
+    governor = encode_proposal_call(protocol, "Timelock.set_governor", "keeper")
+    submit_timelock_proposal(protocol, governor)
     protocol.advance(TERMS.delay)
-    execute_calls(protocol, governor)
+    execute_timelock_proposal(protocol, governor)
     step = check_last_step(protocol)
     expect_violation(18, step._replace(action=Action("Timelock", "set_governor", (stranger,), stranger)))
 

@@ -8,13 +8,20 @@ from backstop.hosts.artifacts import CONTRACTS
 from backstop.model import liquidation_engine, loss_waterfall, member_pool, redeem_queue, vault_engine
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.contract_base import RevertError
-from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
+from backstop.proof.properties import PropertyViolationError, Transition, check_refusal_properties
 from backstop.proof.properties.revert_conditions import CONDITIONS
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction
 from tests.support.no_fee_deployments import deploy_without_fees
-from tests.support.property_transitions import expect_model_violation
-from tests.support.saver_steps import DAY, XAU, deposit_savings, lose_new_vault, make_pool, request_all_shares
+from tests.support.property_violation_checks import expect_property_violation_on_model
+from tests.support.saver_steps import (
+    DAY,
+    XAU,
+    create_additional_pool,
+    deposit_savings,
+    lose_new_vault,
+    request_all_shares,
+)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def refused(protocol, contract, method, *args, sender):
     action = Action(contract, method, args, protocol.address(sender))
     outcome = protocol.lockstep.model.apply(action)
     assert not outcome.ok
-    check_refused_call(Transition(action, outcome, protocol.lockstep.model))
+    check_refusal_properties(Transition(action, outcome, protocol.lockstep.model))
 
 
 def lies(protocol, *call, sender):
@@ -70,7 +77,9 @@ def test_a_draw_below_the_floor(plain, monkeypatch):
     refused(plain, *draw, sender="keeper")
     monkeypatch.setattr(vault_engine, "require", lenient("vault_engine: debt floor"))
     plain.borrow("keeper", "WETH", 100 * WAD, floor * WAD)
-    expect_model_violation(199, plain, lambda p: p.borrow("taker", "WETH", 100 * WAD, (floor - 1) * WAD))
+    expect_property_violation_on_model(
+        199, plain, lambda p: p.borrow("taker", "WETH", 100 * WAD, (floor - 1) * WAD)
+    )
 
 
 def test_a_draw_of_the_floor_is_refused(plain, monkeypatch):
@@ -110,13 +119,13 @@ def test_an_empty_request(plain, monkeypatch):
     who = plain.address("saver")
     refused(plain, "Savings", "requestRedeem", 0, who, who, sender="saver")
     monkeypatch.setattr(member_pool, "require", lenient("pool: empty request"))
-    expect_model_violation(
+    expect_property_violation_on_model(
         199, plain, lambda p: p.do("Savings.requestRedeem", 0, "saver", "saver", sender="saver")
     )
 
 
 def test_shares_without_a_cooldown_are_their_owners(plain):
-    make_pool(plain, cooldown=0)
+    create_additional_pool(plain, cooldown=0)
     deposit_savings(plain, "saver", 1_000 * WAD, "Made")
     who = plain.address("saver")
     refused(plain, "Made", "redeem", 10**18, who, who, sender="keeper")
@@ -142,6 +151,6 @@ def test_a_bound_is_denied(guarded, monkeypatch):
     monkeypatch.setattr("backstop.model.risk_policy.require", strict("risk_policy: margin bounds"))
     lies(guarded, "RiskPolicy", "set_effects", 10_000, 10_000, sender="admin")
     monkeypatch.setattr("backstop.model.risk_policy.require", lenient("risk_policy: margin bounds"))
-    expect_model_violation(
+    expect_property_violation_on_model(
         199, guarded, lambda p: p.do("RiskPolicy.set_effects", 10_001, 10_000, sender="admin")
     )

@@ -8,17 +8,24 @@ from backstop.model.contract_base import RevertError
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_path import SHORT
 from tests.support.margin_fund_steps import DAY
-from tests.support.perpetuals import CLOSER, ETH, HOUSE, RULES, deploy_on_model, make_long_insolvent
-from tests.support.perpetuals_with_properties import (
-    crowd_on_the_model,
-    expect_property_violation,
-    watch_properties,
+from tests.support.model_only_perpetuals_with_properties import (
+    attach_property_monitor,
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import (
+    CLOSER,
+    ETH,
+    HOUSE,
+    RULES,
+    deploy_perpetuals_on_model,
+    open_and_bankrupt_long,
 )
 
 
 @pytest.fixture
 def crowd():
-    return crowd_on_the_model()
+    return open_watched_crowd_on_model()
 
 
 def refuse(holds, reason):
@@ -27,22 +34,24 @@ def refuse(holds, reason):
 
 
 def meet(crowd):
-    crowd.tries(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
+    crowd.apply_call_and_report_success(
+        f"{HOUSE}.seize_insolvent", crowd.get_contract_or_account_address("long"), sender="keeper"
+    )
 
 
 def test_whoever_owes_is_not_met(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
-    for method in ("_seize_positions", "_book_loss"):
+    for method in ("_close_positions_of_debtor", "_book_pending_cycle_shortfall"):
         monkeypatch.setattr(Market, method, lambda *args: False)
-    expect_property_violation(140, lambda: meet(crowd))
+    expect_violation_of_property(140, lambda: meet(crowd))
 
 
 @pytest.mark.parametrize("mark", [16, 20], ids=["without a mark of now", "who is solvent"])
 def test_nobody_has_to_be_met(crowd, monkeypatch, mark):
     crowd.mark(ETH, mark * WAD)
     if mark == 16:
-        crowd.advance(61)
-    for method in ("_seize_positions", "_book_loss"):
+        crowd.advance_clock(61)
+    for method in ("_close_positions_of_debtor", "_book_pending_cycle_shortfall"):
         monkeypatch.setattr(Market, method, lambda *args: False)
     meet(crowd)
 
@@ -55,10 +64,12 @@ def test_a_cycle_that_goes_on(crowd, monkeypatch, late):
     if late > RULES.window:
         crowd.market.clocks[()] = clock._replace(booked_at=clock.rolled_at + late - 1)
     monkeypatch.setattr(cycle_losses, "require", refuse)
-    crowd.advance(late - 1)
-    crowd.tries(f"{HOUSE}.advance_cycle", sender="keeper")
-    crowd.advance(1)
-    expect_property_violation(141, lambda: crowd.tries(f"{HOUSE}.advance_cycle", sender="keeper"))
+    crowd.advance_clock(late - 1)
+    crowd.apply_call_and_report_success(f"{HOUSE}.advance_cycle", sender="keeper")
+    crowd.advance_clock(1)
+    expect_violation_of_property(
+        141, lambda: crowd.apply_call_and_report_success(f"{HOUSE}.advance_cycle", sender="keeper")
+    )
 
 
 def test_a_vested_profit_stays(crowd, monkeypatch):
@@ -66,32 +77,34 @@ def test_a_vested_profit_stays(crowd, monkeypatch):
     crowd.trade("first", "other", 500)
     for _ in range(2):
         crowd.advance_cycle()
-    crowd.do(f"{HOUSE}.withdraw", 11_000 * WAD, crowd.at("first"), sender="first")
+    crowd.do(
+        f"{HOUSE}.withdraw", 11_000 * WAD, crowd.get_contract_or_account_address("first"), sender="first"
+    )
     [(owner, bucket)] = crowd.world.contracts["MarginFund"].holdings
     monkeypatch.setattr(margin_fund, "require", refuse)
 
     def claim():
-        crowd.tries("MarginFund.claim", owner, bucket, sender="stranger")
+        crowd.apply_call_and_report_success("MarginFund.claim", owner, bucket, sender="stranger")
 
     claim()
-    crowd.advance(8 * DAY)
-    expect_property_violation(142, claim)
+    crowd.advance_clock(8 * DAY)
+    expect_violation_of_property(142, claim)
 
 
 def test_a_right_ranking_is_refused(monkeypatch):
     """By what accounts are worth with their deposits since; one that is wrong is refused rightly."""
-    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
-    made.refresh()
-    market = make_long_insolvent(made)
+    made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy="ranked"))
+    made.report_current_prices_again()
+    market = open_and_bankrupt_long(made)
     ranking = market.list_ranking(SHORT)
     for owner in ranking:
         market.do(f"{HOUSE}.update_account", owner, sender="keeper")
 
     def submit(accounts):
-        market.tries(f"{CLOSER}.submit", ETH, SHORT, accounts, sender="prover")
+        market.apply_call_and_report_success(f"{CLOSER}.submit", ETH, SHORT, accounts, sender="prover")
 
     submit(ranking[::-1])
     submit(ranking[:1] * 2)
-    monkeypatch.setattr(ranked_deleveraging, "compute_score", lambda gains, side: 0)
+    monkeypatch.setattr(ranked_deleveraging, "compute_gain_to_worth_score", lambda gains, side: 0)
     monkeypatch.setattr(ranked_deleveraging, "require", refuse)
-    expect_property_violation(145, lambda: submit(ranking))
+    expect_violation_of_property(145, lambda: submit(ranking))

@@ -8,10 +8,14 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.proof.properties import CounterfactualSeed, PropertyViolationError, check_counterfactual
+from backstop.proof.properties import (
+    CounterfactualSeed,
+    PropertyViolationError,
+    check_counterfactual_property,
+)
 from tests.support.auction_steps import WETH, start_auction, take_collateral
-from tests.support.perpetuals_with_properties import ModelOnlyMarket
-from tests.support.property_transitions import expect_model_violation
+from tests.support.model_only_perpetuals_with_properties import ModelOnlyMarket
+from tests.support.property_violation_checks import expect_property_violation_on_model
 
 SLOT = 12
 QUESTIONS = 40
@@ -65,12 +69,12 @@ def outage_and_close(protocol):
 @pytest.mark.parametrize("play", [outage_and_take, outage_and_reset, outage_and_close])
 def test_an_outage_that_counts(counting, monkeypatch, play):
     """Those properties that read the record of the auction would notice, too: they are left out."""
-    monkeypatch.setattr(CollateralAuction, "_read_clock", by_seconds)
+    monkeypatch.setattr(CollateralAuction, "_get_block_or_timestamp_seconds", by_seconds)
     monkeypatch.setattr(
-        "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
+        "backstop.proof.properties.collateral_auction_properties._compute_time_by_blocks_or_timestamp",
         lambda step: step.model.timestamp,
     )
-    expect_model_violation(160, counting, play)
+    expect_property_violation_on_model(160, counting, play)
 
 
 def test_the_right_clock(counting):
@@ -85,10 +89,10 @@ def test_the_right_clock(counting):
 
 
 def test_blocks_that_count_twice(counting, monkeypatch):
-    monkeypatch.setattr(CollateralAuction, "_read_clock", by_two_slots)
+    monkeypatch.setattr(CollateralAuction, "_get_block_or_timestamp_seconds", by_two_slots)
     monkeypatch.setattr(
-        "backstop.proof.properties.collateral_auction_properties._read_auction_clock",
-        lambda step: 2 * SLOT * step.model.block_number,
+        "backstop.proof.properties.collateral_auction_properties._compute_time_by_blocks_or_timestamp",
+        lambda step: 2 * SLOT * step.model.next_block_number,
     )
 
     def play(protocol):
@@ -96,13 +100,15 @@ def test_blocks_that_count_twice(counting, monkeypatch):
         protocol.advance(1_800)
         take_collateral(protocol, 1)
 
-    expect_model_violation(160, counting, play)
+    expect_property_violation_on_model(160, counting, play)
 
 
 def questions(protocol):
     """How many of some questions had a lot to look at; raises PropertyViolationError."""
     both: Any = ModelOnlyMarket(protocol.lockstep.model)
-    return sum(check_counterfactual(both, CounterfactualSeed(161, seed)) for seed in range(QUESTIONS))
+    return sum(
+        check_counterfactual_property(both, CounterfactualSeed(161, seed)) for seed in range(QUESTIONS)
+    )
 
 
 def test_a_lot_stands(counting):
@@ -118,7 +124,7 @@ def test_nothing_to_ask_where_seconds_count(protocol):
 
 @pytest.mark.parametrize("wrong", [by_seconds, ahead_in_outages])
 def test_a_lot_that_falls_without_blocks(counting, monkeypatch, wrong):
-    monkeypatch.setattr(CollateralAuction, "_read_clock", wrong)
+    monkeypatch.setattr(CollateralAuction, "_get_block_or_timestamp_seconds", wrong)
     model = counting.lockstep.model
     monkeypatch.setattr(counting.lockstep, "apply", model.apply)
     monkeypatch.setattr(counting.lockstep, "view", model.view)
@@ -133,11 +139,11 @@ def test_a_halt_that_stops_the_price(counting, monkeypatch):
     start_auction(counting)
     counting.advance(1_800)
     model = counting.lockstep.model
-    feed, right = model.world.contracts["PriceFeed"], CollateralAuction._read_clock
+    feed, right = model.world.contracts["PriceFeed"], CollateralAuction._get_block_or_timestamp_seconds
 
     def wrong(self):
         return right(self) - 900 * feed.configs[WETH].halted
 
-    monkeypatch.setattr(CollateralAuction, "_read_clock", wrong)
+    monkeypatch.setattr(CollateralAuction, "_get_block_or_timestamp_seconds", wrong)
     with pytest.raises(PropertyViolationError, match=r"^property 161 "):
         questions(counting)

@@ -11,11 +11,18 @@ from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.perpetual_trading import PerpetualTrading as Desk
 from backstop.model.price_path import SHORT, get_side
 from backstop.model.pro_rata_deleveraging import ClosedLots
-from tests.support.perpetuals import CLOSER, ETH, HOUSE, TRADING, deploy_on_model, make_long_insolvent
-from tests.support.perpetuals_with_properties import (
-    crowd_on_the_model,
-    expect_property_violation,
-    watch_properties,
+from tests.support.model_only_perpetuals_with_properties import (
+    attach_property_monitor,
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import (
+    CLOSER,
+    ETH,
+    HOUSE,
+    TRADING,
+    deploy_perpetuals_on_model,
+    open_and_bankrupt_long,
 )
 
 HOLDERS = ("other", "small", "large")
@@ -32,9 +39,9 @@ def anything_goes(holds, reason):
 
 def crashed(policy):
     """Three shorts have gained 4,000 of a long whose 1,000 lots are nobody's; steps are watched."""
-    made = watch_properties(deploy_on_model(third_bond=WAD, policy=policy))
-    made.refresh()
-    return make_long_insolvent(made)
+    made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy=policy))
+    made.report_current_prices_again()
+    return open_and_bankrupt_long(made)
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def deleverages(closes, price=0, pays=0, prover=None, executor=None):
     def deleverage(self, sender, market, side, accounts, most, who, whom):
         mark = self.market.accrue(self.address, market).price
         lots = self.market.lots_of(self.address, market)
-        left, rewarded, found = lots[side] - min(lots), self._compute_reward_pot(), []
+        left, rewarded, found = lots[side] - min(lots), self._compute_reward_pot_and_notional(), []
         everything = left
         for owner, limit in zip(accounts, most, strict=True):
             size = self._get_size(owner, market)
@@ -95,7 +102,7 @@ def right(size, limit, left, side):
 def test_a_desk_as_it_should_be(proven, monkeypatch):
     """Nothing is noticed where the copy above is right."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(right))
-    assert proven.execute(SHORT, proven.list_ranking(SHORT)) == 0
+    assert proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT)) == 0
 
 
 @pytest.mark.parametrize(
@@ -110,13 +117,17 @@ def test_a_desk_as_it_should_be(proven, monkeypatch):
 )
 def test_another_closing(proven, monkeypatch, wrong):
     monkeypatch.setattr(Desk, "deleverage", deleverages(**wrong))
-    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_more_than_is_nobodys(proven, monkeypatch):
     """The last has 500 lots, and 100 are left for it: it is closed whole, against those who are long."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: abs(size)))
-    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_the_side_that_has_fewer(proven, monkeypatch):
@@ -125,25 +136,37 @@ def test_the_side_that_has_fewer(proven, monkeypatch):
     proven.deposit("friend", 50_000 * WAD)
     proven.trade("other", "friend", 300)
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: min(abs(size), left)))
-    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_a_fee_for_being_closed(proven, monkeypatch):
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, pays=1))
-    expect_property_violation(96, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        96, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
-    proven.advance(61)
+    proven.advance_clock(61)
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_by_somebody_else_than_the_closer(proven, monkeypatch):
     """Whoever likes has a position closed by the trading contract."""
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    args = (ETH, SHORT, (proven.at("large"),), (MAX_UINT256,), *[proven.at("stranger")] * 2)
-    expect_property_violation(18, lambda: proven.do(f"{TRADING}.deleverage", *args, sender="stranger"))
+    args = (
+        ETH,
+        SHORT,
+        (proven.get_contract_or_account_address("large"),),
+        (MAX_UINT256,),
+        *[proven.get_contract_or_account_address("stranger")] * 2,
+    )
+    expect_violation_of_property(18, lambda: proven.do(f"{TRADING}.deleverage", *args, sender="stranger"))
 
 
 # --------------------------------------------------------------------------- pay
@@ -172,11 +195,11 @@ def test_another_part_of_what_bonds_pay(monkeypatch, way, wrong):
         if way == "take":
             take(market, 400)
         elif way == "execute":
-            market.execute(SHORT, market.list_ranking(SHORT))
+            market.execute_ranked_deleveraging(SHORT, market.list_ranking(SHORT))
         else:
-            market.share(SHORT, "other")
+            market.execute_pro_rata_deleveraging(SHORT, "other")
 
-    expect_property_violation(110, play)
+    expect_violation_of_property(110, play)
 
 
 def test_paid_twice(ranked, monkeypatch):
@@ -185,7 +208,7 @@ def test_paid_twice(ranked, monkeypatch):
             RIGHT_REWARD(self, finder, part)
 
     monkeypatch.setattr(Desk, "_pay_finder", reward)
-    expect_property_violation(110, lambda: take(ranked, 400))
+    expect_violation_of_property(110, lambda: take(ranked, 400))
 
 
 @pytest.mark.parametrize(
@@ -193,14 +216,18 @@ def test_paid_twice(ranked, monkeypatch):
 )
 def test_one_is_paid_in_place_of_the_other(proven, monkeypatch, whom):
     """Or a friend of the trading contract's, by whom nothing was done."""
-    wrong = {part: proven.at(name) for part, name in whom.items()}
+    wrong = {part: proven.get_contract_or_account_address(name) for part, name in whom.items()}
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, **wrong))
-    expect_property_violation(110, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)))
+    expect_violation_of_property(
+        110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
+    )
 
 
 def test_a_friend_is_paid_in_place_of_whoever_shares(shared, monkeypatch):
-    monkeypatch.setattr(Desk, "deleverage", deleverages(right, prover=shared.at("friend")))
-    expect_property_violation(110, lambda: shared.share(SHORT, "other"))
+    monkeypatch.setattr(
+        Desk, "deleverage", deleverages(right, prover=shared.get_contract_or_account_address("friend"))
+    )
+    expect_violation_of_property(110, lambda: shared.execute_pro_rata_deleveraging(SHORT, "other"))
 
 
 def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
@@ -208,11 +235,11 @@ def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
 
     @external
     def reward(self, sender, finder, amount):
-        self._credit_payment(finder, amount)
+        self._credit_payment_as_deposit(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     monkeypatch.setattr(Market, "reward", reward)
-    expect_property_violation(96, lambda: take(ranked, 400))
+    expect_violation_of_property(96, lambda: take(ranked, 400))
 
 
 # ------------------------------------------------------------------------- bonds
@@ -220,7 +247,7 @@ def test_what_is_paid_stays_for_the_next(ranked, monkeypatch):
 
 def seize(crowd):
     crowd.mark(ETH, 16 * WAD)
-    crowd.do(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
+    crowd.do(f"{HOUSE}.seize_insolvent", crowd.get_contract_or_account_address("long"), sender="keeper")
 
 
 def put_back(self, owner):
@@ -233,8 +260,11 @@ def put_back(self, owner):
 @pytest.mark.parametrize("third", [SEIZED, TAKEN])
 def test_a_third_for_somebody_else(monkeypatch, third):
     """The finder's for a friend; for the finder what is for whoever takes the lots over."""
-    crowd = crowd_on_the_model(third_bond=WAD)
-    friend, finder = crowd.at("friend"), crowd.at("keeper")
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
+    friend, finder = (
+        crowd.get_contract_or_account_address("friend"),
+        crowd.get_contract_or_account_address("keeper"),
+    )
 
     def pay(self, owner, which, _, more):
         RIGHT_PAY(self, owner, which, friend if third == SEIZED else finder, more)
@@ -243,12 +273,12 @@ def test_a_third_for_somebody_else(monkeypatch, third):
             RIGHT_PAY(self, owner, TAKEN, finder, 0)
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
-    expect_property_violation(91, lambda: seize(crowd))
+    expect_violation_of_property(91, lambda: seize(crowd))
 
 
 @pytest.mark.parametrize("third", [SEIZED, BOOKED, TAKEN])
 def test_a_third_that_is_not_paid(monkeypatch, third):
-    crowd = crowd_on_the_model(third_bond=WAD)
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
 
     def pay(self, owner, which, finder, more):
         if which != third:
@@ -261,14 +291,14 @@ def test_a_third_that_is_not_paid(monkeypatch, third):
     def play():
         seize(crowd)
         crowd.advance_cycle()
-        crowd.do(f"{HOUSE}.seize_insolvent", crowd.at("long"), sender="keeper")
+        crowd.do(f"{HOUSE}.seize_insolvent", crowd.get_contract_or_account_address("long"), sender="keeper")
 
-    expect_property_violation(91 if third != TAKEN else 96, play)
+    expect_violation_of_property(91 if third != TAKEN else 96, play)
 
 
 def test_a_third_that_is_paid_twice(monkeypatch):
     """It stays in the bond after it was paid."""
-    crowd = crowd_on_the_model(third_bond=WAD)
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
 
     def pay(self, owner, which, finder, more):
         bond = self.accounts[owner].bond
@@ -276,23 +306,23 @@ def test_a_third_that_is_paid_twice(monkeypatch):
         self.accounts[owner] = self.accounts[owner]._replace(bond=bond)
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
-    expect_property_violation(91, lambda: seize(crowd))
+    expect_violation_of_property(91, lambda: seize(crowd))
 
 
 def test_two_thirds_are_put_up(monkeypatch):
-    crowd = crowd_on_the_model(third_bond=WAD)
-    put_up = CycleBook._put_up_bond
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
+    put_up = CycleBook._take_missing_bond_thirds
 
     def less(self, account):
         return put_up(self, account)._replace(bond=SEIZED | BOOKED)
 
-    monkeypatch.setattr(CycleBook, "_put_up_bond", less)
-    expect_property_violation(91, lambda: crowd.trade("other", "first", 1))
+    monkeypatch.setattr(CycleBook, "_take_missing_bond_thirds", less)
+    expect_violation_of_property(91, lambda: crowd.trade("other", "first", 1))
 
 
 def test_what_is_left_of_a_bond_stays(monkeypatch):
-    crowd = crowd_on_the_model(third_bond=WAD)
-    monkeypatch.setattr(CycleBook, "_free_bond", lambda self, account: account._replace(bond=0))
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
+    monkeypatch.setattr(CycleBook, "_return_bond_to_cash", lambda self, account: account._replace(bond=0))
 
     def play():
         crowd.trade("other", "first", 1)
@@ -301,7 +331,7 @@ def test_what_is_left_of_a_bond_stays(monkeypatch):
             crowd.advance_cycle()
             crowd.wake_all()
 
-    expect_property_violation(91, play)
+    expect_violation_of_property(91, play)
 
 
 # ----------------------------------------------------------------------- rankings
@@ -316,19 +346,26 @@ def test_a_ranking_without_everybody(ranked, monkeypatch):
         return SideTotals(0, 1_200 * WAD), *right(self, sender, market, cycle)[1:]
 
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
-    expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("small"),)))
+    expect_violation_of_property(
+        111, lambda: ranked.submit(SHORT, (ranked.get_contract_or_account_address("small"),))
+    )
 
 
 @pytest.mark.parametrize("names", [("small", "other", "large"), ("large", "small", "other")])
 def test_a_ranking_out_of_order(ranked, monkeypatch, names):
     monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
-    expect_property_violation(111, lambda: ranked.submit(SHORT, tuple(ranked.at(name) for name in names)))
+    expect_violation_of_property(
+        111,
+        lambda: ranked.submit(SHORT, tuple(ranked.get_contract_or_account_address(name) for name in names)),
+    )
 
 
 def test_somebody_twice_in_place_of_others(ranked, monkeypatch):
     """Five times the gain of 800 is all that was gained."""
     monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
-    expect_property_violation(111, lambda: ranked.submit(SHORT, (ranked.at("other"),) * 5))
+    expect_violation_of_property(
+        111, lambda: ranked.submit(SHORT, (ranked.get_contract_or_account_address("other"),) * 5)
+    )
 
 
 @pytest.mark.parametrize("wrong", ["brought counts", "by gain", "by worth of now"])
@@ -338,30 +375,43 @@ def test_another_score(ranked, monkeypatch, wrong):
     if wrong == "brought counts":
         monkeypatch.setattr(CycleBook, "_worth_at_roll", lambda self, owner: self.worths[owner].value)
     elif wrong == "by gain":
-        monkeypatch.setattr(ranked_deleveraging, "compute_score", lambda gains, side: gains[1 + side])
+        monkeypatch.setattr(
+            ranked_deleveraging, "compute_gain_to_worth_score", lambda gains, side: gains[1 + side]
+        )
     else:
-        monkeypatch.setattr(CycleBook, "_worth_at_roll", CycleBook._compute_own_value)
+        monkeypatch.setattr(CycleBook, "_worth_at_roll", CycleBook._compute_account_value_at_marks)
     names = ("small", "large", "other") if wrong != "by gain" else ("large", "small", "other")
 
     def play():
         for first in (names, ("small", "other", "large")):
-            ranked.tries(f"{CLOSER}.submit", ETH, SHORT, tuple(map(ranked.at, first)), sender=first[0])
+            ranked.apply_call_and_report_success(
+                f"{CLOSER}.submit",
+                ETH,
+                SHORT,
+                tuple(map(ranked.get_contract_or_account_address, first)),
+                sender=first[0],
+            )
 
-    expect_property_violation(111, play)
+    expect_violation_of_property(111, play)
 
 
 def test_whoever_likes_is_closed_next(proven, monkeypatch):
     """The last in place of the first."""
-    monkeypatch.setattr(ranked_deleveraging, "hash_accounts", lambda accounts: b"any")
+    monkeypatch.setattr(ranked_deleveraging, "hash_account_addresses", lambda accounts: b"any")
     monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
-    expect_property_violation(111, lambda: proven.execute(SHORT, proven.list_ranking(SHORT)[2:]))
+    expect_violation_of_property(
+        111, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT)[2:])
+    )
 
 
 def test_somebody_who_is_in_no_ranking_is_closed(proven, monkeypatch):
     proven.deposit("late", 50_000 * WAD)
     proven.trade("taker", "late", 100)
     monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
-    expect_property_violation(111, lambda: proven.execute(SHORT, (proven.at("late"),)))
+    expect_violation_of_property(
+        111,
+        lambda: proven.execute_ranked_deleveraging(SHORT, (proven.get_contract_or_account_address("late"),)),
+    )
 
 
 def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
@@ -369,7 +419,7 @@ def test_a_ranking_of_two_cycles_before(proven, monkeypatch):
     for _ in range(2):
         proven.advance_cycle()
     monkeypatch.setattr(ranked_deleveraging, "require", anything_goes)
-    expect_property_violation(111, lambda: proven.execute(SHORT, ranking))
+    expect_violation_of_property(111, lambda: proven.execute_ranked_deleveraging(SHORT, ranking))
 
 
 # -------------------------------------------------------------------------- parts
@@ -390,7 +440,13 @@ def test_more_than_its_part(shared, monkeypatch, wrong):
         monkeypatch.setattr(Desk, "deleverage", deleverage)
     # 500 are left, of which half.
     take(shared, 500)
-    expect_property_violation(111, lambda: [shared.share(SHORT, "large"), shared.share(SHORT, "large")])
+    expect_violation_of_property(
+        111,
+        lambda: [
+            shared.execute_pro_rata_deleveraging(SHORT, "large"),
+            shared.execute_pro_rata_deleveraging(SHORT, "large"),
+        ],
+    )
 
 
 def test_all_have_the_same_part(shared, monkeypatch):
@@ -398,7 +454,7 @@ def test_all_have_the_same_part(shared, monkeypatch):
     take(shared, 400)
     each = lambda gains, side: 1_000 * WAD if gains.worth else 3_000 * WAD  # noqa: E731
     monkeypatch.setattr(pro_rata_deleveraging, "_get_side_gain", each)
-    expect_property_violation(111, lambda: shared.share(SHORT, *HOLDERS))
+    expect_violation_of_property(111, lambda: shared.execute_pro_rata_deleveraging(SHORT, *HOLDERS))
 
 
 def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
@@ -418,4 +474,4 @@ def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
     shared.advance_cycle()
     monkeypatch.setattr(Market, "gains_of", gains_of)
     monkeypatch.setattr(Market, "cycle_of", cycle_of)
-    expect_property_violation(111, lambda: shared.share(SHORT, "other"))
+    expect_violation_of_property(111, lambda: shared.execute_pro_rata_deleveraging(SHORT, "other"))

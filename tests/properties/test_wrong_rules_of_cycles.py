@@ -17,15 +17,18 @@ from backstop.model.price_feed import PriceFeed
 from backstop.model.price_path import SHORT, Moves, PricePath
 from backstop.model.settlement_price import Closing
 from backstop.model.vault_engine import VaultEngine
-from backstop.proof.properties import PropertyViolationError, check_state
-from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
-from tests.support.perpetuals import BTC, ETH, HOUSE, RULES, TRADING
-from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
+from backstop.proof.properties import PropertyViolationError, check_state_properties
+from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds_through_prices
+from tests.support.model_only_perpetuals_with_properties import (
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, RULES, TRADING
 
 
 @pytest.fixture
 def crowd():
-    return crowd_on_the_model()
+    return open_watched_crowd_on_model()
 
 
 def anything_goes(holds, reason):
@@ -38,15 +41,17 @@ def steady(price):
 
 
 def withdraw(market, name, amount):
-    return market.do(f"{HOUSE}.withdraw", amount, market.at("wallet"), sender=name)
+    return market.do(
+        f"{HOUSE}.withdraw", amount, market.get_contract_or_account_address("wallet"), sender=name
+    )
 
 
 def meet(market, name):
-    market.do(f"{HOUSE}.seize_insolvent", market.at(name), sender="keeper")
+    market.do(f"{HOUSE}.seize_insolvent", market.get_contract_or_account_address(name), sender="keeper")
 
 
 def roll_at_once(market):
-    market.advance(RULES.window)
+    market.advance_clock(RULES.window)
     market.do(f"{HOUSE}.advance_cycle", sender="keeper")
 
 
@@ -58,7 +63,7 @@ def fail(market):
 
 def is_late(market):
     """The long's loss is booked too late for any gain, and the protocol bears nothing."""
-    market.use_up_line()
+    market.set_loss_line_to_zero()
     market.mark(ETH, 16 * WAD)
     for _ in range(2):
         market.advance_cycle()
@@ -90,21 +95,21 @@ def tamper(market, path, key, change):
 )
 def test_books_that_do_not_balance(crowd, path, key, change):
     if key:
-        key = (crowd.at(key[0]), key[1]) if isinstance(key, tuple) else key
-        key = crowd.at(key) if isinstance(key, str) else key
+        key = (crowd.get_contract_or_account_address(key[0]), key[1]) if isinstance(key, tuple) else key
+        key = crowd.get_contract_or_account_address(key) if isinstance(key, str) else key
     tamper(crowd, path, key, change)
     with pytest.raises(PropertyViolationError, match=r"^property 84 is violated: "):
-        check_state(crowd.model.snapshot(), crowd.model.addresses)
+        check_state_properties(crowd.model.snapshot(), crowd.model.addresses)
 
 
 def test_more_held_than_there_is(crowd):
     """Cash of somebody rises with what is booked, and no coin came."""
-    owner = crowd.at("other")
+    owner = crowd.get_contract_or_account_address("other")
     cash = crowd.market.accounts[owner].cash
     tamper(crowd, "cycle_book.accounts", owner, {"cash": cash + 1})
     tamper(crowd, "cycle_losses.held", (), crowd.market.holdings[()] + 1)
     with pytest.raises(PropertyViolationError, match=r"^property 84 is violated: the market has booked"):
-        check_state(crowd.model.snapshot(), crowd.model.addresses)
+        check_state_properties(crowd.model.snapshot(), crowd.model.addresses)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_figures_beyond_what_they_may_be(crowd, path, key, change):
     fail(crowd)
     tamper(crowd, path, key, change)
     with pytest.raises(PropertyViolationError, match=r"^property 85 is violated: "):
-        check_state(crowd.model.snapshot(), crowd.model.addresses)
+        check_state_properties(crowd.model.snapshot(), crowd.model.addresses)
 
 
 # --------------------------------------------------------------------------- cash
@@ -140,79 +145,81 @@ def test_the_first_is_paid_in_whole(crowd, monkeypatch):
         return paid
 
     monkeypatch.setattr(Market, "withdraw", in_whole)
-    expect_property_violation(86, lambda: withdraw(crowd, "other", 3_400 * WAD))
+    expect_violation_of_property(86, lambda: withdraw(crowd, "other", 3_400 * WAD))
 
 
 def test_gains_leave_before_they_are_final(crowd, monkeypatch):
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     monkeypatch.setattr(
-        Market, "_compute_standing", lambda self, owner: Standing(self._compute_own_value(owner), 0, 0)
+        Market,
+        "_compute_standing",
+        lambda self, owner: Standing(self._compute_account_value_at_marks(owner), 0, 0),
     )
-    expect_property_violation(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
+    expect_violation_of_property(86, lambda: withdraw(crowd, "first", 10_001 * WAD))
 
 
 def test_a_profit_is_locked_for_somebody_else(crowd, monkeypatch):
-    crowd.market.deposits[crowd.at("other")] = 0
-    right, stranger = MarginFund.lock, crowd.at("stranger")
+    crowd.market.deposits[crowd.get_contract_or_account_address("other")] = 0
+    right, stranger = MarginFund.lock, crowd.get_contract_or_account_address("stranger")
 
     @external
     def lock(self, sender, owner, amount):
         right(self, sender, stranger, amount)
 
     monkeypatch.setattr(MarginFund, "lock", lock)
-    expect_property_violation(86, lambda: withdraw(crowd, "other", WAD))
+    expect_violation_of_property(86, lambda: withdraw(crowd, "other", WAD))
 
 
 @pytest.mark.parametrize("factor", [0, 2])
 def test_a_deposit_that_is_credited_otherwise(crowd, monkeypatch, factor):
-    right = CycleBook._credit_cash
+    right = CycleBook._change_account_cash
     monkeypatch.setattr(
-        CycleBook, "_credit_cash", lambda self, owner, amount: right(self, owner, factor * amount)
+        CycleBook, "_change_account_cash", lambda self, owner, amount: right(self, owner, factor * amount)
     )
-    expect_property_violation(86, lambda: crowd.deposit("other", WAD))
+    expect_violation_of_property(86, lambda: crowd.deposit("other", WAD))
 
 
 # ------------------------------------------------------------------------- trades
 
 
 def test_fees_rounded_down(monkeypatch):
-    crowd = crowd_on_the_model(taker_fee=5)
+    crowd = open_watched_crowd_on_model(taker_fee=5)
     crowd.mark(ETH, 20 * WAD + 1)
     monkeypatch.setattr(perpetual_trading, "_compute_fee", lambda notional, share: notional * share // 10_000)
-    expect_property_violation(87, lambda: crowd.trade("other", "first", 1))
+    expect_violation_of_property(87, lambda: crowd.trade("other", "first", 1))
 
 
 def test_no_fee_for_a_premium(crowd, monkeypatch):
     monkeypatch.setattr(Desk, "_premium_fee", lambda *_: 0)
-    expect_property_violation(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
+    expect_violation_of_property(87, lambda: crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20))
 
 
 def test_trades_outside_the_band(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    expect_property_violation(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
+    expect_violation_of_property(87, lambda: crowd.trade("other", "first", 10, price=21 * WAD))
 
 
 def test_more_open_than_the_limit(crowd, monkeypatch):
     policy = crowd.world.contracts["MarginPolicy"]
     policy.underlyings[ETH] = policy.underlyings[ETH]._replace(open_limit=1_005)
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    expect_property_violation(87, lambda: crowd.trade("long", "other", 10))
+    expect_violation_of_property(87, lambda: crowd.trade("long", "other", 10))
 
 
 def test_lots_for_nobody(crowd, monkeypatch):
     """A third account gets a lot of each trade."""
-    right, third = CycleBook._trade_lots, crowd.at("third")
+    right, third = CycleBook._trade_lots, crowd.get_contract_or_account_address("third")
 
     def move(self, owner, market, delta, at):
         right(self, owner, market, delta, at)
         if delta > 0:
             right(self, owner, market, -1, at)
-            self._touch_account(third)
+            self._settle_missed_cycles(third)
             right(self, third, market, 1, at)
 
     monkeypatch.setattr(CycleBook, "_trade_lots", move)
-    expect_property_violation(87, lambda: crowd.trade("other", "first", 10))
+    expect_violation_of_property(87, lambda: crowd.trade("other", "first", 10))
 
 
 @pytest.mark.parametrize("check", ["_check_risk", "_check_reduced", "_check_solvent"])
@@ -221,7 +228,7 @@ def test_no_check_of_margins(crowd, monkeypatch, check):
         play = lambda: crowd.trade("long", "other", 600)  # noqa: E731
     elif check == "_check_reduced":
         # Under its maintenance margin, it sells cheap.
-        crowd = crowd_on_the_model(band=1_000)
+        crowd = open_watched_crowd_on_model(band=1_000)
         crowd.mark(ETH, 171 * WAD // 10)
         play = lambda: crowd.trade("long", "other", -10, price=156 * WAD // 10)  # noqa: E731
     else:
@@ -229,32 +236,34 @@ def test_no_check_of_margins(crowd, monkeypatch, check):
         monkeypatch.setattr(Desk, "_check_reduced", lambda *_: None)
         play = lambda: crowd.trade("long", "other", -100)  # noqa: E731
     monkeypatch.setattr(Desk, check, lambda *_: None)
-    expect_property_violation(88, play)
+    expect_violation_of_property(88, play)
 
 
 def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
-    crowd.advance(61)
-    monkeypatch.setattr(Desk, "_mark_all", lambda self, owner: Marks(perpetual_trading.ALL, False, 0, 0))
-    expect_property_violation(88, lambda: crowd.trade("other", "first", 600))
+    crowd.advance_clock(61)
+    monkeypatch.setattr(
+        Desk, "_mark_markets_of_account", lambda self, owner: Marks(perpetual_trading.ALL, False, 0, 0)
+    )
+    expect_violation_of_property(88, lambda: crowd.trade("other", "first", 600))
 
 
 @pytest.mark.parametrize(("number", "end"), [(88, "worse"), (89, "better")])
 def test_one_end_of_a_range_does_not_count(crowd, monkeypatch, number, end):
     """Risk, or a liquidation, at the price of the second that somebody has picked."""
-    right = Desk._mark_all
+    right = Desk._mark_markets_of_account
 
     def mark_all(self, owner):
         found = right(self, owner)
         return found._replace(worse=0) if end == "worse" else found._replace(better=0)
 
-    monkeypatch.setattr(Desk, "_mark_all", mark_all)
+    monkeypatch.setattr(Desk, "_mark_markets_of_account", mark_all)
     if end == "worse":
         crowd.mark(ETH, 20 * WAD, 10 * WAD, 20 * WAD)
-        expect_property_violation(number, lambda: crowd.trade("other", "first", 1_500))
+        expect_violation_of_property(number, lambda: crowd.trade("other", "first", 1_500))
     else:
         crowd.mark(ETH, 178 * WAD // 10, 178 * WAD // 10, 20 * WAD)
-        taken = crowd.at("long"), ETH, 100
-        expect_property_violation(number, lambda: crowd.do(f"{TRADING}.liquidate", *taken, sender="other"))
+        taken = crowd.get_contract_or_account_address("long"), ETH, 100
+        expect_violation_of_property(number, lambda: crowd.do(f"{TRADING}.liquidate", *taken, sender="other"))
 
 
 def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
@@ -264,7 +273,7 @@ def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
         CycleBook, "_compute_standing", lambda self, owner: right(self, owner)._replace(unfinal=0)
     )
     # With its gain of 1,000 it would have room for 11,000 lots.
-    expect_property_violation(
+    expect_violation_of_property(
         88, lambda: [crowd.deposit("other", 10**6 * WAD), crowd.trade("other", "first", 5_400)]
     )
 
@@ -272,10 +281,13 @@ def test_gains_that_are_not_final_open_risk(crowd, monkeypatch):
 @pytest.mark.parametrize("wrong", [lambda reward: reward + 1, lambda reward: 0, lambda reward: 2 * reward])
 def test_another_reward(crowd, monkeypatch, wrong):
     crowd.mark(ETH, 178 * WAD // 10)
-    right = margin_policy._compute_reward
-    monkeypatch.setattr(margin_policy, "_compute_reward", lambda *args: wrong(right(*args)))
-    expect_property_violation(
-        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+    right = margin_policy._compute_liquidator_reward
+    monkeypatch.setattr(margin_policy, "_compute_liquidator_reward", lambda *args: wrong(right(*args)))
+    expect_violation_of_property(
+        89,
+        lambda: crowd.do(
+            f"{TRADING}.liquidate", crowd.get_contract_or_account_address("long"), ETH, 100, sender="other"
+        ),
     )
 
 
@@ -285,25 +297,34 @@ def test_who_is_safe_loses_lots(crowd, monkeypatch, price):
     crowd.mark(ETH, price)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: True)
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    expect_property_violation(
-        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 990, sender="other")
+    expect_violation_of_property(
+        89,
+        lambda: crowd.do(
+            f"{TRADING}.liquidate", crowd.get_contract_or_account_address("long"), ETH, 990, sender="other"
+        ),
     )
 
 
 def test_lots_go_at_a_final_price(crowd, monkeypatch):
     advance_to_moment(crowd, announce_delisting(crowd), 1_780)
-    step_feeds(crowd, [1_780] * 6)
+    step_feeds_through_prices(crowd, [1_780] * 6)
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
-    expect_property_violation(
-        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 100, sender="other")
+    expect_violation_of_property(
+        89,
+        lambda: crowd.do(
+            f"{TRADING}.liquidate", crowd.get_contract_or_account_address("long"), ETH, 100, sender="other"
+        ),
     )
 
 
 def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
     crowd.mark(ETH, 178 * WAD // 10)
     monkeypatch.setattr(margin_policy, "_is_short", lambda terms, takeover, lots: lots < 50)
-    expect_property_violation(
-        89, lambda: crowd.do(f"{TRADING}.liquidate", crowd.at("long"), ETH, 400, sender="other")
+    expect_violation_of_property(
+        89,
+        lambda: crowd.do(
+            f"{TRADING}.liquidate", crowd.get_contract_or_account_address("long"), ETH, 400, sender="other"
+        ),
     )
 
 
@@ -312,30 +333,30 @@ def test_fewer_lots_go_than_are_asked_for_and_needed(crowd, monkeypatch):
 
 def test_old_reports_make_a_mark(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
-    crowd.advance(61)
-    right = PriceFeed._compute_mark
+    crowd.advance_clock(61)
+    right = PriceFeed._compute_median_mark
     monkeypatch.setattr(
-        PriceFeed, "_compute_mark", lambda self, c, config, _: right(self, c, config, config.max_age)
+        PriceFeed, "_compute_median_mark", lambda self, c, config, _: right(self, c, config, config.max_age)
     )
-    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    expect_violation_of_property(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_one_reporter_makes_a_mark(crowd, monkeypatch):
-    crowd.advance(61)
+    crowd.advance_clock(61)
     crowd.say("reporter_1", ETH, 1_900 * 10**27)
 
     def mark(self, c, config, age):
         report = self.reports[c, 1]
         return Mark(report.price, *report.ends)
 
-    monkeypatch.setattr(PriceFeed, "_compute_mark", mark)
-    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    monkeypatch.setattr(PriceFeed, "_compute_median_mark", mark)
+    expect_violation_of_property(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
     crowd.report(ETH, 1_900 * 10**27)
-    monkeypatch.setattr(PricePath, "_mark_market", lambda self, market: steady(19 * WAD))
-    expect_property_violation(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
+    monkeypatch.setattr(PricePath, "_move_market_to_policy_mark", lambda self, market: steady(19 * WAD))
+    expect_violation_of_property(90, lambda: crowd.do(f"{HOUSE}.accrue", ETH, sender="keeper"))
 
 
 # ---------------------------------------------------------------------- strangers
@@ -344,29 +365,32 @@ def test_a_mark_that_is_not_brought_up_to_now(crowd, monkeypatch):
 def test_waking_somebody_pays(crowd, monkeypatch):
     @external
     def wake(self, sender, owner):
-        self._touch_account(owner)
-        self._touch_account(sender)
-        self._credit_cash(owner, -1)
-        self._credit_cash(sender, 1)
+        self._settle_missed_cycles(owner)
+        self._settle_missed_cycles(sender)
+        self._change_account_cash(owner, -1)
+        self._change_account_cash(sender, 1)
 
     monkeypatch.setattr(Market, "update_account", wake)
-    expect_property_violation(
-        91, lambda: crowd.do(f"{HOUSE}.update_account", crowd.at("first"), sender="stranger")
+    expect_violation_of_property(
+        91,
+        lambda: crowd.do(
+            f"{HOUSE}.update_account", crowd.get_contract_or_account_address("first"), sender="stranger"
+        ),
     )
 
 
 def test_a_bond_for_somebody_else(monkeypatch):
-    crowd = crowd_on_the_model(third_bond=WAD)
-    right, friend = CycleBook._pay_finder, crowd.at("friend")
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
+    right, friend = CycleBook._pay_finder, crowd.get_contract_or_account_address("friend")
     monkeypatch.setattr(
         CycleBook, "_pay_finder", lambda self, owner, half, _, more: right(self, owner, half, friend, more)
     )
     crowd.mark(ETH, 16 * WAD)
-    expect_property_violation(91, lambda: meet(crowd, "long"))
+    expect_violation_of_property(91, lambda: meet(crowd, "long"))
 
 
 def test_a_whole_bond_for_half_of_the_work(monkeypatch):
-    crowd = crowd_on_the_model(third_bond=WAD)
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
     right = CycleBook._pay_finder
 
     def pay(self, owner, half, finder, more):
@@ -375,13 +399,13 @@ def test_a_whole_bond_for_half_of_the_work(monkeypatch):
 
     monkeypatch.setattr(CycleBook, "_pay_finder", pay)
     crowd.mark(ETH, 16 * WAD)
-    expect_property_violation(91, lambda: meet(crowd, "long"))
+    expect_violation_of_property(91, lambda: meet(crowd, "long"))
 
 
 @pytest.mark.parametrize("more, number", [(1, 91), (-1, 96)])
 def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
     """By a part: more than the time that the cycle has been pending gives, or less."""
-    crowd = crowd_on_the_model(third_bond=WAD)
+    crowd = open_watched_crowd_on_model(third_bond=WAD)
     right = CycleBook._pay_finder
 
     def pay(self, owner, half, finder, paid):
@@ -391,8 +415,8 @@ def test_another_pay_for_booking_a_loss(monkeypatch, more, number):
     crowd.mark(ETH, 16 * WAD)
     meet(crowd, "long")
     crowd.advance_cycle()
-    crowd.advance(RULES.window // 2)
-    expect_property_violation(number, lambda: meet(crowd, "long"))
+    crowd.advance_clock(RULES.window // 2)
+    expect_violation_of_property(number, lambda: meet(crowd, "long"))
 
 
 # -------------------------------------------------------------------------- rolls
@@ -404,19 +428,19 @@ def test_a_roll_before_its_time(crowd, monkeypatch, seconds):
     crowd.advance_cycle()
     if seconds == RULES.window:
         fail(crowd)
-        crowd.advance(seconds - 10)
-        crowd.refresh()
+        crowd.advance_clock(seconds - 10)
+        crowd.report_current_prices_again()
         crowd.seize_insolvent("long")
         seconds = 10
     monkeypatch.setattr(cycle_losses, "require", anything_goes)
-    crowd.advance(seconds)
-    expect_property_violation(92, lambda: crowd.do(f"{HOUSE}.advance_cycle", sender="keeper"))
+    crowd.advance_clock(seconds)
+    expect_violation_of_property(92, lambda: crowd.do(f"{HOUSE}.advance_cycle", sender="keeper"))
 
 
 def test_a_booking_of_nothing(crowd, monkeypatch):
     """It keeps the window open."""
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    expect_property_violation(92, lambda: meet(crowd, "first"))
+    expect_violation_of_property(92, lambda: meet(crowd, "first"))
 
 
 # ----------------------------------------------------------------------- haircuts
@@ -428,32 +452,32 @@ def test_a_haircut_that_is_rounded_down(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD + 7)
     crowd.advance_cycle()
     crowd.wake_all()
-    crowd.update_and_seize()
+    crowd.seize_repeatedly_and_count_rounds()
     monkeypatch.setattr("backstop.model.cycle_book.div_up", lambda a, b: a // b)
-    expect_property_violation(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
+    expect_violation_of_property(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
 
 
 def test_a_sleepers_gain_is_not_cut(crowd, monkeypatch):
     fail(crowd)
     crowd.wake_all()
-    crowd.update_and_seize()
-    right = CycleBook._compute_haircut
-    second = crowd.at("second")
+    crowd.seize_repeatedly_and_count_rounds()
+    right = CycleBook._compute_pending_haircut_amount
+    second = crowd.get_contract_or_account_address("second")
     monkeypatch.setattr(
         CycleBook,
-        "_compute_haircut",
+        "_compute_pending_haircut_amount",
         lambda self, owner, markets: 0 if owner == second else right(self, owner, markets),
     )
-    expect_property_violation(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
+    expect_violation_of_property(93, lambda: [crowd.advance_cycle(), crowd.wake_all()])
 
 
 def test_all_that_was_booked_is_given(crowd, monkeypatch):
     """Also to a debtor that has recovered by itself."""
     fail(crowd)
-    crowd.update_and_seize()
+    crowd.seize_repeatedly_and_count_rounds()
     crowd.deposit("long", 500 * WAD)
     monkeypatch.setattr("backstop.model.cycle_book.min", lambda a, b: a, raising=False)
-    expect_property_violation(93, crowd.advance_cycle)
+    expect_violation_of_property(93, crowd.advance_cycle)
 
 
 # --------------------------------------------------------------------- settlement
@@ -463,42 +487,45 @@ def test_all_that_was_booked_is_given(crowd, monkeypatch):
 def at_the_end(crowd):
     """Final prices are there, and the protocol is in settlement."""
     crowd.do("Settlement.announce", sender="admin")
-    crowd.advance(30 * 86_400)
-    step_feeds(crowd, [2_000] * 2)
+    crowd.advance_clock(30 * 86_400)
+    step_feeds_through_prices(crowd, [2_000] * 2)
     crowd.do("Settlement.begin", sender="stranger")
-    step_feeds(crowd, [2_000] * 7)
+    step_feeds_through_prices(crowd, [2_000] * 7)
     return crowd
 
 
 def test_an_end_without_a_final_price(crowd, monkeypatch):
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    monkeypatch.setattr(Market, "_walk_market", lambda *_: None)
-    expect_property_violation(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    monkeypatch.setattr(Market, "_move_market_to_price", lambda *_: None)
+    expect_violation_of_property(94, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 @pytest.mark.parametrize("wrong", ["price", "funding"])
 def test_other_final_prices(at_the_end, monkeypatch, wrong):
     if wrong == "price":
-        right = Market._walk_market
+        right = Market._move_market_to_price
         monkeypatch.setattr(
-            Market, "_walk_market", lambda self, m, price, final: right(self, m, price + 1, final)
+            Market, "_move_market_to_price", lambda self, m, price, final: right(self, m, price + 1, final)
         )
     else:
-        right = Market._walk_market
+        right = Market._move_market_to_price
 
         def walk(self, m, price, final):
             right(self, m, price, final)
             self.fundings[m] = self.fundings[m]._replace(rate=1)
 
-        monkeypatch.setattr(Market, "_walk_market", walk)
-    expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+        monkeypatch.setattr(Market, "_move_market_to_price", walk)
+    expect_violation_of_property(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_lots_that_stay_in_a_market_that_has_ended(at_the_end, monkeypatch):
     at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger")
-    monkeypatch.setattr(Market, "_close_positions", lambda *_: None)
-    expect_property_violation(
-        94, lambda: at_the_end.do(f"{HOUSE}.update_account", at_the_end.at("first"), sender="stranger")
+    monkeypatch.setattr(Market, "_close_positions_at_marks", lambda *_: None)
+    expect_violation_of_property(
+        94,
+        lambda: at_the_end.do(
+            f"{HOUSE}.update_account", at_the_end.get_contract_or_account_address("first"), sender="stranger"
+        ),
     )
 
 
@@ -507,32 +534,32 @@ def test_a_market_that_goes_on(at_the_end, monkeypatch):
     monkeypatch.setattr(Market, "_has_ended", lambda *_: False)
     at_the_end.report(ETH, 1_500 * RAY)
     monkeypatch.setattr(MarginPolicy, "mark_price", view(lambda *_: steady(15 * WAD)))
-    expect_property_violation(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
+    expect_violation_of_property(90, lambda: at_the_end.do(f"{HOUSE}.accrue", ETH, sender="stranger"))
 
 
 def test_an_end_in_settlement_that_is_not_noted(at_the_end, monkeypatch):
-    right = Market._end_market
+    right = Market._end_market_at_price
 
     def end(self, market, price):
         right(self, market, price)
         monkeypatch.setattr(VaultEngine, "in_settlement", view(lambda *_: False))
 
-    monkeypatch.setattr(Market, "_end_market", end)
-    expect_property_violation(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    monkeypatch.setattr(Market, "_end_market_at_price", end)
+    expect_violation_of_property(94, lambda: at_the_end.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_a_new_position_in_a_market_that_is_delisted(crowd, monkeypatch):
     announce_delisting(crowd)
     monkeypatch.setattr(Desk, "_is_delisted", lambda *_: False)
-    expect_property_violation(94, lambda: crowd.trade("other", "first", 10))
+    expect_violation_of_property(94, lambda: crowd.trade("other", "first", 10))
 
 
 def test_a_mark_of_the_second_while_a_price_is_made(crowd, monkeypatch):
     advance_to_moment(crowd, announce_delisting(crowd), 2_000)
-    step_feeds(crowd, [2_000] * 3)
-    of_now = view(lambda self, sender, c, age, at: self._compute_mark(c, self.configs[c], age))
+    step_feeds_through_prices(crowd, [2_000] * 3)
+    of_now = view(lambda self, sender, c, age, at: self._compute_median_mark(c, self.configs[c], age))
     monkeypatch.setattr(PriceFeed, "mark_within", of_now)
-    expect_property_violation(90, lambda: crowd.mark(ETH, 19 * WAD))
+    expect_violation_of_property(90, lambda: crowd.mark(ETH, 19 * WAD))
 
 
 def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
@@ -544,10 +571,10 @@ def test_a_final_price_of_seconds_that_do_not_count(crowd, monkeypatch):
         return right(self, market._replace(waits=True), now)
 
     monkeypatch.setattr(Closing, "count_time", counted)
-    step_feeds(crowd, [2_000, 1_800, 1_900])
+    step_feeds_through_prices(crowd, [2_000, 1_800, 1_900])
     monkeypatch.setattr(Closing, "count_time", right)
-    step_feeds(crowd, [1_700] * 6)
-    expect_property_violation(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
+    step_feeds_through_prices(crowd, [1_700] * 6)
+    expect_violation_of_property(75, lambda: crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger"))
 
 
 def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):
@@ -556,14 +583,16 @@ def test_new_funding_in_a_market_that_is_delisted(crowd, monkeypatch):
     monkeypatch.setattr(
         MarginPolicy, "max_funding_premium", view(lambda self, sender, m, price: price * 75 // 10_000)
     )
-    expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
+    expect_violation_of_property(
+        95, lambda: [crowd.advance_clock(3_601), crowd.report_current_prices_again()]
+    )
 
 
 def test_who_is_first_leaves_before_losses_are_final(at_the_end, monkeypatch):
     for market in (ETH, BTC):
         at_the_end.do(f"{HOUSE}.end_market", market, sender="stranger")
     monkeypatch.setattr(perpetual_market, "require", anything_goes)
-    expect_property_violation(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
+    expect_violation_of_property(86, lambda: withdraw(at_the_end, "other", 9_000 * WAD))
 
 
 # ------------------------------------------------------------------------ funding
@@ -583,23 +612,25 @@ def test_other_funding(crowd, monkeypatch, name, wrong):
 
     def play():
         for _ in range(3):
-            crowd.advance(1_900)
-            crowd.refresh()
+            crowd.advance_clock(1_900)
+            crowd.report_current_prices_again()
 
-    expect_property_violation(95, play)
+    expect_violation_of_property(95, play)
 
 
 def test_funding_watered_down_by_volume(crowd, monkeypatch):
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
-    right = PricePath._accrue_market
+    right = PricePath._update_market_funding_rate
 
     def accrue(self, market):
         lots, self.lots[market] = self.lots[market], SideTotals(10**6, 10**6)
         right(self, market)
         self.lots[market] = lots
 
-    monkeypatch.setattr(PricePath, "_accrue_market", accrue)
-    expect_property_violation(95, lambda: [crowd.advance(3_601), crowd.refresh()])
+    monkeypatch.setattr(PricePath, "_update_market_funding_rate", accrue)
+    expect_violation_of_property(
+        95, lambda: [crowd.advance_clock(3_601), crowd.report_current_prices_again()]
+    )
 
 
 # ------------------------------------------------------------ what follows from it
@@ -640,16 +671,16 @@ def nothing_for_the_other_side(self, market, old, size):
     )
 
 
-RIGHT_WALK = PricePath._walk_market
+RIGHT_WALK = PricePath._move_market_to_price
 
 
 @pytest.mark.parametrize(
     ("owner", "name", "wrong"),
     [
-        (PricePath, "_walk_market", half_a_turn),
-        (CycleBook, "_count_segment", one_move_for_both),
-        (CycleBook, "_forget_lost", lambda self, owner: None),
-        (Market, "_seize_positions", lambda self, owner, finder: False),
+        (PricePath, "_move_market_to_price", half_a_turn),
+        (CycleBook, "_add_cycle_gains_and_losses", one_move_for_both),
+        (CycleBook, "_cap_deposits_at_roll_worth", lambda self, owner: None),
+        (Market, "_close_positions_of_debtor", lambda self, owner, finder: False),
     ],
 )
 def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
@@ -668,12 +699,12 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
         crowd.mark(BTC, 65 * WAD)
         crowd.mark(ETH, 16 * WAD)
         roll_at_once(crowd)
-        crowd.refresh()
-        crowd.update_and_seize()
+        crowd.report_current_prices_again()
+        crowd.seize_repeatedly_and_count_rounds()
         crowd.mark(ETH, 18 * WAD)
-        crowd.update_and_seize()
+        crowd.seize_repeatedly_and_count_rounds()
         roll_at_once(crowd)
-        crowd.refresh()
+        crowd.report_current_prices_again()
         crowd.deposit("thin", WAD)
         crowd.trade("both", "other", 1)
         crowd.mark(ETH, 10 * WAD)
@@ -688,13 +719,13 @@ def test_what_does_not_follow(crowd, monkeypatch, owner, name, wrong):
             roll_at_once(crowd)
             crowd.wake_all()
 
-    expect_property_violation(96, play)
+    expect_violation_of_property(96, play)
 
 
 @pytest.mark.parametrize(
     ("number", "name", "wrong"),
     [
-        (96, "_share_move", all_of_a_move),
+        (96, "_split_move_between_sides", all_of_a_move),
         (87, "_compute_worth", lambda self, market, size: size * self.values[market].long),
     ],
 )
@@ -707,32 +738,38 @@ def test_what_others_gain_of_lots_that_are_nobodys(crowd, monkeypatch, number, n
         crowd.do(f"{TRADING}.take", ETH, 300, sender="other")
         for price in (15, 17):
             crowd.mark(ETH, price * WAD)
-            crowd.do(f"{HOUSE}.update_account", crowd.at("other"), sender="keeper")
+            crowd.do(
+                f"{HOUSE}.update_account", crowd.get_contract_or_account_address("other"), sender="keeper"
+            )
         crowd.trade("first", "other", 1)
 
-    expect_property_violation(number, play)
+    expect_violation_of_property(number, play)
 
 
 def test_the_other_side_loses_its_lots_too(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
-    monkeypatch.setattr(PricePath, "_change_lots", nothing_for_the_other_side)
+    monkeypatch.setattr(PricePath, "_update_open_lots", nothing_for_the_other_side)
     crowd.seize_insolvent("long")
     with pytest.raises(
         PropertyViolationError, match=r"^property 84 is violated: of market 0 0 are long, 1000 short"
     ):
-        check_state(crowd.model.snapshot(), crowd.model.addresses)
+        check_state_properties(crowd.model.snapshot(), crowd.model.addresses)
 
 
 def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
     """It skips cycles, and the moves of the last with them."""
-    right = CycleBook._skip_cycles
+    right = CycleBook._settle_final_cycles
 
     def skip(self, owner):
         right(self, owner)
         for market in (ETH, BTC):
-            self.since[owner, market] = self.moves[market, SHORT] if owner == crowd.at("first") else Moves()
+            self.since[owner, market] = (
+                self.moves[market, SHORT]
+                if owner == crowd.get_contract_or_account_address("first")
+                else Moves()
+            )
 
-    monkeypatch.setattr(CycleBook, "_skip_cycles", skip)
+    monkeypatch.setattr(CycleBook, "_settle_final_cycles", skip)
 
     def play():
         for price in (19, 18, 19, 18):
@@ -740,16 +777,18 @@ def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
             crowd.advance_cycle()
         crowd.wake_all()
 
-    expect_property_violation(96, play)
+    expect_violation_of_property(96, play)
 
 
 def test_a_rebound_that_does_not_count(crowd, monkeypatch):
     """What an account lacks is measured by the better of the roll and now."""
     fail(crowd)
-    crowd.do(f"{HOUSE}.update_account", crowd.at("long"), sender="keeper")
+    crowd.do(f"{HOUSE}.update_account", crowd.get_contract_or_account_address("long"), sender="keeper")
     crowd.mark(ETH, 20 * WAD)
-    monkeypatch.setattr(CycleBook, "_compute_own_value", lambda self, owner: int(self.worths[owner].value))
-    expect_property_violation(96, lambda: meet(crowd, "long"))
+    monkeypatch.setattr(
+        CycleBook, "_compute_account_value_at_marks", lambda self, owner: int(self.worths[owner].value)
+    )
+    expect_violation_of_property(96, lambda: meet(crowd, "long"))
 
 
 def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
@@ -765,13 +804,16 @@ def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
     def all_it_ever_lost(self, owner, market):
         return sum(self.get_cycle_losses(owner, market, self.clocks[()].cycle - 1))
 
-    monkeypatch.setattr(CycleLosses, "_compute_loss_source", all_it_ever_lost)
-    expect_property_violation(96, lambda: meet(crowd, "thin"))
+    monkeypatch.setattr(CycleLosses, "_compute_largest_possible_loss", all_it_ever_lost)
+    expect_violation_of_property(96, lambda: meet(crowd, "thin"))
 
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("_charge_later", lambda self, cycle, markets: 0), ("_pay_late", lambda self, most: 0)],
+    [
+        ("_charge_late_losses_to_gains", lambda self, cycle, markets: 0),
+        ("_cover_late_losses_from_fund", lambda self, most: 0),
+    ],
 )
 def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
     """Neither the fund at the next roll, nor later gains."""
@@ -787,7 +829,7 @@ def test_what_is_late_and_nobody_pays(crowd, monkeypatch, name, wrong):
         for _ in range(3):
             crowd.advance_cycle()
 
-    expect_property_violation(96, play)
+    expect_violation_of_property(96, play)
 
 
 def pay_from_the_protocol(self, sender, loss, most):
@@ -802,7 +844,7 @@ def test_the_protocol_pays_what_others_would(crowd, monkeypatch):
         crowd.advance_cycle()
     crowd.do("MarginFund.insure", 100 * WAD, sender="rich")
     monkeypatch.setattr(MarginFund, "absorb", external(pay_from_the_protocol))
-    expect_property_violation(96, lambda: meet(crowd, "long"))
+    expect_violation_of_property(96, lambda: meet(crowd, "long"))
 
 
 def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
@@ -810,37 +852,39 @@ def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
         crowd.advance_cycle()
-    monkeypatch.setattr(CycleLosses, "_pay_late", lambda self, most: 0)
-    expect_property_violation(96, lambda: meet(crowd, "long"))
+    monkeypatch.setattr(CycleLosses, "_cover_late_losses_from_fund", lambda self, most: 0)
+    expect_violation_of_property(96, lambda: meet(crowd, "long"))
 
 
 def test_a_withdrawal_is_no_loss_of_a_deposit(crowd, monkeypatch):
     """Only what is paid in changes what an account was worth at the roll."""
-    right = CycleBook._credit_deposit
+    right = CycleBook._book_deposit_or_withdrawal
 
     def bring(self, owner, amount):
-        (right if amount > 0 else CycleBook._credit_cash)(self, owner, amount)
+        (right if amount > 0 else CycleBook._change_account_cash)(self, owner, amount)
 
-    monkeypatch.setattr(CycleBook, "_credit_deposit", bring)
-    expect_property_violation(96, lambda: withdraw(crowd, "other", 100 * WAD))
+    monkeypatch.setattr(CycleBook, "_book_deposit_or_withdrawal", bring)
+    expect_violation_of_property(96, lambda: withdraw(crowd, "other", 100 * WAD))
 
 
 def test_who_owes_in_one_second_alone_is_seized(crowd, monkeypatch):
     crowd.mark(ETH, 16 * WAD, 16 * WAD, 20 * WAD)
     monkeypatch.setattr(perpetual_market, "compute_range_gain", lambda mark, size: 0)
-    expect_property_violation(96, lambda: meet(crowd, "long"))
+    expect_violation_of_property(96, lambda: meet(crowd, "long"))
 
 
 def test_a_silent_market_shields_an_account(crowd, monkeypatch):
     crowd.deposit("long", 400 * WAD)
     crowd.trade("long", "first", 1, BTC)
-    crowd.advance(61)
+    crowd.advance_clock(61)
     crowd.mark(ETH, 16 * WAD)
-    right = Market._seize_positions
+    right = Market._close_positions_of_debtor
 
     def seize(self, owner, finder):
         held = [number for number in (ETH, BTC) if self.positions[owner, number].size]
-        return all(self._mark_market(number).price for number in held) and right(self, owner, finder)
+        return all(self._move_market_to_policy_mark(number).price for number in held) and right(
+            self, owner, finder
+        )
 
-    monkeypatch.setattr(Market, "_seize_positions", seize)
-    expect_property_violation(140, lambda: meet(crowd, "long"))
+    monkeypatch.setattr(Market, "_close_positions_of_debtor", seize)
+    expect_violation_of_property(140, lambda: meet(crowd, "long"))

@@ -11,13 +11,13 @@ from backstop.model.vault_engine import VaultEngine
 from tests.support import workout_steps as rescue
 from tests.support.facilitator_steps import (
     DAY,
+    announce_and_realise_bridge_loss,
     announce_loss,
-    deploy_facilitator,
-    draw_stablecoin,
+    deploy_protocol_with_facilitators,
+    draw_stablecoin_as_bridge,
     pay_facilitator,
-    realise_loss,
 )
-from tests.support.property_transitions import expect_model_violation
+from tests.support.property_violation_checks import expect_property_violation_on_model
 
 BridgeFacilitator, Workouts = bridge_facilitator.BridgeFacilitator, workouts.Workouts
 K = 1_000 * WAD
@@ -32,8 +32,8 @@ def less(args: tuple[Any, ...], by: int) -> Any:
 
 @pytest.fixture
 def bridged(new_protocol):
-    made = deploy_facilitator(new_protocol)
-    draw_stablecoin(made, 100 * K)
+    made = deploy_protocol_with_facilitators(new_protocol)
+    draw_stablecoin_as_bridge(made, 100 * K)
     return made
 
 
@@ -51,24 +51,24 @@ def test_a_loss_booked_before_its_delay(bridged):
         told[()] = right._replace(ready_at=protocol.timestamp)
         realise(protocol)
 
-    expect_model_violation(64, bridged, play)
+    expect_property_violation_on_model(64, bridged, play)
 
 
 def test_a_loss_that_is_not_counted(bridged, monkeypatch):
     announce_loss(bridged, 10 * K)
     bridged.advance(DAY)
-    right = BridgeFacilitator._store_announcement
+    right = BridgeFacilitator._store_loss_announcement
 
     def forget(self, new):
         self.losses[()] = self.losses[()] - 1
         right(self, new)
 
-    monkeypatch.setattr(BridgeFacilitator, "_store_announcement", forget)
-    expect_model_violation(24, bridged, realise)
+    monkeypatch.setattr(BridgeFacilitator, "_store_loss_announcement", forget)
+    expect_property_violation_on_model(24, bridged, realise)
 
 
 def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
-    realise_loss(bridged, 10 * K)
+    announce_and_realise_bridge_loss(bridged, 10 * K)
     right = Coverage.cover_from_tokens
 
     def cover(self, sender, c, payer, amount):
@@ -77,7 +77,7 @@ def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
         return right(self, sender, c, payer, amount)
 
     monkeypatch.setattr(Coverage, "cover_from_tokens", cover)
-    expect_model_violation(65, bridged, lambda p: pay_facilitator(p, 2 * K, "recover"))
+    expect_property_violation_on_model(65, bridged, lambda p: pay_facilitator(p, 2 * K, "recover"))
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_a_recovery_that_is_counted_twice(bridged, monkeypatch):
     ids=["a wei less", "nothing"],
 )
 def test_a_recovery_that_covers_less(bridged, monkeypatch, wrong):
-    realise_loss(bridged, 10 * K)
+    announce_and_realise_bridge_loss(bridged, 10 * K)
     monkeypatch.setattr(Coverage, "cover_from_tokens", wrong(Coverage.cover_from_tokens))
-    expect_model_violation(65, bridged, lambda p: pay_facilitator(p, 2 * K, "recover"))
+    expect_property_violation_on_model(65, bridged, lambda p: pay_facilitator(p, 2 * K, "recover"))
 
 
 def test_notes_that_nothing_was_drawn_for(bridged, monkeypatch):
@@ -99,7 +99,7 @@ def test_notes_that_nothing_was_drawn_for(bridged, monkeypatch):
     monkeypatch.setattr(
         BridgeFacilitator, "_mint_tokens", lambda self, to, amount: right(self, to, amount + 1)
     )
-    expect_model_violation(65, bridged, lambda p: draw_stablecoin(p, K))
+    expect_property_violation_on_model(65, bridged, lambda p: draw_stablecoin_as_bridge(p, K))
 
 
 def test_a_repayment_beyond_the_debt(bridged, monkeypatch):
@@ -111,12 +111,12 @@ def test_a_repayment_beyond_the_debt(bridged, monkeypatch):
         return right(self, sender, c, owner, amount - WAD, collateral, receiver)
 
     monkeypatch.setattr(VaultEngine, "repay_and_withdraw", repay)
-    expect_model_violation(65, bridged, lambda p: pay_facilitator(p, 5 * K))
+    expect_property_violation_on_model(65, bridged, lambda p: pay_facilitator(p, 5 * K))
 
 
 def test_a_note_that_keeps_its_price(bridged, monkeypatch):
     """A loss is announced, and only half of it counts."""
-    right = BridgeFacilitator._sync_note
+    right = BridgeFacilitator._set_note_price_and_flag
 
     def tell(self):
         told = self.announcements[()]
@@ -124,9 +124,9 @@ def test_a_note_that_keeps_its_price(bridged, monkeypatch):
         right(self)
         self.announcements[()] = told
 
-    monkeypatch.setattr(BridgeFacilitator, "_sync_note", tell)
-    monkeypatch.setattr("backstop.proof.properties.facilitator_loss_bounds._TELLING", ())
-    expect_model_violation(65, bridged, lambda p: announce_loss(p, 10 * K))
+    monkeypatch.setattr(BridgeFacilitator, "_set_note_price_and_flag", tell)
+    monkeypatch.setattr("backstop.proof.properties.facilitator_credit_line._TELLING", ())
+    expect_property_violation_on_model(65, bridged, lambda p: announce_loss(p, 10 * K))
 
 
 @pytest.fixture
@@ -134,16 +134,16 @@ def restructured(new_protocol):
     """A workout of 12,000 and a premium, in four instalments."""
     made = rescue.deploy_with_workouts(new_protocol)
     rescue.start_workout(made)
-    rescue.transfer_stablecoin(made, "borrower", 20 * K)
+    rescue.give_borrowed_stablecoin(made, "borrower", 20 * K)
     made.post_price("WETH", rescue.CALLED * RAY)
     return made
 
 
 def test_another_premium(new_protocol, monkeypatch):
     made = rescue.deploy_with_workouts(new_protocol)
-    rescue.call_vault_in_caution(made)
+    rescue.open_called_vault_in_caution(made)
     monkeypatch.setattr(debt_repayment, "MAX_ON_TOP", 10**6)
-    expect_model_violation(66, made, rescue.enter_workout)
+    expect_property_violation_on_model(66, made, rescue.enter_workout)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_another_premium(new_protocol, monkeypatch):
 )
 def test_instalments_miscounted(restructured, monkeypatch, wrong, paid, number):
     monkeypatch.setattr(Workouts, "_count_met_instalments", lambda self, balance, *_: wrong(balance))
-    expect_model_violation(number, restructured, lambda p: rescue.pay_workout(p, ID, paid))
+    expect_property_violation_on_model(number, restructured, lambda p: rescue.pay_workout(p, ID, paid))
 
 
 def test_a_workout_foreclosed_in_its_time(restructured):
@@ -170,15 +170,17 @@ def test_a_workout_foreclosed_in_its_time(restructured):
         table[ID] = right._replace(entered_at=right.entered_at - 7 * DAY)
         rescue.foreclose_workout(protocol, ID)
 
-    expect_model_violation(66, restructured, play)
+    expect_property_violation_on_model(66, restructured, play)
 
 
 def test_a_lot_that_does_not_come_back(restructured, monkeypatch):
     right = VaultEngine.settle_take
     monkeypatch.setattr(VaultEngine, "settle_take", lambda self, *args: right(self, *less(args, WAD)))
-    expect_model_violation(66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED))
+    expect_property_violation_on_model(66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED))
 
 
 def test_a_payment_that_is_not_burned(restructured, monkeypatch):
     monkeypatch.setattr(VaultEngine, "_burn_stablecoin", lambda *_: None)
-    expect_model_violation(66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED // 4))
+    expect_property_violation_on_model(
+        66, restructured, lambda p: rescue.pay_workout(p, ID, rescue.OWED // 4)
+    )

@@ -6,17 +6,20 @@ from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import view
 from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_trading import PerpetualTrading as Desk
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import BTC, ETH, FUND
-from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.model_only_perpetuals_with_properties import (
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import BTC, ETH, FUND
 
 
 @pytest.fixture
 def crowd():
     """1,000 lots at 20 are open, half of a cap of 4,000 is insured, and a tenth of what is open has to be."""
-    made = crowd_on_the_model()
+    made = open_watched_crowd_on_model()
     for number, lot in ((ETH, WAD // 100), (BTC, WAD // 1_000)):
-        asked = build_terms(lot=lot, insured=1_000)
+        asked = build_perpetual_market_terms(lot=lot, insured=1_000)
         made.do("MarginPolicy.set_terms", number, asked, sender="admin")
     made.do(f"{FUND}.set_cap", 4_000, sender="admin")
     made.do(f"{FUND}.insure", 2_010 * WAD, sender="rich")
@@ -37,8 +40,8 @@ def test_what_is_covered_is_opened(crowd):
 
 
 def test_no_rule_at_all(crowd, monkeypatch):
-    monkeypatch.setattr(Desk, "_is_covered", lambda *_: True)
-    expect_property_violation(132, more(crowd))
+    monkeypatch.setattr(Desk, "_has_insurance_for_open_lots", lambda *_: True)
+    expect_violation_of_property(132, more(crowd))
 
 
 def test_each_market_alone(crowd, monkeypatch):
@@ -48,8 +51,8 @@ def test_each_market_alone(crowd, monkeypatch):
         needed = self._get_open_lots(BTC) * self.market.mark_of(self.address, BTC)
         return needed * 1_000 <= spendable(self) * 10_000
 
-    monkeypatch.setattr(Desk, "_is_covered", alone)
-    expect_property_violation(132, more(crowd, market=BTC))
+    monkeypatch.setattr(Desk, "_has_insurance_for_open_lots", alone)
+    expect_violation_of_property(132, more(crowd, market=BTC))
 
 
 def test_what_was_open_before(crowd, monkeypatch):
@@ -57,8 +60,8 @@ def test_what_was_open_before(crowd, monkeypatch):
         needed = (self._get_open_lots(ETH) - 10) * self.market.mark_of(self.address, ETH)
         return needed * 1_000 <= spendable(self) * 10_000
 
-    monkeypatch.setattr(Desk, "_is_covered", old)
-    expect_property_violation(132, more(crowd))
+    monkeypatch.setattr(Desk, "_has_insurance_for_open_lots", old)
+    expect_violation_of_property(132, more(crowd))
 
 
 @pytest.mark.parametrize("what", ["amount", "cap"])
@@ -66,7 +69,7 @@ def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
     """The amount without its cap; the cap without what there is, or was spent of it."""
 
     def amount(self, sender):
-        return self._load_insurance().amount
+        return self._load_insurance_for_current_bucket().amount
 
     def cap(self, sender):
         return self.caps[()] * WAD
@@ -74,19 +77,19 @@ def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
     if what == "amount":
         crowd.do(f"{FUND}.set_cap", 2_000, sender="admin")
     monkeypatch.setattr(MarginFund, "spendable", view({"amount": amount, "cap": cap}[what]))
-    expect_property_violation(132, more(crowd, 5 if what == "amount" else 10))
+    expect_violation_of_property(132, more(crowd, 5 if what == "amount" else 10))
 
 
 def test_what_is_spent_today_may_be_spent_again(crowd, monkeypatch):
     crowd.do(f"{FUND}.insure", 10_000 * WAD, sender="rich")
     crowd.mark(ETH, 16 * WAD)
-    crowd.finish()
+    crowd.seize_and_roll_until_final()
     assert crowd.read(f"{FUND}.insurance_of").spent == 1_000 * WAD
     crowd.do(f"{FUND}.set_cap", 1_700, sender="admin")
-    crowd.refresh()
+    crowd.report_current_prices_again()
 
     def again(self, sender):
-        return min(self._load_insurance().amount, self.caps[()] * WAD)
+        return min(self._load_insurance_for_current_bucket().amount, self.caps[()] * WAD)
 
     monkeypatch.setattr(MarginFund, "spendable", view(again))
-    expect_property_violation(132, more(crowd))
+    expect_violation_of_property(132, more(crowd))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import EquityParameters
+from backstop.deployment.parameter_dataclasses import EquityParameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
@@ -18,15 +18,19 @@ from backstop.proof.properties import PropertyMonitor, PropertyViolationError, T
 from tests.support.auction_steps import WETH, liquidate_vault
 from tests.support.equity_steps import (
     XAU,
-    cover_deficit,
-    open_protocol,
-    price_equity,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
     report_equity,
-    with_equity,
 )
-from tests.support.ledger_accounts import hold_price
-from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees, without_fees
-from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
+from tests.support.ledger_reading_steps import hold_price
+from tests.support.no_fee_deployments import (
+    build_parameters_without_fees,
+    build_uncapped_stages,
+    deploy_without_fees,
+)
+from tests.support.saver_steps import deposit_savings, earn_year_of_high_fees, lose_new_vault
 
 TAIL = 8_400
 
@@ -132,16 +136,18 @@ def test_salvage_from_the_current_price(worthless, monkeypatch):
 
 @pytest.fixture
 def losing(new_protocol):
-    made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("minted_equity", "savings", mint_cap=10_000))
+    )
     lose_new_vault(made)
-    price_equity(made, 100 * RAY)
+    hold_equity_price_until_average(made, 100 * RAY)
     return made
 
 
 def test_new_equity_from_the_current_price(losing, monkeypatch):
     report_equity(losing, 101 * RAY)
     forget(monkeypatch)
-    notices(150, losing, cover_deficit)
+    notices(150, losing, call_waterfall_cover_once)
 
 
 def test_new_equity_from_under_its_average(losing, monkeypatch):
@@ -151,17 +157,19 @@ def test_new_equity_from_under_its_average(losing, monkeypatch):
     monkeypatch.setattr(
         PriceFeed, "highest_and_average", lambda *args: (right(*args)[0], right(*args)[1] * 9 // 10)
     )
-    notices(150, losing, cover_deficit)
+    notices(150, losing, call_waterfall_cover_once)
 
 
 @pytest.fixture
 def for_sale(new_protocol):
-    made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)))
-    fill_buffer(made)
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("buffer", "savings", surplus_lot=500))
+    )
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
-    price_equity(made, 100 * RAY)
+    hold_equity_price_until_average(made, 100 * RAY)
     return made
 
 
@@ -192,12 +200,14 @@ def test_surplus_over_its_average(for_sale, monkeypatch):
 @pytest.fixture
 def owed(new_protocol):
     """The saver has claims of about 10,000, which convert at 20 at least; equity is at 100."""
-    parameters = without_fees(stages=build_uncapped_stages("buffer", "reserve", "junior", "savings"))
+    parameters = build_parameters_without_fees(
+        stages=build_uncapped_stages("buffer", "reserve", "junior", "savings")
+    )
     made = new_protocol(replace(parameters, equity=EquityParameters(conversion_price=20 * RAY)), prices=True)
     deposit_savings(made, "saver", 100_000 * WAD, "Junior")
     lose_new_vault(made)
-    price_equity(made, 100 * RAY)
-    cover_deficit(made, XAU)
+    hold_equity_price_until_average(made, 100 * RAY)
+    call_waterfall_cover_once(made, XAU)
     made.do("Junior.collect_claims", "saver", sender="saver")
     return made
 
@@ -247,8 +257,8 @@ def test_claims_that_buy_under_the_average(owed, monkeypatch):
 
 
 def test_claims_that_buy_under_the_set_price(owed, monkeypatch):
-    price_equity(owed, 10 * RAY)
-    price_equity(owed, 10 * RAY)
+    hold_equity_price_until_average(owed, 10 * RAY)
+    hold_equity_price_until_average(owed, 10 * RAY)
     monkeypatch.setattr(
         RecoveryClaims, "_get_equity_price", lambda self: self.price_feed.time_weighted("", EQUITY_MARKET)
     )

@@ -7,16 +7,21 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import FINAL_DEADLINE
 from backstop.model.price_feed import Config, PriceFeed
 from backstop.model.roles import SETTLEMENT
-from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call, step_transition
+from backstop.proof.properties import (
+    PropertyViolationError,
+    Transition,
+    check_refusal_properties,
+    step_transition,
+)
 from backstop.proof.properties.property_registry import HISTORY_PROPERTIES
 from backstop.system import Action, Outcome
 from tests.support.auction_steps import WETH
 from tests.support.no_fee_deployments import deploy_without_fees
-from tests.support.property_transitions import expect_model_violation
+from tests.support.property_violation_checks import expect_property_violation_on_model
 
 USUAL, NEW = 2_000, 1_900
-RIGHT_GUARD = PriceFeed._guard_price
-RIGHT_RENEWAL = PriceFeed._renew_price
+RIGHT_GUARD = PriceFeed._compute_guarded_current_next_prices
+RIGHT_RENEWAL = PriceFeed._replace_next_price
 
 
 @pytest.fixture
@@ -46,8 +51,8 @@ def test_a_renewal_that_makes_the_price_current(stepped, monkeypatch):
         RIGHT_RENEWAL(self, c, config, median)
         self.prices[c] = self.prices[c]._replace(current=median)
 
-    monkeypatch.setattr(PriceFeed, "_renew_price", wrong)
-    expect_model_violation(41, stepped, renew)
+    monkeypatch.setattr(PriceFeed, "_replace_next_price", wrong)
+    expect_property_violation_on_model(41, stepped, renew)
 
 
 def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
@@ -57,13 +62,13 @@ def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
         RIGHT_RENEWAL(self, c, config, median)
         self.averages[c] = self.averages[c]._replace(stepped_at=self.world.timestamp)
 
-    monkeypatch.setattr(PriceFeed, "_renew_price", wrong)
-    expect_model_violation(41, stepped, lambda protocol: renew(protocol, 60))
+    monkeypatch.setattr(PriceFeed, "_replace_next_price", wrong)
+    expect_property_violation_on_model(41, stepped, lambda protocol: renew(protocol, 60))
 
 
 def test_a_renewal_late_in_a_step(stepped, monkeypatch):
-    monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
-    expect_model_violation(41, stepped, lambda protocol: renew(protocol, 601))
+    monkeypatch.setattr(price_feed, "compute_renewal_window_seconds", lambda step: step // 3)
+    expect_property_violation_on_model(41, stepped, lambda protocol: renew(protocol, 601))
 
 
 def test_a_renewal_without_a_guard(stepped, monkeypatch):
@@ -72,8 +77,8 @@ def test_a_renewal_without_a_guard(stepped, monkeypatch):
         return RIGHT_GUARD(self, c, config, old, median, weighted, renews=renews)
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
-    monkeypatch.setattr(PriceFeed, "_guard_price", wrong)
-    expect_model_violation(41, stepped, renew)
+    monkeypatch.setattr(PriceFeed, "_compute_guarded_current_next_prices", wrong)
+    expect_property_violation_on_model(41, stepped, renew)
 
 
 def test_a_renewal_that_confirms(stepped, monkeypatch):
@@ -88,8 +93,8 @@ def test_a_renewal_that_confirms(stepped, monkeypatch):
         poke(protocol)
 
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
-    monkeypatch.setattr(PriceFeed, "_guard_price", wrong)
-    expect_model_violation(41, stepped, wait_and_renew)
+    monkeypatch.setattr(PriceFeed, "_compute_guarded_current_next_prices", wrong)
+    expect_property_violation_on_model(41, stepped, wait_and_renew)
 
 
 def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
@@ -101,8 +106,8 @@ def test_a_price_that_was_known_too_shortly(stepped, monkeypatch):
         poke(protocol)
 
     monkeypatch.setattr(step_transition, "HISTORY_PROPERTIES", {147: HISTORY_PROPERTIES[147]})
-    monkeypatch.setattr(price_feed, "renewal_window", lambda step: step // 3)
-    expect_model_violation(147, stepped, late)
+    monkeypatch.setattr(price_feed, "compute_renewal_window_seconds", lambda step: step // 3)
+    expect_property_violation_on_model(147, stepped, late)
 
 
 def refused(protocol):
@@ -118,21 +123,21 @@ def test_reports_that_are_refused(stepped, after, dollars):
     stepped.advance(after)
     report(stepped, dollars)
     with pytest.raises(PropertyViolationError, match=r"^property 146 is violated: "):
-        check_refused_call(refused(stepped))
+        check_refusal_properties(refused(stepped))
 
 
 @pytest.mark.parametrize(("after", "dollars"), [(0, USUAL), (601, NEW), (3_599, NEW)])
 def test_reports_that_are_rightly_refused(stepped, after, dollars):
     stepped.advance(after)
     report(stepped, dollars)
-    check_refused_call(refused(stepped))
+    check_refusal_properties(refused(stepped))
 
 
 def test_a_price_that_waits_is_rightly_refused(stepped):
     stepped.do("PriceFeed.set_guards", WETH, 200, 1, 0, 0, sender="admin")
     renew(stepped, 3_600)
     report(stepped, NEW - 1)
-    check_refused_call(refused(stepped))
+    check_refusal_properties(refused(stepped))
 
 
 def is_closing(protocol):
@@ -147,21 +152,21 @@ def test_terms_that_stand_still_for_too_long(stepped, planned):
     """Before the moment, and from three days after it on; in between it is right."""
     stepped.do("PriceFeed.grant_role", SETTLEMENT, "settlement", sender="admin")
     with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
-        check_refused_call(is_closing(stepped))
+        check_refusal_properties(is_closing(stepped))
     if planned:
         moment = stepped.timestamp + 1_000
         stepped.do("PriceFeed.plan_final_price", WETH, moment, sender="settlement")
         with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
-            check_refused_call(is_closing(stepped))
+            check_refusal_properties(is_closing(stepped))
         stepped.advance(1_000)
     else:
         stepped.do("PriceFeed.begin_final_price", WETH, sender="settlement")
-    check_refused_call(is_closing(stepped))
+    check_refusal_properties(is_closing(stepped))
     stepped.advance(FINAL_DEADLINE - 1)
-    check_refused_call(is_closing(stepped))
+    check_refusal_properties(is_closing(stepped))
     stepped.advance(1)
     with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
-        check_refused_call(is_closing(stepped))
+        check_refusal_properties(is_closing(stepped))
 
 
 def test_terms_that_stand_still_though_the_price_is_final(stepped):
@@ -170,4 +175,4 @@ def test_terms_that_stand_still_though_the_price_is_final(stepped):
     for _ in range(7):
         stepped.post_next("WETH", USUAL * RAY)
     with pytest.raises(PropertyViolationError, match=r"^property 148 is violated: "):
-        check_refused_call(is_closing(stepped))
+        check_refusal_properties(is_closing(stepped))

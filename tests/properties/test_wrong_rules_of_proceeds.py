@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model import dutch_auction, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
@@ -19,26 +19,40 @@ from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.stage_order import StageOrder
-from backstop.proof.properties import PropertyViolationError, Transition, check_refused_call
+from backstop.proof.properties import PropertyViolationError, Transition, check_refusal_properties
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction, take_collateral
-from tests.support.equity_steps import open_protocol, price_equity, with_equity
-from tests.support.helpers import GUARDIAN
-from tests.support.ledger_accounts import hold_price
-from tests.support.margin_fund_steps import DAY, absorb_loss, lock_profit, own_fund
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+)
+from tests.support.ledger_reading_steps import hold_price
+from tests.support.margin_fund_steps import (
+    DAY,
+    absorb_loss_in_margin_fund,
+    create_margin_fund_with_cap,
+    lock_profit,
+)
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
-from tests.support.property_transitions import expect_model_violation
-from tests.support.risk_policy_steps import NONE, allow_calls, draw_debt, open_callable_vault
+from tests.support.property_violation_checks import expect_property_violation_on_model
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 from tests.support.saver_steps import XAU, deposit_savings, give_stablecoin, lose_new_vault
+from tests.support.vault_size_margin_and_call_steps import (
+    NONE,
+    allow_calls,
+    draw_debt,
+    open_vault_below_call_ratio,
+)
 
 LIQUIDATIONS = "LiquidationEngine"
 PRICE = dutch_auction.Terms.price
-REMOVE, START = CollateralAuction._remove_auction, CollateralAuction._start_auction
+REMOVE, START = CollateralAuction._delete_auction_and_get_owner, CollateralAuction._start_auction
 ADD_INCOME = Pool.add_income
-ADAPT = risk_policy.RiskPolicy._adapt_rate
-CHANGE = StageOrder._change_stages
+ADAPT = risk_policy.RiskPolicy._adapt_rate_at_kink
+CHANGE = StageOrder._check_and_replace_stages
 SET_HALTED = PriceFeed.set_halted
-SHARED = Ledger._load_redistribution
+SHARED = Ledger._compute_current_redistribution
 
 
 @pytest.fixture
@@ -59,7 +73,7 @@ def test_a_lot_is_sold_though_its_price_is_to_start_again(sold, monkeypatch, lat
     wrong = (lambda self, top, elapsed: (top // 3, False)) if late else never_under_the_cusp
     monkeypatch.setattr(dutch_auction.Terms, "price", wrong)
     made.lockstep.model.advance(terms.tail + 1 if late else just_under_the_cusp(terms))
-    expect_model_violation(180, made, lambda p: take_collateral(p, id, WAD))
+    expect_property_violation_on_model(180, made, lambda p: take_collateral(p, id, WAD))
 
 
 def never_under_the_cusp(self, top, elapsed):
@@ -78,7 +92,7 @@ def refuses(protocol, *call, sender):
     action = Action(call[0], call[1], call[2:], protocol.address(sender))
     outcome = model.apply(action)
     assert not outcome.ok
-    check_refused_call(Transition(action, outcome, model))
+    check_refusal_properties(Transition(action, outcome, model))
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["open", "stopped"])
@@ -109,7 +123,7 @@ def test_a_lot_that_can_be_given_up_is_reset(sold, monkeypatch):
     hold_price(made, "WETH", RAY, 8 * 3_600)
     monkeypatch.setattr(CollateralAuction, "_is_worthless", lambda self, lot, price, terms: False)
     receiver = made.address("stranger")
-    expect_model_violation(
+    expect_property_violation_on_model(
         38, made, lambda p: p.do("CollateralAuction.reset", id, receiver, sender="stranger")
     )
 
@@ -117,16 +131,20 @@ def test_a_lot_that_can_be_given_up_is_reset(sold, monkeypatch):
 def test_the_remainder_of_a_lot_becomes_salvage(sold, monkeypatch):
     made, id = sold
     monkeypatch.setattr(
-        CollateralAuction, "_remove_auction", lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1]
+        CollateralAuction,
+        "_delete_auction_and_get_owner",
+        lambda self, id: (REMOVE(self, id), ZERO_ADDRESS)[1],
     )
-    expect_model_violation(182, made, lambda p: take_collateral(p, id))
+    expect_property_violation_on_model(182, made, lambda p: take_collateral(p, id))
 
 
 def test_the_remainder_of_a_lot_goes_to_the_taker(sold, monkeypatch):
     made, id = sold
     taker = made.address("taker")
-    monkeypatch.setattr(CollateralAuction, "_remove_auction", lambda self, id: (REMOVE(self, id), taker)[1])
-    expect_model_violation(182, made, lambda p: take_collateral(p, id))
+    monkeypatch.setattr(
+        CollateralAuction, "_delete_auction_and_get_owner", lambda self, id: (REMOVE(self, id), taker)[1]
+    )
+    expect_property_violation_on_model(182, made, lambda p: take_collateral(p, id))
 
 
 def test_a_reward_above_the_penalty(new_protocol, monkeypatch):
@@ -134,13 +152,13 @@ def test_a_reward_above_the_penalty(new_protocol, monkeypatch):
     monkeypatch.setattr(
         CollateralAuction, "_start_auction", lambda self, *args: START(self, *args) + 10_000 * WAD
     )
-    expect_model_violation(183, made, start_auction)
+    expect_property_violation_on_model(183, made, start_auction)
 
 
 def test_a_reward_of_nothing(new_protocol, monkeypatch):
-    made = deploy_without_fees(new_protocol, rewards=True)
+    made = deploy_without_fees(new_protocol, keeps_rewards=True)
     monkeypatch.setattr(CollateralAuction, "_start_auction", lambda self, *args: 0 * START(self, *args))
-    expect_model_violation(183, made, start_auction)
+    expect_property_violation_on_model(183, made, start_auction)
 
 
 # ------------------------------------------------------- pools, claims, profits
@@ -162,21 +180,23 @@ def test_income_starts_vesting_again(new_protocol, monkeypatch):
     made.do("Savings.add_income", 500 * WAD, sender="payer")
     made.advance(DAY)
     monkeypatch.setattr(Pool, "add_income", income_vests_anew)
-    expect_model_violation(184, made, lambda p: p.do("Savings.add_income", 1, sender="payer"))
+    expect_property_violation_on_model(184, made, lambda p: p.do("Savings.add_income", 1, sender="payer"))
 
 
 def test_claims_convert_under_the_floor(new_protocol, monkeypatch):
-    parameters = with_equity("junior", "savings")
+    parameters = build_equity_parameters("junior", "savings")
     assert parameters.equity is not None
     equity = replace(parameters.equity, conversion_price=20 * RAY)
-    made = open_protocol(new_protocol(replace(parameters, equity=equity)))
-    price_equity(made, 100 * RAY)
+    made = post_prices_and_fund_people(new_protocol(replace(parameters, equity=equity)))
+    hold_equity_price_until_average(made, 100 * RAY)
     deposit_savings(made, "saver", 20_000 * WAD, "Junior")
     lose_new_vault(made, debt=5_000 * WAD)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.do("Junior.collect_claims", "saver", sender="saver")
     monkeypatch.setattr(RecoveryClaims, "_get_equity_price", lambda self: 20 * RAY)
-    expect_model_violation(151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver"))
+    expect_property_violation_on_model(
+        151, made, lambda p: p.do("Junior.Claims.convert", WAD, "saver", sender="saver")
+    )
 
 
 def newest_first(self, loss):
@@ -195,12 +215,12 @@ def newest_first(self, loss):
 def test_the_newest_profits_bear_a_loss_first(new_protocol, monkeypatch):
     made = deploy_without_fees(new_protocol)
     give_stablecoin(made, "rich", 10_000 * WAD)
-    own_fund(made)
+    create_margin_fund_with_cap(made)
     for owner in ("first", "second"):
         lock_profit(made, owner, 500 * WAD)
         made.advance(DAY)
     monkeypatch.setattr(margin_fund.MarginFund, "_claw_back", newest_first)
-    expect_model_violation(186, made, lambda p: absorb_loss(p, 300 * WAD))
+    expect_property_violation_on_model(186, made, lambda p: absorb_loss_in_margin_fund(p, 300 * WAD))
 
 
 def test_leavers_are_paid_before_a_capped_cover(new_protocol, monkeypatch):
@@ -215,8 +235,8 @@ def test_leavers_are_paid_before_a_capped_cover(new_protocol, monkeypatch):
     made.advance(made.read("Savings.COOLDOWN"))
     lose_new_vault(made, debt=20_000 * WAD)
     made.advance(1_200)
-    monkeypatch.setattr(LossWaterfall, "_check_covered", lambda self, k, types: None)
-    expect_model_violation(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
+    monkeypatch.setattr(LossWaterfall, "_check_stage_covered_losses", lambda self, k, types: None)
+    expect_property_violation_on_model(192, made, lambda p: p.do("Savings.settle", sender="leaver"))
 
 
 def test_payments_that_are_not_counted_under_a_cap(new_protocol, monkeypatch):
@@ -225,7 +245,9 @@ def test_payments_that_are_not_counted_under_a_cap(new_protocol, monkeypatch):
     deposit_savings(made, "saver", 20_000 * WAD)
     lose_new_vault(made, debt=5_000 * WAD)
     monkeypatch.setattr(LossWaterfall, "_count_payment", lambda self, c, k, amount: None)
-    expect_model_violation(195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger"))
+    expect_property_violation_on_model(
+        195, made, lambda p: p.do("LossWaterfall.cover", XAU, sender="stranger")
+    )
 
 
 # ------------------------------------------------------------------- borrowers
@@ -236,10 +258,12 @@ def test_a_type_bracket_is_dodged_by_another_vault(guarded, monkeypatch):
     guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
     monkeypatch.setattr(
         risk_policy,
-        "_compute_last_steps",
+        "_compute_last_debt_margin",
         lambda brackets, debt, whole: risk_policy._sum_bracket_steps(brackets, debt),
     )
-    expect_model_violation(187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD))
+    expect_property_violation_on_model(
+        187, guarded, lambda p: p.borrow("keeper", "WETH", 5 * WAD, 6_500 * WAD)
+    )
 
 
 def test_caution_asks_for_no_margin(guarded, monkeypatch):
@@ -248,7 +272,9 @@ def test_caution_asks_for_no_margin(guarded, monkeypatch):
     right = policy.terms[WETH]
     monkeypatch.setattr(risk_policy, "NORMAL", 1)
     policy.terms[WETH] = right._replace(mode=1)
-    expect_model_violation(187, guarded, lambda p: p.borrow("keeper", "WETH", 10 * WAD, 13_000 * WAD))
+    expect_property_violation_on_model(
+        187, guarded, lambda p: p.borrow("keeper", "WETH", 10 * WAD, 13_000 * WAD)
+    )
 
 
 def test_a_borrower_who_returns_pays_no_redistribution(new_protocol, monkeypatch):
@@ -258,9 +284,11 @@ def test_a_borrower_who_returns_pays_no_redistribution(new_protocol, monkeypatch
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     made.post_price("XAU", 2_000 * RAY)
     monkeypatch.setattr(
-        Ledger, "_load_redistribution", lambda self, c: SHARED(self, c)._replace(added=0, before=0)
+        Ledger, "_compute_current_redistribution", lambda self, c: SHARED(self, c)._replace(added=0, before=0)
     )
-    expect_model_violation(189, made, lambda p: p.borrow("returner", "XAU", 100 * WAD, 5_000 * WAD))
+    expect_property_violation_on_model(
+        189, made, lambda p: p.borrow("returner", "XAU", 100 * WAD, 5_000 * WAD)
+    )
 
 
 @pytest.mark.parametrize("share", [0, 2], ids=["no debt", "twice the debt"])
@@ -272,10 +300,10 @@ def test_a_rate_moves_by_another_utilisation(guarded, monkeypatch, share):
     guarded.post_price("WETH", 2_000 * RAY)
     monkeypatch.setattr(
         risk_policy.RiskPolicy,
-        "_adapt_rate",
+        "_adapt_rate_at_kink",
         lambda self, terms, flow, debt: ADAPT(self, terms, flow, share * debt),
     )
-    expect_model_violation(190, guarded, lambda p: draw_debt(p, "borrower", 200 * WAD))
+    expect_property_violation_on_model(190, guarded, lambda p: draw_debt(p, "borrower", 200 * WAD))
 
 
 # ------------------------------------------------------------------ privileges
@@ -288,9 +316,11 @@ def test_an_applied_list_changes_nothing(new_protocol, monkeypatch):
     made.do("LossWaterfall.propose_stages", terms, sender="admin")
     made.advance(made.parameters.cap_delay)
     monkeypatch.setattr(
-        StageOrder, "_change_stages", lambda self, terms, *, now: CHANGE(self, terms, now=False)
+        StageOrder, "_check_and_replace_stages", lambda self, terms, *, now: CHANGE(self, terms, now=False)
     )
-    expect_model_violation(197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger"))
+    expect_property_violation_on_model(
+        197, made, lambda p: p.do("LossWaterfall.apply_stages", terms, sender="stranger")
+    )
 
 
 @external
@@ -311,7 +341,7 @@ def test_guardians_halt_one_after_the_other(new_protocol, monkeypatch):
         protocol.advance(GUARDIAN_HALT + GUARDIAN_PAUSE - 1)
         protocol.do("PriceFeed.set_halted", WETH, True, sender="keeper")
 
-    expect_model_violation(196, made, halt_twice)
+    expect_property_violation_on_model(196, made, halt_twice)
 
 
 # -------------------------------------------------------------------- refusals
@@ -332,7 +362,7 @@ def test_an_unsafe_vault_is_refused_as_safe(new_protocol, monkeypatch):
 
 def test_a_call_is_refused_as_met(guarded, monkeypatch):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     monkeypatch.setattr(LiquidationEngine, "_has_ratio", lambda self, *args: True)
     with pytest.raises(
         PropertyViolationError, match=r"^property 194 is violated: vault .* is refused as meeting its call"

@@ -5,19 +5,24 @@ import pytest
 from backstop.model import margin_fund
 from backstop.model.arithmetic import WAD
 from tests.support.margin_fund_steps import DAY
-from tests.support.perpetuals import ETH, HOUSE
-from tests.support.perpetuals_with_properties import crowd_on_the_model, expect_property_violation
+from tests.support.model_only_perpetuals_with_properties import (
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import ETH, HOUSE
 
 
 @pytest.fixture
 def gone():
     """The first has closed its position and withdrawn all it has, 1,000 of it profit."""
-    crowd = crowd_on_the_model()
+    crowd = open_watched_crowd_on_model()
     crowd.mark(ETH, 18 * WAD)
     crowd.trade("first", "other", 500)
     for _ in range(2):
         crowd.advance_cycle()
-    crowd.do(f"{HOUSE}.withdraw", 11_000 * WAD, crowd.at("first"), sender="first")
+    crowd.do(
+        f"{HOUSE}.withdraw", 11_000 * WAD, crowd.get_contract_or_account_address("first"), sender="first"
+    )
     assert crowd.read("MarginFund.unvested") == 1_000 * WAD
     return crowd
 
@@ -25,19 +30,19 @@ def gone():
 def claim(crowd):
     fund = crowd.world.contracts["MarginFund"]
     (bucket,) = (bucket for _, bucket in fund.holdings)
-    crowd.do("MarginFund.claim", crowd.at("first"), bucket, sender="stranger")
+    crowd.do("MarginFund.claim", crowd.get_contract_or_account_address("first"), bucket, sender="stranger")
 
 
 def test_a_profit_claimed_before_it_has_vested(gone, monkeypatch):
     monkeypatch.setattr(margin_fund, "require", lambda holds, reason: None)
-    expect_property_violation(60, lambda: claim(gone))
+    expect_violation_of_property(60, lambda: claim(gone))
 
 
 @pytest.mark.parametrize("wrong", [lambda *_: 1, lambda holding, state: state.assets // 2])
 def test_another_profit(gone, monkeypatch, wrong):
-    gone.advance(8 * DAY)
+    gone.advance_clock(8 * DAY)
     monkeypatch.setattr(margin_fund, "_compute_value", wrong)
-    expect_property_violation(60, lambda: claim(gone))
+    expect_violation_of_property(60, lambda: claim(gone))
 
 
 def test_a_profit_that_a_clawback_spares(gone):
@@ -55,7 +60,7 @@ def test_a_profit_that_a_clawback_spares(gone):
         assert gone.read("MarginFund.unvested") == 0
         for table, rows in zip((fund.buckets, fund.holdings), right, strict=True):
             table.update(rows)
-        gone.advance(8 * DAY)
+        gone.advance_clock(8 * DAY)
         claim(gone)
 
-    expect_property_violation(60, play)
+    expect_violation_of_property(60, play)

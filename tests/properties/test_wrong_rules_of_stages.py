@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.loss_waterfall import LossWaterfall
-from tests.support.helpers import STAGE
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
-from tests.support.property_transitions import expect_model_violation
+from tests.support.property_violation_checks import expect_property_violation_on_model
+from tests.support.revert_setter_and_source_helpers import STAGE
 from tests.support.saver_steps import DAY, XAU, deposit_savings, lose_new_vault
 
 JUNIOR = 2
@@ -51,7 +51,7 @@ def test_more_is_owed_than_others_paid(broken, monkeypatch):
     monkeypatch.setattr(
         LossWaterfall, "_record_missed_share", lambda self, c, k, amount: right(self, c, k, 2 * amount)
     )
-    expect_model_violation(80, broken, cover)
+    expect_property_violation_on_model(80, broken, cover)
 
 
 def test_a_stage_without_members_owes(broken, monkeypatch):
@@ -59,33 +59,33 @@ def test_a_stage_without_members_owes(broken, monkeypatch):
     monkeypatch.setattr(
         LossWaterfall, "_record_missed_share", lambda self, c, k, amount: right(self, c, 0, amount)
     )
-    expect_model_violation(80, broken, cover)
+    expect_property_violation_on_model(80, broken, cover)
 
 
 def test_what_is_owed_is_forgiven(broken, monkeypatch):
     """As if the stage held no more than a wei."""
     cover(broken)
-    right = LossWaterfall._get_capacity
+    right = LossWaterfall._read_stage_answer_and_capacity
 
     def empty(self, k, c):
         works, found = right(self, k, c)
         return works, min(found, RAY)
 
-    monkeypatch.setattr(LossWaterfall, "_get_capacity", empty)
-    expect_model_violation(80, broken, repay_missed_share)
+    monkeypatch.setattr(LossWaterfall, "_read_stage_answer_and_capacity", empty)
+    expect_property_violation_on_model(80, broken, repay_missed_share)
 
 
 @pytest.mark.parametrize("k", [JUNIOR, 3])
 def test_a_stage_goes_though_it_has_something(broken, monkeypatch, k):
     """Savings work and have something; Junior owes as well, and works again."""
     broken.do("VaultEngine.grant_role", STAGE, "Junior", sender="admin")
-    monkeypatch.setattr(LossWaterfall, "_check_removal", lambda self, id, now: False)
-    expect_model_violation(81, broken, lambda protocol: leave_out(protocol, k))
+    monkeypatch.setattr(LossWaterfall, "_check_removal_and_get_failure", lambda self, id, now: False)
+    expect_property_violation_on_model(81, broken, lambda protocol: leave_out(protocol, k))
 
 
 def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
     """The list is used from its end."""
-    right = LossWaterfall._change_stages
+    right = LossWaterfall._check_and_replace_stages
 
     def reversed_order(self, terms, *, now):
         failing = right(self, terms, now=now)
@@ -95,5 +95,5 @@ def test_the_order_of_those_that_stay_changes(broken, monkeypatch):
             self.lineup[()] = lineup._replace(order=packed)
         return failing
 
-    monkeypatch.setattr(LossWaterfall, "_change_stages", reversed_order)
-    expect_model_violation(81, broken, leave_out)
+    monkeypatch.setattr(LossWaterfall, "_check_and_replace_stages", reversed_order)
+    expect_property_violation_on_model(81, broken, leave_out)

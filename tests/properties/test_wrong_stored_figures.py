@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.devnet_signing import sign_order
+from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
 from backstop.model.contract_base import external
@@ -13,17 +13,25 @@ from backstop.model.margin_policy import MarginPolicy
 from backstop.model.price_path import SHORT
 from backstop.model.pro_rata_deleveraging import ProRataDeleveraging as Sharer
 from backstop.model.ranked_deleveraging import RankedDeleveraging as Ranking
-from tests.support.perpetuals import CLOSER, ETH, FUND, HOUSE, ORDERS, deploy_on_model, make_long_insolvent
-from tests.support.perpetuals_with_properties import (
-    crowd_on_the_model,
-    expect_property_violation,
-    watch_properties,
+from tests.support.model_only_perpetuals_with_properties import (
+    attach_property_monitor,
+    expect_violation_of_property,
+    open_watched_crowd_on_model,
+)
+from tests.support.perpetual_test_market import (
+    CLOSER,
+    ETH,
+    FUND,
+    HOUSE,
+    ORDERS,
+    deploy_perpetuals_on_model,
+    open_and_bankrupt_long,
 )
 
 
 @pytest.fixture
 def crowd():
-    return crowd_on_the_model()
+    return open_watched_crowd_on_model()
 
 
 def spoil(monkeypatch, kind, method, change):
@@ -40,24 +48,24 @@ def spoil(monkeypatch, kind, method, change):
 
 
 def order(crowd, name, lots):
-    found = Order(crowd.at(name), ETH, lots, crowd.price(ETH), MAX_UINT256, 5)
-    return found, sign_order(name, found, crowd.world.chain_id, crowd.at(ORDERS))
+    found = Order(crowd.get_contract_or_account_address(name), ETH, lots, crowd.price(ETH), MAX_UINT256, 5)
+    return found, sign_order(name, found, crowd.world.chain_id, crowd.get_contract_or_account_address(ORDERS))
 
 
 def test_an_order_that_may_be_filled_again(crowd, monkeypatch):
     spoil(monkeypatch, MarginOrders, "fill", lambda self, sender, maker, *_: forget(self, maker))
     args = *order(crowd, "first", 1), *order(crowd, "other", -1), 1
-    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.fill", *args, sender="matcher"))
+    expect_violation_of_property(224, lambda: crowd.do(f"{ORDERS}.fill", *args, sender="matcher"))
 
 
 def forget(orders, order):
-    orders.fills[orders._hash_order(Order(*order))] = 0
+    orders.fills[orders._compute_order_digest(Order(*order))] = 0
 
 
 def test_an_order_that_is_cancelled_and_good(crowd, monkeypatch):
     spoil(monkeypatch, MarginOrders, "cancel", lambda self, sender, order: forget(self, order))
     what, _ = order(crowd, "first", 1)
-    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.cancel", what, sender="first"))
+    expect_violation_of_property(224, lambda: crowd.do(f"{ORDERS}.cancel", what, sender="first"))
 
 
 def test_a_floor_that_is_one_too_low(crowd, monkeypatch):
@@ -65,7 +73,7 @@ def test_a_floor_that_is_one_too_low(crowd, monkeypatch):
         self.floors[sender] = new - 1
 
     spoil(monkeypatch, MarginOrders, "raise_nonce", lower)
-    expect_property_violation(224, lambda: crowd.do(f"{ORDERS}.raise_nonce", 9, sender="first"))
+    expect_violation_of_property(224, lambda: crowd.do(f"{ORDERS}.raise_nonce", 9, sender="first"))
 
 
 @pytest.mark.parametrize("change", [{"insured": 7}, {"ends_at": 7}, {"lot": 7}, {"dust": 7}])
@@ -75,7 +83,7 @@ def test_terms_that_are_kept_otherwise(crowd, monkeypatch, change):
 
     spoil(monkeypatch, MarginPolicy, "set_terms", wrong)
     terms = crowd.read("MarginPolicy.terms_of", ETH)
-    expect_property_violation(224, lambda: crowd.do("MarginPolicy.set_terms", ETH, terms, sender="admin"))
+    expect_violation_of_property(224, lambda: crowd.do("MarginPolicy.set_terms", ETH, terms, sender="admin"))
 
 
 def test_an_end_that_forgets_a_limit(crowd, monkeypatch):
@@ -84,19 +92,19 @@ def test_an_end_that_forgets_a_limit(crowd, monkeypatch):
 
     spoil(monkeypatch, MarginPolicy, "delist", wrong)
     at = crowd.world.timestamp + MIN_NOTICE
-    expect_property_violation(224, lambda: crowd.do("MarginPolicy.delist", ETH, at, sender="admin"))
+    expect_violation_of_property(224, lambda: crowd.do("MarginPolicy.delist", ETH, at, sender="admin"))
 
 
 def test_a_cap_that_is_not_stored(crowd, monkeypatch):
     spoil(monkeypatch, MarginFund, "set_cap", lambda self, sender, new: self.caps.update({(): 1}))
-    expect_property_violation(224, lambda: crowd.do(f"{FUND}.set_cap", 5, sender="admin"))
+    expect_violation_of_property(224, lambda: crowd.do(f"{FUND}.set_cap", 5, sender="admin"))
 
 
 @pytest.mark.parametrize("path", ["runs", "lasts", "digests"])
 def test_a_run_that_is_kept_otherwise(monkeypatch, path):
-    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
-    made.refresh()
-    market = make_long_insolvent(made)
+    made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy="ranked"))
+    made.report_current_prices_again()
+    market = open_and_bankrupt_long(made)
     ranking = market.list_ranking(SHORT)
 
     def wrong(self, sender, m, side, accounts):
@@ -105,13 +113,13 @@ def test_a_run_that_is_kept_otherwise(monkeypatch, path):
         self.tables[path][key] = type(self.tables[path][key])()
 
     spoil(monkeypatch, Ranking, "submit", wrong)
-    expect_property_violation(224, lambda: market.submit(SHORT, ranking))
+    expect_violation_of_property(224, lambda: market.submit(SHORT, ranking))
 
 
 def test_a_turn_that_is_not_over(monkeypatch):
-    made = watch_properties(deploy_on_model(third_bond=WAD, policy="ranked"))
-    made.refresh()
-    market = make_long_insolvent(made)
+    made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy="ranked"))
+    made.report_current_prices_again()
+    market = open_and_bankrupt_long(made)
     ranking = market.list_ranking(SHORT)
     market.submit(SHORT, ranking)
     # Somebody has lots who has not gained: some are left.
@@ -122,14 +130,14 @@ def test_a_turn_that_is_not_over(monkeypatch):
         self.cases[m, side] = self.cases[m, side]._replace(executed=0)
 
     spoil(monkeypatch, Ranking, "execute", wrong)
-    expect_property_violation(224, lambda: market.execute(SHORT, ranking))
+    expect_violation_of_property(224, lambda: market.execute_ranked_deleveraging(SHORT, ranking))
 
 
 @pytest.mark.parametrize("path", ["parts", "totals"])
 def test_a_part_that_is_not_counted(monkeypatch, path):
-    made = watch_properties(deploy_on_model(third_bond=WAD, policy="shared"))
-    made.refresh()
-    market = make_long_insolvent(made)
+    made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy="shared"))
+    made.report_current_prices_again()
+    market = open_and_bankrupt_long(made)
     accounts = sorted(market.list_ranking(SHORT))
 
     def wrong(self, sender, m, side, accounts):
@@ -137,7 +145,7 @@ def test_a_part_that_is_not_counted(monkeypatch, path):
         self.tables[path][key] = self.tables[path][key]._replace(lots=0)
 
     spoil(monkeypatch, Sharer, "share", wrong)
-    expect_property_violation(
+    expect_violation_of_property(
         224, lambda: market.do(f"{CLOSER}.share", ETH, SHORT, tuple(accounts), sender="prover")
     )
 
@@ -146,15 +154,15 @@ def test_a_part_that_is_not_counted(monkeypatch, path):
 
 
 def test_insurance_that_is_not_booked(crowd, monkeypatch):
-    monkeypatch.setattr(MarginFund, "_store_insurance", lambda self, insurance: None)
-    expect_property_violation(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
+    monkeypatch.setattr(MarginFund, "_store_insurance_balance", lambda self, insurance: None)
+    expect_violation_of_property(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
 
 
 def test_spending_of_yesterday_that_counts(crowd, monkeypatch):
     fund = crowd.world.contracts[FUND]
     fund.insurances[()] = Insurance(5, 7, 1)
-    monkeypatch.setattr(MarginFund, "_load_insurance", lambda self: self.insurances[()])
-    expect_property_violation(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
+    monkeypatch.setattr(MarginFund, "_load_insurance_for_current_bucket", lambda self: self.insurances[()])
+    expect_violation_of_property(225, lambda: crowd.do(f"{FUND}.insure", WAD, sender="rich"))
 
 
 def test_a_profit_with_too_many_shares(crowd, monkeypatch):
@@ -167,5 +175,5 @@ def test_a_profit_with_too_many_shares(crowd, monkeypatch):
     crowd.trade("first", "other", 500)
     for _ in range(2):
         crowd.advance_cycle()
-    args = 10_000 * WAD + 5, crowd.at("first")
-    expect_property_violation(225, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender="first"))
+    args = 10_000 * WAD + 5, crowd.get_contract_or_account_address("first")
+    expect_violation_of_property(225, lambda: crowd.do(f"{HOUSE}.withdraw", *args, sender="first"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY
-from tests.support.equity_steps import price_equity
+from tests.support.equity_steps import hold_equity_price_until_average
 from tests.support.saver_steps import DAY
 
 
@@ -17,7 +17,7 @@ def test_a_lineup_without_types(new_protocol):
             build_standard_parameters(), collateral_types=build_standard_parameters().collateral_types[:1]
         )
     )
-    price_equity(made, RAY)
+    hold_equity_price_until_average(made, RAY)
     assert made.read("MintAuction.capacity", 0) > 0
     made.do("VaultEngine.retire_collateral_type", 0, sender="admin")
     ids = made.read("LossWaterfall.stage_ids")

@@ -5,12 +5,17 @@ was charged in the same call.
 """
 
 from backstop.model.arithmetic import WAD
-from tests.support.facilitator_steps import ROLLUP, announce_loss, deploy_facilitator, draw_stablecoin
+from tests.support.facilitator_steps import (
+    ROLLUP,
+    announce_loss,
+    deploy_protocol_with_facilitators,
+    draw_stablecoin_as_bridge,
+)
 
 
 def test_a_loss_after_more_than_a_year(new_protocol):
-    made = deploy_facilitator(new_protocol)
-    draw_stablecoin(made, WAD)
+    made = deploy_protocol_with_facilitators(new_protocol)
+    draw_stablecoin_as_bridge(made, WAD)
     made.do("VaultEngine.set_stability_fee", ROLLUP, 10**18, sender="admin")
     announce_loss(made, WAD)
     made.advance(400 * 86_400)

@@ -11,9 +11,17 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import ETH, MARGIN, TERMS, build_terms
-from tests.support.perpetuals import BTC, HOUSE, LOTS, RULES, START, Perpetuals, by_cycle
+from tests.support.margin_order_steps import ETH, MARGIN, TERMS, build_perpetual_market_terms
+from tests.support.perpetual_test_market import (
+    BTC,
+    HOUSE,
+    LOTS,
+    RULES,
+    START,
+    Perpetuals,
+    build_cycle_market_parameters,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 
 MOST = bounds.MAX_OPEN // WAD
 """Lots of a whole coin that may be open."""
@@ -28,7 +36,7 @@ def mark(market, price):
 @pytest.fixture(params=["by-cycle", "ranked", "shared"])
 def made(new_protocol, request):
     """The most lots are open, at a wei each."""
-    parameters = by_cycle(policy=request.param)
+    parameters = build_cycle_market_parameters(policy=request.param)
     coin = replace(TERMS, lot=WAD, open_limit=MOST)
     assert parameters.margin
     margin = replace(parameters.margin, markets=(coin, MARGIN.markets[1]))
@@ -44,7 +52,12 @@ def made(new_protocol, request):
 def test_no_more_lots_than_any_price_allows(made):
     for limit in (MOST + 1, bounds.MAX_OPEN_LOTS):
         with reverts("margin_policy: open bounds"):
-            made.do("MarginPolicy.set_terms", ETH, build_terms(lot=WAD, open_limit=limit), sender="admin")
+            made.do(
+                "MarginPolicy.set_terms",
+                ETH,
+                build_perpetual_market_terms(lot=WAD, open_limit=limit),
+                sender="admin",
+            )
     with reverts("trading: open limit"):
         made.trade("maker", "taker", -1, price=1)
 
@@ -57,11 +70,11 @@ def test_the_highest_loss_is_paid_by_the_highest_gain(made):
     for _ in range(2):
         for name in ("maker", "taker"):
             made.seize_insolvent(name)
-        made.advance(RULES.window)
+        made.advance_clock(RULES.window)
         mark(made, bounds.MAX_PRICE)
         made.do(f"{HOUSE}.advance_cycle", sender="keeper")
         made.wake_all()
-    made.check_woken()
+    made.check_books_after_touching_all()
     assert made.equity("maker") == 0 and made.market.late_table[()] == 0
     # What the loser had is the winner's.
     assert made.equity("taker") == 2 * WAD

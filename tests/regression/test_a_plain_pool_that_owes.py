@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import STAGE
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.revert_setter_and_source_helpers import STAGE
 from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault, redeem_all_shares
 
 HELD, LOSS = 10_000 * WAD, 5_000 * WAD

@@ -12,7 +12,7 @@ from tests.support.workout_steps import DEBT, deploy_with_workouts, pay_workout,
 def test_the_type_is_not_in_distress(new_protocol):
     workouts = deploy_with_workouts(new_protocol)
     start_workout(workouts)
-    workouts.fund("WETH", "borrower", WAD)
+    workouts.mint_and_approve_collateral("WETH", "borrower", WAD)
     workouts.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
     pay_workout(workouts, 1, DEBT)
     assert workouts.read("VaultEngine.in_auction_of", WETH) == 0

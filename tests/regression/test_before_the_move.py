@@ -3,13 +3,13 @@
 import pytest
 
 from backstop.files.old_names import load_rename_table
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 from tests.support.recorded_behaviour import (
     COUNT,
-    load_recorded_scenarios,
+    check_recorded_run_replays,
+    load_recorded_scenario_figures,
     load_recorded_traces,
-    play_again,
-    run_again,
+    simulate_with_recorded_gas,
 )
 
 PARTS = 10
@@ -32,7 +32,7 @@ LONG = (
     "rate-shock",
     "severe-day",
 )
-FIGURES = load_recorded_scenarios()
+FIGURES = load_recorded_scenario_figures()
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +41,17 @@ def renames():
 
 
 @pytest.mark.deep(brief="tests/regression/test_before_the_move.py::test_scenarios_come_to_the_same_figures")
-@pytest.mark.parametrize("part", mark_long_cases(range(PARTS), range(1, PARTS), BRIEF))
+@pytest.mark.parametrize("part", build_pytest_params_with_deep_marks(range(PARTS), range(1, PARTS), BRIEF))
 def test_fuzzed_runs_come_out_the_same(part, artifacts, renames):
     played = 0
     for index, content in enumerate(load_recorded_traces()):
         if index % PARTS == part:
-            play_again(content, artifacts, renames)
+            check_recorded_run_replays(content, artifacts, renames)
             played += 1
     assert played == COUNT // PARTS
 
 
 @pytest.mark.deep(cases=3)
-@pytest.mark.parametrize("scenario", mark_long_cases(FIGURES, LONG, BRIEF))
+@pytest.mark.parametrize("scenario", build_pytest_params_with_deep_marks(FIGURES, LONG, BRIEF))
 def test_scenarios_come_to_the_same_figures(scenario, renames):
-    assert run_again(scenario, renames) == renames.translate_summary(FIGURES[scenario])
+    assert simulate_with_recorded_gas(scenario, renames) == renames.translate_summary(FIGURES[scenario])

@@ -7,7 +7,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import RevertError
-from tests.support.perpetuals import ETH, deploy_perpetuals
+from tests.support.perpetual_test_market import ETH, deploy_perpetuals
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
-from tests.support.perpetuals import ETH, deploy_perpetuals
+from tests.support.perpetual_test_market import ETH, deploy_perpetuals
 
 
 @pytest.mark.parametrize(
@@ -29,17 +29,26 @@ def test_each_loss_is_clawed_back_and_posted_by_itself(new_protocol, profits, cl
     for _ in range(2):
         market.advance_cycle()
     for name, profit in zip(("taker", "buyer"), profits, strict=True):
-        market.refresh()
-        market.do("PerpetualMarket.withdraw", (20_000 + profit) * WAD, market.at(name), sender=name)
-        market.advance(86_400)
-    market.refresh()
-    both = tuple(map(market.at, ("maker", "other")))
-    outcome = market.system.apply(Action("PerpetualMarket", "update_and_seize", (both,), market.at("keeper")))
+        market.report_current_prices_again()
+        market.do(
+            "PerpetualMarket.withdraw",
+            (20_000 + profit) * WAD,
+            market.get_contract_or_account_address(name),
+            sender=name,
+        )
+        market.advance_clock(86_400)
+    market.report_current_prices_again()
+    both = tuple(map(market.get_contract_or_account_address, ("maker", "other")))
+    outcome = market.system.apply(
+        Action(
+            "PerpetualMarket", "update_and_seize", (both,), market.get_contract_or_account_address("keeper")
+        )
+    )
     events = [log.event for log in outcome.logs]
     assert outcome.value == 2
     assert (events.count("ClawedBack"), events.count("ShortfallPosted")) == (clawed, posted)
     fund = cast(MarginFund, market.world.contracts["MarginFund"])
-    market.advance((fund.bucket_count + 2) * fund.length)
+    market.advance_clock((fund.bucket_count + 2) * fund.length)
     left = [key for key, holding in fund.holdings.items() if holding.shares]
     for owner, bucket in () if posted else left:
         market.do("MarginFund.claim", owner, bucket, sender="keeper")

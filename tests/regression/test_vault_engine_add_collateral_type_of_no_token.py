@@ -3,7 +3,7 @@
 VaultEngine reason: model AttributeError('decimals'), chain ''
 """
 
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_vault_engine_add_collateral_type_of_no_token(new_protocol):

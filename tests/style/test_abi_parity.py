@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.model_and_chain_deployment import find_model_class
 from backstop.hosts.artifacts import Artifacts
 from tests.support.checkout_paths import ROOT
 

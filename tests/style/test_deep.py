@@ -40,7 +40,7 @@ def named() -> set[str]:
             elif (isinstance(node, ast.keyword) and node.arg == "brief") or (
                 isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BRIEF"
             ):
-                found.add(getattr(node.value, "value", None))
+                found.add(getattr(node.value, "total_rad", None))
     return {str(each) for each in found - {None}}
 
 

@@ -17,7 +17,7 @@ import snekmate
 import vyper.ast as vy_ast
 
 from tests.support.checkout_paths import ROOT
-from tests.support.contract_sources import parse_contract
+from tests.support.parsed_contracts import parse_contract
 
 CONTRACTS = ROOT / "contracts"
 LIBRARY = Path(next(iter(snekmate.__path__))).parent

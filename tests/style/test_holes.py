@@ -12,7 +12,7 @@ ATTACKS = sorted(OPEN.glob("test_*.py"))
 FAULTS = sorted((TESTS / "backstop/proof/faults").glob("test_*.py"))
 # What a public standard asks and a pool does not do: docs/know/erc4626.md has it.
 STANDARD = TESTS / "properties/erc4626/test_exceptions.py"
-MARK = "still_open"
+MARK = "mark_known_issue"
 
 
 def marks(source: str) -> int:
@@ -41,7 +41,7 @@ def test_no_other_test_is_marked() -> None:
 
 
 def test_a_mark_is_seen() -> None:
-    assert marks('@still_open("a rule")\ndef test_it():\n    pass') == 1
-    assert marks('@holes.still_open("a rule")\ndef test_it():\n    pass') == 1
-    assert marks('pytestmark = still_open("a rule")') == 1
+    assert marks('@mark_known_issue("a rule")\ndef test_it():\n    pass') == 1
+    assert marks('@holes.mark_known_issue("a rule")\ndef test_it():\n    pass') == 1
+    assert marks('pytestmark = mark_known_issue("a rule")') == 1
     assert marks("def test_it():\n    pass") == 0

@@ -7,7 +7,7 @@ from typing import get_type_hints
 
 import pytest
 
-from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.model_and_chain_deployment import find_model_class
 from backstop.model import interfaces
 from tests.support.checkout_paths import ROOT
 

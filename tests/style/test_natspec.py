@@ -17,7 +17,7 @@ import vyper.ast as vy_ast
 from vyper.ast.natspec import _parse_docstring
 from vyper.exceptions import NatSpecSyntaxException
 
-from tests.support.contract_sources import parse_contract
+from tests.support.parsed_contracts import parse_contract
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 FILES = sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")])

@@ -10,7 +10,7 @@ import vyper.ast as vy_ast
 import yaml
 
 from tests.support.checkout_paths import ROOT
-from tests.support.contract_sources import parse_contract
+from tests.support.parsed_contracts import parse_contract
 
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]

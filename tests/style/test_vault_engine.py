@@ -11,7 +11,7 @@ import pytest
 import vyper.ast as vy_ast
 
 from tests.support.checkout_paths import ROOT
-from tests.support.contract_sources import parse_contract
+from tests.support.parsed_contracts import parse_contract
 
 CONTRACTS = ROOT / "contracts"
 MODULES = {

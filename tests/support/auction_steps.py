@@ -21,7 +21,7 @@ def liquidate_vault(protocol: DeployedProtocol, who: str = "borrower", collatera
 
 def start_auction(protocol: DeployedProtocol, who: str = "borrower", price: int = 1_500) -> int:
     """A vault of 10 WETH owes a little over 12,000 and is liquidated at `price`; the auction's id."""
-    if protocol.price("WETH") != 2_000 * RAY:
+    if protocol.get_or_renew_risk_price("WETH") != 2_000 * RAY:
         protocol.post_price("WETH", 2_000 * RAY)
     protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", price * RAY)
@@ -39,7 +39,9 @@ def take_collateral(
     protocol.do("CollateralAuction.take", auction_id, amount, max_price, receiver, b"", sender="taker")
 
 
-def get_only_event(protocol: DeployedProtocol, name: str, contract: str = "CollateralAuction") -> tuple:
+def get_only_event_values(
+    protocol: DeployedProtocol, name: str, contract: str = "CollateralAuction"
+) -> tuple:
     """The values of the only event of a name in the last call."""
     (found,) = [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, name)]
     return found

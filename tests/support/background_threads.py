@@ -18,7 +18,7 @@ Stop = Callable[[], bool]
 
 
 @contextmanager
-def run_in_background(work: Callable[[Stop], object]) -> Iterator[None]:
+def run_thread_until_context_ends(work: Callable[[Stop], object]) -> Iterator[None]:
     """Work until told to stop, as in a process of its own. What it raises is raised at the end."""
     done = threading.Event()
     raised: list[BaseException] = []
@@ -57,7 +57,7 @@ class BackgroundServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     @classmethod
-    def answer_posts(cls, answer: Callable[[bytes, Message], dict[str, Any]]) -> BackgroundServer:
+    def build_post_server(cls, answer: Callable[[bytes, Message], dict[str, Any]]) -> BackgroundServer:
         """One that answers what is posted, and its headers, with JSON."""
 
         class Handler(BaseHTTPRequestHandler):

@@ -105,7 +105,9 @@ class DeploymentCache:
     def __init__(self) -> None:
         self._free: dict[Hashable, list[CachedDeployment]] = {}
 
-    def take_deployment(self, key: Hashable, make: Callable[[SharedRevmHost], Lockstep]) -> CachedDeployment:
+    def take_free_or_new_deployment(
+        self, key: Hashable, make: Callable[[SharedRevmHost], Lockstep]
+    ) -> CachedDeployment:
         """One that nobody has; a new one if there is none."""
         free = self._free.get(key)
         if free:
@@ -113,11 +115,11 @@ class DeploymentCache:
         host = SharedRevmHost()
         return CachedDeployment(make(host), host)
 
-    def give_back(self, key: Hashable, kept: CachedDeployment) -> None:
-        if kept.host.spoilt:
+    def return_unspoilt_deployment(self, key: Hashable, deployment: CachedDeployment) -> None:
+        if deployment.host.spoilt:
             return
         free = self._free.pop(key, [])
-        self._free[key] = [*free, kept]  # the last is the one used last
+        self._free[key] = [*free, deployment]  # the last is the one used last
         if sum(map(len, self._free.values())) > MOST:
             # Of some all are in use, or were spoilt.
             oldest = next(key for key, free in self._free.items() if free)

@@ -20,7 +20,7 @@ CACHE = ROOT / ".cache" / "chromium"  # unpacked here, not in a folder that othe
 TIMEOUT = 120
 
 
-def inspect_pages(
+def collect_browser_page_facts(
     pages: Sequence[Path],
     widths: Sequence[int] = (1280, 360),
     schemes: Sequence[str] = ("light",),
@@ -37,7 +37,7 @@ def inspect_pages(
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would unpack the browser over each other
-        done = run_driver(DRIVER, request)
+        done = run_node_driver(DRIVER, request)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"the browser's driver ended with {done.returncode}"]
         pytest.fail(lines[0] if done.returncode == 3 else "\n".join(lines[-12:]), pytrace=False)
@@ -45,13 +45,13 @@ def inspect_pages(
     return seen
 
 
-def run_driver(driver: Path, request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def run_node_driver(driver_script: Path, request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run the driver once."""
     node = shutil.which("node")
     if node is None:
         pytest.fail("node is missing; `make setup` installs it", pytrace=False)
     return subprocess.run(
-        [node, str(driver), json.dumps(request)],
+        [node, str(driver_script), json.dumps(request)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

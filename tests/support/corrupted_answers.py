@@ -29,7 +29,7 @@ class RecordingTransport:
         answer = self._asked.send_request(request, headers)
         calls, answers = map(_as_list, (json.loads(request), json.loads(answer.body)))
         for call, told in zip(calls, sorted(answers, key=lambda each: each["id"]), strict=True):
-            self.said[_get_call_key(call)] = {
+            self.said[_build_json_rpc_call_key(call)] = {
                 name: told[name] for name in ("result", "error") if name in told
             }
         return answer
@@ -50,7 +50,8 @@ class CorruptingTransport:
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
         calls = json.loads(request)
         told: Any = [
-            {"id": call["id"], "jsonrpc": "2.0", **self._find_answer(call)} for call in _as_list(calls)
+            {"id": call["id"], "jsonrpc": "2.0", **self._find_recorded_answer(call)}
+            for call in _as_list(calls)
         ]
         told = told if isinstance(calls, list) else told[0]
         if self.left <= 0:
@@ -70,9 +71,9 @@ class CorruptingTransport:
             body = b"[" * 10_000 + body
         return TransportAnswer(body, random.choice((200, 200, 200, 200, 500)))
 
-    def _find_answer(self, call: dict[str, Any]) -> dict[str, Any]:
+    def _find_recorded_answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """Return what was said; nothing is known of what only a spoiled answer names."""
-        return self._said.get(_get_call_key(call), {"result": None})
+        return self._said.get(_build_json_rpc_call_key(call), {"result": None})
 
     def close(self) -> None:
         pass
@@ -108,7 +109,7 @@ def corrupt_value(value: Any, random: Random) -> Any:
     return copy.deepcopy(random.choice(JUNK))
 
 
-def _get_call_key(call: dict[str, Any]) -> str:
+def _build_json_rpc_call_key(call: dict[str, Any]) -> str:
     return json.dumps([call["method"], call["params"]])
 
 

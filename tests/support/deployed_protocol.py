@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backstop.deployment.deployment_parameters import CollateralParameters, Parameters
+from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
@@ -21,7 +21,7 @@ PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
 
 
 @contextmanager
-def compare_written_slots(system: System) -> Iterator[None]:
+def limit_checks_to_written_slots(system: System) -> Iterator[None]:
     """Compare only the slots that a step writes; what is read next, or asserted, is the state of all."""
     if not isinstance(system, Lockstep):
         yield
@@ -93,26 +93,26 @@ class DeployedProtocol:
     def report(self, symbol: str, price: int) -> None:
         """All reporters report a price, ray for 1e18 of collateral."""
         self.submit_reports(
-            self.get_collateral_type(symbol), price, self._get_collateral(symbol).feed.reporters
+            self.get_collateral_type(symbol), price, self._get_collateral_parameters(symbol).feed.reporters
         )
 
-    def submit_reports(self, market: int, price: int, reporters: int) -> None:
+    def submit_reports(self, market: int, price: int, reporter_count: int) -> None:
         """Report a price by each reporter; of all but the last only the slots that it writes are read.
 
         Where there is a margin market they say as well that the price stood still: it makes a mark.
         """
-        *others, last = [f"reporter_{i + 1}" for i in range(reporters)]
+        *others, last = [f"reporter_{i + 1}" for i in range(reporter_count)]
         call, args = "PriceFeed.report", [market, price]
         if self.parameters.margin is not None:
             call, args = "PriceFeed.report_range", [market, price, price, price, 0]
-        with compare_written_slots(self.lockstep):
+        with limit_checks_to_written_slots(self.lockstep):
             for reporter in others:
                 self.do(call, *args, sender=reporter)
         self.do(call, *args, sender=last)
 
     def post_next(self, symbol: str, price: int) -> None:
         """Make a price the next one: wait until the feed may step, report, step."""
-        c, feed = self.get_collateral_type(symbol), self._get_collateral(symbol).feed
+        c, feed = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol).feed
         averages = self.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
         self.advance(max(0, averages[c].stepped_at + feed.step - self.timestamp))
         self.report(symbol, price)
@@ -124,7 +124,7 @@ class DeployedProtocol:
         if self._read_prices(symbol).current != price:
             self.post_next(symbol, price)
 
-    def price(self, symbol: str) -> int:
+    def get_or_renew_risk_price(self, symbol: str) -> int:
         """The price for new risk; one that has gone stale is posted again first."""
         c = self.get_collateral_type(symbol)
         if self.read("PriceFeed.risk_price", c) == 0:
@@ -133,7 +133,7 @@ class DeployedProtocol:
 
     # ------------------------------------------------------------------- money
 
-    def fund(self, symbol: str, who: str, amount: int) -> None:
+    def mint_and_approve_collateral(self, symbol: str, who: str, amount: int) -> None:
         """Mint collateral (wad, at least one raw unit) and approve the vault engine."""
         raw = -(-amount // 10 ** (18 - self.read(f"{symbol}.decimals")))
         self.do(f"{symbol}.mint", who, raw, sender=who)
@@ -142,14 +142,14 @@ class DeployedProtocol:
     def borrow(self, who: str, symbol: str, collateral: int, debt: int) -> None:
         """Fund an account, lock the collateral and draw the debt, both wad."""
         if collateral:
-            self.fund(symbol, who, collateral)
+            self.mint_and_approve_collateral(symbol, who, collateral)
         c = self.get_collateral_type(symbol)
         self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
 
     def give_stablecoin(self, who: str, amount: int) -> None:
         """Have a well-secured vault of the market maker draw stablecoin for somebody."""
-        draw = max(amount, self._get_collateral("WETH").debt_floor * WAD)
-        self.borrow("market_maker", "WETH", 3 * draw * RAY // self.price("WETH"), draw)
+        draw = max(amount, self._get_collateral_parameters("WETH").debt_floor * WAD)
+        self.borrow("market_maker", "WETH", 3 * draw * RAY // self.get_or_renew_risk_price("WETH"), draw)
         self.do("Stablecoin.transfer", who, amount, sender="market_maker")
 
     def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
@@ -171,8 +171,8 @@ class DeployedProtocol:
 
     def earn_fees(self, symbol: str) -> None:
         """A year's fee on a vault: its type's buffer and the reserve hold something. Prices stay."""
-        prices = {c.symbol: self.price(c.symbol) for c in self.parameters.collateral_types}
-        debt = 10 * self._get_collateral(symbol).debt_floor * WAD
+        prices = {c.symbol: self.get_or_renew_risk_price(c.symbol) for c in self.parameters.collateral_types}
+        debt = 10 * self._get_collateral_parameters(symbol).debt_floor * WAD
         self.borrow("fee_payer", symbol, 10 * debt * RAY // prices[symbol], debt)
         self.advance(365 * 86_400)
         self.do("VaultEngine.accrue", self.get_collateral_type(symbol), sender="stranger")
@@ -181,9 +181,9 @@ class DeployedProtocol:
 
     def make_deficit(self, symbol: str) -> int:
         """Fees are earned, then a vault's collateral becomes worthless: its principal is a deficit (rad)."""
-        c, collateral = self.get_collateral_type(symbol), self._get_collateral(symbol)
+        c, collateral = self.get_collateral_type(symbol), self._get_collateral_parameters(symbol)
         self.earn_fees(symbol)
-        price = self.price(symbol)
+        price = self.get_or_renew_risk_price(symbol)
         debt = 5 * collateral.debt_floor * WAD
         self.borrow("defaulter", symbol, 2 * debt * RAY // price, debt)
         self.post_price(symbol, price // 10**7)
@@ -197,7 +197,7 @@ class DeployedProtocol:
 
     # ----------------------------------------------------------------- helpers
 
-    def _get_collateral(self, symbol: str) -> CollateralParameters:
+    def _get_collateral_parameters(self, symbol: str) -> CollateralParameters:
         return self.parameters.collateral_types[self.get_collateral_type(symbol)]
 
     def _read_prices(self, symbol: str) -> Prices:

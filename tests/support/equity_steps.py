@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
     Parameters,
     PoolParameters,
     StageParameters,
 )
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
@@ -23,7 +23,7 @@ WETH, XAU = 0, 2
 SALE = EquityParameters(floor=8_000, buf=24_000, duration=36_000)
 
 
-def with_equity(*stages: str, **changes: Any) -> Parameters:
+def build_equity_parameters(*stages: str, **changes: Any) -> Parameters:
     """Equity and a treasury, and these stages."""
     order = tuple(StageParameters(name) for name in stages)
     sale = replace(SALE, **changes)
@@ -47,13 +47,15 @@ def report_equity(protocol: DeployedProtocol, price: int) -> None:
     protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
 
 
-def price_equity(protocol: DeployedProtocol, price: int) -> None:
+def hold_equity_price_until_average(protocol: DeployedProtocol, price: int) -> None:
     """Make a price of equity the current one, and for so long that it is the average as well."""
     for _ in range(5):
         report_equity(protocol, price)
 
 
-def open_protocol(protocol: DeployedProtocol, price: int | None = 100 * RAY) -> DeployedProtocol:
+def post_prices_and_fund_people(
+    protocol: DeployedProtocol, equity_price: int | None = 100 * RAY
+) -> DeployedProtocol:
     """Prices, a saver of 40,000, and a taker with stablecoin who lets every auction spend it."""
     for symbol, each in PRICES.items():
         protocol.post_price(symbol, each)
@@ -62,8 +64,8 @@ def open_protocol(protocol: DeployedProtocol, price: int | None = 100 * RAY) -> 
     for name in ("MintAuction", "StakeAuction"):
         if name in protocol.lockstep.addresses:
             protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="taker")
-    if price is not None:
-        price_equity(protocol, price)
+    if equity_price is not None:
+        hold_equity_price_until_average(protocol, equity_price)
     return protocol
 
 
@@ -72,12 +74,12 @@ def read_equity(protocol: DeployedProtocol, who: str) -> int:
     return int(protocol.read("Equity.balanceOf", who))
 
 
-def cover_deficit(protocol: DeployedProtocol, collateral_type: int = XAU) -> int:
+def call_waterfall_cover_once(protocol: DeployedProtocol, collateral_type: int = XAU) -> int:
     """Have a deficit covered; rad covered or reserved."""
     return int(protocol.do("LossWaterfall.cover", collateral_type, sender="stranger"))
 
 
-def take_equity(
+def take_from_equity_auction(
     protocol: DeployedProtocol,
     amount: int = ALL,
     max_price: int = ALL,
@@ -90,9 +92,9 @@ def take_equity(
     protocol.do(f"{auction}.take", collateral_type, amount, max_price, receiver, b"", sender="taker")
 
 
-def read_events(protocol: DeployedProtocol, name: str, contract: str) -> list[tuple]:
+def read_last_call_events(protocol: DeployedProtocol, event_name: str, contract: str) -> list[tuple]:
     """The values of the events of a name in the last call."""
-    return [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, name)]
+    return [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, event_name)]
 
 
 WEEK = 7 * 86_400

@@ -13,21 +13,27 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
     Parameters,
     PoolParameters,
     StageParameters,
 )
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.contract_base import RevertError
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
-from tests.support.equity_steps import price_equity
-from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault, mature_batch, redeem_all_shares
+from tests.support.equity_steps import hold_equity_price_until_average
+from tests.support.saver_steps import (
+    XAU,
+    cut_batch_and_wait_cooldown,
+    give_stablecoin,
+    lose_new_vault,
+    redeem_all_shares,
+)
 
 DAY = 86_400
 MEMBERS = ("anna", "ben", "carl")
@@ -50,7 +56,7 @@ def get_asset(pool: str) -> str:
     return "Equity" if pool == "StakedEquity" else "Stablecoin"
 
 
-def get_unit(pool: str) -> int:
+def get_asset_price_in_stablecoins(pool: str) -> int:
     """What one whole asset of a pool is worth."""
     return 100 if pool == "StakedEquity" else 1
 
@@ -80,7 +86,7 @@ def deploy_pools(
         give_stablecoin(made, who, 60_000 * WAD)
         made.do("Equity.transfer", who, 600 * WAD, sender="admin")
         for pool in POOLS:
-            token, unit = get_asset(pool), WAD // get_unit(pool)
+            token, unit = get_asset(pool), WAD // get_asset_price_in_stablecoins(pool)
             made.do(f"{token}.approve", pool, MAX_UINT256, sender=who)
             if who != "dora" and not empty:
                 shares = made.do(f"{pool}.deposit", 10_000 * unit, who, sender=who)
@@ -95,7 +101,7 @@ def deploy_pools(
     if loss:
         lose_new_vault(made, "XAU", loss * WAD)
     made.advance(max(0, matured - made.timestamp))
-    price_equity(made, 100 * RAY)
+    hold_equity_price_until_average(made, 100 * RAY)
     if covered:
         made.do("LossWaterfall.cover", XAU, sender="stranger")
         if loss > LOSSES["StakedEquity"]:  # else its auction goes on
@@ -112,21 +118,21 @@ class PoolInState:
         self.protocol = protocol
         self.pool = pool
         self.asset = get_asset(pool)
-        self.unit = get_unit(pool)
+        self.unit = get_asset_price_in_stablecoins(pool)
         self._draw = draw
 
     def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
         assert self._draw is not None, "a test that draws needs data"
         return self._draw(strategy)
 
-    def who(self, people: tuple[str, ...] = PEOPLE) -> str:
+    def draw_person(self, people: tuple[str, ...] = PEOPLE) -> str:
         """Draw somebody."""
         return str(self.draw(st.sampled_from(people)))
 
-    def up_to(self, most: int) -> int:
+    def draw_bounded_amount(self, maximum: int) -> int:
         """Draw an amount from 1 to `most`; its ends more often than others."""
-        assume(most > 0)
-        return int(self.draw(st.integers(1, most) | st.sampled_from([1, most, most - most // 3])))
+        assume(maximum > 0)
+        return int(self.draw(st.integers(1, maximum) | st.sampled_from([1, maximum, maximum - maximum // 3])))
 
     def do(self, who: str, method: str, *args: Any) -> int:
         """Call the pool; a call that would move nothing is no example. Any other revert fails."""
@@ -136,16 +142,16 @@ class PoolInState:
             assume(revert.reason not in NOTHING)
             raise
 
-    def go(self, who: str, method: str, amount: int) -> int:
+    def call_for_own_account(self, who: str, method: str, amount: int) -> int:
         """Enter or leave with one's own, for oneself."""
         return self.do(who, method, amount, *[who] * (2 if method in ("redeem", "withdraw") else 1))
 
-    def leave(self, who: str, shares: int) -> int:
+    def leave_pool_and_return_assets(self, who: str, shares: int) -> int:
         """Take shares out, in a batch if there is a cooldown; the assets."""
         if not self.see("COOLDOWN"):
-            return self.go(who, "redeem", shares)
+            return self.call_for_own_account(who, "redeem", shares)
         self.protocol.do(f"{self.pool}.requestRedeem", shares, who, who, sender=who)
-        mature_batch(self.protocol, self.pool)
+        cut_batch_and_wait_cooldown(self.protocol, self.pool)
         return redeem_all_shares(self.protocol, who, self.pool)
 
     def see(self, method: str, *args: Any, by: str = "stranger") -> Any:
@@ -159,7 +165,7 @@ class PoolInState:
         assert value == self.protocol.lockstep.model.view(self.pool, method, *resolved)
         return value
 
-    def assets(self, who: str) -> int:
+    def read_asset_balance(self, who: str) -> int:
         return int(self.protocol.read(f"{self.asset}.balanceOf", who))
 
     def shares(self, who: str) -> int:
@@ -168,7 +174,7 @@ class PoolInState:
 
     def worth(self, who: str) -> int:
         """Assets of an owner, and the shares at the price of `convertToAssets`."""
-        return self.assets(who) + int(self.see("convertToAssets", self.shares(who)))
+        return self.read_asset_balance(who) + int(self.see("convertToAssets", self.shares(who)))
 
     def allow(self, owner: str, spender: str, shares: int) -> None:
         self.protocol.do(f"{self.pool}.approve", spender, shares, sender=owner)
@@ -176,26 +182,31 @@ class PoolInState:
     def allowance(self, owner: str, spender: str) -> int:
         return int(self.see("allowance", owner, spender))
 
-    def deposits(self, who: str) -> int:
+    def draw_possible_deposit(self, who: str) -> int:
         """Draw what somebody can put in."""
-        return self.up_to(min(self.see("maxDeposit", who), self.assets(who)))
+        return self.draw_bounded_amount(min(self.see("maxDeposit", who), self.read_asset_balance(who)))
 
     def draw_mint(self, who: str) -> int:
         """Draw shares that somebody can pay for."""
-        return self.up_to(min(self.see("maxMint", who), self.see("convertToShares", self.assets(who))))
+        return self.draw_bounded_amount(
+            min(self.see("maxMint", who), self.see("convertToShares", self.read_asset_balance(who)))
+        )
 
     def _resolve_address(self, value: Any) -> Any:
         return self.protocol.address(value) if isinstance(value, str) else value
 
     def _draw_move(self) -> None:
         """Draw something that somebody did before; what is refused did not happen."""
-        who, kind = self.who(), self.draw(st.sampled_from(["enter", "leave", "pass on", "donate", "earn"]))
+        who, kind = (
+            self.draw_person(),
+            self.draw(st.sampled_from(["enter", "leave", "pass on", "donate", "earn"])),
+        )
         calls: dict[str, tuple[str, tuple[Any, ...]]] = {
-            "enter": (f"{self.pool}.deposit", (self.up_to(self.assets(who)), who)),
+            "enter": (f"{self.pool}.deposit", (self.draw_bounded_amount(self.read_asset_balance(who)), who)),
             "leave": (f"{self.pool}.redeem", (1 + self.see("maxRedeem", who) // 3, who, who)),
-            "pass on": (f"{self.pool}.transfer", (self.who(), self.see("balanceOf", who) // 2)),
-            "donate": (f"{self.asset}.transfer", (self.pool, self.assets(who) // 5)),
-            "earn": (f"{self.pool}.add_income", (self.assets(who) // 7,)),
+            "pass on": (f"{self.pool}.transfer", (self.draw_person(), self.see("balanceOf", who) // 2)),
+            "donate": (f"{self.asset}.transfer", (self.pool, self.read_asset_balance(who) // 5)),
+            "earn": (f"{self.pool}.add_income", (self.read_asset_balance(who) // 7,)),
         }
         call, args = calls[kind]
         try:
@@ -212,12 +223,12 @@ class PoolStates:
         self._world = world
 
     @contextmanager
-    def at(
-        self, state: str, draw: Callable[..., Any] | None, *, empty: bool = False
+    def fork_pool_in_state(
+        self, state: str, draw: Callable[..., Any] | None, *, is_empty: bool = False
     ) -> Iterator[PoolInState]:
         """Play in a state, before anybody has entered if it is empty; take everything back in the end."""
         loss = {"calm": 0, "all pending": ALL_LOST}.get(state, LOSSES[self.pool])
-        protocol = self._world(loss, state == "covered", empty)
+        protocol = self._world(loss, state == "covered", is_empty)
         with protocol.lockstep.fork_state():
             yield PoolInState(protocol, self.pool, draw)
 
@@ -226,43 +237,53 @@ class PoolStates:
         self, data: st.DataObject, states: tuple[str, ...] = STATES
     ) -> Iterator[PoolInState]:
         """Draw a state, and up to two moves before; take everything back in the end."""
-        with self.at(data.draw(st.sampled_from(states)), data.draw) as made:
+        with self.fork_pool_in_state(data.draw(st.sampled_from(states)), data.draw) as made:
             for _ in range(data.draw(st.integers(0, 2))):
                 made._draw_move()
             yield made
 
 
-def draw_exit(at: PoolInState, unit: str, allowed: bool = True) -> tuple[str, str, str, int]:
+def draw_exit_accounts_and_amount(
+    pool_in_state: PoolInState, exit_method: str, should_allow_caller: bool = True
+) -> tuple[str, str, str, int]:
     """Draw caller, receiver, an owner who may leave, and how much; the caller is allowed as much or more."""
-    caller, receiver, owner = at.who(), at.who(), at.who(MEMBERS)
-    amount = at.up_to(at.see(f"max{unit}", owner))
-    if allowed and caller != owner:
-        shares = amount if unit == "Redeem" else at.see("previewWithdraw", amount)
-        at.allow(owner, caller, at.draw(st.sampled_from([shares, shares + 5, MAX_UINT256])))
+    caller, receiver, owner = (
+        pool_in_state.draw_person(),
+        pool_in_state.draw_person(),
+        pool_in_state.draw_person(MEMBERS),
+    )
+    amount = pool_in_state.draw_bounded_amount(pool_in_state.see(f"max{exit_method}", owner))
+    if should_allow_caller and caller != owner:
+        shares = amount if exit_method == "Redeem" else pool_in_state.see("previewWithdraw", amount)
+        pool_in_state.allow(
+            owner, caller, pool_in_state.draw(st.sampled_from([shares, shares + 5, MAX_UINT256]))
+        )
     return caller, receiver, owner, amount
 
 
-def check_entry(at: PoolInState, method: str, caller: str, receiver: str, amount: int) -> int:
+def enter_pool_and_check_balances(
+    pool_in_state: PoolInState, method: str, caller: str, receiver: str, amount: int
+) -> int:
     """Put assets in, and check what changed hands; the result."""
-    allowed = at.draw(st.sampled_from([MAX_UINT256, MAX_UINT256 - 1]))
-    at.protocol.do(f"{at.asset}.approve", at.pool, allowed, sender=caller)
-    assets, shares = at.assets(caller), at.shares(receiver)
-    result = at.do(caller, method, amount, receiver)
+    allowed = pool_in_state.draw(st.sampled_from([MAX_UINT256, MAX_UINT256 - 1]))
+    pool_in_state.protocol.do(f"{pool_in_state.asset}.approve", pool_in_state.pool, allowed, sender=caller)
+    assets, shares = pool_in_state.read_asset_balance(caller), pool_in_state.shares(receiver)
+    result = pool_in_state.do(caller, method, amount, receiver)
     paid, got = (amount, result) if method == "deposit" else (result, amount)
-    assert at.assets(caller) == assets - paid
-    assert at.shares(receiver) == shares + got
-    rest = at.protocol.read(f"{at.asset}.allowance", caller, at.pool)
+    assert pool_in_state.read_asset_balance(caller) == assets - paid
+    assert pool_in_state.shares(receiver) == shares + got
+    rest = pool_in_state.protocol.read(f"{pool_in_state.asset}.allowance", caller, pool_in_state.pool)
     assert rest == allowed - (0 if allowed == MAX_UINT256 else paid)
     return result
 
 
 def check_exit(at: PoolInState, method: str, caller: str, receiver: str, owner: str, amount: int) -> int:
     """Take assets out, and check what changed hands; the result."""
-    assets, shares, allowed = at.assets(receiver), at.shares(owner), at.allowance(owner, caller)
+    assets, shares, allowed = at.read_asset_balance(receiver), at.shares(owner), at.allowance(owner, caller)
     result = at.do(caller, method, amount, receiver, owner)
     paid, burned = (amount, result) if method == "withdraw" else (result, amount)
     assert at.shares(owner) == shares - burned
-    assert at.assets(receiver) == assets + paid
+    assert at.read_asset_balance(receiver) == assets + paid
     if caller != owner:
         assert allowed >= burned > 0
         assert at.allowance(owner, caller) == allowed - (0 if allowed == MAX_UINT256 else burned)

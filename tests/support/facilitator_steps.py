@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import FacilitatorParameters, Parameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
 from backstop.model.arithmetic import MAX_UINT256
 from tests.support.deployed_protocol import DeployedProtocol
 
@@ -23,14 +23,14 @@ def with_facilitators(parameters: Parameters | None = None) -> Parameters:
     return replace(parameters or build_standard_parameters(), facilitators=(FACILITATOR, OTHER))
 
 
-def deploy_facilitator(
+def deploy_protocol_with_facilitators(
     new_protocol: Callable[..., DeployedProtocol], parameters: Parameters | None = None
 ) -> DeployedProtocol:
     """A protocol with facilitators and the usual prices."""
     return new_protocol(with_facilitators(parameters), prices=True)
 
 
-def draw_stablecoin(protocol: DeployedProtocol, amount: int, receiver: str = "receiver") -> None:
+def draw_stablecoin_as_bridge(protocol: DeployedProtocol, amount: int, receiver: str = "receiver") -> None:
     """As the bridge, wad."""
     protocol.do("Rollup.draw", amount, receiver, sender="bridge")
 
@@ -48,7 +48,7 @@ def announce_loss(protocol: DeployedProtocol, amount: int, sender: str = "admin"
     protocol.do("Rollup.announce_loss", amount, sender=sender)
 
 
-def realise_loss(protocol: DeployedProtocol, amount: int) -> int:
+def announce_and_realise_bridge_loss(protocol: DeployedProtocol, amount: int) -> int:
     """Announce a loss, wait, and realise it; what was lost."""
     announce_loss(protocol, amount)
     protocol.advance(FACILITATOR.delay)
@@ -61,12 +61,12 @@ def read_bridge_debt(protocol: DeployedProtocol) -> int:
     return int(vault.normalized_debt * protocol.read("VaultEngine.debts_of", ROLLUP).accumulated_rate)
 
 
-def read_locked_notes(protocol: DeployedProtocol) -> int:
+def read_notes_in_facilitator_vault(protocol: DeployedProtocol) -> int:
     """Notes in its vault, wad."""
     return int(protocol.read("VaultEngine.vault", ROLLUP, "Rollup").locked_collateral)
 
 
-def read_debt_at_risk(protocol: DeployedProtocol) -> int:
+def read_bridge_debt_at_risk(protocol: DeployedProtocol) -> int:
     """What of its debt is in doubt, rad."""
     return int(protocol.read("LiquidationEngine.debt_at_risk_of", ROLLUP))
 

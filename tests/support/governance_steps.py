@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters, TimelockParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import Parameters, TimelockParameters
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices
-from tests.support.helpers import get_revert_reason
+from tests.support.revert_setter_and_source_helpers import get_revert_reason
 
 Call = tuple[str, bytes]
 SALT = bytes(32)
@@ -26,20 +26,20 @@ def deploy_with_timelock(
     )
 
 
-def build_call(protocol: DeployedProtocol, name: str, *args: Any) -> Call:
+def encode_proposal_call(protocol: DeployedProtocol, call_name: str, *args: Any) -> Call:
     """A call as a proposal has it."""
-    contract, method = name.rsplit(".", 1)
+    contract, method = call_name.rsplit(".", 1)
     function = protocol.lockstep.chain.get_function(contract, method, len(args))
     resolved = protocol._resolve_arguments(contract, method, args)
     return protocol.address(contract), function.encode_call(resolved)
 
 
-def propose_calls(protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT) -> bytes:
+def submit_timelock_proposal(protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT) -> bytes:
     """Have the governor propose calls; what the proposal is called."""
     return bytes(protocol.do("Timelock.propose", calls, salt, sender="admin"))
 
 
-def execute_calls(
+def execute_timelock_proposal(
     protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT, sender: str = "stranger"
 ) -> None:
     """Carry a proposal out."""
@@ -48,14 +48,14 @@ def execute_calls(
 
 def enact_calls(protocol: DeployedProtocol, *calls: Call, delay: int = TERMS.delay) -> None:
     """Propose, wait, carry out."""
-    propose_calls(protocol, *calls)
+    submit_timelock_proposal(protocol, *calls)
     protocol.advance(delay)
-    execute_calls(protocol, *calls)
+    execute_timelock_proposal(protocol, *calls)
 
 
-def propose_and_wait(protocol: DeployedProtocol, *calls: Call) -> tuple[Call, ...]:
+def propose_and_check_delay(protocol: DeployedProtocol, *calls: Call) -> tuple[Call, ...]:
     """Propose, and see that nobody is quicker, up to the last second."""
-    propose_calls(protocol, *calls)
+    submit_timelock_proposal(protocol, *calls)
     protocol.advance(TERMS.delay - 1)
     for sender in ("admin", "guardian", "stranger"):
         assert (
@@ -65,13 +65,13 @@ def propose_and_wait(protocol: DeployedProtocol, *calls: Call) -> tuple[Call, ..
     return calls
 
 
-def execute_after_delay(protocol: DeployedProtocol, calls: Sequence[Call]) -> None:
+def execute_calls_after_second(protocol: DeployedProtocol, calls: Sequence[Call]) -> None:
     """A second later anybody has it counted."""
     protocol.advance(1)
-    execute_calls(protocol, *calls)
+    execute_timelock_proposal(protocol, *calls)
 
 
-def read_contract_events(
+def read_last_call_events(
     protocol: DeployedProtocol, contract: str = "Timelock"
 ) -> Sequence[tuple[str, tuple[Any, ...]]]:
     """The events of a contract in the last call."""

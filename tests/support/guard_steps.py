@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     AutoCeilingParameters,
     BreakerParameters,
     GuardsParameters,
     Parameters,
     WorkoutParameters,
 )
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import WAD
 from tests.support.deployed_protocol import DeployedProtocol
 
@@ -59,7 +59,7 @@ def escalate_mode(protocol: DeployedProtocol, trigger: int, collateral_type: int
     return read_mode(protocol)
 
 
-def lower_mode(protocol: DeployedProtocol) -> int:
+def lower_breaker_mode_and_read_it(protocol: DeployedProtocol) -> int:
     """As a stranger; the mode afterwards."""
     protocol.do("CircuitBreaker.lower_mode", sender="stranger")
     return read_mode(protocol)
@@ -76,5 +76,5 @@ def open_secured_vault(
     protocol: DeployedProtocol, symbol: str = "WETH", amount: int = 12_000 * WAD, who: str = "borrower"
 ) -> None:
     """A vault with thrice the collateral of its debt."""
-    price = protocol.price(symbol)
+    price = protocol.get_or_renew_risk_price(symbol)
     protocol.borrow(who, symbol, 3 * amount * 10**27 // price, amount)

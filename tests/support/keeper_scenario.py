@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_role_register import Keeper, KeeperMemory
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_schema import Vault
-from backstop.simulation.session import open_session
+from backstop.simulation.scenario.scenario_records import Vault
 from backstop.simulation.simulator import Simulation
 from tests.support.checkout_paths import DATA
 
@@ -22,10 +22,10 @@ SMALL = DATA / "runs" / "small.yaml"
 GWEI = 10**9
 
 
-def each_block(name: str) -> Iterator[Simulation]:
+def iter_simulation_after_each_block(scenario_name: str) -> Iterator[Simulation]:
     """A scenario on the model with its book opened, handed out after each of its blocks."""
-    scenario = load_scenario(name)
-    with open_session(scenario, "model", 1) as session:
+    scenario = load_scenario(scenario_name)
+    with open_deployment_session(scenario, "model", 1) as session:
         run = Simulation(scenario, session, 1)
         run.open_book(lambda *_: None, lambda: False)
         for block in range(scenario.blocks + 1):
@@ -56,19 +56,19 @@ class KeeperScenario:
             parameters=dataclasses.replace(base.parameters, **parameters or {}),
             **{"members": {}, "keepers": ()} | changes,
         )
-        self._context = open_session(scenario, "model", 1)
+        self._context = open_deployment_session(scenario, "model", 1)
         self.run = Simulation(scenario, self._context.__enter__(), 1)
         self.run.open_book(lambda *_: None, lambda: False)
-        self.run.move_markets(0)
+        self.run.rebalance_local_markets(0)
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)
 
     @property
     def view(self) -> KeeperView:
-        return self.run.view()
+        return self.run.build_keeper_view()
 
-    def feed(self, price: int) -> None:
+    def set_feed_and_market_price(self, price: int) -> None:
         """The price of ETH as the feed has it, and outside from now on."""
         for _ in range(2):
             self.run.advance_clock(self.run.system.timestamp + 600)
@@ -92,7 +92,7 @@ class KeeperScenario:
         self.run.apply_or_raise("LiquidationEngine", "liquidate", 0, owner, sender, sender=sender)
         return int(self.run.session.model.view("CollateralAuction", "last_id"))
 
-    def keeper(self, role: str, name: str = "me", index: int = 0, **options) -> Keeper:
+    def build_keeper(self, role: str, name: str = "me", index: int = 0, **options) -> Keeper:
         group = KeeperGroup(name, role, options.pop("count", 1), GasPolicy(fixed=GWEI), **options)
         return Keeper(name, self.run.register_account(name), group, index)
 

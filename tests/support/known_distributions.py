@@ -12,7 +12,7 @@ from backstop.studies.calibration.correlation import measure_correlation
 from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.log_returns import LogReturns
 from backstop.studies.calibration.market_depth import measure_market
-from backstop.studies.calibration.scenario_calibration import YEAR, _measure_group
+from backstop.studies.calibration.scenario_calibration import YEAR, _estimate_group_price_figures
 
 HOUR = 3_600
 YEARLY = sqrt(YEAR / HOUR)
@@ -23,7 +23,7 @@ Truth = Mapping[str, float]
 Trial = tuple[Mapping[str, Figure | None], Truth]
 
 
-def make_returns(*columns: np.ndarray) -> LogReturns:
+def build_hourly_log_returns_from_columns(*columns: np.ndarray) -> LogReturns:
     """Moves of an hour of assets called A, B ..."""
     table = np.stack(columns, axis=1)
     return LogReturns(tuple("ABCD"[: len(columns)]), HOUR, table, tuple(range(len(table))), 0)
@@ -33,13 +33,17 @@ def draw_student(rng: np.random.Generator, sample_size: int, degrees: float = 5)
     return A_MOVE * rng.standard_t(degrees, sample_size) * sqrt((degrees - 2) / degrees)
 
 
-def fit_normal(sample_size: int, rng: np.random.Generator) -> Trial:
-    (found,) = _measure_group(make_returns(A_MOVE * rng.standard_normal(sample_size)), ["A"], "tails")
+def compare_normal_fit_to_truth(sample_size: int, rng: np.random.Generator) -> Trial:
+    (found,) = _estimate_group_price_figures(
+        build_hourly_log_returns_from_columns(A_MOVE * rng.standard_normal(sample_size)), ["A"], "tails"
+    )
     return {"volatility": found.volatility}, {"volatility": VOLATILITY}
 
 
-def fit_student_tails(sample_size: int, rng: np.random.Generator) -> Trial:
-    (found,) = _measure_group(make_returns(draw_student(rng, sample_size)), ["A"], "tails")
+def compare_student_fit_to_truth(sample_size: int, rng: np.random.Generator) -> Trial:
+    (found,) = _estimate_group_price_figures(
+        build_hourly_log_returns_from_columns(draw_student(rng, sample_size)), ["A"], "tails"
+    )
     return {"volatility": found.volatility, "degrees": found.degrees}, {
         "volatility": VOLATILITY,
         "degrees": 5,
@@ -52,7 +56,7 @@ def fit_merton(sample_size: int, rng: np.random.Generator) -> Trial:
     column = A_MOVE * rng.standard_normal(sample_size) + jumped * (
         mean + deviation * rng.standard_normal(sample_size)
     )
-    (found,) = _measure_group(make_returns(column), ["A"], "jumps")
+    (found,) = _estimate_group_price_figures(build_hourly_log_returns_from_columns(column), ["A"], "jumps")
     truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
     return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
 
@@ -64,26 +68,28 @@ def fit_common_jumps(sample_size: int, rng: np.random.Generator) -> Trial:
     one, other = rng.standard_normal((2, sample_size))
     other = 0.8 * one + 0.6 * other
     columns = [A_MOVE * each + jumped * (mean + deviation * size) for each in (one, other)]
-    _, found = _measure_group(make_returns(*columns), ["A", "B"], "jumps")
+    _, found = _estimate_group_price_figures(
+        build_hourly_log_returns_from_columns(*columns), ["A", "B"], "jumps"
+    )
     truth = {"volatility": VOLATILITY, "every": -HOUR / np.log1p(-chance), "mean": mean}
     return {name: getattr(found, name) for name in (*truth, "deviation")}, truth | {"deviation": deviation}
 
 
-def fit_garch(sample_size: int, rng: np.random.Generator) -> Trial:
+def measure_garch_volatility(sample_size: int, rng: np.random.Generator) -> Trial:
     """GARCH(1,1): moves that are on their own in direction, not in size."""
     alpha, beta, variance = 0.05, 0.90, A_MOVE**2
     column, shocks = np.empty(sample_size), rng.standard_normal(sample_size)
     for i in range(sample_size):
         column[i] = sqrt(variance) * shocks[i]
         variance = (1 - alpha - beta) * A_MOVE**2 + alpha * column[i] ** 2 + beta * variance
-    (found,) = _measure_group(make_returns(column), ["A"], "tails")
+    (found,) = _estimate_group_price_figures(build_hourly_log_returns_from_columns(column), ["A"], "tails")
     return {"volatility": found.volatility}, {"volatility": VOLATILITY}
 
 
 def fit_normal_pair(sample_size: int, rng: np.random.Generator) -> Trial:
     """Normal moves: the correlation in crashes is the usual one."""
     one, other = rng.standard_normal((2, sample_size))
-    both = make_returns(one, 0.6 * one + 0.8 * other)
+    both = build_hourly_log_returns_from_columns(one, 0.6 * one + 0.8 * other)
     days = both.aggregate_days()
     found = measure_correlation(
         (both.get_returns("A"), both.get_returns("B")), (days.get_returns("A"), days.get_returns("B"))
@@ -91,18 +97,18 @@ def fit_normal_pair(sample_size: int, rng: np.random.Generator) -> Trial:
     return {"usual": found.usual, "in crashes": found.crash}, {"usual": 0.6, "in crashes": 0.6}
 
 
-def fit_student_pair(sample_size: int, rng: np.random.Generator) -> Trial:
+def estimate_student_correlation_and_truth(sample_size: int, rng: np.random.Generator) -> Trial:
     """Student's moves with common bad moments: usually as if normal."""
     mixing = np.sqrt(rng.chisquare(4, sample_size) / 4)
     one, other = rng.standard_normal((2, sample_size))
-    both = make_returns(one / mixing, (0.6 * one + 0.8 * other) / mixing)
+    both = build_hourly_log_returns_from_columns(one / mixing, (0.6 * one + 0.8 * other) / mixing)
     found = measure_correlation(
         (both.get_returns("A"), both.get_returns("B")), (both.get_returns("A"), both.get_returns("B"))
     )
     return {"usual": found.usual}, {"usual": 0.6}
 
 
-def fit_market_depth(sample_size: int, rng: np.random.Generator) -> Trial:
+def compare_depth_recovery_to_truth(sample_size: int, rng: np.random.Generator) -> Trial:
     """Depths of two venues that recover: 100 snapshots, quotes of three sizes that are off by a twentieth."""
     step, recovery, mean = 600, 3_600.0, 10e6
     kept, gap, quotes = np.exp(-step / recovery), 0.0, []

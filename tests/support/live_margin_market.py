@@ -10,21 +10,21 @@ from typing import Any
 from click.testing import CliRunner
 
 from backstop.cli.order import cli
-from backstop.deployment.contract_names import BY_CYCLE
-from backstop.deployment.devnet_signing import get_trader_account, sign_report
+from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_report
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.report_files import AttributedReport, format_report
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.keeper_settings import KeeperSettings
-from backstop.live.operate.keeper_setup import start_keeper_loop
-from backstop.live.operate.live_deployment import deploy_live, load_parameters
+from backstop.live.operate.keeper_setup import build_caught_up_keeper_loop
 from backstop.live.operate.live_system import LiveSystem, market_view
+from backstop.live.operate.resumable_deployment import deploy_live, load_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import send_call
+from tests.support.vault_market_after_drop import apply_successful_call
 
 ETH = 0
 PRICES = {0: 2_000, 1: 30_000}
@@ -52,7 +52,7 @@ class LiveMarginMarket:
         deployment = deploy_live(self.node, chosen, self.file, signers)
         self.system = LiveSystem(self.node, deployment, signers, impersonate=True)
         self.fund_traders(deposits or {"long": 4_300, "short": 10_000})
-        self.sign_reports(PRICES[ETH])
+        self.sign_reports_to_file(PRICES[ETH])
         reports = (str(self.reports),)
         options: dict[str, dict[str, Any]] = {
             "margin_crank": {"reports": reports, "most": 40},
@@ -65,7 +65,7 @@ class LiveMarginMarket:
             "pool_buyer": {"reports": reports, "premium": 100, "capital": 2_000 * WAD},
         }
         options = {role: options[role] for role in roles}
-        self.loop: KeeperLoop = start_keeper_loop(
+        self.loop: KeeperLoop = build_caught_up_keeper_loop(
             KeeperSettings(
                 networks=(devnet.url,),
                 deployment=self.file,
@@ -83,24 +83,30 @@ class LiveMarginMarket:
             self.system.advance(3_600)
             for c, price in PRICES.items():
                 for i in range(3):
-                    send_call(self.system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}")
-                send_call(self.system, "PriceFeed", "poke", c, sender="borrower")
+                    apply_successful_call(
+                        self.system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}"
+                    )
+                apply_successful_call(self.system, "PriceFeed", "poke", c, sender="borrower")
         by = {"sender": "market_maker"}
-        send_call(self.system, "WETH", "mint", maker, 2_000 * WAD, **by)
-        send_call(self.system, "WETH", "approve", at["VaultEngine"], MAX_UINT256, **by)
+        apply_successful_call(self.system, "WETH", "mint", maker, 2_000 * WAD, **by)
+        apply_successful_call(self.system, "WETH", "approve", at["VaultEngine"], MAX_UINT256, **by)
         args = 0, maker, 2_000 * WAD, coins, maker
-        send_call(self.system, "VaultEngine", "deposit_and_draw", *args, **by)
-        send_call(self.system, "Stablecoin", "approve", at["PerpetualMarket"], MAX_UINT256, **by)
-        send_call(self.system, "Stablecoin", "transfer", get_account("margin_liquidator"), 1_000 * WAD, **by)
+        apply_successful_call(self.system, "VaultEngine", "deposit_and_draw", *args, **by)
+        apply_successful_call(self.system, "Stablecoin", "approve", at["PerpetualMarket"], MAX_UINT256, **by)
+        apply_successful_call(
+            self.system, "Stablecoin", "transfer", get_account("margin_liquidator"), 1_000 * WAD, **by
+        )
         for name, amount in deposits.items():
-            send_call(self.system, "PerpetualMarket", "deposit", get_trader_account(name), amount * WAD, **by)
+            apply_successful_call(
+                self.system, "PerpetualMarket", "deposit", get_trader_account(name), amount * WAD, **by
+            )
 
-    def sign_reports(self, dollars: int) -> None:
+    def sign_reports_to_file(self, ether_dollars: int) -> None:
         """All reporters sign the price of ether, and the other, a second later; nobody sends anything."""
         self.system.advance(1)
         now, chain = self.system.timestamp, self.system.deployment.chain_id
         feed, lines = self.system.addresses["PriceFeed"], []
-        for c, price in {**PRICES, ETH: dollars}.items():
+        for c, price in {**PRICES, ETH: ether_dollars}.items():
             for i in range(4):
                 who = get_account(f"reporter_{i + 1}")
                 lines.append(
@@ -108,14 +114,16 @@ class LiveMarginMarket:
                 )
         self.reports.write_text("".join(line + "\n" for line in lines))
 
-    def write_order(self, name: str, doing: str, lots: int = LOTS, symbol: str = "WETH") -> None:
+    def write_signed_order_to_file(
+        self, trader_name: str, order_side: str, lots: int = LOTS, symbol: str = "WETH"
+    ) -> None:
         price = dict(zip(("WETH", "WBTC"), PRICES.values(), strict=True))[symbol]
-        who = ("--deployment", self.file, "--trader", name, "--market", symbol, "--price", price)
-        flags = [str(flag) for flag in (*who, doing, lots, "--out", self.orders)]
+        who = ("--deployment", self.file, "--trader", trader_name, "--market", symbol, "--price", price)
+        flags = [str(flag) for flag in (*who, order_side, lots, "--out", self.orders)]
         assert CliRunner().invoke(cli, flags).exit_code == 0
 
     @property
-    def seen(self) -> CycleView:
+    def cycle_view(self) -> CycleView:
         """The market as its keepers see it."""
         found = market_view(self.loop.system.mirror, self.loop.system.timestamp).cycles
         assert found is not None
@@ -125,9 +133,9 @@ class LiveMarginMarket:
         """Look, with reports of now, until that is so and nothing waits."""
 
         def reached() -> bool:
-            self.sign_reports(dollars)
+            self.sign_reports_to_file(dollars)
             self.loop.run_round()
-            return self.loop.waiting == 0 and done(self.seen)
+            return self.loop.pending_transaction_count == 0 and done(self.cycle_view)
 
         wait_until_true(reached)
-        assert self.loop.tally.failed == 0 and self.loop.system.mirror.differences == []
+        assert self.loop.tally.failed_transaction_count == 0 and self.loop.system.mirror.differences == []

@@ -11,7 +11,7 @@ from backstop.model.scripted_waterfall import ScriptedWaterfall
 from backstop.model.token import Token
 
 
-class Ledger(Contract):
+class NoOpLedger(Contract):
     """In the place of the vault engine: what a stage pays is gone."""
 
     KIND = "Ledger"
@@ -41,7 +41,7 @@ def lone_pool(cooldown: int, vesting: int, clawback: str = ZERO_ADDRESS) -> Lone
     world = World(1_700_000_000, 1)
     token, ledger, waterfall, pool, claims = (f"0x{i:040x}" for i in range(200, 205))
     coin = Token(world, "Token", token, "Token", "TOK", 18)
-    Ledger(world, "Ledger", ledger)
+    NoOpLedger(world, "Ledger", ledger)
     told = ScriptedWaterfall(world, "Waterfall", waterfall)
     wiring = token, ledger, waterfall, clawback, claims
     made = Pool(world, "Pool", pool, "Pool", "POOL", *wiring, cooldown, vesting)

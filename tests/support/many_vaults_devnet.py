@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment.contract_creation import attach_system
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.model_and_chain_deployment import attach_system
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.index import IndexFollower
@@ -29,38 +29,48 @@ class ManyVaultsDevnet:
         self.artifacts = artifacts
         host = LiveHost(self.node, Signers(test_accounts=True), impersonate=True)
         self.chain = attach_system(deployment, host, artifacts)
-        self.request_node("anvil_autoImpersonateAccount", True)
+        self.send_node_request("anvil_autoImpersonateAccount", True)
 
-    def request_node(self, method: str, *params: Any) -> Any:
+    def send_node_request(self, method: str, *params: Any) -> Any:
         return self.node.request(method, *params)
 
-    def do(self, call: str, *args: Any, sender: str = "admin") -> str | None:
+    def call_and_return_revert_reason(self, call: str, *args: Any, sender: str = "admin") -> str | None:
         """Run "Contract.method"; why it reverted, if it did."""
         contract, method = call.split(".")
         outcome = self.chain.apply(Action(contract, method, args, get_account(sender)))
         return outcome.reason
 
     def pass_time(self, seconds: int) -> None:
-        self.request_node("evm_increaseTime", seconds)
-        self.request_node("evm_mine")
+        self.send_node_request("evm_increaseTime", seconds)
+        self.send_node_request("evm_mine")
 
     def post_prices(self, price: int, *others: int) -> None:
         """A price of WETH, and of the types after it, that counts at once."""
         for _ in range(2):
             for c, each in enumerate((price, *others)):
                 for i in range(3):
-                    assert self.do("PriceFeed.report", c, each * RAY, sender=f"reporter_{i + 1}") is None
-                assert self.do("PriceFeed.poke", c) is None
+                    assert (
+                        self.call_and_return_revert_reason(
+                            "PriceFeed.report", c, each * RAY, sender=f"reporter_{i + 1}"
+                        )
+                        is None
+                    )
+                assert self.call_and_return_revert_reason("PriceFeed.poke", c) is None
             self.pass_time(3_600)
 
     def open_vault(self, owner: str, locked: int, debt: int) -> None:
         """A vault of whole tokens and stablecoins."""
         engine = self.deployment.addresses["VaultEngine"]
-        assert self.do("WETH.mint", get_account(owner), locked * WAD, sender=owner) is None
-        assert self.do("WETH.approve", engine, locked * WAD, sender=owner) is None
+        assert (
+            self.call_and_return_revert_reason("WETH.mint", get_account(owner), locked * WAD, sender=owner)
+            is None
+        )
+        assert self.call_and_return_revert_reason("WETH.approve", engine, locked * WAD, sender=owner) is None
         opening = 0, get_account(owner), locked * WAD, debt * WAD, get_account(owner)
-        assert self.do("VaultEngine.deposit_and_draw", *opening, sender=owner) is None
+        assert (
+            self.call_and_return_revert_reason("VaultEngine.deposit_and_draw", *opening, sender=owner) is None
+        )
 
-    def make_follower(self, node: Node | None = None, **options: Any) -> IndexFollower:
+    def build_index_follower(self, node: Node | None = None, **options: Any) -> IndexFollower:
         node = node or self.devnet.node
         return IndexFollower(node, self.deployment, artifacts=self.artifacts, **options)

@@ -9,7 +9,7 @@ from tests.support.deployed_protocol import DeployedProtocol
 DAY = 86_400
 
 
-def own_fund(protocol: DeployedProtocol) -> DeployedProtocol:
+def create_margin_fund_with_cap(protocol: DeployedProtocol) -> DeployedProtocol:
     """The fund `Fund`, with a cap of 2,000 a day, and a market that has some stablecoin."""
     coin, market, admin = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
     protocol.lockstep.create_contract("MarginFund", "Fund", coin, market, ZERO_ADDRESS, admin, DAY, 7)
@@ -26,12 +26,12 @@ def lock_profit(protocol: DeployedProtocol, owner: str, amount: int) -> int:
     return protocol.timestamp // DAY
 
 
-def absorb_loss(protocol: DeployedProtocol, loss: int) -> int:
+def absorb_loss_in_margin_fund(protocol: DeployedProtocol, loss: int) -> int:
     """A loss, wad; what was paid."""
     return int(protocol.do("Fund.absorb", loss, loss, sender="market"))
 
 
-def add_insurance(protocol: DeployedProtocol, amount: int) -> None:
+def add_margin_fund_insurance(protocol: DeployedProtocol, amount: int) -> None:
     """Wad."""
     protocol.do("Fund.insure", amount, sender="rich")
 
@@ -41,7 +41,7 @@ def read_profit(protocol: DeployedProtocol, owner: str, bucket: int) -> int:
     return int(protocol.read("Fund.profit_of", owner, bucket))
 
 
-def sum_booked_assets(protocol: DeployedProtocol) -> int:
+def sum_margin_fund_assets(protocol: DeployedProtocol) -> int:
     """Insurance and all that is in buckets, wad."""
     tables = protocol.lockstep.model.world.contracts["Fund"].tables
     return int(tables["insurance"][()].amount + sum(each.assets for each in tables["buckets"].values()))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import astuple, replace
 from typing import Any
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     FacilitatorParameters,
     MarginParameters,
     Parameters,
     PerpetualParameters,
 )
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
@@ -34,7 +34,7 @@ def with_margin(parameters: Parameters | None = None, **changes: Any) -> Paramet
     return replace(base, facilitators=(*base.facilitators, PERPETUALS), margin=replace(MARGIN, **changes))
 
 
-def build_terms(**changes: Any) -> tuple[Any, ...]:
+def build_perpetual_market_terms(**changes: Any) -> tuple[Any, ...]:
     """A market's terms as the policy takes them."""
     return astuple(replace(TERMS, **changes))[2:]
 
@@ -45,9 +45,9 @@ def build_order(name: str, market: int, size: int, price: int, **more: Any) -> O
     return Order(get_trader_account(name), market, size, price, **values)
 
 
-def attach_signature(protocol: DeployedProtocol, name: str, what: Order) -> tuple[Order, bytes]:
+def build_signed_order(protocol: DeployedProtocol, name: str, order: Order) -> tuple[Order, bytes]:
     """An order and its signature."""
-    return what, sign_order(name, what, CHAIN_ID, protocol.address("MarginOrders"))
+    return order, sign_order(name, order, CHAIN_ID, protocol.address("MarginOrders"))
 
 
 def next_nonce(protocol: DeployedProtocol) -> int:

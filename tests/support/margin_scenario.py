@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
+from backstop.deployment.parameter_dataclasses import (
     FacilitatorParameters,
     MarginParameters,
     PerpetualParameters,
 )
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_market import PerpetualMarket
 from tests.support.keeper_scenario import KeeperScenario
-from tests.support.perpetuals import check_books
+from tests.support.perpetual_test_market import check_books
 
 ETH = 0
 _TERMS = PerpetualParameters("ETH", WAD // 100, 1_000, 500, of_market=((0, 0), (0, 0)))
@@ -44,8 +44,8 @@ class MarginScenario(KeeperScenario):
             contract, method, *args, sender=by if by.startswith("0x") else get_account(by)
         )
 
-    def keeper(self, role: str, name: str = "me", index: int = 0, **options: Any) -> Keeper:
-        found = super().keeper(role, name, index, **{"most": 100} | options)
+    def build_keeper(self, role: str, name: str = "me", index: int = 0, **options: Any) -> Keeper:
+        found = super().build_keeper(role, name, index, **{"most": 100} | options)
         return dataclasses.replace(found, reports=self.run.signed)
 
     def set_reported_price(self, dollars: float, symbol: str = "ETH") -> None:
@@ -69,7 +69,7 @@ class MarginScenario(KeeperScenario):
     ) -> tuple[Order, bytes]:
         """An order at the mark, or at a price [wei a lot], and its signature."""
         self.nonce += 1
-        at = self.cycles.get_last_mark(market_id) if price is None else price
+        at = self.cycle_view.get_last_mark(market_id) if price is None else price
         order = Order(
             get_trader_account(name),
             market_id,
@@ -88,12 +88,12 @@ class MarginScenario(KeeperScenario):
         )
         self.do("MarginOrders", "fill", *both, lots, by="saver")
 
-    def fund_keeper(self, coins: int) -> None:
+    def give_keeper_approved_stablecoins(self, coins: int) -> None:
         self.do("Stablecoin", "transfer", get_account("me"), coins * WAD, by="market_maker")
         self.do("Stablecoin", "approve", self.run.at["PerpetualMarket"], MAX_UINT256, by="me")
 
     @property
-    def cycles(self) -> CycleView:
+    def cycle_view(self) -> CycleView:
         found = self.view.cycles
         assert found is not None
         return found
@@ -108,30 +108,30 @@ class MarginScenario(KeeperScenario):
         self.run.advance_clock(self.run.system.timestamp + seconds)
 
     def read_equity(self, name: str) -> int:
-        return self.cycles.get_account_equity(get_trader_account(name))
+        return self.cycle_view.get_account_equity(get_trader_account(name))
 
     def make_loss_cycle(self, number: int) -> None:
         """A long fails against `rich`, who closes; the price comes back; then a cycle without losses."""
-        name, crank = f"thin_{number}", self.keeper("margin_crank")
+        name, crank = f"thin_{number}", self.build_keeper("margin_crank")
         self.deposit_margin(name, 60)
         self.trade_at_mark(name, "rich", 100)
         self.pass_time(60)
         self.set_reported_price(120)
-        self.run_keepers(crank)
+        self.run_keepers_until_idle(crank)
         self.pass_time(MARGIN.window)
-        self.run_keepers(crank)
+        self.run_keepers_until_idle(crank)
         self.mark_markets()
         self.do("PerpetualTrading", "take", ETH, 100, by=get_trader_account("rich"))
         for _ in range(2):
             self.pass_time(MARGIN.window)
             self.set_reported_price(200)
-            self.run_keepers(crank)
+            self.run_keepers_until_idle(crank)
         # The index follows, so that new risk may be taken.
-        self.feed(200)
+        self.set_feed_and_market_price(200)
         self.pass_time(60)
         self.mark_markets()
 
-    def run_keepers(self, *keepers: Keeper) -> list[Intent]:
+    def run_keepers_until_idle(self, *keepers: Keeper) -> list[Intent]:
         """Have keepers act until they want nothing; every call goes."""
         called: list[Intent] = []
         for _ in range(50):
@@ -146,5 +146,5 @@ class MarginScenario(KeeperScenario):
         raise AssertionError(f"they never end: {called[-5:]}")
 
 
-def list_methods(called: list[Intent]) -> list[str]:
-    return [each.action.method for each in called]
+def list_intent_methods(intents: list[Intent]) -> list[str]:
+    return [each.action.method for each in intents]

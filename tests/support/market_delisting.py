@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MIN_NOTICE
-from tests.support.perpetuals import ETH, HOUSE, START, Perpetuals
+from tests.support.perpetual_test_market import ETH, HOUSE, START, Perpetuals
 
 HOUR = 3_600
 
@@ -18,10 +18,10 @@ def announce_delisting(market: Perpetuals, market_id: int = ETH, after: int = MI
     return at
 
 
-def step_feeds(market: Perpetuals, dollars: Sequence[int], feed: int = ETH) -> None:
+def step_feeds_through_prices(market: Perpetuals, dollar_prices: Sequence[int], feed: int = ETH) -> None:
     """Have the feeds step once an hour, the one through these prices, the others as they were."""
-    for each in dollars:
-        market.advance(HOUR)
+    for each in dollar_prices:
+        market.advance_clock(HOUR)
         for other, price in START.items():
             market.report(other, (each if other == feed else price) * RAY)
             market.do("PriceFeed.poke", other, sender="keeper")
@@ -29,17 +29,24 @@ def step_feeds(market: Perpetuals, dollars: Sequence[int], feed: int = ETH) -> N
 
 def advance_to_moment(market: Perpetuals, at: int, dollars: int) -> None:
     """Let time pass until a moment, with a feed that is at a price by then."""
-    market.advance(at - market.world.timestamp - 2 * HOUR)
-    step_feeds(market, [dollars] * 2)
+    market.advance_clock(at - market.world.timestamp - 2 * HOUR)
+    step_feeds_through_prices(market, [dollars] * 2)
 
 
 def end_market_at_prices(market: Perpetuals, dollars: Sequence[int], market_id: int = ETH) -> None:
     """Make the price of hours at these prices, and end the market."""
-    step_feeds(market, dollars, market_id)
+    step_feeds_through_prices(market, dollars, market_id)
     market.do(f"{HOUSE}.end_market", market_id, sender="keeper")
 
 
 def withdraw_own_balance(market: Perpetuals, name: str) -> int:
     """Take out all that is one's own; what was paid, profit with it [wad]."""
     standing = market.standing(name)
-    return int(market.do(f"{HOUSE}.withdraw", standing.own - standing.haircut, market.at(name), sender=name))
+    return int(
+        market.do(
+            f"{HOUSE}.withdraw",
+            standing.own - standing.haircut,
+            market.get_contract_or_account_address(name),
+            sender=name,
+        )
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.contract_creation import create_on_model
-from backstop.deployment.contract_names import BY_CYCLE
-from backstop.deployment.deployment_plan import Creation
-from backstop.deployment.devnet_signing import sign_order
+from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
+from backstop.deployment.devnet_trader_signatures import sign_order
+from backstop.deployment.model_and_chain_deployment import add_contract_model
+from backstop.deployment.planned_contracts import Creation
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.contract_base import RevertError
@@ -16,15 +16,15 @@ from backstop.model.margin_orders import Order
 from backstop.model.perpetual_liquidity_vault import KEEPER, PerpetualLiquidityVault, Rules, encode_offer
 from backstop.proof.lockstep import Lockstep
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.perpetuals import (
+from tests.support.perpetual_test_market import (
     ETH,
     HOUSE,
     ORDERS,
     TRADING,
     Perpetuals,
-    deploy_on_model,
     deploy_perpetuals,
-    open_crowded_positions,
+    deploy_perpetuals_on_model,
+    open_long_and_two_shorts,
 )
 
 POOL = "PerpetualLiquidityVault"
@@ -40,20 +40,25 @@ class MarketWithPool:
 
     def __init__(self, market: Perpetuals, rules: Rules = POOL_RULES) -> None:
         self.market = market
-        wired = (*(market.at(name) for name in (HOUSE, TRADING, ORDERS)), market.at("admin"))
+        wired = (
+            *(market.get_contract_or_account_address(name) for name in (HOUSE, TRADING, ORDERS)),
+            market.get_contract_or_account_address("admin"),
+        )
         arguments = (*NAMES, wired, tuple(rules))
         if isinstance(market.system, Lockstep):
             market.system.create_contract(POOL, POOL, *arguments)
         else:
             at = compute_contract_address(get_account(f"deployer_of_{POOL}"), 0)
-            create_on_model(market.world, Creation(POOL, POOL, arguments, at))
-        self.do("grant_role", KEEPER, market.at("keeper"), sender="admin")
+            add_contract_model(market.world, Creation(POOL, POOL, arguments, at))
+        self.do("grant_role", KEEPER, market.get_contract_or_account_address("keeper"), sender="admin")
         for number in range(2):
             self.do("set_limit", number, LIMIT, sender="admin")
-        market.do("Stablecoin.approve", market.at(POOL), MAX_UINT256, sender="rich")
+        market.do(
+            "Stablecoin.approve", market.get_contract_or_account_address(POOL), MAX_UINT256, sender="rich"
+        )
 
     @property
-    def model(self) -> PerpetualLiquidityVault:
+    def liquidity_vault_model(self) -> PerpetualLiquidityVault:
         found = self.market.world.contracts[POOL]
         assert isinstance(found, PerpetualLiquidityVault)
         return found
@@ -68,71 +73,103 @@ class MarketWithPool:
 
     def enter(self, name: str, amount: int) -> int:
         """Deposit wad for somebody; the shares."""
-        return int(self.do("deposit", amount, self.market.at(name), sender="rich"))
+        return int(
+            self.do("deposit", amount, self.market.get_contract_or_account_address(name), sender="rich")
+        )
 
     def shares(self, name: str) -> int:
-        return self.model.held(self.market.at(name))
+        return self.liquidity_vault_model.held(self.market.get_contract_or_account_address(name))
 
     def request(self, name: str, shares: int | None = None) -> int:
         """Commit shares, or all of them; the batch."""
-        who = self.market.at(name)
+        who = self.market.get_contract_or_account_address(name)
         amount = self.shares(name) if shares is None else shares
         return int(self.do("requestRedeem", amount, who, who, sender=name))
 
     def wait(self, batch: int) -> None:
         """Let time pass until a batch is due."""
-        self.market.advance(max(0, self.read("due_at", batch) - self.market.world.timestamp))
+        self.market.advance_clock(max(0, self.read("due_at", batch) - self.market.world.timestamp))
 
-    def leave(self, name: str, batch: int, by: str = "stranger") -> int:
-        return int(self.do("leave", batch, self.market.at(name), sender=by))
+    def complete_exit_from_batch(self, name: str, batch: int, by: str = "stranger") -> int:
+        return int(self.do("leave", batch, self.market.get_contract_or_account_address(name), sender=by))
 
     def coins(self, name: str) -> int:
         """Stablecoin in somebody's hand."""
-        return int(self.market.read("Stablecoin.balanceOf", self.market.at(name)))
+        return int(
+            self.market.read("Stablecoin.balanceOf", self.market.get_contract_or_account_address(name))
+        )
 
-    def locked(self, name: str) -> int:
+    def read_vesting_profit(self, name: str) -> int:
         """What vests in the bucket of now."""
         bucket = self.market.world.timestamp // self.market.read("MarginFund.LENGTH")
-        return int(self.market.read("MarginFund.profit_of", self.market.at(name), bucket))
+        return int(
+            self.market.read(
+                "MarginFund.profit_of", self.market.get_contract_or_account_address(name), bucket
+            )
+        )
 
     # ---------------------------------------------------------------------- risk
 
-    def take(self, lots: int, market: int = ETH) -> None:
+    def take_unassigned_lots(self, lots: int, market: int = ETH) -> None:
         self.do("take", market, lots, sender="keeper")
 
     def liquidate(self, name: str, lots: int, market: int = ETH) -> int:
-        return int(self.do("liquidate", self.market.at(name), market, lots, sender="keeper"))
+        return int(
+            self.do(
+                "liquidate", self.market.get_contract_or_account_address(name), market, lots, sender="keeper"
+            )
+        )
 
-    def size(self, market: int = ETH) -> int:
-        return int(self.market.market.positions[self.market.at(POOL), market].size)
+    def read_pool_position_size(self, market: int = ETH) -> int:
+        return int(
+            self.market.market.positions[self.market.get_contract_or_account_address(POOL), market].size
+        )
 
-    def equity(self) -> int:
-        return self.market.equity(self.market.at(POOL))
+    def get_pool_equity(self) -> int:
+        return self.market.equity(self.market.get_contract_or_account_address(POOL))
 
     def cash(self) -> int:
         return int(self.read("totalAssets"))
 
     # -------------------------------------------------------------------- quotes
 
-    def quote(self, market: int = ETH) -> None:
+    def request_pool_quote(self, market: int = ETH) -> None:
         self.do("quote", market, sender="stranger")
 
-    def orders(
+    def build_pool_trade_orders(
         self, name: str, lots: int, price: int, market: int = ETH, size: int | None = None
     ) -> tuple[Any, ...]:
         """The pool's order and somebody's, of which so many lots are to be filled; under zero it sells."""
         self.market._nonce += 1
         nonce = self.market._nonce
-        mine = Order(self.market.at(POOL), market, size or lots, price, MAX_UINT256, nonce, True)
-        theirs = Order(self.market.at(name), market, -lots, price, MAX_UINT256, nonce)
-        signed = sign_order(name, theirs, self.market.world.chain_id, self.market.at(ORDERS))
+        mine = Order(
+            self.market.get_contract_or_account_address(POOL),
+            market,
+            size or lots,
+            price,
+            MAX_UINT256,
+            nonce,
+            True,
+        )
+        theirs = Order(
+            self.market.get_contract_or_account_address(name), market, -lots, price, MAX_UINT256, nonce
+        )
+        signed = sign_order(
+            name, theirs, self.market.world.chain_id, self.market.get_contract_or_account_address(ORDERS)
+        )
         return mine, encode_offer(*mine[1:6]), theirs, signed, abs(lots)
 
     def fill(self, name: str, lots: int, price: int, market: int = ETH, **more: int) -> None:
         """Have somebody trade with the pool, which buys lots or sells them, under zero."""
-        self.market.do(f"{ORDERS}.fill", *self.orders(name, lots, price, market, **more), sender="matcher")
+        self.market.do(
+            f"{ORDERS}.fill",
+            *self.build_pool_trade_orders(name, lots, price, market, **more),
+            sender="matcher",
+        )
 
-    def fills(self, name: str, lots: int, price: int, market: int = ETH, **more: int) -> str | None:
+    def find_fill_revert_reason(
+        self, name: str, lots: int, price: int, market: int = ETH, **more: int
+    ) -> str | None:
         """Try the same; the reason if it reverts."""
         try:
             self.fill(name, lots, price, market, **more)
@@ -140,30 +177,32 @@ class MarketWithPool:
             return revert.reason
         return None
 
-    def least(self, market: int = ETH) -> int:
+    def compute_worst_quote_price(self, market: int = ETH) -> int:
         """The price at which it sells what it has, or buys it back [wei a lot]."""
         mark, spread = self.market.price(market), self.read("SPREAD")
-        if self.size(market) > 0:
+        if self.read_pool_position_size(market) > 0:
             return -(-mark * (10_000 + spread) // 10_000)
         return int(mark * (10_000 - spread) // 10_000)
 
-    def close(self, name: str, market: int = ETH) -> None:
+    def fill_quotes_until_pool_empty(self, name: str, market: int = ETH) -> None:
         """Have somebody trade with all quotes, one after the other, until the pool has nothing."""
-        while self.size(market):
-            self.market.refresh()
-            self.quote(market)
-            left = abs(self.size(market)) - self.read("quote_of", market).down_to
-            way = -1 if self.size(market) > 0 else 1
-            self.fill(name, way * left, self.least(market), market)
-            self.market.advance(self.read("QUOTE_TIME"))
+        while self.read_pool_position_size(market):
+            self.market.report_current_prices_again()
+            self.request_pool_quote(market)
+            left = abs(self.read_pool_position_size(market)) - self.read("quote_of", market).down_to
+            way = -1 if self.read_pool_position_size(market) > 0 else 1
+            self.fill(name, way * left, self.compute_worst_quote_price(market), market)
+            self.market.advance_clock(self.read("QUOTE_TIME"))
 
     # ---------------------------------------------------------------------- time
 
-    def settle_down(self) -> None:
+    def roll_until_gains_are_final(self) -> None:
         """Roll until all of today is final."""
         for _ in range(3):
             self.market.advance_cycle()
-        self.market.do(f"{HOUSE}.update_account", self.market.at(POOL), sender="keeper")
+        self.market.do(
+            f"{HOUSE}.update_account", self.market.get_contract_or_account_address(POOL), sender="keeper"
+        )
 
 
 def deploy_market_with_pool(
@@ -173,28 +212,37 @@ def deploy_market_with_pool(
     return MarketWithPool(deploy_perpetuals(new_protocol, third_bond, BY_CYCLE, **desk), rules)
 
 
-def on_the_model(rules: Rules = POOL_RULES) -> MarketWithPool:
+def deploy_pool_market_on_model(rules: Rules = POOL_RULES) -> MarketWithPool:
     """The same in a deployment of its own, on the model alone."""
-    market = deploy_on_model()
-    market.refresh()
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
     return MarketWithPool(market, rules)
 
 
-def deposit_two_members(pool: MarketWithPool, amount: int = 20_000) -> MarketWithPool:
+def add_members_with_unequal_deposits(pool: MarketWithPool, total_amount: int = 20_000) -> MarketWithPool:
     """The same with two members, who have three quarters and one."""
-    pool.enter("ann", 3 * amount * WAD // 4)
-    pool.enter("bob", amount * WAD // 4)
+    pool.enter("ann", 3 * total_amount * WAD // 4)
+    pool.enter("bob", total_amount * WAD // 4)
     return pool
 
 
-def make_failed_pool(new_protocol: Callable[..., DeployedProtocol], amount: int = 2_000) -> MarketWithPool:
+def make_pool_whose_account_is_seized(
+    new_protocol: Callable[..., DeployedProtocol], deposited_amount: int = 2_000
+) -> MarketWithPool:
     """A pool with little money and all leverage, whose 1,000 lots at 16 are taken from it at 13."""
     rules = POOL_RULES._replace(leverage=100_000)
-    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, rules=rules), amount))
-    pool.take(1_000)
+    pool = open_and_seize_long_position(
+        add_members_with_unequal_deposits(
+            deploy_market_with_pool(new_protocol, rules=rules), deposited_amount
+        )
+    )
+    pool.take_unassigned_lots(1_000)
     pool.market.mark(ETH, 13 * WAD)
-    assert pool.equity() == (amount - 3_000) * WAD
-    assert pool.market.seize_insolvent(pool.market.at(POOL)) and pool.size() == 0
+    assert pool.get_pool_equity() == (deposited_amount - 3_000) * WAD
+    assert (
+        pool.market.seize_insolvent(pool.market.get_contract_or_account_address(POOL))
+        and pool.read_pool_position_size() == 0
+    )
     return pool
 
 
@@ -202,7 +250,7 @@ def settle_failed_pool(pool: MarketWithPool, gift: int = 0) -> MarketWithPool:
     """Have what a failed pool owes booked and settled; it is at rest with a gift and nothing else [wad]."""
     pool.market.advance_cycle()
     pool.market.seize_insolvent(POOL)
-    pool.settle_down()
+    pool.roll_until_gains_are_final()
     assert pool.read("is_idle") and pool.cash() == 0
     if gift:
         give_to_pool(pool, gift)
@@ -211,17 +259,19 @@ def settle_failed_pool(pool: MarketWithPool, gift: int = 0) -> MarketWithPool:
 
 def give_to_pool(pool: MarketWithPool, amount: int) -> None:
     """Pay wad into the pool's account, for no shares."""
-    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), amount, sender="rich")
+    pool.market.do(
+        f"{HOUSE}.deposit", pool.market.get_contract_or_account_address(POOL), amount, sender="rich"
+    )
 
 
 def make_wiped_pool(new_protocol: Callable[..., DeployedProtocol], gift: int = 0) -> MarketWithPool:
     """A pool at rest whose members, with 2e27 shares, have lost all but a gift [wad]."""
-    return settle_failed_pool(make_failed_pool(new_protocol), gift)
+    return settle_failed_pool(make_pool_whose_account_is_seized(new_protocol), gift)
 
 
-def seize_long(pool: MarketWithPool) -> MarketWithPool:
+def open_and_seize_long_position(pool: MarketWithPool) -> MarketWithPool:
     """A long of 1,000 lots owes 1,000 at 16, and its lots are nobody's; shorts have 500 each."""
-    open_crowded_positions(pool.market)
+    open_long_and_two_shorts(pool.market)
     pool.market.mark(ETH, 16 * WAD)
-    assert pool.market.seize_insolvent("long") and pool.market.nobodys() == 1_000
+    assert pool.market.seize_insolvent("long") and pool.market.count_unassigned_lots() == 1_000
     return pool

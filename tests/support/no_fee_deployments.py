@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from backstop.deployment.deployment_parameters import CollateralParameters, Parameters, StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters, StageParameters
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices
 
 
-def without_fees(rewards: bool = False, **changes: Any) -> Parameters:
+def build_parameters_without_fees(keeps_rewards: bool = False, **changes: Any) -> Parameters:
     """The standard parameters without fees, with these changes."""
 
     def plain(each: CollateralParameters) -> CollateralParameters:
-        auction = each.auction if rewards else replace(each.auction, tip=0, chip=0)
+        auction = each.auction if keeps_rewards else replace(each.auction, tip=0, chip=0)
         return replace(each, stability_fee=0, auction=auction)
 
     parameters = build_standard_parameters()
@@ -25,10 +25,10 @@ def without_fees(rewards: bool = False, **changes: Any) -> Parameters:
 
 
 def deploy_without_fees(
-    new_protocol: Callable[..., DeployedProtocol], rewards: bool = False, **changes: Any
+    new_protocol: Callable[..., DeployedProtocol], keeps_rewards: bool = False, **changes: Any
 ) -> DeployedProtocol:
     """Such a protocol, with the usual prices."""
-    return deploy_with_prices(new_protocol, without_fees(rewards, **changes))
+    return deploy_with_prices(new_protocol, build_parameters_without_fees(keeps_rewards, **changes))
 
 
 def build_uncapped_stages(*stages: str) -> tuple[StageParameters, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 
-def get_code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+def select_code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     """The cells with code."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
@@ -30,13 +30,13 @@ def get_shown_output(cell: dict[str, Any]) -> str:
     )
 
 
-def run_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
+def run_cells_and_capture_output(notebook: dict[str, Any]) -> list[tuple[str, str]]:
     """Run all cells in one namespace; what each prints, and its last expression as text."""
     names: dict[str, Any] = {"__name__": "__main__"}
     options = ("display.width", 120, "display.max_columns", 20, "display.max_rows", 40)
     found = []
     with pd.option_context(*options):
-        for number, cell in enumerate(get_code_cells(notebook)):
+        for number, cell in enumerate(select_code_cells(notebook)):
             tree, last = ast.parse("".join(cell["source"])), None
             if tree.body and isinstance(shown := tree.body[-1], ast.Expr):
                 tree.body.pop()
@@ -48,11 +48,11 @@ def run_cells(notebook: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def write_outputs(file: Path) -> None:
+def run_and_save_notebook(notebook_file: Path) -> None:
     """Run a notebook and write what it printed into it."""
-    notebook = json.loads(file.read_text())
+    notebook = json.loads(notebook_file.read_text())
     for number, (cell, (printed, value)) in enumerate(
-        zip(get_code_cells(notebook), run_cells(notebook), strict=True), 1
+        zip(select_code_cells(notebook), run_cells_and_capture_output(notebook), strict=True), 1
     ):
         cell["execution_count"], cell["outputs"] = number, []
         if printed:
@@ -63,9 +63,9 @@ def write_outputs(file: Path) -> None:
             cell["outputs"].append(
                 {"data": data, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
             )
-    file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    notebook_file.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        write_outputs(Path(name))
+        run_and_save_notebook(Path(name))

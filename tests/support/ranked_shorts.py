@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
@@ -18,7 +18,7 @@ def open_shorts_and_drop(town: ManyVaultsDevnet) -> None:
     at = town.deployment.addresses
 
     def do(sender: str, call: str, *args: Any) -> None:
-        assert town.do(call, *args, sender=sender) is None, call
+        assert town.call_and_return_revert_reason(call, *args, sender=sender) is None, call
 
     def mark(dollars: int) -> None:
         for i in range(3):

@@ -26,7 +26,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.keepers import call_costs, gas_table
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.lockstep import Lockstep, deploy_lockstep
-from backstop.proof.step_trace import read_trace, write_trace
+from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.system import Action, Outcome
@@ -46,13 +46,13 @@ TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state
 # --------------------------------------------------------------- what is compared
 
 
-def describe_outcome(outcome: Outcome) -> list[Any]:
+def convert_outcome_to_json(outcome: Outcome) -> list[Any]:
     """Reason, value and events of a step, as JSON has them."""
     logs = [[log.contract, log.event, to_json_value(log.values)] for log in outcome.logs]
     return [outcome.reason, to_json_value(outcome.value), logs]
 
 
-def read_balances(both: Lockstep) -> dict[str, dict[str, int]]:
+def read_token_balances_from_model(both: Lockstep) -> dict[str, dict[str, int]]:
     """Every token's balances, by the token's name and the owner's address; zeros left out."""
     found = {}
     for name, tables in both.model.get_live_tables().items():
@@ -62,7 +62,7 @@ def read_balances(both: Lockstep) -> dict[str, dict[str, int]]:
     return found
 
 
-def select_figures(summary: dict[str, Any]) -> dict[str, Any]:
+def build_summary_without_descriptions(summary: dict[str, Any]) -> dict[str, Any]:
     """The figures of a run's summary."""
     return {name: value for name, value in summary.items() if name not in TOLD}
 
@@ -99,13 +99,13 @@ def load_recorded_traces() -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def load_recorded_scenarios() -> dict[str, Any]:
+def load_recorded_scenario_figures() -> dict[str, Any]:
     """Scenario of the library -> the figures that its run came to, on the model."""
     found: dict[str, Any] = json.loads(SCENARIOS.read_text(encoding="utf-8"))
     return found
 
 
-def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTable) -> None:
+def check_recorded_run_replays(content: dict[str, Any], artifacts: Artifacts, renames: RenameTable) -> None:
     """Play a recorded run on model and contracts; raises AssertionError at the first thing that differs."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
@@ -117,25 +117,30 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: RenameTab
     for place, step in enumerate(trace.steps):
         if isinstance(step.step, Action):
             both.advance(step.timestamp - both.timestamp)
-            was, now = translate_outcome(renames, next(expected)), describe_outcome(both.apply(step.step))
+            was, now = (
+                translate_outcome(renames, next(expected)),
+                convert_outcome_to_json(both.apply(step.step)),
+            )
             assert now == was, f"step {place}, {step.step}: was {was}, is {now}"
         else:
             both.play_step(step)
     both.compare_state()
     balances = {renames.translate_name("contracts", name): each for name, each in content["balances"].items()}
-    assert read_balances(both) == balances
+    assert read_token_balances_from_model(both) == balances
 
 
-def run_again(scenario: str, renames: RenameTable) -> dict[str, Any]:
+def simulate_with_recorded_gas(recorded_scenario_name: str, renames: RenameTable) -> dict[str, Any]:
     """Return the figures of a scenario of the library today, by the name it had, at the gas of then."""
-    with _load_recorded_gas(renames):
-        return select_figures(
-            simulate(load_scenario(renames.translate_name("scenarios", scenario)), "model", 1).summary
+    with _use_recorded_gas_table(renames):
+        return build_summary_without_descriptions(
+            simulate(
+                load_scenario(renames.translate_name("scenarios", recorded_scenario_name)), "model", 1
+            ).summary
         )
 
 
 @contextmanager
-def _load_recorded_gas(renames: RenameTable) -> Iterator[None]:
+def _use_recorded_gas_table(renames: RenameTable) -> Iterator[None]:
     """Have calls cost what they did: the committed table of gas is an input of every run."""
     today = gas_table.SNAPSHOT
     recorded = json.loads(GAS.read_text(encoding="utf-8"))["rows"]
@@ -154,7 +159,7 @@ def _load_recorded_gas(renames: RenameTable) -> Iterator[None]:
 # ---------------------------------------------------------------------- recording
 
 
-def write_records() -> None:
+def write_recorded_behaviour_files() -> None:
     """Write the files anew, from the checkout one stands in."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     GAS.write_bytes(gas_table.SNAPSHOT.read_bytes())
@@ -165,7 +170,10 @@ def write_records() -> None:
     from backstop.simulation.scenario.scenario_library import LIBRARY
 
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
-    figures = {name: select_figures(simulate(load_scenario(name), "model", 1).summary) for name in names}
+    figures = {
+        name: build_summary_without_descriptions(simulate(load_scenario(name), "model", 1).summary)
+        for name in names
+    }
     SCENARIOS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
@@ -175,12 +183,12 @@ def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
         RevmHost(), derive_run_seed(SEED, index), artifacts=artifacts, check_every=0, traces=None
     )
     both = machine.both
-    for _ in machine.play_steps(STEPS):
+    for _ in machine.play_random_steps(STEPS):
         pass
-    trace = both.record_trace()
+    trace = both.build_trace()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
-        write_trace(trace, path)
+        write_trace_json(trace, path)
         content = json.loads(path.read_text(encoding="utf-8"))
     # Played once more for the outcomes of the opening, too.
     again = deploy_lockstep(
@@ -189,11 +197,11 @@ def _record_run(index: int, artifacts: Artifacts) -> dict[str, Any]:
     for step in trace.steps:
         if isinstance(step.step, Action):
             again.advance(step.timestamp - again.timestamp)
-            outcomes.append(describe_outcome(again.apply(step.step)))
+            outcomes.append(convert_outcome_to_json(again.apply(step.step)))
         else:
             again.play_step(step)
-    return {"trace": content, "outcomes": outcomes, "balances": read_balances(again)}
+    return {"trace": content, "outcomes": outcomes, "balances": read_token_balances_from_model(again)}
 
 
 if __name__ == "__main__":
-    write_records()
+    write_recorded_behaviour_files()

@@ -24,12 +24,12 @@ class RelayStub:
         self.refuses = ""
         self.lies = False
         self.unsigned = 0
-        self.server = BackgroundServer.answer_posts(self._answer_post)
+        self.server = BackgroundServer.build_post_server(self._answer_signed_post)
         self.url = self.server.url
 
-    def _answer_post(self, body: bytes, headers: Message) -> dict[str, Any]:
+    def _answer_signed_post(self, body: bytes, headers: Message) -> dict[str, Any]:
         call = json.loads(body)
-        if _is_signed(body, headers.get("X-Flashbots-Signature", "")):
+        if _has_valid_relay_signature(body, headers.get("X-Flashbots-Signature", "")):
             told = self.answer_call(call)
         else:
             self.unsigned += 1
@@ -63,7 +63,7 @@ def _hash_transaction(raw: str) -> str:
     return "0x" + keccak(bytes.fromhex(raw[2:])).hex()
 
 
-def _is_signed(body: bytes, header: str) -> bool:
-    address, _, signature = header.partition(":")
+def _has_valid_relay_signature(body: bytes, signature_header: str) -> bool:
+    address, _, signature = signature_header.partition(":")
     message = encode_defunct(text="0x" + keccak(body).hex())
     return bool(signature) and Account.recover_message(message, signature=signature) == address

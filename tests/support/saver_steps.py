@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
@@ -13,7 +13,7 @@ from backstop.model.member_pool import MemberPool
 from backstop.model.redeem_queue import MOST_UNSETTLED, get_collecting_time
 from backstop.simulation.account_value import compute_stake
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
-from tests.support.helpers import STAGE, get_revert_reason
+from tests.support.revert_setter_and_source_helpers import STAGE, get_revert_reason
 
 POOL = "Savings"
 # The type whose vaults default: what savers get is drawn against WETH.
@@ -55,7 +55,7 @@ def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **othe
     return tuple(protocol.address(value) if name in places else value for name, value in values.items())
 
 
-def make_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
+def create_additional_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
     """A pool beside those of the deployment, which may cover; its name."""
     protocol.lockstep.create_contract("Pool", name, *pool_arguments(protocol, **others))
     protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
@@ -71,28 +71,32 @@ def make_equity_pool(protocol: DeployedProtocol, name: str, token: str, stage: s
     return name
 
 
-def make_claims(protocol: DeployedProtocol, pool: str, price: int = 0, equity: str = "BSE") -> str:
+def create_recovery_claims_contract(
+    protocol: DeployedProtocol, pool: str, conversion_price: int = 0, equity_symbol: str = "BSE"
+) -> str:
     """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
-    protocol.deploy_token("Token", "Equity", equity, 18)
-    wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
-    protocol.lockstep.create_contract("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price)
+    protocol.deploy_token("Token", "Equity", equity_symbol, 18)
+    wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity_symbol, "PriceFeed"))
+    protocol.lockstep.create_contract(
+        "RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, conversion_price
+    )
     return f"{pool}.Claims"
 
 
-def make_junior(protocol: DeployedProtocol, **others: Any) -> str:
+def create_claims_pool_and_return_name(protocol: DeployedProtocol, **others: Any) -> str:
     """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
     name = "Young"
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     others = {"loss_waterfall": "Waterfall"} | others
     claims = compute_contract_address(get_account(f"deployer_of_{name}.Claims"), 0)
-    make_pool(protocol, name, clawback="clawback", claims=claims, **others)
-    assert make_claims(protocol, name) and protocol.address(f"{name}.Claims") == claims
+    create_additional_pool(protocol, name, clawback="clawback", claims=claims, **others)
+    assert create_recovery_claims_contract(protocol, name) and protocol.address(f"{name}.Claims") == claims
     return name
 
 
-def open_junior(protocol: DeployedProtocol) -> DeployedProtocol:
+def create_pool_and_give_savers_coins(protocol: DeployedProtocol) -> DeployedProtocol:
     """Deploy an empty pool with claims, and give three accounts 10,000 coins that they may deposit in it."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     for who in ("saver", "neighbour", "newcomer"):
         give_stablecoin(protocol, who, 10_000 * WAD)
         protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender=who)
@@ -143,7 +147,7 @@ def lose_new_vault(protocol: DeployedProtocol, symbol: str = "XAU", debt: int = 
     return int(protocol.read("VaultEngine.deficit_of", c)) - before
 
 
-def fill_buffer(protocol: DeployedProtocol, symbol: str = "XAU") -> None:
+def earn_year_of_high_fees(protocol: DeployedProtocol, symbol: str = "XAU") -> None:
     """A year of a high fee: thousands in the type's buffer, and as much in the reserve."""
     protocol.do("VaultEngine.set_stability_fee", protocol.get_collateral_type(symbol), 10**19, sender="admin")
     protocol.earn_fees(symbol)
@@ -164,7 +168,7 @@ def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
     return int(protocol.do(f"{pool}.cut", sender="stranger"))
 
 
-def mature_batch(protocol: DeployedProtocol, pool: str = POOL) -> None:
+def cut_batch_and_wait_cooldown(protocol: DeployedProtocol, pool: str = POOL) -> None:
     """Cut the batch that collects, and let its cooldown pass."""
     cut_batch(protocol, pool)
     protocol.advance(protocol.read(f"{pool}.COOLDOWN") + LOOK)

@@ -16,7 +16,7 @@ def start_settlement(protocol: DeployedProtocol) -> None:
     protocol.do("Settlement.begin", sender="stranger")
 
 
-def make_prices(protocol: DeployedProtocol) -> None:
+def report_until_final_prices_exist(protocol: DeployedProtocol) -> None:
     """Have the reporters go on with what they said last until all final prices are made."""
     types = range(protocol.read("VaultEngine.collateral_types"))
     begun_at = protocol.read("Settlement.progress_of").begun_at
@@ -28,7 +28,7 @@ def make_prices(protocol: DeployedProtocol) -> None:
         }
         if not said:
             break
-        protocol.advance(max(_compute_step_delay(protocol, c) for c in said))
+        protocol.advance(max(_compute_seconds_until_feed_step(protocol, c) for c in said))
         for c, price in said.items():
             if price:
                 for reporter in protocol.read("PriceFeed.reporters_of", c):
@@ -42,7 +42,7 @@ def _read_known_price(protocol: DeployedProtocol, collateral_type: int) -> int:
     return int(prices.next or protocol.read("PriceFeed.withheld", collateral_type) or prices.current)
 
 
-def _compute_step_delay(protocol: DeployedProtocol, collateral_type: int) -> int:
+def _compute_seconds_until_feed_step(protocol: DeployedProtocol, collateral_type: int) -> int:
     stepped_at = protocol.read("PriceFeed.latest_round_data", collateral_type)[3]
     return int(
         max(0, stepped_at + protocol.read("PriceFeed.config_of", collateral_type)[2] - protocol.timestamp)
@@ -51,12 +51,12 @@ def _compute_step_delay(protocol: DeployedProtocol, collateral_type: int) -> int
 
 def fix_prices(protocol: DeployedProtocol) -> None:
     """Final prices of all types, once the feed has made them."""
-    make_prices(protocol)
+    report_until_final_prices_exist(protocol)
     for c in range(protocol.read("VaultEngine.collateral_types")):
         protocol.do("Settlement.fix_price", c, sender="stranger")
 
 
-def cover_last(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
+def cover_deficits_last_time(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
     """Have the stages cover all deficits a last time; what was logged of each payment."""
     paid = []
     for c in range(protocol.read("VaultEngine.collateral_types")):
@@ -66,13 +66,13 @@ def cover_last(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
     return paid
 
 
-def close_books(protocol: DeployedProtocol) -> None:
+def cover_and_fix_redemption_rates(protocol: DeployedProtocol) -> None:
     """Have the stages cover all deficits a last time, and close the books."""
-    cover_last(protocol)
+    cover_deficits_last_time(protocol)
     protocol.do("Settlement.fix_redemption_rates", sender="stranger")
 
 
-def open_auctions(protocol: DeployedProtocol) -> list[int]:
+def list_open_auction_ids(protocol: DeployedProtocol) -> list[int]:
     """The ids of all auctions that are open."""
     last = int(protocol.read("CollateralAuction.last_id"))
     return [
@@ -84,7 +84,7 @@ def open_auctions(protocol: DeployedProtocol) -> list[int]:
 
 def unwind_auctions(protocol: DeployedProtocol) -> None:
     """Unwind every open auction."""
-    for auction_id in open_auctions(protocol):
+    for auction_id in list_open_auction_ids(protocol):
         protocol.do("CollateralAuction.unwind", auction_id, sender="stranger")
 
 
@@ -94,9 +94,11 @@ def list_indebted_vaults(protocol: DeployedProtocol) -> list[tuple[int, str]]:
     return sorted(key for key, vault in vaults.items() if vault.normalized_debt)
 
 
-def skim_vault(protocol: DeployedProtocol, collateral_type: int, who: str) -> tuple[int, int, int]:
+def skim_vault_and_read_amounts(
+    protocol: DeployedProtocol, collateral_type: int, vault_owner: str
+) -> tuple[int, int, int]:
     """Skim a vault as a stranger; collateral taken, debt and what the collateral is worth."""
-    protocol.do("Settlement.skim", collateral_type, who, sender="stranger")
+    protocol.do("Settlement.skim", collateral_type, vault_owner, sender="stranger")
     (found,) = [log.values for log in protocol.last.logs if log.event == "Skimmed"]
     return found[2:]
 
@@ -107,18 +109,20 @@ def settle_protocol(protocol: DeployedProtocol) -> int:
     unwind_auctions(protocol)
     fix_prices(protocol)
     for c, owner in list_indebted_vaults(protocol):
-        skim_vault(protocol, c, owner)
-    close_books(protocol)
+        skim_vault_and_read_amounts(protocol, c, owner)
+    cover_and_fix_redemption_rates(protocol)
     return int(protocol.read("Stablecoin.totalSupply"))
 
 
-def list_holders(protocol: DeployedProtocol) -> dict[str, int]:
+def list_stablecoin_balances_by_holder(protocol: DeployedProtocol) -> dict[str, int]:
     """Everybody who holds stablecoin: account -> wad."""
     balances: dict[Any, Any] = dict(protocol.lockstep.snapshot()["Stablecoin"]["erc20.balanceOf"])
     return {who: amount for who, amount in sorted(balances.items()) if amount and who != NOBODY}
 
 
-def final_debt(locked: int, price: int, normalized_debt: int, rate: int, unit: int) -> tuple[int, int]:
+def compute_settled_collateral_and_debt(
+    locked: int, price: int, normalized_debt: int, rate: int, unit: int
+) -> tuple[int, int]:
     """What a vault gives by the specification, and what its debt is worth: wad and rad."""
     debt = normalized_debt * rate
     taken = min(locked, -(-debt // (price * unit)) * unit)

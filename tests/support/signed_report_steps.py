@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.devnet_trader_signatures import sign_report
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import RAY
 from backstop.model.signed_reports import SignedReport, Span
@@ -28,7 +28,7 @@ def sign_dollar_report(
     )
 
 
-def submit_reports(
+def submit_reports_and_count_accepted(
     protocol: DeployedProtocol, reports: Sequence[SignedReport], sender: str = "stranger"
 ) -> int:
     """Bring them; how many count."""

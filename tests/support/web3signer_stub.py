@@ -26,15 +26,15 @@ class Web3SignerStub:
         self.asked: list[dict[str, Any]] = []
         self.change: Callable[[dict[str, Any]], dict[str, Any]] = lambda transaction: transaction
         self.refuses = ""
-        self.answer = self.as_documented
-        self.server = BackgroundServer.answer_posts(self._answer_post)
+        self.answer = self.answer_documented_call
+        self.server = BackgroundServer.build_post_server(self._answer_post)
         self.url = self.server.url
 
     def _answer_post(self, body: bytes, headers: Message) -> dict[str, Any]:
         call = json.loads(body)
         return {"jsonrpc": "2.0", "id": call["id"], **self.answer(call)}
 
-    def as_documented(self, call: dict[str, Any]) -> dict[str, Any]:
+    def answer_documented_call(self, call: dict[str, Any]) -> dict[str, Any]:
         """As Web3Signer's documents state it."""
         if self.refuses:
             return {"error": {"code": -32000, "message": self.refuses}}

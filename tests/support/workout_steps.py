@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.deployment_parameters import WorkoutParameters
+from backstop.deployment.parameter_dataclasses import WorkoutParameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from tests.support.auction_steps import WETH
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import BREAKER, CAUTION, deploy_with_prices, read_mode, with_guards
-from tests.support.risk_policy_steps import allow_calls, call_vault
+from tests.support.vault_size_margin_and_call_steps import allow_calls, margin_call_ether_vault_as_stranger
 
 DAY = 86_400
 TERMS = WorkoutParameters(
@@ -34,17 +34,19 @@ def deploy_with_workouts(
     return made
 
 
-def call_vault_in_caution(protocol: DeployedProtocol, who: str = "borrower", price: int = CALLED) -> None:
+def open_called_vault_in_caution(
+    protocol: DeployedProtocol, who: str = "borrower", price: int = CALLED
+) -> None:
     """A vault is opened, the price falls, it is called, and the guardian sees reason for caution."""
-    if protocol.price("WETH") != 2_000 * RAY:
+    if protocol.get_or_renew_risk_price("WETH") != 2_000 * RAY:
         protocol.post_price("WETH", 2_000 * RAY)
     protocol.borrow(who, "WETH", LOT, DEBT)
     protocol.post_price("WETH", price * RAY)
-    call_vault(protocol, who)
-    be_cautious(protocol)
+    margin_call_ether_vault_as_stranger(protocol, who)
+    raise_mode_to_caution(protocol)
 
 
-def be_cautious(protocol: DeployedProtocol) -> None:
+def raise_mode_to_caution(protocol: DeployedProtocol) -> None:
     """The guardian raises the mode, unless it is up already."""
     if read_mode(protocol) < CAUTION:
         protocol.do("CircuitBreaker.force_mode", CAUTION, sender="guardian")
@@ -57,7 +59,7 @@ def enter_workout(protocol: DeployedProtocol, who: str = "borrower", instalments
 
 def start_workout(protocol: DeployedProtocol, who: str = "borrower", instalments: int = 4) -> int:
     """A vault in distress enters a workout; its id."""
-    call_vault_in_caution(protocol, who)
+    open_called_vault_in_caution(protocol, who)
     return enter_workout(protocol, who, instalments)
 
 
@@ -66,11 +68,11 @@ def pay_workout(protocol: DeployedProtocol, workout_id: int, amount: int, who: s
     return int(protocol.do("Workouts.pay", workout_id, amount, sender=who))
 
 
-def transfer_stablecoin(protocol: DeployedProtocol, who: str, amount: int) -> None:
+def give_borrowed_stablecoin(protocol: DeployedProtocol, receiver: str, amount: int) -> None:
     """Stablecoin of somebody whose vault of gold is well secured."""
     debt = max(amount, 2_000 * WAD)
-    protocol.borrow("market_maker", "XAU", 10 * debt * RAY // protocol.price("XAU"), debt)
-    protocol.do("Stablecoin.transfer", who, amount, sender="market_maker")
+    protocol.borrow("market_maker", "XAU", 10 * debt * RAY // protocol.get_or_renew_risk_price("XAU"), debt)
+    protocol.do("Stablecoin.transfer", receiver, amount, sender="market_maker")
 
 
 def foreclose_workout(protocol: DeployedProtocol, workout_id: int) -> None:
@@ -88,6 +90,6 @@ def read_vault(protocol: DeployedProtocol, who: str = "borrower") -> Any:
     return protocol.read("VaultEngine.vault", WETH, who)
 
 
-def in_auction(protocol: DeployedProtocol) -> int:
+def read_weth_principal_in_auction(protocol: DeployedProtocol) -> int:
     """Principal of WETH that the ledger counts as under auction, rad."""
     return int(protocol.read("VaultEngine.in_auction_of", WETH))

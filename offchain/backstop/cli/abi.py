@@ -9,7 +9,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    contracts_option,
+    contracts_folder_option,
     handle_errors,
     open_output,
     output_options,
@@ -27,7 +27,7 @@ Examples:
   ape run abi --out abi
 """,
 )
-@contracts_option
+@contracts_folder_option
 @output_options("Folder of the ABIs.", "runs/abi")
 @handle_errors
 def cli(contracts: Path, out: Path | None, fresh: bool) -> None:

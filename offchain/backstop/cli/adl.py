@@ -16,7 +16,7 @@ from backstop.cli.command_helpers import (
     handle_errors,
     handle_stop_signals,
     json_option,
-    progress_bar,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
@@ -75,7 +75,7 @@ def cli(
     from backstop.deployment.deployment_file import read_deployment
     from backstop.live.mirror.chain_mirror import open_mirror
     from backstop.live.operate.network_options import connect_node
-    from backstop.live.solvency.adl_queue_figures import build_queue_figures
+    from backstop.live.solvency.adl_queue_figures import build_deleveraging_queue_figures
 
     if account is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", account):
         raise BackstopError(f"--account {account}: invalid; expected an address of 0x and 40 digits")
@@ -84,10 +84,10 @@ def cli(
     if margin is None:
         raise BackstopError(f"{deployment}: no margin market; expected a deployment with one")
     mirror = open_mirror(connect_node(network), read)
-    with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+    with handle_stop_signals("stopping ...") as stop, show_progress_bar() as progress:
         mirror.replay_to_block(block, lambda done, total: progress(done, total, "replaying"), stop)
     mirror.raise_differences()
-    figures = build_queue_figures(mirror.model, read, pending=pending)
+    figures = build_deleveraging_queue_figures(mirror.model, read, use_pending_cycle=pending)
     assert figures is not None
     if market is not None and market not in figures["markets"]:
         raise BackstopError(f"--market {market}: unknown; expected one of {', '.join(figures['markets'])}")
@@ -101,36 +101,45 @@ def cli(
     if as_json:
         print(json.dumps({**figures, "block": at}, indent=2))
         return
-    _print_queue(figures, at, account, rows)
+    _print_deleveraging_queue(figures, at, account, rows)
 
 
-def _print_queue(figures: Mapping[str, Any], at: Mapping[str, Any], account: str | None, rows: int) -> None:
+def _print_deleveraging_queue(
+    queue_figures: Mapping[str, Any], block_header: Mapping[str, Any], account: str | None, row_limit: int
+) -> None:
     """Print a table for each side with accounts; amounts in stablecoins."""
     from rich.console import Console
     from rich.table import Table
 
-    from backstop.live.solvency.adl_queue_table import HEADS, format_side_title, iter_account_rows
+    from backstop.live.solvency.adl_queue_table import (
+        HEADS,
+        format_market_side_summary_line,
+        iter_deleveraging_queue_rows,
+    )
     from backstop.report.amounts import format_moment
 
     console = Console(file=sys.stdout, highlight=False, width=140)
-    state = "pending" if figures["is_pending"] else "open"
+    state = "pending" if queue_figures["is_pending"] else "open"
     console.print(
-        f"block {at['number']}, {format_moment(at['timestamp'])}; policy {figures['policy']}, {state} cycle "
-        f"{figures['cycle']}",
+        f"block {block_header['number']}, {format_moment(block_header['timestamp'])}; policy "
+        f"{queue_figures['policy']}, {state} cycle "
+        f"{queue_figures['cycle']}",
         style="bold",
     )
-    console.print(figures["order"], soft_wrap=True)
-    shown = [each for each in figures["sides"] if each["accounts"]]
+    console.print(queue_figures["order"], soft_wrap=True)
+    shown = [each for each in queue_figures["sides"] if each["accounts"]]
     for side in shown:
         console.print()
-        console.print(format_side_title(side), style="bold")
+        console.print(format_market_side_summary_line(side), style="bold")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for head in HEADS:
             table.add_column(head, justify="left" if head in ("account", "lights") else "right", no_wrap=True)
-        for row in iter_account_rows(side["accounts"][:rows]):
+        for row in iter_deleveraging_queue_rows(side["accounts"][:row_limit]):
             table.add_row(*row)
         console.print(table)
-        if len(side["accounts"]) > rows:
-            console.print(f"{len(side['accounts']) - rows:,} more accounts: --rows shows more, --json all")
-    if figures["sides"] and not shown:
+        if len(side["accounts"]) > row_limit:
+            console.print(
+                f"{len(side['accounts']) - row_limit:,} more accounts: --rows shows more, --json all"
+            )
+    if queue_figures["sides"] and not shown:
         console.print(f"{account or 'no account'} has no lots there")

@@ -14,15 +14,15 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    build_scenario_inputs,
-    command_line,
+    build_scenario_record_inputs,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
 from backstop.cli.import_options import parse_name_values
 from backstop.errors import BackstopError
@@ -87,15 +87,15 @@ def cli(
     how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk.
     """
     from backstop.report import answer_page, proposal_page
-    from backstop.report.frame_table import print_answer, write_answer
+    from backstop.report.frame_console_table import print_answer, write_answer_files
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
-    from backstop.studies.risk_questions import payers
+    from backstop.studies.risk_questions import payers_by_system
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
     from backstop.studies.risk_questions.question_answers import OPTIONS, answer_question
 
     _check_no_other_options(question, OPTIONS[question])
-    paths = given["paths"] or (payers.PATHS if question == "payers" else PATHS)
+    paths = given["paths"] or (payers_by_system.PATHS if question == "payers" else PATHS)
     engine = given["engine"] or ("model" if question == "payers" else "fast")
     day = load_scenario(scenario)
     options = {name: given[name] for name in OPTIONS[question] if name not in ("paths", "engine", "workers")}
@@ -106,14 +106,14 @@ def cli(
     if "level" in options:
         options["level"] = round(100 * options["level"])
     directory = out or RUNS / f"ask-{question}-{day.name}-{seed}"
-    inputs = {**build_scenario_inputs(day), "question": question, "seed": seed}
+    inputs = {**build_scenario_record_inputs(day), "question": question, "seed": seed}
     if question != "falls":
         inputs |= {"paths": paths, "engine": engine}
     if options.get("proposed") is not None:
-        other = build_scenario_inputs(load_scenario(options["proposed"]))
+        other = build_scenario_record_inputs(load_scenario(options["proposed"]))
         inputs |= {f"proposed {name}": each for name, each in other.items()}
     began = time.monotonic()
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         run = PathRunner(paths, seed, engine, given["workers"], progress, stop)
         output = open_output(directory, "ask", inputs | options, fresh=fresh)
         if output.finished:
@@ -121,10 +121,11 @@ def cli(
         else:
             summary = answer_question(question, scenario, run, options)
             command = _build_repeat_command(question, scenario, paths, engine, seed, given)
-            write_answer(
+            write_answer_files(
                 directory, summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
             )
-            (proposal_page if question == "proposal" else answer_page).write_page(directory)
+            write_page = proposal_page.write_page if question == "proposal" else answer_page.write_answer_page
+            write_page(directory)
             output.mark_finished()
     if as_json:
         click.echo(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
@@ -146,9 +147,9 @@ def _build_repeat_command(
     question: str, scenario: str, paths: int, engine: str, seed: int, given: Mapping[str, Any]
 ) -> str:
     """Return the command that answers it again."""
-    line = command_line(f"ask {question} {scenario}", seed=seed)
+    line = format_repeat_command(f"ask {question} {scenario}", seed=seed)
     if question != "falls":
-        line = command_line(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)
+        line = format_repeat_command(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)
     words = [("--set", each) for each in given["changes"]]
     words += [("--fall", str(each)) for each in given["falls"]]
     for name in ("proposed", "symbol", "limit"):

@@ -11,17 +11,17 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     host_option,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.studies.attack.candidate_evaluation import GOALS
 from backstop.studies.attack.worst_case_search import METHODS
 
@@ -103,32 +103,32 @@ def cli(
     The worst is written as a scenario file of its own, and run on a throw-away chain against the model.
     Interrupt a search at any time, and the same command goes on; with more --generations it searches longer.
     """
+    from backstop.report.attack_console_output import print_attack
     from backstop.report.attack_page import write_page
-    from backstop.report.attack_table import print_attack
-    from backstop.report.run_page import write_report
+    from backstop.report.run_page import write_run_page
     from backstop.simulation.run_metadata import build_run_metadata
-    from backstop.studies.attack import worst_scenario as worst
-    from backstop.studies.attack.attack_summary import build_summary
-    from backstop.studies.attack.budget import load_attack_scenario
+    from backstop.studies.attack import worst_scenario_file as worst
+    from backstop.studies.attack.adversary_budget import load_scenario_and_adversary_budget
     from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
+    from backstop.studies.attack.worst_case_search_summary import build_summary
 
-    loaded, top, budget = load_attack_scenario(scenario, budget_name)
+    loaded, top, budget = load_scenario_and_adversary_budget(scenario, budget_name)
     task = Task(loaded, budget, goal, seed, path, method, population, engine)
     directory = out or RUNS / f"attack-{loaded.name}-{budget.name}-{goal}-{seed}"
     options = {"budget": budget_name, "goal": goal, "generations": generations, "population": population}
     options |= {"method": method, "engine": engine, "path": path, "seed": seed}
-    command = command_line("attack", **options) + f" {scenario}"
+    command = format_repeat_command("attack", **options) + f" {scenario}"
     search = WorstCaseSearch(
         task, directory
     )  # what leaves nothing to choose shows before anything is written
-    inputs = {**task.describe_settings(), "host": host}
+    inputs = {**task.build_settings_json(), "host": host}
     output = open_output(directory, "attack", inputs, {"generations": generations}, fresh=fresh)
     if output.finished:
         print_attack(output.read_result(), directory, directory / "report.html", as_json)
         return
-    search.prepare_folder()
+    search.prepare_or_resume_folder()
     began = time.monotonic()
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         choice, trial = search.run_generations(generations, progress, stop)
         file = worst.write_worst_scenario(top, choice, budget.name, command, directory)
         again = shlex.join(("simulate", "--scenario", str(file), "--seed", str(seed), "--host", host))
@@ -138,13 +138,15 @@ def cli(
             trial.outcome,
             host,
             seed,
-            command=format_command(again),
+            command=format_command_as_started(again),
             progress=progress,
             stop=stop,
         )
-    write_report(directory / worst.RUN)
+    write_run_page(directory / worst.RUN)
     summary = build_summary(search, choice, trial, replayed, host, again)
-    search.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
+    search.write_summary_and_meta(
+        summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
+    )
     page = write_page(directory)
     output.mark_finished()
     print_attack(summary, directory, page, as_json)

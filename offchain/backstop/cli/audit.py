@@ -10,13 +10,13 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
@@ -75,15 +75,19 @@ def cli(
     from backstop.hosts.artifacts import Artifacts
     from backstop.live.mirror.chain_mirror import open_mirror
     from backstop.live.operate.network_options import connect_node, describe_chain_inputs
-    from backstop.live.solvency.proven_statement import build_audit, read_audit, verify_audit
+    from backstop.live.solvency.proven_statement import (
+        build_proven_statement,
+        read_audit,
+        recompute_audit_from_proofs,
+    )
     from backstop.live.solvency.statement_table import print_statement
-    from backstop.report.audit_page import render_page
+    from backstop.report.solvency_audit_page import render_solvency_audit_page
 
     if file is not None:
         if block_hash is None:
             raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
         content = read_audit(file)
-        verdict = verify_audit(content, block_hash, Artifacts())
+        verdict = recompute_audit_from_proofs(content, block_hash, Artifacts())
         said = {
             "block": verdict.header.number,
             "state_root": "0x" + verdict.header.state_root.hex(),
@@ -110,15 +114,15 @@ def cli(
     if output.finished:
         content = output.read_result("audit.json")
     else:
-        with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+        with handle_stop_signals("stopping ...") as stop, show_progress_bar() as progress:
             mirror.replay_to_block(last, lambda done, total: progress(done, total, "replaying"), stop)
-        content = build_audit(mirror, gap)
-    command = command_line(
+        content = build_proven_statement(mirror, gap)
+    command = format_repeat_command(
         "audit", **{"verify": folder / "audit.json", "block-hash": content["block"]["hash"]}
     )
     if not output.finished:
         write_json(content, folder / "audit.json")
-        (folder / "audit.html").write_text(render_page(content, command), encoding="utf-8")
+        (folder / "audit.html").write_text(render_solvency_audit_page(content, command), encoding="utf-8")
         output.mark_finished()
     if as_json:
         files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}

@@ -17,16 +17,16 @@ from backstop.cli.command_helpers import (
     output_options,
 )
 from backstop.cli.import_options import (
-    add_file_options,
-    add_scenario_options,
+    add_imported_scenario_options,
+    add_input_file_options,
     get_output_inputs,
-    get_scenario_options,
     parse_name_values,
-    print_book,
-    read_user_files,
+    parse_scenario_writer_options,
+    print_book_import_summary,
+    read_book_and_prices,
 )
 from backstop.errors import BackstopError
-from backstop.files.output_directories import hash_content
+from backstop.files.output_directories import hash_value_repr
 
 
 @click.command(
@@ -40,7 +40,7 @@ Examples:
   ape run stress runs/calibrated/scenario.yaml
 """,
 )
-@add_file_options
+@add_input_file_options
 @click.option(
     "--depth", default=None, metavar="FILE|ADDRESS", help="What sales lose: asset, venue, size, impact, time."
 )
@@ -52,7 +52,7 @@ Examples:
     help="Student's t or Merton's jumps.  [default: jumps where prices are further apart than blocks]",
 )
 @click.option("--cautious", is_flag=True, help="Write the worse end of each interval.")
-@add_scenario_options
+@add_imported_scenario_options
 @output_options("Folder of the scenario.", "runs/calibrated")
 @json_option
 @handle_errors
@@ -71,11 +71,11 @@ def cli(
     The file has every figure and how it came about, to be read and changed. A back-test says how often the
     past exceeded what the law had forecast, where the history is long enough for one.
     """
-    from backstop.report.calibration_table import print_calibration
-    from backstop.report.frame_table import write_frames
+    from backstop.report.calibration_console_output import print_calibration
+    from backstop.report.frame_console_table import write_frames
     from backstop.simulation.sources.depth_reader import read_depth
     from backstop.simulation.sources.scenario_builder import write_scenario
-    from backstop.studies.calibration.backtest import back_test
+    from backstop.studies.calibration.fall_forecast_backtest import back_test
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.data_frames import list_records
 
@@ -83,7 +83,7 @@ def cli(
         raise BackstopError("--prices: is missing: there is nothing to measure")
     if depth is None and depth_columns:
         raise BackstopError("--depth-column: is for --depth, which is not given")
-    book, quotes = read_user_files(given)
+    book, quotes = read_book_and_prices(given)
     assert quotes is not None
     depths = None
     if depth is not None:
@@ -103,14 +103,23 @@ def cli(
         tested, short = None, str(error)
     directory = out or RUNS / "calibrated"
     inputs = {
-        **{"book": hash_content(book), "prices": hash_content(quotes), "depth": hash_content(depths)},
+        **{
+            "book": hash_value_repr(book),
+            "prices": hash_value_repr(quotes),
+            "depth": hash_value_repr(depths),
+        },
         **{"law": law, "cautious": cautious},
         **get_output_inputs(given),
     }
     output = open_output(directory, "calibrate", inputs, fresh=fresh)
     if not output.finished:
         write_scenario(
-            book, quotes, directory, use="measured", measured=found.measured, **get_scenario_options(given)
+            book,
+            quotes,
+            directory,
+            use="measured",
+            measured=found.measured,
+            **parse_scenario_writer_options(given),
         )
         frames = {"calibration": found.to_frame()} | ({} if tested is None else {"backtest": tested})
         write_frames(directory, frames)
@@ -120,11 +129,11 @@ def cli(
         document = {
             "calibration": list_records(found.to_frame()),
             "backtest": [] if tested is None else list_records(tested),
-            "told": found.told,
+            "told": found.moves_description,
             "scenario": str(file),
         }
         click.echo(json.dumps(document, indent=2, sort_keys=True))
         return
-    print_book(book)
+    print_book_import_summary(book)
     print_calibration(found, tested, short)
     click.echo(file)

@@ -15,8 +15,8 @@ from backstop.cli.command_helpers import (
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 
@@ -82,7 +82,7 @@ def cli(
     was left open, an auction that paid was left alone, a lie was believed, model and chain differed, or a
     process grew. See docs/do/chaos.md.
     """
-    from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_table
+    from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_chaos_results_table
     from backstop.simulation.scenario import quantity_units
 
     try:
@@ -95,7 +95,7 @@ def cli(
     results = ChaosResults(directory, seed, blocks, kills, minutes, pace)
     with (
         handle_stop_signals("stopping, finished parts are kept, the same command goes on ...") as stop,
-        progress_bar() as bar,
+        show_progress_bar() as bar,
     ):
         for part in parts or PARTS:
             results.run_part(part, bar, stop)
@@ -104,8 +104,8 @@ def cli(
     if as_json:
         print(json.dumps(results.content, indent=2))
     else:
-        click.echo(format_table(results.content))
+        click.echo(format_chaos_results_table(results.content))
         click.echo(results.file)
-    if results.faults:
-        more = f" (and {len(results.faults) - 1} more)" if len(results.faults) > 1 else ""
-        raise BackstopError(f"{results.faults[0]}{more}")
+    if results.detected_faults:
+        more = f" (and {len(results.detected_faults) - 1} more)" if len(results.detected_faults) > 1 else ""
+        raise BackstopError(f"{results.detected_faults[0]}{more}")

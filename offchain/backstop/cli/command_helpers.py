@@ -20,26 +20,30 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from backstop.cli.old_names import warn_old_name
-from backstop.errors import BackstopError, refuse_url
+from backstop.errors import BackstopError, refuse_url_as_local_path
 from backstop.files.installation import (
     CONTRACTS,
-    explain_missing_extra,
-    format_command,
+    format_command_as_started,
     refuse_other_checkout,
+    translate_missing_extra_errors,
 )
 from backstop.files.object_store_mirror import SCHEME, StoreAddress
-from backstop.files.output_directories import OutputDirectory, hash_content, hash_program
+from backstop.files.output_directories import (
+    OutputDirectory,
+    hash_program_and_contract_sources,
+    hash_value_repr,
+)
 from backstop.hosts.host_registry import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.simulation.loss_bearers import MARGIN_GROUPS
-from backstop.simulation.loss_totals import POSTED, describe_agreement, sum_losses
+from backstop.simulation.loss_totals import POSTED, build_model_chain_agreement_texts, compute_loss_totals
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backstop.simulation.progress import Progress
+    from backstop.simulation.progress_and_interruption import Progress
     from backstop.simulation.scenario import Scenario
-    from backstop.studies.comparison.figure_lines import Line
+    from backstop.studies.comparison.run_comparison_lines import Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,9 +61,9 @@ class Command(click.Command):
         self.old_options = old_options
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [self._translate_option(each) for each in args])
+        return super().parse_args(ctx, [self._translate_old_option(each) for each in args])
 
-    def _translate_option(self, argument: str) -> str:
+    def _translate_old_option(self, argument: str) -> str:
         old, sign, value = argument.partition("=")
         if old not in self.old_options:
             return argument
@@ -67,7 +71,7 @@ class Command(click.Command):
         return f"{self.old_options[old]}{sign}{value}"
 
     def get_help(self, ctx: click.Context) -> str:
-        return super().get_help(ctx).replace("ape run ", format_command(""))
+        return super().get_help(ctx).replace("ape run ", format_command_as_started(""))
 
 
 # ---------------------------------------------------------------------- options
@@ -164,7 +168,7 @@ def json_option(command: Callable[P, T]) -> Callable[P, T]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
-def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
+def contracts_folder_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add --contracts DIR."""
     return click.option(
         "--contracts",
@@ -188,16 +192,16 @@ def open_output(
 
     `runs` are the modules that make what takes long: an edit of what they do not import changes nothing.
     """
-    made_by = hash_program(contracts, *runs)
+    made_by = hash_program_and_contract_sources(contracts, *runs)
     output = OutputDirectory.open_directory(path, command, {**inputs, "program": made_by}, asked, fresh=fresh)
     if output.finished:
         click.echo(f"{path} was there already: --fresh makes it again", err=True)
     return output
 
 
-def build_scenario_inputs(scenario: Scenario) -> dict[str, Any]:
+def build_scenario_record_inputs(scenario: Scenario) -> dict[str, Any]:
     """Return a scenario as inputs of a folder."""
-    return {"scenario": scenario.name, "content of the scenario": hash_content(scenario)}
+    return {"scenario": scenario.name, "content of the scenario": hash_value_repr(scenario)}
 
 
 def get_run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
@@ -220,8 +224,8 @@ def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
             refuse_other_checkout()
             for option, value in kwargs.items():
                 if isinstance(value, Path):
-                    refuse_url(str(value), functools.partial(_raise_not_local, option))
-            with explain_missing_extra(), ExitStack() as stack:
+                    refuse_url_as_local_path(str(value), functools.partial(_raise_option_error, option))
+            with translate_missing_extra_errors(), ExitStack() as stack:
                 for option, value in kwargs.items():
                     if isinstance(value, StoreAddress):
                         kwargs[option] = stack.enter_context(value.mirror_folder(RUNS))
@@ -232,7 +236,7 @@ def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
-def _raise_not_local(option: str, problem: str) -> NoReturn:
+def _raise_option_error(option: str, problem: str) -> NoReturn:
     raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
 
 
@@ -277,12 +281,12 @@ def run_once(
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Run a scenario into its run directory unless it is there; return its summary."""
-    from backstop.report.result_kinds import refresh_parent_page
-    from backstop.report.run_page import write_report
-    from backstop.simulation.progress import RunInterruptedError
+    from backstop.report.result_kinds import refresh_containing_study_page
+    from backstop.report.run_page import write_run_page
+    from backstop.simulation.progress_and_interruption import RunInterruptedError
     from backstop.simulation.simulator import simulate
 
-    inputs = {**build_scenario_inputs(scenario), "seed": seed, "host": host, "path": path}
+    inputs = {**build_scenario_record_inputs(scenario), "seed": seed, "host": host, "path": path}
     output = open_output(directory, "simulate", inputs, fresh=fresh)
     if not output.finished:
         try:
@@ -296,9 +300,9 @@ def run_once(
             )
         except RunInterruptedError as interrupted:
             raise RunInterruptedError(f"{interrupted}; what there is so far is in {directory}") from None
-        write_report(directory)
+        write_run_page(directory)
         output.mark_finished()
-        refresh_parent_page(directory)
+        refresh_containing_study_page(directory)
     summary: dict[str, Any] = output.read_result()
     return summary
 
@@ -307,7 +311,7 @@ def run_once(
 
 
 @contextmanager
-def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+def show_progress_bar(shows_counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar on stderr if that is a terminal: call it with (done, total, what).
 
     Without `counts` only the bar shows the two numbers: what they count is for the text to say.
@@ -324,7 +328,7 @@ def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None
 
     console = Console(stderr=True)
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-    columns += [MofNCompleteColumn(), TimeRemainingColumn()] if counts else []
+    columns += [MofNCompleteColumn(), TimeRemainingColumn()] if shows_counts else []
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
@@ -334,9 +338,9 @@ def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None
         yield show
 
 
-def command_line(name: str, **options: Any) -> str:
+def format_repeat_command(command: str, **options: Any) -> str:
     """Return the command that does it again, as this one was started; leave out what is None or off."""
-    words = format_command(name).split()
+    words = format_command_as_started(command).split()
     for option, value in options.items():
         if value is True:
             words.append(f"--{option}")
@@ -345,14 +349,14 @@ def command_line(name: str, **options: Any) -> str:
     return shlex.join(words)
 
 
-def print_summary(
-    summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
+def print_run_summary(
+    run_summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
 ) -> None:
     """Print a run's results on stdout."""
     if as_json:
         print(
             json.dumps(
-                {**summary, "run_dir": None if directory is None else str(directory)},
+                {**run_summary, "run_dir": None if directory is None else str(directory)},
                 indent=2,
                 sort_keys=True,
             )
@@ -362,76 +366,86 @@ def print_summary(
     from rich.table import Table
 
     console = Console(file=sys.stdout, highlight=False)
-    table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(
+        title=run_summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False
+    )
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column()
-    count = sum(entry["opened_vaults"] for entry in summary["collateral_types"])
-    liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
+    count = sum(entry["opened_vaults"] for entry in run_summary["collateral_types"])
+    liquidations = sum(entry["liquidations"] for entry in run_summary["collateral_types"])
     table.add_row("vaults", f"{count:,}", "opened")
     table.add_row("liquidations", f"{liquidations:,}", "")
-    for row in _loss_rows(summary):
+    for row in _iter_console_loss_rows(run_summary):
         table.add_row(*row)
-    actions = summary["actions"]
+    actions = run_summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
-    said = describe_agreement(summary["differences"], summary["fields_compared"])
-    table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
+    said = build_model_chain_agreement_texts(run_summary["differences"], run_summary["fields_compared"])
+    table.add_row("model against chain", said[0], f"{run_summary['steps']:,} steps, {said[1]}")
     console.print(table)
-    console.print(f"state  {summary['state_hash']}", soft_wrap=True)
+    console.print(f"state  {run_summary['state_hash']}", soft_wrap=True)
     if directory is not None:
         console.print(f"run    {directory}", soft_wrap=True)
     if report is not None:
         console.print(f"report {report}", soft_wrap=True)
 
 
-def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
-    from backstop.report.amounts import format_duration
+    from backstop.report.amounts import format_duration_text
 
-    head, margin = sum_losses(summary), summary["margin"]
-    bad_debt = format_coins(summary["losses"]["created_rad"], RAD)
+    head, margin = compute_loss_totals(run_summary), run_summary["margin"]
+    bad_debt = format_whole_coins(run_summary["losses"]["created_rad"], RAD)
     if margin is None:
         yield "bad debt created", bad_debt, "stablecoins"
     else:
-        yield "losses", format_coins(str(head.lost), RAD), "stablecoins"
+        yield "losses", format_whole_coins(str(head.lost), RAD), "stablecoins"
         yield "  bad debt created", bad_debt, ""
         yield (
             "  owed beyond margins",
-            format_coins(margin["loss_wad"], WAD),
+            format_whole_coins(margin["loss_wad"], WAD),
             f"by {margin['bankruptcies']:,} accounts",
         )
         if int(margin[f"{POSTED}_wad"]):
-            yield "  posted: in both", f"-{format_coins(margin[f'{POSTED}_wad'], WAD)}", ""
+            yield "  posted: in both", f"-{format_whole_coins(margin[f'{POSTED}_wad'], WAD)}", ""
     if head.recovered:
-        yield "  recovered", format_coins(str(head.recovered), RAD), ""
+        yield "  recovered", format_whole_coins(str(head.recovered), RAD), ""
     for payer, amount in head.paid:
-        yield f"  paid by {payer}", format_coins(str(amount), RAD), ""
-    yield "  outstanding" if margin is None else "  paid by nobody", format_coins(str(head.unpaid), RAD), ""
-    if int(summary["ledger"]["in_auction_rad"]):
+        yield f"  paid by {payer}", format_whole_coins(str(amount), RAD), ""
+    yield (
+        "  outstanding" if margin is None else "  paid by nobody",
+        format_whole_coins(str(head.unpaid), RAD),
+        "",
+    )
+    if int(run_summary["ledger"]["in_auction_rad"]):
         yield (
             "debt still at auction",
-            format_coins(summary["ledger"]["in_auction_rad"], RAD),
+            format_whole_coins(run_summary["ledger"]["in_auction_rad"], RAD),
             "lost or not, not counted",
         )
-    for entry in summary["paid_by"]:
+    for entry in run_summary["paid_by"]:
         if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
-            yield f"lost by {entry['group']}", format_coins(entry["wad"], WAD), ""
+            yield f"lost by {entry['group']}", format_whole_coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
-        yield "owed at the last prices", format_coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+        yield (
+            "owed at the last prices",
+            format_whole_coins(margin["left_alone_wad"], WAD),
+            "by accounts left alone",
+        )
     for ended in (margin or {}).get("ended", ()):
-        yield f"{ended['market']} ended", format_duration(ended["at"]), "after the start"
+        yield f"{ended['market']} ended", format_duration_text(ended["at"]), "after the start"
     if margin is not None and margin.get("ended"):
-        yield "  taken out of accounts", format_coins(margin["withdrawn_wad"], WAD), ""
-        yield "  still in them", format_coins(margin["inside_wad"], WAD), ""
+        yield "  taken out of accounts", format_whole_coins(margin["withdrawn_wad"], WAD), ""
+        yield "  still in them", format_whole_coins(margin["inside_wad"], WAD), ""
     if margin is not None and margin.get("pool"):
         pool = margin["pool"]
         yield (
             "earned by the backstop pool" if int(pool["earned_wad"]) >= 0 else "lost by the backstop pool",
-            format_coins(str(abs(int(pool["earned_wad"]))), WAD),
-            f"of {format_coins(pool['paid_in_wad'], WAD)} that members put in",
+            format_whole_coins(str(abs(int(pool["earned_wad"]))), WAD),
+            f"of {format_whole_coins(pool['paid_in_wad'], WAD)} that members put in",
         )
-        yield "  paid to who left it", format_coins(pool["paid_out_wad"], WAD), ""
-        yield "  still in it", format_coins(pool["left_wad"], WAD), ""
+        yield "  paid to who left it", format_whole_coins(pool["paid_out_wad"], WAD), ""
+        yield "  still in it", format_whole_coins(pool["left_wad"], WAD), ""
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
@@ -439,17 +453,17 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.preset_comparison import list_checked_runs, list_preset_lines
+    from backstop.studies.comparison.preset_comparison import list_all_runs, list_comparison_line_specs
 
     presets = comparison["presets"]
-    _print_side_by_side(comparison["title"], list_preset_lines(comparison), presets, "preset")
-    _print_naive(comparison["naive"])
-    _print_files(list_checked_runs(comparison), directory, "compare")
+    _print_side_by_side(comparison["title"], list_comparison_line_specs(comparison), presets, "preset")
+    _print_naive_rule_costs(comparison["naive"])
+    _print_model_agreement_and_files(list_all_runs(comparison), directory, "compare")
 
 
-def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
+def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
     """Print who gains by a naive rule, and who pays, beside ours on the same prices."""
-    if not costs:
+    if not rule_costs:
         return
     from rich.table import Table
 
@@ -459,7 +473,7 @@ def _print_naive(costs: Sequence[dict[str, Any]]) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("preset", "rule", "who gains", "how much", "who pays", "how much"):
         table.add_column(heading, justify="right" if heading == "how much" else "left", no_wrap=True)
-    for cost in costs:
+    for cost in rule_costs:
         found = zip_longest(list_gainers(cost["parties"]), list_payers(cost["parties"]), fillvalue=("", None))
         first = cost["preset"], cost["title"]
         for gain, pays in list(found) or [(("nobody", None), ("nobody", None))]:
@@ -479,20 +493,20 @@ def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> 
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from backstop.studies.comparison.guard_comparison import list_guard_lines
+    from backstop.studies.comparison.guard_comparison import list_nonzero_table_lines
 
     for each in comparison["scenarios"]:
-        _print_side_by_side(each["title"], list_guard_lines(each), each["runs"], "guard")
+        _print_side_by_side(each["title"], list_nonzero_table_lines(each), each["runs"], "guard")
         print()
     runs = [row for each in comparison["scenarios"] for row in each["runs"]]
-    _print_files(runs, directory, "guards")
+    _print_model_agreement_and_files(runs, directory, "guards")
 
 
 def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
     """Print a line for each figure, a column for each run."""
     from rich.table import Table
 
-    from backstop.studies.comparison.figure_lines import read_figure
+    from backstop.studies.comparison.run_comparison_lines import read_figure
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(no_wrap=True)
@@ -506,14 +520,18 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
     wide_console(len(runs)).print(table)
 
 
-def _print_files(runs: Sequence[Mapping[str, Any]], directory: Path, name: str) -> None:
+def _print_model_agreement_and_files(
+    runs: Sequence[Mapping[str, Any]], directory: Path, file_stem: str
+) -> None:
     """Print whether model and chain agreed, and where the files are."""
     console = wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
-    console.print(f"model against chain  {', '.join(describe_agreement(differences, compared))}")
+    console.print(
+        f"model against chain  {', '.join(build_model_chain_agreement_texts(differences, compared))}"
+    )
     for ending in ("html", "csv", "json"):
-        console.print(directory / f"{name}.{ending}", soft_wrap=True)
+        console.print(directory / f"{file_stem}.{ending}", soft_wrap=True)
 
 
 def wide_console(columns: int) -> Console:
@@ -525,19 +543,19 @@ def wide_console(columns: int) -> Console:
 
 def format_figure(value: int, unit: str) -> str:
     """Whole stablecoins, a share, or a time."""
-    from backstop.report.amounts import format_duration, format_percent
+    from backstop.report.amounts import format_duration_text, format_percent
 
     if unit == "bps":
         return format_percent(value, BASIS_POINTS)
     if unit == "count":
         return f"{value:,}"
     return (
-        format_duration(value)
+        format_duration_text(value)
         if unit == "seconds"
-        else format_coins(str(value), RAD if unit == "rad" else WAD)
+        else format_whole_coins(str(value), RAD if unit == "rad" else WAD)
     )
 
 
-def format_coins(amount: str, unit: int) -> str:
+def format_whole_coins(amount: str, units_per_coin: int) -> str:
     """Whole stablecoins, rounded to the nearest."""
-    return f"{(2 * int(amount) + unit) // (2 * unit):,}"
+    return f"{(2 * int(amount) + units_per_coin) // (2 * units_per_coin):,}"

@@ -9,7 +9,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     host_option,
@@ -17,9 +17,9 @@ from backstop.cli.command_helpers import (
     open_output,
     output_options,
     print_comparison,
-    progress_bar,
     scenario_option,
     seed_option,
+    show_progress_bar,
 )
 
 
@@ -81,10 +81,10 @@ def cli(
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
-    from backstop.files.output_directories import hash_content
+    from backstop.files.output_directories import hash_value_repr
     from backstop.model.arithmetic import BASIS_POINTS
-    from backstop.report.compare_page import write_page
-    from backstop.simulation.progress import RunInterruptedError
+    from backstop.report.preset_comparison_page import write_page
+    from backstop.simulation.progress_and_interruption import RunInterruptedError
     from backstop.studies.comparison.preset_comparison import DAY, compare
     from backstop.studies.comparison.presets import apply_preset, load_presets
 
@@ -95,7 +95,7 @@ def cli(
     inputs = {
         "scenario": laid[0].name,
         "presets": [preset.name for preset in chosen],
-        "content of scenario and presets": hash_content(laid),
+        "content of scenario and presets": hash_value_repr(laid),
         "seed": seed,
         "host": host,
         "days of aftermath": aftermath,
@@ -107,8 +107,8 @@ def cli(
         print_comparison(output.read_result("compare.json"), directory, as_json)
         return
     asked = {"scenario": scenario_name, "presets": presets, "host": host, "seed": seed}
-    command = command_line("compare", **asked, dodgers=dodgers or None)
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    command = format_repeat_command("compare", **asked, dodgers=dodgers or None)
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         try:
             comparison = compare(
                 scenario_name,

@@ -8,17 +8,17 @@ import click
 
 from backstop.cli.command_helpers import (
     Command,
-    build_scenario_inputs,
-    command_line,
+    build_scenario_record_inputs,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    print_summary,
-    progress_bar,
+    print_run_summary,
     scenario_option,
     seed_option,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
@@ -68,36 +68,42 @@ def cli(
     Keepers that run beside it act in between; what they did is read from the chain. The scenario starts
     at the next midnight of the chain's time.
     """
-    from backstop.keepers.role_registry import ROLES
-    from backstop.live.operate.network_options import connect_node, describe_chain_inputs, open_system
+    from backstop.keepers.all_role_names import ROLES
+    from backstop.live.operate.network_options import (
+        connect_node,
+        describe_chain_inputs,
+        open_system_and_named_accounts,
+    )
     from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
-    from backstop.report.run_page import write_report
-    from backstop.simulation.progress import RunInterruptedError
+    from backstop.report.run_page import write_run_page
+    from backstop.simulation.progress_and_interruption import RunInterruptedError
     from backstop.simulation.scenario import load_scenario, quantity_units
 
     scenario = load_scenario(scenario_name)
     try:
-        scenario = truncate_scenario(scenario, None if end is None else quantity_units.read_clock(end))
+        scenario = truncate_scenario(
+            scenario, None if end is None else quantity_units.read_multiday_clock(end)
+        )
     except ValueError as error:
         raise BackstopError(f"--until: {error}") from None
     played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
     node = connect_node(network)
-    system, _ = open_system(node, deployment, (), impersonate=True)
+    system, _ = open_system_and_named_accounts(node, deployment, (), impersonate=True)
     output = None
     if out is not None:
         inputs = (
-            build_scenario_inputs(scenario)
+            build_scenario_record_inputs(scenario)
             | describe_chain_inputs(node, deployment)
             | {"seed": seed, "play": list(played)}
         )
         output = open_output(out, "crash", inputs, fresh=fresh)
         if output.finished:
-            print_summary(output.read_result(), out, out / "report.html", as_json)
+            print_run_summary(output.read_result(), out, out / "report.html", as_json)
             return
-    command = command_line(
+    command = format_repeat_command(
         "crash", scenario=scenario_name, network=node.url, deployment=deployment, seed=seed, play=play
     )
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         try:
             summary = drive_scenario(
                 scenario,
@@ -113,7 +119,7 @@ def cli(
         except RunInterruptedError as interrupted:
             kept = "" if out is None else f"; what there is so far is in {out}"
             raise RunInterruptedError(f"{interrupted}{kept}") from None
-    report = None if out is None else write_report(out)
+    report = None if out is None else write_run_page(out)
     if output is not None:
         output.mark_finished()
-    print_summary(summary, out, report, as_json)
+    print_run_summary(summary, out, report, as_json)

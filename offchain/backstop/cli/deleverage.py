@@ -12,16 +12,16 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
-from backstop.deployment.contract_names import BY_CYCLE, MARGIN_POLICIES
+from backstop.deployment.contracts_by_parameter_name import BY_CYCLE, MARGIN_POLICIES
 from backstop.hosts.host_registry import HOSTS
 
 if TYPE_CHECKING:
@@ -79,10 +79,14 @@ def cli(
     revm and on the model alone it is that of the committed table.
     """
     from backstop.files.atomic_files import write_json
+    from backstop.report.deleverage_console_output import print_deleverage
     from backstop.report.deleverage_page import write_page
-    from backstop.report.deleverage_table import print_deleverage
     from backstop.simulation.run_metadata import build_run_metadata
-    from backstop.studies.auto_deleveraging.adl_summary import FILE, build_summary, list_paces
+    from backstop.studies.auto_deleveraging.margin_crash_summary import (
+        FILE,
+        build_crash_summary,
+        list_phase_microseconds_per_account,
+    )
 
     directory = out or RUNS / f"deleverage-{policy}-{accounts}-{seed}"
     asked: dict[str, Any] = {
@@ -94,7 +98,7 @@ def cli(
         "host": host,
         "seed": seed,
     }
-    runs = ["backstop.studies.auto_deleveraging.adl_summary"]
+    runs = ["backstop.studies.auto_deleveraging.margin_crash_summary"]
     output = open_output(directory, "deleverage", asked, fresh=fresh, runs=runs)
     if not output.finished:
         began = time.monotonic()
@@ -102,10 +106,10 @@ def cli(
         beside = None
         if result.measured and accounts > 10 * BESIDE:
             beside = _run_crash(BESIDE, None, markets, policy, 0, host, seed)
-        write_json(build_summary(result, policy, markets, seed, host, beside), directory / FILE)
-        command = command_line("deleverage", **asked | {"dodgers": dodgers or None})
+        write_json(build_crash_summary(result, policy, markets, seed, host, beside), directory / FILE)
+        command = format_repeat_command("deleverage", **asked | {"dodgers": dodgers or None})
         meta = build_run_metadata(host, command, directory, time.monotonic() - began) | {
-            "pace": list_paces(result)
+            "pace": list_phase_microseconds_per_account(result)
         }
         write_json(meta, directory / "meta.json")
         write_page(directory)
@@ -128,7 +132,7 @@ def _run_crash(
     opened = nullcontext(None) if host == "model" else open_host(host)
     with (
         handle_stop_signals("stopping at the end of a block ...") as stop,
-        progress_bar() as progress,
+        show_progress_bar() as progress,
         opened as chain,
     ):
         return MarginCrash(

@@ -11,23 +11,23 @@ import click
 
 from backstop.cli.command_helpers import (
     Command,
-    command_line,
-    format_coins,
+    format_repeat_command,
+    format_whole_coins,
     fresh_option,
     get_run_directory,
     handle_errors,
     handle_stop_signals,
     host_option,
-    print_summary,
-    progress_bar,
+    print_run_summary,
     run_once,
     seed_option,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT, CONTRACTS
 
 if TYPE_CHECKING:
-    from backstop.proof.step_trace import Trace
+    from backstop.proof.replayable_trace import Trace
 
 SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
 
@@ -51,30 +51,34 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     """
     from backstop.hosts.artifacts import Artifacts
     from backstop.model.arithmetic import RAD
-    from backstop.proof.step_trace import read_trace
+    from backstop.proof.replayable_trace import read_trace
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.simulator import simulate
 
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         directory = get_run_directory(None, SCENARIO, seed, host)
-        command = command_line("simulate", scenario=SCENARIO, host=host, seed=seed)
+        command = format_repeat_command("simulate", scenario=SCENARIO, host=host, seed=seed)
         scenario = load_scenario(SCENARIO)
         summary = run_once(
             scenario, host, seed, directory, fresh=fresh, command=command, progress=progress, stop=stop
         )
         healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
         progress(0, 1, "a bug on purpose")
-        caught = catch_bug(read_trace(directory / "trace.json", Artifacts())) if CHECKOUT else None
+        caught = (
+            describe_planted_bug_difference(read_trace(directory / "trace.json", Artifacts()))
+            if CHECKOUT
+            else None
+        )
 
-    print_summary(summary, directory, directory / "report.html", False)
+    print_run_summary(summary, directory, directory / "report.html", False)
     print()
     print("Read it from the top: who lost how much; then the link to the auction that lost most, from there")
     print("its vault and the step that cost it; who paid; and whether model and chain agreed.")
     print()
     with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
-    created = f"{format_coins(without, RAD)} stablecoins of bad debt"
+    created = f"{format_whole_coins(without, RAD)} stablecoins of bad debt"
     print(f"The same day and parameters with working keepers: {created}")
-    print(f"instead of {format_coins(with_outage, RAD)}.")
+    print(f"instead of {format_whole_coins(with_outage, RAD)}.")
     print()
     if caught is None:
         print("A bug on purpose needs a checkout: it changes a line of the contracts and compiles them.")
@@ -87,11 +91,11 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     print(f"{summary['differences']} differences")
 
 
-def catch_bug(trace: Trace) -> str:
+def describe_planted_bug_difference(trace: Trace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
     from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.host_registry import open_host
-    from backstop.proof.lockstep import replay_trace
+    from backstop.proof.lockstep import replay_trace_in_lockstep
     from backstop.proof.lockstep_difference import DivergenceError
     from backstop.system import Action
 
@@ -104,7 +108,7 @@ def catch_bug(trace: Trace) -> str:
         (copy / BUGGY_FILE).write_text(source.replace(RIGHT, WRONG))
         with open_host("revm", trace.started_at) as host:
             try:
-                replay_trace(trace, host, artifacts=Artifacts(copy))
+                replay_trace_in_lockstep(trace, host, artifacts=Artifacts(copy))
             except DivergenceError as divergence:
                 first = divergence.differences[0]
                 assert isinstance(first.action, Action)

@@ -12,7 +12,7 @@ from backstop.cli.command_helpers import (
     fresh_option,
     handle_errors,
     handle_stop_signals,
-    progress_bar,
+    show_progress_bar,
 )
 from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, RuleFinding, check_parameters
 from backstop.live.operate.network_options import account_option, fee_cap_option, network_option
@@ -81,8 +81,12 @@ def cli(
     In the end a timelock is the admin of all contracts, and who deployed them its governor, who proposes, or
     whoever is named by --account governor=...; --admin leaves the timelock out.
     """
-    from backstop.live.operate.live_deployment import deploy_live, load_parameters_with_prices, with_timelock
-    from backstop.live.operate.network_options import build_signers, connect_node
+    from backstop.live.operate.network_options import build_signers_and_named_accounts, connect_node
+    from backstop.live.operate.resumable_deployment import (
+        deploy_live,
+        load_parameters_with_prices,
+        with_timelock,
+    )
 
     parameters, prices = load_parameters_with_prices(params)
     if admin is None:
@@ -91,9 +95,12 @@ def cli(
         account = (*account, f"admin={admin}")
     findings = check_parameters(parameters, prices)
     node = connect_node(network)
-    signers, accounts = build_signers(node, account)
-    refused = _check_findings(findings, unsafe)
-    with handle_stop_signals("stopping, the same command goes on ...") as stop, progress_bar() as progress:
+    signers, accounts = build_signers_and_named_accounts(node, account)
+    refused = _list_refused_rules_or_exit(findings, unsafe)
+    with (
+        handle_stop_signals("stopping, the same command goes on ...") as stop,
+        show_progress_bar() as progress,
+    ):
         deployment = deploy_live(
             node,
             parameters,
@@ -115,13 +122,13 @@ def cli(
     click.echo(out)
 
 
-def _check_findings(findings: Sequence[RuleFinding], unsafe: bool) -> tuple[str, ...]:
+def _list_refused_rules_or_exit(rule_findings: Sequence[RuleFinding], allows_unsafe: bool) -> tuple[str, ...]:
     """Return the rules that refuse the parameters, or end the command and say where they do not fit."""
-    broken = [found for found in findings if found.rule.verdict == REFUSED]
+    broken = [found for found in rule_findings if found.rule.verdict == REFUSED]
     for found in broken:
         click.echo(f"refused: {found}", err=True)
     names = tuple(dict.fromkeys(found.rule.name for found in broken))
-    if names and not unsafe:
+    if names and not allows_unsafe:
         click.echo("Error: this breaks what the protocol promises: mend it, or give --unsafe", err=True)
         raise SystemExit(REFUSED_CODE)
     if names:

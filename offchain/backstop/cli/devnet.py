@@ -40,8 +40,8 @@ def cli(
 
     A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
     """
-    from backstop.live.node.rpc_node import check_url
-    from backstop.live.operate.devnet_process import Fork, run_devnet
+    from backstop.live.node.rpc_node import require_lasting_node_address
+    from backstop.live.operate.devnet_process import Fork, run_anvil_until_stopped
     from backstop.simulation.scenario import quantity_units
 
     def started(node: Node) -> None:
@@ -58,6 +58,8 @@ def cli(
         raise BackstopError(f"--timestamp: {error}") from None
     if fork_url is None and fork_block is not None:
         raise BackstopError("--fork-block goes with --fork-url")
-    fork = None if fork_url is None else Fork(check_url(fork_url, "--fork-url"), fork_block)
+    fork = (
+        None if fork_url is None else Fork(require_lasting_node_address(fork_url, "--fork-url"), fork_block)
+    )
     with handle_stop_signals("stopping ...") as stop:
-        run_devnet(port, state, begins, fork=fork, started=started, stop=stop)
+        run_anvil_until_stopped(port, state, begins, fork=fork, started=started, stop=stop)

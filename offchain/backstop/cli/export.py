@@ -13,7 +13,7 @@ from backstop.cli.command_helpers import (
     handle_stop_signals,
     open_output,
     output_options,
-    progress_bar,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
@@ -69,7 +69,7 @@ def cli(
     if output.finished:
         click.echo(folder / "scenario.yaml")
         return
-    with handle_stop_signals("stopping ...") as stop, progress_bar() as progress:
+    with handle_stop_signals("stopping ...") as stop, show_progress_bar() as progress:
         mirror.replay_to_block(last, lambda done, total: progress(done, total, "replaying"), stop)
     mirror.raise_differences()
     _, left_out = export_scenario(mirror, folder, *lengths)

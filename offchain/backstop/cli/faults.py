@@ -9,10 +9,10 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    contracts_option,
+    contracts_folder_option,
     handle_errors,
     json_option,
-    progress_bar,
+    show_progress_bar,
     wide_console,
 )
 from backstop.errors import BackstopError
@@ -50,7 +50,7 @@ Examples:
     show_default=True,
     help="File of the table; an older one is replaced.",
 )
-@contracts_option
+@contracts_folder_option
 @json_option
 @handle_errors
 def cli(
@@ -62,44 +62,48 @@ def cli(
     turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/do/faults.md.
     """
     from backstop.hosts.artifacts import Artifacts
-    from backstop.proof.faults.components import PARTS, get_component
-    from backstop.proof.faults.failure_modes import check_failure_mode
-    from backstop.proof.faults.fault_table import WORKS, build_table, count_cells
-    from backstop.proof.faults.fault_table_output import (
-        build_failure_table,
-        build_overview,
-        check_output_path,
+    from backstop.proof.faults.breakable_components import PARTS, get_breakable_component
+    from backstop.proof.faults.call_liveness_table import (
+        WORKS,
+        count_applicable_fault_cells,
+        list_fault_table_cells,
+    )
+    from backstop.proof.faults.call_liveness_table_output import (
+        build_failure_terminal_table,
+        build_success_terminal_table,
         format_json,
-        format_summary,
+        format_verdict_counts,
+        refuse_overwriting_other_file,
         write_table,
     )
+    from backstop.proof.faults.failure_modes import check_failure_mode
 
-    parts = [get_component(name) for name in part_names] or PARTS
+    parts = [get_breakable_component(name) for name in part_names] or PARTS
     for way in ways:
         check_failure_mode(way)
-    check_output_path(out)
-    asked = count_cells(parts, ways or None)
+    refuse_overwriting_other_file(out)
+    asked = count_applicable_fault_cells(parts, ways or None)
     if not asked:
         raise BackstopError(
             "none of these parts breaks in one of these ways: leave --component or --failure-mode out"
         )
-    with progress_bar() as bar:
-        cells = build_table(
+    with show_progress_bar() as bar:
+        cells = list_fault_table_cells(
             parts,
             ways or None,
             artifacts=Artifacts(contracts),
-            progress=lambda done: bar(done, asked, f"{done} of {asked} cells"),
+            progress_callback=lambda done: bar(done, asked, f"{done} of {asked} cells"),
         )
     write_table(cells, out)
     if as_json:
         click.echo(format_json(cells))
     else:
         console = wide_console(8)
-        console.print(build_overview(cells))
+        console.print(build_success_terminal_table(cells))
         console.print()
         if any(cell.verdict != WORKS for cell in cells):
-            console.print(build_failure_table(cells))
+            console.print(build_failure_terminal_table(cells))
             console.print()
         click.echo(f"table {out}")
-        click.echo(format_summary(cells))
+        click.echo(format_verdict_counts(cells))
     raise SystemExit(0 if all(cell.verdict == WORKS for cell in cells) else 1)

@@ -10,30 +10,30 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
-    contracts_option,
+    contracts_folder_option,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
     workers_options,
 )
 from backstop.errors import BackstopError
-from backstop.files.installation import CONTRACTS, format_command
-from backstop.files.output_directories import hash_content
+from backstop.files.installation import CONTRACTS, format_command_as_started
+from backstop.files.output_directories import hash_value_repr
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import HOSTS
-from backstop.parallel.dask_cluster import build_cluster_workers
-from backstop.proof.fuzz.campaign_output import print_campaign
-from backstop.proof.fuzz.coverage_process import CoverageProcess
-from backstop.proof.fuzz.decision_coverage import write_coverage
+from backstop.parallel.dask_workers import build_cluster_workers
+from backstop.proof.fuzz.campaign_console_output import print_campaign
+from backstop.proof.fuzz.decision_coverage import write_decision_coverage
 from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignProgress, CampaignSettings
-from backstop.proof.fuzz.planted_faults import read_faults, result_lines
+from backstop.proof.fuzz.planted_faults import read_faults_yaml, result_lines
 from backstop.proof.fuzz.progress_text import ProgressFormatter
-from backstop.proof.fuzz.shrunk_failures import Finding, shrink_file
+from backstop.proof.fuzz.shrunk_failures import ShrunkFailure, shrink_file
+from backstop.proof.fuzz.trace_coverage_process import CoverageProcess
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8
@@ -43,7 +43,7 @@ INTERRUPTED = 130
 ENDLESS = 2**63
 """Steps of a campaign that only time ends."""
 
-RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.coverage_process")
+RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.trace_coverage_process")
 """What a folder goes on with as long as it is unchanged."""
 
 
@@ -73,7 +73,7 @@ RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.coverage_proce
 )
 @click.option("--unsteered", is_flag=True, help="No preference for moves that lead to missing states.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
-@contracts_option
+@contracts_folder_option
 @json_option
 @handle_errors
 def cli(
@@ -116,13 +116,13 @@ def cli(
     artifacts = Artifacts(contracts)
     # Runs elsewhere would wait for the rounds that they learn from.
     steered = not unsteered and dask is None
-    faults = read_faults(planted) if planted else []
+    faults = read_faults_yaml(planted) if planted else []
     file = str(planted.resolve()) if planted else None
     settings = CampaignSettings(seed, steps, host, check_every, str(contracts), promises, steered, file)
     inputs = {
         **{"seed": seed, "host": host, "check-every": check_every, "promises": promises},
         "steered": steered,
-        "planted faults": hash_content(faults) if faults else None,
+        "planted faults": hash_value_repr(faults) if faults else None,
     }
     asked = {"steps": ENDLESS if steps is None else steps}
     output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh, runs=RUN_BY)
@@ -130,7 +130,7 @@ def cli(
     deadline = inf
     with (
         handle_stop_signals("stopping, what was done is kept ...") as stopped,
-        progress_bar(counts=False) as bar,
+        show_progress_bar(shows_counts=False) as bar,
     ):
 
         def has_ended() -> bool:
@@ -138,7 +138,7 @@ def cli(
 
         with CoverageProcess(artifacts, has_ended) as coverer:
             bar(0, 1, "compiling")
-            if not coverer.compile_contracts():  # before the workers ask for it
+            if not coverer.request_plain_compilation():  # before the workers ask for it
                 raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
             clock = ProgressFormatter(steps, seconds)
             if seconds is not None:
@@ -146,7 +146,12 @@ def cli(
             playing = None if seconds is None else seconds * PLAYING
             spread = None if dask is None else build_cluster_workers(dask)
             progress = campaign.play_runs(
-                workers, playing, keep_going, stopped, lambda p: bar(*clock.format_progress(p)), spread
+                workers,
+                playing,
+                keep_going,
+                stopped,
+                lambda p: bar(*clock.compute_progress_and_text(p)),
+                spread,
             )
             findings = list(_shrink_failures(progress, out, artifacts, has_ended))
             covered = None
@@ -156,9 +161,9 @@ def cli(
                 covered = coverer.cover_traces(
                     kept, lambda n: bar(n, len(kept), f"covering {n} of {len(kept)} traces")
                 )
-            surveyed = coverer.survey_contracts()
+            surveyed = coverer.request_marked_compilation()
     if covered is not None:
-        write_coverage(covered.coverage, out / "coverage.json")
+        write_decision_coverage(covered.coverage, out / "coverage.json")
     for line in result_lines(faults, progress.reported) if faults else ():
         click.echo(line, err=as_json)
     print_campaign(progress, findings, covered, artifacts, surveyed, as_json)
@@ -167,7 +172,7 @@ def cli(
         click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)
     if steps is not None and not progress.failures:
         if progress.tally.steps < steps:
-            again = command_line(
+            again = format_repeat_command(
                 "fuzz",
                 steps=steps,
                 seed=seed,
@@ -185,11 +190,11 @@ def cli(
 
 def _shrink_failures(
     progress: CampaignProgress, out: Path, artifacts: Artifacts, has_ended: Callable[[], bool]
-) -> Iterator[Finding]:
+) -> Iterator[ShrunkFailure]:
     """Shrink what failed, while there is time."""
     for failure in progress.failures:
         trace = out / failure["trace"]
-        reason = f"{format_command('shrink')} does it"
+        reason = f"{format_command_as_started('shrink')} does it"
         if not has_ended():
             try:
                 yield shrink_file(trace, artifacts, has_ended)

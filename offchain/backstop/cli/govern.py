@@ -53,7 +53,7 @@ def cli(
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
-    from backstop.live.operate.network_options import build_signers, connect_node
+    from backstop.live.operate.network_options import build_signers_and_named_accounts, connect_node
     from backstop.live.operate.timelock_proposals import TimelockGovernance
 
     if doing == "list" and what:
@@ -62,14 +62,14 @@ def cli(
         raise BackstopError(f"{doing} which proposal? `govern` lists their ids")
     read = read_deployment(deployment)
     node = connect_node(network)
-    signers, named = build_signers(node, account)
+    signers, named = build_signers_and_named_accounts(node, account)
     governing = TimelockGovernance(node, read, signers, fee_cap)
     if doing == "list":
         for line in governing.iter_report_lines():
             click.echo(line)
         return
     if doing == "propose":
-        action, lines = governing.build_proposal(governing.calls.parse_calls(what), salt)
+        action, lines = governing.build_proposal_and_preview_lines(governing.calls.parse_calls(what), salt)
     else:
         found = governing.find_proposal(what[0])
         lines = [
@@ -84,6 +84,10 @@ def cli(
         )
     for line in [
         *lines,
-        *(governing.describe_action(action) if dry_run else [governing.send_action(action)]),
+        *(
+            governing.describe_action_and_dry_run(action)
+            if dry_run
+            else [governing.send_action_and_wait_until_mined(action)]
+        ),
     ]:
         click.echo(line)

@@ -10,7 +10,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     host_option,
@@ -18,8 +18,8 @@ from backstop.cli.command_helpers import (
     open_output,
     output_options,
     print_guards,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
 
 
@@ -53,17 +53,21 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     Results are kept after each scenario: the same command goes on.
     """
-    from backstop.files.output_directories import hash_content
+    from backstop.files.output_directories import hash_value_repr
     from backstop.report.guards_page import write_page
-    from backstop.simulation.progress import RunInterruptedError
-    from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
+    from backstop.simulation.progress_and_interruption import RunInterruptedError
+    from backstop.studies.comparison.guard_comparison import (
+        build_guard_runs,
+        compare_guards,
+        list_guard_scenario_names,
+    )
 
-    names = guard_scenarios() if scenario_name == "all" else [scenario_name]
+    names = list_guard_scenario_names() if scenario_name == "all" else [scenario_name]
     directory = out or RUNS / f"guards-{Path(scenario_name).stem}-{seed}-{host}"
     planned = [build_guard_runs(name) for name in names]
     inputs = {
         "scenarios": [each[0].scenario.name for each in planned],
-        "content of the scenarios": hash_content(planned),
+        "content of the scenarios": hash_value_repr(planned),
         "seed": seed,
         "host": host,
     }
@@ -71,8 +75,8 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     if output.finished:
         print_guards(output.read_result("guards.json"), directory, as_json)
         return
-    command = command_line("guards", scenario=scenario_name, host=host, seed=seed)
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    command = format_repeat_command("guards", scenario=scenario_name, host=host, seed=seed)
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         try:
             comparison = compare_guards(
                 names,

@@ -13,15 +13,15 @@ from rich.console import Console
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
-    contracts_option,
+    contracts_folder_option,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
     workers_options,
 )
 from backstop.cli.old_names import OLD_ALARMS, warn_old_name
@@ -29,10 +29,14 @@ from backstop.errors import BackstopError
 from backstop.files.installation import require_checkout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import HOSTS
-from backstop.parallel.worker_selection import select_workers
+from backstop.parallel.worker_backend_selection import select_workers
 from backstop.report.hunt_page import write_page
 from backstop.studies.exploit_search.case_alarms import ALARMS, SearchEffort
-from backstop.studies.exploit_search.exploit_reports import ExploitReport, group_findings, replay_report
+from backstop.studies.exploit_search.exploit_reports import (
+    ExploitReport,
+    list_shortest_reports_by_kind,
+    replay_and_count_report_steps,
+)
 from backstop.studies.exploit_search.plan_search import FIRST, LATER
 from backstop.studies.exploit_search.search_campaign import SearchCampaign
 
@@ -104,7 +108,7 @@ class AlarmChoice(click.Choice):
     help="Where each story is replayed, contracts against model.",
 )
 @output_options("Folder of the hunt.", "runs/hunt-<seed>", store=True)
-@contracts_option
+@contracts_folder_option
 @json_option
 @handle_errors
 def cli(
@@ -151,13 +155,15 @@ def cli(
         return
     out = out or RUNS / f"hunt-{seed}"
     effort = SearchEffort(
-        tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_split_plans(plans), trials
+        tuple(each for each in ALARMS if each in (alarms or ALARMS)),
+        *_split_random_and_bred_plans(plans),
+        trials,
     )
     inputs = {"seed": seed, "plans": plans, "trials": trials, "alarms": " and ".join(effort.alarms)}
     output = open_output(out, "hunt", inputs, {"cases": cases}, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = SearchCampaign(out, seed)
-    with handle_stop_signals() as stopped, progress_bar() as bar:
-        campaign.run(
+    with handle_stop_signals() as stopped, show_progress_bar() as bar:
+        campaign.search_missing_cases_and_save(
             cases,
             select_workers(workers, dask),
             stopped,
@@ -165,10 +171,10 @@ def cli(
             effort,
         )
         done = len(campaign.found) >= cases
-        stories = group_findings(campaign.found.values())
+        stories = list_shortest_reports_by_kind(campaign.found.values())
         artifacts = Artifacts(contracts)
         told = [each for alarm in ALARMS for each in [s for s in stories if s.alarm == alarm][:best]]
-        steps = [None if stopped() else replay_report(each, host, artifacts) for each in told]
+        steps = [None if stopped() else replay_and_count_report_steps(each, host, artifacts) for each in told]
     page = write_page(out) if campaign.file.exists() else None
     if as_json:
         click.echo(json.dumps([_build_json(each) for each in stories], indent=2))
@@ -182,7 +188,7 @@ def cli(
     if done:
         output.mark_finished()
     else:
-        again = command_line("hunt", cases=cases, plans=plans, trials=trials, seed=seed, out=out)
+        again = format_repeat_command("hunt", cases=cases, plans=plans, trials=trials, seed=seed, out=out)
         click.echo(" ".join([f"go on with: {again}", *(f"--alarm {each}" for each in alarms)]), err=True)
     raise SystemExit(1 if stories else 0 if done else INTERRUPTED)
 
@@ -198,40 +204,40 @@ def _search_reverted_fixes(
 ) -> None:
     """Hunt under each old rule; raise BackstopError unless each has a story of its own."""
     require_checkout("hunt --reverted-fix")
-    from backstop.proof.reverted_fixes import list_reverted_fixes, read_fix_pair
+    from backstop.proof.reverted_fixes import build_mutant_pair_from_patch, list_reverted_fixes
     from backstop.studies.exploit_search_score.mutant_search_trials import (
         FindingStore,
         MutantSearchTrials,
-        build_verdict_table,
-        summarize_verdicts,
+        build_mutant_detection_table,
+        format_found_mutants_count,
     )
 
-    wanted = [read_fix_pair(name) for name in list_reverted_fixes(names)]
+    wanted = [build_mutant_pair_from_patch(name) for name in list_reverted_fixes(names)]
     done = []
-    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, show_progress_bar() as bar:
         trials = MutantSearchTrials(
             wanted, FindingStore(out / "hunted.json", fresh), cases, seed, alarms, stop
         )
-        unchanged = trials.run_baseline(lambda n: bar(n, len(trials.more), "the present rules"))
-        for verdict in trials.run_mutants(unchanged):
+        unchanged = trials.search_without_mutants(lambda n: bar(n, len(trials.more), "the present rules"))
+        for verdict in trials.iter_mutant_verdicts(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
     if as_json:
-        click.echo(json.dumps([each.to_json() for each in done], indent=2))
+        click.echo(json.dumps([each.to_finding_json() for each in done], indent=2))
     else:
         console = Console(highlight=False)
-        console.print(build_verdict_table(done))
-        console.print(summarize_verdicts(done))
+        console.print(build_mutant_detection_table(done))
+        console.print(format_found_mutants_count(done))
     if len(done) < len(wanted):
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if missed := [each.pair.name for each in done if each.found is None]:
         raise BackstopError(f"no new story is told under {', '.join(missed)}")
 
 
-def _split_plans(plans: int) -> tuple[int, int]:
+def _split_random_and_bred_plans(plan_count: int) -> tuple[int, int]:
     """Return how many plans are drawn at random, and how many are bred."""
-    first = max(1, plans // 4)
-    return first, plans - first
+    first = max(1, plan_count // 4)
+    return first, plan_count - first
 
 
 def _print_finding(story: ExploitReport, steps: int | None, host: str) -> None:

@@ -10,16 +10,16 @@ import click
 from backstop.cli.command_helpers import RUNS, Command, handle_errors, open_output, output_options
 from backstop.cli.import_options import (
     OF_SCENARIO,
-    add_file_options,
-    add_scenario_options,
+    add_imported_scenario_options,
+    add_input_file_options,
     describe_time_span,
     get_output_inputs,
-    get_scenario_options,
-    print_book,
-    read_user_files,
+    parse_scenario_writer_options,
+    print_book_import_summary,
+    read_book_and_prices,
 )
 from backstop.errors import BackstopError
-from backstop.files.output_directories import hash_content
+from backstop.files.output_directories import hash_value_repr
 
 _OF_PRICES = ("time", "assets", "long", "duplicates", "splits")
 """Options without a meaning where no prices are given."""
@@ -37,7 +37,7 @@ Examples:
   ape run stress mine/scenario.yaml
 """,
 )
-@add_file_options
+@add_input_file_options
 @click.option(
     "--use",
     type=click.Choice(("history", "replay")),
@@ -45,7 +45,7 @@ Examples:
     show_default=True,
     help="Draw from the prices, beginning at the last; or take them as they are.",
 )
-@add_scenario_options
+@add_imported_scenario_options
 @output_options("Folder of what comes of it.", "runs/mine")
 @handle_errors
 def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
@@ -57,17 +57,17 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     from backstop.simulation.sources.scenario_builder import write_scenario
 
     if given["prices"] is None:
-        _check_prices_given()
-    read, quotes = read_user_files(given)
+        _refuse_price_options_without_prices()
+    read, quotes = read_book_and_prices(given)
     directory = out or RUNS / "mine"
     inputs = {
-        "book": hash_content(read),
-        "prices": hash_content(quotes),
+        "book": hash_value_repr(read),
+        "prices": hash_value_repr(quotes),
         "use": use,
         **get_output_inputs(given),
     }
     output = open_output(directory, "import", inputs, fresh=fresh)
-    print_book(read)
+    print_book_import_summary(read)
     if quotes is None:
         if not output.finished:
             read.write_csv(directory)
@@ -77,7 +77,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     if output.finished:
         click.echo(directory / "scenario.yaml")
         return
-    scenario = write_scenario(read, quotes, directory, use=use, **get_scenario_options(given))
+    scenario = write_scenario(read, quotes, directory, use=use, **parse_scenario_writer_options(given))
     output.mark_finished()
     click.echo(f"{quotes.name}: {', '.join(quotes.symbols)}, {describe_time_span(quotes)}")
     for line in (*quotes.told, *(line for line in scenario.assumptions if line.startswith("Of "))):
@@ -85,7 +85,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     click.echo(directory / "scenario.yaml")
 
 
-def _check_prices_given() -> None:
+def _refuse_price_options_without_prices() -> None:
     """Refuse options that say something of prices where there are none."""
     context = click.get_current_context()
     for name in (*_OF_PRICES, "use", *OF_SCENARIO):

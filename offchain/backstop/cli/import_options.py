@@ -140,72 +140,75 @@ OF_SCENARIO = (
 """Options that say something of the scenario which is written."""
 
 
-def add_file_options(command: Callable[P, T]) -> Callable[P, T]:
+def add_input_file_options(command: Callable[P, T]) -> Callable[P, T]:
     """Add the options that say which files to read, and what their columns mean."""
     for option in reversed(_READING):
         command = option(command)
     return command
 
 
-def add_scenario_options(command: Callable[P, T]) -> Callable[P, T]:
+def add_imported_scenario_options(command: Callable[P, T]) -> Callable[P, T]:
     """Add the options of the scenario that files become."""
     for option in reversed(_SCENARIO):
         command = option(command)
     return command
 
 
-def read_user_files(given: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory | None]:
+def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory | None]:
     """Read the positions, and the prices if there is a file of them; write the faults where that is asked."""
     from backstop.simulation.sources.book_reader import read_book
     from backstop.simulation.sources.price_reader import read_prices
     from backstop.simulation.sources.table_reader import TableFaultsError
 
-    long = given["long"]
+    long = given_options["long"]
     symbols, _, figures = (long or ",").partition(",")
     if long is not None and not (symbols and figures):
         raise BackstopError(f"--long: {long!r} is not two columns, as coin,usd")
-    names = parse_name_values("--rename", given["rename"])
+    names = parse_name_values("--rename", given_options["rename"])
     quotes = None
     try:
-        if given["prices"] is not None:
+        if given_options["prices"] is not None:
             quotes = read_prices(
-                given["prices"],
-                time=given["time"],
-                columns=parse_name_values("--asset", given["assets"]) or None,
+                given_options["prices"],
+                time=given_options["time"],
+                columns=parse_name_values("--asset", given_options["assets"]) or None,
                 symbol=symbols or None,
                 price=figures or "price",
                 rename=names,
-                duplicates=given["duplicates"],
-                splits=given["splits"],
-                bad_rows=given["bad_rows"],
+                duplicates=given_options["duplicates"],
+                splits=given_options["splits"],
+                bad_rows=given_options["bad_rows"],
             )
         book = read_book(
-            given["book"],
-            like=given["like"],
-            columns=parse_name_values("--column", given["columns"]),
-            fixed=parse_name_values("--fixed", given["fixed"]),
-            decimals=parse_name_values("--decimals", given["decimals"]),
-            only=parse_name_values("--only", given["only"]),
+            given_options["book"],
+            like=given_options["like"],
+            columns=parse_name_values("--column", given_options["columns"]),
+            fixed=parse_name_values("--fixed", given_options["fixed"]),
+            decimals=parse_name_values("--decimals", given_options["decimals"]),
+            only=parse_name_values("--only", given_options["only"]),
             rename=names,
-            accounts=given["accounts"],
-            prices=None if quotes is None else quotes.lasts,
-            floats=given["floats"],
-            debts=given["debts"],
-            bad_rows=given["bad_rows"],
+            accounts=given_options["accounts"],
+            prices=None if quotes is None else quotes.last_prices_by_symbol,
+            floats=given_options["floats"],
+            debts=given_options["debts"],
+            bad_rows=given_options["bad_rows"],
         )
     except TableFaultsError as error:
-        _write_faults(error, given["faults_file"])
+        _write_table_faults_csv(error, given_options["faults_file"])
         raise
     return book, quotes
 
 
-def get_scenario_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_scenario_writer_options(given_options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scenario's options as `write_scenario` takes them."""
-    found = {name: given[name] for name in OF_SCENARIO}
-    ratios, rows = parse_name_values("--ratio", given["ratios"]), parse_name_values("--rows", given["rows"])
+    found = {name: given_options[name] for name in OF_SCENARIO}
+    ratios, rows = (
+        parse_name_values("--ratio", given_options["ratios"]),
+        parse_name_values("--rows", given_options["rows"]),
+    )
     pools = {
         name: _parse_count("--pool", text)
-        for name, text in parse_name_values("--pool", given["pools"]).items()
+        for name, text in parse_name_values("--pool", given_options["pools"]).items()
     }
     return found | {"ratios": ratios, "rows": rows, "pools": pools}
 
@@ -234,14 +237,17 @@ def _parse_count(option: str, text: str) -> int:
     raise BackstopError(f"{option}: {text!r} is no whole number of stablecoins, as 1000000")
 
 
-def _write_faults(error: TableFaultsError, path: Path | None) -> None:
+def _write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:
     if path is None:
         return
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows(
-                [("file", "row", "column", "problem"), *((error.name, *f) for f in error.faults)]
+                [
+                    ("file", "row", "column", "problem"),
+                    *((faults_error.name, *f) for f in faults_error.faults),
+                ]
             )
     except OSError as problem:
         raise BackstopError(f"{path} cannot be written: {problem.strerror}") from None
@@ -249,21 +255,25 @@ def _write_faults(error: TableFaultsError, path: Path | None) -> None:
 
 def describe_time_span(prices: PriceHistory) -> str:
     """Say from when to when prices are, and how far apart."""
-    from backstop.simulation.scenario.quantity_units import format_duration
-    from backstop.simulation.sources.price_reader import format_time
+    from backstop.simulation.scenario.quantity_units import format_duration_text
+    from backstop.simulation.sources.price_reader import format_utc_time
 
-    return f"{format_time(prices.first)} to {format_time(prices.last)}, every {format_duration(prices.every)}"
+    return (
+        f"{format_utc_time(prices.first_common_time)} to "
+        f"{format_utc_time(prices.last_common_time)}, every {format_duration_text(prices.every)}"
+    )
 
 
-def print_book(book: VaultBook) -> None:
+def print_book_import_summary(vault_book: VaultBook) -> None:
     """Say what was read, and what was done to it."""
     from backstop.model.arithmetic import WAD
 
-    owed = f"{(book.debt + WAD // 2) // WAD:,}"
+    owed = f"{(vault_book.debt + WAD // 2) // WAD:,}"
     click.echo(
-        f"{book.name}: {len(book.rows):,} vaults of {', '.join(book.symbols)}, owing {owed} stablecoins"
+        f"{vault_book.name}: {len(vault_book.rows):,} vaults of {', '.join(vault_book.symbols)}, "
+        f"owing {owed} stablecoins"
     )
-    ignored = ", ".join(book.ignored_columns) or "none"
-    click.echo(f"Columns read: {', '.join(book.read_columns)}; ignored: {ignored}.")
-    for line in book.told:
+    ignored = ", ".join(vault_book.ignored_columns) or "none"
+    click.echo(f"Columns read: {', '.join(vault_book.read_columns)}; ignored: {ignored}.")
+    for line in vault_book.told:
         click.echo(line)

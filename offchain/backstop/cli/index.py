@@ -62,14 +62,14 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
     follower.save_snapshot()
     index = follower.index
     table = Table("type", "vaults", "unsafe", "to be called", "called", title=f"block {index.number:,}")
-    symbols = follower.deployment.parameters.type_names
+    symbols = follower.deployment.parameters.collateral_and_facilitator_names
     for c, vaults in sorted(index.types.items()):
-        at = follower.get_conditions(c)
+        at = follower.get_pricing_conditions(c)
         found = index.find_unsafe(c, at), index.find_callable(c, at), index.list_calls(c, at)
         symbol = symbols[c] if c < len(symbols) else str(c)
         table.add_row(symbol, f"{len(vaults):,}", *(f"{len(each):,}" for each in found))
     Console().print(table)
-    for difference in (differences := follower.verify_sample(verify)):
+    for difference in (differences := follower.list_sample_differences(verify)):
         say(difference)
     if differences:
         raise click.ClickException(f"index and chain differ {len(differences)} times: --cold builds it anew")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
-from backstop.live.operate.network_options import account_option, networks_option
+from backstop.live.operate.network_options import account_option, add_network_url_option
 
 
 @click.command(
@@ -27,7 +27,7 @@ Examples:
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
 )
-@networks_option
+@add_network_url_option
 @click.option(
     "--deployment",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -108,44 +108,46 @@ def cli(
     Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
     the numbers of transactions to stdout at the end.
     """
-    from backstop.live.monitor.monitor_startup import open_monitor
+    from backstop.live.monitor.status_port_and_webhook_opening import open_status_publisher
     from backstop.live.node.gas_fees import GWEI
-    from backstop.live.node.log_lines import Line, to_stderr
-    from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
-    from backstop.live.operate.keeper_setup import start_keeper_loop
+    from backstop.live.node.log_lines import Line, build_stderr_line_printer
+    from backstop.live.operate.keeper_settings import KeeperSettings, read_yaml_keeper_settings_by_name
+    from backstop.live.operate.keeper_setup import build_caught_up_keeper_loop
     from backstop.live.operate.spending_limits import PausedRoles
     from backstop.model.arithmetic import WAD
 
-    wanted = {} if config is None else read_settings(config)
+    wanted = {} if config is None else read_yaml_keeper_settings_by_name(config)
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
     networks, roles = chosen.pop("network", ()), chosen.pop("roles", None)
     if networks:
         wanted["networks"] = networks
     if roles is not None:
-        wanted["roles"] = _split_roles(roles)
+        wanted["roles"] = _split_role_names(roles)
     for name, unit in (("minimum_profit", WAD), ("fee_cap", GWEI)):
         if name in chosen:
             chosen[name] *= unit
     wanted["accounts"] = (*wanted.get("accounts", ()), *account)
     settings = KeeperSettings(**wanted | chosen)
     if pause is not None or resume is not None:
-        paused = PausedRoles(settings.pauses).change_paused(
-            _split_roles(pause or ""), _split_roles(resume or "")
+        paused = PausedRoles(settings.paused_roles_folder).change_paused(
+            _split_role_names(pause or ""), _split_role_names(resume or "")
         )
         click.echo(f"paused: {', '.join(sorted(paused)) or 'none'}")
         if not any(settings.journal.glob("*.jsonl")):
             click.echo(f"no keeper has a journal in {settings.journal.resolve()} yet", err=True)
         return
 
-    say = to_stderr(settings.log == "json")
-    watching = open_monitor(
+    say = build_stderr_line_printer(settings.log == "json")
+    watching = open_status_publisher(
         *("keeper", say, settings.stale),
         metrics_at=settings.metrics,
         alerts=settings.alerts,
-        answers_within=settings.answers_within,
+        answers_within=settings.longest_node_signer_relay_seconds,
     )
     with handle_stop_signals("stopping ...") as stop, watching as observer:
-        runner = start_keeper_loop(settings, say, click.echo if dry_run else None, observer, stop, once)
+        runner = build_caught_up_keeper_loop(
+            settings, say, click.echo if dry_run else None, observer, stop, once
+        )
         names = [keeper.name for keeper in runner.keepers]
         say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:
@@ -161,5 +163,5 @@ def cli(
             click.echo(runner.format_summary())
 
 
-def _split_roles(roles: str) -> tuple[str, ...]:
-    return tuple(role.strip() for role in roles.split(",") if role.strip())
+def _split_role_names(comma_separated_roles: str) -> tuple[str, ...]:
+    return tuple(role.strip() for role in comma_separated_roles.split(",") if role.strip())

@@ -17,8 +17,8 @@ from backstop.files.installation import (
     CHECKOUT,
     OLD_COMMANDS,
     __version__,
-    explain_missing_extra,
     require_checkout,
+    translate_missing_extra_errors,
 )
 
 QUESTIONS: Mapping[str, Mapping[str, str]] = {
@@ -93,7 +93,7 @@ class Commands(click.Group):
         try:
             if cmd_name in BENCHMARKS:
                 require_checkout(cmd_name)
-            with explain_missing_extra():
+            with translate_missing_extra_errors():
                 found: click.Command = import_module(get_module_name(cmd_name)).cli
         except BackstopError as error:
             raise click.ClickException(str(error)) from None

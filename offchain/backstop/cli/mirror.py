@@ -10,7 +10,7 @@ import click
 from backstop.cli.command_helpers import Command, handle_errors, handle_stop_signals
 from backstop.errors import BackstopError
 from backstop.live.monitor.health_conditions import ALERTS, STALE
-from backstop.live.operate.network_options import deployment_option, networks_option
+from backstop.live.operate.network_options import add_network_url_option, deployment_option
 
 
 @click.command(
@@ -27,7 +27,7 @@ Examples:
   ape run mirror --network https://node --alerts https://example.org/hook/3f9a --alert-on difference
 """,
 )
-@networks_option
+@add_network_url_option
 @deployment_option
 @click.option("--once", is_flag=True, help="Follow up to the newest block, then end.")
 @click.option("--until-block", "until", type=click.IntRange(0), help="End at this block.")
@@ -105,15 +105,15 @@ def cli(
     from backstop.deployment.deployment_file import read_deployment
     from backstop.live.mirror.chain_mirror import open_mirror
     from backstop.live.monitor.alerts import AlertSettings, webhook_host
-    from backstop.live.monitor.monitor_startup import open_monitor
-    from backstop.live.node.log_lines import to_stderr
+    from backstop.live.monitor.status_port_and_webhook_opening import open_status_publisher
+    from backstop.live.node.log_lines import build_stderr_line_printer
     from backstop.live.node.rpc_node import TIMEOUT
-    from backstop.live.operate.heap_trim import limit_heap_growth
+    from backstop.live.operate.heap_trim import configure_malloc_arenas_and_mmap
     from backstop.live.operate.mirror_loop import MirrorLoop
-    from backstop.live.operate.network_options import connect_to_deployment
+    from backstop.live.operate.network_options import connect_to_deployment_node
 
-    limit_heap_growth()
-    say = to_stderr(as_json=False)
+    configure_malloc_arenas_and_mmap()
+    say = build_stderr_line_printer(as_json=False)
 
     def tell(text: str) -> None:
         print(text, flush=True)
@@ -129,8 +129,10 @@ def cli(
             hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
         where: dict[str, Any] = {"metrics_at": metrics, "page_at": page, "deployment": described}
         within = len(network) * TIMEOUT
-        with open_monitor("mirror", say, stale, **where, alerts=hook, answers_within=within) as observer:
-            node = connect_to_deployment(
+        with open_status_publisher(
+            "mirror", say, stale, **where, alerts=hook, answers_within=within
+        ) as observer:
+            node = connect_to_deployment_node(
                 network, described, say, observer, 0 if once else patience, stop=stop
             )
             mirror = open_mirror(node, described, depth)

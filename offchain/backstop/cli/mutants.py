@@ -18,8 +18,8 @@ from backstop.cli.command_helpers import (
     handle_errors,
     handle_stop_signals,
     json_option,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import require_checkout
@@ -142,29 +142,33 @@ def cli(
         _try_changed_lines(since, sample, steps, seed)
         return
     if by == "hunt":
-        _hunt_pairs(only, names, file, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
+        _hunt_correlated_mutants(only, names, file, cases, seed, out or RUNS / "hunted.json", fresh, as_json)
         return
     if pairs or names or file is not None:
-        _try_pairs(only, names, file, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
+        _try_correlated_mutants(only, names, file, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
         return
     from backstop.proof.mutation.contract_mutants import FILES
-    from backstop.proof.mutation.contract_scores import build_score_table, iter_score_complaints
-    from backstop.proof.mutation.equivalent_mutants import read_equivalent
+    from backstop.proof.mutation.contract_scores import build_score_terminal_table, iter_score_complaints
+    from backstop.proof.mutation.equivalent_mutants import read_equivalence_arguments
     from backstop.proof.mutation.mutant_results import MutantResultStore
     from backstop.proof.mutation.mutant_runs import MutantRuns
 
-    argued = read_equivalent()
+    argued = read_equivalence_arguments()
     results = MutantResultStore(out or RUNS / "mutants.json", fresh)
     trials = MutantRuns(only or FILES, results, None if everything else sample, seed, argued)
     with (
         handle_stop_signals("stopping after the present mutants, results are kept ...") as stop,
-        progress_bar() as bar,
+        show_progress_bar() as bar,
     ):
 
         def show(contract, mutant, result):
-            bar(sum(score.mutants for score in trials.scores.values()), trials.expected, contract)
+            bar(
+                sum(score.mutant_count for score in trials.scores.values()),
+                trials.expected_mutant_count,
+                contract,
+            )
 
-        done = trials.try_mutants(workers, stop, show)
+        done = trials.try_mutants_and_report_completion(workers, stop, show)
     scores = trials.scores.values()
     if as_json:
         print(json.dumps([score.to_json(argued) for score in scores], indent=2))
@@ -172,14 +176,14 @@ def cli(
         for score in scores:
             for mutant in score.survived:
                 print(f"survived: {mutant.operator} in {mutant.function}\n{mutant.make_diff()}\n")
-        Console(highlight=False).print(build_score_table(scores))
-    _check_complete(done, iter_score_complaints(scores, argued))
+        Console(highlight=False).print(build_score_terminal_table(scores))
+    _require_complete_without_complaints(done, iter_score_complaints(scores, argued))
 
 
-def _try_pairs(
+def _try_correlated_mutants(
     contracts: tuple[str, ...],
-    names: tuple[str, ...],
-    file: Path | None,
+    mutant_names: tuple[str, ...],
+    mutant_file: Path | None,
     steps: int,
     seed: int,
     out: Path,
@@ -187,103 +191,127 @@ def _try_pairs(
     as_json: bool,
 ) -> None:
     from backstop.proof.mutation.correlated_mutant_runs import (
-        PairResultStore,
-        build_pair_table,
-        format_pair_total,
-        iter_pair_complaints,
-        try_pairs,
+        MutantPairResultStore,
+        build_mutant_pair_console_table,
+        format_noticed_pair_count,
+        iter_invalid_mutant_pair_violations,
+        try_mutant_pairs,
     )
-    from backstop.proof.mutation.correlated_mutants import HUNTED, read_pair_file, read_pairs
+    from backstop.proof.mutation.correlated_mutants import (
+        HUNTED,
+        read_mutant_pair_file,
+        read_mutant_pairs_from_yaml_files,
+    )
 
     known = (
-        read_pair_file(file) if file is not None else [*read_pairs(), *(read_pairs(HUNTED) if names else ())]
+        read_mutant_pair_file(mutant_file)
+        if mutant_file is not None
+        else [
+            *read_mutant_pairs_from_yaml_files(),
+            *(read_mutant_pairs_from_yaml_files(HUNTED) if mutant_names else ()),
+        ]
     )
-    wanted = _select_pairs(known, contracts, names)
+    wanted = _select_correlated_mutants(known, contracts, mutant_names)
     done = []
-    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, show_progress_bar() as bar:
         bar(0, len(wanted), "compiling")
-        for pair, result in try_pairs(wanted, PairResultStore(out, fresh), steps, seed, stop):
+        for pair, result in try_mutant_pairs(wanted, MutantPairResultStore(out, fresh), steps, seed, stop):
             done.append((pair, result))
             bar(len(done), len(wanted), pair.name)
     content = [{"pair": pair.name, **asdict(result)} for pair, result in done]
-    _print_results(content, (build_pair_table(done), format_pair_total(done)), as_json)
-    _check_complete(len(done) == len(wanted), iter_pair_complaints(done))
+    _print_results(content, (build_mutant_pair_console_table(done), format_noticed_pair_count(done)), as_json)
+    _require_complete_without_complaints(len(done) == len(wanted), iter_invalid_mutant_pair_violations(done))
 
 
 def _try_changed_lines(revision: str, count: int, steps: int, seed: int) -> None:
     from backstop.proof.mutation.changed_line_mutants import (
-        draw_mutants,
         list_results,
         read_changed_lines,
+        shuffle_mutants_of_lines,
         try_mutants,
     )
 
-    mutants = draw_mutants(read_changed_lines(revision), seed)
+    mutants = shuffle_mutants_of_lines(read_changed_lines(revision), seed)
     count, done = min(count, len(mutants)), []
-    with handle_stop_signals("stopping ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping ...") as stop, show_progress_bar() as bar:
         bar(0, count, "compiling")
         for mutant, word in try_mutants(mutants, count, steps, seed, stop):
             done.append((mutant, word))
             bar(len(done), count, mutant.function)
     for line in list_results(done):
         print(line)
-    _check_complete(len(done) == count, ())
+    _require_complete_without_complaints(len(done) == count, ())
 
 
 def _draw_mutants(count: int, seed: int, out: Path | None) -> None:
-    from backstop.proof.mutation.mutant_draw import draw_mutants, read_known_ids, write_draw
+    from backstop.proof.mutation.correlated_mutant_draw import draw_mutants, read_drawn_mutant_ids, write_draw
 
     if out is None:
         raise BackstopError("--draw: no file to write; expected --out FILE")
-    drawn = draw_mutants(count, seed, read_known_ids())
+    drawn = draw_mutants(count, seed, read_drawn_mutant_ids())
     write_draw(drawn, count, seed, out)
     print(f"drew {len(drawn)} mutants for {count} pairs into {out}; commit it before any of them is tried")
 
 
-def _hunt_pairs(
+def _hunt_correlated_mutants(
     contracts: tuple[str, ...],
-    names: tuple[str, ...],
-    file: Path | None,
+    mutant_names: tuple[str, ...],
+    mutant_file: Path | None,
     cases: int,
     seed: int,
     out: Path,
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from backstop.proof.mutation.correlated_mutants import HUNTED, read_pair_file, read_pairs
+    from backstop.proof.mutation.correlated_mutants import (
+        HUNTED,
+        read_mutant_pair_file,
+        read_mutant_pairs_from_yaml_files,
+    )
     from backstop.studies.exploit_search_score.mutant_search_trials import (
         FindingStore,
         MutantSearchTrials,
-        build_verdict_table,
-        list_false_alarms,
-        summarize_verdicts,
+        build_mutant_detection_table,
+        format_found_mutants_count,
+        iter_harmless_mutant_detection_violations,
     )
 
     known = (
-        read_pair_file(file) if file is not None else [*read_pairs(HUNTED), *(read_pairs() if names else ())]
+        read_mutant_pair_file(mutant_file)
+        if mutant_file is not None
+        else [
+            *read_mutant_pairs_from_yaml_files(HUNTED),
+            *(read_mutant_pairs_from_yaml_files() if mutant_names else ()),
+        ]
     )
-    wanted = _select_pairs(known, contracts, names)
+    wanted = _select_correlated_mutants(known, contracts, mutant_names)
     done = []
-    with handle_stop_signals("stopping, results are kept ...") as stop, progress_bar() as bar:
+    with handle_stop_signals("stopping, results are kept ...") as stop, show_progress_bar() as bar:
         trials = MutantSearchTrials(wanted, FindingStore(out, fresh), cases, seed, stopped=stop)
-        unchanged = trials.run_baseline(lambda n: bar(n, len(trials.more), "the unchanged rules"))
-        for verdict in trials.run_mutants(unchanged):
+        unchanged = trials.search_without_mutants(lambda n: bar(n, len(trials.more), "the unchanged rules"))
+        for verdict in trials.iter_mutant_verdicts(unchanged):
             done.append(verdict)
             bar(len(done), len(wanted), verdict.pair.name)
     _print_results(
-        [each.to_json() for each in done], (build_verdict_table(done), summarize_verdicts(done)), as_json
+        [each.to_finding_json() for each in done],
+        (build_mutant_detection_table(done), format_found_mutants_count(done)),
+        as_json,
     )
-    _check_complete(len(done) == len(wanted), list_false_alarms(done))
+    _require_complete_without_complaints(
+        len(done) == len(wanted), iter_harmless_mutant_detection_violations(done)
+    )
 
 
-def _select_pairs(
-    pairs: Iterable[CorrelatedMutant], contracts: Iterable[str], names: Sequence[str]
+def _select_correlated_mutants(
+    correlated_mutants: Iterable[CorrelatedMutant], contracts: Iterable[str], mutant_names: Sequence[str]
 ) -> list[CorrelatedMutant]:
     """Return the pairs that are named, or that concern the contracts; all if neither is."""
-    from backstop.proof.mutation.contract_mutants import list_files
-    from backstop.proof.mutation.correlated_mutants import select_pairs
+    from backstop.proof.mutation.contract_mutants import list_own_files
+    from backstop.proof.mutation.correlated_mutants import select_correlated_mutants
 
-    return select_pairs(pairs, names, [file for name in contracts for file in list_files(name)])
+    return select_correlated_mutants(
+        correlated_mutants, mutant_names, [file for name in contracts for file in list_own_files(name)]
+    )
 
 
 def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> None:
@@ -296,9 +324,9 @@ def _print_results(content: list[Any], tables: Iterable[Any], as_json: bool) -> 
         console.print(each)
 
 
-def _check_complete(whole: bool, wrong: Iterable[str]) -> None:
+def _require_complete_without_complaints(is_complete: bool, complaint_texts: Iterable[str]) -> None:
     """Raise BackstopError if it was stopped, or if anything is wrong with the results."""
-    if not whole:
+    if not is_complete:
         raise BackstopError("stopped: these are the results so far; the same command goes on")
-    if complaints := list(wrong):
+    if complaints := list(complaint_texts):
         raise BackstopError("; ".join(complaints))

@@ -78,7 +78,7 @@ def cli(
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.errors import BackstopError
-    from backstop.live.operate.order_signing import order_key, sign_order
+    from backstop.live.operate.order_signing import find_order_signing_key, sign_order
     from backstop.model.arithmetic import MAX_UINT256
     from backstop.simulation.scenario import quantity_units
 
@@ -91,7 +91,7 @@ def cli(
     read = read_deployment(deployment)
     line = sign_order(
         read,
-        order_key(read, trader, keystore),
+        find_order_signing_key(read, trader, keystore),
         market,
         buy or -(sell or 0),
         wad,

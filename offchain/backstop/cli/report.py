@@ -38,10 +38,10 @@ def cli(directory: Path, against: Path | None, as_json: bool) -> None:
     """
     from backstop.report import difference_page, index_page, result_kinds
 
-    one = result_kinds.find_kind(directory) is not None or (directory / "summary.json").is_file()
+    one = result_kinds.find_result_kind(directory) is not None or (directory / "summary.json").is_file()
     several = directory.is_dir() and not one and any(each.is_dir() for each in directory.iterdir())
     if against is not None:
         page = difference_page.write_page(directory, against)
     else:
-        page = index_page.write_page(directory) if several else result_kinds.write_page(directory)
+        page = index_page.write_index_page(directory) if several else result_kinds.write_page(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)

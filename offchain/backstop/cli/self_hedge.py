@@ -11,7 +11,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     json_option,
     open_output,
@@ -98,12 +98,12 @@ def cli(
     if history and not jumps:
         raise BackstopError("--history needs --jumps")
     if jumps:
-        _print_jumps(history, as_json)
+        _print_pair_gains_by_price_jump(history, as_json)
         return
-    from backstop.deployment.parameter_rules.self_hedge_margin import JUMP_TIME, LOOK
+    from backstop.deployment.parameter_rules.self_hedge_margin_formula import JUMP_TIME, LOOK
     from backstop.files.atomic_files import write_json
+    from backstop.report.self_hedge_console_table import print_self_hedge
     from backstop.report.self_hedge_page import write_page
-    from backstop.report.self_hedge_table import print_self_hedge
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.self_hedge.pair_market import LIBRARY
     from backstop.studies.self_hedge.self_hedge_study import GROUPS, StudyScope, run_study
@@ -124,7 +124,9 @@ def cli(
         rows = run_study(scope, lambda text: click.echo(text, err=True), only)
         windows = (LOOK, LIBRARY.mark_age + LIBRARY.reaction, JUMP_TIME, 300, 600)
         write_json(build_summary(scope, rows, largest_moves(scope.seeds, windows), only), directory / FILE)
-        command = command_line("self-hedge", paths=paths, every=every, **{"holding-period": hold}, seed=seed)
+        command = format_repeat_command(
+            "self-hedge", paths=paths, every=every, **{"holding-period": hold}, seed=seed
+        )
         command += "".join(f" --group {shlex.quote(group)}" for group in only)
         seconds = time.monotonic() - began
         write_json(build_run_metadata("model", command, directory, seconds), directory / "meta.json")
@@ -133,17 +135,27 @@ def cli(
     print_self_hedge(output.read_result(FILE), directory, page, as_json)
 
 
-def _print_jumps(history: tuple[str, ...], as_json: bool) -> None:
+def _print_pair_gains_by_price_jump(coin_day_files: tuple[str, ...], as_json: bool) -> None:
     """Print the table of jumps, with the counted days of each coin or those of a file."""
     from backstop.errors import BackstopError
-    from backstop.report.self_hedge_table import print_jumps
-    from backstop.studies.self_hedge.daily_moves import COINS, load_days, read_days
-    from backstop.studies.self_hedge.jump_table import describe_jumps, list_jumps, play_jumps
+    from backstop.report.self_hedge_console_table import print_pair_gains_by_jump
+    from backstop.studies.self_hedge.daily_move_counts import (
+        COINS,
+        count_daily_moves_in_csv,
+        load_day_move_counts,
+    )
+    from backstop.studies.self_hedge.jump_table import (
+        iter_measured_and_cited_falls,
+        jump_rows_as_json,
+        play_jumps,
+    )
 
-    days = {coin: load_days(coin) for coin in COINS}
-    for each in history:
+    days = {coin: load_day_move_counts(coin) for coin in COINS}
+    for each in coin_day_files:
         coin, _, file = each.partition("=")
         if coin not in COINS or not file:
             raise BackstopError(f"--history {each}: expected COIN=FILE with a coin of {', '.join(COINS)}")
-        days[coin] = read_days(Path(file))
-    print_jumps(describe_jumps(play_jumps(list(list_jumps()), days)), as_json)
+        days[coin] = count_daily_moves_in_csv(Path(file))
+    print_pair_gains_by_jump(
+        jump_rows_as_json(play_jumps(list(iter_measured_and_cited_falls()), days)), as_json
+    )

@@ -10,18 +10,18 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
-    contracts_option,
+    contracts_folder_option,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
 )
 from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, RULES, Rule, RuleFinding, check_parameters
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 
 BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
 
@@ -60,7 +60,7 @@ Examples:
     help="Where the contracts run.",
 )
 @output_options("Folder of the random settings.", "runs/settings-<seed>-<host>")
-@contracts_option
+@contracts_folder_option
 @json_option
 @handle_errors
 def cli(
@@ -90,7 +90,7 @@ def cli(
     if rules:
         _print_rules(as_json)
     elif draw is not None:
-        _run_campaign(
+        _run_random_parameter_campaign(
             draw,
             steps,
             seed,
@@ -108,7 +108,7 @@ def cli(
 
 def _print_rules(as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([_describe_rule(each) for each in RULES], indent=2))
+        click.echo(json.dumps([_build_rule_json(each) for each in RULES], indent=2))
         return
     for each in RULES:
         click.echo(f"{each.name} ({each.verdict}): {', '.join(each.relates)}")
@@ -116,19 +116,19 @@ def _print_rules(as_json: bool) -> None:
 
 
 def _check_setting(setting: str, as_json: bool) -> None:
-    from backstop.live.operate.live_deployment import load_parameters_with_prices
+    from backstop.live.operate.resumable_deployment import load_parameters_with_prices
 
     findings = check_parameters(*load_parameters_with_prices(setting))
     count = {
         verdict: sum(found.rule.verdict == verdict for found in findings) for verdict in (REFUSED, DOUBTFUL)
     }
     if as_json:
-        click.echo(json.dumps([_describe_finding(each) for each in findings], indent=2))
+        click.echo(json.dumps([_build_finding_json(each) for each in findings], indent=2))
     else:
         for each in sorted(findings, key=lambda found: found.rule.verdict != REFUSED):
             place = f" {each.misfit.place}" if each.misfit.place else ""
             click.echo(f"{each.rule.verdict}: {each.rule.name}{place}")
-            click.echo(f"  has  {each.parameters}")
+            click.echo(f"  has  {each.parameter_names_and_values}")
             click.echo(f"  set  {each.misfit.instead}")
             click.echo(f"  as   {each.rule.why}.")
         click.echo(f"{len(RULES)} rules, {count[REFUSED]} refused, {count[DOUBTFUL]} doubtful")
@@ -136,9 +136,9 @@ def _check_setting(setting: str, as_json: bool) -> None:
         raise SystemExit(REFUSED_CODE)
 
 
-def _run_campaign(
-    settings: int,
-    steps: int,
+def _run_random_parameter_campaign(
+    setting_count: int,
+    step_count: int,
     seed: int,
     workers: int,
     host: str,
@@ -149,45 +149,59 @@ def _run_campaign(
 ) -> None:
     from backstop.studies.random_parameters.parameter_campaign import ParameterCampaign
 
-    inputs = {"seed": seed, "steps": steps, "host": host}
-    asked = {"settings": settings}
+    inputs = {"seed": seed, "steps": step_count, "host": host}
+    asked = {"settings": setting_count}
     output = open_output(out, "settings", inputs, asked, contracts=contracts, fresh=fresh, runs=RUN_BY)
-    campaign = ParameterCampaign(out, seed, steps, host, contracts)
-    with handle_stop_signals() as stopped, progress_bar() as bar:
-        campaign.run_trials(
-            settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings")
+    campaign = ParameterCampaign(out, seed, step_count, host, contracts)
+    with handle_stop_signals() as stopped, show_progress_bar() as bar:
+        campaign.run_and_save_trials(
+            setting_count,
+            workers,
+            stopped,
+            lambda n: bar(n, setting_count, f"{n} of {setting_count} settings"),
         )
-    counts = {verdict: campaign.by_rule(verdict) for verdict in (REFUSED, DOUBTFUL)}
-    tried, failures, unanswered = len(campaign.results), campaign.failures, campaign.unanswered
+    counts = {verdict: campaign.count_settings_by_broken_rule(verdict) for verdict in (REFUSED, DOUBTFUL)}
+    tried, failures, unanswered = (
+        len(campaign.results),
+        campaign.failures_by_number,
+        campaign.missed_duties_by_setting,
+    )
     if as_json:
-        summary = {"settings": tried, "accepted": campaign.accepted, "steps": campaign.steps}
+        summary = {"settings": tried, "accepted": campaign.accepted_count, "steps": campaign.steps}
         click.echo(json.dumps(summary | counts | {"failures": failures, "unanswered": unanswered}, indent=2))
     else:
-        click.echo(f"settings={tried} accepted={campaign.accepted} steps={campaign.steps}")
+        click.echo(f"settings={tried} accepted={campaign.accepted_count} steps={campaign.steps}")
         for verdict, count in counts.items():
             for name, number in count.most_common():
                 click.echo(f"  {verdict:<8} {number:>7}  {name}")
         for number, failure in failures.items():
             click.echo(f"setting {number}: {failure['kind']}: {failure['text']}")
-            click.echo(f"  {format_command('replay')} {out / failure['trace']}")
+            click.echo(f"  {format_command_as_started('replay')} {out / failure['trace']}")
         for number, texts in unanswered.items():
             click.echo(f"setting {number}: {'; '.join(texts)}")
-    if tried >= settings:
+    if tried >= setting_count:
         output.mark_finished()
     else:
-        again = command_line("settings", draw=settings, steps=steps, seed=seed, host=host, out=out)
+        again = format_repeat_command(
+            "settings", draw=setting_count, steps=step_count, seed=seed, host=host, out=out
+        )
         click.echo(f"go on with: {again}", err=True)
-    raise SystemExit(BROKEN if failures or unanswered else 0 if tried >= settings else INTERRUPTED)
+    raise SystemExit(BROKEN if failures or unanswered else 0 if tried >= setting_count else INTERRUPTED)
 
 
-def _describe_rule(each: Rule) -> dict[str, object]:
-    return {"rule": each.name, "verdict": each.verdict, "parameters": each.relates, "why": each.why}
+def _build_rule_json(parameter_rule: Rule) -> dict[str, object]:
+    return {
+        "rule": parameter_rule.name,
+        "verdict": parameter_rule.verdict,
+        "parameters": parameter_rule.relates,
+        "why": parameter_rule.why,
+    }
 
 
-def _describe_finding(each: RuleFinding) -> dict[str, object]:
-    values = dict(zip(each.rule.relates, each.misfit.values, strict=True))
-    return _describe_rule(each.rule) | {
-        "place": each.misfit.place,
+def _build_finding_json(rule_finding: RuleFinding) -> dict[str, object]:
+    values = dict(zip(rule_finding.rule.relates, rule_finding.misfit.values, strict=True))
+    return _build_rule_json(rule_finding.rule) | {
+        "place": rule_finding.misfit.place,
         "parameters": values,
-        "instead": each.misfit.instead,
+        "instead": rule_finding.misfit.instead,
     }

@@ -8,18 +8,18 @@ import click
 
 from backstop.cli.command_helpers import (
     Command,
-    command_line,
+    format_repeat_command,
     get_run_directory,
     handle_errors,
     handle_stop_signals,
     host_option,
     json_option,
     output_options,
-    print_summary,
-    progress_bar,
+    print_run_summary,
     run_once,
     scenario_option,
     seed_option,
+    show_progress_bar,
 )
 
 
@@ -51,8 +51,8 @@ def cli(
 
     scenario = load_scenario(scenario_name)
     directory = get_run_directory(out, scenario.name, seed, host, path)
-    command = command_line("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    command = format_repeat_command("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         summary = run_once(
             *(scenario, host, seed, directory, path),
             fresh=fresh,
@@ -60,4 +60,4 @@ def cli(
             progress=progress,
             stop=stop,
         )
-    print_summary(summary, directory, directory / "report.html", as_json)
+    print_run_summary(summary, directory, directory / "report.html", as_json)

@@ -10,15 +10,15 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    build_scenario_inputs,
-    command_line,
+    build_scenario_record_inputs,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
     workers_options,
 )
 from backstop.errors import BackstopError
@@ -87,17 +87,20 @@ def cli(
     by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
     same command goes on; with more --paths it makes the study longer.
     """
-    from backstop.parallel.worker_selection import select_workers
-    from backstop.report.result_kinds import refresh_parent_page
-    from backstop.report.stress_page import write_page
-    from backstop.report.stress_table import print_study
+    from backstop.parallel.worker_backend_selection import select_workers
+    from backstop.report.result_kinds import refresh_containing_study_page
+    from backstop.report.stress_console_output import print_study
+    from backstop.report.stress_page import write_stress_page
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
-    from backstop.studies.stress.sensitivity import build_shifted_tasks, estimate_sensitivity
-    from backstop.studies.stress.stress_study import Study, run_all
-    from backstop.studies.stress.stress_summary import build_summary
+    from backstop.studies.stress.price_shift_sensitivity import (
+        build_shifted_tasks,
+        estimate_price_shift_sensitivity,
+    )
+    from backstop.studies.stress.resumable_path_study import Study, run_all
+    from backstop.studies.stress.stress_summary import build_stress_summary
     from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
@@ -114,7 +117,7 @@ def cli(
     asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
     if shift is not None:
         asked[f"shift by {shift}%"] = 1
-    inputs = {**build_scenario_inputs(task.scenario), "seed": seed, "engine": engine}
+    inputs = {**build_scenario_record_inputs(task.scenario), "seed": seed, "engine": engine}
     output = open_output(directory, "stress", inputs, asked, fresh=fresh)
     if output.finished:
         print_study(output.read_result(), directory, directory / "report.html", as_json)
@@ -125,19 +128,23 @@ def cli(
         for which, each in moved.items()
     ]
     began = time.monotonic()
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         rows, *others = run_all(studies, select_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
     answer = None
     if shift is not None:
-        answer = estimate_sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
-    summary = build_summary(task, name, rows, again, answer)
-    command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
+        answer = estimate_price_shift_sensitivity(
+            task, 100 * shift, rows, dict(zip(moved, others, strict=True))
+        )
+    summary = build_stress_summary(task, name, rows, again, answer)
+    command = format_repeat_command(
+        "stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift
+    )
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )
-    page = write_page(directory)
+    page = write_stress_page(directory)
     if not stop():
         output.mark_finished()
-        refresh_parent_page(directory)
+        refresh_containing_study_page(directory)
     print_study(summary, directory, page, as_json)

@@ -10,14 +10,14 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
-    command_line,
+    format_repeat_command,
     handle_errors,
     handle_stop_signals,
     json_option,
     open_output,
     output_options,
-    progress_bar,
     seed_option,
+    show_progress_bar,
     workers_options,
 )
 from backstop.studies.stress.engines import ENGINES
@@ -57,13 +57,13 @@ def cli(
     expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
     same command goes on; with more --paths it makes the sweep longer.
     """
-    from backstop.parallel.worker_selection import select_workers
-    from backstop.report.sweep_page import write_page
-    from backstop.report.sweep_table import print_sweep
+    from backstop.parallel.worker_backend_selection import select_workers
+    from backstop.report.sweep_console_output import print_sweep
+    from backstop.report.sweep_page import write_sweep_page
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
-    from backstop.studies.stress.grid import load_grid
+    from backstop.studies.stress.parameter_grid import load_grid
     from backstop.studies.stress.parameter_sweep import Sweep, build_summary
 
     loaded = load_grid(grid)
@@ -77,11 +77,11 @@ def cli(
         return
     sweep.prepare_folder()
     began = time.monotonic()
-    with handle_stop_signals() as stop, progress_bar() as progress:
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
         outcomes = sweep.run_points(select_workers(workers, dask), progress, stop)
     summary = build_summary(sweep, outcomes)
-    command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
+    command = format_repeat_command("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
     sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
-    page = write_page(directory)
+    page = write_sweep_page(directory)
     output.mark_finished()
     print_sweep(summary, directory, page, as_json)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from backstop.deployment.contract_names import (
+from backstop.deployment.contracts_by_parameter_name import (
     ADMINISTERED,
     NAIVE,
     POOLS,
     STAGES,
-    list_facilitators,
+    list_facilitators_with_type_ids,
     list_pools,
 )
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
     FacilitatorParameters,
     FeedParameters,
@@ -21,7 +21,7 @@ from backstop.deployment.deployment_parameters import (
     MarginParameters,
     PolicyParameters,
 )
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD
@@ -64,7 +64,7 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
             collateral.liquidation_ratio,
             collateral.initial_ratio,
         )
-        actions += _build_feed_market_calls(deployment, c, collateral.feed)
+        actions += _build_feed_market_setup_calls(deployment, c, collateral.feed)
         admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
         # After the terms: the smallest auction follows from the floor and the penalty.
         admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
@@ -73,7 +73,7 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
-    for c, facilitator in list_facilitators(parameters):
+    for c, facilitator in list_facilitators_with_type_ids(parameters):
         actions += _build_facilitator_calls(deployment, c, facilitator)
     stages = {STAGES[stage.name].contract for stage in parameters.stages}
     pools = {POOLS[name][0] for name in list_pools(parameters)} if "ClawbackStage" in stages else set()
@@ -102,14 +102,23 @@ def _build_admin_transfer_calls(deployment: Deployment) -> list[Action]:
     return actions
 
 
-def _build_feed_market_calls(deployment: Deployment, market: int, feed: FeedParameters) -> list[Action]:
+def _build_feed_market_setup_calls(
+    deployment: Deployment, market_id: int, feed_parameters: FeedParameters
+) -> list[Action]:
     """Return the calls that open a market of the feed and set its guards, if it has any."""
-    reporters = tuple(deployment.get_account(f"reporter_{i + 1}") for i in range(feed.reporters))
-    times = feed.step, feed.max_age, feed.stale_after, feed.window
-    guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
-    calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
-    if feed.guarded or feed.dead_after:
-        calls.append(("set_guards", (market, *guards)))
+    reporters = tuple(deployment.get_account(f"reporter_{i + 1}") for i in range(feed_parameters.reporters))
+    times = feed_parameters.step, feed_parameters.max_age, feed_parameters.stale_after, feed_parameters.window
+    guards = (
+        feed_parameters.deviation,
+        feed_parameters.confirmations,
+        feed_parameters.grace,
+        feed_parameters.dead_after,
+    )
+    calls: list[tuple[str, tuple[Any, ...]]] = [
+        ("set_market", (market_id, reporters, feed_parameters.quorum, *times))
+    ]
+    if feed_parameters.guarded or feed_parameters.dead_after:
+        calls.append(("set_guards", (market_id, *guards)))
     return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
 
 
@@ -126,7 +135,7 @@ def _build_equity_calls(deployment: Deployment, equity: EquityParameters) -> lis
         *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
     ]
     return [
-        *_build_feed_market_calls(deployment, bounds.EQUITY_MARKET, equity.feed),
+        *_build_feed_market_setup_calls(deployment, bounds.EQUITY_MARKET, equity.feed),
         *(Action(contract, method, args, deployment.deployer) for contract, method, args in calls),
     ]
 

@@ -6,8 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contract_names import BACKSTOP, POOLS, list_facilitators, list_pools
-from backstop.deployment.deployment_parameters import MarginParameters, Parameters
+from backstop.deployment.contracts_by_parameter_name import (
+    BACKSTOP,
+    POOLS,
+    list_facilitators_with_type_ids,
+    list_pools,
+)
+from backstop.deployment.parameter_dataclasses import MarginParameters, Parameters
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.evm_crypto import keccak256
@@ -116,7 +121,7 @@ def build_constructor_arguments(
                 collateral.market.fee,
                 market_maker,
             )
-    for c, facilitator in list_facilitators(parameters):
+    for c, facilitator in list_facilitators_with_type_ids(parameters):
         args[facilitator.name] = (
             facilitator.name,
             c,

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import plain_int, read_json, write_json
+from backstop.files.atomic_files import encode_json_integer, read_versioned_json, write_json
 
 SCHEMA_VERSION = 9
 _MEND = "deploy again; of one that is live see docs/do/operate.md, Upgrading"
@@ -35,7 +35,7 @@ def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
 
 def parameters_from_json(value: Any) -> Parameters:
     """Read parameters back; raise ValueError that names the field that is wrong."""
-    read: Parameters = _parse_value(Parameters, value, "parameters")
+    read: Parameters = _parse_json_value(Parameters, value, "parameters")
     return read
 
 
@@ -90,7 +90,7 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
 
 def read_deployment(path: Path) -> Deployment:
     """Read a deployment file; raise one BackstopError that says what is wrong with it."""
-    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
+    content = read_versioned_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
     try:
         return deployment_from_json(content)
     except DeploymentMismatchError:
@@ -120,7 +120,7 @@ def _to_json_value(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
-        return plain_int(value)
+        return encode_json_integer(value)
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, Mapping):
@@ -128,32 +128,40 @@ def _to_json_value(value: Any) -> Any:
     return [_to_json_value(item) for item in value]
 
 
-def _parse_value(kind: Any, value: Any, place: str) -> Any:
+def _parse_json_value(annotated_type: Any, json_value: Any, place: str) -> Any:
     """Read a value of an annotated type out of JSON; raise ValueError that names the place."""
-    origin = typing.get_origin(kind)
+    origin = typing.get_origin(annotated_type)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _parse_value(typing.get_args(kind)[0], value, place)
+        return (
+            None
+            if json_value is None
+            else _parse_json_value(typing.get_args(annotated_type)[0], json_value, place)
+        )
     if origin is tuple:
-        if not isinstance(value, list):
+        if not isinstance(json_value, list):
             raise ValueError(f"{place} is no list")
-        item = typing.get_args(kind)[0]
-        return tuple(_parse_value(item, each, f"{place}[{i}]") for i, each in enumerate(value))
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
+        item = typing.get_args(annotated_type)[0]
+        return tuple(_parse_json_value(item, each, f"{place}[{i}]") for i, each in enumerate(json_value))
+    if dataclasses.is_dataclass(annotated_type):
+        if not isinstance(json_value, dict):
             raise ValueError(f"{place} is no object")
-        hints = typing.get_type_hints(kind)
-        record: Any = kind
+        hints = typing.get_type_hints(annotated_type)
+        record: Any = annotated_type
         meant = {
             each.name: each.metadata.get("before", each.default)
-            for each in dataclasses.fields(kind)
+            for each in dataclasses.fields(annotated_type)
             if each.metadata.get("later")
         }
-        if not hints.keys() - meant.keys() <= value.keys() <= hints.keys():
-            raise ValueError(f"{place} has other fields: {sorted(value.keys() ^ hints.keys())}")
-        found = {name: _parse_value(hints[name], value[name], f"{place}.{name}") for name in value}
+        if not hints.keys() - meant.keys() <= json_value.keys() <= hints.keys():
+            raise ValueError(f"{place} has other fields: {sorted(json_value.keys() ^ hints.keys())}")
+        found = {
+            name: _parse_json_value(hints[name], json_value[name], f"{place}.{name}") for name in json_value
+        }
         return record(**(meant | found))
-    if kind is int and isinstance(value, str):
-        return int(value)
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise ValueError(f"{place} is no {kind.__name__}")
-    return value
+    if annotated_type is int and isinstance(json_value, str):
+        return int(json_value)
+    if not isinstance(json_value, annotated_type) or isinstance(json_value, bool) is not (
+        annotated_type is bool
+    ):
+        raise ValueError(f"{place} is no {annotated_type.__name__}")
+    return json_value

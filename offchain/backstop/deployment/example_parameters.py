@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,
@@ -121,7 +121,9 @@ def build_guarded_parameters() -> Parameters:
     )
 
 
-def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more: int = 500) -> Parameters:
+def build_margin_parameters(
+    initial_bps: int = 2_000, maintenance_bps: int = 1_000, large_market_surcharge_bps: int = 500
+) -> Parameters:
     """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator for them.
 
     Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
@@ -130,7 +132,13 @@ def build_margin_parameters(initial: int = 2_000, maintenance: int = 1_000, more
     plain = build_standard_parameters()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
     markets = tuple(
-        PerpetualParameters(symbol, lot, initial, maintenance, of_market=((1_000_000, more), (0, 0)))
+        PerpetualParameters(
+            symbol,
+            lot,
+            initial_bps,
+            maintenance_bps,
+            of_market=((1_000_000, large_market_surcharge_bps), (0, 0)),
+        )
         for symbol, lot in lots.items()
     )
     facilitator = FacilitatorParameters("Perpetuals", line=10_000_000)

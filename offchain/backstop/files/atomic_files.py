@@ -12,8 +12,13 @@ from typing import Any
 from backstop.errors import BackstopError
 
 
-def read_json(
-    path: Path, what: str, version: int, missing: str, mend: str, older: Collection[int] = ()
+def read_versioned_json(
+    path: Path,
+    file_description: str,
+    version: int,
+    missing_hint: str,
+    repair_hint: str,
+    older_versions: Collection[int] = (),
 ) -> dict[str, Any]:
     """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong.
 
@@ -22,12 +27,12 @@ def read_json(
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BackstopError(f"there is no {what} {path}: {missing}") from None
+        raise BackstopError(f"there is no {file_description} {path}: {missing_hint}") from None
     except (OSError, ValueError) as error:
-        raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
+        raise BackstopError(f"{path} is not a whole {file_description} ({error}): {repair_hint}") from None
     found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != version and found not in older:
-        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
+    if found != version and found not in older_versions:
+        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {repair_hint}")
     assert isinstance(content, dict)
     return content
 
@@ -94,7 +99,7 @@ def _sync_path(path: Path) -> None:
         os.close(opened)
 
 
-def plain_int(value: int) -> int | str:
+def encode_json_integer(value: int) -> int | str:
     """Return the integer, as a string beyond 64 bits: most readers of JSON would lose its last digits."""
     return value if -(2**63) <= value < 2**63 else str(value)
 

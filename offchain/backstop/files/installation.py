@@ -61,7 +61,7 @@ def has_extra(name: str) -> bool:
 
 
 @contextmanager
-def explain_missing_extra() -> Iterator[None]:
+def translate_missing_extra_errors() -> Iterator[None]:
     """Raise BackstopError with the extra to install where a module of one is missing."""
     try:
         yield
@@ -79,7 +79,7 @@ def require_checkout(command: str) -> None:
     """Raise BackstopError in an installed wheel: the command works on sources and tests."""
     if CHECKOUT is None:
         raise BackstopError(
-            f"{format_command(command)} needs a checkout: clone the repository, `make setup`, "
+            f"{format_command_as_started(command)} needs a checkout: clone the repository, `make setup`, "
             f"`ape run {command}`"
         )
 
@@ -101,7 +101,7 @@ def refuse_other_checkout(here: Path | None = None) -> None:
             return
 
 
-def format_command(command: str) -> str:
+def format_command_as_started(command: str) -> str:
     """Return how to run a command, as the present one was started: `ape run NAME` or `backstop NAME`."""
     started = Path(sys.argv[0] if sys.argv else "")
     if started.name == "backstop":

@@ -71,8 +71,8 @@ class StoreAddress(NamedTuple):
     def mirror_folder(self, runs: Path) -> Iterator[Path]:
         """Yield a folder with what the store has, and copy there what is new in it."""
         copy = _FolderMirror(self, runs / "s3" / self.bucket / self.prefix)
-        copy.open_mirror()
-        thread = threading.Thread(target=copy.run_copy_loop, daemon=True)
+        copy.pull_store_into_folder()
+        thread = threading.Thread(target=copy.run_upload_loop, daemon=True)
         thread.start()
         failed = True
         try:
@@ -131,7 +131,7 @@ class _FolderMirror:
         with self._fs.open_output_stream(f"{self._base}/{name}") as stream:
             stream.write(content)
 
-    def _get_object(self, name: str) -> None:
+    def _download_object(self, name: str) -> None:
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._fs.open_input_stream(f"{self._base}/{name}") as stream:
@@ -139,7 +139,7 @@ class _FolderMirror:
 
     # ------------------------------------------------------------------ begin and end
 
-    def open_mirror(self) -> None:
+    def pull_store_into_folder(self) -> None:
         """Bring the folder to what the store has; raise BackstopError if the store is of no use."""
         try:
             self._fs = self._connect_store()
@@ -156,7 +156,7 @@ class _FolderMirror:
             if self.path.exists() and store == there:
                 self._sent = folder  # this folder is as far or further
             else:
-                self._fetch_files(there)
+                self._replace_folder_with_store(there)
         except OSError as error:
             raise BackstopError(f"{self.store} cannot be used: {_describe_error(error)}") from None
 
@@ -172,16 +172,16 @@ class _FolderMirror:
             return None, {}
         return store, folder
 
-    def _fetch_files(self, there: State) -> None:
+    def _replace_folder_with_store(self, store_files: State) -> None:
         self._record.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(self._get_object, there))
-        self._sent = self._list_local_files()
-        self._write_record(there)
+            list(pool.map(self._download_object, store_files))
+        self._sent = self._list_local_file_states()
+        self._write_record(store_files)
 
-    def run_copy_loop(self) -> None:
+    def run_upload_loop(self) -> None:
         """Copy what is new, until it is over; have the command stop if the store stays away."""
         well, told = time.monotonic(), False
         pause = EVERY
@@ -221,7 +221,7 @@ class _FolderMirror:
 
     # ----------------------------------------------------------------------- copying
 
-    def _list_local_files(self) -> State:
+    def _list_local_file_states(self) -> State:
         """Return the folder's files that are whole."""
         found: State = {}
         for top, _, names in os.walk(self.path):
@@ -235,7 +235,7 @@ class _FolderMirror:
 
     def _send_changes(self) -> None:
         """Copy what changed, what names other files last, and delete what is gone."""
-        here = self._list_local_files()
+        here = self._list_local_file_states()
         new = [name for name, state in here.items() if self._sent.get(name) != state]
         inner, outer = ([each for each in new if ("/" in each) == inside] for inside in (True, False))
         with ThreadPoolExecutor(AT_ONCE) as pool:

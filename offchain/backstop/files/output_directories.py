@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_json
-from backstop.files.installation import OLD_COMMANDS, format_command
+from backstop.files.atomic_files import read_versioned_json, write_json
+from backstop.files.installation import OLD_COMMANDS, format_command_as_started
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
@@ -30,12 +30,12 @@ _IMPORT = re.compile(
 _DIGEST = "sha256:"
 
 
-def hash_content(value: object) -> str:
+def hash_value_repr(value: object) -> str:
     """Return what stands for a value's content; a refusal names the input and leaves the digest out."""
     return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
 
 
-def hash_program(contracts: Path, *roots: str) -> str:
+def hash_program_and_contract_sources(contracts: Path, *roots: str) -> str:
     """Return what stands for this program and the contracts: a result holds for those it was made with.
 
     Of the program all files, or only the modules that these import, and what they import in turn: an edit of
@@ -45,7 +45,9 @@ def hash_program(contracts: Path, *roots: str) -> str:
     code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]
     sources = [(path, contracts) for path in contracts.rglob("*.vy*")]
     files = [(path.relative_to(top).as_posix(), path) for path, top in (*code, *sources)]
-    return hash_content(sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files))
+    return hash_value_repr(
+        sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files)
+    )
 
 
 def _find_imported_files(roots: Iterable[str]) -> set[Path]:
@@ -75,7 +77,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Return what the record of a folder says; nothing where it has none."""
     if not (folder / MADE).is_file():
         return {}
-    found = read_json(
+    found = read_versioned_json(
         folder / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out"
     )
     return found | {"command": OLD_COMMANDS.get(found.get("command", ""), found.get("command"))}
@@ -88,7 +90,7 @@ def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> lis
         old, new = there.get(name), wanted.get(name)
         if old == new:
             continue
-        told = f"{_format_value(old)}, not {_format_value(new)}"
+        told = f"{_format_input_value(old)}, not {_format_input_value(new)}"
         found.append(f"another {name}" if str(old).startswith(_DIGEST) else f"{name} {told}")
     return found
 
@@ -127,12 +129,12 @@ class OutputDirectory:
         Inputs have to be equal; of what is `asked` (numbers by name) there may be more than before.
         """
         output = cls(path, command, json.loads(json.dumps(inputs)), asked or {})
-        there = _read_existing_record(path)
+        there = _read_existing_folder_record(path)
         if there is not None and fresh:
-            _remove_directory(path)
+            _remove_result_folder(path)
             there = None
         if there is not None:
-            output._check_record(there)
+            output._check_matching_record(there)
             done = there["finished"]
             if done is not None and all(done.get(name, 0) == count for name, count in output.asked.items()):
                 output.finished = True
@@ -153,12 +155,12 @@ class OutputDirectory:
         except (OSError, ValueError) as error:
             raise BackstopError(f"{file} cannot be read ({error}): give --fresh to make it again") from None
 
-    def _check_record(self, there: Mapping[str, Any]) -> None:
-        if there["command"] != self.made["command"]:
-            other, own = (format_command(each["command"]) for each in (there, self.made))
+    def _check_matching_record(self, existing_record: Mapping[str, Any]) -> None:
+        if existing_record["command"] != self.made["command"]:
+            other, own = (format_command_as_started(each["command"]) for each in (existing_record, self.made))
             raise BackstopError(f"{self.path} was made by `{other}`, not `{own}`: {MEND}")
-        refuse_other(self.path, there["inputs"], self.made["inputs"])
-        for name, count in (there["finished"] or {}).items():
+        refuse_other(self.path, existing_record["inputs"], self.made["inputs"])
+        for name, count in (existing_record["finished"] or {}).items():
             if count > self.asked.get(name, 0):
                 raise BackstopError(
                     f"{self.path} has {count:,} {name}, not {self.asked.get(name, 0):,}: "
@@ -172,34 +174,38 @@ class OutputDirectory:
             raise BackstopError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
 
-def _read_existing_record(path: Path) -> dict[str, Any] | None:
+def _read_existing_folder_record(folder: Path) -> dict[str, Any] | None:
     """Read what made a folder; None if there is nothing in it that could be lost."""
     try:
-        if not path.exists() or all(each.name == MADE for each in path.iterdir()):
+        if not folder.exists() or all(each.name == MADE for each in folder.iterdir()):
             return None
     except OSError as error:
-        raise BackstopError(f"{path} cannot be read: {error.strerror or error}") from None
-    foreign = f"{path} is not empty, and nothing that Backstop made (it has no {MADE}): choose another --out"
-    if not (path / MADE).is_file():
+        raise BackstopError(f"{folder} cannot be read: {error.strerror or error}") from None
+    foreign = (
+        f"{folder} is not empty, and nothing that Backstop made (it has no {MADE}): choose another --out"
+    )
+    if not (folder / MADE).is_file():
         raise BackstopError(foreign)
-    made = read_json(path / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out")
+    made = read_versioned_json(
+        folder / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out"
+    )
     if not {"command", "inputs", "finished"} <= made.keys():
         raise BackstopError(foreign)
     return made
 
 
-def _remove_directory(path: Path) -> None:
+def _remove_result_folder(folder: Path) -> None:
     """Delete a folder of Backstop's, unless another command has put its own into it."""
-    inner = sorted(each.parent for each in path.rglob(MADE) if each.parent != path)
+    inner = sorted(each.parent for each in folder.rglob(MADE) if each.parent != folder)
     if inner:
-        raise BackstopError(f"{path} holds {inner[0]}, which another command made: move that first")
+        raise BackstopError(f"{folder} holds {inner[0]}, which another command made: move that first")
     try:
-        shutil.rmtree(path)
+        shutil.rmtree(folder)
     except OSError as error:
-        raise BackstopError(f"{path} cannot be replaced: {error.strerror or error}") from None
+        raise BackstopError(f"{folder} cannot be replaced: {error.strerror or error}") from None
 
 
-def _format_value(value: Any) -> str:
-    if value is None:
+def _format_input_value(input_value: Any) -> str:
+    if input_value is None:
         return "none"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(str, input_value)) if isinstance(input_value, list) else str(input_value)

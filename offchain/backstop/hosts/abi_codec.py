@@ -54,10 +54,10 @@ class DynamicPayload(bytes):
     left: int
     call: bool
 
-    def consume_bytes(self, at: int, size: int) -> None:
+    def check_bytes_readable(self, position: int, size: int) -> None:
         """Check that so many bytes are there, and may be read."""
-        if at + size > len(self):
-            raise AbiDecodingError(f"{size} bytes are promised at {at}, and it has {len(self)}")
+        if position + size > len(self):
+            raise AbiDecodingError(f"{size} bytes are promised at {position}, and it has {len(self)}")
         self.left -= size
         if self.left < 0:
             raise AbiDecodingError("its offsets overlap")
@@ -85,15 +85,15 @@ class Function:
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.name: str = entry["name"]
-        self.inputs = _parse_parameters(entry["inputs"])
-        self.outputs = _parse_parameters(entry["outputs"])
+        self.inputs = _parse_abi_parameters(entry["inputs"])
+        self.outputs = _parse_abi_parameters(entry["outputs"])
         self.view = entry["stateMutability"] in ("view", "pure")
         self.signature = f"{self.name}({','.join(map(_format_type, self.inputs))})"
         self.selector: bytes = keccak(self.signature.encode())[:4]
-        arguments = [_make_codec(p) for p in self.inputs]
+        arguments = [_make_abi_type_codec(p) for p in self.inputs]
         self._arguments = _make_tuple_codec(arguments)
         self._least = 4 + sum(each.size for each in arguments)
-        self._results = _make_tuple_codec([_make_codec(p) for p in self.outputs])
+        self._results = _make_tuple_codec([_make_abi_type_codec(p) for p in self.outputs])
         self._read = _make_decoder(self._results)
 
     def encode_call(self, args: Sequence[Any]) -> bytes:
@@ -132,7 +132,9 @@ class Function:
         """
         if not self.has_arguments(data):
             raise AbiDecodingError(f"{self.signature} is called with {len(data)} bytes of {self._least}")
-        return self._arguments.decode(_make_payload(data, call=True) if self._arguments.dynamic else data, 4)
+        return self._arguments.decode(
+            _make_dynamic_payload(data, is_call_data=True) if self._arguments.dynamic else data, 4
+        )
 
 
 class Event:
@@ -140,16 +142,16 @@ class Event:
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.name: str = entry["name"]
-        self.inputs = _parse_parameters(entry["inputs"])
+        self.inputs = _parse_abi_parameters(entry["inputs"])
         signature = f"{self.name}({','.join(map(_format_type, self.inputs))})"
         self.topic: bytes = keccak(signature.encode())
         indexed = [bool(item["indexed"]) for item in entry["inputs"]]
         self._data = _make_tuple_codec(
-            [_make_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i]
+            [_make_abi_type_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i]
         )
         # Of what takes more than a word, a topic has the hash.
         self._topics = tuple(
-            _make_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i
+            _make_abi_type_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i
         )
         self._read, self._count = _make_decoder(self._data), len(self._topics) + 1
         # Where each value is: topics first, then data.
@@ -157,7 +159,7 @@ class Event:
         self._order = tuple(next(topics) if i else next(data) for i in indexed)
         self._in_order = self._order == tuple(range(len(indexed)))
 
-    def decode_values(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
+    def decode_value_tuple(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
         """Decode the values, in the ABI's order; raise AbiDecodingError."""
         if len(topics) != self._count or len(data) < self._data.size:
             raise AbiDecodingError(
@@ -191,8 +193,8 @@ class ContractAbi:
                 event = Event(entry)
                 self.events[event.topic] = event
             elif entry["type"] == "constructor":
-                self.constructor_inputs = _parse_parameters(entry["inputs"])
-        self.constructor = _make_tuple_codec([_make_codec(p) for p in self.constructor_inputs])
+                self.constructor_inputs = _parse_abi_parameters(entry["inputs"])
+        self.constructor = _make_tuple_codec([_make_abi_type_codec(p) for p in self.constructor_inputs])
 
     def get_function(self, name: str, arguments: int) -> Function:
         """Return a function by its name and number of arguments."""
@@ -214,9 +216,9 @@ def decode_revert(data: bytes) -> str:
     return "0x" + data.hex()
 
 
-def _make_payload(data: bytes, call: bool) -> DynamicPayload:
-    found = DynamicPayload(data + bytes(_ZEROS) if call else data)
-    found.left, found.call = max(len(data), _REREAD), call
+def _make_dynamic_payload(encoded_bytes: bytes, is_call_data: bool) -> DynamicPayload:
+    found = DynamicPayload(encoded_bytes + bytes(_ZEROS) if is_call_data else encoded_bytes)
+    found.left, found.call = max(len(encoded_bytes), _REREAD), is_call_data
     return found
 
 
@@ -224,13 +226,13 @@ def _make_decoder(codec: Codec) -> Callable[[bytes, int], Any]:
     """Return how answers are decoded that are long enough for the head."""
     if not codec.dynamic:
         return codec.decode
-    return lambda data, at: codec.decode(_make_payload(data, call=False), at)
+    return lambda data, at: codec.decode(_make_dynamic_payload(data, is_call_data=False), at)
 
 
-def _parse_parameters(items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
+def _parse_abi_parameters(abi_items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
     return tuple(
-        Parameter(item.get("name", ""), item["type"], _parse_parameters(item.get("components", [])))
-        for item in items
+        Parameter(item.get("name", ""), item["type"], _parse_abi_parameters(item.get("components", [])))
+        for item in abi_items
     )
 
 
@@ -241,13 +243,13 @@ def _format_type(parameter: Parameter) -> str:
     return f"({','.join(map(_format_type, parameter.components))}){parameter.type[5:]}"
 
 
-def _make_codec(parameter: Parameter) -> Codec:
-    type_ = parameter.type
+def _make_abi_type_codec(abi_parameter: Parameter) -> Codec:
+    type_ = abi_parameter.type
     if array := re.fullmatch(r"(.*)\[(\d*)\]", type_):
-        item = _make_codec(parameter._replace(type=array[1]))
+        item = _make_abi_type_codec(abi_parameter._replace(type=array[1]))
         return _make_array_codec(item, int(array[2])) if array[2] else _make_dynamic_array_codec(item)
     if type_ == "tuple":
-        return _make_tuple_codec([_make_codec(component) for component in parameter.components])
+        return _make_tuple_codec([_make_abi_type_codec(component) for component in abi_parameter.components])
     if word := re.fullmatch(r"(uint|int|bytes)(\d+)", type_):
         return {"uint": _make_uint_codec, "int": _make_int_codec, "bytes": _make_fixed_bytes_codec}[word[1]](
             int(word[2])
@@ -326,7 +328,7 @@ def _encode_address(value: str) -> bytes:
 
 
 @lru_cache(maxsize=2**14)
-def _decode_address(word: bytes) -> str:
+def _decode_lower_case_address(word: bytes) -> str:
     if word[:12] != bytes(12):
         raise AbiDecodingError(f"0x{word.hex()} is no address")
     return "0x" + word[12:].hex()
@@ -346,7 +348,7 @@ def _decode_bool(word: bytes) -> bool:
 
 
 _BOOLS = {bytes(32): False, bytes(31) + b"\1": True}
-_ADDRESS = _make_word_codec(_encode_address, _decode_address)
+_ADDRESS = _make_word_codec(_encode_address, _decode_lower_case_address)
 _BOOL = _make_word_codec(_encode_bool, _decode_bool)
 
 
@@ -377,9 +379,9 @@ def _decode_string(data: DynamicPayload, at: int) -> str:
 
 def _read_length(data: DynamicPayload, at: int, size: int) -> tuple[int, int]:
     """Return the number of items at a place, all of which are there, and where the first one is."""
-    data.consume_bytes(at, 32)
+    data.check_bytes_readable(at, 32)
     length, start = int.from_bytes(data[at : at + 32]), at + 32
-    data.consume_bytes(start, length * size)
+    data.check_bytes_readable(start, length * size)
     return length, start
 
 
@@ -430,7 +432,7 @@ def _make_tuple_codec(items: Sequence[Codec]) -> Codec:
     least = 32 * sum(item.slots for item in items)
 
     def decode(data: DynamicPayload, at: int) -> tuple[Any, ...]:
-        data.consume_bytes(at, head)
+        data.check_bytes_readable(at, head)
         values = []
         for item, (place, decode_item) in zip(items, places, strict=True):
             here = at + place

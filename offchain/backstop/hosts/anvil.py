@@ -28,9 +28,9 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT
+from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc_client import NodeClient, RpcError
-from backstop.hosts.slot_reader import SlotReader
 
 START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.
@@ -81,7 +81,7 @@ class RpcHost:
             self._least = max(self._least + min(blocks, _MOST_EMPTY), self._number + 1)
 
     def deploy_contract(self, bytecode: bytes, sender: str) -> str:
-        ((receipt,),) = self._mine_block([{"from": sender, "data": "0x" + bytecode.hex()}])
+        ((receipt,),) = self._mine_block_then_query_node([{"from": sender, "data": "0x" + bytecode.hex()}])
         if receipt["status"] != "0x1":
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
@@ -93,15 +93,17 @@ class RpcHost:
         sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
         if not self._tells:
             return [self._mine_with_dry_run(each) for each in sent]
-        receipts, replayed, *_ = self._mine_block(
+        receipts, replayed, *_ = self._mine_block_then_query_node(
             sent, ("trace_replayBlockTransactions", ("latest", ["stateDiff"]))
         )
         return [
-            _build_result(receipt, bytes.fromhex(each["output"][2:]), _parse_state_diff(each["stateDiff"]))
+            _build_result(
+                receipt, bytes.fromhex(each["output"][2:]), _parse_changed_words_by_slot(each["stateDiff"])
+            )
             for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
-    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
+    def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         if not self._tells:
             return []
         sent = [
@@ -127,9 +129,9 @@ class RpcHost:
         return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
     def read_slots(self, slots: Sequence[Slot]) -> list[int]:
-        return self._reader.read_slots(slots)
+        return self._reader.read_slot_words_in_batch(slots)
 
-    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
         state = self.client.request("anvil_dumpState")
         accounts = json.loads(gzip.decompress(bytes.fromhex(state[2:])))["accounts"]
         return {
@@ -141,7 +143,7 @@ class RpcHost:
 
     def write_slots(self, words: Mapping[Slot, int]) -> None:
         calls = [(address, hex(slot), f"{word:#066x}") for (address, slot), word in words.items()]
-        self.client.batch("hardhat_setStorageAt", calls)
+        self.client.call_method_in_batches("hardhat_setStorageAt", calls)
 
     def snapshot(self) -> Any:
         return self.client.request("evm_snapshot"), self._timestamp, self._number, self._least
@@ -155,13 +157,13 @@ class RpcHost:
     def get_code_size(self, address: str) -> int:
         return len(self.client.request("eth_getCode", address, "latest")) // 2 - 1
 
-    def get_block_number(self) -> int:
+    def get_mined_block_or_zero(self) -> int:
         return int(self.client.request("eth_blockNumber"), 16)
 
     def close(self) -> None:
         self.client.close()
 
-    def _mine_block(
+    def _mine_block_then_query_node(
         self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]
     ) -> list[Any]:
         """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
@@ -172,7 +174,7 @@ class RpcHost:
             self._block_time = self._timestamp
         if self._answers_mined:
             if len(transactions) == 1:
-                return self._mine_transaction(sent, transactions[0], questions)
+                return self._mine_transaction_between_calls(sent, transactions[0], questions)
             sent.append(("evm_setAutomine", (False,)))
             questions += (("evm_setAutomine", (True,)),)
             if len(transactions) > _IN_ORDER:
@@ -223,17 +225,17 @@ class RpcHost:
             numbered.append(transaction | {"nonce": hex(number)})
         return numbered
 
-    def _mine_transaction(
+    def _mine_transaction_between_calls(
         self,
-        before: list[tuple[str, tuple[Any, ...]]],
+        calls_before: list[tuple[str, tuple[Any, ...]]],
         transaction: dict[str, Any],
-        questions: tuple[tuple[str, tuple[Any, ...]], ...],
+        calls_after: tuple[tuple[str, tuple[Any, ...]], ...],
     ) -> list[Any]:
         """Mine one transaction: an exchange less than a block of many takes."""
         call = transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
-        receipt = self._request_in_order([*before, ("eth_sendTransactionSync", (call,))])[-1]
+        receipt = self._request_in_order([*calls_before, ("eth_sendTransactionSync", (call,))])[-1]
         self._number = int(receipt["blockNumber"], 16)
-        return [[receipt], *(self._request_in_order(list(questions)) if questions else ())]
+        return [[receipt], *(self._request_in_order(list(calls_after)) if calls_after else ())]
 
     def _request_in_order(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Run a few calls, in one exchange where that keeps their order.
@@ -242,7 +244,7 @@ class RpcHost:
         """
         if not self._tells:
             return [self.client.request(method, *parameters) for method, parameters in calls]
-        results = self.client.request_each(calls)
+        results = self.client.request_batch_keeping_errors(calls)
         for result in results:
             if isinstance(result, RpcError):
                 raise result
@@ -253,7 +255,7 @@ class RpcHost:
         foreseen = self.static_call(
             transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:])
         )
-        ((receipt,),) = self._mine_block([transaction])
+        ((receipt,),) = self._mine_block_then_query_node([transaction])
         return _build_result(receipt, foreseen.data, None)
 
     def _mine_skipped_blocks(self) -> None:
@@ -303,7 +305,7 @@ class AnvilProcess:
     """
 
     def __init__(self, *flags: str, throw_away: bool = True) -> None:
-        command = [find_anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
+        command = [find_anvil_on_path(), "--quiet", "--hardfork", "cancun", *flags]
         _remove_stale_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
         self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
@@ -320,7 +322,7 @@ class AnvilProcess:
                 stdout=output,  # never a pipe: nobody would empty it
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=end_with_parent(),
+                preexec_fn=build_parent_death_hook(),
             )
         atexit.register(self.stop_process)
         _exit_on_sigterm()
@@ -385,7 +387,7 @@ def _start_empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
     return process
 
 
-def find_anvil_binary() -> str:
+def find_anvil_on_path() -> str:
     """Find Anvil beside the running Python, else on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
@@ -413,7 +415,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def end_with_parent() -> Callable[[], None] | None:
+def build_parent_death_hook() -> Callable[[], None] | None:
     """Return what has the kernel end a child when its parent is gone, even when that was killed.
 
     Only Linux can; elsewhere return None.
@@ -439,21 +441,21 @@ def _exit_on_sigterm() -> None:
 
 def _build_result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:
     return RawResult(
-        receipt["status"] == "0x1", output, _parse_logs(receipt), int(receipt["gasUsed"], 16), changed
+        receipt["status"] == "0x1", output, _parse_raw_logs(receipt), int(receipt["gasUsed"], 16), changed
     )
 
 
-def _parse_state_diff(difference: dict[str, Any]) -> dict[Slot, int]:
+def _parse_changed_words_by_slot(state_diff: dict[str, Any]) -> dict[Slot, int]:
     """Return the slots that have a new word."""
     return {
         (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
-        for address, account in difference.items()
+        for address, account in state_diff.items()
         for slot, change in account["storage"].items()
         if change["*"]["from"] != change["*"]["to"]
     }
 
 
-def _parse_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
+def _parse_raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
     return tuple(
         [
             RawLog(

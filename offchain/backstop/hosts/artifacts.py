@@ -54,7 +54,7 @@ class Artifact:
     method_ids: dict[str, str]
 
     @cached_property
-    def abi(self) -> ContractAbi:
+    def contract_abi(self) -> ContractAbi:
         return ContractAbi(self.kind, self.abi_json)
 
     @cached_property
@@ -98,16 +98,16 @@ class Artifacts:
             return
         if COMPILED is not None and self.root == CONTRACTS:
             for kind in wanted:
-                self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
+                self._loaded[kind] = _read_shipped_artifact(COMPILED / f"{kind}.json")
             return
         if self._sources is None:
             self._sources = _ContractSources(self.root)
-        if missing := self._load_cached(self._get_cache_files(wanted)):
+        if missing := self._load_cached_and_list_missing(self._get_cache_files(wanted)):
             # Sources may be others by now, and what is compiled is kept as what it is made of.
             self._sources = _ContractSources(self.root)
             missing = self._get_cache_files(missing)
             with lock_cache_files(missing):
-                self._compile_missing(self._load_cached(missing))
+                self._compile_missing(self._load_cached_and_list_missing(missing))
 
     def _get_cache_files(self, kinds: Iterable[str]) -> dict[str, Path]:
         """Return where the cache has contracts of these sources."""
@@ -115,7 +115,7 @@ class Artifacts:
         keys = {kind: self._sources.compute_key(self.paths[kind]) for kind in kinds}
         return {kind: self.cache / f"{kind}-{key}.json" for kind, key in keys.items()}
 
-    def _load_cached(self, files: Mapping[str, Path]) -> dict[str, Path]:
+    def _load_cached_and_list_missing(self, files: Mapping[str, Path]) -> dict[str, Path]:
         """Load what the cache has; return what it has not."""
         missing = {}
         for kind, file in files.items():
@@ -141,7 +141,7 @@ class Artifacts:
                 self._loaded[kind] = outcome
                 _write_cached(file, outcome)
         if missing:
-            _prune_cache(self.cache)
+            _delete_all_but_newest_files(self.cache)
         if complaints:
             raise BackstopError("\n".join(complaints))
 
@@ -192,24 +192,24 @@ class _ContractSources:
             name = waiting.pop()
             if name not in reached:
                 reached.add(name)
-                waiting.extend(self._read_imports(name)[1])
-        made_of = [(name, self._read_imports(name)[0]) for name in sorted(reached)]
+                waiting.extend(self._read_source_hash_and_imports(name)[1])
+        made_of = [(name, self._read_source_hash_and_imports(name)[0]) for name in sorted(reached)]
         return hashlib.sha256(
-            repr((_FORMAT, EVM_VERSION, *_read_compiler_versions(), made_of)).encode()
+            repr((_FORMAT, EVM_VERSION, *_get_installed_vyper_snekmate_versions(), made_of)).encode()
         ).hexdigest()[:24]
 
-    def _read_imports(self, name: str) -> tuple[str, list[str]]:
+    def _read_source_hash_and_imports(self, source_name: str) -> tuple[str, list[str]]:
         """Return a file's hash, and the files that its imports may mean."""
-        if name not in self._looked_at:
-            source = self._sources[name]
+        if source_name not in self._looked_at:
+            source = self._sources[source_name]
             words = set(re.findall(rb"\w+", b" ".join(_IMPORT.findall(source))))
             meant = [each for word in words for each in self._names.get(word.decode(), ())]
-            self._looked_at[name] = hashlib.sha256(source).hexdigest(), meant
-        return self._looked_at[name]
+            self._looked_at[source_name] = hashlib.sha256(source).hexdigest(), meant
+        return self._looked_at[source_name]
 
 
 @cache
-def _read_compiler_versions() -> tuple[str, str]:
+def _get_installed_vyper_snekmate_versions() -> tuple[str, str]:
     """Return the versions of the compiler and of its library, which are looked for in many files."""
     return metadata.version("vyper"), metadata.version("snekmate")
 
@@ -271,20 +271,20 @@ def _flatten_layout(layout: dict[str, Any], mark: str, prefix: str = "") -> dict
 def _read_cached(file: Path) -> Artifact | None:
     try:
         stat = file.stat()
-        return _parse_artifact(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        return _load_artifact_json(file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache(64)
-def _parse_artifact(file: Path, _state: tuple[int, ...]) -> Artifact:
+def _load_artifact_json(file: Path, _cache_key: tuple[int, ...]) -> Artifact:
     """Read a file once for all who ask for it, as long as it is the same."""
     fields = json.loads(file.read_text())
     fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
     return Artifact(**fields)
 
 
-def _read_shipped(file: Path) -> Artifact:
+def _read_shipped_artifact(file: Path) -> Artifact:
     artifact = _read_cached(file)
     if artifact is None:
         raise BackstopError(f"{file} cannot be read: install Backstop again")
@@ -297,13 +297,13 @@ def write_shipped_artifacts(folder: Path) -> None:
     artifacts.load()
     for kind in artifacts.paths:
         write_artifact(folder / f"{kind}.json", artifacts[kind])
-    write_json(get_compiler_versions(), folder / MADE_WITH)
+    write_json(get_vyper_snekmate_versions(), folder / MADE_WITH)
 
 
-def get_compiler_versions() -> dict[str, str]:
+def get_vyper_snekmate_versions() -> dict[str, str]:
     """Return the versions of the compiler and its library: of the wheel's build, or as installed."""
     if COMPILED is None:
-        return dict(zip(("vyper", "snekmate"), _read_compiler_versions(), strict=True))
+        return dict(zip(("vyper", "snekmate"), _get_installed_vyper_snekmate_versions(), strict=True))
     return dict(json.loads((COMPILED / MADE_WITH).read_text(encoding="utf-8")))
 
 
@@ -321,10 +321,10 @@ def write_artifact(file: Path, artifact: Artifact) -> None:
     replace_file(Path(temporary.name), file)
 
 
-def _prune_cache(cache: Path) -> None:
+def _delete_all_but_newest_files(folder: Path) -> None:
     """Keep the newest few hundred: every edit leaves an old one behind."""
     files = sorted(
-        (*cache.glob("*.json"), *cache.glob("*.lock")), key=lambda file: file.stat().st_mtime, reverse=True
+        (*folder.glob("*.json"), *folder.glob("*.lock")), key=lambda file: file.stat().st_mtime, reverse=True
     )
     for file in files[_KEPT:]:
         file.unlink(missing_ok=True)

@@ -64,7 +64,7 @@ class ChainSystem:
         return self.host.timestamp
 
     @property
-    def block_number(self) -> int:
+    def next_block_number(self) -> int:
         return self.host.next_number
 
     @property
@@ -77,9 +77,11 @@ class ChainSystem:
         to = self._addresses[action.contract]
         result = self.host.run_transaction(action.sender, to, function.encode_call(action.args))
         self.gas, self.changed = result.gas, result.changed
-        return self.decode_outcome(function, result)
+        return self.decode_outcome_or_revert(function, result)
 
-    def apply_all(self, actions: Sequence[Action]) -> list[tuple[Outcome, dict[Slot, int] | None]]:
+    def apply_all_with_changed_slots(
+        self, actions: Sequence[Action]
+    ) -> list[tuple[Outcome, dict[Slot, int] | None]]:
         """Run actions in order, in one block where the host has blocks; return their outcomes.
 
         `spent` is then the gas of each, where the host knows it.
@@ -91,11 +93,13 @@ class ChainSystem:
         functions = [self.get_function(a.contract, a.method, len(a.args)) for a in actions]
         results = self.host.run_transactions(self._encode_calls(actions))
         self.spent = [result.gas for result in results]
-        return [(self.decode_outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
+        return [
+            (self.decode_outcome_or_revert(f, r), r.changed) for f, r in zip(functions, results, strict=True)
+        ]
 
     def dry_run_gas(self, actions: Sequence[Action]) -> list[int]:
         """Return the gas that actions would take, one after the other in the next block; [] if not known."""
-        return self.host.dry_run_gas(self._encode_calls(actions))
+        return self.host.list_dry_run_gas_or_empty(self._encode_calls(actions))
 
     def _encode_calls(self, actions: Sequence[Action]) -> list[Call]:
         return [
@@ -107,11 +111,13 @@ class ChainSystem:
             for action in actions
         ]
 
-    def decode_outcome(self, function: Function, result: RawResult) -> Outcome:
+    def decode_outcome_or_revert(self, function: Function, raw_result: RawResult) -> Outcome:
         """Decode a call's raw result."""
-        if not result.ok:
-            return Outcome(decode_revert(result.data), None, ())
-        return Outcome(None, function.decode_result(result.data), tuple(map(self.decode_log, result.logs)))
+        if not raw_result.ok:
+            return Outcome(decode_revert(raw_result.data), None, ())
+        return Outcome(
+            None, function.decode_result(raw_result.data), tuple(map(self.decode_log, raw_result.logs))
+        )
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view; raise RevertError as the contract does."""
@@ -162,11 +168,15 @@ class ChainSystem:
             for key in table:
                 self.track_slot(name, path, key, table.default)
 
-    def copy_slots(self, other: ChainSystem) -> None:
+    def copy_tracked_slot_list(self, other_system: ChainSystem) -> None:
         """Read from now on the slots that another system of the same contracts reads."""
-        self.places, self.slots, self.index = list(other.places), list(other.slots), dict(other.index)
-        self._tables = {name: dict(paths) for name, paths in other._tables.items()}
-        self._variables = dict(other._variables)
+        self.places, self.slots, self.index = (
+            list(other_system.places),
+            list(other_system.slots),
+            dict(other_system.index),
+        )
+        self._tables = {name: dict(paths) for name, paths in other_system._tables.items()}
+        self._variables = dict(other_system._variables)
 
     def add_contract(self, name: str, kind: str, address: str) -> None:
         """Make a contract known that was deployed later."""
@@ -194,14 +204,14 @@ class ChainSystem:
         abi = self._abis.get(contract)
         if abi is None:
             try:
-                abi = self._abis[contract] = self.artifacts[self.kinds[contract]].abi
+                abi = self._abis[contract] = self.artifacts[self.kinds[contract]].contract_abi
             except KeyError:
                 raise BackstopError(f"no {contract} here: there are {', '.join(self.kinds)}") from None
         return abi
 
     def decode_call(self, contract: str, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
         """Return the function that call data calls, and its arguments; None if there is none such."""
-        found = self.artifacts[self.kinds[contract]].abi.by_selector.get(data[:4])
+        found = self.artifacts[self.kinds[contract]].contract_abi.by_selector.get(data[:4])
         if found is None:
             return None
         try:
@@ -212,17 +222,19 @@ class ChainSystem:
     def decode_log(self, log: RawLog) -> Log:
         """Decode an event under its contract's name; leave one of a stranger raw."""
         topic = log.topics[0] if log.topics else b""
-        name, event = self._events.get((log.address, topic)) or self._find_event(log.address, topic)
+        name, event = self._events.get((log.address, topic)) or self._find_contract_and_event_abi(
+            log.address, topic
+        )
         if event is None:
             return Log(name, topic.hex(), (log.data,))
-        return Log(name, event.name, event.decode_values(log.topics, log.data))
+        return Log(name, event.name, event.decode_value_tuple(log.topics, log.data))
 
-    def _find_event(self, address: str, topic: bytes) -> tuple[str, Event | None]:
+    def _find_contract_and_event_abi(self, address: str, topic: bytes) -> tuple[str, Event | None]:
         name = self.names.get(address)
         if name is None:
             return address, None  # it may become known later
         found = self._events[address, topic] = (
             name,
-            self.artifacts[self.kinds[name]].abi.events.get(topic),
+            self.artifacts[self.kinds[name]].contract_abi.events.get(topic),
         )
         return found

@@ -46,7 +46,7 @@ def is_http(url: str) -> bool:
     return url.lower().startswith(("http://", "https://"))
 
 
-def check_scheme(url: str) -> None:
+def require_http_or_socket_path(url: str) -> None:
     """Raise BackstopError for WebSockets, and whatever else is neither HTTP nor a path."""
     scheme, mark, _ = url.partition("://")
     if mark and not is_http(url):

@@ -10,7 +10,7 @@ _OURS = range(20_000, 32_000)
 process that is killed and started again finds its port as it left it."""
 
 
-def find_free_port() -> int:
+def find_free_non_ephemeral_port() -> int:
     """Return a port of this machine that nobody listens on, and that no connection is given by itself."""
     draw = random.SystemRandom()
     while True:

@@ -85,7 +85,7 @@ class Host(Protocol):
         """Run transactions in order, at one time."""
         ...
 
-    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
+    def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         """Return what each of some transactions would take, in order in the next block; [] if not known."""
         ...
 
@@ -97,7 +97,7 @@ class Host(Protocol):
         """Read the words in many slots, in order. Sequences handed in again may only have grown."""
         ...
 
-    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
         """Read every slot of these contracts that is not zero; slow."""
         ...
 
@@ -115,7 +115,7 @@ class Host(Protocol):
 
     def get_code_size(self, address: str) -> int: ...
 
-    def get_block_number(self) -> int:
+    def get_mined_block_or_zero(self) -> int:
         """Return the number of the last block; 0 where no block is ever mined."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backstop.errors import BackstopError
-from backstop.files.installation import explain_missing_extra
+from backstop.files.installation import translate_missing_extra_errors
 from backstop.hosts.host_interface import GENESIS, Host
 
 HOSTS = ("anvil", "revm", "py-evm")
@@ -15,7 +15,7 @@ HOSTS = ("anvil", "revm", "py-evm")
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
     """Start a fresh, empty chain; the caller closes it."""
     if name == "revm":
-        with explain_missing_extra():
+        with translate_missing_extra_errors():
             from backstop.hosts.revm import RevmHost
 
         return RevmHost(timestamp)
@@ -24,7 +24,7 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
 
         return AnvilHost(timestamp)
     if name == "py-evm":
-        with explain_missing_extra():
+        with translate_missing_extra_errors():
             from backstop.hosts.py_evm import PyEvmHost
 
         return PyEvmHost(timestamp)

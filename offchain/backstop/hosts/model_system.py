@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from backstop.hosts.native_crypto import use_native_crypto
+from backstop.hosts.model_native_crypto import use_native_crypto
 from backstop.model.contract_base import RevertError, World, Written
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
@@ -31,7 +31,7 @@ class ModelSystem:
         return self.world.timestamp
 
     @property
-    def block_number(self) -> int:
+    def next_block_number(self) -> int:
         return self.world.block_number
 
     @property
@@ -48,7 +48,7 @@ class ModelSystem:
             world.roll_back(mark)
             self.changes = {}
             return Outcome(revert.reason, None, ())
-        self.changes = world.get_changes(mark)
+        self.changes = world.get_old_values_by_slot(mark)
         logs = tuple(world.logs[mark[1] :])
         world.logs.clear()
         if not self._revocable:

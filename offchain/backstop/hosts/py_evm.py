@@ -86,17 +86,21 @@ class PyEvmHost:
 
     def deploy_contract(self, bytecode: bytes, sender: str) -> str:
         run, _ = self._apply_transaction(sender, CREATE_CONTRACT_ADDRESS, bytecode)
-        self._end_transaction()
+        self._commit_and_list_changed_slots()
         if run.is_error:
             raise BackstopError(f"a constructor failed: {run.error!r}")
-        return _format_address(run.msg.storage_address)
+        return _convert_address_to_hex(run.msg.storage_address)
 
     def run_transaction(self, sender: str, to: str, data: bytes) -> RawResult:
-        run, gas = self._apply_transaction(sender, _encode_address(to), data)
-        changed = self._end_transaction()
-        _check_error(run, to)
+        run, gas = self._apply_transaction(sender, _convert_address_to_20_bytes(to), data)
+        changed = self._commit_and_list_changed_slots()
+        _raise_unless_revert(run, to)
         logs = tuple(
-            RawLog(_format_address(address), tuple(topic.to_bytes(32, "big") for topic in topics), payload)
+            RawLog(
+                _convert_address_to_hex(address),
+                tuple(topic.to_bytes(32, "big") for topic in topics),
+                payload,
+            )
             for address, topics, payload in run.get_log_entries()
         )
         return RawResult(run.is_success, run.output, logs, gas, changed)
@@ -104,11 +108,15 @@ class PyEvmHost:
     def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
         return [self.run_transaction(*call) for call in calls]
 
-    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
+    def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         return []
 
     def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
-        state, receiver, origin = self._state, _encode_address(to), _encode_address(sender)
+        state, receiver, origin = (
+            self._state,
+            _convert_address_to_20_bytes(to),
+            _convert_address_to_20_bytes(sender),
+        )
         message = Message(
             gas=CALL_GAS,
             to=receiver,
@@ -120,22 +128,22 @@ class PyEvmHost:
         )
         context = state.get_transaction_context_class()(gas_price=0, origin=origin)
         run = state.computation_class.apply_message(state, message, context)
-        self._end_transaction()
-        _check_error(run, to)
+        self._commit_and_list_changed_slots()
+        _raise_unless_revert(run, to)
         return RawResult(run.is_success, run.output, (), 0)
 
     def read_slots(self, slots: Iterable[Slot]) -> list[int]:
         word = self._state.get_storage
-        return [word(_encode_address(address), slot) for address, slot in slots]
+        return [word(_convert_address_to_20_bytes(address), slot) for address, slot in slots]
 
-    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
         slots = [slot for slot in self._slots if slot[0] in addresses]
         return {slot: word for slot, word in zip(slots, self.read_slots(slots), strict=True) if word}
 
     def write_slots(self, words: Mapping[Slot, int]) -> None:
         for (address, slot), word in words.items():
-            self._state.set_storage(_encode_address(address), slot, word)
-        self._end_transaction()
+            self._state.set_storage(_convert_address_to_20_bytes(address), slot, word)
+        self._commit_and_list_changed_slots()
 
     def snapshot(self) -> Any:
         self._state.persist()
@@ -146,9 +154,9 @@ class PyEvmHost:
         self._load_state(root)
 
     def get_code_size(self, address: str) -> int:
-        return len(self._state.get_code(_encode_address(address)))
+        return len(self._state.get_code(_convert_address_to_20_bytes(address)))
 
-    def get_block_number(self) -> int:
+    def get_mined_block_or_zero(self) -> int:
         return 0
 
     def close(self) -> None:
@@ -177,19 +185,19 @@ class PyEvmHost:
         unsigned = CancunUnsignedLegacyTransaction(
             nonce=0, gas_price=0, gas=CALL_GAS, to=to, value=0, data=data
         )
-        transaction: Any = SpoofTransaction(unsigned, from_=_encode_address(sender))
+        transaction: Any = SpoofTransaction(unsigned, from_=_convert_address_to_20_bytes(sender))
         run = self._state.apply_transaction(transaction)
         used = CALL_GAS - run.get_gas_remaining()
         return run, used - _AnySender.calculate_gas_refund(run, used)
 
-    def _end_transaction(self) -> dict[Slot, int]:
+    def _commit_and_list_changed_slots(self) -> dict[Slot, int]:
         """End a transaction; return the slots that have a new word."""
         state = self._state
         changed = {}
         for address, slot in state.written:
             word = state.get_storage(address, slot)
             if word != state.get_storage(address, slot, from_journal=False):
-                changed[_format_address(address), slot] = word
+                changed[_convert_address_to_hex(address), slot] = word
         state.written.clear()
         state.clear_transient_storage()
         state.lock_changes()
@@ -197,14 +205,14 @@ class PyEvmHost:
         return changed
 
 
-def _check_error(run: ComputationAPI, to: str) -> None:
-    if run.is_error and not isinstance(run.error, _REVERTS):
-        raise BackstopError(f"the call to {to} could not run: {run.error!r}")
+def _raise_unless_revert(computation: ComputationAPI, contract_address: str) -> None:
+    if computation.is_error and not isinstance(computation.error, _REVERTS):
+        raise BackstopError(f"the call to {contract_address} could not run: {computation.error!r}")
 
 
-def _encode_address(address: str) -> Address:
-    return Address(bytes.fromhex(address[2:]))
+def _convert_address_to_20_bytes(hex_address: str) -> Address:
+    return Address(bytes.fromhex(hex_address[2:]))
 
 
-def _format_address(address: bytes) -> str:
-    return "0x" + address.hex()
+def _convert_address_to_hex(address_bytes: bytes) -> str:
+    return "0x" + address_bytes.hex()

@@ -76,7 +76,7 @@ class RevmHost:
     def run_transactions(self, calls: Sequence[Call]) -> list[RawResult]:
         return [self._run_call(*call, False) for call in calls]
 
-    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
+    def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         return []
 
     def static_call(self, sender: str, to: str, data: bytes) -> RawResult:
@@ -113,7 +113,7 @@ class RevmHost:
         storage = self._evm.storage
         return [storage(address, slot) for address, slot in slots]
 
-    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
         state, _, _ = self._evm.journal_str.partition(", transient_storage: {")
         accounts = state.split(": Account { info: ")
         return {
@@ -129,7 +129,7 @@ class RevmHost:
         for (address, slot), word in words.items():
             self._evm.insert_account_storage(address, slot, word)
 
-    def list_accounts(self) -> list[str]:
+    def list_touched_accounts(self) -> list[str]:
         """Return every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
         return [address.lower() for address in self._evm.db_accounts]
@@ -162,7 +162,7 @@ class RevmHost:
         """Have an account go on as if it had sent so many transactions."""
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
 
-    def get_block_number(self) -> int:
+    def get_mined_block_or_zero(self) -> int:
         return 0
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any, Protocol
 
-from backstop.hosts.endpoint import check_scheme, is_http, mask_url
+from backstop.hosts.endpoint import is_http, mask_url, require_http_or_socket_path
 from backstop.hosts.rpc_errors import (
     MalformedAnswerError,
     NodeRefusedError,
@@ -21,7 +21,12 @@ from backstop.hosts.rpc_errors import (
     RpcError,
     format_one_line,
 )
-from backstop.hosts.rpc_response_schema import TooNestedError, check_result, parse_answer, shorten_value
+from backstop.hosts.rpc_response_schema import (
+    TooNestedError,
+    check_result,
+    parse_json_refusing_deep_nesting,
+    shorten_value,
+)
 from backstop.hosts.rpc_transport import (
     MOST_BYTES,
     NO_HEADERS,
@@ -48,18 +53,18 @@ class RpcClient(Protocol):
 
     def request(self, method: str, *params: Any, size: int | None = None) -> Any: ...
 
-    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
+    def call_method_in_batches(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
 
-    def request_each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]: ...
+    def request_batch_keeping_errors(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]: ...
 
     @property
     def count(self) -> int: ...
 
     def list_other_nodes(self) -> Sequence[NodeClient]: ...
 
-    def expect_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None: ...
+    def drop_nodes_of_other_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None: ...
 
-    def is_block_confirmed(self, number: int, block: str) -> bool: ...
+    def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool: ...
 
     def record_height(self, height: int) -> None: ...
 
@@ -87,7 +92,7 @@ class NodeClient:
         stop: Callable[[], bool] = never_stop,
         headers: Callable[[bytes], Mapping[str, str]] = lambda body: NO_HEADERS,
     ) -> None:
-        check_scheme(address)
+        require_http_or_socket_path(address)
         self.where = mask_url(address)
         patience = ExchangeDeadline(timeout, stop)
         self._transport: Transport = (
@@ -104,7 +109,7 @@ class NodeClient:
         """
         number = next(self._ids)
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        answer = self._exchange_request(method, asked)
+        answer = self._send_request_and_parse_answer(method, asked)
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise NotANodeError(f"what answers at {self.where} is no Ethereum node")
         error = answer.get("error")
@@ -120,7 +125,7 @@ class NodeClient:
             raise self._build_malformed_error(method, f"{size} bytes were asked for, it has others")
         return result
 
-    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def call_method_in_batches(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run one method with many parameters; the node may run them in any order."""
         results: list[Any] = []
         for start in range(0, len(calls), _BATCH):
@@ -131,7 +136,7 @@ class NodeClient:
             ]
         return results
 
-    def request_each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    def request_batch_keeping_errors(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Run a few calls in one exchange; where an answer is an error, the RpcError is its result."""
         results: list[Any] = []
         for (method, params), answer in zip(calls, self._exchange_batch(calls), strict=True):
@@ -150,10 +155,10 @@ class NodeClient:
         """Return the other nodes that may be asked: none."""
         return ()
 
-    def expect_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
+    def drop_nodes_of_other_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
         """Leave nodes of another chain: there is no other."""
 
-    def is_block_confirmed(self, number: int, block: str) -> bool:
+    def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
         """Tell whether another node has this block, or there is no other: there is none."""
         return True
 
@@ -171,7 +176,7 @@ class NodeClient:
     def _exchange_batch(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Send calls in one exchange; return the answers in the calls' order."""
         numbers = [next(self._ids) for _ in calls]
-        answers = self._exchange_request(
+        answers = self._send_request_and_parse_answer(
             calls[0][0],
             [
                 {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
@@ -194,7 +199,7 @@ class NodeClient:
             raise self._build_malformed_error(method, "a batch with other ids than were asked for")
         return [found[number] for number in numbers]
 
-    def _exchange_request(self, method: str, request: Any) -> Any:
+    def _send_request_and_parse_answer(self, method: str, request: Any) -> Any:
         encoded = json.dumps(request, separators=(",", ":")).encode()
         try:
             answer = self._transport.send_request(encoded, self._headers(encoded))
@@ -215,7 +220,7 @@ class NodeClient:
         if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             raise self._build_error(method, {"code": HTTPStatus.TOO_MANY_REQUESTS, "message": status})
         try:
-            return parse_answer(answer.body)
+            return parse_json_refusing_deep_nesting(answer.body)
         except TooNestedError:
             raise self._build_malformed_error(method, "JSON that is nested without end") from None
         except ValueError:

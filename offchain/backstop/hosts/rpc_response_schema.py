@@ -33,7 +33,7 @@ class TooNestedError(ValueError):
     """An error: brackets within brackets, further than any answer goes, or more of them."""
 
 
-def parse_answer(body: bytes) -> Any:
+def parse_json_refusing_deep_nesting(body: bytes) -> Any:
     """Parse an answer; raise TooNestedError, or ValueError if it is no JSON.
 
     Python's own parser ends the whole process on deep nesting once a library has raised the recursion limit.
@@ -92,7 +92,7 @@ def make_data_check(size: int | None = None) -> Check:
     return check_it
 
 
-def check_text(value: Any) -> None:
+def check_value_is_string(value: Any) -> None:
     """Check for a string."""
     if not isinstance(value, str):
         raise ValueError(f"{shorten_value(value)} is no text")
@@ -115,16 +115,18 @@ def make_optional_check(each: Check) -> Check:
     return lambda value: None if value is None else each(value)
 
 
-def make_fields_check(needed: Mapping[str, Check], others: Mapping[str, Check] | None = None) -> Check:
+def make_object_fields_check(
+    required_fields: Mapping[str, Check], optional_fields: Mapping[str, Check] | None = None
+) -> Check:
     """Check for an object with fields that are needed, and others that may be missing or null."""
-    optional = others or {}
+    optional = optional_fields or {}
 
     def check_it(value: Any) -> None:
         if not isinstance(value, dict):
             raise ValueError(f"{shorten_value(value)} is no object")
         name = ""
         try:
-            for name, each in needed.items():
+            for name, each in required_fields.items():
                 each(value[name])
             for name, each in optional.items():
                 if value.get(name) is not None:
@@ -155,16 +157,16 @@ _REST_OF_HEADER = {
         "nonce": make_data_check(8),
     },
 }
-_TRANSACTION = make_fields_check(
+_TRANSACTION = make_object_fields_check(
     {"hash": _word, "from": _address, "to": make_optional_check(_address), "input": _bytes},
     {"blockHash": _word},
 )
-_LOG = make_fields_check(
+_LOG = make_object_fields_check(
     {"address": _address, "topics": make_list_check(_word, _MOST_TOPICS), "data": _bytes},
     {"blockNumber": _q64, "blockHash": _word, "transactionHash": _word},
 )
-_MINED_LOG = make_fields_check({"blockNumber": _q64, "blockHash": _word})
-_RECEIPT = make_fields_check(
+_MINED_LOG = make_object_fields_check({"blockNumber": _q64, "blockHash": _word})
+_RECEIPT = make_object_fields_check(
     {
         **{"transactionHash": _word, "blockNumber": _q64, "blockHash": _word, "from": _address},
         **{
@@ -177,21 +179,21 @@ _RECEIPT = make_fields_check(
     {"effectiveGasPrice": make_quantity_check(128), "cumulativeGasUsed": _q64}
     | {"to": _address, "type": make_quantity_check(8), "logsBloom": make_data_check(256)},
 )
-_PROOF = make_fields_check(
+_PROOF = make_object_fields_check(
     {
         **{"address": _address, "accountProof": make_list_check(_bytes)},
         "storageProof": make_list_check(
-            make_fields_check(
+            make_object_fields_check(
                 {"key": make_quantity_check(256), "value": _q256, "proof": make_list_check(_bytes)}
             )
         ),
     }
 )
-_FRAME = make_fields_check(
-    {"type": check_text, "from": _address, "input": _bytes},
-    {"to": _address, "error": check_text, "calls": make_list_check(lambda _: None)},
+_FRAME = make_object_fields_check(
+    {"type": check_value_is_string, "from": _address, "input": _bytes},
+    {"to": _address, "error": check_value_is_string, "calls": make_list_check(lambda _: None)},
 )
-_FEES = make_fields_check(
+_FEES = make_object_fields_check(
     {"oldestBlock": _q64, "baseFeePerGas": make_list_check(make_quantity_check(128))},
     {"reward": make_list_check(make_list_check(make_quantity_check(128)))},
 )
@@ -200,9 +202,9 @@ _FEES = make_fields_check(
 # ------------------------------------------------------------------- questions
 
 
-def _make_result_check(each: Check) -> Callable[[Sequence[Any], Any], None]:
+def _make_params_ignoring_check(value_check: Check) -> Callable[[Sequence[Any], Any], None]:
     """Check a result that has nothing to do with what was asked."""
-    return lambda _params, result: each(result)
+    return lambda _params, result: value_check(result)
 
 
 def _check_same_value(what: str, asked: Any, told: Any) -> None:
@@ -223,9 +225,9 @@ def _check_block(params: Sequence[Any], result: Any) -> None:
     whole = len(params) > 1 and params[1] is True
     content = {"transactions": make_list_check(_TRANSACTION if whole else _word)}
     if params and params[0] == "pending":  # it has no number and no hash yet
-        make_fields_check({"timestamp": _q64}, {**_HEADER, **_REST_OF_HEADER})(result)
+        make_object_fields_check({"timestamp": _q64}, {**_HEADER, **_REST_OF_HEADER})(result)
         return
-    make_fields_check(_HEADER | content, _REST_OF_HEADER)(result)
+    make_object_fields_check(_HEADER | content, _REST_OF_HEADER)(result)
 
 
 def _check_block_by_number(params: Sequence[Any], result: Any) -> None:
@@ -234,7 +236,7 @@ def _check_block_by_number(params: Sequence[Any], result: Any) -> None:
         _check_same_number(params[0], result.get("number") or params[0])
 
 
-def _check_block_by_hash(params: Sequence[Any], result: Any) -> None:
+def _check_block_hash_as_requested(params: Sequence[Any], result: Any) -> None:
     _check_block(params, result)
     if result is not None and params:
         _check_same_value("block", params[0], result["hash"])
@@ -260,21 +262,21 @@ def _check_transaction(params: Sequence[Any], result: Any) -> None:
         _check_same_value("transaction", params[0], result["hash"])
 
 
-def _check_raw_transaction(params: Sequence[Any], result: Any) -> None:
+def _check_sent_transaction_hash(params: Sequence[Any], result: Any) -> None:
     _word(result)
     raw = params[0] if params else None
     if isinstance(raw, str) and _DATA.fullmatch(raw) and not len(raw) % 2:
         _check_same_value("transaction", "0x" + keccak(bytes.fromhex(raw[2:])).hex(), result)
 
 
-def _check_private_transaction(params: Sequence[Any], result: Any) -> None:
-    _check_raw_transaction([params[0]["tx"]], result)
+def _check_sent_private_transaction_hash(params: Sequence[Any], result: Any) -> None:
+    _check_sent_transaction_hash([params[0]["tx"]], result)
 
 
 def _check_logs(params: Sequence[Any], result: Any) -> None:
     make_list_check(_LOG)(result)
     wanted = params[0] if params and isinstance(params[0], dict) else {}
-    first, last = (_parse_block_number(wanted.get(end)) for end in ("fromBlock", "toBlock"))
+    first, last = (_parse_hex_block_number_or_none(wanted.get(end)) for end in ("fromBlock", "toBlock"))
     addresses = wanted.get("address")
     known = {each.lower() for each in ([addresses] if isinstance(addresses, str) else addresses or ())}
     topics = (wanted.get("topics") or [None])[0]
@@ -290,8 +292,12 @@ def _check_logs(params: Sequence[Any], result: Any) -> None:
             raise ValueError("a log of another event was not asked for")
 
 
-def _parse_block_number(asked: Any) -> int | None:
-    return int(asked, 16) if isinstance(asked, str) and _QUANTITY.fullmatch(asked) else None
+def _parse_hex_block_number_or_none(requested_block: Any) -> int | None:
+    return (
+        int(requested_block, 16)
+        if isinstance(requested_block, str) and _QUANTITY.fullmatch(requested_block)
+        else None
+    )
 
 
 def _check_proof(params: Sequence[Any], result: Any) -> None:
@@ -302,14 +308,14 @@ def _check_proof(params: Sequence[Any], result: Any) -> None:
         raise ValueError("the proof is of other slots than were asked for")
 
 
-def _check_fee_history(params: Sequence[Any], result: Any) -> None:
+def _check_fee_history_rewards(params: Sequence[Any], result: Any) -> None:
     _FEES(result)
     rewards, count = result.get("reward"), len(params[2]) if len(params) > 2 else 0
     if count and (not rewards or any(len(each) != count for each in rewards)):
         raise ValueError("rewards are missing")
 
 
-def _check_call_trace(params: Sequence[Any], result: Any) -> None:
+def _check_call_trace_frames(params: Sequence[Any], result: Any) -> None:
     waiting = [result]
     while waiting:
         frame = waiting.pop()
@@ -319,29 +325,29 @@ def _check_call_trace(params: Sequence[Any], result: Any) -> None:
 
 _CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
     **{
-        f"eth_{name}": _make_result_check(_q64)
+        f"eth_{name}": _make_params_ignoring_check(_q64)
         for name in ("chainId", "blockNumber", "estimateGas", "getTransactionCount")
     },
     **{
-        f"eth_{name}": _make_result_check(_q256)
+        f"eth_{name}": _make_params_ignoring_check(_q256)
         for name in ("getBalance", "gasPrice", "maxPriorityFeePerGas")
     },
-    **{f"eth_{name}": _make_result_check(_bytes) for name in ("call", "getCode")},
-    "eth_getStorageAt": _make_result_check(_q256),
+    **{f"eth_{name}": _make_params_ignoring_check(_bytes) for name in ("call", "getCode")},
+    "eth_getStorageAt": _make_params_ignoring_check(_q256),
     "eth_getBlockByNumber": _check_block_by_number,
-    "eth_getBlockByHash": _check_block_by_hash,
+    "eth_getBlockByHash": _check_block_hash_as_requested,
     "eth_getBlockReceipts": _check_receipts,
     "eth_getTransactionReceipt": _check_receipt,
     "eth_getTransactionByHash": _check_transaction,
-    "eth_accounts": _make_result_check(make_list_check(_address)),
-    "eth_signTransaction": _make_result_check(_bytes),
-    "eth_sendRawTransaction": _check_raw_transaction,
-    "eth_sendTransaction": _make_result_check(_word),
-    "eth_sendPrivateTransaction": _check_private_transaction,
-    "eth_sendBundle": _make_result_check(make_fields_check({"bundleHash": _word})),
+    "eth_accounts": _make_params_ignoring_check(make_list_check(_address)),
+    "eth_signTransaction": _make_params_ignoring_check(_bytes),
+    "eth_sendRawTransaction": _check_sent_transaction_hash,
+    "eth_sendTransaction": _make_params_ignoring_check(_word),
+    "eth_sendPrivateTransaction": _check_sent_private_transaction_hash,
+    "eth_sendBundle": _make_params_ignoring_check(make_object_fields_check({"bundleHash": _word})),
     "eth_getLogs": _check_logs,
     "eth_getProof": _check_proof,
-    "eth_feeHistory": _check_fee_history,
-    "web3_clientVersion": _make_result_check(check_text),
-    "debug_traceTransaction": _check_call_trace,
+    "eth_feeHistory": _check_fee_history_rewards,
+    "web3_clientVersion": _make_params_ignoring_check(check_value_is_string),
+    "debug_traceTransaction": _check_call_trace_frames,
 }

@@ -100,12 +100,12 @@ class ExchangeDeadline:
         return min(self._until - now, _SLICE)
 
 
-def _read_with_deadline(
-    patience: ExchangeDeadline, waiting: socket.socket, read: Callable[..., int], args: tuple[Any, ...]
+def _read_socket_with_deadline(
+    deadline: ExchangeDeadline, connection: socket.socket, read: Callable[..., int], args: tuple[Any, ...]
 ) -> int:
     """Read from a socket by its patience."""
     while True:
-        waiting.settimeout(patience.get_wait_seconds())
+        connection.settimeout(deadline.get_wait_seconds())
         try:
             return read(*args)
         except TimeoutError:
@@ -116,13 +116,13 @@ class _Socket(socket.socket):
     patience: ExchangeDeadline
 
     def recv_into(self, *args: Any) -> int:
-        return _read_with_deadline(self.patience, self, super().recv_into, args)
+        return _read_socket_with_deadline(self.patience, self, super().recv_into, args)
 
 
 class _TlsSocket(ssl.SSLSocket):
     def recv_into(self, *args: Any) -> int:
         # The library makes this socket; of ours only the context gets there.
-        return _read_with_deadline(getattr(self.context, _PATIENCE), self, super().recv_into, args)
+        return _read_socket_with_deadline(getattr(self.context, _PATIENCE), self, super().recv_into, args)
 
 
 class _PlainConnection(HTTPConnection):
@@ -171,7 +171,7 @@ class HttpTransport:
             told = self._headers | dict(headers)
             connection.request("POST", self._path, request, told, preload_content=False, decode_content=False)
             answer = connection.getresponse()
-            body = self._read_body(answer)
+            body = self._read_body_up_to_limit(answer)
             whole = True
             wait = parse_retry_after_header(answer.headers.get("Retry-After"), time.time())
             return TransportAnswer(body, answer.status, answer.reason or "", wait)
@@ -189,9 +189,9 @@ class HttpTransport:
         """Close the connection."""
         self._connection.close()
 
-    def _read_body(self, told: Any) -> bytes:
+    def _read_body_up_to_limit(self, http_response: Any) -> bytes:
         parts, size = [], 0
-        while part := told.read(_PART):
+        while part := http_response.read(_PART):
             parts.append(part)
             size += len(part)
             if size > MOST_BYTES:
@@ -216,7 +216,7 @@ class IpcTransport:
             opened = self._socket = self._socket or self._open_socket()
             opened.settimeout(self._patience.timeout)
             opened.sendall(request)
-            body = self._read_body(opened)
+            body = self._read_answer_to_line_feed(opened)
             whole = True
             return TransportAnswer(body)
         except TimeoutError:
@@ -233,11 +233,11 @@ class IpcTransport:
             self._socket.close()
             self._socket = None
 
-    def _read_body(self, opened: _Socket) -> bytes:
+    def _read_answer_to_line_feed(self, opened_socket: _Socket) -> bytes:
         """Read one answer: it ends with a line feed, and none is inside."""
         body, part = bytearray(), self._part
         while True:
-            count = opened.recv_into(part)
+            count = opened_socket.recv_into(part)
             if not count:
                 raise NoAnswerError("it closed the connection")
             body += memoryview(part)[:count]

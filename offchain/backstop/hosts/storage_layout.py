@@ -102,19 +102,19 @@ def _encode_signed_field(part: Any, width: int, field: str) -> Any:
     return part & ((1 << -width) - 1)
 
 
-def decode_word(word: int, default: Any) -> Any:
+def decode_word(word: int, type_example: Any) -> Any:
     """Read the value in a storage word, of the kind of the table's default."""
-    widths = getattr(default, "WIDTHS", None)
+    widths = getattr(type_example, "WIDTHS", None)
     if widths is None:
-        return _decode_scalar(word, default)
+        return _decode_scalar(word, type_example)
     parts = []
-    for part, width in zip(default, widths, strict=True):
+    for part, width in zip(type_example, widths, strict=True):
         bits = word & ((1 << abs(width)) - 1)
         if width < 0 and bits >> -width - 1:
             bits -= 1 << -width
         parts.append(_decode_scalar(bits, part))
         word >>= abs(width)
-    return type(default)(*parts)
+    return type(type_example)(*parts)
 
 
 def count_fields(value: Any) -> int:
@@ -122,15 +122,17 @@ def count_fields(value: Any) -> int:
     return len(value) if hasattr(value, "WIDTHS") else 1
 
 
-def list_field_differences(default: Any, one: int, other: int) -> list[tuple[str, Any, Any]]:
+def list_field_differences(
+    type_example: Any, first_word: int, second_word: int
+) -> list[tuple[str, Any, Any]]:
     """Return the fields in which two words of a slot differ, with both values; "" for a plain value's."""
-    values = decode_word(one, default), decode_word(other, default)
-    names = getattr(default, "_fields", None)
+    values = decode_word(first_word, type_example), decode_word(second_word, type_example)
+    names = getattr(type_example, "_fields", None)
     if names is None:
         return [("", *values)]
     found = [each for each in zip(names, *values, strict=True) if each[1] != each[2]]
     # If no field differs, the bits above the record do.
-    return found or [("unused bits", f"{one:#x}", f"{other:#x}")]
+    return found or [("unused bits", f"{first_word:#x}", f"{second_word:#x}")]
 
 
 def _encode_scalar(value: Any) -> int:

@@ -8,7 +8,7 @@ Importing this package registers the roles. A strategy of your own imports `Offe
 everything else is imported from its module.
 """
 
-from backstop.keepers import role_registry as role_registry  # registers them
+from backstop.keepers import all_role_names as all_role_names  # registers them
 from backstop.keepers.strategy import Offer, Strategy
 
 __all__ = ["Offer", "Strategy"]

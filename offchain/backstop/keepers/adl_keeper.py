@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from backstop.keepers.call_costs import get_job_gas
 from backstop.keepers.cycle_view import CLOSER, CycleView, MarketSimulation
-from backstop.keepers.keeper_decisions import Decisions, Intent, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_role_register import Decisions, Intent, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.margin_keepers import (
     Accounts,
@@ -24,7 +24,12 @@ from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import LONG, SHORT
-from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score, get_side_gain, hash_accounts
+from backstop.model.ranked_deleveraging import (
+    RankedDeleveraging,
+    compute_gain_to_worth_score,
+    get_side_gain,
+    hash_account_addresses,
+)
 
 
 @register_role("deleverager")
@@ -36,39 +41,45 @@ def plan_deleverager_calls(
     The bonds of the debtors whose lots were seized pay for the calls.
     """
     cycles = view.cycles
-    if cycles is None or cycles.is_closing or CLOSER not in view.addresses:
+    if cycles is None or cycles.has_every_market_ended or CLOSER not in view.addresses:
         return
     signed = get_submittable_reports(keeper, view, cycles)
     ahead = cycles.simulate_reports(signed)
     wanted: list[Intent] = []
-    with ahead.fork_state():
+    with ahead.revert_changes_on_exit():
         for m in cycles.feeds:
             left = ahead.get_unassigned_lots(m)
             if left and ahead.fresh[m] and keeper.is_assigned(m):
                 # Lots of debtors that were long face those who are short.
-                wanted += _plan_market_closing(keeper, cycles, ahead, memory, m, SHORT if left > 0 else LONG)
+                wanted += _iter_side_deleveraging_intents(
+                    keeper, cycles, ahead, memory, m, SHORT if left > 0 else LONG
+                )
     if any(intent.action.method in ("execute", "share") for intent in wanted):
         yield from submit_reports(keeper, signed)
     yield from wanted
 
 
-def _plan_market_closing(
+def _iter_side_deleveraging_intents(
     keeper: Keeper,
     cycles: CycleView,
-    ahead: MarketSimulation,
+    simulation: MarketSimulation,
     memory: KeeperMemory,
     market_id: int,
     side: int,
 ) -> Iterator[Intent]:
-    gained = rank_gainers(ahead, market_id, side)
-    closer = ahead.closer
+    gained = rank_gainers(simulation, market_id, side)
+    closer = simulation.closer
     if isinstance(closer, RankedDeleveraging):
-        if gained and closer.cases[market_id, side].cycle != ahead.pending:
-            yield from _plan_ranking_submission(keeper, cycles, ahead, market_id, side, gained)
-        yield from _plan_ranking_execution(keeper, ahead, memory, market_id, side, gained)
+        if gained and closer.cases[market_id, side].cycle != simulation.pending_cycle:
+            yield from _iter_ranking_submission_intents(keeper, cycles, simulation, market_id, side, gained)
+        yield from _iter_ranking_execution_intents(keeper, simulation, memory, market_id, side, gained)
     else:
-        for accounts in split_calls(keeper, cycles, "cycles: share", sorted(gained, key=_parse_address)):
-            if ahead.try_call(CLOSER, "share", market_id, side, accounts, sender=keeper.address):
+        for accounts in split_calls(
+            keeper, cycles, "cycles: share", sorted(gained, key=_convert_address_to_integer)
+        ):
+            if simulation.apply_call_and_report_success(
+                CLOSER, "share", market_id, side, accounts, sender=keeper.address
+            ):
                 gas = estimate_call_gas(cycles, "cycles: share", accounts)
                 yield keeper.build_intent(
                     CLOSER,
@@ -81,16 +92,27 @@ def _plan_market_closing(
                 )
 
 
-def _plan_ranking_submission(
-    keeper: Keeper, cycles: CycleView, ahead: MarketSimulation, market_id: int, side: int, gained: list[str]
+def _iter_ranking_submission_intents(
+    keeper: Keeper,
+    cycles: CycleView,
+    simulation: MarketSimulation,
+    market_id: int,
+    side: int,
+    ranked_gainers: list[str],
 ) -> Iterator[Intent]:
     """Go on with its own ranking, to its end."""
-    closer = ahead.closer
+    closer = simulation.closer
     assert isinstance(closer, RankedDeleveraging)
     run, last = closer.runs[market_id, side, keeper.address], closer.lasts[market_id, side, keeper.address]
-    rest = gained[gained.index(last.last) + 1 :] if run.cycle == ahead.pending else gained
+    rest = (
+        ranked_gainers[ranked_gainers.index(last.last) + 1 :]
+        if run.cycle == simulation.pending_cycle
+        else ranked_gainers
+    )
     for accounts in split_calls(keeper, cycles, "cycles: submit", rest, MIN_RANKED):
-        if not ahead.try_call(CLOSER, "submit", market_id, side, accounts, sender=keeper.address):
+        if not simulation.apply_call_and_report_success(
+            CLOSER, "submit", market_id, side, accounts, sender=keeper.address
+        ):
             return
         gas = estimate_call_gas(cycles, "cycles: submit", accounts)
         yield keeper.build_intent(
@@ -98,41 +120,47 @@ def _plan_ranking_submission(
         )
 
 
-def _plan_ranking_execution(
+def _iter_ranking_execution_intents(
     keeper: Keeper,
-    ahead: MarketSimulation,
+    simulation: MarketSimulation,
     memory: KeeperMemory,
     market_id: int,
     side: int,
-    gained: list[str],
+    ranked_gainers: list[str],
 ) -> Iterator[Intent]:
     """Execute proven rankings of any account until no unassigned lots are left."""
-    closer = ahead.closer
+    closer = simulation.closer
     assert isinstance(closer, RankedDeleveraging)
     case = closer.cases[market_id, side]
-    if case.cycle == ahead.pending:
-        memory.rankings[market_id, side] = case.cycle, gained
+    if case.cycle == simulation.pending_cycle:
+        memory.rankings[market_id, side] = case.cycle, ranked_gainers
     # One that was proven in the window before counts, too, as long as there is no newer one.
     cycle, ranking = memory.rankings.get((market_id, side), (0, []))
-    if case.cycle != cycle or case.cycle < ahead.pending - 1:
+    if case.cycle != cycle or case.cycle < simulation.pending_cycle - 1:
         return
-    for accounts in split_submitted_ranking(closer, market_id, side, ranking)[case.executed :]:
-        if not ahead.try_call(CLOSER, "execute", market_id, side, accounts, sender=keeper.address):
+    for accounts in find_submitted_batches_of_ranking(closer, market_id, side, ranking)[case.executed :]:
+        if not simulation.apply_call_and_report_success(
+            CLOSER, "execute", market_id, side, accounts, sender=keeper.address
+        ):
             return
         gas = get_job_gas("cycles: execute") + len(accounts) * get_job_gas("cycles: execute, each account")
         yield keeper.build_intent(
             CLOSER, "execute", market_id, side, accounts, about=("execute", market_id, accounts[0]), gas=gas
         )
-        if not ahead.get_unassigned_lots(market_id):
+        if not simulation.get_unassigned_lots(market_id):
             return
 
 
 def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str]:
     """Return who gained on a side of a market in the pending cycle, in the order of rank."""
-    return [each.owner for each in compute_ranks(ahead.market, market_id, side, ahead.owners) if each.gain]
+    return [
+        each.owner
+        for each in compute_ranks(ahead.market, market_id, side, ahead.account_addresses)
+        if each.gain
+    ]
 
 
-def split_submitted_ranking(
+def find_submitted_batches_of_ranking(
     closer: RankedDeleveraging, market_id: int, side: int, ranking: Sequence[str]
 ) -> list[Accounts]:
     """Cut a proven ranking into the calls in which it was submitted, whose digests are all that is kept."""
@@ -142,7 +170,7 @@ def split_submitted_ranking(
         kept = closer.digests[market_id, side, case.prover, case.cycle << 32 | number]
         sizes = range(1, min(MAX_CLOSED, len(ranking) - start) + 1)
         cuts = (tuple(ranking[start : start + size]) for size in sizes)
-        cut = next((each for each in cuts if hash_accounts(each) == kept), None)
+        cut = next((each for each in cuts if hash_account_addresses(each) == kept), None)
         if cut is None:
             return found
         found.append(cut)
@@ -150,8 +178,8 @@ def split_submitted_ranking(
     return found
 
 
-def _parse_address(owner: str) -> int:
-    return int(owner, 16)
+def _convert_address_to_integer(address: str) -> int:
+    return int(address, 16)
 
 
 class Rank(NamedTuple):
@@ -173,5 +201,13 @@ def compute_ranks(market: PerpetualMarket, market_id: int, side: int, owners: It
     for owner in owners:
         gains = market.gains_of(ZERO_ADDRESS, owner, market_id)
         gain = get_side_gain(gains, side)
-        ranks.append(Rank(compute_score(gains, side), _parse_address(owner), owner, gain, gains.worth))
+        ranks.append(
+            Rank(
+                compute_gain_to_worth_score(gains, side),
+                _convert_address_to_integer(owner),
+                owner,
+                gain,
+                gains.worth,
+            )
+        )
     return sorted(ranks, reverse=True)

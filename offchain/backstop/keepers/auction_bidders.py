@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from functools import partial
 
-from backstop.keepers.auction_pricing import (
+from backstop.keepers.auction_purchases import (
     can_be_profitable,
     compute_value,
+    compute_values_by_auction_id,
     find_best_take,
     has_takeable_auction,
     iter_cheapest_auctions,
-    list_candidate_auctions,
-    value_auctions,
+    list_candidate_auctions_by_age,
 )
-from backstop.keepers.keeper_decisions import (
+from backstop.keepers.keeper_role_register import (
     UNLIMITED,
     Decisions,
     Intent,
@@ -34,7 +34,9 @@ def plan_flash_taker_calls(
     """Take what sells at once for more than it costs, after fee, price impact and gas."""
     cost = view.estimate_call_cost("FlashTaker", "take_and_sell", gas_price)
     least = cost + keeper.group.minimum_profit
-    pools = {c: pool for c in range(len(view.symbols)) if (pool := view.get_market_pool(c)) is not None}
+    pools = {
+        c: pool for c in range(len(view.symbols)) if (pool := view.find_constant_product_pool(c)) is not None
+    }
     market = {c: pool.price for c, pool in pools.items()}
     # The cheapest against its market first: each sale moves the price for the next.
     for auction in iter_cheapest_auctions(keeper, view, "flash", market, least):
@@ -47,7 +49,7 @@ def plan_flash_taker_calls(
         )
         if plan is None or plan.profit < least:
             continue
-        pools[c] = pool.apply_sale(plan.fill.collateral)
+        pools[c] = pool.build_pool_after_sale(plan.fill.collateral)
         yield keeper.build_intent(
             "FlashTaker",
             "take_and_sell",
@@ -66,15 +68,15 @@ def plan_flash_taker_calls(
 def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Buy collateral that is cheap against the market with its own stablecoins, and keep it."""
     least = view.estimate_call_cost("CollateralAuction", "take", gas_price) + keeper.group.minimum_profit
-    budget = view.get_spendable_stablecoins(keeper.address)
+    budget = view.get_unreserved_stablecoins(keeper.address)
     # What is sent has its money set aside already.
     market = dict(enumerate(view.outside.prices))
     open_auctions = [
         each
-        for each in list_candidate_auctions(keeper, view, market, budget, least)
+        for each in list_candidate_auctions_by_age(keeper, view, market, budget, least)
         if keeper.is_assigned(each.id) and ("take", each.id) not in memory.under_way
     ]
-    worth = value_auctions(keeper, view, "collateral", open_auctions, market)
+    worth = compute_values_by_auction_id(keeper, view, "collateral", open_auctions, market)
     for auction in open_auctions:
         if auction.id not in worth or not can_be_profitable(auction, worth[auction.id], budget, least):
             continue
@@ -98,16 +100,16 @@ def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
         )
 
 
-def _has_equity_auction(view: KeeperView) -> bool:
+def _has_running_equity_auction(view: KeeperView) -> bool:
     return bool(view.equity_auctions)
 
 
-@register_role("recap_bidder", occasion=_has_equity_auction)
+@register_role("recap_bidder", occasion=_has_running_equity_auction)
 def plan_recap_bidder_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
     """Buy slashed or new equity below the market with its own stablecoins, and keep it."""
-    budget = view.get_spendable_stablecoins(keeper.address)
+    budget = view.get_unreserved_stablecoins(keeper.address)
     # One contract after the other: their sales have the same ids.
     for contract in dict.fromkeys(sale.contract for sale in view.equity_auctions):
         budget -= yield from _plan_equity_takes(keeper, view, memory, gas_price, contract, budget)
@@ -138,7 +140,7 @@ def _plan_equity_takes(
         )
         for sale in open_auctions
     ]
-    worth = keeper.value_offers(offers)
+    worth = keeper.build_worth_by_acceptable_offer(offers)
     for sale in open_auctions:
         if sale.collateral_type not in worth:
             continue
@@ -174,7 +176,7 @@ def plan_surplus_bidder_calls(
     if view.timestamp < view.withdrawals_paused_until:
         return
     sale, market = view.surplus_auction, view.outside.equity_price
-    amount = min(sale.lot, view.get_spendable_equity(keeper.address) * RAY // sale.price)
+    amount = min(sale.lot, view.get_unreserved_equity(keeper.address) * RAY // sale.price)
     paid = div_up(amount * sale.price, RAY)
     profit = amount - paid * market // RAY
     cost = view.estimate_call_cost("SurplusAuction", "take", gas_price)

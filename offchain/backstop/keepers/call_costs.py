@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.keepers.gas_table import read_gas_table
 from backstop.model.arithmetic import RAY
 

@@ -12,10 +12,10 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
 from backstop.deployment.constructor_arguments import build_constructor_arguments
-from backstop.deployment.contract_creation import create_on_model
-from backstop.deployment.contract_names import CLOSERS
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import Creation
+from backstop.deployment.contracts_by_parameter_name import CLOSERS
+from backstop.deployment.model_and_chain_deployment import add_contract_model
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import Creation
 from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.view_records import Tables
@@ -47,12 +47,12 @@ class UndermarginedAccount(NamedTuple):
     shortage: int
 
     @property
-    def reward(self) -> int:
+    def maximum_reward(self) -> int:
         """An upper bound of what taking it over brings [wei]."""
         return min(self.equity, self.shortage)
 
 
-class _LedgerStub:
+class _KeeperViewLedger:
     """Answers of vault engine and risk policy to the trading contract: settlement, mode."""
 
     def __init__(self, view: LedgerView, address: str) -> None:
@@ -69,7 +69,7 @@ class _LedgerStub:
         return self._view.mode
 
 
-class _FundStub:
+class _EmptyMarginFund:
     """A fund that pays nothing: it does not decide which accounts are met."""
 
     def absorb(self, sender: str, loss: int, most: int) -> int:
@@ -81,13 +81,13 @@ class MarketSimulation:
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters, signed: Signed) -> None:
         world = World(view.timestamp, 0)
-        for creation in _plan_copied_contracts(parameters, tuple(sorted(view.addresses.items()))):
-            create_on_model(world, creation)
+        for creation in _list_simulated_contract_creations(parameters, tuple(sorted(view.addresses.items()))):
+            add_contract_model(world, creation)
             for path, table in world.contracts[creation.name].tables.items():
                 dict.update(table, snapshot[creation.name][path])
         at = view.addresses["VaultEngine"]
-        world.addresses[at] = cast(Contract, _LedgerStub(view, at))
-        world.addresses[view.addresses["MarginFund"]] = cast(Contract, _FundStub())
+        world.addresses[at] = cast(Contract, _KeeperViewLedger(view, at))
+        world.addresses[view.addresses["MarginFund"]] = cast(Contract, _EmptyMarginFund())
         self.system = ModelSystem(world)
         self.market = cast(PerpetualMarket, world.contracts[MARKET])
         self.trading = cast(PerpetualTrading, world.contracts[TRADING])
@@ -95,7 +95,7 @@ class MarketSimulation:
         self.closer = world.contracts.get(CLOSER)
         feed = cast(PriceFeed, world.contracts["PriceFeed"])
         for (c, reporter), report in signed.items():
-            feed.reports[c, feed.reporter_index[c, reporter]] = Report.build_report(*report[1:-1])
+            feed.reports[c, feed.reporter_index[c, reporter]] = Report.build_price_report(*report[1:-1])
         self.fresh: dict[int, bool] = {}
         policy = cast(MarginPolicy, world.contracts["MarginPolicy"])
         for m in range(policy.markets(ZERO_ADDRESS)):
@@ -104,24 +104,24 @@ class MarketSimulation:
         self._most = {m: _get_highest_maintenance(policy.terms[m]) for m in self.fresh}
 
     @contextmanager
-    def fork_state(self) -> Iterator[None]:
+    def revert_changes_on_exit(self) -> Iterator[None]:
         """Take back at the end whatever happens inside."""
         with self.system.fork_state():
             yield
 
-    def try_call(self, contract: str, method: str, *args: Any, sender: str) -> bool:
+    def apply_call_and_report_success(self, contract: str, method: str, *args: Any, sender: str) -> bool:
         """Make a call; whether it went."""
         return self.system.apply(Action(contract, method, args, sender)).ok
 
     @property
-    def pending(self) -> int:
+    def pending_cycle(self) -> int:
         """The pending cycle."""
         return int(self.market.clocks[()].cycle) - 1
 
     # ------------------------------------------------------------------ accounts
 
     @property
-    def owners(self) -> list[str]:
+    def account_addresses(self) -> list[str]:
         """All accounts, in the order of their addresses."""
         return sorted(self.market.accounts)
 
@@ -140,7 +140,7 @@ class MarketSimulation:
         # All markets were marked a moment ago.
         levels = {m: (market.values[m], market.paths[m].price * most) for m, most in self._most.items()}
         found = []
-        for owner in self.owners:
+        for owner in self.account_addresses:
             account = market.accounts[owner]
             own, needs = account.cash, 0
             for m, (values, most) in levels.items():
@@ -164,17 +164,17 @@ class MarketSimulation:
         return sorted(sizes, key=lambda m: (-abs(sizes[m]) * self.market.paths[m].price, m))
 
     @cached_property
-    def weak(self) -> list[UndermarginedAccount]:
+    def liquidatable_accounts(self) -> list[UndermarginedAccount]:
         """The accounts that can be liquidated at marks of now, those that pay most first."""
         found = []
         for owner in self._list_accounts_to_check():
             standing = self.get_standing(owner)
-            equity, marks = standing.own - standing.haircut, self.trading._mark_all(owner)
+            equity, marks = standing.own - standing.haircut, self.trading._mark_markets_of_account(owner)
             needed = self.trading._compute_margins(owner, False, marks.fresh)[1]
             short = needed - equity * BASIS_POINTS
             if equity >= 0 and (equity + marks.better) * BASIS_POINTS < needed:
                 found.append(UndermarginedAccount(owner, equity, div_up(short, BASIS_POINTS)))
-        return sorted(found, key=lambda each: (-each.reward, each.owner))
+        return sorted(found, key=lambda each: (-each.maximum_reward, each.owner))
 
     def list_debtors(self) -> list[str]:
         """Return the accounts that owe, now or of the pending cycle, the largest debt first."""
@@ -187,15 +187,17 @@ class MarketSimulation:
                 found.append((-lacks, owner))
         return [owner for _, owner in sorted(found)]
 
-    def list_accounts_to_seize(self, sender: str) -> list[str]:
+    def list_insolvent_accounts_to_seize(self, sender: str) -> list[str]:
         """Return whom to meet: who owes, and whom the losses of others make owe."""
         found: list[str] = []
-        with self.fork_state():
+        with self.revert_changes_on_exit():
             before = -1
             while len(found) != before:
                 before = len(found)
                 for owner in self.list_debtors():
-                    if owner not in found and self.try_call(MARKET, "seize_insolvent", owner, sender=sender):
+                    if owner not in found and self.apply_call_and_report_success(
+                        MARKET, "seize_insolvent", owner, sender=sender
+                    ):
                         found.append(owner)
         return found
 
@@ -250,24 +252,24 @@ class CycleView:
         found: Path = self._market["price_path.paths"].get(market_id, Path())
         return found.price
 
-    def has_ended(self, market_id: int) -> bool:
+    def has_market_ended(self, market_id: int) -> bool:
         """Tell whether a market has made its last move."""
         return bool(self.clock.ended >> market_id & 1)
 
-    def is_ending(self, market_id: int) -> bool:
+    def is_market_ending(self, market_id: int) -> bool:
         """Tell whether a market's final price is being made, or is there: its own, or of the settlement."""
         begun = 0 < self._ends_at[market_id] <= self._view.timestamp or bool(self._view.settlement.begun_at)
-        return begun and not self.has_ended(market_id)
+        return begun and not self.has_market_ended(market_id)
 
     @property
-    def is_closing(self) -> bool:
+    def has_every_market_ended(self) -> bool:
         """Whether all markets have ended."""
-        return not self.running
+        return not self.running_market_ids
 
     @property
-    def running(self) -> list[int]:
+    def running_market_ids(self) -> list[int]:
         """The markets that have not ended."""
-        return [m for m in self.feeds if not self.has_ended(m)]
+        return [m for m in self.feeds if not self.has_market_ended(m)]
 
     @property
     def clock(self) -> Clock:
@@ -287,10 +289,10 @@ class CycleView:
         """Whether anybody has a position."""
         return any(max(lots) for lots in self._market["price_path.lots"].values())
 
-    def list_accounts_to_close(self) -> list[str]:
+    def list_accounts_in_ended_markets(self) -> list[str]:
         """Return the accounts with positions in markets that have ended."""
         positions = self._market["cycle_book.positions"].items()
-        found = {owner for (owner, m), each in positions if each.size and self.has_ended(m)}
+        found = {owner for (owner, m), each in positions if each.size and self.has_market_ended(m)}
         return sorted(found)
 
     def get_position(self, owner: str, market_id: int) -> Position:
@@ -308,7 +310,7 @@ class CycleView:
         account: Account = self._market["cycle_book.accounts"].get(owner, Account())
         return account.markets.bit_count()
 
-    def get_net_deposits(self, owner: str) -> int:
+    def get_lifetime_net_deposits(self, owner: str) -> int:
         """Return deposits less what was withdrawn of them or lost [wad]."""
         return int(self._market["cycle_book.paid_in"].get(owner, 0))
 
@@ -319,10 +321,10 @@ class CycleView:
         standing = self.simulate_reports({}).get_standing(owner)
         return max(0, standing.own - standing.haircut)
 
-    def get_postable_shortfall(self) -> int:
+    def compute_shortfall_to_post(self) -> int:
         """Return what of the late losses the protocol would bear now [wad]."""
         late = int(self._market["cycle_losses.late"].get((), 0))
-        facilitator = self._view.facilitators.get(self.terms.facilitator)
+        facilitator = self._view.facilitators_by_name.get(self.terms.facilitator)
         if not late or facilitator is None or facilitator.announced or self._view.settlement.begun_at:
             return 0
         if self._view.mode >= EMERGENCY:
@@ -359,7 +361,7 @@ def _get_highest_maintenance(terms: Margins) -> int:
 
 
 @cache
-def _plan_copied_contracts(
+def _list_simulated_contract_creations(
     parameters: Parameters, addresses: tuple[tuple[str, str], ...]
 ) -> tuple[Creation, ...]:
     at = dict(addresses)

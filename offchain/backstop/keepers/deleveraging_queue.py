@@ -47,7 +47,9 @@ class SideQueue(NamedTuple):
     places: tuple[QueueEntry, ...]
 
 
-def build_queues(system: ModelSystem, *, pending: bool = False) -> tuple[SideQueue, ...]:
+def build_deleveraging_queues(
+    system: ModelSystem, *, uses_pending_cycle: bool = False
+) -> tuple[SideQueue, ...]:
     """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
 
     With `pending`, that of the pending cycle, whose ranking is submitted now. BackstopError if the open cycle
@@ -58,9 +60,9 @@ def build_queues(system: ModelSystem, *, pending: bool = False) -> tuple[SideQue
         ended = market.clocks[()].ended
         markets = [m for m in range(market.policy.markets(ZERO_ADDRESS)) if not ended >> m & 1]
         fresh = {m: market.accrue(ZERO_ADDRESS, m).high != 0 for m in markets}
-        if not pending:
+        if not uses_pending_cycle:
             _end_cycle(market)
-        held = _read_positions(market)
+        held = _read_sizes_by_market_side(market)
         return tuple(
             _build_side_queue(market, m, side, held.get((m, side), {}), fresh[m])
             for m in markets
@@ -78,7 +80,7 @@ def _end_cycle(market: PerpetualMarket) -> None:
         raise BackstopError(f"the open cycle cannot end: {revert.reason}") from None
 
 
-def _read_positions(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
+def _read_sizes_by_market_side(market: PerpetualMarket) -> dict[tuple[int, int], dict[str, int]]:
     """Return the lots of each account by market and side."""
     found: dict[tuple[int, int], dict[str, int]] = {}
     for (owner, m), position in market.positions.items():
@@ -91,20 +93,24 @@ def _build_side_queue(
     market: PerpetualMarket, market_id: int, side: int, held: dict[str, int], has_price: bool
 ) -> SideQueue:
     lots = market.lots[market_id]
-    places = tuple(_iter_entries(compute_ranks(market, market_id, side, held), held, lots[side]))
+    places = tuple(
+        _iter_deleveraging_queue_entries(compute_ranks(market, market_id, side, held), held, lots[side])
+    )
     cycle = market.clocks[()].cycle - 1
     unassigned, mark = lots[side] - min(lots), market.paths[market_id].price
     return SideQueue(market_id, side, cycle, lots[side], unassigned, mark, has_price, places)
 
 
-def _iter_entries(ranks: list[Rank], held: dict[str, int], whole: int) -> Iterator[QueueEntry]:
+def _iter_deleveraging_queue_entries(
+    ranks: list[Rank], lots_by_owner: dict[str, int], side_lots: int
+) -> Iterator[QueueEntry]:
     """Yield the places of accounts that hold so many lots of a side together."""
     before = 0
     for place, rank in enumerate((each for each in ranks if each.gain), 1):
-        lots = held[rank.owner]
-        light = LIGHTS - LIGHTS * before // whole
+        lots = lots_by_owner[rank.owner]
+        light = LIGHTS - LIGHTS * before // side_lots
         yield QueueEntry(rank.owner, lots, rank.gain, rank.worth, rank.score, place, before, light)
         before += lots
     for rank in reversed(ranks):
         if not rank.gain:
-            yield QueueEntry(rank.owner, held[rank.owner], 0, rank.worth, 0, 0, before, 0)
+            yield QueueEntry(rank.owner, lots_by_owner[rank.owner], 0, rank.worth, 0, 0, before, 0)

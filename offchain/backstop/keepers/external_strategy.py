@@ -70,7 +70,7 @@ class ExternalStrategy:
             answer = self._exchange_message({"id": self._asked, "offers": asked}, self._answer_within)
             if answer.get("id") != self._asked or not isinstance(answer.get("worth"), list):
                 raise BackstopError(f"it answered {shorten_repr(answer)}")
-            worth = [_parse_valuation(each) for each in answer["worth"]]
+            worth = [_parse_ray_valuation_answer(each) for each in answer["worth"]]
         except BackstopError as error:
             self.close()
             self._problem = f"the strategy {self._command[0]!r} is of no use: {error}"
@@ -86,13 +86,13 @@ class ExternalStrategy:
         if process is None:
             return
         with suppress(OSError):
-            _require_pipe(process.stdin).close()
+            _unwrap_optional_pipe(process.stdin).close()
         try:
             process.wait(0.2)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        _require_pipe(process.stdout).close()
+        _unwrap_optional_pipe(process.stdout).close()
 
     def start_program(self) -> None:
         """Start the program, and agree on the version."""
@@ -115,7 +115,7 @@ class ExternalStrategy:
         assert self._process is not None
         deadline = time.monotonic() + within
         try:
-            stdin = _require_pipe(self._process.stdin)
+            stdin = _unwrap_optional_pipe(self._process.stdin)
             stdin.write(json.dumps(question).encode() + b"\n")
             stdin.flush()
         except OSError:
@@ -131,7 +131,7 @@ class ExternalStrategy:
 
     def _read_line(self, deadline: float, within: float) -> bytes:
         assert self._process is not None
-        file = _require_pipe(self._process.stdout).fileno()
+        file = _unwrap_optional_pipe(self._process.stdout).fileno()
         while b"\n" not in self._rest:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([file], [], [], left)[0]:
@@ -150,14 +150,14 @@ class ExternalStrategy:
         return ""
 
 
-def _require_pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
+def _unwrap_optional_pipe(process_pipe: IO[bytes] | None) -> IO[bytes]:
+    assert process_pipe is not None
+    return process_pipe
 
 
-def _parse_valuation(value: object) -> int | None:
-    if value is None:
+def _parse_ray_valuation_answer(answer: object) -> int | None:
+    if answer is None:
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    raise BackstopError(f"it answered {shorten_repr(value)}: ray in digits as a string, or null")
+    if isinstance(answer, str) and answer.isascii() and answer.isdigit():
+        return int(answer)
+    raise BackstopError(f"it answered {shorten_repr(answer)}: ray in digits as a string, or null")

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 
 SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 
@@ -21,10 +21,12 @@ def read_gas_table() -> dict[str, int]:
         return {str(name): int(gas) for name, gas in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackstopError(
-            f"{SNAPSHOT} is no gas table ({error}): run `{format_command('gas --update')}`"
+            f"{SNAPSHOT} is no gas table ({error}): run `{format_command_as_started('gas --update')}`"
         ) from None
 
 
-def write_gas_table(used: dict[str, int]) -> None:
+def write_gas_table_json(gas_by_job: dict[str, int]) -> None:
     """Write new figures to be committed."""
-    SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")
+    SNAPSHOT.write_text(
+        json.dumps({"schema_version": 1, "rows": gas_by_job}, indent=1) + "\n", encoding="utf-8"
+    )

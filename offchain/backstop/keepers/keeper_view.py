@@ -10,12 +10,12 @@ from functools import cached_property
 from heapq import merge
 from types import MappingProxyType
 
-from backstop.deployment.contract_names import POOLS
-from backstop.deployment.deployment_parameters import EquityParameters, Parameters, PoolParameters
+from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.parameter_dataclasses import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.open_auctions import AuctionBatch, OpenLot
-from backstop.keepers.pool_reader import read_pool
+from backstop.keepers.pool_reader import build_read_only_pool_model
 from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.vault_view import VaultView
 from backstop.keepers.view_records import (
@@ -96,7 +96,7 @@ class KeeperView(VaultView):
             return self.timestamp
         return int(before.above_since)
 
-    def should_record_deficit(self) -> bool:
+    def should_record_deficit_breach(self) -> bool:
         """Tell whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
         before, since = self.settlement, self.compute_breach_start()
         this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
@@ -106,7 +106,7 @@ class KeeperView(VaultView):
         """Tell whether settlement has fixed a type's price."""
         return collateral_type in self._snapshot["Settlement"]["final_prices"]
 
-    def should_update_prices(self) -> bool:
+    def is_any_price_still_needed(self) -> bool:
         """Tell whether anything still looks at prices: no settlement has all of its own."""
         return self.settlement.begun_at == 0 or not all(map(self.has_fixed_price, self.types))
 
@@ -119,8 +119,8 @@ class KeeperView(VaultView):
         if closing is None:
             return self.timestamp >= self.settlement.begun_at + FINAL_DEADLINE
         config = feed["configs"].get(collateral_type, price_feed.Config())
-        market = price_feed.as_it_is(
-            self.get_feed_prices(collateral_type), feed["withheld"].get(collateral_type, 0), config
+        market = price_feed.build_market_for_final_price(
+            self.get_feed_price_record(collateral_type), feed["withheld"].get(collateral_type, 0), config
         )
         return closing.count_time(market, self.timestamp).is_over(self.timestamp)
 
@@ -129,7 +129,7 @@ class KeeperView(VaultView):
         deficit = self.get_deficit(collateral_type)
         return deficit not in (0, self._snapshot["Settlement"]["left_of"].get(collateral_type, 0))
 
-    def get_collateral_share(self, collateral_type: int) -> int:
+    def get_collateral_per_redeemed_coin(self, collateral_type: int) -> int:
         """Return the collateral (wad) for each unit of stablecoin [ray]; 0 before the books are closed."""
         return int(self._snapshot["Settlement"]["share_of"].get(collateral_type, 0))
 
@@ -137,7 +137,10 @@ class KeeperView(VaultView):
         """Return what a stablecoin brings [ray]: 1, or after settlement its collateral at outside prices."""
         if self.settlement.fixed_at == 0:
             return RAY
-        return sum(self.get_collateral_share(c) * price // RAY for c, price in enumerate(self.outside.prices))
+        return sum(
+            self.get_collateral_per_redeemed_coin(c) * price // RAY
+            for c, price in enumerate(self.outside.prices)
+        )
 
     def get_uncashed_coins(self, collateral_type: int, owner: str) -> int:
         """Return what an account has redeemed and not cashed for a type yet [wad of stablecoin]."""
@@ -156,11 +159,13 @@ class KeeperView(VaultView):
     def get_membership(self, pool: str, owner: str) -> PoolMembership:
         """Return a member's part in a pool."""
         found = self._read_pool(pool)
-        requested = sum(found.requests[batch_id, owner].shares for batch_id in found.list_requests(owner))
+        requested = sum(
+            found.requests[batch_id, owner].shares for batch_id in found.list_request_batches(owner)
+        )
         claimable = found.maxWithdraw("", owner) if found.cooldown else 0
         return PoolMembership(found.held(owner), requested, claimable)
 
-    def get_exit_status(self, pool: str) -> ExitBatchStatus:
+    def get_batch_cut_and_settlement_status(self, pool: str) -> ExitBatchStatus:
         """Return what can be done with a pool's batches."""
         found = self._read_pool(pool)
         queue, cut_from, settle_from = found.line[()], None, None
@@ -169,7 +174,7 @@ class KeeperView(VaultView):
         places = queue.collecting - queue.unsettled
         is_free = places < MOST_UNSETTLED or (isinstance(found, EquityPool) and settle_from is not None)
         if found.get_units(queue.collecting) and is_free:
-            cut_from = found.get_cut_start()
+            cut_from = found.get_earliest_cut_time()
             if places == MOST_UNSETTLED and settle_from is not None:
                 cut_from = max(cut_from, settle_from)
         if isinstance(found, EquityPool):
@@ -178,10 +183,10 @@ class KeeperView(VaultView):
         return ExitBatchStatus(cut_from, settle_from, found.state[()].open != places)
 
     def _read_pool(self, pool: str) -> MemberPool:
-        return read_pool(self._snapshot[POOLS[pool][0]], self.get_exit_terms(pool).cooldown)
+        return build_read_only_pool_model(self._snapshot[POOLS[pool][0]], self.get_exit_terms(pool).cooldown)
 
     @property
-    def nothing_pends(self) -> bool:
+    def has_no_uncovered_losses(self) -> bool:
         """Whether nothing is lost, or feared to be, that is not covered."""
         books = self._snapshot["LossWaterfall"]["books"].get((), loss_events.Books())
         return bool(books.open == 0)
@@ -191,9 +196,9 @@ class KeeperView(VaultView):
         """Whether there is an equity token, and with it a treasury."""
         return "Equity" in self._snapshot
 
-    def get_spendable_equity(self, owner: str) -> int:
+    def get_unreserved_equity(self, owner: str) -> int:
         """Return the equity that an account can spend [wad]."""
-        return self._get_spendable_balance("Equity", owner)
+        return self._get_unreserved_balance("Equity", owner)
 
     @cached_property
     def equity_auctions(self) -> list[EquityAuction]:
@@ -203,7 +208,7 @@ class KeeperView(VaultView):
             tables: Tables = self._snapshot.get(contract, {"sales": {}})
             for c, sale in sorted(tables["sales"].items()):
                 if sale.target:
-                    elapsed, duration = self.timestamp - sale.started_at, self._equity_terms.duration
+                    elapsed, duration = self.timestamp - sale.started_at, self._equity_parameters.duration
                     price = sale.compute_price(min(elapsed, duration), duration)
                     over = elapsed > duration or self.settlement.begun_at != 0
                     found.append(EquityAuction(contract, c, sale.lot, sale.target, price, over))
@@ -213,15 +218,15 @@ class KeeperView(VaultView):
     def surplus_auction(self) -> SurplusAuction | None:
         """The sale of surplus, if one is under way."""
         lot: surplus.Lot = self._snapshot["SurplusAuction"]["lot"].get((), surplus.Lot())
-        elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+        elapsed, duration = self.timestamp - lot.started_at, self._equity_parameters.duration
         if lot.lot == 0 or elapsed > duration:
             return None
         prices = self._snapshot["SurplusAuction"]["prices"][()]
         return SurplusAuction(lot.lot, prices.compute_price(elapsed, duration))
 
-    def get_surplus_lot(self) -> int:
+    def get_configured_surplus_lot(self) -> int:
         """Return what one sale of surplus offers [wad]."""
-        return self._equity_terms.surplus_lot * WAD
+        return self._equity_parameters.surplus_lot * WAD
 
     def compute_unresolved_losses(self) -> int:
         """Return what is recognised and unresolved [rad]: while there is any, no income is spent."""
@@ -242,10 +247,12 @@ class KeeperView(VaultView):
     def compute_spendable_reserve(self) -> int:
         """Return what the reserve has beyond all that is in doubt [wad]."""
         return max(
-            0, self.get_reserve() // RAY - div_up(sum(self.get_debt_at_risk(c) for c in self.types), RAY)
+            0,
+            self.get_reserve() // RAY
+            - div_up(sum(self.sum_deficit_auctions_and_flags(c) for c in self.types), RAY),
         )
 
-    def compute_surplus(self) -> tuple[int, int]:
+    def compute_surplus_and_offered_part(self) -> tuple[int, int]:
         """Return what the reserve has above doubt and target, and what of its surplus is offered [wad]."""
         plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
         kept = plan.target * WAD
@@ -254,38 +261,38 @@ class KeeperView(VaultView):
         )
 
     @property
-    def _equity_terms(self) -> EquityParameters:
+    def _equity_parameters(self) -> EquityParameters:
         assert self._parameters.equity is not None
         return self._parameters.equity
 
     def count_open_auctions(self) -> int:
         """Return how many auctions are open."""
-        return len(self._indexes.lots.get_open_lots())
+        return len(self._indexes.open_auction_index.get_open_lots())
 
-    def list_empty_auctions(self) -> list[OpenLot]:
+    def list_auctions_without_lot(self) -> list[OpenLot]:
         """Return the open auctions whose lot is gone, the oldest first."""
-        return self._indexes.lots.list_empty_lots()
+        return self._indexes.open_auction_index.list_empty_lots()
 
     @cached_property
-    def batches(self) -> list[PricedBatch]:
+    def priced_auction_batches(self) -> list[PricedBatch]:
         """The open auctions that have something left to sell, those together that cost the same."""
         now = self.auction_clock
         return [
             PricedBatch(each, *self.get_terms_at_start(each).price(each.top, now - each.started_at))
-            for each in self._indexes.lots.get_batches()
+            for each in self._indexes.open_auction_index.get_batches()
         ]
 
     @cached_property
-    def on_sale(self) -> list[PricedBatch]:
+    def purchasable_auction_batches(self) -> list[PricedBatch]:
         """Those of the batches that can be bought from."""
-        return [each for each in self.batches if not each.needs_reset]
+        return [each for each in self.priced_auction_batches if not each.needs_reset]
 
     def iter_auctions_to_reset(self, types: Collection[int]) -> Iterator[OpenLot]:
         """Yield the auctions of these types that wait for a reset, the oldest first."""
         return merge(
             *(
                 each.batch.lots
-                for each in self.batches
+                for each in self.priced_auction_batches
                 if each.needs_reset and each.batch.collateral_type in types
             )
         )
@@ -308,7 +315,7 @@ class KeeperView(VaultView):
         found, now = [], self.auction_clock
         # What began in one block at one price costs the same, by the same terms.
         prices: dict[tuple[int, int, int, int], tuple[int, bool]] = {}
-        for each in self._indexes.lots.get_open_lots().values():
+        for each in self._indexes.open_auction_index.get_open_lots().values():
             auction_id, c, left, target, top, started_at, principal, budget, version = each
             known = prices.get((c, top, started_at, version))
             if known is None:
@@ -325,7 +332,7 @@ class KeeperView(VaultView):
         """The auctions that can be bought from, the oldest first."""
         return [each for each in self.auctions if each.takeable]
 
-    def get_market_pool(self, collateral_type: int) -> ConstantProductPool | None:
+    def find_constant_product_pool(self, collateral_type: int) -> ConstantProductPool | None:
         """Return the local market of a type, if it has liquidity."""
         name = f"Market.{self.symbols[collateral_type]}"
         tables = self._snapshot.get(name)
@@ -344,11 +351,11 @@ class KeeperView(VaultView):
             tables["virtual_stable"].get((), 0),
         )
 
-    def get_spendable_stablecoins(self, owner: str) -> int:
+    def get_unreserved_stablecoins(self, owner: str) -> int:
         """Return the stablecoins that an account can spend [wad]."""
-        return self._get_spendable_balance("Stablecoin", owner)
+        return self._get_unreserved_balance("Stablecoin", owner)
 
-    def _get_spendable_balance(self, token: str, owner: str) -> int:
+    def _get_unreserved_balance(self, token: str, owner: str) -> int:
         """Return a balance less what is reserved [wad]."""
         balance = int(self._snapshot[token]["erc20.balanceOf"].get(owner, 0))
         return max(0, balance - self._reserved.get((token, owner), 0))

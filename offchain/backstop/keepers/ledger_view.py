@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from backstop.deployment.contract_names import POOLS, list_facilitators
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.contracts_by_parameter_name import POOLS, list_facilitators_with_type_ids
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.keepers.policy_view import PolicyInForce, read_policy_in_force
 from backstop.keepers.price_view import PriceView
 from backstop.keepers.table_indexes import TableIndexes
@@ -24,7 +24,7 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from backstop.model.settlement import Progress
-from backstop.model.vesting_assets import Assets, compute_vested
+from backstop.model.vesting_assets import Assets, compute_vested_assets
 from backstop.system import Snapshot
 
 
@@ -79,7 +79,7 @@ class LedgerView(PriceView):
 
     def _compute_auction_room(self, collateral_type: int) -> int:
         one: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
-        unit = RAD * self._limits_factor // BASIS_POINTS
+        unit = RAD * self._auction_limit_factor_bps // BASIS_POINTS
         limit = self._engine["terms.global_auction_limit"].get((), 0) * unit
         used = sum(self.get_principal_in_auction(other) for other in self.types)
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
@@ -105,7 +105,7 @@ class LedgerView(PriceView):
         loss = self._waterfall["losses"].get(collateral_type, loss_events.Loss())
         return bool(loss.unresolved) and not self.get_deficit(collateral_type)
 
-    def list_missed_payments(self) -> list[tuple[int, int]]:
+    def list_missed_stage_payments(self) -> list[tuple[int, int]]:
         """Return for which types stages owe what they missed while they failed: type, stage."""
         return [(c, k) for (k, c), owed in sorted(self._waterfall["missed"].items()) if owed]
 
@@ -154,13 +154,13 @@ class LedgerView(PriceView):
     def get_pool_assets(self, pool: str) -> int:
         """Return what a pool holds for its members [wad of its asset]."""
         held: Assets = self._snapshot[POOLS[pool][0]]["funds.assets"].get((), Assets())
-        return compute_vested(held, self.timestamp)
+        return compute_vested_assets(held, self.timestamp)
 
-    def get_vault_flags(self) -> dict[tuple[int, str], int]:
+    def get_flagged_debt_by_vault(self) -> dict[tuple[int, str], int]:
         """Return all flags of vaults, by (type, owner) [wad of normalized debt]."""
         return dict(self._indexes.flags.iter_records())
 
-    def get_debt_at_risk(self, collateral_type: int) -> int:
+    def sum_deficit_auctions_and_flags(self, collateral_type: int) -> int:
         """Return a type's debt in doubt, booked or not [rad]: deficit, auctions but sound workouts, flags."""
         debts, workouts = self.get_debts(collateral_type), self._snapshot.get("Workouts")
         flagged = self._snapshot["LiquidationEngine"]["vault_flags.of_types"].get(collateral_type, 0)
@@ -201,7 +201,7 @@ class LedgerView(PriceView):
         return self._policy.mode
 
     @property
-    def _limits_factor(self) -> int:
+    def _auction_limit_factor_bps(self) -> int:
         return self._policy.auction_limit_factor
 
     def get_call_terms(self, collateral_type: int) -> interfaces.CallTerms:
@@ -209,9 +209,9 @@ class LedgerView(PriceView):
         found = self._policy.get_call_terms(collateral_type)
         return found._replace(ratio=min(found.ratio, self.get_terms(collateral_type).initial_ratio))
 
-    def compute_margin_add_on_rate(self, collateral_type: int, debt: int) -> int:
+    def compute_margin_add_on(self, collateral_type: int, vault_debt: int) -> int:
         """Return what a vault of this debt (rad) needs beyond its ratio [basis points x rad]."""
-        return self._get_brackets(collateral_type).add_on(debt)
+        return self._get_brackets(collateral_type).add_on(vault_debt)
 
     def _get_brackets(self, collateral_type: int) -> risk_policy.Terms:
         return self._policy.get_brackets(collateral_type)
@@ -222,7 +222,7 @@ class LedgerView(PriceView):
         tables = self._snapshot.get("CircuitBreaker")
         return None if tables is None else tables["state"][()]
 
-    def list_active_triggers(self) -> list[tuple[int, int, int]]:
+    def list_active_trigger_levels(self) -> list[tuple[int, int, int]]:
         """Return the circuit breaker's triggers that hold now: level, trigger, type; the worst first."""
         set_to = self._snapshot["CircuitBreaker"]["triggers"].get((), circuit_breaker.Triggers())
         lost = set_to.level_of_losses(sum(self.get_deficit(c) for c in self.types))
@@ -234,7 +234,7 @@ class LedgerView(PriceView):
             if limits.in_auction or self.get_debts(c).normalized_debt:
                 level = set_to.level_of_fall(self.get_current_price(c), self.get_time_weighted_price(c))
                 found.append((level, circuit_breaker.FALL, c))
-                level = set_to.level_of_silence(self.timestamp - self.get_feed_prices(c).fresh_until)
+                level = set_to.level_of_silence(self.timestamp - self.get_feed_price_record(c).fresh_until)
                 found.append((level, circuit_breaker.SILENCE, c))
         return sorted((each for each in found if each[0]), key=lambda each: -each[0])
 
@@ -248,10 +248,10 @@ class LedgerView(PriceView):
         return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
     @cached_property
-    def facilitators(self) -> dict[str, Facilitator]:
+    def facilitators_by_name(self) -> dict[str, Facilitator]:
         """The facilitators by name."""
         found = {}
-        for c, each in list_facilitators(self._parameters):
+        for c, each in list_facilitators_with_type_ids(self._parameters):
             tables: Tables = self._snapshot[each.name]
             announced: bridge_facilitator.Announcement = tables["announced"].get(
                 (), bridge_facilitator.Announcement()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from backstop.keepers.call_costs import get_job_gas
 from backstop.keepers.cycle_view import MARKET, CycleView, MarketSimulation, Signed, UndermarginedAccount
-from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.bounds import MAX_CLOSED, MAX_REPORTERS
@@ -30,7 +30,7 @@ def get_submittable_reports(keeper: Keeper, view: KeeperView, cycles: CycleView)
     """Return the newest reports that this keeper could bring for the markets."""
     if keeper.reports is None:
         return {}
-    feeds = {cycles.feeds[m] for m in cycles.running}
+    feeds = {cycles.feeds[m] for m in cycles.running_market_ids}
     return {key: each for key, each in keeper.reports.get_newest_reports(view).items() if key[0] in feeds}
 
 
@@ -73,24 +73,24 @@ def split_calls(
     return split_accounts(accounts, most, lambda owner: estimate_account_gas(cycles, job, owner), least)
 
 
-def estimate_call_gas(cycles: CycleView, job: str, accounts: Iterable[str]) -> int:
+def estimate_call_gas(cycle_view: CycleView, job: str, accounts: Iterable[str]) -> int:
     """Return the gas of a call for many accounts, by the committed table."""
-    return get_job_gas(job) + sum(estimate_account_gas(cycles, job, owner) for owner in accounts)
+    return get_job_gas(job) + sum(estimate_account_gas(cycle_view, job, owner) for owner in accounts)
 
 
-def estimate_account_gas(cycles: CycleView, job: str, owner: str) -> int:
+def estimate_account_gas(cycle_view: CycleView, job: str, owner: str) -> int:
     """Return what an account adds to the gas of a call, in each of its markets."""
     once = get_job_gas(f"{job}, each account")
-    if cycles.has_missed_cycles(owner):
+    if cycle_view.has_missed_cycles(owner):
         once += get_job_gas("cycles: update account, long after")
-    return max(1, cycles.count_markets(owner)) * once
+    return max(1, cycle_view.count_markets(owner)) * once
 
 
-def compute_deposit(keeper: Keeper, view: KeeperView, cycles: CycleView) -> int:
+def compute_affordable_margin_deposit(keeper: Keeper, view: KeeperView, cycles: CycleView) -> int:
     """Return the coins that go into a keeper's account, up to its capital if that is given [wad]."""
-    amount = view.get_spendable_stablecoins(keeper.address)
+    amount = view.get_unreserved_stablecoins(keeper.address)
     if keeper.group.capital:
-        amount = min(amount, keeper.group.capital - cycles.get_net_deposits(keeper.address))
+        amount = min(amount, keeper.group.capital - cycles.get_lifetime_net_deposits(keeper.address))
     return amount if amount >= WAD else 0
 
 
@@ -109,18 +109,20 @@ def plan_margin_crank_calls(
     cycles = view.cycles
     if cycles is None:
         return
-    if cycles.get_postable_shortfall() >= WAD:
+    if cycles.compute_shortfall_to_post() >= WAD:
         yield keeper.build_intent(MARKET, "post_shortfall", about="late")
     signed = get_submittable_reports(keeper, view, cycles)
     ahead = cycles.simulate_reports(signed)
     owners = [
-        owner for owner in ahead.list_accounts_to_seize(keeper.address) if keeper.is_assigned(int(owner, 16))
+        owner
+        for owner in ahead.list_insolvent_accounts_to_seize(keeper.address)
+        if keeper.is_assigned(int(owner, 16))
     ]
     rolls = view.timestamp >= cycles.rolls_from
-    moved = [m for m in cycles.running if _has_mark_moved(keeper, cycles, ahead, m)]
+    moved = [m for m in cycles.running_market_ids if _is_market_mark_outdated(keeper, cycles, ahead, m)]
     if owners or rolls or moved:
         yield from submit_reports(keeper, signed)
-    for m in cycles.running:
+    for m in cycles.running_market_ids:
         # What has happened until then is of the cycle that ends.
         if m in moved or rolls:
             yield keeper.build_intent(MARKET, "accrue", m, about=m)
@@ -134,23 +136,25 @@ def plan_margin_crank_calls(
             yield keeper.build_intent(
                 MARKET, "update_and_seize", some, about=("seize_insolvent", some[0]), gas=gas
             )
-    for m in cycles.running:
-        if cycles.is_ending(m):
-            with ahead.fork_state():
-                ready = ahead.try_call(MARKET, "end_market", m, sender=keeper.address)
+    for m in cycles.running_market_ids:
+        if cycles.is_market_ending(m):
+            with ahead.revert_changes_on_exit():
+                ready = ahead.apply_call_and_report_success(MARKET, "end_market", m, sender=keeper.address)
             if ready:
                 yield keeper.build_intent(MARKET, "end_market", m, about=("end", m))
     if rolls and not owners and keeper.index == 0:
         yield keeper.build_intent(MARKET, "advance_cycle", about="advance_cycle")
-    for owner in cycles.list_accounts_to_close():
+    for owner in cycles.list_accounts_in_ended_markets():
         if owner not in owners and keeper.is_assigned(int(owner, 16)):
             yield keeper.build_intent(MARKET, "update_account", owner, about=("close", owner))
 
 
-def _has_mark_moved(keeper: Keeper, cycles: CycleView, ahead: MarketSimulation, market_id: int) -> bool:
+def _is_market_mark_outdated(
+    keeper: Keeper, cycles: CycleView, simulation: MarketSimulation, market_id: int
+) -> bool:
     """Tell whether a mark is off by the group's deviation, or there is none yet."""
-    old, new = cycles.get_last_mark(market_id), int(ahead.market.paths[market_id].price)
-    return ahead.fresh[market_id] and (
+    old, new = cycles.get_last_mark(market_id), int(simulation.market.paths[market_id].price)
+    return simulation.fresh[market_id] and (
         old == 0 or abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation
     )
 
@@ -169,9 +173,9 @@ def plan_margin_liquidator_calls(
     it took over it holds until it takes over the other side, or its operator sells it.
     """
     cycles = view.cycles
-    if cycles is None or cycles.is_closing:
+    if cycles is None or cycles.has_every_market_ended:
         return
-    amount = compute_deposit(keeper, view, cycles)
+    amount = compute_affordable_margin_deposit(keeper, view, cycles)
     if amount:
         # Before that is mined there is no margin to take over with.
         args = (keeper.address, amount)
@@ -179,11 +183,11 @@ def plan_margin_liquidator_calls(
         return
     signed = get_submittable_reports(keeper, view, cycles)
     ahead = cycles.simulate_reports(signed)
-    weak = ahead.weak  # before anything is tried
-    with ahead.fork_state():
+    weak = ahead.liquidatable_accounts  # before anything is tried
+    with ahead.revert_changes_on_exit():
         wanted = [
             *_plan_profitable_liquidations(keeper, view, cycles, weak, ahead, gas_price),
-            *_plan_relief_takes(keeper, cycles, ahead),
+            *_plan_takes_of_unowned_lots(keeper, cycles, ahead),
         ]
     if wanted:
         yield from submit_reports(keeper, signed)
@@ -201,14 +205,18 @@ def _plan_profitable_liquidations(
     least = view.estimate_call_cost("PerpetualTrading", "liquidate", gas_price) + keeper.group.minimum_profit
     for each in weak:
         # Were it weak itself it could not bear its own lots either.
-        if each.reward < least or each.owner == keeper.address or not keeper.is_assigned(int(each.owner, 16)):
+        if (
+            each.maximum_reward < least
+            or each.owner == keeper.address
+            or not keeper.is_assigned(int(each.owner, 16))
+        ):
             continue
         for m in ahead.list_markets_by_notional(each.owner):
             whole = abs(ahead.get_position_sizes(each.owner)[m])
             lots = ahead.find_most_lots("liquidate", each.owner, m, whole=whole, sender=keeper.address)
             reward = ahead.compute_reward(each.owner, m, lots, keeper.address) if lots else 0
             kept = reward - reward * ahead.trading.fee_share // BASIS_POINTS
-            if kept >= least and ahead.try_call(
+            if kept >= least and ahead.apply_call_and_report_success(
                 "PerpetualTrading", "liquidate", each.owner, m, lots, sender=keeper.address
             ):
                 args = each.owner, m, lots
@@ -218,16 +226,25 @@ def _plan_profitable_liquidations(
                 break
 
 
-def _plan_relief_takes(keeper: Keeper, cycles: CycleView, ahead: MarketSimulation) -> Decisions:
+def _plan_takes_of_unowned_lots(keeper: Keeper, cycles: CycleView, simulation: MarketSimulation) -> Decisions:
     """Take lots that are nobody's: it pays a fee for that, and nobody pays it."""
     for m in cycles.feeds:
-        left, mine = ahead.get_unassigned_lots(m), ahead.get_position_sizes(keeper.address).get(m, 0)
+        left, mine = (
+            simulation.get_unassigned_lots(m),
+            simulation.get_position_sizes(keeper.address).get(m, 0),
+        )
         closing = min(abs(left), abs(mine)) if left * mine < 0 else 0
-        price = ahead.market.paths[m].price
+        price = simulation.market.paths[m].price
         if keeper.group.relieves and price:
-            standing = ahead.get_standing(keeper.address)
+            standing = simulation.get_standing(keeper.address)
             bears = (standing.own - standing.haircut) * keeper.group.relieves // BASIS_POINTS // price
             closing = max(closing, min(abs(left), max(0, bears - abs(mine))))
-        lots = ahead.find_most_lots("take", m, whole=closing, sender=keeper.address) if ahead.fresh[m] else 0
-        if lots and ahead.try_call("PerpetualTrading", "take", m, lots, sender=keeper.address):
+        lots = (
+            simulation.find_most_lots("take", m, whole=closing, sender=keeper.address)
+            if simulation.fresh[m]
+            else 0
+        )
+        if lots and simulation.apply_call_and_report_success(
+            "PerpetualTrading", "take", m, lots, sender=keeper.address
+        ):
             yield keeper.build_intent("PerpetualTrading", "take", m, lots, about=m, at_risk=True)

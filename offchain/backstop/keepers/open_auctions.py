@@ -49,14 +49,14 @@ class AuctionBatch:
         return self._sorted
 
     @property
-    def most(self) -> tuple[int, int]:
+    def largest_lot_and_largest_target(self) -> tuple[int, int]:
         """The largest lot and the largest target, each of any auction [wad]."""
         if self._most is None:
             lots = self._lots.values()
             self._most = max(each.lot for each in lots), max(each.target for each in lots)
         return self._most
 
-    def put_lot(self, lot: OpenLot) -> None:
+    def add_or_replace_lot(self, lot: OpenLot) -> None:
         """Take an auction in, or replace it."""
         self._lots[lot.id] = lot
         self._sorted = self._most = None
@@ -79,7 +79,7 @@ class OpenAuctionIndex:
         self._empty: dict[int, OpenLot] = {}
         self._written = set(tables["lots"])
 
-    def refresh_record(self, auction_id: int) -> None:
+    def handle_written_record(self, auction_id: int) -> None:
         """Look again at an auction, when it is asked for next: an action writes most of its records."""
         self._written.add(auction_id)
 
@@ -115,7 +115,7 @@ class OpenAuctionIndex:
             late = late or (auction_id < latest and before is None)
             left, target, started_at, c, version = lot
             top, owner = self._tables["tops"][auction_id], self._tables["owners"][auction_id]
-            principal = collateral_auction.principal_left(lot, top)
+            principal = collateral_auction.compute_lot_principal_left(lot, top)
             found = OpenLot(
                 auction_id, c, left, target, top.top, started_at, principal, owner.reward_budget, version
             )
@@ -133,7 +133,7 @@ class OpenAuctionIndex:
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = AuctionBatch(*key)
-        batch.put_lot(lot)
+        batch.add_or_replace_lot(lot)
 
     def _drop_lot(self, lot: OpenLot) -> None:
         if lot.lot == 0:

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import cast
 
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.keeper_decisions import Decisions, Intent, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_role_register import Decisions, Intent, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.margin_keepers import get_submittable_reports, submit_reports
 from backstop.keepers.signed_order_file import SignedOrder
@@ -20,27 +20,27 @@ def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
     their limits are equal. A pair that is refused is left alone for a while, and others go on.
     """
     margin = view.cycles
-    if margin is None or margin.is_closing or keeper.orders is None:
+    if margin is None or margin.has_every_market_ended or keeper.orders is None:
         return
     sent = {name for about in memory.under_way if about[0] == "fill" for name in _get_order_pair(about)}
     open_orders = [
         each
-        for each in keeper.orders.read_orders()
+        for each in keeper.orders.read_all_known_orders()
         if view.timestamp <= each.order.expiry
         and each.order.nonce >= margin.get_nonce_floor(each.order.account)
-        and each.name not in sent
+        and each.hex_digest not in sent
     ]
-    book, fills = _RemainingLots(margin), list[Intent]()
+    book, fills = _UnfilledOrderLots(margin), list[Intent]()
     for buy in sorted(
         (each for each in open_orders if each.buys), key=lambda each: (-each.order.price, each.place)
     ):
         sells = [each for each in open_orders if not each.buys and each.order.market == buy.order.market]
         for sell in sorted(sells, key=lambda each: (each.order.price, each.place)):
-            if sell.order.price > buy.order.price or book.get_remaining_lots(buy) == 0:
+            if sell.order.price > buy.order.price or book.get_fillable_lots(buy) == 0:
                 break
             lots, about = (
-                min(book.get_remaining_lots(buy), book.get_remaining_lots(sell)),
-                (buy.name, sell.name),
+                min(book.get_fillable_lots(buy), book.get_fillable_lots(sell)),
+                (buy.hex_digest, sell.hex_digest),
             )
             apart = buy.order.account != sell.order.account
             maker, taker = sorted((buy, sell), key=lambda each: (each.order.nonce, each.place))
@@ -59,7 +59,7 @@ def _get_order_pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
     return cast("tuple[Hashable, Hashable]", about[1])
 
 
-class _RemainingLots:
+class _UnfilledOrderLots:
     """What orders have left, less what was matched in this look."""
 
     def __init__(self, margin: CycleView) -> None:
@@ -67,14 +67,17 @@ class _RemainingLots:
         self._used: dict[str, int] = {}
         self._moved: dict[tuple[str, int], int] = {}
 
-    def get_remaining_lots(self, each: SignedOrder) -> int:
+    def get_fillable_lots(self, signed_order: SignedOrder) -> int:
         """Return the lots that can still be filled.
 
         An order that only reduces has no more than its account's position.
         """
-        order = each.order
+        order = signed_order.order
         left = max(
-            0, abs(order.size) - self._margin.get_filled_lots(each.digest) - self._used.get(each.name, 0)
+            0,
+            abs(order.size)
+            - self._margin.get_filled_lots(signed_order.digest)
+            - self._used.get(signed_order.hex_digest, 0),
         )
         if not order.reduce_only:
             return left
@@ -86,5 +89,5 @@ class _RemainingLots:
         """Count lots as filled."""
         for each, delta in ((buy, lots), (sell, -lots)):
             key = each.order.account, each.order.market
-            self._used[each.name] = self._used.get(each.name, 0) + lots
+            self._used[each.hex_digest] = self._used.get(each.hex_digest, 0) + lots
             self._moved[key] = self._moved.get(key, 0) + delta

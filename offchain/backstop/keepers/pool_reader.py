@@ -47,7 +47,7 @@ class FrozenTable(NamedTuple):
         return self.values.get(key, self.default)
 
 
-def read_pool(tables: Mapping[str, Mapping[Hashable, Any]], cooldown: int) -> MemberPool:
+def build_read_only_pool_model(tables: Mapping[str, Mapping[Hashable, Any]], cooldown: int) -> MemberPool:
     """Return the model of a pool over the tables of a snapshot; nothing can be written to it."""
     is_equity = "rounds" in tables
     found: MemberPool = object.__new__(EquityPool if is_equity else Pool)

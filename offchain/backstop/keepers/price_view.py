@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.keepers.view_records import MarketData, Tables
 from backstop.model import interfaces, price_drops, price_feed
 from backstop.model.arithmetic import BASIS_POINTS
@@ -28,7 +28,7 @@ class PriceView:
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
         # All types: those of facilitators have no market outside.
-        self.types = range(len(parameters.type_names))
+        self.types = range(len(parameters.collateral_and_facilitator_names))
         # Prices outside by their market in the feed.
         self.markets = dict(enumerate(outside.sources or outside.prices))
         if "Equity" in snapshot:
@@ -37,7 +37,7 @@ class PriceView:
         self._snapshot = snapshot
         self._feed: Tables = snapshot["PriceFeed"]
 
-    def get_feed_prices(self, collateral_type: int) -> interfaces.Prices:
+    def get_feed_price_record(self, collateral_type: int) -> interfaces.Prices:
         """Return the feed's prices, fresh or not [ray]."""
         found: interfaces.Prices = self._feed["prices"].get(collateral_type, interfaces.Prices())
         return found
@@ -58,67 +58,71 @@ class PriceView:
         found: price_drops.PriceDropState = self._feed["price_drops.times"].get((), none)
         return found.withdrawals_paused_until
 
-    def get_next_halt_time(self, collateral_type: int) -> int:
+    def get_earliest_guardian_halt_time(self, collateral_type: int) -> int:
         """Return the time from which a guardian may halt a market; 0 if none has."""
         return int(self._feed["halt_again_at"].get(collateral_type, 0))
 
     def get_current_price(self, collateral_type: int) -> int:
         """Return the current price [ray]; 0 if stale."""
-        prices = self.get_feed_prices(collateral_type)
+        prices = self.get_feed_price_record(collateral_type)
         return 0 if self.timestamp > prices.fresh_until else prices.current
 
     def get_liquidation_price(self, collateral_type: int) -> int:
         """Return the price at which liquidations start [ray]; 0 if none may."""
-        return price_feed.valid_price(
-            self.get_feed_prices(collateral_type),
+        return price_feed.compute_valid_price_or_zero(
+            self.get_feed_price_record(collateral_type),
             self.get_feed_config(collateral_type),
             self.timestamp,
-            starts=True,
+            obeys_halts=True,
         )
 
-    def get_auction_price(self, collateral_type: int) -> int:
+    def get_current_or_last_price(self, collateral_type: int) -> int:
         """Return the current price [ray], or the last of a feed given up as dead; 0 if there is none."""
-        return price_feed.valid_price(
-            self.get_feed_prices(collateral_type), self.get_feed_config(collateral_type), self.timestamp
+        return price_feed.compute_valid_price_or_zero(
+            self.get_feed_price_record(collateral_type), self.get_feed_config(collateral_type), self.timestamp
         )
 
-    def get_highest_price(self, collateral_type: int) -> int:
+    def get_higher_current_or_next(self, collateral_type: int) -> int:
         """Return the price from which lots are sold [ray], the higher of current and next; 0 without one."""
-        prices, config = self.get_feed_prices(collateral_type), self.get_feed_config(collateral_type)
+        prices, config = self.get_feed_price_record(collateral_type), self.get_feed_config(collateral_type)
         coming = prices.next or self._feed["withheld"].get(collateral_type, 0)
         if coming == 0 and self.timestamp <= prices.fresh_until:
-            said = list(self.get_fresh_reports(collateral_type).values())
+            said = list(self.get_fresh_prices_by_reporter(collateral_type).values())
             coming = price_feed.get_lower_median(said) if len(said) >= config.quorum else 0
         return price_feed.highest_price(prices, coming, config, self.timestamp)
 
-    def get_lowest_price(self, collateral_type: int) -> int:
+    def get_lower_auction_or_next(self, collateral_type: int) -> int:
         """Return the lowest price that is known, the next one included [ray]; 0 if auctions have none."""
-        coming = self.get_feed_prices(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
-        price = self.get_auction_price(collateral_type)
+        coming = self.get_feed_price_record(collateral_type).next or self._feed["withheld"].get(
+            collateral_type, 0
+        )
+        price = self.get_current_or_last_price(collateral_type)
         return min(price, coming) if coming else price
 
     def get_risk_price(self, collateral_type: int) -> int:
         """Return the lower of the feed's current and next price, or the only one there is [ray]."""
-        prices = self.get_feed_prices(collateral_type)
+        prices = self.get_feed_price_record(collateral_type)
         return min(prices.current, prices.next or prices.current)
 
-    def get_new_risk_price(self, collateral_type: int) -> int:
+    def get_lower_current_next_price(self, collateral_type: int) -> int:
         """Return the price at which new risk is measured [ray]; 0 if there is none."""
-        return min(self.get_current_price(collateral_type), self.get_feed_prices(collateral_type).next)
+        return min(self.get_current_price(collateral_type), self.get_feed_price_record(collateral_type).next)
 
     def get_next_price(self, collateral_type: int) -> int:
         """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
         return int(
-            self.get_feed_prices(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
+            self.get_feed_price_record(collateral_type).next or self._feed["withheld"].get(collateral_type, 0)
         )
 
     def is_next_price_renewable(self, collateral_type: int) -> bool:
         """Check whether newer reports may still replace the next price of the feed's last step."""
-        return self.timestamp <= self.get_last_step_time(collateral_type) + price_feed.renewal_window(
-            self.get_feed_config(collateral_type).step
-        )
+        return self.timestamp <= self.get_last_step_time(
+            collateral_type
+        ) + price_feed.compute_renewal_window_seconds(self.get_feed_config(collateral_type).step)
 
-    def can_renew_price(self, collateral_type: int, reports: Mapping[str, int], deviation: int) -> bool:
+    def can_renew_next_price(
+        self, collateral_type: int, reports: Mapping[str, int], minimum_deviation: int
+    ) -> bool:
         """Check whether reports would replace the next price by one that far from it [basis points].
 
         Where a price waits for its confirmation, only one that need not wait replaces it.
@@ -131,12 +135,12 @@ class PriceView:
             return not config.deviation or not price_feed.is_deviating(
                 price, self.get_time_weighted_price(collateral_type), config.deviation
             )
-        return price != pending and abs(price - pending) * BASIS_POINTS >= pending * deviation
+        return price != pending and abs(price - pending) * BASIS_POINTS >= pending * minimum_deviation
 
     def get_time_weighted_price(self, collateral_type: int) -> int:
         """Return the average price over the last one or two windows [ray]."""
         average = self._feed["averages"].get(collateral_type, price_feed.Average())
-        current = self.get_feed_prices(collateral_type).current
+        current = self.get_feed_price_record(collateral_type).current
         if average.since == self.timestamp:
             return current
         cumulative = average.cumulative + current * (self.timestamp - average.stepped_at)
@@ -150,7 +154,7 @@ class PriceView:
         found: price_feed.Report = self._feed["reports"].get((collateral_type, index), price_feed.Report())
         return found
 
-    def get_fresh_reports(self, collateral_type: int) -> dict[str, int]:
+    def get_fresh_prices_by_reporter(self, collateral_type: int) -> dict[str, int]:
         """Return the prices of the reports that would count now, by reporter [ray]."""
         config, reports, names = (
             self.get_feed_config(collateral_type),

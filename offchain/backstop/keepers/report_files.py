@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_text
-from backstop.keepers.json_lines import parse_hex, parse_number, parse_object
+from backstop.keepers.json_line_parsing import parse_hex_string_to_lowercase, parse_number, parse_object
 from backstop.keepers.price_view import PriceView
 from backstop.model import bounds, price_feed
 from backstop.model.contract_base import RevertError
@@ -73,9 +73,9 @@ def parse_report(line: bytes) -> AttributedReport:
     since, signed_at = (parse_number(content, name, 2**32 - 1) for name in ("since", "signed_at"))
     if since > signed_at:
         raise BackstopError("'since' is not later than 'signed_at'")
-    signature = bytes.fromhex(parse_hex(content, "signature", 65)[2:])
+    signature = bytes.fromhex(parse_hex_string_to_lowercase(content, "signature", 65)[2:])
     report = SignedReport(market, price, low, high, since, signed_at, signature)
-    return AttributedReport(parse_hex(content, "reporter", 20), report)
+    return AttributedReport(parse_hex_string_to_lowercase(content, "reporter", 20), report)
 
 
 class SignedReportFile:
@@ -100,7 +100,7 @@ class SignedReportFile:
     def get_last_report(self, reporter: str, market: int) -> price_feed.Report:
         """Return what a reporter has signed last."""
         found = self._said.get((reporter, market))
-        return price_feed.Report() if found is None else price_feed.Report.build_report(*found[1:-1])
+        return price_feed.Report() if found is None else price_feed.Report.build_price_report(*found[1:-1])
 
     def write_report(self, said: AttributedReport) -> None:
         """Replace what the reporter has signed for that market."""
@@ -182,7 +182,7 @@ class ReportSources:
         for number, line in enumerate(text.splitlines(), 1):
             try:
                 said = parse_report(line)
-                if not _is_report_wanted(said, view):
+                if not _is_report_newer_than_feed(said, view):
                     continue
                 if said not in self._checked and self._recover_signer(said.report) != said.reporter:
                     raise BackstopError(f"{said.reporter} has not signed it for {self._feed}")
@@ -198,9 +198,9 @@ class ReportSources:
             return None
 
 
-def _is_report_wanted(said: AttributedReport, view: PriceView) -> bool:
+def _is_report_newer_than_feed(attributed_report: AttributedReport, view: PriceView) -> bool:
     """Tell whether a report is of somebody listed, newer than what the feed has, and not about to be late."""
-    report = said.report
-    last = view.get_last_report(report.market, said.reporter)
+    report = attributed_report.report
+    last = view.get_last_report(report.market, attributed_report.reporter)
     age = view.timestamp - report.signed_at
     return last is not None and report.signed_at > last.reported_at and 0 <= age <= _OLDEST

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backstop.deployment.contract_names import POOLS
-from backstop.keepers.keeper_decisions import Decisions, Keeper, KeeperMemory, register_role
+from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import ExitBatchStatus
 from backstop.model import price_feed
@@ -33,13 +33,13 @@ def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
     """
     group = keeper.group
     age = view.cycles.terms.mark_age if view.cycles is not None else 0
-    if not view.should_update_prices():
+    if not view.is_any_price_still_needed():
         return
     for c, price in view.markets.items():
         last = view.get_last_report(c, keeper.address)
         if last is None or price <= group.refuses_at:
             continue
-        span = memory.ranges.record_price(c, price, view.timestamp, age)
+        span = memory.ranges.record_price_and_get_range(c, price, view.timestamp, age)
         if keeper.signing is not None:
             last = keeper.signing.get_last_report(keeper.address, c)
         due = view.timestamp >= last.reported_at + group.heartbeat
@@ -70,7 +70,7 @@ def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
     have stepped the feed before they landed. Nothing is brought to a market later than that, and before its
     next step is due.
     """
-    if not view.should_update_prices():
+    if not view.is_any_price_still_needed():
         return
     due = [
         c for c in view.markets if view.timestamp >= view.get_last_step_time(c) + view.get_feed_config(c).step
@@ -94,7 +94,9 @@ def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
             "PriceFeed", "submit_signed_reports", tuple(wanted[:MAX_REPORTERS]), about="reports"
         )
     for c in due:
-        if len(view.get_fresh_reports(c)) >= view.get_feed_config(c).quorum and not (waits and c in useful):
+        if len(view.get_fresh_prices_by_reporter(c)) >= view.get_feed_config(c).quorum and not (
+            waits and c in useful
+        ):
             yield keeper.build_intent("PriceFeed", "poke", c, about=c)
     for c in early:
         if _can_renew_price(keeper, view, c, {}) and not (waits and c in useful):
@@ -106,8 +108,8 @@ def _can_renew_price(
 ) -> bool:
     """Check whether reports, with these brought, would renew the next price by one `deviation` away."""
     prices = {who: each.price for who, each in signed.items()}
-    return view.can_renew_price(
-        collateral_type, view.get_fresh_reports(collateral_type) | prices, keeper.group.deviation
+    return view.can_renew_next_price(
+        collateral_type, view.get_fresh_prices_by_reporter(collateral_type) | prices, keeper.group.deviation
     )
 
 
@@ -118,7 +120,7 @@ def _has_useful_reports(
 
     The median, not any report: a minority of reporters cannot have them brought by moving its own.
     """
-    fresh = view.get_fresh_reports(collateral_type)
+    fresh = view.get_fresh_prices_by_reporter(collateral_type)
     after = fresh | {who: each.price for who, each in signed.items()}
     quorum = view.get_feed_config(collateral_type).quorum
     if not signed or len(after) < quorum:
@@ -142,17 +144,23 @@ def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
             yield keeper.build_intent("VaultEngine", "accrue", c, about=c)
 
 
-def _has_crank_work(view: KeeperView) -> bool:
-    announced = any(each.announced for each in view.facilitators.values())
+def _has_auction_or_exit_work(view: KeeperView) -> bool:
+    announced = any(each.announced for each in view.facilitators_by_name.values())
     return bool(view.count_open_auctions() or view.equity_auctions or announced or _has_exit_batches(view))
 
 
 def _has_exit_batches(view: KeeperView) -> bool:
-    return any(view.get_exit_status(pool) != NOBODY_LEAVES for pool in POOLS if view.is_pool_deployed(pool))
+    return any(
+        view.get_batch_cut_and_settlement_status(pool) != NOBODY_LEAVES
+        for pool in POOLS
+        if view.is_pool_deployed(pool)
+    )
 
 
-@register_role("crank", occasion=_has_crank_work, in_settlement=True)
-def plan_crank_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+@register_role("crank", occasion=_has_auction_or_exit_work, in_settlement=True)
+def plan_auction_upkeep_and_batch_exits(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Close auctions that can repay no more, reset those that are over, end sales of equity.
 
     Also have the losses of facilitators booked, and batches of members who leave cut and paid.
@@ -164,12 +172,12 @@ def plan_crank_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
             yield keeper.build_intent(sale.contract, "end", sale.collateral_type, about=about)
     if view.settlement.begun_at:
         return
-    for name, facilitator in view.facilitators.items():
+    for name, facilitator in view.facilitators_by_name.items():
         if facilitator.announced and view.timestamp >= facilitator.ready_at:
             yield keeper.build_intent(name, "realise_loss", about=name)
-    for auction in view.list_empty_auctions():
+    for auction in view.list_auctions_without_lot():
         yield keeper.build_intent("CollateralAuction", "close", auction.id, about=auction.id)
-    prices = {c: price for c in view.types if (price := view.get_highest_price(c))}
+    prices = {c: price for c in view.types if (price := view.get_higher_current_or_next(c))}
     for auction in view.iter_auctions_to_reset(prices):
         terms = view.get_terms_at_start(auction)
         worthless = terms.is_worthless(auction.lot, prices[auction.collateral_type])
@@ -192,7 +200,7 @@ def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -
     for pool, (contract, _, _) in POOLS.items():
         if not view.is_pool_deployed(pool):
             continue
-        leaving = view.get_exit_status(pool)
+        leaving = view.get_batch_cut_and_settlement_status(pool)
         if leaving.cut_from is not None and view.timestamp >= leaving.cut_from:
             yield keeper.build_intent(contract, "cut", about=(pool, "cut"))
         if view.timestamp < view.withdrawals_paused_until and not view.settlement.fixed_at:
@@ -204,7 +212,7 @@ def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -
             memory.get_seconds_since_success(("settle", (pool, "settle")), view.timestamp)
             >= keeper.group.heartbeat
         )
-        if view.nothing_pends or (pool != "staked_equity" and (due or late)):
+        if view.has_no_uncovered_losses or (pool != "staked_equity" and (due or late)):
             # It pays nobody while it could cover a booked loss; one that fails to stays so after a cover.
             losses = [] if view.settlement.begun_at else view.list_types_blocking_pool(pool)
             for c in losses:
@@ -214,19 +222,19 @@ def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -
                 yield keeper.build_intent(contract, "settle", about=(pool, "settle"))
 
 
-def _has_deficit(view: KeeperView) -> bool:
+def _has_coverable_loss(view: KeeperView) -> bool:
     return any(view.get_deficit(c) or view.is_loss_recovered(c) for c in view.types) or bool(
-        view.list_missed_payments()
+        view.list_missed_stage_payments()
     )
 
 
-@register_role("coverer", occasion=_has_deficit)
+@register_role("coverer", occasion=_has_coverable_loss)
 def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat.
 
     At every heartbeat, too, what stages have missed made good, while no loss is open.
     """
-    for c, k in view.list_missed_payments() if view.nothing_pends else ():
+    for c, k in view.list_missed_stage_payments() if view.has_no_uncovered_losses else ():
         if memory.get_seconds_since_success(("missed", c, k), view.timestamp) >= keeper.group.heartbeat:
             yield keeper.build_intent("LossWaterfall", "repay_missed_share", c, k, about=("missed", c, k))
     for c in view.types:
@@ -245,17 +253,17 @@ def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 
 @register_role("recogniser")
-def plan_recogniser_calls(
+def plan_doubtful_debt_flag_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
     """Have debt in doubt flagged, so that nobody leaves a pool ahead of a loss; and flags cleared in time."""
     for c in range(len(view.symbols)):
         rate = view.get_current_rate(c)
         for owner, old, new in view.iter_wrong_flags(c, _is_worth_flagging):
-            if _has_flag_changed(keeper, old * rate, new * rate):
+            if _has_flagged_debt_changed_enough(keeper, old * rate, new * rate):
                 yield keeper.build_intent("LiquidationEngine", "flag", c, owner, about=(c, owner))
     for workout in view.workouts:
-        price = view.get_lowest_price(workout.collateral_type)
+        price = view.get_lower_auction_or_next(workout.collateral_type)
         has_bad_standing = not workout.is_in_good_standing(view.timestamp, price)
         known = price or has_bad_standing
         if (
@@ -267,7 +275,9 @@ def plan_recogniser_calls(
 
 
 @register_role("treasurer")
-def plan_treasurer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_treasurer_distribution_and_sale(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Have claims repaid and income shared, and put surplus up for sale, once no loss is open.
 
     Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
@@ -278,7 +288,7 @@ def plan_treasurer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory,
         or view.timestamp < view.withdrawals_paused_until
     ):
         return
-    above, offered = view.compute_surplus()
+    above, offered = view.compute_surplus_and_offered_part()
     due = min(view.sum_recovery_claims(), view.compute_spendable_reserve())
     if max(due, above - offered) >= LEAST_INCOME:
         if (
@@ -286,9 +296,9 @@ def plan_treasurer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory,
             >= keeper.group.heartbeat
         ):
             yield keeper.build_intent("Treasury", "distribute", about="income")
-    elif min(above, offered) < view.get_surplus_lot():
+    elif min(above, offered) < view.get_configured_surplus_lot():
         return
-    elif view.surplus_auction is None and view.get_new_risk_price(EQUITY_MARKET):
+    elif view.surplus_auction is None and view.get_lower_current_next_price(EQUITY_MARKET):
         yield keeper.build_intent("SurplusAuction", "start", about="surplus")
 
 
@@ -297,9 +307,9 @@ def _is_worth_flagging(debt: int) -> bool:
     return debt >= LEAST_COVER
 
 
-def _has_flag_changed(keeper: Keeper, old: int, new: int) -> bool:
+def _has_flagged_debt_changed_enough(keeper: Keeper, old_debt: int, new_debt: int) -> bool:
     """Tell whether a flag has changed by enough for a transaction; debts in rad."""
-    change = abs(new - old)
-    if new == 0:
+    change = abs(new_debt - old_debt)
+    if new_debt == 0:
         return change != 0
-    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * keeper.group.deviation
+    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old_debt, new_debt) * keeper.group.deviation

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from backstop.keepers.keeper_decisions import HOLDER, Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_role_register import HOLDER, Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import RAY
 
 
 @register_role("settler", in_settlement=True)
-def plan_settler_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_protocol_settlement_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Note losses that stay uncovered, begin settlement when anybody may, and carry it through."""
     if view.settlement.begun_at == 0:
         if view.can_begin_settlement():
             yield keeper.build_intent("Settlement", "begin", about="settlement")
-        elif view.should_record_deficit():
+        elif view.should_record_deficit_breach():
             yield keeper.build_intent("Settlement", "record_deficit_breach", about="deficit")
     elif view.settlement.fixed_at == 0:
-        steps = list(_plan_unwinding(keeper, view))
+        steps = list(_plan_steps_before_closing_books(keeper, view))
         yield from steps
-        if steps or view.equity_auctions or view.should_update_prices():
+        if steps or view.equity_auctions or view.is_any_price_still_needed():
             return
         covers = [c for c in view.types if view.has_deficit_to_cover(c)]
         for c in covers:
@@ -27,7 +29,7 @@ def plan_settler_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
             yield keeper.build_intent("Settlement", "fix_redemption_rates", about="settlement")
 
 
-def _plan_unwinding(keeper: Keeper, view: KeeperView) -> Decisions:
+def _plan_steps_before_closing_books(keeper: Keeper, view: KeeperView) -> Decisions:
     """Yield what must be done before the books are closed, as far as it can be done now."""
     for auction in view.auctions:
         yield keeper.build_intent("CollateralAuction", "unwind", auction.id, about=auction.id)
@@ -39,16 +41,18 @@ def _plan_unwinding(keeper: Keeper, view: KeeperView) -> Decisions:
                 continue
             yield keeper.build_intent("Settlement", "fix_price", c, about=c)
         elif not view.auctions and not view.workouts:
-            for vault in view.list_vaults(c):
+            for vault in view.list_vaults_with_debt(c):
                 yield keeper.build_intent("Settlement", "skim", c, vault.owner, about=(c, vault.owner))
 
 
 @register_role(HOLDER)
-def plan_holder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_coin_redemption_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Redeem stablecoins for a share of every collateral, where that brings more than the gas."""
-    types = [c for c in range(len(view.symbols)) if view.get_collateral_share(c)]
+    types = [c for c in range(len(view.symbols)) if view.get_collateral_per_redeemed_coin(c)]
     coins, each = (
-        view.get_spendable_stablecoins(keeper.address),
+        view.get_unreserved_stablecoins(keeper.address),
         view.estimate_call_cost("Settlement", "cash", gas_price),
     )
     cost = view.estimate_call_cost("Settlement", "redeem", gas_price) + len(types) * each
@@ -56,5 +60,5 @@ def plan_holder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
         yield keeper.build_intent("Settlement", "redeem", coins, about="coins")
     for c in types:
         amount = view.get_uncashed_coins(c, keeper.address)
-        if amount * view.get_collateral_share(c) // RAY * view.outside.prices[c] // RAY > each:
+        if amount * view.get_collateral_per_redeemed_coin(c) // RAY * view.outside.prices[c] // RAY > each:
             yield keeper.build_intent("Settlement", "cash", c, amount, about=c)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.keepers.json_lines import parse_hex, parse_number, parse_object
-from backstop.keepers.keeper_group import KeeperGroup
-from backstop.model.account_owner import is_same_address
+from backstop.keepers.json_line_parsing import parse_hex_string_to_lowercase, parse_number, parse_object
+from backstop.keepers.keeper_group_settings import KeeperGroup
+from backstop.model.account_owner import has_same_first_19_bytes
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.evm_crypto import ORDER, ecrecover
+from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 from backstop.model.margin_orders import Order, order_digest
 
 SCHEMA_VERSION = 1
@@ -38,7 +38,7 @@ class SignedOrder(NamedTuple):
     place: int
 
     @property
-    def name(self) -> str:
+    def hex_digest(self) -> str:
         """The digest in hex, as a keeper remembers it."""
         return self.digest.hex()
 
@@ -60,7 +60,7 @@ class OrderFile:
         self._known: dict[bytes, SignedOrder] = {}
         self._told_missing = False
 
-    def read_orders(self) -> list[SignedOrder]:
+    def read_all_known_orders(self) -> list[SignedOrder]:
         """Return all orders up to now, each once, the oldest first."""
         for line in self._read_new_lines():
             self._lines += 1
@@ -97,13 +97,13 @@ class OrderFile:
         order, signature = parse_order(line)
         digest = order_digest(order, self._chain_id, self._contract)
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
-        if signer is None or not is_same_address(signer, order.account):
+        signer = recover_signer_or_none(digest, signature[64], r, s) if s <= ORDER // 2 else None
+        if signer is None or not has_same_first_19_bytes(signer, order.account):
             raise BackstopError(f"{order.account} has not signed it for {self._contract}")
         return SignedOrder(order, signature, digest, len(self._known))
 
 
-def open_order_file(
+def open_matcher_order_file(
     group: KeeperGroup, addresses: Mapping[str, str], chain_id: int, say: Callable[[str], None]
 ) -> OrderFile | None:
     """Open the orders that a matcher reads; None for other keepers, and without a margin market."""
@@ -144,7 +144,7 @@ def parse_order(line: bytes) -> tuple[Order, bytes]:
     if size == 0:
         raise BackstopError("'size' is no lots")
     order = Order(
-        parse_hex(content, "account", 20),
+        parse_hex_string_to_lowercase(content, "account", 20),
         market,
         size,
         parse_number(content, "price", 2**96 - 1),
@@ -154,4 +154,4 @@ def parse_order(line: bytes) -> tuple[Order, bytes]:
     )
     if order.price == 0:
         raise BackstopError("'price' is zero")
-    return order, bytes.fromhex(parse_hex(content, "signature", 65)[2:])
+    return order, bytes.fromhex(parse_hex_string_to_lowercase(content, "signature", 65)[2:])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.deployment.role_accounts import get_account
-from backstop.keepers.auction_pricing import compute_value
-from backstop.keepers.expected_losses import estimate_losses_reaching_stage
-from backstop.keepers.keeper_decisions import UNLIMITED, Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.auction_purchases import compute_value
+from backstop.keepers.foreseen_protocol_losses import estimate_losses_reaching_stage
+from backstop.keepers.keeper_role_register import UNLIMITED, Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Workout
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
@@ -14,7 +14,9 @@ from backstop.model.workouts import can_repay
 
 
 @register_role("member", in_settlement=True)
-def plan_member_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_pool_member_exit_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Leave a pool when a loss that would reach it is in sight, or once a run has begun.
 
     A member with `leaves_at` 0 leaves in a run only. Settlement pauses exits; once its books are closed,
@@ -56,14 +58,14 @@ def plan_member_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
 @register_role("owners")
 def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Repay what called or spared vaults lack, for the owners who answer, as far as the money goes."""
-    budget = view.get_spendable_stablecoins(keeper.address)
+    budget = view.get_unreserved_stablecoins(keeper.address)
     for c in range(len(view.symbols)):
         warned = {call.owner for call in view.list_margin_calls(c)} | {
-            vault.owner for vault in view.list_spared_vaults(c)
+            vault.owner for vault in view.list_vaults_spared_by_halt(c)
         }
         for vault in view.list_owner_vaults(c, warned):
             chosen = int(vault.owner, 16) % BASIS_POINTS < keeper.group.answers
-            missing = view.compute_shortfall(c, vault)
+            missing = view.compute_debt_above_ratio(c, vault)
             if not chosen or missing == 0:
                 continue
             # Fees until the transaction is in; less than the floor may not be left.
@@ -77,16 +79,18 @@ def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
 
 
 @register_role("debtor")
-def plan_debtor_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_workout_debtor_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Restructure a share of the called vaults that it may act for, and pay their instalments.
 
     It pays once half of the interval is over, as far as its money goes; the rest is foreclosed.
     """
-    budget = view.get_spendable_stablecoins(keeper.address)
+    budget = view.get_unreserved_stablecoins(keeper.address)
     # What is sent has its money set aside already.
     sent = {name[1] for name in memory.under_way}
     for workout in view.workouts:
-        soon = view.timestamp >= workout.due - workout.interval // 2
+        soon = view.timestamp >= workout.next_due_time - workout.interval // 2
         if soon and workout.id not in sent and view.is_operator(keeper.address, workout.owner):
             amount = _compute_instalment(view, workout)
             if amount is not None and amount <= budget:
@@ -113,7 +117,7 @@ def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
     c, amount = workout.collateral_type, workout.compute_arrears(workout.met + 1)
     if amount == 0:
         # Paid while the lot was worth too little: it is looked at again once it is worth enough.
-        price = view.get_new_risk_price(c)
+        price = view.get_lower_current_next_price(c)
         return 0 if can_repay(workout.lot, price, workout.discount, workout.principal) else None
     rest = workout.principal - amount * RAY
     if 0 < rest < view.get_terms(c).debt_floor * RAD:
@@ -122,7 +126,9 @@ def _compute_instalment(view: KeeperView, workout: Workout) -> int | None:
 
 
 @register_role("borrower")
-def plan_borrower_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_periodic_vault_draw_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Draw `each` against collateral once a heartbeat, until it owes about its capital.
 
     It waits while the fee is above what it pays.
@@ -166,12 +172,14 @@ def _plan_draw(keeper: Keeper, view: KeeperView) -> Decisions:
 
 
 @register_role("bridge")
-def plan_bridge_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
+def plan_bridge_draw_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
     """Draw `each` for its facilitator once a heartbeat, within its ceiling, until it owes its capital.
 
     The coins go to the market, unless the group names a receiver.
     """
-    facilitator = view.facilitators.get(keeper.group.facilitator)
+    facilitator = view.facilitators_by_name.get(keeper.group.facilitator)
     if facilitator is None or facilitator.announced:
         return
     if memory.get_seconds_since_success(("draw", "facilitator"), view.timestamp) < keeper.group.heartbeat:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_group import KeeperGroup
+from backstop.keepers.keeper_group_settings import KeeperGroup
 
 
 class Offer(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from backstop.keepers.live_records import LiveRecords
+from backstop.keepers.ongoing_table_records import OngoingTableRecords
 from backstop.keepers.open_auctions import OpenAuctionIndex
 from backstop.keepers.vault_flag_index import VaultFlagIndex
 from backstop.keepers.vault_risk_index import VaultRiskIndex
@@ -27,7 +27,7 @@ class TableIndexes:
         for contract, path, key in written:
             index = made.get((contract, path))
             if index is not None:
-                index.refresh_record(key)
+                index.handle_written_record(key)
 
     @property
     def vaults(self) -> VaultRiskIndex:
@@ -38,7 +38,7 @@ class TableIndexes:
         return found
 
     @property
-    def lots(self) -> OpenAuctionIndex:
+    def open_auction_index(self) -> OpenAuctionIndex:
         """Open auctions of collateral."""
         found: OpenAuctionIndex = self._get_index(
             "CollateralAuction", OpenAuctionIndex.TABLES, OpenAuctionIndex
@@ -57,11 +57,11 @@ class TableIndexes:
         return found
 
     @property
-    def workouts(self) -> LiveRecords:
+    def open_workout_balances(self) -> OngoingTableRecords:
         """Balances of open workouts."""
         path, left = "balances", attrgetter("left")
-        found: LiveRecords = self._get_index(
-            "Workouts", (path,), lambda tables: LiveRecords(tables.get(path, {}), left)
+        found: OngoingTableRecords = self._get_index(
+            "Workouts", (path,), lambda tables: OngoingTableRecords(tables.get(path, {}), left)
         )
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.keepers.keeper_decisions import Decisions, Keeper
+from backstop.keepers.keeper_role_register import Decisions, Keeper
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import MAX_UINT256
 
@@ -15,7 +15,7 @@ SPENDERS = {
 """The contracts that take a keeper's money by allowance."""
 
 
-def list_missing_approvals(keeper: Keeper, view: KeeperView) -> Decisions:
+def iter_missing_approval_intents(keeper: Keeper, view: KeeperView) -> Decisions:
     """Yield the allowances that a keeper lacks; in a simulation they are set up front."""
     for spender in SPENDERS.get(keeper.group.role, ()):
         if spender in view.addresses and not view.get_allowance(keeper.group.asset, keeper.address, spender):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from backstop.keepers.live_records import LiveRecords
+from backstop.keepers.ongoing_table_records import OngoingTableRecords
 from backstop.keepers.vault_risk_index import Key, VaultRiskIndex
 from backstop.keepers.vaults_below_ratio import VaultsBelowRatio
 from backstop.model.interfaces import Vault
 
 
-class WrongFlags(VaultsBelowRatio):
+class WronglyFlaggedVaults(VaultsBelowRatio):
     """The vaults of one type beyond a line whose flag is not their normalized debt.
 
     `flagged` are the owners with a flag that is not their debt, or whose vault is not beyond the line.
@@ -23,24 +23,24 @@ class WrongFlags(VaultsBelowRatio):
         self._c = collateral_type
         self._flags = flags
 
-    def put_vault(self, owner: str, vault: Vault) -> None:
-        super().put_vault(owner, vault)
-        if self._get_flag(owner) and (owner in self._vaults or not self._is_below_ratio(vault)):
+    def add_replace_or_drop_vault(self, owner: str, vault: Vault) -> None:
+        super().add_replace_or_drop_vault(owner, vault)
+        if self._get_flagged_debt(owner) and (owner in self._vaults or not self._is_below_ratio(vault)):
             self.flagged.add(owner)
         else:
             self.flagged.discard(owner)
 
-    def _should_include(self, owner: str, vault: Vault) -> bool:
-        return self._is_below_ratio(vault) and self._get_flag(owner) != vault.normalized_debt
+    def _should_include_vault(self, owner: str, vault: Vault) -> bool:
+        return self._is_below_ratio(vault) and self._get_flagged_debt(owner) != vault.normalized_debt
 
-    def _has_crossed_ratio(self, owner: str, vault: Vault) -> bool:
-        return self._get_flag(owner) != 0 or super()._has_crossed_ratio(owner, vault)
+    def _may_have_crossed_ratio(self, owner: str, vault: Vault) -> bool:
+        return self._get_flagged_debt(owner) != 0 or super()._may_have_crossed_ratio(owner, vault)
 
-    def _get_flag(self, owner: str) -> int:
+    def _get_flagged_debt(self, owner: str) -> int:
         return self._flags.get((self._c, owner), 0)
 
 
-class VaultFlagIndex(LiveRecords):
+class VaultFlagIndex(OngoingTableRecords):
     """The flags of vaults that stand [wad of normalized debt], by type and owner.
 
     The index of vaults is made when it is of use: a list of the flags takes none.
@@ -50,29 +50,31 @@ class VaultFlagIndex(LiveRecords):
         super().__init__(table, bool)
         self._vaults = vaults
 
-    def refresh_record(self, key: Any) -> None:
+    def handle_written_record(self, key: Any) -> None:
         """Look again at a flag that was written."""
-        super().refresh_record(key)
+        super().handle_written_record(key)
         self._vaults().refresh_ratio_sides(key)
 
-    def get_flag(self, collateral_type: int, owner: str) -> int:
+    def get_flagged_debt(self, collateral_type: int, owner: str) -> int:
         """Return a vault's flag [wad of normalized debt]; 0 without one."""
         return self._table.get((collateral_type, owner), 0)
 
     def list_flagged_owners(self, collateral_type: int) -> list[str]:
         """Return the owners of a type's flagged vaults, in the order in which they were first flagged."""
-        return [owner for of, owner in self.sort_keys(self._keys) if of == collateral_type]
+        return [owner for of, owner in self.sort_keys_by_first_write(self._keys) if of == collateral_type]
 
-    def find_wrong_flags(self, collateral_type: int, collateral: int, debt: int) -> WrongFlags:
+    def find_wrong_flags(self, collateral_type: int, collateral: int, debt: int) -> WronglyFlaggedVaults:
         """Return where flags are wrong, if they should be all of the debt of vaults beyond a line of risk.
 
         It is normalized debt over collateral above `collateral / debt`. It stands until the next answer.
         """
-        found = self._vaults().find_vaults_below_ratio(
+        found = self._vaults().list_vaults_below_ratio(
             collateral_type,
-            WrongFlags,
+            WronglyFlaggedVaults,
             collateral,
             debt,
-            lambda: WrongFlags(collateral_type, self._table, self.list_flagged_owners(collateral_type)),
+            lambda: WronglyFlaggedVaults(
+                collateral_type, self._table, self.list_flagged_owners(collateral_type)
+            ),
         )
-        return cast(WrongFlags, found)
+        return cast(WronglyFlaggedVaults, found)

@@ -37,7 +37,7 @@ class VaultRiskIndex:
         for ranked in self._ranked.values():
             ranked.sort()
 
-    def refresh_record(self, key: Key) -> None:
+    def handle_written_record(self, key: Key) -> None:
         """Look again at a vault that was written."""
         c, owner = key
         before = self._risks.pop(key, None)
@@ -54,7 +54,7 @@ class VaultRiskIndex:
         """Look again on which side of each line a vault is."""
         c, owner = key
         for under in self._under.get(c, {}).values():
-            under.put_vault(owner, self._table[key])
+            under.add_replace_or_drop_vault(owner, self._table[key])
 
     def _index_vault(self, key: Key, vault: Vault) -> None:
         c, locked = key[0], vault.locked_collateral
@@ -71,15 +71,15 @@ class VaultRiskIndex:
         """Return the collateral in all vaults of a type [wad]."""
         return self._locked.get(collateral_type, 0)
 
-    def list_owners(self, collateral_type: int) -> list[str]:
+    def list_indebted_owners(self, collateral_type: int) -> list[str]:
         """Return the owners of vaults with debt, in the order in which they were opened."""
-        return self.sort_owners(
+        return self.sort_owners_by_opening(
             collateral_type, [owner for _, owner in self._ranked.get(collateral_type, ())]
         )
 
-    def find_called_vaults(self, collateral_type: int) -> list[str]:
+    def list_vaults_ever_called(self, collateral_type: int) -> list[str]:
         """Return the owners of vaults with debt that were called, in the order in which they were opened."""
-        return self.sort_owners(collateral_type, self._called.get(collateral_type, ()))
+        return self.sort_owners_by_opening(collateral_type, self._called.get(collateral_type, ()))
 
     def list_riskier_owners(self, collateral_type: int, collateral: int, debt: int) -> list[str]:
         """Return the owners whose normalized debt over collateral is above `collateral / debt`.
@@ -92,41 +92,44 @@ class VaultRiskIndex:
         first = bisect_left(ranked, ((collateral << _SHIFT) // debt, ""))
         return [owner for _, owner in ranked[first:]]
 
-    def find_vaults_below_ratio(
+    def list_vaults_below_ratio(
         self,
         collateral_type: int,
-        purpose: Any,
-        collateral: int,
-        debt: int,
-        make: Callable[[], VaultsBelowRatio] = VaultsBelowRatio,
+        cache_key: Any,
+        line_collateral: int,
+        line_debt: int,
+        build_empty_set: Callable[[], VaultsBelowRatio] = VaultsBelowRatio,
     ) -> VaultsBelowRatio:
         """Return the vaults whose normalized debt over collateral is above `collateral / debt`, exactly.
 
         What the last answer for the purpose had is carried over: only vaults in between are looked at. It
         stands until the next answer.
         """
-        found = self._under.setdefault(collateral_type, {}).get(purpose)
+        found = self._under.setdefault(collateral_type, {}).get(cache_key)
         if found is None:
-            found = self._under[collateral_type][purpose] = make()
-        risk, before = (collateral << _SHIFT) // debt, found.risk
+            found = self._under[collateral_type][cache_key] = build_empty_set()
+        risk, before = (line_collateral << _SHIFT) // line_debt, found.risk
         # Equal digits leave it open on which side of the line a vault is.
         lowest, highest = (risk, None) if before is None else (min(risk, before), max(risk, before))
         found.move_risk_line(
-            risk, collateral, debt, self._iter_vaults_in_range(collateral_type, lowest, highest)
+            risk,
+            line_collateral,
+            line_debt,
+            self._iter_vaults_in_risk_range(collateral_type, lowest, highest),
         )
         return found
 
-    def _iter_vaults_in_range(
-        self, collateral_type: int, lowest: int, highest: int | None
+    def _iter_vaults_in_risk_range(
+        self, collateral_type: int, lowest_risk: int, highest_risk: int | None
     ) -> Iterator[tuple[str, Vault]]:
         ranked, table = self._ranked.get(collateral_type, []), self._table
-        first = bisect_left(ranked, (lowest, ""))
-        after = len(ranked) if highest is None else bisect_left(ranked, (highest + 1, ""))
+        first = bisect_left(ranked, (lowest_risk, ""))
+        after = len(ranked) if highest_risk is None else bisect_left(ranked, (highest_risk + 1, ""))
         for i in range(first, after):
             owner = ranked[i][1]
             yield owner, table[collateral_type, owner]
 
-    def sort_owners(self, collateral_type: int, owners: Iterable[str]) -> list[str]:
+    def sort_owners_by_opening(self, collateral_type: int, owners: Iterable[str]) -> list[str]:
         """Return the owners in the order in which their vaults were opened."""
         return sorted(owners, key=lambda owner: self._places[collateral_type, owner])
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import chain, takewhile
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.vault_risk_index import VaultRiskIndex
@@ -50,11 +50,13 @@ class VaultView(LedgerView):
         """Return the collateral in all vaults [wad]."""
         return self._vaults.get_locked_collateral(collateral_type)
 
-    def list_vaults(self, collateral_type: int) -> list[Vault]:
+    def list_vaults_with_debt(self, collateral_type: int) -> list[Vault]:
         """Return the vaults with debt, in the order in which they were opened."""
         if collateral_type not in self._with_debt:
             self._with_debt[collateral_type] = list(
-                self._iter_vaults(collateral_type, self._vaults.list_owners(collateral_type))
+                self._iter_vaults_of_owners(
+                    collateral_type, self._vaults.list_indebted_owners(collateral_type)
+                )
             )
         return self._with_debt[collateral_type]
 
@@ -62,18 +64,20 @@ class VaultView(LedgerView):
         """Return the vaults with debt of these owners, in the order in which they were opened."""
         return [
             vault
-            for vault in self._iter_vaults(collateral_type, self._vaults.sort_owners(collateral_type, owners))
+            for vault in self._iter_vaults_of_owners(
+                collateral_type, self._vaults.sort_owners_by_opening(collateral_type, owners)
+            )
             if vault.debt
         ]
 
-    def compute_underwater_debt(self, collateral_type: int, price: int) -> int:
+    def sum_vault_shortfalls_at_price(self, collateral_type: int, price: int) -> int:
         """Return the debt that vaults' collateral would not repay at a price (ray), of each alone [rad]."""
-        under = self._vaults.find_vaults_below_ratio(
+        under = self._vaults.list_vaults_below_ratio(
             collateral_type, "underwater", price, self.get_current_rate(collateral_type)
         )
         return under.normalized_debt * self.get_current_rate(collateral_type) - under.locked * price
 
-    def _iter_vaults(self, collateral_type: int, owners: Iterable[str]) -> Iterator[Vault]:
+    def _iter_vaults_of_owners(self, collateral_type: int, owners: Iterable[str]) -> Iterator[Vault]:
         rate = self.get_current_rate(collateral_type)
         return (self._build_vault(collateral_type, owner, rate) for owner in owners)
 
@@ -93,11 +97,11 @@ class VaultView(LedgerView):
     def iter_unsafe_vaults(
         self,
         collateral_type: int,
-        enough: Callable[[int], bool] = _accept_any_debt,
+        is_debt_large_enough: Callable[[int], bool] = _accept_any_debt,
         price: int | None = None,
         *,
-        fits: Callable[[int], bool] = _accept_any_debt,
-        share: tuple[int, int] = (1, 0),
+        can_fit_debt: Callable[[int], bool] = _accept_any_debt,
+        keeper_share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
         """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
 
@@ -106,9 +110,13 @@ class VaultView(LedgerView):
         """
         price, first = self.get_liquidation_price(collateral_type) if price is None else price, set()
         for vault in self._iter_vaults_below_ratio(
-            collateral_type, self.get_terms(collateral_type).liquidation_ratio, price, fits, share
+            collateral_type,
+            self.get_terms(collateral_type).liquidation_ratio,
+            price,
+            can_fit_debt,
+            keeper_share,
         ):
-            if not enough(vault.debt):
+            if not is_debt_large_enough(vault.debt):
                 break
             first.add(vault.owner)
             yield vault
@@ -119,12 +127,12 @@ class VaultView(LedgerView):
         } - first
         for vault in (
             self._iter_vaults_below_ratio(
-                collateral_type, self.get_call_terms(collateral_type).ratio, price, fits, share
+                collateral_type, self.get_call_terms(collateral_type).ratio, price, can_fit_debt, keeper_share
             )
             if due
             else ()
         ):
-            if not enough(vault.debt):
+            if not is_debt_large_enough(vault.debt):
                 break
             if vault.owner in due:
                 yield vault
@@ -136,50 +144,55 @@ class VaultView(LedgerView):
     def count_unsafe_vaults(self, collateral_type: int) -> int:
         """Return how many vaults can be liquidated now."""
         price = self.get_liquidation_price(collateral_type)
-        if price and self._is_ratio_exact(collateral_type):
+        if price and self._is_unsafety_decided_by_ratio(collateral_type):
             return len(
-                self._get_vaults_near_ratio(
+                self._get_vaults_below_highest_ratio(
                     collateral_type, self.get_terms(collateral_type).liquidation_ratio, price
                 )
             )
         return sum(1 for _ in self.iter_unsafe_vaults(collateral_type))
 
-    def _is_ratio_exact(self, collateral_type: int) -> bool:
+    def _is_unsafety_decided_by_ratio(self, collateral_type: int) -> bool:
         """Tell whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
         ratio = self.get_terms(collateral_type).liquidation_ratio
-        exact = ratio != 0 and self._compute_highest_ratio(collateral_type, ratio) == ratio
+        exact = ratio != 0 and self._add_largest_margin_to_ratio(collateral_type, ratio) == ratio
         return exact and self._finder is None and self.get_call_terms(collateral_type).ratio == 0
 
     def iter_wrong_flags(
-        self, collateral_type: int, enough: Callable[[int], bool]
+        self, collateral_type: int, is_debt_large_enough: Callable[[int], bool]
     ) -> Iterator[tuple[str, int, int]]:
         """Yield flags that may be wrong: owner, what is flagged, what should be [wad of normalized debt].
 
         Unsafe vaults whose debt (rad) is `enough` come first, in the order of `each_unsafe`, then those with
         a flag. There are none without a price.
         """
-        price, flags = self.get_lowest_price(collateral_type), self._indexes.flags
+        price, flags = self.get_lower_auction_or_next(collateral_type), self._indexes.flags
         if price == 0:
             return
         unsafe: Iterator[Vault]
-        if self._is_ratio_exact(collateral_type):
+        if self._is_unsafety_decided_by_ratio(collateral_type):
             wrong = flags.find_wrong_flags(
                 collateral_type,
-                *self._compute_ratio_line(
+                *self._compute_ratio_line_as_fraction(
                     collateral_type, self.get_terms(collateral_type).liquidation_ratio, price
                 ),
             )
             flagged = [
-                owner for _, owner in flags.sort_keys([(collateral_type, owner) for owner in wrong.flagged])
+                owner
+                for _, owner in flags.sort_keys_by_first_write(
+                    [(collateral_type, owner) for owner in wrong.flagged]
+                )
             ]
             unsafe = takewhile(
-                lambda vault: enough(vault.debt),
-                self._iter_vaults(collateral_type, (owner for _, owner in wrong.list_largest_vaults())),
+                lambda vault: is_debt_large_enough(vault.debt),
+                self._iter_vaults_of_owners(
+                    collateral_type, (owner for _, owner in wrong.list_vaults_by_falling_debt())
+                ),
             )
         else:
             flagged, unsafe = (
                 flags.list_flagged_owners(collateral_type),
-                self.iter_unsafe_vaults(collateral_type, enough, price),
+                self.iter_unsafe_vaults(collateral_type, is_debt_large_enough, price),
             )
         stale = [
             vault
@@ -190,18 +203,18 @@ class VaultView(LedgerView):
         for vault in chain(unsafe, stale):
             if vault.owner not in seen:
                 seen.add(vault.owner)
-                yield vault.owner, flags.get_flag(collateral_type, vault.owner), vault.normalized_debt
+                yield vault.owner, flags.get_flagged_debt(collateral_type, vault.owner), vault.normalized_debt
         for owner in flagged:
             if owner not in seen:
-                yield owner, flags.get_flag(collateral_type, owner), 0
+                yield owner, flags.get_flagged_debt(collateral_type, owner), 0
 
     def _iter_vaults_below_ratio(
         self,
         collateral_type: int,
         ratio: int,
         price: int,
-        fits: Callable[[int], bool] = _accept_any_debt,
-        share: tuple[int, int] = (1, 0),
+        can_fit_debt: Callable[[int], bool] = _accept_any_debt,
+        keeper_share: tuple[int, int] = (1, 0),
     ) -> Iterator[Vault]:
         """Yield the vaults under a ratio and their size's add-on, the largest debt first.
 
@@ -209,27 +222,29 @@ class VaultView(LedgerView):
         """
         if price == 0 or ratio == 0:
             return
-        count, index = share
+        count, index = keeper_share
         if self._finder is not None:
             for vault in self._find_vaults_below_ratio(collateral_type, ratio, price):
-                if assign_keeper(vault.owner, count) == index and fits(vault.debt):
+                if assign_keeper(vault.owner, count) == index and can_fit_debt(vault.debt):
                     yield vault
             return
         policy, scaled, exact = (
             self._get_brackets(collateral_type),
             price * BASIS_POINTS,
-            self._compute_highest_ratio(collateral_type, ratio) == ratio,
+            self._add_largest_margin_to_ratio(collateral_type, ratio) == ratio,
         )
         largest, rate, i = (
-            self._get_vaults_near_ratio(collateral_type, ratio, price).list_largest_vaults(count, index),
+            self._get_vaults_below_highest_ratio(collateral_type, ratio, price).list_vaults_by_falling_debt(
+                count, index
+            ),
             self.get_current_rate(collateral_type),
             0,
         )
         while i < len(largest):
             vault = self._build_vault(collateral_type, largest[i][1], rate)
-            if not fits(vault.debt):
+            if not can_fit_debt(vault.debt):
                 # Nor do all in between.
-                i = bisect_left(largest, True, i + 1, key=lambda each: fits(-each[0] * rate))
+                i = bisect_left(largest, True, i + 1, key=lambda each: can_fit_debt(-each[0] * rate))
                 continue
             if exact or vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt):
                 yield vault
@@ -238,7 +253,7 @@ class VaultView(LedgerView):
     def _find_vaults_below_ratio(self, collateral_type: int, ratio: int, price: int) -> list[Vault]:
         assert self._finder is not None
         if (collateral_type, ratio, price) not in self._found:
-            found = self._finder.find_vaults_below_ratio(
+            found = self._finder.list_vaults_below_ratio(
                 collateral_type,
                 ratio,
                 price,
@@ -254,7 +269,7 @@ class VaultView(LedgerView):
         """Tell whether a vault could be liquidated at a price [ray], whatever holds liquidations back now."""
         worth, add_on = (
             vault.locked * price * BASIS_POINTS,
-            self.compute_margin_add_on_rate(collateral_type, vault.debt),
+            self.compute_margin_add_on(collateral_type, vault.debt),
         )
         if worth < vault.debt * self.get_terms(collateral_type).liquidation_ratio + add_on:
             return True
@@ -263,30 +278,38 @@ class VaultView(LedgerView):
         is_due = vault.called_at and terms.ratio and due <= self.timestamp <= due + terms.valid
         return bool(is_due) and worth < vault.debt * terms.ratio + add_on
 
-    def _compute_highest_ratio(self, collateral_type: int, ratio: int) -> int:
+    def _add_largest_margin_to_ratio(self, collateral_type: int, ratio: int) -> int:
         """Return what a ratio and the add-on of a boundless debt come to [basis points]."""
         return ratio + sum(bracket.rate for bracket in self._get_brackets(collateral_type).of_vaults)
 
-    def _get_vaults_near_ratio(self, collateral_type: int, ratio: int, price: int) -> VaultsBelowRatio:
+    def _get_vaults_below_highest_ratio(
+        self, collateral_type: int, ratio: int, price: int
+    ) -> VaultsBelowRatio:
         """Return the vaults that are under a ratio if any add-on there is counts in full."""
         # One at another price than liquidations' is a line of its own: a single one would go to and fro.
         purpose = ratio, price == self.get_liquidation_price(collateral_type)
-        return self._vaults.find_vaults_below_ratio(
-            collateral_type, purpose, *self._compute_ratio_line(collateral_type, ratio, price)
+        return self._vaults.list_vaults_below_ratio(
+            collateral_type, purpose, *self._compute_ratio_line_as_fraction(collateral_type, ratio, price)
         )
 
-    def _compute_ratio_line(self, collateral_type: int, ratio: int, price: int) -> tuple[int, int]:
-        return price * BASIS_POINTS, self.get_current_rate(collateral_type) * self._compute_highest_ratio(
-            collateral_type, ratio
-        )
+    def _compute_ratio_line_as_fraction(
+        self, collateral_type: int, ratio: int, price: int
+    ) -> tuple[int, int]:
+        return price * BASIS_POINTS, self.get_current_rate(
+            collateral_type
+        ) * self._add_largest_margin_to_ratio(collateral_type, ratio)
 
-    def _list_called_vaults(self, collateral_type: int) -> list[Vault]:
+    def _list_vaults_ever_called(self, collateral_type: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""
         if self._finder is not None:
             return sorted(
-                self._finder.find_called_vaults(collateral_type, self.get_current_rate(collateral_type))
+                self._finder.list_vaults_ever_called(collateral_type, self.get_current_rate(collateral_type))
             )
-        return list(self._iter_vaults(collateral_type, self._vaults.find_called_vaults(collateral_type)))
+        return list(
+            self._iter_vaults_of_owners(
+                collateral_type, self._vaults.list_vaults_ever_called(collateral_type)
+            )
+        )
 
     def list_margin_calls(self, collateral_type: int) -> list[MarginCall]:
         """Return the margin calls that are neither met nor over."""
@@ -294,7 +317,7 @@ class VaultView(LedgerView):
         found: list[MarginCall] = []
         if terms == interfaces.CallTerms():
             return found
-        for vault in self._list_called_vaults(collateral_type):
+        for vault in self._list_vaults_ever_called(collateral_type):
             due = vault.called_at + terms.grace
             if self.timestamp <= due + terms.valid:
                 found.append(MarginCall(vault.owner, vault.called_at, due, due + terms.valid))
@@ -310,7 +333,7 @@ class VaultView(LedgerView):
         )
         return [vault for vault in found if vault.owner not in running]
 
-    def list_spared_vaults(self, collateral_type: int) -> list[Vault]:
+    def list_vaults_spared_by_halt(self, collateral_type: int) -> list[Vault]:
         """Return the vaults that only a halt or a grace of the feed keeps from being liquidated."""
         if self.get_liquidation_price(collateral_type):
             return []
@@ -322,7 +345,7 @@ class VaultView(LedgerView):
             )
         )
 
-    def compute_shortfall(self, collateral_type: int, vault: Vault) -> int:
+    def compute_debt_above_ratio(self, collateral_type: int, called_vault: Vault) -> int:
         """Return the debt above what a vault's collateral carries [rad], rounded up.
 
         It is measured at the call ratio, or without calls at the initial ratio; 0 without a price.
@@ -334,14 +357,14 @@ class VaultView(LedgerView):
         if price == 0:
             return 0
         missing = (
-            vault.debt * ratio
-            + self.compute_margin_add_on_rate(collateral_type, vault.debt)
-            - vault.locked * price * BASIS_POINTS
+            called_vault.debt * ratio
+            + self.compute_margin_add_on(collateral_type, called_vault.debt)
+            - called_vault.locked * price * BASIS_POINTS
         )
         return max(0, -(-missing // ratio))
 
     @property
-    def _workouts(self) -> Tables:
+    def _workout_tables(self) -> Tables:
         """The tables of workouts; empty without them."""
         names = "terms", "balances", "in_workouts", "flagged_principal", "last_entries"
         none: dict[str, dict[Any, Any]] = {name: {} for name in names}
@@ -349,15 +372,18 @@ class VaultView(LedgerView):
 
     def get_workout_terms(self, collateral_type: int) -> workouts.Terms:
         """Return the terms of a type's workouts; a cap of 0 is none."""
-        found: workouts.Terms = self._workouts["terms"].get(collateral_type, workouts.Terms())
+        found: workouts.Terms = self._workout_tables["terms"].get(collateral_type, workouts.Terms())
         return found
 
     @cached_property
     def workouts(self) -> list[Workout]:
         """The open workouts, the oldest first."""
         found = []
-        for workout_id, balance in self._indexes.workouts.iter_records():
-            schedule, sums = self._workouts["schedules"][workout_id], self._workouts["sums"][workout_id]
+        for workout_id, balance in self._indexes.open_workout_balances.iter_records():
+            schedule, sums = (
+                self._workout_tables["schedules"][workout_id],
+                self._workout_tables["sums"][workout_id],
+            )
             found.append(
                 Workout(
                     id=workout_id,
@@ -389,19 +415,22 @@ class VaultView(LedgerView):
 
     def list_restructurable_vaults(self, collateral_type: int) -> list[Vault]:
         """Return the called vaults that may enter a workout now, each for itself."""
-        terms, price = self.get_workout_terms(collateral_type), self.get_new_risk_price(collateral_type)
+        terms, price = (
+            self.get_workout_terms(collateral_type),
+            self.get_lower_current_next_price(collateral_type),
+        )
         if terms.cap == 0 or price == 0 or self.mode < interfaces.CAUTION:
             return []
         most = min(
             self.get_auction_room(collateral_type),
-            terms.cap * RAD - self._workouts["in_workouts"].get(collateral_type, 0),
+            terms.cap * RAD - self._workout_tables["in_workouts"].get(collateral_type, 0),
         )
         return [
             vault
-            for vault in self._list_called_vaults(collateral_type)
+            for vault in self._list_vaults_ever_called(collateral_type)
             if vault.debt <= most
-            and self.compute_shortfall(collateral_type, vault)
+            and self.compute_debt_above_ratio(collateral_type, vault)
             and workouts.can_repay(vault.locked, price, terms.discount, vault.debt)
             and self.timestamp
-            >= self._workouts["last_entries"].get((collateral_type, vault.owner), 0) + terms.period
+            >= self._workout_tables["last_entries"].get((collateral_type, vault.owner), 0) + terms.period
         ]

@@ -34,46 +34,52 @@ class VaultsBelowRatio:
     def __len__(self) -> int:
         return len(self._vaults)
 
-    def list_largest_vaults(self, count: int = 1, index: int = 0) -> list[tuple[int, str]]:
+    def list_vaults_by_falling_debt(
+        self, share_count: int = 1, share_index: int = 0
+    ) -> list[tuple[int, str]]:
         """Return one of `count` shares of the vaults by normalized debt under zero, then owner.
 
         So the largest debt comes first. Whose share a vault is follows from its owner's address.
         """
-        shares = self._sizes.get(count)
+        shares = self._sizes.get(share_count)
         if shares is None:
-            shares = self._sizes[count] = [[] for _ in range(count)]
+            shares = self._sizes[share_count] = [[] for _ in range(share_count)]
             for owner, vault in self._vaults.items():
-                shares[assign_keeper(owner, count)].append((-vault.normalized_debt, owner))
+                shares[assign_keeper(owner, share_count)].append((-vault.normalized_debt, owner))
             for each in shares:
                 each.sort()
-        return shares[index]
+        return shares[share_index]
 
     def move_risk_line(
-        self, risk: int, collateral: int, debt: int, between: Iterable[tuple[str, Vault]]
+        self,
+        risk: int,
+        line_collateral: int,
+        line_debt: int,
+        possibly_crossing_vaults: Iterable[tuple[str, Vault]],
     ) -> None:
         """Move the line; `between` has every vault that it may have passed."""
-        if (collateral, debt) == (self._collateral, self._debt):
+        if (line_collateral, line_debt) == (self._collateral, self._debt):
             return
-        self.risk, self._collateral, self._debt = risk, collateral, debt
-        moved = [each for each in between if self._has_crossed_ratio(*each)]
+        self.risk, self._collateral, self._debt = risk, line_collateral, line_debt
+        moved = [each for each in possibly_crossing_vaults if self._may_have_crossed_ratio(*each)]
         if len(moved) > _FEW:
             self._sizes.clear()
         for owner, vault in moved:
-            self.put_vault(owner, vault)
+            self.add_replace_or_drop_vault(owner, vault)
 
-    def put_vault(self, owner: str, vault: Vault) -> None:
+    def add_replace_or_drop_vault(self, owner: str, vault: Vault) -> None:
         """Take a vault in, replace it or let it go."""
         old = self._vaults.pop(owner, None)
         if old is not None:
             self._add_to_sums(owner, old, -1)
-        if self._should_include(owner, vault):
+        if self._should_include_vault(owner, vault):
             self._vaults[owner] = vault
             self._add_to_sums(owner, vault, 1)
 
-    def _has_crossed_ratio(self, owner: str, vault: Vault) -> bool:
-        return self._should_include(owner, vault) != (owner in self._vaults)
+    def _may_have_crossed_ratio(self, owner: str, vault: Vault) -> bool:
+        return self._should_include_vault(owner, vault) != (owner in self._vaults)
 
-    def _should_include(self, owner: str, vault: Vault) -> bool:
+    def _should_include_vault(self, owner: str, vault: Vault) -> bool:
         return self._is_below_ratio(vault)
 
     def _is_below_ratio(self, vault: Vault) -> bool:

@@ -52,11 +52,11 @@ class ConstantProductPool(NamedTuple):
         out = paid * self.stable // (self.collateral * BASIS_POINTS + paid)
         return out if out <= self.stable - self.virtual else 0
 
-    def apply_sale(self, amount: int) -> ConstantProductPool:
+    def build_pool_after_sale(self, sold_amount: int) -> ConstantProductPool:
         """Return the pool once this much collateral is sold to it."""
-        moved = amount // self.unit * self.unit
+        moved = sold_amount // self.unit * self.unit
         return self._replace(
-            collateral=self.collateral + moved, stable=self.stable - self.compute_proceeds(amount)
+            collateral=self.collateral + moved, stable=self.stable - self.compute_proceeds(sold_amount)
         )
 
     def compute_best_amount(self, price: int) -> int:
@@ -183,7 +183,7 @@ class Workout(NamedTuple):
     flagged: bool = False
 
     @property
-    def due(self) -> int:
+    def next_due_time(self) -> int:
         """The time at which the first instalment that is not met is due."""
         return self.get_due_time(self.met + 1)
 
@@ -194,7 +194,7 @@ class Workout(NamedTuple):
     def is_in_good_standing(self, now: int, price: int) -> bool:
         """Tell whether nothing is overdue and the lot is worth its ratio at a price (ray; 0 is none)."""
         short = price != 0 and self.lot * price * BASIS_POINTS < self.principal * self.ratio
-        return self.principal == 0 or (now <= self.due and not short)
+        return self.principal == 0 or (now <= self.next_due_time and not short)
 
     def compute_arrears(self, instalment_count: int) -> int:
         """Return what is unpaid of the first k instalments [wad]."""
@@ -204,12 +204,12 @@ class Workout(NamedTuple):
 class VaultFinder(Protocol):
     """Keeper of an order of vaults, which finds some without a look at all; debts are at `rate`."""
 
-    def find_vaults_below_ratio(
+    def list_vaults_below_ratio(
         self, collateral_type: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms
     ) -> list[Vault]:
         """Return the vaults under a ratio (basis points) and their size's add-on."""
         ...
 
-    def find_called_vaults(self, collateral_type: int, rate: int) -> list[Vault]:
+    def list_vaults_ever_called(self, collateral_type: int, rate: int) -> list[Vault]:
         """Return the vaults that were ever called and still have the mark of it."""
         ...

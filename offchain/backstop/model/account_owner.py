@@ -5,14 +5,14 @@ from __future__ import annotations
 from backstop.model.contract_base import World
 
 
-def is_account_owner(world: World, account: str, who: str) -> bool:
+def is_own_or_subaccount(world: World, account: str, owner: str) -> bool:
     """Tell whether an account is somebody's: its own, or one of the same 19 bytes that has no code."""
-    return account == who or (is_same_address(account, who) and account not in world.addresses)
+    return account == owner or (has_same_first_19_bytes(account, owner) and account not in world.addresses)
 
 
-def is_same_address(one: str, other: str) -> bool:
+def has_same_first_19_bytes(address: str, other_address: str) -> bool:
     """Tell whether two accounts differ in the last byte at most."""
-    return one[:-2] == other[:-2]
+    return address[:-2] == other_address[:-2]
 
 
 def derive_account(address: str, number: int) -> str:

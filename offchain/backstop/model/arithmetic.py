@@ -16,7 +16,7 @@ BASIS_POINTS = 10**4
 MAX_UINT256 = 2**256 - 1
 
 
-def add(a: int, b: int) -> int:
+def add_uint256(a: int, b: int) -> int:
     """Return a + b; revert above 2**256 - 1."""
     total = a + b
     if total > MAX_UINT256:
@@ -31,7 +31,7 @@ def sub(a: int, b: int) -> int:
     return a - b
 
 
-def mul(a: int, b: int) -> int:
+def mul_uint256(a: int, b: int) -> int:
     """Return a * b; revert above 2**256 - 1."""
     product = a * b
     if product > MAX_UINT256:
@@ -87,7 +87,7 @@ def rpow(base: int, exponent: int) -> int:
     return result
 
 
-def split_by_weights(amount: int, weights: Sequence[int]) -> list[int]:
+def split_by_cumulative_weights(amount: int, weights: Sequence[int]) -> list[int]:
     """Return parts of an amount by weights, by floors of running sums: they add up to it."""
     everything, passed, given, parts = sum(weights), 0, 0, []
     for weight in weights:

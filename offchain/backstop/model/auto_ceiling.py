@@ -6,12 +6,19 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, div_up
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
 
 
-@slot(32, 32, 32, 32)
+@declare_record_slot_bit_widths(32, 32, 32, 32)
 class Terms(NamedTuple):
     """How a type's ceiling follows its debt: whole stablecoins, seconds."""
 

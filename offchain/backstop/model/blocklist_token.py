@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.arithmetic import BASIS_POINTS, mul
+from backstop.model.arithmetic import BASIS_POINTS, mul_uint256
 from backstop.model.contract_base import World, external, require, view
 from backstop.model.token import Token
 
@@ -68,7 +68,7 @@ class BlocklistToken(Token):
         require(amount != 0 or not self.is_nothing_refused[()], "token: nothing to move")
         balance = self.balances[owner]
         require(balance >= amount, "token: insufficient balance")
-        lost = mul(amount, self.fees[()]) // BASIS_POINTS
+        lost = mul_uint256(amount, self.fees[()]) // BASIS_POINTS
         self.balances[owner] = balance - amount
         self.balances[to] = self.balances[to] + amount - lost
         self.supply[()] = self.supply[()] - lost

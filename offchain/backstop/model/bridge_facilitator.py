@@ -9,8 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add, div_up, mul
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add_uint256, div_up, mul_uint256
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import (
     IERC20,
@@ -23,7 +30,7 @@ from backstop.model.interfaces import (
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 
 
-@slot(128, 32)
+@declare_record_slot_bit_widths(128, 32)
 class Announcement(NamedTuple):
     """A loss that everybody knows of and that is not booked yet."""
 
@@ -101,19 +108,19 @@ class BridgeFacilitator(Administered, ERC20):
         token = self.engine.terms_of(self.address, self.collateral_type).token
         require(token == self.address, "facilitator: other type")
         self._burn_tokens(sender, WAD)
-        self._sync_note()
+        self._set_note_price_and_flag()
 
     @external
     def draw(self, sender: str, amount: int, receiver: str) -> None:
         """Create stablecoin for the bridge, and notes as far as those locked do not cover the debt."""
         self._check_role(sender, MINTER)
-        require(self._announced.amount == 0, "facilitator: loss announced")
+        require(self._loss_announcement.amount == 0, "facilitator: loss announced")
         vault = self._load_vault()
         rate = vault.accumulated_rate
-        normalized_debt = add(vault.normalized_debt, div_up(mul(amount, RAY), rate))
-        debt = div_up(mul(normalized_debt, rate), RAY)
+        normalized_debt = add_uint256(vault.normalized_debt, div_up(mul_uint256(amount, RAY), rate))
+        debt = div_up(mul_uint256(normalized_debt, rate), RAY)
         line = self.engine.terms_of(self.address, self.collateral_type).debt_ceiling * WAD
-        require(add(debt, self.losses[()]) <= line, "facilitator: over its line")
+        require(add_uint256(debt, self.losses[()]) <= line, "facilitator: over its line")
         notes = debt - min(debt, vault.locked_collateral)
         self._mint_tokens(self.address, notes)
         self.emit("Drawn", receiver, amount, notes)
@@ -132,13 +139,13 @@ class BridgeFacilitator(Administered, ERC20):
         self.stablecoin.transferFrom(self.address, sender, self.address, paid)
         self.emit("Repaid", sender, paid)
         if settling:
-            self.payments[()] = add(self.payments[()], paid)
+            self.payments[()] = add_uint256(self.payments[()], paid)
         else:
             self.engine.repay_and_withdraw(
                 self.address, self.collateral_type, self.address, paid, 0, self.address
             )
-            if self._announced.amount != 0:
-                self._sync_note()
+            if self._loss_announcement.amount != 0:
+                self._set_note_price_and_flag()
         return paid
 
     @external
@@ -146,20 +153,20 @@ class BridgeFacilitator(Administered, ERC20):
         """Say how much of the debt will not be paid back: admin, and guardians upwards only."""
         if sender != self.admins[()]:
             self._check_role(sender, GUARDIAN)
-            require(amount > self._announced.amount, "facilitator: only raise")
+            require(amount > self._loss_announcement.amount, "facilitator: only raise")
         require(0 < amount < 2**128, "facilitator: loss bounds")
-        self._store_announcement(Announcement(amount, self.world.timestamp + self.delay))
+        self._store_loss_announcement(Announcement(amount, self.world.timestamp + self.delay))
 
     @external
     def cancel_loss(self, sender: str) -> None:
         """Take an announced loss back."""
         self._only_admin(sender)
-        self._store_announcement(Announcement())
+        self._store_loss_announcement(Announcement())
 
     @external
     def realise_loss(self, sender: str) -> int:
         """Book an announced loss, or all of the debt if that is less, as a deficit of the type."""
-        announced = self._announced
+        announced = self._loss_announcement
         require(announced.amount != 0, "facilitator: no loss")
         require(self.world.timestamp >= announced.ready_at, "facilitator: too early")
         liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
@@ -167,14 +174,14 @@ class BridgeFacilitator(Administered, ERC20):
         amount = div_up(principal, RAY)
         self.losses[()] = self.losses[()] + amount
         self.emit("LossRealised", amount)
-        self._store_announcement(Announcement())
+        self._store_loss_announcement(Announcement())
         return amount
 
     @external
     def mint_for_loss(self, sender: str, amount: int, receiver: str) -> int:
         """Create stablecoin for a loss that has happened, within the line, and book it at once; how much."""
         self._check_role(sender, SHORTFALL)
-        require(self._announced.amount == 0, "facilitator: loss announced")
+        require(self._loss_announcement.amount == 0, "facilitator: loss announced")
         vault = self._load_vault()
         debt = div_up(vault.normalized_debt * vault.accumulated_rate, RAY)
         line = self.engine.terms_of(self.address, self.collateral_type).debt_ceiling * WAD
@@ -195,7 +202,7 @@ class BridgeFacilitator(Administered, ERC20):
             liquidations.write_down(self.address, self.collateral_type, div_up(owed, RAY))
             self.losses[()] = self.losses[()] + drawn
             self.emit("LossRealised", drawn)
-            self._sync_note()
+            self._set_note_price_and_flag()
         return int(drawn)
 
     @external
@@ -218,13 +225,13 @@ class BridgeFacilitator(Administered, ERC20):
         """Say again what a note is worth, and flag what is announced."""
         price = self.feed.current_price(self.address, self.collateral_type)
         require(price != 0, "facilitator: not open")
-        self._sync_note()
+        self._set_note_price_and_flag()
 
     @external
     def redeem(self, sender: str, notes: int) -> int:
         """Give notes up for their share of what the bridge has paid since settlement began."""
         require(self.engine.in_settlement(self.address), "facilitator: not settling")
-        self.redeemed[sender] = add(self.redeemed[sender], notes)
+        self.redeemed[sender] = add_uint256(self.redeemed[sender], notes)
         self._transfer_tokens(sender, self.address, notes)
         out = self.supply[()] - self._load_vault().locked_collateral
         due = 0
@@ -238,7 +245,7 @@ class BridgeFacilitator(Administered, ERC20):
     @view
     def announcement(self, sender: str) -> Announcement:
         """Return the announced loss [wad], and from when on it may be realised [seconds]."""
-        return self._announced
+        return self._loss_announcement
 
     @view
     def lost(self, sender: str) -> int:
@@ -261,19 +268,19 @@ class BridgeFacilitator(Administered, ERC20):
         return int(self.collected[owner])
 
     @property
-    def _announced(self) -> Announcement:
+    def _loss_announcement(self) -> Announcement:
         return cast(Announcement, self.announcements[()])
 
-    def _store_announcement(self, new: Announcement) -> None:
+    def _store_loss_announcement(self, new: Announcement) -> None:
         self.announcements[()] = new
         self.emit("LossAnnounced", new.amount, new.ready_at)
-        self._sync_note()
+        self._set_note_price_and_flag()
 
-    def _sync_note(self) -> None:
+    def _set_note_price_and_flag(self) -> None:
         """Set price and flag: a note is a stablecoin; with a loss announced, its share of the debt left."""
         vault = self._load_vault()
         debt = vault.normalized_debt * vault.accumulated_rate
-        loss = self._announced.amount * RAY
+        loss = self._loss_announcement.amount * RAY
         price = RAY
         if vault.locked_collateral != 0:
             if loss == 0:

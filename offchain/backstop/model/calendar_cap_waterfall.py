@@ -21,7 +21,7 @@ class CalendarCapWaterfall(LossWaterfall):
         was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
-        epoch = self._roll_event(collateral_type).epoch
+        epoch = self._carry_unresolved_loss_into_epoch(collateral_type).epoch
         settling = self.books[()].settlement != 0
         total = 0
         for k in self.lineup[()].ids:
@@ -30,11 +30,11 @@ class CalendarCapWaterfall(LossWaterfall):
             terms: Slot = self.stages[k]
             if terms.asynchronous:
                 continue
-            works, capacity = self._get_capacity(k, collateral_type)
+            works, capacity = self._read_stage_answer_and_capacity(k, collateral_type)
             amount = min(due, self._compute_room(collateral_type, k, capacity, settling=settling))
             paid = 0
             if amount != 0:
-                works, paid, _ = self._absorb_loss(k, collateral_type, amount)
+                works, paid, _ = self._absorb_and_verify_loss_payment(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, epoch, k)
             if paid != 0:

@@ -63,7 +63,7 @@ class ChainlinkReporter(Contract):
         now = self.world.timestamp
         if self.sequencer != ZERO_ADDRESS:
             self._check_sequencer()
-        aggregator = self._get_aggregator(self.aggregator)
+        aggregator = self._get_aggregator_contract(self.aggregator)
         round_id, answer, _, updated_at, answered_in_round = aggregator.latestRoundData(self.address)
         require(updated_at != 0 and answered_in_round >= round_id, "chainlink_reporter: no answer")
         require(updated_at <= now, "chainlink_reporter: future")
@@ -78,10 +78,12 @@ class ChainlinkReporter(Contract):
     def _check_sequencer(self) -> None:
         """Revert unless the sequencer is up (an answer of 0), and has been for its grace."""
         now = self.world.timestamp
-        _, answer, started_at, _, _ = self._get_aggregator(self.sequencer).latestRoundData(self.address)
+        _, answer, started_at, _, _ = self._get_aggregator_contract(self.sequencer).latestRoundData(
+            self.address
+        )
         require(answer == 0 and started_at != 0, "chainlink_reporter: down")
         require(started_at <= now, "chainlink_reporter: not up yet")
         require(now - started_at > self.sequencer_grace, "chainlink_reporter: just up")
 
-    def _get_aggregator(self, address: str) -> IAggregator:
-        return cast(IAggregator, self.world.at(address))
+    def _get_aggregator_contract(self, aggregator_address: str) -> IAggregator:
+        return cast(IAggregator, self.world.at(aggregator_address))

@@ -7,7 +7,14 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import (
     CAUTION,
     EMERGENCY,
@@ -28,7 +35,7 @@ WEEK = 7 * 86_400
 """How much longer than its thresholds a silence counts."""
 
 
-@slot(2, 32, 32)
+@declare_record_slot_bit_widths(2, 32, 32)
 class State(NamedTuple):
     """The mode, since when it has been calm, and how long it has to be (seconds)."""
 
@@ -37,7 +44,7 @@ class State(NamedTuple):
     calm_period: int = 0
 
 
-@slot(33, 33, 14, 14, 32, 32, 14, 14)
+@declare_record_slot_bit_widths(33, 33, 14, 14, 32, 32, 14, 14)
 class Triggers(NamedTuple):
     """The thresholds of CAUTION and EMERGENCY: whole stablecoins, basis points, seconds; 0 is off."""
 
@@ -50,14 +57,14 @@ class Triggers(NamedTuple):
     auctions_caution: int = 0
     auctions_emergency: int = 0
 
-    def get_thresholds(self, trigger: int) -> tuple[int, int]:
+    def get_caution_and_emergency_thresholds(self, trigger: int) -> tuple[int, int]:
         """Return the two thresholds of a trigger."""
         first = 2 * (trigger - LOSSES)
         return self[first], self[first + 1]
 
     def compute_level(self, trigger: int, measure: int, scale: int) -> int:
         """Return the level that a trigger holds at; one is reached if measure >= threshold*scale > 0."""
-        caution, emergency = self.get_thresholds(trigger)
+        caution, emergency = self.get_caution_and_emergency_thresholds(trigger)
         if measure == 0:
             return NORMAL
         if emergency != 0 and measure >= emergency * scale:
@@ -76,7 +83,9 @@ class Triggers(NamedTuple):
     def level_of_silence(self, seconds: int) -> int:
         """Return the level of the time since a price was fresh [seconds]; a week beyond both it is over."""
         return self.compute_level(
-            SILENCE, seconds if 0 < seconds <= max(self.get_thresholds(SILENCE)) + WEEK else 0, 1
+            SILENCE,
+            seconds if 0 < seconds <= max(self.get_caution_and_emergency_thresholds(SILENCE)) + WEEK else 0,
+            1,
         )
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
@@ -121,8 +130,8 @@ class CircuitBreaker(Administered):
     @external
     def raise_mode(self, sender: str, trigger: int, collateral_type: int) -> None:
         """Raise the mode to the level a trigger holds at; if that is the mode's, calm begins again."""
-        state = self._load_live_state()
-        level = self._compute_trigger_level(trigger, collateral_type)
+        state = self._load_state_before_settlement()
+        level = self._compute_current_trigger_level(trigger, collateral_type)
         require(level != NORMAL and level >= state.mode, "circuit_breaker: no cause")
         named = ALL_TYPES if trigger == LOSSES else collateral_type
         if level > state.mode:
@@ -134,7 +143,7 @@ class CircuitBreaker(Administered):
     @external
     def lower_mode(self, sender: str) -> None:
         """Lower the mode by one level after a calm period, if no trigger holds at the mode's level."""
-        state = self._load_live_state()
+        state = self._load_state_before_settlement()
         require(state.mode != NORMAL, "circuit_breaker: is normal")
         require(self.world.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early")
         require(self._compute_worst_level() < state.mode, "circuit_breaker: not calm")
@@ -144,7 +153,7 @@ class CircuitBreaker(Administered):
     def force_mode(self, sender: str, mode: int) -> None:
         """Raise the mode without a trigger."""
         self._check_role(sender, GUARDIAN)
-        state = self._load_live_state()
+        state = self._load_state_before_settlement()
         require(mode <= EMERGENCY, "circuit_breaker: no such mode")
         require(mode > state.mode, "circuit_breaker: only up")
         self._change_mode(sender, state, mode, NO_TRIGGER, ALL_TYPES)
@@ -152,7 +161,7 @@ class CircuitBreaker(Administered):
     @external
     def sync_policy_mode(self, sender: str, policy: str) -> None:
         """Tell a policy the mode, one that is to replace today's."""
-        self._sync_policy_mode(policy, self._load_live_state().mode)
+        self._set_policy_mode(policy, self._load_state_before_settlement().mode)
 
     # -------------------------------------------------------------- parameters
 
@@ -167,10 +176,12 @@ class CircuitBreaker(Administered):
     ) -> None:
         """Set the thresholds of all triggers, for CAUTION and for EMERGENCY; 0 is off."""
         self._only_admin(sender)
-        require(_are_ordered(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds")
-        require(_are_ordered(fall, BASIS_POINTS), "circuit_breaker: fall bounds")
-        require(_are_ordered(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds")
-        require(_are_ordered(auctions, BASIS_POINTS), "circuit_breaker: auction bounds")
+        require(
+            _is_valid_threshold_pair(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds"
+        )
+        require(_is_valid_threshold_pair(fall, BASIS_POINTS), "circuit_breaker: fall bounds")
+        require(_is_valid_threshold_pair(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds")
+        require(_is_valid_threshold_pair(auctions, BASIS_POINTS), "circuit_breaker: auction bounds")
         self.triggers[()] = Triggers(*losses, *fall, *silence, *auctions)
         self.emit("TriggersSet", tuple(losses), tuple(fall), tuple(silence), tuple(auctions))
 
@@ -202,12 +213,15 @@ class CircuitBreaker(Administered):
     def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
         """Return the thresholds of all triggers."""
         triggers: Triggers = self.triggers[()]
-        return tuple(triggers.get_thresholds(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
+        return tuple(
+            triggers.get_caution_and_emergency_thresholds(trigger)
+            for trigger in (LOSSES, FALL, SILENCE, AUCTIONS)
+        )
 
     @view
     def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
         """Return the level that a trigger holds at now."""
-        return self._compute_trigger_level(trigger, collateral_type)
+        return self._compute_current_trigger_level(trigger, collateral_type)
 
     @view
     def worst_level(self, sender: str) -> int:
@@ -219,24 +233,24 @@ class CircuitBreaker(Administered):
     def _change_mode(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
         self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
         self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
-        self._sync_policy_mode(self.engine.risk_policy(self.address), mode)
+        self._set_policy_mode(self.engine.risk_policy(self.address), mode)
 
-    def _sync_policy_mode(self, policy: str, mode: int) -> None:
-        cast(IRiskPolicy, self.world.at(policy)).set_mode(self.address, mode)
+    def _set_policy_mode(self, policy_address: str, mode: int) -> None:
+        cast(IRiskPolicy, self.world.at(policy_address)).set_mode(self.address, mode)
 
-    def _load_live_state(self) -> State:
+    def _load_state_before_settlement(self) -> State:
         require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")
         state: State = self.states[()]
         return state
 
     def _compute_worst_level(self) -> int:
-        worst = self._compute_trigger_level(LOSSES, ALL_TYPES)
+        worst = self._compute_current_trigger_level(LOSSES, ALL_TYPES)
         for c in decode_listed_types(self.engine.listed(self.address)):
             for trigger in (FALL, SILENCE, AUCTIONS):
-                worst = max(worst, self._compute_trigger_level(trigger, c))
+                worst = max(worst, self._compute_current_trigger_level(trigger, c))
         return worst
 
-    def _compute_trigger_level(self, trigger: int, collateral_type: int) -> int:
+    def _compute_current_trigger_level(self, trigger: int, collateral_type: int) -> int:
         triggers: Triggers = self.triggers[()]
         if trigger == LOSSES:
             types = decode_listed_types(self.engine.listed(self.address))
@@ -256,7 +270,7 @@ class CircuitBreaker(Administered):
         return triggers.level_of_silence(self.world.timestamp - until)
 
 
-def _are_ordered(thresholds: Sequence[int], highest: int) -> bool:
+def _is_valid_threshold_pair(thresholds: Sequence[int], highest: int) -> bool:
     """Tell whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
     caution, emergency = thresholds
     return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

@@ -65,12 +65,14 @@ class ClawbackStage(Contract):
 
     def _get_unvested_income(self, pool: str) -> int:
         """Return a pool's unvested income; 0 if it does not answer [wad]."""
-        found = self.world.attempt(lambda: self._get_pool(pool).unvested(self.address)) or 0
+        found = self.world.call_or_return_none(lambda: self._get_pool(pool).unvested(self.address)) or 0
         return 0 if found >= TOO_MUCH else found
 
     def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
         """Have a pool pay; one that fails is passed over."""
-        self.world.attempt(lambda: self._get_pool(pool).claw_back(self.address, collateral_type, amount))
+        self.world.call_or_return_none(
+            lambda: self._get_pool(pool).claw_back(self.address, collateral_type, amount)
+        )
 
     def _get_deficit(self, collateral_type: int) -> int:
         ledger = cast(IVaultEngine, self.world.at(self.vault_engine_address))

@@ -10,7 +10,15 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds, debt_repayment, dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.dutch_auction import Terms
 from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import Administered
@@ -22,7 +30,7 @@ MAX_VERSION = 2**9 - 1
 MAX_CLOCK = 2**31 - 1
 
 
-@slot(160, 96)
+@declare_record_slot_bit_widths(160, 96)
 class Owner(NamedTuple):
     """Whose vault it was (the zero address sells salvage), and what rewards may still be paid (wad)."""
 
@@ -30,7 +38,7 @@ class Owner(NamedTuple):
     reward_budget: int = 0
 
 
-@slot(104, 103, 32, 8, 9)
+@declare_record_slot_bit_widths(104, 103, 32, 8, 9)
 class Lot(NamedTuple):
     """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls.
 
@@ -44,7 +52,7 @@ class Lot(NamedTuple):
     version: int = 0
 
 
-@slot(112, 48, 90)
+@declare_record_slot_bit_widths(112, 48, 90)
 class AuctionStart(NamedTuple):
     """The price at the start or the last reset; what the target holds besides principal.
 
@@ -69,9 +77,9 @@ class Auction(NamedTuple):
     reward_budget: int
 
 
-def principal_left(lot: Lot, top: AuctionStart) -> int:
+def compute_lot_principal_left(lot: Lot, auction_start: AuctionStart) -> int:
     """Return the part of a target that is debt [rad]."""
-    return debt_repayment.principal_left(lot.target, top.penalty, top.excess)
+    return debt_repayment.compute_principal_left(lot.target, auction_start.penalty, auction_start.excess)
 
 
 class CollateralAuction(Administered):
@@ -148,19 +156,19 @@ class CollateralAuction(Administered):
         top: AuctionStart = self.tops[auction_id]
         c = lot.collateral_type
         terms = self._get_lot_terms(lot)
-        price, needs_reset = terms.price(top.top, self._read_clock() - lot.started_at)
+        price, needs_reset = terms.price(top.top, self._get_block_or_timestamp_seconds() - lot.started_at)
         require(not needs_reset, "collateral_auction: needs reset")
 
         collateral, paid, rest = dutch_auction.compute_take_fill(
             terms, lot.lot, lot.target, top.top, price, max_amount, max_price
         )
         raised = paid * RAY
-        principal = min(raised, principal_left(lot, top))
+        principal = min(raised, compute_lot_principal_left(lot, top))
         lot = lot._replace(lot=lot.lot - collateral, target=rest)
         self.emit("Taken", auction_id, sender, collateral, paid, rest * RAY)
         owner, returned = ZERO_ADDRESS, 0
         if rest == 0:
-            owner, returned = self._remove_auction(auction_id), lot.lot
+            owner, returned = self._delete_auction_and_get_owner(auction_id), lot.lot
             self.emit("AuctionEnded", auction_id, c, owner, returned)
         else:
             self.lots[auction_id] = lot
@@ -179,14 +187,14 @@ class CollateralAuction(Administered):
         require(self.terms[lot.collateral_type].stop < RESETS, "collateral_auction: no resets")
         require(lot.lot != 0, "collateral_auction: empty lot")
         top: AuctionStart = self.tops[auction_id]
-        _, due = terms.price(top.top, self._read_clock() - lot.started_at)
+        _, due = terms.price(top.top, self._get_block_or_timestamp_seconds() - lot.started_at)
         require(due, "collateral_auction: not due")
         price = self._highest_price(lot.collateral_type)
         if self._is_worthless(lot, price, terms):
-            require(principal_left(lot, top) == 0, "collateral_auction: worthless")
+            require(compute_lot_principal_left(lot, top) == 0, "collateral_auction: worthless")
         top = top._replace(top=terms.top(price))
         self.tops[auction_id] = top
-        self.lots[auction_id] = lot._replace(started_at=self._read_clock())
+        self.lots[auction_id] = lot._replace(started_at=self._get_block_or_timestamp_seconds())
 
         reward = 0
         least = terms.minimum * WAD
@@ -204,14 +212,17 @@ class CollateralAuction(Administered):
     def close(self, sender: str, auction_id: int) -> None:
         """Give an auction up that can repay no more: its principal becomes a deficit."""
         lot = self._load_lot(auction_id)
-        principal = principal_left(lot, self.tops[auction_id])
+        principal = compute_lot_principal_left(lot, self.tops[auction_id])
         c = lot.collateral_type
         if lot.lot != 0:
             terms = self._get_lot_terms(lot)
             require(principal != 0, "collateral_auction: repaid")
-            require(self._read_clock() > lot.started_at + terms.tail, "collateral_auction: still open")
+            require(
+                self._get_block_or_timestamp_seconds() > lot.started_at + terms.tail,
+                "collateral_auction: still open",
+            )
             require(self._is_worthless(lot, self._highest_price(c), terms), "collateral_auction: has value")
-        owner = self._remove_auction(auction_id)
+        owner = self._delete_auction_and_get_owner(auction_id)
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
         self.engine.write_off(self.address, c, owner, principal, lot.lot)
 
@@ -227,8 +238,8 @@ class CollateralAuction(Administered):
         lot = self._load_lot(auction_id)
         settling = self.engine.terms_of(self.address, lot.collateral_type).settling
         require(settling, "collateral_auction: not settling")
-        principal = principal_left(lot, self.tops[auction_id])
-        owner = self._remove_auction(auction_id)
+        principal = compute_lot_principal_left(lot, self.tops[auction_id])
+        owner = self._delete_auction_and_get_owner(auction_id)
         self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
         self.engine.unwind(self.address, lot.collateral_type, owner, lot.lot, principal)
 
@@ -237,7 +248,7 @@ class CollateralAuction(Administered):
         """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
         terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
-        require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
+        require(self._get_salvage_lot_on_sale(collateral_type) == 0, "collateral_auction: on sale")
         lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
         require(lot != 0, "collateral_auction: no salvage")
         top = terms.top(self._highest_price(collateral_type))
@@ -246,7 +257,9 @@ class CollateralAuction(Administered):
 
         auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
-        self.lots[auction_id] = Lot(lot, target, self._read_clock(), collateral_type, terms.version)
+        self.lots[auction_id] = Lot(
+            lot, target, self._get_block_or_timestamp_seconds(), collateral_type, terms.version
+        )
         self.tops[auction_id] = AuctionStart(top, penalty, 0)
         self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
         self.engine.take_salvage(self.address, collateral_type, lot)
@@ -369,7 +382,7 @@ class CollateralAuction(Administered):
         require(sender == self.vault_engine_address, "collateral_auction: not ledger")
         terms: Terms = self.terms[collateral_type]
         if terms != Terms():
-            self._store_terms(collateral_type, self._with_minimum(collateral_type, terms, debt_floor))
+            self._store_terms(collateral_type, self._with_minimum_target(collateral_type, terms, debt_floor))
 
     # ------------------------------------------------------------------ checks
 
@@ -388,7 +401,7 @@ class CollateralAuction(Administered):
     @view
     def clock(self, sender: str) -> int:
         """Return the time by which prices fall and tails end [seconds]."""
-        return self._read_clock()
+        return self._get_block_or_timestamp_seconds()
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
@@ -396,7 +409,7 @@ class CollateralAuction(Administered):
         lot = self._load_lot(auction_id)
         terms = self._get_lot_terms(lot)
         top: AuctionStart = self.tops[auction_id]
-        price, needs_reset = terms.price(top.top, self._read_clock() - lot.started_at)
+        price, needs_reset = terms.price(top.top, self._get_block_or_timestamp_seconds() - lot.started_at)
         return needs_reset, price, lot.lot, lot.target * RAY
 
     @view
@@ -412,7 +425,7 @@ class CollateralAuction(Administered):
             top=top.top,
             started_at=lot.started_at,
             target=lot.target * RAY,
-            principal=principal_left(lot, top),
+            principal=compute_lot_principal_left(lot, top),
             reward_budget=owner.reward_budget,
         )
 
@@ -424,13 +437,13 @@ class CollateralAuction(Administered):
                 return 0, ZERO_ADDRESS, 0, 0
             return cast(IWorkouts, self.world.at(self.workouts)).position_of(self.address, auction_id)
         lot = self._load_lot(auction_id)
-        principal = principal_left(lot, self.tops[auction_id])
+        principal = compute_lot_principal_left(lot, self.tops[auction_id])
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
 
     @view
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
         """Return how much of a type's salvage is under auction [wad]."""
-        return self._salvage_on_sale(collateral_type)
+        return self._get_salvage_lot_on_sale(collateral_type)
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
@@ -450,7 +463,7 @@ class CollateralAuction(Administered):
             if lot.started_at and self.block_time:
                 self.lots[id] = lot._replace(started_at=lot.started_at + blocks * self.block_time)
 
-    def _read_clock(self) -> int:
+    def _get_block_or_timestamp_seconds(self) -> int:
         world = self.world
         return world.block_number * self.block_time if self.block_time else world.timestamp
 
@@ -477,7 +490,9 @@ class CollateralAuction(Administered):
         top = terms.top(price)
 
         self.owners[auction_id] = Owner(owner, budget - reward)
-        self.lots[auction_id] = Lot(lot, target, self._read_clock(), collateral_type, terms.version)
+        self.lots[auction_id] = Lot(
+            lot, target, self._get_block_or_timestamp_seconds(), collateral_type, terms.version
+        )
         self.tops[auction_id] = AuctionStart(top, penalty, whole * RAY - principal)
         self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
         return reward
@@ -494,7 +509,7 @@ class CollateralAuction(Administered):
             return False
         return terms.is_worthless(lot.lot, self.feed.time_weighted(self.address, lot.collateral_type))
 
-    def _salvage_on_sale(self, collateral_type: int) -> int:
+    def _get_salvage_lot_on_sale(self, collateral_type: int) -> int:
         """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""
         return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
@@ -508,7 +523,7 @@ class CollateralAuction(Administered):
             self.stablecoin,
         )
 
-    def _remove_auction(self, auction_id: int) -> str:
+    def _delete_auction_and_get_owner(self, auction_id: int) -> str:
         """Forget an auction; returns its owner."""
         owner: Owner = self.owners[auction_id]
         self.owners[auction_id] = Owner()
@@ -541,9 +556,9 @@ class CollateralAuction(Administered):
         of_type = self.engine.terms_of(self.address, collateral_type)
         _check_penalty(new, of_type.liquidation_ratio)
         self.emit("ParameterChanged", collateral_type, "penalty", new)
-        return self._with_minimum(collateral_type, terms._replace(penalty=new), of_type.debt_floor)
+        return self._with_minimum_target(collateral_type, terms._replace(penalty=new), of_type.debt_floor)
 
-    def _with_minimum(self, collateral_type: int, terms: Terms, debt_floor: int) -> Terms:
+    def _with_minimum_target(self, collateral_type: int, terms: Terms, debt_floor: int) -> Terms:
         minimum = div_up(debt_floor * terms.penalty, BASIS_POINTS)
         self.emit("ParameterChanged", collateral_type, "minimum", minimum)
         return terms._replace(minimum=minimum)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAY, add, mul, sub
+from backstop.model.arithmetic import BASIS_POINTS, RAY, add_uint256, mul_uint256, sub
 from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IERC20
 
@@ -75,7 +75,7 @@ class ConstantProductMarket(Contract):
         moved = amount // self.unit * self.unit
         out = self._compute_output(moved, self.collateral[()], self.stable[()])
         _check_output(out, min_out)
-        self.collateral[()] = add(self.collateral[()], moved)
+        self.collateral[()] = add_uint256(self.collateral[()], moved)
         self.stable[()] = sub(self.stable[()], out)
         self.emit("Sold", sender, receiver, moved, out)
         self._pull_token(self.token, sender, moved // self.unit)
@@ -87,7 +87,7 @@ class ConstantProductMarket(Contract):
         """Buy collateral (rounded down to the unit) with stablecoin."""
         out = self._compute_output(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
         _check_output(out, min_out)
-        self.stable[()] = add(self.stable[()], amount)
+        self.stable[()] = add_uint256(self.stable[()], amount)
         self.collateral[()] = sub(self.collateral[()], out)
         self.emit("Bought", sender, receiver, amount, out)
         self._pull_token(self.stablecoin, sender, amount)
@@ -109,7 +109,7 @@ class ConstantProductMarket(Contract):
         """Return the price of 1e18 of collateral before the fee [ray]; 0 without liquidity."""
         if self.collateral[()] == 0:
             return 0
-        return mul(self.stable[()], RAY) // int(self.collateral[()])
+        return mul_uint256(self.stable[()], RAY) // int(self.collateral[()])
 
     @view
     def collateral_reserve(self, sender: str) -> int:
@@ -127,10 +127,10 @@ class ConstantProductMarket(Contract):
         return int(self.virtual[()])
 
     def _compute_output(self, amount: int, reserve_in: int, reserve_out: int) -> int:
-        paid = mul(amount, BASIS_POINTS - self.fee)
+        paid = mul_uint256(amount, BASIS_POINTS - self.fee)
         if paid == 0:
             return 0
-        return mul(paid, reserve_out) // add(mul(reserve_in, BASIS_POINTS), paid)
+        return mul_uint256(paid, reserve_out) // add_uint256(mul_uint256(reserve_in, BASIS_POINTS), paid)
 
     def _pull_token(self, token: str, sender: str, amount: int) -> None:
         contract = cast(IERC20, self.world.at(token))

@@ -38,17 +38,17 @@ class Log(NamedTuple):
     values: tuple[Any, ...]
 
 
-def slot(*widths: int) -> Callable[[type[T]], type[T]]:
+def declare_record_slot_bit_widths(*bit_widths: int) -> Callable[[type[T]], type[T]]:
     """Declare a NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
 
     Less than zero bits are those of a signed field, in two's complement.
     """
 
     def declare(record: type[T]) -> type[T]:
-        assert len(widths) == len(record.__annotations__)
-        bits = tuple(map(abs, widths))
+        assert len(bit_widths) == len(record.__annotations__)
+        bits = tuple(map(abs, bit_widths))
         shifts = tuple(accumulate((0, *bits[:-1])))
-        layout = {"WIDTHS": widths, "BITS": bits, "SHIFTS": shifts, "IS_SIGNED": bits != widths}
+        layout = {"WIDTHS": bit_widths, "BITS": bits, "SHIFTS": shifts, "IS_SIGNED": bits != bit_widths}
         for name, value in layout.items():
             setattr(record, name, value)
         return record
@@ -149,7 +149,7 @@ class World:
         del self.journal[mark[0] :]
         del self.logs[mark[1] :]
 
-    def attempt(self, call: Callable[[], R]) -> R | None:
+    def call_or_return_none(self, call: Callable[[], R]) -> R | None:
         """Return what a call answers, or None if it reverts: then nothing of it stays."""
         mark = self.mark()
         try:
@@ -158,7 +158,7 @@ class World:
             self.roll_back(mark)
             return None
 
-    def get_changes(self, mark: tuple[int, int]) -> dict[Written, Any]:
+    def get_old_values_by_slot(self, mark: tuple[int, int]) -> dict[Written, Any]:
         """Return the slots written since the mark, with what each held before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
@@ -166,10 +166,10 @@ class World:
         return changes
 
 
-def external(method: F) -> F:
+def external(abi_method: F) -> F:
     """Mark a method as part of the contract's ABI."""
-    method.__dict__["abi"] = "external"
-    return method
+    abi_method.__dict__["abi"] = "external"
+    return abi_method
 
 
 def view(method: F) -> F:
@@ -193,7 +193,7 @@ class Immutable(Generic[V]):
             return found
 
         delattr(owner, name)
-        _declare_view(owner, self.getter, answer, self.kind)
+        _declare_abi_view(owner, self.getter, answer, self.kind)
 
 
 class Constant(Generic[V]):
@@ -206,15 +206,17 @@ class Constant(Generic[V]):
         def answer(contract: Contract, sender: str) -> V:
             return self.value
 
-        _declare_view(owner, name, answer, type(self.value))
+        _declare_abi_view(owner, name, answer, type(self.value))
 
 
-def _declare_view(owner: type[Contract], name: str, answer: Callable[..., Any], kind: type) -> None:
+def _declare_abi_view(
+    contract_class: type[Contract], abi_name: str, view_function: Callable[..., Any], return_type: type
+) -> None:
     """Make a function a view of a contract, under its name in the ABI."""
-    answer.__name__, answer.__qualname__ = name, f"{owner.__qualname__}.{name}"
-    answer.__module__ = owner.__module__
-    answer.__annotations__ = {"sender": str, "return": kind}
-    setattr(owner, name, view(answer))
+    view_function.__name__, view_function.__qualname__ = abi_name, f"{contract_class.__qualname__}.{abi_name}"
+    view_function.__module__ = contract_class.__module__
+    view_function.__annotations__ = {"sender": str, "return": return_type}
+    setattr(contract_class, abi_name, view(view_function))
 
 
 def immutable(getter: str, kind: type[V]) -> V:
@@ -227,7 +229,7 @@ def immutable(getter: str, kind: type[V]) -> V:
     return cast(V, Immutable(getter, kind))
 
 
-def constant(value: V) -> Callable[[Any, str], V]:
+def declare_constant_view(value: V) -> Callable[[Any, str], V]:
     """Declare a constant of a contract's class as a view of the ABI of the same name."""
     return cast(Callable[[Any, str], V], Constant(value))
 

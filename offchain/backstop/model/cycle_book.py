@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import check_signed, div_up, sub
-from backstop.model.contract_base import World, immutable, require, slot
+from backstop.model.contract_base import World, declare_record_slot_bit_widths, immutable, require
 from backstop.model.interfaces import Clock, SideTotals, Standing
 from backstop.model.price_path import MAX_LOTS, Moves, PricePath, get_side
 
@@ -25,7 +25,7 @@ PART = 2**34
 """Unit of the pay for a booking [wei]: the pay is a multiple of it."""
 
 
-@slot(-138, 8, 32, 32, 3, 43)
+@declare_record_slot_bit_widths(-138, 8, 32, 32, 3, 43)
 class Account(NamedTuple):
     """Cash; a bit for each market it is in; the cycle it is in, how many with losses it has gone through."""
 
@@ -37,7 +37,7 @@ class Account(NamedTuple):
     paid: int = 0  # parts of its cash, for booking its loss of the pending cycle
 
 
-@slot(-64, -138)
+@declare_record_slot_bit_widths(-64, -138)
 class Position(NamedTuple):
     """Lots, and its value when the cycle began plus what its trades paid since."""
 
@@ -45,7 +45,7 @@ class Position(NamedTuple):
     value: int = 0
 
 
-@slot(-138, 118)
+@declare_record_slot_bit_widths(-138, 118)
 class Pending(NamedTuple):
     """How a position's value changed in the pending cycle; of a loss, what gains of that cycle bear."""
 
@@ -53,7 +53,7 @@ class Pending(NamedTuple):
     booked: int = 0
 
 
-@slot(-138, -118)
+@declare_record_slot_bit_widths(-138, -118)
 class Worth(NamedTuple):
     """Worth of an account at the end of the pending cycle plus its net deposits since, and these alone [wei].
 
@@ -100,7 +100,7 @@ class CycleBook(PricePath):
 
     # ---------------------------------------------------------------- touching
 
-    def _touch_account(self, owner: str) -> None:
+    def _settle_missed_cycles(self, owner: str) -> None:
         """Settle the cycles that an account has missed; close its positions in markets that have ended."""
         clock: Clock = self.clocks[()]
         account: Account = self.accounts[owner]
@@ -109,32 +109,36 @@ class CycleBook(PricePath):
         elif account.cycle != clock.cycle:
             self._close_cycle(owner)
             if account.cycle + 1 != clock.cycle:
-                self._skip_cycles(owner)
+                self._settle_final_cycles(owner)
                 self._close_cycle(owner)
-        self._close_positions(owner, self.accounts[owner].markets & clock.ended)
+        self._close_positions_at_marks(owner, self.accounts[owner].markets & clock.ended)
 
-    def _close_positions(self, owner: str, markets: int) -> None:
+    def _close_positions_at_marks(self, owner: str, markets: int) -> None:
         """Take an account's positions in some markets, by bits, from it, at the marks."""
-        for market in _list_markets(markets):
+        for market in _list_markets_of_bits(markets):
             size = self.positions[owner, market].size
             if size != 0:
                 self._trade_lots(owner, market, -size, 0)
 
-    def _skip_cycles(self, owner: str) -> None:
+    def _settle_final_cycles(self, owner: str) -> None:
         """Settle the cycle that an account ended last and all final ones after it; go to the pending one.
 
         In all of these its lots were the same, and nothing was booked of it. What it was worth, and what is
         pending, `_close` says.
         """
         clock: Clock = self.clocks[()]
-        account, cycle, haircut = self._settle_cycle(owner, self.accounts[owner]), clock.cycle - 1, 0
-        for market in _list_markets(account.markets):
+        account, cycle, haircut = (
+            self._apply_final_cycle_haircut(owner, self.accounts[owner]),
+            clock.cycle - 1,
+            0,
+        )
+        for market in _list_markets_of_bits(account.markets):
             position: Position = self.positions[owner, market]
             side = get_side(position.size)
             borne = self.indices[market, side, clock.lossy] - self.indices[market, side, account.seen]
             haircut += -(-abs(position.size) * borne >> 21)
             value = self.levels[market, cycle].of(position.size)
-            self._store_position(owner, market, position._replace(value=value))
+            self._check_and_store_position(owner, market, position._replace(value=value))
             self.since[owner, market] = self.edges[market, cycle, side]
             self._clear_cycle(owner, market, cycle)
         if haircut:
@@ -145,17 +149,17 @@ class CycleBook(PricePath):
 
     def _close_cycle(self, owner: str) -> None:
         """End the account's cycle: the one before is final, this one is pending."""
-        account = self._settle_cycle(owner, self.accounts[owner])
+        account = self._apply_final_cycle_haircut(owner, self.accounts[owner])
         cycle = account.cycle + 1
         worth, markets = account.cash, 0
-        for market in _list_markets(account.markets):
+        for market in _list_markets_of_bits(account.markets):
             position: Position = self.positions[owner, market]
-            self._count_segment(
+            self._add_cycle_gains_and_losses(
                 owner, market, account.cycle, self.edges[market, cycle, get_side(position.size)]
             )
             value = self.levels[market, cycle].of(position.size)
             worth += value
-            self._store_position(owner, market, Position(position.size, value))
+            self._check_and_store_position(owner, market, Position(position.size, value))
             gained, lost = (
                 self.get_cycle_gains(owner, market, account.cycle),
                 self.get_cycle_losses(owner, market, account.cycle),
@@ -168,11 +172,11 @@ class CycleBook(PricePath):
             self._clear_cycle(owner, market, cycle)
         if markets == 0:
             worth += self.third_bond * account.bond.bit_count()
-            account = self._free_bond(account)
+            account = self._return_bond_to_cash(account)
         self.worths[owner] = Worth(self._pack_amount(worth).value)
         self._store_account(owner, account._replace(markets=markets, cycle=cycle))
 
-    def _settle_cycle(self, owner: str, account: Account) -> Account:
+    def _apply_final_cycle_haircut(self, owner: str, account: Account) -> Account:
         """Take the haircuts of the cycle before the account's, and give what was booked and is missing.
 
         Nothing if that had no losses. The caller forgets what was booked, as it ends the next cycle.
@@ -182,11 +186,11 @@ class CycleBook(PricePath):
         if account.seen == clock.lossy or self.lossy[account.seen] != final:
             return account
         haircut, booked, own = (
-            self._compute_haircut(owner, account.markets),
+            self._compute_pending_haircut_amount(owner, account.markets),
             self.late_of[owner],
             account.cash,
         )
-        for market in _list_markets(account.markets):
+        for market in _list_markets_of_bits(account.markets):
             booked += self.pendings[owner, market].booked
             own += self.levels[market, account.cycle + 1].of(self.positions[owner, market].size)
         self.late_of[owner] = 0
@@ -206,7 +210,7 @@ class CycleBook(PricePath):
         """Return what an account lost in the cycle that is open for it, or pending [wei]."""
         return cast(SideTotals, self.lost[owner, market, cycle % 2])
 
-    def get_pending_gains(self, owner: str, market: int) -> SideTotals:
+    def get_unfinal_previous_cycle_gains(self, owner: str, market: int) -> SideTotals:
         """Return what an account gained in its pending cycle [wei]."""
         return self.get_cycle_gains(owner, market, self.accounts[owner].cycle - 1)
 
@@ -214,7 +218,7 @@ class CycleBook(PricePath):
         """Forget what was gained and lost in a cycle, or the one two before it."""
         self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = SideTotals()
 
-    def _count_segment(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
+    def _add_cycle_gains_and_losses(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
         """Count what a position gained and lost in a cycle up to some moves, while it had its size."""
         size = self.positions[owner, market].size
         if size == 0:
@@ -246,24 +250,28 @@ class CycleBook(PricePath):
                 found += div_up(mine * loss, total)
         return found
 
-    def _compute_haircut(self, owner: str, markets: int) -> int:
-        return sum(self._compute_market_haircut(owner, market) for market in _list_markets(markets))
+    def _compute_pending_haircut_amount(self, owner: str, market_bits: int) -> int:
+        return sum(
+            self._compute_market_haircut(owner, market) for market in _list_markets_of_bits(market_bits)
+        )
 
-    def _compute_own_value(self, owner: str) -> int:
+    def _compute_account_value_at_marks(self, owner: str) -> int:
         """Return cash and the value of all positions at the marks [wei]."""
         account: Account = self.accounts[owner]
-        markets = _list_markets(account.markets)
+        markets = _list_markets_of_bits(account.markets)
         return account.cash + sum(self._compute_worth(m, self.positions[owner, m].size) for m in markets)
 
     def _compute_standing(self, owner: str) -> Standing:
         """Return what a touched account has, at the marks."""
         account: Account = self.accounts[owner]
         unfinal = 0
-        for market in _list_markets(account.markets):
+        for market in _list_markets_of_bits(account.markets):
             unfinal += sum(self._compute_open_gains(owner, market))
-            unfinal += sum(self.get_pending_gains(owner, market))
+            unfinal += sum(self.get_unfinal_previous_cycle_gains(owner, market))
         return Standing(
-            self._compute_own_value(owner), self._compute_haircut(owner, account.markets), unfinal
+            self._compute_account_value_at_marks(owner),
+            self._compute_pending_haircut_amount(owner, account.markets),
+            unfinal,
         )
 
     def _compute_open_gains(self, owner: str, market: int) -> SideTotals:
@@ -284,7 +292,8 @@ class CycleBook(PricePath):
     def _has_lots(self, owner: str) -> bool:
         """Tell whether an account has a position."""
         return any(
-            self.positions[owner, market].size for market in _list_markets(self.accounts[owner].markets)
+            self.positions[owner, market].size
+            for market in _list_markets_of_bits(self.accounts[owner].markets)
         )
 
     # ---------------------------------------------------------------- changes
@@ -300,50 +309,50 @@ class CycleBook(PricePath):
         size = check_signed(old + delta)
         require(abs(size) <= MAX_LOTS, "cycle_book: too many lots")
         if delta * size > 0:
-            self._forget_lost(owner)
-        self._count_segment(owner, market, account.cycle, self.moves[market, get_side(old)])
+            self._cap_deposits_at_roll_worth(owner)
+        self._add_cycle_gains_and_losses(owner, market, account.cycle, self.moves[market, get_side(old)])
         self.since[owner, market] = self.moves[market, get_side(size)]
         paid = self._compute_worth(market, size) - self._compute_worth(market, old) + delta * off
-        self._change_lots(market, old, size)
+        self._update_open_lots(market, old, size)
         account = account._replace(cash=account.cash - paid, markets=account.markets | 1 << market)
         if old == 0:
-            account = self._put_up_bond(account)
-        self._store_position(owner, market, Position(size, position.value + paid))
+            account = self._take_missing_bond_thirds(account)
+        self._check_and_store_position(owner, market, Position(size, position.value + paid))
         self._store_account(owner, account)
         self.emit("PositionChanged", owner, market, size, account.cash)
 
-    def _credit_cash(self, owner: str, amount: int) -> None:
+    def _change_account_cash(self, owner: str, amount: int) -> None:
         """Change an account's cash."""
         account: Account = self.accounts[owner]
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
-    def _credit_payment(self, owner: str, amount: int) -> None:
+    def _credit_payment_as_deposit(self, owner: str, amount: int) -> None:
         """Credit what an account brings: it counts for the pending cycle, not for older ones; no profit."""
-        self._touch_account(owner)
-        self._credit_deposit(owner, check_signed(amount))
+        self._settle_missed_cycles(owner)
+        self._book_deposit_or_withdrawal(owner, check_signed(amount))
         self.deposits[owner] = self.deposits[owner] + amount
 
-    def _credit_deposit(self, owner: str, amount: int) -> None:
+    def _book_deposit_or_withdrawal(self, owner: str, amount: int) -> None:
         """Credit a deposit to an account, or debit a withdrawal: in the pending cycle as well."""
-        self._credit_cash(owner, amount)
+        self._change_account_cash(owner, amount)
         worth: Worth = self.worths[owner]
         brought = worth.brought + amount
         require(abs(brought) < 2**117, "price_path: beyond all figures")
         self.worths[owner] = Worth(self._pack_amount(worth.value + amount).value, brought)
 
-    def _forget_lost(self, owner: str) -> None:
+    def _cap_deposits_at_roll_worth(self, owner: str) -> None:
         """Let no more deposits of whoever does more than reduce count than it had at the last roll."""
         most = max(0, self.worths[owner].value)
         if self.deposits[owner] > most:
             self.deposits[owner] = most
 
-    def _put_up_bond(self, account: Account) -> Account:
+    def _take_missing_bond_thirds(self, account: Account) -> Account:
         """Take all thirds of the bond, or what is missing of them."""
         missing = self.third_bond * (3 - account.bond.bit_count())
         self.bonds[()] = self.bonds[()] + missing
         return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED | TAKEN)
 
-    def _free_bond(self, account: Account) -> Account:
+    def _return_bond_to_cash(self, account: Account) -> Account:
         """Give back what is left of the bond."""
         left = self.third_bond * account.bond.bit_count()
         self.bonds[()] = self.bonds[()] - left
@@ -355,7 +364,7 @@ class CycleBook(PricePath):
         As positions are seized, the last third is set apart for whoever has their lots taken over.
         """
         amount = parts * PART
-        self._credit_deposit(owner, -amount)
+        self._book_deposit_or_withdrawal(owner, -amount)
         account: Account = self.accounts[owner]
         account = account._replace(paid=account.paid + parts)
         if account.bond & third:
@@ -368,22 +377,22 @@ class CycleBook(PricePath):
             account = account._replace(bond=account.bond & ~gone)
         self.accounts[owner] = account
         if amount:
-            self._credit_payment(finder, amount)
+            self._credit_payment_as_deposit(finder, amount)
             self.emit("FinderPaid", owner, finder, amount)
 
-    def _pay_reward(self, finder: str, amount: int) -> None:
+    def _pay_takeover_reward(self, finder: str, amount: int) -> None:
         """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
         self.reward_table[()] = sub(self.reward_table[()], amount)
         self.bonds[()] = self.bonds[()] - amount
-        self._credit_payment(finder, amount)
+        self._credit_payment_as_deposit(finder, amount)
 
-    def _insure_rewards(self) -> None:
+    def _move_unpaid_rewards_to_insurance(self) -> None:
         """Have what nobody has got by the end be insurance."""
         self.bonds[()] = self.bonds[()] - self.reward_table[()]
         self.fee_table[()] = self.fee_table[()] + self.reward_table[()]
         self.reward_table[()] = 0
 
-    def _note_lossy(self, number: int, cycle: int, markets: int) -> None:
+    def _index_lossy_cycle_haircuts(self, number: int, cycle: int, markets: int) -> None:
         """Note a final cycle that had losses, by its number, and add its haircut of a lot to the indices."""
         self.lossy[number] = cycle
         for market in range(markets):
@@ -399,12 +408,12 @@ class CycleBook(PricePath):
         require(abs(account.cash) < 2**137, "price_path: beyond all figures")
         self.accounts[owner] = account
 
-    def _store_position(self, owner: str, market: int, position: Position) -> None:
+    def _check_and_store_position(self, owner: str, market: int, position: Position) -> None:
         require(abs(position.value) < 2**137, "price_path: beyond all figures")
         self.positions[owner, market] = position
 
 
 @cache
-def _list_markets(markets: int) -> tuple[int, ...]:
+def _list_markets_of_bits(market_bits: int) -> tuple[int, ...]:
     """Return the markets of bits."""
-    return tuple(market for market in range(bounds.MAX_MARGIN_MARKETS) if markets >> market & 1)
+    return tuple(market for market in range(bounds.MAX_MARGIN_MARKETS) if market_bits >> market & 1)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import split_by_weights
+from backstop.model.arithmetic import split_by_cumulative_weights
 from backstop.model.contract_base import World, immutable, require
-from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _list_markets
+from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _list_markets_of_bits
 from backstop.model.interfaces import IERC20, Clock, IMarginFund, SideTotals
 
 
@@ -63,7 +63,7 @@ class CycleLosses(CycleBook):
 
     # ---------------------------------------------------------------- booking
 
-    def _book_loss(self, owner: str, finder: str) -> bool:
+    def _book_pending_cycle_shortfall(self, owner: str, finder: str) -> bool:
         """Book what a touched account lacks of the pending cycle; tell whether it differs from before.
 
         Whoever books is paid: a third of the bond once, and up to an amount that grows with the time that the
@@ -71,10 +71,10 @@ class CycleLosses(CycleBook):
         lacks [wad], rounded down. The debtor pays that, and lacks so much more.
         """
         clock: Clock = self.clocks[()]
-        markets = _list_markets(self.accounts[owner].markets)
-        haircut = self._compute_haircut(owner, self.accounts[owner].markets)
-        lacks = max(0, haircut - max(self.worths[owner].value, self._compute_own_value(owner)))
-        shares = [self._compute_loss_source(owner, market) for market in markets]
+        markets = _list_markets_of_bits(self.accounts[owner].markets)
+        haircut = self._compute_pending_haircut_amount(owner, self.accounts[owner].markets)
+        lacks = max(0, haircut - max(self.worths[owner].value, self._compute_account_value_at_marks(owner)))
+        shares = [self._compute_largest_possible_loss(owner, market) for market in markets]
         everything = sum(shares)
         noted = self.late_of[owner]
         had = noted + sum(self.pendings[owner, market].booked for market in markets)
@@ -87,12 +87,15 @@ class CycleLosses(CycleBook):
         late = max(noted, lacks - everything)
         borne = min(everything, max(0, lacks - late))
         changed = False
-        for market, part in zip(markets, split_by_weights(borne, shares), strict=True):
+        for market, part in zip(markets, split_by_cumulative_weights(borne, shares), strict=True):
             noted_in: Pending = self.pendings[owner, market]
             if part != noted_in.booked:
                 changed = True
                 lost = self.get_cycle_losses(owner, market, clock.cycle - 1)
-                before, now = by_winners(noted_in.booked, lost), by_winners(part, lost)
+                before, now = (
+                    split_loss_by_winning_side(noted_in.booked, lost),
+                    split_loss_by_winning_side(part, lost),
+                )
                 losses: SideTotals = self.losses[market, clock.cycle - 1]
                 self.losses[market, clock.cycle - 1] = SideTotals(
                     losses.long + now.long - before.long, losses.short + now.short - before.short
@@ -108,10 +111,10 @@ class CycleLosses(CycleBook):
             self.emit("Booked", owner, clock.cycle - 1, lacks, late)
             self._pay_finder(owner, BOOKED, finder, parts)
         if late != noted:
-            self._pay_late(late - noted)
+            self._cover_late_losses_from_fund(late - noted)
         return changed
 
-    def _compute_loss_source(self, owner: str, market: int) -> int:
+    def _compute_largest_possible_loss(self, owner: str, market: int) -> int:
         """Return what an account's loss can have come from in a market [wei]."""
         lost = self.get_cycle_losses(owner, market, self.accounts[owner].cycle - 1)
         most = self._compute_market_haircut(owner, market) - self.pendings[owner, market].net
@@ -119,39 +122,41 @@ class CycleLosses(CycleBook):
 
     # ---------------------------------------------------------------- rolling
 
-    def _roll_cycle(self) -> None:
+    def _finalise_cycle_and_open_next(self) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
         clock: Clock = self.clocks[()]
         now = self.world.timestamp
         # All of them where the policy does not say.
-        markets = min(self._ask_policy(lambda: self.policy.markets(self.address)), bounds.MAX_MARGIN_MARKETS)
+        markets = min(
+            self._ask_policy_number(lambda: self.policy.markets(self.address)), bounds.MAX_MARGIN_MARKETS
+        )
         waited = now >= clock.rolled_at + self.window and now >= clock.booked_at + self.quiet
         require(waited or now >= clock.rolled_at + 4 * self.window, "cycle_losses: too early")
         insured = later = 0
         lossy = clock.lossy
         self._sweep_fees()
-        self._pay_late(self.late_table[()])
+        self._cover_late_losses_from_fund(self.late_table[()])
         if clock.booked_at != 0:
-            insured = self._insure_losses(clock.cycle - 1, markets)
+            insured = self._pay_losses_from_insurance(clock.cycle - 1, markets)
         if self.late_table[()] != 0:
-            later = self._charge_later(clock.cycle - 1, markets)
+            later = self._charge_late_losses_to_gains(clock.cycle - 1, markets)
         if clock.booked_at != 0 or later != 0:
-            self._note_lossy(lossy, clock.cycle - 1, markets)
+            self._index_lossy_cycle_haircuts(lossy, clock.cycle - 1, markets)
             lossy += 1
         self.overdue[()] = self.late_table[()]
         for market in range(markets):
-            self._note_edge(market, clock.cycle + 1)
+            self._record_cycle_start(market, clock.cycle + 1)
         self.clocks[()] = Clock(clock.cycle + 1, now, 0, lossy, clock.ended)
         self.emit("Rolled", clock.cycle, insured, later)
 
-    def _insure_losses(self, cycle: int, markets: int) -> int:
+    def _pay_losses_from_insurance(self, cycle: int, market_count: int) -> int:
         """Lower all losses of a cycle by one share, which insurance pays; return the amount [wad]."""
-        paid, parts = self.fund.cover(self.address, cycle, markets)
+        paid, parts = self.fund.cover(self.address, cycle, market_count)
         self.holdings[()] = self.holdings[()] + paid
-        self._charge_losses(cycle, -paid, parts)
+        self._change_cycle_loss_totals(cycle, -paid, parts)
         return paid
 
-    def _pay_late(self, most: int) -> int:
+    def _cover_late_losses_from_fund(self, most: int) -> int:
         """Take what unvested profits, insurance and the protocol pay for late losses; return it [wad].
 
         A booking asks profits for no more than it adds (`most`), a roll for all: a profit that leaves in
@@ -165,15 +170,15 @@ class CycleLosses(CycleBook):
         self.late_table[()] = late - paid
         return paid
 
-    def _charge_later(self, cycle: int, markets: int) -> int:
+    def _charge_late_losses_to_gains(self, cycle: int, market_count: int) -> int:
         """Charge the gains of a cycle with losses that were late before it; return the amount [wad]."""
         due = min(self.late_table[()], self.overdue[()])
-        charged, parts = self.fund.allocate(self.address, due, cycle, markets)
-        self._charge_losses(cycle, charged, parts)
+        charged, parts = self.fund.allocate(self.address, due, cycle, market_count)
+        self._change_cycle_loss_totals(cycle, charged, parts)
         self.late_table[()] = self.late_table[()] - charged
         return charged
 
-    def _charge_losses(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
+    def _change_cycle_loss_totals(self, cycle: int, amount: int, parts: Sequence[int]) -> None:
         """Raise what the gains of a cycle bear by an amount [wei], or lower it: a part of each market."""
         way = -1 if amount < 0 else 1
         for market, part in enumerate(parts):
@@ -193,7 +198,7 @@ class CycleLosses(CycleBook):
             self.fund.add_fees(self.address, amount)
 
 
-def by_winners(part: int, lost: SideTotals) -> SideTotals:
+def split_loss_by_winning_side(booked_loss: int, losses_by_side: SideTotals) -> SideTotals:
     """Return a part of a loss by the side that gained it; what was lost as long is rounded down [wei]."""
-    by_long = part * lost.long // sum(lost) if part else 0
-    return SideTotals(part - by_long, by_long)
+    by_long = booked_loss * losses_by_side.long // sum(losses_by_side) if booked_loss else 0
+    return SideTotals(booked_loss - by_long, by_long)

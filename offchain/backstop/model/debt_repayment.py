@@ -10,6 +10,6 @@ MAX_ON_TOP = 2**48 - 1
 """What the field of it holds, micro stablecoins."""
 
 
-def principal_left(target: int, on_top: int, excess: int) -> int:
+def compute_principal_left(target: int, penalty_on_top: int, rounding_excess: int) -> int:
     """Return the principal in what is still to be paid [rad]: all above the rest on top and the rounding."""
-    return max(0, target * RAY - on_top * MICRO_RAD - excess)
+    return max(0, target * RAY - penalty_on_top * MICRO_RAD - rounding_excess)

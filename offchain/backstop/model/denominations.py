@@ -22,10 +22,10 @@ def convert_shares(shares: int, recorded: int, present: int) -> int:
     return 0 if steps >= VOID else shares // STEP**steps
 
 
-def count_steps(supply: int, assets: int) -> int:
+def count_generation_steps(share_supply: int, pool_assets: int) -> int:
     """Return the generations to go on by before an entry into a pool with so many shares and assets [wad]."""
-    most = (assets + VIRTUAL_ASSETS) * MOST_SHARES
+    most = (pool_assets + VIRTUAL_ASSETS) * MOST_SHARES
     for steps in range(MOST_STEPS):
-        if supply // STEP**steps + VIRTUAL_SHARES <= most:
+        if share_supply // STEP**steps + VIRTUAL_SHARES <= most:
             return steps
     return MOST_STEPS

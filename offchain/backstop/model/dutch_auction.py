@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
-from backstop.model.contract_base import require, slot
+from backstop.model.contract_base import declare_record_slot_bit_widths, require
 
 LINEAR, STAIRSTEP, EXPONENTIAL = range(3)
 MAX_PRICE = 2**112 - 1
 WORTHLESS = 100
 
 
-@slot(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
+@declare_record_slot_bit_widths(2, 24, 90, 24, 14, 16, 16, 24, 16, 14, 2, 5, 9)
 class Terms(NamedTuple):
     """How a collateral type is sold."""
 

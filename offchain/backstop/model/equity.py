@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from backstop.model import bounds
-from backstop.model.arithmetic import WAD, add
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import WAD, add_uint256
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.erc20 import ERC20
 from backstop.model.roles import MINTER, Administered
 
 
-@slot(32, 32, 96, 96)
+@declare_record_slot_bit_widths(32, 32, 96, 96)
 class Issue(NamedTuple):
     """What may be created."""
 
@@ -67,8 +74,8 @@ class Equity(Administered, ERC20):
     def mint(self, sender: str, to: str, amount: int) -> None:
         """Create equity under the epoch's cap."""
         self._check_role(sender, MINTER)
-        issue = self._present_issue()
-        _check_cap(issue, amount)
+        issue = self._load_issue_of_present_epoch()
+        _check_mint_cap(issue, amount)
         self.issue[()] = issue._replace(minted=issue.minted + amount)
         self._mint_tokens(to, amount)
 
@@ -76,21 +83,23 @@ class Equity(Administered, ERC20):
     def reserve_mint(self, sender: str, amount: int) -> None:
         """Set a part of the cap aside for equity that is created later."""
         self._only_auction(sender)
-        issue = self._present_issue()
-        _check_cap(issue, amount)
+        issue = self._load_issue_of_present_epoch()
+        _check_mint_cap(issue, amount)
         self.issue[()] = issue._replace(booked=issue.booked + amount)
 
     @external
     def release_mint(self, sender: str, amount: int) -> None:
         """Give up what was booked."""
         self._only_auction(sender)
-        self.issue[()] = _unbook_issue(self._present_issue(), amount)
+        self.issue[()] = _subtract_from_booked_equity(self._load_issue_of_present_epoch(), amount)
 
     @external
     def mint_reserved(self, sender: str, to: str, amount: int, given_up: int) -> None:
         """Create equity that was booked, and give up more of it."""
         self._only_auction(sender)
-        issue = _unbook_issue(self._present_issue(), add(amount, given_up))
+        issue = _subtract_from_booked_equity(
+            self._load_issue_of_present_epoch(), add_uint256(amount, given_up)
+        )
         self.issue[()] = issue._replace(minted=issue.minted + amount)
         self._mint_tokens(to, amount)
 
@@ -110,32 +119,32 @@ class Equity(Administered, ERC20):
     @view
     def mintable(self, sender: str) -> int:
         """Return what may still be created or booked in the present epoch [wad]."""
-        return self._present_issue().room
+        return self._load_issue_of_present_epoch().room
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
         """Return the cap, the present epoch, what was created in it and what is booked."""
-        return self._present_issue()
+        return self._load_issue_of_present_epoch()
 
     def _only_auction(self, sender: str) -> None:
         require(sender == self.auction_address, "equity: only auction")
 
-    def _present_issue(self) -> Issue:
+    def _load_issue_of_present_epoch(self) -> Issue:
         issue: Issue = self.issue[()]
         epoch = self.world.timestamp // self.epoch_length
         return issue if epoch == issue.epoch else issue._replace(epoch=epoch, minted=0)
 
     def _set_mint_cap(self, new: int) -> None:
         require(new <= bounds.MAX_MINT_CAP, "equity: cap bounds")
-        self.issue[()] = self._present_issue()._replace(mint_cap=new)
+        self.issue[()] = self._load_issue_of_present_epoch()._replace(mint_cap=new)
         self.emit("MintCapSet", new)
 
 
-def _check_cap(issue: Issue, amount: int) -> None:
+def _check_mint_cap(issue: Issue, amount: int) -> None:
     require(amount <= issue.room, "equity: over mint cap")
 
 
-def _unbook_issue(issue: Issue, amount: int) -> Issue:
+def _subtract_from_booked_equity(issue: Issue, amount: int) -> Issue:
     """Return the record with less booked."""
     require(amount <= issue.booked, "equity: more than reserved")
     return issue._replace(booked=issue.booked - amount)

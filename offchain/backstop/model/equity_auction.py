@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul_uint256
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
+    declare_record_slot_bit_widths,
     external,
     immutable,
     require,
-    slot,
     view,
 )
 from backstop.model.interfaces import (
@@ -42,7 +42,7 @@ LEAST = WAD
 PRICE_UNIT = 10**14
 
 
-@slot(92, 32, 66, 66)
+@declare_record_slot_bit_widths(92, 32, 66, 66)
 class Sale(NamedTuple):
     """What is left to raise (0 is no auction), since when, and both ends of the price in units."""
 
@@ -185,7 +185,7 @@ class EquityAuction(Contract):
         else:
             available = self.source.slashable(self.address)
         average = self.feed.time_weighted(self.address, EQUITY_MARKET)
-        return mul(available, self._compute_floor(average)) // RAY * RAY
+        return mul_uint256(available, self._compute_floor(average)) // RAY * RAY
 
     # ---------------------------------------------------------------- auctions
 
@@ -217,7 +217,7 @@ class EquityAuction(Contract):
         if self.source is None:
             self.equity.mint_reserved(self.address, receiver, amount, returned)
         else:
-            self._restore_lot(returned)
+            self._return_lot_to_pool(returned)
             self.equity_token.transfer(self.address, receiver, amount)
         if data:
             taker = cast(IAuctionTaker, self.world.at(receiver))
@@ -235,7 +235,7 @@ class EquityAuction(Contract):
         if self.source is None:
             self.equity.release_mint(self.address, sale.lot)
         else:
-            self._restore_lot(sale.lot)
+            self._return_lot_to_pool(sale.lot)
         self.loss_waterfall.release(self.address, collateral_type)
 
     # ------------------------------------------------------------------- views
@@ -252,7 +252,7 @@ class EquityAuction(Contract):
     @view
     def under_auction(self, sender: str) -> int:
         """Return the equity that is in auctions now and not sold [wad]."""
-        return sum(sale.lot for sale in self._list_sales())
+        return sum(sale.lot for sale in self._list_sales_of_listed_types())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
@@ -274,14 +274,14 @@ class EquityAuction(Contract):
         """Return the lowest price at an average [ray], in whole units; 0 if there never was a price."""
         return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
-    def _restore_lot(self, amount: int) -> None:
+    def _return_lot_to_pool(self, amount: int) -> None:
         """Give what is left of a lot back to the pool it was slashed from."""
         if amount != 0:
             assert self.source is not None
             self.equity_token.approve(self.address, self.source_address, amount)
             self.source.restore(self.address, amount)
 
-    def _list_sales(self) -> list[Sale]:
+    def _list_sales_of_listed_types(self) -> list[Sale]:
         return [self.sales[c] for c in decode_listed_types(self.vault_engine.listed(self.address))]
 
     def _load_sale(self, collateral_type: int) -> Sale:

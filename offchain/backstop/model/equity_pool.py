@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.arithmetic import mul
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import mul_uint256
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,
     VIRTUAL_SHARES,
     VOID,
     convert_shares,
-    count_steps,
+    count_generation_steps,
 )
 from backstop.model.interfaces import IEquityAuction
 from backstop.model.member_pool import BatchState, ClaimableShare, MemberPool
@@ -24,7 +31,7 @@ from backstop.model.redeem_queue import Queue, Request
 from backstop.model.shares import State
 
 
-@slot(96, 160)
+@declare_record_slot_bit_widths(96, 160)
 class Round(NamedTuple):
     """What shares that were due together were paid."""
 
@@ -32,7 +39,7 @@ class Round(NamedTuple):
     shares: int = 0
 
 
-@slot(152, 104)
+@declare_record_slot_bit_widths(152, 104)
 class Due(NamedTuple):
     """Shares that are due."""
 
@@ -80,8 +87,8 @@ class EquityPool(MemberPool):
     @external
     def cut(self, sender: str) -> int:
         """End the collecting of a batch; its shares stay members' until they are paid; the batch."""
-        queue = self._ripen_batches()
-        units = self._cut_batch(queue).units
+        queue = self._mark_mature_batches_due()
+        units = self._end_batch_collection(queue).units
         self.line[()] = queue._replace(collecting=queue.collecting + 1)
         self.emit("BatchCut", queue.collecting, units, 0)
         return int(queue.collecting)
@@ -89,19 +96,21 @@ class EquityPool(MemberPool):
     @external
     def settle(self, sender: str) -> None:
         """Pay all shares that are due, in full, while no loss is known."""
-        queue, state, round = self._ripen_batches(), self.state[()], self.round[()]
+        queue, state, round = self._mark_mature_batches_due(), self.state[()], self.round[()]
         shares = self._count_due_shares()
         require(shares != 0, "pool: nothing to settle")
         losses = self.loss_waterfall.losses_at_payment(self.address, self.stage_address)
         idle = losses == 0 and self.stage.under_auction(self.address) == 0
         require(idle, "pool: losses are open")
-        paid = mul(shares, self._all_vested() + VIRTUAL_ASSETS) // (state.supply + VIRTUAL_SHARES)
+        paid = mul_uint256(shares, self._compute_all_vested_assets() + VIRTUAL_ASSETS) // (
+            state.supply + VIRTUAL_SHARES
+        )
         self.rounds[round] = Round(paid, shares)
         if state.generation:
             self.generations[round] = state.generation
         self.due[()] = Due()
         self.round[()] = round + 1
-        self._book(-paid)
+        self._change_total_booked_assets(-paid)
         self.line[()] = queue._replace(owed=queue.owed + paid)
         self._renew_record(self.address, self.state[()].mark)
         self._burn_shares(self.address, shares)
@@ -113,17 +122,17 @@ class EquityPool(MemberPool):
     def slash(self, sender: str, assets: int, receiver: str) -> int:
         """Take vested assets to sell them for a loss; what was sent."""
         require(sender == self.stage_address, "pool: not its stage")
-        sent = min(assets, self._all_vested())
-        self._book(-sent)
+        sent = min(assets, self._compute_all_vested_assets())
+        self._change_total_booked_assets(-sent)
         self.emit("Slashed", receiver, sent)
-        self._push_assets(receiver, sent)
+        self._send_asset_tokens(receiver, sent)
         return sent
 
     @external
     def restore(self, sender: str, assets: int) -> None:
         """Bring back what was slashed and not sold."""
         require(sender == self.stage_address, "pool: not its stage")
-        self._book(assets)
+        self._change_total_booked_assets(assets)
         self.emit("Restored", assets)
         self._pull_assets(sender, assets)
 
@@ -132,7 +141,7 @@ class EquityPool(MemberPool):
     @view
     def slashable(self, sender: str) -> int:
         """Return what can be slashed: all vested assets."""
-        return self._all_vested()
+        return self._compute_all_vested_assets()
 
     @view
     def batch_of(self, sender: str, batch: int) -> BatchState:
@@ -154,11 +163,11 @@ class EquityPool(MemberPool):
 
     # ----------------------------------------------------------------- batches
 
-    def get_settlement_start(self) -> int:
+    def get_earliest_batch_settlement_time(self) -> int:
         """Return when shares are due first [seconds]: at once, if some are already."""
-        return 0 if self._count_due_shares() else super().get_settlement_start()
+        return 0 if self._count_due_shares() else super().get_earliest_batch_settlement_time()
 
-    def _ripen_batches(self) -> Queue:
+    def _mark_mature_batches_due(self) -> Queue:
         """Make the shares of batches due whose cooldown is over; the queue, not stored."""
         queue: Queue = self.line[()]
         due, unsettled = self._count_due_shares(), queue.unsettled
@@ -183,7 +192,7 @@ class EquityPool(MemberPool):
             return 0, False
         record: Round = self.rounds[round]
         owed = convert_shares(shares, generation, self.generations[round])
-        return mul(record.paid, owed) // record.shares, True
+        return mul_uint256(record.paid, owed) // record.shares, True
 
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
         """Return what may be claimed of a request: all or, before its batch is paid, nothing."""
@@ -201,7 +210,7 @@ class EquityPool(MemberPool):
     # ------------------------------------------------------------------ prices
 
     def _get_vested_assets(self) -> int:
-        return self._all_vested()
+        return self._compute_all_vested_assets()
 
     def _compute_assets_left(self, assets: int) -> int:
         losses = self.loss_waterfall.losses_reaching(self.address, self.stage_address)
@@ -211,13 +220,16 @@ class EquityPool(MemberPool):
 
     def _present_terms(self) -> tuple[int, int]:
         """Return the shares and assets as they are counted now: what is under auction may come back."""
-        held = self._all_vested() + self.stage.under_auction(self.address)
+        held = self._compute_all_vested_assets() + self.stage.under_auction(self.address)
         return self.state[()].supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return what an entry is priced by, and generations that it goes on by; VOID if nothing is left."""
-        supply, held = self.state[()].supply, self._all_vested() + self.stage.under_auction(self.address)
-        steps = count_steps(supply, held)
+        supply, held = (
+            self.state[()].supply,
+            self._compute_all_vested_assets() + self.stage.under_auction(self.address),
+        )
+        steps = count_generation_steps(supply, held)
         if supply and held < LEAST_ASSETS:
             steps, held = VOID, 0
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
@@ -227,9 +239,9 @@ class EquityPool(MemberPool):
         supply, held, steps = self._entry_terms()
         if steps:
             voided = self.state[()].supply
-            begun: State = self._begin_generation(steps)
+            begun: State = self._advance_share_generations(steps)
             if steps == VOID:
-                self.emit("NewGeneration", begun.generation, voided, self._clear_assets())
+                self.emit("NewGeneration", begun.generation, voided, self._clear_and_count_booked_assets())
             else:
                 self.emit("SharesDivided", begun.generation, steps)
         return supply, held

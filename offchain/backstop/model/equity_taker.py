@@ -64,7 +64,7 @@ class EquityTaker(Contract):
         equity_auction = cast(IEquityAuction, self.world.at(auction))
         data = encode_words(market, 0)
         equity_auction.take(self.address, collateral_type, max_amount, max_price, self.address, data)
-        self._hand_over(auction)
+        self._send_balances_to_owner(auction)
 
     @external
     def take_and_buy(
@@ -77,7 +77,7 @@ class EquityTaker(Contract):
             raise NoSuchFunctionError("take")  # other auctions' has another selector
         surplus_auction = cast(ISurplusAuction, target)
         surplus_auction.take(self.address, max_amount, max_price, self.address, encode_words(market, spend))
-        self._hand_over(auction)
+        self._send_balances_to_owner(auction)
 
     @external
     def on_auction_take(
@@ -98,9 +98,9 @@ class EquityTaker(Contract):
     def _market(self, address: str) -> IMarket:
         return cast(IMarket, self.world.at(address))
 
-    def _hand_over(self, auction: str) -> None:
+    def _send_balances_to_owner(self, auction_address: str) -> None:
         stablecoin = self.stablecoin.balanceOf(self.address, self.address)
         equity = self.equity.balanceOf(self.address, self.address)
-        self.emit("EquityTaken", auction, stablecoin, equity)
+        self.emit("EquityTaken", auction_address, stablecoin, equity)
         self.stablecoin.transfer(self.address, self.owner, stablecoin)
         self.equity.transfer(self.address, self.owner, equity)

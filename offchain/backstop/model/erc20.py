@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.arithmetic import MAX_UINT256, add_uint256
 from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
-from backstop.model.evm_crypto import ORDER, ecrecover, keccak256
+from backstop.model.evm_crypto import ORDER, keccak256, recover_signer_or_none
 
 _DOMAIN_TYPE = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -95,7 +95,7 @@ class ERC20(Contract):
         digest = permit_digest(self.DOMAIN_SEPARATOR(sender), owner, spender, amount, nonce, deadline)
         # Of the two signatures that sign the same content only the one with the lower half of s is valid.
         require(int.from_bytes(s, "big") <= ORDER // 2, "ecdsa: invalid signature `s` value")
-        signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+        signer = recover_signer_or_none(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         require(signer is not None, "ecdsa: invalid signature")
         require(signer == owner, "erc20: invalid signature")
         self._set_allowance(owner, spender, amount)
@@ -141,7 +141,7 @@ class ERC20(Contract):
 
     def _mint_tokens(self, owner: str, amount: int) -> None:
         require(owner != ZERO_ADDRESS, "erc20: mint to the zero address")
-        self.supply[()] = add(self.supply[()], amount)
+        self.supply[()] = add_uint256(self.supply[()], amount)
         self.balances[owner] = self.balances[owner] + amount
         self.emit("Transfer", ZERO_ADDRESS, owner, amount)
 

@@ -40,7 +40,7 @@ def keccak256(data: bytes) -> bytes:
 
 
 @lru_cache(1_024)
-def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
+def recover_signer_or_none(digest: bytes, v: int, r: int, s: int) -> str | None:
     """Return the address that signed `digest`, or None where the precompile returns nothing."""
     return _in_use.ecrecover(digest, v, r, s)
 
@@ -52,10 +52,10 @@ class CryptoFunctions(NamedTuple):
     ecrecover: Callable[[bytes, int, int, int], str | None]
 
 
-def use_functions(by: CryptoFunctions) -> None:
+def replace_crypto_functions(crypto_functions: CryptoFunctions) -> None:
     """Have both computed by others from now on, in this process."""
     global _in_use
-    _in_use = by
+    _in_use = crypto_functions
 
 
 def plain_keccak256(data: bytes) -> bytes:
@@ -67,7 +67,7 @@ def plain_keccak256(data: bytes) -> bytes:
         for i in range(_RATE // 8):
             offset = start + 8 * i
             lanes[i] ^= int.from_bytes(padded[offset : offset + 8], "little")
-        lanes = _permute_lanes(lanes)
+        lanes = _permute_keccak_state(lanes)
     return b"".join(lane.to_bytes(8, "little") for lane in lanes[:4])
 
 
@@ -83,7 +83,7 @@ def recover_in_plain_integers(digest: bytes, v: int, r: int, s: int) -> str | No
         y = _FIELD - y
     inverse = pow(r, -1, ORDER)
     z = int.from_bytes(digest, "big")
-    public = _add_multiples(GENERATOR, -z * inverse % ORDER, (r, y), s * inverse % ORDER)
+    public = _add_curve_point_multiples(GENERATOR, -z * inverse % ORDER, (r, y), s * inverse % ORDER)
     if public is None:
         return None
     return "0x" + keccak256(public[0].to_bytes(32, "big") + public[1].to_bytes(32, "big"))[12:].hex()
@@ -114,7 +114,7 @@ _MOVES = tuple(
 _ROWS = tuple((x + 5 * y, (x + 1) % 5 + 5 * y, (x + 2) % 5 + 5 * y) for y in range(5) for x in range(5))
 
 
-def _permute_lanes(lanes: list[int]) -> list[int]:
+def _permute_keccak_state(lanes: list[int]) -> list[int]:
     """Run Keccak-f[1600]. Signatures spend most of their time here: no calls inside."""
     moved = [0] * 25
     for constant in _CONSTANTS:
@@ -156,14 +156,16 @@ def _add_points(first: Jacobian, second: Jacobian) -> Jacobian:
     return u, (up * (middle - u) - y * cube) % _FIELD, first[2] * second[2] * right % _FIELD
 
 
-def _add_multiples(first: Point, times_a: int, second: Point, times_b: int) -> Point | None:
+def _add_curve_point_multiples(
+    first_point: Point, first_factor: int, second_point: Point, second_factor: int
+) -> Point | None:
     """Add two multiples, bit by bit from the highest (Shamir's trick); None at infinity."""
-    one, other = (*first, 1), (*second, 1)
+    one, other = (*first_point, 1), (*second_point, 1)
     terms = (_INFINITY, one, other, _add_points(one, other))
     result = _INFINITY
     for bit in range(255, -1, -1):
         result = _double_point(result)
-        result = _add_points(result, terms[(times_a >> bit & 1) + 2 * (times_b >> bit & 1)])
+        result = _add_points(result, terms[(first_factor >> bit & 1) + 2 * (second_factor >> bit & 1)])
     x, y, z = result
     if not z:
         return None

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.arithmetic import div_up, mul
-from backstop.model.contract_base import World, require, slot
+from backstop.model.arithmetic import div_up, mul_uint256
+from backstop.model.contract_base import World, declare_record_slot_bit_widths, require
 from backstop.model.denominations import STEP, convert_shares
 from backstop.model.redeem_queue import MOST_UNSETTLED, Queue, RedeemQueue
 
@@ -35,7 +35,7 @@ class ExitGroup(NamedTuple):
     ceiling: int  # on the index, in 1 / SCALE wei
 
 
-@slot(152, 32, 72)
+@declare_record_slot_bit_widths(152, 32, 72)
 class ExitRun(NamedTuple):
     """Settled batches with one ceiling."""
 
@@ -59,28 +59,28 @@ class ExitBatches(RedeemQueue):
 
     # ------------------------------------------------------------------ groups
 
-    def list_groups(self) -> list[ExitGroup]:
+    def list_open_groups_by_ceiling(self) -> list[ExitGroup]:
         """Return the open groups in the order of their ceilings."""
         queue: Queue = self.line[()]
         found = list[ExitGroup]()
         if self.state[()].open != queue.collecting - queue.unsettled:
             id = self.first_run[()]
             while id:
-                found.append(ExitGroup(id, self.runs[id].units, self.get_ceiling(id)))
+                found.append(ExitGroup(id, self.runs[id].units, self.get_loss_index_ceiling(id)))
                 id = self.batches[id].link
         for id in self.list_unsettled_batches():
-            found.append(ExitGroup(id, self.get_units(id), self.get_ceiling(id)))
+            found.append(ExitGroup(id, self.get_units(id), self.get_loss_index_ceiling(id)))
         return found
 
-    def get_ceiling(self, id: int) -> int:
+    def get_loss_index_ceiling(self, group_id: int) -> int:
         """Return the ceiling of an open group [1 / SCALE wei]."""
-        return int(self.levels[id] or self.ceilings[id])
+        return int(self.levels[group_id] or self.ceilings[group_id])
 
-    def get_settlement_start(self) -> int:
+    def get_earliest_batch_settlement_time(self) -> int:
         """Return when a group may be paid first [seconds]: runs may at any time."""
         queue: Queue = self.line[()]
         has_runs = self.state[()].open != queue.collecting - queue.unsettled
-        return 0 if has_runs else super().get_settlement_start()
+        return 0 if has_runs else super().get_earliest_batch_settlement_time()
 
     def _compute_level(self, groups: list[ExitGroup], shares: int, assets: int) -> int:
         """Return where the index would stand after a loss that live shares and open groups share."""
@@ -102,48 +102,58 @@ class ExitBatches(RedeemQueue):
 
     # -------------------------------------------------------------- settlement
 
-    def _count_joins(self, groups: list[ExitGroup], level: int, price: int) -> tuple[int, int]:
+    def _count_groups_to_merge(
+        self, groups: list[ExitGroup], index_level: int, share_price: int
+    ) -> tuple[int, int]:
         """Return how many runs stay as they are, and how many groups after them form one."""
-        index, unsettled, small = self.index[()], self.line[()].unsettled, price // PARTS
+        index, unsettled, small = self.index[()], self.line[()].unsettled, share_price // PARTS
         kept = found = 0
         for group in groups:
             if group.id < unsettled:
-                if group.ceiling < level:
+                if group.ceiling < index_level:
                     kept += 1
                     continue
             elif (
-                group.ceiling < level
+                group.ceiling < index_level
                 or self.world.timestamp < self.get_maturity(group.id)
-                or (not found and level > index and (kept == MOST_RUNS or group.ceiling - level < small))
+                or (
+                    not found
+                    and index_level > index
+                    and (kept == MOST_RUNS or group.ceiling - index_level < small)
+                )
             ):
                 break
             found += 1
         return kept, found
 
-    def _settle_batches(self, level: int, price: int) -> int:
+    def _pay_and_merge_groups(self, index_level: int, share_price: int) -> int:
         """Make one run of the top groups that known losses leave something of; what is paid to it."""
-        queue, groups, index = self.line[()], self.list_groups(), self.index[()]
-        kept, found = self._count_joins(groups, level, price)
+        queue, groups, index = self.line[()], self.list_open_groups_by_ceiling(), self.index[()]
+        kept, found = self._count_groups_to_merge(groups, index_level, share_price)
         require(found != 0, "pool: nothing to settle")
         first = groups[kept]
-        ceiling = level
-        if level > index:
-            margin = max(div_up(level - index, 2), price // PARTS)
+        ceiling = index_level
+        if index_level > index:
+            margin = max(div_up(index_level - index, 2), share_price // PARTS)
             if first.id >= queue.unsettled:
-                margin = min(margin, (first.ceiling - level) // 2)
+                margin = min(margin, (first.ceiling - index_level) // 2)
                 if kept:
-                    self._link_run(groups[kept - 1].id, first.id)
-            ceiling = min(first.ceiling, level + margin)
-        self._link_run(first.id, 0)
+                    self._set_batch_link(groups[kept - 1].id, first.id)
+            ceiling = min(first.ceiling, index_level + margin)
+        self._set_batch_link(first.id, 0)
         joined, owing, held, unsettled = groups[kept : kept + found], 0, queue.held, queue.unsettled
         for group in joined:
             if group != first:
-                self._link_run(group.id, first.id)
-            held -= mul(group.units, group.ceiling - index) // SCALE
-            owing += self.fractions[group.id] + mul(group.units, group.ceiling - ceiling)
+                self._set_batch_link(group.id, first.id)
+            held -= mul_uint256(group.units, group.ceiling - index) // SCALE
+            owing += self.fractions[group.id] + mul_uint256(group.units, group.ceiling - ceiling)
             unsettled = max(unsettled, group.id + 1)
         run = ExitGroup(first.id, sum(group.units for group in joined), ceiling)
-        paid, still, open = owing // SCALE, mul(run.units, ceiling - index) // SCALE, len(groups) - found
+        paid, still, open = (
+            owing // SCALE,
+            mul_uint256(run.units, ceiling - index) // SCALE,
+            len(groups) - found,
+        )
         if ceiling == index:
             self._end_group(run, self.state[()].mark)
         else:
@@ -156,22 +166,22 @@ class ExitBatches(RedeemQueue):
         self.line[()] = Queue(queue.collecting, unsettled, held + still, queue.owed + paid)
         self.emit("BatchPaid", run.id, unsettled, paid, still)
         if open != self.state[()].open:
-            self._set_open(open)
+            self._set_open_group_count(open)
         return int(paid)
 
-    def _link_run(self, id: int, to: int) -> None:
+    def _set_batch_link(self, id: int, to: int) -> None:
         """Write the next run, of the first batch of one; or the run that a batch has joined."""
         if self.batches[id].link != to:
             self.batches[id] = self.batches[id]._replace(link=to)
 
     # ---------------------------------------------------------------- payments
 
-    def find_run(self, id: int) -> int:
+    def find_first_batch_of_run(self, batch_id: int) -> int:
         """Return the first batch of the run that a settled batch is in."""
-        link = self.batches[id].link
-        while link != 0 and link < id:
-            id, link = link, self.batches[link].link
-        return id
+        link = self.batches[batch_id].link
+        while link != 0 and link < batch_id:
+            batch_id, link = link, self.batches[link].link
+        return batch_id
 
     def _compute_paid(self, id: int, run: int, shares: int) -> int:
         """Return what shares of a settled batch, as counted at its cut, were paid [wad], rounded down."""
@@ -179,11 +189,11 @@ class ExitBatches(RedeemQueue):
         if record == ExitRun():
             return 0
         cut, first = self.batches[id].generation, self.ceilings[id]
-        ceiling = self._convert_ceiling(self.levels[run], record.generation, cut)
-        paid = mul(shares, first - min(first, ceiling)) // SCALE
+        ceiling = self._convert_ceiling_to_older_generation(self.levels[run], record.generation, cut)
+        paid = mul_uint256(shares, first - min(first, ceiling)) // SCALE
         return int(paid - min(paid, int(record.generation != cut)))
 
-    def _convert_ceiling(self, ceiling: int, generation: int, cut: int) -> int:
+    def _convert_ceiling_to_older_generation(self, ceiling: int, generation: int, cut: int) -> int:
         """Return a ceiling of a generation on the index of one before it, rounded up."""
         if generation - cut > MOST_BACK:
             ceiling, generation = 1, cut + MOST_BACK
@@ -193,10 +203,10 @@ class ExitBatches(RedeemQueue):
 
     # --------------------------------------------------------------- divisions
 
-    def _divide_groups(self, steps: int) -> int:
+    def _rescale_exit_groups(self, steps: int) -> int:
         """Count open groups in what a share is some generations on; what they hold then."""
         generation, index, held = self.state[()].generation, self.index[()], 0
-        groups = self.list_groups()
+        groups = self.list_open_groups_by_ceiling()
         self.bases[generation] = index
         self.index[()] = 0
         for group in groups:

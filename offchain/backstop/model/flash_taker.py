@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from backstop.model.arithmetic import add
+from backstop.model.arithmetic import add_uint256
 from backstop.model.contract_base import Contract, World, external, immutable, require
 from backstop.model.interfaces import IERC20
 
@@ -54,7 +54,7 @@ class FlashTaker(Contract):
         data = bytes.fromhex(market[2:]).rjust(32, b"\0")
         auction.take(self.address, auction_id, max_amount, max_price, self.address, data)
         held = stablecoin.balanceOf(self.address, self.address)
-        require(held >= add(before, min_profit), "flash_taker: not enough profit")
+        require(held >= add_uint256(before, min_profit), "flash_taker: not enough profit")
         profit = held - before
         self.emit("FlashTaken", auction_id, market, profit)
         stablecoin.transfer(self.address, self.owner, profit)

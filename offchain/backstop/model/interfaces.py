@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from backstop.model.arithmetic import mul
-from backstop.model.contract_base import ZERO_ADDRESS, slot
+from backstop.model.arithmetic import mul_uint256
+from backstop.model.contract_base import ZERO_ADDRESS, declare_record_slot_bit_widths
 
 NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
 """Modes of the protocol."""
@@ -148,7 +148,7 @@ class ILossWaterfall(Protocol):
     def close_books(self, sender: str) -> None: ...
 
 
-@slot(104, 104, 32)
+@declare_record_slot_bit_widths(104, 104, 32)
 class Insurance(NamedTuple):
     """The insurance of the margin market."""
 
@@ -187,7 +187,7 @@ class Holding(NamedTuple):
     open: int  # lots
 
 
-@slot(128, 128)
+@declare_record_slot_bit_widths(128, 128)
 class SideTotals(NamedTuple):
     """Something of those who are long, or were, and of those who are short [lots or wei]."""
 
@@ -212,7 +212,7 @@ class Mark(NamedTuple):
     high: int = 0
 
 
-@slot(32, 32, 32, 32, 8)
+@declare_record_slot_bit_widths(32, 32, 32, 32, 8)
 class Clock(NamedTuple):
     """The open cycle, when it opened, when a loss was booked last in it, and how many had losses.
 
@@ -226,7 +226,7 @@ class Clock(NamedTuple):
     ended: int = 0
 
 
-@slot(-110, -110)
+@declare_record_slot_bit_widths(-110, -110)
 class Values(NamedTuple):
     """Values of a lot [wei]: a long one is worth `long`, a short one owes `short`.
 
@@ -236,9 +236,9 @@ class Values(NamedTuple):
     long: int = 0
     short: int = 0
 
-    def of(self, size: int) -> int:
+    def of(self, signed_lots: int) -> int:
         """Return the value of so many lots [wei]."""
-        return size * (self.long if size > 0 else self.short)
+        return signed_lots * (self.long if signed_lots > 0 else self.short)
 
 
 class IPerpetualMarket(Protocol):
@@ -381,7 +381,7 @@ class IEquityPool(Protocol):
     def slashable(self, sender: str) -> int: ...
 
 
-@slot(112, 112, 32)
+@declare_record_slot_bit_widths(112, 112, 32)
 class Prices(NamedTuple):
     """The price that counts, the one that follows, and until when they are fresh."""
 
@@ -441,7 +441,7 @@ class NewRisk(NamedTuple):
     performing_before: int  # rad
 
 
-@slot(16, 24, 24)
+@declare_record_slot_bit_widths(16, 24, 24)
 class CallTerms(NamedTuple):
     """The terms of margin calls."""
 
@@ -494,7 +494,7 @@ class ITreasury(Protocol):
     def for_sale(self, sender: str) -> int: ...
 
 
-@slot(160, 32, 20, 16, 16, 5, 1, 1, 1)
+@declare_record_slot_bit_widths(160, 32, 20, 16, 16, 5, 1, 1, 1)
 class Terms(NamedTuple):
     """The terms of a collateral type."""
 
@@ -514,7 +514,7 @@ class Terms(NamedTuple):
         return int(10 ** (MAX_DECIMALS - self.decimals))
 
 
-@slot(104, 104, 32, 1, 15)
+@declare_record_slot_bit_widths(104, 104, 32, 1, 15)
 class Vault(NamedTuple):
     """A vault."""
 
@@ -525,7 +525,7 @@ class Vault(NamedTuple):
     open_lots: int = 0  # its auctions and workouts that are not over
 
 
-@slot(104, 104, 32, 2, 14)
+@declare_record_slot_bit_widths(104, 104, 32, 2, 14)
 class Debts(NamedTuple):
     """The debt of a collateral type."""
 
@@ -538,10 +538,10 @@ class Debts(NamedTuple):
     @property
     def performing(self) -> int:
         """Rad."""
-        return mul(self.normalized_debt, self.accumulated_rate)
+        return mul_uint256(self.normalized_debt, self.accumulated_rate)
 
 
-@slot(104, 32, 14, 104)
+@declare_record_slot_bit_widths(104, 32, 14, 104)
 class Redistribution(NamedTuple):
     """The losses that a type's borrowers bore in an epoch and the one before."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
-from backstop.model.contract_base import World, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, mul_uint256, rpow, sub
+from backstop.model.contract_base import World, declare_record_slot_bit_widths, immutable, require, view
 from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered
@@ -37,7 +37,7 @@ SURCHARGED = 2
 """A redistribution of this epoch or the one before may be charged on draws."""
 
 
-@slot(188, 66)
+@declare_record_slot_bit_widths(188, 66)
 class Income(NamedTuple):
     """What a collateral type earns."""
 
@@ -45,7 +45,7 @@ class Income(NamedTuple):
     stability_fee: int = 0  # ray a second above RAY
 
 
-@slot(188, 32, 33)
+@declare_record_slot_bit_widths(188, 32, 33)
 class Auctions(NamedTuple):
     """Principal under auction and its limits."""
 
@@ -54,7 +54,7 @@ class Auctions(NamedTuple):
     of_all: int = 0  # whole stablecoins: the limit of all types, the same in each type that is listed
 
 
-@slot(186, 37, 33)
+@declare_record_slot_bit_widths(186, 37, 33)
 class Balance(NamedTuple):
     """The figures of the whole system."""
 
@@ -105,7 +105,7 @@ class Ledger(Administered):
     @view
     def stability_fee_of(self, sender: str, collateral_type: int) -> int:
         """Return the stability fee [ray a second above RAY]."""
-        return self._stability_fee(collateral_type)
+        return self._get_stored_stability_fee(collateral_type)
 
     @view
     def buffer_of(self, sender: str, collateral_type: int) -> int:
@@ -135,7 +135,7 @@ class Ledger(Administered):
     @view
     def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
         """Return what redistribution added to a type's rate in this epoch and the one before, and its cap."""
-        return self._load_redistribution(collateral_type)
+        return self._compute_current_redistribution(collateral_type)
 
     @view
     def reserve(self, sender: str) -> int:
@@ -158,10 +158,10 @@ class Ledger(Administered):
         """Open a new type: no debt, a rate of one."""
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
 
-    def _stability_fee(self, collateral_type: int) -> int:
+    def _get_stored_stability_fee(self, collateral_type: int) -> int:
         return int(self.income[collateral_type].stability_fee)
 
-    def _set_stability_fee(self, collateral_type: int, new: int) -> None:
+    def _store_stability_fee(self, collateral_type: int, new: int) -> None:
         """Set the fee [ray a second above RAY], uncharged up to now: the caller has charged the old one."""
         self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=new)
 
@@ -169,20 +169,20 @@ class Ledger(Administered):
         """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
         self.debts[collateral_type] = self._post_accrual(collateral_type)._replace(buffer_share=new)
 
-    def _set_auction_limit(self, collateral_type: int, new: int) -> None:
+    def _store_auction_limit(self, collateral_type: int, new: int) -> None:
         """Set how much principal of a type may be under auction [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
 
-    def _set_limit_of_all(self, collateral_type: int, new: int) -> None:
+    def _note_global_auction_limit(self, collateral_type: int, new: int) -> None:
         """Note beside a type's own limit that of all types [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(of_all=new)
 
-    def _set_redistribution_cap(self, collateral_type: int, new: int) -> None:
+    def _store_redistribution_cap(self, collateral_type: int, new: int) -> None:
         """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
-        found = self._load_redistribution(collateral_type)
+        found = self._compute_current_redistribution(collateral_type)
         self.redistributions[collateral_type] = found._replace(cap=new)
 
-    def _set_global_debt_ceiling(self, new: int) -> None:
+    def _store_global_debt_ceiling(self, new: int) -> None:
         """Set the ceiling [whole stablecoins]; NO_CEILING begins settlement, for good."""
         self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
 
@@ -223,7 +223,8 @@ class Ledger(Administered):
         balance: Balance = self.system[()]
         self.system[()] = balance._replace(
             reserve=balance.reserve + earned - to_buffer,
-            buffers=balance.buffers + _whole_coins(income.buffer, income.buffer + to_buffer),
+            buffers=balance.buffers
+            + _compute_difference_in_whole_coins(income.buffer, income.buffer + to_buffer),
         )
         return debts
 
@@ -244,7 +245,7 @@ class Ledger(Administered):
         everything = supply * RAY + balance.reserve + balance.buffers * RAD
         require(everything <= balance.global_debt_ceiling * RAD, "ledger: over the ceiling")
 
-    def _post_to_reserve(self, amount: int) -> None:
+    def _add_to_reserve(self, amount: int) -> None:
         """Post reserve +amount."""
         if amount != 0:
             balance: Balance = self.system[()]
@@ -255,55 +256,59 @@ class Ledger(Administered):
         if amount != 0:
             income: Income = self.income[collateral_type]
             self.income[collateral_type] = income._replace(buffer=income.buffer + amount)
-            coins = _whole_coins(income.buffer, income.buffer + amount)
+            coins = _compute_difference_in_whole_coins(income.buffer, income.buffer + amount)
             if coins != 0:
-                self._count_buffers(coins)
+                self._change_buffers_total(coins)
 
     def _post_liquidation(self, collateral_type: int, normalized_debt: int) -> Debts:
         """Post performing -> in_auction, normalized_debt*rate; return the type's record afterwards."""
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         if normalized_debt != 0:
-            debts = _set_distress_flag(debts, DISTRESSED)
+            debts = _set_distress_flag_in_debt_record(debts, DISTRESSED)
         self.debts[collateral_type] = debts
-        self._count_auctions(collateral_type, mul(normalized_debt, debts.accumulated_rate))
+        self._change_principal_in_auction(
+            collateral_type, mul_uint256(normalized_debt, debts.accumulated_rate)
+        )
         return debts
 
-    def _post_repaid_principal(self, collateral_type: int, principal: int) -> None:
+    def _post_repaid_auction_principal(self, collateral_type: int, principal: int) -> None:
         """Post in_auction -principal, against stablecoin burned by the caller."""
         if principal != 0:
-            self._count_auctions(collateral_type, -principal)
-            self._settle_distress(collateral_type)
+            self._change_principal_in_auction(collateral_type, -principal)
+            self._clear_distress_flag_if_covered(collateral_type)
 
-    def _post_salvage(self, collateral_type: int, amount: int) -> None:
+    def _add_salvage_collateral(self, collateral_type: int, amount: int) -> None:
         """Post salvage +amount [wad], collateral and no money."""
-        self.salvage[collateral_type] = add(self.salvage[collateral_type], amount)
+        self.salvage[collateral_type] = add_uint256(self.salvage[collateral_type], amount)
 
-    def _post_from_salvage(self, collateral_type: int, amount: int) -> None:
+    def _subtract_salvage_collateral(self, collateral_type: int, amount: int) -> None:
         """Post salvage -amount [wad]."""
         self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     def _post_loss(self, collateral_type: int, principal: int) -> None:
         """Post in_auction -> deficit."""
         if principal != 0:
-            self._count_auctions(collateral_type, -principal)
-            self._post_deficit(collateral_type, principal)
+            self._change_principal_in_auction(collateral_type, -principal)
+            self._add_recognised_deficit(collateral_type, principal)
 
-    def _post_reward(self, collateral_type: int, receiver: str, amount: int) -> None:
+    def _pay_reward_from_reserve(self, collateral_type: int, receiver: str, amount: int) -> None:
         """Post supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
         if amount != 0:
-            owed = mul(amount, RAY)
+            owed = mul_uint256(amount, RAY)
             balance: Balance = self.system[()]
             paid = min(balance.reserve, owed)
             self.system[()] = balance._replace(reserve=balance.reserve - paid)
             if paid != owed:
-                self._post_deficit(collateral_type, owed - paid)
+                self._add_recognised_deficit(collateral_type, owed - paid)
             self._mint_stablecoin(receiver, amount)
 
-    def _post_deficit(self, collateral_type: int, amount: int) -> None:
+    def _add_recognised_deficit(self, collateral_type: int, amount: int) -> None:
         """Post deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
         self.deficit[collateral_type] = self.deficit[collateral_type] + amount
-        self.debts[collateral_type] = _set_distress_flag(self.debts[collateral_type], DISTRESSED)
+        self.debts[collateral_type] = _set_distress_flag_in_debt_record(
+            self.debts[collateral_type], DISTRESSED
+        )
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
@@ -311,14 +316,14 @@ class Ledger(Administered):
         deficit = self.deficit[collateral_type]
         require(amount <= deficit, "ledger: cover above deficit")
         self.deficit[collateral_type] = deficit - amount
-        self._settle_distress(collateral_type)
+        self._clear_distress_flag_if_covered(collateral_type)
 
-    def _post_from_buffer(self, collateral_type: int, amount: int) -> None:
+    def _subtract_from_buffer(self, collateral_type: int, amount: int) -> None:
         """Post buffer -amount."""
         income: Income = self.income[collateral_type]
         require(amount <= income.buffer, "ledger: buffer too small")
         self.income[collateral_type] = income._replace(buffer=income.buffer - amount)
-        self._count_buffers(-_whole_coins(income.buffer - amount, income.buffer))
+        self._change_buffers_total(-_compute_difference_in_whole_coins(income.buffer - amount, income.buffer))
 
     def _post_from_reserve(self, amount: int) -> None:
         """Post reserve -amount."""
@@ -326,18 +331,22 @@ class Ledger(Administered):
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
-    def _post_retired(self, collateral_type: int, on_sale: int) -> None:
+    def _move_retired_buffer_to_reserve(self, collateral_type: int, on_sale: int) -> None:
         """Post buffer -> reserve, all of it, of a type that owes, sells and lacks nothing."""
-        idle = self.debts[collateral_type].normalized_debt == self._compute_distress(collateral_type) == 0
+        idle = (
+            self.debts[collateral_type].normalized_debt
+            == self._sum_auctioned_principal_and_deficit(collateral_type)
+            == 0
+        )
         require(idle and self.salvage[collateral_type] == on_sale == 0, "ledger: type in use")
         amount = self.income[collateral_type].buffer
-        self._post_from_buffer(collateral_type, amount)
-        self._post_to_reserve(amount)
+        self._subtract_from_buffer(collateral_type, amount)
+        self._add_to_reserve(amount)
         self.loss_waterfall.retire(self.address, collateral_type)
 
-    def _post_spent(self, receiver: str, amount: int) -> None:
+    def _pay_receiver_from_reserve(self, receiver: str, amount: int) -> None:
         """Post reserve -amount [wad], supply the same more."""
-        self._post_from_reserve(mul(amount, RAY))
+        self._post_from_reserve(mul_uint256(amount, RAY))
         self._mint_stablecoin(receiver, amount)
 
     def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
@@ -345,10 +354,13 @@ class Ledger(Administered):
         debts = self._post_accrual(collateral_type)
         if debts.normalized_debt == 0:
             return 0
-        redistribution = self._load_redistribution(collateral_type)
-        added = min(amount // debts.normalized_debt, _rate_room(debts, redistribution, ratio, least_ratio))
+        redistribution = self._compute_current_redistribution(collateral_type)
+        added = min(
+            amount // debts.normalized_debt,
+            _compute_max_redistribution_rate_rise(debts, redistribution, ratio, least_ratio),
+        )
         if added != 0:
-            debts = _set_distress_flag(
+            debts = _set_distress_flag_in_debt_record(
                 debts._replace(accumulated_rate=debts.accumulated_rate + added), SURCHARGED
             )
             length = self.loss_waterfall.EPOCH_LENGTH(self.address)
@@ -363,13 +375,13 @@ class Ledger(Administered):
 
     # -------------------------------------------------- postings of settlement
 
-    def _post_unwound(self, collateral_type: int, principal: int) -> int:
+    def _move_auctioned_principal_to_performing(self, collateral_type: int, principal: int) -> int:
         """Post in_auction -principal, performing +d*rate, reserve + the rounding; return d, rounded up."""
         debts: Debts = self.debts[collateral_type]
         normalized_debt = div_up(principal, debts.accumulated_rate)
         self.debts[collateral_type] = debts._replace(normalized_debt=debts.normalized_debt + normalized_debt)
-        self._post_to_reserve(normalized_debt * debts.accumulated_rate - principal)
-        self._post_repaid_principal(collateral_type, principal)
+        self._add_to_reserve(normalized_debt * debts.accumulated_rate - principal)
+        self._post_repaid_auction_principal(collateral_type, principal)
         return normalized_debt
 
     def _post_settled(self, collateral_type: int, normalized_debt: int, worth: int) -> None:
@@ -377,10 +389,10 @@ class Ledger(Administered):
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         self.debts[collateral_type] = debts
-        debt = mul(normalized_debt, debts.accumulated_rate)
+        debt = mul_uint256(normalized_debt, debts.accumulated_rate)
         self.settled_debt[()] = self.settled_debt[()] + worth
         if debt != worth:
-            self._post_deficit(collateral_type, debt - worth)
+            self._add_recognised_deficit(collateral_type, debt - worth)
 
     def _post_netted(self, listed: int) -> int:
         """Post settled +deficits -buffers -reserve, which is supply*RAY by the balance; return the supply."""
@@ -389,7 +401,7 @@ class Ledger(Administered):
             settled += int(self.deficit[c] - self.income[c].buffer)
             self.deficit[c] = 0
             self.income[c] = Income()
-            self._settle_distress(c)
+            self._clear_distress_flag_if_covered(c)
         settled -= int(self.system[()].reserve)
         self.settled_debt[()] = settled
         self.system[()] = Balance(global_debt_ceiling=NO_CEILING)
@@ -397,7 +409,7 @@ class Ledger(Administered):
 
     def _post_redeemed(self, owner: str, amount: int) -> None:
         """Post supply -amount [wad], settled the same less."""
-        self.settled_debt[()] = sub(self.settled_debt[()], mul(amount, RAY))
+        self.settled_debt[()] = sub(self.settled_debt[()], mul_uint256(amount, RAY))
         self._burn_stablecoin(owner, amount)
 
     # ----------------------------------------------------------------- helpers
@@ -422,7 +434,7 @@ class Ledger(Administered):
         """Revert if a bit beside a type's terms tells that settlement has begun."""
         require(not settling, "ledger: in settlement")
 
-    def _load_redistribution(self, collateral_type: int) -> Redistribution:
+    def _compute_current_redistribution(self, collateral_type: int) -> Redistribution:
         """Return a type's record as of now: what was added counts in its epoch and the next."""
         found: Redistribution = self.redistributions[collateral_type]
         if self.world.timestamp < found.ends:
@@ -432,30 +444,32 @@ class Ledger(Administered):
         ends = found.ends + self.loss_waterfall.EPOCH_LENGTH(self.address)
         return found._replace(added=0, before=found.added if self.world.timestamp < ends else 0, ends=ends)
 
-    def _compute_distress(self, collateral_type: int) -> int:
+    def _sum_auctioned_principal_and_deficit(self, collateral_type: int) -> int:
         """Return in_auction + deficit [rad]."""
         return int(self.auctions[collateral_type].in_auction + self.deficit[collateral_type])
 
-    def _settle_distress(self, collateral_type: int) -> None:
+    def _clear_distress_flag_if_covered(self, collateral_type: int) -> None:
         """Clear `distressed` once nothing of the type is under auction or uncovered."""
-        if self._compute_distress(collateral_type) == 0:
+        if self._sum_auctioned_principal_and_deficit(collateral_type) == 0:
             debts: Debts = self.debts[collateral_type]
             self.debts[collateral_type] = debts._replace(distressed=debts.distressed & ~DISTRESSED)
 
-    def _count_auctions(self, collateral_type: int, change: int) -> None:
+    def _change_principal_in_auction(self, collateral_type: int, change: int) -> None:
         one: Auctions = self.auctions[collateral_type]
         self.auctions[collateral_type] = one._replace(in_auction=one.in_auction + change)
 
-    def _count_buffers(self, coins: int) -> None:
+    def _change_buffers_total(self, coin_change: int) -> None:
         balance: Balance = self.system[()]
-        self.system[()] = balance._replace(buffers=balance.buffers + coins)
+        self.system[()] = balance._replace(buffers=balance.buffers + coin_change)
 
 
-def _set_distress_flag(debts: Debts, flag: int) -> Debts:
-    return debts._replace(distressed=debts.distressed | flag)
+def _set_distress_flag_in_debt_record(debt_record: Debts, distress_flag: int) -> Debts:
+    return debt_record._replace(distressed=debt_record.distressed | distress_flag)
 
 
-def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int) -> int:
+def _compute_max_redistribution_rate_rise(
+    debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int
+) -> int:
     """Return how far redistribution may still raise the rate now [ray], rounded down.
 
     Within any epoch's length by its cap, by the gap between both ratios, and by what the fields can hold.
@@ -466,6 +480,6 @@ def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_r
     return min(max(0, most - redistribution.used), max(0, highest - debts.accumulated_rate))
 
 
-def _whole_coins(lower: int, higher: int) -> int:
+def _compute_difference_in_whole_coins(lower: int, higher: int) -> int:
     """Return ceil(higher) - ceil(lower) [whole stablecoins]."""
     return div_up(higher, RAD) - div_up(lower, RAD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul_uint256
 from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.interfaces import (
     CallTerms,
@@ -16,7 +16,7 @@ from backstop.model.interfaces import (
 )
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.policy_calls import NOTHING, PolicyCalls
-from backstop.model.vault_flags import VaultFlags, lowest_price
+from backstop.model.vault_flags import VaultFlags, get_lowest_known_price
 
 
 class LiquidationEngine(VaultFlags):
@@ -81,7 +81,7 @@ class LiquidationEngine(VaultFlags):
         principal = normalized_debt * vault.accumulated_rate
         if debt - principal >= vault.debt_floor:
             require(principal >= vault.debt_floor, "liquidation_engine: part too low")
-            collateral, normalized_debt = _compute_part(vault, normalized_debt)
+            collateral, normalized_debt = _compute_part_lot_and_debt(vault, normalized_debt)
             principal = normalized_debt * vault.accumulated_rate
         if debt - principal < vault.debt_floor:
             collateral, normalized_debt, principal = vault.locked_collateral, vault.normalized_debt, debt
@@ -128,13 +128,13 @@ class LiquidationEngine(VaultFlags):
         debt = vault.normalized_debt * vault.accumulated_rate
         flagged = 0
         if debt != 0:
-            price = lowest_price(feed, self.address, collateral_type)
+            price = get_lowest_known_price(feed, self.address, collateral_type)
             require(price != 0, "vault_flags: no price")
             if feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS:
                 flagged = div_up(max(0, debt - vault.locked_collateral * price), vault.accumulated_rate)
             elif self._is_unsafe(collateral_type, vault, price, debt):
                 flagged = vault.normalized_debt
-        self._set_flag(collateral_type, owner, flagged)
+        self._set_vault_debt_flag(collateral_type, owner, flagged)
         return int(flagged * vault.accumulated_rate)
 
     @external
@@ -145,7 +145,7 @@ class LiquidationEngine(VaultFlags):
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
         require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
         vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
-        normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
+        normalized_debt = min(vault.normalized_debt, mul_uint256(amount, RAY) // vault.accumulated_rate)
         principal = normalized_debt * vault.accumulated_rate
         if principal != 0:
             self._shrink_flag(collateral_type, sender, vault.normalized_debt - normalized_debt)
@@ -267,7 +267,7 @@ class LiquidationEngine(VaultFlags):
         return terms.ratio != 0 and in_time and short
 
 
-def _compute_part(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
+def _compute_part_lot_and_debt(vault: VaultState, normalized_debt: int) -> tuple[int, int]:
     """Return a part's collateral in whole units [wad], and the debt that goes with it, rounded up [wad].
 
     Down to the debt that is asked for; up by a unit where that is nothing, or under the floor.

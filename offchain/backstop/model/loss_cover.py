@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.arithmetic import RAY, div_up, mul, sub
+from backstop.model.arithmetic import RAY, div_up, mul_uint256, sub
 from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.interfaces import Debts
-from backstop.model.ledger import _rate_room
+from backstop.model.ledger import _compute_max_redistribution_rate_rise
 from backstop.model.roles import STAGE
 from backstop.model.terms import Governed
 
@@ -48,7 +48,7 @@ class Coverage(Governed):
     def cover_from_buffer(self, sender: str, collateral_type: int, amount: int) -> None:
         """Cover a deficit from the type's buffer, exactly."""
         self._only_stage(sender)
-        self._post_from_buffer(collateral_type, amount)
+        self._subtract_from_buffer(collateral_type, amount)
         self._post_cover(collateral_type, amount)
 
     @external
@@ -85,7 +85,7 @@ class Coverage(Governed):
     def give_to_reserve(self, sender: str, amount: int) -> None:
         """Burn a stage's own stablecoin (wad) for the reserve."""
         self._only_stage(sender)
-        self._post_to_reserve(mul(amount, RAY))
+        self._add_to_reserve(mul_uint256(amount, RAY))
         self._burn_stablecoin(sender, amount)
 
     @external
@@ -93,7 +93,7 @@ class Coverage(Governed):
         """Pay out of the reserve (wad)."""
         require(sender == self.treasury, "loss_cover: only treasury")
         self._check_live()
-        self._post_spent(receiver, amount)
+        self._pay_receiver_from_reserve(receiver, amount)
 
     # ------------------------------------------------------------------- views
 
@@ -110,9 +110,9 @@ class Coverage(Governed):
         if debts.normalized_debt == 0 or terms.settling:
             return 0
         more = self._get_steepest(collateral_type)
-        return debts.normalized_debt * _rate_room(
+        return debts.normalized_debt * _compute_max_redistribution_rate_rise(
             debts,
-            self._load_redistribution(collateral_type),
+            self._compute_current_redistribution(collateral_type),
             terms.initial_ratio + more,
             terms.liquidation_ratio + more,
         )
@@ -126,7 +126,7 @@ class Coverage(Governed):
         burned = div_up(amount, RAY)
         covered = min(int(self.deficit[collateral_type]), amount)
         self._post_cover(collateral_type, covered)
-        self._post_to_reserve(sub(mul(burned, RAY), covered))
+        self._add_to_reserve(sub(mul_uint256(burned, RAY), covered))
         if payer == stage:
             self._burn_stablecoin(payer, burned)
         else:

@@ -10,8 +10,15 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import add, sub
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import add_uint256, sub
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import ILiquidationEngine, IVaultEngine
 from backstop.model.roles import Administered
 
@@ -19,7 +26,7 @@ WINDING_UP = 2**255
 """Added to what is pending from the beginning of settlement until its books are closed."""
 
 
-@slot(254, 2)
+@declare_record_slot_bit_widths(254, 2)
 class Books(NamedTuple):
     """What is open."""
 
@@ -37,7 +44,7 @@ class Books(NamedTuple):
         return self.settlement == 2
 
 
-@slot(188, 32, 16, 1)
+@declare_record_slot_bit_widths(188, 32, 16, 1)
 class Loss(NamedTuple):
     """A type's loss."""
 
@@ -106,12 +113,12 @@ class LossEvents(Administered):
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
         """Record a deficit that the ledger has booked; no stage pays here."""
         self._only_engine(sender)
-        loss = self._roll_event(collateral_type)
+        loss = self._carry_unresolved_loss_into_epoch(collateral_type)
         event = collateral_type, loss.epoch
-        self.created[event] = add(self.created[event], amount)
-        self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
+        self.created[event] = add_uint256(self.created[event], amount)
+        self.losses[collateral_type] = loss._replace(unresolved=add_uint256(loss.unresolved, amount))
         if loss.unresolved == 0:
-            self._note_open(collateral_type)
+            self._update_unresolved_loss_bit(collateral_type)
         self.emit("LossRecognised", *event, amount)
 
     @external
@@ -159,7 +166,7 @@ class LossEvents(Administered):
     def _only_engine(self, sender: str) -> None:
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
-    def _roll_event(self, collateral_type: int) -> Loss:
+    def _carry_unresolved_loss_into_epoch(self, collateral_type: int) -> Loss:
         """Carry what is left of the last event into the present one, which is returned.
 
         Stages that gave up are asked again from then on, if all after them were asked meanwhile.
@@ -185,7 +192,7 @@ class LossEvents(Administered):
             self.recovered[event] = self.recovered[event] + amount
             self.losses[collateral_type] = loss._replace(unresolved=deficit)
             if deficit == 0:
-                self._note_open(collateral_type)
+                self._update_unresolved_loss_bit(collateral_type)
             self.emit("LossRecovered", *event, amount)
 
     def _book_payment(self, collateral_type: int, epoch: int, stage_index: int, amount: int) -> None:
@@ -194,10 +201,10 @@ class LossEvents(Administered):
         loss: Loss = self.losses[collateral_type]
         self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
         if loss.unresolved == amount:
-            self._note_open(collateral_type)
+            self._update_unresolved_loss_bit(collateral_type)
         self.emit("LossCovered", *event, amount)
 
-    def _note_open(self, collateral_type: int) -> None:
+    def _update_unresolved_loss_bit(self, collateral_type: int) -> None:
         """Keep the type's bit: whether anything of it is unresolved."""
         books: Books = self.books[()]
         bit = 1 << collateral_type
@@ -206,7 +213,7 @@ class LossEvents(Administered):
         else:
             self.books[()] = books._replace(open=books.open | bit)
 
-    def _get_debt_at_risk(self, collateral_type: int) -> int:
+    def _ask_liquidation_debt_at_risk(self, collateral_type: int) -> int:
         """Return a type's debt that may be lost and is not booked [rad]."""
         liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         return liquidations.debt_at_risk_of(self.address, collateral_type)

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, add, mul, sub
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, add_uint256, mul_uint256, sub
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    require,
+    view,
+)
 from backstop.model.interfaces import IPriceFeed
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.loss_events import WINDING_UP, Books, Loss, LossEvent
@@ -20,7 +27,7 @@ from backstop.model.stage_caps import Reservation, StageCaps
 from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
 
 
-@slot(188, 8)
+@declare_record_slot_bit_widths(188, 8)
 class InPlace(NamedTuple):
     """What of a reservation is paid in the place of a stage that failed, rad."""
 
@@ -60,7 +67,7 @@ class LossWaterfall(StageCaps):
         was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
-        loss = self._roll_event(collateral_type)
+        loss = self._carry_unresolved_loss_into_epoch(collateral_type)
         reserved = self._sum_reservations(collateral_type)
         due -= min(due, reserved)
         settling = self.books[()].settlement != 0
@@ -82,11 +89,11 @@ class LossWaterfall(StageCaps):
                     break
                 if loss.gave_up >> k & 1:
                     continue
-            works, capacity = self._get_capacity(k, collateral_type)
+            works, capacity = self._read_stage_answer_and_capacity(k, collateral_type)
             amount = min(due, self._compute_room(collateral_type, k, capacity, settling=settling))
             paid = kept = 0
             if amount != 0:
-                works, paid, kept = self._absorb_loss(k, collateral_type, amount)
+                works, paid, kept = self._absorb_and_verify_loss_payment(k, collateral_type, amount)
             if not works:
                 self.emit("StageFailed", collateral_type, loss.epoch, k)
                 if terms.owes and not settling:
@@ -105,7 +112,7 @@ class LossWaterfall(StageCaps):
                 asked = False
                 waiting, last = kept, terms.stage
                 break
-        self._note_missed(collateral_type, failed, total - waiting, waiting, last)
+        self._record_failed_stages_missed_shares(collateral_type, failed, total - waiting, waiting, last)
         if asked and loss.gave_up and not loss.asked:
             self.losses[collateral_type] = self.losses[collateral_type]._replace(asked=1)
         return total
@@ -113,12 +120,14 @@ class LossWaterfall(StageCaps):
     @external
     def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
         """Pay a part of what an asynchronous stage has reserved, with a buyer's stablecoin."""
-        held = self._own_reservation(sender, collateral_type)
+        held = self._load_reservation_of_stage(sender, collateral_type)
         require(amount <= held.amount, "loss_waterfall: not reserved")
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
         self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
         k = held.place - 1
-        self._book_payment(collateral_type, self._roll_event(collateral_type).epoch, k, covered)
+        self._book_payment(
+            collateral_type, self._carry_unresolved_loss_into_epoch(collateral_type).epoch, k, covered
+        )
         if held.capped:
             self._count_payment(collateral_type, k, covered)
         if held.in_place:
@@ -133,7 +142,7 @@ class LossWaterfall(StageCaps):
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         require(self.books[()] == Books(), "loss_waterfall: cover first")
-        works, capacity = self._get_capacity(stage, collateral_type)
+        works, capacity = self._read_stage_answer_and_capacity(stage, collateral_type)
         require(works, "loss_waterfall: no answer")
         amount = min(owed, self._compute_room(collateral_type, stage, capacity))
         require(amount != 0 or capacity == 0, "loss_waterfall: no room")
@@ -156,7 +165,9 @@ class LossWaterfall(StageCaps):
     @external
     def release(self, sender: str, collateral_type: int) -> None:
         """Give up what is left of a reservation: the stage is passed over until all after it were asked."""
-        self._release_reservation(collateral_type, sender, self._own_reservation(sender, collateral_type))
+        self._release_reservation(
+            collateral_type, sender, self._load_reservation_of_stage(sender, collateral_type)
+        )
 
     @external
     def force_release(self, sender: str, collateral_type: int, stage: int) -> None:
@@ -174,7 +185,7 @@ class LossWaterfall(StageCaps):
         self._only_engine(sender)
         require(self._sum_reservations(collateral_type) == 0, "loss_waterfall: stages sell")
         self._note_recovery(collateral_type, 0)
-        self._note_open(collateral_type)
+        self._update_unresolved_loss_bit(collateral_type)
 
     # -------------------------------------------------------------------- views
 
@@ -193,14 +204,17 @@ class LossWaterfall(StageCaps):
 
         Nor before a stage whose cap is a share of what it holds has covered what it can of booked losses.
         """
-        self._check_prices()
+        self._check_no_recent_price_fall()
         return self._compute_losses_reaching(stage, paying=True)
 
     @view
     def debt_at_risk_total(self, sender: str) -> int:
         """Return what may be lost, of all types [rad]: uncovered deficits, and debt in doubt."""
         types = decode_listed_types(self.vault_engine.listed(self.address))
-        return sum(self.vault_engine.deficit_of(self.address, c) + self._get_debt_at_risk(c) for c in types)
+        return sum(
+            self.vault_engine.deficit_of(self.address, c) + self._ask_liquidation_debt_at_risk(c)
+            for c in types
+        )
 
     @view
     def debt_at_risk_at_payment(self, sender: str) -> int:
@@ -209,7 +223,7 @@ class LossWaterfall(StageCaps):
         No payment while a loss is open, nor while a price has just fallen far.
         """
         require(self.pending_total(self.address) == 0, "loss_waterfall: losses pending")
-        self._check_prices()
+        self._check_no_recent_price_fall()
         return self.debt_at_risk_total(self.address)
 
     @view
@@ -248,11 +262,11 @@ class LossWaterfall(StageCaps):
 
     # ------------------------------------------------------------------ helpers
 
-    def _check_prices(self) -> None:
+    def _check_no_recent_price_fall(self) -> None:
         """Refuse while the feed says that a price has just fallen; one that does not answer stops nobody."""
         if not self.books[()].settlement:
             feed = self.vault_engine.PRICE_FEED(self.address)
-            until = self.world.attempt(
+            until = self.world.call_or_return_none(
                 lambda: cast(IPriceFeed, self.world.at(feed)).withdrawals_paused_until(self.address)
             )
             require(self.world.timestamp >= (until or 0), "loss_waterfall: price has fallen")
@@ -267,13 +281,13 @@ class LossWaterfall(StageCaps):
         for c in types:
             deficit = self.vault_engine.deficit_of(self.address, c)
             own = self.reservations[c, stage].amount
-            left[c] = add(deficit - min(deficit, own), self._get_debt_at_risk(c))
+            left[c] = add_uint256(deficit - min(deficit, own), self._ask_liquidation_debt_at_risk(c))
         pooled = False
         for k in self.lineup[()].ids:
             present: Slot = self.stages[k]
             if present.stage == stage:
                 if paying and any(left.values()):
-                    self._check_covered(k, types)
+                    self._check_stage_covered_losses(k, types)
                 return int(sum(left.values()) + self.owed[k])
             pooled = pooled or bool(present.pooled)
             # What is added to debts may be in doubt again, and a type's own account behind one for all types
@@ -285,7 +299,7 @@ class LossWaterfall(StageCaps):
             for c in types:
                 if left[c] == 0:
                     continue
-                _, capacity = self._get_capacity(k, c)
+                _, capacity = self._read_stage_answer_and_capacity(k, c)
                 more = spent if present.pooled else 0
                 amount = min(left[c], self._compute_room(c, k, capacity - min(capacity, more), more))
                 left[c] -= amount
@@ -293,21 +307,23 @@ class LossWaterfall(StageCaps):
         # One that was left out bears nothing any more, but what it owes.
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
 
-    def _check_covered(self, stage_index: int, types: Sequence[int]) -> None:
+    def _check_stage_covered_losses(self, stage_index: int, types: Sequence[int]) -> None:
         """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""
         cap_bps = self.stages[stage_index].cap_bps
         if cap_bps == BASIS_POINTS:
             return
         for c in types:
             if self.vault_engine.deficit_of(self.address, c) and not self._sum_reservations(c):
-                _, capacity = self._get_capacity(stage_index, c)
+                _, capacity = self._read_stage_answer_and_capacity(stage_index, c)
                 room = self._compute_room(c, stage_index, capacity)
-                least = mul(capacity, cap_bps) // BASIS_POINTS // BASIS_POINTS
+                least = mul_uint256(capacity, cap_bps) // BASIS_POINTS // BASIS_POINTS
                 require(room <= least, "loss_waterfall: not covered yet")
 
-    def _absorb_loss(self, stage_index: int, collateral_type: int, amount: int) -> tuple[bool, int, int]:
+    def _absorb_and_verify_loss_payment(
+        self, stage_index: int, collateral_type: int, amount: int
+    ) -> tuple[bool, int, int]:
         """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
-        answer = self.world.attempt(
+        answer = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).absorb(self.address, collateral_type, amount)
         )
         if answer is None:
@@ -328,12 +344,12 @@ class LossWaterfall(StageCaps):
         With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One
         that does not even say what it holds may hold all of it.
         """
-        works, capacity = self._get_capacity(stage_index, collateral_type)
+        works, capacity = self._read_stage_answer_and_capacity(stage_index, collateral_type)
         capacity, owed = capacity if works else TOO_MUCH, self.owed[stage_index]
         held = capacity - min(capacity, owed)
         return min(due - min(due, paid), self._compute_room(collateral_type, stage_index, held, owed + paid))
 
-    def _note_missed(
+    def _record_failed_stages_missed_shares(
         self,
         collateral_type: int,
         failed: Sequence[tuple[int, int, int]],
@@ -372,6 +388,6 @@ class LossWaterfall(StageCaps):
             return
         k = held.place - 1
         self.reservations[collateral_type, stage] = held._replace(amount=0)
-        loss = self._roll_event(collateral_type)
+        loss = self._carry_unresolved_loss_into_epoch(collateral_type)
         self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k, asked=0)
         self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)

@@ -11,8 +11,16 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, WAD, add, split_by_weights
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, WAD, add_uint256, split_by_cumulative_weights
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import IERC20, IBridgeFacilitator, IMarginPolicy, Insurance, IPerpetualMarket
 from backstop.model.roles import Administered
 
@@ -20,7 +28,7 @@ MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
 
 
-@slot(104, 136, 16)
+@declare_record_slot_bit_widths(104, 136, 16)
 class Bucket(NamedTuple):
     """What is left of the profits of a bucket of time, in shares; how often it began again."""
 
@@ -29,7 +37,7 @@ class Bucket(NamedTuple):
     generation: int = 0
 
 
-@slot(136, 16)
+@declare_record_slot_bit_widths(136, 16)
 class Holding(NamedTuple):
     """Somebody's shares of a bucket, and the generation in which they were made."""
 
@@ -104,7 +112,7 @@ class MarginFund(Administered):
     @external
     def claim(self, sender: str, owner: str, bucket: int) -> int:
         """Pay somebody what is left of vested profits; the last one gets the rest."""
-        vested = add(bucket, self.bucket_count) <= self._get_bucket()
+        vested = add_uint256(bucket, self.bucket_count) <= self._get_bucket()
         require(vested, "margin_fund: not vested")
         state: Bucket = self.buckets[bucket]
         holding: Holding = self.holdings[owner, bucket]
@@ -125,7 +133,7 @@ class MarginFund(Administered):
         """Pay for a loss; how much."""
         self._only_market(sender)
         clawed_back = self._claw_back(min(loss, most))
-        insured = self._spend_insurance(loss - clawed_back)
+        insured = self._pay_loss_from_insurance(loss - clawed_back)
         self.emit("LossAbsorbed", loss, clawed_back, insured)
         paid = clawed_back + insured
         self.stablecoin.transfer(self.address, sender, paid)
@@ -143,10 +151,10 @@ class MarginFund(Administered):
         ]
         loss, insured = sum(losses), 0
         if loss != 0:
-            insured = self._spend_insurance(loss)
+            insured = self._pay_loss_from_insurance(loss)
             self.emit("LossAbsorbed", loss, 0, insured)
             self.stablecoin.transfer(self.address, sender, insured)
-        return insured, _by_markets(split_by_weights(insured, losses))
+        return insured, _pack_sides_into_market_words(split_by_cumulative_weights(insured, losses))
 
     @external
     def add_fees(self, sender: str, amount: int) -> None:
@@ -173,12 +181,12 @@ class MarginFund(Administered):
     @view
     def insurance_of(self, sender: str) -> Insurance:
         """Insurance, and what of it was spent in the bucket of time of now."""
-        return self._load_insurance()
+        return self._load_insurance_for_current_bucket()
 
     @view
     def spendable(self, sender: str) -> int:
         """Return what insurance may pay now, by what there is and by its cap [wad]."""
-        return self._compute_spendable(self._load_insurance())
+        return self._compute_spendable(self._load_insurance_for_current_bucket())
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
@@ -207,7 +215,7 @@ class MarginFund(Administered):
         policy = cast(IMarginPolicy, self.world.at(self.margin_market.POLICY(self.address)))
         rooms = []
         for market in range(markets):
-            share = self.world.attempt(partial(policy.haircut, self.address, market))
+            share = self.world.call_or_return_none(partial(policy.haircut, self.address, market))
             if share is None or share > BASIS_POINTS:
                 share = 0
             totals, losses, begun, before = self.margin_market.cycle_of(self.address, market, cycle)
@@ -219,7 +227,7 @@ class MarginFund(Administered):
                 net = total * min(new - old, max(0, change)) // (new - old) if total else 0
                 rooms.append(min(net * share // BASIS_POINTS, total - loss))
         charged = min(late, sum(rooms))
-        return charged, _by_markets(split_by_weights(charged, rooms))
+        return charged, _pack_sides_into_market_words(split_by_cumulative_weights(charged, rooms))
 
     # ---------------------------------------------------------------- helpers
 
@@ -236,7 +244,7 @@ class MarginFund(Administered):
         if taken == 0:
             return 0
         filled = [bucket for bucket in self._list_unvested_buckets() if self.buckets[bucket].assets != 0]
-        parts = split_by_weights(taken, [self.buckets[bucket].assets for bucket in filled])
+        parts = split_by_cumulative_weights(taken, [self.buckets[bucket].assets for bucket in filled])
         for bucket, amount in zip(filled, parts, strict=True):
             state: Bucket = self.buckets[bucket]
             state, dust = state._replace(assets=state.assets - amount), 0
@@ -254,16 +262,19 @@ class MarginFund(Administered):
         if loss == 0 or self.facilitator_address == ZERO_ADDRESS:
             return 0
         facilitator = cast(IBridgeFacilitator, self.world.at(self.facilitator_address))
-        posted = self.world.attempt(lambda: facilitator.mint_for_loss(self.address, loss, receiver)) or 0
+        posted = (
+            self.world.call_or_return_none(lambda: facilitator.mint_for_loss(self.address, loss, receiver))
+            or 0
+        )
         if posted:
             self.emit("ShortfallPosted", posted)
         return posted
 
-    def _spend_insurance(self, loss: int) -> int:
+    def _pay_loss_from_insurance(self, loss: int) -> int:
         """Take insurance for a loss, up to the cap of the bucket of now."""
-        insurance = self._load_insurance()
+        insurance = self._load_insurance_for_current_bucket()
         insured = min(loss, self._compute_spendable(insurance))
-        self._store_insurance(
+        self._store_insurance_balance(
             insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
         )
         return insured
@@ -273,17 +284,17 @@ class MarginFund(Administered):
         return int(min(insurance.amount, max(0, self.caps[()] * WAD - insurance.spent)))
 
     def _add_insurance(self, payer: str, amount: int) -> None:
-        insurance = self._load_insurance()
-        self._store_insurance(insurance._replace(amount=add(insurance.amount, amount)))
+        insurance = self._load_insurance_for_current_bucket()
+        self._store_insurance_balance(insurance._replace(amount=add_uint256(insurance.amount, amount)))
         self.emit("InsuranceAdded", payer, amount)
 
-    def _load_insurance(self) -> Insurance:
+    def _load_insurance_for_current_bucket(self) -> Insurance:
         insurance: Insurance = self.insurances[()]
         if insurance.bucket != self._get_bucket():
             insurance = Insurance(insurance.amount, 0, self._get_bucket())
         return insurance
 
-    def _store_insurance(self, insurance: Insurance) -> None:
+    def _store_insurance_balance(self, insurance: Insurance) -> None:
         require(insurance.amount < 2**104, "margin_fund: too much insurance")
         self.insurances[()] = insurance
 
@@ -297,7 +308,7 @@ def _compute_value(holding: Holding, state: Bucket) -> int:
     return holding.shares * state.assets // state.shares
 
 
-def _by_markets(parts: Sequence[int]) -> tuple[int, ...]:
+def _pack_sides_into_market_words(side_amounts: Sequence[int]) -> tuple[int, ...]:
     """Return parts of sides as the word of each market that there may be: the long side's in the low bits."""
-    words = [long | short << 128 for long, short in zip(parts[::2], parts[1::2], strict=True)]
+    words = [long | short << 128 for long, short in zip(side_amounts[::2], side_amounts[1::2], strict=True)]
     return (*words, *[0] * (bounds.MAX_MARGIN_MARKETS - len(words)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.account_owner import is_account_owner
-from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.account_owner import is_own_or_subaccount
+from backstop.model.arithmetic import MAX_UINT256, add_uint256
 from backstop.model.contract_base import Contract, RevertError, World, external, immutable, require, view
 from backstop.model.erc20 import domain_separator, encode_words
 from backstop.model.evm_crypto import keccak256
@@ -108,8 +108,8 @@ class MarginOrders(Contract):
     def cancel(self, sender: str, order: Order) -> None:
         """Void an order for good."""
         order = Order(*order)
-        require(is_account_owner(self.world, order.account, sender), "margin_orders: not its account")
-        digest = self._hash_order(order)
+        require(is_own_or_subaccount(self.world, order.account, sender), "margin_orders: not its account")
+        digest = self._compute_order_digest(order)
         self.fills[digest] = MAX_UINT256
         self.emit("Cancelled", order.account, digest)
 
@@ -117,7 +117,7 @@ class MarginOrders(Contract):
     def raise_nonce(self, sender: str, new: int, account: str | None = None) -> None:
         """Void all orders of an account, by default the sender's, with a nonce under a new floor."""
         account = account or sender
-        require(is_account_owner(self.world, account, sender), "margin_orders: not its owner")
+        require(is_own_or_subaccount(self.world, account, sender), "margin_orders: not its owner")
         require(new > self.floors[account], "margin_orders: floor only rises")
         self.floors[account] = new
         self.emit("NonceRaised", account, new)
@@ -125,7 +125,7 @@ class MarginOrders(Contract):
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:
         """Return the digest that an order's account signs."""
-        return self._hash_order(Order(*order))
+        return self._compute_order_digest(Order(*order))
 
     @view
     def filled(self, sender: str, digest: bytes) -> int:
@@ -144,7 +144,7 @@ class MarginOrders(Contract):
 
     def _use_order(self, order: Order, signature: bytes, lots: int) -> bytes:
         """Count lots of an order as filled, if its account signed it and it is good for as many."""
-        digest = self._hash_order(order)
+        digest = self._compute_order_digest(order)
         signed = is_signed(self, order.account, digest, signature)
         require(signed, "margin_orders: not its signer")
         require(self.world.timestamp <= order.expiry, "margin_orders: expired")
@@ -154,8 +154,8 @@ class MarginOrders(Contract):
             raise RevertError("")
         left = lots != 0 and lots <= size and used <= size - lots
         require(left, "margin_orders: not so much left")
-        self.fills[digest] = add(used, lots)
+        self.fills[digest] = add_uint256(used, lots)
         return digest
 
-    def _hash_order(self, order: Order) -> bytes:
+    def _compute_order_digest(self, order: Order) -> bytes:
         return order_digest(order, self.world.chain_id, self.address)

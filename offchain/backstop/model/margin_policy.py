@@ -14,8 +14,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div, div_up, mul_uint256, sub
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import Bracket, IPriceFeed, MarginRequirement, Mark, Takeover
 from backstop.model.roles import Administered
 
@@ -35,7 +42,7 @@ class MarketTerms(NamedTuple):
     insured: int  # basis points of what is open that insurance has to have; 0 is off
 
 
-@slot(14, 14, 16, 14, 14, 32, 14, 32, 14, 32, 14, 32, 14)
+@declare_record_slot_bit_widths(14, 14, 16, 14, 14, 32, 14, 32, 14, 32, 14, 32, 14)
 class Margins(NamedTuple):
     """A market's terms up to its brackets, as stored."""
 
@@ -63,23 +70,27 @@ class Margins(NamedTuple):
 
     def initial_margin(self, notional: int) -> int:
         """Return the initial margin of one position [basis points x wei]."""
-        return add(mul(notional, self.initial), _sum_bracket_steps(self.of_accounts, notional))
+        return add_uint256(
+            mul_uint256(notional, self.initial), _sum_bracket_steps(self.of_accounts, notional)
+        )
 
-    def new_risk_margin(self, notional: int, open: int) -> int:
+    def new_risk_margin(self, notional: int, market_open_notional: int) -> int:
         """Return the initial margin of new risk, with `open` the notional that is open in the market."""
-        everything = max(notional, open)
+        everything = max(notional, market_open_notional)
         last = _sum_bracket_steps(self.of_market, everything) - _sum_bracket_steps(
             self.of_market, everything - notional
         )
         own = _sum_bracket_steps(self.of_accounts, notional)
-        return add(self.initial_margin(notional), max(last, own) - own)
+        return add_uint256(self.initial_margin(notional), max(last, own) - own)
 
     def maintenance_margin(self, notional: int) -> int:
         """Return the maintenance margin of one position [basis points x wei]."""
-        return add(mul(notional, self.maintenance), _sum_bracket_steps(self.of_accounts, notional))
+        return add_uint256(
+            mul_uint256(notional, self.maintenance), _sum_bracket_steps(self.of_accounts, notional)
+        )
 
 
-@slot(63, 32, 96, 8, 32, 14)
+@declare_record_slot_bit_widths(63, 32, 96, 8, 32, 14)
 class Underlying(NamedTuple):
     """The rest of a market's terms, and what never changes."""
 
@@ -152,10 +163,10 @@ class MarginPolicy(Administered):
         self, sender: str, market: int, size: int, price: int, open: int, risk: bool
     ) -> MarginRequirement:
         """Return the margin that a position needs at a price [wei a lot], as new risk or as it is."""
-        notional = mul(abs(size), price)
+        notional = mul_uint256(abs(size), price)
         terms: Margins = self.terms[market]
         if risk:
-            initial = terms.new_risk_margin(notional, mul(open, price))
+            initial = terms.new_risk_margin(notional, mul_uint256(open, price))
         else:
             initial = terms.initial_margin(notional)
         return MarginRequirement(price, notional, initial, terms.maintenance_margin(notional))
@@ -206,7 +217,9 @@ class MarginPolicy(Administered):
     def reward(self, sender: str, takeover: Takeover) -> tuple[int, int]:
         """Return how many lots of an account under its maintenance margin go, and for what [wad]."""
         each = Takeover(*takeover)
-        return compute_takeover_reward(self.terms[each.market], self.underlyings[each.market].dust, each)
+        return compute_takeover_lots_and_reward(
+            self.terms[each.market], self.underlyings[each.market].dust, each
+        )
 
     @view
     def max_funding_premium(self, sender: str, market: int, price: int) -> int:
@@ -216,7 +229,7 @@ class MarginPolicy(Administered):
         """
         if self.underlyings[market].ends_at:
             return 0
-        return mul(price, int(self.terms[market].max_funding)) // BASIS_POINTS
+        return mul_uint256(price, int(self.terms[market].max_funding)) // BASIS_POINTS
 
     @view
     def open_limit(self, sender: str, market: int) -> int:
@@ -268,7 +281,7 @@ class MarginPolicy(Administered):
             total = 0
             for above, rate in pair:
                 require(above <= bounds.MAX_DEBT_CEILING, "margin_policy: bracket bounds")
-                total = add(total, rate)
+                total = add_uint256(total, rate)
                 # What does not fit its field reverts in the end, and says so first only if a bound does.
                 brackets += (above, rate)
             require(total <= bounds.MAX_MARGIN, "margin_policy: bracket rates")
@@ -283,36 +296,38 @@ class MarginPolicy(Administered):
         self.emit("TermsSet", market, tuple(plain))
 
 
-def compute_takeover_reward(terms: Margins, dust: int, each: Takeover) -> tuple[int, int]:
+def compute_takeover_lots_and_reward(
+    terms: Margins, min_remainder: int, takeover: Takeover
+) -> tuple[int, int]:
     """Return how many of the lots that are asked for go, and what a liquidator gets [wad], rounded down.
 
     No more go than bring the account back to its initial margin; all if the rest would be dust, which is in
     whole stablecoins.
     """
-    lots = each.lots
-    if not _is_short(terms, each, sub(lots, 1)):
+    lots = takeover.lots
+    if not _is_short(terms, takeover, sub(lots, 1)):
         # The more lots have gone the less it is short: search for the first that need not go.
         fits = 0
         while fits != lots:
             middle = (fits + lots) // 2
-            if _is_short(terms, each, middle):
+            if _is_short(terms, takeover, middle):
                 fits = middle + 1
             else:
                 lots = middle
     require(lots != 0, "margin_policy: more than needed")
-    if (each.whole - lots) * each.price < dust * WAD:
-        lots = each.whole
-    return lots, _compute_reward(terms, each, lots)
+    if (takeover.whole - lots) * takeover.price < min_remainder * WAD:
+        lots = takeover.whole
+    return lots, _compute_liquidator_reward(terms, takeover, lots)
 
 
 def _is_short(terms: Margins, each: Takeover, lots: int) -> bool:
     """Return whether the account would be under its initial margin after a number of its lots is sold."""
-    left = sub(each.equity, _compute_reward(terms, each, lots))
-    initial = add(
-        sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),
+    left = sub(each.equity, _compute_liquidator_reward(terms, each, lots))
+    initial = add_uint256(
+        sub(each.initial, terms.initial_margin(mul_uint256(each.whole, each.price))),
         terms.initial_margin(sub(each.whole, lots) * each.price),
     )
-    return mul(left, BASIS_POINTS) < initial
+    return mul_uint256(left, BASIS_POINTS) < initial
 
 
 def _sum_bracket_steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
@@ -320,8 +335,8 @@ def _sum_bracket_steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
     return sum(max(0, notional - bracket.above * WAD) * bracket.rate for bracket in brackets)
 
 
-def _compute_reward(terms: Margins, each: Takeover, lots: int) -> int:
-    relieved = terms.maintenance_margin(mul(each.whole, each.price))
+def _compute_liquidator_reward(terms: Margins, each: Takeover, lots: int) -> int:
+    relieved = terms.maintenance_margin(mul_uint256(each.whole, each.price))
     relieved -= terms.maintenance_margin(sub(each.whole, lots) * each.price)
     shortage = each.maintenance // BASIS_POINTS
     shortage -= min(shortage, each.equity)

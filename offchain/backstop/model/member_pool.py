@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple, cast
 
-from backstop.model.arithmetic import MAX_UINT256, div_up, mul
+from backstop.model.arithmetic import MAX_UINT256, div_up, mul_uint256
 from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.interfaces import ILossWaterfall
@@ -117,7 +117,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Return the income that has not vested on shares that leave, which the reserve gets."""
         return 0
 
-    def _give_back(self, assets: int) -> None:
+    def _give_unearned_income_to_reserve(self, assets: int) -> None:
         """Give income that leavers have not earned to the reserve."""
 
     # ------------------------------------------------------------------------------------------------ entry
@@ -126,7 +126,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
         """Put assets in; the shares, rounded down."""
         supply, held = self._begin_entry()
-        shares = mul(assets, supply) // held
+        shares = mul_uint256(assets, supply) // held
         self._enter_pool(sender, assets, shares, receiver)
         return shares
 
@@ -134,7 +134,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def mint(self, sender: str, shares: int, receiver: str) -> int:
         """Put assets in for a number of shares; the assets, rounded up."""
         supply, held = self._begin_entry()
-        assets = div_up(mul(shares, held), supply)
+        assets = div_up(mul_uint256(shares, held), supply)
         self._enter_pool(sender, assets, shares, receiver)
         return assets
 
@@ -156,7 +156,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     def _commit_shares(self, sender: str, shares: int, controller: str, owner: str) -> int:
         """Add shares to the batch that collects; the batch."""
-        return self._add_request(sender, shares, controller, owner)[0]
+        return self._add_request_and_get_previous(sender, shares, controller, owner)[0]
 
     @external
     def withdraw(self, sender: str, assets: int, receiver: str, controller: str) -> int:
@@ -188,7 +188,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     @view
     def pending_losses(self, sender: str) -> int:
         """Return UL: the part of all vested assets that known losses will take, rounded up."""
-        all_vested = self._all_vested()
+        all_vested = self._compute_all_vested_assets()
         return all_vested - self._compute_assets_left(all_vested)
 
     @view
@@ -220,13 +220,13 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def convertToShares(self, sender: str, assets: int) -> int:
         """Return the shares for assets at the price of now, before any division, rounded down."""
         supply, held = self._present_terms()
-        return mul(assets, supply) // held
+        return mul_uint256(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
         """Return the assets for shares at the price of now, before any division, rounded down."""
         supply, held = self._present_terms()
-        return mul(shares, held) // supply
+        return mul_uint256(shares, held) // supply
 
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
@@ -238,7 +238,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Return the assets that may be claimed or, without a cooldown, that the owner's shares are worth."""
         if self.cooldown:
             return sum(
-                self._compute_claimable(id, controller).assets for id in self.list_requests(controller)
+                self._compute_claimable(id, controller).assets for id in self.list_request_batches(controller)
             )
         return self._to_claim(self.held(controller))
 
@@ -247,7 +247,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """Return the shares that may be claimed or, without a cooldown, the owner's."""
         if self.cooldown:
             return sum(
-                self._compute_claimable(id, controller).shares for id in self.list_requests(controller)
+                self._compute_claimable(id, controller).shares for id in self.list_request_batches(controller)
             )
         return self.held(controller)
 
@@ -260,7 +260,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def previewMint(self, sender: str, shares: int) -> int:
         """Return the assets for new shares, rounded up."""
         supply, held, _ = self._entry_terms()
-        return div_up(mul(shares, held), supply)
+        return div_up(mul_uint256(shares, held), supply)
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
@@ -280,7 +280,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         require(shares != 0, "pool: no shares")
         self._check_receiver(receiver)
         self._check_room(assets)
-        self._book(assets)
+        self._change_total_booked_assets(assets)
         self._settle_owner(receiver)
         self._mint_shares(receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
@@ -299,10 +299,10 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
             self._settle_owner(owner)
             back = self._part_of_unvested(shares)
             self._burn_shares(owner, shares)
-            self._book(-assets)
+            self._change_total_booked_assets(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
-        self._give_back(back)
-        self._push_assets(receiver, assets)
+        self._give_unearned_income_to_reserve(back)
+        self._send_asset_tokens(receiver, assets)
 
     def _move_tokens(self, owner: str, to: str, amount: int) -> None:
         self._check_receiver(to)
@@ -320,7 +320,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         """
         shares_left, assets_left = shares, assets
         is_first = True
-        for id in self.list_requests(controller):
+        for id in self.list_request_batches(controller):
             if assets_left == 0 or (shares and shares_left == 0):
                 break
             part = self._compute_claimable(id, controller)
@@ -344,14 +344,17 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def _to_shares(self, assets: int) -> int:
         """Entry price, rounded down."""
         supply, held, _ = self._entry_terms()
-        return mul(assets, supply) // held
+        return mul_uint256(assets, supply) // held
 
     def _to_claim(self, shares: int) -> int:
         """Exit price, rounded down."""
         supply = int(self.state[()].supply) + VIRTUAL_SHARES
-        return mul(shares, self._compute_assets_left(self._all_vested()) + VIRTUAL_ASSETS) // supply
+        return (
+            mul_uint256(shares, self._compute_assets_left(self._compute_all_vested_assets()) + VIRTUAL_ASSETS)
+            // supply
+        )
 
     def _to_burn(self, assets: int) -> int:
         """Shares for assets at the exit price, rounded up."""
-        left = self._compute_assets_left(self._all_vested())
-        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)
+        left = self._compute_assets_left(self._compute_all_vested_assets())
+        return div_up(mul_uint256(assets, self.state[()].supply + VIRTUAL_SHARES), left + VIRTUAL_ASSETS)

@@ -10,14 +10,14 @@ from backstop.model.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
-    constant,
+    declare_constant_view,
     external,
     immutable,
     require,
     view,
 )
 from backstop.model.erc20 import domain_separator, permit_digest
-from backstop.model.evm_crypto import ORDER, ecrecover
+from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 
 
 class Permits(Contract, ABC):
@@ -27,7 +27,7 @@ class Permits(Contract, ABC):
 
     token_name = immutable("name", str)
     token_symbol = immutable("symbol", str)
-    decimals = constant(18)
+    decimals = declare_constant_view(18)
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address)
@@ -68,7 +68,7 @@ class Permits(Contract, ABC):
         digest = permit_digest(self.DOMAIN_SEPARATOR(sender), owner, spender, amount, nonce, deadline)
         # Of the two signatures that sign the same content only the one with the lower half of s is valid.
         require(int.from_bytes(s, "big") <= ORDER // 2, "ecdsa: invalid signature `s` value")
-        signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+        signer = recover_signer_or_none(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         require(signer is not None, "ecdsa: invalid signature")
         require(signer == owner, "shares: invalid signature")
         self._set_allowance(owner, spender, amount)

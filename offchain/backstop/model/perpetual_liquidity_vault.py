@@ -11,15 +11,23 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add, div_up, mul, sub
-from backstop.model.contract_base import RevertError, World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add_uint256, div_up, mul_uint256, sub
+from backstop.model.contract_base import (
+    RevertError,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,
     VIRTUAL_SHARES,
     VOID,
     convert_shares,
-    count_steps,
+    count_generation_steps,
 )
 from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IERC20, IAccounts, IMarginPolicy, IPerpetualMarket, MarginAccount
@@ -54,7 +62,7 @@ class Rules(NamedTuple):
     quote_time: int  # seconds that a quote runs
 
 
-@slot(64, 32, 32)
+@declare_record_slot_bit_widths(64, 32, 32)
 class Batch(NamedTuple):
     """How many requests of a batch have not left, without crumbs, and its neighbours in the list."""
 
@@ -63,7 +71,7 @@ class Batch(NamedTuple):
     previous: int = 0
 
 
-@slot(152, 1, 32)
+@declare_record_slot_bit_widths(152, 1, 32)
 class Request(NamedTuple):
     """The shares that a controller has committed to a batch, and whether they are no crumb."""
 
@@ -72,7 +80,7 @@ class Request(NamedTuple):
     generation: int = 0  # of the shares
 
 
-@slot(64, 64)
+@declare_record_slot_bit_widths(64, 64)
 class Quote(NamedTuple):
     """What is for sale: lots beyond some that the position keeps, until a time."""
 
@@ -171,7 +179,7 @@ class PerpetualLiquidityVault(Administered, Shares):
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
         """Put assets in, at rest; the shares, rounded down."""
         supply, held = self._begin_entry()
-        minted = mul(assets, supply) // held
+        minted = mul_uint256(assets, supply) // held
         self._enter_pool(sender, assets, minted, receiver)
         return minted
 
@@ -179,7 +187,7 @@ class PerpetualLiquidityVault(Administered, Shares):
     def mint(self, sender: str, shares: int, receiver: str) -> int:
         """Put assets in for a number of shares, at rest; the assets, rounded up."""
         supply, held = self._begin_entry()
-        assets = div_up(mul(shares, held), supply)
+        assets = div_up(mul_uint256(shares, held), supply)
         self._enter_pool(sender, assets, shares, receiver)
         return assets
 
@@ -200,7 +208,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         asked = request.shares + shares
         counts = request.counts or asked * CRUMBS >= self.state[()].supply
         if counts and not request.counts:
-            self._list_request(number)
+            self._add_request_to_batch_list(number)
         self.requests[self.era[()], number, controller] = request._replace(shares=asked, counts=counts)
         self.emit("RedeemRequest", controller, owner, number, sender, shares)
         return int(number)
@@ -217,11 +225,11 @@ class PerpetualLiquidityVault(Administered, Shares):
         require(self._has_no_position(), "liquidity_vault: at work")
         late = self.accounts.late(self.address)
         require(late == 0 or sender == controller, "liquidity_vault: losses are late")
-        held = self._get_cash()
+        held = self._get_account_cash()
         assets = shares * (held + VIRTUAL_ASSETS) // (self.state[()].supply + VIRTUAL_SHARES)
         self.requests[key] = Request()
         if request.counts:
-            self._drop_request(batch)
+            self._remove_request_from_batch_list(batch)
         self._renew_record(self.address, 0)
         self._burn_shares(self.address, shares)
         self.emit("Withdraw", sender, controller, controller, assets, shares)
@@ -248,7 +256,7 @@ class PerpetualLiquidityVault(Administered, Shares):
     def take(self, sender: str, market: int, lots: int) -> None:
         """Take lots over that are nobody's; keepers only."""
         self._check_role(sender, KEEPER)
-        waiting = self._keeps_waiting()
+        waiting = self._has_due_members_after_update()
         before = self._get_size(market)
         self.trading.take(self.address, market, lots)
         self._check_risk(market, before, waiting)
@@ -257,7 +265,7 @@ class PerpetualLiquidityVault(Administered, Shares):
     def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
         """Take over lots of an account that is under its maintenance margin; keepers only; the reward."""
         self._check_role(sender, KEEPER)
-        waiting = self._keeps_waiting()
+        waiting = self._has_due_members_after_update()
         before = self._get_size(market)
         reward = self.trading.liquidate(self.address, owner, market, lots)
         self._check_risk(market, before, waiting)
@@ -323,18 +331,20 @@ class PerpetualLiquidityVault(Administered, Shares):
     @view
     def totalAssets(self, sender: str) -> int:
         """Return the cash of the account, as it was touched last; 0 if it owes."""
-        return self._get_cash()
+        return self._get_account_cash()
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
         """Return shares for assets, as if the pool were at rest, rounded down."""
         supply, held, _ = self._entry_terms()
-        return mul(assets, supply) // held
+        return mul_uint256(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
         """Return assets for shares, as if the pool were at rest, rounded down."""
-        return mul(shares, self._get_cash() + VIRTUAL_ASSETS) // (int(self.state[()].supply) + VIRTUAL_SHARES)
+        return mul_uint256(shares, self._get_account_cash() + VIRTUAL_ASSETS) // (
+            int(self.state[()].supply) + VIRTUAL_SHARES
+        )
 
     @view
     def request_of(self, sender: str, batch: int, controller: str) -> int:
@@ -373,7 +383,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         if mark == 0 or self._is_due():
             return 0
         most, held = self.limits[market] * WAD // mark, abs(self._get_size(market))
-        free = self._compute_free_value()
+        free = self._compute_value_without_unfinal_gains()
         if free <= 0 or most <= held:
             return 0
         by_money = free * self.leverage // BASIS_POINTS
@@ -396,7 +406,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         supply, held, steps = self._entry_terms()
         if steps:
             state = self.state[()]
-            begun = self._begin_generation(steps)
+            begun = self._advance_share_generations(steps)
             if steps == VOID:
                 self.era[()] += 1
                 self.emit("NewGeneration", begun.generation, state.supply)
@@ -420,24 +430,24 @@ class PerpetualLiquidityVault(Administered, Shares):
         self._renew_record(to, 0)
         self._transfer_shares(owner, to, amount)
 
-    def _get_account(self) -> MarginAccount:
+    def _load_margin_account(self) -> MarginAccount:
         return self.accounts.account_of(self.address, self.address)
 
     def _has_no_position(self) -> bool:
-        account = self._get_account()
+        account = self._load_margin_account()
         return account.markets == 0 and account.cash >= 0
 
-    def _get_cash(self) -> int:
-        return max(0, int(self._get_account().cash))
+    def _get_account_cash(self) -> int:
+        return max(0, int(self._load_margin_account().cash))
 
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return shares and assets that an entry is priced by, and generations to go on by first."""
-        supply, held = self.state[()].supply, self._get_cash()
-        steps = VOID if supply and held < LEAST_ASSETS else count_steps(supply, held)
+        supply, held = self.state[()].supply, self._get_account_cash()
+        steps = VOID if supply and held < LEAST_ASSETS else count_generation_steps(supply, held)
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _compute_due_time(self, batch: int) -> int:
-        return mul(add(batch, 2), self.notice)
+        return mul_uint256(add_uint256(batch, 2), self.notice)
 
     def _is_due(self) -> bool:
         """Tell whether members that are due go before new risk."""
@@ -448,7 +458,7 @@ class PerpetualLiquidityVault(Administered, Shares):
             return False
         return self.world.timestamp >= self._compute_due_time(first + 1) or self._has_no_position()
 
-    def _keeps_waiting(self) -> bool:
+    def _has_due_members_after_update(self) -> bool:
         """Tell the same of the account of now."""
         self.market.update_account(self.address, self.address)
         return self._is_due()
@@ -466,7 +476,7 @@ class PerpetualLiquidityVault(Administered, Shares):
                 require(notional <= self.limits[market] * WAD, "liquidity_vault: above its limit")
             used += notional
         require(
-            used * BASIS_POINTS <= self._compute_free_value() * self.leverage,
+            used * BASIS_POINTS <= self._compute_value_without_unfinal_gains() * self.leverage,
             "liquidity_vault: too little cash",
         )
 
@@ -478,7 +488,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         held = self.market.holdings_of(self.address, self.address)
         return sum(abs(each.size) * each.price for each in held)
 
-    def _compute_free_value(self) -> int:
+    def _compute_value_without_unfinal_gains(self) -> int:
         """Return what the account has less known haircuts and gains that are not final [wei]."""
         standing = self.market.standing_of(self.address, self.address)
         return standing.own - standing.haircut - standing.unfinal
@@ -491,7 +501,7 @@ class PerpetualLiquidityVault(Administered, Shares):
             convert_shares(request.shares, request.generation, generation), request.counts, generation
         )
 
-    def _list_request(self, number: int) -> None:
+    def _add_request_to_batch_list(self, number: int) -> None:
         """Count a request of the batch of today, which is the last one of the list then."""
         era = self.era[()]
         batch, mark = self.batches[era, number], self.state[()].mark
@@ -505,7 +515,7 @@ class PerpetualLiquidityVault(Administered, Shares):
             self._set_mark(first | number << 32)
         self.batches[era, number] = batch._replace(requests=batch.requests + 1)
 
-    def _drop_request(self, number: int) -> None:
+    def _remove_request_from_batch_list(self, number: int) -> None:
         """Have a request of a batch leave; a batch without any leaves the list."""
         era = self.era[()]
         batch = self.batches[era, number]

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.account_owner import is_account_owner
-from backstop.model.arithmetic import add, check_signed
+from backstop.model.account_owner import is_own_or_subaccount
+from backstop.model.arithmetic import add_uint256, check_signed
 from backstop.model.contract_base import World, external, immutable, require, view
-from backstop.model.cycle_book import SEIZED, Account, _list_markets
+from backstop.model.cycle_book import SEIZED, Account, _list_markets_of_bits
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import (
     Clock,
@@ -86,8 +86,8 @@ class PerpetualMarket(CycleLosses):
     @external
     def deposit(self, sender: str, owner: str, amount: int) -> None:
         """Pay into an account: nothing stops it."""
-        self._credit_payment(owner, amount)
-        self.holdings[()] = add(self.holdings[()], amount)
+        self._credit_payment_as_deposit(owner, amount)
+        self.holdings[()] = add_uint256(self.holdings[()], amount)
         self.emit("Deposited", owner, sender, amount)
         self.stablecoin.transferFrom(self.address, sender, self.address, amount)
 
@@ -97,17 +97,17 @@ class PerpetualMarket(CycleLosses):
     ) -> int:
         """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
         owner = owner or sender
-        require(is_account_owner(self.world, owner, sender), "perpetuals: not its owner")
-        self._touch_account(owner)
+        require(is_own_or_subaccount(self.world, owner, sender), "perpetuals: not its owner")
+        self._settle_missed_cycles(owner)
         if self.closing[()] != 0:
             require(self.clocks[()].cycle >= self.closing[()] + 2, "perpetuals: losses are open")
-        self._credit_deposit(owner, -check_signed(amount))
+        self._book_deposit_or_withdrawal(owner, -check_signed(amount))
         if self._has_lots(owner):
             self.trading.check_risk(self.address, owner)
         else:
             found = self._compute_standing(owner)
             require(found.own - found.haircut >= found.unfinal, "perpetuals: more than it has")
-        self._pay_late(0)
+        self._cover_late_losses_from_fund(0)
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
         late = self.late_table[()]
         paid = amount * available // (available + late) if late else amount
@@ -144,12 +144,12 @@ class PerpetualMarket(CycleLosses):
         seller_gets: int,
     ) -> None:
         """Have lots change hands; what the two pay beside and do not get is insurance."""
-        self._check_trading(sender)
+        self._only_trading_contract(sender)
         require(not self._has_ended(market), "perpetuals: price is final")
-        self._touch_account(buyer)
+        self._settle_missed_cycles(buyer)
         if seller != self.address:
-            self._touch_account(seller)
-        self._accrue_market(market)
+            self._settle_missed_cycles(seller)
+        self._update_market_funding_rate(market)
         off = price - self.paths[market].price
         self._trade_lots(buyer, market, delta, off)
         # Lots that are nobody's come from the market itself.
@@ -157,15 +157,15 @@ class PerpetualMarket(CycleLosses):
             self._trade_lots(seller, market, -delta, off)
         self._note_premium(market, abs(delta), price)
         require(buyer_gets + seller_gets <= 0, "perpetuals: more than is paid")
-        self._credit_cash(buyer, buyer_gets)
-        self._credit_cash(seller, seller_gets)
+        self._change_account_cash(buyer, buyer_gets)
+        self._change_account_cash(seller, seller_gets)
         self.fee_table[()] = self.fee_table[()] - buyer_gets - seller_gets
 
     @external
     def reward(self, sender: str, finder: str, amount: int) -> None:
         """Pay whoever had lots of debtors taken over out of a third of their bonds."""
-        self._check_trading(sender)
-        self._pay_reward(finder, amount)
+        self._only_trading_contract(sender)
+        self._pay_takeover_reward(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     @external
@@ -173,9 +173,9 @@ class PerpetualMarket(CycleLosses):
         """Update a market's mark and funding; return the mark and its range, 0 without a price of now."""
         mark = Mark()
         if not self._has_ended(market):
-            mark = self._mark_market(market)
+            mark = self._move_market_to_policy_mark(market)
             if self.paths[market].price != 0:
-                self._accrue_market(market)
+                self._update_market_funding_rate(market)
         return mark._replace(price=self.paths[market].price)
 
     # ----------------------------------------------------------------- losses
@@ -183,7 +183,7 @@ class PerpetualMarket(CycleLosses):
     @external
     def seize_insolvent(self, sender: str, owner: str) -> None:
         """Take the positions of an account that owes, and book what it lacks of the pending cycle."""
-        self._touch_account(owner)
+        self._settle_missed_cycles(owner)
         require(self._seize_insolvent(owner, sender), "perpetuals: nothing to do")
 
     @external
@@ -191,19 +191,19 @@ class PerpetualMarket(CycleLosses):
         """Update many accounts to now, in order, and seize each that is insolvent; return how many."""
         found = 0
         for owner in owners:
-            self._touch_account(owner)
+            self._settle_missed_cycles(owner)
             found += self._seize_insolvent(owner, sender)
         return found
 
     @external
     def update_account(self, sender: str, owner: str) -> None:
         """Settle the past cycles of an account, and close its positions in markets that have ended."""
-        self._touch_account(owner)
+        self._settle_missed_cycles(owner)
 
     @external
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
         """Bring an account up to now; what it gained in the pending cycle, and its worth at the end of it."""
-        self._touch_account(owner)
+        self._settle_missed_cycles(owner)
         cycle = self.clocks[()].cycle - 1
         gained = self.get_cycle_gains(owner, market, cycle)
         return Gains(cycle, gained.long, gained.short, self._worth_at_roll(owner))
@@ -211,12 +211,12 @@ class PerpetualMarket(CycleLosses):
     @external
     def advance_cycle(self, sender: str) -> None:
         """Make the pending cycle final, the open one pending, and open the next."""
-        self._roll_cycle()
+        self._finalise_cycle_and_open_next()
 
     @external
     def post_shortfall(self, sender: str) -> int:
         """Pay for late losses with insurance, then by the protocol; how much."""
-        return self._pay_late(0)
+        return self._cover_late_losses_from_fund(0)
 
     # ---------------------------------------------------------------- the end
 
@@ -226,11 +226,11 @@ class PerpetualMarket(CycleLosses):
         require(not self._has_ended(market), "perpetuals: ends once")
         price = self.policy.final_price(self.address, market)
         require(price != 0, "perpetuals: no final price")
-        self._end_market(market, price)
+        self._end_market_at_price(market, price)
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         if engine.in_settlement(self.address):
             self.closing[()] = self.clocks[()].cycle
-            self._insure_rewards()
+            self._move_unpaid_rewards_to_insurance()
         self.emit("MarketEnded", market, price)
 
     # ------------------------------------------------------------------ views
@@ -250,7 +250,7 @@ class PerpetualMarket(CycleLosses):
         """Return an account's positions, each with its market's last mark and open lots."""
         return tuple(
             Holding(market, size, self.paths[market].price, self._get_open_lots(market))
-            for market in _list_markets(self.accounts[owner].markets)
+            for market in _list_markets_of_bits(self.accounts[owner].markets)
             if (size := self.positions[owner, market].size) != 0
         )
 
@@ -313,27 +313,27 @@ class PerpetualMarket(CycleLosses):
 
     # ---------------------------------------------------------------- helpers
 
-    def _check_trading(self, sender: str) -> None:
+    def _only_trading_contract(self, sender: str) -> None:
         require(sender == self.trading_address, "perpetuals: not trading")
 
     def _seize_insolvent(self, owner: str, finder: str) -> bool:
         """Seize the positions of a touched account and book its loss, whatever there is to do."""
-        seized = self._seize_positions(owner, finder)
-        return self._book_loss(owner, finder) or seized
+        seized = self._close_positions_of_debtor(owner, finder)
+        return self._book_pending_cycle_shortfall(owner, finder) or seized
 
-    def _seize_positions(self, owner: str, finder: str) -> bool:
+    def _close_positions_of_debtor(self, owner: str, finder: str) -> bool:
         """Take the positions of an account that owes from it, where there are prices of now."""
         fresh = better = 0
-        for market in _list_markets(self.accounts[owner].markets):
+        for market in _list_markets_of_bits(self.accounts[owner].markets):
             size = self.positions[owner, market].size
-            mark = self._mark_market(market) if size != 0 else Mark()
+            mark = self._move_market_to_policy_mark(market) if size != 0 else Mark()
             if mark.price:
                 fresh |= 1 << market
                 better += compute_range_gain(mark, size)
         found = self._compute_standing(owner)
         if not fresh or found.own + better >= found.haircut:
             return False
-        self._close_positions(owner, fresh)
+        self._close_positions_at_marks(owner, fresh)
         self._pay_finder(owner, SEIZED, finder, 0)
         self.emit("Seized", owner, finder)
         return True

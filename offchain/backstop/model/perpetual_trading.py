@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.account_owner import is_account_owner
+from backstop.model.account_owner import is_own_or_subaccount
 from backstop.model.arithmetic import BASIS_POINTS, div_up
 from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require
 from backstop.model.interfaces import (
@@ -136,27 +136,27 @@ class PerpetualTrading(Contract):
         if opened > before:
             require(opened <= self.policy.open_limit(self.address, market), "trading: open limit")
             if self.policy.insured(self.address, market):
-                require(self._is_covered(), "trading: not insured")
+                require(self._has_insurance_for_open_lots(), "trading: not insured")
         ends = self._is_delisted(market)
-        self._check_side(maker, market, delta, price, mark, maker_reduces or ends)
-        self._check_side(taker, market, -delta, price, mark, taker_reduces or ends)
+        self._check_account_after_trade(maker, market, delta, price, mark, maker_reduces or ends)
+        self._check_account_after_trade(taker, market, -delta, price, mark, taker_reduces or ends)
 
     @external
     def take(self, sender: str, market: int, lots: int, owner: str | None = None) -> None:
         """Take lots over that were taken from debtors, at the mark, into an account of the sender's."""
         owner = owner or sender
-        require(is_account_owner(self.world, owner, sender), "trading: not its owner")
+        require(is_own_or_subaccount(self.world, owner, sender), "trading: not its owner")
         price, _, high = self.market.accrue(self.address, market)
         require(high != 0, "trading: no price for lots")
         self._check_solvent(owner)
         long, short = self.market.lots_of(self.address, market)
         require(0 < lots <= abs(short - long), "trading: not so many lots")
         delta = lots if short > long else -lots
-        rewarded = self._compute_reward_pot()
+        rewarded = self._compute_reward_pot_and_notional()
         fee = _compute_fee(lots * price, self.taker_fee)
         self.market.execute_trade(self.address, market, owner, self.market_address, delta, price, -fee, 0)
         self._pay_finder(owner, _compute_pot_share(rewarded, lots * price))
-        self._check_side(owner, market, delta, price, price, self._is_delisted(market))
+        self._check_account_after_trade(owner, market, delta, price, price, self._is_delisted(market))
         self.emit("Taken", owner, market, delta, price)
 
     @external
@@ -176,7 +176,7 @@ class PerpetualTrading(Contract):
         require(high != 0, "trading: no price to close at")
         lots = self.market.lots_of(self.address, market)
         left = lots[side] - min(lots)
-        rewarded = self._compute_reward_pot()
+        rewarded = self._compute_reward_pot_and_notional()
         found = []
         for owner, limit in zip(accounts, most, strict=True):
             size = self._get_size(owner, market)
@@ -201,14 +201,14 @@ class PerpetualTrading(Contract):
         """Take over lots of an account under its maintenance margin, up to so many; the reward."""
         liquidator = liquidator or sender
         require(owner != liquidator, "trading: own account")
-        require(is_account_owner(self.world, liquidator, sender), "trading: not its liquidator")
+        require(is_own_or_subaccount(self.world, liquidator, sender), "trading: not its liquidator")
         self.market.update_account(self.address, owner)
         self.market.update_account(self.address, liquidator)
         size = self._get_size(owner, market)
         require(lots != 0 and size != 0, "trading: not that many")
-        marks = self._mark_all(owner)
+        marks = self._mark_markets_of_account(owner)
         require(marks.fresh >> market & 1 == 1, "trading: no price of now")
-        equity, _ = self._compute_equity(owner)
+        equity, _ = self._compute_equity_and_unfinal_gains(owner)
         require(equity >= 0, "trading: seize first")
         initial, maintenance = self._compute_margins(owner, False, marks.fresh)
         require((equity + marks.better) * BASIS_POINTS < maintenance, "trading: safe account")
@@ -225,7 +225,7 @@ class PerpetualTrading(Contract):
         self.market.execute_trade(
             self.address, market, owner, liquidator, delta, price, -reward, reward - fee
         )
-        self._check_side(liquidator, market, -delta, price, price, False, guards=False)
+        self._check_account_after_trade(liquidator, market, -delta, price, price, False, guards=False)
         self.emit("Liquidated", owner, liquidator, market, lots, price, reward, fee)
         return reward
 
@@ -248,7 +248,7 @@ class PerpetualTrading(Contract):
         """Return the lots of the side that has more."""
         return max(self.market.lots_of(self.address, market))
 
-    def _is_covered(self) -> bool:
+    def _has_insurance_for_open_lots(self) -> bool:
         """Tell whether insurance has what all markets that ask for it need together, at their last marks."""
         needed, ended = 0, self.market.clock_of(self.address).ended
         for market in range(self.policy.markets(self.address)):
@@ -258,7 +258,7 @@ class PerpetualTrading(Contract):
         fund = cast(IMarginFund, self.world.at(self.market.FUND(self.address)))
         return needed <= fund.spendable(self.address) * BASIS_POINTS
 
-    def _compute_reward_pot(self) -> tuple[int, int]:
+    def _compute_reward_pot_and_notional(self) -> tuple[int, int]:
         """Return what bonds pay for lots that are nobody's [wad], and what all of these are worth [wei]."""
         pot, notional = self.market.rewards(self.address), 0
         if pot:
@@ -272,7 +272,7 @@ class PerpetualTrading(Contract):
         if amount:
             self.market.reward(self.address, finder, amount)
 
-    def _compute_equity(self, owner: str) -> tuple[int, int]:
+    def _compute_equity_and_unfinal_gains(self, owner: str) -> tuple[int, int]:
         """Return what an account has less the haircuts known, and its gains that are not final [wei]."""
         standing = self.market.standing_of(self.address, owner)
         return standing.own - standing.haircut, standing.unfinal
@@ -281,7 +281,7 @@ class PerpetualTrading(Contract):
         held = self.market.holdings_of(self.address, owner)
         return next((each.size for each in held if each.market == market), 0)
 
-    def _mark_all(self, owner: str) -> Marks:
+    def _mark_markets_of_account(self, owner: str) -> Marks:
         """Mark all markets that an account has positions in."""
         fresh = better = worse = 0
         silent = False
@@ -317,9 +317,9 @@ class PerpetualTrading(Contract):
 
     def _check_solvent(self, owner: str) -> None:
         self.market.update_account(self.address, owner)
-        require(self._compute_equity(owner)[0] >= 0, "trading: owes, only pays in")
+        require(self._compute_equity_and_unfinal_gains(owner)[0] >= 0, "trading: owes, only pays in")
 
-    def _check_side(
+    def _check_account_after_trade(
         self,
         owner: str,
         market: int,
@@ -340,7 +340,7 @@ class PerpetualTrading(Contract):
 
     def _check_reduced(self, owner: str, market: int, size: int, delta: int, price: int, mark: int) -> None:
         """Solvent, no further below maintenance than before, and no gain given away that is not final."""
-        equity, unfinal = self._compute_equity(owner)
+        equity, unfinal = self._compute_equity_and_unfinal_gains(owner)
         require(equity >= 0, "trading: insolvent")
         gained = delta * (mark - price)
         if equity * BASIS_POINTS < self._compute_margins(owner, False)[1]:
@@ -349,7 +349,7 @@ class PerpetualTrading(Contract):
             require(gained * BASIS_POINTS + relieved >= 0, "trading: margin would fall")
         require(gained >= 0 or equity >= unfinal, "trading: gains are not final")
 
-    def _has_diverged(self, owner: str) -> bool:
+    def _has_mark_diverged_from_index(self, owner: str) -> bool:
         """Return whether a market of the account has a mark too far from its index, or no index."""
         if not self.divergence:
             return False
@@ -365,10 +365,10 @@ class PerpetualTrading(Contract):
             policy = cast(IRiskPolicy, self.world.at(engine.risk_policy(self.address)))
             require(policy.mode(self.address) < EMERGENCY, "trading: emergency")
         require(not engine.in_settlement(self.address), "trading: in settlement")
-        marks = self._mark_all(owner)
+        marks = self._mark_markets_of_account(owner)
         require(not marks.silent, "trading: no price for risk")
-        require(not (guards and self._has_diverged(owner)), "trading: mark is off its index")
-        equity, unfinal = self._compute_equity(owner)
+        require(not (guards and self._has_mark_diverged_from_index(owner)), "trading: mark is off its index")
+        equity, unfinal = self._compute_equity_and_unfinal_gains(owner)
         initial, _ = self._compute_margins(owner, True)
         require((equity - unfinal - marks.worse) * BASIS_POINTS >= initial, "trading: initial margin")
 

@@ -49,8 +49,10 @@ class PolicyCalls:
 
     def call_terms(self, collateral_type: int, most: int) -> CallTerms:
         """Return when vaults may be called, at no ratio above `most`; never where it does not say."""
-        terms = self.world.attempt(lambda: self.policy.call_terms(self.sender, collateral_type))
-        if terms is None or not (_is_time(terms.grace) and _is_time(terms.valid)):
+        terms = self.world.call_or_return_none(lambda: self.policy.call_terms(self.sender, collateral_type))
+        if terms is None or not (
+            _is_call_time_in_bounds(terms.grace) and _is_call_time_in_bounds(terms.valid)
+        ):
             return CallTerms()
         return terms._replace(ratio=min(terms.ratio, most))
 
@@ -62,7 +64,7 @@ class PolicyCalls:
 
     def is_policy(self, engine: str, listed: int, mode: int) -> bool:
         """Tell whether it is a policy of this engine, in this mode, that answers all about each type."""
-        at = self.world.attempt(lambda: self.policy.VAULT_ENGINE(self.sender))
+        at = self.world.call_or_return_none(lambda: self.policy.VAULT_ENGINE(self.sender))
         if at != engine:
             return False
         factor = self._ask_number(lambda: self.policy.auction_limit_factor(self.sender))
@@ -77,7 +79,7 @@ class PolicyCalls:
 
     def _has_answers(self, collateral_type: int) -> bool:
         fee = self._ask_number(lambda: self.policy.fee_at(self.sender, collateral_type, RAD))
-        calls = self.world.attempt(lambda: self.policy.call_terms(self.sender, collateral_type))
+        calls = self.world.call_or_return_none(lambda: self.policy.call_terms(self.sender, collateral_type))
         return (
             self._ask_number(lambda: self.policy.add_on(self.sender, collateral_type, RAD))
             <= RAD * bounds.MAX_ADD_ON
@@ -88,10 +90,10 @@ class PolicyCalls:
         )
 
     def _ask_number(self, question: Callable[[], int]) -> int:
-        answer = self.world.attempt(question)
+        answer = self.world.call_or_return_none(question)
         return NOTHING if answer is None else answer
 
 
-def _is_time(seconds: int) -> bool:
+def _is_call_time_in_bounds(seconds: int) -> bool:
     """Tell whether a grace or what follows it is within the bounds."""
     return bounds.MIN_CALL_TIME <= seconds <= bounds.MAX_CALL_TIME

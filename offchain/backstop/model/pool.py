@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul
+from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul_uint256
 from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.denominations import (
     LEAST_ASSETS,
@@ -18,7 +18,7 @@ from backstop.model.denominations import (
     VIRTUAL_SHARES,
     VOID,
     convert_shares,
-    count_steps,
+    count_generation_steps,
 )
 from backstop.model.exit_batches import SCALE, ExitBatches, ExitRun
 from backstop.model.interfaces import IRecoveryClaims, IVaultEngine
@@ -76,34 +76,36 @@ class Pool(MemberPool, ExitBatches):
         state: State = self.state[()]
         queue: Queue = self.line[()]
         id = queue.collecting
-        batch = self._cut_batch(queue)
+        batch = self._end_batch_collection(queue)
         back = self._part_of_unvested(batch.units)
         # What floor has cut off of what a group holds, and of what a run was paid.
         spare = max(0, self._get_vested_assets() + VIRTUAL_ASSETS - (2 * state.open - (id - queue.unsettled)))
-        price = mul(spare, SCALE) // (state.supply + VIRTUAL_SHARES)
+        price = mul_uint256(spare, SCALE) // (state.supply + VIRTUAL_SHARES)
         if state.open == 0:
             self.index[()] = 0
         else:
-            price = max(price, self.list_groups()[-1].ceiling - self.index[()])
+            price = max(price, self.list_open_groups_by_ceiling()[-1].ceiling - self.index[()])
         self.ceilings[id] = self.index[()] + price
-        held = mul(batch.units, price) // SCALE
+        held = mul_uint256(batch.units, price) // SCALE
         self.line[()] = queue._replace(collecting=id + 1, held=queue.held + held)
         if state.generation:
             self._renew_record(self.address, self.state[()].mark)
         self._burn_shares(self.address, batch.units)
-        self._set_open(state.open + 1)
+        self._set_open_group_count(state.open + 1)
         self.emit("BatchCut", id, batch.units, held)
-        self._give_back(back)
+        self._give_unearned_income_to_reserve(back)
         return int(id)
 
     @external
     def settle(self, sender: str) -> None:
         """Pay the batches whose cooldown is over what no known loss can take of them, nearly."""
         losses = self.loss_waterfall.losses_at_payment(self.address, self.address)
-        all_vested, shares = self._all_vested(), self.state[()].supply + VIRTUAL_SHARES
-        level = self._compute_level(self.list_groups(), shares, min(div_up(losses, RAY), all_vested))
-        price = mul(self._get_vested_assets() + VIRTUAL_ASSETS, SCALE) // shares
-        self._book(-self._settle_batches(level, price))
+        all_vested, shares = self._compute_all_vested_assets(), self.state[()].supply + VIRTUAL_SHARES
+        level = self._compute_level(
+            self.list_open_groups_by_ceiling(), shares, min(div_up(losses, RAY), all_vested)
+        )
+        price = mul_uint256(self._get_vested_assets() + VIRTUAL_ASSETS, SCALE) // shares
+        self._change_total_booked_assets(-self._pay_and_merge_groups(level, price))
 
     # ------------------------------------------------------------------ losses
 
@@ -111,16 +113,16 @@ class Pool(MemberPool, ExitBatches):
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Pay for a loss (rad) by burning vested assets, rounded up; rad covered, nothing is reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
-        all_vested = self._all_vested()
-        most = min(mul(all_vested, RAY), amount)
+        all_vested = self._compute_all_vested_assets()
+        most = min(mul_uint256(all_vested, RAY), amount)
         assets = div_up(most, RAY)
-        self._book(-assets)
+        self._change_total_booked_assets(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
         supply, open = self.state[()].supply, self.state[()].open
         if open != 0:
-            self._share(assets)
+            self._spread_loss_over_shares(assets)
         elif supply != 0:
-            self._add_checkpoint(supply + VIRTUAL_SHARES, assets)
+            self._record_loss_checkpoint(supply + VIRTUAL_SHARES, assets)
         rest = 0
         if assets != 0 and all_vested - assets < LEAST_ASSETS and (supply != 0 or open != 0):
             rest = self._void_shares()
@@ -134,7 +136,7 @@ class Pool(MemberPool, ExitBatches):
         """Pay for a loss (rad) with income that has not vested, rounded up; rad covered."""
         require(sender == self.clawback_address, "pool: not clawback stage")
         assets = div_up(amount, RAY)
-        self._take_unvested(assets)
+        self._remove_unvested_income(assets)
         self.emit("IncomeClawedBack", collateral_type, assets)
         return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, amount)
 
@@ -152,7 +154,7 @@ class Pool(MemberPool, ExitBatches):
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
         """Return what losses of any type can take at once [rad]: all vested assets, also batches'."""
-        return mul(self._all_vested(), RAY)
+        return mul_uint256(self._compute_all_vested_assets(), RAY)
 
     # ----------------------------------------------------------------- helpers
 
@@ -172,21 +174,21 @@ class Pool(MemberPool, ExitBatches):
 
     # ----------------------------------------------------------------- batches
 
-    def _share(self, assets: int) -> None:
+    def _spread_loss_over_shares(self, assets: int) -> None:
         """Have live shares and open groups bear a loss, share for share; some of these are over by it."""
-        queue, groups, open = self.line[()], self.list_groups(), self.state[()].open
+        queue, groups, open = self.line[()], self.list_open_groups_by_ceiling(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
         level, index, left = self._compute_level(groups, shares, assets), self.index[()], assets
         shares += sum(group.units for group in groups)
         held, unsettled = 0, queue.unsettled
         for group in groups:
             if group.ceiling > level:
-                held += mul(group.units, group.ceiling - level) // SCALE
+                held += mul_uint256(group.units, group.ceiling - level) // SCALE
                 continue
-            part = mul(group.ceiling - index, shares) // SCALE
+            part = mul_uint256(group.ceiling - index, shares) // SCALE
             index = group.ceiling
             left -= part
-            self._add_checkpoint(shares, part)
+            self._record_loss_checkpoint(shares, part)
             if group.id < unsettled:
                 self.first_run[()] = self.batches[group.id].link
             else:
@@ -194,32 +196,32 @@ class Pool(MemberPool, ExitBatches):
             self._end_group(group, self.state[()].mark)
             shares -= group.units
             open -= 1
-        self._add_checkpoint(shares, left)
+        self._record_loss_checkpoint(shares, left)
         self.index[()] = level
         if open != self.state[()].open:
-            self._set_open(open)
+            self._set_open_group_count(open)
         self.line[()] = queue._replace(unsettled=unsettled, held=held)
 
     def _part_of_unvested(self, shares: int) -> int:
         """Return the income that has not vested on shares that leave; all of it if they are all."""
         rest, supply = self.unvested(self.address), self.state[()].supply
-        return rest if shares == supply else mul(rest, shares) // (supply + VIRTUAL_SHARES)
+        return rest if shares == supply else mul_uint256(rest, shares) // (supply + VIRTUAL_SHARES)
 
-    def _give_back(self, assets: int) -> None:
+    def _give_unearned_income_to_reserve(self, assets: int) -> None:
         """Give income that leavers have not earned to the reserve, where the pool may."""
         if not assets or self.vault_engine.in_settlement(self.address):
             return
         if self.vault_engine.has_role(self.address, STAGE, self.address):
-            self._take_unvested(assets)
+            self._remove_unvested_income(assets)
             self.vault_engine.give_to_reserve(self.address, assets)
 
     # ---------------------------------------------------------------- requests
 
-    def _find_last_checkpoint(self, id: int) -> tuple[int, int]:
+    def _find_last_batch_checkpoint(self, batch_id: int) -> tuple[int, int]:
         """Return the generation of the last checkpoint that a batch has a part in, and the checkpoint."""
         state: State = self.state[()]
-        if id < self.line[()].unsettled:
-            run: ExitRun = self.runs[self.find_run(id)]
+        if batch_id < self.line[()].unsettled:
+            run: ExitRun = self.runs[self.find_first_batch_of_run(batch_id)]
             if run.ended:
                 return run.generation, run.ended - 1
         return state.generation, state.mark
@@ -232,11 +234,13 @@ class Pool(MemberPool, ExitBatches):
         first, paid, over, generation = id, 0, False, self.state[()].generation
         present = convert_shares(shares, self.batches[id].generation, generation)
         if id < queue.unsettled:
-            first = self.find_run(id)
+            first = self.find_first_batch_of_run(id)
             run: ExitRun = self.runs[first]
             over = run.ended != 0 or run.generation != generation
             paid = self._compute_paid(id, first, shares)
-        held = 0 if over else mul(present, self.get_ceiling(first) - self.index[()]) // SCALE
+        held = (
+            0 if over else mul_uint256(present, self.get_loss_index_ceiling(first) - self.index[()]) // SCALE
+        )
         return paid, held, over
 
     def _compute_claimable(self, id: int, controller: str) -> ClaimableShare:
@@ -249,7 +253,7 @@ class Pool(MemberPool, ExitBatches):
         return ClaimableShare(all_shares, shares, max(0, paid - claimed.assets) if shares else 0, over)
 
     def _commit_shares(self, sender: str, shares: int, controller: str, owner: str) -> int:
-        id, before = self._add_request(sender, shares, controller, owner)
+        id, before = self._add_request_and_get_previous(sender, shares, controller, owner)
         state: State = self.state[()]
         self._issue_claims(controller, before.shares, before, (state.generation, state.mark))
         return id
@@ -257,11 +261,11 @@ class Pool(MemberPool, ExitBatches):
     def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
         """Hand over the claims of a request up to its last checkpoint, and note how far."""
         request: Request = self.requests[id, controller]
-        committed, end = self.shares_at_cut(id, controller), self._find_last_checkpoint(id)
+        committed, end = self.shares_at_cut(id, controller), self._find_last_batch_checkpoint(id)
         if not is_done and (request.generation, request.mark) != end:
             self.requests[id, controller] = request._replace(shares=committed, mark=end[1], generation=end[0])
         # Its shares as they were counted at the checkpoint up to which claims were handed over.
-        cut, shares = self.get_cut_generation(id), request.shares
+        cut, shares = self.get_share_generation_at_cut(id), request.shares
         if request.generation > cut:
             shares = convert_shares(committed, cut, request.generation)
         self._issue_claims(controller, shares, request, end)
@@ -270,7 +274,7 @@ class Pool(MemberPool, ExitBatches):
 
     def _get_vested_assets(self) -> int:
         """Return A: the assets that shares are worth."""
-        return max(0, self._all_vested() - (self.line[()].held if self.state[()].open else 0))
+        return max(0, self._compute_all_vested_assets() - (self.line[()].held if self.state[()].open else 0))
 
     def _compute_assets_left(self, assets: int) -> int:
         """Return what known losses will leave of assets, rounded down."""
@@ -282,7 +286,7 @@ class Pool(MemberPool, ExitBatches):
     def _entry_terms(self) -> tuple[int, int, int]:
         """Return shares and assets, the virtual ones included, and generations that an entry goes on by."""
         supply, held = self.state[()].supply, self._get_vested_assets()
-        steps = count_steps(supply, held)
+        steps = count_generation_steps(supply, held)
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _begin_entry(self) -> tuple[int, int]:
@@ -290,8 +294,8 @@ class Pool(MemberPool, ExitBatches):
         supply, held, steps = self._entry_terms()
         if steps:
             queue: Queue = self.line[()]
-            self.line[()] = queue._replace(held=self._divide_groups(steps))
-            self.emit("SharesDivided", self._begin_generation(steps).generation, steps)
+            self.line[()] = queue._replace(held=self._rescale_exit_groups(steps))
+            self.emit("SharesDivided", self._advance_share_generations(steps).generation, steps)
         return supply, held
 
     # ----------------------------------------------------- claims, generations
@@ -308,7 +312,7 @@ class Pool(MemberPool, ExitBatches):
         if shares and start != end and self.claims_address != ZERO_ADDRESS:
             self.claims.issue(self.address, owner, shares, *start, *end)
 
-    def _add_checkpoint(self, shares: int, assets: int) -> None:
+    def _record_loss_checkpoint(self, shares: int, assets: int) -> None:
         """Have the claims recorded for what so many shares, the virtual ones included, bear of a loss."""
         if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return
@@ -320,7 +324,7 @@ class Pool(MemberPool, ExitBatches):
         """Void all shares, requests and groups; what is left, which is not the next depositor's."""
         queue, voided = self.line[()], self.state[()].supply
         self.line[()] = Queue(queue.collecting, queue.collecting, 0, queue.owed)
-        rest = self._clear_assets()
-        begun = self._begin_generation(VOID)
+        rest = self._clear_and_count_booked_assets()
+        begun = self._advance_share_generations(VOID)
         self.emit("NewGeneration", begun.generation, voided, rest)
         return rest

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import FALL, LOOK, MAX_LOOK
-from backstop.model.contract_base import World, slot
+from backstop.model.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.roles import Administered
 
 # What `fallen` is a part of.
 WHOLE = 2**20
 
 
-@slot(32, 32)
+@declare_record_slot_bit_widths(32, 32)
 class PriceDropState(NamedTuple):
     """Falls of any price, by FALL or more; times in seconds."""
 
@@ -37,7 +37,7 @@ class PriceDrops(Administered):
         super().__init__(world, name, address, admin, *others)
         self.falls = self.table("price_drops.times", PriceDropState())
 
-    def _compute_fall(self, fallen: int, before: int, now: int) -> int:
+    def _update_fall_from_highest(self, fallen: int, before: int, now: int) -> int:
         """Return how far a price is under its highest since its last fall, in 1 / WHOLE, rounded up.
 
         It was `fallen`, and goes from one to another [ray]. A fall is noted, and counting begins again.

@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    require,
+    view,
+)
 from backstop.model.interfaces import Mark, Prices
 from backstop.model.price_drops import PriceDrops, PriceDropState
 from backstop.model.roles import GUARDIAN, SETTLEMENT
@@ -33,7 +40,7 @@ MILLION = 10**6
 FOREVER = 2**32 - 1
 
 
-@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1, 1, 1)
+@declare_record_slot_bit_widths(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32, 1, 1, 1)
 class Config(NamedTuple):
     """How a market's price is made, and its guards; times in seconds."""
 
@@ -54,7 +61,7 @@ class Config(NamedTuple):
     planned: bool = False
     settled: bool = False
 
-    def holds_back(self, now: int) -> bool:
+    def has_halt_or_grace(self, now: int) -> bool:
         """Tell whether new risk and liquidations wait, whatever the price."""
         return self.halted or now < self.grace_until
 
@@ -64,7 +71,7 @@ MAKING = Config._fields.index("deviation")
 CLOSING = Config._fields.index("closing")
 
 
-@slot(144, 32, 32, 32, 16)
+@declare_record_slot_bit_widths(144, 32, 32, 32, 16)
 class Average(NamedTuple):
     """Cumulative price (ray x seconds) from the older checkpoint up to the last step; times of all three."""
 
@@ -75,7 +82,7 @@ class Average(NamedTuple):
     fallen: int = 0  # how far the lowest known price is under its highest (see falls)
 
 
-@slot(112, 24, 24, 64, 32)
+@declare_record_slot_bit_widths(112, 24, 24, 64, 32)
 class Report(NamedTuple):
     """A reporter's last word, and the range of prices that it saw up to then."""
 
@@ -86,10 +93,10 @@ class Report(NamedTuple):
     reported_at: int = 0
 
     @classmethod
-    def build_report(cls, price: int, low: int, high: int, since: int, at: int) -> Report:
+    def build_price_report(cls, price: int, low: int, high: int, since: int, reported_at: int) -> Report:
         """Return a report of a price and a range [ray]; revert for a range that is none, or too wide."""
-        require(low <= price <= high <= 16 * price and since <= at, "price_feed: range bounds")
-        return cls(price, low * MILLION // price, div_up(high * MILLION, price), since, at)
+        require(low <= price <= high <= 16 * price and since <= reported_at, "price_feed: range bounds")
+        return cls(price, low * MILLION // price, div_up(high * MILLION, price), since, reported_at)
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -102,18 +109,18 @@ def is_deviating(price: int, other: int, deviation: int) -> bool:
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
-def least_quorum(reporters: int) -> int:
+def compute_minority_proof_quorum(reporter_count: int) -> int:
     """Return how many have to report so that the largest minority of all is less than half of them."""
-    return 2 * ((reporters - 1) // 2) + 1
+    return 2 * ((reporter_count - 1) // 2) + 1
 
 
-def renewal_window(step: int) -> int:
+def compute_renewal_window_seconds(step_seconds: int) -> int:
     """Return how long after a step its next price may be replaced by the median of newer reports [seconds].
 
     A sixth of the step, or as long as a signed report may be under way, but never the second half of a step:
     until the next step nobody changes the price that comes.
     """
-    return max(step // 6, min(step // 2, bounds.MAX_SIGNED_AGE))
+    return max(step_seconds // 6, min(step_seconds // 2, bounds.MAX_SIGNED_AGE))
 
 
 def get_lower_median(prices: Iterable[int]) -> int:
@@ -122,12 +129,12 @@ def get_lower_median(prices: Iterable[int]) -> int:
     return ordered[(len(ordered) - 1) // 2]
 
 
-def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
+def compute_valid_price_or_zero(prices: Prices, config: Config, now: int, obeys_halts: bool = False) -> int:
     """Return the current price while it is fresh, and again once the feed is dead [ray].
 
     Zero in between, and where a halt or a grace stands against what starts.
     """
-    if starts and config.holds_back(now):
+    if obeys_halts and config.has_halt_or_grace(now):
         return 0
     late = now - prices.fresh_until
     dead = config.dead_after != 0 and late > config.dead_after
@@ -136,13 +143,13 @@ def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) 
 
 def highest_price(prices: Prices, coming: int, config: Config, now: int) -> int:
     """Return the higher of the current price and the one to come, unless that is from before a gap [ray]."""
-    price = valid_price(prices, config, now)
+    price = compute_valid_price_or_zero(prices, config, now)
     return max(price, coming) if now <= prices.fresh_until else price
 
 
-def as_it_is(prices: Prices, withheld: int, config: Config) -> Market:
+def build_market_for_final_price(prices: Prices, withheld_price: int, config: Config) -> Market:
     """Return what the making of a final price looks at."""
-    waits = config.suspect != 0 and prices.next == 0 and withheld == 0
+    waits = config.suspect != 0 and prices.next == 0 and withheld_price == 0
     held_until = MAX_UINT256 if config.halted else config.grace_until
     return Market(prices.current, prices.fresh_until, held_until, waits)
 
@@ -171,7 +178,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def report(self, sender: str, collateral_type: int, price: int) -> None:
         """Report a price; listed reporters only."""
         index, now = self._get_reporter_index(collateral_type, sender, price), self.world.timestamp
-        self.reports[collateral_type, index] = Report.build_report(price, price, price, now, now)
+        self.reports[collateral_type, index] = Report.build_price_report(price, price, price, now, now)
         self.emit("Reported", collateral_type, sender, price)
 
     @external
@@ -180,7 +187,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     ) -> None:
         """Report a price, and between which prices it was since a moment; listed reporters only."""
         index = self._get_reporter_index(collateral_type, sender, price)
-        report = Report.build_report(price, low, high, since, self.world.timestamp)
+        report = Report.build_price_report(price, low, high, since, self.world.timestamp)
         self.reports[collateral_type, index] = report
         self.emit("RangeReported", collateral_type, sender, price, low, high, since)
 
@@ -194,7 +201,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
             require(index != 0, "price_feed: not signed")
             require(0 < report.price <= bounds.MAX_PRICE, "price_feed: price bounds")
             require(report.signed_at <= now, "price_feed: from the future")
-            new = Report.build_report(*report[1:-1])
+            new = Report.build_price_report(*report[1:-1])
             last = self.reports[report.market, index].reported_at
             if now - report.signed_at > bounds.MAX_SIGNED_AGE or report.signed_at <= last:
                 continue
@@ -211,18 +218,20 @@ class PriceFeed(PriceDrops, SettlementPrices):
         another median takes the place of the next price, and nothing else changes.
         """
         now = self.world.timestamp
-        config = self._count_closing(collateral_type, self._get_config(collateral_type))
+        config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
         median = self._compute_median(collateral_type, config)
         if now < average.stepped_at + config.step:
-            self._renew_price(collateral_type, config, median)
+            self._replace_next_price(collateral_type, config, median)
             return
 
-        lowest = self._get_lowest_price(collateral_type)
+        lowest = self._compute_lower_current_next_price(collateral_type)
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
         weighted = cumulative // (now - average.since)
-        current, following = self._guard_price(collateral_type, config, old, median, weighted)
+        current, following = self._compute_guarded_current_next_prices(
+            collateral_type, config, old, median, weighted
+        )
         if now > old.fresh_until:
             current = median
         average = average._replace(cumulative=cumulative, stepped_at=now)
@@ -235,26 +244,35 @@ class PriceFeed(PriceDrops, SettlementPrices):
         self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
         # No debt is secured by what is no collateral type; and the first price has not fallen.
         if lowest and collateral_type < bounds.MAX_TYPES:
-            fallen = self._compute_fall(average.fallen, lowest, self._get_lowest_price(collateral_type))
+            fallen = self._update_fall_from_highest(
+                average.fallen, lowest, self._compute_lower_current_next_price(collateral_type)
+            )
             average = average._replace(fallen=fallen)
         self.averages[collateral_type] = average
         self.emit("Poked", collateral_type, current, following)
 
-    def _renew_price(self, collateral_type: int, config: Config, median: int) -> None:
+    def _replace_next_price(self, collateral_type: int, config: Config, median: int) -> None:
         """Replace the next price by a median; the current price, the clock and the average stay."""
         now, average = self.world.timestamp, self.averages[collateral_type]
         old: Prices = self.prices[collateral_type]
-        pending, lowest = self._get_pending_price(collateral_type), self._get_lowest_price(collateral_type)
-        in_time = now <= average.stepped_at + renewal_window(config.step)
+        pending, lowest = (
+            self._get_next_or_withheld_price(collateral_type),
+            self._compute_lower_current_next_price(collateral_type),
+        )
+        in_time = now <= average.stepped_at + compute_renewal_window_seconds(config.step)
         require(in_time and median != pending, "price_feed: too early")
         weighted = self._compute_average(collateral_type, now)
-        _, following = self._guard_price(collateral_type, config, old, median, weighted, renews=True)
+        _, following = self._compute_guarded_current_next_prices(
+            collateral_type, config, old, median, weighted, renews=True
+        )
         # A price that waits goes on waiting.
         changed = pending or following or self.withheld_prices[collateral_type]
         require(changed != 0, "price_feed: too early")
         self.prices[collateral_type] = old._replace(next=following)
         if collateral_type < bounds.MAX_TYPES:
-            fallen = self._compute_fall(average.fallen, lowest, self._get_lowest_price(collateral_type))
+            fallen = self._update_fall_from_highest(
+                average.fallen, lowest, self._compute_lower_current_next_price(collateral_type)
+            )
             self.averages[collateral_type] = average._replace(fallen=fallen)
         self.emit("Poked", collateral_type, old.current, following)
 
@@ -277,7 +295,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         if self.issuers[collateral_type] != ZERO_ADDRESS:
             self._set_final(collateral_type, self.prices[collateral_type].current)
             return
-        self._begin_closing(collateral_type, now, self._get_fresh_average(collateral_type, now))
+        self._begin_closing(collateral_type, now, self._get_last_fresh_average(collateral_type, now))
         self.configs[collateral_type] = self.configs[collateral_type]._replace(closing=True, settled=True)
 
     @external
@@ -285,7 +303,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         """Plan to make a price in the same way from a moment on, for whoever is settled at it."""
         self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
-        config = self._count_closing(collateral_type, self._get_config(collateral_type))
+        config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
         require(self.world.timestamp < at <= FOREVER, "price_feed: plan bounds")
         same = self.plans[collateral_type] == at
         require(not config.planned or same, "price_feed: another is planned")
@@ -297,7 +315,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
         """Have a market priced by whoever issues its token, for good."""
         self._only_admin(sender)
-        self._finish_closing(collateral_type, self.configs[collateral_type])
+        self._get_config_unless_closing(collateral_type, self.configs[collateral_type])
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
@@ -321,13 +339,13 @@ class PriceFeed(PriceDrops, SettlementPrices):
         self._only_admin(sender)
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
-        require(quorum >= least_quorum(len(reporters)), "price_feed: minority is half")
+        require(quorum >= compute_minority_proof_quorum(len(reporters)), "price_feed: minority is half")
         require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
         require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")
         require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
         require(bounds.MIN_WINDOW <= window <= bounds.MAX_WINDOW, "price_feed: window bounds")
 
-        self._finish_closing(collateral_type, self.configs[collateral_type])
+        self._get_config_unless_closing(collateral_type, self.configs[collateral_type])
         for index in range(1, self.configs[collateral_type].reporters + 1):
             self.reporter_index[collateral_type, self.reporters[collateral_type, index]] = 0
             self.reporters[collateral_type, index] = ZERO_ADDRESS
@@ -354,7 +372,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     ) -> None:
         """Set a market's guards; what they have begun goes on."""
         self._only_admin(sender)
-        config = self._finish_closing(collateral_type, self._get_config(collateral_type))
+        config = self._get_config_unless_closing(collateral_type, self._get_config(collateral_type))
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
         require(
             bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
@@ -373,7 +391,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
         Prices go on.
         """
-        config = self._count_closing(collateral_type, self._get_config(collateral_type))
+        config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
         if sender != self.admins[()]:
             self._check_role(sender, GUARDIAN)
             require(halted, "price_feed: only halt")
@@ -387,7 +405,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
             config = config._replace(halted=halted)
         self.configs[collateral_type] = config
         prices: Prices = self.prices[collateral_type]
-        if config.holds_back(self.world.timestamp):
+        if config.has_halt_or_grace(self.world.timestamp):
             if prices.next != 0:
                 self.withheld_prices[collateral_type] = prices.next
                 prices = prices._replace(next=0)
@@ -400,14 +418,14 @@ class PriceFeed(PriceDrops, SettlementPrices):
     @view
     def current_price(self, sender: str, collateral_type: int) -> int:
         """Return the price that counts [ray]; 0 if stale."""
-        return self._fresh_prices(collateral_type).current
+        return self._get_prices_if_fresh(collateral_type).current
 
     @view
     def liquidation_price(self, sender: str, collateral_type: int) -> int:
         """Return the price that a liquidation starts at [ray]: the auctions', but 0 in a halt or a grace."""
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
-        return valid_price(prices, config, self.world.timestamp, starts=True)
+        return compute_valid_price_or_zero(prices, config, self.world.timestamp, obeys_halts=True)
 
     @view
     def sale_prices(self, sender: str, collateral_type: int) -> tuple[int, int]:
@@ -418,7 +436,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
-        start = valid_price(prices, config, self.world.timestamp, starts=True)
+        start = compute_valid_price_or_zero(prices, config, self.world.timestamp, obeys_halts=True)
         return start, self._highest_price(collateral_type, prices, config)
 
     @view
@@ -434,7 +452,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         """Return the current price [ray]; a dead feed's last one, too."""
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
-        return valid_price(prices, config, self.world.timestamp)
+        return compute_valid_price_or_zero(prices, config, self.world.timestamp)
 
     @view
     def issuer_of(self, sender: str, collateral_type: int) -> str:
@@ -454,7 +472,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
         """Return the lower of current and next, for new risk [ray]; 0 if stale or kept back."""
-        prices = self._fresh_prices(collateral_type)
+        prices = self._get_prices_if_fresh(collateral_type)
         return min(prices.current, prices.next)
 
     @view
@@ -465,11 +483,11 @@ class PriceFeed(PriceDrops, SettlementPrices):
         the final price will be if these hold.
         """
         config: Config = self.configs[collateral_type]
-        mark = self._compute_mark(collateral_type, config, age)
+        mark = self._compute_median_mark(collateral_type, config, age)
         now = self.world.timestamp
         begins, closing = now, Closing()
         if config.settled or 0 < at <= now:
-            is_final, fixed, closing = self._check_first_closing(collateral_type, at, config)
+            is_final, fixed, closing = self._compute_first_final_price(collateral_type, at, config)
             if is_final:
                 return Mark(fixed, fixed, fixed)
         elif not at:
@@ -484,7 +502,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
             # The current price counts until the next step, the next one for a step after it.
             stepped_at = self.averages[collateral_type].stepped_at
             until = stepped_at + config.step
-            replaceable = now <= stepped_at + renewal_window(config.step)
+            replaceable = now <= stepped_at + compute_renewal_window_seconds(config.step)
             for known, end, is_sure in (
                 (prices.current, until, not config.deviation),
                 (prices.next, max(now, until) + config.step, False),
@@ -514,19 +532,19 @@ class PriceFeed(PriceDrops, SettlementPrices):
     @view
     def current_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]:
         """Return the current price and the time-weighted one [ray], each as its own view has it."""
-        return self._fresh_prices(collateral_type).current, self._compute_average(
+        return self._get_prices_if_fresh(collateral_type).current, self._compute_average(
             collateral_type, self.world.timestamp
         )
 
     @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
         """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
-        return self._check_first_closing(collateral_type, 0, self.configs[collateral_type])[:2]
+        return self._compute_first_final_price(collateral_type, 0, self.configs[collateral_type])[:2]
 
     @view
     def final_price_from(self, sender: str, collateral_type: int, at: int) -> tuple[bool, int]:
         """Tell the same of what was planned for a moment, or of the settlement if that began before it."""
-        return self._check_first_closing(collateral_type, at, self.configs[collateral_type])[:2]
+        return self._compute_first_final_price(collateral_type, at, self.configs[collateral_type])[:2]
 
     @view
     def planned_for(self, sender: str, collateral_type: int) -> int:
@@ -585,40 +603,42 @@ class PriceFeed(PriceDrops, SettlementPrices):
         at = self.averages[collateral_type].stepped_at
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
-    def _count_closing(self, collateral_type: int, config: Config) -> Config:
+    def _count_final_price_time(self, collateral_type: int, config: Config) -> Config:
         """Count the time up to now for final prices; return the configuration afterwards."""
         if not config.closing and not config.planned:
             return config
-        market, at = self._as_it_is(collateral_type, config), self.plans[collateral_type]
-        if config.closing and self._count_closing_time(collateral_type, market):
+        market, at = self._build_market_for_final_price(collateral_type, config), self.plans[collateral_type]
+        if config.closing and self._count_time_and_finalise_price(collateral_type, market):
             config = config._replace(closing=False)
         if config.planned and self.world.timestamp >= at:
             key = build_key(collateral_type, at)
             if not self._has_begun(key):
-                self._begin_closing(key, at, self._get_fresh_average(collateral_type, at))
-            if self._count_closing_time(key, market):
+                self._begin_closing(key, at, self._get_last_fresh_average(collateral_type, at))
+            if self._count_time_and_finalise_price(key, market):
                 config = config._replace(planned=False)
         self.configs[collateral_type] = config
         return config
 
-    def _finish_closing(self, collateral_type: int, config: Config) -> Config:
+    def _get_config_unless_closing(self, collateral_type: int, config: Config) -> Config:
         """Return the configuration of a market of which no final price is being made any more."""
-        found = self._count_closing(collateral_type, config)
+        found = self._count_final_price_time(collateral_type, config)
         making = found.closing or (found.planned and self.world.timestamp >= self.plans[collateral_type])
         require(not making, "price_feed: is closing")
         return found
 
-    def _check_first_closing(
+    def _compute_first_final_price(
         self, collateral_type: int, at: int, config: Config
     ) -> tuple[bool, int, Closing]:
         """Tell whether the price of what began first is final; the price, and the closing up to now."""
-        key, begun, otherwise = self._find_first_key(collateral_type, at), 0, 0
+        key, begun, otherwise = self._choose_earlier_closing_key(collateral_type, at), 0, 0
         due = key != collateral_type and self.world.timestamp >= at and self.plans[collateral_type] == at
         if due and not self._has_begun(key):
-            begun, otherwise = at, self._get_fresh_average(collateral_type, at)
-        return self._compute_final_price(key, self._as_it_is(collateral_type, config), begun, otherwise)
+            begun, otherwise = at, self._get_last_fresh_average(collateral_type, at)
+        return self._compute_final_price(
+            key, self._build_market_for_final_price(collateral_type, config), begun, otherwise
+        )
 
-    def _get_fresh_average(self, collateral_type: int, at: int) -> int:
+    def _get_last_fresh_average(self, collateral_type: int, at: int) -> int:
         """Return the average that was known in a second since the last step, when the price was fresh."""
         return self._compute_average(collateral_type, min(at, self.prices[collateral_type].fresh_until))
 
@@ -629,7 +649,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         return index
 
-    def _compute_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
+    def _compute_median_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
         """Return medians of the reports whose ranges contain the second so far back; zeros without any."""
         oldest = self.world.timestamp - min(age, config.max_age)
         reports: list[Report] = [
@@ -643,9 +663,11 @@ class PriceFeed(PriceDrops, SettlementPrices):
             get_lower_median(each.price for each in found), get_lower_median(lows), get_lower_median(highs)
         )
 
-    def _as_it_is(self, collateral_type: int, config: Config) -> Market:
+    def _build_market_for_final_price(self, collateral_type: int, config: Config) -> Market:
         """Return what a market is at since its last change."""
-        return as_it_is(self.prices[collateral_type], self.withheld_prices[collateral_type], config)
+        return build_market_for_final_price(
+            self.prices[collateral_type], self.withheld_prices[collateral_type], config
+        )
 
     def _compute_average(self, collateral_type: int, at: int) -> int:
         """Return the time-weighted price as of a second [ray], not before the last step."""
@@ -661,12 +683,15 @@ class PriceFeed(PriceDrops, SettlementPrices):
             coming = self._compute_recent_median(collateral_type, config, config.max_age)
         return highest_price(prices, coming, config, self.world.timestamp)
 
-    def _get_lowest_price(self, collateral_type: int) -> int:
+    def _compute_lower_current_next_price(self, collateral_type: int) -> int:
         """Return the lower of the current and the next price, also if a guard holds that one back [ray]."""
-        current, coming = self.prices[collateral_type].current, self._get_pending_price(collateral_type)
+        current, coming = (
+            self.prices[collateral_type].current,
+            self._get_next_or_withheld_price(collateral_type),
+        )
         return min(current, coming) if coming else int(current)
 
-    def _get_pending_price(self, collateral_type: int) -> int:
+    def _get_next_or_withheld_price(self, collateral_type: int) -> int:
         """Return the next price, also while a halt or a grace holds it back [ray]; 0 while it waits."""
         return int(self.prices[collateral_type].next or self.withheld_prices[collateral_type])
 
@@ -687,7 +712,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         require(config.reporters != 0, "price_feed: no market")
         return config
 
-    def _guard_price(
+    def _compute_guarded_current_next_prices(
         self,
         collateral_type: int,
         config: Config,
@@ -705,7 +730,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         # Confirmations and the time until it is dead hold nothing back.
         if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:
             return old.next, median
-        pending = self._get_pending_price(collateral_type)
+        pending = self._get_next_or_withheld_price(collateral_type)
         current = old.current if renews or not pending else pending
         following, suspect = median, 0
         if config.deviation and weighted and is_deviating(median, weighted, config.deviation):
@@ -731,13 +756,13 @@ class PriceFeed(PriceDrops, SettlementPrices):
             config = config._replace(grace_until=self.world.timestamp + config.grace)
             self.configs[collateral_type] = config
             self.emit("GraceStarted", collateral_type, config.grace_until)
-        if config.holds_back(self.world.timestamp):
+        if config.has_halt_or_grace(self.world.timestamp):
             self.withheld_prices[collateral_type] = following
             following = 0
         elif old.next == 0:
             self.withheld_prices[collateral_type] = 0
         return current, following
 
-    def _fresh_prices(self, collateral_type: int) -> Prices:
+    def _get_prices_if_fresh(self, collateral_type: int) -> Prices:
         prices: Prices = self.prices[collateral_type]
         return Prices() if self.world.timestamp > prices.fresh_until else prices

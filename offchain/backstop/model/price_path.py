@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, div_up, divide_signed
-from backstop.model.contract_base import Contract, World, immutable, require, slot
+from backstop.model.contract_base import Contract, World, declare_record_slot_bit_widths, immutable, require
 from backstop.model.interfaces import Clock, IMarginPolicy, Mark, SideTotals, Values
 from backstop.model.policy_calls import NOTHING
 
@@ -33,7 +33,7 @@ MAX_GAINS = 2**117 - 1
 """Wei: what one side may gain in a cycle. Both sides of a loss fit 118 bits."""
 
 
-@slot(96, -110, 1)
+@declare_record_slot_bit_widths(96, -110, 1)
 class Path(NamedTuple):
     """The mark, the last extreme of the mark less the funding index, and which way it goes."""
 
@@ -42,7 +42,7 @@ class Path(NamedTuple):
     falling: bool = False
 
 
-@slot(128, 128)
+@declare_record_slot_bit_widths(128, 128)
 class Moves(NamedTuple):
     """What a lot of a side gained, and lost, since the start [wei]."""
 
@@ -50,14 +50,14 @@ class Moves(NamedTuple):
     lost: int = 0
 
 
-@slot(-138)
+@declare_record_slot_bit_widths(-138)
 class Amount(NamedTuple):
     """Some wei, above or below zero."""
 
     value: int = 0
 
 
-@slot(-128, -96, 32)
+@declare_record_slot_bit_widths(-128, -96, 32)
 class Funding(NamedTuple):
     """The index (wei a lot), wei a lot and second, and until when the index counts."""
 
@@ -66,7 +66,7 @@ class Funding(NamedTuple):
     updated: int = 0
 
 
-@slot(-160, 64, 32)
+@declare_record_slot_bit_widths(-160, 64, 32)
 class Premium(NamedTuple):
     """Lots x wei that trades were above the mark, their lots, since when."""
 
@@ -106,18 +106,20 @@ class PricePath(Contract):
     def policy(self) -> IMarginPolicy:
         return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
-    def _mark_market(self, market: int) -> Mark:
+    def _move_market_to_policy_mark(self, market: int) -> Mark:
         """Mark a market at the price of the last seconds; return that and its range, zeros without one."""
-        mark = self.world.attempt(lambda: self.policy.mark_price(self.address, market, self.mark_age))
+        mark = self.world.call_or_return_none(
+            lambda: self.policy.mark_price(self.address, market, self.mark_age)
+        )
         # A policy, or a feed, that fails is as one without a price.
         if mark is None or not 0 < mark.price <= bounds.MAX_LOT_PRICE:
             return Mark()
         if not mark.low <= mark.price <= mark.high <= 16 * bounds.MAX_LOT_PRICE:
             return Mark()
-        self._walk_market(market, mark.price, False)
+        self._move_market_to_price(market, mark.price, False)
         return mark
 
-    def _walk_market(self, market: int, price: int, final: bool) -> None:
+    def _move_market_to_price(self, market: int, price: int, final: bool) -> None:
         """Bring the index, the mark, the path and the values of a market up to now, at a price.
 
         A new extreme counts, and so does a turn; anything between only if it is final, and then all funding
@@ -127,9 +129,9 @@ class PricePath(Contract):
         funding: Funding = self.fundings[market]
         if price == path.price and funding.updated == self.world.timestamp and not final:
             return
-        due = self._compute_funding_due(funding)
+        due = self._compute_funding_index_change(funding)
         old: Values = self.values[market]
-        self.values[market], left = self._move_values(market, old, price - path.price - due)
+        self.values[market], left = self._move_lot_values(market, old, price - path.price - due)
         self._change_pot(left)
         level = price - funding.level - due
         rate = 0 if final else funding.rate
@@ -139,19 +141,19 @@ class PricePath(Contract):
         turns = final
         if moved != 0 and not onward and not final:
             # Nothing turns without a policy.
-            needed = self._ask_policy(lambda: self.policy.maintenance(self.address, market, price))
+            needed = self._ask_policy_number(lambda: self.policy.maintenance(self.address, market, price))
             turns = moved >= needed // (4 * BASIS_POINTS)
         if moved != 0 and (onward or turns):
             path = path._replace(extreme=level, falling=path.falling == onward)
             self._count_move(market, path.falling, moved)
         self.paths[market] = path._replace(price=price)
 
-    def _ask_policy(self, question: Callable[[], int]) -> int:
+    def _ask_policy_number(self, policy_call: Callable[[], int]) -> int:
         """Return what the policy answers; NOTHING if it fails."""
-        answer = self.world.attempt(question)
+        answer = self.world.call_or_return_none(policy_call)
         return NOTHING if answer is None else answer
 
-    def _share_move(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
+    def _split_move_between_sides(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
         """Return what a lot that wins gains, rounded down, what all that win gain, how many lots lose it.
 
         The side with fewer lots has all of a move, the other's lots together as much.
@@ -163,12 +165,12 @@ class PricePath(Contract):
         gain = moved * min(winners, losers) // winners
         return gain, winners * gain, losers
 
-    def _move_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
+    def _move_lot_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
         """Let a mark less the index move what lots are worth, and return what the rounding leaves.
 
         A loss is rounded up. A move that does not fit counts for nobody.
         """
-        gain, gained, losers = self._share_move(market, moved < 0, abs(moved))
+        gain, gained, losers = self._split_move_between_sides(market, moved < 0, abs(moved))
         loss = div_up(gained, losers)
         if moved < 0:
             new = Values(values.long - loss, values.short - gain)
@@ -183,7 +185,7 @@ class PricePath(Contract):
 
         One that does not fit counts for nobody.
         """
-        gain, gained, losers = self._share_move(market, falling, moved)
+        gain, gained, losers = self._split_move_between_sides(market, falling, moved)
         winner, loser = (SHORT, LONG) if falling else (LONG, SHORT)
         cycle = self.clocks[()].cycle
         totals = list(self.totals[market, cycle])
@@ -197,16 +199,16 @@ class PricePath(Contract):
             self.moves[market, winner], self.moves[market, loser] = won, lost
             self.totals[market, cycle] = SideTotals(*totals)
 
-    def _end_market(self, market: int, price: int) -> None:
+    def _end_market_at_price(self, market: int, price: int) -> None:
         """Have a market make its last move, to its final price: it stands still from now on."""
-        self._walk_market(market, price, True)
+        self._move_market_to_price(market, price, True)
         clock: Clock = self.clocks[()]
         self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
 
     def _has_ended(self, market: int) -> bool:
         return bool(self.clocks[()].ended >> market & 1)
 
-    def _note_edge(self, market: int, cycle: int) -> None:
+    def _record_cycle_start(self, market: int, cycle: int) -> None:
         """Note where a cycle begins, at the last mark and the index of now.
 
         Of a market that has ended only as long as somebody has a position in it, or has gained there in the
@@ -215,12 +217,12 @@ class PricePath(Contract):
         is_over = self.lots[market] == SideTotals() == self.totals[market, cycle - 1]
         if self._has_ended(market) and is_over:
             return
-        self._walk_market(market, self.paths[market].price, False)
+        self._move_market_to_price(market, self.paths[market].price, False)
         self.levels[market, cycle] = self.values[market]
         for side in (LONG, SHORT):
             self.edges[market, cycle, side] = self.moves[market, side]
 
-    def _change_lots(self, market: int, old: int, size: int) -> None:
+    def _update_open_lots(self, market: int, old: int, size: int) -> None:
         """Have a position change in a market that is up to date."""
         lots: SideTotals = self.lots[market]
         long = lots.long + max(size, 0) - max(old, 0)
@@ -234,8 +236,8 @@ class PricePath(Contract):
 
     def _compute_worth(self, market: int, size: int) -> int:
         """Return the value of so many lots at the last mark and the index of now [wei]."""
-        values, _ = self._move_values(
-            market, self.values[market], -self._compute_funding_due(self.fundings[market])
+        values, _ = self._move_lot_values(
+            market, self.values[market], -self._compute_funding_index_change(self.fundings[market])
         )
         return values.of(size)
 
@@ -248,13 +250,13 @@ class PricePath(Contract):
 
     # ---------------------------------------------------------------- funding
 
-    def _compute_funding_due(self, funding: Funding) -> int:
+    def _compute_funding_index_change(self, funding: Funding) -> int:
         """Return what an index has to move by until now [wei a lot]."""
         return funding.rate * (self.world.timestamp - funding.updated)
 
-    def _accrue_market(self, market: int) -> None:
+    def _update_market_funding_rate(self, market: int) -> None:
         """Bring a market up to now at its mark; after an interval the rate follows its trades."""
-        self._walk_market(market, self.paths[market].price, False)
+        self._move_market_to_price(market, self.paths[market].price, False)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
             # Over all that is open, whatever was traded: no volume waters it down.
@@ -289,10 +291,10 @@ def get_side(size: int) -> int:
     return SHORT if size < 0 else LONG
 
 
-def value_of_all(market: PricePath) -> int:
+def sum_values_of_all_positions(price_path: PricePath) -> int:
     """Return the value of all positions of all markets, as markets were brought up to date last [wei]."""
     found = 0
-    for m, lots in market.lots.items():
-        values: Values = market.values[m]
+    for m, lots in price_path.lots.items():
+        values: Values = price_path.values[m]
         found += lots.long * values.long - lots.short * values.short
     return int(found)

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.contract_base import Contract, World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    Contract,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
 
 
-@slot(32, 64)
+@declare_record_slot_bit_widths(32, 64)
 class ClosedLots(NamedTuple):
     """Lots that were closed in a cycle."""
 

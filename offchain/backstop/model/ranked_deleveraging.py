@@ -15,10 +15,10 @@ from backstop.model.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
+    declare_record_slot_bit_widths,
     external,
     immutable,
     require,
-    slot,
     view,
 )
 from backstop.model.erc20 import encode_words
@@ -31,7 +31,7 @@ MOST_SCORE = 2**96 - 1
 _LAST = "0x" + "ff" * 20
 
 
-@slot(32, 32, 128)
+@declare_record_slot_bit_widths(32, 32, 128)
 class RankingProgress(NamedTuple):
     """Whose gains somebody ranks, in how many calls, and the gains of all that it has [wei]."""
 
@@ -40,7 +40,7 @@ class RankingProgress(NamedTuple):
     gains: int = 0
 
 
-@slot(96, 160)
+@declare_record_slot_bit_widths(96, 160)
 class LastRanked(NamedTuple):
     """The last account of a run, and its score."""
 
@@ -58,7 +58,7 @@ class RunOf(NamedTuple):
     last: str
 
 
-@slot(32, 32, 160, 32)
+@declare_record_slot_bit_widths(32, 32, 160, 32)
 class ProvenRanking(NamedTuple):
     """Whose ranking is proven, how many of its calls are executed, by whom it is, and how many it has."""
 
@@ -108,12 +108,12 @@ class RankedDeleveraging(Contract):
         require(len(accounts) != 0, "deleveraging: nobody")
         for owner in accounts:
             gains = self.market.gains_of(self.address, owner, market)
-            gain, score = get_side_gain(gains, side), compute_score(gains, side)
+            gain, score = get_side_gain(gains, side), compute_gain_to_worth_score(gains, side)
             require(gain != 0, "deleveraging: has not gained")
             before = (last.score, int(last.last, 16))
             require((score, int(owner, 16)) < before, "deleveraging: out of rank")
             run, last = run._replace(gains=run.gains + gain), LastRanked(score, owner)
-        self.digests[*key, cycle << 32 | run.batches] = hash_accounts(accounts)
+        self.digests[*key, cycle << 32 | run.batches] = hash_account_addresses(accounts)
         run = run._replace(batches=run.batches + 1)
         is_proven = run.gains == self.market.cycle_of(self.address, market, cycle)[0][side]
         require(is_proven or len(accounts) >= bounds.MIN_RANKED, "deleveraging: too few")
@@ -130,7 +130,7 @@ class RankedDeleveraging(Contract):
         cycle = self.market.clock_of(self.address).cycle - 1
         require(0 < case.cycle >= cycle - 1, "deleveraging: not proven")
         kept = self.digests[market, side, case.prover, case.cycle << 32 | case.executed]
-        is_next = case.executed < case.batches and hash_accounts(accounts) == kept
+        is_next = case.executed < case.batches and hash_account_addresses(accounts) == kept
         require(is_next, "deleveraging: not the next")
         most = (MAX_UINT256,) * len(accounts)
         closed, left = self.trading.deleverage(
@@ -161,11 +161,11 @@ def get_side_gain(gains: Gains, side: int) -> int:
     return gains.short if side else gains.long
 
 
-def compute_score(gains: Gains, side: int) -> int:
+def compute_gain_to_worth_score(gains: Gains, side: int) -> int:
     """Return what an account ranks by; whoever owed at the end of the cycle comes first."""
     return min(get_side_gain(gains, side) * SCALE // max(gains.worth, 1), MOST_SCORE)
 
 
-def hash_accounts(accounts: tuple[str, ...]) -> bytes:
+def hash_account_addresses(account_addresses: tuple[str, ...]) -> bytes:
     """Return the digest of the accounts of a call."""
-    return keccak256(encode_words(32, len(accounts), *accounts))
+    return keccak256(encode_words(32, len(account_addresses), *account_addresses))

@@ -11,8 +11,15 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import RAY, add, div_up, mul, sub
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import RAY, add_uint256, div_up, mul_uint256, sub
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.denominations import STEP, VIRTUAL_SHARES, VOID
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.series_token import Balance, SeriesToken
@@ -21,7 +28,7 @@ MAX_OUTSTANDING = 2**104 - 1
 MAX_DILUTION = 2**40
 
 
-@slot(144, 104)
+@declare_record_slot_bit_widths(144, 104)
 class Series(NamedTuple):
     """The present generation of claims."""
 
@@ -29,7 +36,7 @@ class Series(NamedTuple):
     outstanding: int = 0  # wad of stablecoin
 
 
-@slot(224, 32)
+@declare_record_slot_bit_widths(224, 32)
 class Checkpoint(NamedTuple):
     """What one share of the pool got up to a loss."""
 
@@ -97,18 +104,18 @@ class RecoveryClaims(SeriesToken):
         mark, members = self.marks[generation], sub(shares, VIRTUAL_SHARES)
         series: Series = self.series[()]
         present = self.state[()].generation
-        lost = mul(amount, members) // shares
+        lost = mul_uint256(amount, members) // shares
         tokens = 0
-        if add(series.outstanding, lost) <= MAX_OUTSTANDING:
+        if add_uint256(series.outstanding, lost) <= MAX_OUTSTANDING:
             tokens = lost
             if series.tokens != 0:
-                tokens = div_up(mul(lost, series.tokens), series.outstanding)
+                tokens = div_up(mul_uint256(lost, series.tokens), series.outstanding)
             self.series[()] = Series(series.tokens + tokens, series.outstanding + lost)
         self.emit("LossRecorded", present, lost, tokens)
         added = tokens * RAY // members
         if added == 0:
             return int(mark)
-        before, paid_before = self._carry_checkpoint(generation, mark, present, up=False)
+        before, paid_before = self._move_checkpoint_to_series(generation, mark, present, up=False)
         mark += 1
         self.marks[generation] = mark
         self.checkpoints[generation, mark] = Checkpoint(before + added, present)
@@ -220,18 +227,20 @@ class RecoveryClaims(SeriesToken):
         if mark == last:
             return
         end: Checkpoint = self.checkpoints[generation, last]
-        before, paid = self._carry_checkpoint(generation, mark, end.series, up=True)
-        tokens = mul(shares, end.tokens - before) // RAY
+        before, paid = self._move_checkpoint_to_series(generation, mark, end.series, up=True)
+        tokens = mul_uint256(shares, end.tokens - before) // RAY
         # Rounded up, of either sign.
         paid = -(-shares * (self.paid_before[generation, last] - paid) // RAY)
-        due = mul(tokens, self.paid[end.series]) // RAY - paid
+        due = mul_uint256(tokens, self.paid[end.series]) // RAY - paid
         if due > 0:
-            self._credit_owner(end.series, owner, due)
+            self._credit_owner_cash(end.series, owner, due)
         if tokens != 0 and end.series == self.state[()].generation:
             self._settle_owner(end.series, owner)
             self._mint_tokens(end.series, owner, tokens)
 
-    def _carry_checkpoint(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
+    def _move_checkpoint_to_series(
+        self, generation: int, mark: int, series: int, up: bool
+    ) -> tuple[int, int]:
         """Move a checkpoint to a series of claims: older tokens are gone, what they were paid is due."""
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
@@ -255,10 +264,10 @@ class RecoveryClaims(SeriesToken):
             return
         due = balance.shares * (paid - balance.mark) // RAY
         if due != 0:
-            self._credit_owner(generation, owner, due)
+            self._credit_owner_cash(generation, owner, due)
         self._set_mark(generation, owner, paid)
 
-    def _credit_owner(self, generation: int, owner: str, amount: int) -> None:
+    def _credit_owner_cash(self, generation: int, owner: str, amount: int) -> None:
         self.credits[owner] = self.credits[owner] + amount
         self.emit("Credited", generation, owner, amount)
 

@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.denominations import convert_shares
 from backstop.model.shares import Shares
 
@@ -19,7 +26,7 @@ PARTS = 8
 MOST_AT_ONCE = 32
 
 
-@slot(32, 32, 96, 96)
+@declare_record_slot_bit_widths(32, 32, 96, 96)
 class Queue(NamedTuple):
     """Where the batches are, and what they have [wad]."""
 
@@ -29,7 +36,7 @@ class Queue(NamedTuple):
     owed: int = 0  # paid out to batches and not claimed yet
 
 
-@slot(152, 32, 32, 40)
+@declare_record_slot_bit_widths(152, 32, 32, 40)
 class Batch(NamedTuple):
     """Shares that leave together."""
 
@@ -39,7 +46,7 @@ class Batch(NamedTuple):
     link: int = 0  # the subclass's
 
 
-@slot(152, 40, 32, 31, 1)
+@declare_record_slot_bit_widths(152, 40, 32, 31, 1)
 class Request(NamedTuple):
     """What was committed to a batch for a controller."""
 
@@ -50,7 +57,7 @@ class Request(NamedTuple):
     has_claimed: bool = False  # whether a part of it was claimed
 
 
-@slot(96, 160)
+@declare_record_slot_bit_widths(96, 160)
 class Claimed(NamedTuple):
     """What was claimed of a request that is not done."""
 
@@ -58,7 +65,7 @@ class Claimed(NamedTuple):
     shares: int = 0
 
 
-@slot(32, 224)
+@declare_record_slot_bit_widths(32, 224)
 class Line(NamedTuple):
     """The batches in which a controller has requests that are not done; 0 if there is none."""
 
@@ -109,7 +116,7 @@ class RedeemQueue(Shares):
 
     # ----------------------------------------------------------------- batches
 
-    def get_cut_start(self) -> int:
+    def get_earliest_cut_time(self) -> int:
         """Return when the batch that collects may be cut first [seconds]."""
         return int(self.batches[self.line[()].collecting].since) + get_collecting_time(self.cooldown)
 
@@ -122,7 +129,7 @@ class RedeemQueue(Shares):
         queue: Queue = self.line[()]
         return range(queue.unsettled, queue.collecting)
 
-    def get_settlement_start(self) -> int:
+    def get_earliest_batch_settlement_time(self) -> int:
         """Return when the next batch may be settled first [seconds]; never while none waits."""
         waits = self.list_unsettled_batches()
         return self.get_maturity(waits.start) if waits else MAX_UINT256
@@ -132,11 +139,11 @@ class RedeemQueue(Shares):
         batch: Batch = self.batches[id]
         return convert_shares(batch.units, batch.generation, self.state[()].generation)
 
-    def _cut_batch(self, queue: Queue) -> Batch:
+    def _end_batch_collection(self, queue: Queue) -> Batch:
         """End the collecting of the batch that collects; the batch, in this generation."""
         units = self.get_units(queue.collecting)
         require(units != 0, "pool: no requests")
-        require(self.world.timestamp >= self.get_cut_start(), "pool: batch collects")
+        require(self.world.timestamp >= self.get_earliest_cut_time(), "pool: batch collects")
         require(queue.collecting - queue.unsettled < MOST_UNSETTLED, "pool: too many batches")
         batch = Batch(units, self.world.timestamp, self.state[()].generation, 0)
         self.batches[queue.collecting] = batch
@@ -144,7 +151,7 @@ class RedeemQueue(Shares):
 
     # ---------------------------------------------------------------- requests
 
-    def list_requests(self, controller: str) -> list[int]:
+    def list_request_batches(self, controller: str) -> list[int]:
         """Return the batches in which a controller has requests that one call goes through, oldest first."""
         found, id = list[int](), self.lines[controller].first
         while id and len(found) < MOST_AT_ONCE:
@@ -152,7 +159,9 @@ class RedeemQueue(Shares):
             id = self.requests[id, controller].next
         return found
 
-    def _add_request(self, sender: str, shares: int, controller: str, owner: str) -> tuple[int, Request]:
+    def _add_request_and_get_previous(
+        self, sender: str, shares: int, controller: str, owner: str
+    ) -> tuple[int, Request]:
         """Add shares to the batch that collects; the batch, and the request that was there before."""
         allowed = controller in (owner, sender) or self.operators[controller, sender]
         require(allowed, "pool: not for this controller")
@@ -173,16 +182,16 @@ class RedeemQueue(Shares):
         self.emit("RedeemRequest", controller, owner, id, sender, shares)
         return id, before
 
-    def get_cut_generation(self, id: int) -> int:
+    def get_share_generation_at_cut(self, batch_id: int) -> int:
         """Return the generation of a batch's cut; the present one, if it collects."""
-        collects = id == self.line[()].collecting
-        return int(self.state[()].generation if collects else self.batches[id].generation)
+        collects = batch_id == self.line[()].collecting
+        return int(self.state[()].generation if collects else self.batches[batch_id].generation)
 
     def shares_at_cut(self, id: int, controller: str) -> int:
         """Return the shares of a request in the generation of its batch's cut, rounded down."""
         request: Request = self.requests[id, controller]
         return convert_shares(
-            request.shares, request.generation, max(request.generation, self.get_cut_generation(id))
+            request.shares, request.generation, max(request.generation, self.get_share_generation_at_cut(id))
         )
 
     def _count_claimed(self, id: int, controller: str, assets: int, shares: int) -> None:

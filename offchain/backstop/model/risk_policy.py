@@ -14,8 +14,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add, div_up, mul
-from backstop.model.contract_base import World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add_uint256, div_up, mul_uint256
+from backstop.model.contract_base import (
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import (
     EMERGENCY,
     NORMAL,
@@ -54,7 +61,7 @@ class TermsOf(NamedTuple):
     mode: int
 
 
-@slot(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1, 2)
+@declare_record_slot_bit_widths(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1, 2)
 class Terms(NamedTuple):
     """Brackets and fee curve of a type, as stored."""
 
@@ -88,7 +95,7 @@ class Terms(NamedTuple):
         return _sum_bracket_steps(self.of_vaults, debt)
 
 
-@slot(32, 24, 52, 32, 32, 16, 66)
+@declare_record_slot_bit_widths(32, 24, 52, 32, 32, 16, 66)
 class Flow(NamedTuple):
     """What may flow out in a window and has (in millionths); the line of the curve, and its own movement."""
 
@@ -101,7 +108,7 @@ class Flow(NamedTuple):
     rate_at_kink: int = 0
 
 
-@slot(112, 32, 16)
+@declare_record_slot_bit_widths(112, 32, 16)
 class Growth(NamedTuple):
     """A price, since when it may have grown, and by how many basis points of itself a year."""
 
@@ -110,7 +117,7 @@ class Growth(NamedTuple):
     growth: int = 0
 
 
-@slot(2, 14, 16)
+@declare_record_slot_bit_widths(2, 14, 16)
 class Modes(NamedTuple):
     """The mode, and what modes do, in basis points."""
 
@@ -173,8 +180,8 @@ class RiskPolicy(Administered):
             out = div_up(risk.drawn, MILLIONTH) + div_up(risk.withdrawn * price, MILLIONTH * RAY)
             require(flow.used + out <= flow.cap * 10**6, "risk_policy: flows out too fast")
             flow = flow._replace(used=flow.used + out)
-        flow = self._adapt_rate(terms, flow, risk.performing_before)
-        self._store_flow(c, flow)
+        flow = self._adapt_rate_at_kink(terms, flow, risk.performing_before)
+        self._store_flow_with_timestamp(c, flow)
         return _compute_fee(terms, flow, risk.performing)
 
     @external
@@ -183,8 +190,8 @@ class RiskPolicy(Administered):
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         terms, flow = self.terms[collateral_type], self._leak_flow(self.flows[collateral_type])
         if flow.speed != 0:
-            flow = self._adapt_rate(terms, flow, performing_before)
-            self._store_flow(collateral_type, flow)
+            flow = self._adapt_rate_at_kink(terms, flow, performing_before)
+            self._store_flow_with_timestamp(collateral_type, flow)
         return _compute_fee(terms, flow, performing)
 
     # -------------------------------------------------------------- parameters
@@ -226,7 +233,7 @@ class RiskPolicy(Administered):
     ) -> None:
         """Set the margin that larger debts need beyond the ratio: by vault and by the type's total."""
         self._only_admin(sender)
-        vaults, types = _check_brackets(of_vaults), _check_brackets(of_type)
+        vaults, types = _read_brackets_within_bounds(of_vaults), _read_brackets_within_bounds(of_type)
         terms: Terms = self.terms[collateral_type]
         self.terms[collateral_type] = Terms(*vaults[0], *vaults[1], *types[0], *types[1], *terms[8:])
         self.emit("BracketsSet", collateral_type, vaults, types)
@@ -239,7 +246,7 @@ class RiskPolicy(Administered):
         require(bounds.MIN_FLOW_WINDOW <= window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds")
         flow = self._leak_flow(self.flows[collateral_type])
         used = min(flow.used, cap * 10**6)
-        self._store_flow(collateral_type, flow._replace(cap=cap, window=window, used=used))
+        self._store_flow_with_timestamp(collateral_type, flow._replace(cap=cap, window=window, used=used))
         self.emit("FlowLimitSet", collateral_type, cap, window)
 
     @external
@@ -259,7 +266,7 @@ class RiskPolicy(Administered):
         """Fees by utilisation of a line (whole stablecoins); with a speed the rate at the kink moves."""
         self._only_admin(sender)
         curve = Curve(*curve)
-        total = add(add(curve.base, curve.slope_1), curve.slope_2)
+        total = add_uint256(add_uint256(curve.base, curve.slope_1), curve.slope_2)
         require(total <= bounds.MAX_CURVE, "risk_policy: curve bounds")
         require(curve.kink < BASIS_POINTS, "risk_policy: kink bounds")
         require(0 < line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds")
@@ -268,8 +275,10 @@ class RiskPolicy(Administered):
         terms: Terms = self.terms[collateral_type]
         self.terms[collateral_type] = Terms(*terms[:8], *curve, *terms[12:])
         flow = self._leak_flow(self.flows[collateral_type])
-        start = _a_second(curve.base * WAD)
-        self._store_flow(collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start))
+        start = _convert_yearly_to_second_rate(curve.base * WAD)
+        self._store_flow_with_timestamp(
+            collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start)
+        )
         self.emit("FeeCurveSet", collateral_type, tuple(curve), line, speed)
 
     @external
@@ -354,7 +363,7 @@ class RiskPolicy(Administered):
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         return (
-            min(price, self._compute_highest_price(collateral_type))
+            min(price, self._compute_price_growth_cap(collateral_type))
             if self.terms[collateral_type].grows
             else price
         )
@@ -364,11 +373,13 @@ class RiskPolicy(Administered):
     def _compute_requirement(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
         terms: Terms = self.terms[collateral_type]
         if terms.mode != NORMAL:
-            ratio = add(ratio, self.modes[()].caution_margin)
+            ratio = add_uint256(ratio, self.modes[()].caution_margin)
         own = _sum_bracket_steps(terms.of_vaults, debt)
-        return add(mul(debt, ratio), max(own, _compute_last_steps(terms.of_type, debt, type_debt)))
+        return add_uint256(
+            mul_uint256(debt, ratio), max(own, _compute_last_debt_margin(terms.of_type, debt, type_debt))
+        )
 
-    def _compute_highest_price(self, collateral_type: int) -> int:
+    def _compute_price_growth_cap(self, collateral_type: int) -> int:
         """Return what a price may have grown to [ray], rounded down."""
         anchor, anchored_at, growth = self.growths[collateral_type]
         elapsed = self.world.timestamp - anchored_at
@@ -381,7 +392,7 @@ class RiskPolicy(Administered):
         elapsed = self.world.timestamp - flow.updated
         return flow._replace(used=max(0, flow.used - flow.cap * 10**6 * elapsed // flow.window))
 
-    def _adapt_rate(self, terms: Terms, flow: Flow, performing: int) -> Flow:
+    def _adapt_rate_at_kink(self, terms: Terms, flow: Flow, performing: int) -> Flow:
         """Move the rate at the kink for the time since the last change, at the utilisation of that time."""
         if flow.speed == 0 or terms.kink == 0:
             return flow
@@ -390,14 +401,14 @@ class RiskPolicy(Administered):
         scale = flow.rate_at_kink * flow.speed * elapsed
         if used > kink:
             up = scale * (used - kink) // ((WAD - kink) * YEAR)
-            most = _a_second((terms.base + terms.slope_1) * WAD)
+            most = _convert_yearly_to_second_rate((terms.base + terms.slope_1) * WAD)
             return flow._replace(rate_at_kink=max(flow.rate_at_kink, min(flow.rate_at_kink + up, most)))
         down = scale * (kink - used) // (kink * YEAR)
-        least = _a_second(terms.base * WAD)
+        least = _convert_yearly_to_second_rate(terms.base * WAD)
         lower = max(flow.rate_at_kink - min(down, flow.rate_at_kink), least)
         return flow._replace(rate_at_kink=min(flow.rate_at_kink, lower))
 
-    def _store_flow(self, collateral_type: int, flow: Flow) -> None:
+    def _store_flow_with_timestamp(self, collateral_type: int, flow: Flow) -> None:
         self.flows[collateral_type] = flow._replace(updated=self.world.timestamp)
 
 
@@ -406,7 +417,7 @@ def _sum_bracket_steps(brackets: Sequence[Bracket], debt: int) -> int:
     return sum(max(0, debt - above * RAD) * rate for above, rate in brackets)
 
 
-def _compute_last_steps(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
+def _compute_last_debt_margin(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
     """Return what the type's brackets ask of the last `debt` of `type_debt`."""
     return _sum_bracket_steps(brackets, type_debt) - _sum_bracket_steps(brackets, max(0, type_debt - debt))
 
@@ -426,19 +437,19 @@ def _compute_fee(terms: Terms, flow: Flow, performing: int) -> int:
         factor = WAD // 4 + under * (WAD * 3 // 4) // kink + over * 3 * WAD // (WAD - kink)
         return min(div_up(flow.rate_at_kink * factor, WAD), bounds.MAX_POLICY_FEE)
     rate = terms.base * WAD + terms.slope_1 * WAD * under // kink
-    return _a_second(rate + terms.slope_2 * WAD * over // (WAD - kink))
+    return _convert_yearly_to_second_rate(rate + terms.slope_2 * WAD * over // (WAD - kink))
 
 
-def _a_second(rate: int) -> int:
+def _convert_yearly_to_second_rate(rate: int) -> int:
     """Convert basis points x WAD a year to ray a second, rounded up."""
     return div_up(rate * RAY, BASIS_POINTS * WAD * YEAR)
 
 
-def _check_brackets(brackets: Sequence[Sequence[int]]) -> tuple[Bracket, Bracket]:
-    first, second = (Bracket(*bracket) for bracket in brackets)
+def _read_brackets_within_bounds(raw_brackets: Sequence[Sequence[int]]) -> tuple[Bracket, Bracket]:
+    first, second = (Bracket(*bracket) for bracket in raw_brackets)
     total = 0
     for bracket in (first, second):
         require(bracket.above <= bounds.MAX_DEBT_CEILING, "risk_policy: bracket bounds")
-        total = add(total, bracket.rate)
+        total = add_uint256(total, bracket.rate)
     require(total <= bounds.MAX_ADD_ON, "risk_policy: add-on bounds")
     return first, second

@@ -52,14 +52,14 @@ class Administered(Contract):
     def grant_role(self, sender: str, role: bytes, account: str) -> None:
         """Give a role."""
         self._only_admin(sender)
-        _check_role_name(role)
+        _check_not_admin_role(role)
         self._grant_role(sender, role, account)
 
     @external
     def revoke_role(self, sender: str, role: bytes, account: str) -> None:
         """Take a role away."""
         self._only_admin(sender)
-        _check_role_name(role)
+        _check_not_admin_role(role)
         self._revoke_role(sender, role, account)
 
     @view
@@ -98,5 +98,5 @@ class Administered(Contract):
             self.emit("RoleRevoked", role, account, sender)
 
 
-def _check_role_name(role: bytes) -> None:
+def _check_not_admin_role(role: bytes) -> None:
     require(role != DEFAULT_ADMIN_ROLE, "roles: admin is two-step")

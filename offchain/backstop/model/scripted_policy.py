@@ -43,50 +43,50 @@ class ScriptedPolicy(Contract):
     @external
     def check_new_risk(self, sender: str, risk: NewRisk) -> int:
         """Let any risk pass."""
-        return self._give_answer(self.fee[()])
+        return self._answer_unless_failing(self.fee[()])
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
         """Say the fee [ray a second]."""
-        return self._give_answer(self.fee[()])
+        return self._answer_unless_failing(self.fee[()])
 
     @external
     def set_mode(self, sender: str, new: int) -> None:
         """Take on no mode."""
-        self._give_answer(0)
+        self._answer_unless_failing(0)
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
         """Say an add-on at the rate it was told [basis points x rad]."""
-        return self._give_answer(debt * self.add_on_rate[()])
+        return self._answer_unless_failing(debt * self.add_on_rate[()])
 
     @view
     def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
         """Say how fast an add-on grows [basis points]."""
-        return self._give_answer(self.add_on_rate[()])
+        return self._answer_unless_failing(self.add_on_rate[()])
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
         """Say the fee [ray a second]."""
-        return self._give_answer(self.fee[()])
+        return self._answer_unless_failing(self.fee[()])
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
         """Say when vaults may be called."""
-        self._give_answer(0)
+        self._answer_unless_failing(0)
         return CallTerms(*(self.calls[part][()] for part in CallTerms._fields))
 
     @view
     def auction_limit_factor(self, sender: str) -> int:
         """Say how much of the auction limits holds [basis points]."""
-        return self._give_answer(self.factor[()])
+        return self._answer_unless_failing(self.factor[()])
 
     @view
     def mode(self, sender: str) -> int:
         """Say the mode: normal."""
-        return self._give_answer(0)
+        return self._answer_unless_failing(0)
 
-    def _give_answer(self, said: int) -> int:
+    def _answer_unless_failing(self, said: int) -> int:
         require(self.failing[()] != 1, "scripted_policy: as told")
         if self.failing[()] == 2:
             raise RevertError("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.contract_base import Contract, World, constant, external, view
+from backstop.model.contract_base import Contract, World, declare_constant_view, external, view
 from backstop.model.interfaces import IStage
 
 
@@ -13,7 +13,7 @@ class ScriptedWaterfall(Contract):
 
     KIND = "ScriptedWaterfall"
 
-    CAP_DELAY = constant(30 * 86_400)  # seconds
+    CAP_DELAY = declare_constant_view(30 * 86_400)  # seconds
 
     def __init__(self, world: World, name: str, address: str) -> None:
         super().__init__(world, name, address)

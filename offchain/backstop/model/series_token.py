@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.contract_base import ZERO_ADDRESS, World, require, slot, view
+from backstop.model.contract_base import ZERO_ADDRESS, World, declare_record_slot_bit_widths, require, view
 from backstop.model.permits import Permits
 
 
-@slot(152, 32)
+@declare_record_slot_bit_widths(152, 32)
 class State(NamedTuple):
     """The present generation."""
 
@@ -16,7 +16,7 @@ class State(NamedTuple):
     generation: int = 0
 
 
-@slot(152, 104)
+@declare_record_slot_bit_widths(152, 104)
 class Balance(NamedTuple):
     """What an owner has in one generation."""
 
@@ -70,25 +70,25 @@ class SeriesToken(Permits):
     def _check_receiver(self, to: str) -> None:
         require(to != ZERO_ADDRESS and to != self.address, "shares: bad receiver")
 
-    def _take_tokens(self, generation: int, owner: str, amount: int) -> None:
+    def _subtract_from_balance(self, generation: int, owner: str, amount: int) -> None:
         require(amount <= self.balances[generation, owner].shares, "shares: balance too small")
-        self._change_balance(generation, owner, -amount)
+        self._change_holder_balance(generation, owner, -amount)
 
     def _transfer_tokens(self, generation: int, owner: str, to: str, amount: int) -> None:
-        self._take_tokens(generation, owner, amount)
-        self._change_balance(generation, to, amount)
+        self._subtract_from_balance(generation, owner, amount)
+        self._change_holder_balance(generation, to, amount)
         self.emit("Transfer", owner, to, amount)
 
     def _mint_tokens(self, generation: int, to: str, amount: int) -> None:
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply + amount)
-        self._change_balance(generation, to, amount)
+        self._change_holder_balance(generation, to, amount)
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
     def _burn_tokens(self, generation: int, owner: str, amount: int) -> None:
-        self._take_tokens(generation, owner, amount)
+        self._subtract_from_balance(generation, owner, amount)
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 
-    def _change_balance(self, generation: int, owner: str, amount: int) -> None:
+    def _change_holder_balance(self, generation: int, owner: str, balance_change: int) -> None:
         balance: Balance = self.balances[generation, owner]
-        self.balances[generation, owner] = balance._replace(shares=balance.shares + amount)
+        self.balances[generation, owner] = balance._replace(shares=balance.shares + balance_change)

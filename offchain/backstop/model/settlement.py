@@ -9,14 +9,22 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
-from backstop.model.contract_base import RevertError, World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, mul_uint256
+from backstop.model.contract_base import (
+    RevertError,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered
 
 
-@slot(32, 32, 32, 32, 32)
+@declare_record_slot_bit_widths(32, 32, 32, 32, 32)
 class Progress(NamedTuple):
     """How far settlement is; times in seconds."""
 
@@ -27,7 +35,7 @@ class Progress(NamedTuple):
     fixed_at: int = 0
 
 
-@slot(112, 1)
+@declare_record_slot_bit_widths(112, 1)
 class FinalPrice(NamedTuple):
     """A type's final price (ray); zero is one as well."""
 
@@ -116,7 +124,7 @@ class Settlement(Administered):
     @external
     def record_deficit_breach(self, sender: str) -> int:
         """Note whether the deficit of all types is above the bound; since when it is, 0 if it is not."""
-        progress = self._note_deficit(self._load_unbegun())
+        progress = self._note_total_deficit_breach(self._load_unbegun())
         self.progress[()] = progress
         return progress.above_since
 
@@ -125,8 +133,8 @@ class Settlement(Administered):
         """Begin, once announced for long enough, or once losses stayed uncovered for long enough."""
         progress = self._load_unbegun()
         if progress.announced_for == 0 or self.world.timestamp < progress.announced_for:
-            progress = self._note_deficit(progress)
-            require(self._has_stood_long(progress), "settlement: too early")
+            progress = self._note_total_deficit_breach(progress)
+            require(self._has_deficit_lasted_all_epochs(progress), "settlement: too early")
         self.progress[()] = progress._replace(begun_at=self.world.timestamp)
         self.emit("Begun")
         for c in decode_listed_types(self.engine.listed(self.address)):
@@ -139,7 +147,7 @@ class Settlement(Administered):
     @external
     def fix_price(self, sender: str, collateral_type: int) -> int:
         """Take a type's final price over from the feed; 0 if there never was one, or the feed is broken."""
-        begun_at = self._load_begun().begun_at
+        begun_at = self._load_begun_progress().begun_at
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
         ((is_final, price),) = self._ask_feed("final_price", collateral_type) or ((False, 0),)
@@ -157,7 +165,7 @@ class Settlement(Administered):
         vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         require(vault.normalized_debt != 0, "settlement: no debt")
 
-        debt = mul(vault.normalized_debt, vault.accumulated_rate)
+        debt = mul_uint256(vault.normalized_debt, vault.accumulated_rate)
         taken, worth = vault.locked_collateral, debt
         if final.price != 0:
             taken = min(taken, div_up(div_up(debt, final.price), vault.unit) * vault.unit)
@@ -170,7 +178,7 @@ class Settlement(Administered):
         """Have the stages cover a type's deficit a last time; return what they leave [rad]."""
         self._load_open()
         self.waterfall.cover(self.address, collateral_type)
-        self._check_idle(collateral_type)
+        self._check_no_stage_reservation(collateral_type)
         left = self.engine.deficit_of(self.address, collateral_type)
         self.left[collateral_type] = left
         self.emit("CoveredLast", collateral_type, left)
@@ -184,7 +192,7 @@ class Settlement(Administered):
         outstanding = 0
         for c in types:
             require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
-            self._check_idle(c)
+            self._check_no_stage_reservation(c)
             deficit = self.engine.deficit_of(self.address, c)
             require(deficit in (0, self.left[c]), "settlement: cover a last time")
             outstanding += deficit
@@ -194,7 +202,7 @@ class Settlement(Administered):
         supply = self.engine.net(self.address)
         self.emit("Fixed", supply)
         for c in types if supply != 0 else ():
-            share = mul(self.engine.salvage_of(self.address, c), RAY) // supply
+            share = mul_uint256(self.engine.salvage_of(self.address, c), RAY) // supply
             self.shares[c] = share
             self.emit("ShareFixed", c, share)
 
@@ -204,7 +212,7 @@ class Settlement(Administered):
     def redeem(self, sender: str, amount: int) -> None:
         """Give stablecoin up for a share of every collateral, to be cashed one by one."""
         require(self.progress[()].fixed_at != 0, "settlement: not fixed")
-        self.bags[sender] = add(self.bags[sender], amount)
+        self.bags[sender] = add_uint256(self.bags[sender], amount)
         self.emit("Redeemed", sender, amount)
         self.engine.redeem(self.address, sender, amount)
 
@@ -212,12 +220,12 @@ class Settlement(Administered):
     def cash(self, sender: str, collateral_type: int, amount: int) -> int:
         """Pay a type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
         before = int(self.cashed[collateral_type, sender])
-        after = add(before, amount)
+        after = add_uint256(before, amount)
         require(after <= self.bags[sender], "settlement: not in the bag")
         self.cashed[collateral_type, sender] = after
         unit = self.engine.unit_of(self.address, collateral_type)
         share = int(self.shares[collateral_type])
-        collateral = (mul(after, share) // RAY // unit - before * share // RAY // unit) * unit
+        collateral = (mul_uint256(after, share) // RAY // unit - before * share // RAY // unit) * unit
         self.emit("Cashed", collateral_type, sender, amount, collateral)
         if collateral != 0:
             self.engine.pay_out(self.address, collateral_type, collateral, sender)
@@ -264,17 +272,17 @@ class Settlement(Administered):
         require(progress.begun_at == 0, "settlement: has begun")
         return progress
 
-    def _load_begun(self) -> Progress:
+    def _load_begun_progress(self) -> Progress:
         progress: Progress = self.progress[()]
         require(progress.begun_at != 0, "settlement: not begun")
         return progress
 
     def _load_open(self) -> Progress:
-        progress = self._load_begun()
+        progress = self._load_begun_progress()
         require(progress.fixed_at == 0, "settlement: is fixed")
         return progress
 
-    def _check_idle(self, collateral_type: int) -> None:
+    def _check_no_stage_reservation(self, collateral_type: int) -> None:
         require(self.waterfall.reserved_of(self.address, collateral_type) == 0, "settlement: stages are busy")
 
     def _ask_feed(self, method: str, collateral_type: int) -> tuple[Any] | None:
@@ -286,7 +294,7 @@ class Settlement(Administered):
             self.world.roll_back(mark)
             return None
 
-    def _note_deficit(self, progress: Progress) -> Progress:
+    def _note_total_deficit_breach(self, progress: Progress) -> Progress:
         """Return the progress with the deficit of now noted; the caller stores it."""
         types = decode_listed_types(self.engine.listed(self.address))
         deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
@@ -299,7 +307,7 @@ class Settlement(Administered):
         self.emit("DeficitBreachRecorded", epoch, deficit, since)
         return progress._replace(noted_epoch=epoch, above_since=since)
 
-    def _has_stood_long(self, progress: Progress) -> bool:
+    def _has_deficit_lasted_all_epochs(self, progress: Progress) -> bool:
         """Tell whether the deficit has been above the bound for so many whole epochs."""
         length = self.waterfall.EPOCH_LENGTH(self.address)
         since = progress.above_since

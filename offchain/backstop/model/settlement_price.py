@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from backstop.model.bounds import FINAL_DEADLINE, FINAL_WINDOW, MAX_FINAL_HALT
-from backstop.model.contract_base import World, slot
+from backstop.model.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.roles import Administered
 
 
-@slot(32, 32, 32, 160)
+@declare_record_slot_bit_widths(32, 32, 32, 160)
 class Closing(NamedTuple):
     """How far the time of a market's closing is counted; times in seconds."""
 
@@ -29,12 +29,12 @@ class Closing(NamedTuple):
         """Tell, once it is counted up to now, whether nothing later counts."""
         return self.valid == FINAL_WINDOW or now >= self.begun_at + FINAL_DEADLINE
 
-    def compute_mean(self, otherwise: int) -> int:
+    def compute_final_window_mean_price(self, too_short_window_price: int) -> int:
         """Return the mean price [ray], rounded down; another one for want of time."""
-        return otherwise if self.valid * 4 < FINAL_WINDOW else self.sum // self.valid
+        return too_short_window_price if self.valid * 4 < FINAL_WINDOW else self.sum // self.valid
 
 
-@slot(112, 1)
+@declare_record_slot_bit_widths(112, 1)
 class FinalPrice(NamedTuple):
     """A price (ray); before it is final, the one for want of time."""
 
@@ -59,7 +59,7 @@ class SettlementPrices(Administered):
         self.closings = self.table("settlement_price.closings", Closing())
         self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
 
-    def _find_first_key(self, collateral_type: int, at: int) -> int:
+    def _choose_earlier_closing_key(self, collateral_type: int, at: int) -> int:
         """Return the key of what begins first: a closing planned for a moment, or the settlement's."""
         settled_at = self.closings[collateral_type].begun_at
         return collateral_type if 0 < settled_at < at else build_key(collateral_type, at)
@@ -72,13 +72,13 @@ class SettlementPrices(Administered):
         self.final_prices[key] = FinalPrice(price, True)
         self.emit("FinalPriceSet", key & 0xFF, price)
 
-    def _count_closing_time(self, key: int, market: Market) -> bool:
+    def _count_time_and_finalise_price(self, key: int, market: Market) -> bool:
         """Count the time up to now, in which the market was as given; tell whether the price is final now."""
         closing = self.closings[key].count_time(market, self.world.timestamp)
         self.closings[key] = closing
         if not closing.is_over(self.world.timestamp):
             return False
-        self._set_final(key, closing.compute_mean(self.final_prices[key].price))
+        self._set_final(key, closing.compute_final_window_mean_price(self.final_prices[key].price))
         return True
 
     def _has_begun(self, key: int) -> bool:
@@ -100,7 +100,7 @@ class SettlementPrices(Administered):
             closing, final = Closing(at, at), FinalPrice(otherwise)
         closing = closing.count_time(market, now)
         return (
-            (True, closing.compute_mean(final.price), closing)
+            (True, closing.compute_final_window_mean_price(final.price), closing)
             if closing.is_over(now)
             else (False, 0, closing)
         )

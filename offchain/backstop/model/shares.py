@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.contract_base import ZERO_ADDRESS, World, require, slot, view
+from backstop.model.contract_base import ZERO_ADDRESS, World, declare_record_slot_bit_widths, require, view
 from backstop.model.denominations import VOID, convert_shares
 from backstop.model.permits import Permits
 
 
-@slot(152, 32, 64, 8)
+@declare_record_slot_bit_widths(152, 32, 64, 8)
 class State(NamedTuple):
     """The present generation."""
 
@@ -19,7 +19,7 @@ class State(NamedTuple):
     open: int = 0  # how many things of its own the importer has open
 
 
-@slot(152, 64, 40)
+@declare_record_slot_bit_widths(152, 64, 40)
 class Balance(NamedTuple):
     """What an owner has, as it was recorded last."""
 
@@ -73,10 +73,10 @@ class Shares(Permits):
     def _set_mark(self, mark: int) -> None:
         self.state[()] = self.state[()]._replace(mark=mark)
 
-    def _set_open(self, open: int) -> None:
+    def _set_open_group_count(self, open: int) -> None:
         self.state[()] = self.state[()]._replace(open=open)
 
-    def _begin_generation(self, steps: int) -> State:
+    def _advance_share_generations(self, steps: int) -> State:
         """Go on by some generations: all shares are divided, or none after VOID; the mark begins anew."""
         state: State = self.state[()]
         supply, open = convert_shares(state.supply, 0, steps), state.open if steps < VOID else 0
@@ -89,16 +89,16 @@ class Shares(Permits):
 
     def _take_shares(self, owner: str, amount: int) -> None:
         require(amount <= self.balances[owner].shares, "shares: balance too small")
-        self._change_balance(owner, -amount)
+        self._change_holder_balance(owner, -amount)
 
     def _transfer_shares(self, owner: str, to: str, amount: int) -> None:
         self._take_shares(owner, amount)
-        self._change_balance(to, amount)
+        self._change_holder_balance(to, amount)
         self.emit("Transfer", owner, to, amount)
 
     def _mint_shares(self, to: str, amount: int) -> None:
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply + amount)
-        self._change_balance(to, amount)
+        self._change_holder_balance(to, amount)
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
     def _burn_shares(self, owner: str, amount: int) -> None:
@@ -106,6 +106,6 @@ class Shares(Permits):
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 
-    def _change_balance(self, owner: str, amount: int) -> None:
+    def _change_holder_balance(self, owner: str, balance_change: int) -> None:
         balance: Balance = self.balances[owner]
-        self.balances[owner] = balance._replace(shares=balance.shares + amount)
+        self.balances[owner] = balance._replace(shares=balance.shares + balance_change)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from backstop.model.account_owner import is_account_owner
+from backstop.model.account_owner import is_own_or_subaccount
 from backstop.model.contract_base import Contract
-from backstop.model.evm_crypto import ORDER, ecrecover
+from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 
 # What `isValidSignature` answers.
 IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)
@@ -20,11 +20,11 @@ def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> 
     if len(signature) == 65:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         # Of the two signatures of a key that sign the same, the one with the lower half counts.
-        signer = ecrecover(digest, signature[64], r, s) if s <= ORDER // 2 else None
-        if signer is not None and is_account_owner(asks.world, account, signer):
+        signer = recover_signer_or_none(digest, signature[64], r, s) if s <= ORDER // 2 else None
+        if signer is not None and is_own_or_subaccount(asks.world, account, signer):
             return True
     wallet = cast(Any, asks.world.addresses.get(account))
     if wallet is None:
         return False
-    answer = asks.world.attempt(lambda: wallet.isValidSignature(asks.address, digest, signature))
+    answer = asks.world.call_or_return_none(lambda: wallet.isValidSignature(asks.address, digest, signature))
     return answer is not None and bytes(answer).ljust(32, b"\0") == IS_VALID

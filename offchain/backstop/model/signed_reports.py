@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.model.contract_base import require
 from backstop.model.erc20 import domain_separator, encode_words
-from backstop.model.evm_crypto import ORDER, ecrecover, keccak256
+from backstop.model.evm_crypto import ORDER, keccak256, recover_signer_or_none
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Prices", "1"
 _REPORT_TYPE = keccak256(
@@ -49,7 +49,7 @@ def recover_signer(report: SignedReport, chain_id: int, feed: str) -> str:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
     require(s <= ORDER // 2, "ecdsa: invalid signature `s` value")
     digest = report_digest(report[:-1], chain_id, feed)
-    signer = ecrecover(digest, signature[64], r, s)
+    signer = recover_signer_or_none(digest, signature[64], r, s)
     require(signer is not None, "ecdsa: invalid signature")
     assert signer is not None
     return signer

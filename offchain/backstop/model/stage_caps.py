@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul
-from backstop.model.contract_base import require, slot
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul_uint256
+from backstop.model.contract_base import declare_record_slot_bit_widths, require
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Lineup, Slot, StageOrder
 
@@ -14,7 +14,7 @@ ALL_TYPES = bounds.MAX_TYPES
 """What `used` has in place of a type where a stage has one cap for all of them."""
 
 
-@slot(32, 112, 112)
+@declare_record_slot_bit_widths(32, 112, 112)
 class CapUsage(NamedTuple):
     """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
 
@@ -23,7 +23,7 @@ class CapUsage(NamedTuple):
     before: int = 0
 
 
-@slot(188, 8, 40, 1, 1)
+@declare_record_slot_bit_widths(188, 8, 40, 1, 1)
 class Reservation(NamedTuple):
     """What a stage will pay of a type's deficit or give up, rad."""
 
@@ -62,7 +62,7 @@ class StageCaps(StageOrder):
             used += sum(self.reservations[c, terms.stage].amount for c in types)
         cap = int(self.caps_absolute[stage_index])
         if terms.cap_bps != BASIS_POINTS:
-            cap = min(cap, mul(capacity + used, terms.cap_bps) // BASIS_POINTS)
+            cap = min(cap, mul_uint256(capacity + used, terms.cap_bps) // BASIS_POINTS)
         return min(capacity, max(0, cap - used) // RAY * RAY)
 
     def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
@@ -90,7 +90,7 @@ class StageCaps(StageOrder):
             if lineup.asynchronous >> k & 1
         )
 
-    def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
+    def _load_reservation_of_stage(self, stage: str, collateral_type: int) -> Reservation:
         """Return the caller's reservation; revert if it never had one of the type."""
         held: Reservation = self.reservations[collateral_type, stage]
         require(held.place != 0, "loss_waterfall: not a stage")

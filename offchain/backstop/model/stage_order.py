@@ -10,7 +10,15 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.erc20 import encode_words
 from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IStage
@@ -35,7 +43,7 @@ class StageTerms(NamedTuple):
     cap_bps: int  # basis points of the balance and what was paid in the window; 10000 is none
 
 
-@slot(8, 8, 16, 16, 64)
+@declare_record_slot_bit_widths(8, 8, 16, 16, 64)
 class Lineup(NamedTuple):
     """The stages and their order."""
 
@@ -51,7 +59,7 @@ class Lineup(NamedTuple):
         return [self.order >> 4 * place & 15 for place in range(self.stages)]
 
 
-@slot(160, 1, 1, 1, 1, 14, 1)
+@declare_record_slot_bit_widths(160, 1, 1, 1, 1, 14, 1)
 class Slot(NamedTuple):
     """A stage's terms without its absolute cap."""
 
@@ -105,14 +113,14 @@ class StageOrder(LossEvents):
         """Fix the order of losses, once."""
         self._only_admin(sender)
         require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
-        self._change_stages(terms, now=True)
+        self._check_and_replace_stages(terms, now=True)
 
     @external
     def propose_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
         """Announce other caps, new stages between those that there are, and which are to be left out."""
         self._only_admin(sender)
         require(self.orders[()] != NOT_SET, "loss_waterfall: none are set")
-        self.condemned[()] = self._change_stages(terms, now=False)
+        self.condemned[()] = self._check_and_replace_stages(terms, now=False)
         self.proposals[()] = _hash_terms(terms)
         self.ready_times[()] = self.world.timestamp + self.cap_delay
         self.emit("StagesProposed", self.proposals[()], self.ready_times[()])
@@ -124,7 +132,7 @@ class StageOrder(LossEvents):
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
         require(self.books[()] == Books(), "loss_waterfall: losses open")
         self.proposals[()] = NOT_SET
-        self._change_stages(terms, now=True)
+        self._check_and_replace_stages(terms, now=True)
 
     # -------------------------------------------------------------------- views
 
@@ -172,9 +180,9 @@ class StageOrder(LossEvents):
     def _get_stage(self, stage_index: int) -> IStage:
         return cast(IStage, self.world.at(self.stages[stage_index].stage))
 
-    def _get_capacity(self, stage_index: int, collateral_type: int) -> tuple[bool, int]:
+    def _read_stage_answer_and_capacity(self, stage_index: int, collateral_type: int) -> tuple[bool, int]:
         """Return whether a stage answers, and what it says it can pay [rad]."""
-        found = self.world.attempt(
+        found = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).capacity(self.address, collateral_type)
         )
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
@@ -186,11 +194,11 @@ class StageOrder(LossEvents):
         def found() -> IStage:
             return cast(IStage, self.world.at(stage))
 
-        capacity = self.world.attempt(lambda: found().capacity(self.address, 0))
-        nothing = self.world.attempt(lambda: found().absorb(self.address, 0, 0))
+        capacity = self.world.call_or_return_none(lambda: found().capacity(self.address, 0))
+        nothing = self.world.call_or_return_none(lambda: found().absorb(self.address, 0, 0))
         return capacity is not None and capacity < TOO_MUCH and nothing == (0, 0)
 
-    def _change_stages(self, terms: Sequence[StageTerms], *, now: bool) -> int:
+    def _check_and_replace_stages(self, terms: Sequence[StageTerms], *, now: bool) -> int:
         """Check a list of stages against the present one, and put it in its place if that is to be now.
 
         Return which of those that it leaves out fail, a bit each.
@@ -216,7 +224,7 @@ class StageOrder(LossEvents):
                     other, *rest = rest
                     if other == k:
                         break
-                    failing |= self._check_removal(other, now) << other
+                    failing |= self._check_removal_and_get_failure(other, now) << other
                     slow &= ~(1 << other)
                 present: Slot = self.stages[k]
                 require(each.pooled == present.pooled, "loss_waterfall: other kind")
@@ -225,9 +233,9 @@ class StageOrder(LossEvents):
                 require(each.owes == present.owes, "loss_waterfall: other debt")
             order.append(k)
             if now:
-                self._store_stage(k, each)
+                self._validate_and_store_stage(k, each)
         for other in rest:
-            failing |= self._check_removal(other, now) << other
+            failing |= self._check_removal_and_get_failure(other, now) << other
             slow &= ~(1 << other)
         if now:
             packed = sum(k << 4 * place for place, k in enumerate(order))
@@ -238,16 +246,16 @@ class StageOrder(LossEvents):
             self.emit("StagesSet", self.orders[()])
         return failing
 
-    def _check_removal(self, stage_index: int, now: bool) -> bool:
+    def _check_removal_and_get_failure(self, stage_index: int, now: bool) -> bool:
         """Check that a stage can be left out, if that is to be now; return whether it fails."""
         stage: Slot = self.stages[stage_index]
         works = self._is_working(stage.stage)
         barred = stage.cap_bps == 0 or (stage.capped == 1 and self.caps_absolute[stage_index] == 0)
         if now:
             for c in decode_listed_types(self.vault_engine.listed(self.address)):
-                require(self._get_debt_at_risk(c) == 0, "loss_waterfall: debt at risk")
+                require(self._ask_liquidation_debt_at_risk(c) == 0, "loss_waterfall: debt at risk")
                 if works:
-                    works, held = self._get_capacity(stage_index, c)
+                    works, held = self._read_stage_answer_and_capacity(stage_index, c)
                     require(held == 0 or barred, "loss_waterfall: not empty")
             if works:
                 require(self.owed[stage_index] == 0, "loss_waterfall: it owes")
@@ -255,7 +263,7 @@ class StageOrder(LossEvents):
                 require(self.condemned[()] >> stage_index & 1 == 1, "loss_waterfall: it worked")
         return not works
 
-    def _store_stage(self, stage_index: int, terms: StageTerms) -> None:
+    def _validate_and_store_stage(self, stage_index: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
         require(not (terms.owes and terms.asynchronous), "loss_waterfall: owes and waits")
         kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted), int(terms.owes)

@@ -15,16 +15,16 @@ from backstop.model.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
+    declare_record_slot_bit_widths,
     external,
     immutable,
     require,
-    slot,
     view,
 )
 from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
 
 
-@slot(112, 112)
+@declare_record_slot_bit_widths(112, 112)
 class Prices(NamedTuple):
     """The price at the start and at the deadline."""
 
@@ -36,7 +36,7 @@ class Prices(NamedTuple):
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
-@slot(96, 32)
+@declare_record_slot_bit_widths(96, 32)
 class Lot(NamedTuple):
     """What is left to sell (0 is no auction), and since when the price falls."""
 
@@ -115,8 +115,8 @@ class SurplusAuction(Contract):
         require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little")
 
         average = feed.time_weighted(self.address, EQUITY_MARKET)
-        top = _equity_for_one(min(price, average), self.buf)
-        floor = _equity_for_one(average, self.floor)
+        top = _compute_equity_per_stablecoin(min(price, average), self.buf)
+        floor = _compute_equity_per_stablecoin(average, self.floor)
         self.lot[()] = Lot(lot, self.world.timestamp)
         self.prices[()] = Prices(top, floor)
         self.emit("AuctionStarted", lot, top, floor)
@@ -165,6 +165,6 @@ class SurplusAuction(Contract):
         return lot
 
 
-def _equity_for_one(price: int, share: int) -> int:
+def _compute_equity_per_stablecoin(price: int, share: int) -> int:
     """Return the equity for 1e18 of stablecoin at a price times a share, capped at what its field holds."""
     return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

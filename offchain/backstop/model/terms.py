@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul_uint256
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import (
     IERC20,
     MAX_DECIMALS,
@@ -24,7 +32,7 @@ ALL_TYPES = MAX_UINT256
 DAY = 86_400
 
 
-@slot(66, 32)
+@declare_record_slot_bit_widths(66, 32)
 class FeeDay(NamedTuple):
     """A type's fee [ray a second above RAY] when it was first to be above FEE_MOVE on a day, and that day."""
 
@@ -78,7 +86,7 @@ class Governed(Ledger):
         require(free and new < bounds.MAX_TYPES, "terms: too many types")
         require(token != self.stablecoin_address, "terms: own token")
         _check_ratios(liquidation_ratio, initial_ratio)
-        decimals = self._get_token(token).decimals(self.address)
+        decimals = self._get_token_contract(token).decimals(self.address)
         require(decimals <= MAX_DECIMALS, "terms: token decimals")
 
         whole = 10**decimals
@@ -92,7 +100,7 @@ class Governed(Ledger):
         self.type_count[()] = new + 1
         self.listing[()] = encode_listed_types([*listed, new])
         self._open_type(new)
-        self._set_limit_of_all(new, int(self.auction_limit[()]))
+        self._note_global_auction_limit(new, int(self.auction_limit[()]))
         self.terms[new] = Terms(
             token=token,
             liquidation_ratio=liquidation_ratio,
@@ -106,10 +114,10 @@ class Governed(Ledger):
     @external
     def retire_collateral_type(self, sender: str, collateral_type: int) -> None:
         """Take a type off the list, for good, once nothing is owed, sold or lost in it."""
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         self._check_not_settled(collateral_type)
         on_sale = self._auction.salvage_on_sale(self.address, collateral_type)
-        self._post_retired(collateral_type, on_sale)
+        self._move_retired_buffer_to_reserve(collateral_type, on_sale)
         self._mark_settling(collateral_type)
         self.listing[()] = encode_listed_types([c for c in self._list_types() if c != collateral_type])
         self.emit("CollateralTypeRetired", collateral_type)
@@ -149,30 +157,30 @@ class Governed(Ledger):
     @external
     def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the fee [ray a second above RAY]; the old fee is charged first."""
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         self._check_live()
         self._emit_parameter(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
         self._accrue_fees(collateral_type)
-        self._set_stability_fee(collateral_type, new)
+        self._store_stability_fee(collateral_type, new)
 
     @external
     def set_fee_dynamic(self, sender: str, collateral_type: int, dynamic: bool) -> None:
         """Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._check_not(terms.settling)
-        self._check_policy()
+        self._check_has_risk_policy()
         self.terms[collateral_type] = terms._replace(dynamic=dynamic)
         self._emit_parameter(collateral_type, "fee_dynamic", int(dynamic), 1)
         if dynamic:
             debts = self._accrue_fees(collateral_type)
-            self._reprice_type(collateral_type, terms.replaced, debts, debts.normalized_debt)
+            self._update_dynamic_fee(collateral_type, terms.replaced, debts, debts.normalized_debt)
 
     @external
     def set_risk_policy(self, sender: str, new: str) -> None:
         """Have another contract be the risk policy, if it answers for every type."""
         self._only_admin(sender)
         self._check_live()
-        self._check_policy()
+        self._check_has_risk_policy()
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         require(engine.is_policy(self.address, new), "terms: not a policy")
         self.policies[()] = new
@@ -183,23 +191,23 @@ class Governed(Ledger):
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
         """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
         self._set_buffer_share(collateral_type, new)
 
     @external
     def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
         """Set how much principal of a type may be under auction [whole stablecoins]."""
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
-        self._set_auction_limit(collateral_type, new)
+        self._store_auction_limit(collateral_type, new)
 
     @external
     def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
         """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         self._emit_parameter(collateral_type, "redistribution_cap", new, BASIS_POINTS)
-        self._set_redistribution_cap(collateral_type, new)
+        self._store_redistribution_cap(collateral_type, new)
 
     @external
     def set_global_debt_ceiling(self, sender: str, new: int) -> None:
@@ -207,7 +215,7 @@ class Governed(Ledger):
         self._only_admin(sender)
         self._check_live()
         self._emit_parameter(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
-        self._set_global_debt_ceiling(new)
+        self._store_global_debt_ceiling(new)
 
     @external
     def set_global_auction_limit(self, sender: str, new: int) -> None:
@@ -216,7 +224,7 @@ class Governed(Ledger):
         self._emit_parameter(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
         for c in self._list_types():
-            self._set_limit_of_all(c, new)
+            self._note_global_auction_limit(c, new)
 
     # ------------------------------------------------------------------- views
 
@@ -263,10 +271,10 @@ class Governed(Ledger):
         return terms
 
     def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:
-        self._check_admin(sender, collateral_type)
+        self._check_admin_and_type(sender, collateral_type)
         return self._load_terms(collateral_type)
 
-    def _check_admin(self, sender: str, collateral_type: int) -> None:
+    def _check_admin_and_type(self, sender: str, collateral_type: int) -> None:
         """Revert unless the admin calls, and the type is listed."""
         self._only_admin(sender)
         self._load_terms(collateral_type)
@@ -295,7 +303,7 @@ class Governed(Ledger):
         """Return today's risk policy, as the terms of a type tell."""
         return str(self.policies[()]) if replaced else self.first_policy
 
-    def _check_policy(self) -> None:
+    def _check_has_risk_policy(self) -> None:
         require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
 
     def _get_steepest(self, collateral_type: int) -> int:
@@ -305,13 +313,15 @@ class Governed(Ledger):
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         return engine.max_marginal_add_on_of(self.address, collateral_type)
 
-    def _reprice_type(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
+    def _update_dynamic_fee(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
         """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
         rate = debts.accumulated_rate
         policy = PolicyCalls(self.world, self.address, self._get_policy(replaced))
-        self._follow_fee(collateral_type, policy.fee(collateral_type, debts.performing, before * rate))
+        self._set_fee_from_policy(
+            collateral_type, policy.fee(collateral_type, debts.performing, before * rate)
+        )
 
-    def _follow_fee(self, collateral_type: int, asked: int) -> None:
+    def _set_fee_from_policy(self, collateral_type: int, asked: int) -> None:
         """Have a fee follow what the policy asks for; above FEE_MOVE as far as a day lets it rise."""
         if asked > bounds.MAX_POLICY_FEE:
             self.emit("PolicyFailed", collateral_type)
@@ -321,10 +331,10 @@ class Governed(Ledger):
             today = self.world.timestamp // DAY
             day: FeeDay = self.fee_days[collateral_type]
             if day.day != today:
-                day = FeeDay(self._stability_fee(collateral_type), today)
+                day = FeeDay(self._get_stored_stability_fee(collateral_type), today)
                 self.fee_days[collateral_type] = day
             fee = min(fee, day.fee + bounds.FEE_MOVE)
-        self._set_stability_fee(collateral_type, fee)
+        self._store_stability_fee(collateral_type, fee)
 
     # ------------------------------------------------------------------ limits
 
@@ -344,15 +354,15 @@ class Governed(Ledger):
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 
-    def _get_token(self, token: str) -> IERC20:
-        return cast(IERC20, self.world.at(token))
+    def _get_token_contract(self, token_address: str) -> IERC20:
+        return cast(IERC20, self.world.at(token_address))
 
     def _get_token_balance(self, token: str, owner: str) -> int:
-        return self._get_token(token).balanceOf(self.address, owner)
+        return self._get_token_contract(token).balanceOf(self.address, owner)
 
     def _pull_collateral(self, sender: str, token: str, amount: int) -> None:
         """Take collateral from the caller, in raw units."""
-        moved = self._get_token(token).transferFrom(self.address, sender, self.address, amount)
+        moved = self._get_token_contract(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
 
     def _deliver_collateral(self, of_type: Terms, amount: int, receiver: str) -> None:
@@ -361,7 +371,7 @@ class Governed(Ledger):
 
     def _push_collateral(self, token: str, receiver: str, amount: int) -> None:
         """Pay collateral out, in raw units."""
-        moved = self._get_token(token).transfer(self.address, receiver, amount)
+        moved = self._get_token_contract(token).transfer(self.address, receiver, amount)
         require(moved is not False, "terms: push failed")
 
 
@@ -371,4 +381,4 @@ def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
 
 def _compute_limit_left(limit: int, factor: int, used: int) -> int:
     """Return limit*factor - used [rad], 0 if that is exceeded."""
-    return max(0, mul(mul(limit, factor), RAD // BASIS_POINTS) - used)
+    return max(0, mul_uint256(mul_uint256(limit, factor), RAD // BASIS_POINTS) - used)

@@ -11,10 +11,10 @@ from backstop.model.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
+    declare_record_slot_bit_widths,
     external,
     immutable,
     require,
-    slot,
     view,
 )
 from backstop.model.evm_crypto import keccak256
@@ -30,7 +30,7 @@ Call = tuple[str, bytes]
 """A target, and call data: the selector and the arguments."""
 
 
-@slot(40, 1)
+@declare_record_slot_bit_widths(40, 1)
 class Record(NamedTuple):
     """From when on a proposal can be executed, and whether the governor alone cancels it."""
 

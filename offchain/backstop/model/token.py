@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.arithmetic import MAX_UINT256, add_uint256
 from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
@@ -29,7 +29,7 @@ class Token(Contract):
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
         """Create tokens for anybody who asks."""
-        self.supply[()] = add(self.supply[()], amount)
+        self.supply[()] = add_uint256(self.supply[()], amount)
         self.balances[to] = self.balances[to] + amount
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 

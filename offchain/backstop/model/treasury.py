@@ -9,8 +9,16 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div_up
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import (
     IERC20,
     ILossWaterfall,
@@ -22,7 +30,7 @@ from backstop.model.interfaces import (
 from backstop.model.roles import Administered
 
 
-@slot(64, 128)
+@declare_record_slot_bit_widths(64, 128)
 class Plan(NamedTuple):
     """What the reserve keeps (whole stablecoins), and what of the rest is for sale (wad)."""
 
@@ -30,7 +38,7 @@ class Plan(NamedTuple):
     offered: int = 0
 
 
-@slot(14, 64)
+@declare_record_slot_bit_widths(14, 64)
 class InsurancePlan(NamedTuple):
     """Basis points of new surplus that insure the margin market, and whole stablecoins of enough."""
 
@@ -94,7 +102,7 @@ class Treasury(Administered):
             claims = cast(IRecoveryClaims, self.world.at(address))
             due = claims.repayable(self.address, self._compute_free_reserve(doubt))
             if due != 0:
-                self._draw_reserve(due, address)
+                self._draw_and_approve_reserve(due, address)
                 claims.repay(self.address, due)
                 spent += due
                 self.emit("ClaimsRepaid", address, due)
@@ -110,7 +118,7 @@ class Treasury(Administered):
             pool = cast(IPool, self.world.at(address))
             amount = fresh * self.shares[i] // BASIS_POINTS
             if amount != 0 and pool.totalSupply(self.address) != 0:
-                self._draw_reserve(amount, address)
+                self._draw_and_approve_reserve(amount, address)
                 pool.add_income(self.address, amount)
                 shared += amount
                 self.emit("IncomeShared", address, amount)
@@ -145,7 +153,7 @@ class Treasury(Administered):
         require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
         total = 0
         for i, share in enumerate(shares):
-            total = add(total, share)
+            total = add_uint256(total, share)
             self.shares[i] = share
         require(total <= BASIS_POINTS, "treasury: shares above the whole")
         self.emit("SharesSet", tuple(shares))
@@ -217,12 +225,12 @@ class Treasury(Administered):
         fund = cast(IMarginFund, self.world.at(self.fund_address))
         amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
         if amount != 0:
-            self._draw_reserve(amount, self.fund_address)
+            self._draw_and_approve_reserve(amount, self.fund_address)
             fund.insure(self.address, amount)
             self.emit("FundInsured", self.fund_address, amount)
         return int(amount)
 
-    def _draw_reserve(self, amount: int, spender: str) -> None:
+    def _draw_and_approve_reserve(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
         stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, sub
 from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.interfaces import (
     Debts,
@@ -72,7 +72,7 @@ class VaultEngine(Coverage):
 
         moved = deposit // terms.unit
         if deposit != 0:
-            vault = vault._replace(locked_collateral=add(vault.locked_collateral, moved * terms.unit))
+            vault = vault._replace(locked_collateral=add_uint256(vault.locked_collateral, moved * terms.unit))
             require(vault.locked_collateral <= MAX_LOCKED, "vault_engine: vault is full")
 
         dust = 0
@@ -81,9 +81,9 @@ class VaultEngine(Coverage):
             require(draw < 2**128, "vault_engine: draw too large")
             rate, distress = debts.accumulated_rate, 0
             if debts.distressed:
-                distress = self._compute_distress(collateral_type)
+                distress = self._sum_auctioned_principal_and_deficit(collateral_type)
                 # Whoever left before a redistribution and comes back while it counts pays it as well.
-                added = self._load_redistribution(collateral_type).used
+                added = self._compute_current_redistribution(collateral_type).used
                 rate -= added
                 if added == 0:
                     debts = debts._replace(distressed=debts.distressed & DISTRESSED)
@@ -104,10 +104,10 @@ class VaultEngine(Coverage):
             dust = drawn * debts.accumulated_rate - draw * RAY
 
         elif vault.called_at != 0:
-            called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
+            called_at = self._get_call_time_unless_met(collateral_type, vault, debts.accumulated_rate)
             vault = vault._replace(called_at=called_at)
         self.debts[collateral_type] = debts
-        self._store_vault(collateral_type, owner, vault)
+        self._store_vault_and_emit(collateral_type, owner, vault)
 
         if moved != 0:
             self._pull_collateral(sender, terms.token, moved)
@@ -143,7 +143,7 @@ class VaultEngine(Coverage):
             vault = vault._replace(normalized_debt=vault.normalized_debt - repaid)
             debts = debts._replace(normalized_debt=debts.normalized_debt - repaid)
             rest = vault.normalized_debt * debts.accumulated_rate
-            self._post_to_reserve(burned * RAY - (debt - rest))
+            self._add_to_reserve(burned * RAY - (debt - rest))
 
         moved = 0
         if withdraw != 0:
@@ -162,12 +162,12 @@ class VaultEngine(Coverage):
                         collateral_type, vault, debt, terms.initial_ratio, *kind, debts, before, 0, withdrawn
                     )
         if repaid != 0 and terms.dynamic:
-            self._reprice_type(collateral_type, terms.replaced, debts, before)
+            self._update_dynamic_fee(collateral_type, terms.replaced, debts, before)
         if vault.called_at != 0:
-            called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
+            called_at = self._get_call_time_unless_met(collateral_type, vault, debts.accumulated_rate)
             vault = vault._replace(called_at=called_at)
         self.debts[collateral_type] = debts
-        self._store_vault(collateral_type, owner, vault)
+        self._store_vault_and_emit(collateral_type, owner, vault)
 
         if burned != 0:
             self._burn_stablecoin(sender, burned)
@@ -214,7 +214,7 @@ class VaultEngine(Coverage):
         self._only_liquidation(sender)
         self._check_live()
         vault: Vault = self.vaults[collateral_type, owner]
-        self._store_vault(collateral_type, owner, vault._replace(called_at=self.world.timestamp))
+        self._store_vault_and_emit(collateral_type, owner, vault._replace(called_at=self.world.timestamp))
 
     @external
     def seize(
@@ -243,11 +243,11 @@ class VaultEngine(Coverage):
         debts = self._post_liquidation(collateral_type, normalized_debt)
         terms: Terms = self.terms[collateral_type]
         if terms.dynamic:
-            self._reprice_type(
+            self._update_dynamic_fee(
                 collateral_type, terms.replaced, debts, debts.normalized_debt + normalized_debt
             )
-        self._store_vault(collateral_type, owner, vault)
-        self._post_reward(collateral_type, receiver, reward)
+        self._store_vault_and_emit(collateral_type, owner, vault)
+        self._pay_reward_from_reserve(collateral_type, receiver, reward)
 
     @external
     def release(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
@@ -273,18 +273,18 @@ class VaultEngine(Coverage):
         The surplus of a retired type goes to the reserve: nothing reads its buffer any more.
         """
         self._only_auction(sender)
-        self._post_repaid_principal(collateral_type, principal)
+        self._post_repaid_auction_principal(collateral_type, principal)
         if self.terms[collateral_type].settling:
-            self._post_to_reserve(surplus)
+            self._add_to_reserve(surplus)
         else:
             self._post_to_buffer(collateral_type, surplus)
         if owner != ZERO_ADDRESS:
-            vault = self._end_lot(collateral_type, owner)
+            vault = self._build_vault_with_fewer_lots(collateral_type, owner)
             vault = vault._replace(locked_collateral=vault.locked_collateral + returned)
             require(vault.locked_collateral < 2**104, "vault_engine: too much returned")
-            self._store_vault(collateral_type, owner, vault)
+            self._store_vault_and_emit(collateral_type, owner, vault)
         elif returned != 0:
-            self._post_salvage(collateral_type, returned)
+            self._add_salvage_collateral(collateral_type, returned)
         self._burn_stablecoin(payer, paid)
 
     @external
@@ -292,24 +292,26 @@ class VaultEngine(Coverage):
         """Turn the principal of a closed auction into a deficit; keep what is left of its lot."""
         self._only_auction(sender)
         if salvage != 0:
-            self._post_salvage(collateral_type, salvage)
+            self._add_salvage_collateral(collateral_type, salvage)
         self._post_loss(collateral_type, principal)
         if owner != ZERO_ADDRESS:
-            self._store_vault(collateral_type, owner, self._end_lot(collateral_type, owner))
+            self._store_vault_and_emit(
+                collateral_type, owner, self._build_vault_with_fewer_lots(collateral_type, owner)
+            )
 
     @external
     def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
         """Pay the reward of an auction's reset."""
         self._only_auction(sender)
         self._check_not_settled(collateral_type)
-        self._post_reward(collateral_type, receiver, amount)
+        self._pay_reward_from_reserve(collateral_type, receiver, amount)
 
     @external
     def take_salvage(self, sender: str, collateral_type: int, amount: int) -> None:
         """Hand salvage over to be auctioned."""
         self._only_auction(sender)
         self._check_live()
-        self._post_from_salvage(collateral_type, amount)
+        self._subtract_salvage_collateral(collateral_type, amount)
 
     # -------------------------------------------------------------- settlement
 
@@ -317,10 +319,10 @@ class VaultEngine(Coverage):
     def begin_settlement(self, sender: str) -> None:
         """Charge fees a last time; from now on rates stand still, and vaults with debt."""
         self._only_settlement(sender)
-        self._set_global_debt_ceiling(NO_CEILING)
+        self._store_global_debt_ceiling(NO_CEILING)
         for c in self._list_types():
             self._accrue_fees(c)
-            self._set_stability_fee(c, 0)
+            self._store_stability_fee(c, 0)
             self._mark_settling(c)
         self.loss_waterfall.wind_up(self.address)
 
@@ -329,15 +331,17 @@ class VaultEngine(Coverage):
         """Give what is left of an auction back to its vault: collateral and debt (rounded up)."""
         self._only_auction(sender)
         if owner == ZERO_ADDRESS:
-            self._post_salvage(collateral_type, lot)
+            self._add_salvage_collateral(collateral_type, lot)
         else:
-            vault = self._end_lot(collateral_type, owner)
+            vault = self._build_vault_with_fewer_lots(collateral_type, owner)
             if vault.locked_collateral + lot < 2**104:
                 vault = vault._replace(locked_collateral=vault.locked_collateral + lot)
             else:
-                self._post_salvage(collateral_type, lot)
-            debt = vault.normalized_debt + self._post_unwound(collateral_type, principal)
-            self._store_vault(collateral_type, owner, vault._replace(normalized_debt=debt))
+                self._add_salvage_collateral(collateral_type, lot)
+            debt = vault.normalized_debt + self._move_auctioned_principal_to_performing(
+                collateral_type, principal
+            )
+            self._store_vault_and_emit(collateral_type, owner, vault._replace(normalized_debt=debt))
 
     @external
     def skim(self, sender: str, collateral_type: int, owner: str, taken: int, worth: int) -> None:
@@ -346,8 +350,10 @@ class VaultEngine(Coverage):
         vault: Vault = self.vaults[collateral_type, owner]
         require(vault.open_lots == 0, "vault_engine: lots are open")
         locked = sub(vault.locked_collateral, taken)
-        self._store_vault(collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0))
-        self._post_salvage(collateral_type, taken)
+        self._store_vault_and_emit(
+            collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0)
+        )
+        self._add_salvage_collateral(collateral_type, taken)
         self._post_settled(collateral_type, vault.normalized_debt, worth)
 
     @external
@@ -367,7 +373,7 @@ class VaultEngine(Coverage):
     def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
         """Pay collateral (wad) out of salvage."""
         self._only_settlement(sender)
-        self._post_from_salvage(collateral_type, amount)
+        self._subtract_salvage_collateral(collateral_type, amount)
         self._deliver_collateral(self.terms[collateral_type], amount, receiver)
 
     # ------------------------------------------------------------------- views
@@ -392,7 +398,8 @@ class VaultEngine(Coverage):
     def total_debt(self, sender: str) -> int:
         """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
-            self.debts[collateral_type].performing + self._compute_distress(collateral_type)
+            self.debts[collateral_type].performing
+            + self._sum_auctioned_principal_and_deficit(collateral_type)
             for collateral_type in self._list_types()
         )
 
@@ -428,7 +435,7 @@ class VaultEngine(Coverage):
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
         require(vault.called_at == 0, "vault_engine: margin call")
-        distress = self._compute_distress(collateral_type) if debts.distressed else 0
+        distress = self._sum_auctioned_principal_and_deficit(collateral_type) if debts.distressed else 0
         risk = NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,
@@ -443,9 +450,9 @@ class VaultEngine(Coverage):
         policy = cast(IRiskPolicy, self.world.at(self._get_policy(replaced)))
         fee = policy.check_new_risk(self.address, risk)
         if dynamic:
-            self._follow_fee(collateral_type, fee)
+            self._set_fee_from_policy(collateral_type, fee)
 
-    def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
+    def _get_call_time_unless_met(self, collateral_type: int, vault: Vault, rate: int) -> int:
         """Return the time of a margin call [seconds]; 0 once it is met."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
@@ -461,11 +468,11 @@ class VaultEngine(Coverage):
     def _only_auction(self, sender: str) -> None:
         require(sender == self.collateral_auction, "vault_engine: only auction")
 
-    def _end_lot(self, collateral_type: int, owner: str) -> Vault:
+    def _build_vault_with_fewer_lots(self, collateral_type: int, owner: str) -> Vault:
         """Return a vault with one lot less, to be stored."""
         vault: Vault = self.vaults[collateral_type, owner]
         return vault._replace(open_lots=vault.open_lots - 1)
 
-    def _store_vault(self, collateral_type: int, owner: str, vault: Vault) -> None:
+    def _store_vault_and_emit(self, collateral_type: int, owner: str, vault: Vault) -> None:
         self.vaults[collateral_type, owner] = vault
         self.emit("VaultChanged", collateral_type, owner, vault.locked_collateral, vault.normalized_debt)

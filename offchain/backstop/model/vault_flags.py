@@ -10,10 +10,10 @@ from backstop.model.contract_base import Contract, World
 from backstop.model.interfaces import IPriceFeed
 
 
-def lowest_price(feed: IPriceFeed, asking: str, collateral_type: int) -> int:
+def get_lowest_known_price(feed: IPriceFeed, sender: str, collateral_type: int) -> int:
     """Return the lowest known price [ray]: of auctions, or the next one, held back or not; 0 is none."""
-    price = feed.auction_price(asking, collateral_type)
-    coming = feed.prices_of(asking, collateral_type).next or feed.withheld(asking, collateral_type)
+    price = feed.auction_price(sender, collateral_type)
+    coming = feed.prices_of(sender, collateral_type).next or feed.withheld(sender, collateral_type)
     return min(price, coming) if coming else price
 
 
@@ -27,7 +27,7 @@ class VaultFlags(Contract):
         # A bit for each type with any flag.
         self.flagged = self.table("vault_flags.flagged")
 
-    def _set_flag(self, collateral_type: int, owner: str, new: int) -> None:
+    def _set_vault_debt_flag(self, collateral_type: int, owner: str, new: int) -> None:
         """Set, change or clear a flag."""
         old = int(self.vault_flags[collateral_type, owner])
         if new != old:
@@ -41,4 +41,4 @@ class VaultFlags(Contract):
     def _shrink_flag(self, collateral_type: int, owner: str, left: int) -> None:
         """Keep a flag within the normalized debt that a vault has left."""
         if self.vault_flags[collateral_type, owner] > left:
-            self._set_flag(collateral_type, owner, left)
+            self._set_vault_debt_flag(collateral_type, owner, left)

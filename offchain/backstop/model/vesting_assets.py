@@ -6,13 +6,21 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import div_up
-from backstop.model.contract_base import Contract, World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    Contract,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import IERC20
 
 MOST_ASSETS = 2**96 - 1
 
 
-@slot(96, 96, 32, 32)
+@declare_record_slot_bit_widths(96, 96, 32, 32)
 class Assets(NamedTuple):
     """What a pool holds, wad; times in seconds."""
 
@@ -67,9 +75,9 @@ class VestingAssets(Contract):
 
     # --------------------------------------------------------------- internals
 
-    def _all_vested(self) -> int:
+    def _compute_all_vested_assets(self) -> int:
         """Return the vested assets [wad], rounded down."""
-        return compute_vested(self.assets[()], self.world.timestamp)
+        return compute_vested_assets(self.assets[()], self.world.timestamp)
 
     def _compute_room(self) -> int:
         return int(MOST_ASSETS - self.assets[()].booked)
@@ -77,11 +85,11 @@ class VestingAssets(Contract):
     def _check_room(self, assets: int) -> None:
         require(assets <= self._compute_room(), "pool: too many assets")
 
-    def _book(self, change: int) -> None:
+    def _change_total_booked_assets(self, change: int) -> None:
         held: Assets = self.assets[()]
         self.assets[()] = held._replace(booked=held.booked + change)
 
-    def _take_unvested(self, assets: int) -> None:
+    def _remove_unvested_income(self, assets: int) -> None:
         """Book income out that has not vested; the rest vests as before."""
         held: Assets = self.assets[()]
         now = self.world.timestamp
@@ -89,7 +97,7 @@ class VestingAssets(Contract):
         require(assets <= rest, "pool: vested already")
         self.assets[()] = Assets(held.booked - assets, rest - assets, now, held.ends_at)
 
-    def _clear_assets(self) -> int:
+    def _clear_and_count_booked_assets(self) -> int:
         """Book all out, income that has not vested with it; how much that is."""
         rest = int(self.assets[()].booked)
         self.assets[()] = Assets()
@@ -99,7 +107,7 @@ class VestingAssets(Contract):
         moved = self.token.transferFrom(self.address, sender, self.address, assets)
         require(moved is not False, "pool: transfer in failed")
 
-    def _push_assets(self, receiver: str, assets: int) -> None:
+    def _send_asset_tokens(self, receiver: str, assets: int) -> None:
         moved = self.token.transfer(self.address, receiver, assets)
         require(moved is not False, "pool: transfer out failed")
 
@@ -111,6 +119,6 @@ def compute_unvested(held: Assets, now: int) -> int:
     return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
 
 
-def compute_vested(held: Assets, now: int) -> int:
+def compute_vested_assets(held: Assets, now: int) -> int:
     """Return the assets that shares are worth."""
     return held.booked - compute_unvested(held, now)

@@ -10,7 +10,15 @@ from typing import NamedTuple, cast
 
 from backstop.model import bounds, debt_repayment
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, slot, view
+from backstop.model.contract_base import (
+    ZERO_ADDRESS,
+    World,
+    declare_record_slot_bit_widths,
+    external,
+    immutable,
+    require,
+    view,
+)
 from backstop.model.interfaces import (
     CAUTION,
     ICollateralAuction,
@@ -20,12 +28,12 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import Administered
-from backstop.model.vault_flags import lowest_price
+from backstop.model.vault_flags import get_lowest_known_price
 
 MAX_LOT = 2**104 - 1
 
 
-@slot(14, 16, 14, 8, 32, 32, 32)
+@declare_record_slot_bit_widths(14, 16, 14, 8, 32, 32, 32)
 class Terms(NamedTuple):
     """The terms of a type's workouts: basis points, seconds, whole stablecoins."""
 
@@ -38,7 +46,7 @@ class Terms(NamedTuple):
     cap: int = 0  # 0 offers none
 
 
-@slot(104, 104, 8, 8, 16, 1)
+@declare_record_slot_bit_widths(104, 104, 8, 8, 16, 1)
 class Balance(NamedTuple):
     """What payments change: the lot, what is left to pay (premium included), how many instalments are met."""
 
@@ -50,7 +58,7 @@ class Balance(NamedTuple):
     flagged: int = 0  # whether its principal is in doubt
 
 
-@slot(160, 32, 32, 14, 16)
+@declare_record_slot_bit_widths(160, 32, 32, 14, 16)
 class Schedule(NamedTuple):
     """Whose workout it is, since when, and on which terms."""
 
@@ -65,7 +73,7 @@ class Schedule(NamedTuple):
         return self.entered_at + (met + 1) * self.interval
 
 
-@slot(104, 48, 90)
+@declare_record_slot_bit_widths(104, 48, 90)
 class WorkoutBalances(NamedTuple):
     """What was owed at entry (wad); the premium in it (micro stablecoins), and what rounded it up (rad)."""
 
@@ -99,7 +107,7 @@ def can_repay(lot: int, price: int, discount: int, principal: int) -> bool:
 
 def principal_left(balance: Balance, sums: WorkoutBalances) -> int:
     """Return the principal that is left [rad]."""
-    return debt_repayment.principal_left(balance.left, sums.premium, sums.excess)
+    return debt_repayment.compute_principal_left(balance.left, sums.premium, sums.excess)
 
 
 def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
@@ -169,7 +177,7 @@ class Workouts(Administered):
         c, now = collateral_type, self.world.timestamp
         terms: Terms = self.terms[c]
         require(terms.cap != 0, "workouts: none offered")
-        require(self._is_operator(sender, owner), "workouts: not approved")
+        require(self._is_owner_or_operator(sender, owner), "workouts: not approved")
         require(self.policy.mode(self.address) >= CAUTION, "workouts: no caution")
         require(0 < instalments <= terms.instalments, "workouts: bad instalments")
         require(now >= self.entries[c, owner] + terms.period, "workouts: too soon")
@@ -207,7 +215,10 @@ class Workouts(Administered):
     def pay(self, sender: str, workout_id: int, amount: int) -> int:
         """Pay what is left of a workout, or a part; the last payment gives the lot back. Wad burned."""
         self._check_live()
-        balance, sums = self._load_balance(workout_id), cast(WorkoutBalances, self.sums[workout_id])
+        balance, sums = (
+            self._load_open_workout_balance(workout_id),
+            cast(WorkoutBalances, self.sums[workout_id]),
+        )
         schedule: Schedule = self.schedules[workout_id]
         c, before = balance.collateral_type, principal_left(balance, sums)
         paid = min(amount, balance.left)
@@ -217,7 +228,7 @@ class Workouts(Administered):
             least = self.engine.debt_floor_of(self.address, c) * RAD
             require(after >= least or before < least, "workouts: rest under floor")
         principal = before - after
-        self._remove_principal(balance, principal)
+        self._subtract_workout_principal(balance, principal)
 
         owner, returned = ZERO_ADDRESS, 0
         if balance.left == 0:
@@ -238,9 +249,9 @@ class Workouts(Administered):
     def top_up(self, sender: str, workout_id: int, amount: int) -> None:
         """Add collateral (floored to the unit) out of the owner's vault, which may not owe anything."""
         self._check_live()
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         c, schedule = balance.collateral_type, cast(Schedule, self.schedules[workout_id])
-        require(self._is_operator(sender, schedule.owner), "workouts: not approved")
+        require(self._is_owner_or_operator(sender, schedule.owner), "workouts: not approved")
         vault = self.engine.accrue_and_read(self.address, c, schedule.owner, BASIS_POINTS)
         require(vault.normalized_debt == 0, "workouts: vault has debt")
         added = amount - amount % vault.unit
@@ -259,13 +270,13 @@ class Workouts(Administered):
 
         It is all of the principal if the workout may be foreclosed, or could be at the next price.
         """
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         schedule: Schedule = self.schedules[workout_id]
         found = False
         if principal != 0:
-            price = lowest_price(self.feed, self.address, c)
-            is_late = self._is_late(balance, schedule)
+            price = get_lowest_known_price(self.feed, self.address, c)
+            is_late = self._is_instalment_overdue(balance, schedule)
             require(is_late or price != 0, "workouts: no price to flag at")
             found = is_late or _is_short(balance, schedule, price, principal)
         if found != bool(balance.flagged):
@@ -279,15 +290,17 @@ class Workouts(Administered):
     def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
         """Auction the lot of a workout that is not kept for the principal left."""
         self._check_live()
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         require(principal != 0, "workouts: repaid")
         price, highest = self.feed.sale_prices(self.address, c)
         require(price != 0, "workouts: stale price")
         schedule: Schedule = self.schedules[workout_id]
-        lost = self._is_late(balance, schedule) or _is_short(balance, schedule, price, principal)
+        lost = self._is_instalment_overdue(balance, schedule) or _is_short(
+            balance, schedule, price, principal
+        )
         require(lost, "workouts: in good standing")
-        self._remove_principal(balance, principal)
+        self._subtract_workout_principal(balance, principal)
         self._remove_workout(workout_id)
         self.emit("Foreclosed", workout_id, c, schedule.owner, balance.lot, principal)
         self.auctions.foreclose(
@@ -298,10 +311,10 @@ class Workouts(Administered):
     def unwind(self, sender: str, workout_id: int) -> None:
         """Undo what is left of a workout, in settlement: lot and principal go back to the vault."""
         require(self.engine.in_settlement(self.address), "workouts: not settling")
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
         owner = self.schedules[workout_id].owner
-        self._remove_principal(balance, principal)
+        self._subtract_workout_principal(balance, principal)
         self._remove_workout(workout_id)
         self.emit("WorkoutUnwound", workout_id, c, owner, balance.lot, principal)
         self.auctions.unwind_workout(self.address, c, owner, balance.lot, principal)
@@ -347,7 +360,7 @@ class Workouts(Administered):
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
         """Return an open workout; `due` is when the first instalment is that is not met."""
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
         sums: WorkoutBalances = self.sums[workout_id]
         return Workout(
@@ -371,7 +384,7 @@ class Workouts(Administered):
         """Type, owner, lot and principal left of a workout; all zero if there is none."""
         if self.balances[workout_id] == Balance():
             return 0, ZERO_ADDRESS, 0, 0
-        balance = self._load_balance(workout_id)
+        balance = self._load_open_workout_balance(workout_id)
         principal = principal_left(balance, self.sums[workout_id])
         return balance.collateral_type, self.schedules[workout_id].owner, balance.lot, principal
 
@@ -393,7 +406,7 @@ class Workouts(Administered):
     @view
     def is_flagged(self, sender: str, workout_id: int) -> bool:
         """Tell whether a workout's principal is in doubt, as it was last looked at."""
-        return bool(self._load_balance(workout_id).flagged)
+        return bool(self._load_open_workout_balance(workout_id).flagged)
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
@@ -405,7 +418,7 @@ class Workouts(Administered):
     def _check_live(self) -> None:
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
-    def _is_operator(self, sender: str, owner: str) -> bool:
+    def _is_owner_or_operator(self, sender: str, owner: str) -> bool:
         """Tell whether somebody may act for an owner."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
@@ -420,11 +433,11 @@ class Workouts(Administered):
                 return covered
         return balance.met
 
-    def _is_late(self, balance: Balance, schedule: Schedule) -> bool:
+    def _is_instalment_overdue(self, balance: Balance, schedule: Schedule) -> bool:
         """Tell whether an instalment is missed."""
         return self.world.timestamp > schedule.compute_due_time(balance.met)
 
-    def _remove_principal(self, balance: Balance, principal: int) -> None:
+    def _subtract_workout_principal(self, balance: Balance, principal: int) -> None:
         """Let principal leave a workout, and with it the doubt."""
         c = balance.collateral_type
         self.principals[c] = self.principals[c] - principal
@@ -436,7 +449,7 @@ class Workouts(Administered):
         self.schedules[workout_id] = Schedule()
         self.sums[workout_id] = WorkoutBalances()
 
-    def _load_balance(self, workout_id: int) -> Balance:
+    def _load_open_workout_balance(self, workout_id: int) -> Balance:
         """Return an open workout's balance: one with something left to pay."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")

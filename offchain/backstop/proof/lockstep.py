@@ -14,34 +14,42 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.contract_creation import create_on_chain, create_on_model, deploy_protocol
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import Creation
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import (
+    add_contract_model,
+    deploy_at_planned_address,
+    deploy_protocol,
+)
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import Creation
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.hosts import storage_layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Host, Slot
 from backstop.hosts.model_system import ModelSystem
-from backstop.hosts.state_json import RawState, count_missing_blocks, load_state
+from backstop.hosts.world_storage_json import RawState, count_blocks_missing_for_lot_ages, load_state
 from backstop.model.contract_base import RevertError, Written
-from backstop.proof.lockstep_difference import Difference, DivergenceError, compare_outcomes
+from backstop.proof.lockstep_difference import Difference, DivergenceError, list_first_outcome_difference
 from backstop.proof.properties import (
     CounterfactualSeed,
     PropertyMonitor,
     Transition,
     asserts_property,
-    check_counterfactual,
-    check_refused_call,
-    check_state,
+    check_counterfactual_property,
+    check_refusal_properties,
+    check_state_properties,
     check_transition,
 )
-from backstop.proof.properties.incremental_sums import copy_snapshot, iter_incremental_sums, new_table
-from backstop.proof.step_trace import Trace, TraceStep, write_trace
-from backstop.proof.storage_audit import compare_storage
+from backstop.proof.properties.incremental_table_sums import (
+    copy_snapshot,
+    create_summed_or_plain_table,
+    iter_snapshot_incremental_sums,
+)
+from backstop.proof.replayable_trace import Trace, TraceStep, write_trace_json
+from backstop.proof.storage_audit import list_storage_differences
 from backstop.system import Action, Outcome, Snapshot, System, count_slots
 
 TRACES = Path("runs") / "traces"
@@ -116,11 +124,11 @@ class Lockstep:
         self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
         if model.timestamp != chain.timestamp:
             raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
-        model.world.block_number = chain.block_number
+        model.world.block_number = chain.next_block_number
         if known is None:
-            self._learn_tables()
+            self._track_contract_tables()
         else:
-            self._copy_state(known)
+            self._copy_state_from_lockstep(known)
         self._check_state(None, everything=known is None)
 
     # --------------------------------------------------------------- the System
@@ -130,9 +138,9 @@ class Lockstep:
         return self.model.timestamp
 
     @property
-    def block_number(self) -> int:
+    def next_block_number(self) -> int:
         """Number of the block in which the next action runs: the chain's, which the model takes over."""
-        return self.chain.block_number
+        return self.chain.next_block_number
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -141,57 +149,59 @@ class Lockstep:
     def apply(self, action: Action) -> Outcome:
         """Run one action on both; raises DivergenceError if anything differs."""
         self.steps += 1
-        self.trace.append(self._make_step(action))
-        self.model.world.block_number = self.chain.block_number
+        self.trace.append(self._build_timed_trace_step(action))
+        self.model.world.block_number = self.chain.next_block_number
         try:
             expected = self.model.apply(action)
         except Exception as error:
-            error.add_note(f"the model failed at step {self.steps}: {self._write_trace(repr(error))}")
+            error.add_note(
+                f"the model failed at step {self.steps}: {self._save_trace_with_replay_hint(repr(error))}"
+            )
             raise
-        self._waiting.append(_PendingStep(action, expected, *self._expect_written()))
+        self._waiting.append(_PendingStep(action, expected, *self._record_model_writes()))
         if len(self._waiting) >= self.block:
-            self.flush_pending_steps()
+            self.apply_pending_chain_steps()
         if self.step_check is not None:
-            check = self.step_check if expected.reason is None else check_refused_call
+            check = self.step_check if expected.reason is None else check_refusal_properties
             try:
                 check(Transition(action, expected, self.model))
             except BackstopError as violation:
-                self._locate_violation(violation, action)
+                self._add_location_to_violation(violation, action)
                 raise
         if self.check_every is None:
             self._unread_steps += 1
             if self._unread_steps * _READS_A_STEP >= len(self._expected):
                 self._check_state(action)
             else:
-                self.flush_pending_steps()
-                self._assert_state(action, everything=False)
+                self.apply_pending_chain_steps()
+                self._assert_state_properties(action, everything=False)
         elif self.check_every and self.steps % self.check_every == 0:
             # Between two steps a property that reads nothing of what was written holds as it did.
             self._check_state(action, everything=self.check_every > 1)
         return expected
 
     @asserts_property(20)
-    def flush_pending_steps(self) -> None:
+    def apply_pending_chain_steps(self) -> None:
         """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         last, length = self.steps, len(self.trace)
-        results = self.chain.apply_all([one.action for one in waiting])
+        results = self.chain.apply_all_with_changed_slots([one.action for one in waiting])
         unread: dict[int, Action] = {}
         places = self.chain.places
         for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
             # A difference is that of its step: what came later in the block is not part of it.
             self.steps = last - len(waiting) + place
             self.fields_compared += 2 + sum([len(values) + 1 for _, _, values in actual.logs])
-            wrong = compare_outcomes(self.steps, one.action, one.expected, actual)
+            wrong = list_first_outcome_difference(self.steps, one.action, one.expected, actual)
             if changed is None:
                 unread |= dict.fromkeys(one.written, one.action)
             elif changed != one.changes:
-                wrong = wrong or self._compare_changes(one.action, one.changes, changed)
+                wrong = wrong or self._list_changed_slot_differences(one.action, one.changes, changed)
             if wrong:
                 del self.trace[length - len(waiting) + place :]
-                raise self._make_divergence(wrong)
+                raise self._build_divergence_with_trace(wrong)
             self.fields_compared += sum([places[i].fields for i in one.written])
         if unread:
             slots, expected = self.chain.slots, self._expected
@@ -199,18 +209,18 @@ class Lockstep:
             if words != [expected[i] for i in unread]:
                 found = dict(zip(unread, words, strict=True))
                 i = next(i for i, word in found.items() if word != expected[i])
-                raise self._make_divergence(self._list_differences(unread[i], [i], found))
+                raise self._build_divergence_with_trace(self._list_differences(unread[i], [i], found))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on both; raises RevertError as the contract does."""
-        self.flush_pending_steps()
-        self.model.world.block_number = self.chain.block_number
+        self.apply_pending_chain_steps()
+        self.model.world.block_number = self.chain.next_block_number
         action = Action(contract, method, args, "a view")
-        expected, actual = _call_view(self.model, action), _call_view(self.chain, action)
+        expected, actual = _get_view_outcome(self.model, action), _get_view_outcome(self.chain, action)
         self.fields_compared += 2
-        wrong = compare_outcomes(self.steps, action, expected, actual)
+        wrong = list_first_outcome_difference(self.steps, action, expected, actual)
         if wrong:
-            raise self._make_divergence(wrong)
+            raise self._build_divergence_with_trace(wrong)
         if expected.reason is not None:
             raise RevertError(expected.reason)
         return expected.value
@@ -219,15 +229,15 @@ class Lockstep:
         if blocks is None:
             blocks = count_slots(self.model.timestamp, seconds, self.model.block_time)
         if seconds or blocks:
-            self.flush_pending_steps()
+            self.apply_pending_chain_steps()
         self.produced += blocks
         self.model.advance(seconds, 0)
         self.chain.advance(seconds, blocks)
-        self.model.world.block_number = self.chain.block_number
+        self.model.world.block_number = self.chain.next_block_number
 
     def snapshot(self) -> Snapshot:
         """Return the chain's state, for every slot that the model ever wrote."""
-        self.flush_pending_steps()
+        self.apply_pending_chain_steps()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
@@ -242,41 +252,43 @@ class Lockstep:
         elif isinstance(what, RawState):
             self.restore_state(what)
         elif isinstance(what, CounterfactualSeed):
-            self.check_what_if(what)
+            self.check_counterfactual_property(what)
         else:
             self.apply(what)
 
-    def check_what_if(self, question: CounterfactualSeed) -> bool:
+    def check_counterfactual_property(self, counterfactual_seed: CounterfactualSeed) -> bool:
         """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
-        self.flush_pending_steps()
+        self.apply_pending_chain_steps()
         try:
-            return check_counterfactual(self, question)
+            return check_counterfactual_property(self, counterfactual_seed)
         except BackstopError as error:
-            self.trace.append(self._make_step(question))
-            self._locate_violation(error, question)
+            self.trace.append(self._build_timed_trace_step(counterfactual_seed))
+            self._add_location_to_violation(error, counterfactual_seed)
             raise
 
     @contextmanager
-    def fork_state(self, *, remember: bool = False) -> Iterator[Lockstep]:
+    def fork_state(self, *, should_watch_history: bool = False) -> Iterator[Lockstep]:
         """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
         With `remember` properties of a history watch it from its beginning; else only those of a step. It
         holds actions, views and time; contracts cannot be created in it. All state is not looked at: a future
         may begin with what only the protocol itself could do.
         """
-        self.flush_pending_steps()
+        self.apply_pending_chain_steps()
         check_every, self.check_every = self.check_every, 0
         # What is imagined is no part of what has happened.
         step_check = self.step_check
         if step_check:
-            self.step_check = self._watch(self.model) if remember and self._watch else check_transition
+            self.step_check = (
+                self._watch(self.model) if should_watch_history and self._watch else check_transition
+            )
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
         produced = self.produced
         snapshot = self.chain.host.snapshot()
         try:
             with self.model.fork_state():
                 yield self
-                self.flush_pending_steps()
+                self.apply_pending_chain_steps()
         finally:
             self._waiting.clear()
             self.chain.host.restore_snapshot(snapshot)
@@ -299,29 +311,31 @@ class Lockstep:
 
     def add_contract(self, creation: Creation) -> None:
         """Add one contract to both."""
-        self.flush_pending_steps()
-        self.trace.append(self._make_step(creation))
-        self.model.world.block_number = self.chain.block_number
-        create_on_model(self.model.world, creation)
+        self.apply_pending_chain_steps()
+        self.trace.append(self._build_timed_trace_step(creation))
+        self.model.world.block_number = self.chain.next_block_number
+        add_contract_model(self.model.world, creation)
         deployer = get_account(f"deployer_of_{creation.name}")
-        create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
+        deploy_at_planned_address(self.chain.host, self.chain.artifacts, creation, deployer)
         self.chain.add_contract(creation.name, creation.kind, creation.address)
-        self._learn_tables([creation.name])
+        self._track_contract_tables([creation.name])
         self._check_state(creation)
 
     def track_slot(self, contract: str, path: str, key: Hashable) -> None:
         """Have a slot read and compared from now on, though the model has not written it yet."""
-        self._expect_slot(contract, path, key, self.model.world.contracts[contract].tables[path].default)
+        self._register_empty_slot(
+            contract, path, key, self.model.world.contracts[contract].tables[path].default
+        )
 
     def restore_state(self, state: RawState) -> None:
         """Continue on both from a state that another deployment with the same parameters had."""
-        self.flush_pending_steps()
-        self.trace.append(self._make_step(state))
-        self.advance(0, count_missing_blocks(self.model.world, state))
+        self.apply_pending_chain_steps()
+        self.trace.append(self._build_timed_trace_step(state))
+        self.advance(0, count_blocks_missing_for_lot_ages(self.model.world, state))
         load_state(self.model.world, state)
         if self._watch and self.step_check:
             self.step_check = self._watch(self.model)
-        self._learn_tables()
+        self._track_contract_tables()
         tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
         for i, place in enumerate(self.chain.places):
             self._expected[i] = storage_layout.encode_word(tables[place.contract][place.path][place.key])
@@ -338,14 +352,16 @@ class Lockstep:
 
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
-        self.flush_pending_steps()
-        actual = self.chain.host.read_storage(list(self.addresses.values()))
+        self.apply_pending_chain_steps()
+        actual = self.chain.host.read_nonzero_slots(list(self.addresses.values()))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        if differences := compare_storage(self.steps, self.model.world, self.chain, expected, actual):
-            raise self._make_divergence(differences)
+        if differences := list_storage_differences(
+            self.steps, self.model.world, self.chain, expected, actual
+        ):
+            raise self._build_divergence_with_trace(differences)
         return len(actual)
 
-    def record_trace(self, reason: str = "") -> Trace:
+    def build_trace(self, reason: str = "") -> Trace:
         """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
@@ -353,33 +369,35 @@ class Lockstep:
             self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
         )
 
-    def _make_step(self, what: Action | Creation | CounterfactualSeed | RawState) -> TraceStep:
+    def _build_timed_trace_step(
+        self, step_content: Action | Creation | CounterfactualSeed | RawState
+    ) -> TraceStep:
         """Note a step at the time of now, and at its block where blocks count."""
-        return TraceStep(self.model.timestamp, what, self.produced if self.model.block_time else None)
+        return TraceStep(self.model.timestamp, step_content, self.produced if self.model.block_time else None)
 
     # --------------------------------------------------------------- comparison
 
-    def _learn_tables(self, names: Iterable[str] | None = None) -> None:
+    def _track_contract_tables(self, contract_names: Iterable[str] | None = None) -> None:
         """Take over all tables of the model, or of some contracts."""
         contracts = self.model.world.contracts
-        for name in contracts if names is None else names:
+        for name in contracts if contract_names is None else contract_names:
             contract = contracts[name]
             self.chain.track_contract_slots(name, contract.tables)
             known = self._chain_state.setdefault(name, {})
             for path, table in contract.tables.items():
                 if path not in known:
-                    known[path] = new_table(name, path, known)
+                    known[path] = create_summed_or_plain_table(name, path, known)
                 for key, value in table.items():
-                    index = self._expect_slot(name, path, key, table.default)
+                    index = self._register_empty_slot(name, path, key, table.default)
                     self._expected[index] = self._encode_value(Written(name, path, key), value)
 
-    def _copy_state(self, known: Lockstep) -> None:
+    def _copy_state_from_lockstep(self, other_lockstep: Lockstep) -> None:
         """Copy slots, words and state of another lockstep."""
-        self.chain.copy_slots(known.chain)
-        self._expected, self._fields = list(known._expected), known._fields
-        self._chain_state = copy_snapshot(known._chain_state)
+        self.chain.copy_tracked_slot_list(other_lockstep.chain)
+        self._expected, self._fields = list(other_lockstep._expected), other_lockstep._fields
+        self._chain_state = copy_snapshot(other_lockstep._chain_state)
 
-    def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
+    def _record_model_writes(self) -> tuple[dict[Slot, int], list[int]]:
         """Take over what the model wrote; return the slots with a new word now, and all that were written."""
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
@@ -388,7 +406,7 @@ class Lockstep:
             table = contracts[name].tables[path]
             index = known.get(slot)
             if index is None:
-                index = self._expect_slot(name, path, key, table.default)
+                index = self._register_empty_slot(name, path, key, table.default)
             written.append(index)
             word = self._encode_value(slot, table[key])
             if word != expected[index]:
@@ -404,13 +422,13 @@ class Lockstep:
             step = self.trace[-1].step if self.trace else None
             action = step if isinstance(step, Action | Creation) else None
             pair = misfit.value, f"room for {misfit.room}"
-            raise self._make_divergence(
+            raise self._build_divergence_with_trace(
                 [Difference(self.steps, action, *slot, misfit.field, *pair)]
             ) from None
 
-    def _expect_slot(self, name: str, path: str, key: Hashable, default: Any) -> int:
+    def _register_empty_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
         """Expect a slot to be empty from now on, until the model writes it; return its index."""
-        index = self.chain.track_slot(name, path, key, default)
+        index = self.chain.track_slot(contract, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
             self._fields += place.fields
@@ -418,19 +436,21 @@ class Lockstep:
         return index
 
     def _check_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
-        self.flush_pending_steps()
+        self.apply_pending_chain_steps()
         words = self.chain.host.read_slots(self.chain.slots)
         self.fields_compared += self._fields
         if words != self._expected:
             wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
-            raise self._make_divergence(self._list_differences(action, wrong, dict(enumerate(words))))
+            raise self._build_divergence_with_trace(
+                self._list_differences(action, wrong, dict(enumerate(words)))
+            )
         self._unread_steps = 0
-        self._assert_state(action, everything=everything)
+        self._assert_state_properties(action, everything=everything)
         if everything:
-            for each in iter_incremental_sums(self._chain_state):
+            for each in iter_snapshot_incremental_sums(self._chain_state):
                 each.check_full_count()
 
-    def _assert_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
+    def _assert_state_properties(self, action: Action | Creation | None, *, everything: bool = True) -> None:
         """Assert the properties of the chain's state, kept up to date from the words that changed.
 
         All of them, or those that look at such words.
@@ -447,16 +467,20 @@ class Lockstep:
         try:
             self.state_check(self._chain_state, self.addresses, None if everything else written)
         except BackstopError as violation:
-            self._locate_violation(violation, action)
+            self._add_location_to_violation(violation, action)
             raise
         self._changed.clear()
 
-    def _compare_changes(
-        self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
+    def _list_changed_slot_differences(
+        self, action: Action, model_changes: Mapping[Slot, int], chain_changes: Mapping[Slot, int]
     ) -> list[Difference]:
         """Return the slots that only one side changed, or each to another word."""
         index = {slot: i for i, slot in enumerate(self.chain.slots)}
-        wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
+        wrong = [
+            slot
+            for slot in {**model_changes, **chain_changes}
+            if model_changes.get(slot) != chain_changes.get(slot)
+        ]
         known = [index[slot] for slot in wrong if slot in index]
         words = dict(
             zip(known, self.chain.host.read_slots([self.chain.slots[i] for i in known]), strict=True)
@@ -465,7 +489,7 @@ class Lockstep:
         for address, slot in wrong:
             if (address, slot) not in index:
                 name = self.chain.names.get(address, address)
-                word = chain[address, slot]
+                word = chain_changes[address, slot]
                 found.append(Difference(self.steps, action, name, f"slot {slot:#x}", (), "", None, word))
         return found
 
@@ -481,28 +505,32 @@ class Lockstep:
             ]
         return found
 
-    def _locate_violation(
-        self, violation: BackstopError, what: Action | Creation | CounterfactualSeed | None
+    def _add_location_to_violation(
+        self, violation: BackstopError, step_content: Action | Creation | CounterfactualSeed | None
     ) -> None:
         """Add to an error where it is, and write a trace that leads to it."""
         text = str(violation)
-        violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
+        violation.args = (
+            f"{text} at step {self.steps}, {step_content}: {self._save_trace_with_replay_hint(text)}",
+        )
 
-    def _make_divergence(self, differences: list[Difference]) -> DivergenceError:
+    def _build_divergence_with_trace(self, differences: list[Difference]) -> DivergenceError:
         reason = str(differences[0])
         return DivergenceError(differences, self._write_trace_file(reason))
 
-    def _write_trace(self, reason: str) -> str:
+    def _save_trace_with_replay_hint(self, reason: str) -> str:
         path = self._write_trace_file(reason)
-        return "no trace" if path is None else f"run it again with: {format_command('replay')} {path}"
+        return (
+            "no trace" if path is None else f"run it again with: {format_command_as_started('replay')} {path}"
+        )
 
     def _write_trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:
             return None
-        trace = self.record_trace(reason)
+        trace = self.build_trace(reason)
         digest = hashlib.sha256(repr((trace.parameters, trace.steps)).encode()).hexdigest()[:12]
         path = self.traces / f"{digest}.json"
-        write_trace(trace, path)
+        write_trace_json(trace, path)
         return path
 
 
@@ -528,14 +556,14 @@ def deploy_lockstep(
         seed=seed,
         check_every=check_every,
         block=block,
-        state_check=check_state,
+        state_check=check_state_properties,
         watch=partial(PropertyMonitor, promises=promises),
         promises=promises,
         traces=traces,
     )
 
 
-def replay_trace(
+def replay_trace_in_lockstep(
     trace: Trace,
     host: Host,
     *,
@@ -556,11 +584,11 @@ def replay_trace(
     )
     for step in trace.steps:
         both.play_step(step)
-    both.flush_pending_steps()
+    both.apply_pending_chain_steps()
     return both
 
 
-def _call_view(system: System, action: Action) -> Outcome:
+def _get_view_outcome(system: System, action: Action) -> Outcome:
     try:
         return Outcome(None, system.view(action.contract, action.method, *action.args), ())
     except RevertError as revert:

@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.deployment_plan import Creation
+from backstop.deployment.planned_contracts import Creation
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.model.contract_base import Log
 from backstop.system import Action, Outcome
 
@@ -49,7 +49,7 @@ class DivergenceError(BackstopError):
         if len(differences) > 10:
             lines.append(f"  and {len(differences) - 10} more")
         if trace is not None:
-            lines.append(f"run it again with: {format_command('replay')} {trace}")
+            lines.append(f"run it again with: {format_command_as_started('replay')} {trace}")
         super().__init__("\n".join(lines))
         self.differences = differences
         self.trace = trace
@@ -62,7 +62,9 @@ def convert_to_tuples(value: Any) -> Any:
     return value
 
 
-def compare_outcomes(step: int, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
+def list_first_outcome_difference(
+    step: int, action: Action, expected: Outcome, actual: Outcome
+) -> list[Difference]:
     """Return the first of reason, value and events in which the chain differs from the model."""
 
     def difference(path: str, model: Any, chain: Any) -> list[Difference]:

@@ -49,7 +49,7 @@ class AttackResult:
     trouble: str = ""  # why it says nothing
 
     @property
-    def shows(self) -> bool:
+    def is_possible_only_before_fix(self) -> bool:
         """Whether the attack needs the old rule, and succeeds on it."""
         return self.fails_today and bool(self.figures) and not self.trouble
 
@@ -62,7 +62,7 @@ def list_reverted_fixes(names: Iterable[str] = ()) -> list[str]:
     return sorted(set(names)) or found
 
 
-def replay_attacks(
+def replay_attacks_on_both_rules(
     names: Iterable[str], show: Callable[[AttackResult], None] = lambda played: None, host: str = "revm"
 ) -> list[AttackResult]:
     """Play each attack on the present rule and on its old one, in a copy of the checkout."""
@@ -71,59 +71,59 @@ def replay_attacks(
         copy = Path(folder)
         _copy_checkout(copy)
         for name in names:
-            results.append(_replay_attack(copy, name, host))
+            results.append(_replay_attack_on_both_rules(copy, name, host))
             show(results[-1])
     return results
 
 
-def read_fix_pair(name: str) -> CorrelatedMutant:
+def build_mutant_pair_from_patch(patch_name: str) -> CorrelatedMutant:
     """Return an old rule as a pair, to be tried as one: each hunk of its patch is a change."""
     changes = []
-    for part in (PATCHES / f"{name}.patch").read_text().split("diff --git ")[1:]:
+    for part in (PATCHES / f"{patch_name}.patch").read_text().split("diff --git ")[1:]:
         head, *hunks = _HUNK.split(part)
         (file,) = _FILE.findall(head)
         for lines in (hunk.splitlines(keepends=True) for hunk in hunks):
             before, after = ("".join(line[1:] for line in lines if line[0] in f" {sign}") for sign in "-+")
             changes.append(TextChange(file, before, after))
-    return CorrelatedMutant(name, "", "", "old rule", name, tuple(changes))
+    return CorrelatedMutant(patch_name, "", "", "old rule", patch_name, tuple(changes))
 
 
 def explain_patch_failure(name: str, root: Path = ROOT) -> str:
     """Return why a patch does not apply; empty if it does."""
-    return _run_git(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
+    return _get_git_error(root, "apply", "--check", str(PATCHES / f"{name}.patch"))
 
 
-def _replay_attack(copy: Path, name: str, host: str) -> AttackResult:
-    test = f"tests/exploits/{name}.py"
-    if not (copy / test).is_file():
-        return AttackResult(name, False, (), f"there is no {test}")
-    code, told = _run_pytest(copy, test, host)
+def _replay_attack_on_both_rules(checkout_copy: Path, attack_name: str, host: str) -> AttackResult:
+    test = f"tests/exploits/{attack_name}.py"
+    if not (checkout_copy / test).is_file():
+        return AttackResult(attack_name, False, (), f"there is no {test}")
+    code, told = _get_pytest_code_and_output(checkout_copy, test, host)
     if code not in (PASSED, TESTS_FAILED):
-        return AttackResult(name, False, (), _get_last_line(told))
+        return AttackResult(attack_name, False, (), _get_last_line(told))
     try:
-        with _revert_fix(copy, name):
-            old_code, old_told = _run_pytest(copy, test, host, TO_THE_END)
+        with _revert_fix_temporarily(checkout_copy, attack_name):
+            old_code, old_told = _get_pytest_code_and_output(checkout_copy, test, host, TO_THE_END)
     except BackstopError as error:
-        return AttackResult(name, code == PASSED, (), str(error))
+        return AttackResult(attack_name, code == PASSED, (), str(error))
     figures = tuple(f"{test}: {figure}" for test, figure in _FAILED.findall(old_told))
     trouble = ""
     if old_code not in (PASSED, TESTS_FAILED) or "\nERROR " in old_told:
         trouble = _get_last_line(old_told)
     elif any(ONE_SIDED in figure for figure in figures):
         trouble = "the old rule is put back on one side only: model and contract differ"
-    return AttackResult(name, code == PASSED, figures, trouble)
+    return AttackResult(attack_name, code == PASSED, figures, trouble)
 
 
 @contextmanager
-def _revert_fix(copy: Path, name: str) -> Iterator[None]:
+def _revert_fix_temporarily(checkout_copy: Path, fix_name: str) -> Iterator[None]:
     """Put an old rule back for a while."""
-    patch = str(PATCHES / f"{name}.patch")
-    if why := _run_git(copy, "apply", patch):
+    patch = str(PATCHES / f"{fix_name}.patch")
+    if why := _get_git_error(checkout_copy, "apply", patch):
         raise BackstopError(f"the patch does not apply: {why}")
     try:
         yield
     finally:
-        _run_git(copy, "apply", "-R", patch)
+        _get_git_error(checkout_copy, "apply", "-R", patch)
 
 
 def _copy_checkout(copy: Path) -> None:
@@ -135,18 +135,22 @@ def _copy_checkout(copy: Path) -> None:
             shutil.copy(source, target)
 
 
-def _run_pytest(copy: Path, test: str, host: str, *arguments: str) -> tuple[int, str]:
+def _get_pytest_code_and_output(
+    checkout_copy: Path, test: str, host: str, *arguments: str
+) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, test, "--host", host, *arguments],
-        cwd=copy,
-        env=os.environ | ENVIRONMENT | {"PYTHONPATH": f"{copy / 'offchain'}{os.pathsep}{copy}"},
+        cwd=checkout_copy,
+        env=os.environ
+        | ENVIRONMENT
+        | {"PYTHONPATH": f"{checkout_copy / 'offchain'}{os.pathsep}{checkout_copy}"},
         capture_output=True,
         text=True,
     )
     return done.returncode, done.stdout + done.stderr
 
 
-def _run_git(folder: Path, *arguments: str) -> str:
+def _get_git_error(folder: Path, *arguments: str) -> str:
     """Run git; return what it says if it fails."""
     if shutil.which("git") is None:
         raise BackstopError("old rules are put back with git, which is not installed")

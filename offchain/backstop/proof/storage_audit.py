@@ -12,17 +12,21 @@ from backstop.model.contract_base import World
 from backstop.proof.lockstep_difference import Difference
 
 
-def compare_storage(
-    step: int, world: World, chain: ChainSystem, expected: Mapping[Slot, int], actual: Mapping[Slot, int]
+def list_storage_differences(
+    step: int,
+    world: World,
+    chain: ChainSystem,
+    expected_words: Mapping[Slot, int],
+    actual_words: Mapping[Slot, int],
 ) -> list[Difference]:
     """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out."""
     ignored = _find_unmodelled_slots(world, chain)
     found = [
-        (slot, expected.get(slot), word)
-        for slot, word in actual.items()
-        if expected.get(slot) != word and slot not in ignored
+        (slot, expected_words.get(slot), word)
+        for slot, word in actual_words.items()
+        if expected_words.get(slot) != word and slot not in ignored
     ]
-    found += [(slot, word, 0) for slot, word in expected.items() if slot not in actual]
+    found += [(slot, word, 0) for slot, word in expected_words.items() if slot not in actual_words]
     return [
         Difference(step, None, chain.names[address], f"slot {slot:#x}", (), "", model, word)
         for (address, slot), model, word in found

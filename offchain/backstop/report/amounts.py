@@ -8,39 +8,43 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.simulation.scenario.quantity_units import format_duration as format_duration
+from backstop.simulation.scenario.quantity_units import (
+    format_duration_text as format_duration_text,
+)
 
 MINUS = "\u2212"
 UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "micro": 10**6, "count": 1}
 SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
-def format_exact(value: int, unit: int) -> str:
+def format_exact(value: int, divisor: int) -> str:
     """Write all digits: 5,672,123.4 ; trailing zeros are dropped."""
-    whole, rest = divmod(abs(value), unit)
-    places = len(str(unit)) - 1
+    whole, rest = divmod(abs(value), divisor)
+    places = len(str(divisor)) - 1
     fraction = str(rest).zfill(places).rstrip("0") if places else ""
-    return _get_sign(value) + f"{whole:,}" + (f".{fraction}" if fraction else "")
+    return _get_minus_sign(value) + f"{whole:,}" + (f".{fraction}" if fraction else "")
 
 
-def format_fixed(value: int, unit: int, places: int = 2) -> str:
+def format_fixed(value: int, divisor: int, places: int = 2) -> str:
     """Write a fixed number of decimals: 5,672,123.40 ."""
-    scaled = _round_div(abs(value) * 10**places, unit)
+    scaled = _round_div(abs(value) * 10**places, divisor)
     whole, rest = divmod(scaled, 10**places)
-    return (_get_sign(value) if scaled else "") + f"{whole:,}" + (f".{rest:0{places}}" if places else "")
+    return (
+        (_get_minus_sign(value) if scaled else "") + f"{whole:,}" + (f".{rest:0{places}}" if places else "")
+    )
 
 
-def format_compact(value: int, unit: int) -> str:
+def format_compact(value: int, divisor: int) -> str:
     """Write three digits that matter: 5.67M, 812k, 45.3, 0.00120 ; whole numbers below 1,000 as they are."""
     size = abs(value)
-    if size % unit == 0 and size < 1000 * unit:
-        return _get_sign(value) + str(size // unit)
+    if size % divisor == 0 and size < 1000 * divisor:
+        return _get_minus_sign(value) + str(size // divisor)
     for scale, suffix in SUFFIXES:
-        if 2 * size >= 1999 * scale * unit // 1000:  # what rounds up to 1.00 of the suffix
-            return _get_sign(value) + _format_three_digits(size, scale * unit) + suffix
-    if size * 10**6 < unit:
+        if 2 * size >= 1999 * scale * divisor // 1000:  # what rounds up to 1.00 of the suffix
+            return _get_minus_sign(value) + _format_three_digits(size, scale * divisor) + suffix
+    if size * 10**6 < divisor:
         return "<0.000001" if value > 0 else f">{MINUS}0.000001"
-    return _get_sign(value) + _format_three_digits(size, unit)
+    return _get_minus_sign(value) + _format_three_digits(size, divisor)
 
 
 def format_percent(part: int, whole: int, places: int = 1) -> str:
@@ -59,13 +63,13 @@ def format_moment(timestamp: int) -> str:
     return f"{at:%H:%M} UTC, {at.day} {at:%B %Y}"
 
 
-def format_clock(timestamp: int) -> str:
+def format_day_and_time(timestamp: int) -> str:
     """Write a time of the epoch as `12 Mar 23:20`, where the year is known."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at.day} {at:%b %H:%M}"
 
 
-def _get_sign(value: int) -> str:
+def _get_minus_sign(value: int) -> str:
     return MINUS if value < 0 else ""
 
 
@@ -73,8 +77,8 @@ def _round_div(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _format_three_digits(size: int, unit: int) -> str:
+def _format_three_digits(absolute_value: int, divisor: int) -> str:
     places = 0
-    while places < 8 and _round_div(size * 10**places, unit) < 100:
+    while places < 8 and _round_div(absolute_value * 10**places, divisor) < 100:
         places += 1
-    return format_fixed(size, unit, places)
+    return format_fixed(absolute_value, divisor, places)

@@ -11,18 +11,18 @@ from markupsafe import Markup
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report import answer_charts
+from backstop.report import risk_answer_charts
 from backstop.report.amounts import format_percent
 from backstop.report.chart_parts import Chart
-from backstop.report.figure_markup import SummaryFigures
-from backstop.report.frame_table import get_column_unit
+from backstop.report.exact_amount_markup import SummaryFigures
+from backstop.report.frame_console_table import get_column_unit
 from backstop.report.page_links import REPORT
 from backstop.report.rendering import render_template
-from backstop.report.run_tables import FIRST_ROWS
-from backstop.report.study_files import read_study_files
+from backstop.report.run_table_rows import FIRST_ROWS
+from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import LossStrip, build_strip
 from backstop.simulation.loss_bearers import ALL_GROUPS
-from backstop.studies.risk_questions.largest_owners import OTHERS
+from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS
 
 
 class QuestionPage(NamedTuple):
@@ -44,12 +44,12 @@ class AnswerColumn(NamedTuple):
     bounded: bool
 
     @property
-    def low(self) -> str:
+    def low_column_name(self) -> str:
         """Name of the column with the interval's lower end."""
         return self._get_end_name("low")
 
     @property
-    def high(self) -> str:
+    def high_column_name(self) -> str:
         """Name of the column with the interval's upper end."""
         return self._get_end_name("high")
 
@@ -57,12 +57,12 @@ class AnswerColumn(NamedTuple):
         return f"{self.name.removesuffix(f'_{self.unit}')}_{which}_{self.unit}"
 
 
-def write_page(directory: Path) -> Path:
+def write_answer_page(answer_folder: Path) -> Path:
     """Write report.html into the folder of an answered question."""
-    summary, meta = read_study_files(directory, "answer", ("summary.json", "meta.json"))
+    summary, meta = read_study_files(answer_folder, "answer", ("summary.json", "meta.json"))
     name = str(summary.get("question"))
     if name not in QUESTIONS:
-        raise BackstopError(f"{directory} answers the question {name}, which has another page")
+        raise BackstopError(f"{answer_folder} answers the question {name}, which has another page")
     asked, rows = QUESTIONS[name], summary["tables"][name]
     text = render_template(
         "answer.html",
@@ -71,24 +71,24 @@ def write_page(directory: Path) -> Path:
         meta=meta,
         asked=asked,
         strips=[each for each in asked.strips(summary) if each],
-        columns=build_columns(summary["columns"][name]),
+        columns=build_answer_columns_with_intervals(summary["columns"][name]),
         rows=rows,
         first_rows=FIRST_ROWS,
         answers={name: Markup("{}").format(compose_heading(summary))},
     )
-    write_files(directory, {REPORT: text})
-    return directory / REPORT
+    write_files(answer_folder, {REPORT: text})
+    return answer_folder / REPORT
 
 
-def build_columns(names: Sequence[str]) -> list[AnswerColumn]:
+def build_answer_columns_with_intervals(column_names: Sequence[str]) -> list[AnswerColumn]:
     """Join each column with those of its interval's ends."""
     found = []
-    for name in names:
+    for name in column_names:
         unit = get_column_unit(name)
         base = name.removesuffix(f"_{unit}") if unit else name
         if base.endswith(("_low", "_high")):
             continue
-        bounded = f"{base}_low_{unit}" in names
+        bounded = f"{base}_low_{unit}" in column_names
         found.append(AnswerColumn(name, base.replace("_", " "), unit, bounded))
     return found
 
@@ -128,7 +128,7 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
     return Markup("{} of {} sizes surely within the limit").format(within, len(rows))
 
 
-def _build_missing_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
+def _build_lacking_collateral_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build what collateral would lack after the last fall of all prices, by type."""
     rows = summary["tables"]["falls"]
     fall = rows[-1]["fall_bps"]
@@ -141,7 +141,7 @@ def _build_missing_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     return [build_strip(summary, title, _color_parts(parts))]
 
 
-def _build_bad_debt_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
+def _build_average_type_bad_debt_strip(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build the average bad debt by type."""
     seen: dict[str, int] = {}
     for place, row in enumerate(summary["tables"]["at-risk"]):
@@ -168,7 +168,7 @@ def _build_payer_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     ]
 
 
-def _build_owner_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
+def _build_owner_loss_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
     """Build whose the losses of the worst paths are."""
     parts = [
         (row["owner"], "", [f"tables.owners.{place}.lost_rad"])
@@ -190,8 +190,8 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "Vaults that are unsafe by the contracts' own comparison when one price, or all of them, fall at "
         "once by so much: what they owe, what their collateral is worth then, and what is missing, vault by "
         "vault, before the cost of any auction.",
-        answer_charts.draw_falls,
-        _build_missing_strips,
+        risk_answer_charts.build_price_fall_debt_chart,
+        _build_lacking_collateral_strips,
     ),
     "at-risk": QuestionPage(
         "How much bad debt, how likely?",
@@ -199,29 +199,29 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "Chance, average and tail of bad debt. Value at risk is what so many paths do not exceed, expected "
         "shortfall the average of the others; intervals are of 95%, a question mark is an end that so few "
         "paths do not bound.",
-        answer_charts.draw_shortfalls,
-        _build_bad_debt_strips,
+        risk_answer_charts.build_expected_shortfall_chart,
+        _build_average_type_bad_debt_strip,
     ),
     "payers": QuestionPage(
         "Who pays, under whose rules?",
         "By rules and payer",
         "What each group pays on average over the same paths, its share of all bad debt, and how often it "
         "pays. What nobody had paid when a path ended is the holders'.",
-        answer_charts.draw_payers,
+        risk_answer_charts.draw_payers,
         _build_payer_strips,
     ),
     "owners": QuestionPage(
         "Whose are the debt and the losses?",
         "The largest owners",
         "Debt at the opening, and what the owner's vaults lose on the worst paths, run again exactly.",
-        answer_charts.draw_owners,
-        _build_owner_strips,
+        risk_answer_charts.build_owner_share_chart,
+        _build_owner_loss_strips,
     ),
     "ceiling": QuestionPage(
         "How large may the debt become?",
         "Sizes that were tried",
         "The expected shortfall of the type's own bad debt by the size of its debt, with intervals of 95%.",
-        answer_charts.draw_ceiling,
+        risk_answer_charts.draw_ceiling,
         lambda summary: [],
     ),
 }

@@ -24,7 +24,7 @@ class LegendKey(NamedTuple):
     mark: str = "line"
 
     @property
-    def css(self) -> str:
+    def css_color(self) -> str:
         """Colour as CSS."""
         name, _, alpha = self.color.removeprefix("@").partition(":")
         percent = round(int(alpha, 16) / 2.55) if alpha else 100
@@ -61,7 +61,7 @@ def is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
-def thin_points(
+def list_thinned_points_keeping_extremes(
     x: Sequence[int], *lines: Sequence[float | None], limit: int = MOST_POINTS
 ) -> list[list[Any]]:
     """Drop points of x and the lines, but keep the ends and every line's extremes in each stretch."""
@@ -81,7 +81,7 @@ def thin_points(
     return [[line[i] for i in order] for line in (x, *lines)]
 
 
-def keep_changes(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
+def drop_repeated_points(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
     """Drop the points in the middle of a staircase's steps."""
     kept = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1]]
     return [x[i] for i in kept], [y[i] for i in kept]
@@ -102,9 +102,9 @@ def build_line(
 ) -> dict[str, Any]:
     """Build a line over time; `shown` is the number format on hover, `whole` keeps all points."""
     if step:
-        x, y = keep_changes(x, y)
+        x, y = drop_repeated_points(x, y)
     if not whole:
-        x, y = thin_points(x, y)
+        x, y = list_thinned_points_keeping_extremes(x, y)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -117,11 +117,11 @@ def build_line(
     }
 
 
-def build_areas(
+def build_stacked_area_traces(
     x: Sequence[int], layers: Sequence[tuple[str, Sequence[float | None], str]], *, axis: str = "y"
 ) -> list[dict[str, Any]]:
     """Build filled lines over time, each (name, y, colour) stacked on the one before."""
-    x, *heights = thin_points(x, *(y for _, y, _ in layers))
+    x, *heights = list_thinned_points_keeping_extremes(x, *(y for _, y, _ in layers))
     return [
         build_line(name, x, y, color, axis=axis, width=0.75, shown=":,.0f", whole=True)
         | {"stackgroup": axis, "fillcolor": f"{color}:66"}

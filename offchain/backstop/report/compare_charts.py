@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report import amounts
 from backstop.report.chart_parts import (
@@ -35,7 +35,7 @@ def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Cha
     found = [
         draw_payers(comparison),
         draw_open_losses(comparison, runs),
-        draw_exits(comparison),
+        build_early_leaver_gain_chart(comparison),
         draw_margin_payers(comparison),
         draw_closed_positions(comparison),
     ]
@@ -109,7 +109,7 @@ def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Char
     return Chart("open", "Losses that nobody had paid yet", f"{label}.", figure, tuple(legend))
 
 
-def draw_exits(comparison: Mapping[str, Any]) -> Chart | None:
+def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None:
     """Draw what the member who left had at the end beyond one who stayed, by pool."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]

@@ -8,7 +8,7 @@ from typing import Any
 from backstop.model.arithmetic import WAD
 from backstop.report import amounts
 from backstop.report.chart_parts import Chart, LegendKey
-from backstop.report.margin_charts import COLORS
+from backstop.report.margin_loss_payment_charts import COLORS
 from backstop.report.named_bars import BarPart, build_stacked_bars
 from backstop.simulation.loss_bearers import PAYERS
 

@@ -9,10 +9,10 @@ from backstop.report import amounts
 from backstop.report.chart_parts import (
     Chart,
     LegendKey,
-    build_areas,
     build_level_line,
     build_line,
     build_panel_title,
+    build_stacked_area_traces,
     build_time_axis,
     compute_panel_domains,
     compute_range,
@@ -21,15 +21,20 @@ from backstop.report.chart_parts import (
     to_milliseconds,
     to_plot_values,
 )
-from backstop.report.outages import build_outage_key, build_outage_shapes
-from backstop.report.run_frames import get_first, get_last, get_table, group_by_type
+from backstop.report.keeper_outage_shading import build_keeper_outage_legend, build_outage_shapes
+from backstop.report.run_frames import (
+    get_first_value,
+    get_last_value,
+    get_table,
+    iter_rows_by_collateral_type,
+)
 from backstop.simulation.run_directory import Run
 
 
-def draw_debt(run: Run) -> Iterator[Chart]:
+def iter_debt_charts(run: Run) -> Iterator[Chart]:
     """Draw, for each type, the collateral ratio, the vaults' debt, and the debt in auctions or lost."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
-    for number, symbol, rows in group_by_type(get_table(run, "state")):
+    for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         x = to_milliseconds(rows["timestamp"])
         ratio = to_plot_values(rows["ratio_bps"], BASIS_POINTS)
         performing = to_plot_values(rows["performing_rad"], RAD)
@@ -44,8 +49,8 @@ def draw_debt(run: Run) -> Iterator[Chart]:
         figure = {
             "data": [
                 build_line("ratio", x, ratio, "@first", shown=":.1%"),
-                *build_areas(x, [("vaults' debt", performing, "@third")], axis="y2"),
-                *build_areas(
+                *build_stacked_area_traces(x, [("vaults' debt", performing, "@third")], axis="y2"),
+                *build_stacked_area_traces(
                     x, [("deficit", deficit, "@loss"), ("in auctions", in_auction, "@second")], axis="y3"
                 ),
             ],
@@ -85,10 +90,11 @@ def draw_debt(run: Run) -> Iterator[Chart]:
         low = amounts.format_percent(min(map(int, seen)), BASIS_POINTS, 0) if seen else "none"
         label = (
             f"{symbol}: the vaults' debt went from "
-            f"{amounts.format_compact(get_first(rows, 'performing_rad'), RAD)} "
-            f"to {amounts.format_compact(get_last(rows, 'performing_rad'), RAD)}; lowest collateral ratio "
+            f"{amounts.format_compact(get_first_value(rows, 'performing_rad'), RAD)} "
+            f"to {amounts.format_compact(get_last_value(rows, 'performing_rad'), RAD)}; lowest "
+            "collateral ratio "
             f"{low}; "
-            f"deficit at the end {amounts.format_compact(get_last(rows, 'deficit_rad'), RAD)}."
+            f"deficit at the end {amounts.format_compact(get_last_value(rows, 'deficit_rad'), RAD)}."
         )
         legend = (
             LegendKey("collateral ratio", "@first"),
@@ -96,6 +102,6 @@ def draw_debt(run: Run) -> Iterator[Chart]:
             LegendKey("vaults' debt", "@third:66", "area"),
             LegendKey("in auctions", "@second:66", "area"),
             LegendKey("deficit", "@loss:66", "area"),
-            *build_outage_key(run),
+            *build_keeper_outage_legend(run),
         )
         yield Chart(f"debt-{number}", symbol, label, figure, legend)

@@ -31,13 +31,13 @@ class MaturityBucket(NamedTuple):
     due: int
 
 
-def list_run_maturities(summary: Mapping[str, Any]) -> list[MaturityBucket]:
+def list_run_debt_maturities(run_summary: Mapping[str, Any]) -> list[MaturityBucket]:
     """List all debt at the end of a run by when it is due [wad]; empty without open workouts."""
-    due = _list_instalments(summary)
+    due = _list_due_instalments(run_summary)
     if not due:
         return []
-    ledger, now = summary["ledger"], int(summary["ended_at"])
-    sold = int(ledger["in_auction_rad"]) - int(summary["guards"]["workouts"]["principal_rad"])
+    ledger, now = run_summary["ledger"], int(run_summary["ended_at"])
+    sold = int(ledger["in_auction_rad"]) - int(run_summary["guards"]["workouts"]["principal_rad"])
     return [
         MaturityBucket("vaults, on demand", int(ledger["performing_rad"]) // RAY),
         MaturityBucket("auctions, as they sell", sold // RAY),
@@ -59,9 +59,9 @@ def list_audit_maturities(statement: Mapping[str, Any]) -> list[MaturityBucket]:
     return [*spans, *undated]
 
 
-def draw_maturity(run: Run) -> Chart | None:
+def build_instalments_due_chart(run: Run) -> Chart | None:
     """Draw the instalments that are still due, as bars over time."""
-    due = _list_instalments(run.summary)
+    due = _list_due_instalments(run.summary)
     if not due:
         return None
     first, last = min(due[0][0], int(run.summary["ended_at"])), due[-1][0]
@@ -98,8 +98,8 @@ def _sum_by_span(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Ma
     return [MaturityBucket(f"{kind}, {title}", amount) for title, amount in found.items()]
 
 
-def _list_instalments(summary: Mapping[str, Any]) -> list[tuple[int, int]]:
+def _list_due_instalments(run_summary: Mapping[str, Any]) -> list[tuple[int, int]]:
     """List the instalments as (time, wad), the earliest first."""
-    guards = summary.get("guards") or {}
+    guards = run_summary.get("guards") or {}
     found = guards.get("workouts", {}).get("due", [])
     return [(int(each["at"]), int(each["wad"])) for each in found]

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from backstop.files.atomic_files import write_files
 from backstop.report import amounts
 from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, get_series_color
-from backstop.report.deleverage_table import PAID, per_account
-from backstop.report.figure_markup import SummaryFigures, render_amount, render_count, render_duration
+from backstop.report.deleverage_console_output import PAID, list_per_account_phases
+from backstop.report.exact_amount_markup import SummaryFigures, render_amount, render_count, render_duration
 from backstop.report.named_bars import BarPart, build_stacked_bars
 from backstop.report.rendering import render_template
-from backstop.report.study_files import read_study_files
+from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import LossStrip, build_strip
-from backstop.studies.auto_deleveraging.adl_summary import FILE, WORK
+from backstop.studies.auto_deleveraging.margin_crash_summary import FILE, WORK
 
 _COLORS = {
     "insurance": "insurance",
@@ -35,7 +35,7 @@ def write_page(directory: Path) -> Path:
     text = render_template(
         "deleverage.html",
         summary,
-        [draw_phase_blocks(summary)],
+        [build_blocks_per_phase_chart(summary)],
         meta=meta,
         finding=compose_finding(summary),
         strip=build_payer_strip(summary),
@@ -68,7 +68,7 @@ def compose_finding(summary: Mapping[str, Any]) -> Markup:
 
 def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     """Compose the answers of the page, by section."""
-    most = max(row["most"] for row in per_account(summary))
+    most = max(row["most"] for row in list_per_account_phases(summary))
     found = {
         "cost": Markup("At most {} gas, whoever owes").format(render_amount(most, "count")),
         "time": Markup("{} of 30M gas").format(render_count(summary["work_blocks"], "block")),
@@ -84,7 +84,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     return found
 
 
-def draw_phase_blocks(summary: Mapping[str, Any]) -> Chart:
+def build_blocks_per_phase_chart(summary: Mapping[str, Any]) -> Chart:
     """Draw how many blocks each phase took that deals with an insolvency."""
     rows = [row for row in summary["phases"] if row["phase"] in WORK]
     parts = [BarPart(row["phase"], get_series_color(i), [row["blocks"]]) for i, row in enumerate(rows)]

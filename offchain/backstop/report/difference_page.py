@@ -13,12 +13,12 @@ from markupsafe import Markup
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import RAD, RAY
-from backstop.report.figure_markup import get_figure_unit, render_amount, render_count
+from backstop.report.exact_amount_markup import get_figure_unit, render_amount, render_count
 from backstop.report.page_links import REPORT
 from backstop.report.rendering import render_template
-from backstop.report.result_kinds import find_kind, read_summary
-from backstop.report.summary_panel import LossStrip, build_run_strip
-from backstop.simulation.loss_totals import add_totals
+from backstop.report.result_kinds import find_result_kind, read_result_summary
+from backstop.report.summary_panel import LossStrip, build_run_loss_strip
+from backstop.simulation.loss_totals import add_loss_totals
 
 FILE = "difference.html"
 _NAMES = ("name", "symbol", "group", "stage", "account", "series")  # by which an entry of a list is known
@@ -39,17 +39,17 @@ class DifferenceRow(NamedTuple):
 
 def write_page(directory: Path, other: Path) -> Path:
     """Write difference.html into the folder of a run, against another run; return its path."""
-    one, two = _read_run(directory), _read_run(other)
-    rows = list_differences(one, two)
+    one, two = _read_run_summary(directory), _read_run_summary(other)
+    rows = list_compared_figures(one, two)
     differing = sorted((row for row in rows if row.differs), key=lambda row: row.order)
-    strips = [build_run_strip(one), build_run_strip(two)]
+    strips = [build_run_loss_strip(one), build_run_loss_strip(two)]
     text = render_template(
         "difference.html",
         one,
         [],
         other=two,
         strips=strips,
-        ways=[_locate_page(directory, each) for each in (directory, other)],
+        ways=[_build_run_name_and_page_href(directory, each) for each in (directory, other)],
         rows=[*differing, *(row for row in rows if not row.differs)],
         answers={
             "figures": Markup("{} of {} differ").format(len(differing), render_count(len(rows), "figure"))
@@ -60,9 +60,11 @@ def write_page(directory: Path, other: Path) -> Path:
     return directory / FILE
 
 
-def list_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[DifferenceRow]:
+def list_compared_figures(
+    run_summary: Mapping[str, Any], other_summary: Mapping[str, Any]
+) -> list[DifferenceRow]:
     """List all figures of two summaries by their names, in the first one's order."""
-    mine, theirs = dict(_iter_figures(one)), dict(_iter_figures(other))
+    mine, theirs = dict(_iter_figures(run_summary)), dict(_iter_figures(other_summary))
     return [_build_row(name, mine.get(name), theirs.get(name)) for name in dict.fromkeys((*mine, *theirs))]
 
 
@@ -95,7 +97,7 @@ def _compose_finding(strips: list[LossStrip | None], differing: int, figures: in
         return Markup("Nothing differs: {} are the same in both runs.").format(
             render_count(figures, "figure")
         )
-    here, there = (0 if each is None else each.value for each in strips)
+    here, there = (0 if each is None else each.total_rad for each in strips)
     return Markup("{} of {} {}. In all {} was lost here and {} there{}.").format(
         render_amount(differing, "count"),
         render_count(figures, "figure"),
@@ -108,13 +110,15 @@ def _compose_finding(strips: list[LossStrip | None], differing: int, figures: in
     )
 
 
-def _read_run(directory: Path) -> dict[str, Any]:
-    kind = find_kind(directory)
+def _read_run_summary(directory: Path) -> dict[str, Any]:
+    kind = find_result_kind(directory)
     if kind is None or kind.name != "run":
         raise BackstopError(f"{directory} is not the folder of a run: only runs are set against each other")
-    return add_totals(read_summary(directory, kind))
+    return add_loss_totals(read_result_summary(directory, kind))
 
 
-def _locate_page(directory: Path, to: Path) -> tuple[str, str | None]:
-    there = (to / REPORT).is_file()
-    return to.name or str(to), quote(os.path.relpath(to / REPORT, directory)) if there else None
+def _build_run_name_and_page_href(directory: Path, run_folder: Path) -> tuple[str, str | None]:
+    there = (run_folder / REPORT).is_file()
+    return run_folder.name or str(run_folder), quote(
+        os.path.relpath(run_folder / REPORT, directory)
+    ) if there else None

@@ -8,13 +8,13 @@ from typing import Any
 
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report import amounts, section_headings, summary_panel
+from backstop.report import amounts, multi_run_section_headings, summary_panel
 from backstop.report.chart_parts import Chart, LegendKey
 from backstop.report.named_bars import BarPart, build_stacked_bars
 from backstop.report.page_links import link_run
 from backstop.report.rendering import render_template
-from backstop.studies.comparison.figure_lines import read_figure
-from backstop.studies.comparison.guard_comparison import list_guard_lines
+from backstop.studies.comparison.guard_comparison import list_nonzero_table_lines
+from backstop.studies.comparison.run_comparison_lines import read_figure
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
@@ -27,11 +27,11 @@ FILE = "guards.html"
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
     """Write guards.html beside the runs of a comparison and return its path."""
-    write_files(directory, {FILE: render_page(comparison, directory)})
+    write_files(directory, {FILE: render_page_text(comparison, directory)})
     return directory / FILE
 
 
-def render_page(comparison: Mapping[str, Any], directory: Path) -> str:
+def render_page_text(comparison: Mapping[str, Any], runs_folder: Path) -> str:
     """Render the page of a comparison of guards as text, with the ways to the runs beside it."""
     scenarios = comparison["scenarios"]
     runs = [row for each in scenarios for row in each["runs"]]
@@ -39,13 +39,13 @@ def render_page(comparison: Mapping[str, Any], directory: Path) -> str:
         "guards.html",
         comparison,
         [chart for i, each in enumerate(scenarios) if (chart := draw_bad_debt(i, each)) is not None],
-        lines=list_guard_lines,
-        answers=section_headings.compose_guards_headings(comparison),
+        lines=list_nonzero_table_lines,
+        answers=multi_run_section_headings.compose_guards_headings(comparison),
         run_of=lambda each, row: link_run(
-            directory, f"{each['scenario']}/{row['guard']}", f"{row['title']}: its run"
+            runs_folder, f"{each['scenario']}/{row['guard']}", f"{row['title']}: its run"
         ),
         guarded=lambda each, k: summary_panel.compose_guards_finding(each, k, comparison),
-        of_guards=lambda each, k: list(summary_panel.build_guard_strips(each, k, comparison)),
+        of_guards=lambda each, k: list(summary_panel.build_guard_bad_debt_strips(each, k, comparison)),
         has=lambda row, line: read_figure(row, line.figure) is not None,
         differences=sum(row["differences"] for row in runs),
         compared=sum(row["fields_compared"] for row in runs),

@@ -10,15 +10,15 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.files.atomic_files import write_files
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.files.output_directories import read_record
-from backstop.report.figure_markup import render_amount, render_count
+from backstop.report.exact_amount_markup import render_amount, render_count
 from backstop.report.page_links import REPORT
 from backstop.report.rendering import render_template
-from backstop.report.study_files import read_study_files
+from backstop.report.study_file_reader import read_study_files
 from backstop.studies.exploit_search.case_alarms import ALARMS
-from backstop.studies.exploit_search.exploit_reports import ExploitReport, group_findings
-from backstop.studies.exploit_search.search_campaign import FILE, parse_results
+from backstop.studies.exploit_search.exploit_reports import ExploitReport, list_shortest_reports_by_kind
+from backstop.studies.exploit_search.search_campaign import FILE, parse_case_results_by_number
 
 MOST_STORIES = 100
 
@@ -35,35 +35,38 @@ ABOUT = {
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a hunt, of the cases that are searched so far."""
     (content,) = read_study_files(directory, "hunt", (FILE,))
-    stories = select_largest_findings(content)
+    stories = list_largest_story_per_kind(content)
     summary = {"seed": content["seed"], "cases": len(content["cases"])}
     summary["stories"] = [_to_record(each) for each in stories[:MOST_STORIES]]
     text = render_template(
         "hunt.html",
         summary,
         [],
-        finding=compose_finding(content),
+        finding=compose_hunt_result_sentence(content),
         counts={alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS},
         found=len(stories),
         about=ABOUT,
         answers=_compose_headings(stories),
-        again=_build_command(directory, content),
+        again=_format_repeat_command(directory, content),
     )
     write_files(directory, {REPORT: text})
     return directory / REPORT
 
 
-def select_largest_findings(content: Mapping[str, Any]) -> list[ExploitReport]:
+def list_largest_story_per_kind(hunt_content: Mapping[str, Any]) -> list[ExploitReport]:
     """Return one story of each kind that a hunt found, the largest first, then the shortest."""
     return sorted(
-        group_findings(parse_results(content).values()),
+        list_shortest_reports_by_kind(parse_case_results_by_number(hunt_content).values()),
         key=lambda each: (-each.size, len(each.lines), each.kind),
     )
 
 
-def compose_finding(content: Mapping[str, Any]) -> Markup:
+def compose_hunt_result_sentence(hunt_content: Mapping[str, Any]) -> Markup:
     """Compose the finding of a hunt: how many kinds of stories each alarm found."""
-    stories, cases = select_largest_findings(content), render_count(len(content["cases"]), "case")
+    stories, cases = (
+        list_largest_story_per_kind(hunt_content),
+        render_count(len(hunt_content["cases"]), "case"),
+    )
     if not stories:
         return Markup("Nothing was found in {}.").format(cases)
     by_alarm = {alarm: sum(each.alarm == alarm for each in stories) for alarm in ALARMS}
@@ -79,14 +82,14 @@ def compose_finding(content: Mapping[str, Any]) -> Markup:
     return Markup("{} in {}: {}{}.").format(render_count(len(stories), "story"), cases, parts, worth)
 
 
-def _compose_headings(stories: list[ExploitReport]) -> dict[str, Markup]:
-    if not stories:
+def _compose_headings(exploit_reports: list[ExploitReport]) -> dict[str, Markup]:
+    if not exploit_reports:
         return {"stories": Markup("Nothing"), "mirror": Markup("The same command searches on")}
-    first = stories[0]
+    first = exploit_reports[0]
     return {
         "stories": Markup("The largest is of {}: {}").format(first.alarm, first.kind),
         "how": Markup("In {}, the shortest").format(
-            render_count(min(len(each.lines) for each in stories), "line")
+            render_count(min(len(each.lines) for each in exploit_reports), "line")
         ),
         "mirror": Markup("The same command plays what it tells again on the contracts"),
     }
@@ -98,13 +101,15 @@ def _to_record(story: ExploitReport) -> dict[str, Any]:
     return {**kept, "size_wad": str(kept.pop("size")), "lines": list(story.lines)}
 
 
-def _build_command(directory: Path, content: Mapping[str, Any]) -> str:
+def _format_repeat_command(directory: Path, hunt_content: Mapping[str, Any]) -> str:
     inputs = read_record(directory).get("inputs", {})
-    words = ["hunt", "--cases", str(len(content["cases"]))]
+    words = ["hunt", "--cases", str(len(hunt_content["cases"]))]
     for name in ("plans", "trials"):
         words += [f"--{name}", str(inputs[name])] if name in inputs else []
     for alarm in str(inputs.get("alarms", "")).split(" and "):
         words += (
             ["--alarm", alarm] if alarm and len(str(inputs["alarms"]).split(" and ")) < len(ALARMS) else []
         )
-    return format_command(shlex.join([*words, "--seed", str(content["seed"]), "--out", str(directory)]))
+    return format_command_as_started(
+        shlex.join([*words, "--seed", str(hunt_content["seed"]), "--out", str(directory)])
+    )

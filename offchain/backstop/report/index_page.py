@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
-from backstop.report.page_links import PageLink, build_link, report_command
+from backstop.report.page_links import PageLink, build_link, format_report_command
 from backstop.report.rendering import render_template
-from backstop.report.result_kinds import ResultKind, find_kind, read_summary
-from backstop.simulation.loss_totals import add_totals
+from backstop.report.result_kinds import ResultKind, find_result_kind, read_result_summary
+from backstop.simulation.loss_totals import add_loss_totals
 
 FILE = "index.html"
 _DEPTH = 4  # folders below the first: a run of a guard lies three deep
@@ -35,9 +35,9 @@ class IndexEntry(NamedTuple):
     created: str
 
 
-def write_page(directory: Path) -> Path:
+def write_index_page(directory: Path) -> Path:
     """Write index.html over all that is below a folder; raise BackstopError if nothing is."""
-    found = list_entries(directory)
+    found = list_result_entries_or_problems(directory)
     if not found:
         raise BackstopError(f"{directory} has no run, study or comparison in it")
     left_out = [each for each in found if isinstance(each, str)]
@@ -49,7 +49,7 @@ def write_page(directory: Path) -> Path:
     return directory / FILE
 
 
-def list_entries(directory: Path) -> list[IndexEntry | str]:
+def list_result_entries_or_problems(directory: Path) -> list[IndexEntry | str]:
     """List what is below a folder, the newest first; in place of what cannot be read, why."""
     found: list[IndexEntry | str] = []
     for folder, kind in _iter_folders(directory, _DEPTH):
@@ -64,7 +64,7 @@ def list_entries(directory: Path) -> list[IndexEntry | str]:
 
 def _iter_folders(directory: Path, depth: int) -> Iterator[tuple[Path, ResultKind]]:
     for folder in sorted(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink()):
-        kind = find_kind(folder)
+        kind = find_result_kind(folder)
         if kind is not None:
             yield folder, kind
         if depth > 1:
@@ -72,15 +72,15 @@ def _iter_folders(directory: Path, depth: int) -> Iterator[tuple[Path, ResultKin
 
 
 def _build_entry(directory: Path, folder: Path, kind: ResultKind) -> IndexEntry:
-    summary = read_summary(folder, kind)
+    summary = read_result_summary(folder, kind)
     place = folder.relative_to(directory).as_posix()
-    totals: Mapping[str, Any] = add_totals(summary)["totals"] if kind.name == "run" else {}
+    totals: Mapping[str, Any] = add_loss_totals(summary)["totals"] if kind.name == "run" else {}
     seed = summary.get("seed")
     return IndexEntry(
         place=place,
         kind=kind.name,
         title=_get_title(summary, kind),
-        way=build_link(directory, f"{place}/{kind.page}", place, report_command(folder)),
+        way=build_link(directory, f"{place}/{kind.page}", place, format_report_command(folder)),
         finding=kind.finding(summary),
         lost_rad=int(totals["lost_rad"]) if totals else None,
         unpaid_rad=int(totals["unpaid_rad"]) if totals else None,

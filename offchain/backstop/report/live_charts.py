@@ -14,9 +14,9 @@ from backstop.report import amounts
 from backstop.report.chart_parts import (
     Chart,
     LegendKey,
-    build_areas,
     build_axis_title,
     build_line,
+    build_stacked_area_traces,
     build_time_axis,
     build_vertical_line,
     compute_range,
@@ -35,7 +35,7 @@ _MARKS = {"loss": "@loss", "mode": "@ink", "payment": "@third", "liquidation": "
 _NAMES = {"loss": "losses", "mode": "modes", "payment": "losses paid", "liquidation": "liquidations"}
 
 
-def draw_charts(figures: Mapping[str, Any]) -> dict[str, Chart]:
+def draw_live_charts_by_id(figures: Mapping[str, Any]) -> dict[str, Chart]:
     """Draw all charts of the live page, by their id; empty ones before the first block."""
     history = figures.get("history", {"points": (), "events": (), "acts": ()})
     points, acts = history["points"], history["acts"]
@@ -44,15 +44,15 @@ def draw_charts(figures: Mapping[str, Any]) -> dict[str, Chart]:
     marks, keys = build_event_marks(history["events"], window)
     x = to_milliseconds(each.timestamp for each in points)
     found = (
-        _draw_debt(points, x, history["events"]),
-        _draw_ratio(points, x),
+        _build_debt_area_chart(points, x, history["events"]),
+        _build_collateral_ratio_chart(points, x),
         _draw_stages(points, x),
-        _draw_profit(acts, window),
+        _build_keeper_profit_chart(acts, window),
     )
     for chart in found:
         chart.figure["layout"] |= {"height": 250, "xaxis": build_time_axis(*window), "shapes": marks}
     timed = [chart._replace(legend=(*chart.legend, *keys)) for chart in found]
-    return {chart.id: chart for chart in (*timed, _draw_levels(figures.get("levels")))}
+    return {chart.id: chart for chart in (*timed, _build_unsafe_debt_chart(figures.get("levels")))}
 
 
 def build_event_marks(
@@ -71,7 +71,7 @@ def build_event_marks(
     return lines, [LegendKey(_NAMES[kind], _MARKS[kind], "dash") for kind in kinds]
 
 
-def _draw_debt(points: Sequence[Any], x: list[int], events: Sequence[Any]) -> Chart:
+def _build_debt_area_chart(points: Sequence[Any], x: list[int], events: Sequence[Any]) -> Chart:
     owed, sold = (
         to_plot_values((p.debt for p in points), RAD),
         to_plot_values((p.in_auction for p in points), RAD),
@@ -83,7 +83,7 @@ def _draw_debt(points: Sequence[Any], x: list[int], events: Sequence[Any]) -> Ch
         ("losses not paid", lost, "@loss"),
     ]
     figure = {
-        "data": build_areas(x, [each for each in layers if any(each[1])]) if points else [],
+        "data": build_stacked_area_traces(x, [each for each in layers if any(each[1])]) if points else [],
         "layout": {
             "yaxis": {
                 "tickformat": "~s",
@@ -99,7 +99,10 @@ def _draw_debt(points: Sequence[Any], x: list[int], events: Sequence[Any]) -> Ch
         first, last = (amounts.format_compact(p.debt + p.in_auction, RAD) for p in (points[0], points[-1]))
         told = f"Debt in vaults and auctions went from {first} to {last}"
     if events:
-        told += f"; marked: {'; '.join(f'{amounts.format_clock(e.timestamp)} {e.text}' for e in events[-5:])}"
+        told += (
+            "; marked: "
+            f"{'; '.join(f'{amounts.format_day_and_time(e.timestamp)} {e.text}' for e in events[-5:])}"
+        )
     keys = (
         LegendKey("vaults' debt", "@third:66", "area"),
         LegendKey("in auctions", "@second:66", "area"),
@@ -108,9 +111,9 @@ def _draw_debt(points: Sequence[Any], x: list[int], events: Sequence[Any]) -> Ch
     return Chart("history-debt", "Debt", f"{told}.", figure, keys)
 
 
-def _draw_ratio(points: Sequence[Any], x: list[int]) -> Chart:
-    values = to_plot_values((p.collateral for p in points), BASIS_POINTS)
-    data = [build_line("collateral", x, values, "@first", shown=":.1%")] if points else []
+def _build_collateral_ratio_chart(history_points: Sequence[Any], times: list[int]) -> Chart:
+    values = to_plot_values((p.collateral for p in history_points), BASIS_POINTS)
+    data = [build_line("collateral", times, values, "@first", shown=":.1%")] if history_points else []
     layout = {
         "yaxis": {
             "tickformat": ".0%",
@@ -118,7 +121,7 @@ def _draw_ratio(points: Sequence[Any], x: list[int]) -> Chart:
             "range": compute_range(values),
         }
     }
-    known = [p.collateral for p in points if p.collateral is not None]
+    known = [p.collateral for p in history_points if p.collateral is not None]
     low = amounts.format_percent(min(known), BASIS_POINTS) if known else "none yet"
     label = f"Collateral over all debt, at the feed's prices; lowest {low}."
     key = (LegendKey("collateral over debt", "@first"),)
@@ -129,7 +132,9 @@ def _draw_stages(points: Sequence[Any], x: list[int]) -> Chart:
     names = list(dict.fromkeys(name for p in points for name, _ in p.stages))
     rows = {name: to_plot_values((dict(p.stages).get(name, 0) for p in points), RAD) for name in names}
     data = (
-        build_areas(x, [(_format_stage(name), rows[name], get_stage_color(name)) for name in names])
+        build_stacked_area_traces(
+            x, [(_format_stage_name(name), rows[name], get_stage_color(name)) for name in names]
+        )
         if points
         else []
     )
@@ -143,35 +148,41 @@ def _draw_stages(points: Sequence[Any], x: list[int]) -> Chart:
     }
     told = (
         "; ".join(
-            f"{_format_stage(name)} {amounts.format_compact(have, RAD)}" for name, have in points[-1].stages
+            f"{_format_stage_name(name)} {amounts.format_compact(have, RAD)}"
+            for name, have in points[-1].stages
         )
         if points
         else ""
     )
     label = f"What the stages of the waterfall have. {told or 'No figures yet'}."
-    keys = tuple(LegendKey(_format_stage(name), f"{get_stage_color(name)}:66", "area") for name in names)
+    keys = tuple(LegendKey(_format_stage_name(name), f"{get_stage_color(name)}:66", "area") for name in names)
     return Chart("history-stages", "Buffers and other stages", label, {"data": data, "layout": layout}, keys)
 
 
-def _format_stage(stage: str) -> str:
+def _format_stage_name(stage: str) -> str:
     return stage.replace("_", " ")
 
 
-def _draw_profit(acts: Sequence[Any], window: tuple[int, int]) -> Chart:
+def _build_keeper_profit_chart(keeper_acts: Sequence[Any], window: tuple[int, int]) -> Chart:
     """Draw what keepers gained since the window's start: the largest by name, all others together."""
     totals: dict[str, int] = {}
-    for each in acts:
+    for each in keeper_acts:
         totals[each.who] = totals.get(each.who, 0) + each.gained
     order = sorted((who for who in totals if totals[who]), key=lambda who: (-abs(totals[who]), who))
     named = order[:MOST_KEEPERS]
     data, keys, told = [], [], []
     values: list[float | None] = [0.0]
     for i, who in enumerate([*named, *(["all others"] if order[MOST_KEEPERS:] else [])]):
-        own = [e for e in acts if (e.who == who if i < len(named) else e.who not in named) and e.gained]
+        own = [
+            e for e in keeper_acts if (e.who == who if i < len(named) else e.who not in named) and e.gained
+        ]
         sums = [0, *accumulate(each.gained for each in own)]
         x = to_milliseconds([window[0], *(each.timestamp for each in own), window[1]])
         y = to_plot_values([*sums, sums[-1]], WAD)
-        name, ink = shorten_name(_format_stage(who)), get_series_color(i) if i < MOST_KEEPERS else "@muted"
+        name, ink = (
+            shorten_name(_format_stage_name(who)),
+            get_series_color(i) if i < MOST_KEEPERS else "@muted",
+        )
         data.append(build_line(name, x, y, ink, step=True, shown=":,.2f"))
         keys.append(LegendKey(name, ink))
         told.append(f"{name} {amounts.format_compact(sums[-1], WAD)}")
@@ -188,10 +199,14 @@ def _draw_profit(acts: Sequence[Any], window: tuple[int, int]) -> Chart:
     return Chart("history-profit", "Keepers' profit", label, {"data": data, "layout": layout}, tuple(keys))
 
 
-def _draw_levels(levels: Mapping[str, Any] | None) -> Chart:
+def _build_unsafe_debt_chart(price_fall_levels: Mapping[str, Any] | None) -> Chart:
     """Draw, by a fall of all prices at once, the debt that is unsafe after it, a layer for each type."""
-    types = [] if levels is None else levels["types"]
-    falls = [] if levels is None else [row["fall_bps"] / BASIS_POINTS for row in levels["all"]]
+    types = [] if price_fall_levels is None else price_fall_levels["types"]
+    falls = (
+        []
+        if price_fall_levels is None
+        else [row["fall_bps"] / BASIS_POINTS for row in price_fall_levels["all"]]
+    )
     data, keys = [], []
     for i, each in enumerate(types):
         if not any(map(int, each["debt_rad"])):
@@ -228,7 +243,11 @@ def _draw_levels(levels: Mapping[str, Any] | None) -> Chart:
             },
         },
     }
-    shown = () if levels is None else (levels["all"][i] for i in range(0, len(levels["all"]), 10))
+    shown = (
+        ()
+        if price_fall_levels is None
+        else (price_fall_levels["all"][i] for i in range(0, len(price_fall_levels["all"]), 10))
+    )
     told = "; ".join(
         f"{amounts.format_percent(row['fall_bps'], BASIS_POINTS, 0)}: "
         f"{amounts.format_compact(int(row['debt_rad']), RAD)}"

@@ -10,10 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.report.chart_parts import Chart
-from backstop.report.figure_markup import SummaryFigures
-from backstop.report.live_headings import compose_live_headings
+from backstop.report.exact_amount_markup import SummaryFigures
+from backstop.report.live_mirror_headings import compose_live_headings
 from backstop.report.plotly_bundle import read_plotly_bundle
-from backstop.report.rendering import TEMPLATES, as_script, build_environment, read_inline_file
+from backstop.report.rendering import TEMPLATES, as_script, build_template_environment, read_inline_file
 
 SECTIONS = (
     *("verdict", "now", "figures", "prices", "history", "vaults", "levels", "auctions", "calls", "losses"),
@@ -25,8 +25,8 @@ SECTIONS = (
 _HERE = "/* the library of charts */"
 
 
-def render_sections(
-    figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]
+def render_live_html_sections(
+    figures: Mapping[str, Any], health: Mapping[str, Any], section_names: Sequence[str]
 ) -> dict[str, str]:
     """Render sections to HTML by name; before the first block, when figures are empty, they say so."""
     context = {
@@ -39,32 +39,36 @@ def render_sections(
         "feed": {row["symbol"]: int(row["price_ray"]) for row in figures.get("collateral_types", ())},
         "total_debt": sum(int(row["debt_rad"]) for row in figures.get("bands", ())),
     }
-    module: Any = build_environment().get_template("live_parts.html").make_module(context)
-    return {name: str(getattr(module, name)()) for name in names}
+    module: Any = build_template_environment().get_template("live_parts.html").make_module(context)
+    return {name: str(getattr(module, name)()) for name in section_names}
 
 
-def build_drawings(drawn: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
+def build_chart_updates(charts_by_name: Mapping[str, Chart]) -> dict[str, dict[str, Any]]:
     """Return what the page needs to draw each chart anew: its figure, its label, its legend as HTML."""
-    module: Any = build_environment().get_template("parts.html").make_module({"charts": drawn})
+    module: Any = (
+        build_template_environment().get_template("parts.html").make_module({"charts": charts_by_name})
+    )
     return {
         name: {"figure": chart.figure, "label": chart.label, "legend": str(module.legend(name)).strip()}
-        for name, chart in drawn.items()
+        for name, chart in charts_by_name.items()
     }
 
 
-def render_document(drawn: Mapping[str, str], shown: Mapping[str, Chart]) -> tuple[bytes, ...]:
+def render_live_page_as_html_pieces(
+    html_by_section: Mapping[str, str], charts_by_name: Mapping[str, Chart]
+) -> tuple[bytes, ...]:
     """Render the whole page with these sections and charts in it, in three pieces.
 
     The library is one of them, and most of the page: it is not copied for each reader.
     """
-    html = {name: Markup(drawn[name]) for name in SECTIONS}
+    html = {name: Markup(html_by_section[name]) for name in SECTIONS}
     before, after = (
-        build_environment()
+        build_template_environment()
         .get_template("live.html")
         .render(
             sections=html,
-            charts=shown,
-            data=as_script({"charts": [chart._asdict() for chart in shown.values()]}),
+            charts=charts_by_name,
+            data=as_script({"charts": [chart._asdict() for chart in charts_by_name.values()]}),
             library=Markup(_HERE),
             script=read_inline_file("page.js"),
             live=read_inline_file("live.js"),
@@ -72,11 +76,11 @@ def render_document(drawn: Mapping[str, str], shown: Mapping[str, Chart]) -> tup
         )
         .split(_HERE)
     )
-    return before.encode(), _encode_library(), after.encode()
+    return before.encode(), _read_plotly_library_bytes(), after.encode()
 
 
 @cache
-def _encode_library() -> bytes:
+def _read_plotly_library_bytes() -> bytes:
     """Return the library as it is sent."""
     return read_plotly_bundle().encode()
 

@@ -10,16 +10,16 @@ from backstop.report import amounts
 from backstop.report.chart_parts import (
     Chart,
     LegendKey,
-    build_areas,
     build_axis_title,
     build_line,
     build_panel_title,
+    build_stacked_area_traces,
     build_time_axis,
     to_milliseconds,
     to_plot_values,
 )
-from backstop.report.outages import build_outage_key, build_outage_shapes
-from backstop.report.run_frames import get_first, get_last, get_table, list_records
+from backstop.report.keeper_outage_shading import build_keeper_outage_legend, build_outage_shapes
+from backstop.report.run_frames import get_first_value, get_last_value, get_table, list_records
 from backstop.simulation.loss_bearers import GROUPS
 from backstop.simulation.run_directory import Run
 
@@ -151,7 +151,7 @@ def draw_cushions(run: Run) -> Chart | None:
     losses.append((end * 1000, losses[-1][1]))
     figure = {
         "data": [
-            *build_areas(x, layers),
+            *build_stacked_area_traces(x, layers),
             build_line(
                 "losses so far",
                 [at for at, _ in losses],
@@ -171,19 +171,19 @@ def draw_cushions(run: Run) -> Chart | None:
         },
     }
     label = (
-        f"Buffers went from {amounts.format_compact(get_first(rows, 'buffers_rad'), RAD)} to "
-        f"{amounts.format_compact(get_last(rows, 'buffers_rad'), RAD)}, the reserve from "
-        f"{amounts.format_compact(get_first(rows, 'reserve_rad'), RAD)} to "
-        f"{amounts.format_compact(get_last(rows, 'reserve_rad'), RAD)}, "
-        f"savings from {amounts.format_compact(get_first(rows, 'savings_wad'), WAD)} to "
-        f"{amounts.format_compact(get_last(rows, 'savings_wad'), WAD)}."
+        f"Buffers went from {amounts.format_compact(get_first_value(rows, 'buffers_rad'), RAD)} to "
+        f"{amounts.format_compact(get_last_value(rows, 'buffers_rad'), RAD)}, the reserve from "
+        f"{amounts.format_compact(get_first_value(rows, 'reserve_rad'), RAD)} to "
+        f"{amounts.format_compact(get_last_value(rows, 'reserve_rad'), RAD)}, "
+        f"savings from {amounts.format_compact(get_first_value(rows, 'savings_wad'), WAD)} to "
+        f"{amounts.format_compact(get_last_value(rows, 'savings_wad'), WAD)}."
     )
     legend = (
         LegendKey("buffers", "@buffer:66", "area"),
         LegendKey("reserve", "@reserve:66", "area"),
         LegendKey("savings", "@savings:66", "area"),
         LegendKey("losses so far", "@loss"),
-        *build_outage_key(run),
+        *build_keeper_outage_legend(run),
     )
     return Chart("cushions", "What was left to pay with", label, figure, legend)
 

@@ -19,10 +19,12 @@ MOST_BINS = 40
 LEAST_BINS = 8
 
 
-def draw_histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]) -> Chart:
+def build_loss_histogram_chart(
+    summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray[np.int64]]
+) -> Chart:
     """Draw how many paths lose how much, in bins of equal width in powers of ten; the rest lose nothing."""
     losses = columns["bad_debt"][columns["bad_debt"] > 0]
-    edges, counts = compute_bins(losses)
+    edges, counts = compute_log_loss_bins(losses)
     told = [
         f"{count:,} paths lose {amounts.format_compact(low, COIN)} to {amounts.format_compact(high, COIN)}"
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
@@ -59,7 +61,7 @@ def draw_histogram(summary: Mapping[str, Any], columns: Mapping[str, npt.NDArray
     return Chart("histogram", "How many paths lose how much", label, figure)
 
 
-def compute_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
+def compute_log_loss_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
     """Return the edges of bins of equal width in powers of ten, and how many losses are in each."""
     low, high = int(losses.min()), int(losses.max()) + 1
     wanted = min(MOST_BINS, max(LEAST_BINS, isqrt(len(losses))))

@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from backstop.report.figure_markup import SummaryFigures, render_amount
+from backstop.report.exact_amount_markup import SummaryFigures, render_amount
 from backstop.simulation.loss_bearers import ALL_GROUPS
 
 
-def compose_verdict(summary: dict[str, Any]) -> Markup:
+def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
     """Compose one sentence that names everyone who lost anything."""
     numbers = SummaryFigures(summary)
     clauses = [
@@ -30,16 +30,16 @@ def compose_verdict(summary: dict[str, Any]) -> Markup:
             Markup("debt of {} is still at auction").format(numbers.render_figure("ledger.in_auction_rad"))
         )
     if not clauses:
-        return Markup("Nobody lost anything.") + compose_pool_result(summary)
+        return Markup("Nobody lost anything.") + compose_liquidity_vault_result(summary)
     sentence = _join_parts(clauses)
     if int(summary["totals"]["lost_rad"]) == 0:
         sentence += "" if int(alone) or unsold else "; no bad debt was left for anyone else to pay"
     elif int(summary["totals"]["unpaid_rad"]) == 0:
         sentence += "; nothing is outstanding"
-    return Markup(sentence[:1].upper() + sentence[1:] + ".") + compose_pool_result(summary)
+    return Markup(sentence[:1].upper() + sentence[1:] + ".") + compose_liquidity_vault_result(summary)
 
 
-def compose_pool_result(summary: dict[str, Any]) -> Markup:
+def compose_liquidity_vault_result(summary: dict[str, Any]) -> Markup:
     """Compose the sentence on what a pool that takes over positions earned or lost; nothing without one."""
     pool = (summary.get("margin") or {}).get("pool")
     if not pool:

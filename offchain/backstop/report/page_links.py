@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.studies.stress.parameter_sweep import SETTINGS, STUDIES
 
 REPORT = "report.html"
@@ -31,28 +31,42 @@ def build_link(directory: Path, target: str, title: str, command: str) -> PageLi
 
 def link_run(directory: Path, place: str, title: str) -> PageLink:
     """Return the link to a run in a folder of this one, whose tables are there already."""
-    return build_link(directory, f"{place}/{REPORT}", title, report_command(directory / place))
+    return build_link(directory, f"{place}/{REPORT}", title, format_report_command(directory / place))
 
 
-def link_path(directory: Path, summary: Mapping[str, Any], path: int) -> PageLink:
+def build_study_path_link(directory: Path, study_summary: Mapping[str, Any], path_number: int) -> PageLink:
     """Return the link to a path of a study as a run of its own, in a folder of the study."""
-    again = summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
-    place = f"{PATHS}/{path}"
-    command = f"{again} {path} --host model --out {shlex.quote(str(directory / place))}"
-    return build_link(directory, f"{place}/{REPORT}", f"path {path}", format_command(command))
-
-
-def link_study(directory: Path, summary: Mapping[str, Any], number: int) -> PageLink:
-    """Return the link from a sweep to a study of one of its settings, in a folder of the sweep."""
-    place, file = f"{STUDIES}/{number:04}", directory / SETTINGS / f"{number:04}.yaml"
-    words = ["stress", str(file), "--paths", str(summary["paths"]), "--engine", str(summary["engine"])]
-    words += ["--seed", str(summary["seed"]), "--out", str(directory / place)]
+    again = study_summary["worst"]["replay"].rpartition(" ")[0]  # ends with the number of the path
+    place = f"{PATHS}/{path_number}"
+    command = f"{again} {path_number} --host model --out {shlex.quote(str(directory / place))}"
     return build_link(
-        directory, f"{place}/{REPORT}", f"setting {number + 1}", format_command(shlex.join(words))
+        directory, f"{place}/{REPORT}", f"path {path_number}", format_command_as_started(command)
     )
 
 
-def link_parent(directory: Path) -> PageLink | None:
+def build_sweep_setting_link(
+    directory: Path, sweep_summary: Mapping[str, Any], setting_number: int
+) -> PageLink:
+    """Return the link from a sweep to a study of one of its settings, in a folder of the sweep."""
+    place, file = f"{STUDIES}/{setting_number:04}", directory / SETTINGS / f"{setting_number:04}.yaml"
+    words = [
+        "stress",
+        str(file),
+        "--paths",
+        str(sweep_summary["paths"]),
+        "--engine",
+        str(sweep_summary["engine"]),
+    ]
+    words += ["--seed", str(sweep_summary["seed"]), "--out", str(directory / place)]
+    return build_link(
+        directory,
+        f"{place}/{REPORT}",
+        f"setting {setting_number + 1}",
+        format_command_as_started(shlex.join(words)),
+    )
+
+
+def build_parent_page_link(directory: Path) -> PageLink | None:
     """Return the link from a run or study to the page of what it is part of, if that is there."""
     one, two = directory.parent, directory.parent.parent
     pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
@@ -69,6 +83,6 @@ def _build_upward_link(directory: Path, page: Path, title: str) -> PageLink:
     return PageLink(title, quote(os.path.relpath(page, directory)), "")
 
 
-def report_command(directory: Path) -> str:
+def format_report_command(directory: Path) -> str:
     """Return the command that writes the page of a folder."""
-    return format_command(f"report {shlex.quote(str(directory))}")
+    return format_command_as_started(f"report {shlex.quote(str(directory))}")

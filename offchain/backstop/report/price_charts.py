@@ -19,19 +19,25 @@ from backstop.report.chart_parts import (
     to_milliseconds,
     to_plot_values,
 )
-from backstop.report.outages import build_outage_key, build_outage_shapes
-from backstop.report.run_frames import find_lowest, get_first, get_table, group_by_type, list_records
+from backstop.report.keeper_outage_shading import build_keeper_outage_legend, build_outage_shapes
+from backstop.report.run_frames import (
+    find_lowest_value_and_time,
+    get_first_value,
+    get_table,
+    iter_rows_by_collateral_type,
+    list_records,
+)
 from backstop.simulation.run_directory import Run
 
 GWEI = 10**9
 
 
-def draw_prices(run: Run) -> Iterator[Chart]:
+def iter_price_charts(run: Run) -> Iterator[Chart]:
     """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = choose_bucket_seconds(end - start)
     auctions = get_table(run, "auctions")
-    for number, symbol, rows in group_by_type(get_table(run, "state")):
+    for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         x = to_milliseconds(rows["timestamp"])
         market, feed = to_plot_values(rows["market_price_ray"], RAY), to_plot_values(rows["current_ray"], RAY)
         pool = [price or None for price in to_plot_values(rows["pool_price_ray"], RAY)]  # 0: no pool
@@ -70,15 +76,16 @@ def draw_prices(run: Run) -> Iterator[Chart]:
                 "annotations": [
                     build_panel_title("price, stablecoins", upper),
                     build_panel_title(
-                        f"debt sent to auction per {amounts.format_duration(bucket)}, stablecoins", lower
+                        f"debt sent to auction per {amounts.format_duration_text(bucket)}, stablecoins",
+                        lower,
                     ),
                 ],
             },
         }
-        low = find_lowest(rows, "market_price_ray")
+        low = find_lowest_value_and_time(rows, "market_price_ray")
         label = (
             f"{symbol}: the market price went from "
-            f"{amounts.format_compact(get_first(rows, 'market_price_ray'), RAY)} "
+            f"{amounts.format_compact(get_first_value(rows, 'market_price_ray'), RAY)} "
             f"to a low of {amounts.format_compact(low[0], RAY)} at {amounts.format_moment(low[1])}; "
             f"{len(begun)} liquidations."
         )
@@ -88,10 +95,10 @@ def draw_prices(run: Run) -> Iterator[Chart]:
             LegendKey("price in the local pool", "@faint"),
             LegendKey("liquidated debt", "@loss:b3", "area"),
         ]
-        yield Chart(f"price-{number}", symbol, label, figure, (*legend, *build_outage_key(run)))
+        yield Chart(f"price-{number}", symbol, label, figure, (*legend, *build_keeper_outage_legend(run)))
 
 
-def draw_network(run: Run) -> Chart | None:
+def build_gas_and_pending_chart(run: Run) -> Chart | None:
     """Draw the gas price and the keepers' waiting transactions."""
     rows = get_table(run, "system")
     if rows.empty:
@@ -126,7 +133,7 @@ def draw_network(run: Run) -> Chart | None:
     legend = (
         LegendKey("gas price", "@third"),
         LegendKey("waiting transactions", "@muted"),
-        *build_outage_key(run),
+        *build_keeper_outage_legend(run),
     )
     return Chart("network", "Getting in", label, figure, legend)
 

@@ -23,7 +23,9 @@ def draw_fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -
     """Draw the bands that 98, 90 and 50% of paths are in, their middle, and the worst path."""
     first = int(price["first_ray"])
     x = [float(f"{second / 3_600:.6g}") for second in price["seconds"]]
-    levels = {each["level_bps"]: _scale_values(each["millionths"], first) for each in price["fan"]}
+    levels = {
+        each["level_bps"]: _scale_millionths_to_prices(each["millionths"], first) for each in price["fan"]
+    }
     data: list[dict[str, Any]] = []
     for low, high, alpha in BANDS:
         for level, more in ((low, {}), (high, {"fill": "tonexty", "fillcolor": f"@first:{alpha}"})):
@@ -44,7 +46,7 @@ def draw_fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -
     end = amounts.format_compact(price["fan"][3]["millionths"][-1] * first // MILLION, RAY)
     label = f"{symbol}: the middle of all paths ends at {end}"
     if lost:
-        worst = _scale_values(price["worst_millionths"], first)
+        worst = _scale_millionths_to_prices(price["worst_millionths"], first)
         data.append(_build_silent_line("worst path", x, worst, "@loss", 2) | {"hovertemplate": "%{y:,.6~g}"})
         legend.append(LegendKey(f"worst path, number {summary['worst']['path']}", "@loss"))
         seen += worst
@@ -66,8 +68,8 @@ def draw_fan(summary: Mapping[str, Any], place: int, price: Mapping[str, Any]) -
     return Chart(f"fan-{place}", symbol, f"{label}.", figure, tuple(legend))
 
 
-def _scale_values(parts: Sequence[int], first: int) -> list[float]:
-    return [float(f"{part * first / MILLION / RAY:.6g}") for part in parts]
+def _scale_millionths_to_prices(millionths: Sequence[int], first_price_ray: int) -> list[float]:
+    return [float(f"{part * first_price_ray / MILLION / RAY:.6g}") for part in millionths]
 
 
 def _build_silent_line(name: str, x: list[float], y: list[float], color: str, width: float) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
-from backstop.report import amounts, section_headings, tornado_chart
+from backstop.report import amounts, multi_run_section_headings, tornado_chart
 from backstop.report.chart_parts import Chart, build_axis_title, to_plot_values
 from backstop.report.named_bars import build_name_axis
-from backstop.report.stress_table import MICRO
-from backstop.report.study_files import read_study_files
+from backstop.report.stress_console_output import MICRO
+from backstop.report.study_file_reader import read_study_files
 
 NAMES = {"shortfall": "shortfall", "average": "average"}
 """Figures of bad debt, which are drawn."""
@@ -27,11 +27,13 @@ def write_page(directory: Path) -> Path:
         raise BackstopError(f"{directory} answers the question {summary.get('question')}, which has no page")
     tables = summary["tables"]
     charts = [
-        draw_changes("figures", "Change by collateral, with its interval", tables["figures"], _name_figure),
-        draw_changes(
-            "worlds", "Change in other worlds, with its interval", tables["sensitivity"], _get_world
+        build_change_interval_chart(
+            "figures", "Change by collateral, with its interval", tables["figures"], _format_figure_name
         ),
-        tornado_chart.draw_proposal_drivers(summary),
+        build_change_interval_chart(
+            "worlds", "Change in other worlds, with its interval", tables["sensitivity"], _format_world_name
+        ),
+        tornado_chart.build_proposal_assumption_tornado_chart(summary),
     ]
     text = render_template(
         "proposal.html",
@@ -39,26 +41,28 @@ def write_page(directory: Path) -> Path:
         [each for each in charts if each],
         meta=meta,
         named=NAMES,
-        answers=section_headings.compose_proposal_headings(summary),
+        answers=multi_run_section_headings.compose_proposal_section_headings(summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
 
 
-def _name_figure(row: Mapping[str, Any]) -> str:
+def _format_figure_name(row: Mapping[str, Any]) -> str:
     of = "" if row["of"] == "all" else f", {row['of']}"
     return f"{NAMES.get(row['figure'], row['figure'])}{of}"
 
 
-def _get_world(row: Mapping[str, Any]) -> str:
+def _format_world_name(row: Mapping[str, Any]) -> str:
     return str(row["world"])
 
 
-def draw_changes(element_id: str, title: str, rows: Sequence[Mapping[str, Any]], name: Any) -> Chart:
+def build_change_interval_chart(
+    element_id: str, title: str, rows: Sequence[Mapping[str, Any]], get_row_name: Any
+) -> Chart:
     """Draw each row's change as a point with its interval; a row without one is a hollow point."""
     # What is liquidated is of another size than what is lost, and would press everything else to zero.
     rows = [row for row in rows if row["figure"] in NAMES]
-    names = [name(row) for row in rows]
+    names = [get_row_name(row) for row in rows]
     data = []
     for bounded in (True, False):
         chosen = [i for i, row in enumerate(rows) if (row["change_low_micro"] is not None) == bounded]
@@ -88,7 +92,7 @@ def draw_changes(element_id: str, title: str, rows: Sequence[Mapping[str, Any]],
                     "color": "@first",
                     "thickness": 1.5,
                 },
-                "text": [f"{names[i]}: {_describe_change(rows[i])}" for i in chosen],
+                "text": [f"{names[i]}: {_format_change_with_interval(rows[i])}" for i in chosen],
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )
@@ -108,11 +112,11 @@ def draw_changes(element_id: str, title: str, rows: Sequence[Mapping[str, Any]],
             "yaxis": build_name_axis(names),
         },
     }
-    told = "; ".join(f"{names[i]}: {_describe_change(row)}" for i, row in enumerate(rows))
+    told = "; ".join(f"{names[i]}: {_format_change_with_interval(row)}" for i, row in enumerate(rows))
     return Chart(element_id, title, f"{title}. {told}.", figure)
 
 
-def _describe_change(row: Mapping[str, Any]) -> str:
+def _format_change_with_interval(row: Mapping[str, Any]) -> str:
     value = amounts.format_compact(row["change_micro"], MICRO)
     if row["change_low_micro"] is None:
         return f"{value}, no interval"

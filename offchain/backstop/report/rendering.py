@@ -11,15 +11,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.report import amounts
 from backstop.report.chart_parts import Chart
-from backstop.report.figure_markup import (
+from backstop.report.exact_amount_markup import (
     SummaryFigures,
-    pluralise_noun,
+    choose_noun_form,
     render_amount,
-    render_clock,
     render_count,
+    render_day_and_time,
     render_duration,
 )
 from backstop.report.plotly_bundle import read_plotly_bundle
@@ -39,7 +39,7 @@ def render_template(
     numbers, left_out = SummaryFigures(summary), dict[str, int]()
     record = shorten_lists(summary, left_out)
     return (
-        build_environment()
+        build_template_environment()
         .get_template(template)
         .render(
             summary=summary,
@@ -57,7 +57,7 @@ def render_template(
 
 
 @cache
-def build_environment() -> Environment:
+def build_template_environment() -> Environment:
     """Build the template environment with the functions that all templates use."""
     found = Environment(
         loader=PackageLoader("backstop.report"),
@@ -70,11 +70,11 @@ def build_environment() -> Environment:
         amount=render_amount,
         percent=amounts.format_percent,
         moment=amounts.format_moment,
-        clock=render_clock,
+        clock=render_day_and_time,
         counted=render_count,
-        plural=pluralise_noun,
+        plural=choose_noun_form,
         duration=render_duration,
-        spelled=format_command,
+        spelled=format_command_as_started,
         Markup=Markup,
         style=read_inline_file("page.css"),
         words=as_script(json.loads(read_inline_file("words.json"))),

@@ -25,7 +25,7 @@ from backstop.report.chart_parts import (
     to_plot_values,
 )
 from backstop.report.loss_charts import get_stage_color
-from backstop.report.run_frames import get_first, get_table, group_by_type, list_records
+from backstop.report.run_frames import get_first_value, get_table, iter_rows_by_collateral_type, list_records
 from backstop.simulation.run_directory import Run
 
 MOST_MOMENTS = 240
@@ -44,7 +44,7 @@ ACTS = {
 """What keepers do besides buying, by the method that they call; reports, steps and upkeep are left out."""
 
 
-def draw_replay(run: Run) -> Chart | None:
+def build_replay_slider_chart(run: Run) -> Chart | None:
     """Draw prices against their first, and the debt in auctions, in which the moment stands."""
     state = get_table(run, "state")
     if state.empty:
@@ -53,9 +53,9 @@ def draw_replay(run: Run) -> Chart | None:
     upper, lower = compute_panel_domains((1, 0.6), gap=0.14)
     data, legend, told = [], [], []
     debts: list[float | None] = []
-    for number, symbol, rows in group_by_type(state):
+    for number, symbol, rows in iter_rows_by_collateral_type(state):
         name, ink, x = shorten_name(symbol), get_series_color(number), to_milliseconds(rows["timestamp"])
-        begun = get_first(rows, "market_price_ray")
+        begun = get_first_value(rows, "market_price_ray")
         share = [float(f"{int(price) / begun:.6g}") for price in rows["market_price_ray"]]
         data.append(build_line(f"{name}, price", x, share, ink, width=2, shown=":.1%"))
         debt = to_plot_values(rows["in_auction_rad"], RAD)
@@ -97,8 +97,8 @@ def collect_replay(run: Run) -> dict[str, Any] | None:
     if state.empty:
         return None
     times = choose_moments(sorted(set(map(int, state["timestamp"]))))
-    known, at_auction = _collect_auctions(run, times)
-    acts, done = _collect_actions(run, times)
+    known, at_auction = _list_shown_auctions_and_open_counts(run, times)
+    acts, done = _collect_keeper_acts(run, times)
     debt = _sum_column(run, "in_auction_rad", times)
     peak = max(range(len(times)), key=lambda i: debt[i])
     return {
@@ -106,7 +106,7 @@ def collect_replay(run: Run) -> dict[str, Any] | None:
         "peak": peak,  # the moment at which most debt is in auctions, the first of equals
         "peak_rad": str(debt[peak]),
         "types": _collect_types(run, times),
-        "stages": _collect_stages(run, times),
+        "stages": _collect_stage_payments(run, times),
         "lost": _accumulate_postings(_list_postings(run, "recognised"), times),
         "outstanding": [amounts.format_compact(each, RAD) for each in _sum_column(run, "deficit_rad", times)],
         "auctions": known,
@@ -125,11 +125,11 @@ def choose_moments(times: Sequence[int], most: int = MOST_MOMENTS) -> list[int]:
 
 def _collect_types(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
     found = []
-    for number, symbol, rows in group_by_type(get_table(run, "state")):
+    for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         at = [int(each) for each in rows["timestamp"]]
         every = list_records(rows)
         here = [every[bisect_right(at, each) - 1] for each in times]
-        begun = get_first(rows, "market_price_ray")
+        begun = get_first_value(rows, "market_price_ray")
         found.append(
             {
                 "symbol": symbol,
@@ -167,7 +167,7 @@ def _accumulate_postings(posted: Sequence[tuple[int, int]], times: Sequence[int]
     }
 
 
-def _collect_stages(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
+def _collect_stage_payments(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
     whole = sum(amount for _, amount in _list_postings(run, "recognised"))
     found = []
     for entry in run.summary["losses"]["covered"]:
@@ -185,7 +185,7 @@ def _collect_stages(run: Run, times: Sequence[int]) -> list[dict[str, Any]]:
 def _sum_column(run: Run, column: str, times: Sequence[int]) -> list[int]:
     """Sum a column of the state over all types, at each moment."""
     sums = dict.fromkeys(times, 0)
-    for _, _, rows in group_by_type(get_table(run, "state")):
+    for _, _, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         at = [int(each) for each in rows["timestamp"]]
         values = [int(each) for each in rows[column]]
         for each in times:
@@ -193,14 +193,16 @@ def _sum_column(run: Run, column: str, times: Sequence[int]) -> list[int]:
     return [sums[each] for each in times]
 
 
-def _collect_auctions(run: Run, times: Sequence[int]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _list_shown_auctions_and_open_counts(
+    run: Run, times: Sequence[int]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the auctions that are shown at any moment, and at each how many are open and the largest."""
     auctions = get_table(run, "auctions")
     rows = [] if auctions.empty else list_records(auctions)
     # The largest first, so that at each moment the first that are open are the largest.
     rows.sort(key=lambda row: (-int(row["principal_rad"]), int(row["auction_id"])))
     started = np.array([int(row["started_at"]) for row in rows])
-    ended = np.array([_get_auction_end(row["ended_at"]) for row in rows])
+    ended = np.array([_get_auction_end_time_or_infinity(row["ended_at"]) for row in rows])
     known: dict[str, Any] = {}
     found = []
     for each in times:
@@ -215,12 +217,12 @@ def _collect_auctions(run: Run, times: Sequence[int]) -> tuple[dict[str, Any], l
     return known, found
 
 
-def _get_auction_end(value: Any) -> float:
+def _get_auction_end_time_or_infinity(ended_at: Any) -> float:
     """Return when an auction ended; never, of one that is open."""
-    return float("inf") if value is None or value != value else int(value)
+    return float("inf") if ended_at is None or ended_at != ended_at else int(ended_at)
 
 
-def _collect_actions(run: Run, times: Sequence[int]) -> tuple[list[dict[str, Any]], list[list[int]]]:
+def _collect_keeper_acts(run: Run, times: Sequence[int]) -> tuple[list[dict[str, Any]], list[list[int]]]:
     """Return what keepers did, in words, and at each moment the places of the last acts, the newest first."""
     names = {keeper["name"] for keeper in run.summary["keepers"]}
     acts: list[tuple[int, int, str]] = []

@@ -13,10 +13,10 @@ from backstop.errors import BackstopError
 from backstop.report import (
     answer_page,
     attack_page,
-    compare_page,
     deleverage_page,
     guards_page,
     hunt_page,
+    preset_comparison_page,
     proposal_page,
     run_page,
     self_hedge_page,
@@ -24,9 +24,9 @@ from backstop.report import (
     summary_panel,
     sweep_page,
 )
-from backstop.report.loss_sentence import compose_verdict
+from backstop.report.loss_sentence import compose_loss_sentence
 from backstop.report.page_links import PATHS, REPORT
-from backstop.simulation.loss_totals import add_totals
+from backstop.simulation.loss_totals import add_loss_totals
 from backstop.studies.stress.parameter_sweep import STUDIES
 
 
@@ -48,11 +48,11 @@ def _read_json(path: Path) -> Any:
         raise BackstopError(f"{path} cannot be read: {error}") from None
 
 
-def _describe_run(summary: Mapping[str, Any]) -> Markup:
-    return compose_verdict(add_totals(summary))
+def _compose_run_loss_sentence(summary: Mapping[str, Any]) -> Markup:
+    return compose_loss_sentence(add_loss_totals(summary))
 
 
-def _describe_proposal(summary: Mapping[str, Any]) -> Markup:
+def _compose_proposal_answer(summary: Mapping[str, Any]) -> Markup:
     return Markup("{}").format(summary["sentence"])
 
 
@@ -62,7 +62,7 @@ KINDS = (
         "study.json",
         "summary.json",
         REPORT,
-        stress_page.write_page,
+        stress_page.write_stress_page,
         summary_panel.compose_study_finding,
     ),
     ResultKind(
@@ -70,7 +70,7 @@ KINDS = (
         "sweep.json",
         "summary.json",
         REPORT,
-        sweep_page.write_page,
+        sweep_page.write_sweep_page,
         summary_panel.compose_sweep_finding,
     ),
     ResultKind(
@@ -82,7 +82,7 @@ KINDS = (
         summary_panel.compose_search_finding,
     ),
     ResultKind(
-        "proposal", "figures.csv", "summary.json", REPORT, proposal_page.write_page, _describe_proposal
+        "proposal", "figures.csv", "summary.json", REPORT, proposal_page.write_page, _compose_proposal_answer
     ),
     *(
         ResultKind(
@@ -90,14 +90,14 @@ KINDS = (
             f"{name}.csv",
             "summary.json",
             REPORT,
-            answer_page.write_page,
+            answer_page.write_answer_page,
             answer_page.compose_finding,
         )
         for name in answer_page.QUESTIONS
     ),
     ResultKind(
-        *("comparison", "compare.json", "compare.json", compare_page.FILE),
-        lambda folder: compare_page.write_page(_read_json(folder / "compare.json"), folder),
+        *("comparison", "compare.json", "compare.json", preset_comparison_page.FILE),
+        lambda folder: preset_comparison_page.write_page(_read_json(folder / "compare.json"), folder),
         summary_panel.compose_comparison_finding,
     ),
     ResultKind(
@@ -119,14 +119,21 @@ KINDS = (
         deleverage_page.compose_finding,
     ),
     ResultKind(
-        "hunt", hunt_page.FILE, hunt_page.FILE, REPORT, hunt_page.write_page, hunt_page.compose_finding
+        "hunt",
+        hunt_page.FILE,
+        hunt_page.FILE,
+        REPORT,
+        hunt_page.write_page,
+        hunt_page.compose_hunt_result_sentence,
     ),
-    ResultKind("run", "trace.json", "summary.json", REPORT, run_page.write_report, _describe_run),
+    ResultKind(
+        "run", "trace.json", "summary.json", REPORT, run_page.write_run_page, _compose_run_loss_sentence
+    ),
 )
 """All kinds; the first whose file is there is the folder's."""
 
 
-def find_kind(directory: Path) -> ResultKind | None:
+def find_result_kind(directory: Path) -> ResultKind | None:
     """Return the kind of a folder; None if nothing here has a page for it."""
     return next((kind for kind in KINDS if (directory / kind.mark).is_file()), None)
 
@@ -134,27 +141,27 @@ def find_kind(directory: Path) -> ResultKind | None:
 def write_page(directory: str | Path) -> Path:
     """Write the page of a folder, and anew the page of what it is part of, so that this one leads here."""
     directory = Path(directory)
-    kind = find_kind(directory)
-    page = (kind.write if kind else run_page.write_report)(directory)
-    refresh_parent_page(directory)
+    kind = find_result_kind(directory)
+    page = (kind.write if kind else run_page.write_run_page)(directory)
+    refresh_containing_study_page(directory)
     return page
 
 
-def refresh_parent_page(directory: Path) -> None:
+def refresh_containing_study_page(part_folder: Path) -> None:
     """Write anew the page of the whole that a run or study is part of, if it has one."""
-    directory = directory.resolve()
+    part_folder = part_folder.resolve()
     parts = {"study": PATHS, "sweep": STUDIES}  # folders of a whole for its parts
-    for folder in (directory.parent, directory.parent.parent):
-        kind = find_kind(folder)
+    for folder in (part_folder.parent, part_folder.parent.parent):
+        kind = find_result_kind(folder)
         if kind is None or not (folder / kind.page).is_file():
             continue
         whole = kind.name in ("comparison", "guards", "search")
-        if whole or directory.parent.name == parts.get(kind.name):
+        if whole or part_folder.parent.name == parts.get(kind.name):
             kind.write(folder)
             return
 
 
-def read_summary(directory: Path, kind: ResultKind) -> Mapping[str, Any]:
+def read_result_summary(directory: Path, result_kind: ResultKind) -> Mapping[str, Any]:
     """Read the summary of a folder; raise BackstopError where it is not whole."""
-    found: Mapping[str, Any] = _read_json(directory / kind.summary)
+    found: Mapping[str, Any] = _read_json(directory / result_kind.summary)
     return found

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from backstop.report.auction_charts import draw_fills
-from backstop.report.book_charts import build_book_charts
+from backstop.report.auction_purchase_charts import build_auction_purchase_chart
 from backstop.report.chart_parts import Chart
-from backstop.report.debt_charts import draw_debt
-from backstop.report.debt_maturity import draw_maturity
-from backstop.report.depth_charts import draw_market_depth
+from backstop.report.debt_charts import iter_debt_charts
+from backstop.report.debt_maturity import build_instalments_due_chart
+from backstop.report.fall_liquidation_and_owner_health_charts import build_liquidation_and_owner_charts
 from backstop.report.loss_charts import draw_cushions, draw_waterfall
-from backstop.report.margin_charts import draw_margin_payments, draw_margin_waterfall
-from backstop.report.price_charts import draw_network, draw_prices
-from backstop.report.replay_slider import draw_replay
+from backstop.report.margin_loss_payment_charts import draw_margin_payments, draw_margin_waterfall
+from backstop.report.price_charts import build_gas_and_pending_chart, iter_price_charts
+from backstop.report.replay_slider import build_replay_slider_chart
+from backstop.report.slippage_by_sale_size_chart import draw_slippage_by_sale_size
 from backstop.simulation.run_directory import Run
 
 
 def build_charts(run: Run) -> list[Chart]:
     """Build each chart that the run's tables have data for."""
     found = [
-        *draw_prices(run),
-        draw_network(run),
-        draw_fills(run),
-        *draw_debt(run),
-        draw_maturity(run),
+        *iter_price_charts(run),
+        build_gas_and_pending_chart(run),
+        build_auction_purchase_chart(run),
+        *iter_debt_charts(run),
+        build_instalments_due_chart(run),
         draw_cushions(run),
         draw_waterfall(run),
     ]
     found += [
         draw_margin_waterfall(run),
         draw_margin_payments(run),
-        *build_book_charts(run),
-        draw_market_depth(run),
-        draw_replay(run),
+        *build_liquidation_and_owner_charts(run),
+        draw_slippage_by_sale_size(run),
+        build_replay_slider_chart(run),
     ]
     return [chart for chart in found if chart is not None]

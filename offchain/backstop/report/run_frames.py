@@ -23,39 +23,39 @@ def list_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def group_by_type(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:
+def iter_rows_by_collateral_type(frame: pd.DataFrame) -> Iterator[tuple[int, str, pd.DataFrame]]:
     """Group the rows by collateral type: its number, its symbol, its rows."""
     if not frame.empty:
         for number, rows in frame.groupby("collateral_type", sort=True):
             yield int(str(number)), str(rows["symbol"].iloc[0]), rows
 
 
-def get_first(rows: pd.DataFrame, column: str) -> int:
+def get_first_value(rows: pd.DataFrame, column: str) -> int:
     """Return the column's exact value at the start."""
     return int(rows[column].iloc[0])
 
 
-def get_last(rows: pd.DataFrame, column: str) -> int:
+def get_last_value(rows: pd.DataFrame, column: str) -> int:
     """Return the column's exact value at the end."""
     return int(rows[column].iloc[-1])
 
 
-def find_lowest(rows: pd.DataFrame, column: str) -> tuple[int, int]:
+def find_lowest_value_and_time(rows: pd.DataFrame, column: str) -> tuple[int, int]:
     """Return the column's lowest value and when it was reached."""
     return min((int(v), int(t)) for v, t in zip(rows[column], rows["timestamp"], strict=True))
 
 
-def list_price_pairs(rows: pd.DataFrame) -> list[tuple[int, int]]:
+def list_take_and_market_prices(takes: pd.DataFrame) -> list[tuple[int, int]]:
     """List (price, market price) of each take that has a market price."""
-    pairs = zip(rows["price_ray"], rows["market_price_ray"], strict=True)
+    pairs = zip(takes["price_ray"], takes["market_price_ray"], strict=True)
     return [(int(price), int(market)) for price, market in pairs if int(market)]
 
 
-def find_cheapest(rows: pd.DataFrame) -> tuple[int, int]:
+def find_cheapest_take_and_market_price(takes: pd.DataFrame) -> tuple[int, int]:
     """Return (price, market price) of the take that paid the smallest part of the market price."""
-    return min(list_price_pairs(rows), key=lambda pair: pair[0] * RAY // pair[1])
+    return min(list_take_and_market_prices(takes), key=lambda pair: pair[0] * RAY // pair[1])
 
 
-def find_dearest(rows: pd.DataFrame) -> tuple[int, int]:
+def find_dearest_take_and_market_price(takes: pd.DataFrame) -> tuple[int, int]:
     """Return (price, market price) of the take that paid the largest part of the market price."""
-    return max(list_price_pairs(rows), key=lambda pair: pair[0] * RAY // pair[1])
+    return max(list_take_and_market_prices(takes), key=lambda pair: pair[0] * RAY // pair[1])

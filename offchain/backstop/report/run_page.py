@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report import participant_tables, run_tables
-from backstop.report.auction_charts import MOST_DOTS
-from backstop.report.debt_maturity import list_run_maturities
-from backstop.report.depth_charts import compute_slippage, list_market_lots
+from backstop.report import participant_loss_rows, run_table_rows
+from backstop.report.auction_purchase_charts import MOST_DOTS
+from backstop.report.debt_maturity import list_run_debt_maturities
 from backstop.report.loss_charts import get_stage_color
-from backstop.report.loss_sentence import compose_verdict
-from backstop.report.margin_charts import list_payer_steps
-from backstop.report.page_links import link_parent
+from backstop.report.loss_sentence import compose_loss_sentence
+from backstop.report.margin_loss_payment_charts import list_payer_steps
+from backstop.report.page_links import build_parent_page_link
 from backstop.report.rendering import as_script, read_inline_file, render_template
 from backstop.report.replay_slider import collect_replay
 from backstop.report.run_charts import build_charts
-from backstop.report.run_headings import compose_headings
-from backstop.report.summary_panel import build_run_strip
+from backstop.report.run_section_headings import compose_headings
+from backstop.report.slippage_by_sale_size_chart import compute_slippage, list_largest_auction_lot_by_market
+from backstop.report.summary_panel import build_run_loss_strip
 from backstop.simulation.loss_bearers import PAYERS
-from backstop.simulation.loss_totals import add_totals, sum_unpaid_margin_loss
+from backstop.simulation.loss_totals import add_loss_totals, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run, load_run
 
 
-def write_report(directory: Path) -> Path:
+def write_run_page(run_folder: Path) -> Path:
     """Write report.html into a run directory, from the tables in it."""
-    return write_page(load_run(directory), Path(directory) / "report.html")
+    return write_page(load_run(run_folder), Path(run_folder) / "report.html")
 
 
 def write_page(run: Run, path: Path) -> Path:
@@ -37,15 +37,15 @@ def write_page(run: Run, path: Path) -> Path:
 
 def render_page(run: Run) -> str:
     """Render the page of a run as text."""
-    summary = add_totals(run.summary)
-    auctions, bought = run_tables.list_auctions(run), run_tables.list_purchases(run)
-    fills, listed = run_tables.count_fills(run), auctions[: run_tables.MOST_ROWS]
+    summary = add_loss_totals(run.summary)
+    auctions, bought = run_table_rows.list_auctions(run), run_table_rows.list_largest_purchases(run)
+    fills, listed = run_table_rows.count_takes_by_discount(run), auctions[: run_table_rows.MOST_ROWS]
     vaults, steps = (
-        participant_tables.list_vaults(auctions),
-        participant_tables.list_loss_steps(run, auctions),
+        participant_loss_rows.list_vaults(auctions),
+        participant_loss_rows.list_step_costs(run, auctions),
     )
-    shown_steps = participant_tables.select_largest_steps(steps, run_tables.MOST_ROWS)
-    shown_vaults, members = vaults[: run_tables.MOST_ROWS], participant_tables.list_members(summary)
+    shown_steps = participant_loss_rows.select_largest_loss_steps(steps, run_table_rows.MOST_ROWS)
+    shown_vaults, members = vaults[: run_table_rows.MOST_ROWS], participant_loss_rows.list_members(summary)
     moved = collect_replay(run)
     return render_template(
         "run.html",
@@ -53,8 +53,8 @@ def render_page(run: Run) -> str:
         build_charts(run),
         meta=run.meta,
         answers=compose_headings(run, summary, auctions, fills, vaults, steps, members, moved),
-        verdict=compose_verdict(summary),
-        strip=build_run_strip(summary),
+        verdict=compose_loss_sentence(summary),
+        strip=build_run_loss_strip(summary),
         stages=[
             (stage["stage"], get_stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]
         ],
@@ -69,27 +69,27 @@ def render_page(run: Run) -> str:
         steps_in_all=len(steps),
         stepped={row.vault for row in shown_steps if row.vault},
         charged_stages={row.who for row in shown_steps if not row.vault},
-        member_rows=members[: run_tables.MOST_ROWS],
+        member_rows=members[: run_table_rows.MOST_ROWS],
         pools={row.stage for row in members},
         purchases=bought,
         listed={row.auction for row in bought},
         replay=moved,
         replay_data=as_script(moved),
         replay_script=read_inline_file("replay.js"),
-        depths=list_market_lots(run),
+        depths=list_largest_auction_lot_by_market(run),
         slippage=compute_slippage,
-        above=link_parent(run.path),
+        above=build_parent_page_link(run.path),
         auctions_in_all=len(auctions),
-        most_rows=run_tables.FIRST_ROWS,
-        maturities=list_run_maturities(summary),
+        most_rows=run_table_rows.FIRST_ROWS,
+        maturities=list_run_debt_maturities(summary),
         modes=("normal", "caution", "emergency"),
-        keepers=run_tables.sort_keepers_by_profit(summary),
-        reasons=run_tables.count_revert_reasons(summary),
+        keepers=run_table_rows.list_keeper_indices_by_profit(summary),
+        reasons=run_table_rows.count_revert_reasons(summary),
         waiting=int(summary["actions"].get("waiting", 0)),
         short_of_penalty=sum(row.ended_by == "closed" and not row.lost_rad for row in auctions),
         unwound=sum(row.ended_by == "unwound" for row in auctions),
-        loss_gap=compute_loss_gap(summary),
-        causes=participant_tables.split_bad_debt(int(summary["losses"]["created_rad"]), auctions, steps),
+        loss_gap=compute_unexplained_loss(summary),
+        causes=participant_loss_rows.split_bad_debt(int(summary["losses"]["created_rad"]), auctions, steps),
         margin_paid=list_margin_payers(summary),
         margin_left=sum_unpaid_margin_loss(summary["margin"]) if summary.get("margin") else 0,
         facts=summary.get("facts", []),
@@ -107,9 +107,9 @@ def list_margin_payers(summary: dict[str, Any]) -> list[tuple[str, str, int, str
     ]
 
 
-def compute_loss_gap(summary: dict[str, Any]) -> int:
+def compute_unexplained_loss(run_summary: dict[str, Any]) -> int:
     """Return created - recovered - covered - outstanding [rad], which is 0 if all postings are there."""
-    losses = summary["losses"]
+    losses = run_summary["losses"]
     covered = sum(int(stage["rad"]) for stage in losses["covered"])
     left = int(losses["created_rad"]) - int(losses["recovered_rad"]) - covered
     return left - int(losses["outstanding_rad"])

@@ -11,11 +11,11 @@ from markupsafe import Markup
 from backstop.files.atomic_files import write_files
 from backstop.report.amounts import format_percent
 from backstop.report.chart_parts import Chart, LegendKey, build_axis_title
-from backstop.report.figure_markup import SummaryFigures, render_amount, render_count
+from backstop.report.exact_amount_markup import SummaryFigures, render_amount, render_count
 from backstop.report.named_bars import build_name_axis
 from backstop.report.rendering import render_template
-from backstop.report.self_hedge_table import KINDS
-from backstop.report.study_files import read_study_files
+from backstop.report.self_hedge_console_table import KINDS
+from backstop.report.study_file_reader import read_study_files
 from backstop.studies.self_hedge.self_hedge_summary import FILE
 
 MILLIONTHS = 10**6  # shares of notional are in these
@@ -30,10 +30,10 @@ def write_page(directory: Path) -> Path:
     text = render_template(
         "straddle.html",
         summary,
-        [draw_gains(summary)],
+        [build_hedged_pair_gains_chart(summary)],
         meta=meta,
         finding=compose_finding(summary),
-        first=sum_pairs(summary),
+        first=sum_pair_gains_at_library_terms(summary),
         answers=compose_headings(summary),
         days=[(i, row["series"]) for i, row in rows if row["group"] == "library" and row["series"]],
         settings=[(i, get_setting_name(row)) for i, row in rows if not row["series"]],
@@ -49,7 +49,7 @@ def get_setting_name(row: Mapping[str, Any]) -> str:
     return "the library's terms" if row["group"] == "library" else f"{row['group']}: {row['told']}"
 
 
-def sum_pairs(summary: Mapping[str, Any]) -> dict[str, int]:
+def sum_pair_gains_at_library_terms(summary: Mapping[str, Any]) -> dict[str, int]:
     """Sum the library's pairs over both kinds of moments: how many, failed, earned, and the best [wad]."""
     own = [row for row in summary["rows"] if row["group"] == "library" and not row["series"]]
     gains = [row[kind] for row in own for kind in KINDS]
@@ -59,7 +59,7 @@ def sum_pairs(summary: Mapping[str, Any]) -> dict[str, int]:
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
     """Compose the finding: whether a pair pays at the library's terms."""
-    first = sum_pairs(summary)
+    first = sum_pair_gains_at_library_terms(summary)
     pairs, best = render_count(first["pairs"], "pair"), render_amount(abs(first["most_wad"]), "wad")
     if first["earned"]:
         return Markup("{} of {} at the library's terms earned, {} stablecoins at most.").format(
@@ -103,7 +103,7 @@ def compose_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     }
 
 
-def draw_gains(summary: Mapping[str, Any]) -> Chart:
+def build_hedged_pair_gains_chart(summary: Mapping[str, Any]) -> Chart:
     """Draw what pairs gain by each setting: the average and the best at chosen moments."""
     rows = [row for row in summary["rows"] if not row["series"]]
     names = [get_setting_name(row) for row in rows]

@@ -12,7 +12,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.report import amounts
 from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, compute_range_from_zero
 from backstop.report.loss_charts import get_stage_color
-from backstop.report.loss_histogram import COIN, build_level_marks, build_log_axis, draw_histogram
+from backstop.report.loss_histogram import COIN, build_level_marks, build_log_axis, build_loss_histogram_chart
 from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_bars
 from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.path_statistics import Estimate, estimate_quantile, estimate_shortfall
@@ -26,18 +26,18 @@ MOST_STEPS = 800
 STEPS = 24
 
 
-def build_charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
+def build_stress_charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
     """Build the charts of a study; none if no path has bad debt."""
     if not columns["bad_debt"].any():
         return []
     found = [
         draw_tail(summary, columns),
-        draw_histogram(summary, columns),
+        build_loss_histogram_chart(summary, columns),
         draw_payers(summary, columns),
         draw_stage_chances(summary),
     ]
     found.append(draw_convergence(columns))
-    return [*found, draw_loss_scatter(columns), *draw_open_times(columns)]
+    return [*found, build_loss_by_ratio_scatter(columns), *build_loss_cover_time_charts(columns)]
 
 
 def draw_tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
@@ -169,10 +169,10 @@ def draw_convergence(columns: Columns) -> Chart:
         found: list[Estimate] = [of(losses[:n], 0.95) for n in counts]
         middle = [each.value / COIN for each in found]
         data += [
-            _build_bound(
+            _build_interval_end_trace(
                 counts, [(each.low if each.low is not None else each.value) / COIN for each in found]
             ),
-            _build_bound(
+            _build_interval_end_trace(
                 counts, [(each.high if each.high is not None else each.value) / COIN for each in found]
             )
             | {"fill": "tonexty", "fillcolor": f"{color}:30"},
@@ -203,7 +203,7 @@ def draw_convergence(columns: Columns) -> Chart:
     return Chart("settling", "Have the figures settled?", label, figure, legend)
 
 
-def draw_loss_scatter(columns: Columns) -> Chart:
+def build_loss_by_ratio_scatter(columns: Columns) -> Chart:
     """Draw each path with bad debt: the lowest collateral ratio of the system, and the bad debt."""
     lost = np.flatnonzero(columns["bad_debt"])
     shown = lost[np.argsort(-columns["bad_debt"][lost], kind="stable")[:MOST_DOTS]]
@@ -233,7 +233,7 @@ def draw_loss_scatter(columns: Columns) -> Chart:
     return Chart("dots", "How deep the fall, how large the loss", label, figure)
 
 
-def draw_open_times(columns: Columns) -> list[Chart]:
+def build_loss_cover_time_charts(columns: Columns) -> list[Chart]:
     """Draw how long losses were open, of the paths whose loss was covered."""
     covered = columns["covered_at"] != NEVER
     hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
@@ -263,7 +263,7 @@ def draw_open_times(columns: Columns) -> list[Chart]:
     return [Chart("open", "How long losses are open", label, figure)]
 
 
-def _build_bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
+def _build_interval_end_trace(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
     """Build one end of an interval, invisible itself: only the area between both ends is drawn."""
     return {
         "type": "scatter",

@@ -8,39 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report.page_links import link_parent, link_path
+from backstop.report.multi_run_section_headings import compose_study_headings
+from backstop.report.page_links import build_parent_page_link, build_study_path_link
 from backstop.report.price_fans import build_price_fans
 from backstop.report.rendering import render_template
-from backstop.report.section_headings import compose_study_headings
-from backstop.report.stress_charts import build_charts
-from backstop.report.study_files import read_study_files
+from backstop.report.stress_charts import build_stress_charts
+from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import build_group_strip, compose_study_finding
 from backstop.simulation.loss_bearers import GROUPS
-from backstop.studies.stress.stress_study import read_rows
+from backstop.studies.stress.resumable_path_study import read_parquet_rows
 
 MOST_PATHS = 100  # that a page lists
 
 
-def write_page(directory: Path) -> Path:
+def write_stress_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished study."""
     summary, meta, study = read_study_files(directory, "study", ("summary.json", "meta.json", "study.json"))
     names = study["columns"]
-    rows = read_rows(directory / "paths.parquet", names)
+    rows = read_parquet_rows(directory / "paths.parquet", names)
     columns = {name: rows[:, i] for i, name in enumerate(names)}
     fans = build_price_fans(summary)
     text = render_template(
         "stress.html",
         summary,
-        [*build_charts(summary, columns), *fans],
+        [*build_stress_charts(summary, columns), *fans],
         fans=[each.id for each in fans],
         meta=meta,
         answers=compose_study_headings(summary, _find_critical_ratio(columns)),
         labels={name: group.label for name, group in GROUPS.items()},
         finding=compose_study_finding(summary),
-        above=link_parent(directory),
+        above=build_parent_page_link(directory),
         worst=_list_worst_paths(directory, summary, columns),
         strip=build_group_strip(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
-        spreads=_list_statistics(summary),
+        spreads=_list_table_row_names_and_paths(summary),
         at=partial(_get_value, summary),
     )
     write_files(directory, {"report.html": text})
@@ -62,10 +62,12 @@ def _list_worst_paths(
         dict(zip(names, map(int, row), strict=True)) for row in zip(*(columns[n] for n in names), strict=True)
     ]
     found = sorted((row for row in rows if row["bad_debt"]), key=lambda row: (-row["bad_debt"], row["path"]))
-    return [row | {"link": link_path(directory, summary, row["path"])} for row in found[:MOST_PATHS]]
+    return [
+        row | {"link": build_study_path_link(directory, summary, row["path"])} for row in found[:MOST_PATHS]
+    ]
 
 
-def _list_statistics(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _list_table_row_names_and_paths(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """List the rows of the page's table: a name, and its path in the summary."""
     types = [
         (f"of it {each['symbol']}", f"collateral_types.{i}.bad_debt")

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.report import amounts
-from backstop.report.attack_table import WANTED, format_maximised_figure
-from backstop.report.figure_markup import SummaryFigures, get_figure_unit, render_amount, render_count
+from backstop.report.attack_console_output import WANTED, get_maximised_figure_wad
+from backstop.report.exact_amount_markup import SummaryFigures, get_figure_unit, render_amount, render_count
 from backstop.simulation.loss_bearers import ALL_GROUPS, MARGIN_GROUPS
 
 _TOGETHER = "\u00a0"
@@ -34,7 +34,7 @@ class LossShare(NamedTuple):
     value: int
 
     @property
-    def short(self) -> str:
+    def short_label(self) -> str:
         """Label without its explanation, but for nobody's, of which there are two."""
         return self.label if self.label.startswith("Nobody") else self.label.partition(":")[0]
 
@@ -46,27 +46,27 @@ class LossStrip(NamedTuple):
     shares: list[LossShare]
 
     @property
-    def value(self) -> int:
+    def total_rad(self) -> int:
         """Sum of the parts [rad]."""
         return sum(share.value for share in self.shares)
 
     @property
-    def whole(self) -> Markup:
+    def rendered_total(self) -> Markup:
         """Figure of the sum."""
-        return render_amount(self.value, "rad")
+        return render_amount(self.total_rad, "rad")
 
     @property
-    def drawn(self) -> int:
+    def drawable_total_rad(self) -> int:
         """Sum of the parts that can be drawn [rad]: a gain has no length."""
         return sum(max(0, share.value) for share in self.shares)
 
-    def of_whole(self, share: LossShare) -> str:
+    def format_share_percent(self, share: LossShare) -> str:
         """Return a part as a percentage of what is drawn; nothing for a gain."""
-        return amounts.format_percent(share.value, self.drawn) if share.value >= 0 else "a gain"
+        return amounts.format_percent(share.value, self.drawable_total_rad) if share.value >= 0 else "a gain"
 
-    def grow(self, share: LossShare) -> int:
+    def compute_bar_length_bps(self, share: LossShare) -> int:
         """Return the length of a part [1/10,000 of the strip]."""
-        return max(0, share.value) * 10_000 // self.drawn if self.drawn else 0
+        return max(0, share.value) * 10_000 // self.drawable_total_rad if self.drawable_total_rad else 0
 
 
 def build_strip(
@@ -84,10 +84,10 @@ def build_strip(
             figure = numbers.render_figure(paths[0]) if len(paths) == 1 else render_amount(value, "rad")
             shares.append(LossShare(label, color, figure, value))
     found = LossStrip(title, shares)
-    return found if found.drawn else None
+    return found if found.drawable_total_rad else None
 
 
-def build_run_strip(summary: Mapping[str, Any]) -> LossStrip | None:
+def build_run_loss_strip(summary: Mapping[str, Any]) -> LossStrip | None:
     """Build the strip of a run: everybody who lost anything, vaults and margin market together."""
     parts = [
         (ALL_GROUPS[entry["group"]].label, entry["group"], [f"paid_by.{i}.wad"])
@@ -105,7 +105,7 @@ def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> Lo
     return build_strip(summary, title, parts)
 
 
-def build_preset_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
+def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
     """Build a strip for each preset: everybody who lost anything, as on the page of its run."""
     found = []
     for k, row in enumerate(comparison["presets"]):
@@ -126,27 +126,29 @@ def build_preset_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
     return [each for each in found if each is not None]
 
 
-def build_guard_strips(
-    each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]
+def build_guard_bad_debt_strips(
+    scenario_result: Mapping[str, Any], scenario_index: int, comparison: Mapping[str, Any]
 ) -> Iterator[LossStrip]:
     """Build strips of a crash: its bad debt without a guard, and in the run with the least."""
-    for k in dict.fromkeys((0, find_best_run(each))):
-        at = f"scenarios.{place}.runs.{k}"
+    for k in dict.fromkeys((0, find_least_bad_debt_index(scenario_result))):
+        at = f"scenarios.{scenario_index}.runs.{k}"
         parts = [
             ("Recognised", "holders", [f"{at}.recognised_rad"]),
             ("Not sold yet: what could not be repaid at the last price", "unpaid", [f"{at}.underwater_rad"]),
         ]
-        found = build_strip(comparison, each["runs"][k]["title"], parts)
+        found = build_strip(comparison, scenario_result["runs"][k]["title"], parts)
         if found is not None:
             yield found
 
 
-def find_best_run(each: Mapping[str, Any]) -> int:
+def find_least_bad_debt_index(scenario_result: Mapping[str, Any]) -> int:
     """Return which run of a crash has the least bad debt, the first of equals."""
-    return min(range(len(each["runs"])), key=lambda k: int(each["runs"][k]["bad_debt_rad"]))
+    return min(
+        range(len(scenario_result["runs"])), key=lambda k: int(scenario_result["runs"][k]["bad_debt_rad"])
+    )
 
 
-def build_audit_strip(statement: Mapping[str, Any]) -> LossStrip | None:
+def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
     """Build the strip of a statement: who would pay what is to cover, if all of it were lost now."""
     parts = [
         (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
@@ -158,12 +160,12 @@ def build_audit_strip(statement: Mapping[str, Any]) -> LossStrip | None:
 
 def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
     """Compose the finding of a comparison: where most and where least of the loss is paid by nobody."""
-    strips = build_preset_strips(comparison)
+    strips = build_preset_loss_strips(comparison)
     if not strips:
         return Markup("No preset was left with a loss.")
     nobody = {ALL_GROUPS["holders"].label, ALL_GROUPS["unpaid"].label}
     unpaid = [
-        (sum(share.value for share in each.shares if share.label in nobody), each.title, each.value)
+        (sum(share.value for share in each.shares if share.label in nobody), each.title, each.total_rad)
         for each in strips
     ]
     low, high = min(unpaid), max(unpaid)
@@ -187,21 +189,25 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
     )
 
 
-def compose_guards_finding(each: Mapping[str, Any], place: int, comparison: Mapping[str, Any]) -> Markup:
+def compose_guards_finding(
+    scenario_result: Mapping[str, Any], scenario_index: int, comparison: Mapping[str, Any]
+) -> Markup:
     """Compose the finding of one crash: its bad debt without guards, and the run with the least."""
     numbers = SummaryFigures(comparison)
-    best = find_best_run(each)
-    bare = numbers.render_figure(f"scenarios.{place}.runs.0.bad_debt_rad")
-    if int(each["runs"][0]["bad_debt_rad"]) == 0:
-        return Markup("{}: no bad debt without guards, and so nothing to save.").format(each["title"])
+    best = find_least_bad_debt_index(scenario_result)
+    bare = numbers.render_figure(f"scenarios.{scenario_index}.runs.0.bad_debt_rad")
+    if int(scenario_result["runs"][0]["bad_debt_rad"]) == 0:
+        return Markup("{}: no bad debt without guards, and so nothing to save.").format(
+            scenario_result["title"]
+        )
     if best == 0:
-        return Markup("{}: {} of bad debt, which no guard makes less.").format(each["title"], bare)
-    figure = numbers.render_figure(f"scenarios.{place}.runs.{best}.bad_debt_rad")
+        return Markup("{}: {} of bad debt, which no guard makes less.").format(scenario_result["title"], bare)
+    figure = numbers.render_figure(f"scenarios.{scenario_index}.runs.{best}.bad_debt_rad")
     text = Markup("{}: {} of bad debt without guards, {} with “{}”").format(
-        each["title"], bare, figure, each["runs"][best]["title"]
+        scenario_result["title"], bare, figure, scenario_result["runs"][best]["title"]
     )
-    worst = max(each["runs"], key=lambda row: int(row["bad_debt_rad"]))
-    more = int(worst["bad_debt_rad"]) - int(each["runs"][0]["bad_debt_rad"])
+    worst = max(scenario_result["runs"], key=lambda row: int(row["bad_debt_rad"]))
+    more = int(worst["bad_debt_rad"]) - int(scenario_result["runs"][0]["bad_debt_rad"])
     return text + (
         Markup("; “{}” adds {}.").format(worst["title"], render_amount(more, "rad")) if more > 0 else "."
     )
@@ -242,10 +248,10 @@ def compose_sweep_finding(summary: Mapping[str, Any]) -> Markup:
 
 def compose_search_finding(summary: Mapping[str, Any]) -> Markup:
     """Compose the finding of a search: the worst that was found within the budget."""
-    if int(format_maximised_figure(summary)) <= 0:
+    if int(get_maximised_figure_wad(summary)) <= 0:
         return Markup("{}, within “{}”.").format(_NOTHING[summary["goal"]], summary["budget"]["title"])
     return Markup("{} stablecoins {}, within “{}”.").format(
-        render_amount(format_maximised_figure(summary), "wad"),
+        render_amount(get_maximised_figure_wad(summary), "wad"),
         WANTED[summary["goal"]],
         summary["budget"]["title"],
     )

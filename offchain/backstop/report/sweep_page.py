@@ -9,44 +9,48 @@ from typing import Any
 
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report import amounts, section_headings, tornado_chart
+from backstop.report import amounts, multi_run_section_headings, tornado_chart
 from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, to_plot_values
 from backstop.report.grid_edge import describe_grid_edge
-from backstop.report.page_links import link_study
+from backstop.report.page_links import build_sweep_setting_link
 from backstop.report.rendering import render_template
-from backstop.report.stress_table import MICRO
-from backstop.report.study_files import read_study_files
+from backstop.report.stress_console_output import MICRO
+from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import compose_sweep_finding
-from backstop.report.sweep_table import find_anchor, format_gain, list_values
+from backstop.report.sweep_console_output import (
+    format_sweep_setting_gain,
+    get_recommended_or_first_setting,
+    list_setting_values_in_axis_order,
+)
 
 _FULL = 0.8
 """Share of the colour of loss beyond which a cell of a map is too strong for the text of the page."""
 
 
-def write_page(directory: Path) -> Path:
+def write_sweep_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
     summary, meta = read_study_files(directory, "sweep", ("summary.json", "meta.json"))
-    points, maps = summary["points"], draw_heat_maps(summary)
+    points, maps = summary["points"], build_axis_pair_heat_maps(summary)
     best = None if summary["recommended"] is None else summary["recommended"]["point"]
     text = render_template(
         "sweep.html",
         summary,
         [
             each
-            for each in (draw_front(summary), tornado_chart.draw_sweep_drivers(summary), *maps)
+            for each in (draw_front(summary), tornado_chart.build_sweep_tornado_chart(summary), *maps)
             if each is not None
         ],
         maps=[each.id for each in maps],
         meta=meta,
-        answers=section_headings.compose_sweep_headings(summary),
+        answers=multi_run_section_headings.compose_sweep_headings(summary),
         finding=compose_sweep_finding(summary),
-        gain_text=format_gain,
+        gain_text=format_sweep_setting_gain,
         edge=describe_grid_edge(summary),
         order=sorted(
             range(len(points)),
             key=lambda i: (i != best, points[i]["gain"], -points[i]["shortfall"]["value_micro"]),
         ),
-        studies=[link_study(directory, summary, i) for i in range(len(points))],
+        studies=[build_sweep_setting_link(directory, summary, i) for i in range(len(points))],
         best=best,
     )
     write_files(directory, {"report.html": text})
@@ -116,7 +120,8 @@ def draw_front(summary: Mapping[str, Any]) -> Chart:
         },
     }
     told = "; ".join(
-        f"{_format_values(summary, points[i])}: {format_gain(points[i]['gain'], summary['gain'])}, "
+        f"{_format_values(summary, points[i])}: "
+        f"{format_sweep_setting_gain(points[i]['gain'], summary['gain'])}, "
         f"{_format_interval(points[i])}"
         for i in kept
     )
@@ -124,14 +129,14 @@ def draw_front(summary: Mapping[str, Any]) -> Chart:
     return Chart("front", "Gain against risk", f"Settings that no other beats: {told}.", figure, legend)
 
 
-def draw_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
+def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     """Draw expected shortfall over each pair of axes.
 
     The other axes stand at the recommended setting, or at the first where there is none.
     """
     axes, points = summary["axes"], summary["points"]
-    anchor = find_anchor(summary)["values"]
-    by_values = {list_values(summary, point): point for point in points}
+    anchor = get_recommended_or_first_setting(summary)["values"]
+    by_values = {list_setting_values_in_axis_order(summary, point): point for point in points}
     found = []
     for across, up in combinations(axes, 2):
 
@@ -161,9 +166,9 @@ def draw_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
             "layout": {
                 "height": 120 + 46 * len(up["values"]),
                 "hovermode": "closest",
-                "xaxis": _build_axis(across),
-                "yaxis": _build_axis(up),
-                "annotations": list(_build_annotations(cells)),
+                "xaxis": _build_heat_map_axis(across),
+                "yaxis": _build_heat_map_axis(up),
+                "annotations": list(_iter_heat_map_annotations(cells)),
             },
         }
         title = f"Expected shortfall{f', with {others}' if others else ''}"
@@ -172,7 +177,7 @@ def draw_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     return found
 
 
-def _build_annotations(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
+def _iter_heat_map_annotations(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
     """Build the figures within a map's cells: light on dark and dark on light, in either theme."""
     low, high = min(map(min, cells)), max(map(max, cells))
     for i, row in enumerate(cells):
@@ -216,11 +221,11 @@ def _format_interval(point: Mapping[str, Any]) -> str:
     return f"{told} ({' to '.join(ends)})"
 
 
-def _build_axis(axis: Mapping[str, Any]) -> dict[str, Any]:
+def _build_heat_map_axis(sweep_axis: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "tickvals": list(range(len(axis["values"]))),
-        "ticktext": list(axis["values"]),
-        "title": build_axis_title(axis["title"]),
+        "tickvals": list(range(len(sweep_axis["values"]))),
+        "ticktext": list(sweep_axis["values"]),
+        "title": build_axis_title(sweep_axis["title"]),
         "showgrid": False,
     }
 
@@ -228,5 +233,6 @@ def _build_axis(axis: Mapping[str, Any]) -> dict[str, Any]:
 def _format_values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> str:
     names = (axis["name"] for axis in summary["axes"])
     return ", ".join(
-        f"{name} {value}" for name, value in zip(names, list_values(summary, point), strict=True)
+        f"{name} {value}"
+        for name, value in zip(names, list_setting_values_in_axis_order(summary, point), strict=True)
     )

@@ -15,8 +15,8 @@ from backstop.report.chart_parts import (
     to_plot_values,
 )
 from backstop.report.named_bars import build_name_axis
-from backstop.report.stress_table import MICRO
-from backstop.report.sweep_table import find_anchor, list_axis_points
+from backstop.report.stress_console_output import MICRO
+from backstop.report.sweep_console_output import get_recommended_or_first_setting, list_settings_along_axis
 
 
 class TornadoBar(NamedTuple):
@@ -35,12 +35,15 @@ class TornadoSeries(NamedTuple):
     bars: Sequence[TornadoBar]
 
 
-def draw_sweep_drivers(summary: Mapping[str, Any]) -> Chart | None:
+def build_sweep_tornado_chart(summary: Mapping[str, Any]) -> Chart | None:
     """Draw the least and largest shortfall along each axis of a sweep; None where no axis has two values.
 
     The other axes stand at the recommended setting, or at the first where there is none.
     """
-    centre, rows = find_anchor(summary)["shortfall"]["value_micro"], sort_sweep_axes(summary)
+    centre, rows = (
+        get_recommended_or_first_setting(summary)["shortfall"]["value_micro"],
+        list_axis_shortfall_ranges(summary),
+    )
     if not rows:
         return None
     series = [
@@ -58,19 +61,22 @@ def draw_sweep_drivers(summary: Mapping[str, Any]) -> Chart | None:
     )
 
 
-def sort_sweep_axes(summary: Mapping[str, Any]) -> list[tuple[str, tuple[int, str], tuple[int, str]]]:
+def list_axis_shortfall_ranges(
+    summary: Mapping[str, Any],
+) -> list[tuple[str, tuple[int, str], tuple[int, str]]]:
     """List the axes of a sweep with two values: title, least and largest shortfall [micro] with the value."""
     rows = []
     for along in summary["axes"]:
         found = [
-            (point["shortfall"]["value_micro"], value) for value, point in list_axis_points(summary, along)
+            (point["shortfall"]["value_micro"], value)
+            for value, point in list_settings_along_axis(summary, along)
         ]
         if len(found) > 1:
             rows.append((along["title"], min(found), max(found)))
     return sorted(rows, key=lambda row: row[1][0] - row[2][0])
 
 
-def draw_proposal_drivers(summary: Mapping[str, Any]) -> Chart | None:
+def build_proposal_assumption_tornado_chart(summary: Mapping[str, Any]) -> Chart | None:
     """Draw what each other world adds to the expected shortfall, now and as proposed; None without worlds."""
     rows = list(summary["tables"]["sensitivity"])
     base = next(

@@ -12,29 +12,31 @@ from backstop.model.denominations import VIRTUAL_SHARES, convert_shares
 from backstop.model.exit_batches import SCALE
 from backstop.model.member_pool import MemberPool
 from backstop.model.pool import Pool
-from backstop.simulation.scenario_run import PoolDepositor, ScenarioRun
+from backstop.simulation.scenario_run_state import PoolDepositor, ScenarioRun
 from backstop.system import Action
 
 
-def compute_account_value(run: ScenarioRun, owner: str) -> int:
+def compute_total_account_worth(run: ScenarioRun, owner: str) -> int:
     """Return the worth of an account, wad.
 
     It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
     it took and kept. After settlement a coin is worth the collateral it brings.
     """
-    view, total = run.view(), run.get_stablecoins(owner)
+    view, total = run.build_keeper_view(), run.get_stablecoins(owner)
     if view.cycles is not None:
         total += view.cycles.get_account_equity(owner)
     for member in run.members:
         if member.address == owner and member.asset == "Stablecoin" and member.pool in run.at:
-            total += compute_share_value(run, member) + compute_claim_payout(run, member)
-    total = total * view.compute_coin_value() // RAY + compute_vault_equity(run, owner, view)
+            total += compute_member_shares_value(run, member) + compute_claim_payout(run, member)
+    total = total * view.compute_coin_value() // RAY + compute_attacker_vault_equity(run, owner, view)
     for c, price in enumerate(view.outside.prices):
-        total += view.get_uncashed_coins(c, owner) * view.get_collateral_share(c) // RAY * price // RAY
+        total += (
+            view.get_uncashed_coins(c, owner) * view.get_collateral_per_redeemed_coin(c) // RAY * price // RAY
+        )
     return total + run.recorder.inventory.get(owner, 0)
 
 
-def compute_vault_equity(run: ScenarioRun, owner: str, view: KeeperView) -> int:
+def compute_attacker_vault_equity(run: ScenarioRun, owner: str, view: KeeperView) -> int:
     """Return what an attacker could get out of its vault at the market's price, wad.
 
     At worst it walks away. The collateral that it has to give back is taken off.
@@ -63,35 +65,35 @@ def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
         return run.get_stablecoins(member.address) - before
 
 
-def is_loss_avoider(run: ScenarioRun, member: PoolDepositor) -> bool:
+def has_planned_exit(run: ScenarioRun, member: PoolDepositor) -> bool:
     """Return True if a member is one who runs from losses."""
     state = run.by_address.get(member.address)
     return state is not None and state.keeper.group.leaves_at != 0
 
 
-def compute_share_value(run: ScenarioRun, member: PoolDepositor) -> int:
+def compute_member_shares_value(run: ScenarioRun, member: PoolDepositor) -> int:
     """Return what a member's shares, in batches too, bring after the losses that the market shows [wad].
 
     Nobody is paid by this: an exit holds back all that is in doubt. But most of that is not lost.
     """
-    with _use_market_losses(run):
+    with _price_debt_at_risk_at_market(run):
         return compute_stake(cast(MemberPool, run.session.model.world.contracts[member.pool]), member.address)
 
 
 @contextmanager
-def _use_market_losses(run: ScenarioRun) -> Iterator[None]:
+def _price_debt_at_risk_at_market(run: ScenarioRun) -> Iterator[None]:
     """Have the waterfall count of what is in doubt what the market's prices leave unpaid."""
     waterfall = run.session.model.world.contracts["LossWaterfall"]
-    vars(waterfall)["_get_debt_at_risk"] = _compute_shortfalls(run).__getitem__
+    vars(waterfall)["_ask_liquidation_debt_at_risk"] = _compute_uncovered_debt_by_type(run).__getitem__
     try:
         yield
     finally:
-        del vars(waterfall)["_get_debt_at_risk"]
+        del vars(waterfall)["_ask_liquidation_debt_at_risk"]
 
 
-def _compute_shortfalls(run: ScenarioRun) -> list[int]:
+def _compute_uncovered_debt_by_type(run: ScenarioRun) -> list[int]:
     """Return by type what auctions, workouts and flagged vaults owe beyond their collateral [rad]."""
-    model, prices = run.session.model, run.view().outside.prices
+    model, prices = run.session.model, run.build_keeper_view().outside.prices
     contracts = model.world.contracts
     ids = [*contracts["CollateralAuction"].tables["lots"]]
     if "Workouts" in contracts:
@@ -111,10 +113,10 @@ def _compute_shortfalls(run: ScenarioRun) -> list[int]:
 
 def compute_stake(pool: MemberPool, owner: str) -> int:
     """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
-    supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._all_vested()
+    supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._compute_all_vested_assets()
     lost = everything - pool._compute_assets_left(everything)
     level, of_live, group_heights = 0, lost, dict[int, int]()
-    if isinstance(pool, Pool) and (groups := pool.list_groups()):
+    if isinstance(pool, Pool) and (groups := pool.list_open_groups_by_ceiling()):
         # Live shares and groups bear alike, each group up to its ceiling.
         level = pool._compute_level(groups, supply, lost)
         group_heights = {group.id: max(level, group.ceiling) - level for group in groups}
@@ -127,10 +129,10 @@ def compute_stake(pool: MemberPool, owner: str) -> int:
             continue
         part = pool._compute_claimable(batch_id, owner)
         found += part.assets
-        cut = max(request.generation, pool.get_cut_generation(batch_id))
+        cut = max(request.generation, pool.get_share_generation_at_cut(batch_id))
         own = convert_shares(pool.shares_at_cut(batch_id, owner), cut, pool.state[()].generation)
         first = (
-            pool.find_run(batch_id)
+            pool.find_first_batch_of_run(batch_id)
             if isinstance(pool, Pool) and batch_id < pool.line[()].unsettled
             else batch_id
         )

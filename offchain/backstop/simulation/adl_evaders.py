@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.keepers.cycle_view import CycleView
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.margin_fund import MarginFund
@@ -17,7 +17,7 @@ from backstop.model.margin_orders import NANOSECONDS, Order
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.randomness import SeededRandom
 from backstop.simulation.evasion_record import AdlEvader
-from backstop.simulation.scenario_run import ScenarioRun
+from backstop.simulation.scenario_run_state import ScenarioRun
 from backstop.system import Action
 
 WAYS = (
@@ -33,7 +33,7 @@ PURSE = "dodgers"
 """The account with the margins of second accounts."""
 
 
-def compute_purse(run: ScenarioRun) -> int:
+def compute_margin_needed_by_evaders(run: ScenarioRun) -> int:
     """Return what second accounts need for margins [wad]: half of the notional that dodgers may have."""
     notional = sum(trade.lots * trade.price for trade in run.margin_book.trades)
     return notional * run.scenario.margin_book.dodgers // BASIS_POINTS // 2
@@ -42,7 +42,7 @@ def compute_purse(run: ScenarioRun) -> int:
 def fund_second_accounts(run: ScenarioRun) -> None:
     """Give second accounts the money for their margins, from what the vaults drew."""
     amount, maker, purse = (
-        compute_purse(run),
+        compute_margin_needed_by_evaders(run),
         run.register_account("market_maker"),
         run.register_account(PURSE),
     )
@@ -51,12 +51,12 @@ def fund_second_accounts(run: ScenarioRun) -> None:
         run.apply_or_raise("Stablecoin", "approve", run.at["PerpetualMarket"], MAX_UINT256, sender=purse)
 
 
-def run_adl_evasion(run: ScenarioRun) -> None:
+def run_adl_evasion_round(run: ScenarioRun) -> None:
     """Choose dodgers once a crash has begun, and have them do what they do, in its cycle and in the next."""
     book, margin, state = run.scenario.margin_book, run.recorder.margin, run.dodging
     if not book.dodgers or margin is None or not margin.seized or state.rounds == 2:
         return
-    cycle = int(_get_perpetual_market(run).clocks[()].cycle)
+    cycle = int(_get_perpetual_market_contract(run).clocks[()].cycle)
     if cycle == state.cycle:
         return
     if not state.dodgers:
@@ -68,20 +68,20 @@ def run_adl_evasion(run: ScenarioRun) -> None:
         for m in range(len(run.scenario.margin_symbols)):
             run.apply_or_raise("PerpetualMarket", "accrue", m, sender=get_trader_account(each.name))
         if book.dodges:
-            _run_evader(run, each)
+            _run_evader_moves(run, each)
 
 
-def _get_perpetual_market(run: ScenarioRun) -> PerpetualMarket:
+def _get_perpetual_market_contract(run: ScenarioRun) -> PerpetualMarket:
     return cast(PerpetualMarket, run.session.model.world.contracts["PerpetualMarket"])
 
 
 def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
     """Choose so many of those who have gained in the cycle, by lot, each with one way."""
-    market, winners = _get_perpetual_market(run), list[str]()
+    market, winners = _get_perpetual_market_contract(run), list[str]()
     with run.session.model.fork_state():
         for name in sorted(run.margin_book.deposits):
             owner = get_trader_account(name)
-            market._touch_account(owner)
+            market._settle_missed_cycles(owner)
             gains = [
                 sum(market._compute_open_gains(owner, m)) for m in range(len(run.scenario.margin_symbols))
             ]
@@ -92,65 +92,67 @@ def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
     for i in range(len(winners) * run.scenario.margin_book.dodgers // BASIS_POINTS):
         name = left.pop(dice.draw_index(len(left)))
         found.append(AdlEvader(name, f"second_{i + 1}", WAYS[i % len(WAYS)]))
-        run.register_signer(found[-1].pal)
+        run.register_trader_account_name(found[-1].pal)
     return found
 
 
-def _run_evader(run: ScenarioRun, each: AdlEvader) -> None:
-    owner = get_trader_account(each.name)
-    if each.way != _WITHDRAWS:
+def _run_evader_moves(run: ScenarioRun, evader: AdlEvader) -> None:
+    owner = get_trader_account(evader.name)
+    if evader.way != _WITHDRAWS:
         for m in range(len(run.scenario.margin_symbols)):
-            size = int(_get_perpetual_market(run).positions[owner, m].size)
+            size = int(_get_perpetual_market_contract(run).positions[owner, m].size)
             if size:
-                _move_position(run, each, m, size)
-    for name in (each.name, each.pal):
-        if _get_perpetual_market(run).accounts[get_trader_account(name)].cycle:
-            _withdraw_margin(run, each, get_trader_account(name))
+                _move_position_to_second_account(run, evader, m, size)
+    for name in (evader.name, evader.pal):
+        if _get_perpetual_market_contract(run).accounts[get_trader_account(name)].cycle:
+            _withdraw_available_margin(run, evader, get_trader_account(name))
 
 
-def _move_position(run: ScenarioRun, each: AdlEvader, market: int, size: int) -> None:
+def _move_position_to_second_account(run: ScenarioRun, evader: AdlEvader, market: int, size: int) -> None:
     """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
-    purse, mark = run.register_account(PURSE), int(_get_perpetual_market(run).paths[market].price)
+    purse, mark = run.register_account(PURSE), int(_get_perpetual_market_contract(run).paths[market].price)
     margin = min(abs(size) * mark // 5, run.get_stablecoins(purse))
-    if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(each.pal), margin), purse)).ok:
-        each.brought += margin
+    if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(evader.pal), margin), purse)).ok:
+        evader.brought += margin
     off = 0
-    if each.way == _OFF_MARK:
+    if evader.way == _OFF_MARK:
         assert run.scenario.parameters.margin is not None
         # What is worse for who had gained is better for its second account.
         off = mark * run.scenario.parameters.margin.band // BASIS_POINTS * (-1 if size > 0 else 1)
-    _trade_lots(run, each, market, size, mark + off)
-    if each.way == _ITSELF:
-        _trade_lots(run, each, market, -size, mark)
+    _trade_with_second_account(run, evader, market, size, mark + off)
+    if evader.way == _ITSELF:
+        _trade_with_second_account(run, evader, market, -size, mark)
 
 
-def _trade_lots(run: ScenarioRun, each: AdlEvader, market: int, size: int, price: int) -> None:
+def _trade_with_second_account(
+    run: ScenarioRun, evader: AdlEvader, market: int, size: int, price: int
+) -> None:
     """Move lots from the dodger to its second account, or back if they are under zero."""
     chain_id, contract = run.session.model.world.chain_id, run.at["MarginOrders"]
-    nonce, signed = run.system.timestamp * NANOSECONDS + each.tried, list[Any]()
-    for name, delta in ((each.name, -size), (each.pal, size)):
+    nonce, signed = run.system.timestamp * NANOSECONDS + evader.tried, list[Any]()
+    for name, delta in ((evader.name, -size), (evader.pal, size)):
         order = Order(get_trader_account(name), market, delta, price, MAX_UINT256, nonce)
         signed += [order, sign_order(name, order, chain_id, contract)]
-    fees = _get_perpetual_market(run).fee_table[()]
-    action = Action("MarginOrders", "fill", (*signed, abs(size)), get_trader_account(each.name))
-    _count_attempt(each, run.apply(action).ok)
-    each.fees += _get_perpetual_market(run).fee_table[()] - fees
+    fees = _get_perpetual_market_contract(run).fee_table[()]
+    action = Action("MarginOrders", "fill", (*signed, abs(size)), get_trader_account(evader.name))
+    _count_evader_attempt(evader, run.apply(action).ok)
+    evader.fees += _get_perpetual_market_contract(run).fee_table[()] - fees
 
 
-def _withdraw_margin(run: ScenarioRun, each: AdlEvader, owner: str) -> None:
+def _withdraw_available_margin(run: ScenarioRun, evader: AdlEvader, owner: str) -> None:
     """Take out all that there is, and if that is refused what is no gain and no margin."""
-    own = cast(CycleView, run.view().cycles).simulate_reports({}).get_standing(owner).own
+    own = cast(CycleView, run.build_keeper_view().cycles).simulate_reports({}).get_standing(owner).own
     for amount in (own, run.compute_free_margin(owner)):
         if amount > 0:
             went = run.apply(Action("PerpetualMarket", "withdraw", (amount, owner), owner)).ok
-            _count_attempt(each, went)
+            _count_evader_attempt(evader, went)
             if went:
                 return
 
 
-def _count_attempt(each: AdlEvader, went: bool) -> None:
-    each.tried += 1
-    each.went += went
+def _count_evader_attempt(evader: AdlEvader, is_successful: bool) -> None:
+    evader.tried += 1
+    evader.went += is_successful
 
 
 def summarise_evaders(run: ScenarioRun) -> dict[str, Any] | None:
@@ -178,4 +180,8 @@ def summarise_evaders(run: ScenarioRun) -> dict[str, Any] | None:
 def _compute_holdings(run: ScenarioRun, owner: str) -> int:
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
     vests = sum(fund.profit_of(owner, owner, bucket) for who, bucket in list(fund.holdings) if who == owner)
-    return run.get_stablecoins(owner) + vests + cast(CycleView, run.view().cycles).get_account_equity(owner)
+    return (
+        run.get_stablecoins(owner)
+        + vests
+        + cast(CycleView, run.build_keeper_view().cycles).get_account_equity(owner)
+    )

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import cast
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.keeper_decisions import has_occasion
+from backstop.keepers.keeper_role_register import has_occasion
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.adl_evaders import run_adl_evasion
-from backstop.simulation.margin_trades import announce_delistings, list_withdrawing_accounts, trade_margin
-from backstop.simulation.pool_members import request_withdrawals
-from backstop.simulation.progress import Progress, RunInterruptedError
-from backstop.simulation.scenario.scenario_schema import MarginAccount
-from backstop.simulation.scenario_run import KeeperState, ScenarioRun
+from backstop.simulation.adl_evaders import run_adl_evasion_round
+from backstop.simulation.liquidity_vault_members import request_due_vault_withdrawals
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
+from backstop.simulation.scenario.scenario_records import MarginAccount
+from backstop.simulation.scenario_run_state import KeeperState, ScenarioRun
+from backstop.simulation.scheduled_margin_trades import (
+    announce_delistings,
+    list_planned_withdrawals,
+    run_due_margin_trades,
+)
 from backstop.system import Action
 
 
@@ -30,15 +34,15 @@ class BlockRunner(ScenarioRun):
         self.advance_clock(scenario.start + now)
         if scenario.scarcity:
             self.update_stablecoin_price()
-        self.move_markets(now)
+        self.rebalance_local_markets(now)
         announce_delistings(self)
-        trade_margin(self)
-        self.withdraw_free_margin(now)
-        request_withdrawals(self)
-        run_adl_evasion(self)
+        run_due_margin_trades(self)
+        self.withdraw_free_margin_of_due_accounts(now)
+        request_due_vault_withdrawals(self)
+        run_adl_evasion_round(self)
 
         self.include_transactions()
-        view = self.view()
+        view = self.build_keeper_view()
         for group, states in self._groups:
             down = any(outage.start <= now < outage.end for outage in group.outages)
             if down or not has_occasion(group.role, view):
@@ -47,7 +51,7 @@ class BlockRunner(ScenarioRun):
                 continue
             gas_price = group.gas.compute_gas_price(scenario.gas_prices, now)
             for state in states:
-                self.choose_transactions(state, view, gas_price)
+                self.queue_keeper_transactions(state, view, gas_price)
         self.recorder.record_block(view, scenario.gas_prices.get_value(now), len(self.mempool))
 
     def include_transactions(self) -> None:
@@ -66,30 +70,30 @@ class BlockRunner(ScenarioRun):
                 state.failed += 1
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
-    def choose_transactions(self, state: KeeperState, view: KeeperView, gas_price: int) -> None:
+    def queue_keeper_transactions(self, keeper_state: KeeperState, view: KeeperView, gas_price: int) -> None:
         """Have a keeper look at the block, and make its waiting transactions what it wants now."""
-        keeper, wanted = state.keeper, []
-        for intent in keeper.decide_calls(view, state.memory, gas_price):
+        keeper, wanted = keeper_state.keeper, []
+        for intent in keeper.decide_calls(view, keeper_state.memory, gas_price):
             action = intent.action
             gas = require_call_gas(action.contract, action.method) if intent.gas is None else intent.gas
             wanted.append((action, intent.about, gas, gas_price))
         if not wanted:
-            state.dropped += self.mempool.drop_pending(keeper.address)
+            keeper_state.dropped += self.mempool.drop_pending(keeper.address)
             return
         sent, dropped = self.mempool.replace_pending(
             keeper.address, keeper.name, wanted, view.timestamp, keeper.group.latency
         )
-        state.sent += sent
-        state.dropped += dropped
+        keeper_state.sent += sent
+        keeper_state.dropped += dropped
 
     @cached_property
-    def leaving(self) -> list[MarginAccount]:
+    def withdrawing_accounts(self) -> list[MarginAccount]:
         """Owners who have not taken out what they are going to."""
-        return list_withdrawing_accounts(self)
+        return list_planned_withdrawals(self)
 
-    def withdraw_free_margin(self, now: int) -> None:
+    def withdraw_free_margin_of_due_accounts(self, now: int) -> None:
         """Withdraw the free margin of owners whose time has come, once each."""
-        for each in list(self.leaving):
+        for each in list(self.withdrawing_accounts):
             assert each.takes_out is not None
             owner = get_trader_account(each.name)
             if each.takes_out > now:
@@ -97,17 +101,17 @@ class BlockRunner(ScenarioRun):
             self.submit_marks(owner)
             amount, equity = (
                 self.compute_free_margin(owner),
-                cast(CycleView, self.view().cycles).get_account_equity(owner),
+                cast(CycleView, self.build_keeper_view().cycles).get_account_equity(owner),
             )
             action = Action("PerpetualMarket", "withdraw", (amount, owner), owner)
             # Who has nothing has left.
             if equity == 0 or (amount and self.apply(action).ok):
-                self.leaving.remove(each)
+                self.withdrawing_accounts.remove(each)
 
     def run_until_sold(self, stop: Callable[[], bool]) -> None:
         """Run on at the last prices until all is sold; raise RunInterruptedError if `stop` says so."""
-        for _ in range(self.scenario.more_blocks):
-            if not self.compute_unsold_debt():
+        for _ in range(self.scenario.extra_block_count):
+            if not self.sum_auctioned_and_unsafe_debt():
                 return
             if stop():
                 raise RunInterruptedError("stopped after the last block, with something left to sell")

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS
-from backstop.deployment.deployment_parameters import MarginParameters
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
+from backstop.deployment.parameter_dataclasses import MarginParameters
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.hosts.state_json import RawState, WrongStateError
-from backstop.keepers.backstop_pool_keeper import POOL
+from backstop.hosts.world_storage_json import RawState, WrongStateError
+from backstop.keepers.perpetual_vault_keeper import POOL
 from backstop.keepers.token_approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
 from backstop.model.roles import GUARDIAN, STAGE
-from backstop.simulation.account_value import compute_account_value
-from backstop.simulation.adl_evaders import compute_purse, fund_second_accounts
-from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.account_value import compute_total_account_worth
+from backstop.simulation.adl_evaders import compute_margin_needed_by_evaders, fund_second_accounts
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.simulation.run_recorder import AuctionRecord
-from backstop.simulation.scenario_run import KeeperState, ScenarioRun
+from backstop.simulation.scenario_run_state import KeeperState, ScenarioRun
 
 ENOUGH = 10**9
 """Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
@@ -37,7 +37,7 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
     Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
     """
     if run.scenario.opening is not None:
-        restore_opening_state(run, run.scenario.opening.state)
+        restore_exported_state(run, run.scenario.opening.state)
         return
     scenario, maker = run.scenario, run.register_account("market_maker")
     drawn = sum(vault.debt for vault in run.book) // WAD
@@ -46,16 +46,18 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
     needed += scenario.reserve
     needed += scenario.insurance + scenario.pool_money + sum(run.margin_book.deposits.values())
-    needed += sum(member.money for member in scenario.pool_members) + compute_purse(run)
+    needed += sum(member.money for member in scenario.pool_members) + compute_margin_needed_by_evaders(run)
     if drawn * WAD < needed:
         raise BackstopError(
             f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, the reserve, members of "
             f"pools, keepers' capital and margins take {needed // WAD:,}"
         )
     run.report_opening_prices(run.scenario.opened_at)
-    limit_flows(run, on=False)
+    switch_outflow_limits(run, is_enabled=False)
     for symbol in scenario.symbols:
-        stock_market_maker(run, symbol, sum(vault.locked for vault in run.book if vault.symbol == symbol))
+        mint_market_maker_collateral(
+            run, symbol, sum(vault.locked for vault in run.book if vault.symbol == symbol)
+        )
 
     symbols = scenario.symbols
     for i, vault in enumerate(run.book):
@@ -70,12 +72,12 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
             args = (c, owner, 0, vault.debt, maker)
             run.apply_or_raise("VaultEngine", "deposit_and_draw", *args, sender=owner)
         run.recorder.opened[c] += 1
-        approve_restructuring(run, owner)
+        approve_vault_restructurer(run, owner)
 
-    limit_flows(run, on=True)
+    switch_outflow_limits(run, is_enabled=True)
     fill_reserve(run)
     if scenario.parameters.margin is not None:
-        open_margin_market(run, scenario.parameters.margin, progress, stop)
+        fund_and_trade_margin_book(run, scenario.parameters.margin, progress, stop)
     for member in run.members:
         holder = maker if member.asset == "Stablecoin" else run.register_account("admin")
         run.apply_or_raise(member.asset, "transfer", member.address, member.deposit, sender=holder)
@@ -88,22 +90,22 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
     for state in run.keepers:
         group = state.keeper.group
         if group.role == "member":
-            state.opening = compute_account_value(run, state.keeper.address)
+            state.opening = compute_total_account_worth(run, state.keeper.address)
             continue
-        approve_spenders(run, state)
-        give_capital(run, state)
+        approve_keeper_spenders(run, state)
+        give_keeper_capital(run, state)
         if group.role == "attacker":
-            state.opening = compute_account_value(run, state.keeper.address)
+            state.opening = compute_total_account_worth(run, state.keeper.address)
 
     run.advance_clock(scenario.start - max(feed.step for _, feed, _ in run.iter_opening_prices()))
     run.report_opening_prices()
     for c in range(len(symbols)):
         run.apply_or_raise("VaultEngine", "accrue", c, sender=maker)
-    record_open_auctions(run)
+    record_opening_auctions(run)
     run.advance_clock(scenario.start)
 
 
-def open_margin_market(
+def fund_and_trade_margin_book(
     run: ScenarioRun, margin: MarginParameters, progress: Progress, stop: Callable[[], bool]
 ) -> None:
     """Pay in insurance and margins, and trade the positions of the opening book.
@@ -151,7 +153,7 @@ def fill_reserve(run: ScenarioRun) -> None:
     run.apply_or_raise(engine, "revoke_role", STAGE, maker, sender=admin)
 
 
-def approve_restructuring(run: ScenarioRun, owner: str) -> None:
+def approve_vault_restructurer(run: ScenarioRun, owner: str) -> None:
     """Let whoever restructures vaults act for an owner."""
     for state in run.keepers if "Workouts" in run.at else ():
         if state.keeper.group.role == "debtor":
@@ -159,29 +161,29 @@ def approve_restructuring(run: ScenarioRun, owner: str) -> None:
             run.apply_or_raise("VaultEngine", "approve_operator", address, True, sender=owner)
 
 
-def restore_opening_state(run: ScenarioRun, state: RawState) -> None:
+def restore_exported_state(run: ScenarioRun, state: RawState) -> None:
     """Go on from a given state, instead of opening a book."""
     try:
-        run.restore_state(state)
+        run.restore_storage_state(state)
     except WrongStateError as error:
         raise BackstopError(f"{error}: export it again") from None
     for name in ACCOUNTS:
         run.register_account(name)
-    record_open_auctions(run)
-    view = run.view()
+    record_opening_auctions(run)
+    view = run.build_keeper_view()
     for c, symbol in enumerate(run.scenario.symbols):
-        run.recorder.opened[c] = len(view.list_vaults(c))
-        stock_market_maker(run, symbol)
+        run.recorder.opened[c] = len(view.list_vaults_with_debt(c))
+        mint_market_maker_collateral(run, symbol)
     for keeper in run.keepers:
-        approve_spenders(run, keeper)
-        give_capital(run, keeper)
+        approve_keeper_spenders(run, keeper)
+        give_keeper_capital(run, keeper)
 
 
-def record_open_auctions(run: ScenarioRun) -> None:
+def record_opening_auctions(run: ScenarioRun) -> None:
     """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
     for c in range(len(run.scenario.symbols)):
         run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
-    view = run.view()
+    view = run.build_keeper_view()
     for auction in view.auctions:
         known = AuctionRecord(
             auction.id,
@@ -197,13 +199,13 @@ def record_open_auctions(run: ScenarioRun) -> None:
         )
         run.recorder.auctions.setdefault(auction.id, known)
     for workout in view.workouts:
-        run.recorder.guards.record_open_workout(workout)
+        run.recorder.guards.record_preexisting_workout(workout)
 
 
-def stock_market_maker(run: ScenarioRun, symbol: str, locked: int = 0) -> None:
+def mint_market_maker_collateral(run: ScenarioRun, symbol: str, vault_collateral: int = 0) -> None:
     """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
     scenario, maker = run.scenario, run.register_account("market_maker")
-    needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
+    needed = vault_collateral + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
     decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
     run.apply_or_raise(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
     for spender in ("VaultEngine", f"Market.{symbol}"):
@@ -211,20 +213,20 @@ def stock_market_maker(run: ScenarioRun, symbol: str, locked: int = 0) -> None:
     run.apply_or_raise("Stablecoin", "approve", run.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
 
 
-def approve_spenders(run: ScenarioRun, state: KeeperState) -> None:
+def approve_keeper_spenders(run: ScenarioRun, keeper_state: KeeperState) -> None:
     """Let the auctions that a keeper pays take its money."""
-    group, me = state.keeper.group, state.keeper.address
+    group, me = keeper_state.keeper.group, keeper_state.keeper.address
     for spender in SPENDERS.get(group.role, ()):
         if spender in run.at:
             run.apply_or_raise(group.asset, "approve", run.at[spender], MAX_UINT256, sender=me)
 
 
-def limit_flows(run: ScenarioRun, on: bool) -> None:
+def switch_outflow_limits(run: ScenarioRun, is_enabled: bool) -> None:
     """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
     for c, collateral in enumerate(run.scenario.parameters.collateral_types):
         policy = collateral.policy
         if policy.flow_cap:
-            cap = policy.flow_cap if on else 0
+            cap = policy.flow_cap if is_enabled else 0
             run.apply_or_raise(
                 "RiskPolicy",
                 "set_flow_limit",
@@ -235,9 +237,9 @@ def limit_flows(run: ScenarioRun, on: bool) -> None:
             )
 
 
-def give_collateral(run: ScenarioRun, state: KeeperState) -> None:
+def give_keeper_collateral(run: ScenarioRun, keeper_state: KeeperState) -> None:
     """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
-    group, me = state.keeper.group, state.keeper.address
+    group, me = keeper_state.keeper.group, keeper_state.keeper.address
     c = run.scenario.symbols.index(group.collateral)
     unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
     opening = run.sources[group.collateral][0]
@@ -247,24 +249,28 @@ def give_collateral(run: ScenarioRun, state: KeeperState) -> None:
     run.apply_or_raise(group.collateral, "approve", run.at["VaultEngine"], MAX_UINT256, sender=me)
 
 
-def appoint_guardian(run: ScenarioRun, state: KeeperState) -> None:
+def grant_guardian_roles(run: ScenarioRun, keeper_state: KeeperState) -> None:
     """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
     for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.facilitators)):
         if contract in run.at:
-            args = (GUARDIAN, state.keeper.address)
+            args = (GUARDIAN, keeper_state.keeper.address)
             run.apply_or_raise(contract, "grant_role", *args, sender=run.register_account("admin"))
 
 
-def give_capital(run: ScenarioRun, state: KeeperState) -> None:
+def give_keeper_capital(run: ScenarioRun, keeper_state: KeeperState) -> None:
     """Give a keeper its capital, if what the capital consists of is deployed."""
-    group = state.keeper.group
+    group = keeper_state.keeper.group
     if group.collateral:
-        give_collateral(run, state)
+        give_keeper_collateral(run, keeper_state)
     if group.role == "guardian":
-        appoint_guardian(run, state)
+        grant_guardian_roles(run, keeper_state)
     if group.role == "attacker" and (pool := POOLS[group.pool][0]) in run.at:
-        run.apply_or_raise("Stablecoin", "approve", run.at[pool], MAX_UINT256, sender=state.keeper.address)
+        run.apply_or_raise(
+            "Stablecoin", "approve", run.at[pool], MAX_UINT256, sender=keeper_state.keeper.address
+        )
     if group.endowment and group.asset in run.at:
         holder = run.register_account("market_maker" if group.asset == "Stablecoin" else "admin")
-        run.apply_or_raise(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
-    state.opening = run.get_stablecoins(state.keeper.address)
+        run.apply_or_raise(
+            group.asset, "transfer", keeper_state.keeper.address, group.endowment, sender=holder
+        )
+    keeper_state.opening = run.get_stablecoins(keeper_state.keeper.address)

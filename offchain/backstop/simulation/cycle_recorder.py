@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from backstop.keepers.backstop_pool_keeper import POOL
+from backstop.keepers.perpetual_vault_keeper import POOL
 from backstop.model.contract_base import ZERO_ADDRESS, Contract, Log
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.price_path import value_of_all
+from backstop.model.price_path import sum_values_of_all_positions
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import Row
 
@@ -50,7 +50,7 @@ class CycleRecorder:
     cycles: list[dict[str, Any]] = field(default_factory=list)  # final ones with losses, by market and side
 
     @property
-    def market(self) -> PerpetualMarket:
+    def perpetual_market(self) -> PerpetualMarket:
         return cast(PerpetualMarket, self.contracts["PerpetualMarket"])
 
     @property
@@ -66,32 +66,32 @@ class CycleRecorder:
         if hear is not None:
             hear(self, step, timestamp, *log.values)
 
-    def _record_deposit(self, step: int, at: int, owner: str, payer: str, amount: int) -> None:
+    def _note_depositing_account(self, step: int, at: int, owner: str, payer: str, amount: int) -> None:
         self.accounts.add(owner)
 
-    def _record_liquidation(
+    def _append_liquidation_row(
         self, step: int, at: int, owner: str, liquidator: str, market: int, *how: int
     ) -> None:
-        who = owner, self._get_name(owner), liquidator, self._get_name(liquidator)
+        who = owner, self._get_name_or_empty(owner), liquidator, self._get_name_or_empty(liquidator)
         self.liquidations.append((step, at, self.symbols[market], *who, *how))
         if liquidator == self.pool:
             _, _, reward, fee = how
             self.pool_takes += 1
             self.pool_rewards += reward - fee
 
-    def _record_takeover(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
+    def _count_takeover(self, step: int, at: int, taker: str, market: int, delta: int, price: int) -> None:
         self.relieved += 1
         self.pool_takes += taker == self.pool
 
-    def _record_fill(self, step: int, at: int, maker: str, taker: str, *what: Any) -> None:
+    def _count_trade_if_pool_is_party(self, step: int, at: int, maker: str, taker: str, *what: Any) -> None:
         self.pool_sales += self.pool in (maker, taker)
 
-    def _record_pool_deposit(
+    def _sum_pool_deposits(
         self, step: int, at: int, sender: str, owner: str, assets: int, shares: int
     ) -> None:
         self.pool_in += assets
 
-    def _record_pool_withdrawal(
+    def _sum_pool_withdrawals(
         self, step: int, at: int, sender: str, receiver: str, owner: str, assets: int, shares: int
     ) -> None:
         self.pool_out += assets
@@ -101,16 +101,16 @@ class CycleRecorder:
         self, step: int, at: int, owner: str, market: int, delta: int, price: int, prover: str
     ) -> None:
         # The model has them closed already.
-        whole = abs(delta) + abs(self.market.positions[owner, market].size)
+        whole = abs(delta) + abs(self.perpetual_market.positions[owner, market].size)
         self.closings.append(
-            (step, at, self.symbols[market], owner, self._get_name(owner), abs(delta), whole, price)
+            (step, at, self.symbols[market], owner, self._get_name_or_empty(owner), abs(delta), whole, price)
         )
 
-    def _record_seizure(self, step: int, at: int, owner: str, finder: str) -> None:
+    def _count_seizure(self, step: int, at: int, owner: str, finder: str) -> None:
         self.insolvent.add(owner)
         self.seized += 1
 
-    def _record_loss_booking(
+    def _add_owner_to_insolvent_set(
         self, step: int, at: int, owner: str, cycle: int, amount: int, late: int
     ) -> None:
         self.insolvent.add(owner)
@@ -122,7 +122,10 @@ class CycleRecorder:
     def _record_cycle_result(self, step: int, at: int, pending: int, insured: int, later: int) -> None:
         borne = 0
         for m, symbol in enumerate(self.symbols):
-            gains, losses = self.market.totals[m, pending - 1], self.market.losses[m, pending - 1]
+            gains, losses = (
+                self.perpetual_market.totals[m, pending - 1],
+                self.perpetual_market.losses[m, pending - 1],
+            )
             for side, gained, lost in zip(_SIDES, gains, losses, strict=True):
                 borne += lost
                 if lost:
@@ -142,41 +145,41 @@ class CycleRecorder:
         # While losses are late, whoever leaves leaves its part of them behind.
         self._record_payment(step, at, "forgone", amount - own - profit, owner)
 
-    def _record_market_end(self, step: int, at: int, market: int, price: int) -> None:
+    def _record_market_final_price(self, step: int, at: int, market: int, price: int) -> None:
         self.ended.append({"market": self.symbols[market], "at": at, "price_wei": str(price)})
 
-    def _record_account_settlement(
+    def _add_account_haircut(
         self, step: int, at: int, owner: str, cycle: int, haircut: int, *booked: int
     ) -> None:
         self.haircuts[owner] = self.haircuts.get(owner, 0) + haircut
 
     def _record_payment(self, step: int, at: int, kind: str, amount: int, payer: str | None = None) -> None:
         if amount:
-            self.payments.append((step, at, kind, payer, self._get_name(payer), amount))
+            self.payments.append((step, at, kind, payer, self._get_name_or_empty(payer), amount))
             self.totals[kind] = self.totals.get(kind, 0) + amount
 
-    def _get_name(self, address: str | None) -> str | None:
+    def _get_name_or_empty(self, address: str | None) -> str | None:
         return None if address is None else self.names.get(address, "")
 
     # ------------------------------------------------------------------ results
 
-    def summarise_market(self, start: int) -> dict[str, Any]:
+    def summarise_margin_market(self, run_start: int) -> dict[str, Any]:
         """Return the margin market's part of summary.json; times count from `start`.
 
         `loss_wad` is all that was booked: what was paid, what is pending and what is late.
         """
-        market = self.market
+        market = self.perpetual_market
         pending = sum(sum(market.losses[m, market.clocks[()].cycle - 1]) for m in range(len(self.symbols)))
         late = int(market.late_table[()])
         mark = market.world.mark()
         try:
-            return self._compute_figures(start, pending, late)
+            return self._compute_figures(run_start, pending, late)
         finally:
             market.world.roll_back(mark)
 
     def _compute_figures(self, start: int, pending: int, late: int) -> dict[str, Any]:
         """Return the figures of the summary, with all accounts brought up to date."""
-        market, haircuts = self.market, dict(self.haircuts)
+        market, haircuts = self.perpetual_market, dict(self.haircuts)
         before = len(market.world.logs)
         for owner in list(market.accounts):
             while market.accounts[owner].cycle < market.clocks[()].cycle:
@@ -193,7 +196,7 @@ class CycleRecorder:
                 market.pendings[owner, m].booked for m in range(len(self.symbols))
             )
             alone += max(0, standing.haircut - standing.own - booked)
-        cash = sum(each.cash for each in market.accounts.values()) + value_of_all(market)
+        cash = sum(each.cash for each in market.accounts.values()) + sum_values_of_all_positions(market)
         others = market.bonds[()] + market.pot[()].value + market.fee_table[()]
         most = sorted(haircuts.items(), key=lambda entry: (-entry[1], entry[0]))
         sides = {symbol: market.lots[m] for m, symbol in enumerate(self.symbols)}
@@ -218,16 +221,16 @@ class CycleRecorder:
             "relieved": self.relieved,
             "left_lots": left,
             "deleveraged": len({owner for _, _, _, owner, *_ in self.closings}),
-            "closings": self._sum_closings(start),
+            "closings": self._sum_closings_by_market_second(start),
             "cycles": [{**each, "at": each["at"] - start} for each in self.cycles],
             "payers": [
-                {"account": self._get_name(owner) or owner, "paid_wad": str(paid)}
+                {"account": self._get_name_or_empty(owner) or owner, "paid_wad": str(paid)}
                 for owner, paid in most[:MOST_PAYERS]
                 if paid
             ],
         }
 
-    def _sum_closings(self, start: int) -> list[dict[str, Any]]:
+    def _sum_closings_by_market_second(self, start: int) -> list[dict[str, Any]]:
         """Return what was closed by force in each market and second.
 
         `whole_lots` is what an engine that closes whole positions would have closed of the same accounts.
@@ -243,19 +246,19 @@ class CycleRecorder:
 
 
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
-    ("PerpetualMarket", "Deposited"): CycleRecorder._record_deposit,
-    ("PerpetualTrading", "Liquidated"): CycleRecorder._record_liquidation,
-    ("PerpetualTrading", "Taken"): CycleRecorder._record_takeover,
+    ("PerpetualMarket", "Deposited"): CycleRecorder._note_depositing_account,
+    ("PerpetualTrading", "Liquidated"): CycleRecorder._append_liquidation_row,
+    ("PerpetualTrading", "Taken"): CycleRecorder._count_takeover,
     ("PerpetualTrading", "Deleveraged"): CycleRecorder._record_deleveraging,
-    ("MarginOrders", "Filled"): CycleRecorder._record_fill,
-    (POOL, "Deposit"): CycleRecorder._record_pool_deposit,
-    (POOL, "Withdraw"): CycleRecorder._record_pool_withdrawal,
-    ("PerpetualMarket", "Seized"): CycleRecorder._record_seizure,
-    ("PerpetualMarket", "Booked"): CycleRecorder._record_loss_booking,
+    ("MarginOrders", "Filled"): CycleRecorder._count_trade_if_pool_is_party,
+    (POOL, "Deposit"): CycleRecorder._sum_pool_deposits,
+    (POOL, "Withdraw"): CycleRecorder._sum_pool_withdrawals,
+    ("PerpetualMarket", "Seized"): CycleRecorder._count_seizure,
+    ("PerpetualMarket", "Booked"): CycleRecorder._add_owner_to_insolvent_set,
     ("MarginFund", "LossAbsorbed"): CycleRecorder._record_absorbed_loss,
     ("PerpetualMarket", "Rolled"): CycleRecorder._record_cycle_result,
     ("MarginFund", "ShortfallPosted"): CycleRecorder._record_posted_shortfall,
     ("PerpetualMarket", "Withdrawn"): CycleRecorder._record_withdrawal,
-    ("PerpetualMarket", "MarketEnded"): CycleRecorder._record_market_end,
-    ("PerpetualMarket", "Settled"): CycleRecorder._record_account_settlement,
+    ("PerpetualMarket", "MarketEnded"): CycleRecorder._record_market_final_price,
+    ("PerpetualMarket", "Settled"): CycleRecorder._add_account_haircut,
 }

@@ -25,9 +25,9 @@ class LossTotals(NamedTuple):
     unpaid: int
 
 
-def sum_losses(summary: Mapping[str, Any]) -> LossTotals:
+def compute_loss_totals(run_summary: Mapping[str, Any]) -> LossTotals:
     """Add up the losses of a run, rad."""
-    losses, margin = summary["losses"], summary["margin"] if summary.get("margin") else None
+    losses, margin = run_summary["losses"], run_summary["margin"] if run_summary.get("margin") else None
     lost, unpaid = int(losses["created_rad"]), int(losses["outstanding_rad"])
     paid = [(stage["stage"], int(stage["rad"])) for stage in losses["covered"]]
     if margin is not None:
@@ -47,19 +47,19 @@ def sum_unpaid_margin_loss(margin: Mapping[str, Any]) -> int:
     return int(margin["loss_wad"]) - sum(int(margin[f"{kind}_wad"]) for kind in PAYERS)
 
 
-def describe_agreement(differences: int, compared: int) -> tuple[str, str]:
+def build_model_chain_agreement_texts(difference_count: int, fields_compared: int) -> tuple[str, str]:
     """Say whether model and chain agreed, and over how much; a model alone has nothing to agree with."""
-    if compared == 0:
+    if fields_compared == 0:
         return "not compared", "on the model alone"
-    return f"{differences} differences", f"{compared:,} fields compared"
+    return f"{difference_count} differences", f"{fields_compared:,} fields compared"
 
 
-def add_totals(summary: Mapping[str, Any]) -> dict[str, Any]:
+def add_loss_totals(run_summary: Mapping[str, Any]) -> dict[str, Any]:
     """Add totals and the margin market's groups to a summary; return one that has them as it is."""
-    if "totals" in summary:
-        return dict(summary)
-    head, margin = sum_losses(summary), summary.get("margin")
-    paid_by = list(summary["paid_by"])
+    if "totals" in run_summary:
+        return dict(run_summary)
+    head, margin = compute_loss_totals(run_summary), run_summary.get("margin")
+    paid_by = list(run_summary["paid_by"])
     if margin:
         for name, group in MARGIN_GROUPS.items():
             amount = sum(int(margin[f"{kind}_wad"]) for kind in group.stages)
@@ -71,4 +71,4 @@ def add_totals(summary: Mapping[str, Any]) -> dict[str, Any]:
         "paid_rad": str(head.lost - head.unpaid),
         "unpaid_rad": str(head.unpaid),
     }
-    return {**summary, "paid_by": paid_by, "totals": totals}
+    return {**run_summary, "paid_by": paid_by, "totals": totals}

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.files.old_names import load_rename_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.parquet import ParquetWriter
 
-    from backstop.proof.step_trace import Trace
+    from backstop.proof.replayable_trace import Trace
 
 SCHEMA_VERSION = 2
 _OLD_NAMES = 1
@@ -200,10 +200,10 @@ class Run:
     frames: dict[str, pd.DataFrame]
 
 
-def get_columns(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
+def transpose_table_rows(tables: Mapping[str, Sequence[Row]], table_name: str) -> dict[str, list[Any]]:
     """Return a table that was not written yet, by column."""
-    rows = tables.get(table, ())
-    return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table])}
+    rows = tables.get(table_name, ())
+    return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table_name])}
 
 
 def to_json_value(value: Any) -> Any:
@@ -219,7 +219,7 @@ def to_json_value(value: Any) -> Any:
     return [to_json_value(item) for item in value]
 
 
-def as_json(value: Any) -> str:
+def format_single_line_json(value: Any) -> str:
     """Write a value as one line of JSON."""
     return json.dumps(to_json_value(value), separators=(",", ":"))
 
@@ -232,14 +232,14 @@ def write_run(
     trace: Trace | None,
 ) -> None:
     """Write everything but the report. Rows hold Python integers; columns decide how they are kept."""
-    from backstop.proof.step_trace import write_trace
+    from backstop.proof.replayable_trace import write_trace_json
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
             _write_table(directory, name, tables.get(name, ()))
         if trace is not None:
-            write_trace(trace, directory / "trace.json")
+            write_trace_json(trace, directory / "trace.json")
         _write_text(directory / "summary.json", json.dumps(summary, indent=2, sort_keys=True) + "\n")
         _write_text(directory / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
     except OSError as error:
@@ -265,7 +265,7 @@ def load_run(directory: str | Path) -> Run:
     directory = Path(directory)
     if not directory.is_dir():
         raise BackstopError(
-            f"there is no run directory {directory}: run `{format_command('simulate')}` first"
+            f"there is no run directory {directory}: run `{format_command_as_started('simulate')}` first"
         )
     documents: list[dict[str, Any]] = []
     for name in ("summary.json", "meta.json"):
@@ -290,11 +290,11 @@ def load_run(directory: str | Path) -> Run:
             raise BackstopError(f"{path} cannot be read: {error}") from None
     if documents[0]["schema_version"] == _OLD_NAMES:
         documents[0] = load_rename_table().translate_summary(documents[0])
-        frames |= {name: _translate_frame(frames[name]) for name in ("actions", "events")}
+        frames |= {name: _translate_old_names(frames[name]) for name in ("actions", "events")}
     return Run(directory, documents[0], documents[1], frames)
 
 
-def _translate_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def _translate_old_names(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of actions or events under the names of today."""
     table = load_rename_table()
     found = frame.assign(contract=frame["contract"].map(partial(table.translate_name, "contracts")))
@@ -349,7 +349,7 @@ class TableSpool(list[Row]):
             [pa.field(name, kinds.get(kind, pa.string())) for name, kind in self._columns.items()]
         )
         arrays = [
-            pa.array([_convert_value(row[i], kind) for row in self], field.type)
+            pa.array([_convert_to_column_value(row[i], kind) for row in self], field.type)
             for i, (kind, field) in enumerate(zip(self._columns.values(), schema, strict=True))
         ]
         try:
@@ -371,11 +371,11 @@ def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
     spool.finish_file()
 
 
-def _convert_value(value: Any, kind: str) -> Any:
+def _convert_to_column_value(value: Any, column_kind: str) -> Any:
     """Return a value as its column keeps it."""
-    if kind == "big":
+    if column_kind == "big":
         return None if value is None else str(value)
-    return as_json(value) if kind == "json" else value
+    return format_single_line_json(value) if column_kind == "json" else value
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -31,7 +31,7 @@ def get_versions() -> dict[str, str]:
     from importlib.util import find_spec
 
     from backstop.files.installation import CHECKOUT, __version__
-    from backstop.hosts.artifacts import get_compiler_versions
+    from backstop.hosts.artifacts import get_vyper_snekmate_versions
 
     found = {"backstop": __version__}
     if CHECKOUT is not None and (CHECKOUT / ".git").exists():
@@ -41,4 +41,4 @@ def get_versions() -> dict[str, str]:
             found["commit"] = said.stdout.strip()
     found["python"] = platform.python_version()
     installed = {name: version(name) for name in ("pyrevm", "pyarrow") if find_spec(name) is not None}
-    return found | get_compiler_versions() | installed
+    return found | get_vyper_snekmate_versions() | installed

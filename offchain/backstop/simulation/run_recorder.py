@@ -11,7 +11,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.contract_base import Log
 from backstop.model.dutch_auction import Terms
 from backstop.simulation.cycle_recorder import CycleRecorder
-from backstop.simulation.guard_recorder import GuardRecorder
+from backstop.simulation.margin_call_workout_and_mode_recorder import GuardRecorder
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
 
@@ -49,7 +49,7 @@ class AuctionRecord:
     worth: int = 0  # of what was sold, at the market prices of the takes, wad
 
     @property
-    def from_owner(self) -> int:
+    def owner_loss(self) -> int:
         """Worth that the owner gave beyond the principal that it was freed of, wad."""
         return max(0, self.worth - self.principal // RAY)
 
@@ -118,7 +118,7 @@ class RunRecorder:
                 self.borrowed[receiver, c] = self.borrowed.get((receiver, c), 0) + locked
             else:
                 # It gives its collateral away, and buys what it likes outside.
-                self._add_inventory(action.sender, drawn - locked * market_prices[c] // RAY)
+                self._add_inventory_worth(action.sender, drawn - locked * market_prices[c] // RAY)
         elif outcome.ok and action.method == "repay_and_withdraw":
             c, _, _, withdrawn, receiver = action.args
             if (receiver, c) in self.borrowed:
@@ -135,13 +135,13 @@ class RunRecorder:
             elif log.contract == "LossWaterfall":
                 self._record_loss(step, timestamp, log)
             elif log.event == "Taken":
-                self._record_equity_sale(log, action)
+                self._add_bought_equity_worth(log, action)
             elif log.event == "LossRecorded":
                 self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
             elif log.event == "Repaid" and log.contract.endswith(".Claims"):
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
-    def _add_inventory(self, owner: str, worth: int) -> None:
+    def _add_inventory_worth(self, owner: str, worth: int) -> None:
         """Add the worth of what an account has outside, wad."""
         self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
@@ -172,7 +172,7 @@ class RunRecorder:
             auction.worth += worth
             if taker == action.sender:
                 # It keeps what it took; a flash taker has sold it already.
-                self._add_inventory(taker, worth)
+                self._add_inventory_worth(taker, worth)
             symbol = self.symbols[c]
             row = (
                 step,
@@ -202,12 +202,12 @@ class RunRecorder:
             auction.ended_at, auction.ended_by, auction.returned = timestamp, "unwound", values[3]
             auction.lost = values[4]
 
-    def _record_equity_sale(self, log: Log, action: Action) -> None:
+    def _add_bought_equity_worth(self, log: Log, action: Action) -> None:
         """Count equity bought, or given for surplus, at the outside price of its sale."""
         values: tuple[Any, ...] = log.values
         taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
         if taker == action.sender:
-            self._add_inventory(taker, amount * self.equity_price // RAY)
+            self._add_inventory_worth(taker, amount * self.equity_price // RAY)
 
     def _record_settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
         """Note the supply and the collateral that pays for it; who is paid keeps what it gets."""
@@ -218,10 +218,10 @@ class RunRecorder:
             self.supply = values[0]
         elif log.event == "Cashed":
             c, owner, _, collateral = values
-            self._add_inventory(owner, collateral * market_prices[c] // RAY)
+            self._add_inventory_worth(owner, collateral * market_prices[c] // RAY)
 
     @property
-    def netted(self) -> int:
+    def loss_borne_by_holders(self) -> int:
         """The loss that holders bore when the books were closed, rad: coins that no collateral stands for."""
         return 0 if self.supply is None else max(0, self.supply * RAY - self.worth)
 
@@ -241,12 +241,16 @@ class RunRecorder:
 
     def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
         """Record the state after a block."""
-        self.guards.record_block(view)
+        self.guards.end_met_or_lapsed_vault_calls(view)
         buffers = 0
         for c, symbol in enumerate(self.symbols):
             market = view.outside.prices[c]
             self.worst[c] = min(self.worst.get(c, market), market)
-            prices, debts, pool = view.get_feed_prices(c), view.get_debts(c), view.get_market_pool(c)
+            prices, debts, pool = (
+                view.get_feed_price_record(c),
+                view.get_debts(c),
+                view.find_constant_product_pool(c),
+            )
             locked, performing = view.get_locked_collateral(c), debts.performing
             buffers += view.get_buffer(c)
             self.tables["state"].append(

@@ -6,17 +6,21 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, Facilitator, Workout
 from backstop.model.arithmetic import RAY
-from backstop.simulation.account_value import compute_account_value, compute_share_value, is_loss_avoider
+from backstop.simulation.account_value import (
+    compute_member_shares_value,
+    compute_total_account_worth,
+    has_planned_exit,
+)
 from backstop.simulation.adl_evaders import summarise_evaders
+from backstop.simulation.liquidity_vault_members import summarise_pool
 from backstop.simulation.loss_bearers import sum_losses_by_group
-from backstop.simulation.loss_totals import add_totals
-from backstop.simulation.pool_members import summarise_pool
+from backstop.simulation.loss_totals import add_loss_totals
 from backstop.simulation.run_directory import SCHEMA_VERSION
-from backstop.simulation.scenario_run import PoolDepositor, ScenarioRun
+from backstop.simulation.scenario_run_state import PoolDepositor, ScenarioRun
 
 CALLS_END = ("met", "liquidated", "restructured", "lapsed")
 WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
@@ -30,7 +34,7 @@ def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
     rows = []
     for state in run.keepers:
         address = state.keeper.address
-        gained = compute_account_value(run, address) - state.opening
+        gained = compute_total_account_worth(run, address) - state.opening
         rows.append(
             {
                 "name": state.keeper.name,
@@ -49,7 +53,7 @@ def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
 def summarise_run(run: ScenarioRun) -> dict[str, Any]:
     """Return the content of summary.json."""
     scenario, both = run.scenario, run.session.both
-    view, keepers = run.view(), list_keeper_rows(run)
+    view, keepers = run.build_keeper_view(), list_keeper_rows(run)
     found = {
         "schema_version": SCHEMA_VERSION,
         "scenario": scenario.name,
@@ -65,25 +69,26 @@ def summarise_run(run: ScenarioRun) -> dict[str, Any]:
         "steps": len(run.steps),
         "fields_compared": both.fields_compared if both else 0,
         "differences": run.differences,
-        "outages": _list_outages(run),
-        "actions": _count_actions(run, keepers),
+        "outages": _list_keeper_outages(run),
+        "actions": _count_transactions_by_outcome(run, keepers),
         "collateral_types": [_summarise_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "facilitators": [
-            _summarise_facilitator(name, facilitator, view) for name, facilitator in view.facilitators.items()
+            _summarise_facilitator(name, facilitator, view)
+            for name, facilitator in view.facilitators_by_name.items()
         ],
-        "losses": _sum_losses(run, view),
+        "losses": _summarise_losses(run, view),
         "paid_by": _sum_losses_by_bearer(run, view),
-        "guards": _summarise_guards(run, view),
+        "guards": _summarise_calls_modes_and_ceilings(run, view),
         "margin": _summarise_margin(run),
         "settlement": _summarise_settlement(run, view),
-        "claims": _list_claims(run),
-        "equity": _summarise_equity(run),
+        "claims": _list_claim_totals_by_pool(run),
+        "equity": _summarise_equity_token(run),
         "members": [_summarise_member(run, member) for member in run.members if member.pool in run.at],
         "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
         "ledger": _summarise_ledger(run, view),
         "state_hash": hash_state(run),
     }
-    return add_totals(found)
+    return add_loss_totals(found)
 
 
 def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
@@ -91,11 +96,11 @@ def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
     margin = run.recorder.margin
     if margin is None:
         return None
-    found = margin.summarise_market(run.scenario.start)
+    found = margin.summarise_margin_market(run.scenario.start)
     return {**found, "pool": summarise_pool(run), "dodgers": summarise_evaders(run)}
 
 
-def _count_actions(run: ScenarioRun, keepers: list[dict[str, Any]]) -> dict[str, Any]:
+def _count_transactions_by_outcome(run: ScenarioRun, keepers: list[dict[str, Any]]) -> dict[str, Any]:
     """Count the keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
     total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
     return {
@@ -113,7 +118,8 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
     return {
         "symbol": collateral.symbol,
         "liquidation_ratio_bps": collateral.liquidation_ratio,
-        "margins_by_size": run.scenario.parameters.guards is not None and collateral.policy.by_size,
+        "margins_by_size": run.scenario.parameters.guards is not None
+        and collateral.policy.has_size_surcharges,
         "opened_vaults": run.recorder.opened[type_number],
         "liquidations": len(auctions),
         "auctions": {
@@ -126,7 +132,7 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
         "final_price_ray": str(view.outside.prices[type_number]),
         "debt_rad": str(view.get_debts(type_number).performing + view.get_principal_in_auction(type_number)),
         "deficit_rad": str(view.get_deficit(type_number)),
-        "underwater_rad": str(compute_underwater_debt(view, type_number)),
+        "underwater_rad": str(compute_debt_beyond_collateral(view, type_number)),
         "buffer_rad": str(view.get_buffer(type_number)),
     }
 
@@ -144,21 +150,21 @@ def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView
     }
 
 
-def compute_underwater_debt(view: KeeperView, collateral_type: int) -> int:
+def compute_debt_beyond_collateral(view: KeeperView, collateral_type: int) -> int:
     """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
 
     It is no loss yet.
     """
     market = view.outside.prices[collateral_type]
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
-    return view.compute_underwater_debt(collateral_type, market) + sum(
+    return view.sum_vault_shortfalls_at_price(collateral_type, market) + sum(
         max(0, each.principal - each.lot * market)
         for each in positions
         if each.collateral_type == collateral_type
     )
 
 
-def _sum_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
+def _summarise_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
     """Sum the losses: created == recovered + covered by the stages + outstanding."""
     created, covered = run.recorder.created, run.recorder.covered
     outstanding = _sum_unpaid_losses(run, view)
@@ -176,12 +182,12 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
     Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
     """
     covered = run.recorder.covered
-    sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
+    sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
     amounts = sum_losses_by_group(covered, covered, sold_cheaply * RAY, _sum_unpaid_losses(run, view))
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 
 
-def _summarise_guards(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
+def _summarise_calls_modes_and_ceilings(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
     """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
     if run.scenario.parameters.guards is None:
         return None
@@ -249,12 +255,12 @@ def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] 
     return {
         "begun_at": progress.begun_at,
         "fixed_at": progress.fixed_at,
-        "lost_rad": str(run.recorder.netted),
+        "lost_rad": str(run.recorder.loss_borne_by_holders),
         "coin_worth_ray": str(view.compute_coin_value()),
     }
 
 
-def _list_claims(run: ScenarioRun) -> list[dict[str, str]]:
+def _list_claim_totals_by_pool(run: ScenarioRun) -> list[dict[str, str]]:
     """Return the claims of those who bore losses, by series: recorded, repaid from income, still owed."""
     found = []
     for contract, _, _ in POOLS.values():
@@ -267,7 +273,7 @@ def _list_claims(run: ScenarioRun) -> list[dict[str, str]]:
     return found
 
 
-def _summarise_equity(run: ScenarioRun) -> dict[str, str] | None:
+def _summarise_equity_token(run: ScenarioRun) -> dict[str, str] | None:
     """Return the equity token's price and supply at the end; None if there is none."""
     if "Equity" not in run.at:
         return None
@@ -278,16 +284,16 @@ def _summarise_equity(run: ScenarioRun) -> dict[str, str] | None:
 def _summarise_member(run: ScenarioRun, member: PoolDepositor) -> dict[str, Any]:
     """Return what a member put in and what it has at the end, in the pool's asset."""
     if member.asset == "Stablecoin":
-        has = compute_account_value(run, member.address)
+        has = compute_total_account_worth(run, member.address)
     else:
-        has = compute_share_value(run, member) + run.get_balance(member.asset, member.address)
+        has = compute_member_shares_value(run, member) + run.get_balance(member.asset, member.address)
     return {
         "name": member.name,
         "pool": member.pool,
         "asset": member.asset,
         "deposit_wad": str(member.deposit),
         "end_wad": str(has),
-        "leaves": is_loss_avoider(run, member),
+        "leaves": has_planned_exit(run, member),
         "left_at": run.left.get((member.pool, member.address)),
     }
 
@@ -322,10 +328,10 @@ def _summarise_ledger(run: ScenarioRun, view: KeeperView) -> dict[str, str]:
 
 def _sum_unpaid_losses(run: ScenarioRun, view: KeeperView) -> int:
     """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
-    return sum(view.get_deficit(c) for c in view.types) + run.recorder.netted
+    return sum(view.get_deficit(c) for c in view.types) + run.recorder.loss_borne_by_holders
 
 
-def _list_outages(run: ScenarioRun) -> list[dict[str, Any]]:
+def _list_keeper_outages(run: ScenarioRun) -> list[dict[str, Any]]:
     """List the spans in which keepers are down, and which keepers."""
     spans: dict[tuple[int, int], list[str]] = {}
     for group in run.scenario.keepers:
@@ -344,7 +350,7 @@ def hash_state(run: ScenarioRun) -> str:
     Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
     """
     from backstop.hosts import storage_layout
-    from backstop.hosts.state_json import format_key
+    from backstop.hosts.world_storage_json import format_table_key
 
     both = run.session.both
     if both is not None and run.error is None:
@@ -361,6 +367,8 @@ def hash_state(run: ScenarioRun) -> str:
             for key, value in table.items()
         ]
     lines = sorted(
-        f"{contract} {path} {format_key(key)} {word:064x}\n" for contract, path, key, word in entries if word
+        f"{contract} {path} {format_table_key(key)} {word:064x}\n"
+        for contract, path, key, word in entries
+        if word
     )
     return "0x" + keccak("".join(lines).encode()).hex()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.devnet_trader_signatures import sign_report
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.keepers.price_view import PriceView

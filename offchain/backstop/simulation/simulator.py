@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.proof.step_trace import Trace
+from backstop.proof.replayable_trace import Trace
 from backstop.simulation import book_opening
 from backstop.simulation.block_runner import BlockRunner
-from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.deployment_session import open_deployment_session
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.simulation.run_directory import Row, TableSpool, write_run
 from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.run_summary import list_keeper_rows, summarise_run
 from backstop.simulation.scenario import Scenario, draw_scenario
-from backstop.simulation.session import open_session
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
@@ -39,7 +39,12 @@ class Simulation(BlockRunner):
         book_opening.open_book(self, progress, stop)
 
     def run_scenario(
-        self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0, *, sell_out: bool = False
+        self,
+        progress: Progress,
+        stop: Callable[[], bool],
+        aftermath_seconds: int = 0,
+        *,
+        runs_until_sold: bool = False,
     ) -> None:
         """Run the whole scenario and some quiet time after it; raise RunInterruptedError if `stop` says so.
 
@@ -47,12 +52,12 @@ class Simulation(BlockRunner):
         """
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)
-        if sell_out:
+        if runs_until_sold:
             self.run_until_sold(stop)
-        for i in range(aftermath // AFTERMATH_STEP):
+        for i in range(aftermath_seconds // AFTERMATH_STEP):
             if stop():
                 raise RunInterruptedError(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
-            progress(i, aftermath // AFTERMATH_STEP, "what comes after")
+            progress(i, aftermath_seconds // AFTERMATH_STEP, "what comes after")
             self.now += AFTERMATH_STEP
             self.run_block()
             self.include_transactions()  # nobody waits for hours
@@ -64,7 +69,7 @@ class Simulation(BlockRunner):
         """Return what the run has come to so far."""
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.list_auction_rows()
-        tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
+        tables["calls"] = self.recorder.guards.list_margin_call_rows(self.scenario.symbols)
         tables["workouts"] = self.recorder.guards.list_workout_rows(self.scenario.symbols)
         if (margin := self.recorder.margin) is not None:
             tables["margin_closings"] = margin.closings
@@ -74,7 +79,7 @@ class Simulation(BlockRunner):
         reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
         both, started_at = self.session.both, self.session.started_at
         if both is not None:
-            trace = both.record_trace(reason)  # has the step that went wrong as well
+            trace = both.build_trace(reason)  # has the step that went wrong as well
         else:
             trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
         return RunResult(summarise_run(self), tables, trace)
@@ -102,7 +107,7 @@ def simulate(
     """
     began = time.monotonic()
     scenario = draw_scenario(scenario, seed, path)
-    with open_session(scenario, host, seed) as session, ExitStack() as spools:
+    with open_deployment_session(scenario, host, seed) as session, ExitStack() as spools:
         simulation = Simulation(scenario, session, seed)
         tables = simulation.recorder.tables
         if spool and out is not None:
@@ -111,7 +116,7 @@ def simulate(
                 spools.callback(waiting.discard_file)
         try:
             quiet = scenario.aftermath if aftermath is None else aftermath
-            simulation.run_scenario(progress, stop, quiet, sell_out=path is not None)
+            simulation.run_scenario(progress, stop, quiet, runs_until_sold=path is not None)
         except BackstopError as error:
             simulation.error = error
         simulation.differences = len(getattr(simulation.error, "differences", ()))

@@ -12,10 +12,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.command_helpers import RUNS, Command, handle_errors, progress_bar
+from backstop.cli.command_helpers import RUNS, Command, handle_errors, show_progress_bar
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
-from benchmarks.speed import fuzz_speed, import_speed, keeper_speed, large_book_speed, vault_index_speed
+from benchmarks.speed import (
+    csv_import_to_page_speed,
+    day_cost_by_book_size,
+    fuzz_speed,
+    keeper_speed,
+    vault_index_speed,
+)
 
 if TYPE_CHECKING:
     from backstop.studies.stress.engine_agreement import Agreement
@@ -46,7 +52,7 @@ Cells = tuple[str, ...]
     "--vaults",
     type=click.IntRange(1_000),
     help="How many to index, to keep, or to open.  "
-    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {large_book_speed.VAULTS:,}]",
+    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {day_cost_by_book_size.VAULTS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
@@ -70,11 +76,11 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
     if part in ("all", "fuzz"):
         _bench_fuzz_and_index(console, out / "bench.json", vaults or vault_index_speed.VAULTS)
     if part in ("all", "keeper"):
-        _bench_keeper(console, out / "bench-keeper.json", vaults or keeper_speed.VAULTS)
+        _bench_keeper_speed(console, out / "bench-keeper.json", vaults or keeper_speed.VAULTS)
     if part in ("all", "book"):
-        _bench_large_book(console, out / "bench-book.json", vaults or large_book_speed.VAULTS)
+        _bench_day_with_large_book(console, out / "bench-book.json", vaults or day_cost_by_book_size.VAULTS)
     if part in ("all", "stress"):
-        _bench_stress(console, out / "bench-stress.json")
+        _bench_stress_engines(console, out / "bench-stress.json")
     if part in ("all", "cluster"):
         _bench_cluster(console, out / "bench-cluster.json")
     if part in ("all", "agreement"):
@@ -85,8 +91,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _bench_pages(console, out / "bench-pages.json")
 
 
-def _bench_fuzz_and_index(console: Console, path: Path, vaults: int) -> None:
-    campaign = fuzz_speed.record_campaign()
+def _bench_fuzz_and_index(console: Console, output_path: Path, vault_count: int) -> None:
+    campaign = fuzz_speed.record_timed_campaign_on_revm()
     table = Table("way", "steps", "steps/s", f"times {fuzz_speed.YARDSTICK.split(' on ')[0]}")
     speeds = []
     for speed in fuzz_speed.measure_fuzz_speeds(campaign):
@@ -94,7 +100,7 @@ def _bench_fuzz_and_index(console: Console, path: Path, vaults: int) -> None:
         ratio = f"{speed.rate / speeds[0].rate:,.1f}"
         table.add_row(speed.way, f"{speed.steps:,}", f"{speed.rate:,.0f}", ratio)
     console.print(table)
-    parts = fuzz_speed.measure_time_shares(campaign)
+    parts = fuzz_speed.measure_seconds_by_part(campaign)
     table = Table("part of the campaign in process", "share", "µs a step")
     for name, seconds in parts.items():
         micros = seconds / campaign.speed.steps * 1e6
@@ -105,43 +111,46 @@ def _bench_fuzz_and_index(console: Console, path: Path, vaults: int) -> None:
         + ", ".join(f"{move} {n / campaign.speed.steps:.1%}" for move, n in campaign.mix.most_common()),
         highlight=False,
     )
-    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in vault_index_speed.measure_index(vaults, lambda text: print(text, file=sys.stderr)):
+    table, rows = Table(f"{vault_count:,} vaults", "way", "", "times the first"), []
+    for row in vault_index_speed.measure_index(vault_count, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
-    fuzz_speed.write_results(campaign, speeds, parts, rows, path)
-    console.print(f"written {path}", highlight=False)
+    fuzz_speed.write_fuzz_speed_json(campaign, speeds, parts, rows, output_path)
+    console.print(f"written {output_path}", highlight=False)
 
 
-def _bench_keeper(console: Console, path: Path, vaults: int) -> None:
-    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in keeper_speed.measure_keeper(vaults, lambda text: print(text, file=sys.stderr)):
+def _bench_keeper_speed(console: Console, output_path: Path, vault_count: int) -> None:
+    table, rows = Table(f"{vault_count:,} vaults", "way", "", "times the first"), []
+    for row in keeper_speed.measure_keeper(vault_count, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
-    write_json({"schema_version": 1, "keeper": [row._asdict() for row in rows]}, path)
-    console.print(f"written {path}", highlight=False)
+    write_json({"schema_version": 1, "keeper": [row._asdict() for row in rows]}, output_path)
+    console.print(f"written {output_path}", highlight=False)
 
 
-def _bench_large_book(console: Console, path: Path, vaults: int) -> None:
+def _bench_day_with_large_book(console: Console, result_file: Path, vault_count: int) -> None:
     heads = ("host", "vaults", "opening, CPU s", "actions", "CPU ms each", "times", "whole day, s", "MB")
-    table, costs = Table(*heads), list[large_book_speed.DayCost]()
-    for cost in large_book_speed.measure_books(vaults, lambda text: print(text, file=sys.stderr)):
+    table, costs = Table(*heads), list[day_cost_by_book_size.DayCost]()
+    for cost in day_cost_by_book_size.measure_books(vault_count, lambda text: print(text, file=sys.stderr)):
         costs.append(cost)
         # Its own book goes first on each host.
         first = next(each for each in costs if each.host == cost.host)
-        step = f"{cost.step * 1e3:,.2f}", f"{cost.step / first.step:,.2f}"
+        step = (
+            f"{cost.cpu_seconds_per_action * 1e3:,.2f}",
+            f"{cost.cpu_seconds_per_action / first.cpu_seconds_per_action:,.2f}",
+        )
         took = f"{cost.seconds:,.0f}", f"{cost.memory / 1e6:,.0f}"
         table.add_row(
             cost.host, f"{cost.vaults:,}", f"{cost.opening:,.1f}", f"{cost.actions:,}", *step, *took
         )
     console.print(table)
-    large_book_speed.write_results(costs, path)
-    console.print(f"written {path}", highlight=False)
+    day_cost_by_book_size.write_day_costs_json(costs, result_file)
+    console.print(f"written {result_file}", highlight=False)
 
 
-def _bench_stress(console: Console, path: Path) -> None:
+def _bench_stress_engines(console: Console, output_path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
     from benchmarks.speed.contract_call_speed import CallSpeed, measure_call_speeds
     from benchmarks.speed.stress_speed import (
@@ -153,24 +162,48 @@ def _bench_stress(console: Console, path: Path) -> None:
         write_results,
     )
 
-    day = StressDay.load_day()
+    day = StressDay.load_severe_scenario()
     called, rows = list[CallSpeed](), list[Cells]()
     for each in measure_call_speeds(day.scenario, day.seed):
         called.append(each)
-        times, cheaper = f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}"
-        rows.append((each.way, f"{each.rate:,.0f}", times, f"{each.cost * 1e3:,.3f}", cheaper))
+        times, cheaper = (
+            f"{each.rate / called[0].rate:,.1f}",
+            f"{called[0].cpu_seconds_per_call / each.cpu_seconds_per_call:,.1f}",
+        )
+        rows.append(
+            (each.way, f"{each.rate:,.0f}", times, f"{each.cpu_seconds_per_call * 1e3:,.3f}", cheaper)
+        )
     number = f"{called[0].calls:,} actions of one path"
     _print_markdown(console, number, ("way", "calls a second", "times", "CPU ms a call", "times"), rows)
     speeds, rows = list[StressSpeed](), []
     for speed in measure_engines(day, called[0]):
         speeds.append(speed)
-        took = f"{speed.paths:,}", f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.rate:,.0f}"
-        rows.append((speed.way, *took, f"{speed.rate_of_cpu / speeds[0].rate_of_cpu:,.0f}"))
+        took = (
+            f"{speed.paths:,}",
+            f"{speed.seconds:,.2f}",
+            f"{speed.cpu:,.2f}",
+            f"{speed.vault_steps_per_second:,.0f}",
+        )
+        rows.append(
+            (
+                speed.way,
+                *took,
+                f"{speed.vault_steps_per_cpu_second / speeds[0].vault_steps_per_cpu_second:,.0f}",
+            )
+        )
     sold = f"{speeds[-1].liquidated:.0%} of {day.vaults:,} vaults are liquidated on the average path"
     _print_markdown(console, sold, ("way", "paths", "s", "CPU s", "vault-steps/s", "times"), rows)
     for kind, clock, cpu in (
-        ("exact", called[-1].rate / called[-2].rate, called[-2].cost / called[-1].cost),
-        ("fast", speeds[-1].rate / speeds[-2].rate, speeds[-1].rate_of_cpu / speeds[-2].rate_of_cpu),
+        (
+            "exact",
+            called[-1].rate / called[-2].rate,
+            called[-2].cpu_seconds_per_call / called[-1].cpu_seconds_per_call,
+        ),
+        (
+            "fast",
+            speeds[-1].vault_steps_per_second / speeds[-2].vault_steps_per_second,
+            speeds[-1].vault_steps_per_cpu_second / speeds[-2].vault_steps_per_cpu_second,
+        ),
     ):
         text = (
             f"{kind} engine, 2 workers: {clock:.2f} times 1 by the clock, {cpu:.2f} by a CPU second of each"
@@ -185,8 +218,8 @@ def _bench_stress(console: Console, path: Path) -> None:
     ]
     last = f"{longer[-1].paths:,} paths of {day.vaults:,} vaults took {longer[-1].seconds:,.0f} seconds"
     _print_markdown(console, last, ("fast engine", "liquidations a path", "CPU ms a path"), rows)
-    write_results(called, speeds, larger, longer, path)
-    console.print(f"written {path}", highlight=False)
+    write_results(called, speeds, larger, longer, output_path)
+    console.print(f"written {output_path}", highlight=False)
 
 
 def _bench_cluster(console: Console, path: Path) -> None:
@@ -195,13 +228,13 @@ def _bench_cluster(console: Console, path: Path) -> None:
         PathRate,
         compute_chunk_seconds,
         measure_chunk_cost,
-        measure_rates,
-        write_results,
+        measure_paths_per_hour,
+        write_path_rates_json,
     )
     from benchmarks.speed.stress_speed import StressDay
 
-    day, found, rows = StressDay.load_day(), list[PathRate](), list[Cells]()
-    for each in measure_rates(day, lambda text: click.echo(text, err=True)):
+    day, found, rows = StressDay.load_severe_scenario(), list[PathRate](), list[Cells]()
+    for each in measure_paths_per_hour(day, lambda text: click.echo(text, err=True)):
         found.append(each)
         one = next(first for first in found if first.engine == each.engine)
         ratio = f"{each.an_hour / one.an_hour:,.2f}"
@@ -214,10 +247,10 @@ def _bench_cluster(console: Console, path: Path) -> None:
     text = f"a chunk costs {passing} to be passed on, {writing} to be written"
     console.print(text, highlight=False)
     for name, seconds in compute_chunk_seconds(found).items():
-        most = costs.most_workers(seconds)
+        most = costs.compute_max_busy_workers(seconds)
         text = f"{name} engine: {seconds:.2f} s a chunk, so one scheduler keeps {most:,} such workers busy"
         console.print(text, highlight=False)
-    write_results(found, costs, path)
+    write_path_rates_json(found, costs, path)
     console.print(f"written {path}", highlight=False)
 
 
@@ -226,7 +259,7 @@ def _bench_pages(console: Console, path: Path) -> None:
 
     heads = ("page", "MB", "written, s", "loaded, ms", "drawn, ms", "sorted, ms", "searched, ms")
     table, openings = Table(*heads), list[page_speed.PageTimes]()
-    for each in page_speed.measure_pages(
+    for each in page_speed.measure_page_writing_and_opening(
         page_speed.FILLS, page_speed.PATHS, lambda text: print(text, file=sys.stderr)
     ):
         openings.append(each)
@@ -247,16 +280,18 @@ def _print_markdown(console: Console, above: str, heads: Cells, rows: Sequence[C
 
 def _bench_engine_agreement(console: Console, path: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from backstop.parallel.workers import build_process_workers
+    from backstop.parallel.unordered_job_workers import build_process_workers
     from backstop.studies.stress import engine_agreement, interval_coverage
 
-    with progress_bar() as progress:
+    with show_progress_bar() as progress:
         off = engine_agreement.measure_agreement(
             SCENARIOS, 5, workers=build_process_workers(2), progress=progress
         )
-        large = interval_coverage.large_study(5_000, workers=build_process_workers(2), progress=progress)
+        large = interval_coverage.sample_bad_debt_on_both_engines(
+            5_000, workers=build_process_workers(2), progress=progress
+        )
     sure = interval_coverage.measure_coverage(*large, studies=300)
-    _print_agreement(console, f"{SCENARIOS} scenarios, 5 paths each", off)
+    _print_engine_agreement_table(console, f"{SCENARIOS} scenarios, 5 paths each", off)
     figures = "paths", "studies", "holds, exact", "holds, fast", "fast engine off by"
     rows = [
         (
@@ -269,45 +304,47 @@ def _bench_engine_agreement(console: Console, path: Path) -> None:
     content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
-    _check_agreement_holds(off)
+    _require_engines_to_agree(off)
 
 
 def _bench_import(console: Console, out: Path) -> None:
     # Numba takes seconds to load, and the other parts do without it.
-    from backstop.parallel.workers import build_process_workers
+    from backstop.parallel.unordered_job_workers import build_process_workers
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.stress import engine_agreement
 
     with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
         folder = Path(name)
-        import_speed.write_sample_files(folder)
-        took = list(import_speed.measure_import(folder))
+        csv_import_to_page_speed.write_position_and_hourly_price_csvs(folder)
+        took = list(csv_import_to_page_speed.measure_import_and_stress(folder))
         day = load_scenario(folder / "mine" / "scenario.yaml")
-        with progress_bar() as progress:
+        with show_progress_bar() as progress:
             off = engine_agreement.compare_engines(
-                [day], import_speed.AGAIN, 1, build_process_workers(2), progress, chunk=5
+                [day], csv_import_to_page_speed.AGAIN, 1, build_process_workers(2), progress, chunk=5
             )
     rows = [(each.command, f"{each.seconds:,.1f}", f"{each.cpu:,.1f}") for each in took]
-    _print_markdown(console, f"{import_speed.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows)
-    _print_agreement(console, f"a book from files, {import_speed.AGAIN} paths", off)
+    _print_markdown(
+        console, f"{csv_import_to_page_speed.POSITIONS:,} positions", ("from files", "s", "CPU s"), rows
+    )
+    _print_engine_agreement_table(console, f"a book from files, {csv_import_to_page_speed.AGAIN} paths", off)
     path = out / "bench-files.json"
     content = {"commands": [each._asdict() for each in took], "agreement": [each._asdict() for each in off]}
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
-    _check_agreement_holds(off)
+    _require_engines_to_agree(off)
 
 
-def _print_agreement(console: Console, of: str, off: Sequence[Agreement]) -> None:
+def _print_engine_agreement_table(console: Console, title: str, agreements: Sequence[Agreement]) -> None:
     heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
     rows = list[Cells]()
-    for row in off:
-        unit = 1 if row.counted else 10**6
+    for row in agreements:
+        unit = 1 if row.is_count_column else 10**6
         means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
         stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
         rows.append((row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}"))
-    _print_markdown(console, "", (of, *heads), rows)
+    _print_markdown(console, "", (title, *heads), rows)
 
 
-def _check_agreement_holds(off: Sequence[Agreement]) -> None:
-    if not all(row.holds for row in off):
+def _require_engines_to_agree(agreements: Sequence[Agreement]) -> None:
+    if not all(row.holds for row in agreements):
         raise BackstopError("the fast engine is further from the exact one than it is stated to be")

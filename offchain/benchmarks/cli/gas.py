@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.cli.command_helpers import Command, handle_errors
-from backstop.files.installation import format_command
-from backstop.keepers.gas_table import SNAPSHOT, read_gas_table, write_gas_table
-from benchmarks.gas.gas_snapshot_table import measure_all_jobs
+from backstop.files.installation import format_command_as_started
+from backstop.keepers.gas_table import SNAPSHOT, read_gas_table, write_gas_table_json
+from benchmarks.gas.gas_compared_to_dss import measure_all_jobs
 
 RUNS = Path("runs/gas.json")
 
@@ -42,14 +42,15 @@ def cli(update: bool) -> None:
         table.add_row(*map(str, cells), str(before.get(name, "-")))
     Console().print(table)
     if update:
-        write_gas_table(used)
+        write_gas_table_json(used)
         return
     if risen := [name for name, gas in used.items() if gas * 100 > before.get(name, gas) * 101]:
         raise click.ClickException(
             f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: "
-            f"{format_command('gas --update')}"
+            f"{format_command_as_started('gas --update')}"
         )
     if unknown := used.keys() - before.keys():
         raise click.ClickException(
-            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: {format_command('gas --update')}"
+            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: "
+            f"{format_command_as_started('gas --update')}"
         )

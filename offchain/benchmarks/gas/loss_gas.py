@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import EquityParameters, PoolParameters, StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import EquityParameters, PoolParameters, StageParameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from benchmarks.gas.gas_jobs import WETH, XAU, GasJobs
+from benchmarks.gas.gas_jobs_base import WETH, XAU, GasJobs
 
 MINUTE = 60
 YEAR = 365 * 86_400
@@ -31,14 +31,20 @@ class _LossJobs(GasJobs):
         super().__init__(host, parameters)
         self.lost = 0
         for symbol in ("WETH", "XAU"):
-            self.do(symbol, "mint", get_account("borrower"), 10**28, sender="borrower")
-            self.do(symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="borrower")
+            self.send_call_and_return_gas(symbol, "mint", get_account("borrower"), 10**28, sender="borrower")
+            self.send_call_and_return_gas(
+                symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="borrower"
+            )
         for _ in range(3):
             self.report_prices()
         self.deposit_and_draw("borrower", 4_000, 2_000_000)
         for who in ("taker", "saver", "another"):
-            self.do("Stablecoin", "transfer", get_account(who), 400_000 * WAD, sender="borrower")
-            self.do("Equity", "transfer", get_account(who), 10_000 * WAD, sender="admin")
+            self.send_call_and_return_gas(
+                "Stablecoin", "transfer", get_account(who), 400_000 * WAD, sender="borrower"
+            )
+            self.send_call_and_return_gas(
+                "Equity", "transfer", get_account(who), 10_000 * WAD, sender="admin"
+            )
 
     def report_prices(self, gold: int = 2_500, equity: int = 100) -> None:
         """Report prices of ether, gold and equity."""
@@ -49,28 +55,30 @@ class _LossJobs(GasJobs):
         """Open a new vault of gold with a debt of 10,000 and return its owner."""
         who = f"owner_{self.lost}"
         self.lost += 1
-        self.do("XAU", "mint", get_account(who), 10**12, sender=who)
-        self.do("XAU", "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=who)
+        self.send_call_and_return_gas("XAU", "mint", get_account(who), 10**12, sender=who)
+        self.send_call_and_return_gas(
+            "XAU", "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=who
+        )
         for _ in range(2):
             self.report_prices()
         self.deposit_and_draw(who, 8, 10_000, XAU)
         return who
 
-    def lose_gold_vault(self, equity: int = 100) -> None:
+    def lose_gold_vault(self, equity_price: int = 100) -> None:
         """Open a new vault of gold and let it become worthless, a loss of about 10,000."""
         who = self.open_gold_vault()
         for _ in range(2):
             self.report_price(1, XAU)
         self.liquidate_gold(who)
         for _ in range(4):
-            self.report_prices(1, equity)
+            self.report_prices(1, equity_price)
         last = self.chain.view("CollateralAuction", "last_id")
-        self.do("CollateralAuction", "close", last, sender="stranger")
+        self.send_call_and_return_gas("CollateralAuction", "close", last, sender="stranger")
 
     def liquidate_gold(self, who: str) -> None:
         """Liquidate a vault of gold."""
         args = XAU, get_account(who), get_account("liquidator")
-        self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+        self.send_call_and_return_gas("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def end_unsold_auction(self, auction: str) -> int:
         """End a sale of equity that found no buyer and return the gas."""
@@ -78,27 +86,29 @@ class _LossJobs(GasJobs):
         self.cover_losses()
         assert self.deployment.parameters.equity is not None
         self.chain.advance(self.deployment.parameters.equity.duration + 1)
-        return self.do(auction, "end", XAU, sender="stranger")
+        return self.send_call_and_return_gas(auction, "end", XAU, sender="stranger")
 
     def cover_losses(self) -> int:
         """Have the stages cover the losses on gold and return the gas."""
-        return self.do("LossWaterfall", "cover", XAU, sender="stranger")
+        return self.send_call_and_return_gas("LossWaterfall", "cover", XAU, sender="stranger")
 
-    def deposit_to_pool(
-        self, pool: str, token: str = "Stablecoin", who: str = "saver", amount: int = 1
+    def measure_pool_deposit_gas(
+        self, pool: str, token: str = "Stablecoin", account: str = "saver", thousands: int = 1
     ) -> int:
         """Deposit thousands of a token into a pool and return the gas."""
-        self.do(token, "approve", self.get_address(pool), MAX_UINT256, sender=who)
-        return self.do(pool, "deposit", amount * 1_000 * WAD, get_account(who), sender=who)
+        self.send_call_and_return_gas(token, "approve", self.get_address(pool), MAX_UINT256, sender=account)
+        return self.send_call_and_return_gas(
+            pool, "deposit", thousands * 1_000 * WAD, get_account(account), sender=account
+        )
 
     def earn_stability_fees(self) -> None:
         """Charge a year of high fees on ether and gold."""
         self.deposit_and_draw("borrower", 10**9, 1_000_000, XAU)
         for c in (WETH, XAU):
-            self.do("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
+            self.send_call_and_return_gas("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
         self.chain.advance(YEAR)
         for c in (WETH, XAU):
-            self.do("VaultEngine", "accrue", c, sender="stranger")
+            self.send_call_and_return_gas("VaultEngine", "accrue", c, sender="stranger")
 
 
 class RecapitalisationJobs(_LossJobs):
@@ -107,18 +117,20 @@ class RecapitalisationJobs(_LossJobs):
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "minted_equity", "reserve", "savings")
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         used: dict[str, int] = {}
-        self.do("Stablecoin", "approve", self.get_address("MintAuction"), MAX_UINT256, sender="taker")
+        self.send_call_and_return_gas(
+            "Stablecoin", "approve", self.get_address("MintAuction"), MAX_UINT256, sender="taker"
+        )
         for i in range(TIMES):
             # Equity has another price each time.
-            self.lose_gold_vault(equity=100 + i)
+            self.lose_gold_vault(equity_price=100 + i)
             used["start"] = self.cover_losses()
             self.chain.advance(MINUTE)
             _, price, lot, _ = self.chain.view("MintAuction", "status", XAU)
             args = XAU, lot, price, get_account("taker"), b""
-            used["fill"] = self.do("MintAuction", "take", *args, sender="taker")
+            used["fill"] = self.send_call_and_return_gas("MintAuction", "take", *args, sender="taker")
             assert self.chain.view("LossWaterfall", "reserved_of", XAU) == 0
         return {
             "recapitalise: start": used["start"],
@@ -134,20 +146,22 @@ class IncomeJobs(_LossJobs):
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         used: dict[str, int] = {}
-        self.do("Treasury", "set_target", 1_000, sender="admin")
-        self.do("Equity", "approve", self.get_address("SurplusAuction"), MAX_UINT256, sender="taker")
+        self.send_call_and_return_gas("Treasury", "set_target", 1_000, sender="admin")
+        self.send_call_and_return_gas(
+            "Equity", "approve", self.get_address("SurplusAuction"), MAX_UINT256, sender="taker"
+        )
         self.earn_stability_fees()
-        used["distribute"] = self.do("Treasury", "distribute", sender="stranger")
+        used["distribute"] = self.send_call_and_return_gas("Treasury", "distribute", sender="stranger")
         for i in range(TIMES):
             for _ in range(3):
                 self.report_price(100 + i, EQUITY_MARKET)
-            start = self.do("SurplusAuction", "start", sender="stranger")
+            start = self.send_call_and_return_gas("SurplusAuction", "start", sender="stranger")
             self.chain.advance(MINUTE)
             args = MAX_UINT256, MAX_UINT256, get_account("taker"), b""
-            take = self.do("SurplusAuction", "take", *args, sender="taker")
+            take = self.send_call_and_return_gas("SurplusAuction", "take", *args, sender="taker")
             used |= {"sell surplus: start": start, "sell surplus: take": take, "sell surplus": start + take}
         return used
 
@@ -158,21 +172,21 @@ class SavingsPoolJobs(_LossJobs):
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         used: dict[str, int] = {}
-        self.deposit_to_pool("Savings")
-        used["deposit new"] = self.deposit_to_pool("Savings", who="another", amount=10)
-        used["deposit again"] = self.deposit_to_pool("Savings", who="another", amount=10)
+        self.measure_pool_deposit_gas("Savings")
+        used["deposit new"] = self.measure_pool_deposit_gas("Savings", account="another", thousands=10)
+        used["deposit again"] = self.measure_pool_deposit_gas("Savings", account="another", thousands=10)
         who = get_account("another")
         args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
-        used["request"] = self.do("Savings", "requestRedeem", *args, sender="another")
+        used["request"] = self.send_call_and_return_gas("Savings", "requestRedeem", *args, sender="another")
         self.chain.advance(86_400)
-        used["cut batch"] = self.do("Savings", "cut", sender="keeper")
+        used["cut batch"] = self.send_call_and_return_gas("Savings", "cut", sender="keeper")
         self.chain.advance(self.deployment.parameters.savings.cooldown + 600)
-        used["settle batch"] = self.do("Savings", "settle", sender="keeper")
+        used["settle batch"] = self.send_call_and_return_gas("Savings", "settle", sender="keeper")
         args = self.chain.view("Savings", "maxWithdraw", who), who, who
-        used["claim"] = self.do("Savings", "withdraw", *args, sender="another")
+        used["claim"] = self.send_call_and_return_gas("Savings", "withdraw", *args, sender="another")
         return used
 
 
@@ -182,13 +196,13 @@ class NoCooldownPoolJobs(_LossJobs):
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings", cooldown=0)
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
-        self.deposit_to_pool("Savings")
-        self.deposit_to_pool("Savings", who="another", amount=10)
+        self.measure_pool_deposit_gas("Savings")
+        self.measure_pool_deposit_gas("Savings", account="another", thousands=10)
         who = get_account("another")
         args = self.chain.view("Savings", "balanceOf", who) // 2, who, who
-        return {"redeem shares": self.do("Savings", "redeem", *args, sender="another")}
+        return {"redeem shares": self.send_call_and_return_gas("Savings", "redeem", *args, sender="another")}
 
 
 class VaultFlagJobs(_LossJobs):
@@ -197,7 +211,7 @@ class VaultFlagJobs(_LossJobs):
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         used: dict[str, int] = {}
         owners = [self.open_gold_vault() for _ in range(2)]
@@ -205,7 +219,9 @@ class VaultFlagJobs(_LossJobs):
             self.report_price(1, XAU)
         for who in owners:
             args = XAU, get_account(who)
-            used["flag vault"] = self.do("LiquidationEngine", "flag", *args, sender="stranger")
+            used["flag vault"] = self.send_call_and_return_gas(
+                "LiquidationEngine", "flag", *args, sender="stranger"
+            )
         return used
 
 
@@ -218,25 +234,29 @@ class StageJobs(_LossJobs):
         super().__init__(host, *dict.fromkeys((name, "savings")))
         self.name = name
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         cover, used = 0, dict[str, int]()
-        self.deposit_to_pool("Savings", amount=200)
+        self.measure_pool_deposit_gas("Savings", thousands=200)
         if self.name in ("buffer", "reserve", "redistribution"):
             self.earn_stability_fees()
         if self.name == "junior":
-            self.deposit_to_pool("Junior", amount=100)
+            self.measure_pool_deposit_gas("Junior", thousands=100)
         if self.name == "staked_equity":
-            self.deposit_to_pool("StakedEquity", "Equity", amount=5)
-            self.do("Stablecoin", "approve", self.get_address("StakeAuction"), MAX_UINT256, sender="taker")
+            self.measure_pool_deposit_gas("StakedEquity", "Equity", thousands=5)
+            self.send_call_and_return_gas(
+                "Stablecoin", "approve", self.get_address("StakeAuction"), MAX_UINT256, sender="taker"
+            )
         for _ in range(TIMES):
             self.lose_gold_vault()
             if self.name == "clawback":
-                self.do("Savings", "add_income", 50_000 * WAD, sender="saver")
+                self.send_call_and_return_gas("Savings", "add_income", 50_000 * WAD, sender="saver")
             cover = self.cover_losses()
             if self.name == "staked_equity":
                 args = XAU, MAX_UINT256, 10**6 * RAY, get_account("taker"), b""
-                used["staked equity: take"] = self.do("StakeAuction", "take", *args, sender="taker")
+                used["staked equity: take"] = self.send_call_and_return_gas(
+                    "StakeAuction", "take", *args, sender="taker"
+                )
         epoch = self.chain.view("LossWaterfall", "last_epoch", XAU)
         assert self.chain.view("LossWaterfall", "covered", XAU, epoch, 0) > 20_000 * RAD
         if self.name == "staked_equity":

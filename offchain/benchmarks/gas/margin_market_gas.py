@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, replace
 
-from backstop.deployment.contract_names import BY_CYCLE
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.example_parameters import build_margin_parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.anvil import AnvilHost
@@ -14,7 +14,7 @@ from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MAX_DIVERGENCE, MAX_MARGIN_MARKETS, MIN_RANKED
 from backstop.model.margin_orders import Order
 from backstop.model.price_path import SHORT
-from benchmarks.gas.gas_jobs import WETH, GasJobs
+from benchmarks.gas.gas_jobs_base import WETH, GasJobs
 
 WBTC = 1
 WINNERS = 20
@@ -49,12 +49,16 @@ class MarginMarketJobs(GasJobs):
         )
         self.report_price(2_000)
         self.report_price(2_000)
-        self.do(self.symbol, "mint", get_account("rich"), 10_000 * WAD, sender="rich")
-        self.do(self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="rich")
+        self.send_call_and_return_gas(self.symbol, "mint", get_account("rich"), 10_000 * WAD, sender="rich")
+        self.send_call_and_return_gas(
+            self.symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender="rich"
+        )
         self.deposit_and_draw("rich", 10_000, 5_000_000)
-        self.do("Stablecoin", "approve", self.get_address(MARKET), MAX_UINT256, sender="rich")
+        self.send_call_and_return_gas(
+            "Stablecoin", "approve", self.get_address(MARKET), MAX_UINT256, sender="rich"
+        )
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name."""
         used: dict[str, int] = {}
         self.deposit_margin("first", 100_000)
@@ -62,13 +66,13 @@ class MarginMarketJobs(GasJobs):
         self.deposit_margin("other", 100_000)
         used["cycles: deposit"] = self.deposit_margin("first", 1_000)
         self.submit_signed_reports(2_000)
-        used["cycles: withdraw"] = self.do(
+        used["cycles: withdraw"] = self.send_call_and_return_gas(
             MARKET, "withdraw", WAD, get_trader_account("first"), sender=get_trader_account("first")
         )
         self.deposit_margin("first#1", 1_000)
         self.submit_signed_reports(2_000)
         args = WAD, get_trader_account("first"), get_trader_account("first#1")
-        used["cycles: withdraw of a sub-account"] = self.do(
+        used["cycles: withdraw of a sub-account"] = self.send_call_and_return_gas(
             MARKET, "withdraw", *args, sender=get_trader_account("first")
         )
         for i in range(WINNERS):
@@ -81,27 +85,29 @@ class MarginMarketJobs(GasJobs):
         self.fill_orders("other", "first", 100)
         used["cycles: fill"] = self.fill_orders("other", "first", 100)
         self.submit_signed_reports(1_600)
-        used["cycles: mark"] = self.do(MARKET, "accrue", WETH, sender="stranger")
+        used["cycles: mark"] = self.send_call_and_return_gas(MARKET, "accrue", WETH, sender="stranger")
         used["cycles: advance"] = self._roll_market()
-        used["cycles: update account"] = self.do(
+        used["cycles: update account"] = self.send_call_and_return_gas(
             MARKET, "update_account", get_trader_account("short_0"), sender="stranger"
         )
         self.submit_signed_reports(1_600)
-        used["cycles: seize insolvent"] = self.do(
+        used["cycles: seize insolvent"] = self.send_call_and_return_gas(
             MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger"
         )
         self.submit_signed_reports(1_600)
-        used["cycles: take"] = self.do(TRADING, "take", WETH, 100, sender=get_trader_account("short_1"))
+        used["cycles: take"] = self.send_call_and_return_gas(
+            TRADING, "take", WETH, 100, sender=get_trader_account("short_1")
+        )
         used["cycles: liquidate"] = self._liquidate_long()
         used["cycles: advance with losses"] = self._roll_market()
-        used["cycles: collect fees"] = self._sweep_fees()
+        used["cycles: collect fees"] = self._measure_fee_collection_gas()
         used["cycles: post shortfall"] = self._post_shortfall()
         return used
 
     def _roll_market(self) -> int:
         """Roll once a window has passed, and return the gas."""
         self.chain.advance(WINDOW)
-        return self.do(MARKET, "advance_cycle", sender="stranger")
+        return self.send_call_and_return_gas(MARKET, "advance_cycle", sender="stranger")
 
     def _liquidate_long(self) -> int:
         """Have an account with a position liquidate one that is long, and return the gas."""
@@ -109,15 +115,15 @@ class MarginMarketJobs(GasJobs):
         self.submit_signed_reports(1_600)
         self.fill_orders("weak", "first", 400, 16 * WAD)
         self.submit_signed_reports(1_400)
-        return self.do(
+        return self.send_call_and_return_gas(
             TRADING, "liquidate", get_trader_account("weak"), WETH, 100, sender=get_trader_account("first")
         )
 
-    def _sweep_fees(self) -> int:
+    def _measure_fee_collection_gas(self) -> int:
         """Have fees of a trade handed over, and return the gas."""
         self.submit_signed_reports(1_400)
         self.fill_orders("other", "first", 100, 14 * WAD)
-        return self.do(MARKET, "collect_fees", sender="stranger")
+        return self.send_call_and_return_gas(MARKET, "collect_fees", sender="stranger")
 
     def _post_shortfall(self) -> int:
         """Have the protocol pay for a late loss once its line is raised, and return the gas."""
@@ -125,23 +131,29 @@ class MarginMarketJobs(GasJobs):
         self.submit_signed_reports(1_400)
         self.fill_orders("late", "first", 200, 14 * WAD)
         self.submit_signed_reports(1_000)
-        self.do(MARKET, "accrue", WETH, sender="stranger")
+        self.send_call_and_return_gas(MARKET, "accrue", WETH, sender="stranger")
         for _ in range(2):
             self._roll_market()
         self.submit_signed_reports(1_000)
         self._set_debt_line(0)
-        self.do(MARKET, "seize_insolvent", get_trader_account("late"), sender="stranger")
+        self.send_call_and_return_gas(
+            MARKET, "seize_insolvent", get_trader_account("late"), sender="stranger"
+        )
         self._set_debt_line(10_000_000)
-        return self.do(MARKET, "post_shortfall", sender="stranger")
+        return self.send_call_and_return_gas(MARKET, "post_shortfall", sender="stranger")
 
     def _set_debt_line(self, amount: int) -> None:
         """Have the protocol bear so many whole stablecoins of the market's losses at most."""
         collateral_type = self.chain.view("Perpetuals", "COLLATERAL_TYPE")
-        self.do("VaultEngine", "set_debt_ceiling", collateral_type, amount, sender="admin")
+        self.send_call_and_return_gas(
+            "VaultEngine", "set_debt_ceiling", collateral_type, amount, sender="admin"
+        )
 
     def deposit_margin(self, name: str, amount: int) -> int:
         """Deposit margin in whole stablecoins and return the gas."""
-        return self.do(MARKET, "deposit", get_trader_account(name), amount * WAD, sender="rich")
+        return self.send_call_and_return_gas(
+            MARKET, "deposit", get_trader_account(name), amount * WAD, sender="rich"
+        )
 
     def fill_orders(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE) -> int:
         """Fill two signed orders with each other at the mark of now and return the gas."""
@@ -150,7 +162,7 @@ class MarginMarketJobs(GasJobs):
         for name, size in ((maker, lots), (taker, -lots)):
             order = Order(get_trader_account(name), WETH, size, price, MAX_UINT256, self.nonce)
             orders += [order, sign_order(name, order, CHAIN_ID, self.get_address("MarginOrders"))]
-        return self.do("MarginOrders", "fill", *orders, lots, sender="stranger")
+        return self.send_call_and_return_gas("MarginOrders", "fill", *orders, lots, sender="stranger")
 
 
 class RankedDeleveragingJobs(MarginMarketJobs):
@@ -158,12 +170,12 @@ class RankedDeleveragingJobs(MarginMarketJobs):
 
     POLICY = "ranked"
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of each job by name, of calls with few and with many accounts."""
-        winners = self._make_long_insolvent()
+        winners = self._bankrupt_long_and_list_winners()
         submit, execute = (
-            self._measure_per_account("submit", winners),
-            self._measure_per_account("execute", winners),
+            self._measure_base_and_account_gas("submit", winners),
+            self._measure_base_and_account_gas("execute", winners),
         )
         return {
             "cycles: submit": submit[0],
@@ -172,7 +184,7 @@ class RankedDeleveragingJobs(MarginMarketJobs):
             "cycles: execute, each account": execute[1],
         }
 
-    def _make_long_insolvent(self) -> list[str]:
+    def _bankrupt_long_and_list_winners(self) -> list[str]:
         """Have a long fail against all shorts and its cycle be pending; who gained, in the order of rank."""
         self.deposit_margin("long", 300 * RANKED)
         for i in range(RANKED):
@@ -180,29 +192,31 @@ class RankedDeleveragingJobs(MarginMarketJobs):
             self.submit_signed_reports(2_000)
             self.fill_orders("long", f"short_{i}", 100)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger")
+        self.send_call_and_return_gas(
+            MARKET, "seize_insolvent", get_trader_account("long"), sender="stranger"
+        )
         self._roll_market()
         self.submit_signed_reports(1_600)
         # Whoever rolls or meets has marked it.
-        self.do(MARKET, "accrue", WETH, sender="stranger")
+        self.send_call_and_return_gas(MARKET, "accrue", WETH, sender="stranger")
         winners = [get_trader_account(f"short_{i}") for i in range(RANKED)]
         return sorted(winners, key=lambda each: int(each, 16), reverse=self.POLICY == "ranked")
 
-    def _measure_per_account(self, method: str, winners: list[str]) -> tuple[int, int]:
+    def _measure_base_and_account_gas(self, method: str, winners: list[str]) -> tuple[int, int]:
         """Return the gas of a call without its accounts, and of each account; all are in two calls."""
         few = MIN_RANKED
-        used = [self._call_closer(method, each) for each in (winners[:few], winners[few:])]
+        used = [self._measure_deleveraging_call_gas(method, each) for each in (winners[:few], winners[few:])]
         each = (used[1] - used[0]) // (RANKED - 2 * few)
         return max(0, used[0] - few * each), each
 
-    def _call_closer(self, method: str, accounts: list[str]) -> int:
-        return self.do(CLOSER, method, WETH, SHORT, tuple(accounts), sender="stranger")
+    def _measure_deleveraging_call_gas(self, method: str, accounts: list[str]) -> int:
+        return self.send_call_and_return_gas(CLOSER, method, WETH, SHORT, tuple(accounts), sender="stranger")
 
 
 class ManyDebtorsJobs(MarginMarketJobs):
     """Jobs of such a market in which 20 longs of 100 lots fail at once."""
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of a call that meets many, without its accounts, and of each account."""
         self.deposit_margin("first", 100_000)
         debtors = [f"debtor_{i}" for i in range(WINNERS)]
@@ -211,10 +225,13 @@ class ManyDebtorsJobs(MarginMarketJobs):
             self.submit_signed_reports(2_000)
             self.fill_orders(name, "first", 100)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "accrue", WETH, sender="stranger")
+        self.send_call_and_return_gas(MARKET, "accrue", WETH, sender="stranger")
         few, accounts = WINNERS // 4, tuple(map(get_trader_account, debtors))
         calls = accounts[:few], accounts[few:]
-        used = [self.do(MARKET, "update_and_seize", some, sender="stranger") for some in calls]
+        used = [
+            self.send_call_and_return_gas(MARKET, "update_and_seize", some, sender="stranger")
+            for some in calls
+        ]
         each = (used[1] - used[0]) // (WINNERS - 2 * few)
         return {
             "cycles: update and seize": max(0, used[0] - few * each),
@@ -229,35 +246,35 @@ class DormantAccountJobs(MarginMarketJobs):
     # Nobody steps the feed meanwhile.
     DIVERGENCE = 0
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of an account with one position that nobody has touched for long."""
         self.deposit_margin("first", 1_000_000)
         self.deposit_margin("sleeper", 100_000)
         self.submit_signed_reports(2_000)
         self.fill_orders("first", "sleeper", 100)
         for cycle in range(self.CYCLES):
-            self._make_account_insolvent(f"thin_{cycle}")
+            self._run_cycle_with_insolvent_account(f"thin_{cycle}")
         for _ in range(2):
             self._roll_market()
         return {
-            "cycles: update account, long after": self.do(
+            "cycles: update account, long after": self.send_call_and_return_gas(
                 MARKET, "update_account", get_trader_account("sleeper"), sender="stranger"
             )
         }
 
-    def _make_account_insolvent(self, name: str) -> None:
+    def _run_cycle_with_insolvent_account(self, name: str) -> None:
         """Have somebody lose more than it has in a cycle of its own, and its lots be taken over."""
         self.deposit_margin(name, 250)
         self.submit_signed_reports(2_000)
         self.fill_orders(name, "first", 100)
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
+        self.send_call_and_return_gas(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
         self._roll_market()
         self.submit_signed_reports(1_600)
-        self.do(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
-        self.do(TRADING, "take", WETH, 100, sender=get_trader_account("first"))
+        self.send_call_and_return_gas(MARKET, "seize_insolvent", get_trader_account(name), sender="stranger")
+        self.send_call_and_return_gas(TRADING, "take", WETH, 100, sender=get_trader_account("first"))
         self.submit_signed_reports(2_000)
-        self.do(MARKET, "accrue", WETH, sender="stranger")
+        self.send_call_and_return_gas(MARKET, "accrue", WETH, sender="stranger")
 
 
 class ProRataDeleveragingJobs(RankedDeleveragingJobs):
@@ -265,30 +282,34 @@ class ProRataDeleveragingJobs(RankedDeleveragingJobs):
 
     POLICY = "shared"
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of a call without its accounts, and of each account."""
-        call, each = self._measure_per_account("share", self._make_long_insolvent())
+        call, each = self._measure_base_and_account_gas("share", self._bankrupt_long_and_list_winners())
         return {"cycles: share": call, "cycles: share, each account": each}
 
 
 class InsuredMarketJobs(MarginMarketJobs):
     """Jobs of such a market that asks for insurance, alone and with seven others that do."""
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of a fill that opens more, in a market alone and with all others."""
-        self.do("Stablecoin", "approve", self.get_address("MarginFund"), MAX_UINT256, sender="rich")
-        self.do("MarginFund", "insure", 1_000_000 * WAD, sender="rich")
+        self.send_call_and_return_gas(
+            "Stablecoin", "approve", self.get_address("MarginFund"), MAX_UINT256, sender="rich"
+        )
+        self.send_call_and_return_gas("MarginFund", "insure", 1_000_000 * WAD, sender="rich")
         margin = self.deployment.parameters.margin
         assert margin is not None
         lot, *terms = astuple(replace(margin.markets[0], insured=1_000))[1:]
-        self.do("MarginPolicy", "set_terms", WETH, tuple(terms), sender="admin")
+        self.send_call_and_return_gas("MarginPolicy", "set_terms", WETH, tuple(terms), sender="admin")
         for name in ("other", "first"):
             self.deposit_margin(name, 100_000)
         used = {"cycles: fill, insured": self._add_to_positions()}
-        self.do("MarginPolicy", "set_terms", WBTC, tuple(terms), sender="admin")
+        self.send_call_and_return_gas("MarginPolicy", "set_terms", WBTC, tuple(terms), sender="admin")
         while (number := self.chain.view("MarginPolicy", "markets")) < MAX_MARGIN_MARKETS:
-            self.do("MarginPolicy", "add_market", WETH, lot, tuple(terms), sender="admin")
-            self.do(MARKET, "accrue", number, sender="stranger")
+            self.send_call_and_return_gas(
+                "MarginPolicy", "add_market", WETH, lot, tuple(terms), sender="admin"
+            )
+            self.send_call_and_return_gas(MARKET, "accrue", number, sender="stranger")
         used["cycles: fill, eight insured"] = self._add_to_positions()
         return used
 
@@ -302,22 +323,24 @@ class InsuredMarketJobs(MarginMarketJobs):
 class MarketSettlementJobs(MarginMarketJobs):
     """Jobs of such a market in settlement."""
 
-    def run(self) -> dict[str, int]:
+    def measure_gas_by_job(self) -> dict[str, int]:
         """Return the gas of ending it, and of an account's way out."""
         for name in ("long", "short"):
             self.deposit_margin(name, 10_000)
         self.submit_signed_reports(2_000)
         self.fill_orders("long", "short", 100)
         settlement = self.deployment.parameters.settlement
-        self.do("Settlement", "announce", sender="admin")
+        self.send_call_and_return_gas("Settlement", "announce", sender="admin")
         self.chain.advance(settlement.delay)
-        self.do("Settlement", "begin", sender="stranger")
+        self.send_call_and_return_gas("Settlement", "begin", sender="stranger")
         for _ in range(4):
             self.report_price(2_000)
             self.report_price(30_000, WBTC)
         return {
-            "cycles: end market": self.do(MARKET, "end_market", WETH, sender="stranger"),
-            "cycles: close out": self.do(
+            "cycles: end market": self.send_call_and_return_gas(
+                MARKET, "end_market", WETH, sender="stranger"
+            ),
+            "cycles: close out": self.send_call_and_return_gas(
                 MARKET, "update_account", get_trader_account("long"), sender="stranger"
             ),
         }

@@ -17,20 +17,20 @@ from typing import Any, NamedTuple
 import psutil
 from web3 import Web3
 
-from backstop.deployment.contract_creation import deploy_protocol
+from backstop.deployment.model_and_chain_deployment import deploy_protocol
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.revm import RevmHost
-from backstop.parallel.workers import build_process_workers
+from backstop.parallel.unordered_job_workers import build_process_workers
 from backstop.proof.lockstep import Lockstep
-from backstop.proof.step_trace import Trace
+from backstop.proof.replayable_trace import Trace
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import Scenario, draw_scenario
-from backstop.simulation.session import open_session
 from backstop.simulation.simulator import Simulation
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 from backstop.system import Action
-from benchmarks.speed.fuzz_speed import begin_chain, encode_raw_call
+from benchmarks.speed.fuzz_speed import begin_chain, encode_sender_contract_and_data
 
 YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
 AGAIN = 20
@@ -51,7 +51,7 @@ class CallSpeed(NamedTuple):
         return self.calls / self.seconds
 
     @property
-    def cost(self) -> float:
+    def cpu_seconds_per_call(self) -> float:
         """CPU a call, which does not depend on other users of the machine [seconds]."""
         return self.cpu / self.calls
 
@@ -59,43 +59,53 @@ class CallSpeed(NamedTuple):
 def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
     """Measure the same actions each way, the yardsticks first."""
     path = draw_scenario(scenario, seed, 0)
-    with open_session(path, "model", seed) as session:
+    with open_deployment_session(path, "model", seed) as session:
         run = Simulation(path, session, seed)
         run.open_book(lambda *_: None, lambda: False)
         opening = len(run.steps)
         run.run_blocks(lambda *_: None, lambda: False)
         trace = Trace(path.parameters, run.steps, session.started_at, opening=opening)
     number = len(trace.steps) - opening
-    yield _run_on_anvil(YARDSTICK, trace, together=False)
-    yield _run_on_anvil("the same, a block and its receipts every five minutes", trace, together=True)
-    yield _replay_actions("bytecode on revm, nothing compared", trace, compared=False)
-    yield _replay_actions("bytecode on revm and model, compared, nobody decides", trace, compared=True)
+    yield _time_actions_on_anvil(YARDSTICK, trace, shares_blocks=False)
+    yield _time_actions_on_anvil(
+        "the same, a block and its receipts every five minutes", trace, shares_blocks=True
+    )
+    yield _time_action_replay("bytecode on revm, nothing compared", trace, compares_model=False)
+    yield _time_action_replay(
+        "bytecode on revm and model, compared, nobody decides", trace, compares_model=True
+    )
     rows = ExactEngine(scenario, seed).run_paths
     rows(0, 1)  # deployed and opened
-    began, spent = time.perf_counter(), sum_cpu_seconds()
+    began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
     for _ in range(AGAIN):
         rows(0, 1)
     yield CallSpeed(
-        "exact engine, 1 worker", number * AGAIN, time.perf_counter() - began, sum_cpu_seconds() - spent
+        "exact engine, 1 worker",
+        number * AGAIN,
+        time.perf_counter() - began,
+        sum_cpu_seconds_including_own() - spent,
     )
-    yield _run_by_workers("exact engine, 2 workers", Task(scenario, seed, "exact"), number, 2)
+    yield _time_path_on_workers("exact engine, 2 workers", Task(scenario, seed, "exact"), number, 2)
 
 
-def _run_by_workers(way: str, task: Task, number: int, count: int) -> CallSpeed:
+def _time_path_on_workers(way: str, task: Task, action_count: int, worker_count: int) -> CallSpeed:
     """Run the path repeatedly on several processes, timed from when all of them are busy."""
-    warm, began, spent = 2 * count, 0.0, 0.0
-    paths = warm + count * AGAIN
-    results = build_process_workers(count)(run_chunk, (task,), [Chunk(0, 0, 1)] * paths)
+    warm, began, spent = 2 * worker_count, 0.0, 0.0
+    paths = warm + worker_count * AGAIN
+    results = build_process_workers(worker_count)(run_chunk, (task,), [Chunk(0, 0, 1)] * paths)
     with closing(results):
         for done, _ in enumerate((each for each in results if each is not None), 1):
             if done == warm:
-                began, spent = time.perf_counter(), sum_cpu_seconds(active_children())
+                began, spent = time.perf_counter(), sum_cpu_seconds_including_own(active_children())
             elif done == paths:
-                seconds, used = time.perf_counter() - began, sum_cpu_seconds(active_children()) - spent
-    return CallSpeed(way, number * (paths - warm), seconds, used)
+                seconds, used = (
+                    time.perf_counter() - began,
+                    sum_cpu_seconds_including_own(active_children()) - spent,
+                )
+    return CallSpeed(way, action_count * (paths - warm), seconds, used)
 
 
-def _replay_actions(way: str, trace: Trace, compared: bool) -> CallSpeed:
+def _time_action_replay(way: str, trace: Trace, compares_model: bool) -> CallSpeed:
     """Replay the path's recorded actions one after the other."""
     played = trace.steps[trace.opening :]
     with closing(RevmHost(trace.started_at)) as host:
@@ -104,23 +114,28 @@ def _replay_actions(way: str, trace: Trace, compared: bool) -> CallSpeed:
         both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
         for step in trace.steps[: trace.opening]:
             both.play_step(step)
-        calls = [(timestamp, encode_raw_call(chain, action)) for timestamp, action, _ in played]
+        calls = [
+            (timestamp, encode_sender_contract_and_data(chain, action)) for timestamp, action, _ in played
+        ]
         seconds = used = 0.0
         for _ in range(AGAIN):
             with both.fork_state():
-                began, spent = time.perf_counter(), sum_cpu_seconds()
-                if compared:
+                began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
+                if compares_model:
                     for step in played:
                         both.play_step(step)
                 else:
                     for timestamp, call in calls:
                         host.set_time(timestamp)
                         host.run_transaction(*call)
-                seconds, used = seconds + time.perf_counter() - began, used + sum_cpu_seconds() - spent
+                seconds, used = (
+                    seconds + time.perf_counter() - began,
+                    used + sum_cpu_seconds_including_own() - spent,
+                )
     return CallSpeed(way, len(played) * AGAIN, seconds, used)
 
 
-def _run_on_anvil(way: str, trace: Trace, together: bool) -> CallSpeed:
+def _time_actions_on_anvil(way: str, trace: Trace, shares_blocks: bool) -> CallSpeed:
     """Send the path's actions through web3.py, `contract.functions.f(...).transact()`, with receipts.
 
     Each is in a block of its own, as is usual, or all actions of one time are together in one block.
@@ -135,7 +150,7 @@ def _run_on_anvil(way: str, trace: Trace, together: bool) -> CallSpeed:
         }
         client, waiting, node = host.client, [], host.process.pid
         client.request("evm_setAutomine", False)  # blocks are made below
-        began, spent, now = time.perf_counter(), sum_cpu_seconds() + _read_cpu_seconds(node), 0
+        began, spent, now = time.perf_counter(), sum_cpu_seconds_including_own() + _read_cpu_seconds(node), 0
         played = trace.steps[trace.opening :]
         for place, (timestamp, step, _) in enumerate(played, 1):
             assert isinstance(step, Action)
@@ -146,12 +161,12 @@ def _run_on_anvil(way: str, trace: Trace, together: bool) -> CallSpeed:
             sender = Web3.to_checksum_address(step.sender)
             terms = {"from": sender, "gas": 5_000_000, "gasPrice": Web3.to_wei(0, "wei")}
             waiting.append(function(*map(_to_checksum, step.args)).transact(terms))
-            if not together or place == len(played) or played[place].timestamp != now:
+            if not shares_blocks or place == len(played) or played[place].timestamp != now:
                 client.request("evm_mine")
                 for sent in waiting:
                     web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
                 waiting = []
-        used = sum_cpu_seconds() + _read_cpu_seconds(node) - spent
+        used = sum_cpu_seconds_including_own() + _read_cpu_seconds(node) - spent
         return CallSpeed(way, len(played), time.perf_counter() - began, used)
 
 
@@ -160,9 +175,13 @@ def _to_checksum(value: Any) -> Any:
     return Web3.to_checksum_address(value) if is_address else value
 
 
-def sum_cpu_seconds(others: Iterable[BaseProcess] = ()) -> float:
+def sum_cpu_seconds_including_own(other_processes: Iterable[BaseProcess] = ()) -> float:
     """Sum the CPU seconds of this process, of its finished children, and of others."""
-    return time.process_time() + sum(os.times()[2:4]) + sum(_read_cpu_seconds(other.pid) for other in others)
+    return (
+        time.process_time()
+        + sum(os.times()[2:4])
+        + sum(_read_cpu_seconds(other.pid) for other in other_processes)
+    )
 
 
 def _read_cpu_seconds(pid: int | None) -> float:

@@ -19,12 +19,12 @@ import numpy as np
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
-from backstop.parallel.dask_cluster import build_cluster_workers
-from backstop.parallel.workers import Workers, build_process_workers, run_in_process
+from backstop.parallel.dask_workers import build_cluster_workers
+from backstop.parallel.unordered_job_workers import Workers, build_process_workers, run_in_process
 from backstop.studies.stress.chunks import Chunk, run_chunk
-from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.columns import OutcomeColumns
 from backstop.studies.stress.engines import CHUNKS, Task, get_engine
-from backstop.studies.stress.stress_study import write_rows
+from backstop.studies.stress.resumable_path_study import write_parquet_rows
 from benchmarks.speed.stress_speed import SCENARIO, SEED, StressDay
 
 SCHEMA_VERSION = 1
@@ -61,22 +61,24 @@ class ChunkCost(NamedTuple):
     writing: float
 
     @property
-    def slower(self) -> float:
+    def largest_seconds_per_chunk(self) -> float:
         """The one that is at its limit first."""
         return max(self.passing, self.writing)
 
-    def most_workers(self, chunk: float) -> int:
+    def compute_max_busy_workers(self, chunk_seconds: float) -> int:
         """Return how many workers are kept busy, of which each takes `chunk` seconds for one."""
-        return int(chunk / self.slower)
+        return int(chunk_seconds / self.largest_seconds_per_chunk)
 
 
-def measure_rates(day: StressDay, say: Callable[[str], None] = lambda text: None) -> Iterator[PathRate]:
+def measure_paths_per_hour(
+    stress_day: StressDay, say: Callable[[str], None] = lambda text: None
+) -> Iterator[PathRate]:
     """Measure each engine on one worker and on two, as processes and on a Dask cluster.
 
     `say` is told what is measured now.
     """
     for name in AT_ONCE:
-        task = Task(day.scenario, SEED, name)
+        task = Task(stress_day.scenario, SEED, name)
         get_engine(task).run_paths(0, 1)  # compiles for all workers
         for number in (1, 2):
             say(f"{name} engine, {number} of 2 processes")
@@ -84,12 +86,14 @@ def measure_rates(day: StressDay, say: Callable[[str], None] = lambda text: None
                 name,
                 "processes",
                 number,
-                *_time_paths(run_in_process if number == 1 else build_process_workers(2), task),
+                *_count_paths_and_seconds(run_in_process if number == 1 else build_process_workers(2), task),
             )
         for number in (1, 2):
             say(f"{name} engine, {number} of 2 workers of a Dask cluster")
             with _DaskCluster(number) as address:
-                yield PathRate(name, "Dask", number, *_time_paths(build_cluster_workers(address), task))
+                yield PathRate(
+                    name, "Dask", number, *_count_paths_and_seconds(build_cluster_workers(address), task)
+                )
 
 
 def measure_chunk_cost(day: StressDay, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> ChunkCost:
@@ -102,12 +106,12 @@ def measure_chunk_cost(day: StressDay, jobs: int = JOBS, chunks: int = CHUNKS_WR
                 if done and time.perf_counter() > began + MOST:
                     break
         passing = (time.perf_counter() - began) / done
-    columns = Columns.from_parameters(day.scenario.parameters)
+    columns = OutcomeColumns.from_parameters(day.scenario.parameters)
     rows = np.random.default_rng(SEED).integers(0, 10**12, (CHUNKS["fast"], len(columns.names)))
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         for number in range(chunks):
-            write_rows(Path(folder, f"{number:08}.parquet"), columns.names, rows)
+            write_parquet_rows(Path(folder, f"{number:08}.parquet"), columns.names, rows)
         writing = (time.perf_counter() - began) / chunks
     return ChunkCost(passing, writing)
 
@@ -119,14 +123,14 @@ def compute_chunk_seconds(found: Iterable[PathRate]) -> dict[str, float]:
     }
 
 
-def write_results(found: Iterable[PathRate], costs: ChunkCost, path: Path) -> None:
+def write_path_rates_json(path_rates: Iterable[PathRate], chunk_cost: ChunkCost, path: Path) -> None:
     """Write all measurements as JSON."""
-    listed = [each._asdict() | {"paths_an_hour": round(each.an_hour)} for each in found]
+    listed = [each._asdict() | {"paths_an_hour": round(each.an_hour)} for each in path_rates]
     content = {"schema_version": SCHEMA_VERSION, "scenario": SCENARIO, "rates": listed}
-    write_json(content | {"cost_of_a_chunk_seconds": costs._asdict()}, path)
+    write_json(content | {"cost_of_a_chunk_seconds": chunk_cost._asdict()}, path)
 
 
-def _time_paths(workers: Workers, task: Task) -> tuple[int, float]:
+def _count_paths_and_seconds(workers: Workers, task: Task) -> tuple[int, float]:
     """Return how many paths workers did in so many seconds; the first chunk, and the start, are left out."""
     size = AT_ONCE[task.engine]
     chunks = (Chunk(0, first, size) for first in count(0, size))

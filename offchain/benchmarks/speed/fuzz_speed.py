@@ -20,23 +20,28 @@ from eth_typing import HexStr
 from web3 import Web3
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_chain, create_model, create_on_chain, create_on_model
-from backstop.deployment.deployment_plan import Creation, plan_deployment
+from backstop.deployment.model_and_chain_deployment import (
+    add_contract_model,
+    create_chain,
+    create_model,
+    deploy_at_planned_address,
+)
+from backstop.deployment.planned_contracts import Creation, plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.files.atomic_files import write_json
 from backstop.hosts.anvil import AnvilHost, RpcHost
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.hosts.host_registry import open_host
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc_client import NodeClient
 from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import Trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import Trace
 from backstop.system import Action
-from benchmarks.speed.speed_row import SpeedRow
+from benchmarks.speed.speed_comparison_row import SpeedRow
 
 SCHEMA_VERSION = 2
 YARDSTICK = "Ape contract calls on Anvil, nothing compared"
@@ -66,51 +71,51 @@ class RecordedCampaign(NamedTuple):
     mix: Counter[str]
 
 
-def record_campaign(runs: int = RUNS, length: int = RUN_LENGTH) -> RecordedCampaign:
+def record_timed_campaign_on_revm(run_count: int = RUNS, steps_per_run: int = RUN_LENGTH) -> RecordedCampaign:
     """Run the campaign on revm, timed, and record its steps."""
     traces, mix, seconds = [], Counter[str](), 0.0
     artifacts = Artifacts()
-    for seed in range(runs):
+    for seed in range(run_count):
         with open_host("revm") as host:
             machine = FuzzRun(host, seed, artifacts=artifacts)
-            began = _read_clock()
-            mix.update([played.move for played in machine.play_steps(length)])
+            began = _collect_garbage_and_read_clock()
+            mix.update([played.move for played in machine.play_random_steps(steps_per_run)])
             seconds += time.perf_counter() - began
-            traces.append(machine.both.record_trace())
+            traces.append(machine.both.build_trace())
     return RecordedCampaign(
-        traces, FuzzSpeed("campaign on revm, all state each 100", runs * length, seconds), mix
+        traces, FuzzSpeed("campaign on revm, all state each 100", run_count * steps_per_run, seconds), mix
     )
 
 
 def measure_fuzz_speeds(campaign: RecordedCampaign) -> Iterator[FuzzSpeed]:
     """Measure the other ways one after the other, the yardstick first."""
     traces = campaign.traces
-    yield _time_traces(YARDSTICK, traces[:1], APE_STEPS, _time_ape)
-    yield _time_traces("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _time_web3)
-    yield _time_traces(
-        "lockstep on Anvil, each step a block", traces[:1], ANVIL_STEPS, _make_lockstep_runner("anvil", 1)
+    yield _measure_fuzz_speed(YARDSTICK, traces[:1], APE_STEPS, _time_ape)
+    yield _measure_fuzz_speed("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _time_web3)
+    yield _measure_fuzz_speed(
+        "lockstep on Anvil, each step a block", traces[:1], ANVIL_STEPS, _make_lockstep_timer("anvil", 1)
     )
-    yield _time_traces(
+    yield _measure_fuzz_speed(
         f"lockstep on Anvil, {BLOCK} steps a block",
         traces[:3],
         3 * ANVIL_STEPS,
-        _make_lockstep_runner("anvil", BLOCK),
+        _make_lockstep_timer("anvil", BLOCK),
     )
-    yield _time_traces(
-        "lockstep on revm, all state each step", traces[:3], 3_000, _make_lockstep_runner("revm", 1, 1)
+    yield _measure_fuzz_speed(
+        "lockstep on revm, all state each step", traces[:3], 3_000, _make_lockstep_timer("revm", 1, 1)
     )
     yield campaign.speed
-    yield _time_traces("model alone", traces, RUNS * RUN_LENGTH, _time_model)
+    yield _measure_fuzz_speed("model alone", traces, RUNS * RUN_LENGTH, _time_model)
 
 
-def measure_time_shares(campaign: RecordedCampaign) -> dict[str, float]:
+def measure_seconds_by_part(campaign: RecordedCampaign) -> dict[str, float]:
     """Measure the seconds of each part by running the same steps through it alone, in process."""
     traces, total = campaign.traces, campaign.speed.seconds
     steps = campaign.speed.steps
-    together = _time_traces("", traces, steps, _make_lockstep_runner("revm", 1)).seconds
-    model = _time_traces("", traces, steps, _time_model).seconds
-    evm = _time_traces("", traces, steps, _time_raw_calls).seconds
-    chain = _time_traces("", traces, steps, _time_chain).seconds
+    together = _measure_fuzz_speed("", traces, steps, _make_lockstep_timer("revm", 1)).seconds
+    model = _measure_fuzz_speed("", traces, steps, _time_model).seconds
+    evm = _measure_fuzz_speed("", traces, steps, _measure_total_raw_call_seconds).seconds
+    chain = _measure_fuzz_speed("", traces, steps, _time_chain).seconds
     return {
         "EVM": evm,
         "codec": chain - evm,
@@ -120,11 +125,11 @@ def measure_time_shares(campaign: RecordedCampaign) -> dict[str, float]:
     }
 
 
-def write_results(
+def write_fuzz_speed_json(
     campaign: RecordedCampaign,
     speeds: Sequence[FuzzSpeed],
-    parts: dict[str, float],
-    index: Sequence[SpeedRow],
+    seconds_by_part: dict[str, float],
+    index_speed_rows: Sequence[SpeedRow],
     path: Path,
 ) -> None:
     """Write all measurements as JSON."""
@@ -141,9 +146,9 @@ def write_results(
             }
             for speed in speeds
         ],
-        "shares": {part: round(seconds / total, 4) for part, seconds in parts.items()},
+        "shares": {part: round(seconds / total, 4) for part, seconds in seconds_by_part.items()},
         "mix": {move: round(n / campaign.speed.steps, 5) for move, n in campaign.mix.most_common()},
-        "index": [row._asdict() for row in index],
+        "index": [row._asdict() for row in index_speed_rows],
     }
     write_json(content, path)
 
@@ -151,39 +156,41 @@ def write_results(
 # ---------------------------------------------------------------------- timing
 
 
-def _read_clock() -> float:
+def _collect_garbage_and_read_clock() -> float:
     """Collect garbage and return the time [seconds]."""
     gc.collect()
     return time.perf_counter()
 
 
-def _time_traces(
-    way: str, traces: Sequence[Trace], steps: int, run: Callable[[Trace, int], float]
+def _measure_fuzz_speed(
+    way: str, traces: Sequence[Trace], total_steps: int, time_trace: Callable[[Trace, int], float]
 ) -> FuzzSpeed:
     """Run the first steps of each trace; `run` returns their seconds after the opening."""
-    each = steps // len(traces)
-    return FuzzSpeed(way, each * len(traces), sum(run(trace, each) for trace in traces))
+    each = total_steps // len(traces)
+    return FuzzSpeed(way, each * len(traces), sum(time_trace(trace, each) for trace in traces))
 
 
-def _split_trace(trace: Trace, steps: int) -> tuple[Trace, Trace]:
+def _split_opening_and_following_steps(trace: Trace, step_count: int) -> tuple[Trace, Trace]:
     """Split a trace into its opening and `steps` steps after it."""
     opening = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
-    rest = trace.steps[trace.opening : trace.opening + steps]
+    rest = trace.steps[trace.opening : trace.opening + step_count]
     return opening, Trace(trace.parameters, rest, trace.started_at)
 
 
 # ------------------------------------------------------------------------ ways
 
 
-def _make_lockstep_runner(host: str, block: int, check_every: int = 100) -> Callable[[Trace, int], float]:
+def _make_lockstep_timer(
+    host: str, steps_per_block: int, check_every: int = 100
+) -> Callable[[Trace, int], float]:
     def run(trace: Trace, steps: int) -> float:
-        opening, rest = _split_trace(trace, steps)
+        opening, rest = _split_opening_and_following_steps(trace, steps)
         with open_host(host, trace.started_at) as chain:
-            both = replay_trace(opening, chain, check_every=check_every, block=block)
-            began = _read_clock()
+            both = replay_trace_in_lockstep(opening, chain, check_every=check_every, block=steps_per_block)
+            began = _collect_garbage_and_read_clock()
             for step in rest.steps:
                 both.play_step(step)
-            both.flush_pending_steps()
+            both.apply_pending_chain_steps()
             return time.perf_counter() - began
 
     return run
@@ -199,7 +206,7 @@ def _begin_model(opening: Trace) -> ModelSystem:
     for timestamp, step, _ in opening.steps:
         model.advance(timestamp - model.timestamp)
         if isinstance(step, Creation):
-            create_on_model(model.world, step)
+            add_contract_model(model.world, step)
             chain.add_contract(step.name, step.kind, step.address)
         elif isinstance(step, Action):
             model.apply(step)
@@ -207,9 +214,9 @@ def _begin_model(opening: Trace) -> ModelSystem:
 
 
 def _time_model(trace: Trace, steps: int) -> float:
-    opening, rest = _split_trace(trace, steps)
+    opening, rest = _split_opening_and_following_steps(trace, steps)
     model = _begin_model(opening)
-    began = _read_clock()
+    began = _collect_garbage_and_read_clock()
     for timestamp, step, _ in rest.steps:
         model.advance(timestamp - model.timestamp)
         assert isinstance(step, Action)
@@ -217,16 +224,16 @@ def _time_model(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def begin_chain(opening: Trace, host: Any) -> ChainSystem:
+def begin_chain(opening_trace: Trace, host: Any) -> ChainSystem:
     """Deploy on a host and run the opening's steps."""
-    deployment = plan_deployment(opening.parameters)
+    deployment = plan_deployment(opening_trace.parameters)
     chain = create_chain(deployment, host)
     apply_configuration(chain, deployment)
-    late = host.timestamp - opening.started_at  # a node that Ape starts has its own time
-    for timestamp, step, _ in opening.steps:
+    late = host.timestamp - opening_trace.started_at  # a node that Ape starts has its own time
+    for timestamp, step, _ in opening_trace.steps:
         chain.advance(max(0, timestamp + late - chain.timestamp))
         if isinstance(step, Creation):
-            create_on_chain(host, chain.artifacts, step, get_account(f"deployer_of_{step.name}"))
+            deploy_at_planned_address(host, chain.artifacts, step, get_account(f"deployer_of_{step.name}"))
             chain.add_contract(step.name, step.kind, step.address)
         elif isinstance(step, Action):
             chain.apply(step)
@@ -235,9 +242,9 @@ def begin_chain(opening: Trace, host: Any) -> ChainSystem:
 
 def _time_chain(trace: Trace, steps: int) -> float:
     """Time encoding, running and decoding."""
-    opening, rest = _split_trace(trace, steps)
+    opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
-    began = _read_clock()
+    began = _collect_garbage_and_read_clock()
     for timestamp, step, _ in rest.steps:
         chain.advance(timestamp - chain.timestamp)
         assert isinstance(step, Action)
@@ -245,13 +252,13 @@ def _time_chain(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _time_raw_calls(trace: Trace, steps: int) -> float:
+def _measure_total_raw_call_seconds(trace: Trace, steps: int) -> float:
     """Time the calls alone, with prepared call data and raw results."""
-    opening, rest = _split_trace(trace, steps)
+    opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
-    calls = [(timestamp, *encode_raw_call(chain, step)) for timestamp, step, _ in rest.steps]
+    calls = [(timestamp, *encode_sender_contract_and_data(chain, step)) for timestamp, step, _ in rest.steps]
     host = chain.host
-    began = _read_clock()
+    began = _collect_garbage_and_read_clock()
     for timestamp, sender, to, data in calls:
         if timestamp != host.timestamp:
             host.set_time(timestamp)
@@ -259,21 +266,21 @@ def _time_raw_calls(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def encode_raw_call(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
+def encode_sender_contract_and_data(chain: ChainSystem, action: Any) -> tuple[str, str, bytes]:
     """Encode an action as a host takes it: sender, contract, call data."""
-    function = chain.get_function(step.contract, step.method, len(step.args))
-    return step.sender, chain.addresses[step.contract], function.encode_call(step.args)
+    function = chain.get_function(action.contract, action.method, len(action.args))
+    return action.sender, chain.addresses[action.contract], function.encode_call(action.args)
 
 
 def _time_web3(trace: Trace, steps: int) -> float:
-    opening, rest = _split_trace(trace, steps)
+    opening, rest = _split_opening_and_following_steps(trace, steps)
     with closing(AnvilHost(trace.started_at)) as host:
         chain = begin_chain(opening, host)
         web3 = Web3(Web3.IPCProvider(host.path))
         host.client.request("evm_setAutomine", True)
-        began = _read_clock()
+        began = _collect_garbage_and_read_clock()
         for _, step, _ in rest.steps:
-            sender, to, data = encode_raw_call(chain, step)
+            sender, to, data = encode_sender_contract_and_data(chain, step)
             sent = web3.eth.send_transaction(
                 {
                     "from": Web3.to_checksum_address(sender),
@@ -294,9 +301,9 @@ def _time_ape(trace: Trace, steps: int) -> float:
     from ape.exceptions import ContractLogicError
     from ape.logging import LogLevel, logger
 
-    opening, rest = _split_trace(trace, steps)
+    opening, rest = _split_opening_and_following_steps(trace, steps)
     # One that Ape draws may be some connection's.
-    os.environ["APE_FOUNDRY_HOST"] = f"http://127.0.0.1:{find_free_port()}"
+    os.environ["APE_FOUNDRY_HOST"] = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
     # Ape prints every transaction, and a call trace for every revert.
     quiet = (logger.at_level(LogLevel.ERROR), redirect_stdout(io.StringIO()))
     with quiet[0], quiet[1], ape.networks.parse_network_choice("ethereum:local:foundry") as provider:
@@ -313,7 +320,7 @@ def _time_ape(trace: Trace, steps: int) -> float:
         for sender in senders:
             client.request("anvil_setBalance", sender, hex(10**24))
         accounts = {sender: ape.accounts[Web3.to_checksum_address(sender)] for sender in senders}
-        began = _read_clock()
+        began = _collect_garbage_and_read_clock()
         for _, step, _ in rest.steps:
             assert isinstance(step, Action)
             method = getattr(contracts[step.contract], step.method)

@@ -13,24 +13,24 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from backstop.deployment.deployment_parameters import FeedParameters, Parameters
-from backstop.deployment.deployment_plan import Deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import FeedParameters, Parameters
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.free_ports import find_free_port
-from backstop.live.index.vault_view_calls import VaultViewCalls
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
+from backstop.live.index.batched_contract_views import VaultViewCalls
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from benchmarks.speed.speed_row import SpeedRow
+from benchmarks.speed.speed_comparison_row import SpeedRow
 
 VAULTS = 10_000
 GOAL = 0.250
@@ -73,11 +73,11 @@ def measure_keeper(vaults: int, say: Say) -> Iterator[SpeedRow]:
         town = _KeeperMarket(Path(folder), _make_book(vaults))
         try:
             say("a deployment")
-            town.deploy_protocol()
+            town.deploy_protocol_on_anvil()
             say(f"{vaults:,} vaults on it")
             town.open_vaults()
-            system = yield from _measure_starts(town, say)
-            yield from _measure_answers(town, system, say)
+            system = yield from _iter_cold_warm_start_speeds(town, say)
+            yield from _measure_block_answer_times(town, system, say)
         finally:
             town.close()
 
@@ -100,7 +100,7 @@ class _KeeperMarket:
         self.folder = folder
         self.book = book
         self.artifacts = Artifacts()
-        self.url = f"http://127.0.0.1:{find_free_port()}"
+        self.url = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
         port = self.url.rpartition(":")[2]
         flags = ("--port", port, "--accounts", str(len(ACCOUNTS)), "--disable-block-gas-limit")
         self._anvil = AnvilProcess(*flags)
@@ -113,9 +113,11 @@ class _KeeperMarket:
     def close(self) -> None:
         self._anvil.stop_process()
 
-    def deploy_protocol(self) -> None:
+    def deploy_protocol_on_anvil(self) -> None:
         file = self.folder / "deployment.json"
-        self.deployment = deploy_live(self._node, _build_parameters(), file, Signers(test_accounts=True))
+        self.deployment = deploy_live(
+            self._node, _build_parameters_with_large_limits(), file, Signers(test_accounts=True)
+        )
         self._node.request("evm_setAutomine", False)
         self._time = self._node.get_head().timestamp
 
@@ -158,9 +160,9 @@ class _KeeperMarket:
         """Mine waiting transactions and these calls, which must all succeed."""
         request, names = self._node.request, list[str]()
         for call in calls:
-            function = self.artifacts[self.deployment.kinds[call.contract]].abi.get_function(
-                call.method, len(call.args)
-            )
+            function = self.artifacts[
+                self.deployment.contract_kinds[call.contract]
+            ].contract_abi.get_function(call.method, len(call.args))
             transaction = {
                 "from": call.sender,
                 "to": self.deployment.addresses[call.contract],
@@ -182,7 +184,7 @@ def _build_draw_call(sender: str, owner: str, locked: int, debt: int) -> _Call:
     return _Call(sender, "VaultEngine", "deposit_and_draw", (0, owner, locked, debt, owner))
 
 
-def _build_parameters() -> Parameters:
+def _build_parameters_with_large_limits() -> Parameters:
     """Build the standard deployment with room for every vault, and a price at each block."""
     plenty = 10**9
     ether, *others = build_standard_parameters().collateral_types
@@ -205,11 +207,13 @@ def _build_parameters() -> Parameters:
 # ---------------------------------------------------------------------- starts
 
 
-def _measure_starts(town: _KeeperMarket, say: Say) -> Generator[SpeedRow, None, LiveSystem]:
+def _iter_cold_warm_start_speeds(
+    keeper_market: _KeeperMarket, say: Say
+) -> Generator[SpeedRow, None, LiveSystem]:
     """Measure a start from nothing, and from the snapshot that the first one left."""
     say("a start from nothing")
-    system, cold = _start_keeper(town)
-    blocks = system.mirror.block - town.deployment.block
+    system, cold = _start_timed_live_system(keeper_market)
+    blocks = system.mirror.block - keeper_market.deployment.block
     yield SpeedRow("start", f"cold: {blocks} blocks followed", f"{cold:.1f} s", "1.0")
     began = time.perf_counter()
     system.book.save_state()
@@ -218,48 +222,58 @@ def _measure_starts(town: _KeeperMarket, say: Say) -> Generator[SpeedRow, None, 
     del system
     gc.collect()
     say("a start from the snapshot")
-    system, warm = _start_keeper(town)
-    if (system.mirror.block, system.mirror.hash) != where or not system.mirror.complete:
+    system, warm = _start_timed_live_system(keeper_market)
+    if (system.mirror.block, system.mirror.hash) != where or not system.mirror.is_complete_and_settled:
         raise BackstopError("the snapshot is of another block")
     yield SpeedRow("start", "warm: from the snapshot", f"{warm:.1f} s", f"{warm / cold:.2f}")
     yield SpeedRow("start", "saving all of it", f"{saved:.1f} s", f"{saved / cold:.2f}")
     return system
 
 
-def _start_keeper(town: _KeeperMarket) -> tuple[LiveSystem, float]:
+def _start_timed_live_system(keeper_market: _KeeperMarket) -> tuple[LiveSystem, float]:
     """Start a keeper's view of the chain and return it with the seconds it took."""
-    node, signers, file = Node(town.url), Signers(test_accounts=True), town.folder / "vaults.db"
+    node, signers, file = (
+        Node(keeper_market.url),
+        Signers(test_accounts=True),
+        keeper_market.folder / "vaults.db",
+    )
     began = time.perf_counter()
-    system = LiveSystem(node, town.deployment, signers, artifacts=town.artifacts, snapshot=file)
+    system = LiveSystem(
+        node, keeper_market.deployment, signers, artifacts=keeper_market.artifacts, snapshot=file
+    )
     return system, time.perf_counter() - began
 
 
 # --------------------------------------------------------------------- answers
 
 
-def _measure_answers(town: _KeeperMarket, system: LiveSystem, say: Say) -> Iterator[SpeedRow]:
+def _measure_block_answer_times(
+    keeper_market: _KeeperMarket, system: LiveSystem, say: Say
+) -> Iterator[SpeedRow]:
     """Measure the time from finding a block to the first transaction, and the time of a scan."""
     options = {role: {"most": _MOST} for role in ("liquidator", "taker")}
-    loop = KeeperLoop(system, build_keepers(town.deployment, _ROLES, options=options), lambda text: None)
+    loop = KeeperLoop(
+        system, build_keepers(keeper_market.deployment, _ROLES, options=options), lambda text: None
+    )
     # As `ape run keeper` does: the garbage collector skips the objects that stay.
     gc.collect()
     gc.freeze()
     auctions = list[int]()
-    book = iter(town.book)
+    book = iter(keeper_market.book)
     for number, vault in enumerate(islice(book, _WARM_UP + _BLOCKS)):
         if number == _WARM_UP:
             say(f"{_BLOCKS} blocks")
             loop.tally.latencies.clear()
-        town.mine_price_drop(vault)
+        keeper_market.mine_price_drop(vault)
         loop.run_round()
         if number >= _WARM_UP:
-            auctions.append(sum(each.target != 0 for each in _read_lots(system)))
+            auctions.append(sum(each.target != 0 for each in _read_all_auction_lots(system)))
     gc.unfreeze()
     say("scans")
-    scanner, scans = _ScanningKeeper(town), list[float]()
+    scanner, scans = _ScanningKeeper(keeper_market), list[float]()
     for vault in islice(book, _SCANS):
-        town.mine_price_drop(vault)
-        scans.append(scanner.scan_vaults())
+        keeper_market.mine_price_drop(vault)
+        scans.append(scanner.time_vault_scan_over_rpc())
     if system.mirror.differences or len(loop.tally.latencies) < _BLOCKS // 2:
         raise BackstopError(f"the keepers did not do what they should: {loop.format_summary()}")
     p50, p99 = median(loop.tally.latencies), quantiles(loop.tally.latencies, n=100)[98]
@@ -280,7 +294,7 @@ def _format_ms(seconds: float) -> str:
     return f"{1_000 * seconds:,.0f} ms"
 
 
-def _read_lots(system: LiveSystem) -> list[Any]:
+def _read_all_auction_lots(system: LiveSystem) -> list[Any]:
     return list(system.mirror.model.world.contracts["CollateralAuction"].tables["lots"].values())
 
 
@@ -295,11 +309,11 @@ class _ScanningKeeper:
         self._town = town
         self._owners = [(0, vault.owner) for vault in town.book]
         kinds = ("VaultEngine", "PriceFeed", "LiquidationEngine")
-        abis = {kind: town.artifacts[kind].abi for kind in kinds}
+        abis = {kind: town.artifacts[kind].contract_abi for kind in kinds}
         self._views = VaultViewCalls(self._node, town.deployment.addresses, abis)
         self._liquidate = abis["LiquidationEngine"].get_function("liquidate", 3)
 
-    def scan_vaults(self) -> float:
+    def time_vault_scan_over_rpc(self) -> float:
         """Return the seconds until it could send."""
         began = time.perf_counter()
         head = self._node.get_head()

@@ -26,8 +26,8 @@ from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.stress_study import Study
-from backstop.studies.stress.stress_summary import build_summary
+from backstop.studies.stress.resumable_path_study import Study
+from backstop.studies.stress.stress_summary import build_stress_summary
 
 SCENARIO, STUDIED = "black-thursday", "stress-day"
 FILLS, PATHS = 100_000, 10_000
@@ -48,10 +48,12 @@ class PageTimes(NamedTuple):
     searched: float
 
 
-def measure_pages(fills: int, paths: int, say: Callable[[str], None]) -> Iterator[PageTimes]:
+def measure_page_writing_and_opening(
+    fill_count: int, path_count: int, say: Callable[[str], None]
+) -> Iterator[PageTimes]:
     """Write each page and open it in headless Chromium; raise BackstopError if that does not start."""
     with tempfile.TemporaryDirectory() as folder:
-        for place, (name, write) in enumerate(_list_pages(fills, paths)):
+        for place, (name, write) in enumerate(_list_page_writers(fill_count, path_count)):
             out = Path(folder) / str(place)
             out.mkdir()
             say(f"{name}: writing")
@@ -60,29 +62,31 @@ def measure_pages(fills: int, paths: int, say: Callable[[str], None]) -> Iterato
             page = write(out)
             wrote = time.monotonic() - began
             say(f"{name}: opening")
-            yield PageTimes(name, page.stat().st_size, wrote, *time_page_opening(page))
+            yield PageTimes(name, page.stat().st_size, wrote, *measure_median_page_times(page))
 
 
-def _list_pages(fills: int, paths: int) -> list[tuple[str, Callable[[Path], Path]]]:
+def _list_page_writers(fill_count: int, path_count: int) -> list[tuple[str, Callable[[Path], Path]]]:
     return [
-        ("a day, as it is", lambda out: run_page.write_page(_load_day(out), out / "report.html")),
+        ("a day, as it is", lambda out: run_page.write_page(_simulate_or_load_day(out), out / "report.html")),
         (
-            f"{fills:,} fills",
-            lambda out: run_page.write_page(repeat_run_tables(_load_day(out), fills), out / "report.html"),
+            f"{fill_count:,} fills",
+            lambda out: run_page.write_page(
+                build_run_repeated_to_fill_count(_simulate_or_load_day(out), fill_count), out / "report.html"
+            ),
         ),
-        (f"{paths:,} paths", lambda out: _write_study_page(out, paths)),
+        (f"{path_count:,} paths", lambda out: _write_study_page(out, path_count)),
     ]
 
 
-def _load_day(out: Path) -> Run:
-    if not (out / "summary.json").exists():
-        simulate(load_scenario(SCENARIO), "model", out=out)
-    return load_run(out)
+def _simulate_or_load_day(output_folder: Path) -> Run:
+    if not (output_folder / "summary.json").exists():
+        simulate(load_scenario(SCENARIO), "model", out=output_folder)
+    return load_run(output_folder)
 
 
-def repeat_run_tables(run: Run, fills: int) -> Run:
+def build_run_repeated_to_fill_count(run: Run, fill_count: int) -> Run:
     """Repeat the tables of a run until it has so many takes; auctions and steps keep their order."""
-    times = -(-fills // len(run.frames["takes"]))
+    times = -(-fill_count // len(run.frames["takes"]))
     step = int(run.frames["actions"]["step"].max())
     auction = int(run.frames["auctions"]["auction_id"].max())
     frames = dict(run.frames)
@@ -96,15 +100,17 @@ def repeat_run_tables(run: Run, fills: int) -> Run:
                 copy["auction_id"] += turn * auction
             if name == "events":
                 copy = copy[copy["contract"] == "CollateralAuction"].copy()
-                copy["values"] = [_shift_first_value(values, turn * auction) for values in copy["values"]]
+                copy["values"] = [
+                    _shift_first_json_value(values, turn * auction) for values in copy["values"]
+                ]
             copies.append(copy)
         frames[name] = pd.concat(copies, ignore_index=True)
     return Run(path=run.path, summary=run.summary, meta=run.meta, frames=frames)
 
 
-def _shift_first_value(values: str, by: int) -> str:
-    first, *rest = json.loads(values)
-    return json.dumps([first + by, *rest])
+def _shift_first_json_value(json_values: str, offset: int) -> str:
+    first, *rest = json.loads(json_values)
+    return json.dumps([first + offset, *rest])
 
 
 def _write_study_page(out: Path, paths: int) -> Path:
@@ -113,12 +119,12 @@ def _write_study_page(out: Path, paths: int) -> Path:
         study = Study.open_or_resume(task, paths, out)
         rows = study.run_missing_paths()
         study.write_results(
-            build_summary(task, STUDIED, rows, [], None), build_run_metadata("fast", "bench", out, 0)
+            build_stress_summary(task, STUDIED, rows, [], None), build_run_metadata("fast", "bench", out, 0)
         )
-    return stress_page.write_page(out)
+    return stress_page.write_stress_page(out)
 
 
-def time_page_opening(page: Path) -> tuple[float, float, float, float]:
+def measure_median_page_times(page: Path) -> tuple[float, float, float, float]:
     """Open a page some times and return the medians [ms]: loaded, drawn, sorted, searched."""
     node = shutil.which("node")
     if node is None or CHECKOUT is None:

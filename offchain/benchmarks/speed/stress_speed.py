@@ -19,15 +19,15 @@ import pandas as pd
 
 from backstop.files.atomic_files import write_json
 from backstop.model.arithmetic import WAD
-from backstop.parallel.workers import Workers, build_process_workers, run_in_process
-from backstop.simulation.scenario import Scenario, build_vault_book, draw_path, load_scenario
+from backstop.parallel.unordered_job_workers import Workers, build_process_workers, run_in_process
+from backstop.simulation.scenario import Scenario, build_vault_book, draw_path_outcomes, load_scenario
 from backstop.studies.stress.chunks import Chunk, run_chunk
-from backstop.studies.stress.columns import Columns, Rows
+from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 from backstop.studies.stress.fast import FastEngine
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
-from benchmarks.speed.contract_call_speed import YARDSTICK, CallSpeed, sum_cpu_seconds
+from benchmarks.speed.contract_call_speed import YARDSTICK, CallSpeed, sum_cpu_seconds_including_own
 
 SCHEMA_VERSION = 2
 SCENARIO = "severe-day"
@@ -49,12 +49,12 @@ class StressSpeed(NamedTuple):
     liquidated: float = 0.0  # share of the vaults, on average
 
     @property
-    def rate(self) -> float:
+    def vault_steps_per_second(self) -> float:
         """Vault-steps a second, by the clock."""
         return self.paths * self.vaults * self.steps / self.seconds
 
     @property
-    def rate_of_cpu(self) -> float:
+    def vault_steps_per_cpu_second(self) -> float:
         """Vault-steps a second of CPU."""
         return self.paths * self.vaults * self.steps / self.cpu
 
@@ -68,7 +68,7 @@ class StressDay:
     seed: int = SEED
 
     @classmethod
-    def load_day(cls) -> StressDay:
+    def load_severe_scenario(cls) -> StressDay:
         """Load the severe day."""
         scenario = load_scenario(SCENARIO)
         return cls(scenario, sum(book.vaults for book in scenario.generated.values()))
@@ -79,7 +79,7 @@ class StressDay:
         """Build a measurement of one way."""
         liquidated = 0.0
         if rows is not None:
-            place = Columns.from_parameters(self.scenario.parameters).get_index("liquidations")
+            place = OutcomeColumns.from_parameters(self.scenario.parameters).get_index("liquidations")
             liquidated = float(rows[:, place].mean()) / self.vaults
         return StressSpeed(way, paths, self.vaults, self.scenario.blocks, seconds, cpu, liquidated)
 
@@ -88,10 +88,12 @@ def measure_engines(day: StressDay, yardstick: CallSpeed, paths: int = GOAL[0]) 
     """Measure each way to run the day, the yardsticks first."""
     yield day.build_speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
     yield _measure_table_loop(day, "pandas: a loop over a table, no auctions", _liquidate_with_pandas)
-    yield _measure_table_loop(day, "NumPy: a loop over arrays, no auctions", _liquidate_with_numpy, 50)
-    yield _measure_rows(day, "exact engine, contracts on revm", ExactEngine(day.scenario, SEED).run_paths, 10)
+    yield _measure_table_loop(day, "NumPy: a loop over arrays, no auctions", _run_numpy_liquidation_loop, 50)
+    yield _measure_path_runner(
+        day, "exact engine, contracts on revm", ExactEngine(day.scenario, SEED).run_paths, 10
+    )
     model = ExactEngine(day.scenario, SEED, on_bytecode=False)
-    yield _measure_rows(day, "exact engine, model alone", model.run_paths, 10)
+    yield _measure_path_runner(day, "exact engine, model alone", model.run_paths, 10)
     yield _measure_study(day, "fast engine, 1 worker", run_in_process, paths)
     yield _measure_study(day, "fast engine, 2 workers", build_process_workers(2), paths)
 
@@ -105,9 +107,11 @@ def measure_book_growth(
     """
     for text, collateral in (("", 1), (", all of them safe", 100)):
         for count in vaults:
-            rows = FastEngine.from_tables(_scale_tables(day, count // day.vaults, collateral)).run_paths
+            rows = FastEngine.from_tables(
+                _scale_book_and_limits(day, count // day.vaults, collateral)
+            ).run_paths
             paths = max(8, min(200, 200_000 // count))
-            yield _measure_rows(replace(day, vaults=count), f"{count:,} vaults{text}", rows, paths)
+            yield _measure_path_runner(replace(day, vaults=count), f"{count:,} vaults{text}", rows, paths)
 
 
 def measure_study_lengths(
@@ -128,7 +132,7 @@ def write_results(
     """Write all measurements as JSON."""
 
     def listed(rows: Iterable[StressSpeed]) -> list[dict[str, Any]]:
-        return [each._asdict() | {"vault_steps_per_s": round(each.rate)} for each in rows]
+        return [each._asdict() | {"vault_steps_per_s": round(each.vault_steps_per_second)} for each in rows]
 
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -145,27 +149,33 @@ def write_results(
 # ---------------------------------------------------------------------- engines
 
 
-def _measure_rows(day: StressDay, way: str, rows: Callable[[int, int], Rows], paths: int) -> StressSpeed:
-    rows(0, 1)  # deploys, opens the book, compiles
-    began, spent = time.perf_counter(), sum_cpu_seconds()
-    found = rows(0, paths)
-    return day.build_speed(way, paths, time.perf_counter() - began, sum_cpu_seconds() - spent, found)
+def _measure_path_runner(
+    day: StressDay, way: str, run_paths: Callable[[int, int], Rows], path_count: int
+) -> StressSpeed:
+    run_paths(0, 1)  # deploys, opens the book, compiles
+    began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
+    found = run_paths(0, path_count)
+    return day.build_speed(
+        way, path_count, time.perf_counter() - began, sum_cpu_seconds_including_own() - spent, found
+    )
 
 
 def _measure_study(day: StressDay, way: str, workers: Workers, paths: int) -> StressSpeed:
     """Measure a whole study: starting processes and loading the compiled engine is in the time."""
     FastEngine(day.scenario, SEED).run_one_path(0)  # compiles the engine for all workers
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
-    began, spent = time.perf_counter(), sum_cpu_seconds()
+    began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
     tasks = (Task(day.scenario, SEED, "fast"),)
     found = [done[1] for done in workers(run_chunk, tasks, chunks) if done is not None]
     seconds = time.perf_counter() - began
     for process in active_children():
         process.join()
-    return day.build_speed(way, paths, seconds, sum_cpu_seconds() - spent, np.concatenate(found))
+    return day.build_speed(
+        way, paths, seconds, sum_cpu_seconds_including_own() - spent, np.concatenate(found)
+    )
 
 
-def _scale_tables(day: StressDay, times: int, collateral: int) -> ScenarioTables:
+def _scale_book_and_limits(day: StressDay, book_factor: int, collateral_factor: int) -> ScenarioTables:
     """Repeat the book `times` times with all limits as much larger; multiply each vault's collateral."""
     scenario = day.scenario
     parameters = scenario.parameters
@@ -175,30 +185,38 @@ def _scale_tables(day: StressDay, times: int, collateral: int) -> ScenarioTables
             parameters,
             collateral_types=tuple(
                 replace(
-                    each, debt_ceiling=each.debt_ceiling * times, auction_limit=each.auction_limit * times
+                    each,
+                    debt_ceiling=each.debt_ceiling * book_factor,
+                    auction_limit=each.auction_limit * book_factor,
                 )
                 for each in parameters.collateral_types
             ),
-            global_debt_ceiling=parameters.global_debt_ceiling * times,
-            global_auction_limit=parameters.global_auction_limit * times,
+            global_debt_ceiling=parameters.global_debt_ceiling * book_factor,
+            global_auction_limit=parameters.global_auction_limit * book_factor,
         ),
         markets={
-            symbol: replace(market, depth=market.depth * times) for symbol, market in scenario.markets.items()
+            symbol: replace(market, depth=market.depth * book_factor)
+            for symbol, market in scenario.markets.items()
         },
         keepers=tuple(
-            replace(group, most=group.most * times, capital=group.capital * times)
+            replace(group, most=group.most * book_factor, capital=group.capital * book_factor)
             for group in scenario.keepers
         ),
-        block_gas=scenario.block_gas * times,
+        block_gas=scenario.block_gas * book_factor,
     )
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     book = build_vault_book(scenario, SEED, opening)
     types = np.array([scenario.symbols.index(vault.symbol) for vault in book])
-    locked = np.array([vault.locked / WAD * collateral for vault in book])
+    locked = np.array([vault.locked / WAD * collateral_factor for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
-    owners = range(len(book) * times)
+    owners = range(len(book) * book_factor)
     return ScenarioTables.from_vaults(
-        larger, SEED, np.tile(types, times), np.tile(locked, times), np.tile(debt, times), owners
+        larger,
+        SEED,
+        np.tile(types, book_factor),
+        np.tile(locked, book_factor),
+        np.tile(debt, book_factor),
+        owners,
     )
 
 
@@ -212,15 +230,15 @@ def _measure_table_loop(
     tables = ScenarioTables.from_scenario(day.scenario, SEED)
     terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):
-        prices = tables.build_conditions(draw_path(day.scenario, SEED, path)).prices
+        prices = tables.build_path_conditions(draw_path_outcomes(day.scenario, SEED, path)).prices
         columns = {
             "type": np.searchsorted(terms["last"], np.arange(len(tables.vaults)), side="right"),
             "locked": tables.vaults["opening_locked"].copy(),
             "debt": tables.vaults["opening_debt"].copy(),
         }
-        began, spent = time.perf_counter(), sum_cpu_seconds()
+        began, spent = time.perf_counter(), sum_cpu_seconds_including_own()
         liquidate(columns, prices, terms["ratio"], terms["depth"])
-        seconds, cpu = seconds + time.perf_counter() - began, cpu + sum_cpu_seconds() - spent
+        seconds, cpu = seconds + time.perf_counter() - began, cpu + sum_cpu_seconds_including_own() - spent
     return day.build_speed(way, paths, seconds, cpu)
 
 
@@ -238,7 +256,7 @@ def _liquidate_with_pandas(columns: dict[str, Any], prices: Any, ratio: Any, dep
         table.loc[sold.index, "open"] = False
 
 
-def _liquidate_with_numpy(columns: dict[str, Any], prices: Any, ratio: Any, depth: Any) -> None:
+def _run_numpy_liquidation_loop(columns: dict[str, Any], prices: Any, ratio: Any, depth: Any) -> None:
     types, locked, debt = columns["type"], columns["locked"], columns["debt"]
     line, unsold, bad_debt = ratio[types], np.ones(len(debt), dtype=bool), 0.0
     for now in prices.T:

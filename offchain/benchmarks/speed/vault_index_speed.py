@@ -17,21 +17,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment.deployment_plan import Deployment, plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import Event
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.index.index_follower import IndexFollower
 from backstop.live.index.index_snapshot import IndexSnapshot
-from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.live.index.liquidation_pricing_inputs import PricingConditions
 from backstop.live.index.vault_index_state import BlockChanges, VaultChanged, VaultIndex
 from backstop.live.node.rpc_node import Node
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.risk_policy import Terms
-from benchmarks.speed.speed_row import SpeedRow
+from benchmarks.speed.speed_comparison_row import SpeedRow
 
 VAULTS = 1_000_000
 UNSAFE = 100
@@ -91,7 +91,7 @@ def measure_index(vaults: int, say: Callable[[str], None]) -> Iterator[SpeedRow]
 def _measure_starts(book: VaultColumns, folder: Path, say: Callable[[str], None]) -> Iterator[SpeedRow]:
     """Measure a start from the events of a real node, and from a snapshot."""
     deployment, artifacts = plan_deployment(build_standard_parameters()), Artifacts()
-    port = str(find_free_port())
+    port = str(find_free_non_ephemeral_port())
     anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
     try:
         url = f"http://127.0.0.1:{port}"
@@ -103,14 +103,14 @@ def _measure_starts(book: VaultColumns, folder: Path, say: Callable[[str], None]
         say("a start from its events")
         follower = IndexFollower(node, deployment, artifacts=artifacts, snapshot=folder / "vaults.db")
         cold = _time_wall(follower.sync_to_head)
-        _check_same_vaults(len(follower.index), len(book.owners))
+        _require_equal_results(len(follower.index), len(book.owners))
         saved = _time_wall(follower.save_snapshot)
         say("a start from the snapshot")
         began = time.perf_counter()
         again = IndexFollower(node, deployment, artifacts=artifacts, snapshot=folder / "vaults.db")
         again.sync_to_head()
         warm = time.perf_counter() - began
-        _check_same_vaults(again.index.get_normalized_debt(0), sum(book.normalized_debt))
+        _require_equal_results(again.index.get_normalized_debt(0), sum(book.normalized_debt))
     finally:
         anvil.stop_process()
     size = (folder / "vaults.db").stat().st_size
@@ -152,7 +152,7 @@ def _emit_vault_events(node: Node, deployment: Deployment, artifacts: Artifacts,
 
 
 def _get_vault_event(artifacts: Artifacts) -> Event:
-    events = artifacts["VaultEngine"].abi.events.values()
+    events = artifacts["VaultEngine"].contract_abi.events.values()
     return next(event for event in events if event.name == "VaultChanged")
 
 
@@ -164,19 +164,19 @@ def _measure_memory(folder: Path, vaults: int) -> Iterator[SpeedRow]:
     first = 0
     for way, listed in (("the index", False), ("a list of tuples, as in the keepers' view", True)):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            grown = process.submit(_measure_memory_growth, folder, listed).result()
+            grown = process.submit(_measure_index_memory_growth, folder, listed).result()
         first = first or grown
         yield SpeedRow(
             "memory", way, f"{grown / 1e6:.0f} MB, {grown / vaults:.0f} B a vault", f"{grown / first:.1f}"
         )
 
 
-def _measure_memory_growth(folder: Path, listed: bool) -> int:
+def _measure_index_memory_growth(folder: Path, makes_list: bool) -> int:
     """Return the growth by an index loaded from a snapshot, or by a list made of it [bytes]."""
     before = _read_resident_bytes()
     index = IndexSnapshot(folder / "vaults.db", plan_deployment(build_standard_parameters())).load_index()
     assert index is not None
-    if not listed:
+    if not makes_list:
         return _read_resident_bytes() - before
     vaults = index.types[0]
     before = _read_resident_bytes()
@@ -200,7 +200,7 @@ def _measure_updates(book: VaultColumns) -> Iterator[SpeedRow]:
     Nothing waits here, so processor time is measured, which leaves out other users of the machine.
     """
     index, dice = build_index(book), random.Random(2)
-    price = _find_price(index, UNSAFE)
+    price = _find_price_for_unsafe_count(index, UNSAFE)
     asked, touched, found = [], [], 0
     for number in range(_UPDATES):
         rate = RAY + number * RAY // 10**6
@@ -211,8 +211,8 @@ def _measure_updates(book: VaultColumns) -> Iterator[SpeedRow]:
             book.locked[row] += book.locked[row] * dice.randrange(100) // 10_000
             changes.append(VaultChanged(0, book.owners[row], book.locked[row], book.normalized_debt[row]))
         block = BlockChanges(index.number + 1, str(index.number + 1), index.hash, changes)
-        touched.append(_time_thread(partial(index.apply, block)) / _TOUCHED)
-        asked.append(_time_thread(partial(index.find_unsafe, 0, at)))
+        touched.append(_measure_thread_cpu_seconds(partial(index.apply, block)) / _TOUCHED)
+        asked.append(_measure_thread_cpu_seconds(partial(index.find_unsafe, 0, at)))
         found += len(index.find_unsafe(0, at))
     ours = median(asked)
     what = f"price update, {found / _UPDATES:.0f} unsafe, processor time"
@@ -220,34 +220,36 @@ def _measure_updates(book: VaultColumns) -> Iterator[SpeedRow]:
     yield SpeedRow(what, "the index, 99th percentile", _format_millis(quantiles(asked, n=100)[98]), "")
     expected = {vault.owner for vault in index.find_unsafe(0, at)}
     for way, scan in (
-        ("a scan, integers", partial(_scan_rows, list(zip(*book, strict=True)))),
-        ("a scan, numpy's floats, then integers", _NumpyColumns(book).scan_columns),
+        ("a scan, integers", partial(_list_unsafe_vault_owners, list(zip(*book, strict=True)))),
+        ("a scan, numpy's floats, then integers", _NumpyColumns(book).list_unsafe_vault_owners),
     ):
-        taken = [_time_thread(partial(scan, at)) for _ in range(_SCANS)]
-        _check_same_vaults({"0x" + owner.hex() for owner in scan(at)}, expected)
+        taken = [_measure_thread_cpu_seconds(partial(scan, at)) for _ in range(_SCANS)]
+        _require_equal_results({"0x" + owner.hex() for owner in scan(at)}, expected)
         yield SpeedRow(what, f"{way}, median", _format_millis(median(taken)), f"{median(taken) / ours:,.1f}")
     yield SpeedRow(
         "a vault touched, processor time", "the index, median", f"{median(touched) * 1e6:.1f} µs", ""
     )
 
 
-def _find_price(index: VaultIndex, unsafe: int) -> int:
+def _find_price_for_unsafe_count(index: VaultIndex, unsafe_count: int) -> int:
     """Find the lowest price with at most `unsafe` unsafe vaults, to a millionth."""
     low, high = RAY, 10_000 * RAY
     while high - low > RAY // 1_000:
         price = (low + high) // 2
-        many = len(index.find_unsafe(0, PricingConditions(price, RAY, 0, _RATIO, _BRACKETS))) > unsafe
+        many = len(index.find_unsafe(0, PricingConditions(price, RAY, 0, _RATIO, _BRACKETS))) > unsafe_count
         low, high = (price, high) if many else (low, price)
     return high
 
 
-def _scan_rows(rows: list[tuple[bytes, int, int]], at: PricingConditions) -> list[bytes]:
+def _list_unsafe_vault_owners(
+    vault_rows: list[tuple[bytes, int, int]], conditions: PricingConditions
+) -> list[bytes]:
     """Find the unsafe vaults as the keepers' view does."""
-    scaled, rate, ratio = at.price * BASIS_POINTS, at.rate, at.liquidation_ratio
+    scaled, rate, ratio = conditions.price * BASIS_POINTS, conditions.rate, conditions.liquidation_ratio
     return [
         owner
-        for owner, locked, art in rows
-        if locked * scaled < art * rate * ratio + at.policy.add_on(art * rate)
+        for owner, locked, art in vault_rows
+        if locked * scaled < art * rate * ratio + conditions.policy.add_on(art * rate)
     ]
 
 
@@ -259,20 +261,20 @@ class _NumpyColumns:
         self.locked = np.array(book.locked, dtype=float)
         self.normalized_debt = np.array(book.normalized_debt, dtype=float)
 
-    def scan_columns(self, at: PricingConditions) -> list[bytes]:
+    def list_unsafe_vault_owners(self, conditions: PricingConditions) -> list[bytes]:
         """Find the unsafe vaults: floats preselect, integers decide."""
-        debt = self.normalized_debt * float(at.rate)
-        required = debt * float(at.liquidation_ratio)
-        for above, rate in at.policy.of_vaults:
+        debt = self.normalized_debt * float(conditions.rate)
+        required = debt * float(conditions.liquidation_ratio)
+        for above, rate in conditions.policy.of_vaults:
             required += np.maximum(0.0, debt - float(above * RAD)) * float(rate)
-        close = np.flatnonzero(self.locked * float(at.price * BASIS_POINTS) < required * (1 + 1e-9))
-        return _scan_rows([self.rows[i] for i in close], at)
+        close = np.flatnonzero(self.locked * float(conditions.price * BASIS_POINTS) < required * (1 + 1e-9))
+        return _list_unsafe_vault_owners([self.rows[i] for i in close], conditions)
 
 
 # ---------------------------------------------------------------------- helpers
 
 
-def _time_thread(run: Callable[[], object]) -> float:
+def _measure_thread_cpu_seconds(run: Callable[[], object]) -> float:
     """Return the processor seconds of this thread for a call."""
     began = time.thread_time()
     run()
@@ -289,6 +291,6 @@ def _format_millis(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms"
 
 
-def _check_same_vaults(found: object, expected: object) -> None:
+def _require_equal_results(found: object, expected: object) -> None:
     if found != expected:
         raise BackstopError("two ways to the same vaults do not agree: the index is at fault")

@@ -13,12 +13,12 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from backstop.deployment.configuration_calls import build_configuration_calls
-from backstop.deployment.deployment_plan import Deployment, plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.free_ports import find_free_port
-from tests.support.ape_replay import Replay
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
+from tests.support.model_replay_of_ape import Replay
 
 if TYPE_CHECKING:
     from ape.api import TestAccountAPI
@@ -43,7 +43,7 @@ def chain() -> Iterator[ChainManager]:
     import ape
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APE_FOUNDRY_HOST", f"http://127.0.0.1:{find_free_port()}")
+        patch.setenv("APE_FOUNDRY_HOST", f"http://127.0.0.1:{find_free_non_ephemeral_port()}")
         with ape.networks.parse_network_choice("ethereum:local:foundry"):
             yield ape.chain
 

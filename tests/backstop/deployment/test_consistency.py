@@ -9,19 +9,19 @@ from typing import Any, cast
 
 import pytest
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
-from backstop.deployment.deployment_parameters import (
-    BackstopParameters,
-    MarginParameters,
-    Parameters,
-    StageParameters,
-    TimelockParameters,
-)
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.deployment.example_parameters import (
     build_backed_margin_parameters,
     build_guarded_parameters,
     build_margin_parameters,
     build_standard_parameters,
+)
+from backstop.deployment.parameter_dataclasses import (
+    BackstopParameters,
+    MarginParameters,
+    Parameters,
+    StageParameters,
+    TimelockParameters,
 )
 from backstop.deployment.parameter_rules import (
     DOUBTFUL,

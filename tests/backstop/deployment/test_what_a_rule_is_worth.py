@@ -7,24 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.example_parameters import (
+    build_guarded_parameters,
+    build_margin_parameters,
+    build_standard_parameters,
+)
+from backstop.deployment.parameter_dataclasses import (
     STAIRSTEP,
     AuctionParameters,
     FeedParameters,
     Parameters,
     SettlementParameters,
 )
-from backstop.deployment.example_parameters import (
-    build_guarded_parameters,
-    build_margin_parameters,
-    build_standard_parameters,
-)
 from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
-from tests.support.equity_steps import WETH, XAU, open_protocol, with_equity
-from tests.support.helpers import get_revert_reason
+from tests.support.equity_steps import WETH, XAU, build_equity_parameters, post_prices_and_fund_people
+from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.saver_steps import lose_new_vault
 
 HOUR = 3_600
@@ -93,11 +93,11 @@ def test_nobody_ends_the_protocol_while_a_stage_sells(
 ) -> None:
     """A loss is noted as its equity is put up for sale, for ten hours; an epoch is five."""
     parameters = replace(
-        with_equity("minted_equity", "savings"),
+        build_equity_parameters("minted_equity", "savings"),
         epoch_length=5 * HOUR,
         settlement=SettlementParameters(HOUR, bound=0, epochs=epochs),
     )
-    protocol = open_protocol(new_protocol(parameters))
+    protocol = post_prices_and_fund_people(new_protocol(parameters))
     lose_new_vault(protocol)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     for _ in range(2):

@@ -15,14 +15,14 @@ from backstop.errors import BackstopError
 from backstop.files import object_store_mirror as module
 from backstop.files.object_store_mirror import StoreAddress
 from tests.support.condition_wait import wait_until_true
-from tests.support.object_store import BUCKET, Objects, object_store
+from tests.support.fake_s3_store import BUCKET, Objects, run_fake_s3_store
 
 HERE = StoreAddress(BUCKET, "study/one")
 
 
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Objects, Any]]:
-    with object_store(monkeypatch) as there:
+    with run_fake_s3_store(monkeypatch) as there:
         yield there
 
 
@@ -54,17 +54,21 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_what_is_in_the_folder_is_in_the_store_and_back_on_another_machine(objects, tmp_path):
     with HERE.mirror_folder(tmp_path / "one") as folder:
         write(folder, made_json="1", chunks__a="x", chunks__b="y")
-    assert objects.under("study/one") == {"made.json": b"1", "chunks/a": b"x", "chunks/b": b"y"}
+    assert objects.read_objects_under_prefix("study/one") == {
+        "made.json": b"1",
+        "chunks/a": b"x",
+        "chunks/b": b"y",
+    }
     with HERE.mirror_folder(tmp_path / "other") as folder:
         assert (folder / "chunks/b").read_text() == "y"
         write(folder, chunks__b="new", chunks__c="z")
         (folder / "chunks/a").unlink()
     found = {"made.json": b"1", "chunks/b": b"new", "chunks/c": b"z"}
-    assert objects.under("study/one") == found
+    assert objects.read_objects_under_prefix("study/one") == found
     # The first machine has an older copy, which is replaced.
     with HERE.mirror_folder(tmp_path / "one") as folder:
         assert sorted(each.name for each in (folder / "chunks").iterdir()) == ["b", "c"]
-    assert objects.under("study/one") == found
+    assert objects.read_objects_under_prefix("study/one") == found
 
 
 def test_what_a_killed_command_had_is_sent_by_the_next(objects, tmp_path):
@@ -74,7 +78,11 @@ def test_what_a_killed_command_had_is_sent_by_the_next(objects, tmp_path):
     (folder / "chunks/b").unlink()
     with HERE.mirror_folder(tmp_path) as folder:
         assert (folder / "chunks/c").read_text() == "more"
-    assert objects.under("study/one") == {"made.json": b"1", "chunks/a": b"x", "chunks/c": b"more"}
+    assert objects.read_objects_under_prefix("study/one") == {
+        "made.json": b"1",
+        "chunks/a": b"x",
+        "chunks/c": b"more",
+    }
 
 
 def test_it_is_copied_while_the_command_works_and_what_names_others_comes_last(
@@ -86,8 +94,8 @@ def test_it_is_copied_while_the_command_works_and_what_names_others_comes_last(
         (folder / "chunks").mkdir()
         for name in ("made.json", "chunks/a", "chunks/half.part", "tmpabcd1234", "study.json"):
             (folder / name).write_text(name)
-        wait_until_true(lambda: "study.json" in objects.under("study/one"))
-        assert set(objects.under("study/one")) == {"made.json", "chunks/a", "study.json"}
+        wait_until_true(lambda: "study.json" in objects.read_objects_under_prefix("study/one"))
+        assert set(objects.read_objects_under_prefix("study/one")) == {"made.json", "chunks/a", "study.json"}
     assert order.index("chunks/a") < order.index("made.json") < order.index("study.json")
     assert "chunks/half.part" not in order and "tmpabcd1234" not in order
 
@@ -113,7 +121,7 @@ def test_what_is_of_no_use_is_refused_at_once(shelf, tmp_path, monkeypatch):
     objects.put("foreign/holiday.jpg", b"sun")
     text = refused(StoreAddress(BUCKET, "foreign"), tmp_path)
     assert "s3://results/foreign is not empty, and nothing that Backstop made" in text
-    assert objects.under("foreign") == {"holiday.jpg": b"sun"}
+    assert objects.read_objects_under_prefix("foreign") == {"holiday.jpg": b"sun"}
     assert "s3://no-such/x cannot be used: " in refused(StoreAddress("no-such", "x"), tmp_path)
     began = time.monotonic()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -181,4 +189,4 @@ def test_a_folder_that_somebody_deleted_is_fetched(objects, tmp_path):
     shutil.rmtree(folder)
     with HERE.mirror_folder(tmp_path) as folder:
         assert (folder / "chunks/a").read_text() == "x"
-    assert set(objects.under("study/one")) == {"made.json", "chunks/a"}
+    assert set(objects.read_objects_under_prefix("study/one")) == {"made.json", "chunks/a"}

@@ -276,14 +276,14 @@ def test_an_event_of_another_form_is_refused():
     event = next(
         iter(ContractAbi("Shop", [{"type": "event", "name": "Sold", "inputs": [item]}]).events.values())
     )
-    assert event.decode_values([event.topic], words(32, 2, 7, 8)) == ((7, 8),)
+    assert event.decode_value_tuple([event.topic], words(32, 2, 7, 8)) == ((7, 8),)
     for topics, data, problem in (
         ([event.topic], words(32, 3, 7, 8), "96 bytes are promised"),
         ([event.topic], b"", "1 topics and 0 bytes"),
         ([event.topic, bytes(32)], words(32, 0), "2 topics"),
     ):
         with pytest.raises(AbiDecodingError, match=problem):
-            event.decode_values(topics, data)
+            event.decode_value_tuple(topics, data)
 
 
 ECHO = """

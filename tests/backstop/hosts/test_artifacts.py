@@ -28,7 +28,9 @@ def compiled(root):
 
 def test_what_a_contract_is_made_of(root):
     shelf = compiled(root)
-    assert shelf.method_ids["fail(uint256)"] == "0x" + shelf.abi.get_function("fail", 1).selector.hex()
+    assert (
+        shelf.method_ids["fail(uint256)"] == "0x" + shelf.contract_abi.get_function("fail", 1).selector.hex()
+    )
     assert shelf.storage["count"] == (1, "uint256")
     assert shelf.storage["labels.marked"][1] == "HashMap[uint256, bool]"
     assert 0 < shelf.deployed_size < len(shelf.bytecode)

@@ -7,7 +7,6 @@ import pytest
 from eth_account import Account
 
 from backstop.deployment.configuration_calls import build_configuration_calls
-from backstop.deployment.contract_creation import attach_system, deploy_protocol
 from backstop.deployment.deployment_file import (
     check_chain,
     parameters_from_json,
@@ -15,19 +14,20 @@ from backstop.deployment.deployment_file import (
     read_deployment,
     write_deployment,
 )
-from backstop.deployment.deployment_parameters import EquityParameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import (
     build_guarded_parameters,
     build_margin_parameters,
     build_standard_parameters,
 )
+from backstop.deployment.model_and_chain_deployment import attach_system, deploy_protocol
+from backstop.deployment.parameter_dataclasses import EquityParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.roles import SETTLEMENT
-from tests.support.helpers import GUARDIAN
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
 MNEMONIC = "test test test test test test test test test test test junk"

@@ -11,7 +11,7 @@ from backstop.cli import deploy, keeper, mirror
 from backstop.errors import BackstopError
 from backstop.hosts.endpoint import mask_url
 from backstop.hosts.rpc_client import NodeClient
-from backstop.live.node.rpc_node import check_url
+from backstop.live.node.rpc_node import require_lasting_node_address
 
 SECRETS = ("me", "word", "key", "token")
 COMMANDS = {
@@ -49,7 +49,7 @@ def test_websockets_are_refused_in_one_line(scheme: str, end: str) -> None:
         f"{scheme}://node.example:8546: {scheme}:// is not supported: use the node's http:// or https:// "
         "address, or the path of its IPC socket"
     )
-    for refusing in (NodeClient, check_url):
+    for refusing in (NodeClient, require_lasting_node_address):
         with pytest.raises(BackstopError) as raised:
             refusing(url)
         assert str(raised.value) == line

@@ -15,21 +15,21 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import RpcHost
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.hosts.host_interface import CALL_GAS
 from backstop.hosts.rpc_client import NodeClient
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.auction_steps import (
     WETH,
-    get_only_event,
+    get_only_event_values,
     liquidate_vault,
     read_stablecoins,
     take_collateral,
 )
 from tests.support.checkout_paths import ROOT
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, SAVINGS, deposit_savings
 
 CLI = ROOT / "node_modules" / "hardhat" / "internal" / "cli" / "cli.js"
@@ -50,7 +50,7 @@ def hardhat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a Hardhat node of our own, of a hardfork."""
     if not CLI.is_file():
         pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
-    port = str(find_free_port())
+    port = str(find_free_non_ephemeral_port())
     command = [
         node_binary(),
         str(CLI),
@@ -130,7 +130,7 @@ def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
         with reverts("dutch_auction: price too high"):
             take_collateral(protocol, auction, max_price=1_000 * RAY)
         take_collateral(protocol, auction, 5 * WAD)
-        collateral, paid = get_only_event(protocol, "Taken")[2:4]
+        collateral, paid = get_only_event_values(protocol, "Taken")[2:4]
         assert protocol.read("WETH.balanceOf", "taker") == collateral == 5 * WAD
         assert read_stablecoins(protocol, "taker") == 20_000 * WAD - paid
         for _ in range(3):

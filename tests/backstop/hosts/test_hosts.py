@@ -15,7 +15,7 @@ from backstop.deployment.role_accounts import compute_contract_address, get_acco
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.host_registry import new_host as open_by_name
 from backstop.hosts.revm import CallHaltedError
@@ -92,7 +92,7 @@ def test_the_calls_of_a_block_keep_their_order(shelf):
             for i in range(length)
         ]
         before = shelf.view("Shelf", "count")
-        results = shelf.apply_all(actions)
+        results = shelf.apply_all_with_changed_slots(actions)
         assert [outcome.value for outcome, _ in results] == [before + 1 + i for i in range(length)]
 
 
@@ -104,7 +104,7 @@ def test_anvil_foresees_what_the_calls_of_a_block_take(shelf_on):
     actions.append(Action("Shelf", "refuse", (), SENDER))
     foreseen = shelf.dry_run_gas(actions)
     assert foreseen == shelf.dry_run_gas(actions), "looking changes nothing"
-    shelf.apply_all(actions)
+    shelf.apply_all_with_changed_slots(actions)
     assert shelf.spent == foreseen and foreseen[1] < foreseen[0]
 
 
@@ -118,15 +118,17 @@ def test_a_block_of_calls_takes_two_exchanges(shelf_on, monkeypatch):
     shelf = shelf_on("anvil")
     call(shelf, "store", 1, "x", b"", ())
     asked = []
-    exchange = NodeClient._exchange_request
+    exchange = NodeClient._send_request_and_parse_answer
 
     def counted(self, method, request):
         asked.append(method)
         return exchange(self, method, request)
 
-    monkeypatch.setattr(NodeClient, "_exchange_request", counted)
+    monkeypatch.setattr(NodeClient, "_send_request_and_parse_answer", counted)
     shelf.advance(1)
-    shelf.apply_all([Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)])
+    shelf.apply_all_with_changed_slots(
+        [Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)]
+    )
     assert len(asked) == 2
 
 
@@ -164,7 +166,7 @@ def test_thousands_of_slots_are_read_in_order(shelf):
 def test_the_whole_storage_can_be_listed(shelf):
     call(shelf, "store", 7, "seven", b"", ())
     address = shelf.addresses["Shelf"]
-    assert shelf.host.read_storage([address]) == {
+    assert shelf.host.read_nonzero_slots([address]) == {
         (address, shelf.compute_slot("Shelf", "count", ())): 1,
         (address, shelf.compute_slot("Shelf", "amounts", 7)): GENESIS,
         (address, shelf.compute_slot("Shelf", "nested", (7, SENDER, bytes(32)))): 2**256 - 1,
@@ -223,12 +225,12 @@ def test_revm_takes_other_code_and_the_old_one_back(shelf_on):
     shelf = shelf_on("revm")
     host, address = shelf.host, shelf.addresses["Shelf"]
     call(shelf, "store", 7, "seven", b"", (0, 0))
-    own, stored = host.get_code(address), host.read_storage([address])
+    own, stored = host.get_code(address), host.read_nonzero_slots([address])
     host.set_code(address, bytes.fromhex("5b5f56"))
     with pytest.raises(CallHaltedError, match=r"could not run: .*OutOfGas"):
         call(shelf, "store", 8, "eight", b"", (0, 0))
     host.set_code(address, own)
-    assert host.read_storage([address]) == stored
+    assert host.read_nonzero_slots([address]) == stored
     assert call(shelf, "store", 8, "eight", b"", (0, 0)).value == 2
 
 
@@ -244,12 +246,12 @@ def test_slots_are_read_one_by_one_where_nothing_can_be_replaced(shelf_on):
     reader = shelf.host._reader
     assert reader._overrides, "Anvil takes overridden code"
     reader._overrides = False
-    assert reader.read_slots(slots) == at_once == [i * i for i in range(150)] + [0] * 300
+    assert reader.read_slot_words_in_batch(slots) == at_once == [i * i for i in range(150)] + [0] * 300
 
 
 @pytest.mark.anvil
 def test_a_node_over_http_is_a_host_too(shelf_artifacts):
-    port = find_free_port()
+    port = find_free_non_ephemeral_port()
     process = AnvilProcess("--port", str(port))
     try:
         host = RpcHost(process.connect_client(f"http://127.0.0.1:{port}"))

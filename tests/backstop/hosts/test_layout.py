@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.deployment.contract_creation import create_model, find_model_class
-from backstop.deployment.contract_names import STAGES
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.contracts_by_parameter_name import STAGES
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import create_model, find_model_class
+from backstop.deployment.parameter_dataclasses import (
     BackstopParameters,
     FacilitatorParameters,
     MarginParameters,
     StageParameters,
 )
-from backstop.deployment.deployment_plan import plan_deployment
-from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, slot
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, declare_record_slot_bit_widths
 
 STORAGE = {
     "total": (0, "uint256"),
@@ -29,7 +29,7 @@ STORAGE = {
 }
 
 
-@slot(160, 40, 1)
+@declare_record_slot_bit_widths(160, 40, 1)
 class Record(NamedTuple):
     owner: str = ZERO_ADDRESS
     amount: int = 0
@@ -62,7 +62,7 @@ def test_a_field_that_is_too_wide_is_named():
     assert (caught.value.field, caught.value.value) == ("amount", 2**40)
 
 
-@slot(160, -40)
+@declare_record_slot_bit_widths(160, -40)
 class Balance(NamedTuple):
     owner: str = "0x" + "00" * 20
     amount: int = 0
@@ -122,7 +122,7 @@ def test_every_model_table_has_its_variable(artifacts):
     contracts: dict[str, Contract] = {}
     for made in (plan_deployment(replace(every, margin=pooled)), plan_deployment(every)):
         world = create_model(made).world
-        contracts |= {made.kinds[name]: contract for name, contract in world.contracts.items()}
+        contracts |= {made.contract_kinds[name]: contract for name, contract in world.contracts.items()}
     for kind in artifacts.paths:
         contract = contracts.get(kind) or _construct(world, kind)
         for path, table in contract.tables.items():

@@ -11,13 +11,13 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import Log, RevertError, World
-from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace
+from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace_in_lockstep
 from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import PropertyViolationError
-from backstop.proof.step_trace import read_trace, write_trace
+from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.helpers import edit_contracts
+from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 BRIEF = (
     "tests/backstop/proof/fuzz/test_campaign.py"
@@ -141,7 +141,7 @@ def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"
     )
     both = DeployedProtocol(deploy_lockstep(new_host("revm"), artifacts=artifacts, traces=tmp_path))
-    both.fund("WETH", "borrower", WAD)
+    both.mint_and_approve_collateral("WETH", "borrower", WAD)
     with pytest.raises(DivergenceError) as caught:
         both.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
     difference = caught.value.differences[0]
@@ -278,16 +278,16 @@ def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, n
     trace = read_trace(caught.value.trace, artifacts)
     assert (trace.seed, trace.parameters, list(trace.steps)) == (7, both.parameters, both.trace)
     with pytest.raises(DivergenceError) as again:
-        replay_trace(trace, new_host(host), artifacts=broken)
+        replay_trace_in_lockstep(trace, new_host(host), artifacts=broken)
     assert again.value.differences == caught.value.differences
-    repaired = replay_trace(trace, new_host(host), artifacts=artifacts)
+    repaired = replay_trace_in_lockstep(trace, new_host(host), artifacts=artifacts)
     assert (repaired.steps, repaired.timestamp) == (both.steps, both.timestamp)
 
 
 def test_a_trace_comes_back_as_it_was(protocol, artifacts, tmp_path):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
-    recorded = protocol.lockstep.record_trace("for the record")
-    write_trace(recorded, tmp_path / "trace.json")
+    recorded = protocol.lockstep.build_trace("for the record")
+    write_trace_json(recorded, tmp_path / "trace.json")
     assert read_trace(tmp_path / "trace.json", artifacts) == recorded
 
 
@@ -387,7 +387,7 @@ def test_a_difference_inside_a_block_is_that_of_its_step(empty_on, mutated):
     both = empty_on("anvil", wrong, block=50, check_every=0)
     spends(both, 20)
     with pytest.raises(DivergenceError) as caught:
-        both.flush_pending_steps()
+        both.apply_pending_chain_steps()
     # The faucet gave 100 % 13 instead of 100 already.
     assert caught.value.differences[0].step == 1
     assert len(both.trace) == 2  # the token, and the step

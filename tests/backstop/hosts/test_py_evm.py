@@ -10,7 +10,7 @@ import pytest
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.parameter_generator import draw_parameters
-from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
@@ -47,10 +47,10 @@ def test_a_crash_of_a_margin_market_is_the_same():
 def test_random_steps_and_futures_taken_back(artifacts):
     with open_host("py-evm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 3), artifacts=artifacts, traces=None)
-        for _ in machine.play_steps(STEPS):
+        for _ in machine.play_random_steps(STEPS):
             pass
         for _ in range(20):  # not every question has an answer
-            machine.check_random_what_if()
+            machine.check_random_counterfactual_property()
         machine.both.compare_state()
         assert machine.asked and machine.both.audit_storage() > 0
 
@@ -63,9 +63,9 @@ def random_trace(artifacts):
         machine = FuzzRun(
             host, derive_run_seed(1, 3), artifacts=artifacts, parameters=parameters, traces=None
         )
-        for _ in machine.play_steps(STEPS):
+        for _ in machine.play_random_steps(STEPS):
             pass
-        return machine.both.record_trace()
+        return machine.both.build_trace()
 
 
 @pytest.mark.anvil
@@ -75,7 +75,7 @@ def random_trace(artifacts):
 def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
     def played(name):
         with open_host(name, random_trace.started_at) as host:
-            both = replay_trace(replace(random_trace, steps=()), host, artifacts=artifacts)
+            both = replay_trace_in_lockstep(replace(random_trace, steps=()), host, artifacts=artifacts)
             for step in random_trace.steps:
                 both.play_step(step)
                 yield both.chain.gas, both.chain.changed

@@ -202,8 +202,8 @@ def test_a_wrong_answer_names_node_and_method(talker: Talker, wrong: dict[str, A
 def test_a_batch_has_each_answer_once(talker: Talker, change: Callable[[Any], Any], told: str) -> None:
     talker.says(lambda asked: change(answers()(asked)))
     for batched in (
-        lambda client: client.batch("eth_chainId", [()] * 3),
-        lambda client: client.request_each(CALLS),
+        lambda client: client.call_method_in_batches("eth_chainId", [()] * 3),
+        lambda client: client.request_batch_keeping_errors(CALLS),
     ):
         with pytest.raises(MalformedAnswerError, match=told):
             batched(NodeClient(talker.url))
@@ -215,8 +215,8 @@ CALLS = [("eth_chainId", ()), ("eth_blockNumber", ()), ("eth_gasPrice", ())]
 def test_a_batch_in_any_order_is_put_right(talker: Talker) -> None:
     talker.says(lambda asked: [{"id": each["id"], "result": hex(each["id"])} for each in reversed(asked)])
     client = NodeClient(talker.url)
-    assert client.request_each(CALLS) == ["0x1", "0x2", "0x3"]
-    assert client.batch("eth_gasPrice", [(), ()]) == ["0x4", "0x5"]
+    assert client.request_batch_keeping_errors(CALLS) == ["0x1", "0x2", "0x3"]
+    assert client.call_method_in_batches("eth_gasPrice", [(), ()]) == ["0x4", "0x5"]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.devnet_signing import derive_trader_key, sign_digest
-from backstop.hosts.native_crypto import use_native_crypto
+from backstop.deployment.devnet_trader_signatures import derive_trader_key, sign_digest
+from backstop.hosts.model_native_crypto import use_native_crypto
 from backstop.model import evm_crypto
 from backstop.model.evm_crypto import (
     ORDER,
@@ -60,7 +60,7 @@ def test_what_the_precompile_refuses_nobody_signed(library: CryptoFunctions, v: 
 
 def test_the_model_stays_alone_without_them() -> None:
     """Its own arithmetic is what is used until somebody sets up a host."""
-    evm_crypto.use_functions(PLAIN)
+    evm_crypto.replace_crypto_functions(PLAIN)
     try:
         assert evm_crypto.keccak256.__wrapped__(b"alone") == plain_keccak256(b"alone")
     finally:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.devnet_signing import sign_order
+from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.errors import BackstopError
-from backstop.keepers.deleveraging_queue import QueueEntry, SideQueue, build_queues
+from backstop.keepers.deleveraging_queue import QueueEntry, SideQueue, build_deleveraging_queues
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
@@ -18,15 +18,15 @@ from backstop.model.price_path import LONG, SHORT
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.market_delisting import announce_delisting
-from tests.support.perpetuals import (
+from tests.support.perpetual_test_market import (
     BTC,
     CLOSER,
     ETH,
     FUND,
     HOUSE,
     Perpetuals,
-    deploy_on_model,
     deploy_perpetuals,
+    deploy_perpetuals_on_model,
 )
 
 SHORTS = {
@@ -42,16 +42,24 @@ SHORTS = {
 
 def isolated(market: Perpetuals) -> str:
     """Return the account 1 of an owner."""
-    return derive_account(market.at("isolated"), 1)
+    return derive_account(market.get_contract_or_account_address("isolated"), 1)
 
 
 def sell_isolated(market: Perpetuals, lots: int) -> None:
     """Have the owner's account 1 sell lots of ETH to `deep`, at the mark."""
     market.do(f"{HOUSE}.deposit", isolated(market), 800 * WAD, sender="rich")
     args: list[Any] = []
-    for name, owner, size in (("deep", market.at("deep"), lots), ("isolated", isolated(market), -lots)):
+    for name, owner, size in (
+        ("deep", market.get_contract_or_account_address("deep"), lots),
+        ("isolated", isolated(market), -lots),
+    ):
         order = Order(owner, ETH, size, market.price(ETH), MAX_UINT256, 999)
-        args += [order, sign_order(name, order, market.world.chain_id, market.at("MarginOrders"))]
+        args += [
+            order,
+            sign_order(
+                name, order, market.world.chain_id, market.get_contract_or_account_address("MarginOrders")
+            ),
+        ]
     market.do("MarginOrders.fill", *args, lots, sender="matcher")
 
 
@@ -74,7 +82,11 @@ def market(new_protocol: Callable[..., DeployedProtocol]) -> Perpetuals:
 
 def queue(market: Perpetuals, side: int = SHORT, m: int = ETH, **more: bool) -> SideQueue:
     """Return the queue of a side of a market."""
-    (found,) = [each for each in build_queues(market.model, **more) if (each.market, each.side) == (m, side)]
+    (found,) = [
+        each
+        for each in build_deleveraging_queues(market.model, **more)
+        if (each.market, each.side) == (m, side)
+    ]
     return found
 
 
@@ -92,7 +104,9 @@ def closed(market: Perpetuals, side: int, m: int = ETH) -> list[tuple[str, int]]
     """Have the contracts rank and close; return which accounts lost how many lots, in the order of events."""
     ranking = market.list_ranking(side, m)
     market.submit(side, ranking, market=m)
-    outcome = market.system.apply(Action(CLOSER, "execute", (m, side, ranking), market.at("keeper")))
+    outcome = market.system.apply(
+        Action(CLOSER, "execute", (m, side, ranking), market.get_contract_or_account_address("keeper"))
+    )
     assert outcome.ok, outcome.reason
     return [(log.values[0], abs(log.values[2])) for log in outcome.logs if log.event == "Deleveraged"]
 
@@ -115,12 +129,16 @@ def test_the_order_before_the_roll_is_that_in_which_contracts_close_after_it(mar
     assert [each[:4] for each in seized.places] == [each[:4] for each in before.places]
     market.advance_cycle()
     market.seize_insolvent("weak")
-    market.refresh()
-    assert queue(market, pending=True).places == seized.places
+    market.report_current_prices_again()
+    assert queue(market, uses_pending_cycle=True).places == seized.places
     # `closer` gained as well and ranks, but has no lots that could be closed.
     order = market.list_ranking(SHORT)
-    assert market.at("closer") in order and market.at("closer") not in ranked(before)
-    assert [owner for owner in order if owner != market.at("closer")] == ranked(before)
+    assert market.get_contract_or_account_address(
+        "closer"
+    ) in order and market.get_contract_or_account_address("closer") not in ranked(before)
+    assert [owner for owner in order if owner != market.get_contract_or_account_address("closer")] == ranked(
+        before
+    )
     did = closed(market, SHORT)
     assert did == expected(before, 350) and len(did) > 3
     # The last of them is closed in part.
@@ -145,10 +163,10 @@ def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
         for m in marks:
             marks[m] += marks[m] * draw.randrange(-9, 10) // 100
             made.mark(m, marks[m])
-        made.update_and_seize()
+        made.seize_repeatedly_and_count_rounds()
         if turn in (1, 3):
             made.advance_cycle()
-    before = build_queues(made.model)
+    before = build_deleveraging_queues(made.model)
     made.advance_cycle()
     made.wake_all()
     for found in before:
@@ -163,11 +181,21 @@ def test_the_order_of_a_crowd_at_random_is_that_after_the_roll(
 
 def test_scores_are_gains_over_what_accounts_are_worth(market: Perpetuals) -> None:
     found = queue(market)
-    twins = sorted((market.at("twin"), market.at("other_twin")), key=lambda each: -int(each, 16))
-    leading = [market.at("thin"), market.at("small"), isolated(market)]
-    assert ranked(found) == [*leading, *twins, market.at("large")]
+    twins = sorted(
+        (
+            market.get_contract_or_account_address("twin"),
+            market.get_contract_or_account_address("other_twin"),
+        ),
+        key=lambda each: -int(each, 16),
+    )
+    leading = [
+        market.get_contract_or_account_address("thin"),
+        market.get_contract_or_account_address("small"),
+        isolated(market),
+    ]
+    assert ranked(found) == [*leading, *twins, market.get_contract_or_account_address("large")]
     assert [each.place for each in found.places] == [1, 2, 3, 4, 5, 6, 0]
-    first, small = found.places[0], place(found, market.at("small"))
+    first, small = found.places[0], place(found, market.get_contract_or_account_address("small"))
     # 50 lots gained 5 each and lost 1; a bond of three thirds is out of the account.
     assert (first.gain, first.worth) == (250 * WAD, (300 - 3 + 200) * WAD)
     assert first.score == 250 * 10**9 // 497 and small.score == 500 * 10**9 // (1_500 - 3 + 400)
@@ -175,7 +203,10 @@ def test_scores_are_gains_over_what_accounts_are_worth(market: Perpetuals) -> No
 
 def test_equal_scores_go_by_address_the_higher_first(market: Perpetuals) -> None:
     found = queue(market)
-    one, other = place(found, market.at("twin")), place(found, market.at("other_twin"))
+    one, other = (
+        place(found, market.get_contract_or_account_address("twin")),
+        place(found, market.get_contract_or_account_address("other_twin")),
+    )
     assert one.score == other.score and (one.place < other.place) == (
         int(one.owner, 16) > int(other.owner, 16)
     )
@@ -183,10 +214,12 @@ def test_equal_scores_go_by_address_the_higher_first(market: Perpetuals) -> None
 
 def test_accounts_without_a_gain_come_last_and_without_a_place(market: Perpetuals) -> None:
     late = queue(market).places[-1]
-    assert late.owner == market.at("late") and late.lots == 70
+    assert late.owner == market.get_contract_or_account_address("late") and late.lots == 70
     assert (late.place, late.gain, late.score, late.light) == (0, 0, 0, 0)
     assert late.lots_before == queue(market).lots - 70
-    assert market.at("no_lots") not in [each.owner for each in queue(market).places]
+    assert market.get_contract_or_account_address("no_lots") not in [
+        each.owner for each in queue(market).places
+    ]
 
 
 def test_lights_are_fifths_of_the_lots_that_come_before(market: Perpetuals) -> None:
@@ -199,23 +232,23 @@ def test_lights_are_fifths_of_the_lots_that_come_before(market: Perpetuals) -> N
 
 def test_a_light_goes_out_at_each_fifth() -> None:
     """Ten lots of one account each: two accounts with each number of lights."""
-    made = deploy_on_model(policy="ranked")
-    made.refresh()
+    made = deploy_perpetuals_on_model(deleveraging_policy="ranked")
+    made.report_current_prices_again()
     made.deposit("long", 10_000 * WAD)
     for i in range(10):
         made.deposit(f"short_{i}", (100 + i) * WAD)
         made.trade("long", f"short_{i}", 1)
     made.mark(ETH, 19 * WAD)
     assert [each.light for each in queue(made).places] == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
-    assert ranked(queue(made)) == [made.at(f"short_{i}") for i in range(10)]
+    assert ranked(queue(made)) == [made.get_contract_or_account_address(f"short_{i}") for i in range(10)]
 
 
 def test_each_side_has_its_own_queue(market: Perpetuals) -> None:
     """Longs gained 1 a lot as the price came back from 15 to 16; who holds 570 of them is one account."""
     found = queue(market, LONG)
-    assert ranked(found)[0] == market.at("weak")  # which owes
-    assert place(found, market.at("weak")).worth < 0
-    deep = place(found, market.at("deep"))
+    assert ranked(found)[0] == market.get_contract_or_account_address("weak")  # which owes
+    assert place(found, market.get_contract_or_account_address("weak")).worth < 0
+    deep = place(found, market.get_contract_or_account_address("deep"))
     assert (deep.place, deep.lots, deep.gain) == (2, 420, 420 * WAD)
     empty = queue(market, LONG, BTC)
     assert (empty.lots, empty.places) == (0, ())
@@ -225,7 +258,7 @@ def test_nothing_of_it_stays(market: Perpetuals) -> None:
     state, at = market.model.snapshot(), market.world.timestamp
     journal = len(market.world.journal)
     for pending in (False, True):
-        build_queues(market.model, pending=pending)
+        build_deleveraging_queues(market.model, uses_pending_cycle=pending)
     assert market.model.snapshot() == state
     assert (market.world.timestamp, len(market.world.journal), market.world.logs) == (at, journal, [])
 
@@ -251,11 +284,14 @@ def test_a_silent_market_counts_at_its_last_mark(market: Perpetuals) -> None:
     for name, lots in (("small", 3), ("twin", 20)):
         market.trade("deep", name, lots, market=BTC)
     market.mark(BTC, 50 * WAD)
-    market.advance(61)
+    market.advance_clock(61)
     market.mark(ETH, 16 * WAD)
     silent, live = queue(market, SHORT, BTC), queue(market)
     assert (silent.has_price, silent.mark, live.has_price) == (False, 50 * WAD, True)
-    assert ranked(silent) == [market.at("twin"), market.at("small")]
+    assert ranked(silent) == [
+        market.get_contract_or_account_address("twin"),
+        market.get_contract_or_account_address("small"),
+    ]
     market.advance_cycle()
     assert list(market.list_ranking(SHORT, BTC)) == ranked(silent)
 
@@ -265,32 +301,35 @@ def test_reports_that_no_call_has_marked_yet_count(market: Perpetuals) -> None:
     market.report(ETH, 1_400 * RAY)
     assert market.price(ETH) == 16 * WAD
     found = queue(market)
-    assert found.mark == 14 * WAD and place(found, market.at("late")).gain == 2 * 70 * WAD
+    assert (
+        found.mark == 14 * WAD
+        and place(found, market.get_contract_or_account_address("late")).gain == 2 * 70 * WAD
+    )
 
 
 def test_a_market_that_has_ended_has_no_queue() -> None:
-    made = deploy_on_model(policy="ranked")
-    made.refresh()
+    made = deploy_perpetuals_on_model(deleveraging_policy="ranked")
+    made.report_current_prices_again()
     for name in ("long", "short"):
         made.deposit(name, 1_000 * WAD)
     made.trade("long", "short", 10)
     at = announce_delisting(made)
-    made.advance(at - made.world.timestamp)
+    made.advance_clock(at - made.world.timestamp)
     for _ in range(7):
-        made.advance(3_600)
+        made.advance_clock(3_600)
         for feed in (ETH, BTC):
             made.report(feed, 2_000 * RAY)
-            made.tries("PriceFeed.poke", feed, sender="keeper")
+            made.apply_call_and_report_success("PriceFeed.poke", feed, sender="keeper")
     made.do(f"{HOUSE}.end_market", ETH, sender="keeper")
-    assert {each.market for each in build_queues(made.model)} == {BTC}
+    assert {each.market for each in build_deleveraging_queues(made.model)} == {BTC}
 
 
 def test_a_cycle_that_cannot_end_is_one_line() -> None:
     """Here the market holds less than the fees that a roll hands over."""
-    made = deploy_on_model(policy="ranked")
-    made.refresh()
+    made = deploy_perpetuals_on_model(deleveraging_policy="ranked")
+    made.report_current_prices_again()
     made.market.fee_table[()] = made.market.holdings[()] = 1
     state = made.model.snapshot()
     with pytest.raises(BackstopError, match=r"^the open cycle cannot end: erc20: "):
-        build_queues(made.model)
+        build_deleveraging_queues(made.model)
     assert made.model.snapshot() == state

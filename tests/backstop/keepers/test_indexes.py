@@ -11,26 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.keepers.auction_pricing import (
+from backstop.keepers.auction_purchases import (
     can_be_profitable,
     compute_discount_key,
     find_best_take,
     iter_cheapest_auctions,
-    list_candidate_auctions,
+    list_candidate_auctions_by_age,
 )
-from backstop.keepers.keeper_decisions import UNLIMITED, Keeper
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_role_register import UNLIMITED, Keeper
 from backstop.keepers.keeper_view import KeeperView
-from backstop.keepers.live_records import LiveRecords
+from backstop.keepers.ongoing_table_records import OngoingTableRecords
 from backstop.keepers.open_auctions import AuctionBatch, OpenAuctionIndex, OpenLot
 from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.vault_flag_index import VaultFlagIndex
 from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.keepers.view_records import Auction, PricedBatch
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.model.collateral_auction import AuctionStart, Lot, Owner, principal_left
+from backstop.model.collateral_auction import AuctionStart, Lot, Owner, compute_lot_principal_left
 from backstop.model.interfaces import Vault
-from tests.support.keeper_scenario import each_block
+from tests.support.keeper_scenario import iter_simulation_after_each_block
 
 LONGER = pytest.mark.deep(brief="tests/backstop/keepers/test_indexes.py::test_auctions_are_carried_by_price")
 
@@ -52,7 +52,7 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
     for step in range(120):
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(3))]:
             table[key] = random_vault(dice)
-            index.refresh_record(key)
+            index.handle_written_record(key)
         kind = dice.randrange(4)
         if kind == 0:
             collateral, debt = dice.randrange(1, 10**27), dice.randrange(1, 10**27)
@@ -62,7 +62,7 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         elif kind == 2:
             debt += debt // 10**6
         purpose = dice.choice(("early", "late") if step > 40 else ("early",))
-        found = index.find_vaults_below_ratio(0, purpose, collateral, debt)
+        found = index.list_vaults_below_ratio(0, purpose, collateral, debt)
         wanted = {
             owner: vault
             for (_, owner), vault in table.items()
@@ -73,9 +73,9 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
         assert found.locked == sum(vault.locked_collateral for vault in wanted.values())
         if dice.random() < 0.7:
             sizes = sorted((-vault.normalized_debt, owner) for owner, vault in wanted.items())
-            assert found.list_largest_vaults() == sizes
+            assert found.list_vaults_by_falling_debt() == sizes
             for share in range(3):
-                assert found.list_largest_vaults(3, share) == [
+                assert found.list_vaults_by_falling_debt(3, share) == [
                     each for each in sizes if int(each[1], 16) % 3 == share
                 ]
 
@@ -93,10 +93,10 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
         for key in [(0, dice.choice(OWNERS)) for _ in range(dice.randrange(4))]:
             if dice.random() < 0.4:
                 table[key] = random_vault(dice)
-                vaults.refresh_record(key)
+                vaults.handle_written_record(key)
             else:
                 flagged[key] = dice.choice((0, 1, table[key].normalized_debt))
-                flags.refresh_record(key)
+                flags.handle_written_record(key)
         if dice.random() < 0.3:
             collateral, debt = dice.randrange(1, 10**27), dice.randrange(1, 10**27)
         if step < 10:
@@ -108,9 +108,11 @@ def test_flags_that_are_wrong_are_carried(seed) -> None:
             for (_, owner), vault in table.items()
         }
         wrong = {owner: art for owner, art in due.items() if art != flagged.get((0, owner), 0)}
-        assert found.list_largest_vaults() == sorted((-art, owner) for owner, art in wrong.items() if art)
+        assert found.list_vaults_by_falling_debt() == sorted(
+            (-art, owner) for owner, art in wrong.items() if art
+        )
         assert found.flagged == {owner for owner in wrong if flagged.get((0, owner))}
-        seen[0] += len(found.list_largest_vaults())
+        seen[0] += len(found.list_vaults_by_falling_debt())
         seen[1] += len(found.flagged)
     assert all(seen)
 
@@ -123,20 +125,20 @@ def test_called_vaults_are_carried(seed) -> None:
     for _ in range(100):
         key = 0, dice.choice(OWNERS)
         table[key] = random_vault(dice)._replace(called_at=dice.choice((0, 5)))
-        index.refresh_record(key)
+        index.handle_written_record(key)
         wanted = [owner for (_, owner), vault in table.items() if vault.called_at and vault.normalized_debt]
-        assert index.find_called_vaults(0) == wanted
+        assert index.list_vaults_ever_called(0) == wanted
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
     dice = Random(seed)
     table = {i: dice.randrange(3) for i in range(5)}
-    standing = LiveRecords(table, bool)
+    standing = OngoingTableRecords(table, bool)
     for _ in range(100):
         key = dice.randrange(30)
         table[key] = dice.randrange(3)
-        standing.refresh_record(key)
+        standing.handle_written_record(key)
         assert list(standing.iter_records()) == [(key, value) for key, value in table.items() if value]
 
 
@@ -162,7 +164,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
             tables["lots"][id], tables["tops"][id] = lot, top if lot.target else AuctionStart()
             tables["owners"][id] = Owner()
             if index is not None:
-                index.refresh_record(id)
+                index.handle_written_record(id)
         index = index or OpenAuctionIndex(tables)
         if not asked:
             continue
@@ -170,7 +172,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
         for id, (left, target, started_at, c, version) in sorted(tables["lots"].items()):
             if target:
                 top = tables["tops"][id]
-                principal = principal_left(tables["lots"][id], top)
+                principal = compute_lot_principal_left(tables["lots"][id], top)
                 wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0, version)
         assert list(index.get_open_lots().items()) == list(wanted.items())
         assert index.list_empty_lots() == [each for each in wanted.values() if each.lot == 0]
@@ -181,7 +183,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
         found = {price_of(each): each for each in index.get_batches()}
         assert {key: each.lots for key, each in found.items()} == by_price
         for key, batch in found.items():
-            assert batch.most == (
+            assert batch.largest_lot_and_largest_target == (
                 max(one.lot for one in by_price[key]),
                 max(one.target for one in by_price[key]),
             )
@@ -194,14 +196,14 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     """In every block, with auctions, flags, calls and workouts: indexes that were carried or made anew."""
     seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls", "wrong"), 0)
-    for run in each_block(name):
-        carried = run.view()
+    for run in iter_simulation_after_each_block(name):
+        carried = run.build_keeper_view()
         run._indexes, kept = TableIndexes(run._state), run._indexes
-        anew = run.view()
+        anew = run.build_keeper_view()
         run._indexes = kept
         assert carried.auctions == anew.auctions
         assert carried.count_open_auctions() == anew.count_open_auctions()
-        assert carried.get_vault_flags() == anew.get_vault_flags()
+        assert carried.get_flagged_debt_by_vault() == anew.get_flagged_debt_by_vault()
         assert carried.workouts == anew.workouts
         for c, price in enumerate(carried.outside.prices):
             unsafe = carried.list_unsafe_vaults(c)
@@ -211,21 +213,24 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             middle = unsafe[len(unsafe) // 2].debt if unsafe else 0
             for i in range(3):
                 mine = [each for each in unsafe if int(each.owner, 16) % 3 == i and each.debt < middle]
-                assert list(carried.iter_unsafe_vaults(c, fits=middle.__gt__, share=(3, i))) == mine
+                assert (
+                    list(carried.iter_unsafe_vaults(c, can_fit_debt=middle.__gt__, keeper_share=(3, i)))
+                    == mine
+                )
             for look in (
                 "list_margin_calls",
                 "list_callable_vaults",
-                "list_spared_vaults",
+                "list_vaults_spared_by_halt",
                 "list_restructurable_vaults",
                 "list_vaults",
                 "get_locked_collateral",
             ):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
-            vaults = anew.list_vaults(c)
-            assert carried.compute_underwater_debt(c, price) == sum(
+            vaults = anew.list_vaults_with_debt(c)
+            assert carried.sum_vault_shortfalls_at_price(c, price) == sum(
                 max(0, vault.debt - vault.locked * price) for vault in vaults
             )
-            lowest = carried.get_lowest_price(c)
+            lowest = carried.get_lower_auction_or_next(c)
             found = {vault.owner for vault in carried.iter_unsafe_vaults(c, price=lowest)}
             expected = {vault.owner for vault in vaults if anew.is_vault_unsafe(c, vault, lowest)}
             assert found == (expected if lowest else set())
@@ -237,7 +242,7 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
             seen["unsafe"] += len(unsafe)
             seen["calls"] += len(carried.list_margin_calls(c))
         seen["auctions"] += len(carried.auctions)
-        seen["flags"] += len(carried.get_vault_flags())
+        seen["flags"] += len(carried.get_flagged_debt_by_vault())
         seen["workouts"] += len(carried.workouts)
     assert seen["auctions"] and seen["unsafe"] and seen["flags"] and seen["wrong"]
     if "guard" in name:
@@ -246,7 +251,7 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
 
 def wrong_at_a_look(view: KeeperView, c: int, price: int) -> Iterator[tuple[str, int, int]]:
     """The flags that are wrong: of unsafe vaults, the largest first but for small ones, then of others."""
-    flags = {owner: flag for (of, owner), flag in view.get_vault_flags().items() if of == c}
+    flags = {owner: flag for (of, owner), flag in view.get_flagged_debt_by_vault().items() if of == c}
     flagged = [each for each in view.list_owner_vaults(c, flags) if view.is_vault_unsafe(c, each, price)]
     unsafe = {
         each.owner: each.normalized_debt
@@ -261,20 +266,21 @@ def wrong_at_a_look(view: KeeperView, c: int, price: int) -> Iterator[tuple[str,
 def test_what_stands_is_not_looked_at_again(monkeypatch) -> None:
     """In a crash: flags that are right are left alone, and two prices in turn do not pass the same vaults."""
     passed, right, crossed = [0], 0, 0
-    whole = VaultRiskIndex._iter_vaults_in_range
+    whole = VaultRiskIndex._iter_vaults_in_risk_range
 
     def counted(self: VaultRiskIndex, *line: Any) -> Iterator[tuple[str, Vault]]:
         for each in whole(self, *line):
             passed[0] += 1
             yield each
 
-    monkeypatch.setattr(VaultRiskIndex, "_iter_vaults_in_range", counted)
-    for run in each_block("tests/data/runs/small.yaml"):
-        view = run.view()
+    monkeypatch.setattr(VaultRiskIndex, "_iter_vaults_in_risk_range", counted)
+    for run in iter_simulation_after_each_block("tests/data/runs/small.yaml"):
+        view = run.build_keeper_view()
         for c in range(len(view.symbols)):
             price = view.get_liquidation_price(c)
             right += sum(
-                flag == view.get_vault(*key).normalized_debt for key, flag in view.get_vault_flags().items()
+                flag == view.get_vault(*key).normalized_debt
+                for key, flag in view.get_flagged_debt_by_vault().items()
             )
             assert all(old != new for _, old, new in view.iter_wrong_flags(c, lambda debt: True))
             first = [list(view.iter_unsafe_vaults(c, price=at)) for at in (price, price * 9 // 10)]
@@ -287,8 +293,8 @@ def test_what_stands_is_not_looked_at_again(monkeypatch) -> None:
 
 def test_debts_that_do_not_fit_are_passed_at_once() -> None:
     """Hundreds of vaults are too large for the room that is left: a few looks find the first that is not."""
-    run = next(each_block("black-thursday"))
-    view, tried = run.view(), list[int]()
+    run = next(iter_simulation_after_each_block("black-thursday"))
+    view, tried = run.build_keeper_view(), list[int]()
     unsafe = list(view.iter_unsafe_vaults(0, price=1))
     largest = unsafe[-5].debt
 
@@ -296,7 +302,7 @@ def test_debts_that_do_not_fit_are_passed_at_once() -> None:
         tried.append(debt)
         return debt <= largest
 
-    assert list(view.iter_unsafe_vaults(0, price=1, fits=fits)) == unsafe[-5:]
+    assert list(view.iter_unsafe_vaults(0, price=1, can_fit_debt=fits)) == unsafe[-5:]
     assert len(unsafe) > 100
     assert len(tried) <= len(unsafe).bit_length() + 10
 
@@ -304,10 +310,10 @@ def test_debts_that_do_not_fit_are_passed_at_once() -> None:
 def test_a_take_is_tried_wherever_it_may_pay() -> None:
     """What is not tried would not have brought enough: of any lot, at any price, with any budget."""
     dice, skipped, paying = Random(1), 0, 0
-    for run in each_block("tests/data/runs/small.yaml"):
-        view = run.view()
+    for run in iter_simulation_after_each_block("tests/data/runs/small.yaml"):
+        view = run.build_keeper_view()
         for auction in view.takeable:
-            pool = view.get_market_pool(auction.collateral_type)
+            pool = view.find_constant_product_pool(auction.collateral_type)
             assert pool is not None
             worth = auction.price * dice.randrange(90, 130) // 100
             budget = dice.choice((0, dice.randrange(10_000) * WAD, 1 << 255))
@@ -327,8 +333,8 @@ def test_a_take_is_tried_wherever_it_may_pay() -> None:
 def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
     """A batch is passed over only where every auction of it would be, and nothing changes its place."""
     dice, seen = Random(1), 0
-    for run in each_block("tests/data/runs/small.yaml"):
-        view = run.view()
+    for run in iter_simulation_after_each_block("tests/data/runs/small.yaml"):
+        view = run.build_keeper_view()
         assert [each.id for each in view.iter_auctions_to_reset(view.types)] == [
             each.id for each in view.auctions if each.needs_reset and each.lot
         ]
@@ -353,7 +359,7 @@ def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
                 for each in takeable
                 if can_be_profitable(each, market[each.collateral_type], budget, least)
             ]
-            assert list_candidate_auctions(me, view, market, budget, least) == wanted
+            assert list_candidate_auctions_by_age(me, view, market, budget, least) == wanted
             wanted = [
                 each
                 for each in takeable
@@ -379,17 +385,17 @@ def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, bu
     every = []
     for id, (lot, target, c, price, since) in enumerate(auctions):
         stored = OpenLot(id, c, lot * RAY, target, 1, since, 0, 0, 0)
-        batches.setdefault((c, since), AuctionBatch(c, 1, since, 0)).put_lot(stored)
+        batches.setdefault((c, since), AuctionBatch(c, 1, since, 0)).add_or_replace_lot(stored)
         price = asked.setdefault((c, since), price)
         every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0, 0))
     priced = [PricedBatch(batch, asked[key], False) for key, batch in batches.items()]
     outside = SimpleNamespace(prices=prices)
-    view = cast(KeeperView, SimpleNamespace(on_sale=priced, outside=outside))
+    view = cast(KeeperView, SimpleNamespace(purchasable_auction_batches=priced, outside=outside))
     me = Keeper("buyer", "0x1", KeeperGroup("buyer", "flash_taker", 1, GasPolicy()), 0)
     market = dict(enumerate(prices))
     cheap = [each for each in every if each.price <= market[each.collateral_type]]
     wanted = [each for each in cheap if can_be_profitable(each, market[each.collateral_type], budget, least)]
-    assert list_candidate_auctions(me, view, market, budget, least) == wanted
+    assert list_candidate_auctions_by_age(me, view, market, budget, least) == wanted
     wanted = [
         each for each in cheap if can_be_profitable(each, market[each.collateral_type] + 1, UNLIMITED, least)
     ]

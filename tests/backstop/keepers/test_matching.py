@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.devnet_signing import derive_trader_key, get_trader_account, sign_digest
+from backstop.deployment.devnet_trader_signatures import derive_trader_key, get_trader_account, sign_digest
 from backstop.deployment.role_accounts import get_account
-from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
 from backstop.keepers.signed_order_file import OrderFile, format_order
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
@@ -24,7 +24,7 @@ class Desk:
         self.world, self.path, self.said = world, path, list[str]()
         model = world.run.session.model.world
         file = OrderFile(path, model.chain_id, world.run.at["MarginOrders"], self.said.append)
-        group = world.keeper("matcher", most=100).group
+        group = world.build_keeper("matcher", most=100).group
         self.keeper = Keeper(
             "matcher", get_account("matcher"), group, 0, orders=file, reports=world.run.signed
         )

@@ -7,9 +7,9 @@ import inspect
 
 import pytest
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.errors import BackstopError
-from backstop.keepers import call_costs, gas_table, role_registry
+from backstop.keepers import all_role_names, call_costs, gas_table
 from backstop.keepers.call_costs import convert_gas_to_stablecoin, find_call_gas
 from backstop.model.arithmetic import RAY
 from backstop.simulation.mempool import Mempool
@@ -90,7 +90,7 @@ def test_the_gas_table(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(gas_table, "SNAPSHOT", tmp_path / "gas-snapshot.json")
     with pytest.raises(BackstopError, match="is no gas table"):
         gas_table.read_gas_table()
-    gas_table.write_gas_table({"liquidate": 171_234})
+    gas_table.write_gas_table_json({"liquidate": 171_234})
     assert gas_table.read_gas_table() == {"liquidate": 171_234}
     gas_table.SNAPSHOT.write_text("[]")
     with pytest.raises(BackstopError, match="is no gas table"):
@@ -116,7 +116,7 @@ def sent_by_keepers() -> set[tuple[str, str]]:
     }
     found = set()
     nodes = (
-        node for module in role_registry.MODULES for node in ast.walk(ast.parse(inspect.getsource(module)))
+        node for module in all_role_names.MODULES for node in ast.walk(ast.parse(inspect.getsource(module)))
     )
     for call in nodes:
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "keeper.build_intent":

@@ -12,9 +12,9 @@ from eth_account import Account
 
 from backstop.cli.order import cli
 from backstop.deployment.deployment_file import read_deployment, write_deployment
-from backstop.deployment.deployment_plan import plan_deployment
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.example_parameters import build_margin_parameters, build_standard_parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.signed_order_file import OrderFile, format_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
@@ -36,7 +36,9 @@ def orders(deployment: Path, file: Path) -> list[Order]:
     """What a matcher finds, which looks at each signature."""
     read = read_deployment(deployment)
     said: list[str] = []
-    found = OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read_orders()
+    found = OrderFile(
+        file, read.chain_id, read.addresses["MarginOrders"], said.append
+    ).read_all_known_orders()
     assert said == []
     return [each.order for each in found]
 
@@ -72,7 +74,10 @@ def test_a_key_of_a_like_address_is_none_of_it(deployment: Path) -> None:
     signature = sign_order("ann", order, read.chain_id, read.addresses["MarginOrders"])
     file = Path("orders.jsonl")
     file.write_text(format_order(order, signature) + "\n")
-    assert OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read_orders() == []
+    assert (
+        OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read_all_known_orders()
+        == []
+    )
     assert f"{order.account} has not signed it" in said[0]
 
 

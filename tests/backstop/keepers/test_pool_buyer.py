@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.deployment.role_accounts import get_account
-from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.margin_orders import Order
-from tests.support.pool_scenario import ETH, HOUSE, POOL, PoolScenario
+from tests.support.backstop_pool_scenario import ETH, HOUSE, POOL, PoolScenario
 
 NAME = "buyer"
 FEE, SPREAD = 15, 20
@@ -29,21 +29,21 @@ class QuoteWorld(PoolScenario):
             self.deposit_margin(name, coins)
         self.trade_at_mark("long", "first", 1_000)
         self.price(160)
-        self.mark_markets()
+        self.mark_ether_market()
         self.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
         self.do(POOL, "take", ETH, 937, by="backstop_keeper")
 
     def price(self, dollars: float, outside: float | None = None) -> None:
         """What reporters see from now on, and what the market outside pays."""
-        self.pass_time(1)
+        self.advance_clock(1)
         self.run.sources["ETH"] = [*self.run.sources["ETH"]]
-        self.set_reported_price(dollars)
+        self.set_price_seen_by_reporters(dollars)
         path = self.run.paths["ETH"]
         path[self.run.block :] = [int((outside or dollars) * RAY)] * (len(path) - self.run.block)
 
     def buyer(self, coins: int = 5_000, **options: Any) -> Keeper:
         """A buyer with so many coins in its hand, which holds its account's key."""
-        found = self.keeper("pool_buyer", NAME, **options)
+        found = self.build_keeper("pool_buyer", NAME, **options)
         if coins:
             self.do("Stablecoin", "transfer", get_trader_account(NAME), coins * WAD, by="market_maker")
             self.run.apply_or_raise(
@@ -52,14 +52,14 @@ class QuoteWorld(PoolScenario):
         return dataclasses.replace(
             found,
             address=get_trader_account(NAME),
-            sign_order=self.run.get_order_signer(NAME),
+            sign_order=self.run.build_order_signer(NAME),
             reports=self.run.signed,
         )
 
     @property
     def lots(self) -> int:
         """What the buyer has."""
-        return self.read_size(NAME)
+        return self.read_trader_position_size(NAME)
 
     def bids(self, keeper: Keeper) -> list[Intent]:
         return keeper.decide_calls(self.view, KeeperMemory(), 0)
@@ -74,7 +74,7 @@ class QuoteWorld(PoolScenario):
 
     def next_quote(self) -> None:
         """Let the quote that runs end, with reports of then."""
-        self.pass_time(600)
+        self.advance_clock(600)
 
 
 class ShortWorld(QuoteWorld):
@@ -87,12 +87,12 @@ class ShortWorld(QuoteWorld):
             self.deposit_margin(name, coins)
         self.trade_at_mark("rich", "short", 1_000)
         self.price(260)
-        self.mark_markets()
+        self.mark_ether_market()
         self.do(HOUSE, "seize_insolvent", get_trader_account("short"), by="saver")
         # The index follows, so that the pool may take risk.
-        self.feed(260)
-        self.pass_time(60)
-        self.mark_markets()
+        self.set_feed_and_market_price(260)
+        self.advance_clock(60)
+        self.mark_ether_market()
         self.do(POOL, "take", ETH, 500, by="backstop_keeper")
 
     def run_keeper(self, keeper: Keeper) -> list[str]:
@@ -214,7 +214,7 @@ def test_lots_that_it_closes_need_no_money(world: QuoteWorld) -> None:
 
 def test_without_marks_of_now_it_waits(world: QuoteWorld) -> None:
     keeper = dataclasses.replace(world.funded(premium=100), reports=None)
-    world.pass_time(10 * 60)
+    world.advance_clock(10 * 60)
     assert world.bids(keeper) == []
 
 
@@ -236,6 +236,8 @@ def test_without_a_market_outside_a_lot_is_worth_its_mark(
 ) -> None:
     """The feed's own price is of half an hour ago, and higher."""
     keeper = world.funded(premium=0)
-    monkeypatch.setattr("backstop.keepers.keeper_view.KeeperView.get_market_pool", lambda self, c: None)
+    monkeypatch.setattr(
+        "backstop.keepers.keeper_view.KeeperView.find_constant_product_pool", lambda self, c: None
+    )
     assert world.bids(keeper) == []
     assert world.bids(dataclasses.replace(keeper, group=dataclasses.replace(keeper.group, premium=100))) != []

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.devnet_trader_signatures import sign_report
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Keeper, KeeperMemory
 from backstop.keepers.report_files import (
     MOST_BYTES,
     AttributedReport,
@@ -20,7 +20,7 @@ from backstop.keepers.report_files import (
     parse_report,
 )
 from backstop.model.arithmetic import RAY
-from backstop.model.price_feed import renewal_window
+from backstop.model.price_feed import compute_renewal_window_seconds
 from backstop.model.signed_reports import SignedReport
 from tests.support.keeper_scenario import KeeperScenario
 
@@ -30,7 +30,7 @@ STEP = 600
 @pytest.fixture
 def world() -> Iterator[KeeperScenario]:
     made = KeeperScenario()
-    made.feed(200)
+    made.set_feed_and_market_price(200)
     made.run.advance_clock(made.run.system.timestamp + STEP)
     yield made
     made.close()
@@ -59,7 +59,7 @@ class Source:
         self.text += format_report(said).encode() + b"\n"
 
     def poker(self, **options) -> Keeper:
-        return dataclasses.replace(self.world.keeper("poker", **options), reports=self.reports)
+        return dataclasses.replace(self.world.build_keeper("poker", **options), reports=self.reports)
 
     def brought(self, memory: KeeperMemory | None = None, **options) -> list[tuple]:
         """What a poker wants of the first market."""
@@ -110,7 +110,7 @@ def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
 
 def test_later_only_a_market_whose_step_is_due_is_brought_anything(world, source) -> None:
     world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
-    world.run.advance_clock(world.run.system.timestamp + renewal_window(STEP) + 1)
+    world.run.advance_clock(world.run.system.timestamp + compute_renewal_window_seconds(STEP) + 1)
     for i in (1, 2, 3):
         source.sign(i, 180)
     assert source.brought() == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     AutoCeilingParameters,
     BreakerParameters,
     EquityParameters,
@@ -21,20 +21,23 @@ from backstop.deployment.deployment_parameters import (
     WorkoutParameters,
 )
 from backstop.errors import BackstopError
-from backstop.keepers.auction_pricing import find_best_take
-from backstop.keepers.expected_losses import estimate_losses, estimate_losses_reaching_stage
-from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
-from backstop.keepers.keeper_group import GuardianInstruction
-from backstop.keepers.role_registry import ROLES
+from backstop.keepers.all_role_names import ROLES
+from backstop.keepers.auction_purchases import find_best_take
+from backstop.keepers.foreseen_protocol_losses import (
+    estimate_losses_reaching_stage,
+    estimate_type_and_facilitator_losses,
+)
+from backstop.keepers.keeper_group_settings import GuardianInstruction
+from backstop.keepers.keeper_role_register import Keeper, KeeperMemory
 from backstop.keepers.strategy import build_strategy
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import FINAL_DEADLINE, GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.roles import STAGE
-from backstop.simulation.account_value import compute_account_value as worth_of
-from backstop.simulation.book_opening import give_capital, give_collateral
+from backstop.simulation.account_value import compute_total_account_worth as worth_of
+from backstop.simulation.book_opening import give_keeper_capital, give_keeper_collateral
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_schema import PricePath
-from backstop.simulation.scenario_run import KeeperState
+from backstop.simulation.scenario.scenario_records import PricePath
+from backstop.simulation.scenario_run_state import KeeperState
 from tests.support.keeper_scenario import GWEI, SMALL, KeeperScenario
 
 CALM = 1_000
@@ -48,119 +51,119 @@ def world() -> Iterator[KeeperScenario]:
 
 
 def test_a_reporter_reports_moves_and_heartbeats(world) -> None:
-    keeper = world.keeper("reporter", "reporter_1", deviation=100, heartbeat=86_400)
+    keeper = world.build_keeper("reporter", "reporter_1", deviation=100, heartbeat=86_400)
     assert world.wants(keeper) == []
     world.run.paths["ETH"][0] = 198 * RAY
     assert world.wants(keeper) == [("report", 0, 198 * RAY)]
-    often = world.keeper("reporter", "reporter_1", deviation=10_000, heartbeat=600)
+    often = world.build_keeper("reporter", "reporter_1", deviation=10_000, heartbeat=600)
     assert [call[:2] for call in world.wants(often)] == [("report", 0), ("report", 1), ("report", 2)]
 
 
 def test_a_reporters_view_may_be_off_a_little(world) -> None:
-    keeper = world.keeper("reporter", "reporter_1", heartbeat=1, noise=50)
+    keeper = world.build_keeper("reporter", "reporter_1", heartbeat=1, noise=50)
     _, _, price = world.wants(keeper)[0]
     assert price != 200 * RAY and abs(price - 200 * RAY) <= RAY
 
 
 def test_a_stranger_does_not_report(world) -> None:
-    assert world.wants(world.keeper("reporter", "stranger", heartbeat=1)) == []
+    assert world.wants(world.build_keeper("reporter", "stranger", heartbeat=1)) == []
 
 
 def test_the_poker_waits_for_the_step(world) -> None:
-    world.feed(190)
-    assert world.wants(world.keeper("poker")) == []
+    world.set_feed_and_market_price(190)
+    assert world.wants(world.build_keeper("poker")) == []
     world.run.advance_clock(world.run.system.timestamp + 600)
-    assert world.wants(world.keeper("poker")) == [("poke", 0), ("poke", 1), ("poke", 2)]
+    assert world.wants(world.build_keeper("poker")) == [("poke", 0), ("poke", 1), ("poke", 2)]
 
 
 def test_the_poker_needs_fresh_reports(world) -> None:
     world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
-    assert world.wants(world.keeper("poker")) == []
+    assert world.wants(world.build_keeper("poker")) == []
 
 
 def test_the_accruer_waits_for_its_heartbeat(world) -> None:
-    world.feed(200)
-    assert world.wants(world.keeper("accruer", heartbeat=3 * 3_600)) == []
-    assert len(world.wants(world.keeper("accruer", heartbeat=900))) == 3
+    world.set_feed_and_market_price(200)
+    assert world.wants(world.build_keeper("accruer", heartbeat=3 * 3_600)) == []
+    assert len(world.wants(world.build_keeper("accruer", heartbeat=900))) == 3
 
 
 def test_the_liquidator_takes_unsafe_vaults_largest_first(world) -> None:
-    keeper = world.keeper("liquidator")
+    keeper = world.build_keeper("liquidator")
     assert world.wants(keeper) == []
-    world.feed(175)
+    world.set_feed_and_market_price(175)
     owners = [call[2] for call in world.wants(keeper)]
     assert owners == [world.run.register_account("brink"), world.run.register_account("edge")]
 
 
 def test_a_stale_price_liquidates_nobody(world) -> None:
-    world.feed(150)
+    world.set_feed_and_market_price(150)
     world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
-    assert world.wants(world.keeper("liquidator")) == []
+    assert world.wants(world.build_keeper("liquidator")) == []
 
 
 def test_nobody_is_liquidated_in_a_halt_or_a_grace(world) -> None:
     admin = world.run.register_account("admin")
     world.run.apply_or_raise("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
-    world.feed(150)
-    assert world.wants(world.keeper("liquidator"))
+    world.set_feed_and_market_price(150)
+    assert world.wants(world.build_keeper("liquidator"))
     world.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=admin)
-    assert world.wants(world.keeper("liquidator")) == []
+    assert world.wants(world.build_keeper("liquidator")) == []
     world.run.apply_or_raise("PriceFeed", "set_halted", 0, False, sender=admin)
-    assert world.wants(world.keeper("liquidator"))
+    assert world.wants(world.build_keeper("liquidator"))
     world.run.advance_clock(world.run.system.timestamp + 7 * 3_600)
-    world.feed(150)
-    assert world.wants(world.keeper("liquidator")) == []
+    world.set_feed_and_market_price(150)
+    assert world.wants(world.build_keeper("liquidator")) == []
 
 
 def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
     world.run.apply_or_raise(
         "PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.register_account("admin")
     )
-    world.feed(175)
+    world.set_feed_and_market_price(175)
     world.liquidate("edge")
     world.run.advance_clock(world.run.system.timestamp + 86_400)
-    assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
+    assert world.wants(world.build_keeper("liquidator")) == world.wants(world.build_keeper("crank")) == []
     world.run.advance_clock(world.run.system.timestamp + 86_400)
     for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
-        (intent,) = world.keeper(role).decide_calls(world.view, KeeperMemory(), GWEI)
+        (intent,) = world.build_keeper(role).decide_calls(world.view, KeeperMemory(), GWEI)
         assert intent.action.method == method
         assert world.run.apply(intent.action).ok
 
 
 def test_the_liquidator_wants_its_gas_back(world) -> None:
-    world.feed(175)
-    assert world.wants(world.keeper("liquidator"), gas_price=100_000 * GWEI) == []
-    assert world.wants(world.keeper("liquidator", minimum_profit=10_000 * WAD)) == []
+    world.set_feed_and_market_price(175)
+    assert world.wants(world.build_keeper("liquidator"), gas_price=100_000 * GWEI) == []
+    assert world.wants(world.build_keeper("liquidator", minimum_profit=10_000 * WAD)) == []
 
 
 def test_a_group_shares_the_vaults_out(world) -> None:
-    world.feed(175)
-    shares = [world.wants(world.keeper("liquidator", count=3, index=i)) for i in range(3)]
+    world.set_feed_and_market_price(175)
+    shares = [world.wants(world.build_keeper("liquidator", count=3, index=i)) for i in range(3)]
     assert sum(map(len, shares)) == 2
 
 
 def test_the_liquidator_minds_the_room(world) -> None:
-    world.feed(175)
+    world.set_feed_and_market_price(175)
     admin = world.run.register_account("admin")
     world.run.apply_or_raise("VaultEngine", "set_auction_limit", 0, 250_000, sender=admin)
-    assert [call[2] for call in world.wants(world.keeper("liquidator"))] == [
+    assert [call[2] for call in world.wants(world.build_keeper("liquidator"))] == [
         world.run.register_account("brink"),
         world.run.register_account("edge"),  # as much of it as there is room for
     ]
     world.run.apply_or_raise("VaultEngine", "set_auction_limit", 0, 0, sender=admin)
-    assert world.wants(world.keeper("liquidator")) == []
+    assert world.wants(world.build_keeper("liquidator")) == []
 
 
 def test_every_decision_of_the_liquidator_succeeds(world) -> None:
-    world.feed(150)
-    for intent in world.keeper("liquidator").decide_calls(world.view, KeeperMemory(), GWEI):
+    world.set_feed_and_market_price(150)
+    for intent in world.build_keeper("liquidator").decide_calls(world.view, KeeperMemory(), GWEI):
         assert world.run.apply(intent.action).ok
 
 
 def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
-    keeper = world.keeper("flash_taker", "taker")
+    keeper = world.build_keeper("flash_taker", "taker")
     assert world.wants(keeper) == []
     world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     (call,) = world.wants(keeper)
@@ -168,12 +171,12 @@ def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> Non
 
 
 def test_the_flash_taker_earns_what_it_expects(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
     world.run.advance_clock(world.run.system.timestamp + 12 * 60)
-    keeper = world.keeper("flash_taker", "taker")
+    keeper = world.build_keeper("flash_taker", "taker")
     (auction,) = world.view.auctions
-    pool = world.view.get_market_pool(0)
+    pool = world.view.find_constant_product_pool(0)
     plan = find_best_take(
         world.view, auction, pool.compute_best_amount(auction.price), 1 << 255, pool.compute_proceeds
     )
@@ -183,15 +186,15 @@ def test_the_flash_taker_earns_what_it_expects(world) -> None:
 
 
 def test_the_flash_taker_counts_gas_and_minimum_profit(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
     world.run.advance_clock(world.run.system.timestamp + 12 * 60)
-    assert world.wants(world.keeper("flash_taker", "taker", minimum_profit=10**6 * WAD)) == []
-    assert world.wants(world.keeper("flash_taker", "taker"), gas_price=10**6 * GWEI) == []
+    assert world.wants(world.build_keeper("flash_taker", "taker", minimum_profit=10**6 * WAD)) == []
+    assert world.wants(world.build_keeper("flash_taker", "taker"), gas_price=10**6 * GWEI) == []
 
 
 def test_the_best_amount_is_where_the_marginal_sale_pays_the_price(world) -> None:
-    pool = world.view.get_market_pool(0)
+    pool = world.view.find_constant_product_pool(0)
     price = pool.stable * RAY // pool.collateral * 97 // 100
     best = pool.compute_best_amount(price)
     profit = [
@@ -202,9 +205,9 @@ def test_the_best_amount_is_where_the_marginal_sale_pays_the_price(world) -> Non
 
 
 def test_the_bidder_buys_below_its_threshold_only(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
-    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    bidder = world.build_keeper("bidder", "desk_1", takes_at=9_500)
     maker = world.run.register_account("market_maker")
     world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 200_000 * WAD, sender=maker)
     world.run.advance_clock(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
@@ -216,16 +219,16 @@ def test_the_bidder_buys_below_its_threshold_only(world) -> None:
 
 
 def test_the_bidder_spends_no_more_than_it_has(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
-    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    bidder = world.build_keeper("bidder", "desk_1", takes_at=9_500)
     world.run.advance_clock(world.run.system.timestamp + 12 * 60)
     assert world.wants(bidder) == []
     maker = world.run.register_account("market_maker")
     world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
     (intent,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
-    assert 0 <= world.view.get_spendable_stablecoins(bidder.address) < 1_000 * WAD
+    assert 0 <= world.view.get_unreserved_stablecoins(bidder.address) < 1_000 * WAD
 
 
 class Half:
@@ -244,14 +247,14 @@ class Mute(Half):
 
 
 def test_a_scenario_may_bring_a_strategy(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
     desk, maker = world.run.register_account("desk_1"), world.run.register_account("market_maker")
     world.run.apply_or_raise("Stablecoin", "transfer", desk, 200_000 * WAD, sender=maker)
     world.run.advance_clock(world.run.system.timestamp + 15 * 60)
 
     def bids(name: str) -> int:
-        group = world.keeper("bidder", "desk_1", strategy=name).group
+        group = world.build_keeper("bidder", "desk_1", strategy=name).group
         keeper = Keeper("desk_1", desk, group, 0, 0, build_strategy(group))
         return len(world.wants(keeper))
 
@@ -262,18 +265,18 @@ def test_a_scenario_may_bring_a_strategy(world) -> None:
 
 
 def test_the_crank_resets_what_is_over(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     id = world.liquidate("edge")
-    crank = world.keeper("crank")
+    crank = world.build_keeper("crank")
     assert world.wants(crank) == []
     world.run.advance_clock(world.run.system.timestamp + 60 * 60 + 1)
     assert world.wants(crank) == [("reset", id, crank.address)]
 
 
 def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None:
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     id = world.liquidate("edge")
-    world.feed(60)
+    world.set_feed_and_market_price(60)
     world.run.advance_clock(world.run.system.timestamp + 30 * 60)
     maker = world.run.register_account("market_maker")
     sender, lot = maker, world.view.auctions[0].lot
@@ -281,7 +284,7 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
         world.run.apply_or_raise("CollateralAuction", "reset", id, maker, sender=maker)
     world.run.apply_or_raise("CollateralAuction", "take", id, lot, 10**40, sender, b"", sender=sender)
     assert world.view.auctions[0].lot == 0
-    crank, coverer = world.keeper("crank"), world.keeper("coverer", heartbeat=3_600)
+    crank, coverer = world.build_keeper("crank"), world.build_keeper("coverer", heartbeat=3_600)
     assert world.wants(crank) == [("close", id)]
     assert world.wants(coverer) == []
     for intent in crank.decide_calls(world.view, KeeperMemory(), GWEI):
@@ -291,37 +294,37 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
 
 
 def test_the_recogniser_flags_what_may_be_liquidated_and_clears_what_is_safe(world) -> None:
-    keeper = world.keeper("recogniser", deviation=500, most=10)
+    keeper = world.build_keeper("recogniser", deviation=500, most=10)
     assert world.wants(keeper) == []
-    world.feed(175)
+    world.set_feed_and_market_price(175)
     brink, edge = (world.run.register_account(name) for name in ("brink", "edge"))
     calls = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     assert [each.action.args for each in calls] == [(0, brink), (0, edge)]
     flagged = [world.run.apply(each.action).value for each in calls]
-    assert sum(flagged) == world.view.get_debt_at_risk(0) and min(flagged) > 100_000 * RAD
+    assert sum(flagged) == world.view.sum_deficit_auctions_and_flags(0) and min(flagged) > 100_000 * RAD
     assert world.wants(keeper) == []
     # A liquidation takes its own with it.
     world.liquidate("edge")
     assert world.wants(keeper) == []
-    assert world.view.get_vault_flags().keys() == {(0, brink)}
-    world.feed(250)
+    assert world.view.get_flagged_debt_by_vault().keys() == {(0, brink)}
+    world.set_feed_and_market_price(250)
     assert world.wants(keeper) == [("flag", 0, brink)]
     (call,) = keeper.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(call.action).value == 0
-    assert world.wants(keeper) == [] and not world.view.get_vault_flags()
+    assert world.wants(keeper) == [] and not world.view.get_flagged_debt_by_vault()
 
 
 def test_the_recogniser_needs_a_fresh_price(world) -> None:
     for _ in range(4):
-        world.feed(100)
+        world.set_feed_and_market_price(100)
     world.run.advance_clock(world.run.system.timestamp + 86_400)
-    assert world.wants(world.keeper("recogniser")) == []
+    assert world.wants(world.build_keeper("recogniser")) == []
 
 
 @pytest.fixture
 def saver(world):
     """A member of the savings pool with 10,000."""
-    keeper = world.keeper("member", "saver", pool="savings", leaves_at=100)
+    keeper = world.build_keeper("member", "saver", pool="savings", leaves_at=100)
     maker = world.run.register_account("market_maker")
     amount = 10_000 * WAD
     world.run.apply_or_raise("Stablecoin", "transfer", keeper.address, amount, sender=maker)
@@ -339,7 +342,7 @@ def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
     assert world.run.apply(intent.action).ok
     assert world.wants(saver) == []
     # The crank has the batch cut and settled at the first second at which it may be.
-    crank = world.keeper("crank")
+    crank = world.build_keeper("crank")
     for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
         world.run.advance_clock(world.run.system.timestamp + seconds - 1)
         assert (method,) not in world.wants(crank)
@@ -358,7 +361,7 @@ def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
     world.run.paths["ETH"][0] = 50 * RAY
     (intent,) = saver.decide_calls(world.view, KeeperMemory(), GWEI)
     assert world.run.apply(intent.action).ok
-    crank = world.keeper("crank")
+    crank = world.build_keeper("crank")
     world.run.advance_clock(world.run.system.timestamp + 86_400)
     world.run.apply_or_raise("Savings", "cut", sender=crank.address)
     world.run.advance_clock(world.run.system.timestamp + 2 * 86_400 + 600)
@@ -377,7 +380,7 @@ def test_the_crank_has_losses_covered_before_a_batch_is_paid(world, saver) -> No
     world.run.apply_or_raise(
         "Savings", "requestRedeem", shares // 2, saver.address, saver.address, sender=saver.address
     )
-    crank = world.keeper("crank")
+    crank = world.build_keeper("crank")
     world.run.advance_clock(world.run.system.timestamp + 86_400)
     world.run.apply_or_raise("Savings", "cut", sender=crank.address)
     world.run.advance_clock(world.run.system.timestamp + 2 * 86_400)
@@ -404,24 +407,32 @@ def test_a_member_who_stays_stays(world, saver) -> None:
     world.run.paths["ETH"][0] = 1 * RAY
     stays = dataclasses.replace(saver, group=dataclasses.replace(saver.group, leaves_at=0))
     assert world.wants(stays) == []
-    assert world.wants(world.keeper("member", "saver", pool="junior", leaves_at=1)) == []
+    assert world.wants(world.build_keeper("member", "saver", pool="junior", leaves_at=1)) == []
 
 
 def test_earlier_stages_calm_a_member(world, saver) -> None:
     """What buffer and reserve can pay is no loss of the pool."""
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     world.liquidate("edge")
     view = world.view
     (auction,) = view.auctions
-    assert estimate_losses(view) == [0, 0, 0]
+    assert estimate_type_and_facilitator_losses(view) == [0, 0, 0]
     world.run.paths["ETH"][0] = 100 * RAY
     view = world.view
     short = auction.principal - auction.lot * 100 * RAY
-    brink = next(each for each in view.list_vaults(0) if each.owner == world.run.register_account("brink"))
-    assert estimate_losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
+    brink = next(
+        each for each in view.list_vaults_with_debt(0) if each.owner == world.run.register_account("brink")
+    )
+    assert estimate_type_and_facilitator_losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
     has = view.get_buffer(0) + view.get_reserve()
-    assert estimate_losses_reaching_stage(view, "reserve") == estimate_losses(view)[0] - view.get_buffer(0)
-    assert estimate_losses_reaching_stage(view, "savings") == estimate_losses(view)[0] - has > 0
+    assert estimate_losses_reaching_stage(view, "reserve") == estimate_type_and_facilitator_losses(view)[
+        0
+    ] - view.get_buffer(0)
+    assert (
+        estimate_losses_reaching_stage(view, "savings")
+        == estimate_type_and_facilitator_losses(view)[0] - has
+        > 0
+    )
     assert estimate_losses_reaching_stage(view, "junior") == 0
 
 
@@ -445,9 +456,9 @@ def owned() -> Iterator[KeeperScenario]:
 
 def lose(world: KeeperScenario, cover: bool = True) -> None:
     """A good part of what `edge` owes, and the sale of equity for it."""
-    world.feed(170)
+    world.set_feed_and_market_price(170)
     id = world.liquidate("edge")
-    world.feed(60)
+    world.set_feed_and_market_price(60)
     world.run.advance_clock(world.run.system.timestamp + 50 * 60)
     maker = world.run.register_account("market_maker")
     lot = world.view.auctions[0].lot
@@ -460,7 +471,7 @@ def lose(world: KeeperScenario, cover: bool = True) -> None:
 
 def rich(world: KeeperScenario, role: str, amount: int, **options) -> Keeper:
     """A keeper with money whose spenders are approved."""
-    keeper = world.keeper(role, **options)
+    keeper = world.build_keeper(role, **options)
     token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
     world.run.apply_or_raise(
         token, "transfer", keeper.address, amount, sender=world.run.register_account(giver)
@@ -500,7 +511,7 @@ def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
 
 def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
     lose(owned)
-    crank = owned.keeper("crank")
+    crank = owned.build_keeper("crank")
     owned.run.advance_clock(owned.run.system.timestamp + 3_600)
     assert owned.wants(crank) == []
     owned.run.advance_clock(owned.run.system.timestamp + 1)
@@ -511,8 +522,8 @@ def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
 
 
 def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
-    treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
-    assert owned.view.compute_surplus()[0] > 1_000 * WAD
+    treasurer, bidder = owned.build_keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
+    assert owned.view.compute_surplus_and_offered_part()[0] > 1_000 * WAD
     assert owned.wants(treasurer) == [("distribute",)]
     (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
     assert owned.run.apply(intent.action).ok
@@ -524,16 +535,16 @@ def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
     owned.run.advance_clock(owned.run.system.timestamp + 40 * 60)
     (intent,) = bidder.decide_calls(owned.view, KeeperMemory(), GWEI)
     before = (
-        owned.view.get_spendable_stablecoins(bidder.address),
-        owned.view.get_spendable_equity(bidder.address),
+        owned.view.get_unreserved_stablecoins(bidder.address),
+        owned.view.get_unreserved_equity(bidder.address),
     )
     assert owned.run.apply(intent.action).ok
-    gained = owned.view.get_spendable_stablecoins(bidder.address) - before[0]
-    assert gained > (before[1] - owned.view.get_spendable_equity(bidder.address)) * 10 > 0
+    gained = owned.view.get_unreserved_stablecoins(bidder.address) - before[0]
+    assert gained > (before[1] - owned.view.get_unreserved_equity(bidder.address)) * 10 > 0
 
 
 def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None:
-    treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
+    treasurer, bidder = owned.build_keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
     for _ in range(2):
         (intent,) = treasurer.decide_calls(owned.view, KeeperMemory(), GWEI)
         assert owned.run.apply(intent.action).ok
@@ -551,19 +562,19 @@ def test_nothing_is_spent_or_bought_while_a_price_has_just_fallen(owned) -> None
 def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
     lose(owned)
     assert owned.view.compute_unresolved_losses() > 0
-    assert owned.wants(owned.keeper("treasurer")) == []
+    assert owned.wants(owned.build_keeper("treasurer")) == []
     assert owned.wants(rich(owned, "surplus_bidder", 5_000 * WAD)) == []
 
 
 def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
-    staker = owned.keeper("member", "staker", pool="staked_equity", leaves_at=1_000)
+    staker = owned.build_keeper("member", "staker", pool="staked_equity", leaves_at=1_000)
     owned.run.paths["ETH"][0] = 100 * RAY
     staked = owned.view.get_pool_assets("staked_equity") * 10 * RAY
     seen = estimate_losses_reaching_stage(owned.view, "staked_equity")
     assert 0 < seen < staked
     asks = [call[0] for call in owned.wants(staker)]
     assert asks == (["requestRedeem"] if seen * 10 >= staked else [])
-    calm = owned.keeper("member", "staker", pool="staked_equity", leaves_at=seen * 10_000 // staked + 1)
+    calm = owned.build_keeper("member", "staker", pool="staked_equity", leaves_at=seen * 10_000 // staked + 1)
     assert owned.wants(calm) == []
 
 
@@ -575,7 +586,7 @@ def doomed() -> Iterator[KeeperScenario]:
         members={"savings": {"saver": 10_000 * WAD, "me": 10_000 * WAD}},
     )
     lose(made)
-    made.feed(100)
+    made.set_feed_and_market_price(100)
     made.liquidate("brink")
     yield made
     made.close()
@@ -593,7 +604,7 @@ def carry_out(world: KeeperScenario, keeper: Keeper) -> list[str]:
 
 def settle(world: KeeperScenario) -> list[str]:
     """By the settler alone; nobody reports while final prices are made."""
-    settler = world.keeper("settler", most=100)
+    settler = world.build_keeper("settler", most=100)
     methods = carry_out(world, settler)
     for wait in (86_400, FINAL_DEADLINE):
         world.run.advance_clock(world.run.system.timestamp + wait)
@@ -608,12 +619,12 @@ def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
         *("skim", "skim", "skim", "cover_last", "fix_redemption_rates"),
     ]
     assert 0 < doomed.view.compute_coin_value() < RAY
-    lost = doomed.run.recorder.netted
+    lost = doomed.run.recorder.loss_borne_by_holders
     assert supply * RAY > lost > 1_000 * RAD
 
 
 def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
-    settler = doomed.keeper("settler")
+    settler = doomed.build_keeper("settler")
     assert carry_out(doomed, settler) == ["record_deficit_breach"]
     with doomed.run.session.model.fork_state():
         doomed.run.advance_clock(doomed.run.system.timestamp + 2 * 86_400)
@@ -627,7 +638,7 @@ def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
 
 
 def test_the_settler_begins_what_is_announced(world) -> None:
-    settler = world.keeper("settler", most=100)
+    settler = world.build_keeper("settler", most=100)
     assert world.wants(settler) == []
     world.run.apply_or_raise("Settlement", "announce", sender=world.run.register_account("admin"))
     assert world.wants(settler) == []
@@ -641,17 +652,17 @@ def test_the_settler_begins_what_is_announced(world) -> None:
 
 
 def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
-    settler = world.keeper("settler", most=100)
+    settler = world.build_keeper("settler", most=100)
     world.run.apply_or_raise("Settlement", "announce", sender=world.run.register_account("admin"))
     world.run.advance_clock(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
     assert carry_out(world, settler) == ["begin"]
     for price in (190, 180):
-        world.feed(price)
+        world.set_feed_and_market_price(price)
     while not world.wants(settler):
         world.run.advance_clock(world.run.system.timestamp + 600)
         for name in ("reporter_1", "reporter_2", "reporter_3", "poker"):
             role = name.split("_")[0]
-            for intent in world.keeper(role, name, heartbeat=600).decide_calls(
+            for intent in world.build_keeper(role, name, heartbeat=600).decide_calls(
                 world.view, KeeperMemory(), GWEI
             ):
                 world.run.apply(intent.action)
@@ -661,7 +672,8 @@ def test_the_settler_waits_for_prices_that_reporters_make(world) -> None:
 
 def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
     groups = {
-        role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
+        role: doomed.build_keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH")
+        for role in ROLES
     }
     assert {"accruer", "coverer"} <= {role for role in ROLES if doomed.wants(groups[role])}
     doomed.run.apply_or_raise("Settlement", "announce", sender=doomed.run.register_account("admin"))
@@ -678,26 +690,26 @@ def test_settlement_leaves_other_roles_nothing_but_prices(doomed) -> None:
 
 def test_everybody_redeems_and_cashes(doomed) -> None:
     settle(doomed)
-    holder = doomed.keeper("liquidator", "other")
+    holder = doomed.build_keeper("liquidator", "other")
     assert doomed.wants(holder) == []
     maker = doomed.run.register_account("market_maker")
     doomed.run.apply_or_raise("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
     assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
     worth = worth_of(doomed.run, holder.address)
     assert abs(worth - 1_000 * doomed.view.compute_coin_value() // 10**9) < WAD
-    dust = doomed.keeper("poker", "another")
+    dust = doomed.build_keeper("poker", "another")
     doomed.run.apply_or_raise("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
     assert doomed.wants(dust, gas_price=100 * GWEI) == []
 
 
 def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
-    member = doomed.keeper("member", pool="savings")
+    member = doomed.build_keeper("member", pool="savings")
     assert doomed.wants(member) == []
     settle(doomed)
     ((method, shares, *_),) = doomed.wants(member)
     assert method == "requestRedeem" and shares
     carry_out(doomed, member)
-    crank = doomed.keeper("crank")
+    crank = doomed.build_keeper("crank")
     for method, seconds in (("cut", 86_400), ("settle", 2 * 86_400 + 600)):
         doomed.run.advance_clock(doomed.run.system.timestamp + seconds)
         assert carry_out(doomed, crank) == [method]
@@ -715,7 +727,7 @@ def guarded() -> Iterator[KeeperScenario]:
     """Ceilings of ETH follow its debt of about 425,000 at a distance of 100,000; a fall is an emergency."""
     ceiling = AutoCeilingParameters(gap=100_000, max_line=10**6, ttl=HOUR)
     made = KeeperScenario({"guards": GuardsParameters((ceiling,), BREAKER)})
-    made.feed(200)
+    made.set_feed_and_market_price(200)
     yield made
     made.close()
 
@@ -732,7 +744,7 @@ def repay(world: KeeperScenario, amount: int) -> None:
 
 
 def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded) -> None:
-    keeper = guarded.keeper("ceilings")
+    keeper = guarded.build_keeper("ceilings")
     # The one of the deployment is far above the debt.
     assert carry_out(guarded, keeper) == ["adjust"]
     assert guarded.view.get_terms(0).debt_ceiling == -(-guarded.view.get_type_debt(0) // RAD) + 100_000
@@ -752,7 +764,7 @@ def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded)
 
 
 def test_a_ceiling_is_lowered_when_it_is_half_a_gap_too_high(guarded) -> None:
-    keeper = guarded.keeper("ceilings")
+    keeper = guarded.build_keeper("ceilings")
     draw(guarded, 60_000)
     carry_out(guarded, keeper)
     repay(guarded, 45_000)
@@ -764,63 +776,63 @@ def test_a_ceiling_is_lowered_when_it_is_half_a_gap_too_high(guarded) -> None:
 def test_a_debt_above_the_highest_line_leaves_nothing_to_raise(guarded) -> None:
     admin = guarded.run.register_account("admin")
     guarded.run.apply_or_raise("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
-    assert carry_out(guarded, guarded.keeper("ceilings")) == ["adjust"]
+    assert carry_out(guarded, guarded.build_keeper("ceilings")) == ["adjust"]
     assert guarded.view.get_terms(0).debt_ceiling == 400_000
 
 
 def test_the_breaker_tells_of_the_worst_trigger_once(guarded) -> None:
-    keeper = guarded.keeper("breaker")
+    keeper = guarded.build_keeper("breaker")
     assert guarded.wants(keeper) == []
-    guarded.feed(165)
+    guarded.set_feed_and_market_price(165)
     # A fall of ether by a sixth.
     assert guarded.wants(keeper) == [("raise_mode", 2, 0)]
     assert carry_out(guarded, keeper) == ["raise_mode"]
-    guarded.feed(90)
+    guarded.set_feed_and_market_price(90)
     assert carry_out(guarded, keeper) == ["raise_mode"]
     assert guarded.view.breaker is not None and guarded.view.breaker.mode == 2
 
 
 def test_the_breaker_waits_for_the_calm(guarded) -> None:
-    keeper = guarded.keeper("breaker")
-    guarded.feed(100)
+    keeper = guarded.build_keeper("breaker")
+    guarded.set_feed_and_market_price(100)
     carry_out(guarded, keeper)
     for _ in range(2):
         guarded.run.advance_clock(guarded.run.system.timestamp + HOUR - 1_200)
         for _ in range(3):
-            guarded.feed(100)
+            guarded.set_feed_and_market_price(100)
         assert carry_out(guarded, keeper) == ["lower_mode"]
     assert guarded.wants(keeper) == []
 
 
 def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> None:
     guarded.run.advance_clock(guarded.run.system.timestamp + 8 * HOUR)
-    found = guarded.view.list_active_triggers()
+    found = guarded.view.list_active_trigger_levels()
     model = guarded.run.session.model
     assert found and found == sorted(found, key=lambda each: -each[0])
     for trigger in range(1, 5):
         for c in range(3):
             level = model.view("CircuitBreaker", "level_of", trigger, c)
             assert ((level, trigger, c) in found) == (level > 0)
-    assert carry_out(guarded, guarded.keeper("breaker")) == ["raise_mode"]
+    assert carry_out(guarded, guarded.build_keeper("breaker")) == ["raise_mode"]
 
 
 def test_without_guards_there_is_nothing_to_do(world) -> None:
-    world.feed(100)
+    world.set_feed_and_market_price(100)
     for role in ("breaker", "ceilings", "guardian", "caller", "owners", "debtor"):
-        assert world.wants(world.keeper(role)) == []
+        assert world.wants(world.build_keeper(role)) == []
 
 
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     """A halt lasts two days; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
     schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, force_mode=1)
-    state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
+    state = KeeperState(guarded.build_keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
-    give_capital(guarded.run, state)
+    give_keeper_capital(guarded.run, state)
     done = []
     for hour in range(6):
         guarded.run.advance_clock(max(guarded.run.system.timestamp, start + hour * HOUR))
-        guarded.feed(200)
+        guarded.set_feed_and_market_price(200)
         if guarded.view.breaker.mode and hour > 3:
             guarded.run.apply_or_raise("CircuitBreaker", "lower_mode", sender=keeper.address)
         for intent in keeper.decide_calls(guarded.view, memory, GWEI):
@@ -834,9 +846,9 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
 
 def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
     state = KeeperState(
-        guarded.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, halt="ETH"),))
+        guarded.build_keeper("guardian", "guardian", schedule=(GuardianInstruction(0, halt="ETH"),))
     )
-    give_capital(guarded.run, state)
+    give_keeper_capital(guarded.run, state)
     # It was halted by another, and the keeper has seen nothing.
     guarded.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=state.keeper.address)
     again = guarded.run.system.timestamp + GUARDIAN_HALT + GUARDIAN_PAUSE
@@ -852,13 +864,13 @@ def test_a_guardian_halts_a_market_once_it_may_again(guarded) -> None:
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
     state = KeeperState(
-        guarded.keeper(
+        guarded.build_keeper(
             "guardian", schedule=(GuardianInstruction(0, force_mode=1), GuardianInstruction(0, force_mode=2))
         )
     )
-    give_capital(guarded.run, state)
-    guarded.feed(165)
-    assert carry_out(guarded, guarded.keeper("breaker")) == ["raise_mode"]
+    give_keeper_capital(guarded.run, state)
+    guarded.set_feed_and_market_price(165)
+    assert carry_out(guarded, guarded.build_keeper("breaker")) == ["raise_mode"]
     assert guarded.wants(state.keeper) == [("force_mode", 2)]
 
 
@@ -880,10 +892,10 @@ def calling() -> Iterator[KeeperScenario]:
 
 
 def test_a_called_vault_is_liquidated_once_it_is_due(calling) -> None:
-    keeper, liquidator = calling.keeper("caller"), calling.keeper("liquidator")
+    keeper, liquidator = calling.build_keeper("caller"), calling.build_keeper("liquidator")
     edge = calling.run.register_account("edge")
     assert calling.wants(keeper) == []
-    calling.feed(191)
+    calling.set_feed_and_market_price(191)
     assert calling.wants(keeper) == [("call", 0, edge)]
     assert carry_out(calling, keeper) == ["call"]
     assert calling.wants(keeper) == calling.wants(liquidator) == []
@@ -893,10 +905,10 @@ def test_a_called_vault_is_liquidated_once_it_is_due(calling) -> None:
 
 
 def test_an_owner_who_answers_meets_the_call(calling) -> None:
-    calling.feed(191)
-    carry_out(calling, calling.keeper("caller"))
-    assert calling.wants(calling.keeper("owners", answers=0)) == []
-    keeper = calling.keeper("owners")
+    calling.set_feed_and_market_price(191)
+    carry_out(calling, calling.build_keeper("caller"))
+    assert calling.wants(calling.build_keeper("owners", answers=0)) == []
+    keeper = calling.build_keeper("owners")
     assert calling.wants(keeper) == []  # without money
     maker = calling.run.register_account("market_maker")
     calling.run.apply_or_raise("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
@@ -923,8 +935,8 @@ def restructuring() -> Iterator[KeeperScenario]:
         made.run.apply_or_raise(
             "VaultEngine", "approve_operator", *args, sender=made.run.register_account(owner)
         )
-    made.feed(191)
-    carry_out(made, made.keeper("caller"))
+    made.set_feed_and_market_price(191)
+    carry_out(made, made.build_keeper("caller"))
     yield made
     made.close()
 
@@ -941,26 +953,32 @@ def give_money(world: KeeperScenario, amount: int) -> None:
 
 
 def test_a_debtor_enters_in_caution_and_pays_in_time(restructuring) -> None:
-    keeper, edge = restructuring.keeper("debtor", instalments=2), restructuring.run.register_account("edge")
+    keeper, edge = (
+        restructuring.build_keeper("debtor", instalments=2),
+        restructuring.run.register_account("edge"),
+    )
     give_money(restructuring, 130_000)
     assert restructuring.wants(keeper) == []
     be_cautious(restructuring)
-    assert restructuring.wants(restructuring.keeper("debtor", answers=0)) == []
-    assert restructuring.wants(restructuring.keeper("debtor", name="stranger")) == []
+    assert restructuring.wants(restructuring.build_keeper("debtor", answers=0)) == []
+    assert restructuring.wants(restructuring.build_keeper("debtor", name="stranger")) == []
     assert restructuring.wants(keeper) == [("enter", 0, edge, 2)]
     assert carry_out(restructuring, keeper) == ["enter"]
     (workout,) = restructuring.view.workouts
     assert restructuring.wants(keeper) == []
-    restructuring.run.advance_clock(workout.due - HOUR // 2)
+    restructuring.run.advance_clock(workout.next_due_time - HOUR // 2)
     assert restructuring.wants(keeper) == [("pay", workout.id, -(-workout.owed // 2))]
     assert carry_out(restructuring, keeper) == ["pay"]
-    restructuring.run.advance_clock(workout.due + HOUR // 2)
+    restructuring.run.advance_clock(workout.next_due_time + HOUR // 2)
     assert carry_out(restructuring, keeper) == ["pay"]
     assert restructuring.view.workouts == []
 
 
 def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
-    keeper, liquidator = restructuring.keeper("debtor", instalments=2), restructuring.keeper("liquidator")
+    keeper, liquidator = (
+        restructuring.build_keeper("debtor", instalments=2),
+        restructuring.build_keeper("liquidator"),
+    )
     be_cautious(restructuring)
     assert restructuring.wants(keeper) == []  # not even the first instalment
     give_money(restructuring, 70_000)
@@ -973,8 +991,8 @@ def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
         70_000 * WAD,
         sender=keeper.address,
     )
-    restructuring.run.advance_clock(workout.due)
-    restructuring.feed(191)
+    restructuring.run.advance_clock(workout.next_due_time)
+    restructuring.set_feed_and_market_price(191)
     assert restructuring.wants(keeper) == []
     assert restructuring.wants(liquidator) == [("foreclose", workout.id, liquidator.address)]
     assert restructuring.wants(liquidator, gas_price=10**15) == []
@@ -986,39 +1004,42 @@ def test_a_workout_under_its_ratio_is_flagged_and_foreclosed(restructuring) -> N
     """125,000 of debt against 1,000 ether: 115% at 143.75."""
     be_cautious(restructuring)
     give_money(restructuring, 70_000)
-    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    carry_out(restructuring, restructuring.build_keeper("debtor", instalments=2))
     (workout,) = restructuring.view.workouts
-    liquidator, recogniser = restructuring.keeper("liquidator"), restructuring.keeper("recogniser")
-    restructuring.feed(145)
+    liquidator, recogniser = (
+        restructuring.build_keeper("liquidator"),
+        restructuring.build_keeper("recogniser"),
+    )
+    restructuring.set_feed_and_market_price(145)
     assert ("foreclose", workout.id, liquidator.address) not in restructuring.wants(liquidator)
     for _ in range(4):
-        restructuring.feed(130)
+        restructuring.set_feed_and_market_price(130)
     assert ("foreclose", workout.id, liquidator.address) in restructuring.wants(liquidator)
     assert ("flag", workout.id) in restructuring.wants(recogniser)
-    assert estimate_losses(restructuring.view)[0] > 0
+    assert estimate_type_and_facilitator_losses(restructuring.view)[0] > 0
 
 
 def test_the_settler_unwinds_workouts(restructuring) -> None:
     be_cautious(restructuring)
     give_money(restructuring, 70_000)
-    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    carry_out(restructuring, restructuring.build_keeper("debtor", instalments=2))
     (workout,) = restructuring.view.workouts
     settlement = restructuring.run.scenario.parameters.settlement
     restructuring.run.apply_or_raise(
         "Settlement", "announce", sender=restructuring.run.register_account("admin")
     )
     restructuring.run.advance_clock(restructuring.run.system.timestamp + settlement.delay)
-    assert "unwind" in carry_out(restructuring, restructuring.keeper("settler", most=20))
+    assert "unwind" in carry_out(restructuring, restructuring.build_keeper("settler", most=20))
     assert restructuring.view.workouts == []
     assert restructuring.view.get_vault(0, workout.owner).locked_collateral
 
 
 def test_an_owner_uses_a_grace(world) -> None:
     """They repay to the initial ratio, and nobody is left to liquidate when it is over."""
-    admin, keeper = world.run.register_account("admin"), world.keeper("owners")
+    admin, keeper = world.run.register_account("admin"), world.build_keeper("owners")
     maker = world.run.register_account("market_maker")
     world.run.apply_or_raise("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
-    world.feed(187)
+    world.set_feed_and_market_price(187)
     unsafe = [vault.owner for vault in world.view.list_unsafe_vaults(0)]
     assert unsafe and world.wants(keeper) == []
     world.run.apply_or_raise("PriceFeed", "set_halted", 0, True, sender=admin)
@@ -1031,13 +1052,13 @@ def test_an_owner_uses_a_grace(world) -> None:
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
     """240,000 against 2,000 ether: 150% at a price of 180, and 10% of 40,000 more at 182."""
     brink = calling.run.register_account("brink")
-    calling.feed(181)
-    assert ("liquidate", 0, brink) in [each[:3] for each in calling.wants(calling.keeper("liquidator"))]
-    assert carry_out(calling, calling.keeper("liquidator"))
+    calling.set_feed_and_market_price(181)
+    assert ("liquidate", 0, brink) in [each[:3] for each in calling.wants(calling.build_keeper("liquidator"))]
+    assert carry_out(calling, calling.build_keeper("liquidator"))
 
 
 def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
-    keeper = world.keeper(
+    keeper = world.build_keeper(
         "borrower",
         "anna",
         collateral="ETH",
@@ -1047,7 +1068,7 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         heartbeat=HOUR,
     )
     memory = KeeperMemory()
-    give_collateral(world.run, KeeperState(keeper))
+    give_keeper_collateral(world.run, KeeperState(keeper))
     for _ in range(2):
         drawn = 30_000 * WAD
         (intent,) = keeper.decide_calls(world.view, memory, GWEI)
@@ -1064,11 +1085,11 @@ def test_a_borrower_waits_while_it_is_too_dear(world) -> None:
     assert fee
     for pays, calls in ((fee, 1), (fee - 1, 0), (None, 1)):
         options = {"collateral": "ETH", "capital": WAD, "each": WAD, "ratio": 20_000}
-        assert len(world.wants(world.keeper("borrower", pays=pays, **options))) == calls
+        assert len(world.wants(world.build_keeper("borrower", pays=pays, **options))) == calls
 
 
 def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
-    keeper = world.keeper(
+    keeper = world.build_keeper(
         "exploiter", collateral="ETH", capital=90_000 * WAD, each=30_000 * WAD, ratio=16_000
     )
     assert world.wants(keeper) == []
@@ -1087,19 +1108,19 @@ def bridged() -> Iterator[KeeperScenario]:
 
 def drawn(world: KeeperScenario) -> int:
     """What the facilitator owes, whole stablecoins."""
-    return world.view.facilitators["Rollup"].debt // RAD
+    return world.view.facilitators_by_name["Rollup"].debt // RAD
 
 
 def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> None:
     market = bridged.run.register_account("market_maker")
-    keeper = bridged.keeper(
+    keeper = bridged.build_keeper(
         "bridge", "bridge", facilitator="Rollup", capital=250_000 * WAD, each=60_000 * WAD
     )
     for amount in (60_000, 40_000):
         assert bridged.wants(keeper) == [("draw", amount * WAD, market)]
         bridged.run.apply_or_raise("Rollup", "draw", amount * WAD, market, sender=keeper.address)
     assert bridged.wants(keeper) == []
-    small = bridged.keeper("bridge", "bridge", facilitator="Rollup", capital=100_000 * WAD, each=1)
+    small = bridged.build_keeper("bridge", "bridge", facilitator="Rollup", capital=100_000 * WAD, each=1)
     assert bridged.wants(small) == []
 
 
@@ -1116,7 +1137,7 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
         made.run.register_account("admin"),
         made.run.session.model.world.contracts["Junior"].address,
     )
-    guardian, coverer = made.run.register_account("guardian"), made.keeper("coverer", heartbeat=HOUR)
+    guardian, coverer = made.run.register_account("guardian"), made.build_keeper("coverer", heartbeat=HOUR)
     made.run.apply_or_raise(
         "Rollup", "draw", 5_000 * WAD, guardian, sender=made.run.register_account("bridge")
     )
@@ -1137,9 +1158,11 @@ def test_the_coverer_has_made_good_what_a_stage_missed() -> None:
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
-    guardian = bridged.keeper("guardian", "guardian", schedule=(GuardianInstruction(0, announce="Rollup"),))
-    bridge = bridged.keeper("bridge", "bridge", facilitator="Rollup", capital=WAD, each=WAD)
-    crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
+    guardian = bridged.build_keeper(
+        "guardian", "guardian", schedule=(GuardianInstruction(0, announce="Rollup"),)
+    )
+    bridge = bridged.build_keeper("bridge", "bridge", facilitator="Rollup", capital=WAD, each=WAD)
+    crank, coverer = bridged.build_keeper("crank"), bridged.build_keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
     draw_args = 50_000 * WAD, bridged.run.register_account("market_maker")
     bridged.run.apply_or_raise("Rollup", "draw", *draw_args, sender=bridge.address)
@@ -1155,14 +1178,14 @@ def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> Non
 
 
 def test_members_see_what_is_announced(bridged) -> None:
-    before = estimate_losses(bridged.view)
+    before = estimate_type_and_facilitator_losses(bridged.view)
     bridge = bridged.run.register_account("bridge")
     bridged.run.apply_or_raise("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
-    assert estimate_losses(bridged.view) == before
+    assert estimate_type_and_facilitator_losses(bridged.view) == before
     bridged.run.apply_or_raise(
         "Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.register_account("guardian")
     )
-    assert estimate_losses(bridged.view) == [*before[:-1], 20_000 * RAD]
+    assert estimate_type_and_facilitator_losses(bridged.view) == [*before[:-1], 20_000 * RAD]
 
 
 def test_without_its_facilitator_a_bridge_has_nothing_to_do(world) -> None:
@@ -1170,14 +1193,14 @@ def test_without_its_facilitator_a_bridge_has_nothing_to_do(world) -> None:
         {"role": "bridge", "facilitator": "Rollup", "capital": WAD, "each": WAD},
         {"role": "guardian", "schedule": (GuardianInstruction(0, announce="Rollup"),)},
     ):
-        assert world.wants(world.keeper(**group)) == []
+        assert world.wants(world.build_keeper(**group)) == []
 
 
 def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:
     path = world.run.sources["ETH"]
     path[:] = [90 * RAY] * len(path)
     for bound, reported in ((89, [0]), (90, []), (0, [0])):
-        keeper = world.keeper("reporter", "reporter_1", heartbeat=86_400, refuses_at=bound * RAY)
+        keeper = world.build_keeper("reporter", "reporter_1", heartbeat=86_400, refuses_at=bound * RAY)
         assert [call[1] for call in world.wants(keeper)] == reported
 
 
@@ -1196,8 +1219,8 @@ def test_a_keeper_backs_off_after_failures() -> None:
 
 
 def test_no_more_than_the_most(world) -> None:
-    world.feed(150)
-    assert len(world.wants(world.keeper("liquidator", most=1))) == 1
+    world.set_feed_and_market_price(150)
+    assert len(world.wants(world.build_keeper("liquidator", most=1))) == 1
 
 
 # ------------------------------------------------------------------------------ memory

@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from backstop.keepers.keeper_decisions import has_occasion
+from backstop.keepers.keeper_role_register import has_occasion
 from backstop.keepers.vault_risk_index import VaultRiskIndex
 from backstop.model.interfaces import Vault
 from backstop.simulation import block_runner
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
-from tests.support.keeper_scenario import each_block
+from tests.support.keeper_scenario import iter_simulation_after_each_block
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/keepers/test_vaults.py::test_whoever_has_no_occasion_wants_nothing"
@@ -36,11 +36,13 @@ def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
         written = [(dice.randrange(2), dice.choice(OWNERS)) for _ in range(dice.randrange(4))]
         table |= {key: random_vault(dice) for key in written}
         for key in written:
-            index.refresh_record(key)
+            index.handle_written_record(key)
         for c in (0, 1):
             mine = {owner: vault for (type_, owner), vault in table.items() if type_ == c}
             assert index.get_locked_collateral(c) == sum(vault.locked_collateral for vault in mine.values())
-            assert index.list_owners(c) == [owner for owner, vault in mine.items() if vault.normalized_debt]
+            assert index.list_indebted_owners(c) == [
+                owner for owner, vault in mine.items() if vault.normalized_debt
+            ]
             price, rate = dice.randrange(1, 10**30), dice.randrange(10**27, 10**28)
             wanted = {
                 owner
@@ -61,8 +63,8 @@ def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
 def test_whoever_has_no_occasion_wants_nothing() -> None:
     """Asked all the same, keepers without an occasion send nothing, in any block of a crash."""
     skipped: set[str] = set()
-    for run in each_block("tests/data/runs/small.yaml"):
-        view = run.view()
+    for run in iter_simulation_after_each_block("tests/data/runs/small.yaml"):
+        view = run.build_keeper_view()
         for state in run.keepers:
             role = state.keeper.group.role
             if not has_occasion(role, view):

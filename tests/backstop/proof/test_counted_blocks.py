@@ -9,9 +9,9 @@ from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.fuzz.delta_debugging import _move_earlier
 from backstop.proof.fuzz.fuzz_run import FuzzRun
-from backstop.proof.fuzz.regression_test_writer import _render_steps
-from backstop.proof.lockstep import deploy_lockstep, replay_trace
-from backstop.proof.step_trace import TraceStep, read_trace, write_trace
+from backstop.proof.fuzz.regression_test_writer import _iter_test_source_lines
+from backstop.proof.lockstep import deploy_lockstep, replay_trace_in_lockstep
+from backstop.proof.replayable_trace import TraceStep, read_trace, write_trace_json
 from backstop.system import Action, count_slots
 from tests.support.auction_steps import start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
@@ -41,23 +41,23 @@ def recorded(artifacts):
         take_collateral(made, id, WAD)
         made.advance(600, 25)
         take_collateral(made, id, WAD)
-        return made.lockstep.record_trace()
+        return made.lockstep.build_trace()
 
 
 @pytest.mark.parametrize("host", ["revm", pytest.param("anvil", marks=pytest.mark.anvil)])
 def test_a_trace_keeps_its_blocks(recorded, artifacts, tmp_path, host):
     """On a node calls have taken blocks of their own: there the model agrees at its numbers."""
     path = tmp_path / "trace.json"
-    write_trace(recorded, path)
+    write_trace_json(recorded, path)
     again = read_trace(path, artifacts)
     assert list(again.steps) == list(recorded.steps)
     first, second, third = (step.blocks or 0 for step in again.steps[-3:])
     assert (second - first, third - second) == (0, 25)
     with open_host(host, again.started_at) as opened:
-        both = replay_trace(again, opened, artifacts=artifacts)
+        both = replay_trace_in_lockstep(again, opened, artifacts=artifacts)
         assert both.timestamp == again.steps[-1].timestamp
         if host == "revm":
-            assert both.block_number == third + 1
+            assert both.next_block_number == third + 1
         assert list(both.trace) == list(again.steps)
 
 
@@ -66,7 +66,7 @@ def test_traces_of_seconds_have_no_blocks(artifacts, tmp_path):
         made = DeployedProtocol(deploy_lockstep(host, build_standard_parameters(), artifacts=artifacts))
         made.post_price("WETH", 2_000 * RAY)
         assert {step.blocks for step in made.lockstep.trace} == {None}
-        write_trace(made.lockstep.record_trace(), tmp_path / "trace.json")
+        write_trace_json(made.lockstep.build_trace(), tmp_path / "trace.json")
     assert '"blocks"' not in (tmp_path / "trace.json").read_text()
 
 
@@ -78,20 +78,20 @@ def test_futures_take_blocks_back(artifacts, host):
         id = start_auction(made)
         made.advance(SLOT)
         both = made.lockstep
-        before = both.block_number, made.read("CollateralAuction.status", id)
+        before = both.next_block_number, made.read("CollateralAuction.status", id)
         with both.fork_state():
             made.advance(3_600)
             assert made.read("CollateralAuction.status", id)[1] < before[1][1]
-            assert both.block_number == before[0] + 300
+            assert both.next_block_number == before[0] + 300
             take_collateral(made, id, WAD)
-        assert (both.block_number, made.read("CollateralAuction.status", id)) == before
+        assert (both.next_block_number, made.read("CollateralAuction.status", id)) == before
         made.advance(600)
-        assert both.block_number == before[0] + 50
+        assert both.next_block_number == before[0] + 50
         take_collateral(made, id, WAD)
 
 
 def test_a_regression_test_lets_the_same_blocks_pass(recorded):
-    lines = list(_render_steps(recorded))
+    lines = list(_iter_test_source_lines(recorded))
     assert "protocol.advance(3_600, 0)" in lines and "protocol.advance(600, 25)" in lines
 
 
@@ -129,6 +129,6 @@ def test_the_fuzzers_chain_misses_slots(artifacts, monkeypatch):
             advance(seconds, blocks)
 
         monkeypatch.setattr(machine.both, "advance", noted)
-        for _ in machine.play_steps(400):
+        for _ in machine.play_random_steps(400):
             pass
         assert seen == {"none", -1, 0, 1}

@@ -30,7 +30,7 @@ def kept(make) -> CachedDeployment:
 
 def test_what_was_done_is_gone(kept, make, tmp_path):
     first = kept.restore_lockstep(1, tmp_path)
-    before, storage = first.snapshot(), first.chain.host.read_storage(list(first.addresses.values()))
+    before, storage = first.snapshot(), first.chain.host.read_nonzero_slots(list(first.addresses.values()))
     protocol = DeployedProtocol(first)
     protocol.make_deficit("WETH")
     token = first.create_contract("Token", "Later", "Later", "LTR", 18)
@@ -40,7 +40,7 @@ def test_what_was_done_is_gone(kept, make, tmp_path):
     again = kept.restore_lockstep(1, tmp_path)
     fresh = make(SharedRevmHost())
     assert again.snapshot() == before == fresh.snapshot()
-    assert again.chain.host.read_storage(list(again.addresses.values())) == storage
+    assert again.chain.host.read_nonzero_slots(list(again.addresses.values())) == storage
     assert again.model.snapshot() == fresh.model.snapshot()
     assert again.trace == fresh.trace and again.steps == fresh.steps and again.timestamp == fresh.timestamp
     assert again.chain.host.get_code_size(token) == 0 and "Later" not in again.addresses
@@ -52,16 +52,18 @@ def test_what_was_done_is_gone(kept, make, tmp_path):
 
 def test_two_at_a_time_are_two(make):
     shelf = DeploymentCache()
-    one, other = shelf.take_deployment("a", make), shelf.take_deployment("a", make)
+    one, other = shelf.take_free_or_new_deployment("a", make), shelf.take_free_or_new_deployment("a", make)
     assert one.host is not other.host
-    shelf.give_back("a", one)
-    assert shelf.take_deployment("a", make) is one and shelf.take_deployment("b", make) not in (one, other)
+    shelf.return_unspoilt_deployment("a", one)
+    assert shelf.take_free_or_new_deployment("a", make) is one and shelf.take_free_or_new_deployment(
+        "b", make
+    ) not in (one, other)
 
 
 def test_what_was_written_from_outside_is_not_handed_out_again(make, tmp_path):
     shelf = DeploymentCache()
-    kept = shelf.take_deployment("a", make)
+    kept = shelf.take_free_or_new_deployment("a", make)
     address = kept.restore_lockstep(1, tmp_path).addresses["WETH"]
     kept.host.write_slots({(address, 0): encode_word(1)})
-    shelf.give_back("a", kept)
-    assert shelf.take_deployment("a", make) is not kept
+    shelf.return_unspoilt_deployment("a", kept)
+    assert shelf.take_free_or_new_deployment("a", make) is not kept

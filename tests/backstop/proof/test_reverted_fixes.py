@@ -4,7 +4,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.proof import reverted_fixes
-from backstop.proof.reverted_fixes import AttackResult, explain_patch_failure, replay_attacks
+from backstop.proof.reverted_fixes import AttackResult, explain_patch_failure, replay_attacks_on_both_rules
 
 IDLE = "test_idle_years_are_charged_wrongly"
 
@@ -13,8 +13,8 @@ IDLE = "test_idle_years_are_charged_wrongly"
     brief="tests/style/test_reverted_fixes.py::test_it_applies_to_the_rules_alone_and_belongs_to_an_attack"
 )
 def test_an_attack_succeeds_on_its_old_rule_alone():
-    (played,) = replay_attacks([IDLE])
-    assert played.shows
+    (played,) = replay_attacks_on_both_rules([IDLE])
+    assert played.is_possible_only_before_fix
     assert "10768.91 of 10,000; repaid at once it is 10250.00" in "".join(played.figures)
 
 
@@ -24,10 +24,10 @@ def test_a_test_may_have_spaces_in_its_name():
 
 
 def test_only_an_attack_that_needs_the_old_rule_shows_it():
-    assert AttackResult("a", True, ("b",)).shows
-    assert not AttackResult("a", False, ("b",)).shows
-    assert not AttackResult("a", True, ()).shows
-    assert not AttackResult("a", True, ("b",), "it cannot be played").shows
+    assert AttackResult("a", True, ("b",)).is_possible_only_before_fix
+    assert not AttackResult("a", False, ("b",)).is_possible_only_before_fix
+    assert not AttackResult("a", True, ()).is_possible_only_before_fix
+    assert not AttackResult("a", True, ("b",), "it cannot be played").is_possible_only_before_fix
 
 
 def test_a_rule_that_is_not_kept_is_one_line():

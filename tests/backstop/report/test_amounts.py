@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.report.amounts import (
-    format_clock,
     format_compact,
-    format_duration,
+    format_day_and_time,
+    format_duration_text,
     format_exact,
     format_fixed,
     format_moment,
@@ -58,5 +58,5 @@ def test_percent() -> None:
 
 def test_times() -> None:
     assert format_moment(1_584_055_200) == "23:20 UTC, 12 March 2020"
-    assert format_clock(1_584_055_200) == "12 Mar 23:20"
-    assert [format_duration(s) for s in (40, 840, 7500)] == ["40 s", "14 min", "2 h 05 min"]
+    assert format_day_and_time(1_584_055_200) == "12 Mar 23:20"
+    assert [format_duration_text(s) for s in (40, 840, 7500)] == ["40 s", "14 min", "2 h 05 min"]

@@ -14,15 +14,15 @@ from click.testing import CliRunner
 
 from backstop.cli import report, stress, sweep
 from backstop.model.arithmetic import WAD
-from backstop.report import compare_page, run_page
-from backstop.report.summary_panel import build_preset_strips
+from backstop.report import preset_comparison_page, run_page
+from backstop.report.summary_panel import build_preset_loss_strips
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.checkout_paths import DATA
 
 BRIEF = "tests/backstop/report/test_answers.py::test_the_page_of_a_run_answers_in_every_heading"
@@ -74,13 +74,13 @@ def test_the_page_of_a_run_answers_in_every_heading(small: Path) -> None:
 
 
 def _compact(rad: str) -> str:
-    from backstop.report.figure_markup import render_amount
+    from backstop.report.exact_amount_markup import render_amount
 
     return str(render_amount(rad, "rad"))
 
 
 def test_a_calm_day_answers_too() -> None:
-    found = answers(run_page.render_page(sample_runs.build_calm_run()))
+    found = answers(run_page.render_page(handmade_page_runs.build_calm_run()))
     assert found["crash"] == "No price fell" and found["auctions"] == "Nothing was bought"
     assert found["losses"] == "No auction ended short" and found["keepers"] == "There were none"
     assert found["lots"] == "There was no auction"
@@ -88,16 +88,16 @@ def test_a_calm_day_answers_too() -> None:
 
 
 def test_a_name_in_an_answer_is_text() -> None:
-    page = run_page.render_page(sample_runs.build_crash_run())
+    page = run_page.render_page(handmade_page_runs.build_handmade_crash_run())
     assert "</script> by" in answers(page)["crash"] or "&lt;/script&gt;" in page
-    assert answers(page)["purchases"].startswith(f"{sample_runs.NAME} bought most: ")
+    assert answers(page)["purchases"].startswith(f"{handmade_page_runs.NAME} bought most: ")
     assert answers(page)["margin"].startswith("1.00B was owed beyond margins, ")
 
 
 def test_keepers_who_lost_together_are_named_by_who_lost_most() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     for profits, said in (
-        ((5, -9, 0), f"Together they lost 4; {sample_runs.NAME} most, 9"),
+        ((5, -9, 0), f"Together they lost 4; {handmade_page_runs.NAME} most, 9"),
         ((9, -5, 0), "Together they earned 4; reporter-1 most, 9"),
         ((0, 0, 0), "Together they earned 0"),
     ):
@@ -109,7 +109,7 @@ def test_keepers_who_lost_together_are_named_by_who_lost_most() -> None:
 
 
 def test_a_loss_that_is_all_paid_names_who_paid_most() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     nothing = {f"{kind}_wad": "0" for kind in PAYERS}
     margin = run.summary["margin"] | nothing | {"loss_wad": str(7 * WAD), "insured_wad": str(7 * WAD)}
     said = answers(run_page.render_page(changed(run, margin=margin)))["margin"]
@@ -117,7 +117,7 @@ def test_a_loss_that_is_all_paid_names_who_paid_most() -> None:
 
 
 def test_auctions_that_raised_their_debt_and_those_that_are_open_are_counted() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     for ends, said in (
         (["cleared"] * 30, "30 auctions raised their debt"),
         (["cleared"] * 29 + ["open"], "29 auctions raised their debt, 1 is open"),
@@ -130,7 +130,7 @@ def test_auctions_that_raised_their_debt_and_those_that_are_open_are_counted() -
 
 def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
     """It went back to the vault; the recorder keeps how much."""
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     rows = run.frames["auctions"].assign(ended_by="unwound")
     page = run_page.render_page(replace(run, frames=dict(run.frames) | {"auctions": rows}))
     assert answers(page)["lots"] == "30 auctions ended in settlement"
@@ -140,10 +140,10 @@ def test_the_debt_of_an_auction_that_settlement_unwound_is_no_loss() -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_a_comparison_answers_in_every_heading(tmp_path: Path) -> None:
     found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, tmp_path)
-    said = answers(compare_page.render_page(found, tmp_path))
+    said = answers(preset_comparison_page.render_page_text(found, tmp_path))
     assert all(said.values())
     # They differ, by less than a figure of the page has digits.
-    one, other = (each.whole.striptags() for each in build_preset_strips(found))
+    one, other = (each.rendered_total.striptags() for each in build_preset_loss_strips(found))
     assert one == other and said["paid"].startswith("As much is lost under every preset, most of it by ")
     assert said["presets"] == "2 ways to bear one crash"
 

@@ -11,15 +11,24 @@ import pandas as pd
 import pytest
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from backstop.report.book_charts import build_book_charts, draw_liquidations, list_largest_owners
 from backstop.report.chart_parts import shorten_name
-from backstop.report.opening_book import BookType, OpeningVaults, VaultHolding, read_opening_book
+from backstop.report.fall_liquidation_and_owner_health_charts import (
+    build_liquidated_by_fall_chart,
+    build_liquidation_and_owner_charts,
+    list_largest_owners,
+)
+from backstop.report.opening_vaults_from_events import (
+    BookType,
+    OpeningVaults,
+    VaultHolding,
+    read_opening_book,
+)
 from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.checkout_paths import DATA
 
 
@@ -50,7 +59,7 @@ def test_the_book_is_what_the_first_block_left(run: Run) -> None:
 
 def test_a_book_that_is_not_all_there_is_not_drawn(run: Run) -> None:
     """A run from a chain's state has only the vaults that it changes, and margins by size are no ratio."""
-    assert [chart.id for chart in build_book_charts(run)] == [
+    assert [chart.id for chart in build_liquidation_and_owner_charts(run)] == [
         "falls",
         "health",
     ] and 'id="book"' in render_page(run)
@@ -58,10 +67,15 @@ def test_a_book_that_is_not_all_there_is_not_drawn(run: Run) -> None:
     more = [each | {"opened_vaults": each["opened_vaults"] + 1} for each in types]
     sized = [each | {"margins_by_size": True} for each in types]
     for each in (more, sized):
-        assert build_book_charts(replace(run, summary=run.summary | {"collateral_types": each})) == []
+        assert (
+            build_liquidation_and_owner_charts(replace(run, summary=run.summary | {"collateral_types": each}))
+            == []
+        )
     for name in ("events", "state"):
-        assert build_book_charts(replace(run, frames=run.frames | {name: pd.DataFrame()})) == []
-    assert 'id="book"' not in render_page(sample_runs.build_crash_run())
+        assert (
+            build_liquidation_and_owner_charts(replace(run, frames=run.frames | {name: pd.DataFrame()})) == []
+        )
+    assert 'id="book"' not in render_page(handmade_page_runs.build_handmade_crash_run())
 
 
 def made() -> OpeningVaults:
@@ -93,7 +107,7 @@ def bars(figure: dict[str, Any], name: str) -> list[float]:
 
 
 def test_bars_are_the_debt_that_each_fall_may_liquidate() -> None:
-    chart = draw_liquidations(made())
+    chart = build_liquidated_by_fall_chart(made())
     first, second = (
         bars(chart.figure, "A, may be liquidated"),
         bars(chart.figure, "‹b›B‹/b›, may be liquidated"),

@@ -10,24 +10,29 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.depth_charts import MarketLots, compute_slippage, draw_market_depth, list_market_lots
 from backstop.report.run_frames import list_records
 from backstop.report.run_page import render_page
+from backstop.report.slippage_by_sale_size_chart import (
+    MarketLots,
+    compute_slippage,
+    draw_slippage_by_sale_size,
+    list_largest_auction_lot_by_market,
+)
 from backstop.simulation.run_directory import Run
-from tests.support import sample_runs
-from tests.support.colors import fill_colors
+from tests.support import handmade_page_runs
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 from tests.support.page_text_figures import read_page_figures
 
 
 def run() -> Run:
     """ETH at 200 falls by 1 every ten minutes; its market has 60,000 of each side, and later half of it."""
-    begun = sample_runs.START
+    begun = handmade_page_runs.START
     events = [
         ("Market.ETH", begun, [str(300 * WAD), str(60_000 * WAD)]),
         ("Market.WBTC", begun, [str(WAD), str(WAD)]),
         ("Market.ETH", begun + 600, [str(150 * WAD), str(30_000 * WAD)]),
     ]
-    made = sample_runs.build_crash_run()
+    made = handmade_page_runs.build_handmade_crash_run()
     auctions = [
         auction(7, begun - 99, 10),  # 200 a coin: 2,000
         auction(8, begun + 600, 100),  # 199: 19,900, the largest
@@ -45,12 +50,14 @@ def run() -> Run:
 
 
 def auction(id: int, at: int, coins: int) -> dict[str, Any]:
-    row = list_records(sample_runs.build_crash_run().frames["auctions"])[0]
+    row = list_records(handmade_page_runs.build_handmade_crash_run().frames["auctions"])[0]
     return row | {"auction_id": id, "started_at": at, "lot_wad": str(coins * WAD)}
 
 
 def test_lots_are_worth_what_they_were_when_their_auctions_began() -> None:
-    assert list_market_lots(run()) == [MarketLots(0, "ETH", 60_000 * WAD, 8, 19_900 * WAD, 31_850 * WAD)]
+    assert list_largest_auction_lot_by_market(run()) == [
+        MarketLots(0, "ETH", 60_000 * WAD, 8, 19_900 * WAD, 31_850 * WAD)
+    ]
 
 
 def test_what_is_worth_as_much_as_the_depth_brings_half() -> None:
@@ -62,9 +69,9 @@ def test_what_is_worth_as_much_as_the_depth_brings_half() -> None:
 
 
 def test_the_chart_has_a_curve_with_the_lots_on_it() -> None:
-    chart = draw_market_depth(run())
+    chart = draw_slippage_by_sale_size(run())
     assert chart is not None
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     curve, largest, together = chart.figure["data"]
     assert largest["x"] == [19_900.0] and largest["y"] == [0.249]
     assert together["x"] == [31_850.0] and together["y"] == [0.3467]
@@ -86,7 +93,7 @@ def test_the_page_has_the_figures_and_the_way_to_the_auction() -> None:
 def test_without_a_market_or_an_auction_there_is_none() -> None:
     made = run()
     for name in ("events", "auctions", "state"):
-        assert draw_market_depth(replace(made, frames=made.frames | {name: pd.DataFrame()})) is None
-    assert draw_market_depth(sample_runs.build_crash_run()) is None and "depth-of-markets" not in render_page(
-        sample_runs.build_crash_run()
-    )
+        assert draw_slippage_by_sale_size(replace(made, frames=made.frames | {name: pd.DataFrame()})) is None
+    assert draw_slippage_by_sale_size(
+        handmade_page_runs.build_handmade_crash_run()
+    ) is None and "depth-of-markets" not in render_page(handmade_page_runs.build_handmade_crash_run())

@@ -12,14 +12,16 @@ from click.testing import CliRunner
 
 from backstop.cli.report import cli
 from backstop.report import difference_page
-from backstop.report.difference_page import list_differences
-from tests.support import sample_runs
+from backstop.report.difference_page import list_compared_figures
+from tests.support import handmade_page_runs
 
 
 def run_in(folder: Path, **changes: Any) -> Path:
     folder.mkdir()
     (folder / "trace.json").write_text("{}")
-    (folder / "summary.json").write_text(json.dumps(sample_runs.build_crash_run().summary | changes))
+    (folder / "summary.json").write_text(
+        json.dumps(handmade_page_runs.build_handmade_crash_run().summary | changes)
+    )
     return folder
 
 
@@ -33,9 +35,9 @@ def test_each_figure_of_both_is_there_with_its_change(tmp_path: Path) -> None:
     assert "of <data" in page and "differ. In all " in page and page.count('class="whole"') == 2
     rows = {
         row.name: row
-        for row in list_differences(
-            sample_runs.build_crash_run().summary,
-            sample_runs.build_crash_run().summary | {"actions": actions},
+        for row in list_compared_figures(
+            handmade_page_runs.build_handmade_crash_run().summary,
+            handmade_page_runs.build_handmade_crash_run().summary | {"actions": actions},
         )
     }
     assert [name for name, row in rows.items() if row.differs] == [
@@ -50,7 +52,7 @@ def test_each_figure_of_both_is_there_with_its_change(tmp_path: Path) -> None:
 
 
 def test_money_comes_before_counts_and_the_largest_change_first(tmp_path: Path) -> None:
-    summary = sample_runs.build_crash_run().summary
+    summary = handmade_page_runs.build_handmade_crash_run().summary
     keepers = [
         each | {"profit_wad": str(int(each["profit_wad"]) - 3 * 10**18)} for each in summary["keepers"]
     ]

@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.report.grid_edge import describe_grid_edge
+from backstop.report.sweep_console_output import print_sweep
 from backstop.report.sweep_page import draw_front
-from backstop.report.sweep_table import print_sweep
-from backstop.report.tornado_chart import draw_proposal_drivers, draw_sweep_drivers
-from tests.support.colors import fill_colors
+from backstop.report.tornado_chart import build_proposal_assumption_tornado_chart, build_sweep_tornado_chart
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 
 RATIOS, STEPS = ("120%", "130%", "140%"), ("60 s", "90 s", "120 s")
 
@@ -46,9 +46,9 @@ def ends(trace: dict[str, Any]) -> list[float]:
 
 
 def test_bars_go_from_the_recommended_setting_to_both_ends_of_an_axis() -> None:
-    chart = draw_sweep_drivers(sweep())
+    chart = build_sweep_tornado_chart(sweep())
     assert chart is not None
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     least, most = chart.figure["data"]
     # 130% and 90 s have 117: the ratio takes it from 17 to 217, the step from 110 to 124.
     assert least["base"] == most["base"] == [117.0, 117.0]
@@ -63,13 +63,13 @@ def test_bars_go_from_the_recommended_setting_to_both_ends_of_an_axis() -> None:
 def test_the_widest_axis_is_on_top_and_one_value_is_no_axis() -> None:
     turned = sweep(None)
     turned["axes"].reverse()
-    chart = draw_sweep_drivers(turned)
+    chart = build_sweep_tornado_chart(turned)
     assert chart is not None and chart.figure["layout"]["yaxis"]["ticktext"][0] == "Ratio"
     assert chart.figure["data"][0]["base"] == [224.0, 224.0]  # the first setting's
     single = sweep()
     for axis in single["axes"]:
         axis["values"] = [single["points"][4]["values"][axis["name"]]]
-    assert draw_sweep_drivers(single) is None
+    assert build_sweep_tornado_chart(single) is None
 
 
 def proposal() -> dict[str, Any]:
@@ -85,9 +85,9 @@ def proposal() -> dict[str, Any]:
 
 
 def test_each_world_is_measured_against_its_own_setting() -> None:
-    chart = draw_proposal_drivers(proposal())
+    chart = build_proposal_assumption_tornado_chart(proposal())
     assert chart is not None
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     now, proposed = chart.figure["data"]
     assert chart.figure["layout"]["yaxis"]["ticktext"] == ["a wild one", "a calm one"]
     assert now["x"] == [40.0, -5.0] and proposed["x"] == [55.0, 0.0]
@@ -95,12 +95,12 @@ def test_each_world_is_measured_against_its_own_setting() -> None:
     assert now["offset"] + now["width"] == pytest.approx(proposed["offset"])
     without = proposal()
     without["tables"]["sensitivity"] = []
-    assert draw_proposal_drivers(without) is None
+    assert build_proposal_assumption_tornado_chart(without) is None
 
 
 def test_the_front_says_how_sure_it_is() -> None:
     chart = draw_front(sweep())
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     groups = {trace["name"]: trace["error_y"] for trace in chart.figure["data"] if "name" in trace}
     assert {name: bars["visible"] for name, bars in groups.items()} == {
         "the others": False,

@@ -9,11 +9,11 @@ import pytest
 from markupsafe import Markup
 
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.compare_charts import draw_exits
-from backstop.report.rendering import build_environment
-from backstop.report.section_headings import compose_comparison_headings
+from backstop.report.compare_charts import build_early_leaver_gain_chart
+from backstop.report.multi_run_section_headings import compose_comparison_headings
+from backstop.report.rendering import build_template_environment
 from backstop.report.summary_panel import (
-    build_preset_strips,
+    build_preset_loss_strips,
     compose_comparison_finding,
     compose_guards_finding,
     compose_search_finding,
@@ -114,16 +114,18 @@ def test_a_search_that_found_nothing_says_so(goal: str, said: str) -> None:
 
 
 def test_strips_beside_each_other_have_one_scale() -> None:
-    strips = build_preset_strips(comparison(preset("A", 0, 400), preset("B", 0, 100)))
-    longest = max(each.drawn for each in strips)
+    strips = build_preset_loss_strips(comparison(preset("A", 0, 400), preset("B", 0, 100)))
+    longest = max(each.drawable_total_rad for each in strips)
     macro = '{% import "parts.html" as parts with context %}{{ parts.strip(it, true, longest) }}'
-    drawn = [build_environment().from_string(macro).render(it=each, longest=longest) for each in strips]
+    drawn = [
+        build_template_environment().from_string(macro).render(it=each, longest=longest) for each in strips
+    ]
     assert [re.findall(r'style="width: (\d+)%"', each) for each in drawn] == [["100"], ["25"]]
 
 
 @pytest.mark.parametrize("pool", POOL_STAGES)
 def test_a_pool_has_the_colour_of_its_stage_where_its_members_race(pool: str) -> None:
     race = {"pool": pool, "gain_wad": "1", "gain_bps": 1}
-    chart = draw_exits({"presets": [{"title": "one", "exit_race": [race]}]})
+    chart = build_early_leaver_gain_chart({"presets": [{"title": "one", "exit_race": [race]}]})
     assert chart is not None
     assert chart.figure["data"][0]["marker"]["color"] == chart.legend[0].color == f"@{POOL_STAGES[pool]}"

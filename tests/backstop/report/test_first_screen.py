@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli import stress
-from backstop.report import compare_page, guards_page, run_page
+from backstop.report import guards_page, preset_comparison_page, run_page
 from backstop.report.summary_panel import build_strip
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
@@ -19,9 +19,9 @@ from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.checkout_paths import DATA
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 from tests.support.page_text_figures import FigureStrip, read_page_figures
 
 WEI = 10**27  # rad
@@ -73,10 +73,10 @@ def of_run(html: str) -> FigureStrip:
 
 def test_a_run_names_the_sum_of_all_who_lost() -> None:
     """Vaults and a margin market in one run; the figures are made up, and so need not add up to the loss."""
-    (whole,), _ = read_page_figures(run_page.render_page(sample_runs.build_crash_run()))
+    (whole,), _ = read_page_figures(run_page.render_page(handmade_page_runs.build_handmade_crash_run()))
     adds_up(whole)
     assert len(whole.parts) == 7
-    assert read_page_figures(run_page.render_page(sample_runs.build_calm_run()))[0] == []
+    assert read_page_figures(run_page.render_page(handmade_page_runs.build_calm_run()))[0] == []
 
 
 def test_a_gain_is_a_part_without_a_length() -> None:
@@ -85,9 +85,9 @@ def test_a_gain_is_a_part_without_a_length() -> None:
     )
     assert found is not None
     gain, loss = found.shares
-    assert (found.value, found.drawn) == (2 * 10**45, 3 * 10**45)
-    assert (found.grow(gain), found.of_whole(gain)) == (0, "a gain")
-    assert (found.grow(loss), found.of_whole(loss)) == (10_000, "100.0%")
+    assert (found.total_rad, found.drawable_total_rad) == (2 * 10**45, 3 * 10**45)
+    assert (found.compute_bar_length_bps(gain), found.format_share_percent(gain)) == (0, "a gain")
+    assert (found.compute_bar_length_bps(loss), found.format_share_percent(loss)) == (10_000, "100.0%")
     assert build_strip({"a_wad": -1}, "all", [("A", "x", ["a_wad"])]) is None
 
 
@@ -102,7 +102,7 @@ RUNS: dict[str, str | Path] = {
 LONG = ("a margin market", "keepers' rewards", "vaults, and a margin market")
 
 
-@pytest.mark.parametrize("name", mark_long_cases(RUNS, LONG, ADDS_UP))
+@pytest.mark.parametrize("name", build_pytest_params_with_deep_marks(RUNS, LONG, ADDS_UP))
 def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
     simulate(load_scenario(RUNS[name]), "model", out=tmp_path)
     whole = of_run(run_page.render_page(load_run(tmp_path)))
@@ -118,7 +118,7 @@ def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> Non
         out = tmp_path / presets
         out.mkdir()
         found = compare(str(DATA / name), load_presets(presets), "model", 1, out)
-        wholes, tables = read_page_figures(compare_page.render_page(found, out))
+        wholes, tables = read_page_figures(preset_comparison_page.render_page_text(found, out))
         assert [whole.title for whole in wholes] == [row["title"] for row in found["presets"]]
         for k, (whole, row) in enumerate(zip(wholes, found["presets"], strict=True)):
             adds_up(whole)
@@ -142,7 +142,7 @@ def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> Non
 @pytest.mark.deep(brief=BRIEF)
 def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
     found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, tmp_path)
-    wholes, tables = read_page_figures(guards_page.render_page(found, tmp_path))
+    wholes, tables = read_page_figures(guards_page.render_page_text(found, tmp_path))
     titles = [row["title"] for row in found["scenarios"][0]["runs"]]
     assert wholes and wholes[0].title == titles[0]
     for whole in wholes:
@@ -151,7 +151,7 @@ def test_guards_and_studies_add_up_to_their_tables(tmp_path: Path) -> None:
     # In the small crash all is sold by the end: the same page with something that is not.
     bare = found["scenarios"][0]["runs"][0]
     bare |= {"underwater_rad": str(7 * WEI), "bad_debt_rad": str(int(bare["bad_debt_rad"]) + 7 * WEI)}
-    wholes, tables = read_page_figures(guards_page.render_page(found, tmp_path))
+    wholes, tables = read_page_figures(guards_page.render_page_text(found, tmp_path))
     adds_up(wholes[0])
     assert wholes[0].total == named(tables, "bad debt")[0] and len(wholes[0].parts) == 2
     out = tmp_path / "study"

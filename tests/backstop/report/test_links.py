@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli import report, stress
-from backstop.report import compare_page
+from backstop.report import preset_comparison_page
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
@@ -44,7 +44,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("results") / "a folder"
     out.mkdir()
     found = compare(str(DATA / "runs" / "small.yaml"), load_presets("backstop,maker"), "model", 1, out)
-    compare_page.write_page(found, out)
+    preset_comparison_page.write_page(found, out)
     (out / "compare.json").write_text(json.dumps(found))
     return out
 

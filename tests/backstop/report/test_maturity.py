@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.report.debt_maturity import draw_maturity, list_run_maturities
+from backstop.report.debt_maturity import build_instalments_due_chart, list_run_debt_maturities
 
 NOW, DAY = 1_700_000_000, 86_400
 
@@ -21,7 +21,7 @@ def summary(*due: tuple[int, int]) -> dict[str, Any]:
 
 def test_each_instalment_is_in_one_bucket() -> None:
     due = ((-1, 1), (0, 2), (DAY, 4), (DAY + 1, 8), (7 * DAY, 16), (30 * DAY, 32), (30 * DAY + 1, 64))
-    assert {bucket.title: bucket.due for bucket in list_run_maturities(summary(*due))} == {
+    assert {bucket.title: bucket.due for bucket in list_run_debt_maturities(summary(*due))} == {
         "vaults, on demand": 5_000 * WAD,
         "auctions, as they sell": 300 * WAD,
         "instalments, overdue": 1 * WAD,
@@ -34,7 +34,7 @@ def test_each_instalment_is_in_one_bucket() -> None:
 
 def test_the_bars_add_up() -> None:
     run: Any = SimpleNamespace(summary=summary((DAY, 10), (DAY, 5), (3 * DAY, 7)))
-    chart = draw_maturity(run)
+    chart = build_instalments_due_chart(run)
     assert chart is not None
     assert chart.figure["data"][0]["y"] == [15.0, 7.0]
     assert "22" in chart.label and "3 parts" in chart.label
@@ -42,5 +42,5 @@ def test_the_bars_add_up() -> None:
 
 def test_nothing_without_open_workouts() -> None:
     run: Any = SimpleNamespace(summary=summary())
-    assert list_run_maturities(summary()) == [] and draw_maturity(run) is None
-    assert list_run_maturities({"guards": None}) == []
+    assert list_run_debt_maturities(summary()) == [] and build_instalments_due_chart(run) is None
+    assert list_run_debt_maturities({"guards": None}) == []

@@ -12,31 +12,31 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.report.auction_charts import MOST_DOTS
+from backstop.report.auction_purchase_charts import MOST_DOTS
 from backstop.report.chart_parts import (
     MOST_POINTS,
     compute_panel_domains,
-    keep_changes,
-    thin_points,
+    drop_repeated_points,
+    list_thinned_points_keeping_extremes,
     to_milliseconds,
     to_plot_values,
 )
 from backstop.report.rendering import as_script
 from backstop.report.run_charts import build_charts
-from backstop.report.run_page import compute_loss_gap, render_page, write_page
-from tests.support import sample_runs
-from tests.support.colors import COLOR, fill_colors
+from backstop.report.run_page import compute_unexplained_loss, render_page, write_page
+from tests.support import handmade_page_runs
+from tests.support.chart_color_placeholder_filling import COLOR, replace_colors_with_fixed_hex
 
 BRIEF = "tests/backstop/report/test_page.py::test_the_largest_purchases_are_drawn_and_all_are_counted"
 
-RUNS = {"crash": sample_runs.build_crash_run(), "calm": sample_runs.build_calm_run()}
+RUNS = {"crash": handmade_page_runs.build_handmade_crash_run(), "calm": handmade_page_runs.build_calm_run()}
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_figures_are_valid_plotly(name: str) -> None:
     """plotly's own schema accepts every trace and layout once the colours are filled in."""
     for chart in build_charts(RUNS[name]):
-        go.Figure(fill_colors(chart.figure))
+        go.Figure(replace_colors_with_fixed_hex(chart.figure))
 
 
 def test_every_colour_is_defined_for_both_schemes() -> None:
@@ -65,15 +65,15 @@ def test_script_text_cannot_end_its_element() -> None:
 
 
 def test_a_loss_that_does_not_add_up_is_said() -> None:
-    run = sample_runs.build_crash_run()
-    assert compute_loss_gap(run.summary) == 0
+    run = handmade_page_runs.build_handmade_crash_run()
+    assert compute_unexplained_loss(run.summary) == 0
     run.summary["losses"]["outstanding_rad"] = str(int(run.summary["losses"]["outstanding_rad"]) + 1)
-    assert compute_loss_gap(run.summary) == -1
+    assert compute_unexplained_loss(run.summary) == -1
     assert "The parts miss the whole by" in render_page(run)
 
 
 def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     run.summary["differences"] = 2
     assert "Model and chain differ in" in render_page(run)
 
@@ -81,7 +81,7 @@ def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
     """Marks and rows have a limit each, and the page says how many are left out."""
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     takes, losses = run.frames["takes"], run.frames["waterfall"]
     many = 5 * MOST_DOTS // len(takes)
     frames = run.frames | {
@@ -113,7 +113,7 @@ def test_a_large_book_makes_a_page_that_can_still_be_mailed() -> None:
 
 
 def test_the_largest_purchases_are_drawn_and_all_are_counted() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     takes = run.frames["takes"]
     small = pd.concat([takes.assign(slice_wad="1", paid_wad="1")] * (2 * MOST_DOTS // len(takes)))
     whole = next(chart for chart in build_charts(run) if chart.id == "fills")
@@ -131,14 +131,14 @@ def test_thin_keeps_ends_and_extremes() -> None:
     x = list(range(10_000))
     y: list[float | None] = [0.0] * 10_000
     y[4321], y[777] = 9.0, None
-    at, values = thin_points(x, y)
+    at, values = list_thinned_points_keeping_extremes(x, y)
     assert len(at) <= MOST_POINTS
     assert at[0] == 0 and at[-1] == 9999 and 4321 in at
     assert values[at.index(4321)] == 9.0
 
 
 def test_changes_keep_a_staircase() -> None:
-    assert keep_changes([0, 1, 2, 3], [5, 5, 6, 6]) == ([0, 2, 3], [5, 6, 6])
+    assert drop_repeated_points([0, 1, 2, 3], [5, 5, 6, 6]) == ([0, 2, 3], [5, 6, 6])
 
 
 def test_plotted_takes_strings_and_gaps() -> None:
@@ -152,14 +152,14 @@ def test_panels_fill_the_height() -> None:
 
 
 def test_a_run_that_broke_off_says_so() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     run.summary["completed"] = False
     run.meta["error"] = "the node is gone"
     assert re.search(r"This run broke off; .* the node is gone", render_page(run))
 
 
 def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     run.summary["fields_compared"] = 0
     assert "nothing compared with a chain" in render_page(run)
     assert "Model and chain agreed" not in render_page(run)
@@ -167,7 +167,7 @@ def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
 
 def test_tables_without_rows_make_a_page() -> None:
     """A run that was stopped at once has every table, but nothing in them."""
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     empty = {name: frame.iloc[:0] for name, frame in run.frames.items()}
     assert [chart.id for chart in build_charts(replace(run, frames=empty))] == [
         "waterfall",
@@ -179,7 +179,7 @@ def test_tables_without_rows_make_a_page() -> None:
 def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(BackstopError, match=r"report\.html cannot be written: "):
-        write_page(sample_runs.build_crash_run(), tmp_path / "report.html")
+        write_page(handmade_page_runs.build_handmade_crash_run(), tmp_path / "report.html")
 
 
 def test_equal_runs_have_equal_pages() -> None:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.report import participant_tables, run_page, run_tables
+from backstop.report import participant_loss_rows, run_page, run_table_rows
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
@@ -28,11 +28,11 @@ def page(run: Run) -> str:
     return run_page.render_page(run)
 
 
-def steps_of(run: Run) -> list[participant_tables.LossStep]:
-    return participant_tables.list_loss_steps(run, run_tables.list_auctions(run))
+def steps_of(run: Run) -> list[participant_loss_rows.LossStep]:
+    return participant_loss_rows.list_step_costs(run, run_table_rows.list_auctions(run))
 
 
-def total(steps: list[participant_tables.LossStep], what: str, who: str | None = None) -> int:
+def total(steps: list[participant_loss_rows.LossStep], what: str, who: str | None = None) -> int:
     return sum(row.amount_rad for row in steps if row.what.startswith(what) and who in (None, row.who))
 
 
@@ -47,8 +47,8 @@ def test_the_steps_add_up_to_the_losses(run: Run) -> None:
 
 
 def test_the_vaults_add_up_to_their_auctions(run: Run) -> None:
-    auctions = run_tables.list_auctions(run)
-    vaults = participant_tables.list_vaults(auctions)
+    auctions = run_table_rows.list_auctions(run)
+    vaults = participant_loss_rows.list_vaults(auctions)
     assert sum(row.liquidations for row in vaults) == len(auctions) > 0
     assert sum(row.left_rad for row in vaults) == sum(row.lost_rad for row in auctions) > 0
     steps = steps_of(run)
@@ -63,12 +63,12 @@ def test_bad_debt_of_a_step_is_a_vaults(run: Run) -> None:
     """No bad debt here is without the auction that left it, or whose keeper was paid from nothing."""
     bad = [row for row in steps_of(run) if row.what.startswith("bad debt")]
     assert all(row.auction and row.vault for row in bad)
-    lost = {row.id: row.lost_rad for row in run_tables.list_auctions(run)}
+    lost = {row.id: row.lost_rad for row in run_table_rows.list_auctions(run)}
     assert all(lost[row.auction or 0] == row.amount_rad for row in bad if row.what == "bad debt")
 
 
 def test_a_member_has_what_the_summary_says(run: Run, page: str) -> None:
-    rows = participant_tables.list_members(run.summary)
+    rows = participant_loss_rows.list_members(run.summary)
     assert [(row.name, row.deposit_wad, row.end_wad) for row in rows] == [
         (each["name"], int(each["deposit_wad"]), int(each["end_wad"])) for each in run.summary["members"]
     ]
@@ -77,21 +77,21 @@ def test_a_member_has_what_the_summary_says(run: Run, page: str) -> None:
 
 
 def test_an_auction_leads_to_its_vault_and_that_to_its_auctions_and_steps(run: Run, page: str) -> None:
-    worst = run_tables.list_auctions(run)[0]
+    worst = run_table_rows.list_auctions(run)[0]
     auction = row_of(page, f"auction-{worst.id}")
-    assert f'href="#{worst.vault}"' in auction
-    vault = row_of(page, worst.vault)
+    assert f'href="#{worst.vault_row_anchor}"' in auction
+    vault = row_of(page, worst.vault_row_anchor)
     searched = {html.unescape(each) for each in re.findall(r'data-search="([^"]+)"', vault)}
     short = f"{worst.owner[:10]}…"
     assert searched == {f"owner:{short} collateral:{worst.symbol}", f"who:{short} collateral:{worst.symbol}"}
     steps = re.findall(r'<tr id="loss-\d+">.*?</tr>', page, re.DOTALL)
-    own = [each for each in steps if f'href="#{worst.vault}"' in each]
+    own = [each for each in steps if f'href="#{worst.vault_row_anchor}"' in each]
     assert own and any(f'href="#auction-{worst.id}"' in each for each in own)
 
 
 def test_a_pool_that_paid_leads_to_its_members_and_back(run: Run, page: str) -> None:
     paid = {each["stage"] for each in run.summary["losses"]["covered"] if int(each["rad"])}
-    pools = [row for row in participant_tables.list_members(run.summary) if row.stage in paid]
+    pools = [row for row in participant_loss_rows.list_members(run.summary) if row.stage in paid]
     assert pools
     for row in pools:
         assert f'<a href="#members" data-search="stage:{row.stage}">' in page

@@ -14,21 +14,21 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.report.replay_slider import (
     MOST_MOMENTS,
     MOST_SHOWN,
+    build_replay_slider_chart,
     choose_moments,
     collect_replay,
-    draw_replay,
 )
 from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import Run
-from tests.support import sample_runs
-from tests.support.colors import fill_colors
+from tests.support import handmade_page_runs
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 
-START = sample_runs.START
+START = handmade_page_runs.START
 
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:
-    found = collect_replay(sample_runs.build_crash_run())
+    found = collect_replay(handmade_page_runs.build_handmade_crash_run())
     assert found is not None and json.loads(json.dumps(found)) == found
     return found
 
@@ -53,12 +53,12 @@ def test_it_begins_where_most_debt_is_in_auctions(told: dict[str, Any]) -> None:
     """In the sample the debt of both types grows by a stablecoin a row, up to the end."""
     assert told["peak"] == len(told["times"]) - 1
     assert int(told["peak_rad"]) == 2 * told["peak"] * RAD
-    flat = sample_runs.build_crash_run()
+    flat = handmade_page_runs.build_handmade_crash_run()
     frames = dict(flat.frames)
     frames["state"] = frames["state"].assign(in_auction_rad=0)
     calm = collect_replay(replace(flat, frames=frames))
     assert calm is not None and (calm["peak"], calm["peak_rad"]) == (0, "0")
-    chart = draw_replay(replace(flat, frames=frames))
+    chart = build_replay_slider_chart(replace(flat, frames=frames))
     assert chart is not None and chart.figure["layout"]["yaxis2"]["range"] == [
         0,
         10.0,
@@ -77,7 +77,7 @@ def test_stages_are_so_far_and_of_one_whole(told: dict[str, Any]) -> None:
 
 def test_open_auctions_are_there_from_start_to_end_the_largest_first(told: dict[str, Any]) -> None:
     """One begins every five minutes and is open for a quarter of an hour; the last never ends."""
-    frame = sample_runs.build_crash_run().frames["auctions"]
+    frame = handmade_page_runs.build_handmade_crash_run().frames["auctions"]
     for i, at in enumerate(each // 1000 for each in told["times"]):
         open_ = frame[(frame["started_at"] <= at) & ~(frame["ended_at"] <= at)]
         assert told["open"][i]["count"] == len(open_)
@@ -96,7 +96,7 @@ def acting() -> Run:
         ("stranger", "liquidate", True, START + 600),
     ]
     frame = pd.DataFrame(rows, columns=["sender_name", "method", "ok", "timestamp"])
-    made = sample_runs.build_crash_run()
+    made = handmade_page_runs.build_handmade_crash_run()
     return replace(made, frames=made.frames | {"actions": frame.assign(step=range(900, 904))})
 
 
@@ -104,7 +104,7 @@ def test_keepers_acts_are_in_words_the_newest_first() -> None:
     found = collect_replay(acting())
     assert found is not None
     texts = [[found["acts"][place]["text"] for place in places] for places in found["done"]]
-    bought = f"{sample_runs.NAME} took 2 </script> at 90, auction 2"
+    bought = f"{handmade_page_runs.NAME} took 2 </script> at 90, auction 2"
     assert texts[1][0] == "idle liquidated a vault" and bought in texts[1]
     assert not any(word in " ".join(texts[-1] + texts[1]) for word in ("stranger", "covered", "report"))
     assert all(len(each) <= MOST_SHOWN for each in texts) and len(texts[-1]) == MOST_SHOWN
@@ -114,24 +114,24 @@ def test_keepers_acts_are_in_words_the_newest_first() -> None:
 
 
 def test_the_chart_is_of_prices_against_their_first() -> None:
-    chart = draw_replay(sample_runs.build_crash_run())
+    chart = build_replay_slider_chart(handmade_page_runs.build_handmade_crash_run())
     assert chart is not None
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     price, debt = chart.figure["data"][:2]
     assert price["y"][0] == 1 and price["y"][-1] == 0.825 and debt["yaxis"] == "y2"
     assert "ETH falls to 83%" in chart.label
 
 
 def test_a_page_has_it_where_there_are_blocks() -> None:
-    html = render_page(sample_runs.build_crash_run())
+    html = render_page(handmade_page_runs.build_handmade_crash_run())
     assert '<input type="range" id="replay-at" min="0" max="35"' in html and 'id="replay-data"' in html
-    assert collect_replay(sample_runs.build_calm_run()) is None and 'id="replay"' not in render_page(
-        sample_runs.build_calm_run()
+    assert collect_replay(handmade_page_runs.build_calm_run()) is None and 'id="replay"' not in render_page(
+        handmade_page_runs.build_calm_run()
     )
 
 
 def test_a_large_run_has_a_small_replay() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     times = [START + 60 * i for i in range(5_000)]
     state, auctions, takes = run.frames["state"], run.frames["auctions"], run.frames["takes"]
     row = state[state["collateral_type"] == 0].iloc[0].to_dict()
@@ -146,7 +146,7 @@ def test_a_large_run_has_a_small_replay() -> None:
 
 
 def test_amounts_are_exact_integers_rounded_once() -> None:
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     state = run.frames["state"].assign(in_auction_rad=str(10**9 * RAD + WAD))
     found = collect_replay(replace(run, frames=run.frames | {"state": state}))
     assert found is not None and found["types"][0]["debt"][0] == "1.00B"

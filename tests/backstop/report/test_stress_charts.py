@@ -10,14 +10,20 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.report.loss_histogram import LEAST_BINS, MOST_BINS, build_log_axis, compute_bins, draw_histogram
+from backstop.report.loss_histogram import (
+    LEAST_BINS,
+    MOST_BINS,
+    build_log_axis,
+    build_loss_histogram_chart,
+    compute_log_loss_bins,
+)
 from backstop.report.price_fans import build_price_fans
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.draw_scenario import convert_to_rays, draw_path
+from backstop.simulation.scenario.draw_scenario import convert_ticks_to_rays, draw_path_outcomes
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.price_quantiles import FAN_PATHS, LEVELS, MOST_TIMES, compute_price_quantiles
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 from tests.support.checkout_paths import DATA
-from tests.support.colors import fill_colors
 
 COIN = 10**6
 
@@ -30,7 +36,7 @@ def summary(largest: int = 5) -> dict[str, Any]:
 @pytest.mark.parametrize("count", (1, 2, 50, 3_000))
 def test_every_loss_is_in_one_bin(count: int) -> None:
     losses = np.random.default_rng(1).lognormal(20, 3, count).astype(np.int64) + 1
-    edges, counts = compute_bins(losses)
+    edges, counts = compute_log_loss_bins(losses)
     assert sum(counts) == count and edges == sorted(set(edges))
     assert edges[0] == losses.min() and edges[-1] == losses.max() + 1
     assert len(counts) <= MOST_BINS
@@ -44,13 +50,13 @@ def test_every_loss_is_in_one_bin(count: int) -> None:
 
 
 def test_equal_losses_are_one_step() -> None:
-    assert compute_bins(np.array([7, 7, 7])) == ([7, 8], [3])
+    assert compute_log_loss_bins(np.array([7, 7, 7])) == ([7, 8], [3])
 
 
 def test_the_histogram_says_how_many_lose_nothing() -> None:
     losses = np.array([0] * 90 + [2 * COIN] * 3 + [1_000 * COIN] * 7)
-    chart = draw_histogram(summary(), {"bad_debt": losses})
-    go.Figure(fill_colors(chart.figure))
+    chart = build_loss_histogram_chart(summary(), {"bad_debt": losses})
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     assert chart.label.startswith("90 of 100 paths lose nothing; most of the others: 7 paths lose ")
     (trace,) = chart.figure["data"]
     assert sum(trace["y"][:-1]) == 10 and trace["y"][-1] == 7 and trace["x"][0] == 2
@@ -76,7 +82,10 @@ def test_a_fan_is_made_of_the_paths_of_the_study(task: Task) -> None:
     for each in found:
         first = int(each["first_ray"])
         paths = np.array(
-            [convert_to_rays(draw_path(task.scenario, 7, path).prices[each["symbol"]]) for path in range(9)]
+            [
+                convert_ticks_to_rays(draw_path_outcomes(task.scenario, 7, path).prices[each["symbol"]])
+                for path in range(9)
+            ]
         )
         places = [second // task.scenario.block_time for second in each["seconds"]]
         assert places[0] == 0 and places[-1] == paths.shape[1] - 1 and len(places) <= MOST_TIMES + 2
@@ -106,7 +115,7 @@ def prices() -> list[dict[str, Any]]:
 
 def test_the_worst_path_is_drawn_within_the_fan() -> None:
     (chart,) = build_price_fans(summary() | {"prices": prices()})
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     assert chart.id == "fan-0" and chart.title == "‹b›"
     *bands, middle, worst = chart.figure["data"]
     assert [line["y"] for line in bands[:2]] == [[200.0, 180.4], [200.0, 219.6]]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from backstop.report.figure_markup import pluralise_noun, render_count
+from backstop.report.exact_amount_markup import choose_noun_form, render_count
 from backstop.report.rendering import TEMPLATES
 from tests.support.checkout_paths import ROOT
 
@@ -34,5 +34,5 @@ def test_a_form_belongs_to_one_word() -> None:
     [("run", "runs"), ("search", "searches"), ("study", "studies"), ("way", "ways"), ("guards", "guards")],
 )
 def test_nouns_have_the_number_of_their_count(noun: str, several: str) -> None:
-    assert [pluralise_noun(count, noun) for count in (0, 1, 2)] == [several, noun, several]
+    assert [choose_noun_form(count, noun) for count in (0, 1, 2)] == [several, noun, several]
     assert str(render_count(1_000, noun)) == f'<data value="1000" data-unit="count">1,000</data> {several}'

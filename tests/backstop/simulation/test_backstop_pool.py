@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.deployment_parameters import BackstopParameters, MarginParameters
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
+from backstop.deployment.parameter_dataclasses import BackstopParameters, MarginParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.report.loss_sentence import compose_verdict
+from backstop.report.loss_sentence import compose_loss_sentence
 from backstop.report.run_page import render_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml
+from backstop.simulation.scenario.parameters_yaml_writer import (
+    build_scenario_yaml_parameters_section,
+    render_yaml,
+)
 from backstop.simulation.simulator import RunResult, simulate
 from tests.support.checkout_paths import DATA
 
@@ -84,9 +87,11 @@ def test_a_page_and_a_table_say_what_it_came_to(result: RunResult) -> None:
     ):
         pool = {**summary["margin"]["pool"], "earned_wad": earned, "left_wad": left, "lots_left": {}}
         with_pool = {**summary, "margin": {**summary["margin"], "pool": pool}}
-        sentence = compose_verdict(with_pool)
+        sentence = compose_loss_sentence(with_pool)
         assert all(part in sentence for part in said)
-    assert "backstop pool" not in compose_verdict({**summary, "margin": {**summary["margin"], "pool": None}})
+    assert "backstop pool" not in compose_loss_sentence(
+        {**summary, "margin": {**summary["margin"], "pool": None}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_it_is_read_with_its_money_and_written_without(tmp_path: Path) -> None:
     terms = "notice: 2 d, spread: 0.3%, share: 10%, quote_time: 5 min, limit: 7 stablecoin"
     given = loaded(tmp_path, text_of("limit: 100_000 stablecoin", terms)).backstop
     assert given == BackstopParameters(7, 2 * 86_400, 20_000, 30, 1_000, 300)
-    written = parameters_to_yaml(scenario.parameters)["margin"]["backstop"]
+    written = build_scenario_yaml_parameters_section(scenario.parameters)["margin"]["backstop"]
     assert BackstopParameters(100_000, leverage=20_000) == margin.backstop
     assert "backstop" in render_yaml({"backstop": written}) and written["limit"] == "100000 stablecoin"
 

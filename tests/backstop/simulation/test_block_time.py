@@ -6,7 +6,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_writer import parameters_to_yaml
+from backstop.simulation.scenario.parameters_yaml_writer import build_scenario_yaml_parameters_section
 from backstop.simulation.simulator import simulate
 from tests.support.devnet_process import SMALL
 
@@ -32,8 +32,11 @@ def test_it_plays_as_by_seconds(small, host):
 
 
 def test_it_is_written_and_read(small, tmp_path):
-    assert parameters_to_yaml(counting(small).parameters)["block_time"] == f"{small.block_time} s"
-    assert "block_time" not in parameters_to_yaml(small.parameters)
+    assert (
+        build_scenario_yaml_parameters_section(counting(small).parameters)["block_time"]
+        == f"{small.block_time} s"
+    )
+    assert "block_time" not in build_scenario_yaml_parameters_section(small.parameters)
     file = tmp_path / "mine.yaml"
     file.write_text(f"extends: {SMALL}\ntitle: Blocks\nparameters: {{block_time: {small.block_time} s}}\n")
     assert load_scenario(file).parameters.block_time == small.block_time

@@ -18,8 +18,8 @@ from backstop.cli.command_helpers import handle_stop_signals
 from backstop.cli.simulate import cli
 from backstop.simulation.run_directory import load_run
 from tests.support.checkout_paths import ROOT
-from tests.support.deep import mark_long_cases
-from tests.support.helpers import read_terminal
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
+from tests.support.revert_setter_and_source_helpers import read_terminal
 
 BRIEF = "tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has"
 
@@ -87,7 +87,9 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_simulate.py::test_a_stopped_run_keeps_what_it_has")
-@pytest.mark.parametrize("number", mark_long_cases((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF))
+@pytest.mark.parametrize(
+    "number", build_pytest_params_with_deep_marks((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF)
+)
 def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.
     (tmp_path / "long.yaml").write_text(

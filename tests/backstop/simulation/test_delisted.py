@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.report.run_page import render_page

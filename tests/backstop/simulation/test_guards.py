@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import BreakerParameters, GuardsParameters
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.deployment.parameter_dataclasses import BreakerParameters, GuardsParameters
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
 from backstop.model.circuit_breaker import FALL, LOSSES
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.system import Action
 from tests.support.checkout_paths import DATA
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 MINUTE = 60
 ETH = 0
@@ -24,7 +24,10 @@ BRIEF = "tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_m
     brief="tests/backstop/simulation/test_guards.py::test_a_summary_says_whether_margins_grow_with_size"
 )
 @pytest.mark.parametrize(
-    "name", mark_long_cases(("black-thursday", "black-thursday-healthy"), ("black-thursday-healthy",), BRIEF)
+    "name",
+    build_pytest_params_with_deep_marks(
+        ("black-thursday", "black-thursday-healthy"), ("black-thursday-healthy",), BRIEF
+    ),
 )
 def test_the_mode_on_black_thursday(name) -> None:
     scenario = load_scenario(name)

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from backstop.cli.command_helpers import print_summary
+from backstop.cli.command_helpers import print_run_summary
 from backstop.model.arithmetic import RAD, RAY
 from backstop.report.run_page import render_page
-from backstop.simulation.loss_totals import add_totals, describe_agreement, sum_losses
+from backstop.simulation.loss_totals import (
+    add_loss_totals,
+    build_model_chain_agreement_texts,
+    compute_loss_totals,
+)
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -33,7 +37,7 @@ def runs(tmp_path_factory) -> dict[str, Run]:
 
 def screen(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """The table on the terminal: what each line says, by its title."""
-    print_summary(summary, None, None, False)
+    print_run_summary(summary, None, None, False)
     found = [re.split(r"  +", line.strip(), maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     return {entry[0]: entry[1].strip() for entry in found if len(entry) == 2}
 
@@ -55,7 +59,7 @@ def figure(run: Run, path: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_lost_is_what_was_paid_and_what_nobody_paid(runs, kind) -> None:
     summary = runs[kind].summary
-    found, losses, margin = sum_losses(summary), summary["losses"], summary["margin"]
+    found, losses, margin = compute_loss_totals(summary), summary["losses"], summary["margin"]
     assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid > 0
     assert summary["totals"]["lost_rad"] == str(found.lost)
     assert int(summary["totals"]["paid_rad"]) + found.unpaid == found.lost
@@ -102,7 +106,7 @@ def test_a_model_alone_is_compared_with_nothing(runs, kind, capsys) -> None:
     assert "not compared" in screen(runs[kind].summary, capsys)["model against chain"]
     assert "0 differences" not in screen(runs[kind].summary, capsys)["model against chain"]
     assert "– nothing was compared" in head(runs[kind])
-    assert describe_agreement(0, 0) == ("not compared", "on the model alone")
+    assert build_model_chain_agreement_texts(0, 0) == ("not compared", "on the model alone")
 
 
 def test_a_run_on_a_chain_says_how_much_was_compared(small_run, capsys) -> None:
@@ -118,4 +122,4 @@ def test_a_run_from_before_there_were_totals_is_completed(runs) -> None:
         old["paid_by"] = [
             each for each in old["paid_by"] if each["group"] not in ("insurance", "winners", "unpaid")
         ]
-        assert add_totals(old) == run.summary
+        assert add_loss_totals(old) == run.summary

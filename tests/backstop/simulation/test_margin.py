@@ -9,22 +9,26 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.contract_names import CLOSERS
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.contracts_by_parameter_name import CLOSERS
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report.run_page import render_page
 from backstop.simulation.cycle_recorder import CycleRecorder
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.loss_bearers import PAYERS
-from backstop.simulation.loss_totals import sum_losses, sum_unpaid_margin_loss
+from backstop.simulation.loss_totals import compute_loss_totals, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
 from backstop.simulation.simulator import RunResult, Simulation, simulate
 from backstop.system import Action, Outcome
 from tests.support.checkout_paths import DATA
-from tests.support.deep import mark_long_cases
-from tests.support.perpetuals import check_books, deploy_on_model, open_crowded_positions
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
+from tests.support.perpetual_test_market import (
+    check_books,
+    deploy_perpetuals_on_model,
+    open_long_and_two_shorts,
+)
 
 FILE = DATA / "runs" / "margin_kept.yaml"
 ETH = 0
@@ -71,7 +75,7 @@ def test_who_paid_adds_up_to_the_wei(result: RunResult) -> None:
     assert all(int(each["borne_wad"]) <= int(each["gained_wad"]) for each in margin["cycles"])
     # What accounts gave is what sides bear, but for less than a wei for each account, market and cycle.
     assert margin["gap_wad"] == "0" and margin["left_alone_wad"] == "0"
-    head = sum_losses(result.summary)
+    head = compute_loss_totals(result.summary)
     assert head.lost == head.recovered + sum(amount for _, amount in head.paid) + head.unpaid
     assert sum_unpaid_margin_loss(margin) == int(margin["pending_wad"]) + int(margin["unpaid_wad"])
 
@@ -116,12 +120,12 @@ def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
 def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
     """Who was long 900 at 205 has lost 5 on each by the opening at 200."""
     scenario = load_scenario(FILE)
-    with open_session(scenario, "model", 1) as session:
+    with open_deployment_session(scenario, "model", 1) as session:
         run = Simulation(scenario, session, 1)
         run.open_book(lambda *_: None, lambda: False)
         market: Any = session.model.world.contracts["PerpetualMarket"]
         check_books(market)
-        view = run.view().cycles
+        view = run.build_keeper_view().cycles
         assert view is not None
         whale = get_trader_account("whale")
         fees = 15 * WAD + 900 * 200 * WAD * 15 // 10_000 + 4 * 8_000 * WAD * 15 // 10_000
@@ -178,16 +182,18 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
     assert int(margin["insured_wad"]) == 50_000 * WAD < int(margin["loss_wad"])
     assert int(margin["taken_wad"]) == int(margin["loss_wad"]) - 50_000 * WAD
     assert margin["unpaid_wad"] == margin["left_alone_wad"] == margin["gap_wad"] == "0"
-    assert sum_losses(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
+    assert compute_loss_totals(run.summary).unpaid == int(run.summary["losses"]["outstanding_rad"]) == 0 * RAY
 
 
 def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
-    market = deploy_on_model()
-    market.refresh()
-    market.use_up_line()
-    open_crowded_positions(market).trade("other", "first", 500)
-    names = {market.at(name): name for name in ("long", "first", "second", "other")}
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
+    market.set_loss_line_to_zero()
+    open_long_and_two_shorts(market).trade("other", "first", 500)
+    names = {
+        market.get_contract_or_account_address(name): name for name in ("long", "first", "second", "other")
+    }
     recorder = CycleRecorder(market.world.contracts, ("ETH", "BTC"), names, "by-cycle")
     apply = market.system.apply
 
@@ -202,7 +208,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     for _ in range(2):
         market.advance_cycle()
     market.seize_insolvent("long")
-    assert int(recorder.summarise_market(0)["unpaid_wad"]) == 1_000 * WAD
+    assert int(recorder.summarise_margin_market(0)["unpaid_wad"]) == 1_000 * WAD
     # Who took its lots over lacks 300 at 14, in the cycle whose gains also pay for before.
     market.deposit("taker", 1_700 * WAD)
     market.do("PerpetualTrading.take", ETH, 1_000, sender="taker")
@@ -211,13 +217,16 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
     market.seize_insolvent("taker")
     for _ in range(2):
         market.advance_cycle()
-    said = recorder.summarise_market(0)
+    said = recorder.summarise_margin_market(0)
     assert int(said["cut_wad"]) > 0 and int(said["taken_wad"]) == 300 * WAD
     paid = sum(int(said[f"{kind}_wad"]) for kind in (*PAYERS, "forgone", "pending", "unpaid"))
     assert paid == int(said["loss_wad"]) and said["gap_wad"] == "0"
     # What the long lacked, as far as insurance and later gains have not paid.
     assert int(said["cut_wad"]) + int(said["unpaid_wad"]) + int(said["insured_wad"]) == 1_000 * WAD
-    assert recorder.insolvent == {market.at("long"), market.at("taker")}
+    assert recorder.insolvent == {
+        market.get_contract_or_account_address("long"),
+        market.get_contract_or_account_address("taker"),
+    }
 
 
 def at_leisure(**changes: Any) -> Any:
@@ -228,7 +237,7 @@ def at_leisure(**changes: Any) -> Any:
 @contextmanager
 def opened(scenario: Any) -> Iterator[Simulation]:
     """A run of a scenario on the model up to its opening."""
-    with open_session(scenario, "model", 1) as session:
+    with open_deployment_session(scenario, "model", 1) as session:
         run = Simulation(scenario, session, 1)
         run.open_book(lambda *_: None, lambda: False)
         yield run
@@ -262,17 +271,17 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     with opened(at_leisure(margin_book=replace(scenario.margin_book, accounts=accounts))) as run:
         whale, before = get_trader_account("whale"), run.get_stablecoins(get_trader_account("whale"))
         while run.now < 600:
-            assert run.get_stablecoins(whale) == before and run.leaving
+            assert run.get_stablecoins(whale) == before and run.withdrawing_accounts
             run.block += 1
             run.now = run.block * run.scenario.block_time
             run.run_block()
-        assert run.get_stablecoins(whale) > before and not run.leaving
+        assert run.get_stablecoins(whale) > before and not run.withdrawing_accounts
         assert run.compute_free_margin(whale) == 0
 
 
 @pytest.mark.parametrize(
     "name",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         ("jelly-squeeze", "oracle-jump"),
         ("jelly-squeeze", "oracle-jump"),
         "tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree",
@@ -288,7 +297,7 @@ def test_the_library_s_crashes_end_solvent(name: str) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         CLOSERS,
         ("shared",),
         "tests/backstop/simulation/test_margin.py::test_positions_are_closed_where_a_policy_says_so",

@@ -13,10 +13,16 @@ from click.testing import CliRunner, Result
 from backstop.cli.fuzz import RUN_BY
 from backstop.errors import BackstopError
 from backstop.files import output_directories
-from backstop.files.output_directories import MADE, OutputDirectory, hash_content, hash_program, refuse_other
+from backstop.files.output_directories import (
+    MADE,
+    OutputDirectory,
+    hash_program_and_contract_sources,
+    hash_value_repr,
+    refuse_other,
+)
 from backstop.hosts.artifacts import CONTRACTS
 from tests.support.checkout_paths import DATA
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 TESTS = DATA
 SMALL = str(TESTS / "runs" / "small.yaml")
@@ -24,7 +30,7 @@ STUDY = str(TESTS / "stress" / "small.yaml")
 GRID = str(TESTS / "stress" / "ratios.yaml")
 GUARDED = str(TESTS / "guards" / "small.yaml")
 
-INPUTS = {"scenario": "small", "seed": 1, "content of the scenario": hash_content("a")}
+INPUTS = {"scenario": "small", "seed": 1, "content of the scenario": hash_value_repr("a")}
 
 
 def written(path: Path, paths: int = 10) -> OutputDirectory:
@@ -87,7 +93,7 @@ def test_a_shorter_one_is_refused(tmp_path) -> None:
         ("study", {"seed": 2, "path": 7}, "was made with seed 1, not 2, path none, not 7: choose another"),
         (
             "study",
-            {"content of the scenario": hash_content("b")},
+            {"content of the scenario": hash_value_repr("b")},
             "made with another content of the scenario: ",
         ),
     ],
@@ -125,11 +131,15 @@ def test_what_another_command_put_into_it_stays(tmp_path) -> None:
 def test_other_contracts_are_another_program(tmp_path) -> None:
     contracts = tmp_path / "contracts"
     shutil.copytree("contracts", contracts)
-    assert hash_program(contracts) == hash_program(CONTRACTS)
+    assert hash_program_and_contract_sources(contracts) == hash_program_and_contract_sources(CONTRACTS)
     with (contracts / "Pool.vy").open("a") as file:
         file.write("# changed\n")
     with pytest.raises(BackstopError, match="was made with another program: "):
-        refuse_other(tmp_path, {"program": hash_program(CONTRACTS)}, {"program": hash_program(contracts)})
+        refuse_other(
+            tmp_path,
+            {"program": hash_program_and_contract_sources(CONTRACTS)},
+            {"program": hash_program_and_contract_sources(contracts)},
+        )
 
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_outputs.py::test_other_contracts_are_another_program")
@@ -138,12 +148,15 @@ def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch)
         output_directories.PACKAGE, tmp_path / "backstop", ignore=shutil.ignore_patterns("__pycache__")
     )
     monkeypatch.setattr(output_directories, "PACKAGE", tmp_path / "backstop")
-    whole, campaign = hash_program(CONTRACTS), hash_program(CONTRACTS, *RUN_BY)
+    whole, campaign = (
+        hash_program_and_contract_sources(CONTRACTS),
+        hash_program_and_contract_sources(CONTRACTS, *RUN_BY),
+    )
     edit = "\n# changed\n"
     with (tmp_path / "backstop/report/run_page.py").open("a") as file:
         file.write(edit)
-    assert hash_program(CONTRACTS) != whole
-    assert hash_program(CONTRACTS, *RUN_BY) == campaign
+    assert hash_program_and_contract_sources(CONTRACTS) != whole
+    assert hash_program_and_contract_sources(CONTRACTS, *RUN_BY) == campaign
     for part in (
         "model/pool.py",
         "proof/properties/pool_properties.py",
@@ -151,7 +164,7 @@ def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch)
     ):
         with (tmp_path / "backstop" / part).open("a") as file:
             file.write(edit)
-        changed = hash_program(CONTRACTS, *RUN_BY)
+        changed = hash_program_and_contract_sources(CONTRACTS, *RUN_BY)
         assert changed != campaign
         campaign = changed
 
@@ -182,7 +195,7 @@ LONG = ("attack", "fuzz", "guards", "hunt", "reproduce", "sweep")
 
 
 @pytest.mark.deep(cases=1)
-@pytest.mark.parametrize("name", mark_long_cases(FAMILIES, LONG, BRIEF))
+@pytest.mark.parametrize("name", build_pytest_params_with_deep_marks(FAMILIES, LONG, BRIEF))
 def test_every_command_has_the_rule(name, tmp_path) -> None:
     out = tmp_path / "out"
     args = (*FAMILIES[name], "--out", str(out))

@@ -14,11 +14,11 @@ import backstop
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_long_json
 from backstop.simulation import run_directory
-from backstop.simulation.progress import RunInterruptedError
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import (
     ROW_GROUP,
     TABLES,
-    as_json,
+    format_single_line_json,
     hash_run_files,
     load_run,
     to_json_value,
@@ -59,7 +59,7 @@ def test_a_long_table_is_written_in_parts_and_read_as_one(tmp_path) -> None:
     assert ParquetFile(tmp_path / "actions.parquet").num_row_groups == 3
     frame = load_run(tmp_path).frames["actions"]
     assert list(frame["step"]) == list(range(len(rows)))
-    assert list(frame["args"]) == [as_json(row[4]) for row in rows]
+    assert list(frame["args"]) == [format_single_line_json(row[4]) for row in rows]
     assert list(frame["ok"]) == [row[7] for row in rows]
 
 
@@ -110,7 +110,7 @@ def test_plain_values() -> None:
         None,
         {"a": [str(2**64)]},
     ]
-    assert as_json([2**70, "x"]) == '["1180591620717411303424","x"]'
+    assert format_single_line_json([2**70, "x"]) == '["1180591620717411303424","x"]'
 
 
 def test_what_is_no_run_directory(tmp_path, small_run) -> None:

@@ -12,9 +12,9 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import read_trace
-from backstop.simulation.progress import RunInterruptedError
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import read_trace
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -57,7 +57,7 @@ def test_the_trace_runs_again(small_run) -> None:
     artifacts = Artifacts()
     trace = read_trace(small_run / "trace.json", artifacts)
     with open_host("revm", trace.started_at) as host:
-        both = replay_trace(trace, host, artifacts=artifacts, check_every=50)
+        both = replay_trace_in_lockstep(trace, host, artifacts=artifacts, check_every=50)
     assert both.steps == load_run(small_run).summary["steps"]
 
 

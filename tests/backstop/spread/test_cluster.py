@@ -18,14 +18,14 @@ from backstop.cli.hunt import cli as hunt
 from backstop.cli.stress import cli as stress
 from backstop.cli.sweep import cli as sweep
 from backstop.errors import BackstopError
-from backstop.parallel import dask_cluster as module
-from backstop.parallel.dask_cluster import build_cluster_workers
+from backstop.parallel import dask_workers as module
+from backstop.parallel.dask_workers import build_cluster_workers
 from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignSettings
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.stress_study import Study
+from backstop.studies.stress.resumable_path_study import Study
 from tests.support.certificates import make_certificates
 from tests.support.checkout_paths import DATA
-from tests.support.object_store import object_store
+from tests.support.fake_s3_store import run_fake_s3_store
 
 SMALL = DATA / "stress" / "small.yaml"
 GRID = DATA / "stress" / "ratios.yaml"
@@ -98,12 +98,12 @@ def test_a_study_outlives_all_its_workers(
 
         def __exit__(self, *error: object) -> None: ...
 
-    monkeypatch.setattr("backstop.cli.stress.progress_bar", Bar)
+    monkeypatch.setattr("backstop.cli.stress.show_progress_bar", Bar)
     monkeypatch.setattr(command_helpers, "RUNS", tmp_path / "runs")
-    with object_store(monkeypatch) as (objects, _):
+    with run_fake_s3_store(monkeypatch) as (objects, _):
         result = run(stress, *study, "--dask", local.scheduler_address, "--out", "s3://results/a/study")
         assert result.exit_code == 0, result.stderr
-        stored = objects.under("a/study")
+        stored = objects.read_objects_under_prefix("a/study")
     assert killed and killed[0] >= 1
     whole = files(tmp_path / "whole")
     assert len([name for name in whole if "chunks/" in name]) == 3

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from backstop.model.evm_crypto import keccak256
-from tests.support.auction_steps import get_only_event, start_auction
+from tests.support.auction_steps import get_only_event_values, start_auction
 from tests.support.guard_steps import CEILING, open_secured_vault
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 CALL = "AutoCeiling.adjust"
@@ -33,13 +33,17 @@ def low(guarded):
 
 def test_without_debt_it_is_the_gap(guarded):
     assert adjust(guarded) == CEILING.gap
-    assert get_only_event(guarded, "Adjusted", "AutoCeiling") == (
+    assert get_only_event_values(guarded, "Adjusted", "AutoCeiling") == (
         0,
         50_000_000,
         CEILING.gap,
         guarded.address("stranger"),
     )
-    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (0, "debt_ceiling", CEILING.gap)
+    assert get_only_event_values(guarded, "ParameterChanged", "VaultEngine") == (
+        0,
+        "debt_ceiling",
+        CEILING.gap,
+    )
 
 
 def test_the_debt_is_rounded_up_to_a_whole_stablecoin(low):
@@ -79,7 +83,7 @@ def test_it_is_lowered_at_any_time_and_twice_in_a_block(low):
     open_secured_vault(low, amount=90_000 * WAD)
     open_secured_vault(low, amount=5_000 * WAD, who="another")
     adjust(low)
-    low.fund("WETH", "borrower", WAD)
+    low.mint_and_approve_collateral("WETH", "borrower", WAD)
     repay_all(low)
     assert adjust(low) == 105_000
     repay_all(low, "another")

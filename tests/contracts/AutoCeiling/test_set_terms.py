@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auction_steps import get_only_event
+from tests.support.auction_steps import get_only_event_values
 from tests.support.guard_steps import CEILING, open_secured_vault
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "AutoCeiling.set_terms"
 
@@ -13,7 +13,7 @@ CALL = "AutoCeiling.set_terms"
 @pytest.mark.parametrize("terms", [(1, 0, 600), (10**9, 10**9, 30 * 86_400)], ids=["least", "most"])
 def test_within_bounds(guarded, terms):
     guarded.do(CALL, 2, *terms, sender="admin")
-    assert get_only_event(guarded, "TermsSet", "AutoCeiling") == (2, *terms)
+    assert get_only_event_values(guarded, "TermsSet", "AutoCeiling") == (2, *terms)
     assert tuple(guarded.read("AutoCeiling.terms_of", 2)) == (*terms, 0)
 
 

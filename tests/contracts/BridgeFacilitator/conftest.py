@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.facilitator_steps import deploy_facilitator, draw_stablecoin
+from tests.support.facilitator_steps import deploy_protocol_with_facilitators, draw_stablecoin_as_bridge
 
 
 @pytest.fixture
 def bridged(new_protocol):
-    return deploy_facilitator(new_protocol)
+    return deploy_protocol_with_facilitators(new_protocol)
 
 
 @pytest.fixture
 def owing(bridged):
-    draw_stablecoin(bridged, 100_000 * WAD)
+    draw_stablecoin_as_bridge(bridged, 100_000 * WAD)
     return bridged

@@ -3,9 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import get_only_event
-from tests.support.facilitator_steps import DAY, ROLLUP, announce_loss, read_bridge_debt, read_debt_at_risk
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.facilitator_steps import (
+    DAY,
+    ROLLUP,
+    announce_loss,
+    read_bridge_debt,
+    read_bridge_debt_at_risk,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import deposit_savings, read_stake
 
 K = 1_000 * WAD
@@ -13,7 +19,7 @@ K = 1_000 * WAD
 
 def test_is_known_with_its_time(owing):
     announce_loss(owing, 10 * K)
-    assert get_only_event(owing, "LossAnnounced", "Rollup") == (10 * K, owing.timestamp + DAY)
+    assert get_only_event_values(owing, "LossAnnounced", "Rollup") == (10 * K, owing.timestamp + DAY)
     assert tuple(owing.read("Rollup.announcement")) == (10 * K, owing.timestamp + DAY)
     assert read_bridge_debt(owing) == 100 * K * RAY
 
@@ -21,7 +27,7 @@ def test_is_known_with_its_time(owing):
 @pytest.mark.parametrize("amount", [1, 10 * K, 33 * K + 1, 99_999 * WAD])
 def test_is_in_doubt_from_the_same_call_on_to_the_wei(owing, amount):
     announce_loss(owing, amount)
-    assert amount * RAY <= read_debt_at_risk(owing) <= amount * RAY + RAY
+    assert amount * RAY <= read_bridge_debt_at_risk(owing) <= amount * RAY + RAY
 
 
 def test_the_rest_of_the_debt_is_not(owing):
@@ -35,7 +41,7 @@ def test_the_rest_of_the_debt_is_not(owing):
 def test_all_of_the_debt_and_more(owing, amount):
     announce_loss(owing, amount)
     assert owing.read("PriceFeed.current_price", ROLLUP) == 1
-    assert read_debt_at_risk(owing) == read_bridge_debt(owing)
+    assert read_bridge_debt_at_risk(owing) == read_bridge_debt(owing)
 
 
 def test_a_note_is_its_share_of_what_is_left(owing):
@@ -51,13 +57,13 @@ def test_the_exits_of_pools_know_it(owing):
     before = read_stake(owing, "saver")
     announce_loss(owing, 10 * K)
     beyond = owing.read("LossWaterfall.losses_reaching", "Savings")
-    assert 9 * K * RAY < beyond <= read_debt_at_risk(owing)
+    assert 9 * K * RAY < beyond <= read_bridge_debt_at_risk(owing)
     assert read_stake(owing, "saver") < before - 9 * K
 
 
 def test_without_a_debt(bridged):
     announce_loss(bridged, K)
-    assert read_debt_at_risk(bridged) == 0
+    assert read_bridge_debt_at_risk(bridged) == 0
     assert bridged.read("PriceFeed.current_price", ROLLUP) == RAY
 
 

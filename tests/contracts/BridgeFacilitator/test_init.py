@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.roles import GUARDIAN, MINTER, STAGE
 from tests.support.facilitator_steps import DAY, LINE, ROLLUP
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 
 def test_is_wired(bridged):
@@ -44,7 +44,7 @@ def test_no_note_is_left_from_listing(bridged):
 def test_out_of_bounds(bridged, delay):
     names = ("VaultEngine", "PriceFeed", "LiquidationEngine", "LossWaterfall", "Stablecoin", "admin")
     wiring = [bridged.address(name) for name in names]
-    check_cannot_be_made(
+    check_contract_creation_refused(
         bridged, "BridgeFacilitator", "Other", 5, *wiring, delay, reason="facilitator: delay bounds"
     )
 

@@ -3,28 +3,28 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import get_only_event, read_stablecoins
+from tests.support.auction_steps import get_only_event_values, read_stablecoins
 from tests.support.facilitator_steps import (
     DAY,
     ROLLUP,
+    announce_and_realise_bridge_loss,
     announce_loss,
     pay_facilitator,
     read_bridge_debt,
-    read_debt_at_risk,
+    read_bridge_debt_at_risk,
     read_facilitator_deficit,
-    read_locked_notes,
-    realise_loss,
+    read_notes_in_facilitator_vault,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 K = 1_000 * WAD
 
 
 def test_books_what_was_announced(owing):
-    assert realise_loss(owing, 30 * K + 7) == 30 * K + 7
-    assert get_only_event(owing, "LossRealised", "Rollup") == (30 * K + 7,)
-    assert get_only_event(owing, "WrittenDown", "LiquidationEngine") == (
+    assert announce_and_realise_bridge_loss(owing, 30 * K + 7) == 30 * K + 7
+    assert get_only_event_values(owing, "LossRealised", "Rollup") == (30 * K + 7,)
+    assert get_only_event_values(owing, "WrittenDown", "LiquidationEngine") == (
         ROLLUP,
         owing.address("Rollup"),
         (30 * K + 7) * RAY,
@@ -35,8 +35,8 @@ def test_books_what_was_announced(owing):
 
 
 def test_no_doubt_and_no_announcement_are_left(owing):
-    realise_loss(owing, 30 * K)
-    assert read_debt_at_risk(owing) == 0
+    announce_and_realise_bridge_loss(owing, 30 * K)
+    assert read_bridge_debt_at_risk(owing) == 0
     assert tuple(owing.read("Rollup.announcement")) == (0, 0)
     assert owing.read("PriceFeed.current_price", ROLLUP) == RAY
     assert owing.read("VaultEngine.in_auction_of", ROLLUP) == 0
@@ -45,7 +45,7 @@ def test_no_doubt_and_no_announcement_are_left(owing):
 
 
 def test_nobody_is_rewarded_and_no_auction_is_left(owing):
-    realise_loss(owing, 30 * K)
+    announce_and_realise_bridge_loss(owing, 30 * K)
     assert owing.read("CollateralAuction.last_id") == 0
     assert read_stablecoins(owing, "stranger") == 0
     assert owing.read("Stablecoin.totalSupply") == 100 * K
@@ -53,7 +53,7 @@ def test_nobody_is_rewarded_and_no_auction_is_left(owing):
 
 @pytest.mark.parametrize("announced", [100 * K, 100 * K + 1, 2**128 - 1])
 def test_never_more_than_the_debt(owing, announced):
-    assert realise_loss(owing, announced) == 100 * K
+    assert announce_and_realise_bridge_loss(owing, announced) == 100 * K
     assert read_bridge_debt(owing) == 0
     assert read_facilitator_deficit(owing) == 100 * K * RAY
 
@@ -85,9 +85,9 @@ def test_without_debt_there_is_nothing_to_lose(owing):
 
 
 def test_notes_of_what_was_lost_serve_again(owing):
-    realise_loss(owing, 30 * K)
+    announce_and_realise_bridge_loss(owing, 30 * K)
     owing.do("Rollup.draw", 30 * K, "receiver", sender="bridge")
-    assert read_locked_notes(owing) == 100 * K
+    assert read_notes_in_facilitator_vault(owing) == 100 * K
 
 
 def test_at_a_rate_above_one_only_whole_units_are_written_down(owing):
@@ -106,7 +106,7 @@ def test_at_a_rate_above_one_only_whole_units_are_written_down(owing):
 
 def test_the_stops_of_auctions_do_not_hold_it_back(owing):
     owing.do("VaultEngine.set_global_auction_limit", 0, sender="admin")
-    assert realise_loss(owing, K) == K
+    assert announce_and_realise_bridge_loss(owing, K) == K
 
 
 def test_in_settlement_it_still_reaches_the_stages(owing):

@@ -4,16 +4,16 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.auction_steps import get_only_event, read_stablecoins
+from tests.support.auction_steps import get_only_event_values, read_stablecoins
 from tests.support.facilitator_steps import (
     LINE,
     ROLLUP,
-    draw_stablecoin,
+    announce_and_realise_bridge_loss,
+    draw_stablecoin_as_bridge,
     pay_facilitator,
     read_facilitator_deficit,
-    realise_loss,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 K = 1_000 * WAD
@@ -22,13 +22,13 @@ K = 1_000 * WAD
 @pytest.fixture
 def lossy(owing):
     """It has lost 30,000, all of it uncovered."""
-    realise_loss(owing, 30 * K)
+    announce_and_realise_bridge_loss(owing, 30 * K)
     return owing
 
 
 def test_the_deficit_first(lossy):
     assert pay_facilitator(lossy, 10 * K, "recover") == 10 * K
-    assert get_only_event(lossy, "Recovered", "Rollup") == (lossy.address("receiver"), 10 * K)
+    assert get_only_event_values(lossy, "Recovered", "Rollup") == (lossy.address("receiver"), 10 * K)
     assert read_facilitator_deficit(lossy) == 20 * K * RAY
     assert lossy.read("Rollup.lost") == 20 * K
     assert lossy.read("VaultEngine.reserve") == 0
@@ -55,9 +55,9 @@ def test_no_more_than_was_lost(lossy, amount):
 
 def test_the_line_has_room_again(lossy):
     with reverts("facilitator: over its line"):
-        draw_stablecoin(lossy, LINE * WAD - 70 * K)
+        draw_stablecoin_as_bridge(lossy, LINE * WAD - 70 * K)
     pay_facilitator(lossy, 30 * K, "recover")
-    draw_stablecoin(lossy, LINE * WAD - 70 * K)
+    draw_stablecoin_as_bridge(lossy, LINE * WAD - 70 * K)
 
 
 def test_not_while_a_stage_has_reserved_of_the_deficit(lossy):

@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auction_steps import get_only_event, read_stablecoins
+from tests.support.auction_steps import get_only_event_values, read_stablecoins
 from tests.support.facilitator_steps import (
     ROLLUP,
     announce_loss,
-    draw_stablecoin,
+    draw_stablecoin_as_bridge,
     pay_facilitator,
-    read_locked_notes,
+    read_notes_in_facilitator_vault,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import settle_protocol
 
 K = 1_000 * WAD
@@ -20,7 +20,7 @@ K = 1_000 * WAD
 @pytest.fixture
 def settled(owing):
     """Two thirds of all stablecoin are the receiver's, a third another's; both redeem and cash some notes."""
-    draw_stablecoin(owing, 50 * K, "another")
+    draw_stablecoin_as_bridge(owing, 50 * K, "another")
     settle_protocol(owing)
     for who, amount in (("receiver", 80 * K), ("another", 40 * K)):
         owing.do("Settlement.redeem", amount, sender=who)
@@ -36,7 +36,7 @@ def redeem(protocol, who, notes):
 def test_their_share_of_what_was_paid(settled):
     pay_facilitator(settled, 15 * K)
     assert redeem(settled, "another", 40 * K) == 4 * K
-    assert get_only_event(settled, "Redeemed", "Rollup") == (settled.address("another"), 40 * K, 4 * K)
+    assert get_only_event_values(settled, "Redeemed", "Rollup") == (settled.address("another"), 40 * K, 4 * K)
     assert read_stablecoins(settled, "another") == 14 * K
     assert settled.read("Rollup.redeemed_of", "another") == 40 * K
     assert settled.read("Rollup.collected_of", "another") == 4 * K
@@ -75,7 +75,7 @@ def test_notes_that_cover_no_debt_do_not_count(owing):
     """They stay in the vault, for good."""
     pay_facilitator(owing, 40 * K)
     settle_protocol(owing)
-    assert read_locked_notes(owing) == 40 * K
+    assert read_notes_in_facilitator_vault(owing) == 40 * K
     owing.do("Settlement.redeem", 30 * K, sender="receiver")
     owing.do("Settlement.cash", ROLLUP, 30 * K, sender="receiver")
     pay_facilitator(owing, 6 * K)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 ADDRESS = "0x" + "34" * 20
 DAY = 86_400
@@ -32,7 +32,7 @@ def test_is_readable(adapter):
 )
 def test_bounds(protocol, heartbeat, lowest, highest, grace, reason):
     args = ADDRESS, 0, ADDRESS, heartbeat, lowest, highest, ADDRESS, grace
-    check_cannot_be_made(protocol, "ChainlinkReporter", *args, reason=reason)
+    check_contract_creation_refused(protocol, "ChainlinkReporter", *args, reason=reason)
 
 
 def test_at_the_bounds(protocol):

@@ -15,8 +15,8 @@ def guarded(new_protocol):
 def indebted(guarded):
     """A vault of 10 WETH owes 12,000 at a price of 2,000; the average is the price."""
     for _ in range(3):
-        guarded.post_next("WETH", guarded.price("WETH"))
+        guarded.post_next("WETH", guarded.get_or_renew_risk_price("WETH"))
     guarded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
-    guarded.post_price("WBTC", guarded.price("WBTC"))
+    guarded.post_price("WBTC", guarded.get_or_renew_risk_price("WBTC"))
     open_secured_vault(guarded, "WBTC", 2_000 * WAD, "another")
     return guarded

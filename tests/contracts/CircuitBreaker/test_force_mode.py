@@ -2,9 +2,17 @@
 
 import pytest
 
-from tests.support.auction_steps import get_only_event
-from tests.support.guard_steps import ALL_TYPES, BREAKER, CAUTION, EMERGENCY, NORMAL, lower_mode, read_mode
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.guard_steps import (
+    ALL_TYPES,
+    BREAKER,
+    CAUTION,
+    EMERGENCY,
+    NORMAL,
+    lower_breaker_mode_and_read_it,
+    read_mode,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 CALL = "CircuitBreaker.force_mode"
@@ -13,7 +21,7 @@ CALL = "CircuitBreaker.force_mode"
 @pytest.mark.parametrize("to", [CAUTION, EMERGENCY])
 def test_is_raised_at_once(guarded, to):
     guarded.do(CALL, to, sender="guardian")
-    assert get_only_event(guarded, "ModeChanged", "CircuitBreaker") == (
+    assert get_only_event_values(guarded, "ModeChanged", "CircuitBreaker") == (
         *(NORMAL, to, 0, ALL_TYPES),
         guarded.address("guardian"),
     )
@@ -44,9 +52,9 @@ def test_guardian_only(guarded, sender):
 def test_it_is_held_only_by_repeating_it(guarded):
     guarded.do(CALL, EMERGENCY, sender="guardian")
     guarded.advance(BREAKER.calm_period)
-    assert lower_mode(guarded) == CAUTION
+    assert lower_breaker_mode_and_read_it(guarded) == CAUTION
     guarded.do(CALL, EMERGENCY, sender="guardian")
-    assert get_only_event(guarded, "ModeChanged", "CircuitBreaker")[:2] == (CAUTION, EMERGENCY)
+    assert get_only_event_values(guarded, "ModeChanged", "CircuitBreaker")[:2] == (CAUTION, EMERGENCY)
 
 
 def test_not_in_settlement(guarded):

@@ -1,7 +1,7 @@
 """The constructor and the deployment: what the breaker is wired to, and how it begins."""
 
 from tests.support.guard_steps import ALL_TYPES, LOSSES, NORMAL, read_mode
-from tests.support.helpers import GUARDIAN
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 
 WIRING = {"VAULT_ENGINE": "VaultEngine", "PRICE_FEED": "PriceFeed"}
 

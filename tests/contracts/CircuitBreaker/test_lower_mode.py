@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import get_only_event
+from tests.support.auction_steps import get_only_event_values
 from tests.support.guard_steps import (
     ALL_TYPES,
     BREAKER,
@@ -14,10 +14,10 @@ from tests.support.guard_steps import (
     NORMAL,
     SILENCE,
     escalate_mode,
-    lower_mode,
+    lower_breaker_mode_and_read_it,
     set_triggers,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -41,14 +41,14 @@ def test_one_level_at_a_time_each_after_its_period(raised):
     raised.advance(BREAKER.calm_period - 1)
     refused(raised, "too early")
     raised.advance(1)
-    assert lower_mode(raised) == CAUTION
-    assert get_only_event(raised, "ModeChanged", "CircuitBreaker") == (
+    assert lower_breaker_mode_and_read_it(raised) == CAUTION
+    assert get_only_event_values(raised, "ModeChanged", "CircuitBreaker") == (
         *(EMERGENCY, CAUTION, 0, ALL_TYPES),
         raised.address("stranger"),
     )
     refused(raised, "too early")
     raised.advance(BREAKER.calm_period)
-    assert lower_mode(raised) == NORMAL
+    assert lower_breaker_mode_and_read_it(raised) == NORMAL
     refused(raised, "is normal")
 
 
@@ -60,14 +60,14 @@ def test_a_trigger_that_holds_keeps_its_level(raised):
     for symbol in ("WETH", "WBTC"):
         raised.post_price(symbol, raised.read("PriceFeed.last_price", raised.get_collateral_type(symbol)))
     assert raised.read("CircuitBreaker.worst_level") == NORMAL
-    assert lower_mode(raised) == CAUTION
+    assert lower_breaker_mode_and_read_it(raised) == CAUTION
 
 
 def test_a_lower_trigger_does_not_keep_a_higher_level(raised):
     silent_from = min(raised.read("PriceFeed.prices_of", c).fresh_until for c in (0, 1))
     raised.advance(silent_from + BREAKER.silence[0] - raised.timestamp)
     assert raised.read("CircuitBreaker.worst_level") == CAUTION
-    assert lower_mode(raised) == CAUTION
+    assert lower_breaker_mode_and_read_it(raised) == CAUTION
     raised.advance(BREAKER.calm_period)
     refused(raised, "not calm")
 
@@ -116,7 +116,7 @@ def test_each_trigger_seen_starts_the_period_again(indebted):
     indebted.advance(BREAKER.calm_period - 1)
     refused(indebted, "too early")
     indebted.advance(1)
-    assert lower_mode(indebted) == NORMAL
+    assert lower_breaker_mode_and_read_it(indebted) == NORMAL
 
 
 def test_not_in_settlement(raised):

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from tests.support.auction_steps import get_only_event, liquidate_vault, start_auction
+from tests.support.auction_steps import get_only_event_values, liquidate_vault, start_auction
 from tests.support.guard_steps import (
     ALL_TYPES,
     AUCTIONS,
@@ -20,7 +20,7 @@ from tests.support.guard_steps import (
     read_mode,
     set_triggers,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -54,7 +54,7 @@ def test_losses_of_all_types_together(indebted):
     check_no_cause(indebted, LOSSES)
     set_triggers(indebted, losses=(whole, whole + 1))
     assert escalate_mode(indebted, LOSSES, 31) == CAUTION
-    assert get_only_event(indebted, "ModeChanged", "CircuitBreaker") == (
+    assert get_only_event_values(indebted, "ModeChanged", "CircuitBreaker") == (
         *(NORMAL, CAUTION, LOSSES, ALL_TYPES),
         indebted.address("stranger"),
     )
@@ -79,7 +79,7 @@ def test_a_fall_under_the_average(indebted):
     check_no_cause(indebted, FALL)
     set_triggers(indebted, fall=(fallen, fallen + 1))
     assert escalate_mode(indebted, FALL) == CAUTION
-    assert get_only_event(indebted, "ModeChanged", "CircuitBreaker")[2:4] == (FALL, 0)
+    assert get_only_event_values(indebted, "ModeChanged", "CircuitBreaker")[2:4] == (FALL, 0)
     set_triggers(indebted, fall=(0, fallen))
     assert escalate_mode(indebted, FALL) == EMERGENCY
 
@@ -180,7 +180,7 @@ def test_a_trigger_seen_again_only_interrupts_the_calm(indebted):
     escalate_mode(indebted, FALL)
     indebted.advance(60)
     assert escalate_mode(indebted, FALL) == EMERGENCY
-    assert get_only_event(indebted, "TriggerSeen", "CircuitBreaker") == (
+    assert get_only_event_values(indebted, "TriggerSeen", "CircuitBreaker") == (
         *(FALL, 0, EMERGENCY),
         indebted.address("stranger"),
     )
@@ -198,7 +198,7 @@ def test_a_lesser_cause_does_not_hold_up_a_graver_mode(indebted):
 def test_no_mode_stops_the_way_out(indebted):
     indebted.post_price("WETH", 1_000 * RAY)
     assert escalate_mode(indebted, FALL) == EMERGENCY
-    indebted.fund("WETH", "borrower", WAD)
+    indebted.mint_and_approve_collateral("WETH", "borrower", WAD)
     indebted.do("VaultEngine.deposit_and_draw", 0, "borrower", WAD, 0, "borrower", sender="borrower")
     indebted.do(
         "VaultEngine.repay_and_withdraw", 0, "borrower", 1_000 * WAD, 0, "borrower", sender="borrower"

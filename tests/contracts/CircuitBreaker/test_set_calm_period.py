@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.auction_steps import get_only_event
-from tests.support.guard_steps import CAUTION, NORMAL, lower_mode
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.guard_steps import CAUTION, NORMAL, lower_breaker_mode_and_read_it
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "CircuitBreaker.set_calm_period"
 LEAST, MOST = 600, 7 * 86_400
@@ -13,7 +13,7 @@ LEAST, MOST = 600, 7 * 86_400
 @pytest.mark.parametrize("seconds", [LEAST, MOST])
 def test_within_bounds(guarded, seconds):
     guarded.do(CALL, seconds, sender="admin")
-    assert get_only_event(guarded, "CalmPeriodSet", "CircuitBreaker") == (seconds,)
+    assert get_only_event_values(guarded, "CalmPeriodSet", "CircuitBreaker") == (seconds,)
     assert tuple(guarded.read("CircuitBreaker.state_of")) == (NORMAL, 0, seconds)
 
 
@@ -40,4 +40,4 @@ def test_counts_for_the_calm_under_way(guarded):
     guarded.do("CircuitBreaker.force_mode", CAUTION, sender="guardian")
     guarded.advance(LEAST)
     guarded.do(CALL, LEAST, sender="admin")
-    assert lower_mode(guarded) == NORMAL
+    assert lower_breaker_mode_and_read_it(guarded) == NORMAL

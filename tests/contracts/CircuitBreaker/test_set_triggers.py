@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import get_only_event
+from tests.support.auction_steps import get_only_event_values
 from tests.support.guard_steps import EMERGENCY, FALL, escalate_mode, read_mode, set_triggers
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "CircuitBreaker.set_triggers"
 OFF = (0, 0)
@@ -17,7 +17,7 @@ MOST = ((8 * 10**9,) * 2, (10_000,) * 2, (30 * 86_400,) * 2, (10_000,) * 2)
 )
 def test_within_bounds(guarded, values):
     guarded.do(CALL, *values, sender="admin")
-    assert get_only_event(guarded, "TriggersSet", "CircuitBreaker") == values
+    assert get_only_event_values(guarded, "TriggersSet", "CircuitBreaker") == values
     assert tuple(guarded.read("CircuitBreaker.triggers_of")) == values
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.guard_steps import BREAKER, CAUTION, NORMAL, deploy_with_prices, with_guards
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.saver_steps import give_stablecoin, make_pool
+from tests.support.saver_steps import create_additional_pool, give_stablecoin
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def earning(protocol):
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     give_stablecoin(protocol, "payer", 1_000 * WAD)
     for name, income in (("First", 700), ("Second", 70)):
-        make_pool(protocol, name, clawback=stage)
+        create_additional_pool(protocol, name, clawback=stage)
         protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="payer")
         protocol.do(f"{name}.add_income", income * WAD, sender="payer")
     pools = (protocol.address("First"), protocol.address("Second"))

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from tests.support.auction_steps import WBTC, WETH, list_token
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 TERMS = (1, 90, 99 * RAY // 100, 8_400, 4_000, 12_000, 11_300, 50, 10)
 

@@ -2,7 +2,7 @@
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_an_open_auction(funded, auction):

@@ -7,7 +7,7 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 TAIL = 8_400
 
@@ -33,7 +33,7 @@ def test_of_seconds(protocol):
 def test_of_blocks(counting, slot):
     counting.advance(slot)  # on a node the calls before have taken blocks, which count as those of this one
     before = counting.read("CollateralAuction.clock")
-    assert before == counting.lockstep.block_number * slot
+    assert before == counting.lockstep.next_block_number * slot
     counting.advance(3_600, 0)
     assert counting.read("CollateralAuction.clock") == before
     counting.advance(0, 5)

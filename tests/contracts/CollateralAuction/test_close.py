@@ -1,8 +1,8 @@
 """close: principal that nothing can repay becomes a deficit, only when that is certain."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.auction_steps import WETH, get_only_event_values, start_auction, take_collateral
+from tests.support.revert_setter_and_source_helpers import reverts
 
 TAIL = 8_400
 
@@ -29,7 +29,7 @@ def test_a_sold_out_lot(funded, auction):
     assert principal > 0
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert get_only_event(funded, "AuctionClosed") == (auction, WETH, principal, 0)
+    assert get_only_event_values(funded, "AuctionClosed") == (auction, WETH, principal, 0)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit + principal
     assert funded.read("VaultEngine.in_auction_of", WETH) == 0
     with reverts("collateral_auction: no auction"):
@@ -46,7 +46,7 @@ def test_a_sold_out_lot_that_repaid_the_principal(funded, auction):
     assert (state(funded, auction).lot, state(funded, auction).principal) == (0, 0)
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert get_only_event(funded, "AuctionClosed")[2:] == (0, 0)
+    assert get_only_event_values(funded, "AuctionClosed")[2:] == (0, 0)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit
 
 
@@ -55,7 +55,7 @@ def test_a_worthless_lot(funded, auction):
     hold(funded, 200)
     deficit = funded.read("VaultEngine.deficit_of", WETH)
     close(funded, auction)
-    assert get_only_event(funded, "AuctionClosed") == (auction, WETH, principal, 10 * WAD)
+    assert get_only_event_values(funded, "AuctionClosed") == (auction, WETH, principal, 10 * WAD)
     assert funded.read("VaultEngine.deficit_of", WETH) == deficit + principal
     # What is left of the lot is kept, for sale as recovery.
     assert funded.read("VaultEngine.salvage_of", WETH) == 10 * WAD

@@ -7,7 +7,7 @@ import pytest
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.bounds import MAX_BLOCK_TIME
 from tests.support.auction_steps import NOBODY
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 
 def wired(protocol):
@@ -30,7 +30,9 @@ def test_of_a_slot(new_protocol, slot):
 
 def test_of_no_slot_longer_than_a_minute(protocol):
     args = (*wired(protocol), MAX_BLOCK_TIME + 1)
-    check_cannot_be_made(protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot")
+    check_contract_creation_refused(
+        protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot"
+    )
 
 
 def test_half_of_the_field_is_left_for_its_starts(new_protocol, host_kind):
@@ -38,9 +40,11 @@ def test_half_of_the_field_is_left_for_its_starts(new_protocol, host_kind):
     if host_kind == "anvil":
         return
     protocol = new_protocol()
-    protocol.advance(0, 178_956_970 - protocol.lockstep.block_number)
+    protocol.advance(0, 178_956_970 - protocol.lockstep.next_block_number)
     protocol.lockstep.create_contract("CollateralAuction", "Late", *wired(protocol), 12)
     protocol.advance(0, 1)
     args = *wired(protocol), 12
-    check_cannot_be_made(protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot")
+    check_contract_creation_refused(
+        protocol, "CollateralAuction", *args, reason="collateral_auction: bad slot"
+    )
     protocol.lockstep.create_contract("CollateralAuction", "BySeconds", *wired(protocol), 0)

@@ -5,13 +5,13 @@ import pytest
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import (
     WETH,
-    get_only_event,
+    get_only_event_values,
     liquidate_vault,
     read_stablecoins,
     take_collateral,
 )
-from tests.support.helpers import reverts
-from tests.support.ledger_accounts import hold_price
+from tests.support.ledger_reading_steps import hold_price
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 TAIL = 8_400
@@ -87,7 +87,7 @@ def test_pays_the_same_reward_as_the_start_of_penalty_that_is_in(repaid):
     reward = 50 * WAD + target // RAY // 1_000
     assert read_stablecoins(protocol, "stranger") == reward
     assert state(protocol, id).reward_budget == budget - reward
-    assert get_only_event(protocol, "AuctionReset") == (id, 1_680 * RAY, reward)
+    assert get_only_event_values(protocol, "AuctionReset") == (id, 1_680 * RAY, reward)
 
 
 def test_rewards_end_with_the_penalty_that_is_in(funded):
@@ -102,7 +102,7 @@ def test_rewards_end_with_the_penalty_that_is_in(funded):
     found = state(protocol, id)
     assert read_stablecoins(protocol, "liquidator") - before > 6_000 * WAD
     assert found.reward_budget * RAY == found.target
-    assert get_only_event(protocol, "AuctionReset")[2] == 0
+    assert get_only_event_values(protocol, "AuctionReset")[2] == 0
 
 
 def test_pays_nothing_of_a_penalty_that_is_not_in(funded, auction):
@@ -112,7 +112,7 @@ def test_pays_nothing_of_a_penalty_that_is_not_in(funded, auction):
     assert read_stablecoins(funded, "stranger") == 0
     assert state(funded, auction).reward_budget == budget
     assert funded.read("VaultEngine.reserve") == reserve
-    assert get_only_event(funded, "AuctionReset") == (auction, 1_680 * RAY, 0)
+    assert get_only_event_values(funded, "AuctionReset") == (auction, 1_680 * RAY, 0)
 
 
 def test_not_while_the_price_is_good(funded, auction):
@@ -249,7 +249,7 @@ def test_what_the_reserve_lacks_is_a_deficit_beside_the_penalty_in_the_buffer(fu
     protocol, id = mostly_repaid(funded)
     reserve = protocol.read("VaultEngine.reserve")
     reset(protocol, id)
-    reward = get_only_event(protocol, "AuctionReset")[2]
+    reward = get_only_event_values(protocol, "AuctionReset")[2]
     assert reward == 5_000 * WAD > reserve // RAY
     assert protocol.read("VaultEngine.reserve") == 0
     lost = protocol.read("VaultEngine.deficit_of", WETH)

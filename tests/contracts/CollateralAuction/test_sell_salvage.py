@@ -3,8 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import NOBODY, WETH, XAU, get_only_event, read_stablecoins, take_collateral
-from tests.support.helpers import reverts
+from tests.support.auction_steps import (
+    NOBODY,
+    WETH,
+    XAU,
+    get_only_event_values,
+    read_stablecoins,
+    take_collateral,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -30,7 +37,7 @@ def sell(protocol) -> int:
 def test_all_of_it_for_what_it_is_worth_at_the_top(lost):
     id = sell(lost)
     top, target = PRICE * 11 // 10, 8 * WAD * 11 // 40
-    assert get_only_event(lost, "AuctionStarted") == (id, XAU, NOBODY, 8 * WAD, top, target * RAY, 0)
+    assert get_only_event_values(lost, "AuctionStarted") == (id, XAU, NOBODY, 8 * WAD, top, target * RAY, 0)
     auction = lost.read("CollateralAuction.auction_of", id)
     assert (auction.owner, auction.principal, auction.reward_budget) == (NOBODY, 0, 0)
     assert auction.started_at == lost.timestamp
@@ -52,7 +59,7 @@ def test_the_target_is_rounded_up_to_a_millionth(lost):
     lost.post_price("XAU", PRICE + 1)
     lost.do(CALL, XAU, sender="stranger")
     top = (PRICE + 1) * 10_001 // 10_000
-    target = get_only_event(lost, "AuctionStarted")[5]
+    target = get_only_event_values(lost, "AuctionStarted")[5]
     assert target == -(-8 * WAD * top // 10**39) * 10**39
 
 
@@ -87,7 +94,7 @@ def test_a_sold_out_lot_is_no_longer_on_sale(lost):
 def test_at_the_top_the_target_is_filled(lost):
     id = sell(lost)
     take_collateral(lost, id)
-    assert get_only_event(lost, "AuctionEnded")[1:] == (XAU, NOBODY, 0)
+    assert get_only_event_values(lost, "AuctionEnded")[1:] == (XAU, NOBODY, 0)
     assert lost.read("XAU.balanceOf", "taker") == 8 * 10**6
 
 
@@ -97,11 +104,11 @@ def test_what_a_filled_target_leaves_is_salvage_again(lost):
     lost.advance(10_801)
     lost.post_price("XAU", 10 * PRICE)
     lost.do("CollateralAuction.reset", id, "liquidator", sender="liquidator")
-    assert get_only_event(lost, "AuctionReset") == (id, 11 * PRICE, 0)
+    assert get_only_event_values(lost, "AuctionReset") == (id, 11 * PRICE, 0)
     held = read_stablecoins(lost, "taker")
     take_collateral(lost, id)
     assert held - read_stablecoins(lost, "taker") == 8 * WAD * 11 // 40
-    returned = get_only_event(lost, "AuctionEnded")[3]
+    returned = get_only_event_values(lost, "AuctionEnded")[3]
     assert returned == 8 * WAD - 8 * WAD // 10 // 10**12 * 10**12
     assert lost.read("VaultEngine.salvage_of", XAU) == returned
     lost.do(CALL, XAU, sender="stranger")

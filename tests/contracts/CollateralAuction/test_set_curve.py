@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, XAU, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 MONTH = 30 * 86_400
 CURVE = (1, 90, 99 * RAY // 100, 8_400, 4_000)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.auction_steps import WETH, start_auction
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 LOWEST, HIGHEST = 10_000, 20_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.auction_steps import WBTC, WETH
-from tests.support.helpers import GUARDIAN, reverts
+from tests.support.revert_setter_and_source_helpers import GUARDIAN, reverts
 
 
 def set_stop(protocol, level, sender, c=WETH):

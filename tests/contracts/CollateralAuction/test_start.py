@@ -6,9 +6,15 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, liquidate_vault, read_stablecoins, start_auction
+from tests.support.auction_steps import (
+    WETH,
+    get_only_event_values,
+    liquidate_vault,
+    read_stablecoins,
+    start_auction,
+)
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
@@ -31,7 +37,7 @@ def test_the_target_is_the_principal_and_the_penalty(protocol):
     penalty = auction.principal * 13 // 100 // 10**39 * 10**39
     # In whole wei, rounded up.
     assert auction.target == (-(-auction.principal // RAY)) * RAY + penalty
-    log = get_only_event(protocol, "AuctionStarted")
+    log = get_only_event_values(protocol, "AuctionStarted")
     assert log == (
         id,
         WETH,

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 TOP = 1_800 * RAY
 

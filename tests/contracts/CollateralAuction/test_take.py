@@ -9,13 +9,13 @@ from tests.support.auction_steps import (
     WBTC,
     WETH,
     XAU,
-    get_only_event,
+    get_only_event_values,
     liquidate_vault,
     read_stablecoins,
     start_auction,
     take_collateral,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 # ceil(debt floor x penalty), wad
 LEAST = 2_260 * WAD
@@ -44,7 +44,7 @@ def test_a_part(funded, auction):
     assert before.lot - after.lot == WAD == funded.read("WETH.balanceOf", "taker")
     assert paid - read_stablecoins(funded, "taker") == 1_800 * WAD
     assert before.target - after.target == 1_800 * RAD
-    assert get_only_event(funded, "Taken") == (
+    assert get_only_event_values(funded, "Taken") == (
         auction,
         funded.address("taker"),
         WAD,
@@ -82,7 +82,7 @@ def test_collateral_is_whole_units_of_the_token(funded):
     id = liquidate_vault(funded, collateral_type=WBTC)
     take_collateral(funded, id, WAD // 4 + 10**10 - 1)
     assert funded.read("WBTC.balanceOf", "taker") == 10**8 // 4
-    assert get_only_event(funded, "Taken")[2] == WAD // 4
+    assert get_only_event_values(funded, "Taken")[2] == WAD // 4
 
 
 def test_the_highest_price_of_the_taker(funded, auction):
@@ -113,7 +113,7 @@ def test_all_of_the_target_ends_it_and_the_rest_goes_back(funded, auction):
     # Credited to the vault, not pushed.
     assert funded.read("VaultEngine.vault", WETH, "borrower").locked_collateral == 10 * WAD - bought
     assert funded.read("WETH.balanceOf", "borrower") == 0
-    assert get_only_event(funded, "AuctionEnded") == (
+    assert get_only_event_values(funded, "AuctionEnded") == (
         auction,
         WETH,
         funded.address("borrower"),
@@ -158,7 +158,7 @@ def test_a_lot_that_brings_exactly_the_target(new_protocol):
     protocol.post_price("WETH", 1_250 * RAY)
     id = liquidate_vault(protocol)
     take_collateral(protocol, id)
-    assert get_only_event(protocol, "AuctionEnded")[3] == 0
+    assert get_only_event_values(protocol, "AuctionEnded")[3] == 0
     assert protocol.read("WETH.balanceOf", "taker") == 10 * WAD
 
 
@@ -316,7 +316,7 @@ def test_the_callback_is_no_way_round_the_payment(funded, auction):
 
 def test_the_largest_amounts_do_not_overflow(funded):
     funded.post_price("WETH", 2 * RAY)
-    funded.fund("WETH", "whale", 2**102)
+    funded.mint_and_approve_collateral("WETH", "whale", 2**102)
     debt = 900_000 * WAD
     funded.do("VaultEngine.deposit_and_draw", WETH, "whale", 10**25, debt, "whale", sender="whale")
     funded.do("VaultEngine.deposit_and_draw", WETH, "whale", 2**102 - 10**25, 0, "whale", sender="whale")

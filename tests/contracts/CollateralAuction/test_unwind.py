@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import NOBODY, WETH, get_only_event, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.auction_steps import NOBODY, WETH, get_only_event_values, start_auction, take_collateral
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -27,7 +27,7 @@ def test_lot_and_principal_go_back(funded, auction):
     reserve = funded.read("VaultEngine.reserve")
     funded.do(CALL, auction, sender="stranger")
     owner = funded.address("borrower")
-    assert get_only_event(funded, "AuctionUnwound") == (auction, WETH, owner, 10 * WAD, principal)
+    assert get_only_event_values(funded, "AuctionUnwound") == (auction, WETH, owner, 10 * WAD, principal)
     rate = funded.read("VaultEngine.debts_of", WETH).accumulated_rate
     debt = -(-principal // rate)
     assert vault(funded)[:2] == (10 * WAD, debt)
@@ -51,7 +51,7 @@ def test_of_a_part_only_the_rest(funded, auction):
     principal = funded.read("CollateralAuction.auction_of", auction).principal
     start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert get_only_event(funded, "AuctionUnwound")[3:] == (7 * WAD, principal)
+    assert get_only_event_values(funded, "AuctionUnwound")[3:] == (7 * WAD, principal)
     assert vault(funded).locked_collateral == 7 * WAD
 
 
@@ -62,7 +62,7 @@ def test_a_sold_out_lot_leaves_its_principal(funded, auction):
     assert principal > 0
     start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert get_only_event(funded, "AuctionUnwound")[3:] == (0, principal)
+    assert get_only_event_values(funded, "AuctionUnwound")[3:] == (0, principal)
     assert vault(funded).locked_collateral == 0
     assert vault(funded).normalized_debt > 0
 
@@ -79,7 +79,7 @@ def test_once_the_principal_is_repaid_only_collateral_goes_back(funded):
     assert lot > 0
     start_settlement(funded)
     funded.do(CALL, auction, sender="stranger")
-    assert get_only_event(funded, "AuctionUnwound")[3:] == (lot, 0)
+    assert get_only_event_values(funded, "AuctionUnwound")[3:] == (lot, 0)
     assert vault(funded)[:2] == (lot, 0)
 
 
@@ -124,7 +124,7 @@ def test_unsold_salvage_is_salvage_again(protocol):
     id = protocol.do("CollateralAuction.sell_salvage", 2, sender="stranger")
     start_settlement(protocol)
     protocol.do(CALL, id, sender="stranger")
-    assert get_only_event(protocol, "AuctionUnwound") == (id, 2, NOBODY, salvage, 0)
+    assert get_only_event_values(protocol, "AuctionUnwound") == (id, 2, NOBODY, salvage, 0)
     assert protocol.read("VaultEngine.salvage_of", 2) == salvage
     assert protocol.read("CollateralAuction.salvage_on_sale", 2) == 0
 

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from tests.support.auction_steps import WETH
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALLS = {
     "reserve_id": (),

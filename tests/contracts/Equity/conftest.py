@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.roles import MINTER
-from tests.support.equity_steps import with_equity
+from tests.support.equity_steps import build_equity_parameters
 
 
 @pytest.fixture
 def equity(new_protocol):
     """A token of which 1,000 may be created in an epoch of 7 days, by `minter`; and `Issued`, another one
     like it whose auction is an account."""
-    made = new_protocol(with_equity("buffer", "savings", mint_cap=1_000))
+    made = new_protocol(build_equity_parameters("buffer", "savings", mint_cap=1_000))
     args = made.address("admin"), made.address("auction"), made.address("admin"), 1_000_000, 7 * 86_400, 1_000
     made.lockstep.create_contract("Equity", "Issued", *args)
     for name in ("Equity", "Issued"):

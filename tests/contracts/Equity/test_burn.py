@@ -1,7 +1,7 @@
 """burn: its owner, or whoever may spend it, destroys equity."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def give_some(equity):

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 WEEK = 7 * 86_400
 
@@ -47,7 +47,7 @@ def test_bounds_are_met(equity):
 )
 def test_out_of_bounds(equity, supply, epoch, cap, reason):
     admin = equity.address("admin")
-    check_cannot_be_made(equity, "Equity", admin, admin, admin, supply, epoch, cap, reason=reason)
+    check_contract_creation_refused(equity, "Equity", admin, admin, admin, supply, epoch, cap, reason=reason)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.support.equity_steps import WEEK, next_epoch
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])

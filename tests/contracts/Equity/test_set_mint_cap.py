@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.equity_steps import read_events
-from tests.support.helpers import reverts
+from tests.support.equity_steps import read_last_call_events
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "minter"])
@@ -16,7 +16,7 @@ def test_only_the_admin(equity, sender):
 @pytest.mark.parametrize("new", [0, 1, 10**9])
 def test_sets(equity, new):
     equity.do("Issued.set_mint_cap", new, sender="admin")
-    assert read_events(equity, "MintCapSet", "Issued") == [(new,)]
+    assert read_last_call_events(equity, "MintCapSet", "Issued") == [(new,)]
     assert equity.read("Issued.mintable") == new * WAD
 
 

@@ -2,20 +2,20 @@
 
 import pytest
 
-from backstop.deployment.deployment_parameters import replace_stage
+from backstop.deployment.parameter_dataclasses import replace_stage_caps
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity_steps import (
     WETH,
     XAU,
-    cover_deficit,
-    open_protocol,
-    price_equity,
-    read_events,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+    read_last_call_events,
     report_equity,
-    with_equity,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 
 STAGE = "MintAuction"
@@ -34,12 +34,14 @@ def test_only_the_waterfall(losing, sender):
 def test_starts(losing):
     deficit = losing.read("VaultEngine.deficit_of", XAU)
     floor = losing.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
-    assert cover_deficit(losing) == deficit // RAY * RAY
+    assert call_waterfall_cover_once(losing) == deficit // RAY * RAY
     target = deficit // RAY
     lot = up(target * RAY, floor)
     assert losing.read(f"{STAGE}.auction_of", XAU) == (lot, target * RAY, losing.timestamp, 240 * RAY, floor)
-    assert read_events(losing, "AuctionStarted", STAGE) == [(XAU, lot, target * RAY, 240 * RAY, floor)]
-    assert read_events(losing, "LossReserved", "LossWaterfall")[0][2:] == (0, target * RAY)
+    assert read_last_call_events(losing, "AuctionStarted", STAGE) == [
+        (XAU, lot, target * RAY, 240 * RAY, floor)
+    ]
+    assert read_last_call_events(losing, "LossReserved", "LossWaterfall")[0][2:] == (0, target * RAY)
     # Nothing is minted before it is paid for.
     assert losing.read("Equity.balanceOf", STAGE) == 0
     assert losing.read("Equity.issue_of_epoch").booked == lot
@@ -47,33 +49,37 @@ def test_starts(losing):
 
 
 def test_as_much_as_there_is_equity_for(scarce):
-    assert cover_deficit(scarce) == 4_000 * RAD
+    assert call_waterfall_cover_once(scarce) == 4_000 * RAD
     assert scarce.read(f"{STAGE}.auction_of", XAU).lot == 50 * WAD
     assert scarce.read("Equity.mintable") == 0
 
 
 def test_the_rest_waits(scarce):
-    cover_deficit(scarce)
+    call_waterfall_cover_once(scarce)
     supply = scarce.read("Savings.totalAssets")
-    assert cover_deficit(scarce) == 0
+    assert call_waterfall_cover_once(scarce) == 0
     assert scarce.read("Savings.totalAssets") == supply
 
 
 def test_caps_bind(new_protocol):
-    parameters = with_equity("minted_equity", "savings", mint_cap=10_000)
-    made = open_protocol(new_protocol(replace_stage(parameters, "minted_equity", cap_absolute=3 * RAD + 5)))
+    parameters = build_equity_parameters("minted_equity", "savings", mint_cap=10_000)
+    made = post_prices_and_fund_people(
+        new_protocol(replace_stage_caps(parameters, "minted_equity", cap_absolute=3 * RAD + 5))
+    )
     lose_new_vault(made)
-    assert cover_deficit(made) == 3 * RAD
+    assert call_waterfall_cover_once(made) == 3 * RAD
 
 
 @pytest.mark.parametrize(("cap", "starts"), [(WAD, True), (WAD - 1, False)])
 def test_dust_is_not_worth_an_auction(new_protocol, cap, starts):
     """Under a stablecoin the next stage pays at once."""
-    parameters = with_equity("minted_equity", "savings", mint_cap=10_000)
-    made = open_protocol(new_protocol(replace_stage(parameters, "minted_equity", cap_absolute=cap * RAY)))
+    parameters = build_equity_parameters("minted_equity", "savings", mint_cap=10_000)
+    made = post_prices_and_fund_people(
+        new_protocol(replace_stage_caps(parameters, "minted_equity", cap_absolute=cap * RAY))
+    )
     lose_new_vault(made)
-    cover_deficit(made)
-    assert bool(read_events(made, "AuctionStarted", STAGE)) == starts
+    call_waterfall_cover_once(made)
+    assert bool(read_last_call_events(made, "AuctionStarted", STAGE)) == starts
     assert (made.read("VaultEngine.deficit_of", XAU) == 0) == (not starts)
 
 
@@ -83,7 +89,7 @@ def test_top_of_the_higher_price(losing):
     report_equity(losing, 50 * RAY)
     average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
     assert losing.read("PriceFeed.current_price", EQUITY_MARKET) == 50 * RAY < average
-    cover_deficit(losing)
+    call_waterfall_cover_once(losing)
     assert losing.read(f"{STAGE}.auction_of", XAU).top == average * 24_000 // 10_000
 
 
@@ -92,7 +98,7 @@ def test_top_of_the_current_price(losing):
     report_equity(losing, 150 * RAY)
     average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
     assert average < 150 * RAY
-    cover_deficit(losing)
+    call_waterfall_cover_once(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
     assert found.top == 360 * RAY
     assert found.floor == average * 8_000 // 10_000
@@ -103,7 +109,7 @@ def test_top_of_the_next_price(losing, coming):
     report_equity(losing, coming * RAY)
     average = losing.read("PriceFeed.time_weighted", EQUITY_MARKET)
     assert average == losing.read("PriceFeed.current_price", EQUITY_MARKET) == 100 * RAY
-    cover_deficit(losing)
+    call_waterfall_cover_once(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
     # The floor stays where it was: no more equity is at stake.
     assert (found.top, found.floor) == (coming * RAY * 24 // 10, 80 * RAY)
@@ -112,20 +118,20 @@ def test_top_of_the_next_price(losing, coming):
 def test_top_of_what_a_halt_holds_back(losing):
     losing.do("PriceFeed.set_halted", EQUITY_MARKET, True, sender="admin")
     report_equity(losing, 150 * RAY)
-    cover_deficit(losing)
+    call_waterfall_cover_once(losing)
     assert losing.read(f"{STAGE}.auction_of", XAU).top == 360 * RAY
 
 
 def test_a_stale_price_stops_nothing(losing):
     losing.advance(7 * 86_400)
     assert losing.read("PriceFeed.current_price", EQUITY_MARKET) == 0
-    cover_deficit(losing)
+    call_waterfall_cover_once(losing)
     assert losing.read(f"{STAGE}.auction_of", XAU).top == 240 * RAY
 
 
 def test_the_top_is_capped(losing):
-    price_equity(losing, 2**112 - 1)
-    cover_deficit(losing)
+    hold_equity_price_until_average(losing, 2**112 - 1)
+    call_waterfall_cover_once(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
     # Rounded up to a ten-trillionth of a stablecoin, as all prices.
     floor = losing.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
@@ -137,7 +143,7 @@ def test_one_for_each_type(auction):
     lose_new_vault(auction, "WBTC")
     report_equity(auction, 100 * RAY)
     before = auction.read("Equity.issue_of_epoch").booked
-    cover_deficit(auction, 1)
+    call_waterfall_cover_once(auction, 1)
     second = auction.read("MintAuction.auction_of", 1)
     assert second.lot == auction.read("Equity.issue_of_epoch").booked - before
     assert auction.read("MintAuction.auction_of", XAU).floor == price
@@ -149,5 +155,5 @@ def test_again_after_the_last_was_filled(auction):
     auction.do(f"{STAGE}.take", XAU, 2**256 - 1, 2**256 - 1, "taker", b"", sender="taker")
     lose_new_vault(auction)
     report_equity(auction, 100 * RAY)
-    assert cover_deficit(auction) > 9_000 * RAD
+    assert call_waterfall_cover_once(auction) > 9_000 * RAD
     assert auction.read(f"{STAGE}.auction_of", XAU).started_at == auction.timestamp

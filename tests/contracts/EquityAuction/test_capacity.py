@@ -4,11 +4,11 @@ from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity_steps import (
     XAU,
-    cover_deficit,
-    open_protocol,
-    price_equity,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
     report_equity,
-    with_equity,
 )
 from tests.support.saver_steps import lose_new_vault
 
@@ -25,7 +25,7 @@ def test_is_worth_the_floor(priced):
 
 
 def test_whole_wei(auction):
-    price_equity(auction, 10**26 + 7)
+    hold_equity_price_until_average(auction, 10**26 + 7)
     floor = auction.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     # Prices are whole ten-trillionths of a stablecoin, rounded up.
     assert floor % 10**14
@@ -35,11 +35,13 @@ def test_whole_wei(auction):
 
 
 def test_without_a_price_there_is_none(new_protocol):
-    made = open_protocol(new_protocol(with_equity("minted_equity", "savings")), price=None)
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("minted_equity", "savings")), equity_price=None
+    )
     assert made.read("MintAuction.capacity", XAU) == 0
     lose_new_vault(made)
     # The next stage pays.
-    cover_deficit(made)
+    call_waterfall_cover_once(made)
     assert made.read("VaultEngine.deficit_of", XAU) == 0
 
 

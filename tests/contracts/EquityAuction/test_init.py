@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 NOBODY = "0x" + "00" * 20
 WEEK = 7 * 86_400
@@ -40,4 +40,4 @@ def test_bounds_are_met(priced, sale):
     ],
 )
 def test_out_of_bounds(priced, sale, reason):
-    check_cannot_be_made(priced, "EquityAuction", *wiring(priced), NOBODY, *sale, reason=reason)
+    check_contract_creation_refused(priced, "EquityAuction", *wiring(priced), NOBODY, *sale, reason=reason)

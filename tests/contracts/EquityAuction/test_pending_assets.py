@@ -1,8 +1,13 @@
 """pending_assets: what losses would take in equity, beyond what is under auction already."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.equity_steps import XAU, open_protocol, take_equity, with_equity
-from tests.support.helpers import reverts
+from tests.support.equity_steps import (
+    XAU,
+    build_equity_parameters,
+    post_prices_and_fund_people,
+    take_from_equity_auction,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 
 NAME = "MintAuction"
 
@@ -21,15 +26,17 @@ def test_at_the_floor(priced):
 def test_under_auction(auction):
     before = auction.read(f"{NAME}.under_auction")
     assert before == auction.read(f"{NAME}.auction_of", XAU).lot
-    take_equity(auction, WAD)
+    take_from_equity_auction(auction, WAD)
     # It was sold for three times the floor.
     assert auction.read(f"{NAME}.under_auction") == before - 3 * WAD
-    take_equity(auction)
+    take_from_equity_auction(auction)
     assert auction.read(f"{NAME}.under_auction") == 0
 
 
 def test_without_a_price(new_protocol):
-    made = open_protocol(new_protocol(with_equity("minted_equity", "savings")), price=None)
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("minted_equity", "savings")), equity_price=None
+    )
     assert made.read(f"{NAME}.pending_assets", 0) == 0
     with reverts("equity_auction: no price"):
         made.read(f"{NAME}.pending_assets", RAY)

@@ -7,14 +7,14 @@ from backstop.model.bounds import EQUITY_MARKET
 from tests.support.equity_steps import (
     ALL,
     XAU,
-    cover_deficit,
+    call_waterfall_cover_once,
     read_equity,
-    read_events,
+    read_last_call_events,
     report_equity,
-    take_equity,
+    take_from_equity_auction,
 )
-from tests.support.helpers import reverts
-from tests.support.saver_steps import lose_new_vault, mature_batch, request_all_shares
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import cut_batch_and_wait_cooldown, lose_new_vault, request_all_shares
 
 NAME = "StakeAuction"
 HOURS = 36_000
@@ -25,7 +25,7 @@ def up(a, b):
 
 
 def buy(protocol, amount=ALL, **where):
-    take_equity(protocol, amount, auction=NAME, **where)
+    take_from_equity_auction(protocol, amount, auction=NAME, **where)
 
 
 def lot(protocol):
@@ -42,7 +42,7 @@ def test_slashes(staked):
     report_equity(staked, 100 * RAY)
     floor = staked.read("PriceFeed.time_weighted", EQUITY_MARKET) * 8_000 // 10_000
     supply = staked.read("Equity.totalSupply")
-    target = cover_deficit(staked)
+    target = call_waterfall_cover_once(staked)
     assert target == staked.read("VaultEngine.deficit_of", XAU) // RAY * RAY
     slashed = up(target, floor)
     assert lot(staked) == slashed == read_equity(staked, NAME)
@@ -56,7 +56,7 @@ def test_at_most_all_of_it(staked):
     for _ in range(5):
         lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
-    assert cover_deficit(staked) <= 500 * 80 * RAD
+    assert call_waterfall_cover_once(staked) <= 500 * 80 * RAD
     assert read_equity(staked, "StakedEquity") <= 1
     assert staked.read("VaultEngine.deficit_of", XAU) > 50_000 * RAD
 
@@ -80,7 +80,7 @@ def test_what_the_target_does_not_need_comes_back(slashed):
     sold = read_equity(slashed, "taker")
     assert sold < before
     assert slashed.read("StakedEquity.totalAssets") == kept + before - sold
-    assert read_events(slashed, "Taken", NAME)[0][-1] == 0
+    assert read_last_call_events(slashed, "Taken", NAME)[0][-1] == 0
     assert read_equity(slashed, NAME) == 0
     assert slashed.read("Equity.allowance", NAME, "StakedEquity") == 0
 
@@ -91,7 +91,7 @@ def test_what_is_not_sold_comes_back(slashed):
     slashed.do(f"{NAME}.end", XAU, sender="stranger")
     assert slashed.read("StakedEquity.totalAssets") == 497 * WAD
     assert read_equity(slashed, NAME) == 0
-    cover_deficit(slashed)
+    call_waterfall_cover_once(slashed)
     assert slashed.read("VaultEngine.deficit_of", XAU) == 0
 
 
@@ -112,7 +112,7 @@ def test_not_for_its_own_contracts(slashed, receiver):
 
 def test_nobody_leaves_while_a_loss_is_known(staked):
     request_all_shares(staked, "staker", "StakedEquity")
-    mature_batch(staked, "StakedEquity")
+    cut_batch_and_wait_cooldown(staked, "StakedEquity")
     lose_new_vault(staked)
     report_equity(staked, 100 * RAY)
     loss = staked.read("LossWaterfall.losses_reaching", NAME)
@@ -122,4 +122,4 @@ def test_nobody_leaves_while_a_loss_is_known(staked):
     for _ in range(2):
         with reverts("pool: losses are open"):
             staked.do("StakedEquity.settle", sender="stranger")
-        cover_deficit(staked)
+        call_waterfall_cover_once(staked)

@@ -7,13 +7,13 @@ from tests.support.equity_steps import (
     ALL,
     WETH,
     XAU,
-    cover_deficit,
+    call_waterfall_cover_once,
     read_equity,
-    read_events,
+    read_last_call_events,
     report_equity,
-    take_equity,
+    take_from_equity_auction,
 )
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import give_stablecoin, lose_new_vault
 
 NAME = "MintAuction"
@@ -39,7 +39,7 @@ def up(a, b):
 def test_a_part(auction):
     before, paid = state(auction), stablecoins(auction)
     deficit, supply = auction.read("VaultEngine.deficit_of", XAU), auction.read("Equity.totalSupply")
-    take_equity(auction, WAD)
+    take_from_equity_auction(auction, WAD)
     after = state(auction)
     assert read_equity(auction, "taker") == WAD
     # At three times the floor: the rest of the target needs so much less.
@@ -49,10 +49,10 @@ def test_a_part(auction):
     assert paid - stablecoins(auction) == 240 * WAD
     assert before.target - after.target == 240 * RAD
     assert deficit - auction.read("VaultEngine.deficit_of", XAU) == 240 * RAD
-    assert read_events(auction, "Taken", NAME) == [
+    assert read_last_call_events(auction, "Taken", NAME) == [
         (XAU, auction.address("taker"), WAD, 240 * WAD, after.target)
     ]
-    assert read_events(auction, "LossCovered", "LossWaterfall")[0][2:] == (0, 240 * RAD)
+    assert read_last_call_events(auction, "LossCovered", "LossWaterfall")[0][2:] == (0, 240 * RAD)
     assert auction.read("LossWaterfall.reserved", XAU, 0) == after.target
 
 
@@ -63,7 +63,7 @@ def test_the_price_falls_in_a_straight_line(auction, elapsed):
     price = found.top - (found.top - found.floor) * elapsed // HOURS
     assert auction.read(f"{NAME}.status", XAU) == (False, price, found.lot, found.target)
     paid = stablecoins(auction)
-    take_equity(auction, 10**17 + 1)
+    take_from_equity_auction(auction, 10**17 + 1)
     assert paid - stablecoins(auction) == up((10**17 + 1) * price, RAY)
 
 
@@ -71,7 +71,7 @@ def test_the_floor_is_reached_at_the_deadline_and_raises_all(auction):
     before = state(auction)
     auction.advance(HOURS)
     assert auction.read(f"{NAME}.status", XAU)[1] == before.floor
-    take_equity(auction)
+    take_from_equity_auction(auction)
     assert auction.read("LossWaterfall.reserved", XAU, 0) == 0
     # The lot was rounded up, what is sold for the last of the target down.
     assert before.lot - read_equity(auction, "taker") in (0, 1)
@@ -80,26 +80,26 @@ def test_the_floor_is_reached_at_the_deadline_and_raises_all(auction):
 def test_all_of_it(auction):
     """The target is paid to the wei; the rest of the lot can be minted by others again."""
     before, paid = state(auction), stablecoins(auction)
-    take_equity(auction)
+    take_from_equity_auction(auction)
     got = before.target // (240 * RAY)
     assert paid - stablecoins(auction) == before.target // RAY
     assert read_equity(auction, "taker") == got
-    assert read_events(auction, "Taken", NAME) == [
+    assert read_last_call_events(auction, "Taken", NAME) == [
         (XAU, auction.address("taker"), got, before.target // RAY, 0)
     ]
     assert auction.read("Equity.issue_of_epoch").booked == 0
     assert auction.read("VaultEngine.deficit_of", XAU) < RAY
     assert auction.read("LossWaterfall.reserved", XAU, 0) == 0
     with reverts("equity_auction: no auction"):
-        take_equity(auction, WAD)
+        take_from_equity_auction(auction, WAD)
 
 
 def test_nobody_pays_more_than_the_target_for_it(auction):
-    take_equity(auction, 20 * WAD)
+    take_from_equity_auction(auction, 20 * WAD)
     before = state(auction)
     amount = before.target // (240 * RAY) + 1
     paid = stablecoins(auction)
-    take_equity(auction, amount)
+    take_from_equity_auction(auction, amount)
     assert paid - stablecoins(auction) == before.target // RAY
     assert read_equity(auction, "taker") == 20 * WAD + amount - 1
 
@@ -109,21 +109,21 @@ def test_in_parts_as_in_one(auction):
     paid = stablecoins(auction)
     for _ in range(3):
         auction.advance(3_333)
-        take_equity(auction, 10**19 + 7)
-    take_equity(auction)
+        take_from_equity_auction(auction, 10**19 + 7)
+    take_from_equity_auction(auction)
     assert paid - stablecoins(auction) == target // RAY
     assert auction.read("VaultEngine.reserve") == 0
 
 
 def test_not_above_ones_price(auction):
     with reverts("equity_auction: price too high"):
-        take_equity(auction, WAD, 240 * RAY - 1)
-    take_equity(auction, WAD, 240 * RAY)
+        take_from_equity_auction(auction, WAD, 240 * RAY - 1)
+    take_from_equity_auction(auction, WAD, 240 * RAY)
 
 
 def test_nothing(auction):
     with reverts("equity_auction: nothing taken"):
-        take_equity(auction, 0)
+        take_from_equity_auction(auction, 0)
 
 
 def test_no_rest_is_too_small(auction):
@@ -134,18 +134,18 @@ def test_no_rest_is_too_small(auction):
     # What leaves a little less than one stablecoin.
     amount = (target - WAD + 1) * RAY // price + 1
     with reverts("equity_auction: rest too small"):
-        take_equity(auction, amount)
+        take_from_equity_auction(auction, amount)
     least = (target - WAD) * RAY // price
-    take_equity(auction, least)
+    take_from_equity_auction(auction, least)
     assert WAD <= state(auction).target // RAY < 2 * WAD
-    take_equity(auction)
+    take_from_equity_auction(auction)
 
 
 # -------------------------------------------------------------- who, where, when
 
 
 def test_no_auction(losing):
-    for call in (lambda: take_equity(losing, WAD), lambda: losing.read(f"{NAME}.status", XAU)):
+    for call in (lambda: take_from_equity_auction(losing, WAD), lambda: losing.read(f"{NAME}.status", XAU)):
         with reverts("equity_auction: no auction"):
             call()
 
@@ -153,7 +153,7 @@ def test_no_auction(losing):
 def test_not_after_the_deadline(auction):
     auction.advance(HOURS + 1)
     with reverts("equity_auction: over"):
-        take_equity(auction)
+        take_from_equity_auction(auction)
     assert auction.read(f"{NAME}.status", XAU)[:2] == (True, state(auction).floor)
     auction.advance(HOURS)
     assert auction.read(f"{NAME}.status", XAU)[:2] == (True, state(auction).floor)
@@ -162,20 +162,20 @@ def test_not_after_the_deadline(auction):
 @pytest.mark.parametrize("receiver", [NOBODY, NAME, "Equity", "VaultEngine"])
 def test_not_for_its_own_contracts(auction, receiver):
     with reverts("equity_auction: bad receiver"):
-        take_equity(auction, WAD, receiver=receiver)
+        take_from_equity_auction(auction, WAD, receiver=receiver)
 
 
 def test_for_somebody_else(auction):
-    take_equity(auction, WAD, receiver="friend")
+    take_from_equity_auction(auction, WAD, receiver="friend")
     assert read_equity(auction, "friend") == WAD
 
 
 def test_the_buyer_allows_what_is_burned(auction):
     auction.do("Stablecoin.approve", NAME, 100 * WAD, sender="taker")
     with reverts("erc20: insufficient allowance"):
-        take_equity(auction, WAD)
+        take_from_equity_auction(auction, WAD)
     auction.do("Stablecoin.approve", NAME, 240 * WAD, sender="taker")
-    take_equity(auction, WAD)
+    take_from_equity_auction(auction, WAD)
     assert auction.read("Stablecoin.allowance", "taker", NAME) == 0
 
 
@@ -198,12 +198,12 @@ def test_data_for_somebody_without_code(auction):
 def test_two_types_at_once(auction):
     lose_new_vault(auction, "WBTC")
     report_equity(auction, 100 * RAY)
-    cover_deficit(auction, 1)
+    call_waterfall_cover_once(auction, 1)
     before = state(auction)
-    take_equity(auction, WAD, collateral_type=1)
+    take_from_equity_auction(auction, WAD, collateral_type=1)
     assert state(auction) == before
     with reverts("equity_auction: no auction"):
-        take_equity(auction, WAD, collateral_type=WETH)
+        take_from_equity_auction(auction, WAD, collateral_type=WETH)
 
 
 def test_a_new_epoch_stops_nothing(auction):
@@ -211,15 +211,15 @@ def test_a_new_epoch_stops_nothing(auction):
     epoch = auction.parameters.epoch_length
     auction.advance(HOURS + 1)
     auction.do(f"{NAME}.end", XAU, sender="stranger")
-    cover_deficit(auction)  # the others are asked
+    call_waterfall_cover_once(auction)  # the others are asked
     lose_new_vault(auction)
     # Once more, ten minutes before an epoch ends.
     auction.advance(2 * epoch - auction.timestamp % epoch - 600)
-    cover_deficit(auction)
+    call_waterfall_cover_once(auction)
     booked = auction.read("Equity.issue_of_epoch").booked
     auction.advance(600)
     assert auction.read("Equity.mintable") == 10_000 * WAD - booked
-    take_equity(auction)
+    take_from_equity_auction(auction)
     assert auction.read("Equity.issue_of_epoch")[2:] == (read_equity(auction, "taker"), 0)
     # It belongs to the event of the epoch in which it is paid.
     assert auction.read("LossWaterfall.covered", XAU, auction.timestamp // epoch, 0) > 9_000 * RAD
@@ -235,6 +235,6 @@ def test_what_others_have_covered_is_not_paid_twice(auction):
     lockstep.state_check = None
     auction.do("VaultEngine.cover_from_tokens", XAU, "donor", deficit - 1_000 * RAD, sender="donor")
     dust = auction.read("VaultEngine.reserve")
-    take_equity(auction)
+    take_from_equity_auction(auction)
     assert auction.read("VaultEngine.deficit_of", XAU) == 0
     assert auction.read("VaultEngine.reserve") - dust == target - 1_000 * RAD

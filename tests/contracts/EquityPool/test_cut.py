@@ -1,7 +1,7 @@
 """cut: ends the collecting of a batch, whose shares stay members'."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import DAY, cut_batch, make_equity_pool
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 from tests.support.saver_steps import DAY, make_equity_pool
 
 
@@ -25,7 +25,7 @@ def test_times_within_bounds(staked, cooldown):
 def test_times_out_of_bounds(staked, cooldown, vesting, reason):
     wiring = (staked.address(name) for name in ("BSE", "LossWaterfall", "Auction"))
     arguments = "Staked", "STK", *wiring, cooldown, vesting
-    check_cannot_be_made(staked, "EquityPool", *arguments, reason=reason)
+    check_contract_creation_refused(staked, "EquityPool", *arguments, reason=reason)
 
 
 def test_is_wired_and_named(protocol):

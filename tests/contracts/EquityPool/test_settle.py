@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
-from tests.support.helpers import reverts
-from tests.support.saver_steps import DAY, LOOK, claim_requests, cut_batch, mature_batch
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import DAY, LOOK, claim_requests, cut_batch, cut_batch_and_wait_cooldown
 
 COIN = WAD * 10**6
 
@@ -29,7 +29,7 @@ def idle(selling):
 
 def test_equity_leaves_in_full_while_no_loss_is_known(selling):
     selling.do("Staked.requestRedeem", 200 * COIN, "staker", "staker", sender="staker")
-    mature_batch(selling, "Staked")
+    cut_batch_and_wait_cooldown(selling, "Staked")
     selling.do("Auction.claim", 0, 0, 100 * WAD, sender="stranger")
     with reverts("pool: losses are open"):
         selling.do("Staked.settle", sender="stranger")
@@ -44,7 +44,7 @@ def test_equity_leaves_in_full_while_no_loss_is_known(selling):
 @pytest.mark.parametrize(("losses", "auctioned"), [(1, 0), (0, 1), (RAD, WAD)], ids=str)
 def test_not_while_a_ray_is_known_to_be_lost_or_a_wei_is_under_auction(idle, losses, auctioned):
     ask(idle, COIN)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Waterfall.claim", losses, sender="stranger")
     idle.do("Auction.claim", 0, 0, auctioned, sender="stranger")
     with reverts("pool: losses are open"):
@@ -100,7 +100,7 @@ def test_each_batch_of_a_round_is_paid_its_part_at_one_price(idle):
     cut_batch(idle, "Staked")
     ask(idle, 15 * COIN)
     ask(idle, 45 * COIN, "newcomer")
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Auction.slash", "Staked", 100 * WAD, "stranger", sender="stranger")
     idle.do("Staked.settle", sender="stranger")
     # floor(90e24 * (300e18 + 1) / (400e24 + 1e6)): 67.5 and a part of a wei.
@@ -116,7 +116,7 @@ def test_parts_are_rounded_down(idle):
     """Three sevenths each of a round of seven shares that is paid 2 wei."""
     ask(idle, 3 * 10**6)
     ask(idle, 4 * 10**6, "newcomer")
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Auction.slash", "Staked", 300 * WAD, "stranger", sender="stranger")
     idle.do("Staked.settle", sender="stranger")
     # Of a quarter of a wei for each 1e6 shares: floor(7 / 4) = 1, and floor(3 / 7) and floor(4 / 7) of it.
@@ -127,7 +127,7 @@ def test_parts_are_rounded_down(idle):
 
 def test_a_claim_in_parts_takes_no_more_than_the_whole(idle):
     ask(idle, 30 * COIN)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Staked.settle", sender="stranger")
     assert idle.do("Staked.redeem", 10 * COIN + 1, "staker", "staker", sender="staker") == 10 * WAD
     # Of 20 less a share that are left to 20: a quarter, rounded up.
@@ -141,7 +141,7 @@ def test_a_claim_in_parts_takes_no_more_than_the_whole(idle):
 def test_a_round_of_an_earlier_generation_is_paid_what_its_divided_shares_are_worth(idle):
     """Nearly all is slashed and sold, somebody enters, who divides them; and more of it later."""
     ask(idle, 100 * COIN)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Waterfall.claim", 1, sender="stranger")
     # Nobody has looked: the batch waits in its place. Another is due in the round.
     idle.do("Auction.slash", "Staked", 400 * WAD - 4 * 10**9, "stranger", sender="stranger")
@@ -168,7 +168,7 @@ def test_a_round_of_an_earlier_generation_is_paid_what_its_divided_shares_are_wo
 def test_what_is_due_is_divided_with_the_others(idle):
     """It was due already, when somebody's entry divided it; what was asked with a rest is rounded down."""
     ask(idle, 100 * COIN + 10**9 - 1)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     ask(idle, 10**9 - 1, "newcomer")
     cut_batch(idle, "Staked")
     assert idle.read("Staked.shares_due") == 100 * COIN + 10**9 - 1
@@ -187,7 +187,7 @@ def test_what_is_due_is_divided_with_the_others(idle):
 def test_what_is_void_is_never_paid(idle):
     """Due or not; the next round is those of who came after, and pays the void batches nothing."""
     ask(idle, 100 * COIN)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     ask(idle, 50 * COIN)
     cut_batch(idle, "Staked")
     assert idle.read("Staked.shares_due") == 100 * COIN
@@ -199,7 +199,7 @@ def test_what_is_void_is_never_paid(idle):
     with reverts("pool: nothing to settle"):
         idle.do("Staked.settle", sender="stranger")
     ask(idle, 4 * COIN, "newcomer")
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Staked.settle", sender="stranger")
     assert paid(idle) == [(1, 4, 4 * COIN, 4 * WAD)]
     for batch in (1, 2):
@@ -212,7 +212,7 @@ def test_what_is_void_is_never_paid(idle):
 def test_what_comes_back_before_it_is_paid_is_theirs_too(idle):
     """As members until then."""
     ask(idle, 100 * COIN)
-    mature_batch(idle, "Staked")
+    cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Auction.slash", "Staked", 200 * WAD, "Auction", sender="stranger")
     idle.do("Auction.restore", "Staked", "BSE", 200 * WAD, sender="stranger")
     idle.do("Staked.settle", sender="stranger")

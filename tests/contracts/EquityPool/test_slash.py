@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import DAY, make_equity_pool
 
 

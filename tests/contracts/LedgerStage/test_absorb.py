@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import check_cannot_be_made, reverts
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused, reverts
 from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
 
 
@@ -43,6 +43,6 @@ def test_there_are_three_accounts(protocol):
     assert protocol.read("BufferStage.VAULT_ENGINE") == wiring[0]
     assert protocol.read("BufferStage.LOSS_WATERFALL") == wiring[1]
     for account in (3, 2**256 - 1):
-        check_cannot_be_made(
+        check_contract_creation_refused(
             protocol, "LedgerStage", *wiring, account, reason="ledger_stage: unknown account"
         )

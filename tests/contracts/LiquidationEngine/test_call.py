@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import (
+from tests.support.auction_steps import WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
     CALL,
     GRACE,
     INITIAL,
@@ -13,11 +13,11 @@ from tests.support.risk_policy_steps import (
     VALID,
     allow_calls,
     call_price,
-    call_vault,
     compute_collateral,
     compute_size_margin,
     draw_debt,
-    open_callable_vault,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
     read_call_time,
     repay_debt,
 )
@@ -25,10 +25,10 @@ from tests.support.risk_policy_steps import (
 
 def test_is_noted_and_logged(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     guarded.do("LiquidationEngine.call", WETH, "borrower", sender="stranger")
     now, borrower = guarded.timestamp, guarded.address("borrower")
-    assert get_only_event(guarded, "MarginCalled", "LiquidationEngine") == (
+    assert get_only_event_values(guarded, "MarginCalled", "LiquidationEngine") == (
         WETH,
         borrower,
         now + GRACE,
@@ -39,22 +39,22 @@ def test_is_noted_and_logged(guarded):
 
 def test_moves_nothing(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     before = guarded.read("VaultEngine.vault", WETH, "borrower")
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert guarded.read("VaultEngine.vault", WETH, "borrower") == before._replace(called_at=guarded.timestamp)
 
 
 def test_under_the_call_ratio_to_the_wei(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     vault = guarded.read("VaultEngine.vault", WETH, "borrower")
     lowest = -(-vault.normalized_debt * RAY * CALL // (vault.locked_collateral * 10_000))
     guarded.post_price("WETH", lowest)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
     guarded.post_price("WETH", lowest - 1)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_the_size_of_the_debt_counts(guarded):
@@ -74,9 +74,9 @@ def test_the_size_of_the_debt_counts(guarded):
     assert lowest > call_price(locked, 10_000 * WAD)
     guarded.post_price("WETH", lowest)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
     guarded.post_price("WETH", lowest - 1)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_the_types_brackets_do_not(guarded):
@@ -84,7 +84,7 @@ def test_the_types_brackets_do_not(guarded):
     guarded.borrow("borrower", "WETH", compute_collateral(10_000 * RAD * INITIAL), 10_000 * WAD)
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, ((0, 5_000), (0, 5_000)), sender="admin")
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_fees_count(guarded):
@@ -96,7 +96,7 @@ def test_fees_count(guarded):
     )
     guarded.advance(365 * 86_400)
     guarded.post_price("WETH", 2_000 * RAY)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_a_vault_without_debt_meets_it(guarded):
@@ -104,15 +104,15 @@ def test_a_vault_without_debt_meets_it(guarded):
     guarded.borrow("borrower", "WETH", WAD, 0)
     for who in ("borrower", "stranger"):
         with reverts("liquidation_engine: margin met"):
-            call_vault(guarded, who)
+            margin_call_ether_vault_as_stranger(guarded, who)
 
 
 def test_needs_a_fresh_price(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     guarded.advance(14_401)
     with reverts("liquidation_engine: no price now"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_the_next_price_calls_nobody(guarded):
@@ -120,17 +120,17 @@ def test_the_next_price_calls_nobody(guarded):
     guarded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     guarded.post_next("WETH", 1_000 * RAY)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_without_calls_nobody_is_called(guarded):
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
     allow_calls(guarded)
     allow_calls(guarded, ratio=0)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
 
 
 def test_without_a_policy_there_are_none(protocol):
@@ -141,27 +141,27 @@ def test_without_a_policy_there_are_none(protocol):
 
 def test_not_while_one_runs(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     price = guarded.read("PriceFeed.current_price", WETH)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     began = guarded.timestamp
     for at in (began, began + GRACE, began + GRACE + VALID):
         guarded.advance(at - guarded.timestamp)
         if at != began:
             fresh_at(guarded, price)
         with reverts("liquidation_engine: call runs"):
-            call_vault(guarded)
+            margin_call_ether_vault_as_stranger(guarded)
         assert read_call_time(guarded) == began
 
 
 def test_again_once_it_has_expired(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     price = guarded.read("PriceFeed.current_price", WETH)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     guarded.advance(GRACE + VALID + 1)
     fresh_at(guarded, price)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert read_call_time(guarded) == guarded.timestamp
 
 
@@ -174,33 +174,33 @@ def fresh_at(protocol, price):
 
 def test_a_call_that_was_met_may_be_followed_by_another(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     repay_debt(guarded, "borrower", 1_000 * WAD)
     assert read_call_time(guarded) == 0
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
     locked = guarded.read("VaultEngine.vault", WETH, "borrower").locked_collateral
     guarded.post_price("WETH", call_price(locked, 9_000 * WAD))
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert read_call_time(guarded) == guarded.timestamp
 
 
 def test_an_urgent_vault_may_be_called_as_well(guarded):
     """It is liquidated without waiting all the same."""
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     guarded.post_price("WETH", 1_000 * RAY)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     guarded.do("LiquidationEngine.liquidate", WETH, "borrower", "liquidator", sender="liquidator")
     assert guarded.read("VaultEngine.vault", WETH, "borrower")[:3] == (0, 0, 0)
 
 
 def test_a_called_vault_takes_no_new_risk(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
-    guarded.fund("WETH", "borrower", 1_000 * WAD)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
+    guarded.mint_and_approve_collateral("WETH", "borrower", 1_000 * WAD)
     with reverts("vault_engine: margin call"):
         draw_debt(guarded, "borrower", 1, 1_000 * WAD)
     with reverts("vault_engine: margin call"):
@@ -214,13 +214,13 @@ def test_a_called_vault_takes_no_new_risk(guarded):
 @pytest.mark.parametrize("payer", ["borrower", "stranger"])
 def test_what_meets_it_ends_it_whoever_pays_to_the_wei(guarded, way, payer):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     price = guarded.read("PriceFeed.current_price", WETH)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     vault, debt = guarded.read("VaultEngine.vault", WETH, "borrower"), 10_000 * RAD
     if way == "top up":
         needed = compute_collateral(debt * CALL, price) - vault.locked_collateral
-        guarded.fund("WETH", payer, needed)
+        guarded.mint_and_approve_collateral("WETH", payer, needed)
         pays = ("VaultEngine.deposit_and_draw", WETH, "borrower")
         guarded.do(*pays, needed - 1, 0, payer, sender=payer)
         assert read_call_time(guarded) != 0
@@ -240,8 +240,8 @@ def test_what_meets_it_ends_it_whoever_pays_to_the_wei(guarded, way, payer):
 
 def test_a_recovery_of_the_price_ends_it_with_the_next_touch(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     guarded.post_price("WETH", 2_000 * RAY)
     assert read_call_time(guarded) != 0
     guarded.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 0, "stranger", sender="stranger")
@@ -250,8 +250,8 @@ def test_a_recovery_of_the_price_ends_it_with_the_next_touch(guarded):
 
 def test_calls_that_are_switched_off_end_with_the_next_touch(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     allow_calls(guarded, ratio=0)
     guarded.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 0, "stranger", sender="stranger")
     assert read_call_time(guarded) == 0
@@ -259,11 +259,11 @@ def test_calls_that_are_switched_off_end_with_the_next_touch(guarded):
 
 def test_a_broken_feed_blocks_neither_topping_up_nor_repaying(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     guarded.advance(14_401)
     assert guarded.read("PriceFeed.current_price", WETH) == 0
-    guarded.fund("WETH", "borrower", WAD)
+    guarded.mint_and_approve_collateral("WETH", "borrower", WAD)
     draw_debt(guarded, "borrower", 0, WAD)
     repay_debt(guarded, "borrower", 1_000 * WAD)
     # Nobody knows whether the call is met.
@@ -275,11 +275,11 @@ def test_a_broken_feed_blocks_neither_topping_up_nor_repaying(guarded):
 
 def test_not_in_settlement(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     price = guarded.read("PriceFeed.current_price", WETH)
     guarded.do("Settlement.announce", sender="admin")
     guarded.advance(30 * 86_400)
     guarded.post_price("WETH", price)
     guarded.do("Settlement.begin", sender="stranger")
     with reverts("ledger: in settlement"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)

@@ -9,9 +9,9 @@ from tests.support.workout_steps import (
     FORECLOSED,
     deploy_with_workouts,
     foreclose_workout,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 XAU = 2
@@ -67,6 +67,6 @@ def test_one_that_is_flagged_is_for_what_is_left(workouts):
     workouts.post_price("WETH", (FORECLOSED - 1) * RAY)
     workouts.do("Workouts.flag", 1, sender="stranger")
     assert doubt(workouts) == DEBT * RAY
-    transfer_stablecoin(workouts, "borrower", DEBT)
+    give_borrowed_stablecoin(workouts, "borrower", DEBT)
     pay_workout(workouts, 1, DEBT // 2)
     assert doubt(workouts) == DEBT * RAY // 2

@@ -6,15 +6,15 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, liquidate_vault
+from tests.support.auction_steps import WETH, get_only_event_values, liquidate_vault
 from tests.support.guard_steps import deploy_with_prices
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
     GRACE,
     allow_calls,
-    call_vault,
     draw_debt,
-    open_callable_vault,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
     repay_debt,
 )
 
@@ -46,7 +46,7 @@ def test_all_of_an_unsafe_vault(owing):
     owing.post_price("WETH", UNSAFE)
     assert flag(owing) == doubt(owing) == owed(owing) >= 12_000 * RAD
     normalized = owing.read("VaultEngine.vault", WETH, "borrower").normalized_debt
-    assert get_only_event(owing, "VaultFlagged", "LiquidationEngine") == (
+    assert get_only_event_values(owing, "VaultFlagged", "LiquidationEngine") == (
         WETH,
         owing.address("borrower"),
         normalized,
@@ -127,7 +127,7 @@ def test_after_a_repayment_in_part_anybody_has_it_looked_at_again(owing):
 def test_a_top_up_that_makes_it_safe_clears_it_at_the_next_look(owing):
     owing.post_price("WETH", UNSAFE)
     flag(owing)
-    owing.fund("WETH", "borrower", 10 * WAD)
+    owing.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     draw_debt(owing, "borrower", 0, deposit=10 * WAD)
     assert doubt(owing) == owed(owing)
     assert flag(owing) == doubt(owing) == 0
@@ -156,7 +156,7 @@ def test_a_stale_flag_hides_no_debt(owing):
     """A flag that is too low after a new draw is not raised by a liquidation in part, and counts as it is."""
     owing.post_price("WETH", UNSAFE)
     flag(owing)
-    owing.fund("WETH", "borrower", 30 * WAD)
+    owing.mint_and_approve_collateral("WETH", "borrower", 30 * WAD)
     draw_debt(owing, "borrower", 12_000 * WAD, deposit=30 * WAD)
     first = owing.read("LiquidationEngine.flag_of", WETH, "borrower")
     owing.do("VaultEngine.set_auction_limit", WETH, 5_000, sender="admin")
@@ -179,8 +179,8 @@ def test_brackets_count(guarded):
 
 def test_a_call_that_is_overdue_counts(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert flag(guarded) == 0
     price = guarded.read("PriceFeed.current_price", WETH)
     guarded.advance(GRACE)

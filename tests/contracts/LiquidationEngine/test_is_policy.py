@@ -1,7 +1,12 @@
 """is_policy: what a contract has to answer before it may be the risk policy."""
 
 from tests.support.auction_steps import WETH
-from tests.support.scripted_policy_steps import EATS, REVERTS, replace_policy, set_policy_failure
+from tests.support.scripted_policy_replacement import (
+    EATS,
+    REVERTS,
+    put_scripted_policy_in_force,
+    set_policy_failure,
+)
 
 
 def test_the_one_in_force_is(guarded):
@@ -15,7 +20,7 @@ def test_others_are_not(guarded):
 
 def test_one_that_fails_is_not_and_keeps_nobody_out(guarded):
     """Its own mode is asked for, to compare; where it does not say, the new one's counts."""
-    replace_policy(guarded)
+    put_scripted_policy_in_force(guarded)
     for how in (REVERTS, EATS):
         set_policy_failure(guarded, how)
         assert not guarded.read("LiquidationEngine.is_policy", "ScriptedPolicy")

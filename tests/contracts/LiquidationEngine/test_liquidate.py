@@ -10,24 +10,24 @@ from tests.support.auction_steps import (
     NOBODY,
     WBTC,
     WETH,
-    get_only_event,
+    get_only_event_values,
     liquidate_vault,
     read_stablecoins,
     start_auction,
 )
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
     GRACE,
     INITIAL,
     LIQUIDATION,
     NONE,
     VALID,
     allow_calls,
-    call_vault,
     compute_collateral,
     compute_size_margin,
-    open_callable_vault,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
     read_call_time,
     repay_debt,
 )
@@ -65,7 +65,7 @@ def test_reports_what_it_did(protocol):
     # The principal in whole wei, and 13% in whole millionths; of that a thousandth, and 50.
     target = -(-debt // RAY) + debt * 13 // 100 // 10**39 * 10**12
     reward = 50 * WAD + target // 1_000
-    log = get_only_event(protocol, "Liquidated", "LiquidationEngine")
+    log = get_only_event_values(protocol, "Liquidated", "LiquidationEngine")
     assert log == (id, WETH, protocol.address("borrower"), 10 * WAD, debt, reward)
     assert read_stablecoins(protocol, "liquidator") == reward
 
@@ -251,7 +251,7 @@ def test_never_stops_for_lack_of_reward_money(protocol):
     protocol.post_price("WETH", 1_500 * RAY)
     reserve = protocol.read("VaultEngine.reserve")
     id = liquidate_vault(protocol)
-    reward = get_only_event(protocol, "Liquidated", "LiquidationEngine")[5]
+    reward = get_only_event_values(protocol, "Liquidated", "LiquidationEngine")[5]
     assert reserve < reward * RAY
     assert protocol.read("VaultEngine.deficit_of", WETH) > 0
     assert protocol.read("VaultEngine.reserve") == 0
@@ -265,8 +265,8 @@ def test_never_stops_for_lack_of_reward_money(protocol):
 def called(guarded):
     """A vault between both ratios has been called, just now."""
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     return guarded
 
 

@@ -1,13 +1,13 @@
 """max_marginal_add_on_of: how fast an add-on grows, which redistribution has to leave room for."""
 
 from tests.support.auction_steps import WETH
-from tests.support.risk_policy_steps import NONE
-from tests.support.scripted_policy_steps import (
+from tests.support.scripted_policy_replacement import (
     REVERTS,
-    replace_policy,
+    put_scripted_policy_in_force,
     set_policy_answers,
     set_policy_failure,
 )
+from tests.support.vault_size_margin_and_call_steps import NONE
 
 
 def test_is_the_policys(guarded):
@@ -21,7 +21,7 @@ def test_without_one_it_is_nothing(protocol):
 
 
 def test_what_nobody_says_is_the_most_that_it_could_be(guarded):
-    replace_policy(guarded)
+    put_scripted_policy_in_force(guarded)
     set_policy_answers(guarded, add_on_rate=10_001)
     assert guarded.read("LiquidationEngine.max_marginal_add_on_of", WETH) == 10_000
     set_policy_failure(guarded, REVERTS)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.auction_steps import WETH
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["admin", "stranger", "borrower"])

@@ -4,7 +4,13 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import WBTC, WETH
-from tests.support.risk_policy_steps import CALL, NONE, allow_calls, compute_collateral, compute_size_margin
+from tests.support.vault_size_margin_and_call_steps import (
+    CALL,
+    NONE,
+    allow_calls,
+    compute_collateral,
+    compute_size_margin,
+)
 
 BRACKETS = ((4_000, 1_000), (8_000, 2_000))
 

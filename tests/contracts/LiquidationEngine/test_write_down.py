@@ -7,16 +7,20 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH
-from tests.support.facilitator_steps import ROLLUP, deploy_facilitator, draw_stablecoin
-from tests.support.helpers import reverts
+from tests.support.facilitator_steps import (
+    ROLLUP,
+    deploy_protocol_with_facilitators,
+    draw_stablecoin_as_bridge,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "LiquidationEngine.write_down"
 
 
 @pytest.fixture
 def bridged(new_protocol):
-    protocol = deploy_facilitator(new_protocol)
-    draw_stablecoin(protocol, 10 * WAD)
+    protocol = deploy_protocol_with_facilitators(new_protocol)
+    draw_stablecoin_as_bridge(protocol, 10 * WAD)
     protocol.do("PriceFeed.set_issuer", 7, "issuer", sender="admin")
     return protocol
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters, replace_stage
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters, replace_stage_caps
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.deployed_protocol import PRICES
-from tests.support.saver_steps import deposit_savings, fill_buffer, give_stablecoin, lose_new_vault
+from tests.support.saver_steps import deposit_savings, earn_year_of_high_fees, give_stablecoin, lose_new_vault
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def deployed(new_protocol):
     def make(saved=40_000 * WAD, caps=None, **changes):
         parameters = replace(build_standard_parameters(), **changes)
         for stage, cap in (caps or {}).items():
-            parameters = replace_stage(parameters, stage, **cap)
+            parameters = replace_stage_caps(parameters, stage, **cap)
         made = new_protocol(parameters)
         for symbol, price in PRICES.items():
             made.post_price(symbol, price)
@@ -70,7 +70,7 @@ def scripted_first(monkeypatch):
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
+    monkeypatch.setattr("backstop.deployment.model_and_chain_deployment.plan_deployment", rewired)
 
 
 @pytest.fixture
@@ -79,6 +79,6 @@ def lying(new_protocol, scripted_first):
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     lose_new_vault(made)
     return made

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY
-from tests.support.helpers import reverts
-from tests.support.reservations import SLOW, read_gold_deficit, reserve_deficit_part
+from tests.support.deficit_reservation_steps import SLOW, read_gold_deficit, reserve_deficit_part
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU
 
 

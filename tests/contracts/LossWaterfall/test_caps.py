@@ -5,7 +5,7 @@ from eth_abi import encode
 from eth_utils import keccak
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import SAVINGS, XAU, lose_new_vault
 
 DELAY = 30 * 86_400

@@ -2,18 +2,18 @@
 
 import pytest
 
-from backstop.deployment.deployment_parameters import PoolParameters
+from backstop.deployment.parameter_dataclasses import PoolParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.helpers import STAGE, reverts
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import (
     DAY,
     XAU,
+    create_additional_pool,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    fill_buffer,
+    earn_year_of_high_fees,
     lose_new_vault,
-    make_pool,
-    mature_batch,
     redeem_all_shares,
     request_all_shares,
 )
@@ -31,7 +31,7 @@ def made(new_protocol):
         new_protocol, stages=build_uncapped_stages("buffer", "reserve", "junior", "savings")
     )
     deposit_savings(protocol, "saver", 40_000 * WAD)
-    make_pool(protocol, "Fresh")
+    create_additional_pool(protocol, "Fresh")
     return protocol
 
 
@@ -216,7 +216,7 @@ def test_one_that_fails_when_announced_and_when_applied_goes(made):
     change(made, without(made, JUNIOR))
     assert ids(made) == [0, 1, 3]
     request_all_shares(made, "elder", "Junior")
-    mature_batch(made, "Junior")
+    cut_batch_and_wait_cooldown(made, "Junior")
     assert redeem_all_shares(made, "elder", "Junior") >= 5_000 * WAD - 10
 
 
@@ -229,7 +229,7 @@ def test_one_that_was_left_out_owes_still(new_protocol):
     made = deploy_without_fees(new_protocol, stages=stages, junior=junior)
     deposit_savings(made, "saver", 60_000 * WAD)
     deposit_savings(made, "elder", 50_000 * WAD, "Junior")
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     lose_new_vault(made, debt=30_000 * WAD)
     made.do(BREAK, STAGE, "Junior", sender="admin")
     made.do("LossWaterfall.cover", XAU, sender="stranger")
@@ -245,7 +245,7 @@ def test_one_that_was_left_out_owes_still(new_protocol):
 def test_one_that_owes_stays_until_it_has_paid(made):
     """It is empty, and what it owes is not forgiven yet."""
     deposit_savings(made, "elder", 5_000 * WAD, "Junior")
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     lose_new_vault(made, debt=30_000 * WAD)
     made.do(BREAK, STAGE, "Junior", sender="admin")
     made.do("LossWaterfall.cover", XAU, sender="stranger")

@@ -2,18 +2,18 @@
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.support.auction_steps import WBTC
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import (
     BUFFER,
     RESERVE,
     SAVINGS,
     XAU,
     deposit_savings,
-    fill_buffer,
+    earn_year_of_high_fees,
     give_stablecoin,
     lose_new_vault,
 )
@@ -49,7 +49,7 @@ def drain(protocol):
 
 def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
     protocol = deployed()
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=40_000 * WAD)
     buffer, reserve = protocol.read("VaultEngine.buffer_of", XAU), protocol.read("VaultEngine.reserve")
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
@@ -62,7 +62,7 @@ def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
 
 def test_a_later_stage_pays_nothing_while_an_earlier_one_can(deployed):
     protocol = deployed()
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     deficit = lose_new_vault(protocol, debt=2_000 * WAD)
     assert deficit < protocol.read("VaultEngine.buffer_of", XAU) + protocol.read("VaultEngine.reserve")
     protocol.do(CALL, XAU, sender="stranger")
@@ -150,7 +150,7 @@ def test_the_smaller_cap_binds(deployed, absolute, bps, most):
 
 def test_every_stage_can_be_capped(deployed):
     protocol = deployed(caps={"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 5 * RAD}})
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=40_000 * WAD)
     buffer = protocol.read("VaultEngine.buffer_of", XAU)
     protocol.do(CALL, XAU, sender="stranger")
@@ -214,7 +214,7 @@ def test_losses_of_two_types_meet_one_cap_of_a_pool(deployed):
 
 def test_of_a_stage_with_a_balance_for_each_type_each_has_its_cap(deployed):
     protocol = deployed(saved=0, caps={"buffer": {"cap_absolute": 5 * RAD}})
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     for symbol, c in (("XAU", XAU), ("WBTC", WBTC)):
         protocol.earn_fees(symbol)
         lose_new_vault(protocol, symbol)
@@ -347,7 +347,7 @@ def test_a_stage_that_claims_what_nobody_can_hold_has_failed(lying, claimed):
 
 def test_a_stage_that_reverts_pays_nothing_and_nobody_else_minds(deployed):
     protocol = deployed()
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=40_000 * WAD)
     protocol.do("VaultEngine.revoke_role", STAGE, "ReserveStage", sender="admin")
     reserve = protocol.read("VaultEngine.reserve")

@@ -1,7 +1,7 @@
 """event_of, outstanding: created + carried_in == recovered + covered + carried_out + outstanding, exactly."""
 
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.helpers import STAGE
+from tests.support.revert_setter_and_source_helpers import STAGE
 from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault
 
 WEEK = 7 * 86_400

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 HOUR, YEAR = 3_600, 365 * 86_400
 
@@ -23,7 +23,7 @@ def test_within_bounds(protocol, length):
     [(HOUR - 1, "loss_waterfall: short epoch"), (YEAR + 1, "loss_waterfall: long epoch")],
 )
 def test_out_of_bounds(protocol, length, reason):
-    check_cannot_be_made(protocol, "LossWaterfall", *wiring(protocol), length, 0, reason=reason)
+    check_contract_creation_refused(protocol, "LossWaterfall", *wiring(protocol), length, 0, reason=reason)
 
 
 @pytest.mark.parametrize("delay", [0, YEAR], ids=["least", "most"])
@@ -33,6 +33,6 @@ def test_a_delay_within_bounds(protocol, delay):
 
 
 def test_a_delay_out_of_bounds(protocol):
-    check_cannot_be_made(
+    check_contract_creation_refused(
         protocol, "LossWaterfall", *wiring(protocol), HOUR, YEAR + 1, reason="loss_waterfall: long delay"
     )

@@ -2,12 +2,16 @@
 
 import pytest
 
-from backstop.deployment.deployment_parameters import replace_stage
+from backstop.deployment.parameter_dataclasses import replace_stage_caps
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import LOOK
 from tests.support.deployed_protocol import PRICES
-from tests.support.equity_steps import open_protocol, price_equity, with_equity
-from tests.support.helpers import reverts
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
 from tests.support.settlement_steps import settle_protocol, start_settlement
 
@@ -56,9 +60,11 @@ def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
 
 def test_while_equity_is_sold_for_the_loss_nobody_waits(new_protocol):
     """What the sale leaves for the pool is not known, for days."""
-    parameters = replace_stage(with_equity("minted_equity", "savings"), "savings", cap_bps=5_000)
-    protocol = open_protocol(new_protocol(parameters))
-    price_equity(protocol, 100 * RAY)
+    parameters = replace_stage_caps(
+        build_equity_parameters("minted_equity", "savings"), "savings", cap_bps=5_000
+    )
+    protocol = post_prices_and_fund_people(new_protocol(parameters))
+    hold_equity_price_until_average(protocol, 100 * RAY)
     deposit_savings(protocol, "saver", 10_000 * WAD)
     lose_new_vault(protocol)
     protocol.advance(LOOK)

@@ -6,9 +6,9 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from tests.support.deficit_reservation_steps import reserve_deficit_part
 from tests.support.no_fee_deployments import build_uncapped_stages
-from tests.support.reservations import reserve_deficit_part
-from tests.support.saver_steps import XAU, deposit_savings, fill_buffer, lose_new_vault
+from tests.support.saver_steps import XAU, deposit_savings, earn_year_of_high_fees, lose_new_vault
 
 CALL = "LossWaterfall.losses_reaching"
 CAPS = {"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 10 * RAD}}
@@ -64,7 +64,7 @@ def test_a_buffer_behind_a_stage_for_all_types_does_not_count(new_protocol):
 def test_nothing_if_the_buffer_and_the_reserve_are_enough(deployed):
     protocol = deployed()
     protocol.do("VaultEngine.set_buffer_share", XAU, 1_000, sender="admin")
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=4_000 * WAD)
     deficits, buffers, reserve = figures(protocol)
     assert 0 < buffers[XAU] < deficits[XAU] < deficits[XAU] + buffers[XAU] < reserve
@@ -74,7 +74,7 @@ def test_nothing_if_the_buffer_and_the_reserve_are_enough(deployed):
 
 def test_earlier_stages_count_at_their_caps(deployed):
     protocol = deployed(caps=CAPS)
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=40_000 * WAD)
     deficits, buffers, reserve = figures(protocol)
     assert reserve > 10 * RAD
@@ -86,7 +86,7 @@ def test_earlier_stages_count_at_their_caps(deployed):
 
 def test_caps_have_room_again_two_epochs_later_before_anything_happens(deployed):
     protocol = deployed(caps=CAPS)
-    fill_buffer(protocol)
+    earn_year_of_high_fees(protocol)
     lose_new_vault(protocol, debt=40_000 * WAD)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     deficits, buffers, _ = figures(protocol)

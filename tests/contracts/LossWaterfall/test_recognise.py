@@ -1,7 +1,7 @@
 """recognise: deficits join the event of their type and epoch; what is left is carried into the next."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, lose_new_vault
 
 WBTC = 1

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD
-from tests.support.helpers import reverts
-from tests.support.reservations import SLOW, read_gold_deficit, reserve_deficit_part
+from tests.support.deficit_reservation_steps import SLOW, read_gold_deficit, reserve_deficit_part
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, lose_new_vault
 from tests.support.settlement_steps import start_settlement
 

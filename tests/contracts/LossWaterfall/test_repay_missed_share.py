@@ -2,12 +2,17 @@
 
 import pytest
 
-from backstop.deployment import contract_names
-from backstop.deployment.deployment_parameters import StageParameters
+from backstop.deployment import contracts_by_parameter_name
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.equity_steps import open_protocol, price_equity, take_equity, with_equity
-from tests.support.helpers import STAGE, reverts
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+    take_from_equity_auction,
+)
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import XAU, deposit_savings, give_stablecoin, lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -196,26 +201,26 @@ def test_one_that_still_fails_pays_nothing(made):
 
 def test_what_an_auction_brings_in_its_place_is_owed_once_it_is_paid(new_protocol):
     """Equity is sold for what passed Junior: owed is what the buyers pay, not what was reserved."""
-    parameters = with_equity("buffer", "reserve", "junior", "minted_equity", "savings")
-    protocol = open_protocol(new_protocol(parameters))
-    price_equity(protocol, 100 * RAY)
+    parameters = build_equity_parameters("buffer", "reserve", "junior", "minted_equity", "savings")
+    protocol = post_prices_and_fund_people(new_protocol(parameters))
+    hold_equity_price_until_average(protocol, 100 * RAY)
     deposit_savings(protocol, "elder", 5_000 * WAD, "Junior")
     lose_new_vault(protocol)
     broken(protocol, "Junior")
     reserved = cover(protocol)
     assert missed(protocol) == 0 != protocol.read("LossWaterfall.reserved_of", XAU)
-    take_equity(protocol, amount=10 * WAD)
+    take_from_equity_auction(protocol, amount=10 * WAD)
     (first,) = [log.values[-1] for log in protocol.last.logs if log.event == "LossCovered"]
     assert missed(protocol) == first < 5_000 * RAD < reserved
-    take_equity(protocol)
+    take_from_equity_auction(protocol)
     assert missed(protocol) == 5_000 * RAD
 
 
 def test_what_an_auction_brings_is_owed_beside_what_was_paid_at_once(new_protocol):
     """Junior was short of 5,000: Senior pays 3,000 in its place, and buyers the rest of that."""
-    parameters = with_equity("buffer", "reserve", "junior", "senior", "minted_equity", "savings")
-    protocol = open_protocol(new_protocol(parameters))
-    price_equity(protocol, 100 * RAY)
+    parameters = build_equity_parameters("buffer", "reserve", "junior", "senior", "minted_equity", "savings")
+    protocol = post_prices_and_fund_people(new_protocol(parameters))
+    hold_equity_price_until_average(protocol, 100 * RAY)
     deposit_savings(protocol, "elder", 5_000 * WAD, "Junior")
     deposit_savings(protocol, "middle", 3_000 * WAD, "Senior")
     lose_new_vault(protocol)
@@ -223,15 +228,15 @@ def test_what_an_auction_brings_is_owed_beside_what_was_paid_at_once(new_protoco
     cover(protocol)
     paid = missed(protocol)
     assert paid == 3_000 * RAD
-    take_equity(protocol)
+    take_from_equity_auction(protocol)
     assert missed(protocol) == 5_000 * RAD
 
 
 @pytest.fixture
 def scripted(new_protocol, scripted_first, monkeypatch):
     """The first stage has members and says that it holds too much; so others pay a loss in its place."""
-    kind = contract_names.STAGES["buffer"]._replace(owes=True)
-    monkeypatch.setitem(contract_names.STAGES, "buffer", kind)
+    kind = contracts_by_parameter_name.STAGES["buffer"]._replace(owes=True)
+    monkeypatch.setitem(contracts_by_parameter_name.STAGES, "buffer", kind)
 
     protocol = deploy_without_fees(new_protocol, stages=build_uncapped_stages("buffer", "reserve", "savings"))
     deposit_savings(protocol, "saver", 40_000 * WAD)

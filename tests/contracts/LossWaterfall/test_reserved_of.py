@@ -1,7 +1,7 @@
 """reserved_of: what stages hold of a deficit until they have paid it or given it up."""
 
 from backstop.model.arithmetic import RAD
-from tests.support.reservations import reserve_deficit_part
+from tests.support.deficit_reservation_steps import reserve_deficit_part
 from tests.support.saver_steps import XAU
 
 CALL = "LossWaterfall.reserved_of"

@@ -7,7 +7,7 @@ from eth_utils import keccak
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 
 CALL = "Other.set_stages"
 NONE = MAX_UINT256

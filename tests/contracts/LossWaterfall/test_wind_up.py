@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     XAU,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    fill_buffer,
+    earn_year_of_high_fees,
     lose_new_vault,
-    mature_batch,
     redeem_all_shares,
     request_all_shares,
 )
@@ -34,13 +34,13 @@ def ending(new_protocol):
     made = new_protocol(replace(build_standard_parameters(), stages=STAGES))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     deposit_savings(made, "saver", 40_000 * WAD)
     made.do("Settlement.announce", sender="admin")
     made.advance(made.read("Settlement.DELAY"))
     lose_new_vault(made, debt=40_000 * WAD)
     request_all_shares(made, "saver")
-    mature_batch(made)
+    cut_batch_and_wait_cooldown(made)
     return made
 
 
@@ -87,7 +87,7 @@ def test_what_was_flagged_keeps_nobody_in_once_the_books_are_closed(new_protocol
     assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
     request_all_shares(made, "saver")
     assets = made.read("Savings.totalAssets")
-    mature_batch(made)
+    cut_batch_and_wait_cooldown(made)
     assert redeem_all_shares(made, "saver") >= assets - 1 > 30_000 * WAD
     made.do("LiquidationEngine.flag", XAU, "borrower", sender="stranger")
     assert made.read("LiquidationEngine.flagged_of", XAU) == 0

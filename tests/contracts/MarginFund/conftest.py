@@ -3,14 +3,14 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.margin_fund_steps import lock_profit, own_fund
+from tests.support.margin_fund_steps import create_margin_fund_with_cap, lock_profit
 
 
 @pytest.fixture
 def margin(new_protocol):
     made = new_protocol(prices=True)
     made.give_stablecoin("rich", 1_000_000 * WAD)
-    return own_fund(made)
+    return create_margin_fund_with_cap(made)
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, FUND, deploy_perpetuals, open_crowded_positions
+from tests.support.perpetual_test_market import BTC, ETH, FUND, deploy_perpetuals, open_long_and_two_shorts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 MASK = 2**128 - 1
 
@@ -12,7 +12,7 @@ MASK = 2**128 - 1
 @pytest.fixture
 def gained(new_protocol):
     """A pending cycle in which shorts of ether gained 2,000 and a long of bitcoin 2,000."""
-    market = open_crowded_positions(deploy_perpetuals(new_protocol))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol))
     for name in ("short", "winner"):
         market.deposit(name, 10_000 * WAD)
     market.trade("winner", "short", 100, BTC)
@@ -41,7 +41,7 @@ def test_gains_pay_by_their_room(gained):
 
 def test_a_side_pays_no_more_than_its_loss_leaves(new_protocol):
     """What a side bears already is no room: all of it is taken."""
-    market = open_crowded_positions(deploy_perpetuals(new_protocol))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol))
     market.mark(ETH, 16 * WAD)
     market.advance_cycle()
     assert market.seize_insolvent("long")

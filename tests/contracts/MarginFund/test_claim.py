@@ -3,9 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auction_steps import get_only_event, read_stablecoins
-from tests.support.helpers import check_cannot_be_made, reverts
-from tests.support.margin_fund_steps import DAY, absorb_loss, lock_profit, read_profit, sum_booked_assets
+from tests.support.auction_steps import get_only_event_values, read_stablecoins
+from tests.support.margin_fund_steps import (
+    DAY,
+    absorb_loss_in_margin_fund,
+    lock_profit,
+    read_profit,
+    sum_margin_fund_assets,
+)
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused, reverts
 
 ZERO = "0x" + "00" * 20
 
@@ -16,7 +22,7 @@ def claim(protocol, owner, bucket):
 
 def test_vests_seven_buckets_later(margin):
     bucket = lock_profit(margin, "winner", 5 * WAD)
-    assert get_only_event(margin, "ProfitLocked", "Fund") == (
+    assert get_only_event_values(margin, "ProfitLocked", "Fund") == (
         margin.address("winner"),
         bucket,
         5 * WAD,
@@ -27,7 +33,11 @@ def test_vests_seven_buckets_later(margin):
         claim(margin, "winner", bucket)
     margin.advance(1)
     assert claim(margin, "winner", bucket) == 5 * WAD
-    assert get_only_event(margin, "ProfitClaimed", "Fund") == (margin.address("winner"), bucket, 5 * WAD)
+    assert get_only_event_values(margin, "ProfitClaimed", "Fund") == (
+        margin.address("winner"),
+        bucket,
+        5 * WAD,
+    )
     assert read_stablecoins(margin, "winner") == 5 * WAD
     with reverts("margin_fund: nothing to claim"):
         claim(margin, "winner", bucket)
@@ -39,7 +49,7 @@ def test_profits_of_a_bucket_add_up(margin):
     lock_profit(margin, "other", 4)
     assert read_profit(margin, "winner", bucket) == 3
     assert margin.read("Fund.bucket_of", bucket) == (7, 7, 0)
-    assert margin.read("Fund.unvested") == sum_booked_assets(margin) == 7
+    assert margin.read("Fund.unvested") == sum_margin_fund_assets(margin) == 7
     with reverts(""):
         claim(margin, "winner", 2**256 - 1)
 
@@ -48,13 +58,13 @@ def test_the_last_one_gets_the_rest(margin):
     """After a clawback of a wei in seven each part is rounded down, until nobody else has one."""
     bucket = lock_profit(margin, "winner", 3)
     lock_profit(margin, "other", 4)
-    absorb_loss(margin, 1)
+    absorb_loss_in_margin_fund(margin, 1)
     assert read_profit(margin, "winner", bucket) == 2
     assert read_profit(margin, "other", bucket) == 3
     margin.advance(7 * DAY)
     assert claim(margin, "winner", bucket) == 2
     assert claim(margin, "other", bucket) == 4
-    assert sum_booked_assets(margin) == 0
+    assert sum_margin_fund_assets(margin) == 0
 
 
 @pytest.mark.parametrize(
@@ -63,9 +73,14 @@ def test_the_last_one_gets_the_rest(margin):
 def test_who_locks_after_a_clawback_gets_no_part_of_others(margin, first, lost, amount, shares, left):
     """Shares are rounded down, also where a wei is left; of a bucket that is empty they begin again."""
     bucket = lock_profit(margin, "winner", first)
-    absorb_loss(margin, lost)
+    absorb_loss_in_margin_fund(margin, lost)
     lock_profit(margin, "late", amount)
-    assert get_only_event(margin, "ProfitLocked", "Fund") == (margin.address("late"), bucket, amount, shares)
+    assert get_only_event_values(margin, "ProfitLocked", "Fund") == (
+        margin.address("late"),
+        bucket,
+        amount,
+        shares,
+    )
     assert read_profit(margin, "late", bucket) == left
     assert read_profit(margin, "winner", bucket) <= first - lost + amount - left
 
@@ -91,7 +106,9 @@ def test_the_market_only(margin):
     ],
 )
 def test_bounds(margin, length, buckets, reason):
-    check_cannot_be_made(margin, "MarginFund", ZERO, ZERO, ZERO, ZERO, length, buckets, reason=reason)
+    check_contract_creation_refused(
+        margin, "MarginFund", ZERO, ZERO, ZERO, ZERO, length, buckets, reason=reason
+    )
 
 
 def test_the_longest_and_the_shortest_bucket(margin):

@@ -3,14 +3,21 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, FUND, HOUSE, deploy_perpetuals, open_crowded_positions
+from tests.support.perpetual_test_market import (
+    BTC,
+    ETH,
+    FUND,
+    HOUSE,
+    deploy_perpetuals,
+    open_long_and_two_shorts,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture
 def lost(new_protocol):
     """A cycle with two losses: a long in ether owes 1,000, and a short in bitcoin 500."""
-    market = open_crowded_positions(deploy_perpetuals(new_protocol))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol))
     for name, amount in (("short", 1_500), ("winner", 10_000)):
         market.deposit(name, amount * WAD)
     market.trade("winner", "short", 100, BTC)
@@ -18,8 +25,8 @@ def lost(new_protocol):
     market.mark(BTC, 80 * WAD)
     market.advance_cycle()
     assert market.seize_insolvent("long") and market.seize_insolvent("short")
-    market.advance(3_600)
-    market.refresh()
+    market.advance_clock(3_600)
+    market.report_current_prices_again()
     return market
 
 
@@ -53,7 +60,7 @@ def test_it_stays_under_its_cap(lost):
 
 
 def test_without_a_loss_nothing_is_paid(new_protocol):
-    market = open_crowded_positions(deploy_perpetuals(new_protocol))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol))
     market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
     market.advance_cycle()
     assert market.read(f"{FUND}.insurance_of").spent == 0

@@ -1,7 +1,7 @@
 """spendable: what there is of insurance, and what its cap leaves of a day."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.margin_fund_steps import absorb_loss, add_insurance
+from tests.support.margin_fund_steps import absorb_loss_in_margin_fund, add_margin_fund_insurance
 
 
 def left(protocol):
@@ -11,11 +11,11 @@ def left(protocol):
 def test_the_lesser_of_both(margin):
     """2,000 may be spent in a day."""
     assert left(margin) == 0
-    add_insurance(margin, 1_500 * WAD)
+    add_margin_fund_insurance(margin, 1_500 * WAD)
     assert left(margin) == 1_500 * WAD
-    add_insurance(margin, 1_500 * WAD)
+    add_margin_fund_insurance(margin, 1_500 * WAD)
     assert left(margin) == 2_000 * WAD
-    assert absorb_loss(margin, 700 * WAD) == 700 * WAD
+    assert absorb_loss_in_margin_fund(margin, 700 * WAD) == 700 * WAD
     assert left(margin) == 1_300 * WAD
     margin.do("Fund.set_cap", 600, sender="admin")
     assert left(margin) == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.perpetual_trading_steps import deploy_with_margin
+from tests.support.perpetual_protocol_steps import deploy_with_margin
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import ETH, attach_signature, build_order
+from tests.support.auction_steps import get_only_event_values
+from tests.support.margin_order_steps import ETH, build_order, build_signed_order
+from tests.support.revert_setter_and_source_helpers import reverts
 
 PRICE = 20 * WAD
 
@@ -14,7 +14,7 @@ PRICE = 20 * WAD
 @pytest.fixture
 def orders(margin):
     buy, sell = build_order("maker", ETH, 100, PRICE, nonce=7), build_order("taker", ETH, -60, PRICE, nonce=7)
-    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
+    return build_signed_order(margin, "maker", buy), build_signed_order(margin, "taker", sell)
 
 
 def match(protocol, orders):
@@ -25,11 +25,11 @@ def test_a_cancelled_order_is_never_filled_again(margin, orders):
     match(margin, orders)
     margin.do("MarginOrders.cancel", orders[0][0], sender=get_trader_account("maker"))
     digest = margin.read("MarginOrders.digest_of", orders[0][0])
-    assert get_only_event(margin, "Cancelled", "MarginOrders") == (get_trader_account("maker"), digest)
+    assert get_only_event_values(margin, "Cancelled", "MarginOrders") == (get_trader_account("maker"), digest)
     assert margin.read("MarginOrders.filled", digest) == MAX_UINT256
     with reverts("margin_orders: not so much left"):
         match(margin, orders)
-    other = attach_signature(margin, "maker", orders[0][0]._replace(nonce=6))
+    other = build_signed_order(margin, "maker", orders[0][0]._replace(nonce=6))
     match(margin, (other, orders[1]))
 
 
@@ -42,7 +42,7 @@ def test_a_floor_voids_all_under_it(margin, orders):
     margin.do("MarginOrders.raise_nonce", 7, sender=get_trader_account("maker"))
     match(margin, orders)
     margin.do("MarginOrders.raise_nonce", 8, sender=get_trader_account("maker"))
-    assert get_only_event(margin, "NonceRaised", "MarginOrders") == (get_trader_account("maker"), 8)
+    assert get_only_event_values(margin, "NonceRaised", "MarginOrders") == (get_trader_account("maker"), 8)
     assert margin.read("MarginOrders.nonce_floor", get_trader_account("maker")) == 8
     with reverts("margin_orders: nonce is void"):
         match(margin, orders)
@@ -65,9 +65,9 @@ def test_an_account_of_ones_own(margin, name):
         with reverts("margin_orders: not its owner"):
             margin.do("MarginOrders.raise_nonce", 8, get_trader_account(name), sender=sender)
     margin.do("MarginOrders.cancel", mine, sender=get_trader_account("maker"))
-    assert get_only_event(margin, "Cancelled", "MarginOrders")[0] == get_trader_account(name)
+    assert get_only_event_values(margin, "Cancelled", "MarginOrders")[0] == get_trader_account(name)
     margin.do("MarginOrders.raise_nonce", 8, get_trader_account(name), sender=get_trader_account("maker"))
-    assert get_only_event(margin, "NonceRaised", "MarginOrders") == (get_trader_account(name), 8)
+    assert get_only_event_values(margin, "NonceRaised", "MarginOrders") == (get_trader_account(name), 8)
     floors = [
         margin.read("MarginOrders.nonce_floor", get_trader_account(each))
         for each in (name, "maker", "maker#2")

@@ -2,17 +2,22 @@
 
 import pytest
 
-from backstop.deployment.devnet_signing import derive_trader_key, get_trader_account, sign_digest, sign_order
+from backstop.deployment.devnet_trader_signatures import (
+    derive_trader_key,
+    get_trader_account,
+    sign_digest,
+    sign_order,
+)
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.evm_crypto import keccak256
 from backstop.model.margin_orders import order_digest
 from backstop.model.signature_check import IS_VALID
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import BTC, ETH, attach_signature, build_order
-from tests.support.perpetual_trading_steps import read_size, sum_equity
+from tests.support.auction_steps import get_only_event_values
+from tests.support.margin_order_steps import BTC, ETH, build_order, build_signed_order
+from tests.support.perpetual_protocol_steps import read_size, sum_margin_equity_of_named_accounts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 PRICE = 20 * WAD
 
@@ -25,7 +30,7 @@ def match(protocol, one, other, lots, sender="matcher"):
 def orders(margin):
     """To buy 100 and to sell 60 lots."""
     buy, sell = build_order("maker", ETH, 100, PRICE), build_order("taker", ETH, -60, PRICE)
-    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
+    return build_signed_order(margin, "maker", buy), build_signed_order(margin, "taker", sell)
 
 
 def test_parts_of_orders_at_the_makers_price(margin, orders):
@@ -33,7 +38,7 @@ def test_parts_of_orders_at_the_makers_price(margin, orders):
     match(margin, buy, sell, 25)
     match(margin, buy, sell, 35)
     digests = [margin.read("MarginOrders.digest_of", each[0]) for each in orders]
-    assert get_only_event(margin, "Filled", "MarginOrders") == (
+    assert get_only_event_values(margin, "Filled", "MarginOrders") == (
         get_trader_account("maker"),
         get_trader_account("taker"),
         ETH,
@@ -44,7 +49,7 @@ def test_parts_of_orders_at_the_makers_price(margin, orders):
     assert [margin.read("MarginOrders.filled", digest) for digest in digests] == [60, 60]
     with reverts("margin_orders: not so much left"):
         match(margin, buy, sell, 1)
-    match(margin, buy, attach_signature(margin, "third", build_order("third", ETH, -60, PRICE)), 40)
+    match(margin, buy, build_signed_order(margin, "third", build_order("third", ETH, -60, PRICE)), 40)
     assert read_size(margin, "maker") == 100
 
 
@@ -61,7 +66,7 @@ def pair(margin, buyers, sellers, buyer=1, seller=2):
     """Orders of 10 lots at two limits, signed at two times [ns]: the maker's to buy, the taker's to sell."""
     buy = build_order("maker", ETH, 10, buyers, nonce=buyer)
     sell = build_order("taker", ETH, -10, sellers, nonce=seller)
-    return attach_signature(margin, "maker", buy), attach_signature(margin, "taker", sell)
+    return build_signed_order(margin, "maker", buy), build_signed_order(margin, "taker", sell)
 
 
 def test_orders_that_do_not_meet(margin):
@@ -80,12 +85,12 @@ def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, selle
     with reverts("margin_orders: taker was first"):
         match(margin, second, first, 10)
     match(margin, first, second, 10)
-    assert get_only_event(margin, "Filled", "MarginOrders")[4] == price
+    assert get_only_event_values(margin, "Filled", "MarginOrders")[4] == price
     # The seller pays for the premium that a price above the mark would be.
-    assert sum_equity(margin, "maker") - 10_000 * WAD in range(
+    assert sum_margin_equity_of_named_accounts(margin, "maker") - 10_000 * WAD in range(
         10 * (PRICE - price) - 9, 10 * (PRICE - price) + 1
     )
-    assert sum_equity(margin, "maker", "taker") - 20_000 * WAD in range(-9, 1)
+    assert sum_margin_equity_of_named_accounts(margin, "maker", "taker") - 20_000 * WAD in range(-9, 1)
 
 
 def test_of_one_time_neither_is_first(margin):
@@ -131,11 +136,11 @@ def test_no_other_lots(margin, orders, lots):
 def test_two_accounts_on_two_sides_of_one_market(margin, orders):
     buy = orders[0]
     with reverts("margin_orders: same account"):
-        match(margin, buy, attach_signature(margin, "maker", build_order("maker", ETH, -60, PRICE)), 1)
+        match(margin, buy, build_signed_order(margin, "maker", build_order("maker", ETH, -60, PRICE)), 1)
     with reverts("margin_orders: same side"):
-        match(margin, buy, attach_signature(margin, "taker", build_order("taker", ETH, 60, PRICE)), 1)
+        match(margin, buy, build_signed_order(margin, "taker", build_order("taker", ETH, 60, PRICE)), 1)
     with reverts("margin_orders: other market"):
-        match(margin, buy, attach_signature(margin, "taker", build_order("taker", BTC, -60, PRICE)), 1)
+        match(margin, buy, build_signed_order(margin, "taker", build_order("taker", BTC, -60, PRICE)), 1)
 
 
 @pytest.mark.parametrize("reduces", ["maker", "taker"])
@@ -148,7 +153,7 @@ def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces
 
     def fill_back(only):
         one, other = [
-            attach_signature(
+            build_signed_order(
                 margin, name, build_order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only)
             )
             for side, (name, size) in sides.items()
@@ -198,8 +203,8 @@ def test_the_form_of_a_signature(margin, orders):
 
 def test_until_it_expires(margin):
     now = margin.timestamp
-    buy = attach_signature(margin, "maker", build_order("maker", ETH, 10, PRICE, expiry=now))
-    sell = attach_signature(margin, "taker", build_order("taker", ETH, -10, PRICE, expiry=now + 5))
+    buy = build_signed_order(margin, "maker", build_order("maker", ETH, 10, PRICE, expiry=now))
+    sell = build_signed_order(margin, "taker", build_order("taker", ETH, -10, PRICE, expiry=now + 5))
     match(margin, buy, sell, 1)
     margin.advance(1)
     with reverts("margin_orders: expired"):
@@ -207,7 +212,7 @@ def test_until_it_expires(margin):
 
 
 def test_the_smallest_size_there_is(margin, orders):
-    least = attach_signature(margin, "taker", build_order("taker", ETH, -(2**255), PRICE))
+    least = build_signed_order(margin, "taker", build_order("taker", ETH, -(2**255), PRICE))
     with reverts(""):
         match(margin, orders[0], least, 1)
 
@@ -261,9 +266,9 @@ def test_a_key_signs_for_all_accounts_of_its_address(margin, number):
         "PerpetualMarket.deposit", get_trader_account(name), 1_000 * WAD, sender=get_trader_account("rich")
     )
     buy, sell = build_order(name, ETH, 100, PRICE), build_order("taker", ETH, -100, PRICE)
-    match(margin, attach_signature(margin, name, buy), attach_signature(margin, "taker", sell), 100)
+    match(margin, build_signed_order(margin, name, buy), build_signed_order(margin, "taker", sell), 100)
     assert [read_size(margin, each) for each in (name, "maker", "taker")] == [100, 0, -100]
-    assert sum_equity(margin, "maker") == 10_000 * WAD
+    assert sum_margin_equity_of_named_accounts(margin, "maker") == 10_000 * WAD
 
 
 def test_two_accounts_of_one_address_may_trade(margin):
@@ -274,13 +279,13 @@ def test_two_accounts_of_one_address_may_trade(margin):
         sender=get_trader_account("rich"),
     )
     buy, sell = build_order("maker#1", ETH, 100, PRICE), build_order("maker", ETH, -100, PRICE)
-    match(margin, attach_signature(margin, "maker", buy), attach_signature(margin, "maker", sell), 100)
+    match(margin, build_signed_order(margin, "maker", buy), build_signed_order(margin, "maker", sell), 100)
     assert [read_size(margin, each) for each in ("maker#1", "maker")] == [100, -100]
     with reverts("margin_orders: same account"):
         match(
             margin,
-            attach_signature(margin, "maker", buy),
-            attach_signature(margin, "maker", buy._replace(size=-100)),
+            build_signed_order(margin, "maker", buy),
+            build_signed_order(margin, "maker", buy._replace(size=-100)),
             1,
         )
 
@@ -288,7 +293,7 @@ def test_two_accounts_of_one_address_may_trade(margin):
 def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
     """Where it has no code nobody answers."""
     beside = derive_account(wallet, 1)
-    sell = attach_signature(margin, "taker", build_order("taker", ETH, -10, PRICE))
+    sell = build_signed_order(margin, "taker", build_order("taker", ETH, -10, PRICE))
     margin.do(
         "Erc1271Wallet.answer", margin.read("MarginOrders.digest_of", of(beside)), IS_VALID, sender="stranger"
     )

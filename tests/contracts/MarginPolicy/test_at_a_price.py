@@ -3,13 +3,15 @@
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import MAX_LOT_PRICE
 from backstop.model.interfaces import Mark
-from tests.support.margin_order_steps import ETH, build_terms
-from tests.support.settlement_steps import make_prices, start_settlement
+from tests.support.margin_order_steps import ETH, build_perpetual_market_terms
+from tests.support.settlement_steps import report_until_final_prices_exist, start_settlement
 
 
 def test_margins_of_new_risk_count_all_that_is_open(margin):
     """1,500 lots are 30,000; 2,000 that are open are 40,000, and pay more above 30,000."""
-    steep = build_terms(of_accounts=((1_000, 500), (0, 0)), of_market=((30_000, 2_000), (0, 0)))
+    steep = build_perpetual_market_terms(
+        of_accounts=((1_000, 500), (0, 0)), of_market=((30_000, 2_000), (0, 0))
+    )
     margin.do("MarginPolicy.set_terms", ETH, steep, sender="admin")
     for size, own, last in (
         (1, 0, 40_000),
@@ -66,5 +68,5 @@ def test_the_low_of_a_mark_is_never_zero(margin):
 def test_a_final_price_is_none_before_it_is_made(margin):
     start_settlement(margin)
     assert margin.read("MarginPolicy.final_price", ETH) == 0
-    make_prices(margin)
+    report_until_final_prices_exist(margin)
     assert margin.read("MarginPolicy.final_price", ETH) == 20 * WAD

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_NOTICE, MIN_NOTICE
-from tests.support.helpers import reverts
 from tests.support.margin_order_steps import ETH
-from tests.support.settlement_steps import make_prices, start_settlement
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.settlement_steps import report_until_final_prices_exist, start_settlement
 
 DAY = 86_400
 
@@ -89,7 +89,7 @@ def test_the_mark_goes_over_to_the_final_price(margin):
 def test_settlement_that_begins_before_has_the_price(margin):
     delist(margin, MAX_NOTICE)
     start_settlement(margin)
-    make_prices(margin)
+    report_until_final_prices_exist(margin)
     assert margin.read("MarginPolicy.final_price", ETH) == 20 * WAD
 
 
@@ -101,5 +101,5 @@ def test_in_settlement_nothing_is_delisted_that_it_ends(margin):
 
 def test_no_price_of_no_market(margin):
     start_settlement(margin)
-    make_prices(margin)
+    report_until_final_prices_exist(margin)
     assert margin.read("MarginPolicy.final_price", margin.read("MarginPolicy.markets")) == 0

@@ -4,25 +4,32 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import BTC, ETH, TERMS, build_terms
+from tests.support.auction_steps import get_only_event_values
+from tests.support.margin_order_steps import BTC, ETH, TERMS, build_perpetual_market_terms
+from tests.support.revert_setter_and_source_helpers import reverts
 
 NONE = ((0, 0), (0, 0))
 
 
 def test_a_market_has_its_terms(margin):
-    new = build_terms(of_accounts=((1, 2), (3, 4)), of_market=((5, 6), (7, 8)), dust=9, insured=10)
+    new = build_perpetual_market_terms(
+        of_accounts=((1, 2), (3, 4)), of_market=((5, 6), (7, 8)), dust=9, insured=10
+    )
     assert margin.do("MarginPolicy.add_market", 2, WAD, new, sender="admin") == 2
-    assert get_only_event(margin, "MarketAdded", "MarginPolicy") == (2, 2, WAD)
-    assert get_only_event(margin, "TermsSet", "MarginPolicy") == (2, new)
+    assert get_only_event_values(margin, "MarketAdded", "MarginPolicy") == (2, 2, WAD)
+    assert get_only_event_values(margin, "TermsSet", "MarginPolicy") == (2, new)
     assert margin.read("MarginPolicy.terms_of", 2) == new
     assert margin.read("MarginPolicy.base_of", 2) == (2, WAD)
     assert margin.read("MarginPolicy.markets") == 3
 
 
 def test_terms_change_and_what_a_lot_is_does_not(margin):
-    margin.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=5, dust=7, insured=3), sender="admin")
+    margin.do(
+        "MarginPolicy.set_terms",
+        ETH,
+        build_perpetual_market_terms(open_limit=5, dust=7, insured=3),
+        sender="admin",
+    )
     assert margin.read("MarginPolicy.open_limit", ETH) == 5
     assert margin.read("MarginPolicy.insured", ETH) == 3
     assert margin.read("MarginPolicy.base_of", ETH) == (0, WAD // 100)
@@ -31,11 +38,11 @@ def test_terms_change_and_what_a_lot_is_does_not(margin):
 
 def test_admin_only(margin):
     with reverts("roles: not admin"):
-        margin.do("MarginPolicy.add_market", 2, WAD, build_terms(), sender="guardian")
+        margin.do("MarginPolicy.add_market", 2, WAD, build_perpetual_market_terms(), sender="guardian")
     with reverts("roles: not admin"):
-        margin.do("MarginPolicy.set_terms", ETH, build_terms(), sender="guardian")
+        margin.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(), sender="guardian")
     with reverts("margin_policy: unknown market"):
-        margin.do("MarginPolicy.set_terms", 2, build_terms(), sender="admin")
+        margin.do("MarginPolicy.set_terms", 2, build_perpetual_market_terms(), sender="admin")
 
 
 @pytest.mark.parametrize(
@@ -58,12 +65,12 @@ def test_admin_only(margin):
 )
 def test_bounds(margin, changes, reason):
     with reverts(f"margin_policy: {reason}"):
-        margin.do("MarginPolicy.set_terms", ETH, build_terms(**changes), sender="admin")
+        margin.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(**changes), sender="admin")
 
 
 def test_the_highest_terms_fit(margin):
     brackets = (10**9, 10_000), (10**9, 0)
-    most = build_terms(
+    most = build_perpetual_market_terms(
         initial=10_000,
         maintenance=9_999,
         discount=50_000,
@@ -83,8 +90,16 @@ def test_the_highest_terms_fit(margin):
 def test_what_may_be_open_is_bounded_in_lots_and_in_the_asset(margin):
     for lot, most in ((1, 2**63 - 1), (10**21, 10**7)):
         with reverts("margin_policy: open bounds"):
-            margin.do("MarginPolicy.add_market", 0, lot, build_terms(open_limit=most + 1), sender="admin")
-        market = margin.do("MarginPolicy.add_market", 0, lot, build_terms(open_limit=most), sender="admin")
+            margin.do(
+                "MarginPolicy.add_market",
+                0,
+                lot,
+                build_perpetual_market_terms(open_limit=most + 1),
+                sender="admin",
+            )
+        market = margin.do(
+            "MarginPolicy.add_market", 0, lot, build_perpetual_market_terms(open_limit=most), sender="admin"
+        )
         assert margin.read("MarginPolicy.open_limit", market) == most
 
 
@@ -99,14 +114,17 @@ def test_what_may_be_open_is_bounded_in_lots_and_in_the_asset(margin):
 )
 def test_bounds_of_what_never_changes(margin, feed, lot, reason):
     with reverts(f"margin_policy: {reason}"):
-        margin.do("MarginPolicy.add_market", feed, lot, build_terms(), sender="admin")
+        margin.do("MarginPolicy.add_market", feed, lot, build_perpetual_market_terms(), sender="admin")
 
 
 def test_no_more_than_eight(margin):
     for market in range(2, 8):
-        assert margin.do("MarginPolicy.add_market", 0, WAD, build_terms(), sender="admin") == market
+        assert (
+            margin.do("MarginPolicy.add_market", 0, WAD, build_perpetual_market_terms(), sender="admin")
+            == market
+        )
     with reverts("margin_policy: too many markets"):
-        margin.do("MarginPolicy.add_market", 0, WAD, build_terms(), sender="admin")
+        margin.do("MarginPolicy.add_market", 0, WAD, build_perpetual_market_terms(), sender="admin")
 
 
 def test_prices_are_whole_wei_of_a_lot(margin):
@@ -114,7 +132,7 @@ def test_prices_are_whole_wei_of_a_lot(margin):
     margin.report("WBTC", price)
     of_lot = price * (WAD // 1_000) // RAY
     assert margin.read("MarginPolicy.mark_price", BTC, 60) == (of_lot, of_lot, of_lot + 1)
-    margin.do("MarginPolicy.add_market", 0, 1, build_terms(), sender="admin")
+    margin.do("MarginPolicy.add_market", 0, 1, build_perpetual_market_terms(), sender="admin")
     assert margin.read("MarginPolicy.mark_price", 2, 60) == (2_000, 2_000, 2_000)
     margin.report("WETH", 1)
     assert margin.read("MarginPolicy.mark_price", 2, 60) == (1, 1, 1)
@@ -122,7 +140,10 @@ def test_prices_are_whole_wei_of_a_lot(margin):
 
 def test_margins_are_exact(margin):
     margin.do(
-        "MarginPolicy.set_terms", ETH, build_terms(of_accounts=((1_000, 100), (2_000, 300))), sender="admin"
+        "MarginPolicy.set_terms",
+        ETH,
+        build_perpetual_market_terms(of_accounts=((1_000, 100), (2_000, 300))),
+        sender="admin",
     )
     notional = 123 * 20 * WAD
     extra = (notional - 1_000 * WAD) * 100 + (notional - 2_000 * WAD) * 300

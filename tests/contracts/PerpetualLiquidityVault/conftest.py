@@ -2,7 +2,11 @@
 
 import pytest
 
-from tests.support.market_with_pool import deploy_market_with_pool, deposit_two_members, seize_long
+from tests.support.market_with_pool import (
+    add_members_with_unequal_deposits,
+    deploy_market_with_pool,
+    open_and_seize_long_position,
+)
 
 
 @pytest.fixture
@@ -12,9 +16,9 @@ def pool(new_protocol):
 
 @pytest.fixture
 def members(pool):
-    return deposit_two_members(pool)
+    return add_members_with_unequal_deposits(pool)
 
 
 @pytest.fixture
 def offered(members):
-    return seize_long(members)
+    return open_and_seize_long_position(members)

@@ -3,27 +3,33 @@
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.denominations import VOID
-from tests.support.helpers import reverts
 from tests.support.market_with_pool import (
     POOL,
+    add_members_with_unequal_deposits,
     deploy_market_with_pool,
-    deposit_two_members,
-    make_failed_pool,
+    make_pool_whose_account_is_seized,
     make_wiped_pool,
-    seize_long,
+    open_and_seize_long_position,
 )
-from tests.support.perpetuals import ETH, HOUSE
+from tests.support.perpetual_test_market import ETH, HOUSE
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_the_first_share_is_a_millionth_of_a_wei(pool):
     assert pool.enter("ann", 100 * WAD) == pool.shares("ann") == 100 * WAD * 10**6
-    assert pool.cash() == pool.market.market.deposits[pool.market.at(POOL)] == 100 * WAD
+    assert (
+        pool.cash()
+        == pool.market.market.deposits[pool.market.get_contract_or_account_address(POOL)]
+        == 100 * WAD
+    )
     assert pool.coins(POOL) == 0
 
 
 def test_the_next_pays_for_what_there_is(members):
     """A gift to the account is all members'; the price is rounded against who enters."""
-    members.market.do(f"{HOUSE}.deposit", members.market.at(POOL), 7 * WAD + 1, sender="rich")
+    members.market.do(
+        f"{HOUSE}.deposit", members.market.get_contract_or_account_address(POOL), 7 * WAD + 1, sender="rich"
+    )
     supply, held = members.read("totalSupply"), members.cash()
     amount = 10 * WAD + 3
     made = members.enter("carl", amount)
@@ -33,23 +39,25 @@ def test_the_next_pays_for_what_there_is(members):
 def test_nothing_and_nobody(pool):
     with reverts("liquidity_vault: no shares"):
         pool.enter("ann", 0)
-    for receiver in (pool.market.at(POOL), ZERO_ADDRESS):
+    for receiver in (pool.market.get_contract_or_account_address(POOL), ZERO_ADDRESS):
         with reverts("shares: bad receiver"):
             pool.do("deposit", WAD, receiver, sender="rich")
     with reverts("erc20: insufficient allowance"):
-        pool.do("deposit", WAD, pool.market.at("ann"), sender="ann")
+        pool.do("deposit", WAD, pool.market.get_contract_or_account_address("ann"), sender="ann")
     with reverts(""):
-        pool.do("deposit", 2**255, pool.market.at("ann"), sender="rich")
+        pool.do("deposit", 2**255, pool.market.get_contract_or_account_address("ann"), sender="rich")
 
 
 def test_only_at_rest(new_protocol):
     """Neither with a position, nor with gains that are not final, nor before its bond has come back."""
-    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, third_bond=5 * WAD)))
-    pool.take(1_000)
+    pool = open_and_seize_long_position(
+        add_members_with_unequal_deposits(deploy_market_with_pool(new_protocol, third_bond=5 * WAD))
+    )
+    pool.take_unassigned_lots(1_000)
     with reverts("liquidity_vault: not idle"):
         pool.enter("carl", WAD)
     pool.market.mark(ETH, 17 * WAD)
-    pool.close("first")
+    pool.fill_quotes_until_pool_empty("first")
     for _ in range(2):
         assert not pool.read("is_idle")
         with reverts("liquidity_vault: not idle"):
@@ -63,7 +71,7 @@ def test_only_at_rest(new_protocol):
 
 
 def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
-    pool = make_failed_pool(new_protocol)
+    pool = make_pool_whose_account_is_seized(new_protocol)
     batch = pool.request("bob", 10**26)
     # While nobody books what it lacks it goes on to owe.
     for meets in (False, False, False, True, True):
@@ -72,11 +80,11 @@ def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
         pool.market.advance_cycle()
         if meets:
             pool.market.seize_insolvent(POOL)
-    pool.settle_down()
+    pool.roll_until_gains_are_final()
     assert pool.read("is_idle") and pool.cash() == 0
     assert pool.enter("carl", 50 * WAD) == 50 * WAD * 10**6 == pool.read("totalSupply")
     assert pool.read("generation") == VOID and pool.shares("ann") == 0
-    bob = pool.market.at("bob")
+    bob = pool.market.get_contract_or_account_address("bob")
     assert pool.read("request_of", batch, bob) == pool.read("first_batch") == 0
     assert pool.read("batch_of", batch).requests == 0
 
@@ -90,6 +98,6 @@ def test_what_a_new_generation_finds_in_the_account_is_its_own(new_protocol):
 
 def test_an_empty_pool_has_no_shares_to_void(pool):
     """However little it has, and that nobody's."""
-    pool.market.do(f"{HOUSE}.deposit", pool.market.at(POOL), 7, sender="rich")
+    pool.market.do(f"{HOUSE}.deposit", pool.market.get_contract_or_account_address(POOL), 7, sender="rich")
     pool.enter("ann", WAD)
     assert pool.read("generation") == 0

@@ -4,18 +4,18 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.denominations import MOST_SHARES, STEP, VOID
-from tests.support.helpers import reverts
 from tests.support.market_with_pool import (
     POOL,
     POOL_RULES,
+    add_members_with_unequal_deposits,
     deploy_market_with_pool,
-    deposit_two_members,
     give_to_pool,
     make_wiped_pool,
-    seize_long,
+    open_and_seize_long_position,
     settle_failed_pool,
 )
-from tests.support.perpetuals import ETH
+from tests.support.perpetual_test_market import ETH
+from tests.support.revert_setter_and_source_helpers import reverts
 
 LEAST = 10**6
 """Wei: with less all shares are void."""
@@ -35,7 +35,9 @@ def test_a_division_leaves_all_what_they_had(new_protocol):
     assert pool.enter("carl", WAD) == expected == WAD * (SHARES // STEP + 10**6) // (LEAST + 1)
     assert pool.shares("ann") == 3 * SHARES // 4 // STEP and pool.shares("bob") == SHARES // 4 // STEP
     assert (pool.read("generation"), pool.read("totalSupply")) == (1, SHARES // STEP + expected)
-    assert pool.market.read(f"{POOL}.balanceOf", pool.market.at("ann")) == pool.shares("ann")
+    assert pool.market.read(
+        f"{POOL}.balanceOf", pool.market.get_contract_or_account_address("ann")
+    ) == pool.shares("ann")
     assert WAD - 1 <= pool.read("convertToAssets", pool.shares("carl")) <= WAD
     assert LEAST - 2 <= pool.read("convertToAssets", SHARES // STEP) <= LEAST
 
@@ -44,7 +46,9 @@ def test_shares_are_minted_at_the_price_of_the_next_generation(new_protocol):
     pool = make_wiped_pool(new_protocol, LEAST)
     made = 10**30 + 7
     expected = -(-made * (LEAST + 1) // (SHARES // STEP + 10**6))
-    assert pool.do("mint", made, pool.market.at("carl"), sender="rich") == expected
+    assert (
+        pool.do("mint", made, pool.market.get_contract_or_account_address("carl"), sender="rich") == expected
+    )
     assert (pool.read("generation"), pool.shares("carl")) == (1, made)
 
 
@@ -70,11 +74,11 @@ def test_a_record_is_divided_once(new_protocol):
     made = pool.enter("ann", WAD)
     assert pool.shares("ann") == 3 * SHARES // 4 // STEP + made
     moved = pool.shares("ann") // 2
-    pool.do("transfer", pool.market.at("bob"), moved, sender="ann")
+    pool.do("transfer", pool.market.get_contract_or_account_address("bob"), moved, sender="ann")
     assert pool.shares("bob") == SHARES // 4 // STEP + moved
-    pool.do("transfer", pool.market.at("ann"), 5, sender="bob")
+    pool.do("transfer", pool.market.get_contract_or_account_address("ann"), 5, sender="bob")
     pool.request("bob", moved)
-    assert pool.model.held(pool.market.at(POOL)) == moved
+    assert pool.liquidity_vault_model.held(pool.market.get_contract_or_account_address(POOL)) == moved
     assert pool.shares("bob") == SHARES // 4 // STEP - 5
     with reverts("shares: balance too small"):
         pool.request("bob", SHARES // 4 // STEP - 4)
@@ -86,7 +90,10 @@ def test_a_record_is_divided_once(new_protocol):
 def test_requests_outlive_a_division(new_protocol):
     """Of two that are listed and one that is a crumb, each as it was; the next days follow in the list."""
     pool = make_wiped_pool(new_protocol)
-    bob, ann = pool.market.at("bob"), pool.market.at("ann")
+    bob, ann = (
+        pool.market.get_contract_or_account_address("bob"),
+        pool.market.get_contract_or_account_address("ann"),
+    )
     batch = pool.request("bob", 10**26)
     crumb = 3 * STEP - 1
     pool.request("ann", crumb)
@@ -95,23 +102,27 @@ def test_requests_outlive_a_division(new_protocol):
     assert pool.read("request_of", batch, bob) == 10**26 // STEP
     assert pool.read("request_of", batch, ann) == 2
     assert pool.read("first_batch") == batch and tuple(pool.read("batch_of", batch)) == (1, 0, 0)
-    pool.market.advance(86_400)
+    pool.market.advance_clock(86_400)
     later = pool.request("carl")
     assert pool.read("batch_of", batch).next == later and pool.read("batch_of", later).previous == batch
     pool.wait(later)
     expected = price(pool, 10**26 // STEP)
-    assert pool.leave("bob", batch) == pool.coins("bob") == expected > 0
+    assert pool.complete_exit_from_batch("bob", batch) == pool.coins("bob") == expected > 0
     assert pool.read("first_batch") == later
-    assert pool.leave("ann", batch) == 0
-    assert WAD - 2 <= pool.leave("carl", later) <= WAD
+    assert pool.complete_exit_from_batch("ann", batch) == 0
+    assert WAD - 2 <= pool.complete_exit_from_batch("carl", later) <= WAD
     assert pool.read("first_batch") == 0
     # Of the escrow a share is left that is nobody's: parts are rounded down, and so is their sum.
-    assert pool.model.held(pool.market.at(POOL)) == (10**26 + crumb) // STEP - 10**26 // STEP - 2 == 0
+    assert (
+        pool.liquidity_vault_model.held(pool.market.get_contract_or_account_address(POOL))
+        == (10**26 + crumb) // STEP - 10**26 // STEP - 2
+        == 0
+    )
 
 
 def test_more_of_a_request_after_a_division_is_the_same_request(new_protocol):
     pool = make_wiped_pool(new_protocol)
-    bob = pool.market.at("bob")
+    bob = pool.market.get_contract_or_account_address("bob")
     batch = pool.request("bob", 10**26)
     give_to_pool(pool, LEAST)
     pool.enter("bob", WAD)
@@ -119,7 +130,7 @@ def test_more_of_a_request_after_a_division_is_the_same_request(new_protocol):
     assert pool.read("request_of", batch, bob) == 10**26 // STEP + 7
     assert tuple(pool.read("batch_of", batch)) == (1, 0, 0)
     pool.wait(batch)
-    pool.leave("bob", batch)
+    pool.complete_exit_from_batch("bob", batch)
     assert pool.read("first_batch") == pool.read("request_of", batch, bob) == 0
 
 
@@ -146,10 +157,10 @@ def divided_to_nothing(new_protocol):
     batch = pool.request("dora", STEP - 1)
     assert pool.read("first_batch") == batch
     pool.request("ann", STEP - 1)
-    seize_long(deposit_two_members(pool, 2_000))
-    pool.take(1_000)
+    open_and_seize_long_position(add_members_with_unequal_deposits(pool, 2_000))
+    pool.take_unassigned_lots(1_000)
     pool.market.mark(ETH, 13 * WAD)
-    assert pool.market.seize_insolvent(pool.market.at(POOL))
+    assert pool.market.seize_insolvent(pool.market.get_contract_or_account_address(POOL))
     settle_failed_pool(pool, LEAST)
     pool.enter("carl", 1_000 * WAD)
     assert pool.read("generation") == 1
@@ -159,27 +170,30 @@ def divided_to_nothing(new_protocol):
 def test_a_request_of_nothing_is_waited_for_and_can_be_cleared(divided_to_nothing):
     """By anybody, who gets no money for it; another day's members are not held up by it any more."""
     pool, batch = divided_to_nothing
-    assert pool.read("request_of", batch, pool.market.at("dora")) == 0
+    assert pool.read("request_of", batch, pool.market.get_contract_or_account_address("dora")) == 0
     assert pool.read("first_batch") == batch and tuple(pool.read("batch_of", batch)) == (2, 0, 0)
     pool.wait(batch)
-    pool.market.refresh()
+    pool.market.report_current_prices_again()
     assert pool.read("room", ETH) == 0
     held, supply = pool.cash(), pool.read("totalSupply")
-    assert pool.leave("dora", batch) == 0 and pool.coins("dora") == 0
+    assert pool.complete_exit_from_batch("dora", batch) == 0 and pool.coins("dora") == 0
     assert pool.read("first_batch") == batch and pool.read("room", ETH) == 0
-    assert pool.leave("ann", batch) == 0
+    assert pool.complete_exit_from_batch("ann", batch) == 0
     assert pool.read("first_batch") == 0 and pool.read("room", ETH) > 0
     assert (pool.cash(), pool.read("totalSupply")) == (held, supply)
     # Together they were a share.
-    assert pool.model.held(pool.market.at(POOL)) == 1
+    assert pool.liquidity_vault_model.held(pool.market.get_contract_or_account_address(POOL)) == 1
     with reverts("liquidity_vault: no request"):
-        pool.leave("dora", batch)
+        pool.complete_exit_from_batch("dora", batch)
 
 
 def test_a_void_ends_all_requests_of_its_era(new_protocol):
     """The list begins anew, with the same batch and for the same controllers."""
     pool = make_wiped_pool(new_protocol)
-    bob, ann = pool.market.at("bob"), pool.market.at("ann")
+    bob, ann = (
+        pool.market.get_contract_or_account_address("bob"),
+        pool.market.get_contract_or_account_address("ann"),
+    )
     batch = pool.request("bob", 10**26)
     pool.request("ann", 5)
     pool.enter("bob", WAD)
@@ -191,6 +205,6 @@ def test_a_void_ends_all_requests_of_its_era(new_protocol):
     assert pool.read("first_batch") == batch and tuple(pool.read("batch_of", batch)) == (1, 0, 0)
     pool.wait(batch)
     with reverts("liquidity_vault: no request"):
-        pool.leave("ann", batch)
-    assert pool.leave("bob", batch) == WAD
+        pool.complete_exit_from_batch("ann", batch)
+    assert pool.complete_exit_from_batch("bob", batch) == WAD
     assert pool.read("first_batch") == pool.read("totalSupply") == 0

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.helpers import check_cannot_be_made
 from tests.support.market_with_pool import NAMES, POOL, POOL_RULES
-from tests.support.perpetuals import HOUSE, ORDERS, TRADING
+from tests.support.perpetual_test_market import HOUSE, ORDERS, TRADING
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 
 @pytest.mark.parametrize(
@@ -25,19 +25,32 @@ from tests.support.perpetuals import HOUSE, ORDERS, TRADING
 )
 def test_bounds(pool, rule, amount, fits, reason):
     market = pool.market
-    wired = tuple(market.at(name) for name in (HOUSE, TRADING, ORDERS, "admin"))
+    wired = tuple(market.get_contract_or_account_address(name) for name in (HOUSE, TRADING, ORDERS, "admin"))
     market.system.create_contract(POOL, "Fine", *NAMES, wired, POOL_RULES._replace(**{rule: fits}))
     refused = POOL_RULES._replace(**{rule: amount})
-    check_cannot_be_made(DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason)
+    check_contract_creation_refused(
+        DeployedProtocol(market.system), POOL, *NAMES, wired, refused, reason=reason
+    )
 
 
 def test_what_it_was_made_with(pool):
     market = pool.market
-    assert pool.read("MARKET") == market.at(HOUSE) and pool.read("TRADING") == market.at(TRADING)
-    assert pool.read("ORDERS") == market.at(ORDERS) and pool.read("asset") == market.at("Stablecoin")
-    assert pool.read("POLICY") == market.at("MarginPolicy") and pool.read("MARK_AGE") == 60
+    assert pool.read("MARKET") == market.get_contract_or_account_address(HOUSE) and pool.read(
+        "TRADING"
+    ) == market.get_contract_or_account_address(TRADING)
+    assert pool.read("ORDERS") == market.get_contract_or_account_address(ORDERS) and pool.read(
+        "asset"
+    ) == market.get_contract_or_account_address("Stablecoin")
+    assert (
+        pool.read("POLICY") == market.get_contract_or_account_address("MarginPolicy")
+        and pool.read("MARK_AGE") == 60
+    )
     assert (pool.read("name"), pool.read("symbol"), pool.read("decimals")) == (*NAMES, 18)
     rules = [pool.read(name) for name in ("NOTICE", "LEVERAGE", "SPREAD", "SHARE", "QUOTE_TIME")]
     assert rules == list(POOL_RULES)
-    allowed = market.read("Stablecoin.allowance", market.at(POOL), market.at(HOUSE))
-    assert allowed == MAX_UINT256 and pool.read("admin") == market.at("admin")
+    allowed = market.read(
+        "Stablecoin.allowance",
+        market.get_contract_or_account_address(POOL),
+        market.get_contract_or_account_address(HOUSE),
+    )
+    assert allowed == MAX_UINT256 and pool.read("admin") == market.get_contract_or_account_address("admin")

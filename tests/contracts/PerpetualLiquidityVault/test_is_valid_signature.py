@@ -5,9 +5,9 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_liquidity_vault import encode_offer
-from tests.support.helpers import reverts
 from tests.support.market_with_pool import POOL
-from tests.support.perpetuals import BTC, ETH, ORDERS
+from tests.support.perpetual_test_market import BTC, ETH, ORDERS
+from tests.support.revert_setter_and_source_helpers import reverts
 
 YES, NO = bytes.fromhex("1626ba7e"), b"\xff" * 4
 
@@ -15,15 +15,15 @@ YES, NO = bytes.fromhex("1626ba7e"), b"\xff" * 4
 @pytest.fixture
 def quoted(offered):
     """A long of 100 lots at 16, of which 25 are for sale."""
-    offered.take(100)
-    offered.quote()
+    offered.take_unassigned_lots(100)
+    offered.request_pool_quote()
     return offered
 
 
 def says(pool, size=-25, price=None, market=ETH, expiry=MAX_UINT256, nonce=7, **other):
     """What it says to an order, and to another's digest where that differs."""
-    price = pool.least() if price is None else price
-    order = Order(pool.market.at(POOL), market, size, price, expiry, nonce, True)
+    price = pool.compute_worst_quote_price() if price is None else price
+    order = Order(pool.market.get_contract_or_account_address(POOL), market, size, price, expiry, nonce, True)
     digest = pool.market.read(f"{ORDERS}.digest_of", order._replace(**other))
     return pool.read("isValidSignature", digest, encode_offer(market, size, price, expiry, nonce))
 
@@ -35,18 +35,23 @@ def test_sizes(quoted):
 
 
 def test_prices(quoted):
-    assert says(quoted, price=quoted.least() - 1) == NO
-    assert says(quoted, price=quoted.least() + 1) == says(quoted, price=MAX_UINT256) == YES
+    assert says(quoted, price=quoted.compute_worst_quote_price() - 1) == NO
+    assert (
+        says(quoted, price=quoted.compute_worst_quote_price() + 1) == says(quoted, price=MAX_UINT256) == YES
+    )
 
 
 def test_only_its_own_orders_that_reduce(quoted):
     assert says(quoted, reduce_only=False) == NO
-    assert says(quoted, account=quoted.market.at("ann")) == NO
+    assert says(quoted, account=quoted.market.get_contract_or_account_address("ann")) == NO
     assert says(quoted, nonce=8) == YES
     for change in ({"market": BTC}, {"size": -24}, {"price": 1}, {"expiry": 1}):
-        order = dict(size=-25, price=quoted.least(), market=ETH, expiry=MAX_UINT256, nonce=7)
+        order = dict(
+            size=-25, price=quoted.compute_worst_quote_price(), market=ETH, expiry=MAX_UINT256, nonce=7
+        )
         digest = quoted.market.read(
-            f"{ORDERS}.digest_of", Order(quoted.market.at(POOL), **(order | change), reduce_only=True)
+            f"{ORDERS}.digest_of",
+            Order(quoted.market.get_contract_or_account_address(POOL), **(order | change), reduce_only=True),
         )
         signature = encode_offer(*(order[name] for name in ("market", "size", "price", "expiry", "nonce")))
         assert quoted.read("isValidSignature", digest, signature) == NO
@@ -54,22 +59,22 @@ def test_only_its_own_orders_that_reduce(quoted):
 
 
 def test_while_the_quote_runs_and_while_there_is_a_mark(quoted):
-    quoted.market.advance(60)
+    quoted.market.advance_clock(60)
     assert says(quoted) == YES
-    quoted.market.advance(1)
+    quoted.market.advance_clock(1)
     assert says(quoted) == NO
-    quoted.market.refresh()
+    quoted.market.report_current_prices_again()
     assert says(quoted) == YES
-    quoted.market.advance(600 - 62)
-    quoted.market.refresh()
+    quoted.market.advance_clock(600 - 62)
+    quoted.market.report_current_prices_again()
     assert says(quoted) == YES
-    quoted.market.advance(1)
+    quoted.market.advance_clock(1)
     assert says(quoted) == NO
 
 
 def test_by_the_feed_and_not_by_the_last_mark(quoted):
     """A mark that nobody has brought to the market counts all the same."""
-    price = quoted.least()
+    price = quoted.compute_worst_quote_price()
     quoted.market.report(ETH, -(-161 * WAD // 10 * 10**27 // (WAD // 100)))
     assert quoted.market.price(ETH) == 16 * WAD
     assert says(quoted, price=price) == NO
@@ -82,16 +87,16 @@ def test_a_short_is_bought_back_under_the_mark(offered):
     market.trade("other", "short", 2_000)
     market.mark(ETH, 24 * WAD)
     assert market.seize_insolvent("short")
-    offered.take(100)
-    assert offered.size() == -100
-    offered.quote()
+    offered.take_unassigned_lots(100)
+    assert offered.read_pool_position_size() == -100
+    offered.request_pool_quote()
     most = 24 * WAD * 998 // 1_000
-    assert offered.least() == most
+    assert offered.compute_worst_quote_price() == most
     assert says(offered, 25, most) == says(offered, 25, 1) == YES
     assert says(offered, 25, most + 1) == says(offered, 26, most) == NO
     assert says(offered, -25, most) == says(offered, 0, most) == NO
     offered.fill("other", 25, most)
-    assert offered.size() == -75
+    assert offered.read_pool_position_size() == -75
 
 
 @pytest.mark.parametrize("short", [False, True])
@@ -102,8 +107,8 @@ def test_the_spread_is_rounded_for_the_pool(offered, short):
         market.trade("other", "short", 2_000)
         market.mark(ETH, 24 * WAD)
         assert market.seize_insolvent("short")
-    offered.take(100)
-    offered.quote()
+    offered.take_unassigned_lots(100)
+    offered.request_pool_quote()
     mark = market.price(ETH) + 1
     market.mark(ETH, mark)
     exact = mark * (998 if short else 1_002)

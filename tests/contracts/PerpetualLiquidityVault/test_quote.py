@@ -3,63 +3,68 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
 from tests.support.market_with_pool import (
     POOL_RULES,
+    add_members_with_unequal_deposits,
     deploy_market_with_pool,
-    deposit_two_members,
-    seize_long,
+    open_and_seize_long_position,
 )
-from tests.support.perpetuals import BTC, ETH
+from tests.support.perpetual_test_market import BTC, ETH
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_a_share_rounded_up_for_its_time(offered):
-    offered.take(101)
-    offered.quote()
+    offered.take_unassigned_lots(101)
+    offered.request_pool_quote()
     now = offered.market.world.timestamp
     assert tuple(offered.read("quote_of", ETH)) == (75, now + 600)
-    offered.market.advance(599)
+    offered.market.advance_clock(599)
     with reverts("liquidity_vault: quote runs"):
-        offered.quote()
-    offered.market.advance(1)
-    offered.quote()
+        offered.request_pool_quote()
+    offered.market.advance_clock(1)
+    offered.request_pool_quote()
 
 
 def test_nothing_to_quote(offered):
     with reverts("liquidity_vault: none to quote"):
-        offered.quote(BTC)
+        offered.request_pool_quote(BTC)
     with reverts("liquidity_vault: none to quote"):
-        offered.quote()
+        offered.request_pool_quote()
 
 
 @pytest.mark.parametrize(("share", "left"), [(1, 999), (10_000, 0)])
 def test_the_least_and_the_most(new_protocol, share, left):
     rules = POOL_RULES._replace(share=share)
-    pool = seize_long(deposit_two_members(deploy_market_with_pool(new_protocol, rules=rules)))
-    pool.take(1_000)
-    pool.quote()
+    pool = open_and_seize_long_position(
+        add_members_with_unequal_deposits(deploy_market_with_pool(new_protocol, rules=rules))
+    )
+    pool.take_unassigned_lots(1_000)
+    pool.request_pool_quote()
     assert pool.read("quote_of", ETH).down_to == left
 
 
 def test_what_it_takes_meanwhile_is_for_sale_as_well(offered):
     """A quote says how much the pool keeps."""
-    offered.take(100)
-    offered.quote()
-    offered.take(50)
-    offered.fill("first", -75, offered.least())
-    assert offered.size() == 75
-    assert offered.fills("first", -1, offered.least()) == "margin_orders: not its signer"
+    offered.take_unassigned_lots(100)
+    offered.request_pool_quote()
+    offered.take_unassigned_lots(50)
+    offered.fill("first", -75, offered.compute_worst_quote_price())
+    assert offered.read_pool_position_size() == 75
+    assert (
+        offered.find_fill_revert_reason("first", -1, offered.compute_worst_quote_price())
+        == "margin_orders: not its signer"
+    )
 
 
 def test_a_fill_at_the_least_price(offered):
     """A fifth of a percent over the mark, to a wei; what that is over is the pool's."""
-    offered.take(100)
-    offered.quote()
+    offered.take_unassigned_lots(100)
+    offered.request_pool_quote()
     price = 16 * WAD * 1_002 // 1_000
-    assert offered.least() == price
-    assert offered.fills("first", -25, price - 1) == "margin_orders: not its signer"
-    before = offered.equity()
+    assert offered.compute_worst_quote_price() == price
+    assert offered.find_fill_revert_reason("first", -25, price - 1) == "margin_orders: not its signer"
+    before = offered.get_pool_equity()
     offered.fill("first", -25, price)
     charge = -(-25 * (price - 16 * WAD) // 8)
-    assert offered.equity() - before == 25 * (price - 16 * WAD) - charge
-    assert offered.size() == 75
+    assert offered.get_pool_equity() - before == 25 * (price - 16 * WAD) - charge
+    assert offered.read_pool_position_size() == 75

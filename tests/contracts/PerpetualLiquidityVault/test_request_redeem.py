@@ -1,8 +1,8 @@
 """requestRedeem: shares into the batch of today, for good."""
 
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
 from tests.support.market_with_pool import DAY, POOL
+from tests.support.revert_setter_and_source_helpers import reverts
 
 BIG = 10**25
 """Shares, of 2e28: far from a crumb."""
@@ -17,18 +17,18 @@ def test_shares_go_into_escrow_and_stay_members(members):
     batch = members.request("bob", had - 1)
     assert batch == members.market.world.timestamp // DAY
     assert members.shares("bob") == 1
-    assert members.model.held(members.market.at(POOL)) == had - 1
+    assert members.liquidity_vault_model.held(members.market.get_contract_or_account_address(POOL)) == had - 1
     assert members.read("totalSupply") == supply
-    assert members.read("request_of", batch, members.market.at("bob")) == had - 1
+    assert members.read("request_of", batch, members.market.get_contract_or_account_address("bob")) == had - 1
     assert members.request("bob") == batch
     assert batch_of(members, batch) == (1, 0, 0) and members.read("first_batch") == batch
 
 
 def test_batches_are_a_list_in_the_order_of_days(members):
     first = members.request("bob", BIG)
-    members.market.advance(DAY)
+    members.market.advance_clock(DAY)
     second = members.request("ann", 2 * BIG)
-    members.market.advance(2 * DAY)
+    members.market.advance_clock(2 * DAY)
     third = members.request("ann", 3 * BIG)
     assert (second, third) == (first + 1, first + 3)
     assert batch_of(members, first) == (1, second, 0)
@@ -40,7 +40,10 @@ def test_batches_are_a_list_in_the_order_of_days(members):
 
 def test_for_others_on_an_allowance(members):
     """Who is paid is the controller."""
-    ann, carl = members.market.at("ann"), members.market.at("carl")
+    ann, carl = (
+        members.market.get_contract_or_account_address("ann"),
+        members.market.get_contract_or_account_address("carl"),
+    )
     with reverts("shares: allowance too small"):
         members.do("requestRedeem", 10, carl, ann, sender="carl")
     members.do("approve", carl, 10, sender="ann")
@@ -50,10 +53,10 @@ def test_for_others_on_an_allowance(members):
 
 
 def test_nothing_nobody_and_more_than_there_is(members):
-    ann = members.market.at("ann")
+    ann = members.market.get_contract_or_account_address("ann")
     with reverts("liquidity_vault: empty request"):
         members.request("ann", 0)
-    for controller in (ZERO_ADDRESS, members.market.at(POOL)):
+    for controller in (ZERO_ADDRESS, members.market.get_contract_or_account_address(POOL)):
         with reverts("shares: bad receiver"):
             members.do("requestRedeem", 1, controller, ann, sender="ann")
     with reverts("shares: balance too small"):
@@ -61,7 +64,7 @@ def test_nothing_nobody_and_more_than_there_is(members):
 
 
 def test_at_work_as_well(offered):
-    offered.take(1_000)
+    offered.take_unassigned_lots(1_000)
     assert offered.request("bob") == offered.read("first_batch")
 
 
@@ -70,7 +73,9 @@ def test_a_crumb_keeps_nobody_waiting_and_is_paid_as_others(members):
     least = -(-members.read("totalSupply") // 10**4)
     batch = members.request("bob", least - 1)
     assert members.read("first_batch") == 0 and batch_of(members, batch) == (0, 0, 0)
-    assert members.read("request_of", batch, members.market.at("bob")) == least - 1
+    assert (
+        members.read("request_of", batch, members.market.get_contract_or_account_address("bob")) == least - 1
+    )
     ann = members.request("ann", least)
     assert ann == batch and batch_of(members, batch) == (1, 0, 0)
     for _ in range(2):
@@ -78,9 +83,9 @@ def test_a_crumb_keeps_nobody_waiting_and_is_paid_as_others(members):
         assert batch_of(members, batch) == (2, 0, 0)
     members.wait(batch)
     for name in ("bob", "ann"):
-        members.leave(name, batch)
+        members.complete_exit_from_batch(name, batch)
     assert members.read("first_batch") == 0 and batch_of(members, batch) == (0, 0, 0)
     assert members.request("bob", 7) and members.read("first_batch") == 0
     later = members.request("ann", 7)
     members.wait(later)
-    assert members.leave("bob", later) == 0
+    assert members.complete_exit_from_batch("bob", later) == 0

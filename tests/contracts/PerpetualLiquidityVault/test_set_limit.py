@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH
+from tests.support.perpetual_test_market import BTC, ETH
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_the_admin_only(pool):
@@ -24,6 +24,6 @@ def test_bounds(pool, limit, fits):
 
 
 def test_what_it_holds_stays(offered):
-    offered.take(100)
+    offered.take_unassigned_lots(100)
     offered.do("set_limit", ETH, 0, sender="admin")
-    assert offered.size() == 100 and offered.read("room", ETH) == 0
+    assert offered.read_pool_position_size() == 100 and offered.read("room", ETH) == 0

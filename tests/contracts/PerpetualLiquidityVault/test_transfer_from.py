@@ -1,10 +1,10 @@
 """transferFrom: on an allowance."""
 
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_an_allowance_is_spent(members):
-    ann, bob, carl = (members.market.at(name) for name in ("ann", "bob", "carl"))
+    ann, bob, carl = (members.market.get_contract_or_account_address(name) for name in ("ann", "bob", "carl"))
     with reverts("shares: allowance too small"):
         members.do("transferFrom", ann, bob, 1, sender="carl")
     members.do("approve", carl, 7, sender="ann")

@@ -5,21 +5,29 @@ import pytest
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
-from tests.support.perpetuals import ETH, HOUSE, TRADING
+from tests.support.perpetual_test_market import ETH, HOUSE, TRADING
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def withdraw(market, name, amount):
-    return market.do(f"{HOUSE}.withdraw", amount * WAD, market.at(f"wallet_of_{name}"), sender=name)
+    return market.do(
+        f"{HOUSE}.withdraw",
+        amount * WAD,
+        market.get_contract_or_account_address(f"wallet_of_{name}"),
+        sender=name,
+    )
 
 
 def paid(market, name):
     """What has come to somebody's wallet, whole stablecoins."""
-    return market.read("Stablecoin.balanceOf", market.at(f"wallet_of_{name}")) // WAD
+    return (
+        market.read("Stablecoin.balanceOf", market.get_contract_or_account_address(f"wallet_of_{name}"))
+        // WAD
+    )
 
 
 def test_who_has_no_position_needs_no_price(crowd):
-    crowd.advance(86_400)
+    crowd.advance_clock(86_400)
     assert withdraw(crowd, "other", 10_000) == 10_000 * WAD
     with reverts("perpetuals: more than it has"):
         withdraw(crowd, "other", 1)
@@ -30,7 +38,7 @@ def test_with_positions_margin_stays(crowd):
     with reverts("trading: initial margin"):
         withdraw(crowd, "long", 1_001)
     withdraw(crowd, "long", 1_000)
-    crowd.advance(61)
+    crowd.advance_clock(61)
     with reverts("trading: no price for risk"):
         withdraw(crowd, "first", 1)
 
@@ -54,9 +62,9 @@ def test_a_deposit_that_was_lost_is_no_deposit(crowd):
     crowd.mark(ETH, 175 * WAD // 10)
     crowd.advance_cycle()
     crowd.trade("first", "long", 999)
-    assert crowd.market.deposits[crowd.at("long")] == 3_000 * WAD
+    assert crowd.market.deposits[crowd.get_contract_or_account_address("long")] == 3_000 * WAD
     crowd.trade("long", "first", 1)
-    assert crowd.market.deposits[crowd.at("long")] == 500 * WAD
+    assert crowd.market.deposits[crowd.get_contract_or_account_address("long")] == 500 * WAD
     crowd.mark(ETH, 20 * WAD)
     crowd.trade("first", "long", 2)
     for _ in range(2):
@@ -82,7 +90,7 @@ def test_while_a_loss_is_late_all_are_paid_alike(crowd):
 
     Neither the fund nor the protocol pays anything.
     """
-    crowd.use_up_line()
+    crowd.set_loss_line_to_zero()
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
         crowd.advance_cycle()
@@ -91,7 +99,7 @@ def test_while_a_loss_is_late_all_are_paid_alike(crowd):
     first = withdraw(crowd, "other", 3_400)
     assert first == 3_400 * WAD * 33 // 34
     assert withdraw(crowd, "other", 3_400) - first in (-1, 0, 1)
-    crowd.check_woken()
+    crowd.check_books_after_touching_all()
 
 
 def test_the_line_of_the_protocol_pays_what_is_late(crowd):
@@ -107,17 +115,17 @@ def test_the_line_of_the_protocol_pays_what_is_late(crowd):
     crowd.set_line(50_000)
     assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 700 * WAD
     assert crowd.market.late_table[()] == 0 and crowd.read("Perpetuals.lost") == 1_000 * WAD
-    crowd.finish()
+    crowd.seize_and_roll_until_final()
     assert crowd.equity("first") == 12_000 * WAD
 
 
 def test_nobody_has_more_than_what_is_held(crowd):
     """Gains of 8,000 of somebody whose losses nobody has met: more than all others have brought."""
-    crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD, crowd.at("away"), sender="other")
+    crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD, crowd.get_contract_or_account_address("away"), sender="other")
     crowd.mark(ETH, WAD)
     for _ in range(2):
         crowd.advance_cycle()
-    crowd.do(f"{TRADING}.check_risk", crowd.at("first"), sender="stranger")
+    crowd.do(f"{TRADING}.check_risk", crowd.get_contract_or_account_address("first"), sender="stranger")
     withdraw(crowd, "first", 18_000)
     with reverts("perpetuals: not held"):
         withdraw(crowd, "second", 18_000)
@@ -135,14 +143,28 @@ def test_no_profit_is_withdrawn_for_nobody(crowd):
 
 
 def test_only_the_desk_has_lots_change_hands(crowd):
-    args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, 0, 0)
+    args = (
+        ETH,
+        crowd.get_contract_or_account_address("first"),
+        crowd.get_contract_or_account_address("second"),
+        1,
+        20 * WAD,
+        0,
+        0,
+    )
     with reverts("perpetuals: not trading"):
         crowd.do(f"{HOUSE}.execute_trade", *args, sender="stranger")
 
 
 def withdraw_of(market, owner, amount, by):
-    address = market.at(owner) if "0x" not in owner else owner
-    return market.do(f"{HOUSE}.withdraw", amount * WAD, market.at("wallet_of_all"), address, sender=by)
+    address = market.get_contract_or_account_address(owner) if "0x" not in owner else owner
+    return market.do(
+        f"{HOUSE}.withdraw",
+        amount * WAD,
+        market.get_contract_or_account_address("wallet_of_all"),
+        address,
+        sender=by,
+    )
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 127, 255])
@@ -160,9 +182,13 @@ def test_all_accounts_of_an_address_are_its_own(market, number):
 def test_nobody_elses(market):
     """One bit off in each of the other bytes, or anybody."""
     market.deposit("ann", 100 * WAD)
-    ann = int(market.at("ann"), 16)
+    ann = int(market.get_contract_or_account_address("ann"), 16)
     others = [f"0x{ann ^ 1 << bit:040x}" for bit in (8, 9, 15, 16, 80, 152, 159)]
-    for sender in (*others, market.at("bob"), ZERO_ADDRESS[:-2] + market.at("ann")[-2:]):
+    for sender in (
+        *others,
+        market.get_contract_or_account_address("bob"),
+        ZERO_ADDRESS[:-2] + market.get_contract_or_account_address("ann")[-2:],
+    ):
         for owner in ("ann", "ann#1"):
             with reverts("perpetuals: not its owner"):
                 withdraw_of(market, owner, 0, sender)
@@ -184,7 +210,7 @@ def test_an_account_beside_the_margin_of_another(crowd):
 def test_the_account_of_a_contract_is_its_own_alone(market):
     """Whoever makes a contract might have looked for an address beside that of a key."""
     market.system.create_contract("Erc1271Wallet", "Erc1271Wallet")
-    wallet = market.at("Erc1271Wallet")
+    wallet = market.get_contract_or_account_address("Erc1271Wallet")
     market.do(f"{HOUSE}.deposit", wallet, 100 * WAD, sender="rich")
     with reverts("perpetuals: not its owner"):
         withdraw_of(market, wallet, 1, derive_account(wallet, 1))

@@ -5,11 +5,11 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import build_terms
-from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds
-from tests.support.perpetuals import BTC, ETH, HOUSE, RULES, TRADING
-from tests.support.settlement_steps import make_prices, start_settlement
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.market_delisting import advance_to_moment, announce_delisting, step_feeds_through_prices
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, RULES, TRADING
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.settlement_steps import report_until_final_prices_exist, start_settlement
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def settled(crowd):
 
 @pytest.fixture
 def closing(settled):
-    make_prices(DeployedProtocol(settled.system))
+    report_until_final_prices_exist(DeployedProtocol(settled.system))
     end(settled)
     return settled
 
@@ -35,7 +35,7 @@ def end(market):
 
 
 def roll(market):
-    market.advance(RULES.window)
+    market.advance_clock(RULES.window)
     market.do(f"{HOUSE}.advance_cycle", sender="stranger")
 
 
@@ -43,7 +43,7 @@ def leave(market, name):
     """Take out all that is paid."""
     amount = market.standing(name)
     claims = amount.own - amount.haircut
-    return market.do(f"{HOUSE}.withdraw", claims, market.at(name), sender=name)
+    return market.do(f"{HOUSE}.withdraw", claims, market.get_contract_or_account_address(name), sender=name)
 
 
 def test_only_in_settlement_at_final_prices_and_once(crowd):
@@ -53,7 +53,7 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
         if crowd.read("VaultEngine.in_settlement"):
             break
         start_settlement(DeployedProtocol(crowd.system))
-    make_prices(DeployedProtocol(crowd.system))
+    report_until_final_prices_exist(DeployedProtocol(crowd.system))
     with reverts("perpetuals: no final price"):
         crowd.do(f"{HOUSE}.end_market", 2, sender="stranger")
     for each in (BTC, ETH):
@@ -66,7 +66,7 @@ def test_only_in_settlement_at_final_prices_and_once(crowd):
 def test_nothing_is_traded_any_more(settled):
     with reverts("trading: in settlement"):
         settled.trade("other", "first", 1)
-    make_prices(DeployedProtocol(settled.system))
+    report_until_final_prices_exist(DeployedProtocol(settled.system))
     end(settled)
     settled.deposit("long", 2_000 * WAD)
     with reverts("perpetuals: price is final"):
@@ -78,19 +78,19 @@ def test_nothing_is_traded_any_more(settled):
 def test_the_fund_pays_first_and_then_who_gained(closing):
     """600 of the loss are left for two shorts that have gained 2,000 each; a bystander loses nothing."""
     with reverts("perpetuals: losses are open"):
-        closing.do(f"{HOUSE}.withdraw", 1, closing.at("other"), sender="other")
+        closing.do(f"{HOUSE}.withdraw", 1, closing.get_contract_or_account_address("other"), sender="other")
     roll(closing)
     closing.seize_insolvent("long")
     roll(closing)
     for name, amount in (("other", 10_000), ("first", 11_700), ("second", 11_700)):
         assert leave(closing, name) == amount * WAD
     assert closing.market.holdings[()] == 0
-    closing.check_woken()
+    closing.check_books_after_touching_all()
 
 
 def test_the_first_and_the_last_are_paid_alike(closing):
     """Nobody has met the long in time, and the protocol bears nothing: 600 are late after the fund."""
-    closing.use_up_line()
+    closing.set_loss_line_to_zero()
     for _ in range(2):
         roll(closing)
     closing.seize_insolvent("long")
@@ -104,15 +104,15 @@ def test_the_first_and_the_last_are_paid_alike(closing):
 def test_funding_ends_with_the_prices(crowd):
     """It has run until then: nobody pays it for the days in which losses become final."""
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
-    crowd.advance(3_601)
-    crowd.refresh()
+    crowd.advance_clock(3_601)
+    crowd.report_current_prices_again()
     assert crowd.market.fundings[ETH].rate > 0
     start_settlement(DeployedProtocol(crowd.system))
-    make_prices(DeployedProtocol(crowd.system))
+    report_until_final_prices_exist(DeployedProtocol(crowd.system))
     end(crowd)
-    before = crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own
-    crowd.advance(86_400)
-    assert crowd.read(f"{HOUSE}.standing_of", crowd.at("other")).own == before
+    before = crowd.read(f"{HOUSE}.standing_of", crowd.get_contract_or_account_address("other")).own
+    crowd.advance_clock(86_400)
+    assert crowd.read(f"{HOUSE}.standing_of", crowd.get_contract_or_account_address("other")).own == before
 
 
 # ---------------------------------------------------------------- one market that is delisted
@@ -123,15 +123,17 @@ def ended(crowd):
     """Ether ends at 19, with a long of 1,000 and shorts of 500; one of them and another hold bitcoin."""
     crowd.trade("first", "other", 5, BTC)
     advance_to_moment(crowd, announce_delisting(crowd), 1_900)
-    step_feeds(crowd, [1_900] * 6)
+    step_feeds_through_prices(crowd, [1_900] * 6)
     crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     return crowd
 
 
 def test_it_is_told_at_what_it_ends(crowd):
     advance_to_moment(crowd, announce_delisting(crowd), 1_900)
-    step_feeds(crowd, [1_900] * 6)
-    outcome = crowd.system.apply(Action(HOUSE, "end_market", (ETH,), crowd.at("stranger")))
+    step_feeds_through_prices(crowd, [1_900] * 6)
+    outcome = crowd.system.apply(
+        Action(HOUSE, "end_market", (ETH,), crowd.get_contract_or_account_address("stranger"))
+    )
     told = [log.values for log in outcome.logs if log.event == "MarketEnded"]
     assert told == [(ETH, 19 * WAD)]
     assert (crowd.market.clocks[()].ended, crowd.market.closing[()]) == (0b01, 0)
@@ -141,24 +143,24 @@ def test_it_is_told_at_what_it_ends(crowd):
 @pytest.mark.parametrize("how", ["update_account", "deposit", "withdraw", "trade", "check"])
 def test_whatever_touches_an_account_closes_what_it_has(ended, how):
     """At the final price, and nothing else of it; its bitcoin stays."""
-    before = ended.read(f"{HOUSE}.standing_of", ended.at("first")).own
+    before = ended.read(f"{HOUSE}.standing_of", ended.get_contract_or_account_address("first")).own
     ended.mark(BTC, 60 * WAD)
     if how == "update_account":
-        ended.do(f"{HOUSE}.update_account", ended.at("first"), sender="stranger")
+        ended.do(f"{HOUSE}.update_account", ended.get_contract_or_account_address("first"), sender="stranger")
     elif how == "deposit":
         ended.deposit("first", WAD)
         before += WAD
     elif how == "withdraw":
-        ended.do(f"{HOUSE}.withdraw", WAD, ended.at("first"), sender="first")
+        ended.do(f"{HOUSE}.withdraw", WAD, ended.get_contract_or_account_address("first"), sender="first")
         before -= WAD
     elif how == "trade":
         ended.trade("other", "first", 5, BTC)
     else:
-        ended.do(f"{HOUSE}.update_account", ended.at("first"), sender="stranger")
-        ended.do(f"{TRADING}.check_risk", ended.at("first"), sender="stranger")
+        ended.do(f"{HOUSE}.update_account", ended.get_contract_or_account_address("first"), sender="stranger")
+        ended.do(f"{TRADING}.check_risk", ended.get_contract_or_account_address("first"), sender="stranger")
     assert ended.size("first") == 0 and ended.size("second") == -500
     assert ended.size("first", BTC) == (0 if how == "trade" else 5)
-    assert ended.read(f"{HOUSE}.standing_of", ended.at("first")).own == before
+    assert ended.read(f"{HOUSE}.standing_of", ended.get_contract_or_account_address("first")).own == before
     assert tuple(ended.market.lots[ETH]) == (1_000, 500)
 
 
@@ -177,32 +179,38 @@ def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
         roll(ended)
         cycle = ended.market.clocks[()].cycle
         assert ended.market.levels[ETH, cycle] == ended.market.values[ETH]
-        ended.do(f"{HOUSE}.update_account", ended.at(name), sender="stranger")
+        ended.do(f"{HOUSE}.update_account", ended.get_contract_or_account_address(name), sender="stranger")
     assert not any(ended.market.lots[ETH])
     roll(ended)
     cycle = ended.market.clocks[()].cycle
     assert not any(ended.market.levels[ETH, cycle])
     assert not any(any(ended.market.edges[ETH, cycle, side]) for side in (0, 1))
-    ended.finish()
-    ended.check_woken()
+    ended.seize_and_roll_until_final()
+    ended.check_books_after_touching_all()
 
 
 def test_nobody_waits_for_rolls_in_a_delisting(ended):
     """Cash that is no gain of the last move leaves at once, as at all times."""
-    ended.do(f"{HOUSE}.withdraw", 9_000 * WAD, ended.at("second"), sender="second")
+    ended.do(
+        f"{HOUSE}.withdraw", 9_000 * WAD, ended.get_contract_or_account_address("second"), sender="second"
+    )
     with reverts("perpetuals: more than it has"):
-        ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
+        ended.do(
+            f"{HOUSE}.withdraw", 1_400 * WAD, ended.get_contract_or_account_address("second"), sender="second"
+        )
     roll(ended)
     roll(ended)
-    ended.do(f"{HOUSE}.withdraw", 1_400 * WAD, ended.at("second"), sender="second")
+    ended.do(
+        f"{HOUSE}.withdraw", 1_400 * WAD, ended.get_contract_or_account_address("second"), sender="second"
+    )
 
 
 def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_more(crowd):
     """1,000 are late of bitcoin; ether ends in a cycle in which its shorts gain, and all are closed."""
-    crowd.use_up_line()
+    crowd.set_loss_line_to_zero()
     crowd.deposit("thin", 3_100 * WAD)
     crowd.trade("thin", "other", 100, BTC)
-    crowd.do("MarginPolicy.set_terms", ETH, build_terms(haircut=5_000), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(haircut=5_000), sender="admin")
     crowd.mark(BTC, 19 * WAD)
     for _ in range(2):
         crowd.advance_cycle()
@@ -210,8 +218,8 @@ def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_mor
     late = crowd.market.late_table[()]
     crowd.advance_cycle()
     advance_to_moment(crowd, announce_delisting(crowd), 1_900)
-    step_feeds(crowd, [1_900] * 5)
-    step_feeds(crowd, [1_900] * 2)
+    step_feeds_through_prices(crowd, [1_900] * 5)
+    step_feeds_through_prices(crowd, [1_900] * 2)
     crowd.do(f"{HOUSE}.end_market", ETH, sender="stranger")
     crowd.wake_all()
     assert not any(crowd.market.lots[ETH])
@@ -219,4 +227,4 @@ def test_gains_of_its_last_cycle_pay_what_is_late_though_nobody_is_in_it_any_mor
         roll(crowd)
     # 1,000 lots gained 1 each: half of that pays.
     assert (late, crowd.market.late_table[()]) == (1_000 * WAD, 500 * WAD)
-    crowd.check_woken()
+    crowd.check_books_after_touching_all()

@@ -3,29 +3,37 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import ETH, HOUSE
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.perpetual_test_market import ETH, HOUSE
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture
 def own(market):
     """A market with a trading that is an account."""
-    market.create_market("Own", market.at("desk"))
-    market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12), sender="admin")
+    market.create_market("Own", market.get_contract_or_account_address("desk"))
+    market.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(open_limit=10**12), sender="admin")
     market.do("Own.accrue", ETH, sender="keeper")
     return market
 
 
 def exchange(market, lots, price=20 * WAD, buyer_gets=0, seller_gets=0, number=1):
-    args = (ETH, market.at(f"buyer_{number}"), market.at("seller"), lots, price, buyer_gets, seller_gets)
+    args = (
+        ETH,
+        market.get_contract_or_account_address(f"buyer_{number}"),
+        market.get_contract_or_account_address("seller"),
+        lots,
+        price,
+        buyer_gets,
+        seller_gets,
+    )
     market.do("Own.execute_trade", *args, sender="desk")
 
 
 def test_what_is_paid_beside_is_insurance(own):
     exchange(own, 1, buyer_gets=-3, seller_gets=1)
     assert own.read("Own.fees") == 2
-    assert own.read("Own.standing_of", own.at("seller")).own == 1
+    assert own.read("Own.standing_of", own.get_contract_or_account_address("seller")).own == 1
     with reverts("perpetuals: more than is paid"):
         exchange(own, 1, buyer_gets=-3, seller_gets=4)
 
@@ -53,12 +61,18 @@ def test_a_look_between_two_marks_adds_the_funding_since(market):
     for name in ("long", "short"):
         market.deposit(name, 1_000 * WAD)
     market.trade("long", "short", 10, price=20 * WAD + WAD // 20)
-    market.advance(3_601)
-    market.refresh()
+    market.advance_clock(3_601)
+    market.report_current_prices_again()
     rate = market.market.fundings[ETH].rate
-    before = market.read(f"{HOUSE}.standing_of", market.at("long")).own
-    market.advance(600)
-    seen = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
-    market.refresh()
-    marked = [market.read(f"{HOUSE}.standing_of", market.at(name)).own for name in ("long", "short")]
+    before = market.read(f"{HOUSE}.standing_of", market.get_contract_or_account_address("long")).own
+    market.advance_clock(600)
+    seen = [
+        market.read(f"{HOUSE}.standing_of", market.get_contract_or_account_address(name)).own
+        for name in ("long", "short")
+    ]
+    market.report_current_prices_again()
+    marked = [
+        market.read(f"{HOUSE}.standing_of", market.get_contract_or_account_address(name)).own
+        for name in ("long", "short")
+    ]
     assert rate > 0 and seen == marked and before - seen[0] == 600 * 10 * rate

@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.configuration_calls import build_configuration_calls
-from backstop.deployment.contract_creation import find_model_class
-from backstop.deployment.contract_names import CLOSERS
-from backstop.deployment.deployment_parameters import GuardsParameters, TimelockParameters
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.contracts_by_parameter_name import CLOSERS
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import find_model_class
+from backstop.deployment.parameter_dataclasses import GuardsParameters, TimelockParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import SHORTFALL
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.helpers import check_cannot_be_made
 from tests.support.margin_order_steps import with_margin
-from tests.support.perpetuals import RULES
+from tests.support.perpetual_test_market import RULES
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 CASES = [
     ("window", 599, 600, "cycle_losses: window bounds"),
@@ -83,7 +83,11 @@ def test_the_timelock_delays_what_can_hurt_a_position():
 
 @pytest.mark.parametrize(("rule", "amount", "fits", "reason"), CASES)
 def test_bounds(market, rule, amount, fits, reason):
-    wiring = tuple(market.at(name) for name in ("stranger",) * 5)
-    market.create_market("Fine", market.at("desk"), RULES._replace(**{rule: fits}))
+    wiring = tuple(market.get_contract_or_account_address(name) for name in ("stranger",) * 5)
+    market.create_market(
+        "Fine", market.get_contract_or_account_address("desk"), RULES._replace(**{rule: fits})
+    )
     rules = tuple(RULES._replace(**{rule: amount}))
-    check_cannot_be_made(DeployedProtocol(market.system), "PerpetualMarket", wiring, rules, reason=reason)
+    check_contract_creation_refused(
+        DeployedProtocol(market.system), "PerpetualMarket", wiring, rules, reason=reason
+    )

@@ -5,8 +5,8 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.interfaces import Mark
 from backstop.model.price_path import LONG, MAX_GAINS, SHORT
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import ETH, HOUSE
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.perpetual_test_market import ETH, HOUSE
 
 CENT = WAD // 100
 
@@ -14,7 +14,7 @@ CENT = WAD // 100
 @pytest.fixture
 def still(market):
     """Two accounts, ten lots, no funding."""
-    market.do("MarginPolicy.set_terms", ETH, build_terms(max_funding=0), sender="admin")
+    market.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(max_funding=0), sender="admin")
     for name in ("long", "short"):
         market.deposit(name, 1_000 * WAD)
     market.trade("long", "short", 10)
@@ -58,12 +58,12 @@ def test_what_was_opened_later_gains_later_only(still):
     assert still.standing("long").unfinal == 10 * 200 * CENT
     assert still.standing("late_long").unfinal == 30 * 100 * CENT
     assert still.market.totals[ETH, 1].long == 50 * 100 * CENT
-    still.check_woken()
+    still.check_books_after_touching_all()
 
 
 def test_no_mark_while_reports_are_old_or_too_few(still):
     still.report(ETH, 2_100 * RAY)
-    still.advance(61)
+    still.advance_clock(61)
     still.do(f"{HOUSE}.accrue", ETH, sender="keeper")
     assert still.price(ETH) == 20 * WAD
     for reporter in ("reporter_1", "reporter_2"):
@@ -85,15 +85,30 @@ def test_a_halted_market_has_no_mark(still):
 
 def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     """A trading that opens as much as a position holds, at prices that no market has."""
-    market.create_market("Own", market.at("desk"))
-    market.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=10**12, max_funding=0), sender="admin")
+    market.create_market("Own", market.get_contract_or_account_address("desk"))
+    market.do(
+        "MarginPolicy.set_terms",
+        ETH,
+        build_perpetual_market_terms(open_limit=10**12, max_funding=0),
+        sender="admin",
+    )
     market.do("Own.accrue", ETH, sender="keeper")
     lots = 10**12
-    market.do("Own.execute_trade", ETH, market.at("a"), market.at("b"), lots, 1, 0, 0, sender="desk")
+    market.do(
+        "Own.execute_trade",
+        ETH,
+        market.get_contract_or_account_address("a"),
+        market.get_contract_or_account_address("b"),
+        lots,
+        1,
+        0,
+        0,
+        sender="desk",
+    )
     own = market.world.contracts["Own"]
     highest, leap = 2**112 - 1, (2**112 - 1) * (WAD // 100) // RAY - 20 * WAD
     fits = MAX_GAINS // (lots * leap)
-    market.advance(61)
+    market.advance_clock(61)
     for reporter, price in (("reporter_1", 2_000 * RAY), ("reporter_2", highest)):
         market.say(reporter, ETH, price)
     for _ in range(fits + 2):
@@ -103,7 +118,7 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
     assert own.moves[ETH, LONG] == own.moves[ETH, SHORT] == (fits * leap, fits * leap)
     assert own.totals[ETH, 1] == (fits * leap * lots, fits * leap * lots)
     assert own.paths[ETH].price == own.paths[ETH].extreme == 20 * WAD
-    assert own._compute_standing(market.at("a")).unfinal == fits * leap * lots
+    assert own._compute_standing(market.get_contract_or_account_address("a")).unfinal == fits * leap * lots
 
 
 def test_a_market_that_is_not_listed_stays_as_it_is(still):

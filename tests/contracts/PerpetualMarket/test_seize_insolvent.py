@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, HOUSE, TRADING, deploy_perpetuals
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, TRADING, deploy_perpetuals
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_both_shorts_bear_half(crash):
     crash.advance_cycle()
     assert crash.seize_insolvent("long")
     assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
-    crash.finish()
+    crash.seize_and_roll_until_final()
     assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
     assert crash.equity("long") == 0
 
@@ -27,12 +27,12 @@ def test_nothing_to_do(crash):
     assert crash.seize_insolvent("long")
     for name in ("long", "first", "stranger", HOUSE):
         with reverts("perpetuals: nothing to do"):
-            crash.do(f"{HOUSE}.seize_insolvent", crash.at(name), sender="keeper")
+            crash.do(f"{HOUSE}.seize_insolvent", crash.get_contract_or_account_address(name), sender="keeper")
 
 
 def test_a_stale_mark_seizes_nothing_and_books(crash):
     crash.advance_cycle()
-    crash.advance(61)
+    crash.advance_clock(61)
     assert crash.seize_insolvent("long")
     assert crash.size("long") == 1_000 and crash.equity("first") == 11_500 * WAD
 
@@ -41,7 +41,7 @@ def test_a_debtor_that_recovers_before_it_is_met_has_no_loss(crash):
     crash.advance_cycle()
     crash.mark(ETH, 18 * WAD)
     assert not crash.seize_insolvent("long")
-    crash.finish()
+    crash.seize_and_roll_until_final()
     assert crash.equity("first") == 11_000 * WAD and crash.equity("long") == 1_000 * WAD
 
 
@@ -49,7 +49,7 @@ def test_once_it_is_met_the_rebound_is_not_the_debtors(crash):
     crash.advance_cycle()
     crash.seize_insolvent("long")
     crash.mark(ETH, 20 * WAD)
-    crash.finish()
+    crash.seize_and_roll_until_final()
     assert crash.equity("long") == 0
     # Nobody is long who could gain it: the shorts bear half of the loss each, and keep what they gained.
     assert crash.equity("first") == crash.equity("second") == 11_500 * WAD
@@ -61,7 +61,7 @@ def test_the_other_side_moves_by_as_much_as_is_left_of_this_one(crash):
     """Of 1,000 lots on both sides 250 are left that are long: a short moves by a quarter."""
     crash.seize_insolvent("long")
     crash.do(f"{TRADING}.take", ETH, 250, sender="other")
-    assert crash.nobodys() == 750
+    assert crash.count_unassigned_lots() == 750
     crash.mark(ETH, 12 * WAD)
     assert crash.equity("other") == 9_000 * WAD
     assert crash.equity("first") == crash.equity("second") == 12_500 * WAD
@@ -86,7 +86,7 @@ def test_insurance_pays_first(crash):
     crash.do("MarginFund.insure", 400 * WAD, sender="rich")
     crash.advance_cycle()
     crash.seize_insolvent("long")
-    crash.finish()
+    crash.seize_and_roll_until_final()
     assert crash.equity("first") == crash.equity("second") == 11_700 * WAD
     assert crash.equity("long") == 0
 
@@ -103,9 +103,9 @@ def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
     market.mark(ETH, 16 * WAD)
     market.mark(BTC, 40 * WAD)
     market.advance_cycle()
-    market.update_and_seize()
-    market.finish()
-    market.check_woken()
+    market.seize_repeatedly_and_count_rounds()
+    market.seize_and_roll_until_final()
+    market.check_books_after_touching_all()
     assert market.equity("thin") == market.equity("both") == 0
     assert market.market.late_table[()] == 0
     assert market.equity("short") == 11_000 * WAD
@@ -130,7 +130,7 @@ def test_who_finds_has_the_bond(new_protocol):
     market.do(f"{TRADING}.take", ETH, 800, sender="first")
     assert market.equity("first") == 13_005 * WAD and market.read(f"{HOUSE}.rewards") == 0
     # The other has its own back once it has no position and no gain that is not final.
-    market.finish()
+    market.seize_and_roll_until_final()
     assert market.equity("first") == 13_020 * WAD and market.market.bonds[()] == 0
 
 
@@ -152,7 +152,7 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
     crash.mark(ETH, 17 * WAD)
     for _ in range(2):
         crash.advance_cycle()
-    crash.check_woken()
+    crash.check_books_after_touching_all()
     assert crash.market.late_table[()] == 200 * WAD
     assert crash.equity("other") == 10_500 * WAD
 
@@ -162,7 +162,7 @@ def test_later_gains_are_those_from_the_next_roll_on(crash):
 
     Neither the fund nor the protocol pays anything.
     """
-    crash.use_up_line()
+    crash.set_loss_line_to_zero()
     for name in ("bull", "bear"):
         crash.deposit(name, 10_000 * WAD)
     crash.advance_cycle()

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import ETH, HOUSE, deploy_perpetuals, lose_against_maker
+from tests.support.perpetual_test_market import ETH, HOUSE, deploy_perpetuals, lose_against_maker
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def test_who_sleeps_ends_as_who_does_not(years):
             years.advance_cycle()
         else:
             lose_against_maker(years, number)
-        years.do(f"{HOUSE}.update_account", years.at("other"), sender="keeper")
+        years.do(f"{HOUSE}.update_account", years.get_contract_or_account_address("other"), sender="keeper")
     years.advance_cycle()
     years.advance_cycle()
     assert years.market.clocks[()].lossy == 4
     # What a lot bears of each of four cycles is rounded up, at 21 bits after the point.
     assert 0 <= years.equity("other") - years.equity("sleeper") <= 4
     assert years.equity("other") < 10**5 * WAD
-    years.check_woken()
+    years.check_books_after_touching_all()
 
 
 def test_a_position_of_the_other_side_bears_its_own_losses(years):
@@ -42,11 +42,13 @@ def test_a_position_of_the_other_side_bears_its_own_losses(years):
     years.trade("long_sleeper", "other", 100)
     for number in range(3):
         lose_against_maker(years, number)
-        years.do(f"{HOUSE}.update_account", years.at("maker"), sender="keeper")
-    before = years.market.accounts[years.at("long_sleeper")].cycle
-    years.do(f"{HOUSE}.update_account", years.at("long_sleeper"), sender="stranger")
-    assert years.market.accounts[years.at("long_sleeper")].cycle == before + 3
-    years.check_woken()
+        years.do(f"{HOUSE}.update_account", years.get_contract_or_account_address("maker"), sender="keeper")
+    before = years.market.accounts[years.get_contract_or_account_address("long_sleeper")].cycle
+    years.do(
+        f"{HOUSE}.update_account", years.get_contract_or_account_address("long_sleeper"), sender="stranger"
+    )
+    assert years.market.accounts[years.get_contract_or_account_address("long_sleeper")].cycle == before + 3
+    years.check_books_after_touching_all()
 
 
 def test_what_was_booked_before_it_slept_is_given_once(years):
@@ -59,7 +61,7 @@ def test_what_was_booked_before_it_slept_is_given_once(years):
     years.mark(ETH, 20 * WAD)
     for number in range(3):
         lose_against_maker(years, number)
-    years.finish()
+    years.seize_and_roll_until_final()
     assert years.equity("debtor") == 0
 
 
@@ -73,8 +75,14 @@ def test_a_bond_that_came_back_counts_for_who_slept_too(new_protocol):
             market.trade("maker", name, lots)
     for _ in range(3):
         market.advance_cycle()
-        market.do(f"{HOUSE}.update_account", market.at("other"), sender="stranger")
+        market.do(
+            f"{HOUSE}.update_account", market.get_contract_or_account_address("other"), sender="stranger"
+        )
     for name in ("sleeper", "other"):
         market.trade("maker", name, 1)
     deposits = market.market.deposits
-    assert deposits[market.at("sleeper")] == deposits[market.at("other")] == 100 * WAD
+    assert (
+        deposits[market.get_contract_or_account_address("sleeper")]
+        == deposits[market.get_contract_or_account_address("other")]
+        == 100 * WAD
+    )

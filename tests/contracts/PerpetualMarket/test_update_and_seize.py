@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import BTC, ETH, HOUSE, deploy_perpetuals
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, deploy_perpetuals
 
 NAMES = ("alone", "both", "weak", "winner", "nobody")
 THIRD = 7 * WAD
@@ -30,7 +30,11 @@ def crash(market):
 
 
 def update_and_seize(market, *names, by="finder"):
-    return market.do(f"{HOUSE}.update_and_seize", tuple(market.at(name) for name in names), sender=by)
+    return market.do(
+        f"{HOUSE}.update_and_seize",
+        tuple(market.get_contract_or_account_address(name) for name in names),
+        sender=by,
+    )
 
 
 def all_that_is(market):
@@ -61,7 +65,7 @@ def test_the_order_changes_nobody(crashed):
         update_and_seize(market, *order)
         market.advance_cycle()
         update_and_seize(market, *order)
-        market.finish()
+        market.seize_and_roll_until_final()
         found.append([market.equity(name) for name in NAMES])
     assert all(each == found[0] for each in found)
 
@@ -78,10 +82,13 @@ def test_with_nothing_to_do_accounts_are_brought_up_to_date(crashed):
     market = crashed()
     update_and_seize(market, *NAMES)
     market.advance_cycle()
-    market.finish()
+    market.seize_and_roll_until_final()
     assert update_and_seize(market, *NAMES) == 0
     cycle = market.market.clocks[()].cycle
-    assert all(market.market.accounts[market.at(name)].cycle == cycle for name in NAMES[:4])
+    assert all(
+        market.market.accounts[market.get_contract_or_account_address(name)].cycle == cycle
+        for name in NAMES[:4]
+    )
 
 
 def test_whoever_is_met_may_be_the_finder(crashed):

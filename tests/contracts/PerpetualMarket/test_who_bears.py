@@ -7,9 +7,9 @@ import random
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.deep import mark_long_cases
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import BTC, ETH, Perpetuals, deploy_on_model
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.perpetual_test_market import BTC, ETH, Perpetuals, deploy_perpetuals_on_model
 
 RICH = 10**5 * WAD
 FAMILY = ("dodger", "second_self", "third_self")
@@ -17,8 +17,8 @@ FAMILY = ("dodger", "second_self", "third_self")
 
 def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
     """Fourteen accounts, in two markets, at high leverage; then both prices leap."""
-    market = deploy_on_model()
-    market.refresh()
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
     names = [f"trader_{index}" for index in range(14)]
     for name in names:
         market.deposit(name, dice.randint(10, 10**4) * WAD)
@@ -38,7 +38,7 @@ def crowd(dice: random.Random) -> tuple[Perpetuals, list[str]]:
 
 @pytest.mark.parametrize(
     "seed",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         range(60),
         range(4, 60),
         "tests/contracts/PerpetualMarket/test_who_bears.py::test_the_order_of_bookings_changes_nobody",
@@ -50,9 +50,9 @@ def test_the_order_of_bookings_changes_nobody(seed):
     ends = []
     for order in range(4):
         with market.model.fork_state():
-            mixed = [*market.owners()]
+            mixed = [*market.list_accounts_ever_opened()]
             random.Random(order).shuffle(mixed)
-            market.update_and_seize(mixed)
+            market.seize_repeatedly_and_count_rounds(mixed)
             market.advance_cycle()
             market.advance_cycle()
             ends.append([market.equity(name) for name in names])
@@ -62,10 +62,10 @@ def test_the_order_of_bookings_changes_nobody(seed):
 def story(seed: int, dodges: bool) -> tuple[int, int, int]:
     """A dodger and a holder have gained alike, others cannot pay: what both end with, and had gained."""
     dice, later = random.Random(seed), random.Random(seed + 1)
-    market = deploy_on_model()
+    market = deploy_perpetuals_on_model()
     for each in (ETH, BTC):
-        market.do("MarginPolicy.set_terms", each, build_terms(max_funding=0), sender="admin")
-    market.refresh()
+        market.do("MarginPolicy.set_terms", each, build_perpetual_market_terms(max_funding=0), sender="admin")
+    market.report_current_prices_again()
     for name in (*FAMILY, "holder", "other", "another"):
         market.deposit(name, RICH)
     thin = [f"thin_{index}" for index in range(dice.randint(1, 6))]
@@ -104,18 +104,18 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
                 if later.random() < 0.6:
                     market.seize_insolvent(name)
         if what == "advance_cycle":
-            market.update_and_seize()
+            market.seize_repeatedly_and_count_rounds()
             market.advance_cycle()
         acts()
-    market.finish()
-    market.check_woken()
+    market.seize_and_roll_until_final()
+    market.check_books_after_touching_all()
     family = sum(market.equity(name) for name in FAMILY)
     return family - 2 * RICH, market.equity("holder"), side * lots * (market.price(number) - price)
 
 
 @pytest.mark.parametrize(
     "seed",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         range(400),
         range(8, 400),
         "tests/contracts/PerpetualMarket/test_who_bears.py::test_a_dodger_and_a_holder_end_alike",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.perpetuals import deploy_perpetuals, open_crowded_positions
+from tests.support.perpetual_test_market import deploy_perpetuals, open_long_and_two_shorts
 
 
 @pytest.fixture
@@ -12,4 +12,4 @@ def market(new_protocol):
 
 @pytest.fixture
 def crowd(market):
-    return open_crowded_positions(market)
+    return open_long_and_two_shorts(market)

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, ETH, HOUSE, deploy_perpetuals
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, deploy_perpetuals
+from tests.support.revert_setter_and_source_helpers import reverts
 
 OFF = "trading: mark is off its index"
 SHARE = 2_000
@@ -33,14 +33,14 @@ def test_new_risk_waits_one_wei_beyond(guarded, is_up):
     with reverts(OFF):
         guarded.trade("other", "short", 1)
     with reverts(OFF):
-        guarded.do(f"{HOUSE}.withdraw", WAD, guarded.at("long"), sender="long")
+        guarded.do(f"{HOUSE}.withdraw", WAD, guarded.get_contract_or_account_address("long"), sender="long")
     guarded.mark(ETH, widest(is_up))
     guarded.trade("other", "short", 1)
-    guarded.do(f"{HOUSE}.withdraw", WAD, guarded.at("long"), sender="long")
+    guarded.do(f"{HOUSE}.withdraw", WAD, guarded.get_contract_or_account_address("long"), sender="long")
 
 
 def test_a_stale_index_is_none(guarded):
-    guarded.advance(7 * 86_400)
+    guarded.advance_clock(7 * 86_400)
     guarded.mark(ETH, INDEX)
     assert guarded.read("MarginPolicy.index_price", ETH) == 0
     with reverts(OFF):
@@ -65,7 +65,13 @@ def test_it_shields_nobody_from_a_liquidation(guarded):
     guarded.mark(ETH, INDEX * 2)
     with reverts(OFF):
         guarded.trade("other", "short", 1)
-    guarded.do("PerpetualTrading.liquidate", guarded.at("thin"), ETH, 100, sender="other")
+    guarded.do(
+        "PerpetualTrading.liquidate",
+        guarded.get_contract_or_account_address("thin"),
+        ETH,
+        100,
+        sender="other",
+    )
     assert guarded.size("other") < 0
 
 
@@ -82,7 +88,7 @@ def test_debtors_are_met_at_any_mark(guarded):
     guarded.trade("short", "thin", 100)
     guarded.mark(ETH, INDEX * 2)
     assert guarded.seize_insolvent("thin")
-    assert guarded.nobodys() == -100
+    assert guarded.count_unassigned_lots() == -100
 
 
 def test_the_index_is_the_feeds_current_price(guarded):

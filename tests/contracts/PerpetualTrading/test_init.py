@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.deployed_protocol import DeployedProtocol
-from tests.support.helpers import check_cannot_be_made
-from tests.support.perpetuals import TRADING_RULES
+from tests.support.perpetual_test_market import TRADING_RULES
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,14 @@ from tests.support.perpetuals import TRADING_RULES
     ],
 )
 def test_bounds(market, rule, amount, reason):
-    wired = [market.at(name) for name in ("VaultEngine", "MarginPolicy", *("stranger",) * 4)]
+    wired = [
+        market.get_contract_or_account_address(name)
+        for name in ("VaultEngine", "MarginPolicy", *("stranger",) * 4)
+    ]
     rules = TRADING_RULES._replace(**{rule: amount})
-    check_cannot_be_made(DeployedProtocol(market.system), "PerpetualTrading", *wired, rules, reason=reason)
+    check_contract_creation_refused(
+        DeployedProtocol(market.system), "PerpetualTrading", *wired, rules, reason=reason
+    )
     market.system.create_contract(
         "PerpetualTrading", "Fine", *wired, TRADING_RULES._replace(**{rule: amount - 1})
     )

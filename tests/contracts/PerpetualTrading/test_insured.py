@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import TERMS, build_terms
-from tests.support.perpetuals import BTC, ETH, FUND, HOUSE, TRADING, deploy_perpetuals
+from tests.support.margin_order_steps import TERMS, build_perpetual_market_terms
+from tests.support.perpetual_test_market import BTC, ETH, FUND, HOUSE, TRADING, deploy_perpetuals
+from tests.support.revert_setter_and_source_helpers import reverts
 
 DAY = 86_400
 TENTH = 1_000
@@ -14,7 +14,12 @@ TENTH = 1_000
 
 def ask(market, number=ETH, insured=TENTH):
     lot = {ETH: WAD // 100, BTC: WAD // 1_000}[number]
-    market.do("MarginPolicy.set_terms", number, build_terms(lot=lot, insured=insured), sender="admin")
+    market.do(
+        "MarginPolicy.set_terms",
+        number,
+        build_perpetual_market_terms(lot=lot, insured=insured),
+        sender="admin",
+    )
 
 
 def insure(market, amount):
@@ -127,12 +132,12 @@ def test_insurance_that_was_spent_is_missing(crowd):
     assert spent == 400 * WAD
     assert crowd.read(f"{FUND}.spendable") == 1_600 * WAD
     # 600 are short: 400 more make 1,000 at 16, a tenth of which is 1,600.
-    crowd.refresh()
+    crowd.report_current_prices_again()
     with reverts("trading: not insured"):
         crowd.trade("left", "third", 401)
     crowd.trade("left", "third", 400)
-    crowd.advance(DAY - crowd.world.timestamp % DAY)
-    crowd.refresh()
+    crowd.advance_clock(DAY - crowd.world.timestamp % DAY)
+    crowd.report_current_prices_again()
     assert crowd.read(f"{FUND}.spendable") == 2_000 * WAD
     with reverts("trading: not insured"):
         crowd.trade("left", "third", 251)
@@ -149,9 +154,9 @@ def test_lots_of_nobody_are_taken_over_and_the_weak_are_liquidated(crowd):
     crowd.mark(ETH, 163 * WAD // 10)
     crowd.seize_insolvent("weak")
     ask(crowd, insured=10_000)
-    assert crowd.nobodys() == 300
+    assert crowd.count_unassigned_lots() == 300
     crowd.do(f"{TRADING}.take", ETH, 300, sender="left")
-    crowd.do(f"{TRADING}.liquidate", crowd.at("frail"), ETH, 40, sender="third")
+    crowd.do(f"{TRADING}.liquidate", crowd.get_contract_or_account_address("frail"), ETH, 40, sender="third")
     with reverts("trading: not insured"):
         crowd.trade("left", "right", 1)
 
@@ -161,13 +166,19 @@ def test_nothing_else_asks(crowd):
     insure(crowd, 2_000 * WAD)
     crowd.trade("left", "right", 1_000)
     ask(crowd, insured=10_000)
-    crowd.do(f"{HOUSE}.withdraw", 1_000 * WAD, crowd.at("away"), sender="left")
+    crowd.do(f"{HOUSE}.withdraw", 1_000 * WAD, crowd.get_contract_or_account_address("away"), sender="left")
 
 
 def test_eight_markets_are_counted(crowd):
     """Six more of ether, each with 10 lots at 20: a tenth is 20 of each."""
     for market in range(2, 8):
-        crowd.do("MarginPolicy.add_market", 0, WAD // 100, build_terms(insured=TENTH), sender="admin")
+        crowd.do(
+            "MarginPolicy.add_market",
+            0,
+            WAD // 100,
+            build_perpetual_market_terms(insured=TENTH),
+            sender="admin",
+        )
         crowd.do(f"{HOUSE}.accrue", market, sender="keeper")
     insure(crowd, 7 * 20 * WAD - 1)
     for market in (ETH, *range(2, 7)):

@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.helpers import reverts
-from tests.support.perpetuals import ETH, TRADING
+from tests.support.perpetual_test_market import ETH, TRADING
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture
@@ -16,7 +16,9 @@ def unsafe(crowd):
 
 
 def liquidate(market, lots, name="long", by="other"):
-    return market.do(f"{TRADING}.liquidate", market.at(name), ETH, lots, sender=by)
+    return market.do(
+        f"{TRADING}.liquidate", market.get_contract_or_account_address(name), ETH, lots, sender=by
+    )
 
 
 def test_the_reward_is_what_it_is_short_of(unsafe):
@@ -25,7 +27,7 @@ def test_the_reward_is_what_it_is_short_of(unsafe):
     assert unsafe.equity("long") == 200 * WAD
     assert unsafe.equity("other") == 10_270 * WAD
     assert unsafe.size("other") == 800
-    unsafe.check_woken()
+    unsafe.check_books_after_touching_all()
 
 
 def test_who_may_not(unsafe):
@@ -61,7 +63,7 @@ def test_an_insolvent_one_is_met(crowd):
 
 
 def test_prices_are_of_now(unsafe):
-    unsafe.advance(61)
+    unsafe.advance_clock(61)
     with reverts("trading: no price of now"):
         liquidate(unsafe, 1_000)
 
@@ -69,7 +71,9 @@ def test_prices_are_of_now(unsafe):
 def test_a_gain_elsewhere_that_is_not_final_stops_nothing(unsafe):
     """Who takes over has gains that are not final; they are no margin, and keep nobody from acting."""
     assert unsafe.standing("first").unfinal > 0
-    unsafe.do(f"{TRADING}.liquidate", unsafe.at("long"), ETH, 800, sender="first")
+    unsafe.do(
+        f"{TRADING}.liquidate", unsafe.get_contract_or_account_address("long"), ETH, 800, sender="first"
+    )
     assert unsafe.size("first") == 300
 
 
@@ -79,28 +83,46 @@ def test_into_another_account_of_ones_own(unsafe):
         unsafe.deposit(name, 5_000 * WAD)
         unsafe.do(
             f"{TRADING}.liquidate",
-            unsafe.at("long"),
+            unsafe.get_contract_or_account_address("long"),
             ETH,
             400,
-            unsafe.at(name),
+            unsafe.get_contract_or_account_address(name),
             sender=name.partition("#")[0],
         )
         assert unsafe.size(name) == 400
     assert unsafe.size("long") == 200 and unsafe.size("other") == 0
-    unsafe.check_woken()
+    unsafe.check_books_after_touching_all()
 
 
 def test_not_into_a_strangers(unsafe):
     for name in ("first", "first#1"):
         with reverts("trading: not its liquidator"):
-            unsafe.do(f"{TRADING}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at(name), sender="other")
+            unsafe.do(
+                f"{TRADING}.liquidate",
+                unsafe.get_contract_or_account_address("long"),
+                ETH,
+                1,
+                unsafe.get_contract_or_account_address(name),
+                sender="other",
+            )
     with reverts("trading: own account"):
-        unsafe.do(f"{TRADING}.liquidate", unsafe.at("long"), ETH, 1, unsafe.at("long"), sender="other")
+        unsafe.do(
+            f"{TRADING}.liquidate",
+            unsafe.get_contract_or_account_address("long"),
+            ETH,
+            1,
+            unsafe.get_contract_or_account_address("long"),
+            sender="other",
+        )
 
 
 def test_nor_into_a_contracts_by_whoever_has_the_address_beside_it(unsafe):
     """A contract's account is its own alone."""
-    contract = unsafe.at("MarginFund")
+    contract = unsafe.get_contract_or_account_address("MarginFund")
     beside = f"0x{int(contract, 16) ^ 1:040x}"
-    outcome = unsafe.system.apply(Action(TRADING, "liquidate", (unsafe.at("long"), ETH, 1, contract), beside))
+    outcome = unsafe.system.apply(
+        Action(
+            TRADING, "liquidate", (unsafe.get_contract_or_account_address("long"), ETH, 1, contract), beside
+        )
+    )
     assert outcome.reason == "trading: not its liquidator"

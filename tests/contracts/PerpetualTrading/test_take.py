@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.helpers import reverts
-from tests.support.perpetuals import ETH, TRADING, deploy_perpetuals, open_crowded_positions
+from tests.support.perpetual_test_market import ETH, TRADING, deploy_perpetuals, open_long_and_two_shorts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def seized(crowd):
     """The long owes 1,000, and its lots are nobody's."""
     crowd.mark(ETH, 16 * WAD)
     crowd.seize_insolvent("long")
-    assert crowd.nobodys() == 1_000 and crowd.size("long") == 0
+    assert crowd.count_unassigned_lots() == 1_000 and crowd.size("long") == 0
     return crowd
 
 
@@ -23,22 +23,22 @@ def take(market, name, lots):
 
 def test_who_is_on_the_other_side_closes_against_it(seized):
     take(seized, "first", 500)
-    assert seized.size("first") == 0 and seized.nobodys() == 500
-    seized.check_woken()
+    assert seized.size("first") == 0 and seized.count_unassigned_lots() == 500
+    seized.check_books_after_touching_all()
 
 
 def test_others_need_margin(seized):
     with reverts("trading: initial margin"):
         take(seized, "stranger", 1)
     take(seized, "other", 1_000)
-    assert seized.size("other") == 1_000 and seized.nobodys() == 0
+    assert seized.size("other") == 1_000 and seized.count_unassigned_lots() == 0
 
 
 def test_no_more_than_it_has_and_at_prices_of_now(seized):
     for lots in (0, 1_001):
         with reverts("trading: not so many lots"):
             take(seized, "other", lots)
-    seized.advance(61)
+    seized.advance_clock(61)
     with reverts("trading: no price for lots"):
         take(seized, "other", 1)
 
@@ -55,9 +55,9 @@ def test_shorts_of_its_own_as_well(market):
     market.trade("other", "short", 1_000)
     market.mark(ETH, 24 * WAD)
     market.seize_insolvent("short")
-    assert market.nobodys() == -1_000
+    assert market.count_unassigned_lots() == -1_000
     take(market, "other", 400)
-    assert market.size("other") == 600 and market.nobodys() == -600
+    assert market.size("other") == 600 and market.count_unassigned_lots() == -600
 
 
 def test_debtors_of_both_sides_make_each_others_lots_whole(market):
@@ -68,15 +68,15 @@ def test_debtors_of_both_sides_make_each_others_lots_whole(market):
     market.trade("other", "short", 1_000)
     market.mark(ETH, 165 * WAD // 10)
     market.seize_insolvent("long")
-    assert market.nobodys() == 500
+    assert market.count_unassigned_lots() == 500
     market.mark(ETH, 32 * WAD)
     market.seize_insolvent("short")
-    assert market.nobodys() == -500 and market.size("other") == 500
-    market.check_woken()
+    assert market.count_unassigned_lots() == -500 and market.size("other") == 500
+    market.check_books_after_touching_all()
 
 
 def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
-    market = open_crowded_positions(deploy_perpetuals(new_protocol, taker_fee=10))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol, taker_fee=10))
     market.mark(ETH, 16 * WAD)
     market.seize_insolvent("long")
     before, fees = market.equity("other"), market.market.fee_table[()]
@@ -88,23 +88,27 @@ def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
 def test_into_another_account_of_ones_own(seized):
     """By its own margin, and what bonds pay is that account's."""
     seized.deposit("other#3", 2_000 * WAD)
-    seized.do(f"{TRADING}.take", ETH, 1_000, seized.at("other#3"), sender="other")
+    seized.do(
+        f"{TRADING}.take", ETH, 1_000, seized.get_contract_or_account_address("other#3"), sender="other"
+    )
     assert (seized.size("other#3"), seized.size("other")) == (1_000, 0)
     assert seized.equity("other") == 10_000 * WAD
-    seized.check_woken()
+    seized.check_books_after_touching_all()
 
 
 def test_not_into_a_strangers(seized):
     for name in ("first", "first#1"):
         with reverts("trading: not its owner"):
-            seized.do(f"{TRADING}.take", ETH, 1, seized.at(name), sender="other")
+            seized.do(f"{TRADING}.take", ETH, 1, seized.get_contract_or_account_address(name), sender="other")
     with reverts("trading: initial margin"):
-        seized.do(f"{TRADING}.take", ETH, 1, seized.at("other#1"), sender="other")
+        seized.do(
+            f"{TRADING}.take", ETH, 1, seized.get_contract_or_account_address("other#1"), sender="other"
+        )
 
 
 def test_nor_into_a_contracts_by_whoever_has_the_address_beside_it(seized):
     """A contract's account is its own alone."""
-    contract = seized.at("MarginFund")
+    contract = seized.get_contract_or_account_address("MarginFund")
     beside = f"0x{int(contract, 16) ^ 1:040x}"
     outcome = seized.system.apply(Action(TRADING, "take", (ETH, 1, contract), beside))
     assert outcome.reason == "trading: not its owner"

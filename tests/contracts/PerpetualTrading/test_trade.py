@@ -1,15 +1,15 @@
 """trade: in the band, with margin at marks of now that no gain serves as before it is final."""
 
 from backstop.model.arithmetic import WAD, div_up
-from tests.support.helpers import reverts
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import BTC, ETH, TRADING, deploy_perpetuals, open_crowded_positions
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.perpetual_test_market import BTC, ETH, TRADING, deploy_perpetuals, open_long_and_two_shorts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_both_have_what_they_traded(crowd):
     assert crowd.size("long") == 1_000 and crowd.size("first") == crowd.size("second") == -500
     assert crowd.equity("long") == 3_000 * WAD
-    crowd.check_woken()
+    crowd.check_books_after_touching_all()
 
 
 def test_fees_are_insurance(new_protocol):
@@ -22,7 +22,15 @@ def test_fees_are_insurance(new_protocol):
 
 
 def test_only_orders_at_sensible_prices(crowd):
-    args = (ETH, crowd.at("first"), crowd.at("second"), 1, 20 * WAD, False, False)
+    args = (
+        ETH,
+        crowd.get_contract_or_account_address("first"),
+        crowd.get_contract_or_account_address("second"),
+        1,
+        20 * WAD,
+        False,
+        False,
+    )
     with reverts("trading: not orders"):
         crowd.do(f"{TRADING}.trade", *args, sender="stranger")
     with reverts("trading: price bounds"):
@@ -34,7 +42,7 @@ def test_only_orders_at_sensible_prices(crowd):
 def test_no_trade_before_a_first_mark(new_protocol):
     market = deploy_perpetuals(new_protocol)
     lot = WAD // 100
-    market.do("MarginPolicy.add_market", 2, lot, build_terms(), sender="admin")
+    market.do("MarginPolicy.add_market", 2, lot, build_perpetual_market_terms(), sender="admin")
     market.deposit("long", 3_000 * WAD)
     market.deposit("short", 3_000 * WAD)
     with reverts("trading: no mark yet"):
@@ -51,9 +59,9 @@ def test_the_band_is_half_a_percent(crowd):
 
 
 def test_new_risk_needs_a_price_of_now(crowd):
-    crowd.advance(60)
+    crowd.advance_clock(60)
     crowd.trade("other", "first", 1)
-    crowd.advance(1)
+    crowd.advance_clock(1)
     with reverts("trading: no price for risk"):
         crowd.trade("other", "first", 1)
     # Both only reduce.
@@ -62,7 +70,7 @@ def test_new_risk_needs_a_price_of_now(crowd):
 
 def test_new_risk_needs_prices_of_all_its_markets(crowd):
     crowd.trade("other", "first", 1, BTC)
-    crowd.advance(61)
+    crowd.advance_clock(61)
     crowd.mark(ETH, 20 * WAD)
     with reverts("trading: no price for risk"):
         crowd.trade("other", "second", 1)
@@ -105,7 +113,7 @@ def test_who_owes_only_pays_in(crowd):
 
 def test_a_reduction_may_not_take_its_maintenance_margin_away(crowd):
     """Where maintenance is less than the band, a reduction at a bad price leaves less for the rest."""
-    crowd.do("MarginPolicy.set_terms", ETH, build_terms(maintenance=40), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(maintenance=40), sender="admin")
     price = 17_001 * WAD // 1_000
     crowd.mark(ETH, price)
     with reverts("trading: margin would fall"):
@@ -159,7 +167,7 @@ def test_beyond_gains_that_are_not_final_all_may_be_given_away(market):
 
 
 def test_the_open_limit_holds(crowd):
-    crowd.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=1_001), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(open_limit=1_001), sender="admin")
     crowd.trade("other", "first", 1)
     with reverts("trading: open limit"):
         crowd.trade("other", "first", 1)
@@ -167,14 +175,14 @@ def test_the_open_limit_holds(crowd):
 
 
 def test_a_limit_that_has_come_down_keeps_no_lots_from_changing_hands(crowd):
-    crowd.do("MarginPolicy.set_terms", ETH, build_terms(open_limit=1), sender="admin")
+    crowd.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(open_limit=1), sender="admin")
     crowd.trade("other", "long", 10)
     assert crowd.size("other") == 10 and crowd.size("long") == 990
 
 
 def test_lots_may_be_sold_for_as_much_less_as_their_maintenance_margin(new_protocol):
     """At 17.10 the long is under its margin: 5% under the mark it is no further under, a wei more it is."""
-    market = open_crowded_positions(deploy_perpetuals(new_protocol, band=1_000))
+    market = open_long_and_two_shorts(deploy_perpetuals(new_protocol, band=1_000))
     market.mark(ETH, 171 * WAD // 10)
     least = 171 * WAD // 10 * 95 // 100
     with reverts("trading: margin would fall"):

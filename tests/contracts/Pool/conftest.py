@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import PoolParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import PoolParameters
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.deployed_protocol import PRICES
 from tests.support.saver_steps import (
+    create_additional_pool,
+    create_claims_pool_and_return_name,
     deposit_savings,
     give_stablecoin,
     lose_new_vault,
-    make_junior,
-    make_pool,
     request_all_shares,
 )
 
@@ -64,13 +64,13 @@ def naive_pending(naive):
 def pool_of(protocol, kind: str, symbol: str) -> str:
     """A pool of a token of its own kind."""
     token = protocol.deploy_token(kind, symbol, symbol, 18)
-    return make_pool(protocol, f"Pool.{symbol}", token=token)
+    return create_additional_pool(protocol, f"Pool.{symbol}", token=token)
 
 
 @pytest.fixture
 def junior(protocol):
     """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
     deposit_savings(protocol, "neighbour", 1_000 * WAD, "Young")
     give_stablecoin(protocol, "payer", 10_000 * WAD)

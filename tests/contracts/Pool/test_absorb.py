@@ -3,18 +3,18 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     DAY,
     XAU,
     charge_pool,
+    create_additional_pool,
+    create_claims_pool_and_return_name,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
     give_stablecoin,
     lose_new_vault,
-    make_junior,
-    make_pool,
-    mature_batch,
     redeem_all_shares,
     request_all_shares,
 )
@@ -117,7 +117,7 @@ def test_a_batch_alone_is_void_as_well(junior):
 
 
 def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 2 * 10**6, "Young")
     charge_pool(protocol, "Young", 10**6)
     assert protocol.read("Young.totalAssets") == 10**6
@@ -128,7 +128,7 @@ def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
 
 def test_who_pays_nothing_keeps_what_little_it_has(protocol):
     """As a stage proves itself: it once voided the shares, and took a few wei into books that were closed."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 6, "Young")
     charge_pool(protocol, "Young", 0)
     assert protocol.read("Young.generation") == 0
@@ -138,7 +138,7 @@ def test_who_pays_nothing_keeps_what_little_it_has(protocol):
 
 
 def test_without_members_nothing_becomes_void(protocol):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     charge_pool(protocol, "Young", 5)
     assert protocol.read("Young.generation") == 0
     assert [log.event for log in protocol.last.logs if log.contract == "Young"] == ["LossAbsorbed"]
@@ -164,7 +164,7 @@ def test_a_pool_can_be_wiped_out_again_and_again(junior):
         shares = junior.read("Young.balanceOf", "saver")
         assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
         request_all_shares(junior, "saver", "Young")
-        mature_batch(junior, "Young")
+        cut_batch_and_wait_cooldown(junior, "Young")
         redeem_all_shares(junior, "saver", "Young")
         deposit_savings(junior, "saver", 100 * WAD, "Young")
     before = junior.read("Young.Claims.outstanding")
@@ -184,7 +184,7 @@ def test_members_get_claims_for_what_they_lose(junior):
 
 def test_a_pool_without_claims_gives_none(protocol):
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
-    make_pool(protocol, loss_waterfall="Waterfall")
+    create_additional_pool(protocol, loss_waterfall="Waterfall")
     deposit_savings(protocol, "saver", 1_000 * WAD, "Made")
     charge_pool(protocol, "Made", 100 * WAD)
     protocol.do("Made.collect_claims", "saver", sender="saver")
@@ -192,7 +192,7 @@ def test_a_pool_without_claims_gives_none(protocol):
 
 
 def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 1, "Young")
     give_stablecoin(protocol, "payer", 1_000 * WAD)
     protocol.do("Stablecoin.approve", "Young", 1_000 * WAD, sender="payer")

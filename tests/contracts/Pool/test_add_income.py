@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
-from tests.support.saver_steps import DAY, make_pool
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import DAY, create_additional_pool
 
 CALL = "Young.add_income"
 
@@ -89,7 +89,7 @@ def test_needs_an_allowance(junior):
 
 @pytest.mark.parametrize("vesting", [3_600, 365 * DAY], ids=str)
 def test_vests_over_the_pools_own_time(protocol, vesting):
-    make_pool(protocol, vesting=vesting)
+    create_additional_pool(protocol, vesting=vesting)
     protocol.give_stablecoin("payer", WAD)
     protocol.do("Stablecoin.approve", "Made", WAD, sender="payer")
     protocol.do("Made.add_income", WAD, sender="payer")

@@ -5,14 +5,14 @@ import pytest
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.redeem_queue import MOST_AT_ONCE
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     DAY,
     charge_pool,
     claim_requests,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     lose_new_vault,
-    mature_batch,
     read_requested_shares,
     redeem_all_shares,
     request_all_shares,
@@ -25,7 +25,7 @@ ALL = 30_000 * WAD * SHARE
 @pytest.fixture
 def paid(leavers):
     """Both have left, in the first batch."""
-    mature_batch(leavers)
+    cut_batch_and_wait_cooldown(leavers)
     leavers.do("Savings.settle", sender="stranger")
     return leavers
 
@@ -35,7 +35,7 @@ def partly(junior):
     """Young's first batch, of 3,000 and 1,000; a tenth is known to be lost, not yet: 85% are paid."""
     for who in ("saver", "neighbour"):
         request_all_shares(junior, who, "Young")
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Waterfall.claim", 400 * RAD, sender="stranger")
     junior.do("Young.settle", sender="stranger")
     return junior
@@ -144,7 +144,7 @@ def test_the_oldest_batch_first_and_several_at_once(savers):
     savers.do("Savings.setOperator", "neighbour", True, sender="saver")
     savers.do("Savings.requestRedeem", ALL // 3, "saver", "neighbour", sender="neighbour")
     assert claim_requests(savers, "saver") == 3_000 * WAD
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     savers.do("Savings.settle", sender="stranger")
     assert claim_requests(savers, "saver") == 10_000 * WAD
 
@@ -184,6 +184,6 @@ def test_not_to_the_zero_address(paid):
 
 def test_a_token_that_returns_nothing_is_fine(protocol, silent_pool):
     request_all_shares(protocol, "saver", silent_pool)
-    mature_batch(protocol, silent_pool)
+    cut_batch_and_wait_cooldown(protocol, silent_pool)
     assert redeem_all_shares(protocol, "saver", silent_pool) == WAD
     assert protocol.read("SIL.balanceOf", "saver") == WAD

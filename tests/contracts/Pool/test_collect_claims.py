@@ -6,8 +6,13 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.helpers import reverts
-from tests.support.saver_steps import charge_pool, deposit_savings, mature_batch, redeem_all_shares
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import (
+    charge_pool,
+    cut_batch_and_wait_cooldown,
+    deposit_savings,
+    redeem_all_shares,
+)
 
 CALL = "Young.collect_claims"
 CLAIMS = "Young.Claims"
@@ -79,7 +84,7 @@ def test_adding_to_a_share_settles_first(junior):
 def test_leaving_settles_first(junior):
     junior.do("Young.requestRedeem", 1_000 * WAD * 10**6, "saver", "saver", sender="saver")
     charge_pool(junior, "Young", 400 * WAD)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     assert redeem_all_shares(junior, "saver", "Young") == 900 * WAD
     assert close(claims(junior, "saver"), 100 * WAD)
     charge_pool(junior, "Young", 270 * WAD)

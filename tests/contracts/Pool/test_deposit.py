@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     DAY,
     XAU,

@@ -7,15 +7,15 @@ n + 1 > 1e9 * (A + 1).
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     LOOK,
     charge_pool,
     claim_requests,
+    create_pool_and_give_savers_coins,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    mature_batch,
-    open_junior,
     request_all_shares,
 )
 
@@ -28,7 +28,7 @@ def events(protocol, name):
 
 @pytest.fixture
 def young(protocol):
-    return open_junior(protocol)
+    return create_pool_and_give_savers_coins(protocol)
 
 
 def enter(protocol, who, assets):
@@ -97,7 +97,7 @@ def test_only_entries_divide(young):
     young.do("Young.transfer", "neighbour", 5, sender="saver")
     young.do("Young.collect_claims", "saver", sender="saver")
     request_all_shares(young, "saver", "Young")
-    mature_batch(young, "Young")
+    cut_batch_and_wait_cooldown(young, "Young")
     young.do("Young.settle", sender="stranger")
     claim_requests(young, "saver", "Young")
     assert young.read("Young.generation") == 0
@@ -208,7 +208,7 @@ def test_a_request_that_waits_for_its_cut_is_divided(junior):
     junior.do("Young.requestRedeem", 7, "saver", "saver", sender="saver")
     assert junior.read("Young.batch_of", 1)[0] == 10**18 + 7
     assert junior.read("Young.balanceOf", "Young") == 10**18 + 7
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     # 4e18 of shares and the newcomer's have 8e9 wei: 1e9 for 1e18.
     assert 10**9 - claim_requests(junior, "saver", "Young") in (0, 1)
@@ -223,7 +223,7 @@ def test_collecting_claims_changes_no_request_that_waits_for_its_cut(junior):
     junior.do("Young.collect_claims", "saver", sender="stranger")
     junior.do("Young.redeem", 0, "saver", "saver", sender="saver")
     assert junior.read("Young.pendingRedeemRequest", 1, "saver") == 10**18
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     for who in ("saver", "neighbour"):
         assert junior.read("Young.maxRedeem", who) == 10**18
@@ -237,7 +237,7 @@ def test_collecting_claims_revives_no_request_that_is_void(junior):
     junior.do("Young.collect_claims", "saver", sender="stranger")
     assert junior.read("Young.pendingRedeemRequest", 1, "saver") == 0
     request_all_shares(junior, "newcomer", "Young")
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     assert claim_requests(junior, "saver", "Young") == 0
     assert claim_requests(junior, "newcomer", "Young") == 100 * WAD
@@ -308,7 +308,7 @@ def test_a_run_that_holds_next_to_nothing_is_divided_with_nobody_while_others_ha
     open with a few wei, and those who stay have 1/256 each: whoever enters divides nothing."""
     for shares in (1_000, 1_000):
         junior.do("Young.requestRedeem", shares * WAD * SHARE, "saver", "saver", sender="saver")
-        mature_batch(junior, "Young")
+        cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Waterfall.claim", (4_000 - 31) * RAD - RAD // 4, sender="stranger")
     junior.do("Young.settle", sender="stranger")
     # 2,000 / 256.

@@ -12,10 +12,10 @@ from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import (
     charge_pool,
     claim_requests,
+    create_claims_pool_and_return_name,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    make_junior,
-    mature_batch,
     request_all_shares,
 )
 
@@ -52,7 +52,7 @@ class Indexer(DeployedProtocol):
 def test_balances_and_supply_follow_from_events(protocol):
     """Members, a batch that collects and one that is cut, all void at once; then others begin anew."""
     junior = Indexer(protocol.lockstep)
-    make_junior(junior)
+    create_claims_pool_and_return_name(junior)
     deposit_savings(junior, "saver", 3_000 * WAD, "Young")
     deposit_savings(junior, "neighbour", 1_000 * WAD, "Young")
     junior.do("Young.requestRedeem", 10**24, "saver", "saver", sender="saver")
@@ -66,7 +66,7 @@ def test_balances_and_supply_follow_from_events(protocol):
     deposit_savings(junior, "newcomer", 100 * WAD, "Young")
     request_all_shares(junior, "newcomer", "Young")
     junior.check()
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     assert claim_requests(junior, "newcomer", "Young") == 100 * WAD
     junior.check()

@@ -2,14 +2,19 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
-from tests.support.saver_steps import DAY, make_junior, make_pool, pool_arguments
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
+from tests.support.saver_steps import (
+    DAY,
+    create_additional_pool,
+    create_claims_pool_and_return_name,
+    pool_arguments,
+)
 
 
 @pytest.mark.parametrize("cooldown", [0, 60, 2_303_466], ids=["naive", "least", "most"])
 def test_times_within_bounds(protocol, cooldown):
     """The longest, an eighth of it, and a look are a second less than the 30 days until new caps apply."""
-    make_pool(protocol, cooldown=cooldown)
+    create_additional_pool(protocol, cooldown=cooldown)
     assert protocol.read("Made.COOLDOWN") == cooldown
 
 
@@ -25,12 +30,12 @@ def test_times_within_bounds(protocol, cooldown):
 def test_times_out_of_bounds(protocol, cooldown, reason):
     """Among them a cooldown that the delay of new caps does not outlast."""
     arguments = pool_arguments(protocol, cooldown=cooldown)
-    check_cannot_be_made(protocol, "Pool", *arguments, reason=reason)
+    check_contract_creation_refused(protocol, "Pool", *arguments, reason=reason)
 
 
 @pytest.mark.parametrize("vesting", [3_600, 365 * DAY], ids=str)
 def test_vesting_within_bounds(protocol, vesting):
-    make_pool(protocol, vesting=vesting)
+    create_additional_pool(protocol, vesting=vesting)
     assert protocol.read("Made.VESTING") == vesting
 
 
@@ -38,7 +43,9 @@ def test_vesting_within_bounds(protocol, vesting):
     ("vesting", "reason"), [(3_599, "pool: short vesting"), (365 * DAY + 1, "pool: long vesting")]
 )
 def test_vesting_out_of_bounds(protocol, vesting, reason):
-    check_cannot_be_made(protocol, "Pool", *pool_arguments(protocol, vesting=vesting), reason=reason)
+    check_contract_creation_refused(
+        protocol, "Pool", *pool_arguments(protocol, vesting=vesting), reason=reason
+    )
 
 
 def test_is_wired_and_named(protocol):
@@ -52,7 +59,7 @@ def test_is_wired_and_named(protocol):
 
 
 def test_may_have_claims(protocol):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     assert protocol.read("Young.CLAIMS") == protocol.address("Young.Claims")
     assert protocol.read("Young.CLAWBACK") == protocol.address("clawback")
 

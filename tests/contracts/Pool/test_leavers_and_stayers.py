@@ -14,8 +14,8 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.contract_base import RevertError
 from backstop.model.redeem_queue import MOST_UNSETTLED
-from tests.support.deep import mark_long_cases
 from tests.support.lone_pool import lone_pool
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 HOUR = 3_600
 NOBODY = f"0x{98:040x}"
@@ -68,14 +68,14 @@ class History:
     def cut(self) -> None:
         places = len(self.pool.list_unsettled_batches())
         if self.pool.get_units(self.pool.line[()].collecting) and places < MOST_UNSETTLED:
-            self.world.timestamp = max(self.world.timestamp, self.pool.get_cut_start())
+            self.world.timestamp = max(self.world.timestamp, self.pool.get_earliest_cut_time())
             self.pool.cut(NOBODY)
 
     def settle(self) -> None:
         waits = self.pool.list_unsettled_batches()
         if waits and self.random.random() < 0.7:
             self.world.timestamp = max(self.world.timestamp, self.pool.get_maturity(waits.start))
-        if self.world.timestamp >= self.pool.get_settlement_start():
+        if self.world.timestamp >= self.pool.get_earliest_batch_settlement_time():
             try:
                 self.pool.settle(NOBODY)
             except RevertError as refusal:  # all of it may be lost
@@ -86,7 +86,7 @@ class History:
         """More is known to be lost: nothing of it once somebody was settled, unless new losses may come."""
         if self.settled and not self.new_losses:
             return
-        everything = self.pool._all_vested()
+        everything = self.pool._compute_all_vested_assets()
         self.tell(
             self.known + self.random.choice((1, everything // 10**6, everything // 50, everything // 5))
         )
@@ -116,7 +116,7 @@ class History:
     @property
     def most(self) -> int:
         """What may be lost without making all shares void, which ends a history."""
-        return self.pool._all_vested() // 2
+        return self.pool._compute_all_vested_assets() // 2
 
     def tell(self, known: int) -> None:
         self.known = min(known, self.most)
@@ -190,7 +190,7 @@ def play(seed: int, new_losses: bool) -> None:
         history.check()
 
 
-HISTORIES = mark_long_cases(
+HISTORIES = build_pytest_params_with_deep_marks(
     (QUICK, MANY),
     (MANY,),
     "tests/contracts/Pool/test_leavers_and_stayers.py::test_leaver_and_stayer_end_alike",

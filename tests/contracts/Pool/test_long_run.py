@@ -11,8 +11,8 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.contract_base import RevertError
-from tests.support.deep import mark_long_cases
-from tests.support.lone_pool import Ledger, lone_pool
+from tests.support.lone_pool import NoOpLedger, lone_pool
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 FEW, MANY = 10_000, 50_000
 MEMBERS = [f"0x{i:040x}" for i in range(1, 7)]
@@ -21,7 +21,7 @@ PAYER, NOBODY = f"0x{99:040x}", f"0x{98:040x}"
 RELATIVE = Decimal(10) ** -12
 
 
-class StageLedger(Ledger):
+class StageLedger(NoOpLedger):
     """A ledger at which the pool is a stage: what leavers have not earned is gone."""
 
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
@@ -203,7 +203,7 @@ class Run:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     "events",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         (FEW, MANY), (MANY,), "tests/contracts/Pool/test_long_run.py::test_rounding_adds_up_to_nothing"
     ),
 )

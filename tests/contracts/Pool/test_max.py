@@ -1,7 +1,7 @@
 """maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.saver_steps import compute_exit_assets, deposit_savings, mature_batch
+from tests.support.saver_steps import compute_exit_assets, cut_batch_and_wait_cooldown, deposit_savings
 
 
 def test_entry_is_limited_by_what_can_be_booked(savers):
@@ -12,7 +12,7 @@ def test_entry_is_limited_by_what_can_be_booked(savers):
 
 def test_only_what_was_paid_is_redeemed_where_leaving_takes_a_request(leavers):
     deposit_savings(leavers, "newcomer", 5 * WAD)
-    mature_batch(leavers)
+    cut_batch_and_wait_cooldown(leavers)
     for who in ("saver", "neighbour", "newcomer"):
         assert leavers.read("Savings.maxRedeem", who) == leavers.read("Savings.maxWithdraw", who) == 0
     leavers.do("Savings.settle", sender="stranger")
@@ -29,7 +29,7 @@ def test_assets_are_those_of_the_exit_price(naive_pending):
 
 
 def test_nobody_else_has_any(leavers):
-    mature_batch(leavers)
+    cut_batch_and_wait_cooldown(leavers)
     assert leavers.read("Savings.maxRedeem", "stranger") == 0
     assert leavers.read("Savings.maxWithdraw", "stranger") == 0
 

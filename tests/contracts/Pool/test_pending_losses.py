@@ -1,7 +1,13 @@
 """pending_losses: what recognised losses will take once they are covered."""
 
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.saver_steps import XAU, compute_known_losses, deposit_savings, lose_new_vault, make_pool
+from tests.support.saver_steps import (
+    XAU,
+    compute_known_losses,
+    create_additional_pool,
+    deposit_savings,
+    lose_new_vault,
+)
 
 
 def test_none_while_there_is_no_deficit(savers):
@@ -39,6 +45,6 @@ def test_never_more_than_the_assets(protocol):
 
 
 def test_a_pool_that_is_no_stage_bears_nothing(protocol):
-    deposit_savings(protocol, "saver", 100 * WAD, make_pool(protocol))
+    deposit_savings(protocol, "saver", 100 * WAD, create_additional_pool(protocol))
     lose_new_vault(protocol)
     assert protocol.read("Made.pending_losses") == 0

@@ -1,7 +1,7 @@
 """previewDeposit, previewMint, previewWithdraw, previewRedeem: exactly what the calls then do."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     XAU,
     compute_entry_shares,

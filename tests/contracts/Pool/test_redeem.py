@@ -2,12 +2,12 @@
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     XAU,
     compute_exit_assets,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    mature_batch,
     redeem_all_shares,
 )
 
@@ -59,7 +59,7 @@ def test_shares_worth_nothing_are_not_burned(naive_pending):
 
 
 def test_where_leaving_takes_a_request_nothing_is_redeemed_before_it_is_paid(leavers):
-    mature_batch(leavers)
+    cut_batch_and_wait_cooldown(leavers)
     with reverts("pool: more than max"):
         leavers.do(CALL, 10**24, "saver", "saver", sender="saver")
 

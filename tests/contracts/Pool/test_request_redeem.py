@@ -2,16 +2,16 @@
 
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     DAY,
     XAU,
     charge_pool,
     claim_requests,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
     lose_new_vault,
-    mature_batch,
     read_requested_shares,
     redeem_all_shares,
     request_all_shares,
@@ -55,7 +55,7 @@ def test_requested_shares_go_on_as_a_members_until_the_cut(savers):
     lose_new_vault(savers)
     savers.do("LossWaterfall.cover", XAU, sender="stranger")
     kept = savers.read("Savings.totalAssets")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     assert redeem_all_shares(savers, "saver") - kept * 3 // 4 in (-1, 0)
 
 
@@ -70,7 +70,7 @@ def test_a_wipe_voids_requests_and_the_next_one_begins_the_batch_anew(junior):
     assert junior.do("Young.requestRedeem", 7, "newcomer", "newcomer", sender="newcomer") == 1
     assert junior.read("Young.batch_of", 1)[:2] == (7, junior.timestamp)
     assert read_requested_shares(junior, "saver", pool="Young") == 0
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Young.settle", sender="stranger")
     assert claim_requests(junior, "saver", "Young") == 0
     # The claims for what they bore are still theirs.

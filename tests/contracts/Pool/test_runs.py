@@ -9,8 +9,15 @@ from fractions import Fraction
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
-from tests.support.saver_steps import DAY, LOOK, charge_pool, claim_requests, cut_batch, mature_batch
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import (
+    DAY,
+    LOOK,
+    charge_pool,
+    claim_requests,
+    cut_batch,
+    cut_batch_and_wait_cooldown,
+)
 
 COIN = WAD * 10**6
 
@@ -146,7 +153,7 @@ def test_each_batch_of_a_run_is_paid_from_its_own_ceiling(junior):
     junior.do("Young.add_income", 3_000 * WAD, sender="payer")
     junior.advance(7 * DAY)
     ask(junior, 1_000)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     assert settle(junior, 400)[:2] == (1, 3)
     check(junior, b1=(850, 150), b2=(1_850, 150))
     settle(junior, 0)
@@ -157,7 +164,7 @@ def test_each_batch_of_a_run_is_paid_from_its_own_ceiling(junior):
 def dear(junior):
     """A run with a ceiling of 15%, a batch that waits with one of a coin, and 2,000 live of two coins."""
     ask(junior, 1_000)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     settle(junior, 400)
     ask(junior, 1_000)
     cut_batch(junior, "Young")
@@ -222,7 +229,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
     level = Fraction(0)
     for k, ceiling in enumerate(ceilings):
         ask(junior, 1)
-        mature_batch(junior, "Young")
+        cut_batch_and_wait_cooldown(junior, "Young")
         level = (ceilings[k - 1] if k else 0) + doubt
         loss = sum(ceilings[:k]) + level * (4_000 - k)
         junior.do("Waterfall.claim", int(loss * RAD), sender="stranger")
@@ -232,7 +239,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
     assert junior.table("Young", "token.state").open == 20
     # One more has less than a 256th out of doubt.
     ask(junior, 1)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     loss = sum(ceilings) + (ceilings[-1] + doubt) * 3_980
     junior.do("Waterfall.claim", int(loss * RAD), sender="stranger")
     with reverts("pool: nothing to settle"):
@@ -241,7 +248,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
     junior.do("Young.add_income", 6_000 * WAD, sender="payer")
     junior.advance(7 * DAY)
     ask(junior, 1)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     with reverts("pool: nothing to settle"):
         junior.do("Young.settle", sender="stranger")
     # A loss that nobody knew ends all runs at once, and there is room.
@@ -257,7 +264,7 @@ def test_twenty_runs_are_all_there_can_be(junior):
 def test_with_twelve_that_wait_and_runs_beside_them_the_next_goes_on_collecting(junior):
     """Places are those of batches that wait; a run takes none."""
     ask(junior, 100)
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     settle(junior, 400)
     junior.do("Waterfall.claim", 10**6 * RAD, sender="stranger")
     for _ in range(12):

@@ -1,6 +1,6 @@
 """setOperator, isOperator: who may request and claim for somebody else (ERC-7540)."""
 
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_is_set_and_taken_back_and_logged(savers):

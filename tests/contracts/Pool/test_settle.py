@@ -9,16 +9,16 @@ from fractions import Fraction
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import get_revert_reason, reverts
+from tests.support.revert_setter_and_source_helpers import get_revert_reason, reverts
 from tests.support.saver_steps import (
     DAY,
     LOOK,
     charge_pool,
     claim_requests,
+    create_claims_pool_and_return_name,
     cut_batch,
+    cut_batch_and_wait_cooldown,
     deposit_savings,
-    make_junior,
-    mature_batch,
     request_all_shares,
 )
 
@@ -39,14 +39,14 @@ def check(protocol, batch, paid, held):
 def known(junior):
     """The saver's 3,000 have left in a batch; a loss of 400 of 4,000 is known and not covered."""
     request_all_shares(junior, "saver", "Young")
-    mature_batch(junior, "Young")
+    cut_batch_and_wait_cooldown(junior, "Young")
     junior.do("Waterfall.claim", 400 * RAD, sender="stranger")
     return junior
 
 
 def test_without_a_known_loss_all_is_paid(savers):
     request_all_shares(savers, "saver")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     savers.do(CALL, sender="stranger")
     assert savers.read("Savings.batch_of", 1)[2:] == (30_000 * WAD, 0, True)
     assert savers.read("Savings.queue") == (2, 2, 2)
@@ -148,11 +148,11 @@ def test_a_run_begins_with_a_256th_of_a_share_out_of_doubt(known, wei, settles):
 @pytest.fixture
 def exact(protocol):
     """As `known`, a wei less: with the virtual one 4,000e18 wei for 4,000e24 shares; parts are exact."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
     deposit_savings(protocol, "neighbour", 1_000 * WAD - 1, "Young")
     request_all_shares(protocol, "saver", "Young")
-    mature_batch(protocol, "Young")
+    cut_batch_and_wait_cooldown(protocol, "Young")
     return protocol
 
 
@@ -234,7 +234,7 @@ def test_who_enters_shares_what_is_known(known):
 def test_who_leaves_later_bears_more_of_what_is_known_later(known):
     known.do("Young.settle", sender="stranger")
     known.do("Young.requestRedeem", 500 * WAD * 10**6, "neighbour", "neighbour", sender="neighbour")
-    mature_batch(known, "Young")
+    cut_batch_and_wait_cooldown(known, "Young")
     known.do("Waterfall.claim", 700 * RAD, sender="stranger")
     known.do("Young.settle", sender="stranger")
     # 600 take 15% of each share. The other 100 are shared by the second and who stays, to 25%: 37.5% held.

@@ -1,12 +1,12 @@
 """totalAssets: what is booked, not what is held."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.saver_steps import XAU, give_stablecoin, lose_new_vault, mature_batch
+from tests.support.saver_steps import XAU, cut_batch_and_wait_cooldown, give_stablecoin, lose_new_vault
 
 
 def test_follows_entries_and_exits(leavers):
     assert leavers.read("Savings.totalAssets") == 40_000 * WAD
-    mature_batch(leavers)
+    cut_batch_and_wait_cooldown(leavers)
     assert leavers.read("Savings.totalAssets") == 0
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
-from tests.support.saver_steps import charge_pool, mature_batch, redeem_all_shares
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import charge_pool, cut_batch_and_wait_cooldown, redeem_all_shares
 
 
 def test_transfer_moves_shares(savers):
@@ -93,5 +93,5 @@ def test_approve_refuses_the_zero_address(savers):
 def test_new_shares_of_another_owner_can_leave_with_him(savers):
     savers.do("Savings.transfer", "stranger", 10**24, sender="saver")
     savers.do("Savings.requestRedeem", 10**24, "stranger", "stranger", sender="stranger")
-    mature_batch(savers)
+    cut_batch_and_wait_cooldown(savers)
     assert redeem_all_shares(savers, "stranger") == 10**18

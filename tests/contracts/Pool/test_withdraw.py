@@ -1,7 +1,7 @@
 """withdraw: exact assets for shares without a cooldown, rounded up."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import compute_exit_assets
 
 CALL = "Savings.withdraw"

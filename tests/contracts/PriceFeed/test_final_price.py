@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from backstop.model.roles import GUARDIAN, SETTLEMENT
-from tests.support.helpers import get_revert_reason, reverts
+from tests.support.revert_setter_and_source_helpers import get_revert_reason, reverts
 
 HOUR, DAY = 3_600, 86_400
 NOT_YET = (False, 0)

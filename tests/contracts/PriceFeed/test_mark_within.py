@@ -11,7 +11,7 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_REPORTERS
 from backstop.model.interfaces import Mark
 from backstop.model.signed_reports import Span
-from tests.support.signed_report_steps import sign_dollar_report, submit_reports
+from tests.support.signed_report_steps import sign_dollar_report, submit_reports_and_count_accepted
 
 REPORTERS = ("reporter_1", "reporter_2", "reporter_3", "reporter_4")
 
@@ -62,7 +62,9 @@ def test_a_report_counts_for_as_long_as_asked(protocol):
 
 def test_a_signed_report_is_as_old_as_its_signature(protocol):
     protocol.advance(60)
-    submit_reports(protocol, [sign_dollar_report(protocol, each, 0, 2_500, age=40) for each in REPORTERS])
+    submit_reports_and_count_accepted(
+        protocol, [sign_dollar_report(protocol, each, 0, 2_500, age=40) for each in REPORTERS]
+    )
     assert within(protocol, 40) == 2_500 and within(protocol, 39) == 0
 
 
@@ -148,7 +150,7 @@ def test_a_plain_report_counts_in_its_own_second_alone(protocol):
 def test_a_signed_range(protocol):
     protocol.advance(100)
     span = Span(1_950 * RAY, 2_600 * RAY, protocol.timestamp - 60)
-    submit_reports(
+    submit_reports_and_count_accepted(
         protocol, [sign_dollar_report(protocol, each, 0, 2_500, age=40, span=span) for each in REPORTERS]
     )
     assert mark(protocol, 60) == mark(protocol, 40) == (2_500, 1_950, 2_600)

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_the_first_sets_both(market):

@@ -5,7 +5,7 @@ import pytest
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET, MAX_SIGNED_AGE
 from backstop.model.roles import SETTLEMENT
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 USUAL = 100
 EARLY = "price_feed: too early"

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import GUARDIAN_HALT
-from tests.support.helpers import GUARDIAN
+from tests.support.revert_setter_and_source_helpers import GUARDIAN
 
 GRACE, DEAD_AFTER = 3_600, 86_400
 

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
-from tests.support.helpers import GUARDIAN, reverts
+from tests.support.revert_setter_and_source_helpers import GUARDIAN, reverts
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.auction_steps import NOBODY, get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import NOBODY, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "PriceFeed.set_issuer"
 OWN = 7
@@ -12,7 +12,7 @@ OWN = 7
 def test_is_known(protocol):
     assert protocol.read("PriceFeed.issuer_of", OWN) == NOBODY
     protocol.do(CALL, OWN, "issuer", sender="admin")
-    assert get_only_event(protocol, "IssuerSet", "PriceFeed") == (OWN, protocol.address("issuer"))
+    assert get_only_event_values(protocol, "IssuerSet", "PriceFeed") == (OWN, protocol.address("issuer"))
     assert protocol.read("PriceFeed.issuer_of", OWN) == protocol.address("issuer")
     assert protocol.read("PriceFeed.current_price", OWN) == 0
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 DAY, NOBODY = 86_400, "0x" + "00" * 20
 

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 
 PRICES = ("current_price", "risk_price", "liquidation_price", "auction_price", "last_price", "time_weighted")
 # No type, no market yet.
@@ -38,7 +38,7 @@ def test_it_never_goes_stale(issued):
 
 def test_is_told_as_any_other_price(issued):
     say(issued, RAY)
-    assert get_only_event(issued, "Poked", "PriceFeed") == (OWN, RAY, RAY)
+    assert get_only_event_values(issued, "Poked", "PriceFeed") == (OWN, RAY, RAY)
     assert issued.read("PriceFeed.latest_round_data", OWN)[1] == 10**8
 
 

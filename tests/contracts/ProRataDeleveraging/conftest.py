@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import deploy_perpetuals, make_long_insolvent
+from tests.support.perpetual_test_market import deploy_perpetuals, open_and_bankrupt_long
 
 
 @pytest.fixture
@@ -13,4 +13,4 @@ def market(new_protocol):
 
 @pytest.fixture
 def crash(market):
-    return make_long_insolvent(market)
+    return open_and_bankrupt_long(market)

@@ -3,7 +3,11 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.perpetuals import deploy_perpetuals, make_crowd_long_insolvent, make_long_insolvent
+from tests.support.perpetual_test_market import (
+    bankrupt_long_against_many_shorts,
+    deploy_perpetuals,
+    open_and_bankrupt_long,
+)
 
 
 @pytest.fixture
@@ -13,10 +17,10 @@ def market(new_protocol):
 
 @pytest.fixture
 def crash(market):
-    return make_long_insolvent(market)
+    return open_and_bankrupt_long(market)
 
 
 @pytest.fixture
 def crowd(market):
     """Thirty have gained, as many as two calls take."""
-    return make_crowd_long_insolvent(market)
+    return bankrupt_long_against_many_shorts(market)

@@ -5,12 +5,12 @@ import pytest
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_RANKED
 from backstop.model.price_path import LONG, SHORT
-from tests.support.helpers import reverts
-from tests.support.perpetuals import BTC, CLOSER, ETH, TRADING
+from tests.support.perpetual_test_market import BTC, CLOSER, ETH, TRADING
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def addresses(market, *names):
-    return tuple(market.at(name) for name in names)
+    return tuple(market.get_contract_or_account_address(name) for name in names)
 
 
 def test_who_gained_most_for_what_it_had_is_first(crash):
@@ -19,7 +19,7 @@ def test_who_gained_most_for_what_it_had_is_first(crash):
     assert crash.list_ranking(LONG) == ()
     crash.submit(SHORT, crash.list_ranking(SHORT))
     case = crash.read(f"{CLOSER}.case_of", ETH, SHORT)
-    assert case == (crash.market.clocks[()].cycle - 1, 0, crash.at("prover"), 1)
+    assert case == (crash.market.clocks[()].cycle - 1, 0, crash.get_contract_or_account_address("prover"), 1)
 
 
 def test_in_as_many_calls_as_it_takes(crowd):
@@ -28,10 +28,14 @@ def test_in_as_many_calls_as_it_takes(crowd):
     for number, accounts in enumerate((ranking[:MIN_RANKED], ranking[MIN_RANKED:])):
         assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == 0
         crowd.submit(SHORT, accounts)
-        run = crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover"))
+        run = crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.get_contract_or_account_address("prover"))
         assert (run.batches, run.last) == (number + 1, accounts[-1])
     case = crowd.read(f"{CLOSER}.case_of", ETH, SHORT)
-    assert (case.executed, case.prover, case.batches) == (0, crowd.at("prover"), 2)
+    assert (case.executed, case.prover, case.batches) == (
+        0,
+        crowd.get_contract_or_account_address("prover"),
+        2,
+    )
 
 
 def test_only_the_last_call_has_less_than_24_accounts(crowd):
@@ -39,7 +43,10 @@ def test_only_the_last_call_has_less_than_24_accounts(crowd):
     for count in (1, MIN_RANKED - 1):
         with reverts("deleveraging: too few"):
             crowd.submit(SHORT, ranking[:count])
-    assert crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover")).batches == 0
+    assert (
+        crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.get_contract_or_account_address("prover")).batches
+        == 0
+    )
     crowd.submit(SHORT, ranking[:MIN_RANKED])
     with reverts("deleveraging: too few"):
         crowd.submit(SHORT, ranking[MIN_RANKED:-1])
@@ -76,7 +83,9 @@ def test_who_leaves_somebody_out_proves_nothing(crowd):
         crowd.submit(SHORT, ranking[3:4])
     # Nor does it stop anybody else.
     crowd.submit(SHORT, ranking, by="another")
-    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).prover == crowd.at("another")
+    assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).prover == crowd.get_contract_or_account_address(
+        "another"
+    )
     with reverts("deleveraging: proven"):
         crowd.submit(SHORT, ranking[3:4])
 
@@ -112,7 +121,10 @@ def test_a_run_is_of_one_cycle(crowd):
     crowd.advance_cycle()
     ranking = crowd.list_ranking(SHORT)
     crowd.submit(SHORT, ranking)
-    assert crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.at("prover")).batches == 1
+    assert (
+        crowd.read(f"{CLOSER}.run_of", ETH, SHORT, crowd.get_contract_or_account_address("prover")).batches
+        == 1
+    )
     assert crowd.read(f"{CLOSER}.case_of", ETH, SHORT).cycle == crowd.market.clocks[()].cycle - 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.saver_steps import give_stablecoin, make_claims
+from tests.support.saver_steps import create_recovery_claims_contract, give_stablecoin
 
 # Shares that nobody owns, of every pool; those of two members, a million for each wei.
 VIRTUAL = 10**6
@@ -41,7 +41,7 @@ def post_equity(protocol, *prices):
 @pytest.fixture
 def claims(protocol):
     """A series at 4 stablecoins for an equity at least; it is at 1; somebody has stablecoin to repay it."""
-    make_claims(protocol, "pool", price=4 * RAY)
+    create_recovery_claims_contract(protocol, "pool", conversion_price=4 * RAY)
     give_stablecoin(protocol, "payer", 10_000 * WAD)
     protocol.do("Stablecoin.approve", "pool.Claims", MAX_UINT256, sender="payer")
     post_equity(protocol, RAY)

@@ -5,8 +5,8 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.contracts.RecoveryClaims.conftest import MEMBERS, lose, move_to_workout, post_equity
-from tests.support.helpers import reverts
-from tests.support.saver_steps import make_claims
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import create_recovery_claims_contract
 
 CALL = "pool.Claims.convert"
 PRICE = "pool.Claims.conversion_price"
@@ -38,7 +38,7 @@ def test_is_rounded_down(owed):
 
 
 def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
-    make_claims(protocol, "pool", price=RAY)
+    create_recovery_claims_contract(protocol, "pool", conversion_price=RAY)
     post_equity(protocol, RAY)
     lose(protocol, 10)
     move_to_workout(protocol, "saver", MEMBERS, until=(0, 1))
@@ -120,7 +120,7 @@ def test_a_feed_that_never_comes_back_stops_nobody_for_ever(owed):
 
 
 def test_off_without_a_set_price(protocol):
-    make_claims(protocol, "pool")
+    create_recovery_claims_contract(protocol, "pool")
     assert protocol.read("pool.Claims.conversion_price") == 0
     with reverts("recovery_claims: no conversion"):
         protocol.do(CALL, 1, "saver", sender="saver")

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.contracts.RecoveryClaims.conftest import MEMBERS, NEIGHBOUR, SAVER, lose, move_to_workout
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "pool.Claims.issue"
 # Shares of a generation that one of the next is worth.

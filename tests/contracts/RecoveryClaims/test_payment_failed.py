@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from tests.contracts.RecoveryClaims.conftest import MEMBERS, VIRTUAL
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.contracts.RecoveryClaims.conftest import MEMBERS, VIRTUAL, lose, move_to_workout
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "pool.Claims.record"
 MOST = 2**104 - 1

@@ -1,7 +1,7 @@
 """transfer, transferFrom: tokens move, the cash that they were paid before stays."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_moves_tokens(owed):

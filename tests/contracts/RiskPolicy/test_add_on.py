@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backstop.model.arithmetic import RAD
 from tests.support.auction_steps import WBTC, WETH
-from tests.support.risk_policy_steps import NONE, compute_size_margin
+from tests.support.vault_size_margin_and_call_steps import NONE, compute_size_margin
 
 OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((0, 10_000), (0, 0))
 

@@ -6,18 +6,18 @@ from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import WBTC, WETH, liquidate_vault
 from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
     DAY,
     INITIAL,
     NONE,
     YEAR,
-    a_second,
     compute_collateral,
+    compute_ray_per_second,
     compute_size_margin,
     draw_debt,
     repay_debt,
-    set_mode,
+    set_mode_as_circuit_breaker,
 )
 
 OF_VAULTS = ((10_000, 500), (50_000, 1_000))
@@ -33,7 +33,7 @@ def set_brackets(protocol, of_vaults=NONE, of_type=NONE):
 def check_to_the_wei(protocol, who, debt, required, price=2_000 * RAY):
     """A vault is opened with what is required, and not with a wei less; nor does it give a wei back."""
     collateral = compute_collateral(required, price)
-    protocol.fund("WETH", who, collateral)
+    protocol.mint_and_approve_collateral("WETH", who, collateral)
     with reverts("risk_policy: unsafe"):
         draw_debt(protocol, who, debt, collateral - 1)
     draw_debt(protocol, who, debt, collateral)
@@ -110,7 +110,7 @@ def test_brackets_that_are_set_later_bind_new_risk_only(guarded):
     with reverts("risk_policy: unsafe"):
         draw_debt(guarded, "borrower", 1)
     repay_debt(guarded, "borrower", 10_000 * WAD)
-    guarded.fund("WETH", "borrower", WAD)
+    guarded.mint_and_approve_collateral("WETH", "borrower", WAD)
     draw_debt(guarded, "borrower", 0, WAD)
 
 
@@ -144,21 +144,21 @@ def test_counts_at_what_a_price_may_have_grown_to(guarded):
 
 def test_caution_asks_for_more(guarded):
     guarded.do("RiskPolicy.set_effects", 1_234, 10_000, sender="admin")
-    set_mode(guarded, CAUTION)
+    set_mode_as_circuit_breaker(guarded, CAUTION)
     check_to_the_wei(guarded, "borrower", 10_000 * WAD, 10_000 * RAD * (INITIAL + 1_234))
-    set_mode(guarded, NORMAL)
+    set_mode_as_circuit_breaker(guarded, NORMAL)
     check_to_the_wei(guarded, "saver", 10_000 * WAD, 10_000 * RAD * INITIAL)
 
 
 def test_an_emergency_takes_no_new_risk_and_stops_nothing_else(guarded):
     guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)
-    set_mode(guarded, EMERGENCY)
+    set_mode_as_circuit_breaker(guarded, EMERGENCY)
     with reverts("risk_policy: emergency"):
         draw_debt(guarded, "borrower", 1)
     with reverts("risk_policy: emergency"):
         repay_debt(guarded, "borrower", 0, 1)
     repay_debt(guarded, "borrower", 5_000 * WAD)
-    guarded.fund("WETH", "borrower", WAD)
+    guarded.mint_and_approve_collateral("WETH", "borrower", WAD)
     draw_debt(guarded, "borrower", 0, WAD)
     repay_debt(guarded, "borrower", 5_000 * WAD, 101 * WAD)
 
@@ -264,22 +264,22 @@ def test_the_fee_follows_each_draw(curved):
     """At once up to 20% a year; above by no more than that in a day."""
     for drawn, points in ((4_500, 250), (4_500, 400), (100, 900)):
         draw_debt(curved, "borrower", drawn * WAD)
-        assert fee(curved) == a_second(points)
+        assert fee(curved) == compute_ray_per_second(points)
     for drawn in (900, 10_000):
         draw_debt(curved, "borrower", drawn * WAD)
-        assert fee(curved) == a_second(900) + bounds.FEE_MOVE
+        assert fee(curved) == compute_ray_per_second(900) + bounds.FEE_MOVE
 
 
 def test_a_withdrawal_leaves_it_as_it_is(curved):
     draw_debt(curved, "borrower", 4_500 * WAD)
     repay_debt(curved, "borrower", 0, WAD)
-    assert fee(curved) == a_second(250)
+    assert fee(curved) == compute_ray_per_second(250)
 
 
 def test_a_plain_fee_stays_as_it_is(curved):
     curved.do("VaultEngine.set_fee_dynamic", WETH, False, sender="admin")
     draw_debt(curved, "borrower", 9_000 * WAD)
-    assert fee(curved) == a_second(100)
+    assert fee(curved) == compute_ray_per_second(100)
 
 
 def test_a_fee_on_a_limited_flow_without_a_curve_is_none(limited):

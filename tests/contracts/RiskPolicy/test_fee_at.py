@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD
 from tests.support.auction_steps import WETH
-from tests.support.risk_policy_steps import a_second
+from tests.support.vault_size_margin_and_call_steps import compute_ray_per_second
 
-MAX_FEE = a_second(10_000)
+MAX_FEE = compute_ray_per_second(10_000)
 """What a policy may set: 100% a year."""
 parts = st.integers(0, 10_000)
 curves = st.tuples(parts, parts, parts, st.integers(1, 9_999))
@@ -35,13 +35,13 @@ def fee(protocol, performing):
 )
 def test_without_debt_at_the_kink_and_at_full_use(guarded, used, points):
     set_curve(guarded, (100, 300, 5_000, 9_000), 10_000)
-    assert fee(guarded, used * RAD) == a_second(points)
+    assert fee(guarded, used * RAD) == compute_ray_per_second(points)
 
 
 @pytest.mark.parametrize(("used", "quarters"), [(0, 1), (4_500, Fraction(5, 2)), (9_000, 4), (10_000, 16)])
 def test_with_a_speed_from_a_quarter_to_four_times(guarded, used, quarters):
     set_curve(guarded, (400, 0, 0, 9_000), 10_000, speed=50)
-    exact = Fraction(a_second(400)) * quarters / 4
+    exact = Fraction(compute_ray_per_second(400)) * quarters / 4
     assert 0 <= fee(guarded, used * RAD) - exact < 1
 
 
@@ -66,7 +66,11 @@ def test_is_the_exact_curve_rounded_up(guarded, curve, line, performing):
     exact = base + slope_1 * min(used, kink) / kink + slope_2 * max(Fraction(0), used - kink) / (1 - kink)
     # Utilisation is counted in wad, and each share is floored before the fee is rounded up.
     loss = Fraction(slope_1 / kink + slope_2 / (1 - kink) + 2, 10**18)
-    assert a_second(max(Fraction(0), exact - loss)) <= fee(guarded, performing) <= a_second(exact)
+    assert (
+        compute_ray_per_second(max(Fraction(0), exact - loss))
+        <= fee(guarded, performing)
+        <= compute_ray_per_second(exact)
+    )
 
 
 @many

@@ -1,6 +1,6 @@
 """A new risk policy: its wiring, and that it asks for nothing."""
 
-from tests.support.risk_policy_steps import NONE
+from tests.support.vault_size_margin_and_call_steps import NONE
 
 
 def test_knows_its_wiring(guarded):

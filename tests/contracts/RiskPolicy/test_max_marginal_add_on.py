@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.auction_steps import WBTC, WETH
-from tests.support.risk_policy_steps import NONE
+from tests.support.vault_size_margin_and_call_steps import NONE
 
 
 @pytest.mark.parametrize("brackets", [NONE, ((0, 3), (10**9, 5_000)), ((5, 4_000), (1, 6_000))])

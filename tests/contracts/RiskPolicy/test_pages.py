@@ -8,7 +8,7 @@ from backstop.deployment.example_parameters import build_guarded_parameters
 from backstop.model.arithmetic import RAD, RAY, div_up
 from tests.support.auction_steps import WBTC, WETH
 from tests.support.checkout_paths import ROOT
-from tests.support.risk_policy_steps import YEAR
+from tests.support.vault_size_margin_and_call_steps import YEAR
 
 PAGES = ROOT / "docs/do/guards"
 

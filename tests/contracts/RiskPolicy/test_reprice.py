@@ -7,10 +7,16 @@ import pytest
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import DAY, YEAR, a_second, draw_debt, repay_debt
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
+    DAY,
+    YEAR,
+    compute_ray_per_second,
+    draw_debt,
+    repay_debt,
+)
 
-LEAST, MOST = a_second(100), a_second(1_100)
+LEAST, MOST = compute_ray_per_second(100), compute_ray_per_second(1_100)
 SPEED = 50
 
 
@@ -51,10 +57,10 @@ def adaptive(guarded):
 def test_the_fee_follows_a_repayment(curved):
     """What a draw has raised the repayment takes back at once."""
     draw_debt(curved, "borrower", 10_000 * WAD)
-    assert fee(curved) == a_second(100) + bounds.FEE_MOVE
+    assert fee(curved) == compute_ray_per_second(100) + bounds.FEE_MOVE
     for repaid, points in ((1_000, 400), (4_500, 250), (4_500, 100)):
         repay_debt(curved, "borrower", repaid * WAD)
-        assert fee(curved) == a_second(points)
+        assert fee(curved) == compute_ray_per_second(points)
 
 
 def test_and_a_liquidation(curved):
@@ -62,20 +68,20 @@ def test_and_a_liquidation(curved):
     repay_debt(curved, "borrower", 0, 92 * WAD)
     curved.post_price("WETH", 1_500 * RAY)
     liquidate_vault(curved)
-    assert fee(curved) == a_second(100)
+    assert fee(curved) == compute_ray_per_second(100)
 
 
 def test_a_part_that_leaves_moves_both_at_once(curved):
     draw_debt(curved, "borrower", 10_000 * WAD)
     repay_debt(curved, "borrower", 1_000 * WAD, WAD)
-    assert fee(curved) == a_second(400)
+    assert fee(curved) == compute_ray_per_second(400)
 
 
 def test_topping_up_moves_nothing(curved):
     draw_debt(curved, "borrower", 9_000 * WAD)
-    curved.fund("WETH", "borrower", WAD)
+    curved.mint_and_approve_collateral("WETH", "borrower", WAD)
     draw_debt(curved, "borrower", 0, WAD)
-    assert fee(curved) == a_second(400)
+    assert fee(curved) == compute_ray_per_second(400)
 
 
 def moved(before, seconds, performing):

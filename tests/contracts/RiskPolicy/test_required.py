@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 from backstop.model.arithmetic import RAD
 from tests.support.auction_steps import WETH
 from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import INITIAL, NONE, compute_size_margin, set_mode
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
+    INITIAL,
+    NONE,
+    compute_size_margin,
+    set_mode_as_circuit_breaker,
+)
 
 OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((25_000_000, 500), (40_000_000, 1_500))
 many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -50,12 +55,12 @@ def test_the_higher_of_both_kinds(bracketed, debt, type_debt, more):
 
 @pytest.mark.parametrize(("mode", "points"), [(NORMAL, 0), (CAUTION, 1_000), (EMERGENCY, 1_000)])
 def test_caution_asks_for_more(bracketed, mode, points):
-    set_mode(bracketed, mode)
+    set_mode_as_circuit_breaker(bracketed, mode)
     assert required(bracketed, RAD, RAD) == (INITIAL + points) * RAD
 
 
 def test_a_type_adopts_caution_before_it_counts(bracketed):
-    set_mode(bracketed, CAUTION)
+    set_mode_as_circuit_breaker(bracketed, CAUTION)
     assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == INITIAL * RAD
     bracketed.do("RiskPolicy.sync_mode", 31, sender="stranger")
     assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == (INITIAL + 1_000) * RAD
@@ -68,7 +73,7 @@ def test_a_type_without_debt_asks_for_nothing(bracketed):
 def test_absurd_figures_overflow_instead_of_passing(bracketed):
     with reverts(""):
         required(bracketed, 2**181, 2**181, 2**76)
-    set_mode(bracketed, CAUTION)
+    set_mode_as_circuit_breaker(bracketed, CAUTION)
     with reverts(""):
         required(bracketed, 0, 0, 2**256 - 1)
 

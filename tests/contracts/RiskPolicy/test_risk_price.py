@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import YEAR
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import YEAR
 
 
 def test_is_the_lower_of_the_feeds_two(guarded):

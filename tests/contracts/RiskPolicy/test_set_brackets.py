@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
 from tests.support.guard_steps import CAUTION
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import NONE, set_mode
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import NONE, set_mode_as_circuit_breaker
 
 HIGHEST = ((10**9, 4_000), (10**9, 6_000))
 
@@ -42,7 +42,7 @@ def test_their_sum_does_not_overflow(guarded):
 @pytest.mark.parametrize("brackets", [(HIGHEST, HIGHEST), (NONE, NONE), (((1, 2), (3, 4)), ((5, 6), (7, 8)))])
 def test_takes_what_fits_and_logs_it(guarded, brackets):
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
-    assert get_only_event(guarded, "BracketsSet", "RiskPolicy") == (WETH, *brackets)
+    assert get_only_event_values(guarded, "BracketsSet", "RiskPolicy") == (WETH, *brackets)
     assert guarded.read("RiskPolicy.terms_of", WETH)[:2] == brackets
 
 
@@ -50,7 +50,7 @@ def test_changes_nothing_else(guarded):
     curve = (100, 200, 300, 9_999)
     guarded.do("RiskPolicy.set_fee_curve", WETH, curve, 10**9, 0, sender="admin")
     guarded.do("RiskPolicy.set_growth_cap", WETH, 10**27, 1, sender="admin")
-    set_mode(guarded, CAUTION)
+    set_mode_as_circuit_breaker(guarded, CAUTION)
     guarded.do("RiskPolicy.set_brackets", WETH, HIGHEST, HIGHEST, sender="admin")
     assert guarded.read("RiskPolicy.terms_of", WETH) == (HIGHEST, HIGHEST, curve, 1, CAUTION)
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, NONE, sender="admin")

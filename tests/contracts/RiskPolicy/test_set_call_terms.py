@@ -3,15 +3,15 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.auction_steps import WBTC, WETH, get_only_event, liquidate_vault
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import (
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values, liquidate_vault
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
     DAY,
     HOUR,
     allow_calls,
-    call_vault,
     compute_collateral,
-    open_callable_vault,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
     read_call_time,
 )
 
@@ -42,7 +42,7 @@ def test_times_are_bounded_even_without_calls(guarded, time):
 @pytest.mark.parametrize("terms", [(0, 60, 60), (14_500, LONGEST, 60), (15_000, 60, LONGEST)])
 def test_takes_what_fits_and_logs_it(guarded, terms):
     guarded.do("RiskPolicy.set_call_terms", WETH, *terms, sender="admin")
-    assert get_only_event(guarded, "CallTermsSet", "RiskPolicy") == (WETH, *terms)
+    assert get_only_event_values(guarded, "CallTermsSet", "RiskPolicy") == (WETH, *terms)
     assert guarded.read("RiskPolicy.call_terms", WETH) == terms
     assert guarded.read("RiskPolicy.call_terms", WBTC) == (0, 0, 0)
 
@@ -55,8 +55,8 @@ def test_an_unknown_type_has_no_ratios(guarded):
 def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
     """The engine's ratios are set without asking: who may be called is liquidated at once, called or not."""
     allow_calls(guarded)
-    open_callable_vault(guarded)
-    call_vault(guarded)
+    open_vault_below_call_ratio(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     guarded.do("VaultEngine.set_ratios", WETH, 14_900, 15_000, sender="admin")
     assert guarded.read("RiskPolicy.call_terms", WETH).ratio == 14_800
     liquidate_vault(guarded)
@@ -72,7 +72,7 @@ def test_no_vault_at_its_initial_ratio_is_called(guarded):
     collateral = compute_collateral(10_000 * RAD * 14_600)
     guarded.borrow("borrower", "WETH", collateral, 10_000 * WAD)
     with reverts("liquidation_engine: margin met"):
-        call_vault(guarded)
+        margin_call_ether_vault_as_stranger(guarded)
     guarded.post_price("WETH", 10_000 * RAD * 14_600 // (collateral * 10_000) - 1)
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert read_call_time(guarded) == guarded.timestamp

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.auction_steps import get_only_event
+from tests.support.auction_steps import get_only_event_values
 from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import set_mode
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import set_mode_as_circuit_breaker
 
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "borrower"])
@@ -30,9 +30,9 @@ def test_a_factor_is_bounded(guarded, factor):
 @pytest.mark.parametrize("mode", [NORMAL, CAUTION, EMERGENCY])
 @pytest.mark.parametrize("effects", [(0, 100), (10_000, 50_000), (1_000, 10_000)])
 def test_both_are_kept_beside_the_mode(guarded, effects, mode):
-    set_mode(guarded, mode)
+    set_mode_as_circuit_breaker(guarded, mode)
     guarded.do("RiskPolicy.set_effects", *effects, sender="admin")
-    assert get_only_event(guarded, "EffectsSet", "RiskPolicy") == effects
+    assert get_only_event_values(guarded, "EffectsSet", "RiskPolicy") == effects
     assert guarded.read("RiskPolicy.mode_effects") == effects
     assert guarded.read("RiskPolicy.mode") == mode
     assert guarded.read("RiskPolicy.auction_limit_factor") == (effects[1] if mode == EMERGENCY else 10_000)

@@ -3,10 +3,17 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
 from tests.support.guard_steps import CAUTION
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import DAY, NONE, YEAR, a_second, draw_debt, set_mode
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
+    DAY,
+    NONE,
+    YEAR,
+    compute_ray_per_second,
+    draw_debt,
+    set_mode_as_circuit_breaker,
+)
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -69,10 +76,10 @@ def test_a_rate_that_moves_needs_a_base(guarded):
 )
 def test_takes_what_fits_and_logs_it(guarded, curve, line, speed):
     set_curve(guarded, curve, line, speed)
-    assert get_only_event(guarded, "FeeCurveSet", "RiskPolicy") == (WETH, curve, line, speed)
+    assert get_only_event_values(guarded, "FeeCurveSet", "RiskPolicy") == (WETH, curve, line, speed)
     assert guarded.read("RiskPolicy.terms_of", WETH).curve == curve
     flow = guarded.read("RiskPolicy.flow_of", WETH)
-    assert flow == (0, 0, 0, guarded.timestamp, line, speed, a_second(curve[0]))
+    assert flow == (0, 0, 0, guarded.timestamp, line, speed, compute_ray_per_second(curve[0]))
     assert guarded.read("RiskPolicy.flow_of", WBTC) == (0, 0, 0, 0, 0, 0, 0)
 
 
@@ -80,7 +87,7 @@ def test_changes_nothing_else(guarded):
     brackets = ((1, 2), (3, 4)), ((5, 6), (7, 8))
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
     guarded.do("RiskPolicy.set_growth_cap", WETH, RAY, 1, sender="admin")
-    set_mode(guarded, CAUTION)
+    set_mode_as_circuit_breaker(guarded, CAUTION)
     set_curve(guarded)
     assert guarded.read("RiskPolicy.terms_of", WETH) == (*brackets, CURVE, 1, CAUTION)
     set_curve(guarded, (0, 0, 0, 0))
@@ -102,6 +109,6 @@ def test_setting_it_again_starts_the_rate_at_the_base(guarded):
     guarded.advance(YEAR // 50)
     guarded.post_price("WETH", 2_000 * RAY)
     draw_debt(guarded, "borrower", 1)
-    assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink > a_second(100)
+    assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink > compute_ray_per_second(100)
     set_curve(guarded, line=5_000, speed=50)
-    assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink == a_second(100)
+    assert guarded.read("RiskPolicy.flow_of", WETH).rate_at_kink == compute_ray_per_second(100)

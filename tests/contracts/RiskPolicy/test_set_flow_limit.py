@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.auction_steps import WBTC, WETH, get_only_event
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import DAY, draw_debt
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import DAY, draw_debt
 
 COIN = 10**6
 """In millionths, as flows are counted."""
@@ -33,7 +33,7 @@ def test_the_window_is_bounded_even_without_a_limit(guarded, window):
 @pytest.mark.parametrize("limit", [(0, 60), (1, 60), (10**9, 90 * DAY)])
 def test_takes_what_fits_and_logs_it(guarded, limit):
     guarded.do("RiskPolicy.set_flow_limit", WETH, *limit, sender="admin")
-    assert get_only_event(guarded, "FlowLimitSet", "RiskPolicy") == (WETH, *limit)
+    assert get_only_event_values(guarded, "FlowLimitSet", "RiskPolicy") == (WETH, *limit)
     assert guarded.read("RiskPolicy.flow_of", WETH) == (*limit, 0, guarded.timestamp, 0, 0, 0)
     assert guarded.read("RiskPolicy.flow_of", WBTC) == (0, 0, 0, 0, 0, 0, 0)
 

@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
 from tests.support.guard_steps import CAUTION
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import YEAR, set_mode
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import YEAR, set_mode_as_circuit_breaker
 
 HIGHEST = 2**112 - 1
 
@@ -32,14 +32,14 @@ def test_the_growth_is_bounded(guarded, growth):
 @pytest.mark.parametrize("cap", [(1, 0), (HIGHEST, 50_000), (1_900 * RAY, 500)])
 def test_takes_what_fits_and_logs_it(guarded, cap):
     guarded.do("RiskPolicy.set_growth_cap", WETH, *cap, sender="admin")
-    assert get_only_event(guarded, "GrowthCapSet", "RiskPolicy") == (WETH, *cap)
+    assert get_only_event_values(guarded, "GrowthCapSet", "RiskPolicy") == (WETH, *cap)
     assert guarded.read("RiskPolicy.growth_of", WETH) == (cap[0], guarded.timestamp, cap[1])
     assert guarded.read("RiskPolicy.terms_of", WETH).grows == 1
     assert guarded.read("RiskPolicy.terms_of", WBTC).grows == 0
 
 
 def test_an_anchor_of_zero_lifts_it(guarded):
-    set_mode(guarded, CAUTION)
+    set_mode_as_circuit_breaker(guarded, CAUTION)
     guarded.do("RiskPolicy.set_growth_cap", WETH, RAY, 0, sender="admin")
     assert guarded.read("RiskPolicy.risk_price", WETH) == RAY
     guarded.do("RiskPolicy.set_growth_cap", WETH, 0, 0, sender="admin")

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.support.guard_steps import CAUTION, EMERGENCY, NORMAL
-from tests.support.risk_policy_steps import set_mode
+from tests.support.vault_size_margin_and_call_steps import set_mode_as_circuit_breaker
 
 
 @pytest.mark.parametrize("mode", [NORMAL, CAUTION, EMERGENCY])
 def test_a_type_ends_in_the_mode_of_all(guarded, mode):
-    set_mode(guarded, mode)
+    set_mode_as_circuit_breaker(guarded, mode)
     brackets = ((1, 2), (3, 4))
     guarded.do("RiskPolicy.set_brackets", 0, brackets, brackets, sender="admin")
     before = guarded.read("RiskPolicy.terms_of", 0)

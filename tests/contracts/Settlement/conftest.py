@@ -6,11 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH
 from tests.support.deployed_protocol import PRICES
-from tests.support.settlement_steps import fix_prices, settle_protocol, skim_vault, start_settlement
+from tests.support.settlement_steps import (
+    fix_prices,
+    settle_protocol,
+    skim_vault_and_read_amounts,
+    start_settlement,
+)
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def priced(begun):
 def skimmed(priced):
     """The same with all vaults skimmed."""
     for c, who in enumerate(("borrower", "neighbour", "third")):
-        skim_vault(priced, c, who)
+        skim_vault_and_read_amounts(priced, c, who)
     return priced
 
 
@@ -80,7 +85,7 @@ def unpriced(new_protocol, monkeypatch):
 
         return replace(made, creations=tuple(changed(each) for each in made.creations))
 
-    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
+    monkeypatch.setattr("backstop.deployment.model_and_chain_deployment.plan_deployment", rewired)
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

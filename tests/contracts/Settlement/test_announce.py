@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 CALL = "Settlement.announce"
@@ -19,7 +19,7 @@ def test_the_admin_alone(protocol, sender):
 def test_starts_the_delay_and_logs_it(protocol):
     protocol.do(CALL, sender="admin")
     assert protocol.read("Settlement.progress_of").announced_for == protocol.timestamp + DELAY
-    assert get_only_event(protocol, "Announced", "Settlement") == (protocol.timestamp + DELAY,)
+    assert get_only_event_values(protocol, "Announced", "Settlement") == (protocol.timestamp + DELAY,)
 
 
 def test_once_more_starts_it_again(protocol):

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import SettlementParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import SettlementParameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event
+from tests.support.auction_steps import WETH, get_only_event_values
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
-from tests.support.ledger_accounts import next_epoch
+from tests.support.ledger_reading_steps import advance_to_next_epoch
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -27,7 +27,7 @@ def lost(new_protocol):
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     lose_new_vault(made)
-    next_epoch(made)
+    advance_to_next_epoch(made)
     return made
 
 
@@ -44,14 +44,14 @@ def test_anyone_after_the_delay(protocol):
         protocol.do(CALL, sender="admin")
     protocol.advance(1)
     protocol.do(CALL, sender="stranger")
-    assert get_only_event(protocol, "Begun", "Settlement") == ()
+    assert get_only_event_values(protocol, "Begun", "Settlement") == ()
     assert protocol.read("Settlement.progress_of").begun_at == protocol.timestamp
     assert protocol.read("VaultEngine.in_settlement")
 
 
 def test_anyone_when_losses_stay_uncovered(lost):
     since = lost.do("Settlement.record_deficit_breach", sender="stranger")
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
     lost.do("Settlement.record_deficit_breach", sender="stranger")
     lost.advance(since + 2 * lost.parameters.epoch_length - 1 - lost.timestamp)
     with reverts("settlement: too early"):
@@ -76,10 +76,10 @@ def test_not_sooner_however_the_epochs_lie(lost):
 
 def test_not_when_an_epoch_was_not_noted(lost):
     lost.do("Settlement.record_deficit_breach", sender="stranger")
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
     lost.do("Settlement.record_deficit_breach", sender="stranger")
-    next_epoch(lost)
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
+    advance_to_next_epoch(lost)
     with reverts("settlement: too early"):
         lost.do(CALL, sender="stranger")
 
@@ -100,7 +100,7 @@ def test_fees_are_charged_a_last_time_and_stop(begun):
 
 
 def test_nothing_is_drawn_topped_up_or_repaid(begun):
-    begun.fund("WETH", "borrower", WAD)
+    begun.mint_and_approve_collateral("WETH", "borrower", WAD)
     for deposit, draw in ((WAD, 0), (0, WAD), (0, 0)):
         with reverts("ledger: in settlement"):
             args = WETH, "borrower", deposit, draw, "borrower"
@@ -112,7 +112,7 @@ def test_nothing_is_drawn_topped_up_or_repaid(begun):
 
 
 def test_collateral_without_debt_leaves(lent):
-    lent.fund("WETH", "idle", WAD)
+    lent.mint_and_approve_collateral("WETH", "idle", WAD)
     lent.do("VaultEngine.deposit_and_draw", WETH, "idle", WAD, 0, "idle", sender="idle")
     start_settlement(lent)
     lent.do("VaultEngine.repay_and_withdraw", WETH, "idle", WAD, WAD, "idle", sender="idle")

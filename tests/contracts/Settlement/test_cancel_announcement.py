@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.auction_steps import get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement
 
 CALL = "Settlement.cancel_announcement"
@@ -18,7 +18,7 @@ def test_the_admin_alone(protocol, sender):
 def test_takes_the_announcement_back(protocol):
     protocol.do("Settlement.announce", sender="admin")
     protocol.do(CALL, sender="admin")
-    assert get_only_event(protocol, "Announced", "Settlement") == (0,)
+    assert get_only_event_values(protocol, "Announced", "Settlement") == (0,)
     protocol.advance(365 * 86_400)
     with reverts("settlement: too early"):
         protocol.do("Settlement.begin", sender="stranger")

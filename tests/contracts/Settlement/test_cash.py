@@ -6,9 +6,9 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import WBTC, WETH, XAU, get_only_event, read_stablecoins
+from tests.support.auction_steps import WBTC, WETH, XAU, get_only_event_values, read_stablecoins
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import settle_protocol
 
 CALL = "Settlement.cash"
@@ -30,7 +30,12 @@ def test_pays_the_share_to_the_unit(redeemed, c):
     assert paid == bag * share // RAY // unit * unit > 0
     assert redeemed.read(f"{SYMBOLS[c]}.balanceOf", "holder") == paid // unit
     assert redeemed.read("VaultEngine.salvage_of", c) == pool - paid
-    assert get_only_event(redeemed, "Cashed", "Settlement") == (c, redeemed.address("holder"), bag, paid)
+    assert get_only_event_values(redeemed, "Cashed", "Settlement") == (
+        c,
+        redeemed.address("holder"),
+        bag,
+        paid,
+    )
     assert redeemed.read("Settlement.cashed_of", c, "holder") == bag
 
 

@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import RAD
-from tests.support.auction_steps import WBTC, WETH, get_only_event
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, lose_new_vault
 from tests.support.settlement_steps import (
-    close_books,
-    cover_last,
+    cover_and_fix_redemption_rates,
+    cover_deficits_last_time,
     list_indebted_vaults,
-    skim_vault,
+    skim_vault_and_read_amounts,
     start_settlement,
 )
 
@@ -23,20 +23,20 @@ CALL = "Settlement.cover_last"
 
 
 def test_what_is_left_is_kept(sunk):
-    skim_vault(sunk, WETH, "borrower")
+    skim_vault_and_read_amounts(sunk, WETH, "borrower")
     deficit = sunk.read("VaultEngine.deficit_of", WETH)
     left = sunk.do(CALL, WETH, sender="stranger")
     assert 0 < left < deficit
     assert left == sunk.read("VaultEngine.deficit_of", WETH) == sunk.read("Settlement.left_of", WETH)
-    assert get_only_event(sunk, "CoveredLast", "Settlement") == (WETH, left)
+    assert get_only_event_values(sunk, "CoveredLast", "Settlement") == (WETH, left)
 
 
 def test_in_any_order_with_the_other_types(sunk):
-    skim_vault(sunk, WETH, "borrower")
-    cover_last(sunk)
+    skim_vault_and_read_amounts(sunk, WETH, "borrower")
+    cover_deficits_last_time(sunk)
     for c, who in ((WBTC, "neighbour"), (XAU, "third")):
-        skim_vault(sunk, c, who)
-    close_books(sunk)
+        skim_vault_and_read_amounts(sunk, c, who)
+    cover_and_fix_redemption_rates(sunk)
     assert sunk.read("Settlement.progress_of").fixed_at == sunk.timestamp
 
 
@@ -67,7 +67,7 @@ def test_not_before_settlement(protocol, sender):
 
 def test_not_after_it(sunk):
     for c, owner in list_indebted_vaults(sunk):
-        skim_vault(sunk, c, owner)
-    close_books(sunk)
+        skim_vault_and_read_amounts(sunk, c, owner)
+    cover_and_fix_redemption_rates(sunk)
     with reverts("settlement: is fixed"):
         sunk.do(CALL, WETH, sender="stranger")

@@ -2,9 +2,9 @@
 
 from backstop.model.arithmetic import RAY
 from backstop.model.roles import SETTLEMENT
-from tests.support.auction_steps import WBTC, WETH, get_only_event
-from tests.support.helpers import reverts
-from tests.support.settlement_steps import make_prices, start_settlement
+from tests.support.auction_steps import WBTC, WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.settlement_steps import report_until_final_prices_exist, start_settlement
 
 CALL = "Settlement.fix_price"
 DAY = 86_400
@@ -12,12 +12,12 @@ DAY = 86_400
 
 def test_what_the_feed_has_made(begun):
     begun.post_price("WETH", 1_700 * RAY)
-    make_prices(begun)
+    report_until_final_prices_exist(begun)
     made, price = begun.read("PriceFeed.final_price", WETH)
     assert made and price == 1_700 * RAY
     begun.post_price("WETH", 1_600 * RAY)
     assert begun.do(CALL, WETH, sender="stranger") == 1_700 * RAY
-    assert get_only_event(begun, "PriceFixed", "Settlement") == (WETH, 1_700 * RAY)
+    assert get_only_event_values(begun, "PriceFixed", "Settlement") == (WETH, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WETH) == (True, 1_700 * RAY)
     assert begun.read("Settlement.final_price_of", WBTC) == (False, 0)
 
@@ -64,7 +64,7 @@ def test_zero_if_the_feed_does_not_know_settlement(protocol):
 
 
 def test_once(begun):
-    make_prices(begun)
+    report_until_final_prices_exist(begun)
     begun.do(CALL, WETH, sender="stranger")
     begun.post_price("WETH", 1_700 * RAY)
     with reverts("settlement: price is final"):

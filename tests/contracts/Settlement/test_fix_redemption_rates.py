@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import StageParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, start_auction
+from tests.support.auction_steps import WETH, get_only_event_values, start_auction
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, RESERVE, SAVINGS, deposit_savings, lose_new_vault
 from tests.support.settlement_steps import (
-    close_books,
-    cover_last,
+    cover_and_fix_redemption_rates,
+    cover_deficits_last_time,
     fix_prices,
     list_indebted_vaults,
-    skim_vault,
+    skim_vault_and_read_amounts,
     start_settlement,
     unwind_auctions,
 )
@@ -29,7 +29,7 @@ def test_what_is_settled_is_the_supply(skimmed):
     assert skimmed.read("VaultEngine.reserve") > 0
     assert skimmed.read("VaultEngine.settled") > supply * RAY
     skimmed.do(CALL, sender="stranger")
-    assert get_only_event(skimmed, "Fixed", "Settlement") == (supply,)
+    assert get_only_event_values(skimmed, "Fixed", "Settlement") == (supply,)
     assert skimmed.read("VaultEngine.settled") == supply * RAY
     assert skimmed.read("VaultEngine.reserve") == 0
     assert [skimmed.read("VaultEngine.buffer_of", c) for c in range(3)] == [0, 0, 0]
@@ -56,11 +56,11 @@ def test_the_stages_bear_losses_first_whoever_calls(protocol):
     start_settlement(protocol)
     fix_prices(protocol)
     for c, owner in list_indebted_vaults(protocol):
-        skim_vault(protocol, c, owner)
+        skim_vault_and_read_amounts(protocol, c, owner)
     assert protocol.read("VaultEngine.deficit_of", WETH) > 6_000 * RAD
     with reverts("settlement: cover a last time"):
         protocol.do(CALL, sender="saver")
-    assert [stage for _, _, stage, _ in cover_last(protocol)] == [BUFFER, RESERVE, SAVINGS]
+    assert [stage for _, _, stage, _ in cover_deficits_last_time(protocol)] == [BUFFER, RESERVE, SAVINGS]
     assert protocol.read("Savings.totalAssets") == 1_500 * WAD
     protocol.do(CALL, sender="saver")
     assert protocol.read("VaultEngine.deficit_of", WETH) == 0
@@ -73,20 +73,20 @@ def test_a_loss_from_before_is_shared_as_well(lent):
     unwind_auctions(lent)
     fix_prices(lent)
     for c, owner in list_indebted_vaults(lent):
-        skim_vault(lent, c, owner)
+        skim_vault_and_read_amounts(lent, c, owner)
     assert lent.read("VaultEngine.deficit_of", 2) > 0
-    close_books(lent)
+    cover_and_fix_redemption_rates(lent)
     assert lent.read("VaultEngine.settled") == lent.read("Stablecoin.totalSupply") * RAY
     # Nothing is pending for those who are still in a pool.
     assert lent.read("LossWaterfall.losses_reaching", "Savings") == 0
 
 
 def test_waits_for_every_vault(priced):
-    skim_vault(priced, 0, "borrower")
-    skim_vault(priced, 2, "third")
+    skim_vault_and_read_amounts(priced, 0, "borrower")
+    skim_vault_and_read_amounts(priced, 2, "third")
     with reverts("settlement: debts are left"):
         priced.do(CALL, sender="stranger")
-    skim_vault(priced, 1, "neighbour")
+    skim_vault_and_read_amounts(priced, 1, "neighbour")
     priced.do(CALL, sender="stranger")
 
 
@@ -94,7 +94,7 @@ def test_waits_for_every_auction(protocol):
     start_auction(protocol)
     start_settlement(protocol)
     fix_prices(protocol)
-    cover_last(protocol)
+    cover_deficits_last_time(protocol)
     with reverts("settlement: debts are left"):
         protocol.do(CALL, sender="stranger")
 
@@ -108,8 +108,8 @@ def test_waits_for_salvage_on_sale(protocol):
         protocol.do(CALL, sender="stranger")
     unwind_auctions(protocol)
     for c, owner in list_indebted_vaults(protocol):
-        skim_vault(protocol, c, owner)
-    close_books(protocol)
+        skim_vault_and_read_amounts(protocol, c, owner)
+    cover_and_fix_redemption_rates(protocol)
 
 
 def test_waits_for_the_auctions_of_stages(new_protocol):
@@ -140,7 +140,7 @@ def test_not_before_settlement(protocol, sender):
 def test_a_protocol_that_nobody_used(protocol):
     start_settlement(protocol)
     protocol.do(CALL, sender="stranger")
-    assert get_only_event(protocol, "Fixed", "Settlement") == (0,)
+    assert get_only_event_values(protocol, "Fixed", "Settlement") == (0,)
     assert [log for log in protocol.last.logs if log.event == "ShareFixed"] == []
     protocol.do("Settlement.redeem", 0, sender="stranger")
     assert protocol.do("Settlement.cash", WETH, 0, sender="stranger") == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 HOUR, YEAR = 3_600, 365 * 86_400
 WIRING = {
@@ -44,4 +44,6 @@ def test_within_bounds(protocol, delay, bound, epochs):
     ],
 )
 def test_out_of_bounds(protocol, delay, bound, epochs, reason):
-    check_cannot_be_made(protocol, "Settlement", *arguments(protocol, delay, bound, epochs), reason=reason)
+    check_contract_creation_refused(
+        protocol, "Settlement", *arguments(protocol, delay, bound, epochs), reason=reason
+    )

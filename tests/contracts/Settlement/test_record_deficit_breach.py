@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import SettlementParameters
 from backstop.deployment.example_parameters import build_standard_parameters
-from tests.support.auction_steps import get_only_event
+from backstop.deployment.parameter_dataclasses import SettlementParameters
+from tests.support.auction_steps import get_only_event_values
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import STAGE, reverts
-from tests.support.ledger_accounts import next_epoch
+from tests.support.ledger_reading_steps import advance_to_next_epoch
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 from tests.support.saver_steps import give_stablecoin, lose_new_vault
 from tests.support.settlement_steps import start_settlement
 
@@ -25,7 +25,7 @@ def lost(new_protocol):
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     lose_new_vault(made)
-    next_epoch(made)
+    advance_to_next_epoch(made)
     return made
 
 
@@ -45,7 +45,7 @@ def repay(protocol, amount) -> None:
 def test_the_first_note_starts_a_clock_that_others_keep(lost):
     first = lost.timestamp
     assert note(lost) == note(lost) == first
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
     assert note(lost) == first
     lost.advance(3_600)
     assert note(lost) == first
@@ -54,7 +54,7 @@ def test_the_first_note_starts_a_clock_that_others_keep(lost):
 def test_logs_what_it_saw(lost):
     lost.do(CALL, sender="stranger")
     epoch = lost.timestamp // lost.parameters.epoch_length
-    assert get_only_event(lost, "DeficitBreachRecorded", "Settlement") == (
+    assert get_only_event_values(lost, "DeficitBreachRecorded", "Settlement") == (
         epoch,
         lost.read("VaultEngine.deficit_of", 2),
         lost.timestamp,
@@ -63,8 +63,8 @@ def test_logs_what_it_saw(lost):
 
 def test_an_epoch_without_a_note_starts_it_again(lost):
     note(lost)
-    next_epoch(lost)
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
+    advance_to_next_epoch(lost)
     assert note(lost) == lost.timestamp
 
 
@@ -76,7 +76,7 @@ def test_the_bound_itself_is_not_above(lost):
 
 def test_a_note_at_the_bound_starts_it_again_in_the_same_epoch(lost):
     note(lost)
-    next_epoch(lost)
+    advance_to_next_epoch(lost)
     deficit = lost.read("VaultEngine.deficit_of", 2)
     repay(lost, deficit)
     assert note(lost) == 0

@@ -1,8 +1,8 @@
 """redeem: stablecoin into a bag, once for all collateral."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import get_only_event, read_stablecoins
-from tests.support.helpers import reverts
+from tests.support.auction_steps import get_only_event_values, read_stablecoins
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "Settlement.redeem"
 
@@ -10,7 +10,7 @@ CALL = "Settlement.redeem"
 def test_burns_and_fills_the_bag(fixed):
     supply, held = fixed.read("Stablecoin.totalSupply"), read_stablecoins(fixed, "holder")
     fixed.do(CALL, 1_000 * WAD, sender="holder")
-    assert get_only_event(fixed, "Redeemed", "Settlement") == (fixed.address("holder"), 1_000 * WAD)
+    assert get_only_event_values(fixed, "Redeemed", "Settlement") == (fixed.address("holder"), 1_000 * WAD)
     fixed.do(CALL, 500 * WAD, sender="holder")
     assert fixed.read("Settlement.bag_of", "holder") == 1_500 * WAD
     assert read_stablecoins(fixed, "holder") == held - 1_500 * WAD

@@ -6,12 +6,12 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import TERMS, WBTC, WETH, XAU, list_token, report_price, start_auction
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import SAVINGS, deposit_savings
 from tests.support.settlement_steps import (
-    final_debt,
+    compute_settled_collateral_and_debt,
     fix_prices,
-    skim_vault,
+    skim_vault_and_read_amounts,
     start_settlement,
     unwind_auctions,
 )
@@ -27,10 +27,10 @@ def vault(protocol, c, who):
 def test_takes_what_the_debt_is_worth_rounded_up_to_the_unit(priced, c, who):
     before, debts = vault(priced, c, who), priced.read("VaultEngine.debts_of", c)
     price, unit = priced.read("Settlement.final_price_of", c)[1], priced.read("VaultEngine.unit_of", c)
-    expected = final_debt(
+    expected = compute_settled_collateral_and_debt(
         before.locked_collateral, price, before.normalized_debt, debts.accumulated_rate, unit
     )
-    taken, debt, worth = skim_vault(priced, c, who)
+    taken, debt, worth = skim_vault_and_read_amounts(priced, c, who)
     assert (taken, worth) == expected
     assert debt == worth == before.normalized_debt * debts.accumulated_rate
     assert 0 <= taken * price - debt < unit * price
@@ -51,7 +51,7 @@ def test_the_rest_of_the_collateral_is_the_owners(skimmed):
 
 def test_what_the_collateral_is_not_worth_is_a_loss_of_the_type(sunk):
     locked = vault(sunk, WETH, "borrower").locked_collateral
-    taken, debt, worth = skim_vault(sunk, WETH, "borrower")
+    taken, debt, worth = skim_vault_and_read_amounts(sunk, WETH, "borrower")
     assert taken == locked == 10 * WAD
     assert worth == 6_000 * WAD * RAY < debt
     assert sunk.read("VaultEngine.settled") == worth
@@ -65,7 +65,7 @@ def test_and_the_stages_bear_it(protocol):
     protocol.post_price("WETH", 600 * RAY)
     start_settlement(protocol)
     fix_prices(protocol)
-    skim_vault(protocol, WETH, "borrower")
+    skim_vault_and_read_amounts(protocol, WETH, "borrower")
     protocol.do("LossWaterfall.cover", WETH, sender="stranger")
     assert [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"][-1] == SAVINGS
     assert protocol.read("Savings.totalAssets") < 3_000 * WAD
@@ -80,7 +80,7 @@ def test_a_vault_without_collateral_only_owes(protocol):
     unwind_auctions(protocol)
     fix_prices(protocol)
     assert vault(protocol, WETH, "borrower").locked_collateral == 0
-    taken, debt, worth = skim_vault(protocol, WETH, "borrower")
+    taken, debt, worth = skim_vault_and_read_amounts(protocol, WETH, "borrower")
     assert taken == worth == 0 < debt
 
 
@@ -90,7 +90,7 @@ def test_without_a_price_all_collateral_goes_for_all_debt(unpriced):
     start_settlement(unpriced)
     fix_prices(unpriced)
     assert unpriced.read("Settlement.final_price_of", WETH) == (True, 0)
-    taken, debt, worth = skim_vault(unpriced, WETH, "borrower")
+    taken, debt, worth = skim_vault_and_read_amounts(unpriced, WETH, "borrower")
     assert taken == 10 * WAD
     assert debt == worth == unpriced.read("VaultEngine.settled")
     assert unpriced.read("VaultEngine.deficit_of", WETH) == 0
@@ -98,13 +98,13 @@ def test_without_a_price_all_collateral_goes_for_all_debt(unpriced):
 
 def test_at_the_least_price_that_there_is(protocol):
     c = list_token(protocol, "NEW", 6, 2_000 * RAY, TERMS)
-    protocol.fund("NEW", "owner", 10 * WAD)
+    protocol.mint_and_approve_collateral("NEW", "owner", 10 * WAD)
     protocol.do("VaultEngine.deposit_and_draw", c, "owner", 10 * WAD, 9_000 * WAD, "owner", sender="owner")
     report_price(protocol, c, 1)
     report_price(protocol, c, 1)
     start_settlement(protocol)
     fix_prices(protocol)
-    taken, debt, worth = skim_vault(protocol, c, "owner")
+    taken, debt, worth = skim_vault_and_read_amounts(protocol, c, "owner")
     assert (taken, worth) == (10 * WAD, 10 * WAD)
     assert protocol.read("VaultEngine.deficit_of", c) == debt - worth
 
@@ -116,22 +116,22 @@ def test_neither_order_nor_time_makes_a_difference(priced, order):
         before, debts = vault(priced, c, who), priced.read("VaultEngine.debts_of", c)
         price, unit = priced.read("Settlement.final_price_of", c)[1], priced.read("VaultEngine.unit_of", c)
         figures = before.locked_collateral, price, before.normalized_debt, debts.accumulated_rate, unit
-        expected.append(final_debt(*figures))
+        expected.append(compute_settled_collateral_and_debt(*figures))
     for i in order:
         priced.advance(86_400)
-        taken, _, worth = skim_vault(priced, *VAULTS[i])
+        taken, _, worth = skim_vault_and_read_amounts(priced, *VAULTS[i])
         assert (taken, worth) == expected[i]
     assert priced.read("VaultEngine.settled") == sum(worth for _, worth in expected)
 
 
 def test_twice_is_refused(skimmed):
     with reverts("settlement: no debt"):
-        skim_vault(skimmed, WETH, "borrower")
+        skim_vault_and_read_amounts(skimmed, WETH, "borrower")
 
 
 def test_needs_a_final_price(begun):
     with reverts("settlement: no final price"):
-        skim_vault(begun, WETH, "borrower")
+        skim_vault_and_read_amounts(begun, WETH, "borrower")
 
 
 def test_needs_the_vaults_own_auctions_unwound(protocol):
@@ -141,8 +141,8 @@ def test_needs_the_vaults_own_auctions_unwound(protocol):
         protocol.borrow(owner, "WETH", 10 * WAD, 12_000 * WAD)
     start_settlement(protocol)
     fix_prices(protocol)
-    skim_vault(protocol, WETH, "neighbour")
+    skim_vault_and_read_amounts(protocol, WETH, "neighbour")
     with reverts("vault_engine: lots are open"):
-        skim_vault(protocol, WETH, "borrower")
+        skim_vault_and_read_amounts(protocol, WETH, "borrower")
     unwind_auctions(protocol)
-    skim_vault(protocol, WETH, "borrower")
+    skim_vault_and_read_amounts(protocol, WETH, "borrower")

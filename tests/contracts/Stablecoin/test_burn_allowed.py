@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver", "guardian"])

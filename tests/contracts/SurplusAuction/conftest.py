@@ -5,21 +5,27 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.equity_steps import open_protocol, price_equity, with_equity
-from tests.support.saver_steps import fill_buffer
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+)
+from tests.support.saver_steps import earn_year_of_high_fees
 
 
 @pytest.fixture
 def offering(new_protocol):
     """Thousands for sale in lots of 500; equity is at 100; the taker has 10,000 of it."""
-    made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)))
-    fill_buffer(made)
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("buffer", "savings", surplus_lot=500))
+    )
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
     made.do("Equity.transfer", "taker", 10_000 * WAD, sender="admin")
     made.do("Equity.approve", "SurplusAuction", MAX_UINT256, sender="taker")
-    price_equity(made, 100 * RAY)
+    hold_equity_price_until_average(made, 100 * RAY)
     return made
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import check_cannot_be_made
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 
 WEEK = 7 * 86_400
 
@@ -38,4 +38,4 @@ def test_bounds_are_met(offering, sale):
     ],
 )
 def test_out_of_bounds(offering, sale, reason):
-    check_cannot_be_made(offering, "SurplusAuction", *wiring(offering), *sale, reason=reason)
+    check_contract_creation_refused(offering, "SurplusAuction", *wiring(offering), *sale, reason=reason)

@@ -4,9 +4,15 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from tests.support.equity_steps import open_protocol, price_equity, read_events, report_equity, with_equity
-from tests.support.helpers import reverts
-from tests.support.saver_steps import fill_buffer
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    hold_equity_price_until_average,
+    post_prices_and_fund_people,
+    read_last_call_events,
+    report_equity,
+)
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import earn_year_of_high_fees
 
 NAME = "SurplusAuction"
 HOURS = 36_000
@@ -20,7 +26,7 @@ def test_starts(offering):
     start(offering)
     top, floor = RAY * 24 // 1_000, RAY * 8 // 1_000
     assert offering.read(f"{NAME}.auction") == (500 * WAD, offering.timestamp, top, floor)
-    assert read_events(offering, "AuctionStarted", NAME) == [(500 * WAD, top, floor)]
+    assert read_last_call_events(offering, "AuctionStarted", NAME) == [(500 * WAD, top, floor)]
     # Nothing has left the reserve.
     assert offering.read("Stablecoin.balanceOf", NAME) == 0
 
@@ -75,7 +81,7 @@ def test_top_of_the_average(offering):
 
 
 def test_prices_are_capped(offering):
-    price_equity(offering, 1)
+    hold_equity_price_until_average(offering, 1)
     start(offering)
     assert offering.read(f"{NAME}.auction")[2] == 2**112 - 1
 
@@ -89,8 +95,10 @@ def test_not_at_a_stale_price(offering):
 
 
 def test_not_without_a_price(new_protocol):
-    made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)), price=None)
-    fill_buffer(made)
+    made = post_prices_and_fund_people(
+        new_protocol(build_equity_parameters("buffer", "savings", surplus_lot=500)), equity_price=None
+    )
+    earn_year_of_high_fees(made)
     with reverts("surplus_auction: no price"):
         start(made)
 
@@ -108,7 +116,7 @@ def test_one_at_a_time(auction):
     with reverts("surplus_auction: under way"):
         start(auction)
     auction.advance(HOURS - 3 * 3_600)
-    price_equity(auction, 100 * RAY)
+    hold_equity_price_until_average(auction, 100 * RAY)
     found = auction.read(f"{NAME}.auction")
     assert auction.timestamp > found.started_at + HOURS
     start(auction)

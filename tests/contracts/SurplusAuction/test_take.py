@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity_steps import ALL, read_equity, read_events
-from tests.support.helpers import reverts
+from tests.support.equity_steps import ALL, read_equity, read_last_call_events
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 
 NAME = "SurplusAuction"
@@ -34,7 +34,7 @@ def test_a_part(auction):
     assert auction.read("Equity.totalSupply") == supply - 24 * WAD // 10
     assert auction.read("VaultEngine.reserve") == reserve - 100 * WAD * RAY
     assert auction.read(f"{NAME}.auction").lot == 400 * WAD
-    assert read_events(auction, "Taken", NAME) == [
+    assert read_last_call_events(auction, "Taken", NAME) == [
         (auction.address("taker"), 100 * WAD, 24 * WAD // 10, 400 * WAD)
     ]
 

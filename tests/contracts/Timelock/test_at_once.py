@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.governance_steps import TERMS, build_call, enact_calls, read_contract_events
-from tests.support.helpers import get_revert_reason, reverts
+from tests.support.governance_steps import TERMS, enact_calls, encode_proposal_call, read_last_call_events
+from tests.support.revert_setter_and_source_helpers import get_revert_reason, reverts
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_a_types_ceiling_only_falls(lent, sender):
         with reverts("timelock: only lower"):
             lent.do("Timelock.lower_ceiling", 0, more, sender=sender)
     lent.do("Timelock.lower_ceiling", 0, 12_000, sender=sender)
-    assert read_contract_events(lent) == [("RiskForbidden", (lent.address(sender), 0, 12_000))]
+    assert read_last_call_events(lent) == [("RiskForbidden", (lent.address(sender), 0, 12_000))]
     assert lent.read("VaultEngine.terms_of", 0).debt_ceiling == 12_000
     with reverts("vault_engine: debt ceiling"):
         lent.borrow("other", "WETH", 10 * WAD, 12_000 * WAD)
@@ -31,7 +31,7 @@ def test_no_type_lends_and_everything_else_goes_on(lent, sender):
     """Borrowers repay, add collateral and are liquidated; lots are taken."""
     lent.give_stablecoin("taker", 30_000 * WAD)
     lent.do("Timelock.halt_draws", sender=sender)
-    assert read_contract_events(lent) == [("RiskForbidden", (lent.address(sender), MAX_UINT256, 0))]
+    assert read_last_call_events(lent) == [("RiskForbidden", (lent.address(sender), MAX_UINT256, 0))]
     for symbol in ("WETH", "WBTC"):
         with reverts("ledger: over the ceiling"):
             lent.borrow("other", symbol, 100 * WAD, 12_000 * WAD)
@@ -47,7 +47,7 @@ def test_no_type_lends_and_everything_else_goes_on(lent, sender):
 def test_a_proposal_raises_it_again(lent):
     lent.do("Timelock.halt_draws", sender="guardian")
     ceiling = lent.parameters.global_debt_ceiling
-    enact_calls(lent, build_call(lent, "VaultEngine.set_global_debt_ceiling", ceiling))
+    enact_calls(lent, encode_proposal_call(lent, "VaultEngine.set_global_debt_ceiling", ceiling))
     lent.post_price("WETH", 2_000 * RAY)
     lent.borrow("other", "WETH", 10 * WAD, 12_000 * WAD)
 

@@ -4,54 +4,58 @@ import pytest
 
 from tests.support.governance_steps import (
     TERMS,
-    build_call,
-    execute_calls,
-    propose_calls,
-    read_contract_events,
+    encode_proposal_call,
+    execute_timelock_proposal,
+    read_last_call_events,
+    submit_timelock_proposal,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["admin", "guardian"])
 def test_either_withdraws_a_proposal(timelocked, sender):
-    floor = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
-    id = propose_calls(timelocked, floor)
+    floor = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    id = submit_timelock_proposal(timelocked, floor)
     timelocked.advance(TERMS.delay)
     timelocked.do("Timelock.cancel", id, sender=sender)
-    assert read_contract_events(timelocked) == [("Cancelled", (id, timelocked.address(sender)))]
+    assert read_last_call_events(timelocked) == [("Cancelled", (id, timelocked.address(sender)))]
     assert timelocked.read("Timelock.open_proposals") == ()
     with reverts("timelock: not proposed"):
-        execute_calls(timelocked, floor)
+        execute_timelock_proposal(timelocked, floor)
     with reverts("timelock: not proposed"):
         timelocked.do("Timelock.cancel", id, sender=sender)
 
 
 def test_nobody_else(timelocked):
-    id = propose_calls(timelocked, build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1))
+    id = submit_timelock_proposal(
+        timelocked, encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    )
     with reverts("timelock: not guardian"):
         timelocked.do("Timelock.cancel", id, sender="stranger")
 
 
 def test_a_guardian_does_not_keep_itself(timelocked):
     """It cancels all else, also what takes more than its own place."""
-    replaced = build_call(timelocked, "Timelock.set_guardian", "keeper")
-    governor = build_call(timelocked, "Timelock.set_governor", "keeper")
-    id = propose_calls(timelocked, replaced)
+    replaced = encode_proposal_call(timelocked, "Timelock.set_guardian", "keeper")
+    governor = encode_proposal_call(timelocked, "Timelock.set_governor", "keeper")
+    id = submit_timelock_proposal(timelocked, replaced)
     assert timelocked.read("Timelock.proposal_of", id)[2]
     with reverts("timelock: of the guardian"):
         timelocked.do("Timelock.cancel", id, sender="guardian")
     for calls in ((governor,), (replaced, governor), (governor, replaced)):
-        timelocked.do("Timelock.cancel", propose_calls(timelocked, *calls), sender="guardian")
+        timelocked.do("Timelock.cancel", submit_timelock_proposal(timelocked, *calls), sender="guardian")
     timelocked.advance(TERMS.delay - 1)
-    late = propose_calls(timelocked, governor)
+    late = submit_timelock_proposal(timelocked, governor)
     timelocked.advance(1)
-    execute_calls(timelocked, replaced)
+    execute_timelock_proposal(timelocked, replaced)
     with reverts("timelock: not guardian"):
         timelocked.do("Timelock.cancel", late, sender="guardian")
     timelocked.do("Timelock.cancel", late, sender="keeper")
 
 
 def test_the_governor_changes_its_mind_about_the_guardian(timelocked):
-    id = propose_calls(timelocked, build_call(timelocked, "Timelock.set_guardian", "keeper"))
+    id = submit_timelock_proposal(
+        timelocked, encode_proposal_call(timelocked, "Timelock.set_guardian", "keeper")
+    )
     timelocked.do("Timelock.cancel", id, sender="admin")
     assert timelocked.read("Timelock.open_proposals") == ()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.contract_names import ADMINISTERED
+from backstop.deployment.contracts_by_parameter_name import ADMINISTERED
 from backstop.errors import BackstopError
 
 DAY = 86_400

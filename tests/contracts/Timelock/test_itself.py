@@ -5,13 +5,13 @@ import pytest
 from backstop.model.evm_crypto import keccak256
 from tests.support.governance_steps import (
     TERMS,
-    build_call,
     enact_calls,
-    execute_calls,
-    propose_calls,
-    read_contract_events,
+    encode_proposal_call,
+    execute_timelock_proposal,
+    read_last_call_events,
+    submit_timelock_proposal,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 FLOOR = keccak256(b"set_debt_floor(uint256,uint256)")[:4]
 NOBODY = "0x" + "00" * 20
@@ -30,62 +30,62 @@ def test_nobody_by_hand(timelocked, sender):
 
 def test_a_shorter_delay_counts_for_what_is_proposed_later(timelocked):
     engine = timelocked.address("VaultEngine")
-    slow = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
-    shorter = build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 3_600)
-    propose_calls(timelocked, shorter)
+    slow = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    shorter = encode_proposal_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 3_600)
+    submit_timelock_proposal(timelocked, shorter)
     timelocked.advance(TERMS.delay - 1)
-    propose_calls(timelocked, slow)
+    submit_timelock_proposal(timelocked, slow)
     timelocked.advance(1)
-    execute_calls(timelocked, shorter)
-    assert ("DelaySet", (engine, FLOOR, 3_600)) in read_contract_events(timelocked)
+    execute_timelock_proposal(timelocked, shorter)
+    assert ("DelaySet", (engine, FLOOR, 3_600)) in read_last_call_events(timelocked)
     timelocked.advance(3_600)
     with reverts("timelock: too early"):
-        execute_calls(timelocked, slow)
-    quick = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 2)
+        execute_timelock_proposal(timelocked, slow)
+    quick = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 2)
     enact_calls(timelocked, quick, delay=3_600)
     assert timelocked.read("VaultEngine.debt_floor_of", 0) == 2
-    enact_calls(timelocked, build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 0))
+    enact_calls(timelocked, encode_proposal_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, 0))
     assert timelocked.read("Timelock.delay_of", "VaultEngine", FLOOR) == TERMS.delay
     assert timelocked.read("Timelock.delay_of", "PriceFeed", FLOOR) == TERMS.delay
 
 
 @pytest.mark.parametrize("delay", [1, 3_599, TERMS.delay + 1, 2**256 - 1])
 def test_bounds_of_a_delay(timelocked, delay):
-    wrong = build_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, delay)
-    propose_calls(timelocked, wrong)
+    wrong = encode_proposal_call(timelocked, "Timelock.set_delay", "VaultEngine", FLOOR, delay)
+    submit_timelock_proposal(timelocked, wrong)
     timelocked.advance(TERMS.delay)
     with reverts("timelock: delay bounds"):
-        execute_calls(timelocked, wrong)
+        execute_timelock_proposal(timelocked, wrong)
 
 
 def test_its_own_functions_always_wait_for_the_longest(timelocked):
-    own = build_call(timelocked, "Timelock.set_delay", "Timelock", FLOOR, 3_600)
-    propose_calls(timelocked, own)
+    own = encode_proposal_call(timelocked, "Timelock.set_delay", "Timelock", FLOOR, 3_600)
+    submit_timelock_proposal(timelocked, own)
     timelocked.advance(TERMS.delay)
     with reverts("timelock: own delays"):
-        execute_calls(timelocked, own)
+        execute_timelock_proposal(timelocked, own)
 
 
 def test_another_governor(timelocked):
-    enact_calls(timelocked, build_call(timelocked, "Timelock.set_governor", "keeper"))
-    assert ("GovernorSet", (timelocked.address("keeper"),)) in read_contract_events(timelocked)
-    floor = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    enact_calls(timelocked, encode_proposal_call(timelocked, "Timelock.set_governor", "keeper"))
+    assert ("GovernorSet", (timelocked.address("keeper"),)) in read_last_call_events(timelocked)
+    floor = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
     with reverts("timelock: not governor"):
-        propose_calls(timelocked, floor)
+        submit_timelock_proposal(timelocked, floor)
     timelocked.do("Timelock.propose", (floor,), bytes(32), sender="keeper")
 
 
 def test_no_governor_at_all(timelocked):
     """Nothing changes any more; what was proposed before still does."""
-    floor = build_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
-    nobody = build_call(timelocked, "Timelock.set_governor", NOBODY)
-    propose_calls(timelocked, nobody)
-    propose_calls(timelocked, floor)
+    floor = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
+    nobody = encode_proposal_call(timelocked, "Timelock.set_governor", NOBODY)
+    submit_timelock_proposal(timelocked, nobody)
+    submit_timelock_proposal(timelocked, floor)
     timelocked.advance(TERMS.delay)
-    execute_calls(timelocked, nobody)
-    execute_calls(timelocked, floor)
+    execute_timelock_proposal(timelocked, nobody)
+    execute_timelock_proposal(timelocked, floor)
     with reverts("timelock: not governor"):
-        propose_calls(timelocked, floor)
+        submit_timelock_proposal(timelocked, floor)
 
 
 def test_it_accepts_what_it_is_offered_and_nothing_else(timelocked):
@@ -100,6 +100,6 @@ def test_it_accepts_what_it_is_offered_and_nothing_else(timelocked):
 
 
 def test_it_hands_a_contract_on(timelocked):
-    enact_calls(timelocked, build_call(timelocked, "Treasury.transfer_admin", "keeper"))
+    enact_calls(timelocked, encode_proposal_call(timelocked, "Treasury.transfer_admin", "keeper"))
     timelocked.do("Treasury.accept_admin", sender="keeper")
     assert timelocked.read("Treasury.admin") == timelocked.address("keeper")

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
-from tests.support.equity_steps import XAU, open_protocol, with_equity
-from tests.support.saver_steps import deposit_savings, fill_buffer, lose_new_vault
+from tests.support.equity_steps import XAU, build_equity_parameters, post_prices_and_fund_people
+from tests.support.saver_steps import deposit_savings, earn_year_of_high_fees, lose_new_vault
 
 
 def filled(protocol):
-    made = open_protocol(protocol)
-    fill_buffer(made)
+    made = post_prices_and_fund_people(protocol)
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     return made
 
@@ -23,7 +23,7 @@ def filled(protocol):
 @pytest.fixture
 def treasury(new_protocol):
     """A reserve of thousands over a target of 1,000; savers get a quarter of new surplus."""
-    return filled(new_protocol(with_equity("buffer", "savings")))
+    return filled(new_protocol(build_equity_parameters("buffer", "savings")))
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def selling(new_protocol, monkeypatch):
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
-    made = filled(new_protocol(with_equity("buffer", "savings")))
+    monkeypatch.setattr("backstop.deployment.model_and_chain_deployment.plan_deployment", rewired)
+    made = filled(new_protocol(build_equity_parameters("buffer", "savings")))
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
     # The door is the auction's everywhere else.
@@ -60,11 +60,11 @@ def selling(new_protocol, monkeypatch):
 @pytest.fixture
 def claimants(new_protocol):
     """Juniors bore 4,000 of a loss and savers 6,000; the reserve holds thousands, its target is 1,000."""
-    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    made = post_prices_and_fund_people(new_protocol(build_equity_parameters("junior", "savings")))
     deposit_savings(made, "junior", 4_000 * WAD, "Junior")
     lose_new_vault(made)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
-    fill_buffer(made)
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_shares", (0, 2_500), sender="admin")
     return made

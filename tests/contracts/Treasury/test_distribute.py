@@ -1,8 +1,8 @@
 """distribute: claims first, then the reserve's target, then the pools, and the rest is for sale."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity_steps import read_events
-from tests.support.helpers import reverts
+from tests.support.equity_steps import read_last_call_events
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import cut_batch, lose_new_vault, request_all_shares
 from tests.support.settlement_steps import start_settlement
 
@@ -29,8 +29,8 @@ def test_shares_what_is_above_the_target(treasury):
     assert treasury.read("Stablecoin.balanceOf", "Savings") == held + share
     assert treasury.read("Stablecoin.totalSupply") == supply + share
     assert treasury.read(f"{NAME}.for_sale") == new - share == surplus(treasury)
-    assert read_events(treasury, "IncomeShared", NAME) == [(treasury.address("Savings"), share)]
-    assert read_events(treasury, "SurplusOffered", NAME) == [(new - share, new - share)]
+    assert read_last_call_events(treasury, "IncomeShared", NAME) == [(treasury.address("Savings"), share)]
+    assert read_last_call_events(treasury, "SurplusOffered", NAME) == [(new - share, new - share)]
     # Nothing stays with it.
     assert treasury.read("Stablecoin.balanceOf", NAME) == 0
     assert treasury.read("Stablecoin.allowance", NAME, "Savings") == 0
@@ -48,7 +48,7 @@ def test_what_is_for_sale_is_not_shared_again(offering):
     for_sale = offering.read(f"{NAME}.for_sale")
     assert distribute(offering) == 0
     assert offering.read(f"{NAME}.for_sale") == for_sale
-    assert not read_events(offering, "IncomeShared", NAME)
+    assert not read_last_call_events(offering, "IncomeShared", NAME)
 
 
 def test_new_income_is(offering):

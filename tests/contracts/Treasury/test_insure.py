@@ -3,9 +3,13 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity_steps import open_protocol, read_events, with_equity
+from tests.support.equity_steps import (
+    build_equity_parameters,
+    post_prices_and_fund_people,
+    read_last_call_events,
+)
 from tests.support.margin_order_steps import with_margin
-from tests.support.saver_steps import fill_buffer
+from tests.support.saver_steps import earn_year_of_high_fees
 
 NAME = "Treasury"
 
@@ -13,9 +17,11 @@ NAME = "Treasury"
 @pytest.fixture
 def insuring(new_protocol):
     """Thousands over a target of 1,000; half of new surplus insures, savers get a quarter of the rest."""
-    parameters = with_margin(with_equity("buffer", "savings"), income_share=5_000, insurance_target=1_000_000)
-    made = open_protocol(new_protocol(parameters))
-    fill_buffer(made)
+    parameters = with_margin(
+        build_equity_parameters("buffer", "savings"), income_share=5_000, insurance_target=1_000_000
+    )
+    made = post_prices_and_fund_people(new_protocol(parameters))
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     return made
 
@@ -43,10 +49,10 @@ def test_a_share_of_new_surplus_before_pools(insuring):
     shared = (new - insured) // 4
     assert distribute(insuring) == insured + shared
     assert insurance(insuring) == insured == insuring.read("Stablecoin.balanceOf", "MarginFund")
-    assert read_events(insuring, "FundInsured", NAME) == [(insuring.address("MarginFund"), insured)]
-    assert read_events(insuring, "IncomeShared", NAME) == [(insuring.address("Savings"), shared)]
+    assert read_last_call_events(insuring, "FundInsured", NAME) == [(insuring.address("MarginFund"), insured)]
+    assert read_last_call_events(insuring, "IncomeShared", NAME) == [(insuring.address("Savings"), shared)]
     left = new - insured - shared
-    assert read_events(insuring, "SurplusOffered", NAME) == [(left, left)]
+    assert read_last_call_events(insuring, "SurplusOffered", NAME) == [(left, left)]
     assert insuring.read(f"{NAME}.for_sale") == surplus(insuring) == left
     # Nothing stays with it.
     assert insuring.read("Stablecoin.balanceOf", NAME) == 0
@@ -68,7 +74,7 @@ def test_no_more_than_its_target_lacks(insuring):
     new = surplus(insuring)
     distribute(insuring)
     assert insurance(insuring) == 3 * WAD
-    assert read_events(insuring, "IncomeShared", NAME)[0][1] == (new - 3 * WAD) // 4
+    assert read_last_call_events(insuring, "IncomeShared", NAME)[0][1] == (new - 3 * WAD) // 4
 
 
 @pytest.mark.parametrize("terms", [(0, 1_000), (5_000, 0)])
@@ -77,7 +83,7 @@ def test_nothing_without_a_share_or_a_target(insuring, terms):
     new = surplus(insuring)
     assert distribute(insuring) == new // 4
     assert insurance(insuring) == 0
-    assert not read_events(insuring, "FundInsured", NAME)
+    assert not read_last_call_events(insuring, "FundInsured", NAME)
 
 
 def test_enough_insurance_leaves_all_to_pools(insuring):
@@ -91,8 +97,8 @@ def test_enough_insurance_leaves_all_to_pools(insuring):
 
 
 def test_without_a_fund_it_changes_nothing(new_protocol):
-    made = open_protocol(new_protocol(with_equity("buffer", "savings")))
-    fill_buffer(made)
+    made = post_prices_and_fund_people(new_protocol(build_equity_parameters("buffer", "savings")))
+    earn_year_of_high_fees(made)
     made.do("Treasury.set_target", 1_000, sender="admin")
     made.do("Treasury.set_insurance", 10_000, 10**6, sender="admin")
     assert distribute(made) == (surplus(made) + made.last.value) // 4

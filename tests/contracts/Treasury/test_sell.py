@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.equity_steps import read_events
-from tests.support.helpers import reverts
+from tests.support.equity_steps import read_last_call_events
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import lose_new_vault
 
 NAME = "Treasury"
@@ -23,7 +23,7 @@ def test_pays_out(selling):
     assert selling.read("Stablecoin.balanceOf", "buyer") == 10 * WAD
     assert selling.read(f"{NAME}.for_sale") == for_sale - 10 * WAD
     assert selling.read("VaultEngine.reserve") == reserve - 10 * WAD * RAY
-    assert read_events(selling, "SurplusSold", NAME) == [(selling.address("buyer"), 10 * WAD)]
+    assert read_last_call_events(selling, "SurplusSold", NAME) == [(selling.address("buyer"), 10 * WAD)]
 
 
 def test_all_of_it_and_no_more(selling):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.equity_steps import read_events
-from tests.support.helpers import reverts
+from tests.support.equity_steps import read_last_call_events
+from tests.support.revert_setter_and_source_helpers import reverts
 
 NAME = "Treasury"
 
@@ -20,7 +20,7 @@ def test_target(offering, new):
     offered = offering.table(NAME, "plan").offered
     offering.do(f"{NAME}.set_target", new, sender="admin")
     assert offering.read(f"{NAME}.target") == new
-    assert read_events(offering, "TargetSet", NAME) == [(new,)]
+    assert read_last_call_events(offering, "TargetSet", NAME) == [(new,)]
     assert offering.table(NAME, "plan").offered == offered
 
 
@@ -34,7 +34,7 @@ def test_target_bounds(treasury, new):
 def test_shares(treasury, share):
     treasury.do(f"{NAME}.set_shares", (share,), sender="admin")
     assert treasury.read(f"{NAME}.share_of", 0) == share
-    assert read_events(treasury, "SharesSet", NAME) == [((share,),)]
+    assert read_last_call_events(treasury, "SharesSet", NAME) == [((share,),)]
 
 
 def test_shares_above_the_whole(treasury):
@@ -70,7 +70,7 @@ def test_together_no_more_than_the_whole(treasury):
 def test_insuring(treasury, share, target):
     treasury.do(f"{NAME}.set_insurance", share, target, sender="admin")
     assert treasury.read(f"{NAME}.insurance_plan") == (share, target)
-    assert read_events(treasury, "InsuranceSet", NAME) == [(share, target)]
+    assert read_last_call_events(treasury, "InsuranceSet", NAME) == [(share, target)]
 
 
 def test_insuring_bounds(treasury):

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 WETH = 0
 FIVE_PERCENT_A_DAY = 564701133626865910626  # 1.000000564701133626865910626 a second

@@ -1,8 +1,12 @@
 """accrue_and_read: what a liquidation needs, after charging the fee."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import allow_calls, call_vault, open_callable_vault
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
+    allow_calls,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
+)
 
 WETH, WBTC = 0, 1
 
@@ -34,7 +38,9 @@ def test_room_is_the_smaller_of_the_two_limits(protocol):
 
 def test_the_global_limit_counts_the_auctions_of_all_types(protocol):
     for symbol, price in (("WETH", 1_000), ("WBTC", 30_000)):
-        protocol.borrow("borrower", symbol, 8_000 * WAD * RAY // protocol.price(symbol) * 2, 8_000 * WAD)
+        protocol.borrow(
+            "borrower", symbol, 8_000 * WAD * RAY // protocol.get_or_renew_risk_price(symbol) * 2, 8_000 * WAD
+        )
         protocol.post_price(symbol, price * RAY)
         c = protocol.get_collateral_type(symbol)
         protocol.do("LiquidationEngine.liquidate", c, "borrower", "liquidator", sender="liquidator")
@@ -80,10 +86,10 @@ def test_the_limits_count_by_the_factor(guarded):
 
 def test_tells_when_a_vault_was_called(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     for called in (0, guarded.timestamp):
         if called:
-            call_vault(guarded)
+            margin_call_ether_vault_as_stranger(guarded)
         state = guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")
         assert state.called_at == called
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "VaultEngine.add_collateral_type"
 
@@ -13,7 +13,7 @@ def listing(protocol, token, sender="admin", liquidation_ratio=15_000, initial_r
 
 
 def test_a_new_type_cannot_be_drawn_against_until_it_has_a_ceiling(protocol):
-    protocol.fund("WETH", "admin", WAD)
+    protocol.mint_and_approve_collateral("WETH", "admin", WAD)
     before = protocol.read("WETH.balanceOf", "admin")
     new = listing(protocol, "WETH")
     assert protocol.read("VaultEngine.collateral_types") == new + 1
@@ -47,9 +47,9 @@ def test_the_admin_needs_one_whole_token(protocol):
 
 def test_a_token_that_returns_nothing_is_listed(protocol):
     token = protocol.deploy_token("NoReturnToken", "Silent", "SIL", 6)
-    protocol.fund(token, "admin", WAD)
+    protocol.mint_and_approve_collateral(token, "admin", WAD)
     new = listing(protocol, token)
-    protocol.fund(token, "borrower", 5 * WAD)
+    protocol.mint_and_approve_collateral(token, "borrower", 5 * WAD)
     protocol.do("VaultEngine.deposit_and_draw", new, "borrower", 5 * WAD, 0, "borrower", sender="borrower")
     protocol.do("VaultEngine.repay_and_withdraw", new, "borrower", 0, 5 * WAD, "borrower", sender="borrower")
     assert protocol.read(f"{token}.balanceOf", "borrower") == 5 * 10**6
@@ -63,14 +63,14 @@ def test_a_token_that_returns_false_is_refused(protocol):
 
 def test_a_token_that_takes_a_fee_is_refused(protocol):
     token = protocol.deploy_token("FeeOnTransferToken", "Fee", "FEE", 18)
-    protocol.fund(token, "admin", WAD)
+    protocol.mint_and_approve_collateral(token, "admin", WAD)
     with reverts("terms: inexact pull"):
         listing(protocol, token)
 
 
 def test_a_token_that_takes_a_fee_on_the_way_out_is_refused(protocol):
     token = protocol.deploy_token("FeeOnTransferToken", "Fee", "FEE", 18)
-    protocol.fund(token, "admin", WAD)
+    protocol.mint_and_approve_collateral(token, "admin", WAD)
     protocol.do(f"{token}.set_free_pulls", True, sender="stranger")
     with reverts("terms: inexact push"):
         listing(protocol, token)
@@ -83,7 +83,7 @@ def test_a_token_with_more_than_18_decimals_is_refused(protocol):
 
 
 def test_there_is_room_for_32_types(protocol):
-    protocol.fund("WETH", "admin", WAD)
+    protocol.mint_and_approve_collateral("WETH", "admin", WAD)
     while protocol.read("VaultEngine.collateral_types") < 32:
         listing(protocol, "WETH")
     with reverts("terms: too many types"):

@@ -1,7 +1,7 @@
 """approve_operator: an owner lets another account act, and can stop it."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 WETH = 0
 

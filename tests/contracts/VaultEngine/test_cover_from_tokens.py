@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 
 WETH = 0
 

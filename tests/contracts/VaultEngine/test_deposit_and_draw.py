@@ -4,19 +4,19 @@ import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auction_steps import report_price
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 WETH, WBTC = 0, 1
 
 
 def lock(protocol, c, amount):
     """Lock collateral of the type without a fee."""
-    protocol.fund("FREE", "borrower", amount)
+    protocol.mint_and_approve_collateral("FREE", "borrower", amount)
     protocol.do("VaultEngine.deposit_and_draw", c, "borrower", amount, 0, "borrower", sender="borrower")
 
 
 def test_locks_collateral_and_mints_to_the_receiver(protocol):
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     protocol.do(
         "VaultEngine.deposit_and_draw", WETH, "borrower", 10 * WAD, 6_000 * WAD, "saver", sender="borrower"
     )
@@ -37,7 +37,7 @@ def test_the_debt_booked_covers_what_was_drawn(protocol):
 
 
 def test_collateral_is_floored_to_the_token_unit(protocol):
-    protocol.fund("WBTC", "borrower", WAD)
+    protocol.mint_and_approve_collateral("WBTC", "borrower", WAD)
     before = protocol.read("WBTC.balanceOf", "borrower")
     protocol.do(
         "VaultEngine.deposit_and_draw", WBTC, "borrower", 10**10 + 1, 0, "borrower", sender="borrower"
@@ -47,7 +47,7 @@ def test_collateral_is_floored_to_the_token_unit(protocol):
 
 
 def test_less_than_a_unit_moves_nothing(protocol):
-    protocol.fund("WBTC", "borrower", WAD)
+    protocol.mint_and_approve_collateral("WBTC", "borrower", WAD)
     protocol.do(
         "VaultEngine.deposit_and_draw", WBTC, "borrower", 10**10 - 1, 0, "borrower", sender="borrower"
     )
@@ -56,7 +56,7 @@ def test_less_than_a_unit_moves_nothing(protocol):
 
 def test_anyone_may_top_up_a_vault(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
-    protocol.fund("WETH", "stranger", WAD)
+    protocol.mint_and_approve_collateral("WETH", "stranger", WAD)
     protocol.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "stranger", sender="stranger")
     assert protocol.read("VaultEngine.vault", WETH, "borrower")[0] == 11 * WAD
 
@@ -64,12 +64,12 @@ def test_anyone_may_top_up_a_vault(protocol):
 def test_topping_up_needs_no_price(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.advance(365 * 86_400)
-    protocol.fund("WETH", "borrower", WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", WAD)
     protocol.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
 
 
 def test_only_owner_and_operators_draw(protocol):
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     protocol.do("VaultEngine.deposit_and_draw", WETH, "borrower", 10 * WAD, 0, "borrower", sender="borrower")
     draw = ("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 6_000 * WAD, "stranger")
     with reverts("vault_engine: not approved"):
@@ -90,7 +90,7 @@ def test_drawing_needs_the_initial_ratio_to_the_wei(protocol):
     ratio = protocol.read("VaultEngine.terms_of", WETH)[4]
     most = 10 * WAD * price * 10_000 // ratio // RAY
     protocol.do("VaultEngine.set_stability_fee", WETH, 0, sender="admin")
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     with reverts("vault_engine: unsafe"):
         protocol.do(
             "VaultEngine.deposit_and_draw",
@@ -108,7 +108,7 @@ def test_drawing_needs_the_initial_ratio_to_the_wei(protocol):
 
 def test_new_risk_counts_at_the_next_price_when_it_is_lower(protocol):
     protocol.post_price("WETH", 2_000 * RAY)
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     protocol.post_next("WETH", 500 * RAY)
     with reverts("vault_engine: unsafe"):
         protocol.do(
@@ -123,7 +123,7 @@ def test_new_risk_counts_at_the_next_price_when_it_is_lower(protocol):
 
 
 def test_a_stale_price_stops_drawing(protocol):
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     protocol.advance(30 * 86_400)
     with reverts("vault_engine: no price"):
         protocol.do(
@@ -140,7 +140,7 @@ def test_a_stale_price_stops_drawing(protocol):
 def test_the_type_ceiling_binds(protocol):
     protocol.do("VaultEngine.set_debt_ceiling", WETH, 9_000, sender="admin")
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
-    protocol.fund("WETH", "stranger", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "stranger", 10 * WAD)
     with reverts("vault_engine: debt ceiling"):
         protocol.do(
             "VaultEngine.deposit_and_draw",
@@ -159,7 +159,7 @@ def test_debt_under_auction_still_counts_towards_the_ceiling(protocol):
     protocol.post_price("WETH", 1_000 * RAY)
     protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "liquidator", sender="liquidator")
     assert protocol.read("VaultEngine.debts_of", WETH)[0] == 0
-    protocol.fund("WETH", "stranger", 20 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "stranger", 20 * WAD)
     with reverts("vault_engine: debt ceiling"):
         protocol.do(
             "VaultEngine.deposit_and_draw",
@@ -175,7 +175,7 @@ def test_debt_under_auction_still_counts_towards_the_ceiling(protocol):
 def test_the_global_ceiling_binds_over_all_types(protocol):
     protocol.do("VaultEngine.set_global_debt_ceiling", 9_000, sender="admin")
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
-    protocol.fund("WBTC", "stranger", WAD)
+    protocol.mint_and_approve_collateral("WBTC", "stranger", WAD)
     with reverts("ledger: over the ceiling"):
         protocol.do(
             "VaultEngine.deposit_and_draw", WBTC, "stranger", WAD, 6_000 * WAD, "stranger", sender="stranger"
@@ -184,7 +184,7 @@ def test_the_global_ceiling_binds_over_all_types(protocol):
 
 def test_a_vault_under_the_floor_cannot_be_opened(protocol):
     floor = protocol.read("VaultEngine.debt_floor_of", WETH)
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     with reverts("vault_engine: debt floor"):
         protocol.do(
             "VaultEngine.deposit_and_draw",
@@ -201,7 +201,7 @@ def test_a_vault_under_the_floor_cannot_be_opened(protocol):
 
 
 def test_more_collateral_than_a_vault_can_hold_is_refused(protocol):
-    protocol.fund("WETH", "borrower", 2**104)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 2**104)
     with reverts("vault_engine: vault is full"):
         protocol.do(
             "VaultEngine.deposit_and_draw", WETH, "borrower", 2**103, 0, "borrower", sender="borrower"

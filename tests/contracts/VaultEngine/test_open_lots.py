@@ -11,9 +11,9 @@ from tests.support.workout_steps import (
     OWED,
     deploy_with_workouts,
     foreclose_workout,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 
@@ -73,7 +73,7 @@ def two(new_protocol):
 
 
 def test_a_workout_counts_until_its_last_payment(two):
-    transfer_stablecoin(two, "borrower", OWED)
+    give_borrowed_stablecoin(two, "borrower", OWED)
     pay_workout(two, 1, OWED - 1)
     assert open_lots(two) == 1
     pay_workout(two, 1, MAX_UINT256)
@@ -81,7 +81,7 @@ def test_a_workout_counts_until_its_last_payment(two):
 
 
 def test_one_that_is_topped_up_counts_once(two):
-    two.fund("WETH", "borrower", WAD)
+    two.mint_and_approve_collateral("WETH", "borrower", WAD)
     two.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
     two.do("Workouts.top_up", 1, WAD, sender="borrower")
     assert open_lots(two) == 1
@@ -92,7 +92,7 @@ def test_one_that_is_foreclosed_counts_once(two):
     two.post_price("WETH", 1_300 * RAY)
     foreclose_workout(two, 1)
     assert open_lots(two) == 1
-    transfer_stablecoin(two, "taker", 40_000 * WAD)
+    give_borrowed_stablecoin(two, "taker", 40_000 * WAD)
     take_collateral(two, 1)
     assert open_lots(two) == 0
 

@@ -7,16 +7,16 @@ from typing import cast
 import pytest
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_parameters import StageParameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import StageParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.stablecoin import Stablecoin
 from backstop.model.vault_engine import VaultEngine
 from backstop.system import Action
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 FEW, MANY = 10_000, 100_000
 OWNERS = [get_account(f"owner_{i}") for i in range(20)]
@@ -78,7 +78,7 @@ class Book:
 
 @pytest.mark.parametrize(
     "events",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         (FEW, MANY),
         (MANY,),
         "tests/contracts/VaultEngine/test_redistribution_long_run.py::test_every_debt_is_what_was_drawn_and_borne_to_a_few_rates",

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 WETH, WBTC = 0, 1
 CALL = "VaultEngine.repay_and_withdraw"
@@ -83,7 +83,7 @@ def test_a_debt_already_under_the_floor_may_be_repaid_in_parts(protocol):
 
 
 def test_repaying_a_debt_free_vault_does_nothing(protocol):
-    protocol.fund("WETH", "borrower", WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", WAD)
     protocol.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
     protocol.do(CALL, WETH, "borrower", MAX_UINT256, WAD, "borrower", sender="borrower")
     assert protocol.read("WETH.balanceOf", "borrower") == WAD
@@ -108,7 +108,7 @@ def test_what_has_to_stay_covers_the_fee_too(protocol):
     rate = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
     assert rate > 101 * RAY // 100
     debt = protocol.read("VaultEngine.vault", WETH, "borrower")[1] * rate
-    price = protocol.price("WETH")
+    price = protocol.get_or_renew_risk_price("WETH")
     initial = protocol.read("VaultEngine.terms_of", WETH).initial_ratio
     free = 10 * WAD + -debt * initial // (price * 10_000)  # what has to stay is rounded up
     with reverts("vault_engine: unsafe"):
@@ -132,7 +132,7 @@ def test_repaying_and_leaving_needs_no_price(protocol):
 
 
 def test_withdrawals_are_floored_to_the_token_unit(protocol):
-    protocol.fund("WBTC", "borrower", WAD)
+    protocol.mint_and_approve_collateral("WBTC", "borrower", WAD)
     protocol.do("VaultEngine.deposit_and_draw", WBTC, "borrower", WAD, 0, "borrower", sender="borrower")
     protocol.do(CALL, WBTC, "borrower", 0, 3 * 10**10 - 1, "borrower", sender="borrower")
     assert protocol.read("VaultEngine.vault", WBTC, "borrower")[0] == WAD - 2 * 10**10
@@ -151,9 +151,9 @@ def test_an_unknown_type_is_refused(protocol):
 
 def test_a_token_that_stops_moving_blocks_its_own_withdrawals_only(protocol):
     token = protocol.deploy_token("ReturnsFalseToken", "False", "FLS", 18)
-    protocol.fund(token, "admin", WAD)
+    protocol.mint_and_approve_collateral(token, "admin", WAD)
     new = protocol.do("VaultEngine.add_collateral_type", token, 15_000, 17_000, sender="admin")
-    protocol.fund(token, "borrower", WAD)
+    protocol.mint_and_approve_collateral(token, "borrower", WAD)
     protocol.do("VaultEngine.deposit_and_draw", new, "borrower", WAD, 0, "borrower", sender="borrower")
     protocol.borrow("borrower", "WETH", WAD, 0)
     protocol.do(f"{token}.freeze", True, sender="stranger")
@@ -170,7 +170,7 @@ def test_a_token_that_stops_moving_blocks_its_own_withdrawals_only(protocol):
 @pytest.fixture
 def indebted(protocol, free):
     """A vault of 6 that owes 5,000: it needs 3.75."""
-    protocol.fund("FREE", "borrower", 6 * WAD)
+    protocol.mint_and_approve_collateral("FREE", "borrower", 6 * WAD)
     protocol.do(
         "VaultEngine.deposit_and_draw", free, "borrower", 6 * WAD, 5_000 * WAD, "borrower", sender="borrower"
     )

@@ -4,7 +4,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_TYPES
 from backstop.model.listed_types import decode_listed_types
 from tests.support.auction_steps import TERMS, list_token
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "VaultEngine.retire_collateral_type"
 
@@ -38,7 +38,7 @@ def test_it_is_for_the_admin_once_and_for_what_is_listed(protocol):
 
 def test_ids_end_at_224(protocol):
     """The last one works as the first does; what is left of ids is the model's to know."""
-    protocol.fund("WETH", "admin", WAD)
+    protocol.mint_and_approve_collateral("WETH", "admin", WAD)
     c = 2
     for c in range(3, MAX_TYPES):
         protocol.do("VaultEngine.add_collateral_type", "WETH", 14_500, 15_000, sender="admin")
@@ -57,7 +57,7 @@ def test_ids_end_at_224(protocol):
             protocol.do("PriceFeed.report", c, price, sender=reporter)
         protocol.do("PriceFeed.poke", c, sender="stranger")
         if price == 2_000 * RAY:
-            protocol.fund("WETH", "borrower", 10 * WAD)
+            protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
             drawn = c, "borrower", 10 * WAD, 13_000 * WAD, "borrower"
             protocol.do("VaultEngine.deposit_and_draw", *drawn, sender="borrower")
     id = protocol.do("LiquidationEngine.liquidate", c, "borrower", "keeper", sender="keeper")

@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault, take_collateral
-from tests.support.helpers import STAGE, reverts
+from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])

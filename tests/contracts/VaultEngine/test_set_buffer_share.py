@@ -1,7 +1,7 @@
 """set_buffer_share: basis points; fees so far are shared at the old value."""
 
 from backstop.model.arithmetic import WAD
-from tests.support.helpers import check_setter
+from tests.support.revert_setter_and_source_helpers import check_setter
 
 
 def test_is_bounded_logged_and_for_the_admin_only(protocol):

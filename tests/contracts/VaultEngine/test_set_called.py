@@ -3,8 +3,13 @@
 import pytest
 
 from tests.support.auction_steps import WETH
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import allow_calls, call_vault, open_callable_vault, read_call_time
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import (
+    allow_calls,
+    margin_call_ether_vault_as_stranger,
+    open_vault_below_call_ratio,
+    read_call_time,
+)
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
@@ -15,9 +20,9 @@ def test_the_liquidation_engine_alone(guarded, sender):
 
 def test_notes_the_time_beside_the_vault(guarded):
     allow_calls(guarded)
-    open_callable_vault(guarded)
+    open_vault_below_call_ratio(guarded)
     before = guarded.read("VaultEngine.vault", WETH, "borrower")
     assert before.called_at == 0
-    call_vault(guarded)
+    margin_call_ether_vault_as_stranger(guarded)
     assert guarded.read("VaultEngine.vault", WETH, "borrower") == before._replace(called_at=guarded.timestamp)
     assert read_call_time(guarded, "stranger") == 0

@@ -3,7 +3,7 @@
 from backstop.model.arithmetic import RAY
 from backstop.model.evm_crypto import keccak256
 from tests.support.auction_steps import TERMS, list_token
-from tests.support.helpers import check_setter, reverts
+from tests.support.revert_setter_and_source_helpers import check_setter, reverts
 
 CEILINGS = keccak256(b"CEILINGS")
 

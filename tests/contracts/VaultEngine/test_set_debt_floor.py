@@ -1,6 +1,6 @@
 """set_debt_floor: the smallest debt of a vault, in whole stablecoins."""
 
-from tests.support.helpers import check_setter
+from tests.support.revert_setter_and_source_helpers import check_setter
 
 
 def test_is_bounded_logged_and_for_the_admin_only(protocol):

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.auction_steps import ALL, WBTC, WETH, get_only_event
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import DAY, a_second, draw_debt, repay_debt
+from tests.support.auction_steps import ALL, WBTC, WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.vault_size_margin_and_call_steps import DAY, compute_ray_per_second, draw_debt, repay_debt
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -44,10 +44,10 @@ def test_takes_the_curves_fee_at_once_and_logs_it(guarded):
     set_curve(guarded)
     assert fee(guarded) == 0
     set_dynamic(guarded, True)
-    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 1)
-    assert fee(guarded) == a_second(250)
+    assert get_only_event_values(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 1)
+    assert fee(guarded) == compute_ray_per_second(250)
     set_dynamic(guarded, False)
-    assert get_only_event(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 0)
+    assert get_only_event_values(guarded, "ParameterChanged", "VaultEngine") == (WETH, "fee_dynamic", 0)
 
 
 def test_the_old_fee_is_charged_up_to_now(guarded):
@@ -67,7 +67,7 @@ def test_switched_off_the_fee_stays_where_it_is(guarded):
     set_dynamic(guarded, False)
     repay_debt(guarded, "borrower", 5_000 * WAD)
     draw_debt(guarded, "borrower", WAD)
-    assert fee(guarded) == a_second(400)
+    assert fee(guarded) == compute_ray_per_second(400)
 
 
 def test_without_a_curve_the_fee_is_none(guarded):

@@ -1,6 +1,6 @@
 """set_redistribution_cap: how far a type's debts may grow by others' losses in an epoch."""
 
-from tests.support.helpers import check_setter
+from tests.support.revert_setter_and_source_helpers import check_setter
 
 
 def test_bounds_and_admin(protocol):

@@ -4,17 +4,17 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
-from tests.support.auction_steps import ALL, WETH, get_only_event
+from tests.support.auction_steps import ALL, WETH, get_only_event_values
 from tests.support.guard_steps import BREAKER, EMERGENCY, deploy_with_prices, with_guards
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import a_second, draw_debt, repay_debt
-from tests.support.scripted_policy_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.scripted_policy_replacement import (
     EATS,
     REVERTS,
-    replace_policy,
+    put_scripted_policy_in_force,
     set_policy_answers,
     set_policy_failure,
 )
+from tests.support.vault_size_margin_and_call_steps import compute_ray_per_second, draw_debt, repay_debt
 
 CURVE = (100, 300, 5_000, 9_000)
 
@@ -55,7 +55,7 @@ def test_everybody_asks_the_new_one(guarded):
     create(guarded)
     guarded.do("Second.set_fee_curve", WETH, CURVE, 10_000, 0, sender="admin")
     set_policy(guarded)
-    assert get_only_event(guarded, "ParameterChanged", "VaultEngine")[1:] == (
+    assert get_only_event_values(guarded, "ParameterChanged", "VaultEngine")[1:] == (
         "risk_policy",
         int(guarded.address("Second"), 16),
     )
@@ -64,9 +64,9 @@ def test_everybody_asks_the_new_one(guarded):
     guarded.borrow("borrower", "WETH", 75 * WAD // 10, 9_000 * WAD)
     draw_debt(guarded, "borrower", 1_000 * WAD)
     assert guarded.read("LiquidationEngine.max_marginal_add_on_of", WETH) == 0
-    assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400) + bounds.FEE_MOVE
+    assert guarded.read("VaultEngine.stability_fee_of", WETH) == compute_ray_per_second(400) + bounds.FEE_MOVE
     repay_debt(guarded, "borrower", 1_000 * WAD)
-    assert guarded.read("VaultEngine.stability_fee_of", WETH) == a_second(400)
+    assert guarded.read("VaultEngine.stability_fee_of", WETH) == compute_ray_per_second(400)
 
 
 @pytest.mark.parametrize("named", ["VaultEngine", "stranger", "LiquidationEngine", "PriceFeed"])
@@ -97,7 +97,7 @@ def test_one_that_answers_beyond_its_bounds_is_refused(guarded, wrong):
 
 @pytest.mark.parametrize("how", [REVERTS, EATS])
 def test_one_that_fails_is_refused_and_can_be_replaced(guarded, how):
-    replace_policy(guarded)
+    put_scripted_policy_in_force(guarded)
     set_policy_failure(guarded, how)
     with reverts("terms: not a policy"):
         set_policy(guarded, "ScriptedPolicy")
@@ -120,7 +120,7 @@ def test_an_emergency_is_not_ended_by_another_policy(new_protocol):
         set_policy(protocol)
     protocol.do("CircuitBreaker.sync_policy_mode", "Second", sender="stranger")
     set_policy(protocol)
-    protocol.fund("WETH", "borrower", 10 * WAD)
+    protocol.mint_and_approve_collateral("WETH", "borrower", 10 * WAD)
     with reverts("risk_policy: emergency"):
         draw_debt(protocol, "borrower", 5_000 * WAD, 10 * WAD)
 

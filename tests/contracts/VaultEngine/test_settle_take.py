@@ -4,14 +4,14 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault, start_auction, take_collateral
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.workout_steps import (
     DEBT,
     OWED,
     deploy_with_workouts,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 
@@ -37,7 +37,7 @@ def test_the_surplus_of_a_retired_type_is_the_reserves(new_protocol):
     """Of a workout, the only thing that is still paid for: to the wei, and nothing to the buffer."""
     protocol = deploy_with_workouts(new_protocol)
     id = start_workout(protocol)
-    transfer_stablecoin(protocol, "borrower", OWED)
+    give_borrowed_stablecoin(protocol, "borrower", OWED)
     pay_workout(protocol, id, DEBT)
     protocol.do("VaultEngine.retire_collateral_type", WETH, sender="admin")
     reserve, ceiling = protocol.read("VaultEngine.reserve"), protocol.table("VaultEngine", "ledger.system")

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.deployed_protocol import PRICES
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CALL = "VaultEngine.spend_reserve"
 
@@ -25,7 +25,7 @@ def spending(new_protocol, monkeypatch):
         creations = (replace(each, args=wired) if each is engine else each for each in made.creations)
         return replace(made, creations=tuple(creations))
 
-    monkeypatch.setattr("backstop.deployment.contract_creation.plan_deployment", rewired)
+    monkeypatch.setattr("backstop.deployment.model_and_chain_deployment.plan_deployment", rewired)
     made = new_protocol()
     # What an account may never do is what the properties of a step are about.
     made.lockstep.step_check = None

@@ -12,7 +12,7 @@ def test_until_the_last_of_a_types_principal_is_paid(protocol):
     protocol.give_stablecoin("taker", 60_000 * WAD)
     assert under_auction(protocol) == 0
     protocol.borrow("third", "XAU", 8 * WAD, 10_000 * WAD)
-    protocol.post_price("XAU", protocol.price("XAU") // 2)
+    protocol.post_price("XAU", protocol.get_or_renew_risk_price("XAU") // 2)
     liquidate_vault(protocol, "third", XAU)
     assert under_auction(protocol) == 1 << XAU
     ether = start_auction(protocol)

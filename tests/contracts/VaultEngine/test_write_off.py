@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])

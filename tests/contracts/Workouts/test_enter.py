@@ -5,11 +5,11 @@ from dataclasses import astuple, replace
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, liquidate_vault
-from tests.support.guard_steps import EMERGENCY, lower_mode
-from tests.support.helpers import reverts
-from tests.support.risk_policy_steps import call_vault
+from tests.support.auction_steps import WETH, get_only_event_values, liquidate_vault
+from tests.support.guard_steps import EMERGENCY, lower_breaker_mode_and_read_it
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement as begin_settlement
+from tests.support.vault_size_margin_and_call_steps import margin_call_ether_vault_as_stranger
 from tests.support.workout_steps import (
     CALLED,
     DAY,
@@ -17,13 +17,13 @@ from tests.support.workout_steps import (
     LOT,
     OWED,
     TERMS,
-    be_cautious,
-    call_vault_in_caution,
     deploy_with_workouts,
     enter_workout,
-    in_auction,
+    open_called_vault_in_caution,
     pay_workout,
+    raise_mode_to_caution,
     read_vault,
+    read_weth_principal_in_auction,
     read_workout,
     start_workout,
 )
@@ -35,13 +35,13 @@ EDGE = 1_500
 
 @pytest.fixture
 def distressed(workouts):
-    call_vault_in_caution(workouts)
+    open_called_vault_in_caution(workouts)
     return workouts
 
 
 def test_the_whole_vault_moves(distressed):
     assert enter_workout(distressed) == 1
-    assert get_only_event(distressed, "Entered", "Workouts") == (
+    assert get_only_event_values(distressed, "Entered", "Workouts") == (
         *(1, WETH, distressed.address("borrower")),
         *(LOT, DEBT * RAY, OWED, 4),
     )
@@ -51,7 +51,11 @@ def test_the_whole_vault_moves(distressed):
         *(WETH, distressed.address("borrower"), LOT, OWED, OWED, DEBT * RAY),
         *(4, 0, now, DAY, now + DAY, TERMS.discount, TERMS.ratio),
     )
-    assert in_auction(distressed) == distressed.read("Workouts.in_workouts", WETH) == DEBT * RAY
+    assert (
+        read_weth_principal_in_auction(distressed)
+        == distressed.read("Workouts.in_workouts", WETH)
+        == DEBT * RAY
+    )
     assert distressed.read("VaultEngine.debts_of", WETH).normalized_debt == 0
     assert distressed.read("Workouts.last_entries", WETH, "borrower") == now
 
@@ -68,25 +72,25 @@ def test_nobody_is_rewarded_and_nothing_is_sold(distressed):
 
 def test_it_has_the_next_id_of_auctions(distressed):
     assert enter_workout(distressed) == 1
-    call_vault_in_caution(distressed, "another")
+    open_called_vault_in_caution(distressed, "another")
     distressed.post_price("WETH", 1_700 * RAY)
     assert liquidate_vault(distressed, "another") == 2
 
 
 def test_interest_is_charged_up_to_now_and_then_stops(workouts):
     workouts.do("VaultEngine.set_stability_fee", WETH, 10**18, sender="admin")
-    call_vault_in_caution(workouts)
+    open_called_vault_in_caution(workouts)
     enter_workout(workouts)
-    entered = in_auction(workouts)
+    entered = read_weth_principal_in_auction(workouts)
     assert entered > DEBT * RAY
     workouts.advance(30 * DAY)
     workouts.do("VaultEngine.accrue", WETH, sender="stranger")
-    assert in_auction(workouts) == entered == read_workout(workouts, 1).principal
+    assert read_weth_principal_in_auction(workouts) == entered == read_workout(workouts, 1).principal
 
 
 def test_what_is_owed_is_rounded_up_and_the_premium_down(workouts):
     workouts.do("VaultEngine.set_stability_fee", WETH, 123_456_789_123_456_789, sender="admin")
-    call_vault_in_caution(workouts)
+    open_called_vault_in_caution(workouts)
     found = read_workout(workouts, enter_workout(workouts))
     premium = found.principal * TERMS.premium // (10_000 * 10**39) * 10**12
     assert found.principal % RAY != 0
@@ -103,7 +107,7 @@ def test_an_approved_operator_may(distressed):
 def test_in_caution_or_worse(workouts):
     workouts.borrow("borrower", "WETH", LOT, DEBT)
     workouts.post_price("WETH", CALLED * RAY)
-    call_vault(workouts)
+    margin_call_ether_vault_as_stranger(workouts)
     with reverts("workouts: no caution"):
         enter_workout(workouts)
     workouts.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")
@@ -113,7 +117,7 @@ def test_in_caution_or_worse(workouts):
 def test_not_once_the_mode_is_normal_again(distressed):
     distressed.do("CircuitBreaker.set_triggers", (0, 0), (0, 0), (0, 0), (0, 0), sender="admin")
     distressed.advance(2 * 3_600)
-    lower_mode(distressed)
+    lower_breaker_mode_and_read_it(distressed)
     distressed.post_price("WETH", CALLED * RAY)
     with reverts("workouts: no caution"):
         enter_workout(distressed)
@@ -122,7 +126,7 @@ def test_not_once_the_mode_is_normal_again(distressed):
 def test_only_called_vaults(workouts):
     workouts.borrow("borrower", "WETH", LOT, DEBT)
     workouts.post_price("WETH", CALLED * RAY)
-    be_cautious(workouts)
+    raise_mode_to_caution(workouts)
     with reverts("workouts: not called"):
         enter_workout(workouts)
 
@@ -185,7 +189,7 @@ def test_once_in_a_period(workouts):
     id = start_workout(workouts)
     pay_workout(workouts, id, DEBT)
     workouts.post_price("WETH", 2_000 * RAY)
-    call_vault_in_caution(workouts)
+    open_called_vault_in_caution(workouts)
     workouts.advance(
         workouts.read("Workouts.last_entries", WETH, "borrower") + TERMS.period - workouts.timestamp - 1
     )
@@ -199,14 +203,14 @@ def test_once_in_a_period(workouts):
 def test_others_may_meanwhile(workouts):
     start_workout(workouts)
     start_workout(workouts, "another")
-    assert in_auction(workouts) == 2 * DEBT * RAY
+    assert read_weth_principal_in_auction(workouts) == 2 * DEBT * RAY
 
 
 def test_within_the_cap_to_the_stablecoin(new_protocol):
     for cap, fits in ((23_999, False), (24_000, True)):
         workouts = deploy_with_workouts(new_protocol, replace(TERMS, cap=cap))
         start_workout(workouts)
-        call_vault_in_caution(workouts, "another")
+        open_called_vault_in_caution(workouts, "another")
         if fits:
             enter_workout(workouts, "another")
             assert workouts.read("Workouts.in_workouts", WETH) == cap * RAD

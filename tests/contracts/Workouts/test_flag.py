@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import WETH, get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement as settle
 from tests.support.workout_steps import (
     DAY,
@@ -12,9 +12,9 @@ from tests.support.workout_steps import (
     FORECLOSED,
     OWED,
     foreclose_workout,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 UNDER, OVER = (FORECLOSED - 1) * RAY, FORECLOSED * RAY
@@ -41,7 +41,7 @@ def test_one_in_good_standing_is_not(entered):
 def test_one_under_its_ratio_is(entered):
     entered.post_price("WETH", UNDER)
     assert flag(entered) == entered.read("Workouts.flagged_principal", WETH) == DEBT * RAY
-    assert get_only_event(entered, "WorkoutFlagged", "Workouts") == (1, WETH, DEBT * RAY)
+    assert get_only_event_values(entered, "WorkoutFlagged", "Workouts") == (1, WETH, DEBT * RAY)
     assert entered.read("Workouts.is_flagged", 1)
 
 
@@ -74,7 +74,7 @@ def test_anything_else_does(entered):
 def test_it_shrinks_and_ends_with_the_principal(entered):
     entered.post_price("WETH", UNDER)
     flag(entered)
-    transfer_stablecoin(entered, "borrower", OWED)
+    give_borrowed_stablecoin(entered, "borrower", OWED)
     pay_workout(entered, 1, DEBT // 2)
     assert entered.read("Workouts.flagged_principal", WETH) == DEBT * RAY // 2
     pay_workout(entered, 1, DEBT // 2)

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
-from tests.support.auction_steps import WETH, get_only_event, read_stablecoins
-from tests.support.helpers import reverts
+from tests.support.auction_steps import WETH, get_only_event_values, read_stablecoins
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement as begin_settlement
 from tests.support.workout_steps import (
     CALLED,
@@ -14,12 +14,12 @@ from tests.support.workout_steps import (
     LOT,
     OWED,
     foreclose_workout,
-    in_auction,
+    give_borrowed_stablecoin,
     pay_workout,
     read_vault,
+    read_weth_principal_in_auction,
     read_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 QUARTER = OWED // 4
@@ -28,7 +28,7 @@ QUARTER = OWED // 4
 @pytest.fixture
 def entered(workouts):
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED)
+    give_borrowed_stablecoin(workouts, "borrower", OWED)
     return workouts
 
 
@@ -110,10 +110,10 @@ def test_the_auction_of_its_id_starts_with_penalty_and_reward(entered):
     deficit = entered.read("VaultEngine.deficit_of", WETH)
     foreclose_workout(entered, 1)
     borrower = entered.address("borrower")
-    assert get_only_event(entered, "Foreclosed", "Workouts") == (1, WETH, borrower, LOT, left * RAY)
+    assert get_only_event_values(entered, "Foreclosed", "Workouts") == (1, WETH, borrower, LOT, left * RAY)
     target = left + left * 1_300 // 10_000
     top = 1_200 * RAY
-    assert get_only_event(entered, "AuctionStarted") == (
+    assert get_only_event_values(entered, "AuctionStarted") == (
         1,
         WETH,
         borrower,
@@ -133,7 +133,7 @@ def test_the_auction_of_its_id_starts_with_penalty_and_reward(entered):
 def test_the_ledger_counts_the_same_and_workouts_none(entered):
     entered.post_price("WETH", 1_000 * RAY)
     foreclose_workout(entered, 1)
-    assert in_auction(entered) == DEBT * RAY
+    assert read_weth_principal_in_auction(entered) == DEBT * RAY
     assert entered.read("Workouts.in_workouts", WETH) == 0
     with reverts("workouts: no workout"):
         read_workout(entered, 1)
@@ -142,10 +142,10 @@ def test_the_ledger_counts_the_same_and_workouts_none(entered):
 def test_a_taker_pays_it_and_the_rest_of_the_lot_goes_back(entered):
     entered.post_price("WETH", FORECLOSED * RAY - 1)
     foreclose_workout(entered, 1)
-    transfer_stablecoin(entered, "taker", 2 * DEBT)
+    give_borrowed_stablecoin(entered, "taker", 2 * DEBT)
     entered.do("CollateralAuction.take", 1, MAX_UINT256, MAX_UINT256, "taker", b"", sender="taker")
-    assert in_auction(entered) == 0
-    assert read_vault(entered).locked_collateral == get_only_event(entered, "AuctionEnded")[3] > 0
+    assert read_weth_principal_in_auction(entered) == 0
+    assert read_vault(entered).locked_collateral == get_only_event_values(entered, "AuctionEnded")[3] > 0
 
 
 def test_only_once(entered):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from tests.support.auction_steps import NOBODY
 from tests.support.guard_steps import BREAKER, with_guards

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event, read_stablecoins
+from tests.support.auction_steps import WETH, get_only_event_values, read_stablecoins
 from tests.support.guard_steps import EMERGENCY
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement as begin_settlement
 from tests.support.workout_steps import (
     DAY,
@@ -14,12 +14,12 @@ from tests.support.workout_steps import (
     LOT,
     OWED,
     foreclose_workout,
-    in_auction,
+    give_borrowed_stablecoin,
     pay_workout,
     read_vault,
+    read_weth_principal_in_auction,
     read_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 QUARTER = OWED // 4
@@ -29,18 +29,22 @@ QUARTER = OWED // 4
 def entered(workouts):
     """Workout 1, of four instalments; the owner has what it drew and what the premium asks for."""
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED - DEBT)
+    give_borrowed_stablecoin(workouts, "borrower", OWED - DEBT)
     return workouts
 
 
 def test_what_is_paid_is_burned_and_repays_principal(entered):
     supply = entered.read("Stablecoin.totalSupply")
     assert pay_workout(entered, 1, QUARTER) == QUARTER
-    assert get_only_event(entered, "Paid", "Workouts") == (
+    assert get_only_event_values(entered, "Paid", "Workouts") == (
         *(1, entered.address("borrower"), QUARTER, OWED - QUARTER, 1),
     )
     assert entered.read("Stablecoin.totalSupply") == supply - QUARTER
-    assert in_auction(entered) == entered.read("Workouts.in_workouts", WETH) == (DEBT - QUARTER) * RAY
+    assert (
+        read_weth_principal_in_auction(entered)
+        == entered.read("Workouts.in_workouts", WETH)
+        == (DEBT - QUARTER) * RAY
+    )
     assert read_workout(entered, 1).principal == (DEBT - QUARTER) * RAY
 
 
@@ -48,7 +52,11 @@ def test_the_premium_comes_last_and_is_the_buffers(entered):
     before = entered.read("VaultEngine.buffer_of", WETH)
     pay_workout(entered, 1, DEBT)
     assert entered.read("VaultEngine.buffer_of", WETH) == before
-    assert (in_auction(entered), read_workout(entered, 1).principal, read_workout(entered, 1).left) == (
+    assert (
+        read_weth_principal_in_auction(entered),
+        read_workout(entered, 1).principal,
+        read_workout(entered, 1).left,
+    ) == (
         0,
         0,
         OWED - DEBT,
@@ -59,8 +67,13 @@ def test_the_premium_comes_last_and_is_the_buffers(entered):
 
 def test_the_last_payment_gives_the_lot_back(entered):
     assert pay_workout(entered, 1, MAX_UINT256) == OWED
-    assert get_only_event(entered, "Completed", "Workouts") == (1, WETH, entered.address("borrower"), LOT)
-    assert get_only_event(entered, "Paid", "Workouts")[2:] == (OWED, 0, 4)
+    assert get_only_event_values(entered, "Completed", "Workouts") == (
+        1,
+        WETH,
+        entered.address("borrower"),
+        LOT,
+    )
+    assert get_only_event_values(entered, "Paid", "Workouts")[2:] == (OWED, 0, 4)
     assert tuple(read_vault(entered))[:3] == (LOT, 0, 0)
     entered.do("VaultEngine.repay_and_withdraw", WETH, "borrower", 0, LOT, "borrower", sender="borrower")
     with reverts("workouts: no workout"):
@@ -70,16 +83,16 @@ def test_the_last_payment_gives_the_lot_back(entered):
 def test_what_rounded_the_principal_up_is_the_buffers(workouts):
     workouts.do("VaultEngine.set_stability_fee", WETH, 123_456_789_123_456_789, sender="admin")
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED)
+    give_borrowed_stablecoin(workouts, "borrower", OWED)
     found, before = read_workout(workouts, 1), workouts.read("VaultEngine.buffer_of", WETH)
     pay_workout(workouts, 1, MAX_UINT256)
     gained = workouts.read("VaultEngine.buffer_of", WETH) - before
     assert gained == found.owed * RAY - found.principal
-    assert in_auction(workouts) == 0
+    assert read_weth_principal_in_auction(workouts) == 0
 
 
 def test_anybody_may_pay_for_anybody(entered):
-    transfer_stablecoin(entered, "stranger", OWED)
+    give_borrowed_stablecoin(entered, "stranger", OWED)
     pay_workout(entered, 1, MAX_UINT256, who="stranger")
     assert read_vault(entered).locked_collateral == LOT
     assert read_stablecoins(entered, "borrower") == OWED
@@ -153,7 +166,7 @@ def test_what_a_raised_floor_left_under_it_may_be_paid_in_parts(entered):
     entered.do("VaultEngine.set_debt_floor", WETH, 20_000, sender="admin")
     pay_workout(entered, 1, 1)
     pay_workout(entered, 1, QUARTER)
-    assert in_auction(entered) == (DEBT - QUARTER) * RAY - RAY
+    assert read_weth_principal_in_auction(entered) == (DEBT - QUARTER) * RAY - RAY
 
 
 def test_in_any_mode_with_a_dead_feed_a_halt_and_no_ceiling(entered):

@@ -9,16 +9,16 @@ from tests.support.workout_steps import (
     LOT,
     OWED,
     foreclose_workout,
+    give_borrowed_stablecoin,
     pay_workout,
     start_workout,
-    transfer_stablecoin,
 )
 
 
 @pytest.mark.parametrize("contract", ["Workouts", "CollateralAuction"])
 def test_an_open_workout(workouts, contract):
     start_workout(workouts)
-    transfer_stablecoin(workouts, "borrower", OWED)
+    give_borrowed_stablecoin(workouts, "borrower", OWED)
     borrower = workouts.address("borrower")
     assert workouts.read(f"{contract}.position_of", 1) == (WETH, borrower, LOT, DEBT * RAY)
     pay_workout(workouts, 1, DEBT // 2)

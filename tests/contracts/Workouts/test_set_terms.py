@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY
-from tests.support.auction_steps import WETH, get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.workout_steps import DAY, FORECLOSED, TERMS, foreclose_workout, read_workout, start_workout
 
 CALL = "Workouts.set_terms"
@@ -15,7 +15,7 @@ MOST = (5_000, 20_000, 5_000, 60, 90 * DAY, 365 * DAY, 10**9)
 @pytest.mark.parametrize("terms", [LEAST, MOST], ids=["least", "most"])
 def test_within_bounds(workouts, terms):
     workouts.do(CALL, 2, *terms, sender="admin")
-    assert get_only_event(workouts, "TermsSet", "Workouts") == (2, *terms)
+    assert get_only_event_values(workouts, "TermsSet", "Workouts") == (2, *terms)
     assert tuple(workouts.read("Workouts.terms_of", 2)) == terms
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.auction_steps import WETH, get_only_event
-from tests.support.helpers import reverts
+from tests.support.auction_steps import WETH, get_only_event_values
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.settlement_steps import start_settlement as begin_settlement
 from tests.support.workout_steps import (
     LOT,
@@ -22,7 +22,7 @@ CALL = "Workouts.top_up"
 
 def lock(protocol, amount, who="borrower"):
     """Collateral into a vault, by the payer."""
-    protocol.fund("WETH", who, amount)
+    protocol.mint_and_approve_collateral("WETH", who, amount)
     protocol.do("VaultEngine.deposit_and_draw", WETH, "borrower", amount, 0, who, sender=who)
 
 
@@ -35,7 +35,7 @@ def entered(workouts):
 
 def test_moves_collateral_into_the_lot(entered):
     entered.do(CALL, 1, WAD, sender="borrower")
-    assert get_only_event(entered, "ToppedUp", "Workouts") == (1, WAD, 0)
+    assert get_only_event_values(entered, "ToppedUp", "Workouts") == (1, WAD, 0)
     assert (read_workout(entered, 1).lot, read_vault(entered).locked_collateral) == (LOT + WAD, WAD)
 
 
@@ -58,7 +58,7 @@ def test_is_floored_to_the_unit(new_protocol):
     workouts.do("LiquidationEngine.call", 1, "borrower", sender="stranger")
     workouts.do("CircuitBreaker.force_mode", 1, sender="guardian")
     workouts.do("Workouts.enter", 1, "borrower", 4, sender="borrower")
-    workouts.fund("WBTC", "borrower", WAD)
+    workouts.mint_and_approve_collateral("WBTC", "borrower", WAD)
     workouts.do("VaultEngine.deposit_and_draw", 1, "borrower", WAD, 0, "borrower", sender="borrower")
     workouts.do(CALL, 1, 2 * 10**10 - 1, sender="borrower")
     assert read_workout(workouts, 1).lot == WAD + 10**10
@@ -72,8 +72,8 @@ def test_an_instalment_that_was_paid_for_is_met(entered):
     assert read_workout(entered, 1).met == 0
     entered.do(CALL, 1, 2 * WAD, sender="borrower")
     assert read_workout(entered, 1).met == 1
-    assert get_only_event(entered, "ToppedUp", "Workouts") == (1, 2 * WAD, 1)
-    assert price > entered.price("WETH")
+    assert get_only_event_values(entered, "ToppedUp", "Workouts") == (1, 2 * WAD, 1)
+    assert price > entered.get_or_renew_risk_price("WETH")
 
 
 def test_it_keeps_a_lot_from_foreclosure(entered):

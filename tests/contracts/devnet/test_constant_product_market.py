@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from backstop.deployment.contract_creation import deploy_protocol
-from backstop.deployment.deployment_parameters import MarketParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import deploy_protocol
+from backstop.deployment.parameter_dataclasses import MarketParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.helpers import check_cannot_be_made, reverts
+from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused, reverts
 
 MARKETS = ("Market.WETH", "Market.WBTC", "Market.XAU")
 
@@ -20,7 +20,7 @@ def market(request, protocol):
     symbol = request.param
     protocol.provide(symbol, 1_000 * WAD, 2_000_000 * WAD)
     name = f"Market.{symbol}"
-    protocol.fund(symbol, "taker", 100 * WAD)
+    protocol.mint_and_approve_collateral(symbol, "taker", 100 * WAD)
     protocol.give_stablecoin("taker", 100_000 * WAD)
     for token in (symbol, "Stablecoin"):
         protocol.do(f"{token}.approve", name, MAX_UINT256, sender="taker")
@@ -133,13 +133,13 @@ def test_a_fee_of_everything_is_refused(fee):
 def test_what_it_cannot_be_made_with(protocol, decimals, fee, reason):
     token, stablecoin, owner = map(protocol.address, ("WETH", "Stablecoin", "market_maker"))
     made = ("ConstantProductMarket", token, decimals, stablecoin, fee, owner)
-    check_cannot_be_made(protocol, *made, reason=reason)
+    check_contract_creation_refused(protocol, *made, reason=reason)
 
 
 def test_a_virtual_reserve_deepens_the_market_and_pays_nothing(protocol, market):
     held = protocol.read("Stablecoin.balanceOf", market)
     depth, virtual = 20_000_000 * WAD, 20_000_000 * WAD - held
-    protocol.fund(market[7:], "market_maker", 10_000 * WAD)
+    protocol.mint_and_approve_collateral(market[7:], "market_maker", 10_000 * WAD)
     protocol.do(f"{market}.set_liquidity", 10_000 * WAD, depth, virtual, sender="market_maker")
     assert protocol.read("Stablecoin.balanceOf", market) == held
     assert protocol.read(f"{market}.price") == 2_000 * RAY

@@ -6,15 +6,15 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.equity_steps import (
     ALL,
     XAU,
-    cover_deficit,
-    open_protocol,
+    build_equity_parameters,
+    call_waterfall_cover_once,
+    post_prices_and_fund_people,
     read_equity,
-    read_events,
+    read_last_call_events,
     report_equity,
-    with_equity,
 )
-from tests.support.helpers import reverts
-from tests.support.saver_steps import fill_buffer, give_stablecoin, lose_new_vault
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import earn_year_of_high_fees, give_stablecoin, lose_new_vault
 
 HOURS = 36_000
 
@@ -37,10 +37,14 @@ def with_market(protocol):
 @pytest.fixture
 def recapitalising(new_protocol):
     """A loss of 10,000 under auction, at half of its time."""
-    made = with_market(open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000))))
+    made = with_market(
+        post_prices_and_fund_people(
+            new_protocol(build_equity_parameters("minted_equity", "savings", mint_cap=10_000))
+        )
+    )
     lose_new_vault(made)
     report_equity(made, 100 * RAY)
-    cover_deficit(made)
+    call_waterfall_cover_once(made)
     made.advance(HOURS * 9 // 10)
     return made
 
@@ -48,8 +52,12 @@ def recapitalising(new_protocol):
 @pytest.fixture
 def selling(new_protocol):
     """A lot of 500 of surplus for sale, at the end of its time."""
-    made = with_market(open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500))))
-    fill_buffer(made)
+    made = with_market(
+        post_prices_and_fund_people(
+            new_protocol(build_equity_parameters("buffer", "savings", surplus_lot=500))
+        )
+    )
+    earn_year_of_high_fees(made)
     for call in (("set_target", 1_000), ("set_shares", (0,))):
         made.do(f"Treasury.{call[0]}", call[1], sender="admin")
     made.do("Treasury.distribute", sender="stranger")
@@ -64,9 +72,9 @@ def test_equity_is_sold_in_between(recapitalising):
     args = ("MintAuction", XAU, 10 * WAD, ALL, "Market.BSE")
     recapitalising.do("EquityTaker.take_and_sell", *args, sender="taker")
     profit = recapitalising.read("Stablecoin.balanceOf", "taker") - stablecoin
-    ((auction, got, equity),) = read_events(recapitalising, "EquityTaken", "EquityTaker")
+    ((auction, got, equity),) = read_last_call_events(recapitalising, "EquityTaken", "EquityTaker")
     assert (auction, got, equity) == (recapitalising.address("MintAuction"), profit, 0)
-    ((_, _, amount, paid, _),) = read_events(recapitalising, "Taken", "MintAuction")
+    ((_, _, amount, paid, _),) = read_last_call_events(recapitalising, "Taken", "MintAuction")
     assert amount == 10 * WAD
     assert profit == 100_000 * WAD * 10 // 1_010 - paid > 0
     # Nothing stays allowed.
@@ -83,7 +91,7 @@ def test_surplus_buys_what_pays_for_it(selling):
     stablecoin, equity = selling.read("Stablecoin.balanceOf", "taker"), read_equity(selling, "taker")
     args = ("SurplusAuction", 500 * WAD, ALL, "Market.BSE", 405 * WAD)
     selling.do("EquityTaker.take_and_buy", *args, sender="taker")
-    ((_, amount, paid, _),) = read_events(selling, "Taken", "SurplusAuction")
+    ((_, amount, paid, _),) = read_last_call_events(selling, "Taken", "SurplusAuction")
     bought = 1_000 * WAD * 405 // 100_405
     assert selling.read("Stablecoin.balanceOf", "taker") - stablecoin == amount - 405 * WAD == 95 * WAD
     assert read_equity(selling, "taker") - equity == bought - paid > 0

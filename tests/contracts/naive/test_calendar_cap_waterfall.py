@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import TimelockParameters
+from backstop.deployment.parameter_dataclasses import TimelockParameters
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import reverts
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault
 
 HELD = 100_000 * WAD

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment.deployment_parameters import PoolParameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import PoolParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.helpers import reverts
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
+from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import XAU, deposit_savings, lose_new_vault, pool_arguments
 
 HELD = 50_000 * WAD

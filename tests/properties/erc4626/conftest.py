@@ -10,9 +10,9 @@ import pytest
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.hosts.host_registry import new_host
-from tests.support.deep import mark_long_cases
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.erc4626 import DAY, POOLS, PoolStates, deploy_pools
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 TERMS = {"at once": 0, "cooldown": DAY}
 
@@ -40,7 +40,9 @@ def cooldown(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(
     scope="session",
-    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=build_pytest_params_with_deep_marks(
+        POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"
+    ),
 )
 def pools(
     request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., DeployedProtocol]
@@ -50,7 +52,9 @@ def pools(
 
 @pytest.fixture(
     scope="session",
-    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=build_pytest_params_with_deep_marks(
+        POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"
+    ),
 )
 def plain(request: pytest.FixtureRequest, make_world: Callable[..., DeployedProtocol]) -> PoolStates:
     """A pool without a cooldown: where there is one, shares leave in batches and nothing is redeemed."""
@@ -59,7 +63,9 @@ def plain(request: pytest.FixtureRequest, make_world: Callable[..., DeployedProt
 
 @pytest.fixture(
     scope="session",
-    params=mark_long_cases(POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"),
+    params=build_pytest_params_with_deep_marks(
+        POOLS, ("Senior", "Savings"), "tests/properties/erc4626/test_a16z.py::test_asset"
+    ),
 )
 def asynchronous(request: pytest.FixtureRequest, make_world: Callable[..., DeployedProtocol]) -> PoolStates:
     """A pool with a cooldown: half of each member's shares wait in a batch that is cut."""

@@ -10,7 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backstop.model.contract_base import RevertError
-from tests.support.erc4626 import MEMBERS, PEOPLE, check_entry, check_exit, draw_exit
+from tests.support.erc4626 import (
+    MEMBERS,
+    PEOPLE,
+    check_exit,
+    draw_exit_accounts_and_amount,
+    enter_pool_and_check_balances,
+)
 
 few = settings(max_examples=6)
 anybody = st.sampled_from(PEOPLE) | st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
@@ -31,7 +37,7 @@ def test_asset(pools, data):
 @given(data=st.data())
 def test_totalAssets(pools, data):
     with pools.open_drawn_state(data) as at:
-        assert at.see("totalAssets", by=data.draw(anybody)) <= at.assets(at.pool)
+        assert at.see("totalAssets", by=data.draw(anybody)) <= at.read_asset_balance(at.pool)
 
 
 @few
@@ -62,8 +68,8 @@ def test_convert(pools, data, view, amount):
 @given(data=st.data())
 def test_previewDeposit(pools, data):
     with pools.open_drawn_state(data) as at:
-        caller, receiver, other = at.who(), at.who(), at.who()
-        assets = at.deposits(caller)
+        caller, receiver, other = at.draw_person(), at.draw_person(), at.draw_person()
+        assets = at.draw_possible_deposit(caller)
         preview = at.see("previewDeposit", assets, by=other)
         assert at.do(caller, "deposit", assets, receiver) == preview
 
@@ -72,7 +78,7 @@ def test_previewDeposit(pools, data):
 @given(data=st.data())
 def test_previewMint(pools, data):
     with pools.open_drawn_state(data) as at:
-        caller, receiver, other = at.who(), at.who(), at.who()
+        caller, receiver, other = at.draw_person(), at.draw_person(), at.draw_person()
         shares = at.draw_mint(caller)
         preview = at.see("previewMint", shares, by=other)
         assert at.do(caller, "mint", shares, receiver) == preview
@@ -82,8 +88,8 @@ def test_previewMint(pools, data):
 @given(data=st.data())
 def test_previewWithdraw(plain, data):
     with plain.open_drawn_state(data) as at:
-        caller, receiver, owner, assets = draw_exit(at, "Withdraw")
-        preview = at.see("previewWithdraw", assets, by=at.who())
+        caller, receiver, owner, assets = draw_exit_accounts_and_amount(at, "Withdraw")
+        preview = at.see("previewWithdraw", assets, by=at.draw_person())
         assert at.do(caller, "withdraw", assets, receiver, owner) == preview
 
 
@@ -91,8 +97,8 @@ def test_previewWithdraw(plain, data):
 @given(data=st.data())
 def test_previewRedeem(plain, data):
     with plain.open_drawn_state(data) as at:
-        caller, receiver, owner, shares = draw_exit(at, "Redeem")
-        preview = at.see("previewRedeem", shares, by=at.who())
+        caller, receiver, owner, shares = draw_exit_accounts_and_amount(at, "Redeem")
+        preview = at.see("previewRedeem", shares, by=at.draw_person())
         assert at.do(caller, "redeem", shares, receiver, owner) == preview
 
 
@@ -103,30 +109,32 @@ def test_previewRedeem(plain, data):
 @given(data=st.data())
 def test_deposit(pools, data):
     with pools.open_drawn_state(data) as at:
-        caller = at.who()
-        check_entry(at, "deposit", caller, at.who(), at.deposits(caller))
+        caller = at.draw_person()
+        enter_pool_and_check_balances(
+            at, "deposit", caller, at.draw_person(), at.draw_possible_deposit(caller)
+        )
 
 
 @few
 @given(data=st.data())
 def test_mint(pools, data):
     with pools.open_drawn_state(data) as at:
-        caller = at.who()
-        check_entry(at, "mint", caller, at.who(), at.draw_mint(caller))
+        caller = at.draw_person()
+        enter_pool_and_check_balances(at, "mint", caller, at.draw_person(), at.draw_mint(caller))
 
 
 @few
 @given(data=st.data())
 def test_withdraw(plain, data):
     with plain.open_drawn_state(data) as at:
-        check_exit(at, "withdraw", *draw_exit(at, "Withdraw"))
+        check_exit(at, "withdraw", *draw_exit_accounts_and_amount(at, "Withdraw"))
 
 
 @few
 @given(data=st.data())
 def test_redeem(plain, data):
     with plain.open_drawn_state(data) as at:
-        check_exit(at, "redeem", *draw_exit(at, "Redeem"))
+        check_exit(at, "redeem", *draw_exit_accounts_and_amount(at, "Redeem"))
 
 
 @few
@@ -135,7 +143,7 @@ def test_redeem(plain, data):
 def test_zero_allowance(plain, data, method, unit):
     """The suite's test_withdraw_zero_allowance and test_redeem_zero_allowance."""
     with plain.open_drawn_state(data) as at:
-        caller, receiver, owner, amount = draw_exit(at, unit, allowed=False)
+        caller, receiver, owner, amount = draw_exit_accounts_and_amount(at, unit, should_allow_caller=False)
         assume(caller != owner)
         with pytest.raises(RevertError, match="allowance"):
             at.do(caller, method, amount, receiver, owner)
@@ -164,11 +172,13 @@ TRIPS = {
 def test_round_trips(plain, data, trip):
     first, second, given_to, bound = TRIPS[trip]
     with plain.open_drawn_state(data) as at:
-        caller = at.who(MEMBERS)
-        before, assets = at.worth(caller), min(at.assets(caller), at.see("maxWithdraw", caller))
-        amount = at.up_to(assets if first in ("deposit", "withdraw") else at.see("convertToShares", assets))
-        returned = at.go(caller, first, amount)
-        last = at.go(caller, second, returned if given_to == "returned" else amount)
+        caller = at.draw_person(MEMBERS)
+        before, assets = at.worth(caller), min(at.read_asset_balance(caller), at.see("maxWithdraw", caller))
+        amount = at.draw_bounded_amount(
+            assets if first in ("deposit", "withdraw") else at.see("convertToShares", assets)
+        )
+        returned = at.call_for_own_account(caller, first, amount)
+        last = at.call_for_own_account(caller, second, returned if given_to == "returned" else amount)
         reference = amount if given_to == "returned" else returned
         assert last <= reference if bound == "at most" else last >= reference
         assert at.worth(caller) <= before

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import RevertError
-from tests.support.erc4626 import MEMBERS, PEOPLE, PoolInState, check_entry, check_exit, draw_exit
+from tests.support.erc4626 import (
+    MEMBERS,
+    PEOPLE,
+    PoolInState,
+    check_exit,
+    draw_exit_accounts_and_amount,
+    enter_pool_and_check_balances,
+)
 
 few = settings(max_examples=6)
 amounts = st.integers(0, 10**38)
@@ -27,10 +34,10 @@ UNITS = {"withdraw": "Withdraw", "redeem": "Redeem"}
 def test_entry_properties(pools, data, method):
     """The suite's verify_depositProperties and verify_mintProperties."""
     with pools.open_drawn_state(data) as at:
-        caller = at.who()
-        amount = at.deposits(caller) if method == "deposit" else at.draw_mint(caller)
+        caller = at.draw_person()
+        amount = at.draw_possible_deposit(caller) if method == "deposit" else at.draw_mint(caller)
         preview = at.see("preview" + method.capitalize(), amount)
-        assert check_entry(at, method, caller, at.who(), amount) == preview
+        assert enter_pool_and_check_balances(at, method, caller, at.draw_person(), amount) == preview
 
 
 @few
@@ -39,7 +46,7 @@ def test_entry_properties(pools, data, method):
 def test_exit_properties(plain, data, method):
     """The suite's verify_redeemProperties and verify_withdrawProperties."""
     with plain.open_drawn_state(data) as at:
-        _, receiver, owner, amount = draw_exit(at, UNITS[method])
+        _, receiver, owner, amount = draw_exit_accounts_and_amount(at, UNITS[method])
         preview = at.see("preview" + UNITS[method], amount)
         assert check_exit(at, method, owner, receiver, owner, amount) == preview
 
@@ -56,7 +63,7 @@ def test_exit_properties(plain, data, method):
 def test_must_not_revert(pools, data, view):
     """The suite's verify_assetMustNotRevert and so on."""
     with pools.open_drawn_state(data) as at:
-        at.see(view, *[at.who()] * view.startswith("max"))
+        at.see(view, *[at.draw_person()] * view.startswith("max"))
 
 
 @few
@@ -83,7 +90,7 @@ def test_verify_convertToSharesMustNotRevert(pools, data, assets):
 def test_exit_via_approval_proxy(plain, data, method):
     """The suite's verify_redeemViaApprovalProxy and verify_withdrawViaApprovalProxy: by anybody else."""
     with plain.open_drawn_state(data) as at:
-        _, receiver, owner, amount = draw_exit(at, UNITS[method])
+        _, receiver, owner, amount = draw_exit_accounts_and_amount(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
         at.allow(owner, "proxy", shares)
         check_exit(at, method, "proxy", receiver, owner, amount)
@@ -96,9 +103,9 @@ def test_exit_via_approval_proxy(plain, data, method):
 def test_exit_requires_token_approval(plain, data, method):
     """The suite's verify_redeemRequiresTokenApproval and verify_withdrawRequiresTokenApproval."""
     with plain.open_drawn_state(data) as at:
-        _, receiver, owner, amount = draw_exit(at, UNITS[method])
+        _, receiver, owner, amount = draw_exit_accounts_and_amount(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
-        at.allow(owner, "proxy", shares - at.up_to(shares))
+        at.allow(owner, "proxy", shares - at.draw_bounded_amount(shares))
         with pytest.raises(RevertError, match="allowance"):
             at.do("proxy", method, amount, receiver, owner)
 
@@ -151,17 +158,17 @@ def test_zero_is_refused(plain, data, method, reason):
 @given(data=st.data(), shares=st.integers(1, 10**7))
 def test_verify_mintRoundingDirection(pools, data, shares):
     with pools.open_drawn_state(data) as at:
-        assume(at.see("previewMint", shares) <= at.assets("dora"))
-        assert at.go("dora", "mint", shares) > 0
+        assume(at.see("previewMint", shares) <= at.read_asset_balance("dora"))
+        assert at.call_for_own_account("dora", "mint", shares) > 0
 
 
 @few
 @given(data=st.data(), assets=st.integers(1, 10))
 def test_verify_withdrawRoundingDirection(plain, data, assets):
     with plain.open_drawn_state(data) as at:
-        caller = at.who(MEMBERS)
+        caller = at.draw_person(MEMBERS)
         assume(assets <= at.see("maxWithdraw", caller))
-        assert at.go(caller, "withdraw", assets) > 0
+        assert at.call_for_own_account(caller, "withdraw", assets) > 0
 
 
 # ------------------------------------------------------------------------- security
@@ -177,14 +184,14 @@ def test_verify_assetDecimalsLessThanVault(pools, data):
 @few
 @given(data=st.data(), inflated=st.integers(10_001, 10_000 * WAD), more=st.integers(0, 10_000 * WAD))
 def test_verify_sharePriceInflationAttack(pools, data, inflated, more):
-    with pools.at("calm", data.draw, empty=True) as at:
+    with pools.fork_pool_in_state("calm", data.draw, is_empty=True) as at:
         inflated //= at.unit
         more //= at.unit
         assume(inflated > 10_000)
-        assert at.go("ben", "deposit", 1) >= 1 == at.see("totalAssets")
+        assert at.call_for_own_account("ben", "deposit", 1) >= 1 == at.see("totalAssets")
         at.protocol.do(f"{at.asset}.transfer", at.pool, inflated - 1, sender="ben")
-        shares = at.go("anna", "deposit", inflated + more)
-        assert at.leave("anna", shares) * 1_000 > (inflated + more) * 999
+        shares = at.call_for_own_account("anna", "deposit", inflated + more)
+        assert at.leave_pool_and_return_assets("anna", shares) * 1_000 > (inflated + more) * 999
 
 
 # ------------------------------------------------------------- independent of sender
@@ -192,7 +199,9 @@ def test_verify_sharePriceInflationAttack(pools, data, inflated, more):
 
 def enrich(at: PoolInState, who: str) -> None:
     """Give somebody assets."""
-    at.protocol.do(f"{at.asset}.transfer", who, at.up_to(at.assets("dora")), sender="dora")
+    at.protocol.do(
+        f"{at.asset}.transfer", who, at.draw_bounded_amount(at.read_asset_balance("dora")), sender="dora"
+    )
 
 
 @few
@@ -201,7 +210,7 @@ def enrich(at: PoolInState, who: str) -> None:
 def test_entry_ignores_senders_assets(pools, data, view, amount):
     """The suite's verify_maxDepositIgnoresSenderAssets and so on."""
     with pools.open_drawn_state(data) as at:
-        who = at.who(MEMBERS)
+        who = at.draw_person(MEMBERS)
         argument = who if view.startswith("max") else amount
         before = at.see(view, argument, by=who)
         enrich(at, who)
@@ -218,10 +227,10 @@ def test_exit_ignores_sender(plain, data, view):
     Where a loss takes everything, nobody can leave.
     """
     with plain.open_drawn_state(data, ("calm", "pending", "covered")) as at:
-        who = at.who(PEOPLE)
-        amount = at.up_to(10_000 * WAD * (10**6 if view == "previewRedeem" else 1))
+        who = at.draw_person(PEOPLE)
+        amount = at.draw_bounded_amount(10_000 * WAD * (10**6 if view == "previewRedeem" else 1))
         before = at.see(view, amount, by=who)
-        at.go(who, "deposit", at.deposits(who))
+        at.call_for_own_account(who, "deposit", at.draw_possible_deposit(who))
         after = at.see(view, amount, by=who)
         assert after == at.see(view, amount)
         assert after <= before if view == "previewWithdraw" else after >= before

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backstop.model.contract_base import RevertError
 from tests.support.erc4626 import MEMBERS, STATES
-from tests.support.helpers import get_revert_reason
+from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.saver_steps import LOOK
 
 few = settings(max_examples=6)
@@ -27,9 +27,9 @@ def paid(pools, data):
     with pools.open_drawn_state(data, STATES) as at:
         at.protocol.advance(LOOK)
         get_revert_reason(at.protocol, f"{at.pool}.settle", sender="stranger")
-        who = at.who(MEMBERS)
+        who = at.draw_person(MEMBERS)
         if at.see("maxRedeem", who) and data.draw(st.booleans()):
-            at.do(who, "redeem", at.up_to(at.see("maxRedeem", who)), who, who)
+            at.do(who, "redeem", at.draw_bounded_amount(at.see("maxRedeem", who)), who, who)
         yield at
 
 
@@ -58,7 +58,7 @@ def test_7540_1_and_2_all_shares_are_all_assets(asynchronous, data):
 @pytest.mark.parametrize("view", ["maxDeposit", "maxMint", "maxWithdraw", "maxRedeem"])
 def test_7540_3_max_never_reverts(asynchronous, data, view):
     with paid(asynchronous, data) as at:
-        assert at.see(view, at.who()) >= 0
+        assert at.see(view, at.draw_person()) >= 0
 
 
 @few
@@ -66,7 +66,7 @@ def test_7540_3_max_never_reverts(asynchronous, data, view):
 @pytest.mark.parametrize("call", CALLS)
 def test_7540_4_claiming_more_than_max_always_reverts(asynchronous, data, call, more):
     with paid(asynchronous, data) as at:
-        who = at.who()
+        who = at.draw_person()
         with pytest.raises(RevertError, match="more than max"):
             at.do(who, call, at.see(CALLS[call], who) + more, who, who)
 
@@ -75,7 +75,7 @@ def test_7540_4_claiming_more_than_max_always_reverts(asynchronous, data, call, 
 @given(data=st.data(), more=st.integers(1, 2**90))
 def test_7540_5_a_request_beyond_the_balance_reverts(asynchronous, data, more):
     with paid(asynchronous, data) as at:
-        who = at.who()
+        who = at.draw_person()
         with pytest.raises(RevertError, match="balance too small"):
             at.do(who, "requestRedeem", at.see("balanceOf", who) + more, who, who)
 
@@ -94,13 +94,13 @@ def test_7540_6_previews_always_revert(asynchronous, data, view, amount):
 @pytest.mark.parametrize("call", CALLS)
 def test_7540_7_what_max_says_can_be_claimed(asynchronous, data, call):
     with paid(asynchronous, data) as at:
-        who = at.who(MEMBERS)
+        who = at.draw_person(MEMBERS)
         most = at.see(CALLS[call], who)
         assume(most)
         other = at.see("maxRedeem" if call == "withdraw" else "maxWithdraw", who)
-        held = at.assets(who)
+        held = at.read_asset_balance(who)
         assert at.do(who, call, most, who, who) <= other
-        assert at.assets(who) - held == (most if call == "withdraw" else other)
+        assert at.read_asset_balance(who) - held == (most if call == "withdraw" else other)
         assert at.see(CALLS[call], who) == 0
 
 
@@ -112,8 +112,8 @@ def test_7540_7_what_max_says_can_be_claimed(asynchronous, data, call):
 def test_a_request_moves_shares_and_is_pending(asynchronous, data):
     """Its text: shares "MUST be removed from the custody of owner upon requestRedeem"."""
     with paid(asynchronous, data) as at:
-        owner, controller = at.who(MEMBERS), at.who()
-        held, shares = at.shares(owner), at.up_to(at.shares(owner))
+        owner, controller = at.draw_person(MEMBERS), at.draw_person()
+        held, shares = at.shares(owner), at.draw_bounded_amount(at.shares(owner))
         asked = at.see("maxRedeem", controller)
         # Nobody requests for an account that has not allowed it.
         at.protocol.do(f"{at.pool}.setOperator", owner, True, sender=controller)
@@ -129,11 +129,11 @@ def test_a_request_moves_shares_and_is_pending(asynchronous, data):
 def test_pending_and_claimable_leave_nothing_out(asynchronous, data):
     """Its text: pending ones do not "include any shares in Claimable state", and the reverse."""
     with paid(asynchronous, data) as at:
-        who, batch = at.who(MEMBERS), batch_of(at)
+        who, batch = at.draw_person(MEMBERS), batch_of(at)
         waits = at.see("pendingRedeemRequest", batch, who)
         ready = at.see("claimableRedeemRequest", batch, who)
         assume(ready)
-        claimed = at.up_to(ready)
+        claimed = at.draw_bounded_amount(ready)
         at.do(who, "redeem", claimed, who, who)
         assert at.see("pendingRedeemRequest", batch, who) == waits
         assert at.see("claimableRedeemRequest", batch, who) == ready - claimed == at.see("maxRedeem", who)
@@ -143,7 +143,7 @@ def test_pending_and_claimable_leave_nothing_out(asynchronous, data):
 @given(data=st.data())
 def test_requests_of_a_batch_are_claimable_alike_and_at_one_rate(asynchronous, data):
     """Its text: they "MUST become claimable at the same pro-rata rate"."""
-    with asynchronous.at(data.draw(st.sampled_from(STATES)), data.draw) as at:
+    with asynchronous.fork_pool_in_state(data.draw(st.sampled_from(STATES)), data.draw) as at:
         at.protocol.advance(LOOK)
         get_revert_reason(at.protocol, f"{at.pool}.settle", sender="stranger")
         batch, parts = batch_of(at), []
@@ -170,14 +170,14 @@ def test_only_controller_and_operators_claim(asynchronous, data, call):
             at.do("proxy", call, most, "proxy", who)
         at.protocol.do(f"{at.pool}.setOperator", "proxy", True, sender=who)
         at.do("proxy", call, most, "proxy", who)
-        assert at.assets("proxy") > 0
+        assert at.read_asset_balance("proxy") > 0
 
 
 @few
 @given(data=st.data())
 def test_views_are_the_same_for_every_caller(asynchronous, data):
     with paid(asynchronous, data) as at:
-        who, batch, by = at.who(), batch_of(at), at.who()
+        who, batch, by = at.draw_person(), batch_of(at), at.draw_person()
         for view in ("pendingRedeemRequest", "claimableRedeemRequest"):
             assert at.see(view, batch, who, by=by) == at.see(view, batch, who)
         for view in CALLS.values():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from backstop.model.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES
 from tests.support.erc4626 import MEMBERS, build_parameters
-from tests.support.helpers import get_revert_reason
-from tests.support.known_issues import check_holds, still_open
+from tests.support.known_issue_marks import check_holds, mark_known_issue
+from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.saver_steps import lose_new_vault
 
 few = settings(max_examples=6)
@@ -20,16 +20,16 @@ few = settings(max_examples=6)
 @given(data=st.data())
 def test_a_pool_without_a_cooldown_takes_no_requests(plain, data):
     with plain.open_drawn_state(data) as at:
-        owner = at.who(MEMBERS)
+        owner = at.draw_person(MEMBERS)
         with pytest.raises(RevertError, match="no request needed"):
-            at.do(owner, "requestRedeem", at.up_to(at.see("balanceOf", owner)), owner, owner)
+            at.do(owner, "requestRedeem", at.draw_bounded_amount(at.see("balanceOf", owner)), owner, owner)
 
 
 @few
 @given(data=st.data())
 def test_with_a_cooldown_shares_that_were_not_requested_are_not_redeemed(pools, data, cooldown):
     with pools.open_drawn_state(data, ("calm",)) as at:
-        shares = at.go("dora", "deposit", at.deposits("dora"))
+        shares = at.call_for_own_account("dora", "deposit", at.draw_possible_deposit("dora"))
         assert at.see("maxRedeem", "dora") == (at.see("balanceOf", "dora") if cooldown == 0 else 0)
         if cooldown:
             with pytest.raises(RevertError, match="more than max"):
@@ -37,7 +37,7 @@ def test_with_a_cooldown_shares_that_were_not_requested_are_not_redeemed(pools, 
 
 
 def test_conversion_knows_no_loss_that_is_pending_and_previews_of_exits_do(plain):
-    with plain.at("pending", None) as at:
+    with plain.fork_pool_in_state("pending", None) as at:
         shares = at.see("balanceOf", "anna")
         assert at.see("previewRedeem", shares) < at.see("convertToAssets", shares)
 
@@ -52,9 +52,9 @@ def test_exits_are_previewed_for_whoever_asks(plain, data):
         assert at.see("previewRedeem", shares, by="stranger") == before
 
 
-@still_open("maxRedeem is the most that can be redeemed without a revert, 0 where nobody can")
+@mark_known_issue("maxRedeem is the most that can be redeemed without a revert, 0 where nobody can")
 def test_what_maxRedeem_says_can_be_redeemed(plain):
-    with plain.at("all pending", None) as at:
+    with plain.fork_pool_in_state("all pending", None) as at:
         shares = at.see("maxRedeem", "anna")
         refused = shares and get_revert_reason(
             at.protocol, f"{at.pool}.redeem", shares, "anna", "anna", sender="anna"
@@ -62,7 +62,7 @@ def test_what_maxRedeem_says_can_be_redeemed(plain):
         check_holds(not refused, f"{at.pool}: {shares} shares at most, and redeeming them reverts: {refused}")
 
 
-@still_open("maxWithdraw does not revert, whatever else fails")
+@mark_known_issue("maxWithdraw does not revert, whatever else fails")
 def test_maxWithdraw_does_not_revert_without_a_price_of_equity(new_protocol):
     protocol = new_protocol(build_parameters(0))
     for symbol, price in PRICES.items():

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules import (
     auction_rules,
-    cycle_rules,
     feed_rules,
     guard_rules,
     limit_rules,
+    liquidity_vault_rules,
     loss_rules,
     margin_rules,
-    pool_rules,
+    mark_price_rules,
     timelock_rules,
 )
 from backstop.deployment.parameter_rules.parameter_rule import (
@@ -47,8 +47,8 @@ RULES: tuple[Rule, ...] = (
     *limit_rules.RULES,
     *guard_rules.RULES,
     *margin_rules.RULES,
-    *cycle_rules.RULES,
-    *pool_rules.RULES,
+    *mark_price_rules.RULES,
+    *liquidity_vault_rules.RULES,
     *timelock_rules.RULES,
 )
 

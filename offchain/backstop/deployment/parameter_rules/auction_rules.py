@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from backstop.deployment.deployment_parameters import AuctionParameters, Parameters
+from backstop.deployment.parameter_dataclasses import AuctionParameters, Parameters
 from backstop.deployment.parameter_rules.parameter_rule import (
     DOUBTFUL,
     REFUSED,
     Prices,
     RuleViolation,
     compute_price_move,
-    define_rule,
+    define_parameter_rule,
     format_coins,
-    format_duration,
+    format_duration_in_one_unit,
     format_percent,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
@@ -41,13 +41,18 @@ def compute_time_to_price(auction: AuctionParameters, part: int) -> int | None:
     return None if terms.price(top, low)[1] else low
 
 
-def _describe_auction(auction: AuctionParameters) -> tuple[str, ...]:
-    fall = ("linear", "in steps", "by the second")[auction.curve]
-    if auction.curve:
-        fall += f" to {auction.cut * 10_000 // RAY / 100:g}%"
-    if auction.curve < 2:
-        fall += f" in {format_duration(auction.period)}"
-    return format_percent(auction.buf), fall, format_duration(auction.tail), format_percent(auction.cusp)
+def _list_auction_parameter_texts(auction_parameters: AuctionParameters) -> tuple[str, ...]:
+    fall = ("linear", "in steps", "by the second")[auction_parameters.curve]
+    if auction_parameters.curve:
+        fall += f" to {auction_parameters.cut * 10_000 // RAY / 100:g}%"
+    if auction_parameters.curve < 2:
+        fall += f" in {format_duration_in_one_unit(auction_parameters.period)}"
+    return (
+        format_percent(auction_parameters.buf),
+        fall,
+        format_duration_in_one_unit(auction_parameters.tail),
+        format_percent(auction_parameters.cusp),
+    )
 
 
 def _suggest_auction_change(auction: AuctionParameters, part: int) -> str:
@@ -62,11 +67,11 @@ def _suggest_auction_change(auction: AuctionParameters, part: int) -> str:
     if needed is None:
         return "a larger fall of each step"
     if needed > auction.tail:
-        return f"the tail to {format_duration(needed)} or more, or a faster fall"
+        return f"the tail to {format_duration_in_one_unit(needed)} or more, or a faster fall"
     return "smaller steps: this one goes from above the market's price to under the cusp"
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "auction.buf",
     "auction.curve",
@@ -75,17 +80,19 @@ def _suggest_auction_change(auction: AuctionParameters, part: int) -> str:
     why="an auction's price falls to the feed's before a reset is due: otherwise nobody ever buys, and "
     "each reset begins above the market again",
 )
-def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_auction_reaches_market_violations(
+    parameters: Parameters, prices: Prices
+) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         if compute_time_to_price(each.auction, BASIS_POINTS) is None:
             yield RuleViolation(
                 each.symbol,
-                _describe_auction(each.auction),
+                _list_auction_parameter_texts(each.auction),
                 _suggest_auction_change(each.auction, BASIS_POINTS),
             )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "block_time",
     "auction.curve",
@@ -94,7 +101,7 @@ def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[
     why="where auctions count blocks, a price that has reached the feed's stands at a block before a reset "
     "is due: otherwise it falls past the cusp, or the tail ends, between two blocks, and nobody can buy",
 )
-def _block_time(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_block_time_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     slot = parameters.block_time
     for each in parameters.collateral_types:
         reaches = compute_time_to_price(each.auction, BASIS_POINTS)
@@ -102,18 +109,18 @@ def _block_time(parameters: Parameters, prices: Prices) -> Iterator[RuleViolatio
             continue
         terms = Terms(**dataclasses.asdict(each.auction))
         if terms.price(terms.top(RAY), -(-reaches // slot) * slot)[1]:
-            values = format_duration(slot), *_describe_auction(each.auction)[1:]
+            values = format_duration_in_one_unit(slot), *_list_auction_parameter_texts(each.auction)[1:]
             yield RuleViolation(each.symbol, values, "a slower fall, a longer tail, or a lower cusp")
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "auction.penalty",
     "liquidation_ratio",
     why="a vault that has just become unsafe is worth its debt and the penalty: rewards are paid ahead of "
     "a penalty, and one that cannot come in pays people for liquidating themselves",
 )
-def _penalty(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_penalty_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         auction = each.auction
         if auction.penalty >= each.liquidation_ratio and auction.penalty != BASIS_POINTS:
@@ -126,7 +133,7 @@ def _penalty(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "liquidation_ratio",
     "feed.step",
@@ -134,12 +141,12 @@ def _penalty(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     "and with the square root of time: otherwise each fast fall is a loss before anybody may "
     "liquidate",
 )
-def _liquidation_ratio(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_liquidation_ratio_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         move = compute_price_move(2 * each.feed.step)
         least = div_up(BASIS_POINTS * BASIS_POINTS, BASIS_POINTS - move) if move < BASIS_POINTS else 0
         if each.liquidation_ratio < least or not least:
-            values = format_percent(each.liquidation_ratio), format_duration(each.feed.step)
+            values = format_percent(each.liquidation_ratio), format_duration_in_one_unit(each.feed.step)
             instead = (
                 f"the ratio to {format_percent(least)} or more, or a shorter step"
                 if least
@@ -148,13 +155,13 @@ def _liquidation_ratio(parameters: Parameters, prices: Prices) -> Iterator[RuleV
             yield RuleViolation(each.symbol, values, instead)
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "initial_ratio",
     "liquidation_ratio",
     why="a vault that was opened a moment ago is not liquidated for the fee of the next one",
 )
-def _initial_ratio(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_initial_ratio_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         if each.initial_ratio == each.liquidation_ratio:
             values = format_percent(each.initial_ratio), format_percent(each.liquidation_ratio)
@@ -163,14 +170,14 @@ def _initial_ratio(parameters: Parameters, prices: Prices) -> Iterator[RuleViola
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "redistribution_cap",
     "initial_ratio",
     "liquidation_ratio",
     why="one epoch's redistribution does not make a vault unsafe that was opened a moment ago",
 )
-def _redistribution(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_redistribution_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if not parameters.has_stage("redistribution"):
         return
     for each in parameters.collateral_types:
@@ -184,14 +191,16 @@ def _redistribution(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
             yield RuleViolation(each.symbol, values, f"the cap to {format_percent(most)} or less")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "debt_floor",
     "auction.tip",
     why="the smallest vault's penalty pays whoever liquidates it, as the tip says: rewards never pass the "
     "penalty, so smaller vaults are left alone",
 )
-def _reward_of_the_smallest(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_reward_of_the_smallest_violations(
+    parameters: Parameters, prices: Prices
+) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         tip, rate = each.auction.tip, each.auction.penalty - BASIS_POINTS
         if tip and each.debt_floor * rate < tip * BASIS_POINTS:
@@ -203,11 +212,11 @@ def _reward_of_the_smallest(parameters: Parameters, prices: Prices) -> Iterator[
 
 
 RULES = (
-    _auction_reaches_market,
-    _block_time,
-    _penalty,
-    _liquidation_ratio,
-    _initial_ratio,
-    _redistribution,
-    _reward_of_the_smallest,
+    _iter_auction_reaches_market_violations,
+    _iter_block_time_violations,
+    _iter_penalty_violations,
+    _iter_liquidation_ratio_violations,
+    _iter_initial_ratio_violations,
+    _iter_redistribution_violations,
+    _iter_reward_of_the_smallest_violations,
 )

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.deployment_parameters import FeedParameters, Parameters
+from backstop.deployment.parameter_dataclasses import FeedParameters, Parameters
 from backstop.deployment.parameter_rules.parameter_rule import (
     DOUBTFUL,
     REFUSED,
     Prices,
     RuleViolation,
-    define_rule,
-    format_duration,
+    define_parameter_rule,
+    format_duration_in_one_unit,
     format_percent,
 )
-from backstop.model.price_feed import least_quorum
+from backstop.model.price_feed import compute_minority_proof_quorum
 
 
-def iter_feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
+def iter_collateral_and_equity_feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
     """Yield each market of the feed with its name."""
     for each in parameters.collateral_types:
         yield each.symbol, each.feed
@@ -25,37 +25,39 @@ def iter_feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
         yield "equity", parameters.equity.feed
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "feed.quorum",
     "feed.reporters",
     why="no minority of the reporters sets a price, however many of the others are silent: the largest is "
     "less than half of any quorum",
 )
-def _quorum(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
-        if feed.quorum < least_quorum(feed.reporters):
+def _iter_quorum_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
+        if feed.quorum < compute_minority_proof_quorum(feed.reporters):
             values = str(feed.quorum), str(feed.reporters)
-            yield RuleViolation(place, values, f"the quorum to {least_quorum(feed.reporters)} or more")
+            yield RuleViolation(
+                place, values, f"the quorum to {compute_minority_proof_quorum(feed.reporters)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.quorum",
     "feed.reporters",
     "feed.dead_after",
     why="one reporter who falls silent does not stop a market",
 )
-def _silent_reporter(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_silent_reporter_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.quorum >= feed.reporters:
-            dead = format_duration(feed.dead_after) if feed.dead_after else "never"
+            dead = format_duration_in_one_unit(feed.dead_after) if feed.dead_after else "never"
             values = str(feed.quorum), str(feed.reporters), dead
             even = feed.reporters + feed.reporters % 2
             yield RuleViolation(place, values, f"the reporters to {even} and the quorum to {even - 1}")
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "feed.stale_after",
     "feed.step",
@@ -63,84 +65,97 @@ def _silent_reporter(parameters: Parameters, prices: Prices) -> Iterator[RuleVio
     "late: after a gap the next price counts at once, without the step in which everybody sees it "
     "come",
 )
-def _stale_after(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_stale_after_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.stale_after < 2 * feed.step:
-            values = format_duration(feed.stale_after), format_duration(feed.step)
-            yield RuleViolation(place, values, f"stale_after to {format_duration(2 * feed.step)} or more")
+            values = format_duration_in_one_unit(feed.stale_after), format_duration_in_one_unit(feed.step)
+            yield RuleViolation(
+                place, values, f"stale_after to {format_duration_in_one_unit(2 * feed.step)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.max_age",
     "feed.step",
     why="a reporter who reports once a step is in every median",
 )
-def _report_age(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_report_age_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.max_age < feed.step:
-            values = format_duration(feed.max_age), format_duration(feed.step)
-            yield RuleViolation(place, values, f"max_age to {format_duration(feed.step)} or more")
+            values = format_duration_in_one_unit(feed.max_age), format_duration_in_one_unit(feed.step)
+            yield RuleViolation(place, values, f"max_age to {format_duration_in_one_unit(feed.step)} or more")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.max_age",
     "feed.stale_after",
     why="a market whose reporters have all fallen silent is seen to be stale, and not poked with old "
     "reports for longer than a price may last",
 )
-def _old_reports(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_old_reports_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.max_age > feed.stale_after:
-            values = format_duration(feed.max_age), format_duration(feed.stale_after)
-            yield RuleViolation(place, values, f"max_age to {format_duration(feed.stale_after)} or less")
+            values = format_duration_in_one_unit(feed.max_age), format_duration_in_one_unit(feed.stale_after)
+            yield RuleViolation(
+                place, values, f"max_age to {format_duration_in_one_unit(feed.stale_after)} or less"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "feed.dead_after",
     "feed.stale_after",
     why="a stale price liquidates nobody, and a feed is dead only once it has been silent for longer than "
     "one that is late: a dead feed's last price counts again",
 )
-def _dead_after(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_dead_after_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.dead_after and feed.dead_after < feed.stale_after:
-            values = format_duration(feed.dead_after), format_duration(feed.stale_after)
+            values = (
+                format_duration_in_one_unit(feed.dead_after),
+                format_duration_in_one_unit(feed.stale_after),
+            )
             yield RuleViolation(
-                place, values, f"dead_after to 0 or to {format_duration(feed.stale_after)} or more"
+                place,
+                values,
+                f"dead_after to 0 or to {format_duration_in_one_unit(feed.stale_after)} or more",
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.grace",
     "feed.stale_after",
     why="a grace is over before the price that began it can be stale: otherwise a feed that is late again "
     "and again liquidates nobody",
 )
-def _grace(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_grace_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.grace > feed.stale_after:
-            values = format_duration(feed.grace), format_duration(feed.stale_after)
-            yield RuleViolation(place, values, f"the grace to {format_duration(feed.stale_after)} or less")
+            values = format_duration_in_one_unit(feed.grace), format_duration_in_one_unit(feed.stale_after)
+            yield RuleViolation(
+                place, values, f"the grace to {format_duration_in_one_unit(feed.stale_after)} or less"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.window",
     "feed.step",
     why="the average knows more than one price: closes look at it so that a wick does nothing",
 )
-def _average_window(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_average_window_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         if feed.window < feed.step:
-            values = format_duration(feed.window), format_duration(feed.step)
-            yield RuleViolation(place, values, f"the window to {format_duration(feed.step)} or more")
+            values = format_duration_in_one_unit(feed.window), format_duration_in_one_unit(feed.step)
+            yield RuleViolation(
+                place, values, f"the window to {format_duration_in_one_unit(feed.step)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.confirmations",
     "feed.step",
@@ -148,29 +163,31 @@ def _average_window(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
     "feed.deviation",
     why="a real fall counts before its first price would be stale, however often it has to be confirmed",
 )
-def _confirmations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for place, feed in iter_feeds(parameters):
+def _iter_confirmations_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for place, feed in iter_collateral_and_equity_feeds(parameters):
         wait = (feed.confirmations + 1) * feed.step
         if feed.deviation and wait > feed.stale_after:
             values = (
                 str(feed.confirmations),
-                format_duration(feed.step),
-                format_duration(feed.stale_after),
+                format_duration_in_one_unit(feed.step),
+                format_duration_in_one_unit(feed.stale_after),
                 format_percent(feed.deviation),
             )
             yield RuleViolation(
-                place, values, f"fewer confirmations, or stale_after to {format_duration(wait)} or more"
+                place,
+                values,
+                f"fewer confirmations, or stale_after to {format_duration_in_one_unit(wait)} or more",
             )
 
 
 RULES = (
-    _quorum,
-    _silent_reporter,
-    _stale_after,
-    _report_age,
-    _old_reports,
-    _dead_after,
-    _grace,
-    _average_window,
-    _confirmations,
+    _iter_quorum_violations,
+    _iter_silent_reporter_violations,
+    _iter_stale_after_violations,
+    _iter_report_age_violations,
+    _iter_old_reports_violations,
+    _iter_dead_after_violations,
+    _iter_grace_violations,
+    _iter_average_window_violations,
+    _iter_confirmations_violations,
 )

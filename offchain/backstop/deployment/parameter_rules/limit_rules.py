@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules.parameter_rule import (
     DOUBTFUL,
     HIGH_PRICE,
     REFUSED,
     Prices,
     RuleViolation,
-    define_rule,
+    define_parameter_rule,
     format_coins,
     format_percent,
 )
@@ -21,7 +21,7 @@ UNITS_IN_FLOOR = 100
 """So many units of a token are worth less than the smallest debt: a lot is rounded down by less than one."""
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "decimals",
     "debt_floor",
@@ -29,7 +29,7 @@ UNITS_IN_FLOOR = 100
     "or at 100,000 coins for a token: a target ends in whole units of the token: what one is worth more "
     "than what is left to pay, its owner loses",
 )
-def _token_unit(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_token_unit_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         price = prices.get(each.symbol, HIGH_PRICE)
         # Without a floor parts are of any size; less than a coin is worth nobody's gas.
@@ -44,16 +44,16 @@ def _token_unit(parameters: Parameters, prices: Prices) -> Iterator[RuleViolatio
             )
 
 
-def compute_auction_room(parameters: Parameters, limit: int) -> int:
+def compute_auction_limit_in_strictest_mode(parameters: Parameters, type_limit: int) -> int:
     """Return what a limit on auctions leaves in the mode that leaves least, the global one included."""
-    least = min(limit, parameters.global_auction_limit)
+    least = min(type_limit, parameters.global_auction_limit)
     factor = BASIS_POINTS
     if parameters.guards is not None and parameters.guards.breaker is not None:
         factor = min(factor, parameters.guards.emergency_factor)
     return least * factor // BASIS_POINTS
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "auction_limit",
     "global_auction_limit",
@@ -62,9 +62,12 @@ def compute_auction_room(parameters: Parameters, limit: int) -> int:
     why="the smallest part of a vault fits under the limits on auctions in every mode: otherwise a large "
     "vault is never liquidated",
 )
-def _auction_limit(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_auction_limit_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
-        if each.debt_ceiling and compute_auction_room(parameters, each.auction_limit) <= each.debt_floor:
+        if (
+            each.debt_ceiling
+            and compute_auction_limit_in_strictest_mode(parameters, each.auction_limit) <= each.debt_floor
+        ):
             factor = BASIS_POINTS if parameters.guards is None else parameters.guards.emergency_factor
             values = (
                 format_coins(each.auction_limit),
@@ -78,14 +81,14 @@ def _auction_limit(parameters: Parameters, prices: Prices) -> Iterator[RuleViola
             )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "debt_ceiling",
     "global_debt_ceiling",
     "debt_floor",
     why="a type that lends can open the smallest vault; one that does not has a ceiling of 0",
 )
-def _ceiling_and_floor(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_ceiling_and_floor_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         if each.debt_ceiling and min(each.debt_ceiling, parameters.global_debt_ceiling) < each.debt_floor:
             values = tuple(
@@ -96,13 +99,13 @@ def _ceiling_and_floor(parameters: Parameters, prices: Prices) -> Iterator[RuleV
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "debt_ceiling",
     "global_debt_ceiling",
     why="a ceiling says how much may be lent: one above the global one says nothing",
 )
-def _global_ceiling(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_global_ceiling_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     most = parameters.global_debt_ceiling
     ceilings = [(each.symbol, each.debt_ceiling) for each in parameters.collateral_types]
     ceilings += [(facilitator.name, facilitator.line) for facilitator in parameters.facilitators]
@@ -115,15 +118,15 @@ def _global_ceiling(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "debt_ceiling",
     "auction_limit",
     why="all that a type has lent is sold in at most a hundred rounds of auctions",
 )
-def _auction_rounds(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_auction_rounds_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
-        limit = compute_auction_room(parameters, each.auction_limit)
+        limit = compute_auction_limit_in_strictest_mode(parameters, each.auction_limit)
         if each.debt_ceiling > 100 * limit:
             least = div_up(each.debt_ceiling, 100)
             values = format_coins(each.debt_ceiling), format_coins(each.auction_limit)
@@ -132,4 +135,10 @@ def _auction_rounds(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
             )
 
 
-RULES = (_token_unit, _auction_limit, _ceiling_and_floor, _global_ceiling, _auction_rounds)
+RULES = (
+    _iter_token_unit_violations,
+    _iter_auction_limit_violations,
+    _iter_ceiling_and_floor_violations,
+    _iter_global_ceiling_violations,
+    _iter_auction_rounds_violations,
+)

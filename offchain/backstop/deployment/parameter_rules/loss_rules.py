@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backstop.deployment.contract_names import NAIVE, POOLS, list_pools
-from backstop.deployment.deployment_parameters import Parameters, StageParameters
+from backstop.deployment.contracts_by_parameter_name import NAIVE, POOLS, list_pools
+from backstop.deployment.parameter_dataclasses import Parameters, StageParameters
 from backstop.deployment.parameter_rules.parameter_rule import (
     DOUBTFUL,
     REFUSED,
     Prices,
     RuleViolation,
-    define_rule,
-    format_duration,
+    define_parameter_rule,
+    format_duration_in_one_unit,
     format_percent,
 )
 from backstop.model.arithmetic import BASIS_POINTS, div_up
@@ -28,12 +28,12 @@ def count_asynchronous_stages(stages: Sequence[StageParameters]) -> int:
     return sum(stage.name in EQUITY_STAGES for stage in stages)
 
 
-def iter_loss_pools(parameters: Parameters) -> Iterator[str]:
+def iter_loss_pool_names(parameters: Parameters) -> Iterator[str]:
     """Yield the names of pools that bear losses."""
     return (name for name in POOLS if parameters.has_stage(name))
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "settlement.epochs",
     "epoch_length",
@@ -41,120 +41,141 @@ def iter_loss_pools(parameters: Parameters) -> Iterator[str]:
     why="nobody ends the protocol for a loss that is still being paid: so many whole epochs are what the "
     "stages have",
 )
-def _settlement_epochs(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_settlement_epochs_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     stages, settlement = count_asynchronous_stages(parameters.stages), parameters.settlement
     duration = 0 if parameters.equity is None else parameters.equity.duration
     needed = stages * duration // parameters.epoch_length + 1
     if settlement.epochs < needed:
         values = (
             str(settlement.epochs),
-            format_duration(parameters.epoch_length),
-            format_duration(duration) if duration else "none",
+            format_duration_in_one_unit(parameters.epoch_length),
+            format_duration_in_one_unit(duration) if duration else "none",
         )
         yield RuleViolation("", values, f"the epochs to {needed} or more")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "settlement.delay",
     "pool.cooldown",
     why="whoever reads that settlement is announced can leave before it begins",
 )
-def _settlement_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for name in iter_loss_pools(parameters):
+def _iter_settlement_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for name in iter_loss_pool_names(parameters):
         cooldown = getattr(parameters, name).cooldown
         if parameters.settlement.delay <= cooldown:
-            values = format_duration(parameters.settlement.delay), format_duration(cooldown)
-            yield RuleViolation(name, values, f"the delay to more than {format_duration(cooldown)}")
+            values = (
+                format_duration_in_one_unit(parameters.settlement.delay),
+                format_duration_in_one_unit(cooldown),
+            )
+            yield RuleViolation(
+                name, values, f"the delay to more than {format_duration_in_one_unit(cooldown)}"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "pool.cooldown",
     "feed.step",
     why="nobody leaves a pool between a fall of the market and the price that lets it be flagged, which "
     "counts up to two steps later",
 )
-def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_cooldown_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     slowest = max(each.feed.step for each in parameters.collateral_types)
-    for name in iter_loss_pools(parameters):
+    for name in iter_loss_pool_names(parameters):
         pool = getattr(parameters, name)
         if pool.cooldown < 2 * slowest:
-            values = format_duration(pool.cooldown), format_duration(slowest)
-            yield RuleViolation(name, values, f"the cooldown to {format_duration(2 * slowest)} or more")
+            values = format_duration_in_one_unit(pool.cooldown), format_duration_in_one_unit(slowest)
+            yield RuleViolation(
+                name, values, f"the cooldown to {format_duration_in_one_unit(2 * slowest)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "liquidation_ratio",
     "pool.cooldown",
     why="a vault that was safe before a fall of the price that no payment waits for still covers its debt: "
     "otherwise who is paid together with that price leaves its loss to the others",
 )
-def _small_fall(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_small_fall_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     least = div_up(BASIS_POINTS * BASIS_POINTS, BASIS_POINTS - FALL)
     cooldowns = [
-        cooldown for name in iter_loss_pools(parameters) if (cooldown := getattr(parameters, name).cooldown)
+        cooldown
+        for name in iter_loss_pool_names(parameters)
+        if (cooldown := getattr(parameters, name).cooldown)
     ]
     for each in parameters.collateral_types if cooldowns else ():
         if each.liquidation_ratio < least:
-            values = format_percent(each.liquidation_ratio), format_duration(min(cooldowns))
+            values = format_percent(each.liquidation_ratio), format_duration_in_one_unit(min(cooldowns))
             yield RuleViolation(each.symbol, values, f"the ratio to {format_percent(least)} or more")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "feed.stale_after",
     "pool.cooldown",
     why="a price by which vaults can be flagged lasts for as long as payments wait for it: a stale one flags "
     "nobody",
 )
-def _time_to_flag(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_time_to_flag_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     cooldowns = [
-        cooldown for name in iter_loss_pools(parameters) if (cooldown := getattr(parameters, name).cooldown)
+        cooldown
+        for name in iter_loss_pool_names(parameters)
+        if (cooldown := getattr(parameters, name).cooldown)
     ]
     for each in parameters.collateral_types if cooldowns else ():
         if each.feed.stale_after < LOOK:
-            values = format_duration(each.feed.stale_after), format_duration(min(cooldowns))
-            yield RuleViolation(each.symbol, values, f"stale_after to {format_duration(LOOK)} or more")
+            values = (
+                format_duration_in_one_unit(each.feed.stale_after),
+                format_duration_in_one_unit(min(cooldowns)),
+            )
+            yield RuleViolation(
+                each.symbol, values, f"stale_after to {format_duration_in_one_unit(LOOK)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "cap_delay",
     "pool.cooldown",
     why="members have a day to notice new caps and still leave before these count",
 )
-def _cap_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for name in iter_loss_pools(parameters):
+def _iter_cap_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for name in iter_loss_pool_names(parameters):
         cooldown = getattr(parameters, name).cooldown
         least = cooldown + get_collecting_time(cooldown) + LOOK + 86_400
         if parameters.cap_delay < least:
-            values = format_duration(parameters.cap_delay), format_duration(least - 86_400)
-            yield RuleViolation(name, values, f"the delay to {format_duration(least)} or more")
+            values = (
+                format_duration_in_one_unit(parameters.cap_delay),
+                format_duration_in_one_unit(least - 86_400),
+            )
+            yield RuleViolation(name, values, f"the delay to {format_duration_in_one_unit(least)} or more")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "pool.vesting",
     "pool.cooldown",
     why="income vests no faster than members leave, so that nobody comes for it and goes",
 )
-def _vesting(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for name in iter_loss_pools(parameters):
+def _iter_vesting_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for name in iter_loss_pool_names(parameters):
         pool = getattr(parameters, name)
         if pool.vesting < pool.cooldown:
-            values = format_duration(pool.vesting), format_duration(pool.cooldown)
-            yield RuleViolation(name, values, f"the vesting to {format_duration(pool.cooldown)} or more")
+            values = format_duration_in_one_unit(pool.vesting), format_duration_in_one_unit(pool.cooldown)
+            yield RuleViolation(
+                name, values, f"the vesting to {format_duration_in_one_unit(pool.cooldown)} or more"
+            )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "stage.cap_bps",
     "stage.cap_absolute",
     why="a stage in the order of losses can pay something",
 )
-def _stage_cap(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_stage_cap_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for stage in parameters.stages:
         if stage.cap_bps == 0 or stage.cap_absolute == 0:
             absolute = "none" if stage.cap_absolute is None else "0" if stage.cap_absolute == 0 else "some"
@@ -163,13 +184,13 @@ def _stage_cap(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation
             )
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "equity.mint_cap",
     "stage",
     why="a stage that mints equity may mint some",
 )
-def _mint_cap(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_mint_cap_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     equity = parameters.equity
     if equity is not None and equity.mint_cap == 0 and parameters.has_stage("minted_equity"):
         yield RuleViolation("", ("0", "minted_equity"), "the cap above 0, or leave the stage out")
@@ -179,12 +200,12 @@ _HIGHEST_FLOOR = 9_000
 """Equity is not expected to sell on bad news above this part of its average price [basis points]."""
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "equity.floor",
     why="equity is sold although its price falls on the news: its auctions go a tenth lower at least",
 )
-def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_equity_floor_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     equity = parameters.equity
     if equity is None or not any(parameters.has_stage(name) for name in EQUITY_STAGES):
         return
@@ -194,13 +215,13 @@ def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[RuleViolat
         )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "contract",
     why="nobody leaves a known loss to those who stay, and caps hold over any window of time: contracts with "
     "naive rules are there to be compared with",
 )
-def _naive_contract(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_naive_contract_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     chosen = {name: getattr(parameters, name).contract for name in list_pools(parameters)}
     for name, contract in (chosen | {"waterfall": parameters.waterfall_contract}).items():
         if contract in NAIVE:
@@ -208,15 +229,15 @@ def _naive_contract(parameters: Parameters, prices: Prices) -> Iterator[RuleViol
 
 
 RULES = (
-    _settlement_epochs,
-    _settlement_delay,
-    _cooldown,
-    _small_fall,
-    _time_to_flag,
-    _cap_delay,
-    _vesting,
-    _stage_cap,
-    _mint_cap,
-    _equity_floor,
-    _naive_contract,
+    _iter_settlement_epochs_violations,
+    _iter_settlement_delay_violations,
+    _iter_cooldown_violations,
+    _iter_small_fall_violations,
+    _iter_time_to_flag_violations,
+    _iter_cap_delay_violations,
+    _iter_vesting_violations,
+    _iter_stage_cap_violations,
+    _iter_mint_cap_violations,
+    _iter_equity_floor_violations,
+    _iter_naive_contract_violations,
 )

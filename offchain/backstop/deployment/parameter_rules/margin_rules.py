@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     CollateralParameters,
     MarginParameters,
     Parameters,
@@ -16,7 +16,7 @@ from backstop.deployment.parameter_rules.parameter_rule import (
     REFUSED,
     Prices,
     RuleViolation,
-    define_rule,
+    define_parameter_rule,
     format_coins,
     format_percent,
 )
@@ -28,7 +28,7 @@ LEAST_LOT_PRICE = 10_000
 Market = tuple[MarginParameters, PerpetualParameters, CollateralParameters]
 
 
-def iter_markets(parameters: Parameters) -> Iterator[Market]:
+def iter_margin_market_collateral_triples(parameters: Parameters) -> Iterator[Market]:
     """Yield the perpetual markets, with the type whose price counts."""
     if parameters.margin is not None:
         types = {each.symbol: each for each in parameters.collateral_types}
@@ -36,14 +36,14 @@ def iter_markets(parameters: Parameters) -> Iterator[Market]:
             yield parameters.margin, market, types[market.symbol]
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "market.max_funding",
     "market.maintenance",
     why="eight hours of the highest funding take less than the maintenance margin",
 )
-def _funding(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for _, market, _ in iter_markets(parameters):
+def _iter_funding_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for _, market, _ in iter_margin_market_collateral_triples(parameters):
         if market.max_funding >= market.maintenance:
             values = format_percent(market.max_funding), format_percent(market.maintenance)
             yield RuleViolation(
@@ -51,15 +51,15 @@ def _funding(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
             )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "market.lot",
     "price",
     why="a lot's price is whole wei, and rounding it is a basis point at most, at a hundredth of the "
     "scenario's price or at a hundredth of a coin for a token",
 )
-def _lot(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    for _, market, _ in iter_markets(parameters):
+def _iter_lot_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+    for _, market, _ in iter_margin_market_collateral_triples(parameters):
         low = prices[market.symbol] // 100 if market.symbol in prices else LOW_PRICE
         if market.lot * low < LEAST_LOT_PRICE * RAY:
             least = div_up(LEAST_LOT_PRICE * RAY, max(1, low))
@@ -67,7 +67,7 @@ def _lot(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
             yield RuleViolation(market.symbol, values, f"the lot to {least} wei or more")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "margin.income_share",
     "margin.insurance_target",
@@ -76,7 +76,7 @@ def _lot(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     why="a share of the surplus that insures the market has a treasury that pays it, a target to fill, "
     "and may be spent",
 )
-def _insurance(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_insurance_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     margin = parameters.margin
     if margin is None or not margin.income_share:
         return
@@ -91,7 +91,7 @@ def _insurance(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation
         yield RuleViolation("", values, "the share to 0, or target and cap above it, with equity")
 
 
-@define_rule(
+@define_parameter_rule(
     DOUBTFUL,
     "market.open_limit",
     "market.insured",
@@ -101,15 +101,15 @@ def _insurance(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation
     why="if all that may be open has just been opened, a jump of twice the initial margin is paid by what "
     "insurance may spend in a bucket of time, at the scenario's first price; without one it is not asked",
 )
-def _insured(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_insured_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     # By the market's own condition no more is open than that, whatever the limit says.
     left = [
         (margin, market)
-        for margin, market, _ in iter_markets(parameters)
+        for margin, market, _ in iter_margin_market_collateral_triples(parameters)
         if market.insured < market.initial and market.symbol in prices
     ]
     # All of them share one insurance.
-    lacks = sum(_compute_uninsured_loss(market, prices) for _, market in left)
+    lacks = sum(_compute_shortfall_after_price_jump(market, prices) for _, market in left)
     for margin, market in left:
         if lacks > margin.cap * WAD:
             values = (
@@ -127,10 +127,12 @@ def _insured(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
             )
 
 
-def _compute_uninsured_loss(market: PerpetualParameters, prices: Prices) -> int:
+def _compute_shortfall_after_price_jump(market_parameters: PerpetualParameters, prices: Prices) -> int:
     """Return what all lots that may be open lack after such a jump, as far as nothing is insured [wei]."""
-    notional = market.open_limit * (prices[market.symbol] * market.lot // RAY)
-    return div_up(notional * market.initial, BASIS_POINTS)
+    notional = market_parameters.open_limit * (
+        prices[market_parameters.symbol] * market_parameters.lot // RAY
+    )
+    return div_up(notional * market_parameters.initial, BASIS_POINTS)
 
 
-RULES = (_funding, _lot, _insurance, _insured)
+RULES = (_iter_funding_violations, _iter_lot_violations, _iter_insurance_violations, _iter_insured_violations)

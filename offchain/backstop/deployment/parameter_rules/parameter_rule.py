@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 
 REFUSED, DOUBTFUL = "refused", "doubtful"
@@ -51,7 +51,7 @@ class RuleFinding(NamedTuple):
     misfit: RuleViolation
 
     @property
-    def parameters(self) -> str:
+    def parameter_names_and_values(self) -> str:
         """Names and values of the parameters that do not fit each other."""
         return ", ".join(
             f"{name} {value}" for name, value in zip(self.rule.relates, self.misfit.values, strict=True)
@@ -60,16 +60,16 @@ class RuleFinding(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.misfit.place}: " if self.misfit.place else ""
         return (
-            f"{self.rule.name}: {place}{self.parameters}; set {self.misfit.instead}. "
+            f"{self.rule.name}: {place}{self.parameter_names_and_values}; set {self.misfit.instead}. "
             f"What has to hold: {self.rule.why}"
         )
 
 
-def define_rule(verdict: str, *relates: str, why: str) -> Callable[[Misfits], Rule]:
-    """Make a rule of a function, whose name is the rule's."""
+def define_parameter_rule(verdict: str, *relates: str, why: str) -> Callable[[Misfits], Rule]:
+    """Make a rule of a function: `_iter_block_time_violations` is the rule `block-time`."""
 
     def made(misfits: Misfits) -> Rule:
-        name = misfits.__name__.removeprefix("_").replace("_", "-")
+        name = misfits.__name__.removeprefix("_iter_").removesuffix("_violations").replace("_", "-")
         return Rule(name, verdict, relates, why, misfits)
 
     return made
@@ -93,7 +93,7 @@ def format_percent(bps: int) -> str:
     return f"{whole}%" if rest == 0 else f"{whole}.{rest:02}%"
 
 
-def format_duration(seconds: int) -> str:
+def format_duration_in_one_unit(seconds: int) -> str:
     """Write seconds in the largest unit that leaves no rest."""
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds and seconds % unit == 0:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.contract_names import POOLS, list_pools
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.parameter_rules.cycle_rules import LONGEST_WINDOWS
+from backstop.deployment.contracts_by_parameter_name import POOLS, list_pools
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.parameter_rules.mark_price_rules import LONGEST_WINDOWS
 from backstop.deployment.parameter_rules.parameter_rule import (
     REFUSED,
     Prices,
     RuleViolation,
-    define_rule,
-    format_duration,
+    define_parameter_rule,
+    format_duration_in_one_unit,
 )
 
 LEAD = 86_400
@@ -25,49 +25,54 @@ def compute_longest_exit(parameters: Parameters) -> int:
     return max(getattr(parameters, name).cooldown for name in names)
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "timelock.delay",
     "pool.cooldown",
     why="what can hurt a position is announced for longer than anybody needs to leave, with a day to notice",
 )
-def _timelock_delay(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_timelock_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if parameters.timelock is None:
         return
     delay, longest = parameters.timelock.delay, compute_longest_exit(parameters)
     if delay < longest + LEAD:
         yield RuleViolation(
             "",
-            (format_duration(delay), format_duration(longest)),
-            f"the delay to {format_duration(longest + LEAD)} or more",
+            (format_duration_in_one_unit(delay), format_duration_in_one_unit(longest)),
+            f"the delay to {format_duration_in_one_unit(longest + LEAD)} or more",
         )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "timelock.retraction",
     "facilitator.delay",
     why="a loss that was announced falsely can be taken back before anybody books it",
 )
-def _retraction(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_retraction_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if parameters.timelock is None:
         return
     for facilitator in parameters.facilitators:
         if parameters.timelock.retraction >= facilitator.delay:
-            values = format_duration(parameters.timelock.retraction), format_duration(facilitator.delay)
+            values = (
+                format_duration_in_one_unit(parameters.timelock.retraction),
+                format_duration_in_one_unit(facilitator.delay),
+            )
             yield RuleViolation(
-                facilitator.name, values, f"the retraction to less than {format_duration(facilitator.delay)}"
+                facilitator.name,
+                values,
+                f"the retraction to less than {format_duration_in_one_unit(facilitator.delay)}",
             )
 
 
-@define_rule(
+@define_parameter_rule(
     REFUSED,
     "timelock.delay",
     "margin.window",
     why="the margin market is left in time as well: a gain is final after an open and a pending cycle of up "
     "to four windows each, with a day to notice",
 )
-def _timelock_and_cycles(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
+def _iter_timelock_and_cycles_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     margin = parameters.margin
     if parameters.timelock is None or margin is None:
         return
@@ -75,9 +80,9 @@ def _timelock_and_cycles(parameters: Parameters, prices: Prices) -> Iterator[Rul
     if delay < least:
         yield RuleViolation(
             "",
-            (format_duration(delay), format_duration(margin.window)),
-            f"the delay to {format_duration(least)} or more",
+            (format_duration_in_one_unit(delay), format_duration_in_one_unit(margin.window)),
+            f"the delay to {format_duration_in_one_unit(least)} or more",
         )
 
 
-RULES = (_timelock_delay, _retraction, _timelock_and_cycles)
+RULES = (_iter_timelock_delay_violations, _iter_retraction_violations, _iter_timelock_and_cycles_violations)

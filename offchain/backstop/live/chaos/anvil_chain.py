@@ -14,12 +14,12 @@ from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.node.rpc_node import Head, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.devnet_process import read_start_time
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import LiveSimulation
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, load_scenario
@@ -40,7 +40,7 @@ def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[
         signers = Signers(test_accounts=True)
         deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
         system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
-        with system.drive_time():
+        with system.impersonate_and_freeze_time():
             crash = LiveSimulation(scenario, system, seed, speed=0.0, played=())
             crash.open_book(lambda done, total, text: None, lambda: False)
             maker = get_account("market_maker")
@@ -71,16 +71,16 @@ class AnvilChain:
         self.block_time = block_time
         self.deployment = read_deployment(folder / DEPLOYMENT)
         self.file = folder / STATE
-        self.port = find_free_port()
+        self.port = find_free_non_ephemeral_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.keeps = True
         """Whether its state is written, as one needs that is going to be killed."""
         self.forgotten: set[int] = set()
         """Blocks whose state the node had and has no more."""
         self._due = 0.0
-        self.restart_node()
+        self.start_node_from_saved_state()
 
-    def restart_node(self) -> None:
+    def start_node_from_saved_state(self) -> None:
         """Start the node again from the state in the file."""
         # With the same time at the start its first block is the same.
         flags = ("--load-state", str(self.file), "--timestamp", str(read_start_time(self.file)))
@@ -93,7 +93,7 @@ class AnvilChain:
         self.set_clock(head.timestamp)
 
     @property
-    def head(self) -> Head:
+    def head_block(self) -> Head:
         """The newest block."""
         return self.node.get_head()
 
@@ -110,7 +110,7 @@ class AnvilChain:
             self.file.write_bytes(state)
             # A long history takes longer: it must not take all the time.
             self._due = time.monotonic() + max(1.0, 5 * (time.monotonic() - began))
-        return self.head
+        return self.head_block
 
     def kill_node(self) -> None:
         """Kill the node as the machine's end would; the pool is lost, and what was not written yet."""
@@ -124,7 +124,7 @@ class AnvilChain:
 
 def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
     """Start an Anvil with the test accounts; return it and its process."""
-    port = port or find_free_port()
+    port = port or find_free_non_ephemeral_port()
     url = f"http://127.0.0.1:{port}"
     flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)
     process = AnvilProcess(*flags, throw_away=False)
@@ -132,8 +132,8 @@ def start_anvil(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
     return Node(url), process
 
 
-def copy_chain_state(stage: Path, folder: Path) -> None:
+def copy_chain_state(source_folder: Path, target_folder: Path) -> None:
     """Copy a stage, so that the same beginning happens again elsewhere."""
-    folder.mkdir(parents=True, exist_ok=True)
+    target_folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE, DEPLOYMENT):
-        shutil.copyfile(stage / name, folder / name)
+        shutil.copyfile(source_folder / name, target_folder / name)

@@ -15,7 +15,7 @@ from typing import Any
 from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.anvil_chain import DEPLOYMENT, start_anvil
 from backstop.live.chaos.byzantine_proxy import FAULTS, OF_LOGS, ByzantineProxy, Fault
 from backstop.live.index.index_follower import IndexFollower
@@ -28,10 +28,10 @@ from backstop.live.node.gas_fees import TIP_CAP
 from backstop.live.node.rpc_node import LOOK_EVERY, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.outbox import TransactionRules
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action
 
@@ -68,7 +68,7 @@ def run_node_trials(
             progress(i, len(faults), fault.name)
             for beside in (True, False):
                 rows.append(NodeTrial(bystander, fault, beside, within).run_trial())
-        rows += [read_logs(bystander, fault) for fault in OF_LOGS]
+        rows += [try_vault_index_under_fault(bystander, fault) for fault in OF_LOGS]
     finally:
         process.stop_process()
     return {
@@ -78,18 +78,18 @@ def run_node_trials(
     }
 
 
-def read_logs(bystander: LiveSystem, fault: Fault) -> dict[str, Any]:
+def try_vault_index_under_fault(system: LiveSystem, fault: Fault) -> dict[str, Any]:
     """Have the vault index read the chain's logs with a fault; return what became of it."""
     hostile, wrong, said = (
-        ByzantineProxy(int(bystander.node.url.rpartition(":")[2])),
+        ByzantineProxy(int(system.node.url.rpartition(":")[2])),
         list[str](),
         list[str](),
     )
     hostile.fault = fault
-    follower = IndexFollower(Node(hostile.url, TIMEOUT), bystander.deployment)
+    follower = IndexFollower(Node(hostile.url, TIMEOUT), system.deployment)
     try:
         follower.sync_to_head()
-        wrong += follower.verify_sample(10)
+        wrong += follower.list_sample_differences(10)
     except BackstopError as error:
         said.append(str(error))
     except Exception as error:
@@ -128,13 +128,13 @@ class NodeTrial:
             before = self.node.get_head()
             hostile.fault = self.fault
             # An event, which a fault may change.
-            self.bystander.send_action(
+            self.bystander.send_action_without_waiting(
                 Action("Stablecoin", "approve", (get_account("taker"), 1), get_account("borrower"))
             )
             self.node.request("anvil_setTime", before.timestamp + _DUE)
             self.node.request("evm_mine")
-            self._run_keeper(loop, hostile)
-            self._judge_outcome(loop, before.number)
+            self._run_keeper_until_done(loop, hostile)
+            self._record_model_and_tip_faults(loop, before.number)
             loop.close()
         except Exception as error:  # whatever it is, a node has brought it about
             self.wrong.append(f"the keeper ended: {error!r}")
@@ -163,7 +163,7 @@ class NodeTrial:
         observer = StatusPublisher(StatusBoard(), self.said.append, stale, alerts)
         return KeeperLoop(system, keepers, self.said.append, rules=rules, observer=observer)
 
-    def _run_keeper(self, loop: KeeperLoop, hostile: ByzantineProxy) -> None:
+    def _run_keeper_until_done(self, loop: KeeperLoop, byzantine_proxy: ByzantineProxy) -> None:
         """Have the keeper work until it has done what there is to do, and the fault could be noticed."""
         fault, over = self.fault, time.monotonic() + self.within
 
@@ -178,40 +178,44 @@ class NodeTrial:
                 self.node.request("evm_mine")
                 mined = now
             if self.beside or fault.works:
-                return self._is_done(loop) and (fault.stays or self._has_noticed(hostile.url))
-            if hostile.fault is not None and self._has_noticed(hostile.url):
-                hostile.fault = None  # it is over
-            return hostile.fault is None and self._is_done(loop)
+                return self._has_accrued_fees_of_all_types(loop) and (
+                    fault.stays or self._has_noticed(byzantine_proxy.url)
+                )
+            if byzantine_proxy.fault is not None and self._has_noticed(byzantine_proxy.url):
+                byzantine_proxy.fault = None  # it is over
+            return byzantine_proxy.fault is None and self._has_accrued_fees_of_all_types(loop)
 
         loop.run(interval=0.02, patience=PATIENCE, grace=0.0, stop=stop)
-        if not self._is_done(loop):
+        if not self._has_accrued_fees_of_all_types(loop):
             self.wrong.append(f"fees were not charged within {self.within:.0f} s")
         quiet = fault.stays and (self.beside or fault.works)
-        if self._has_noticed(hostile.url) == quiet:
+        if self._has_noticed(byzantine_proxy.url) == quiet:
             self.wrong.append("it was noticed" if quiet else "it was not noticed")
-        hostile.fault = None
+        byzantine_proxy.fault = None
 
-    def _is_done(self, loop: KeeperLoop) -> bool:
+    def _has_accrued_fees_of_all_types(self, loop: KeeperLoop) -> bool:
         types = range(len(self.deployment.parameters.collateral_types))
         return loop.tally.counts[ROLE, "done"] >= len(types)
 
-    def _has_noticed(self, where: str) -> bool:
+    def _has_noticed(self, node_url: str) -> bool:
         """Return whether a line names the node as one in trouble, or says that nothing is settled."""
         if self.beside:
-            return any(line.startswith(f"left the node at {where} ") for line in self.said)
-        return any(where in line or "nothing is sent" in line for line in self.said)
+            return any(line.startswith(f"left the node at {node_url} ") for line in self.said)
+        return any(node_url in line or "nothing is sent" in line for line in self.said)
 
-    def _judge_outcome(self, loop: KeeperLoop, before: int) -> None:
+    def _record_model_and_tip_faults(self, keeper_loop: KeeperLoop, block_before: int) -> None:
         """Compare the model with one that was told the truth, and look at what was paid."""
-        mirror, true = loop.system.mirror, open_mirror(self.node, self.deployment)
-        loop.system.follow_chain()
+        mirror, true = keeper_loop.system.mirror, open_mirror(self.node, self.deployment)
+        keeper_loop.system.follow_chain()
         true.replay_to_block(mirror.block)
         self.wrong += [f"model and chain differ: {each}" for each in mirror.differences[:1]]
-        if mirror.unsettled or mirror.hash != true.hash:
+        if mirror.unsettled_slots or mirror.hash != true.hash:
             self.wrong.append("what it knows is still in doubt")
-        if encode_world(mirror.model.world) != encode_world(true.model.world):
+        if encode_nonzero_storage_words(mirror.model.world) != encode_nonzero_storage_words(true.model.world):
             self.wrong.append("its model is not that of a mirror that was told the truth")
-        for block, receipts in self.node.get_blocks(before + 1, self.node.get_head().number):
+        for block, receipts in self.node.get_blocks_with_receipts(
+            block_before + 1, self.node.get_head().number
+        ):
             for each in receipts:
                 tip = int(each["effectiveGasPrice"], 16) - int(block["baseFeePerGas"], 16)
                 if tip > TIP_CAP:

@@ -129,10 +129,10 @@ def _send_nested_json(talk: RpcExchange) -> None:
 # ---------------------------------------------------------------------- envelope
 
 
-def _change_ids(change: Callable[[int], Any]) -> Callable[[RpcExchange], None]:
+def _build_answer_id_fault(change_id: Callable[[int], Any]) -> Callable[[RpcExchange], None]:
     def changed(talk: RpcExchange) -> None:
         for answer in talk.told:
-            answer["id"] = change(answer["id"])
+            answer["id"] = change_id(answer["id"])
 
     return changed
 
@@ -147,12 +147,12 @@ def _swap_ids(talk: RpcExchange) -> None:
         answer["id"] = number
 
 
-def _drop_last_answer(talk: RpcExchange) -> None:
+def _drop_last_batch_answer(talk: RpcExchange) -> None:
     if talk.batch:
         talk.told.pop()
 
 
-def _repeat_first_answer(talk: RpcExchange) -> None:
+def _duplicate_first_batch_answer_in_place(talk: RpcExchange) -> None:
     if talk.batch:
         talk.told.append(talk.told[0])
 
@@ -181,7 +181,7 @@ def _change_words(talk: RpcExchange) -> None:
     talk.change_results("eth_getStorageAt", lambda params, result: hex(int(result, 16) ^ 3))
 
 
-def _change_words_without_proofs(talk: RpcExchange) -> None:
+def _change_words_and_refuse_proofs(talk: RpcExchange) -> None:
     _change_words(talk)
     talk.refuse_method("eth_getProof", -32601, "the method eth_getProof does not exist")
 
@@ -196,14 +196,14 @@ def _break_proofs(talk: RpcExchange) -> None:
     talk.change_results("eth_getProof", broken)
 
 
-def _change_receipts(change: Callable[[dict[str, Any]], Any]) -> Callable[[RpcExchange], None]:
+def _build_receipt_fault(change_receipt: Callable[[dict[str, Any]], Any]) -> Callable[[RpcExchange], None]:
     def of_block(params: Any, receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for each in receipts:
-            change(each)
+            change_receipt(each)
         return receipts
 
     def of_one(params: Any, receipt: dict[str, Any]) -> dict[str, Any]:
-        change(receipt)
+        change_receipt(receipt)
         return receipt
 
     def changed(talk: RpcExchange) -> None:
@@ -246,7 +246,7 @@ def _change_sender(talk: RpcExchange) -> None:
     talk.change_results("eth_getBlockByNumber", changed)
 
 
-def _change_tips(tip: int | None) -> Callable[[RpcExchange], None]:
+def _build_suggested_tip_fault(tip: int | None) -> Callable[[RpcExchange], None]:
     told = None if tip is None else hex(tip)
 
     def history(params: Any, found: dict[str, Any]) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _change_tips(tip: int | None) -> Callable[[RpcExchange], None]:
     return changed
 
 
-def _claim_future_head(talk: RpcExchange) -> None:
+def _claim_higher_head_number(talk: RpcExchange) -> None:
     def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:
         if params[0] != "latest":
             return block
@@ -317,29 +317,37 @@ FAULTS = (
     Fault("huge", "an answer without end", _send_huge_answer),
     Fault("nested", "an answer of 100,000 brackets", _send_nested_json),
     Fault("busy", "each call is refused: header not found", _refuse_all),
-    Fault("null ids", "answers without an id", _change_ids(lambda number: None)),
-    Fault("other ids", "answers to other calls", _change_ids(lambda number: number + 1)),
+    Fault("null ids", "answers without an id", _build_answer_id_fault(lambda number: None)),
+    Fault("other ids", "answers to other calls", _build_answer_id_fault(lambda number: number + 1)),
     Fault("batches in another order", "as nodes may", _reorder_answers, stays=True, works=True),
     Fault("swapped ids", "answers of a batch with each other's ids", _swap_ids),
-    Fault("short batches", "an answer less than calls", _drop_last_answer),
-    Fault("long batches", "an answer more than calls", _repeat_first_answer),
+    Fault("short batches", "an answer less than calls", _drop_last_batch_answer),
+    Fault("long batches", "an answer more than calls", _duplicate_first_batch_answer_in_place),
     Fault("nulls", "each result is null", _send_nulls),
     Fault("wrong words", "another word of each slot", _change_words, works=True),
-    Fault("wrong words unproven", "another word, and proofs are refused", _change_words_without_proofs),
+    Fault("wrong words unproven", "another word, and proofs are refused", _change_words_and_refuse_proofs),
     Fault("wrong words, false proofs", "another word, and proofs that prove nothing", _break_proofs),
     Fault(
         "failed",
         "receipts say that a transaction failed",
-        _change_receipts(lambda each: each.update(status="0x0")),
+        _build_receipt_fault(lambda each: each.update(status="0x0")),
     ),
-    Fault("no events", "receipts without their events", _change_receipts(lambda each: each.update(logs=[]))),
-    Fault("other events", "receipts with other events", _change_receipts(_change_events)),
+    Fault(
+        "no events", "receipts without their events", _build_receipt_fault(lambda each: each.update(logs=[]))
+    ),
+    Fault("other events", "receipts with other events", _build_receipt_fault(_change_events)),
     Fault("no transactions", "blocks without their transactions", _omit_transactions),
     Fault("other transactions", "blocks with other calls in them", _change_input),
     Fault("other senders", "blocks whose calls are said to be somebody else's", _change_sender),
-    Fault("high tips", "others are said to tip 1,000 gwei", _change_tips(_TIP), stays=True, works=True),
-    Fault("null tips", "others are said to tip null", _change_tips(None)),
-    Fault("head ahead", "a newest block that nobody has", _claim_future_head),
+    Fault(
+        "high tips",
+        "others are said to tip 1,000 gwei",
+        _build_suggested_tip_fault(_TIP),
+        stays=True,
+        works=True,
+    ),
+    Fault("null tips", "others are said to tip null", _build_suggested_tip_fault(None)),
+    Fault("head ahead", "a newest block that nobody has", _claim_higher_head_number),
     Fault("stale head", "its newest block stays the newest", _repeat_old_head, blocks=True),
     Fault(
         "swallows",

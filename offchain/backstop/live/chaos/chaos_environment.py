@@ -13,8 +13,8 @@ from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import AbiDecodingError
 from backstop.live.chaos.anvil_chain import AnvilChain
 from backstop.live.chaos.byzantine_proxy import ByzantineProxy
-from backstop.live.chaos.follower_processes import PATIENCE, FollowerProcess, wait_for_condition
-from backstop.live.chaos.market_actors import MarketActors
+from backstop.live.chaos.keeper_and_mirror_processes import PATIENCE, FollowerProcess, wait_for_condition
+from backstop.live.chaos.price_and_liquidity_actors import MarketActors
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action
@@ -110,7 +110,7 @@ class ChaosEnvironment:
         """Start everybody, up to the newest block."""
         for follower in self.followers:
             follower.start_process()
-        head = self.chain.head.number
+        head = self.chain.head_block.number
         for follower in self.followers:
             self._wait_for_follower(follower, head)
 
@@ -125,7 +125,7 @@ class ChaosEnvironment:
         """Write a line of storm.log: what was done, and when."""
         with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            file.write(f"{now} block {self.chain.head.number}: {text}\n")
+            file.write(f"{now} block {self.chain.head_block.number}: {text}\n")
 
     # ---------------------------------------------------------------- processes
 
@@ -134,7 +134,7 @@ class ChaosEnvironment:
         found = {each.name: each.pid for each in self.followers if each.pid is not None}
         return {**found, "node": self.chain.process.pid}
 
-    def list_running(self) -> list[FollowerProcess]:
+    def list_ready_or_all_keepers(self) -> list[FollowerProcess]:
         """Return keepers that work; if none does, those that are about to."""
         return [each for each in self.keepers if each.ready] or self.keepers
 
@@ -157,14 +157,14 @@ class ChaosEnvironment:
 
     def wait_for_followers(self) -> None:
         """Wait until everybody who works has looked at the newest block, or was killed over it."""
-        head, began = self.chain.head.number, time.monotonic()
+        head, began = self.chain.head_block.number, time.monotonic()
         self.hostile.asked.clear()  # nobody looks at it here
         for follower in self.followers:
             if follower.away:
                 continue
             if follower.ready or self._missed.get(follower.name, 0) >= MISSED:
                 self._wait_for_follower(follower, head, began)
-            elif not self._is_alive(follower) or not follower.is_at_block(head):
+            elif not self._is_running_else_restart(follower) or not follower.is_at_block(head):
                 self._missed[follower.name] = self._missed.get(follower.name, 0) + 1
             if follower.ready:
                 self._missed.pop(follower.name, None)
@@ -182,7 +182,7 @@ class ChaosEnvironment:
         began = began or time.monotonic()
         deadline = time.monotonic() + PATIENCE
         due = self._kills.pop(follower.name, None)
-        while self._is_alive(follower):
+        while self._is_running_else_restart(follower):
             if due is not None and time.monotonic() >= began + due:
                 follower.kill_process()
                 return
@@ -198,7 +198,7 @@ class ChaosEnvironment:
                 return
             time.sleep(0.003)
 
-    def _is_alive(self, follower: FollowerProcess) -> bool:
+    def _is_running_else_restart(self, follower: FollowerProcess) -> bool:
         """Tell whether it runs; start it again if it ended by itself, which is a fault."""
         if follower.running:
             return True
@@ -210,26 +210,26 @@ class ChaosEnvironment:
             return False
         self.faults.append(
             f"{follower.name} ended by itself, code {follower.code}, before block "
-            f"{self.chain.head.number + 1}: {follower.read_last_lines()}"
+            f"{self.chain.head_block.number + 1}: {follower.read_last_lines()}"
         )
         follower.start_process()
         return False
 
-    def finish_followers(self) -> None:
+    def settle_and_stop_followers(self) -> None:
         """End everybody in peace; what keepers have under way is mined meanwhile."""
         for keeper in self.keepers:
             self.revive_follower(keeper)
-            self._wait_for_follower(keeper, self.chain.head.number)
+            self._wait_for_follower(keeper, self.chain.head_block.number)
         for keeper in self.keepers:
-            keeper.terminate_process()
-        wait_for_condition(self._mine_until_finished, "the keepers had not ended")
-        self._wait_for_follower(self.mirror, self.chain.head.number)
+            keeper.send_sigterm()
+        wait_for_condition(self._mine_block_and_check_keepers_stopped, "the keepers had not ended")
+        self._wait_for_follower(self.mirror, self.chain.head_block.number)
         for follower in self.followers:
             code = follower.stop_process()
             if code != 0:
                 self.faults.append(f"{follower.name} ended with code {code}: {follower.read_last_lines()}")
 
-    def _mine_until_finished(self) -> bool:
+    def _mine_block_and_check_keepers_stopped(self) -> bool:
         self.chain.mine_block()
         time.sleep(0.1)
         return not any(keeper.running for keeper in self.keepers)
@@ -242,9 +242,9 @@ class ChaosEnvironment:
         return int(self.chain.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
 
     @property
-    def world_gas(self) -> int:
+    def pending_gas_of_outsiders(self) -> int:
         """The gas that transactions of the world outside may use of the next block."""
-        sent = self._read_pool(others=True)
+        sent = self._list_pending_transactions(include_outsiders=True)
         return sum(int(each["gas"], 16) for each in sent if each["from"].lower() not in self._addresses)
 
     def note_rollback(self, blocks: int) -> None:
@@ -253,21 +253,21 @@ class ChaosEnvironment:
         self.deepest = max(self.deepest, blocks)
         self.world.forget_actions()
 
-    def read_pool(self) -> list[dict[str, Any]]:
+    def list_pending_keeper_transactions(self) -> list[dict[str, Any]]:
         """Return what keepers have sent and is not mined."""
-        return self._read_pool(others=False)
+        return self._list_pending_transactions(include_outsiders=False)
 
-    def _read_pool(self, others: bool) -> list[dict[str, Any]]:
+    def _list_pending_transactions(self, include_outsiders: bool) -> list[dict[str, Any]]:
         content = self.chain.node.request("txpool_content")
         return [
             transaction
             for part in content.values()
             for sender, queue in part.items()
-            if others or sender.lower() in self._addresses
+            if include_outsiders or sender.lower() in self._addresses
             for transaction in queue.values()
         ]
 
-    def list_queued_accounts(self) -> set[str]:
+    def list_accounts_with_nonce_gap(self) -> set[str]:
         """Return keepers' accounts with transactions that wait for an earlier nonce."""
         content = self.chain.node.request("txpool_content")["queued"]
         return {sender.lower() for sender, queue in content.items() if queue} & self._addresses
@@ -278,7 +278,7 @@ class ChaosEnvironment:
         if to not in system.names:
             return None
         name, data = system.names[to], bytes.fromhex(transaction["input"][2:])
-        function = system.artifacts[system.kinds[name]].abi.by_selector.get(data[:4])
+        function = system.artifacts[system.kinds[name]].contract_abi.by_selector.get(data[:4])
         if function is None:
             return None
         try:
@@ -290,7 +290,7 @@ class ChaosEnvironment:
     def list_signed_transactions(self, first: int, last: int) -> list[tuple[str, str]]:
         """Return what keepers signed in these blocks, in order: sender and raw transaction."""
         found = []
-        for block, _ in self.chain.node.get_blocks(first, last):
+        for block, _ in self.chain.node.get_blocks_with_receipts(first, last):
             for transaction in block["transactions"]:
                 sender = transaction["from"].lower()
                 if sender in self._addresses:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop.files.atomic_files import read_json, write_json
+from backstop.files.atomic_files import read_versioned_json, write_json
 from backstop.files.output_directories import refuse_other
 from backstop.live.chaos.anvil_chain import storm_scenario
 from backstop.live.chaos.byzantine_node_trials import run_node_trials
@@ -35,12 +35,12 @@ class ChaosResults:
         asked = {"seed": seed, **limits, "block_time": block_time}
         self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
         if self.file.exists():
-            kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
+            kept = read_versioned_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
             refuse_other(folder, {name: kept.get(name) for name in asked}, asked)
             self.content["parts"] = kept["parts"]
 
     @property
-    def faults(self) -> list[str]:
+    def detected_faults(self) -> list[str]:
         """The faults of all parts."""
         return [fault for part in self.content["parts"].values() for fault in part["faults"]]
 
@@ -73,22 +73,24 @@ class ChaosResults:
         write_json(self.content, self.file)
 
 
-def format_table(content: dict[str, Any]) -> str:
+def format_chaos_results_table(chaos_results: dict[str, Any]) -> str:
     """Write figures by part, a line each."""
     rows = [
         (part if i == 0 else "", name, value)
-        for part, found in content["parts"].items()
+        for part, found in chaos_results["parts"].items()
         for i, (name, value) in enumerate(_ROWS[part](found))
     ]
     wide = max((len(name) for _, name, _ in rows), default=0)
     return "\n".join(f"{part:<9} {name:<{wide}}  {value}".rstrip() for part, name, value in rows)
 
 
-def _iter_storm_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    blocks, mirror, auctions, nonces = (found[name] for name in ("blocks", "mirror", "auctions", "nonces"))
+def _iter_chaos_storm_rows(storm_result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    blocks, mirror, auctions, nonces = (
+        storm_result[name] for name in ("blocks", "mirror", "auctions", "nonces")
+    )
     yield "blocks", f"{blocks['kept']:,} kept, {blocks['mined']:,} mined"
     yield "deepest way back", f"{blocks['deepest_reorganisation']} blocks"
-    yield from ((f"  {name}", f"{count} times") for name, count in found["disturbances"].items())
+    yield from ((f"  {name}", f"{count} times") for name, count in storm_result["disturbances"].items())
     yield "mirror", f"{mirror['differences']} differences in {mirror['blocks']:,} blocks, each compared"
     yield "", f"{mirror['blocks_replaced_later']} more were compared and then replaced"
     if mirror["blocks_forgotten_by_the_node"]:
@@ -97,47 +99,52 @@ def _iter_storm_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "  left alone", f"{auctions['left_alone']}"
     yield (
         "  longest calm wait",
-        f"{auctions['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+        f"{auctions['longest_calm_wait_blocks']} blocks of {storm_result['most_wait_blocks']} at most",
     )
-    vaults = found["vaults"]
+    vaults = storm_result["vaults"]
     yield "unsafe vaults", f"{vaults['unsafe_at_some_time']}, {vaults['left_alone']} left alone"
     yield "  liquidated within", f"{vaults['p99_blocks']} blocks (p99), whatever happened"
     yield (
         "  longest calm wait",
-        f"{vaults['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+        f"{vaults['longest_calm_wait_blocks']} blocks of {storm_result['most_wait_blocks']} at most",
     )
-    yield from ((f"  takes of {name}", str(count)) for name, count in found["takes"].items())
-    for each in found["capital"]:
+    yield from ((f"  takes of {name}", str(count)) for name, count in storm_result["takes"].items())
+    for each in storm_result["capital"]:
         had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
         yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
-    for each in found["budgets"]:
+    for each in storm_result["budgets"]:
         used, limit = (int(each[f"{name}_wad"]) / WAD for name in ("most", "limit"))
         digits, unit = (4, "coins for gas") if each["what"] == "gas" else (0, "stablecoins")
         text = f"{used:,.{digits}f} of {limit:,.{digits}f} {unit} in any hour"
         yield f"budget of {each['account']}", text
     yield "nonces", f"{nonces['used']} used, none open"
     yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
-    for each in found["keepers"]:
+    for each in storm_result["keepers"]:
         told = ", ".join(f"{count} {name}" for name, count in each.items() if name != "name" and count)
         yield f"keeper {each['name']}", told
-    yield "faults", str(len(found["faults"]))
-    yield "took", f"{found['seconds']:,} s"
+    yield "faults", str(len(storm_result["faults"]))
+    yield "took", f"{storm_result['seconds']:,} s"
 
 
-def _iter_restart_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    recovery = found["recovery_seconds"]
-    yield "kills", f"{found['kills']} in {found['runs']} crashes of {found['blocks_of_a_run']} blocks"
-    yield "  at random moments", str(found["at_random_moments"])
-    yield from ((f"  {name}", str(count)) for name, count in found["at_points"].items())
-    yield "same end", f"{found['equal_runs']} of {found['runs']} crashes"
-    fields, sent = found["fields_compared"], found["transactions_of_a_run"]
+def _iter_crash_recovery_rows(restart_result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    recovery = restart_result["recovery_seconds"]
+    yield (
+        "kills",
+        f"{restart_result['kills']} in {restart_result['runs']} crashes of "
+        f"{restart_result['blocks_of_a_run']} blocks",
+    )
+    yield "  at random moments", str(restart_result["at_random_moments"])
+    yield from ((f"  {name}", str(count)) for name, count in restart_result["at_points"].items())
+    yield "same end", f"{restart_result['equal_runs']} of {restart_result['runs']} crashes"
+    fields, sent = restart_result["fields_compared"], restart_result["transactions_of_a_run"]
     yield "  compared in each", f"{fields} fields after {sent} transactions, or more"
     yield "recovery", f"median {recovery['median']:.1f} s, longest {recovery['longest']:.1f} s"
     yield (
         "longest crash",
-        f"{found['longest_run_seconds']:.0f} s, {found['undisturbed_seconds']:.0f} s without kills",
+        f"{restart_result['longest_run_seconds']:.0f} s, "
+        f"{restart_result['undisturbed_seconds']:.0f} s without kills",
     )
-    yield "faults", str(len(found["faults"]))
+    yield "faults", str(len(restart_result["faults"]))
 
 
 def _iter_soak_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -157,18 +164,18 @@ def _iter_soak_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "faults", str(len(found["faults"]))
 
 
-def _iter_node_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    trials = found["trials"]
+def _iter_node_fault_trial_rows(trials_result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    trials = trials_result["trials"]
     yield "of a node", f"{len({each['fault'] for each in trials})} faults, beside an honest node and alone"
     yield "  noticed", f"{sum(each['noticed'] for each in trials)} of {len(trials)} trials"
     yield "  as they should", f"{sum(not each['faults'] for each in trials)} of {len(trials)} trials"
-    yield "faults", str(len(found["faults"]))
-    yield "took", f"{found['seconds']:,} s"
+    yield "faults", str(len(trials_result["faults"]))
+    yield "took", f"{trials_result['seconds']:,} s"
 
 
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
-    "storm": _iter_storm_rows,
-    "restarts": _iter_restart_rows,
-    "nodes": _iter_node_rows,
+    "storm": _iter_chaos_storm_rows,
+    "restarts": _iter_crash_recovery_rows,
+    "nodes": _iter_node_fault_trial_rows,
     "soak": _iter_soak_rows,
 }

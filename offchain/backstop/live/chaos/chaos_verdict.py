@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.role_accounts import get_account
-from backstop.keepers.keeper_decisions import Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Keeper, KeeperMemory
 from backstop.live.chaos.chaos_environment import ACCOUNTS, BIDDERS, BUDGETS, ChaosEnvironment
-from backstop.live.chaos.follower_processes import FollowerProcess
+from backstop.live.chaos.keeper_and_mirror_processes import FollowerProcess
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import market_view
@@ -46,12 +46,12 @@ class CapitalCheck:
         self._known: set[tuple[str, int, Action]] = set()
         self._signed: set[tuple[str, int, int]] = set()
 
-    def check_block(self) -> None:
+    def check_pending_takes_and_spending(self) -> None:
         """Look at the pool and at the journals."""
         self.looks += 1
-        block = self.scene.chain.head.number
+        block = self.scene.chain.head_block.number
         taken: dict[tuple[str, int], list[tuple[str, int, Action]]] = {}
-        for transaction in self.scene.read_pool():
+        for transaction in self.scene.list_pending_keeper_transactions():
             action = self.scene.decode_action(transaction)
             if action is not None and (action.contract, action.method) in _TAKES:
                 call = action.sender, int(transaction["nonce"], 16), action
@@ -64,21 +64,21 @@ class CapitalCheck:
                 )
             self._known.update(calls)
         for name in BIDDERS:
-            self._check_reserved(name, block)
-        waiting = self.scene.list_queued_accounts()
+            self._check_pending_spend_within_balance(name, block)
+        waiting = self.scene.list_accounts_with_nonce_gap()
         self._gaps = Counter({each: self._gaps[each] + 1 for each in waiting})
         self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
 
-    def _check_reserved(self, name: str, block: int) -> None:
+    def _check_pending_spend_within_balance(self, bidder_name: str, block: int) -> None:
         """Check that what is signed and not mined cannot spend more than there is."""
-        used = self.scene.chain.node.get_nonce(get_account(name), "latest")
-        under_way = read_pending_spends(self.scene.folder / "journal", get_account(name), used)
-        spends, has = compute_most_spent(under_way), self.scene.world.get_stablecoins(name)
-        self.most_reserved[name] = max(self.most_reserved[name], spends)
-        signed = {(name, *each) for each in under_way}
+        used = self.scene.chain.node.get_nonce(get_account(bidder_name), "latest")
+        under_way = read_pending_spends(self.scene.folder / "journal", get_account(bidder_name), used)
+        spends, has = sum_largest_spend_per_nonce(under_way), self.scene.world.get_stablecoins(bidder_name)
+        self.most_reserved[bidder_name] = max(self.most_reserved[bidder_name], spends)
+        signed = {(bidder_name, *each) for each in under_way}
         # As above: what was mined waits again beside what was signed for the rest.
         if spends > has and signed - self._signed:
-            self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
+            self.faults.append(f"after block {block} {bidder_name} may spend {spends} of {has}")
         self._signed |= signed
 
 
@@ -96,24 +96,29 @@ def read_pending_spends(journal: Path, address: str, used: int) -> list[tuple[in
     return [(each["nonce"], int(each["spends"])) for each in open_]
 
 
-def compute_most_spent(under_way: Iterable[tuple[int, int]]) -> int:
+def sum_largest_spend_per_nonce(nonce_spends: Iterable[tuple[int, int]]) -> int:
     """Return what they spend together at most [wad]: of several with one nonce one is mined."""
     most: dict[int, int] = {}
-    for nonce, spends in under_way:
+    for nonce, spends in nonce_spends:
         most[nonce] = max(most.get(nonce, 0), spends)
     return sum(most.values())
 
 
-def verify_run(
-    scene: ChaosEnvironment, capital: CapitalCheck, first: int, quiet: dict[str, bool]
+def judge_storm_run(
+    chaos_environment: ChaosEnvironment,
+    capital_check: CapitalCheck,
+    first_block: int,
+    quiet_by_block_hash: dict[str, bool],
 ) -> dict[str, Any]:
     """Return figures, and `faults`: whatever was not to happen."""
-    faults = [*scene.faults, *capital.faults]
-    history = _replay_history(scene, capital, first, quiet, faults)
-    compared = _check_compared_blocks(scene, first, faults)
-    nonces = _check_nonces(scene, capital, faults)
-    budgets = check_budgets(history.pop("spent"), faults)
-    keepers = [_describe_keeper(each) for each in scene.keepers]
+    faults = [*chaos_environment.faults, *capital_check.faults]
+    history = _replay_storm_blocks_into_figures(
+        chaos_environment, capital_check, first_block, quiet_by_block_hash, faults
+    )
+    compared = _check_every_block_compared(chaos_environment, first_block, faults)
+    nonces = _check_all_nonces_mined(chaos_environment, capital_check, faults)
+    budgets = check_hourly_spending_budgets(history.pop("spent"), faults)
+    keepers = [_count_keeper_log_events(each) for each in chaos_environment.keepers]
     return {
         **history,
         "most_wait_blocks": WAITS,
@@ -125,13 +130,13 @@ def verify_run(
     }
 
 
-def check_budgets(
-    paid: dict[tuple[str, str], list[tuple[float, int]]], faults: list[str]
+def check_hourly_spending_budgets(
+    spending_by_account: dict[tuple[str, str], list[tuple[float, int]]], faults: list[str]
 ) -> list[dict[str, Any]]:
     """Check what accounts with a budget spent in any hour, by the blocks that the chain has now."""
     rows = []
     for name, what, limit in BUDGETS:
-        events = sorted(paid.get((name, what), []))
+        events = sorted(spending_by_account.get((name, what), []))
         most = max((sum(s for then, s in events if at - HOUR < then <= at) for at, _ in events), default=0)
         if most > limit:
             faults.append(f"{name} spent {most} of {limit} within an hour ({what})")
@@ -139,8 +144,8 @@ def check_budgets(
     return rows
 
 
-def _describe_keeper(keeper: FollowerProcess) -> dict[str, Any]:
-    counts = Counter(line.get("event") for line in keeper.read_log_lines())
+def _count_keeper_log_events(keeper: FollowerProcess) -> dict[str, Any]:
+    counts = Counter(line.get("event") for line in keeper.iter_json_log_records())
     told = (
         "sent",
         "done",
@@ -156,26 +161,30 @@ def _describe_keeper(keeper: FollowerProcess) -> dict[str, Any]:
     return {"name": keeper.name, "starts": keeper.starts, **{each: counts[each] for each in told}}
 
 
-def _check_nonces(scene: ChaosEnvironment, capital: CapitalCheck, faults: list[str]) -> dict[str, Any]:
+def _check_all_nonces_mined(
+    chaos_environment: ChaosEnvironment, capital_check: CapitalCheck, faults: list[str]
+) -> dict[str, Any]:
     """Check that every nonce is used, nothing waits any more, and no journal has anything under way."""
     used = 0
     for name in ACCOUNTS:
         latest, pending = (
-            scene.chain.node.get_nonce(get_account(name), each) for each in ("latest", "pending")
+            chaos_environment.chain.node.get_nonce(get_account(name), each) for each in ("latest", "pending")
         )
         used += latest
         if latest != pending:
             faults.append(f"{name} has {pending - latest} transactions that are not mined")
-    for sender in scene.list_queued_accounts():
+    for sender in chaos_environment.list_accounts_with_nonce_gap():
         faults.append(f"{sender} has transactions behind a nonce that nobody fills")
-    return {"used": used, "looks": capital.looks, "longest_gap_blocks": capital.longest_gap}
+    return {"used": used, "looks": capital_check.looks, "longest_gap_blocks": capital_check.longest_gap}
 
 
-def _check_compared_blocks(scene: ChaosEnvironment, first: int, faults: list[str]) -> dict[str, Any]:
+def _check_every_block_compared(
+    chaos_environment: ChaosEnvironment, first_block: int, faults: list[str]
+) -> dict[str, Any]:
     """Check that every block that the chain has now was compared as it is, and that none ever differed."""
     found: dict[int, set[str]] = {}
     differences, lines = 0, 0
-    for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (chaos_environment.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
         try:
             record = json.loads(line)
         except ValueError:  # cut off by a kill
@@ -184,33 +193,44 @@ def _check_compared_blocks(scene: ChaosEnvironment, first: int, faults: list[str
         differences += len(record["differences"])
         faults.extend(f"mirror: {each}" for each in record["differences"])
         found.setdefault(record["block"], set()).add(record["hash"])
-    last, told = scene.chain.head.number, scene.mirror.log.read_text(errors="replace")
+    last, told = (
+        chaos_environment.chain.head_block.number,
+        chaos_environment.mirror.log.read_text(errors="replace"),
+    )
     missing = [
-        n for n in range(first, last + 1) if scene.chain.node.get_block_hash(n) not in found.get(n, set())
+        n
+        for n in range(first_block, last + 1)
+        if chaos_environment.chain.node.get_block_hash(n) not in found.get(n, set())
     ]
     # It says so, and the node was started again before it could look.
-    forgotten = [n for n in missing if n in scene.chain.forgotten and f"{NOT_COMPARED} {n}:" in told]
+    forgotten = [
+        n for n in missing if n in chaos_environment.chain.forgotten and f"{NOT_COMPARED} {n}:" in told
+    ]
     missing = [n for n in missing if n not in forgotten]
     if missing:
         faults.append(f"the mirror did not compare {len(missing)} blocks, the first is {missing[0]}")
     replaced = sum(len(hashes) - 1 for hashes in found.values())
     return {
-        "blocks": last + 1 - first - len(missing) - len(forgotten),
+        "blocks": last + 1 - first_block - len(missing) - len(forgotten),
         "blocks_forgotten_by_the_node": len(forgotten),
         "blocks_replaced_later": replaced,
         "lines": lines,
-        "starts": scene.mirror.starts,
+        "starts": chaos_environment.mirror.starts,
         "differences": differences,
     }
 
 
-def _replay_history(
-    scene: ChaosEnvironment, capital: CapitalCheck, first: int, quiet: dict[str, bool], faults: list[str]
+def _replay_storm_blocks_into_figures(
+    chaos_environment: ChaosEnvironment,
+    capital_check: CapitalCheck,
+    first_block: int,
+    quiet_by_block_hash: dict[str, bool],
+    faults: list[str],
 ) -> dict[str, Any]:
     """Replay the history: who took what, and what paid and was left alone."""
-    deployment = scene.chain.deployment
-    mirror = open_mirror(scene.chain.node, deployment)
-    mirror.follow_unchecked(first)
+    deployment = chaos_environment.chain.deployment
+    mirror = open_mirror(chaos_environment.chain.node, deployment)
+    mirror.follow_unchecked(first_block)
     mirror.seen.clear()
     options = {"taker": {"most": 100}, "liquidator": {"most": 100}}
     taker, liquidator = build_keepers(deployment, ["taker", "liquidator"], CLEAR, options)
@@ -224,9 +244,9 @@ def _replay_history(
     paying = 0
     paid: dict[tuple[str, str], list[tuple[float, int]]] = {}
     """What accounts spent, and when, by account and kind."""
-    for number in range(first + 1, scene.chain.head.number + 1):
+    for number in range(first_block + 1, chaos_environment.chain.head_block.number + 1):
         mirror.follow_unchecked(number)
-        at = scene.mined_at.get(mirror.hash, 0.0)
+        at = chaos_environment.mined_at.get(mirror.hash, 0.0)
         for seen in mirror.seen:
             action, name = seen.action, of_account.get(seen.action.sender, "others")
             results[f"{name} {'done' if seen.outcome.ok else 'failed'}"] += 1
@@ -245,23 +265,23 @@ def _replay_history(
                     paid.setdefault((name, "risk"), []).append((at, worth))
                     auctions.note_done(auction)
         mirror.seen.clear()
-        open_now = [action.args[0] for action in _find_paying_calls(mirror, taker, scene)]
+        open_now = [action.args[0] for action in _find_paying_calls(mirror, taker, chaos_environment)]
         paying += bool(open_now)
-        counts = quiet.get(mirror.hash, False)
+        counts = quiet_by_block_hash.get(mirror.hash, False)
         auctions.note_block(open_now, counts)
         vaults.note_block(
-            [action.args[:2] for action in _find_paying_calls(mirror, liquidator, scene)], counts
+            [action.args[:2] for action in _find_paying_calls(mirror, liquidator, chaos_environment)], counts
         )
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     mirror.raise_differences()
     for name in BIDDERS:
-        left = scene.world.get_stablecoins(name)
-        had = capital.before[name] + got[name]
+        left = chaos_environment.world.get_stablecoins(name)
+        had = capital_check.before[name] + got[name]
         if had - spent[name] != left:
             faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")
-    late = auctions.list_longer_waits(WAITS)
+    late = auctions.find_waits_above_limit(WAITS)
     faults += [f"auction {each} paid for {wait} calm blocks and nobody took" for each, wait in late.items()]
-    unsafe = vaults.list_longer_waits(WAITS)
+    unsafe = vaults.find_waits_above_limit(WAITS)
     faults += [
         f"the vault of {owner} was unsafe for {wait} calm blocks and nobody liquidated it"
         for (_, owner), wait in unsafe.items()
@@ -285,9 +305,9 @@ def _replay_history(
         "capital": [
             {
                 "account": name,
-                "had_wad": str(capital.before[name] + got[name]),
+                "had_wad": str(capital_check.before[name] + got[name]),
                 "spent_wad": str(spent[name]),
-                "most_reserved_wad": str(capital.most_reserved[name]),
+                "most_reserved_wad": str(capital_check.most_reserved[name]),
             }
             for name in BIDDERS
         ],
@@ -319,9 +339,9 @@ class WaitTimes:
         blocks, _ = self._now.pop(each, (0, 0))
         self._waited += [blocks] * bool(blocks)
 
-    def list_longer_waits(self, most: int) -> dict[Any, int]:
+    def find_waits_above_limit(self, calm_block_limit: int) -> dict[Any, int]:
         """Return what waited for more calm blocks, and how many."""
-        return {each: wait for each, wait in self.longest.items() if wait > most}
+        return {each: wait for each, wait in self.longest.items() if wait > calm_block_limit}
 
     def compute_percentile(self, percent: int) -> int:
         """Return the blocks that so many of a hundred waited at most, calm or not."""

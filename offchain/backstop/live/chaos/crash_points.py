@@ -34,8 +34,8 @@ POINTS = {
     "before a receipt": CrashPoint(NodeClient, "batch", "before", "eth_getTransactionReceipt"),
     "receipt read": CrashPoint(Journal, "note_outcome", "before"),
     "outcome noted": CrashPoint(Journal, "note_outcome", "after"),
-    "final": CrashPoint(Journal, "finish_entry", "before"),
-    "forgotten": CrashPoint(Journal, "finish_entry", "after"),
+    "final": CrashPoint(Journal, "drop_final_entry_keep_spending", "before"),
+    "forgotten": CrashPoint(Journal, "drop_final_entry_keep_spending", "after"),
     "half a line": CrashPoint(Journal, "_write_line", "before"),
     "journal rewritten": CrashPoint(transaction_journal.os, "replace", "before"),
 }
@@ -59,7 +59,7 @@ def arm_crash_point(name: str, count: int) -> None:
         left -= 1
         if left == 0 and point.when == "before":
             if name == "half a line":
-                _write_half(*args)
+                _write_half_journal_line(*args)
             kill_process()
         result = original(*args, **named)
         if left == 0:
@@ -69,11 +69,11 @@ def arm_crash_point(name: str, count: int) -> None:
     setattr(point.owner, point.method, reached)
 
 
-def _write_half(kept: Journal, change: dict[str, Any]) -> None:
-    if kept._file is not None:
+def _write_half_journal_line(journal: Journal, change: dict[str, Any]) -> None:
+    if journal._file is not None:
         line = json.dumps(change)
-        kept._file.write(line[: len(line) // 2])
-        kept._file.flush()
+        journal._file.write(line[: len(line) // 2])
+        journal._file.flush()
 
 
 if __name__ == "__main__":

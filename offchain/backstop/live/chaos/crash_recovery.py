@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_json
-from backstop.hosts.state_json import encode_world
+from backstop.files.atomic_files import read_versioned_json, write_json
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.anvil_chain import AnvilChain, copy_chain_state, prepare_chain
 from backstop.live.chaos.crash_points import POINTS
-from backstop.live.chaos.follower_processes import PATIENCE, FollowerProcess
-from backstop.live.chaos.market_actors import MarketActors, create_random
+from backstop.live.chaos.keeper_and_mirror_processes import PATIENCE, FollowerProcess
+from backstop.live.chaos.price_and_liquidity_actors import MarketActors, create_random
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario
@@ -91,17 +91,17 @@ def short_crash(
     keeper = FollowerProcess("keeper", "keeper", ["--config", "keeper.yaml"], folder)
     try:
         run = _Run(chain, keeper, list(kills))
-        world, last = MarketActors(chain, scenario, seed), chain.head.number + blocks
-        run.wait_for_keeper()
-        while chain.head.number < last:
+        world, last = MarketActors(chain, scenario, seed), chain.head_block.number + blocks
+        run.wait_until_keeper_sees_block()
+        while chain.head_block.number < last:
             keeper.freeze_process()
             world.send_block_actions()
             chain.mine_block()
             keeper.unfreeze_process()
-            run.wait_for_keeper()
+            run.wait_until_keeper_sees_block()
         if keeper.stop_process() != 0:
             raise BackstopError(f"the keeper ended with an error: {keeper.read_last_lines()}")
-        state = _read_final_state(chain)
+        state = _read_final_slots_and_balances(chain)
     finally:
         keeper.close()
         chain.close()
@@ -118,9 +118,9 @@ class _Run:
         self.kills = kills
         self.died: list[str] = []
         self.recovered: list[float] = []
-        self._start_process()
+        self._start_keeper_with_next_kill()
 
-    def _start_process(self) -> None:
+    def _start_keeper_with_next_kill(self) -> None:
         """Start the next process, with its own end before it."""
         self._kill = self.kills.pop(0) if self.kills else None
         self._seen = 0
@@ -129,9 +129,9 @@ class _Run:
         else:
             self.keeper.start_process()
 
-    def wait_for_keeper(self) -> None:
+    def wait_until_keeper_sees_block(self) -> None:
         """Wait until a keeper has looked at the newest block, however many die over it."""
-        head, began, died_at = self.chain.head.number, time.monotonic(), None
+        head, began, died_at = self.chain.head_block.number, time.monotonic(), None
         while True:
             kill = self._kill
             timed = kill is not None and not kill.point and kill.blocks == self._seen
@@ -142,7 +142,7 @@ class _Run:
                     raise BackstopError(f"the keeper ended by itself: {self.keeper.read_last_lines()}")
                 self.died.append(str(kill))
                 died_at = time.monotonic() if died_at is None else died_at
-                self._start_process()
+                self._start_keeper_with_next_kill()
                 began = time.monotonic()
             elif not timed and self.keeper.is_at_block(head):
                 self._seen += 1
@@ -154,27 +154,27 @@ class _Run:
             time.sleep(0.005)
 
 
-def _read_final_state(chain: AnvilChain) -> dict[str, Any]:
+def _read_final_slots_and_balances(chain: AnvilChain) -> dict[str, Any]:
     """Return the final state of all that keepers can change; check that the model agrees with it."""
     mirror = open_mirror(chain.node, chain.deployment)
     mirror.replay_to_block(None)
     mirror.raise_differences()
     state: dict[str, Any] = {"block": mirror.block, "timestamp": mirror.model.timestamp}
-    state |= _flatten_content(encode_world(mirror.model.world))
+    state |= _map_leaves_by_path(encode_nonzero_storage_words(mirror.model.world))
     for name in _ACCOUNTS:
         state[f"nonce of {name}"] = chain.node.get_nonce(get_account(name))
         state[f"coins of {name}"] = chain.node.get_balance(get_account(name))
     return state
 
 
-def _flatten_content(content: Any, path: str = "") -> dict[str, Any]:
+def _map_leaves_by_path(content: Any, path: str = "") -> dict[str, Any]:
     """Return every leaf by its path."""
     if not isinstance(content, Mapping):
         return {path: content}
     return {
         leaf: value
         for key, each in content.items()
-        for leaf, value in _flatten_content(each, f"{path}/{key}").items()
+        for leaf, value in _map_leaves_by_path(each, f"{path}/{key}").items()
     }
 
 
@@ -187,18 +187,22 @@ def describe_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> li
     ]
 
 
-def choose_kills(chance: Random, number: int, blocks: int = BLOCKS) -> tuple[ScheduledKill, ...]:
+def draw_scheduled_kills(
+    random_source: Random, run_number: int, blocks: int = BLOCKS
+) -> tuple[ScheduledKill, ...]:
     """Draw the kills of a run: at random moments and at named points in turn, each point as often."""
     kills = []
     for i in range(KILLS_OF_A_RUN):
-        place = number * KILLS_OF_A_RUN + i
+        place = run_number * KILLS_OF_A_RUN + i
         if place % 2 == 0:
             kills.append(
-                ScheduledKill(chance.randint(0, blocks // (2 * KILLS_OF_A_RUN)), chance.uniform(0, 0.25))
+                ScheduledKill(
+                    random_source.randint(0, blocks // (2 * KILLS_OF_A_RUN)), random_source.uniform(0, 0.25)
+                )
             )
         else:
             kills.append(
-                ScheduledKill(point=list(POINTS)[place // 2 % len(POINTS)], times=chance.randint(1, 3))
+                ScheduledKill(point=list(POINTS)[place // 2 % len(POINTS)], times=random_source.randint(1, 3))
             )
     return tuple(kills)
 
@@ -220,7 +224,7 @@ def run_restarts(
     file = folder / "runs.json"
     runs: list[dict[str, Any]] = []
     if file.exists():
-        kept = read_json(file, "file of runs", SCHEMA_VERSION, "", "remove it")
+        kept = read_versioned_json(file, "file of runs", SCHEMA_VERSION, "", "remove it")
         runs = kept["runs"]
     stage = folder / "stage"
     if not stage.exists():
@@ -235,7 +239,7 @@ def run_restarts(
         buyer = BUYERS[number % len(BUYERS)]
         if buyer not in calm:
             calm[buyer] = short_crash(stage, folder / buyer, scenario, seed, buyer, blocks=blocks)
-        chosen = choose_kills(create_random(seed, f"run {number}"), number, blocks)[: kills - died]
+        chosen = draw_scheduled_kills(create_random(seed, f"run {number}"), number, blocks)[: kills - died]
         place = folder / f"run-{number}"
         shutil.rmtree(place, ignore_errors=True)
         ran = short_crash(stage, place, scenario, seed, buyer, chosen, blocks)

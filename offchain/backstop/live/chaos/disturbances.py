@@ -23,7 +23,7 @@ from backstop.live.node.signers import Signers
 
 if TYPE_CHECKING:
     from backstop.live.chaos.chaos_environment import ChaosEnvironment
-    from backstop.live.chaos.follower_processes import FollowerProcess
+    from backstop.live.chaos.keeper_and_mirror_processes import FollowerProcess
 
 RIVAL = "recap_bidder"
 """The account that competes unfairly."""
@@ -48,10 +48,10 @@ class Disturbance:
     def __str__(self) -> str:
         return self.name
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
         """Start it."""
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
         """Act before each of its blocks, once keepers have sent what they want in it."""
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
@@ -63,11 +63,11 @@ class NodeKill(Disturbance):
 
     name, forbids = "node killed", True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        before = scene.chain.head.number
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        before = scene.chain.head_block.number
         scene.chain.kill_node()
-        scene.chain.restart_node()
-        scene.note_rollback(before - scene.chain.head.number)
+        scene.chain.start_node_from_saved_state()
+        scene.note_rollback(before - scene.chain.head_block.number)
 
 
 class ChainReorg(Disturbance):
@@ -75,9 +75,9 @@ class ChainReorg(Disturbance):
 
     name, forbids = "reorganisation", True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        head, chain = scene.chain.head.number, scene.chain
-        depth = min(chance.randint(1, 12), head - chain.oldest)
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        head, chain = scene.chain.head_block.number, scene.chain
+        depth = min(random_source.randint(1, 12), head - chain.oldest)
         if depth < 1:
             return
         again: list[tuple[str, int]] = []
@@ -85,10 +85,10 @@ class ChainReorg(Disturbance):
         for sender, raw in scene.list_signed_transactions(head - depth + 1, head):
             if sender in reached and reached[sender] < 0:
                 continue  # its nonces have a gap from here on
-            if chance.random() < 0.5:
+            if random_source.random() < 0.5:
                 reached[sender] = -1
                 continue
-            reached[sender] = chance.randint(reached.get(sender, 0), depth - 1)
+            reached[sender] = random_source.randint(reached.get(sender, 0), depth - 1)
             again.append((raw, reached[sender]))
         again.sort(key=lambda each: each[1])
         chain.node.request("anvil_reorg", depth, again)
@@ -100,8 +100,8 @@ class ChainRollback(Disturbance):
 
     name, forbids = "rollback", True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        depth = min(chance.randint(1, 8), scene.chain.head.number - scene.chain.oldest)
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        depth = min(random_source.randint(1, 8), scene.chain.head_block.number - scene.chain.oldest)
         if depth > 0:
             scene.chain.node.request("anvil_rollback", depth)
             scene.note_rollback(depth)
@@ -112,7 +112,7 @@ class BaseFeeSpike(Disturbance):
 
     name, blocks, forbids = "base fee x100", 20, True
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
         high = min(max(100 * scene.base_fee, 100 * GWEI), 300 * GWEI)
         scene.chain.node.request("anvil_setNextBlockBaseFeePerGas", hex(high))
 
@@ -122,16 +122,16 @@ class FullBlocks(Disturbance):
 
     name, blocks, forbids = "full blocks", 6, True
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
         scene.chain.node.request("anvil_setCode", _BURNER, _BURNS)
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
         # All but what the world outside needs.
-        left = _BLOCK_GAS - scene.world_gas
-        most = max((_get_tip(each) for each in scene.read_pool()), default=0)
+        left = _BLOCK_GAS - scene.pending_gas_of_outsiders
+        most = max((_get_tip(each) for each in scene.list_pending_keeper_transactions()), default=0)
         for _ in range(3):
             more = {"maxPriorityFeePerGas": hex(most + 3 * GWEI), "gas": hex(left // 3)}
-            scene.world.send_raw("admin", _BURNER, "0x", **more)
+            scene.world.send_raw_call_for_hash("admin", _BURNER, "0x", **more)
 
 
 class TransactionDrop(Disturbance):
@@ -139,9 +139,9 @@ class TransactionDrop(Disturbance):
 
     name, blocks, forbids = "transactions dropped", 4, True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        for transaction in scene.read_pool():
-            if chance.random() < 0.7:
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        for transaction in scene.list_pending_keeper_transactions():
+            if random_source.random() < 0.7:
                 scene.chain.node.request("anvil_dropTransaction", transaction["hash"])
 
 
@@ -150,9 +150,9 @@ class SameNonce(Disturbance):
 
     name, blocks, forbids = "nonces taken", 3, True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
         signers = Signers(test_accounts=True)
-        for transaction in scene.read_pool():
+        for transaction in scene.list_pending_keeper_transactions():
             sender = transaction["from"].lower()
             most = 2 * int(transaction["maxFeePerGas"], 16) + GWEI
             replacement = {
@@ -176,8 +176,8 @@ class FrontRunner(Disturbance):
 
     name, blocks, forbids = "front-runner", 10, True
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        for transaction in scene.read_pool():
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        for transaction in scene.list_pending_keeper_transactions():
             action = scene.decode_action(transaction)
             if action is None:
                 continue
@@ -189,8 +189,8 @@ class FrontRunner(Disturbance):
             else:
                 continue
             more = {"maxPriorityFeePerGas": hex(_get_tip(transaction) + GWEI), "gas": hex(2_000_000)}
-            to, data = scene.world.encode_call(action.contract, action.method, *args)
-            scene.world.send_raw(RIVAL, to, data, **more)
+            to, data = scene.world.encode_call_target_and_data(action.contract, action.method, *args)
+            scene.world.send_raw_call_for_hash(RIVAL, to, data, **more)
 
 
 class LyingReporter(Disturbance):
@@ -198,8 +198,8 @@ class LyingReporter(Disturbance):
 
     name, blocks = "lying reporter", 45
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
-        scene.world.lies = {f"reporter_{chance.randint(1, 3)}": chance.choice((10, 1_000))}
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        scene.world.lies = {f"reporter_{random_source.randint(1, 3)}": random_source.choice((10, 1_000))}
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
         scene.world.lies = {}
@@ -210,14 +210,14 @@ class ClockAhead(Disturbance):
 
     name, blocks, forbids = "clock ahead", 3, True
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
-        scene.chain.set_clock(scene.chain.head.timestamp + 600)
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        scene.chain.set_clock(scene.chain.head_block.timestamp + 600)
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        scene.chain.set_clock(scene.chain.head.timestamp)
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        scene.chain.set_clock(scene.chain.head_block.timestamp)
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
-        scene.chain.set_clock(scene.chain.head.timestamp)
+        scene.chain.set_clock(scene.chain.head_block.timestamp)
 
 
 class ClockJumps(Disturbance):
@@ -225,8 +225,8 @@ class ClockJumps(Disturbance):
 
     name = "clock jumps"
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
-        scene.chain.set_clock(scene.chain.head.timestamp + chance.randint(60, 300))
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        scene.chain.set_clock(scene.chain.head_block.timestamp + random_source.randint(60, 300))
 
 
 class _KeeperDisturbance(Disturbance):
@@ -243,11 +243,11 @@ class KeeperKill(_KeeperDisturbance):
 
     name = "killed at random"
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
-        self.blocks = chance.randint(1, 6)
-        self.keeper = chance.choice(scene.list_running())
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        self.blocks = random_source.randint(1, 6)
+        self.keeper = random_source.choice(scene.list_ready_or_all_keepers())
         # In the middle of what it does about the last block.
-        scene.schedule_kill(self.keeper, chance.uniform(0, 0.15))
+        scene.schedule_kill(self.keeper, random_source.uniform(0, 0.15))
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
         scene.revive_follower(self.keeper)
@@ -258,10 +258,10 @@ class KeeperKillAtPoint(_KeeperDisturbance):
 
     name, blocks = "killed at a point", 25
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
-        self.keeper = chance.choice(scene.list_running())
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        self.keeper = random_source.choice(scene.list_ready_or_all_keepers())
         self.keeper.kill_process()
-        self.keeper.start_process(chance.choice(list(POINTS)), chance.randint(1, 3))
+        self.keeper.start_process(random_source.choice(list(POINTS)), random_source.randint(1, 3))
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
         if not self.keeper.running:
@@ -273,8 +273,8 @@ class KeeperFreeze(_KeeperDisturbance):
 
     name, blocks = "frozen", 4
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
-        self.keeper = chance.choice(scene.list_running())
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
+        self.keeper = random_source.choice(scene.list_ready_or_all_keepers())
         self.keeper.freeze_process()
 
     def end_disturbance(self, scene: ChaosEnvironment) -> None:
@@ -291,11 +291,11 @@ class ByzantineNode(Disturbance):
         self.name = f"node: {fault.name}"
         self.forbids = fault.blocks  # it shows after some blocks, and so does what came of it
 
-    def start_disturbance(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def start_disturbance(self, scene: ChaosEnvironment, random_source: Random) -> None:
         scene.hostile.set_fault(self.fault)
-        self.disturb_block(scene, chance)
+        self.disturb_block(scene, random_source)
 
-    def disturb_block(self, scene: ChaosEnvironment, chance: Random) -> None:
+    def disturb_block(self, scene: ChaosEnvironment, random_source: Random) -> None:
         if self.fault.blocks:
             # A follower of this node notices a fault by new blocks, and no block comes while it waits.
             scene.excuse_followers()

@@ -13,7 +13,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.live.chaos.anvil_chain import prepare_chain
 from backstop.live.chaos.chaos_environment import BIDDERS, CAPITAL, ChaosEnvironment
-from backstop.live.chaos.chaos_verdict import CapitalCheck, verify_run
+from backstop.live.chaos.chaos_verdict import CapitalCheck, judge_storm_run
 from backstop.live.chaos.disturbances import (
     OF_A_NODE,
     OF_PROCESSES,
@@ -22,7 +22,7 @@ from backstop.live.chaos.disturbances import (
     Disturbance,
     Kind,
 )
-from backstop.live.chaos.market_actors import create_random
+from backstop.live.chaos.price_and_liquidity_actors import create_random
 from backstop.simulation.scenario import Scenario
 
 BLOCKS = 2_000
@@ -73,7 +73,7 @@ class DisturbanceLane:
         self.counts[self.now.name] += 1
         self._left = self.now.blocks
 
-    def disturb_block(self, scene: ChaosEnvironment) -> None:
+    def advance_current_disturbance(self, scene: ChaosEnvironment) -> None:
         """Act before a block is mined."""
         self.calm_in = max(0, self.calm_in - 1)
         self._left -= 1
@@ -113,7 +113,7 @@ def run_storm(
     began = time.monotonic()
     scene = ChaosEnvironment(folder, scenario, seed)
     try:
-        first = scene.chain.head.number
+        first = scene.chain.head_block.number
         capital = CapitalCheck(scene)
         scene.start_followers()
         lanes = [
@@ -122,7 +122,7 @@ def run_storm(
         quiet: dict[str, bool] = {}
         """By hash, whether nothing kept the takers from acting on a block."""
         mined, started = 0, time.monotonic()
-        while (height := scene.chain.head.number - first) < blocks:
+        while (height := scene.chain.head_block.number - first) < blocks:
             if stop():
                 raise BackstopError(f"stopped at block {height} of {blocks}")
             ending = height >= blocks - calm
@@ -135,17 +135,17 @@ def run_storm(
             progress(height, blocks, ", ".join(names) or "calm")
             scene.wait_for_followers()
             pause_run(started + minutes * 60 * height / blocks - time.monotonic(), stop)
-            capital.check_block()
+            capital.check_pending_takes_and_spending()
             scene.world.send_block_actions()
             for lane in lanes:
-                lane.disturb_block(scene)
+                lane.advance_current_disturbance(scene)
             head = scene.chain.mine_block()
             scene.mined_at[head.hash] = time.time()
             quiet[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
             mined += 1
         scene.wait_for_followers()
-        scene.finish_followers()
-        verdict = verify_run(scene, capital, first, quiet)
+        scene.settle_and_stop_followers()
+        verdict = judge_storm_run(scene, capital, first, quiet)
     finally:
         scene.close()
     return {

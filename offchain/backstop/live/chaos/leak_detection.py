@@ -30,7 +30,7 @@ class ProcessUsage(NamedTuple):
     threads: int
 
 
-def read_process_usage(pid: int, at: float) -> ProcessUsage | None:
+def read_memory_and_descriptor_usage(pid: int, at: float) -> ProcessUsage | None:
     """Return what a process uses now, as Linux tells; None if it is gone."""
     folder = Path(f"/proc/{pid}")
     try:
@@ -53,7 +53,7 @@ class Slope(NamedTuple):
         return "flat" if self.high <= most else "grows" if self.low > most else "not known yet"
 
 
-def compute_slope(times: Sequence[float], values: Sequence[float]) -> Slope | None:
+def compute_theil_sen_slope(times: Sequence[float], values: Sequence[float]) -> Slope | None:
     """Return the growth of values by the hour; None of too short a time to say anything."""
     import numpy as np
     from scipy.stats import theilslopes
@@ -71,14 +71,22 @@ def compute_slope(times: Sequence[float], values: Sequence[float]) -> Slope | No
     return Slope(*(float(found[place]) for place in (0, 2, 3)))
 
 
-def summarise_usage(name: str, uses: Sequence[ProcessUsage]) -> dict[str, Any]:
+def summarise_process_usage(process_name: str, usage_samples: Sequence[ProcessUsage]) -> dict[str, Any]:
     """Return the figures of a process: first and last after the start, slopes by the hour, verdicts."""
-    warm = [each for each in uses if each.at >= uses[0].at + (uses[-1].at - uses[0].at) / WARM]
-    times = [each.at for each in uses]
-    figures: dict[str, Any] = {"name": name, "samples": len(uses), "threads": uses[-1].threads}
+    warm = [
+        each
+        for each in usage_samples
+        if each.at >= usage_samples[0].at + (usage_samples[-1].at - usage_samples[0].at) / WARM
+    ]
+    times = [each.at for each in usage_samples]
+    figures: dict[str, Any] = {
+        "name": process_name,
+        "samples": len(usage_samples),
+        "threads": usage_samples[-1].threads,
+    }
     for what, most in (("memory", MOST_BYTES), ("open", MOST_OPEN)):
-        values = [getattr(each, what) for each in uses]
-        found = compute_slope(times, values)
+        values = [getattr(each, what) for each in usage_samples]
+        found = compute_theil_sen_slope(times, values)
         figures[what] = {
             "warm": getattr(warm[0], what),
             "last": values[-1],

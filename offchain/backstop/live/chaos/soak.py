@@ -24,12 +24,16 @@ from types import MappingProxyType
 from typing import Any
 
 from backstop.deployment.role_accounts import get_account
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.chaos.anvil_chain import AnvilChain, prepare_chain
 from backstop.live.chaos.chaos_environment import BIDDERS, CAPITAL, ChaosEnvironment
 from backstop.live.chaos.fault_injection_run import pause_run
-from backstop.live.chaos.leak_detection import ProcessUsage, read_process_usage, summarise_usage
-from backstop.live.chaos.market_actors import MarketActors, create_random
+from backstop.live.chaos.leak_detection import (
+    ProcessUsage,
+    read_memory_and_descriptor_usage,
+    summarise_process_usage,
+)
+from backstop.live.chaos.price_and_liquidity_actors import MarketActors, create_random
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.simulation.scenario import Scenario
 
@@ -65,7 +69,7 @@ class CyclicMarketActors(MarketActors):
         self._ready: set[tuple[int, str]] = set()
 
     @property
-    def cycle(self) -> int:
+    def cycle_length_in_blocks(self) -> int:
         """Return how many blocks the slowest price takes down and up again."""
         return max(2 * len(path) - 2 for path in self.paths.values()) // min(FASTER)
 
@@ -78,10 +82,10 @@ class CyclicMarketActors(MarketActors):
     def send_block_actions(self) -> None:
         """Send what the world does in the next block, one owner of a vault included."""
         super().send_block_actions()
-        head = self.chain.head
+        head = self.chain.head_block
         c = self.chance.randrange(len(self.scenario.symbols))
         owner = f"owner {self.chance.randrange(OWNERS)}"
-        if self._is_ready(c, owner):
+        if self._ensure_owner_has_collateral(c, owner):
             locked, debt, *_ = self.system.view("VaultEngine", "vault", c, get_account(owner))
             # One that was taken keeps the mark of it, and maybe a rest.
             if not debt:
@@ -91,16 +95,16 @@ class CyclicMarketActors(MarketActors):
             else:
                 self._draw_more(c, owner, locked, debt, head.timestamp)
         depth = sum(market.depth for market in self.scenario.markets.values())
-        if self.get_stablecoins("market_maker") < depth and self._is_ready(c, "patron"):
+        if self.get_stablecoins("market_maker") < depth and self._ensure_owner_has_collateral(c, "patron"):
             self._open_vault(c, "patron", depth, _PATRON, head.timestamp)
 
-    def _is_ready(self, collateral_type: int, owner: str) -> bool:
+    def _ensure_owner_has_collateral(self, collateral_type: int, owner: str) -> bool:
         """Return whether an owner has collateral; who has none is given it in the next block."""
         if (collateral_type, owner) in self._ready:
             return True
         symbol, engine = self.scenario.symbols[collateral_type], self.system.addresses["VaultEngine"]
-        self.send_call(owner, symbol, "mint", get_account(owner), _PLENTY)
-        self.send_call(owner, symbol, "approve", engine, 2**256 - 1)
+        self.send_call_for_hash(owner, symbol, "mint", get_account(owner), _PLENTY)
+        self.send_call_for_hash(owner, symbol, "approve", engine, 2**256 - 1)
         self._ready.add((collateral_type, owner))
         return False
 
@@ -109,22 +113,24 @@ class CyclicMarketActors(MarketActors):
         terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         price = self.get_price(terms.symbol, now)
         deposit = amount * (terms.initial_ratio + above) // BASIS_POINTS * RAY // price
-        return self._draw_stablecoins(collateral_type, owner, deposit, amount)
+        return self._deposit_and_draw_if_allowed(collateral_type, owner, deposit, amount)
 
-    def _draw_stablecoins(self, collateral_type: int, owner: str, deposit: int, amount: int) -> bool:
+    def _deposit_and_draw_if_allowed(
+        self, collateral_type: int, owner: str, collateral_deposit: int, amount: int
+    ) -> bool:
         """Have an owner draw if it may; the market's maker buys what is drawn."""
         call = (
             "VaultEngine",
             "deposit_and_draw",
             collateral_type,
             get_account(owner),
-            deposit,
+            collateral_deposit,
             amount,
             get_account("market_maker"),
         )
         would = self._would_succeed(owner, *call)
         if would:
-            self.send_call(owner, *call)
+            self.send_call_for_hash(owner, *call)
         return would
 
     def _draw_more(self, collateral_type: int, owner: str, locked: int, debt: int, now: int) -> None:
@@ -136,7 +142,7 @@ class CyclicMarketActors(MarketActors):
         )
         most = locked * price // RAY * BASIS_POINTS // (terms.initial_ratio + _ABOVE)
         if most - debt >= _LEAST * WAD:
-            self._draw_stablecoins(collateral_type, owner, 0, most - debt)
+            self._deposit_and_draw_if_allowed(collateral_type, owner, 0, most - debt)
 
 
 class PageReaders:
@@ -150,7 +156,7 @@ class PageReaders:
         for thread in self._threads:
             thread.start()
 
-    def close(self) -> None:
+    def stop_reader_threads(self) -> None:
         """Have them go."""
         self._over.set()
         for thread in self._threads:
@@ -160,8 +166,8 @@ class PageReaders:
         while not self._over.is_set():
             try:
                 for path in ("/", "/metrics", "/health"):
-                    self.counts["pages"] += bool(self._get_page(path, 5.0).read())
-                stream = self._get_page("/events", 10.0)
+                    self.counts["pages"] += bool(self._open_page_response(path, 5.0).read())
+                stream = self._open_page_response("/events", 10.0)
                 leaves = time.monotonic() + _STAYS
                 while time.monotonic() < leaves and not self._over.is_set():
                     self.counts["events"] += stream.readline().startswith(b"data:")
@@ -170,7 +176,7 @@ class PageReaders:
                 self.counts["failures"] += 1
                 self._over.wait(1.0)
 
-    def _get_page(self, path: str, timeout: float) -> Any:
+    def _open_page_response(self, path: str, timeout: float) -> Any:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         connection.request("GET", path)
         answer = connection.getresponse()  # which closes the connection when it is closed itself
@@ -191,7 +197,7 @@ def run_soak(
     """Run for so long, a block every so many seconds; return what each process used, and what must not be."""
     shutil.rmtree(folder, ignore_errors=True)
     prepare_chain(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
-    page = find_free_port()
+    page = find_free_non_ephemeral_port()
     scene = ChaosEnvironment(folder, scenario, seed, world=CyclicMarketActors, mirror=("--page", str(page)))
     scene.chain.keeps = False  # nobody kills it
     uses: dict[str, list[ProcessUsage]] = {}
@@ -210,7 +216,7 @@ def run_soak(
                 if at >= sampled:
                     sampled = at + sample
                     for name, pid in scene.list_pids().items():
-                        if (use := read_process_usage(pid, at)) is not None:
+                        if (use := read_memory_and_descriptor_usage(pid, at)) is not None:
                             uses.setdefault(name, []).append(use)
                             file.write(json.dumps({"name": name, **use._asdict()}) + "\n")
                     file.flush()
@@ -219,21 +225,23 @@ def run_soak(
                 pause_run(began + at + block - time.monotonic(), stop)
         lasted = time.monotonic() - began
         scene.wait_for_followers()
-        readers.close()
-        scene.finish_followers()
+        readers.stop_reader_threads()
+        scene.settle_and_stop_followers()
         return _build_figures(scene, uses, readers, mined, lasted)
     finally:
         if readers is not None:
-            readers.close()
+            readers.stop_reader_threads()
         scene.close()
 
 
-def find_lull(opened: Sequence[int], head: int, mined: int, cycle: int) -> list[str]:
+def list_vault_opening_lull_faults(
+    opened_blocks: Sequence[int], head_block: int, mined_blocks: int, cycle_blocks: int
+) -> list[str]:
     """Return, in words, that no vault was opened in the last tide; nothing of a soak of fewer than two."""
-    last = max(opened, default=head - mined)
-    if mined < 2 * cycle or last >= head - cycle:
+    last = max(opened_blocks, default=head_block - mined_blocks)
+    if mined_blocks < 2 * cycle_blocks or last >= head_block - cycle_blocks:
         return []
-    return [f"the load ended: no vault was opened in the {head - last:,} blocks after block {last:,}"]
+    return [f"the load ended: no vault was opened in the {head_block - last:,} blocks after block {last:,}"]
 
 
 def _build_figures(
@@ -247,8 +255,8 @@ def _build_figures(
     for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
         with suppress(ValueError):
             differences += len(json.loads(line)["differences"])
-    did = Counter(line.get("event") for keeper in scene.keepers for line in keeper.read_log_lines())
-    processes = [summarise_usage(name, of) for name, of in uses.items()]
+    did = Counter(line.get("event") for keeper in scene.keepers for line in keeper.iter_json_log_records())
+    processes = [summarise_process_usage(name, of) for name, of in uses.items()]
     faults = list(scene.faults)
     faults += [f"the mirror found {differences} differences"] * bool(differences)
     for each in processes:
@@ -259,7 +267,9 @@ def _build_figures(
                 if each[what]["verdict"] == "grows"
             ]
     assert isinstance(scene.world, CyclicMarketActors)
-    faults += find_lull(scene.world.opened, scene.chain.head.number, mined, scene.world.cycle)
+    faults += list_vault_opening_lull_faults(
+        scene.world.opened, scene.chain.head_block.number, mined, scene.world.cycle_length_in_blocks
+    )
     return {
         "minutes": round(lasted / 60, 1),
         "blocks": mined,

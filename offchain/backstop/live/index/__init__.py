@@ -18,7 +18,7 @@ with `policy_terms` the type's record in the table `terms` of the RiskPolicy in 
 
 from backstop.live.index.index_follower import IndexFollower
 from backstop.live.index.index_snapshot import IndexSnapshot, UnusableSnapshotError
-from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.live.index.liquidation_pricing_inputs import PricingConditions
 from backstop.live.index.vault_index_state import (
     BlockChanges,
     DetachedBlockError,

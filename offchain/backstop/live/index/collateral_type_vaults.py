@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from backstop.keepers.view_records import Vault
-from backstop.live.index.owner_rows import OwnerRows
-from backstop.live.index.pricing_conditions import PricingConditions
-from backstop.live.index.sorted_vault_set import ROW_BITS, SortedVaultSet, compute_grade
+from backstop.live.index.address_row_table import OwnerRows
+from backstop.live.index.liquidation_pricing_inputs import PricingConditions
+from backstop.live.index.sorted_vault_set import ROW_BITS, SortedVaultSet, compute_sortable_fraction
 from backstop.model.arithmetic import BASIS_POINTS
 
 WORD = 32
@@ -47,7 +47,7 @@ class VaultRecord(NamedTuple):
         whole = int.from_bytes(word, "little")
         return VaultRecord(whole & _FIELD, whole >> 104 & _FIELD, whole >> 208)
 
-    def to_word(self) -> bytes:
+    def to_word_bytes(self) -> bytes:
         """Write it as 32 bytes."""
         return (self.locked | self.normalized_debt << 104 | self.called_at << 208).to_bytes(WORD, "little")
 
@@ -72,7 +72,7 @@ class TypeVaults:
         # Sorting at once costs less than a million insertions: nothing is in order until it has to be.
         self._bands: dict[int, SortedVaultSet] | None = None
         if words:
-            self._build_bands()
+            self._build_debt_bands()
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -92,7 +92,7 @@ class TypeVaults:
     def put_record(self, row: int, new: VaultRecord) -> None:
         """Replace a row's vault."""
         old = self.get_record(row)
-        self.words[row * WORD : (row + 1) * WORD] = new.to_word()
+        self.words[row * WORD : (row + 1) * WORD] = new.to_word_bytes()
         self.touched[row] = 1
         self.normalized_debt += new.normalized_debt - old.normalized_debt
         if new.called_at:
@@ -102,10 +102,10 @@ class TypeVaults:
         if self._bands is not None and old[:2] != new[:2]:
             if old.normalized_debt:
                 band = _compute_band_end(old.normalized_debt)
-                self._bands[band].remove_entry(_encode_entry(row, old))
+                self._bands[band].remove_entry(_pack_grade_and_row(row, old))
             if new.normalized_debt:
                 band = _compute_band_end(new.normalized_debt)
-                self._bands.setdefault(band, SortedVaultSet()).add_entry(_encode_entry(row, new))
+                self._bands.setdefault(band, SortedVaultSet()).add_entry(_pack_grade_and_row(row, new))
 
     def get_vault(self, row: int, rate: int) -> Vault:
         """Return a row's vault as keepers see it, with its debt at a rate."""
@@ -117,8 +117,10 @@ class TypeVaults:
         if at.price == 0 or ratio == 0:
             return
         worth = at.price * BASIS_POINTS
-        for most, order in (self._bands or self._build_bands()).items():
-            highest = compute_grade(at.compute_required_worth(most * at.rate, ratio), most * worth)
+        for most, order in (self._bands or self._build_debt_bands()).items():
+            highest = compute_sortable_fraction(
+                at.compute_required_worth(most * at.rate, ratio), most * worth
+            )
             for row in order.iter_lowest_rows(highest):
                 if self.is_below_ratio(row, at, ratio):
                     yield row
@@ -132,7 +134,7 @@ class TypeVaults:
         judged = at.price != 0 and ratio != 0
         return judged and locked * at.price * BASIS_POINTS < at.compute_required_worth(art * at.rate, ratio)
 
-    def _build_bands(self) -> dict[int, SortedVaultSet]:
+    def _build_debt_bands(self) -> dict[int, SortedVaultSet]:
         """Read all words: the bands, the debt in all and the calls."""
         entries: dict[int, list[int]] = {}
         self.normalized_debt, self.called = 0, set()
@@ -141,7 +143,7 @@ class TypeVaults:
             if record.normalized_debt:
                 self.normalized_debt += record.normalized_debt
                 entries.setdefault(_compute_band_end(record.normalized_debt), []).append(
-                    _encode_entry(row, record)
+                    _pack_grade_and_row(row, record)
                 )
             if record.called_at:
                 self.called.add(row)
@@ -150,8 +152,8 @@ class TypeVaults:
         return self._bands
 
 
-def _encode_entry(row: int, record: VaultRecord) -> int:
-    return compute_grade(record.locked, record.normalized_debt) << ROW_BITS | row
+def _pack_grade_and_row(row: int, vault_record: VaultRecord) -> int:
+    return compute_sortable_fraction(vault_record.locked, vault_record.normalized_debt) << ROW_BITS | row
 
 
 def _compute_band_end(normalized_debt: int) -> int:

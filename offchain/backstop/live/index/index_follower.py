@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.rpc_client import RpcError
+from backstop.live.index.batched_contract_views import VaultViewCalls
 from backstop.live.index.index_snapshot import IndexSnapshot
-from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.live.index.liquidation_pricing_inputs import PricingConditions
 from backstop.live.index.vault_index_state import DEPTH, BlockChanges, VaultIndex
 from backstop.live.index.vault_log_reader import LogReader
-from backstop.live.index.vault_view_calls import VaultViewCalls
 from backstop.live.node.rpc_node import Head, Node
 
 _ATTEMPTS = 5
@@ -46,24 +46,24 @@ class IndexFollower:
         self.deployment = deployment
         self.say = say
         artifacts = artifacts or Artifacts()
-        abis = {kind: artifacts[kind].abi for kind in _ASKED if kind in deployment.kinds}
+        abis = {kind: artifacts[kind].contract_abi for kind in _ASKED if kind in deployment.contract_kinds}
         self.logs = LogReader(node, deployment.addresses, abis)
         self.views = VaultViewCalls(node, deployment.addresses, abis)
         self._snapshot = None if snapshot is None else IndexSnapshot(snapshot, deployment)
         found = None if self._snapshot is None or cold else self._snapshot.load_index()
-        self.index = found or self._create_index()
+        self.index = found or self._create_empty_index()
 
     def sync_to_head(self) -> None:
         """Follow the chain to its newest block, and back first if that is on another branch."""
         for _ in range(_ATTEMPTS):
             head = self.node.get_head()
-            if head.hash == self.index.hash and not self.index.list_unconfirmed():
+            if head.hash == self.index.hash and not self.index.list_vaults_with_unconfirmed_calls():
                 return
             try:
                 self._go_back()
                 self._follow_ranges(head.number - DEPTH)
                 self._follow_newest_blocks(head)
-                self._confirm_calls()
+                self._confirm_margin_calls_on_chain()
             except _ChainMovedError:
                 continue
             except RpcError:
@@ -76,7 +76,7 @@ class IndexFollower:
             f"the chain at {self.node.url} was reorganised {_ATTEMPTS} times while it was read"
         )
 
-    def get_conditions(self, collateral_type: int) -> PricingConditions:
+    def get_pricing_conditions(self, collateral_type: int) -> PricingConditions:
         """Return what decides about a type's vaults at the index's block."""
         block = self.node.request("eth_getBlockByHash", self.index.hash, False)
         if block is None:
@@ -88,13 +88,13 @@ class IndexFollower:
         if self._snapshot is not None:
             self._snapshot.save_index(self.index)
 
-    def verify_sample(self, sample: int, seed: int = 0) -> list[str]:
+    def list_sample_differences(self, sample_size: int, seed: int = 0) -> list[str]:
         """Compare with the chain at the index's block; return a line for each difference.
 
         Looked at are some vaults at random, and each type's normalized debt, which shows a vault that is
         missing.
         """
-        owners = self.index.sample_vaults(sample, seed)
+        owners = self.index.sample_vaults(sample_size, seed)
         found = []
         for (c, owner), chain in zip(
             owners, self.views.get_vault_records(owners, self.index.hash), strict=True
@@ -111,7 +111,7 @@ class IndexFollower:
 
     # ------------------------------------------------------------------ following
 
-    def _create_index(self) -> VaultIndex:
+    def _create_empty_index(self) -> VaultIndex:
         """Start before the first contract."""
         block = self.deployment.block
         found = self.node.get_block_hash(block)
@@ -126,11 +126,11 @@ class IndexFollower:
         """Go back to the last block of ours that is still part of the chain."""
         started_at = self.index.number
         while self.node.get_block_hash(self.index.number) != self.index.hash:
-            if not self.index.roll_back():
+            if not self.index.roll_back_last_block():
                 self.say(
                     f"the chain has none of the blocks up to {started_at} any more: starting from nothing"
                 )
-                self.index = self._create_index()
+                self.index = self._create_empty_index()
                 return
         if self.index.number != started_at:
             self.say(f"the chain was reorganised: back from block {started_at} to {self.index.number}")
@@ -144,7 +144,7 @@ class IndexFollower:
                 log["blockHash"] != block_hash for log in logs if _get_block_number(log) == end
             ):
                 raise _ChainMovedError
-            changes = list(map(self.logs.decode_change, logs))
+            changes = list(map(self.logs.decode_vault_change_or_margin_call, logs))
             self.index.apply(BlockChanges(end, block_hash, self.index.hash, changes), final=True)
             if end != last:
                 self.say(f"block {end:,} of {last:,}, {len(self.index):,} vaults")
@@ -153,7 +153,7 @@ class IndexFollower:
         """Follow the newest blocks one by one, so that each can be taken back."""
         first = self.index.number + 1
         numbers = [(hex(number), False) for number in range(first, head.number + 1)]
-        headers = self.node.client.batch("eth_getBlockByNumber", numbers)
+        headers = self.node.client.call_method_in_batches("eth_getBlockByNumber", numbers)
         logs: dict[str, list[dict[str, Any]]] = {}
         for _, found in self.logs.iter_log_ranges(first, head.number):
             for log in found:
@@ -166,18 +166,18 @@ class IndexFollower:
             if header["parentHash"] != self.index.hash:
                 raise _ChainMovedError
             block_hash = header["hash"]
-            changes = list(map(self.logs.decode_change, logs.get(block_hash, ())))
+            changes = list(map(self.logs.decode_vault_change_or_margin_call, logs.get(block_hash, ())))
             self.index.apply(
                 BlockChanges(int(header["number"], 16), block_hash, header["parentHash"], changes)
             )
 
-    def _confirm_calls(self) -> None:
+    def _confirm_margin_calls_on_chain(self) -> None:
         """Have the chain say which calls stand."""
-        doubtful = self.index.list_unconfirmed()
+        doubtful = self.index.list_vaults_with_unconfirmed_calls()
         for (c, owner), record in zip(
             doubtful, self.views.get_vault_records(doubtful, self.index.hash), strict=True
         ):
-            self.index.confirm_call(c, owner, record.called_at)
+            self.index.set_confirmed_call_time(c, owner, record.called_at)
 
 
 class _ChainMovedError(Exception):

@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
+from backstop.live.index.address_row_table import LENGTH
 from backstop.live.index.collateral_type_vaults import WORD, TypeVaults, VaultRecord
-from backstop.live.index.owner_rows import LENGTH
 from backstop.live.index.vault_index_state import UndoEntry, VaultIndex
 
 T = TypeVar("T")
@@ -71,9 +71,9 @@ class IndexSnapshot:
             return None
         try:
             # Not read-only: a save that was killed is undone first.
-            with closing(self._open_database("rw")) as file, file:
+            with closing(self._connect_to_database("rw")) as file, file:
                 file.execute("BEGIN")
-                if _is_empty(file):
+                if _has_no_tables(file):
                     return None
                 index, meta = self._read_index(file)
         except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
@@ -89,9 +89,9 @@ class IndexSnapshot:
         if not self.path.exists():
             return None
         try:
-            with closing(self._open_database("rw")) as file, file:
+            with closing(self._connect_to_database("rw")) as file, file:
                 file.execute("BEGIN")
-                if _is_empty(file):
+                if _has_no_tables(file):
                     return None
                 self._check_meta(file)
                 return read(file)
@@ -99,7 +99,7 @@ class IndexSnapshot:
             raise self._build_unusable_error(f"is no whole snapshot ({error})") from None
 
     def save_index(
-        self, index: VaultIndex, beside: Callable[[sqlite3.Connection], None] = lambda file: None
+        self, index: VaultIndex, write_extra: Callable[[sqlite3.Connection], None] = lambda file: None
     ) -> None:
         """Write what has changed since this index was last loaded or saved here; all of it at first.
 
@@ -109,19 +109,19 @@ class IndexSnapshot:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                meta = self._write_changes(index, beside)
+                meta = self._write_index_changes(index, write_extra)
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError:
                 self._remove_damaged()
-                meta = self._write_changes(index, beside)
+                meta = self._write_index_changes(index, write_extra)
         except (sqlite3.Error, OSError) as error:
             raise BackstopError(f"{self.path} cannot be written ({error})") from None
         for vaults in index.types.values():
             vaults.touched[:] = bytes(len(vaults))
         self._written = index, meta
 
-    def _open_database(self, mode: str) -> sqlite3.Connection:
+    def _connect_to_database(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.resolve().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
 
@@ -134,7 +134,7 @@ class IndexSnapshot:
         for c, rows, count in types.fetchall():
             if rows != count:
                 raise ValueError(f"{count} of {rows} vaults of type {c}")
-            index.types[c] = TypeVaults(*_read_columns(file, c))
+            index.types[c] = TypeVaults(*_read_owners_and_words(file, c))
         if len(index) != meta.vaults:
             raise ValueError(f"{len(index)} of {meta.vaults} vaults")
         for position, number, block_hash in file.execute(
@@ -143,11 +143,11 @@ class IndexSnapshot:
             rows = file.execute("SELECT collateral_type, row, word FROM undo WHERE position = ?", (position,))
             undone = {(c, row): VaultRecord.from_word(word) for c, row, word in rows}
             index.journal.append(UndoEntry(number, block_hash, undone))
-        index.mark_all_unconfirmed()
+        index.mark_all_calls_unconfirmed()
         return index, meta
 
     def _check_meta(self, file: sqlite3.Connection) -> _Meta:
-        if not _is_ours(file):
+        if not _has_our_application_id(file):
             raise self._build_unusable_error("is no snapshot of an index")
         (version,) = file.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
@@ -171,14 +171,16 @@ class IndexSnapshot:
 
     # -------------------------------------------------------------------- writing
 
-    def _write_changes(self, index: VaultIndex, beside: Callable[[sqlite3.Connection], None]) -> _Meta:
+    def _write_index_changes(
+        self, index: VaultIndex, write_extra: Callable[[sqlite3.Connection], None]
+    ) -> _Meta:
         depth = index.journal.maxlen or 0
         meta = _Meta(self._chain_id, self._deployment, index.number, index.hash, depth, len(index))
-        with closing(self._open_database("rwc")) as file, file:
+        with closing(self._connect_to_database("rwc")) as file, file:
             file.execute("BEGIN IMMEDIATE")
-            if not _is_empty(file) and not _is_ours(file):
+            if not _has_no_tables(file) and not _has_our_application_id(file):
                 raise self._build_foreign_file_error()
-            changes_only = self._has_index(file, index)
+            changes_only = self._is_last_written_index(file, index)
             if not changes_only:
                 for table in _TABLES:
                     file.execute(f"DROP TABLE IF EXISTS {table}")
@@ -190,7 +192,7 @@ class IndexSnapshot:
                 file.executemany(
                     "INSERT OR REPLACE INTO vaults VALUES (?, ?, ?, ?)",
                     (
-                        (c, row, vaults.owners.get_address(row), vaults.get_record(row).to_word())
+                        (c, row, vaults.owners.get_address(row), vaults.get_record(row).to_word_bytes())
                         for row in rows
                     ),
                 )
@@ -201,14 +203,14 @@ class IndexSnapshot:
                 file.execute("INSERT INTO journal VALUES (?, ?, ?)", (position, undo.number, undo.hash))
                 file.executemany(
                     "INSERT INTO undo VALUES (?, ?, ?, ?)",
-                    ((position, c, row, record.to_word()) for (c, row), record in undo.rows.items()),
+                    ((position, c, row, record.to_word_bytes()) for (c, row), record in undo.rows.items()),
                 )
-            beside(file)
+            write_extra(file)
         return meta
 
-    def _has_index(self, file: sqlite3.Connection, index: VaultIndex) -> bool:
+    def _is_last_written_index(self, file: sqlite3.Connection, index: VaultIndex) -> bool:
         """Tell whether the file has this index but for what was touched since."""
-        if self._written is None or self._written[0] is not index or _is_empty(file):
+        if self._written is None or self._written[0] is not index or _has_no_tables(file):
             return False
         return bool(file.execute("SELECT * FROM meta").fetchone() == self._written[1])
 
@@ -233,20 +235,20 @@ def deployment_id(deployment: Deployment) -> str:
     return hashlib.sha256(f"{deployment.block}\n{text}".encode()).hexdigest()
 
 
-def _is_empty(file: sqlite3.Connection) -> bool:
+def _has_no_tables(database: sqlite3.Connection) -> bool:
     """Tell whether no save has ended in a file yet."""
-    (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    (tables,) = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     return bool(tables == 0)
 
 
-def _is_ours(file: sqlite3.Connection) -> bool:
-    (application,) = file.execute("PRAGMA application_id").fetchone()
+def _has_our_application_id(database: sqlite3.Connection) -> bool:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
     return bool(application == _APPLICATION)
 
 
-def _read_columns(file: sqlite3.Connection, collateral_type: int) -> tuple[bytes, bytes]:
+def _read_owners_and_words(database: sqlite3.Connection, collateral_type: int) -> tuple[bytes, bytes]:
     """Return the owners and the words of a type, each end to end."""
-    rows = file.execute(
+    rows = database.execute(
         "SELECT owner, word FROM vaults WHERE collateral_type = ? ORDER BY row", (collateral_type,)
     )
     owners, words = bytearray(), bytearray()

@@ -18,7 +18,7 @@ _DIGITS = 31
 _BLOCK = 1_000
 
 
-def compute_grade(numerator: int, denominator: int) -> int:
+def compute_sortable_fraction(numerator: int, denominator: int) -> int:
     """Return floor(log2) and the leading digits of a fraction in one number, which grows with it.
 
     The fractions are collateral for normalized debt, and what a price asks of it: under 2**107, so a grade is

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from backstop.errors import BackstopError
 from backstop.keepers.view_records import MarginCall, Vault
 from backstop.live.index.collateral_type_vaults import EMPTY, TypeVaults, VaultRecord
-from backstop.live.index.pricing_conditions import PricingConditions
+from backstop.live.index.liquidation_pricing_inputs import PricingConditions
 from backstop.model.risk_policy import Terms
 
 DEPTH = 64
@@ -103,7 +103,7 @@ class VaultIndex:
         else:
             self.journal.append(undo)
 
-    def roll_back(self) -> bool:
+    def roll_back_last_block(self) -> bool:
         """Take the last block back; False if it is not known how it was before."""
         if not self.journal:
             return False
@@ -118,16 +118,16 @@ class VaultIndex:
         self.number, self.hash = undo.number, undo.hash
         return True
 
-    def list_unconfirmed(self) -> list[tuple[int, str]]:
+    def list_vaults_with_unconfirmed_calls(self) -> list[tuple[int, str]]:
         """Return the vaults whose calls have to be confirmed: type and owner."""
         return [(c, self._get_owner(c, row)) for c, row in self._doubtful]
 
-    def mark_all_unconfirmed(self) -> None:
+    def mark_all_calls_unconfirmed(self) -> None:
         """Have all calls confirmed again."""
         for c, vaults in self.types.items():
             self._doubtful.update(dict.fromkeys((c, row) for row in vaults.called))
 
-    def confirm_call(self, collateral_type: int, owner: str, called_at: int) -> None:
+    def set_confirmed_call_time(self, collateral_type: int, owner: str, called_at: int) -> None:
         """Set when a vault was called, as the chain has it at the index's block; 0 is no call."""
         vaults = self.get_vaults(collateral_type)
         row = vaults.get_or_add_row(bytes.fromhex(owner[2:]))
@@ -162,7 +162,7 @@ class VaultIndex:
         under = [
             row
             for row in vaults.find_vaults_below_ratio(at, at.calls.ratio)
-            if not self._is_call_running(vaults, row, at)
+            if not self._is_call_unexpired(vaults, row, at)
         ]
         return _largest_first(vaults, under, at)
 
@@ -171,7 +171,7 @@ class VaultIndex:
         vaults = self.get_vaults(collateral_type)
         found = []
         for row in vaults.called:
-            if self._is_call_running(vaults, row, at) and vaults.get_record(row).normalized_debt:
+            if self._is_call_unexpired(vaults, row, at) and vaults.get_record(row).normalized_debt:
                 called_at = vaults.get_record(row).called_at
                 due = called_at + at.calls.grace
                 found.append(
@@ -179,17 +179,17 @@ class VaultIndex:
                 )
         return sorted(found, key=lambda call: (call.called_at, call.owner))
 
-    def find_vaults_below_ratio(
+    def list_vaults_below_ratio(
         self, collateral_type: int, ratio: int, price: int, rate: int, policy: Terms
     ) -> list[Vault]:
         """Return the vaults that are worth less than a ratio (basis points) and their brackets ask for."""
         at, vaults = PricingConditions(price, rate, 0, 0, policy), self.get_vaults(collateral_type)
         return [vaults.get_vault(row, rate) for row in vaults.find_vaults_below_ratio(at, ratio)]
 
-    def find_called_vaults(self, collateral_type: int, rate: int) -> list[Vault]:
+    def list_vaults_ever_called(self, collateral_type: int, accumulated_rate: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""
         vaults = self.get_vaults(collateral_type)
-        return [vaults.get_vault(row, rate) for row in vaults.called]
+        return [vaults.get_vault(row, accumulated_rate) for row in vaults.called]
 
     def get_vault(self, collateral_type: int, owner: str) -> VaultRecord:
         """Return a vault; an empty one if there never was one."""
@@ -223,13 +223,16 @@ class VaultIndex:
     def _get_owner(self, collateral_type: int, row: int) -> str:
         return "0x" + self.types[collateral_type].owners.get_address(row).hex()
 
-    def _is_call_running(self, vaults: TypeVaults, row: int, at: PricingConditions) -> bool:
+    def _is_call_unexpired(self, vaults: TypeVaults, row: int, conditions: PricingConditions) -> bool:
         called_at = vaults.get_record(row).called_at
-        return called_at != 0 and at.timestamp <= called_at + at.calls.grace + at.calls.valid
+        return (
+            called_at != 0
+            and conditions.timestamp <= called_at + conditions.calls.grace + conditions.calls.valid
+        )
 
     def _is_call_due(self, vaults: TypeVaults, row: int, at: PricingConditions) -> bool:
         return (
-            self._is_call_running(vaults, row, at)
+            self._is_call_unexpired(vaults, row, at)
             and at.timestamp >= vaults.get_record(row).called_at + at.calls.grace
         )
 

@@ -43,7 +43,7 @@ class LogReader:
         while first <= last:
             end = min(last, first + self.range - 1)
             try:
-                logs = self.read_logs(first, end)
+                logs = self.request_logs_in_one_call(first, end)
             except RpcError:
                 if end == first:
                     raise
@@ -56,17 +56,19 @@ class LogReader:
             else:
                 self.range = min(MOST_BLOCKS, self.range + self.range // 4 + 1)
 
-    def read_logs(self, first: int, last: int) -> list[dict[str, Any]]:
+    def request_logs_in_one_call(self, first_block: int, last_block: int) -> list[dict[str, Any]]:
         """Return the logs of a range as the node tells them, in order."""
-        blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+        blocks = {"fromBlock": hex(first_block), "toBlock": hex(last_block)}
         logs: list[dict[str, Any]] = self.node.request("eth_getLogs", self._filter | blocks)
         return logs
 
-    def decode_change(self, log: Mapping[str, Any]) -> VaultChanged | MarginCalled:
+    def decode_vault_change_or_margin_call(self, log: Mapping[str, Any]) -> VaultChanged | MarginCalled:
         """Decode what a log says of a vault."""
         topics, data = log["topics"], log["data"]
         if len(topics) != _TOPICS or len(data) < _DATA:
-            raise self.node.reject_answer(f"a log of {log['address']} has no form that it can have")
+            raise self.node.leave_node_and_build_error(
+                f"a log of {log['address']} has no form that it can have"
+            )
         c, owner = int(topics[1], 16), bytes.fromhex(topics[2][26:])
         first, second = int(data[2:66], 16), int(data[66:130], 16)
         if topics[0] == self._changed:

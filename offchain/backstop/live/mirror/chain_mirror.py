@@ -12,30 +12,30 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from backstop.deployment.configuration_calls import build_configuration_calls
-from backstop.deployment.contract_creation import attach_system, create_model, create_on_model
-from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.deployment.model_and_chain_deployment import add_contract_model, attach_system, create_model
+from backstop.deployment.planned_contracts import Creation, Deployment
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError, never_stop
-from backstop.hosts.state_json import encode_world, load_words
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words, load_words
 from backstop.live.mirror.reorg_buffer import ReorgBuffer
 from backstop.live.mirror.storage_comparison import ReorgError, StorageComparator
 from backstop.live.mirror.successor_policies import (
-    check_known,
+    convert_creations_to_json,
     create_policy_model,
-    find_created_policy,
-    later_from_json,
-    later_to_json,
+    find_policy_creation,
+    parse_successor_policy_creations,
+    require_known_risk_policy,
 )
-from backstop.live.node.block_roots import BlockRootChecker
 from backstop.live.node.live_host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
 from backstop.live.node.signers import Signers
+from backstop.live.node.transaction_and_receipt_roots import BlockRootChecker
 from backstop.model.contract_base import Log, World, Written
 from backstop.proof.lockstep_difference import convert_to_tuples
-from backstop.proof.step_trace import TraceStep
+from backstop.proof.replayable_trace import TraceStep
 from backstop.system import Action, Outcome
 
 DEPTH = 64
@@ -95,9 +95,9 @@ class Mirror:
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(build_configuration_calls(deployment))
         self._engine = deployment.addresses["VaultEngine"]
-        self._start_model()
+        self._start_empty_model()
 
-    def _start_model(self) -> None:
+    def _start_empty_model(self) -> None:
         """Start before the first contract."""
         found = self.node.get_block_hash(self.deployment.block)
         if found is None:
@@ -119,9 +119,9 @@ class Mirror:
         """Policies that were created after the deployment, in their order."""
         self._written: set[Written] = set()
         self._doubtful = False
-        self.unsettled.clear()
+        self.unsettled_slots.clear()
 
-    def resync_after_reorg(self) -> str:
+    def roll_back_after_reorg(self) -> str:
         """Follow again after a reorganisation; return in words what that took.
 
         It goes back to the last block that the chain still has, if that was kept, else to the beginning.
@@ -130,7 +130,7 @@ class Mirror:
         before = self.block
         if self._go_back():
             return f"{before - self.block} taken back"
-        self._start_model()
+        self._start_empty_model()
         return "following again from the start"
 
     def _go_back(self) -> bool:
@@ -140,7 +140,7 @@ class Mirror:
             blocks.pop()
         if not blocks:
             return False
-        kept = self._past.go_back()
+        kept = self._past.restore_newest_kept_block()
         self.block, self.hash = kept.number, kept.hash
         self.seen = [each for each in self.seen if each.block <= kept.number]
         del self.steps[kept.steps :]
@@ -148,7 +148,7 @@ class Mirror:
         return True
 
     @property
-    def lies(self) -> list[str]:
+    def refuted_node_claims(self) -> list[str]:
         """What nodes told and something refuted, in words."""
         return self._words.lies
 
@@ -158,7 +158,7 @@ class Mirror:
         return self._words.lies_told
 
     @property
-    def unsettled(self) -> set[Written]:
+    def unsettled_slots(self) -> set[Written]:
         """Slots of which the node tells another word, and nothing proves whose is right."""
         return self._words.unsettled
 
@@ -170,15 +170,17 @@ class Mirror:
         return self._to_configure == 0
 
     @property
-    def complete(self) -> bool:
+    def is_complete_and_settled(self) -> bool:
         """Whether all of the deployment was followed, nothing waits to be taken over or settled."""
-        return self.configured and not self._doubtful and not self.unsettled
+        return self.configured and not self._doubtful and not self.unsettled_slots
 
     def export_state(self) -> dict[str, Any]:
         """Return what it takes to go on from here later, or from one of the blocks before."""
-        return self.export_position() | {"words": encode_world(self.model.world)}
+        return self.export_block_and_undo_records() | {
+            "words": encode_nonzero_storage_words(self.model.world)
+        }
 
-    def export_position(self) -> dict[str, Any]:
+    def export_block_and_undo_records(self) -> dict[str, Any]:
         """Return the state without the model's words: how far this is, and the way back."""
         return {
             "chain_id": self.deployment.chain_id,
@@ -188,11 +190,11 @@ class Mirror:
             "hash": self.hash,
             "timestamp": self.model.timestamp,
             "kept": self._past.to_records(),
-            "later": later_to_json(self.later),
+            "later": convert_creations_to_json(self.later),
         }
 
     @property
-    def touched(self) -> set[Written]:
+    def touched_slots(self) -> set[Written]:
         """Slots of the model that may hold something else since this was last cleared.
 
         All may once `model` is another.
@@ -213,7 +215,7 @@ class Mirror:
         if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
             raise WrongDeploymentError("the state is of another deployment")
         world = create_model(self.deployment, state["timestamp"]).world
-        later = later_from_json(state.get("later", []))  # without in states of old
+        later = parse_successor_policy_creations(state.get("later", []))  # without in states of old
         for creation in later:
             self._create_policy(world, creation)
         load_words(world, state["words"])
@@ -223,10 +225,10 @@ class Mirror:
         self.block, self.hash = state["block"], state["hash"]
         self._to_configure, self.repeatable, self._past, self.later = 0, False, past, later
         if not past.blocks:
-            past.append_block(self.block, self.hash, state["timestamp"])
+            past.append_block_and_forget_oldest(self.block, self.hash, state["timestamp"])
         if self._go_back():
             return True
-        self._start_model()
+        self._start_empty_model()
         return False
 
     # ----------------------------------------------------------------- following
@@ -239,15 +241,17 @@ class Mirror:
         """
         self.follow_unchecked(until)
         if self._doubtful:
-            self._adopt_chain_values()
+            self._overwrite_model_with_chain_words()
         else:
             contracts = self.model.world.contracts
-            slots = self._written | {each for each in self.unsettled if each.contract in contracts}
+            slots = self._written | {each for each in self.unsettled_slots if each.contract in contracts}
             defaults = {each: contracts[each.contract].tables[each.path].default for each in slots}
-            self._compare_slots(self.chain.track_slot(*slot, default) for slot, default in defaults.items())
+            self._record_slot_differences(
+                self.chain.track_slot(*slot, default) for slot, default in defaults.items()
+            )
         self._written = set()
         # The chain's values that replaced the model's belong to the last block.
-        self._past.amend_block(self.block)
+        self._past.assign_new_writes_to_block(self.block)
 
     def follow_unchecked(self, until: int | None = None, stop: Callable[[], bool] = never_stop) -> None:
         """Follow without a look at the storage, which `catch_up` or `check` makes up for.
@@ -260,7 +264,7 @@ class Mirror:
         target = head.number if until is None else min(head.number, until)
         while self.block < target:
             first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, target)
-            for block, receipts in self.node.get_blocks(first, last):
+            for block, receipts in self.node.get_blocks_with_receipts(first, last):
                 if stop():
                     return
                 if block["parentHash"] != self.hash:
@@ -269,7 +273,9 @@ class Mirror:
                 self._follow_block(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}
-                self._past.append_block(self.block, self.hash, self.model.timestamp, **progress)
+                self._past.append_block_and_forget_oldest(
+                    self.block, self.hash, self.model.timestamp, **progress
+                )
         if self.hash != head.hash and self.node.get_block_hash(self.block) != self.hash:
             raise ReorgError(f"block {self.block} is no longer part of the chain")
         missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
@@ -284,7 +290,7 @@ class Mirror:
 
         Raises RetryError if the chain has another one there by now.
         """
-        ((block, receipts),) = self.node.get_blocks(number, number)
+        ((block, receipts),) = self.node.get_blocks_with_receipts(number, number)
         kept = {each.number: each.hash for each in self._past.blocks}
         if kept.get(number, block["hash"]) != block["hash"]:
             raise RetryError(f"the node at {self.node.url} has another block {number} than was followed")
@@ -294,7 +300,7 @@ class Mirror:
     def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         # A policy may be called in the block in which it is created.
         to = self.chain.names.keys() | {str(each.get("contractAddress")).lower() for each in receipts}
-        self.roots.check_block(block, receipts, to)
+        self.roots.check_block_roots_and_senders(block, receipts, to)
 
     def replay_to_block(
         self,
@@ -320,18 +326,18 @@ class Mirror:
                 f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
                 "were still to come"
             )
-        self.check_storage()
+        self.compare_all_known_slots()
 
-    def check_storage(self) -> None:
+    def compare_all_known_slots(self) -> None:
         """Compare all known state at the last block that was followed."""
         if self._doubtful:
-            self._adopt_chain_values()
+            self._overwrite_model_with_chain_words()
         else:
             self.chain.track_world_slots(self.model.world)
-            self._compare_slots(self._words.list_slots(self.model.world))
+            self._record_slot_differences(self._words.list_followed_slot_indices(self.model.world))
         self._written = set()
         # The chain's values that replaced the model's belong to the last block.
-        self._past.amend_block(self.block)
+        self._past.assign_new_writes_to_block(self.block)
 
     def raise_differences(self) -> None:
         """Raise an error if model and chain have differed."""
@@ -345,7 +351,7 @@ class Mirror:
         self.model.world.timestamp, self.model.world.block_number = timestamp, number
         for transaction, receipt in zip(block["transactions"], receipts, strict=True):
             ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
-            check_known(receipt["logs"], self._engine, self.model.world, number)
+            require_known_risk_policy(receipt["logs"], self._engine, self.model.world, number)
             if to is None:
                 creation = self._creations.get(str(receipt["contractAddress"]).lower())
                 if creation is not None and ok:
@@ -365,7 +371,7 @@ class Mirror:
                 if action is None:
                     continue
                 logs = self._decode_events(receipt)
-                outcome = self._apply_call(action, logs) if ok else self._explain_failure(action)
+                outcome = self._apply_call(action, logs) if ok else self._build_failed_call_outcome(action)
                 self._record_step(TraceStep(timestamp, action))
                 gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
                 self.seen.append(MinedCall(name, number, timestamp, action, outcome, gas, price))
@@ -375,25 +381,25 @@ class Mirror:
         try:
             return tuple(map(self.chain.decode_log, raw_logs(receipt)))
         except (ValueError, IndexError, OverflowError):
-            raise self.node.reject_answer(
+            raise self.node.leave_node_and_build_error(
                 f"an event of {receipt['transactionHash']} has no form that it can have"
             ) from None
 
     def _create_contract(self, creation: Creation, data: str) -> None:
         artifact = self.chain.artifacts[creation.kind]
-        expected = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        expected = artifact.bytecode + artifact.contract_abi.constructor.encode(creation.args)
         if data != "0x" + expected.hex():
             raise BackstopError(
                 f"the {creation.name} at {creation.address} was built from another source or with other "
                 "arguments: deploy again"
             )
-        create_on_model(self.model.world, creation)
+        add_contract_model(self.model.world, creation)
         # No journal goes back behind a constructor.
         self._past.blocks.clear()
 
     def _track_new_policy(self, data: bytes, address: str) -> None:
         """Follow a contract from now on if it is a policy that may be put in force one day."""
-        found = find_created_policy(data, address, self._engine, self.chain.artifacts)
+        found = find_policy_creation(data, address, self._engine, self.chain.artifacts)
         if found is not None:
             self._create_policy(self.model.world, found)
             self.later = [each for each in self.later if each != found] + [found]  # it may come again
@@ -407,7 +413,7 @@ class Mirror:
     def _decode_action(self, to: str, sender: str, data: bytes) -> Action | None:
         """Decode call data; None if it is no call of the contract."""
         name = self.chain.names[to]
-        function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector.get(data[:4])
+        function = self.chain.artifacts[self.chain.kinds[name]].contract_abi.by_selector.get(data[:4])
         if function is None or name not in self.model.world.contracts:
             return None
         try:
@@ -450,10 +456,10 @@ class Mirror:
             self._note_difference(action, f"events: model {outcome.logs!r}, chain {logs!r}")
         return outcome._replace(logs=logs)
 
-    def _explain_failure(self, action: Action) -> Outcome:
+    def _build_failed_call_outcome(self, failed_action: Action) -> Outcome:
         """Return the outcome of a call that was mined and failed; the model knows why."""
         try:
-            outcome = self.model.dry_run(action)
+            outcome = self.model.dry_run(failed_action)
         except Exception as error:
             outcome = Outcome(f"the model failed: {error!r}", None, ())
         self.fields_compared += 1
@@ -491,14 +497,14 @@ class Mirror:
 
     # ------------------------------------------------------------------ comparing
 
-    def _compare_slots(self, indices: Iterable[int]) -> None:
+    def _record_slot_differences(self, slot_indices: Iterable[int]) -> None:
         """Read slots at the last block; where the model has another value, and that is settled, it counts."""
-        wanted = list(indices)
+        wanted = list(slot_indices)
         self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
         for i, word in self._words.find_differing_slots(
             wanted, self.model.world, self.block, self.hash
         ).items():
-            place, table = self._words.get_table(i, self.model.world)
+            place, table = self._words.get_slot_meaning_and_table(i, self.model.world)
             key = "" if place.key == () else f"[{place.key}]"
             for field, model, chain in storage_layout.list_field_differences(
                 place.default, storage_layout.encode_word(table[place.key]), word
@@ -507,14 +513,14 @@ class Mirror:
                 self.differences.append(f"block {self.block}: {where}: model {model!r}, chain {chain!r}")
             table[place.key] = storage_layout.decode_word(word, place.default)
 
-    def _adopt_chain_values(self) -> None:
+    def _overwrite_model_with_chain_words(self) -> None:
         """Take over the chain's values, after calls that could not be followed."""
         world = self.model.world
         self.chain.track_world_slots(world)
         for i, word in self._words.find_differing_slots(
-            self._words.list_slots(world), world, self.block, self.hash
+            self._words.list_followed_slot_indices(world), world, self.block, self.hash
         ).items():
-            place, table = self._words.get_table(i, world)
+            place, table = self._words.get_slot_meaning_and_table(i, world)
             table[place.key] = storage_layout.decode_word(word, place.default)
         self._doubtful = False
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from backstop.hosts import storage_layout
-from backstop.hosts.state_json import format_key, parse_key
+from backstop.hosts.world_storage_json import format_table_key, parse_key
 from backstop.model.contract_base import MISSING, Table, World, Written
 
 
@@ -44,7 +44,7 @@ class ReorgBuffer:
         past = cls(world, depth)
         for each in records:
             if past.blocks:
-                world.journal += [_read_entry(world, *entry) for entry in each["before"]]
+                world.journal += [_decode_journal_table_key_value(world, *entry) for entry in each["before"]]
             written = len(world.journal)
             past.blocks.append(FollowedBlock(each["number"], each["hash"], each["timestamp"], written, 0, 0))
         past._noted = len(world.journal)
@@ -57,7 +57,9 @@ class ReorgBuffer:
                 "number": kept.number,
                 "hash": kept.hash,
                 "timestamp": kept.timestamp,
-                "before": [_write_entry(*each) for each in self._get_old_values(i).items()],
+                "before": [
+                    _convert_journal_entry_to_texts(*each) for each in self._get_old_values(i).items()
+                ],
             }
             for i, kept in enumerate(self.blocks)
         ]
@@ -81,46 +83,48 @@ class ReorgBuffer:
             for i, (before, _) in enumerate(pairwise(self.blocks), 1)
         ]
 
-    def append_block(
+    def append_block_and_forget_oldest(
         self, number: int, block_hash: str, timestamp: int, *, steps: int = 0, to_configure: int = 0
     ) -> None:
         """Remember the block that was just followed, and forget the oldest."""
-        self._note_writes()
-        self.blocks.append(FollowedBlock(number, block_hash, timestamp, self._end, steps, to_configure))
+        self._add_new_writes_to_touched()
+        self.blocks.append(
+            FollowedBlock(number, block_hash, timestamp, self._journal_end, steps, to_configure)
+        )
         if len(self.blocks) > self._depth + 1:
             self.blocks.popleft()
             cut = self.blocks[0].written - self._forgotten
             del self._world.journal[:cut]
             self._forgotten += cut
 
-    def amend_block(self, number: int) -> None:
+    def assign_new_writes_to_block(self, block_number: int) -> None:
         """Count what was written since the last block as that block's, if it has this number."""
-        self._note_writes()
-        if self.blocks and self.blocks[-1].number == number:
-            self.blocks[-1] = self.blocks[-1]._replace(written=self._end)
+        self._add_new_writes_to_touched()
+        if self.blocks and self.blocks[-1].number == block_number:
+            self.blocks[-1] = self.blocks[-1]._replace(written=self._journal_end)
 
-    def go_back(self) -> FollowedBlock:
+    def restore_newest_kept_block(self) -> FollowedBlock:
         """Take the world back to the last of the blocks."""
-        self._note_writes()
+        self._add_new_writes_to_touched()
         kept, world = self.blocks[-1], self._world
-        self._touch_slots(kept.written)
+        self._mark_journal_slots_touched(kept.written)
         world.roll_back((kept.written - self._forgotten, 0))
         self._noted = kept.written
         world.timestamp, world.block_number = kept.timestamp, kept.number
         return kept
 
     @property
-    def _end(self) -> int:
+    def _journal_end(self) -> int:
         """The end of the journal."""
         return self._forgotten + len(self._world.journal)
 
-    def _note_writes(self) -> None:
+    def _add_new_writes_to_touched(self) -> None:
         """Add to `touched` what was written since the last time."""
-        self._touch_slots(self._noted)
-        self._noted = self._end
+        self._mark_journal_slots_touched(self._noted)
+        self._noted = self._journal_end
 
-    def _touch_slots(self, since: int) -> None:
-        for table, key, _ in self._world.journal[since - self._forgotten :]:
+    def _mark_journal_slots_touched(self, journal_position: int) -> None:
+        for table, key, _ in self._world.journal[journal_position - self._forgotten :]:
             self.touched.add(Written(table.contract, table.path, key))
 
     def _get_old_values(self, i: int) -> dict[Written, Any]:
@@ -133,13 +137,13 @@ class ReorgBuffer:
         return found
 
 
-def _write_entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
+def _convert_journal_entry_to_texts(slot: Written, old_value: Any) -> tuple[str, str, str, str | None]:
     """Write an entry of the journal: contract, path, key, word (None: nothing was there)."""
-    word = None if old is MISSING else hex(storage_layout.encode_word(old))
-    return slot.contract, slot.path, format_key(slot.key), word
+    word = None if old_value is MISSING else hex(storage_layout.encode_word(old_value))
+    return slot.contract, slot.path, format_table_key(slot.key), word
 
 
-def _read_entry(
+def _decode_journal_table_key_value(
     world: World, contract: str, path: str, key: str, word: str | None
 ) -> tuple[Table, Hashable, Any]:
     table = world.contracts[contract].tables[path]

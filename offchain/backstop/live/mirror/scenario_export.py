@@ -11,14 +11,14 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.contract_names import CLOSERS, POOLS
+from backstop.deployment.contracts_by_parameter_name import CLOSERS, POOLS
 from backstop.deployment.deployment_file import parameters_to_json
-from backstop.deployment.deployment_plan import Deployment, plan_deployment
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import Mirror
@@ -27,17 +27,17 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.contract_base import ZERO_ADDRESS, Table, World
 from backstop.model.member_pool import MemberPool
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.consistency_check import SHORT_STEP, iter_short_steps
 from backstop.simulation.scenario.opening_section import OPENING_VERSION
-from backstop.simulation.scenario.scenario_loader import SCHEMA_VERSION
-from backstop.simulation.scenario.scenario_writer import (
+from backstop.simulation.scenario.parameter_misfit_refusal import SHORT_STEP, iter_short_steps
+from backstop.simulation.scenario.parameters_yaml_writer import (
+    build_scenario_yaml_parameters_section,
+    build_unsafe_section,
     format_decimal,
-    format_price,
-    format_stablecoin,
-    parameters_to_yaml,
+    format_exact_stablecoin,
+    format_exact_usd_price,
     render_yaml,
-    unsafe_to_yaml,
 )
+from backstop.simulation.scenario.scenario_loader import SCHEMA_VERSION
 
 DAY = 86_400
 # What keeps a deployment running, and needs no money of its own.
@@ -67,14 +67,14 @@ def export_scenario(
         raise BackstopError(
             f"auctions of this deployment count blocks of {slot} s: export it with --block-time '{slot} s'"
         )
-    _check_policy(mirror)
-    state = _move_addresses(mirror)
+    _require_deployed_policy_in_force(mirror)
+    state = _build_world_with_throwaway_addresses(mirror)
     view = _build_view(mirror)
     book, opened_at, left_out = _build_vault_book(mirror, view)
     content = _build_scenario(mirror, view, duration, block_time)
     content["vault_book"] = {
         "file": "book.csv",
-        "opened_at": {s: format_price(p) for s, p in opened_at.items()},
+        "opened_at": {s: format_exact_usd_price(p) for s, p in opened_at.items()},
     }
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "book.csv").open("w", encoding="utf-8", newline="") as file:
@@ -86,7 +86,7 @@ def export_scenario(
         "timestamp": mirror.model.timestamp,
         "block_number": mirror.block,
         "parameters": parameters_to_json(deployment.parameters),
-        "words": encode_world(state),
+        "words": encode_nonzero_storage_words(state),
     }
     write_json(opening, folder / "state.json")
     (folder / "scenario.yaml").write_text(render_yaml(content), encoding="utf-8")
@@ -96,14 +96,14 @@ def export_scenario(
         raise BackstopError(f"a scenario cannot say what this deployment is: {error}") from None
 
 
-def _check_policy(mirror: Mirror) -> None:
+def _require_deployed_policy_in_force(mirror: Mirror) -> None:
     """Raise BackstopError if another risk policy is in force than the one that parameters describe."""
     found = mirror.model.world.contracts["VaultEngine"].tables["terms.risk_policy"][()]
     if found not in (mirror.deployment.addresses.get("RiskPolicy"), ZERO_ADDRESS):
         raise BackstopError(f"the risk policy is {found} now: a scenario has only the one that was deployed")
 
 
-def _move_addresses(mirror: Mirror) -> World:
+def _build_world_with_throwaway_addresses(mirror: Mirror) -> World:
     """Return the state with every address where a throw-away deployment has it."""
     deployment = mirror.deployment
     target = plan_deployment(deployment.parameters)
@@ -134,15 +134,15 @@ def _build_view(mirror: Mirror) -> KeeperView:
     parameters = mirror.deployment.parameters
     nothing = MarketData((0,) * len(parameters.collateral_types), 0, 0)
     addresses, snapshot = mirror.deployment.addresses, mirror.model.snapshot()
-    number = mirror.model.block_number
+    number = mirror.model.next_block_number
     return KeeperView(snapshot, addresses, mirror.model.timestamp, nothing, parameters, number=number)
 
 
-def _market_price(view: KeeperView, collateral_type: int) -> int:
+def _get_market_or_feed_price(view: KeeperView, collateral_type: int) -> int:
     """Return the local market's price, else the feed's last one [ray]."""
-    pool = view.get_market_pool(collateral_type)
+    pool = view.find_constant_product_pool(collateral_type)
     found = (
-        view.get_feed_prices(collateral_type).current
+        view.get_feed_price_record(collateral_type).current
         if pool is None
         else pool.stable * RAY // pool.collateral
     )
@@ -171,19 +171,19 @@ def _build_vault_book(
         place = owed.setdefault((workout.collateral_type, workout.owner), [0, 0])
         place[0] += workout.lot
         place[1] += workout.principal
-    names = _build_account_names(mirror.deployment)
+    names = _build_role_names_by_address(mirror.deployment)
     rows, left_out = [], []
-    for name, facilitator in view.facilitators.items():
+    for name, facilitator in view.facilitators_by_name.items():
         # Nobody but its bridge can open it.
         _, debt = owed.pop((facilitator.collateral_type, view.addresses[name]), (0, 0))
         if debt:
-            left_out.append(f"{name}: {format_stablecoin(debt // RAY)} of debt, drawn by a bridge")
-    opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
+            left_out.append(f"{name}: {format_exact_stablecoin(debt // RAY)} of debt, drawn by a bridge")
+    opened_at = {symbol: _get_market_or_feed_price(view, c) for c, symbol in enumerate(view.symbols)}
     for (c, owner), (locked, debt) in sorted(owed.items()):
         symbol, terms, wad = view.symbols[c], view.get_terms(c), debt // RAY
         if wad and (locked == 0 or wad < terms.debt_floor * WAD):
             why = "no collateral" if locked == 0 else "less than the floor"
-            left_out.append(f"{symbol} {owner}: {format_stablecoin(wad)} of debt, {why}")
+            left_out.append(f"{symbol} {owner}: {format_exact_stablecoin(wad)} of debt, {why}")
             wad = 0
         if wad:
             needed = (wad + 1) * terms.initial_ratio * RAY * _MARGIN // (locked * BASIS_POINTS**2) + 1
@@ -197,7 +197,7 @@ def _build_vault_book(
     return rows, opened_at, left_out
 
 
-def _build_account_names(deployment: Deployment) -> Mapping[Hashable, str]:
+def _build_role_names_by_address(deployment: Deployment) -> Mapping[Hashable, str]:
     """Name the accounts that have a role."""
     return {deployment.get_account(role): role for role in ACCOUNTS}
 
@@ -210,7 +210,7 @@ def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time:
     where = f"block {mirror.block} ({mirror.hash}) of chain {mirror.deployment.chain_id}"
     symbols = view.symbols
     end = f"{-(-duration // 3_600):02}:00"
-    prices = {symbol: _market_price(view, c) for c, symbol in enumerate(symbols)}
+    prices = {symbol: _get_market_or_feed_price(view, c) for c, symbol in enumerate(symbols)}
     found: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "title": f"From block {mirror.block}",
@@ -225,11 +225,11 @@ def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time:
         "block_time": f"{block_time} s",
         "opened_before": f"{2 * DAY} s",
         "opening": {"file": "state.json"},
-        "parameters": parameters_to_yaml(parameters),
+        "parameters": build_scenario_yaml_parameters_section(parameters),
         "prices": {symbol: _build_constant_path(ray, end) for symbol, ray in prices.items()},
         "gas_token": next((symbol for symbol in symbols if "ETH" in symbol), symbols[0]),
-        "markets": {symbol: _build_market(view, c, parameters) for c, symbol in enumerate(symbols)},
-        "members": _list_members(mirror),
+        "markets": {symbol: _build_scenario_market(view, c, parameters) for c, symbol in enumerate(symbols)},
+        "members": _build_member_payouts_by_pool(mirror),
         "keepers": _build_keepers(parameters),
         "congestion": {
             "block_gas": "30_000_000 gas",
@@ -237,29 +237,37 @@ def _build_scenario(mirror: Mirror, view: KeeperView, duration: int, block_time:
             "protocol_share": {"assumed": {"00:00": "100%"}},
         },
     }
-    found |= unsafe_to_yaml(parameters, prices)
+    found |= build_unsafe_section(parameters, prices)
     if any(iter_short_steps(parameters, block_time)):
         reason = f"Blocks are of {block_time} s: in each of them an auction's price falls by several steps."
         found["unsafe"] = {**found.get("unsafe", {}), SHORT_STEP: reason}
     if parameters.equity is not None:
-        found["equity_price"] = _build_constant_path(view.get_feed_prices(EQUITY_MARKET).current or RAY, end)
+        found["equity_price"] = _build_constant_path(
+            view.get_feed_price_record(EQUITY_MARKET).current or RAY, end
+        )
     return found
 
 
 def _build_constant_path(ray: int, end: str) -> dict[str, Any]:
-    return {"assumed": {"00:00": format_price(ray), end: format_price(ray)}, "volatility": "0 bps"}
+    return {
+        "assumed": {"00:00": format_exact_usd_price(ray), end: format_exact_usd_price(ray)},
+        "volatility": "0 bps",
+    }
 
 
-def _build_market(view: KeeperView, collateral_type: int, parameters: Any) -> dict[str, str]:
-    pool, market = view.get_market_pool(collateral_type), parameters.collateral_types[collateral_type].market
+def _build_scenario_market(view: KeeperView, collateral_type: int, parameters: Any) -> dict[str, str]:
+    pool, market = (
+        view.find_constant_product_pool(collateral_type),
+        parameters.collateral_types[collateral_type].market,
+    )
     depth = 10**6 * WAD if pool is None else max(WAD, pool.stable)
     times = {"every": "5 min", "recovery": "15 min", "tolerance": "75 bps"}
-    return {"depth": format_stablecoin(depth), "fee": f"{market.fee} bps", **times}
+    return {"depth": format_exact_stablecoin(depth), "fee": f"{market.fee} bps", **times}
 
 
-def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
+def _build_member_payouts_by_pool(mirror: Mirror) -> dict[str, dict[str, str]]:
     """Return the members of pools with what leaving would pay them, at least a wei."""
-    names, found = _build_account_names(mirror.deployment), {}
+    names, found = _build_role_names_by_address(mirror.deployment), {}
     contracts = mirror.model.world.contracts.values()
     own = {contract.address for contract in contracts}
     for name, (label, _, _) in POOLS.items():
@@ -271,7 +279,7 @@ def _list_members(mirror: Mirror) -> dict[str, dict[str, str]]:
         for owner in owners - own:
             worth = pool.convertToAssets(owner, pool.balanceOf(owner, owner))
             # Who is in a batch that was not paid yet is a member, too.
-            for batch in pool.list_requests(owner):
+            for batch in pool.list_request_batches(owner):
                 record = pool.batch_of(owner, batch)
                 shares = 0 if record.over else pool.shares_at_cut(batch, owner)
                 if record.held:

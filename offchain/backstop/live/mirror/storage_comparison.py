@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem, SlotMeaning
 from backstop.hosts.rpc_client import NodeRefusedError, RpcError
-from backstop.live.node.cross_check import cross_check_words
+from backstop.live.node.disputed_slot_resolution import find_settled_words
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.model.contract_base import Table, World, Written
@@ -55,20 +55,20 @@ class StorageComparator:
             # While a node mines a block, its newest state can be ahead of its newest block.
             time.sleep(0.05)
             wrong = self._find_wrong_words(list(wrong), world, block, name)
-        self.unsettled -= {self._get_slot(i) for i in wanted}
+        self.unsettled -= {self._get_contract_path_and_key(i) for i in wanted}
         if not wrong:
             return {}
         if self.node.get_block_hash(block) != name:
             raise ReorgError(f"block {block} is no longer part of the chain")
         where, told = self.node.url, {self.chain.slots[i]: word for i, word in wrong.items()}
-        words, by = cross_check_words(self.node, block, name, told)
+        words, by = find_settled_words(self.node, block, name, told)
         found: dict[int, int] = {}
         refuted: list[str] = []
         for i, word in wrong.items():
-            place, table = self.get_table(i, world)
+            place, table = self.get_slot_meaning_and_table(i, world)
             settled = words.get(self.chain.slots[i])
             if settled is None:
-                self.unsettled.add(self._get_slot(i))
+                self.unsettled.add(self._get_contract_path_and_key(i))
                 continue
             if settled != word:
                 what = f"{place.contract} {place.path}[{place.key}] in block {block}"
@@ -81,45 +81,47 @@ class StorageComparator:
             self.node.client.switch_node(refuted[0])
         return found
 
-    def list_slots(self, world: World) -> list[int]:
+    def list_followed_slot_indices(self, world: World) -> list[int]:
         """Return all slots but those of contracts that are not followed: a reorganisation has taken them."""
         return [i for i, place in enumerate(self.chain.places) if place.contract in world.contracts]
 
-    def get_table(self, index: int, world: World) -> tuple[SlotMeaning, Table]:
+    def get_slot_meaning_and_table(self, slot_index: int, world: World) -> tuple[SlotMeaning, Table]:
         """Return the meaning of a slot, and the model's table with it."""
-        place = self.chain.places[index]
+        place = self.chain.places[slot_index]
         return place, world.contracts[place.contract].tables[place.path]
 
-    def read_words(self, indices: Sequence[int], block: int, name: str) -> list[tuple[int, int]]:
+    def read_words_by_index(
+        self, slot_indices: Sequence[int], block: int, block_hash: str
+    ) -> list[tuple[int, int]]:
         """Return slots with what the node says that they hold in a block."""
-        if not indices:
+        if not slot_indices:
             return []
         slots = self.chain.slots
-        if len(indices) < len(slots):
-            slots = [slots[i] for i in indices]
+        if len(slot_indices) < len(slots):
+            slots = [slots[i] for i in slot_indices]
         try:
             words = self.host.read_slots(slots, hex(block))
         except RpcError as error:
-            if self.node.get_block_hash(block) != name:
+            if self.node.get_block_hash(block) != block_hash:
                 raise ReorgError(f"block {block} is no longer part of the chain") from None
             if isinstance(error, NodeRefusedError) and not _is_state_pruned(error.reason):  # perhaps only now
                 raise
             raise StatePrunedError(
                 f"the node has no state of block {block} ({error.reason}): an archive node has"
             ) from None
-        return list(zip(indices, words, strict=True))
+        return list(zip(slot_indices, words, strict=True))
 
     def _find_wrong_words(self, indices: list[int], world: World, block: int, name: str) -> dict[int, int]:
         """Return the slots of which the node tells another word than the model's, and that word."""
         found = {}
-        for i, word in self.read_words(indices, block, name):
-            place, table = self.get_table(i, world)
+        for i, word in self.read_words_by_index(indices, block, name):
+            place, table = self.get_slot_meaning_and_table(i, world)
             if word != storage_layout.encode_word(table[place.key]):
                 found[i] = word
         return found
 
-    def _get_slot(self, index: int) -> Written:
-        place = self.chain.places[index]
+    def _get_contract_path_and_key(self, slot_index: int) -> Written:
+        place = self.chain.places[slot_index]
         return Written(place.contract, place.path, place.key)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from backstop.deployment.contract_creation import find_model_class
-from backstop.deployment.deployment_plan import Creation
+from backstop.deployment.model_and_chain_deployment import find_model_class
+from backstop.deployment.planned_contracts import Creation
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.contract_base import World
@@ -23,14 +23,20 @@ KINDS = ("RiskPolicy", "ScriptedPolicy")
 _NAME = b"risk_policy".hex()
 
 
-def find_created_policy(data: bytes, address: str, engine: str, artifacts: Artifacts) -> Creation | None:
+def find_policy_creation(
+    creation_data: bytes, contract_address: str, engine: str, artifacts: Artifacts
+) -> Creation | None:
     """Return the policy of this engine that a transaction's data creates, if it is of a known kind."""
     for kind in KINDS:
         artifact = artifacts[kind]
-        code, form = artifact.bytecode, artifact.abi.constructor
-        if data.startswith(code) and len(data) == len(code) + form.size:
-            args = form.decode(data, len(code))
-            return Creation(f"{kind} {address}", kind, args, address) if args[0] == engine else None
+        code, form = artifact.bytecode, artifact.contract_abi.constructor
+        if creation_data.startswith(code) and len(creation_data) == len(code) + form.size:
+            args = form.decode(creation_data, len(code))
+            return (
+                Creation(f"{kind} {contract_address}", kind, args, contract_address)
+                if args[0] == engine
+                else None
+            )
     return None
 
 
@@ -39,7 +45,9 @@ def create_policy_model(world: World, creation: Creation) -> None:
     find_model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
 
 
-def check_known(logs: Iterable[Mapping[str, Any]], engine: str, world: World, block: int) -> None:
+def require_known_risk_policy(
+    logs: Iterable[Mapping[str, Any]], engine: str, world: World, block: int
+) -> None:
     """Raise BackstopError if a policy was put in force that nobody here can follow."""
     for log in logs:
         if _NAME in log["data"] and log["address"].lower() == engine:
@@ -51,12 +59,12 @@ def check_known(logs: Iterable[Mapping[str, Any]], engine: str, world: World, bl
                 )
 
 
-def later_to_json(later: Iterable[Creation]) -> list[list[Any]]:
+def convert_creations_to_json(creations: Iterable[Creation]) -> list[list[Any]]:
     """Write contracts that came after the deployment for a file: kind, address, arguments."""
-    return [[each.kind, each.address, list(each.args)] for each in later]
+    return [[each.kind, each.address, list(each.args)] for each in creations]
 
 
-def later_from_json(content: Sequence[Any]) -> list[Creation]:
+def parse_successor_policy_creations(content: Sequence[Any]) -> list[Creation]:
     """Read them back; raises KeyError, TypeError or ValueError for what was not written here."""
     found = []
     for kind, address, args in content:

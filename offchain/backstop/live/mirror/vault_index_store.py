@@ -15,7 +15,7 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
-from backstop.hosts.state_json import format_key
+from backstop.hosts.world_storage_json import format_table_key
 from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.live.index.index_snapshot import IndexSnapshot
 from backstop.live.index.vault_index_state import DEPTH, UndoEntry, VaultIndex
@@ -44,7 +44,7 @@ class VaultIndexStore:
         self._dirty: set[Written] = set()
         self._stored = ""  # the position in the file, as it was written here
 
-    def load_state(self) -> bool:
+    def resume_mirror_from_file(self) -> bool:
         """Have the mirror go on from the file, if it holds something that the chain still has.
 
         Return whether it does.
@@ -53,7 +53,7 @@ class VaultIndexStore:
         """
         if self._snapshot is None:
             return False
-        state = self._snapshot.read_extra(_read_state)
+        state = self._snapshot.read_extra(_read_mirror_state)
         if state is None:
             return False
         try:
@@ -68,15 +68,15 @@ class VaultIndexStore:
             self._say(f"block {state['block']} of {self._path} is no longer part of the chain: replaying")
         return resumed
 
-    def update_index(self) -> None:
+    def update_index_from_mirror(self) -> None:
         """Take over what the mirror has followed, or taken back."""
-        mirror, touched = self.mirror, self.mirror.touched
+        mirror, touched = self.mirror, self.mirror.touched_slots
         vaults = mirror.model.world.contracts[_ENGINE].tables[_VAULTS]
         if mirror.model is not self._model:  # it began anew
             self._model, self.index, self._stored = mirror.model, VaultIndex(mirror.block, mirror.hash), ""
-            self._put_vaults((key, vaults[key]) for key in vaults)
+            self._put_vaults_into_index((key, vaults[key]) for key in vaults)
         else:
-            self._put_vaults(
+            self._put_vaults_into_index(
                 (slot.key, vaults[slot.key])
                 for slot in touched
                 if slot.path == _VAULTS and slot.contract == _ENGINE
@@ -88,42 +88,47 @@ class VaultIndexStore:
 
     def save_state(self) -> None:
         """Bring the file up to the mirror, in one transaction; keep what is in doubt out of it."""
-        if self._snapshot is None or not self.mirror.complete or self.mirror.differences:
+        if self._snapshot is None or not self.mirror.is_complete_and_settled or self.mirror.differences:
             return
-        self.update_index()
+        self.update_index_from_mirror()
         undone = [
             UndoEntry(
                 number,
                 block_hash,
-                {self._get_row(key): _build_record(old or Vault()) for key, old in rows.items()},
+                {
+                    self._get_type_and_row_number(key): _convert_vault_to_record(old or Vault())
+                    for key, old in rows.items()
+                },
             )
             for number, block_hash, rows in self.mirror.list_undo_entries(_ENGINE, _VAULTS)
         ]
         self.index.journal = deque(undone, maxlen=DEPTH)
         contracts = self.mirror.model.world.contracts
         paths = {name: list(contract.tables) for name, contract in contracts.items()}
-        position = json.dumps(self.mirror.export_position() | {"paths": paths})
-        self._snapshot.save_index(self.index, lambda file: self._write_state(file, position))
+        position = json.dumps(self.mirror.export_block_and_undo_records() | {"paths": paths})
+        self._snapshot.save_index(
+            self.index, lambda file: self._write_model_words_and_position(file, position)
+        )
         self._stored = position
         self._dirty.clear()
 
-    def _put_vaults(self, vaults: Iterable[tuple[Any, Vault]]) -> None:
+    def _put_vaults_into_index(self, vaults: Iterable[tuple[Any, Vault]]) -> None:
         for key, vault in vaults:
-            c, row = self._get_row(key)
-            self.index.types[c].put_record(row, _build_record(vault))
+            c, row = self._get_type_and_row_number(key)
+            self.index.types[c].put_record(row, _convert_vault_to_record(vault))
 
-    def _get_row(self, key: Any) -> tuple[int, int]:
-        c, owner = key
+    def _get_type_and_row_number(self, vault_key: Any) -> tuple[int, int]:
+        c, owner = vault_key
         return c, self.index.get_vaults(c).get_or_add_row(bytes.fromhex(owner[2:]))
 
-    def _write_state(self, file: sqlite3.Connection, position: str) -> None:
+    def _write_model_words_and_position(self, database: sqlite3.Connection, position: str) -> None:
         for table in _TABLES:
-            file.execute(table)
-        found = file.execute("SELECT position FROM mirror").fetchone()
+            database.execute(table)
+        found = database.execute("SELECT position FROM mirror").fetchone()
         contracts = self.mirror.model.world.contracts
         written: Iterable[Written] = self._dirty
         if found is None or found[0] != self._stored:  # somebody else's, or of an earlier process
-            file.execute("DELETE FROM words")
+            database.execute("DELETE FROM words")
             written = (
                 Written(name, path, key)
                 for name, contract in contracts.items()
@@ -131,34 +136,34 @@ class VaultIndexStore:
                 for key in table
             )
         rows = [
-            (name, path, format_key(key), storage_layout.encode_word(contracts[name].tables[path][key]))
+            (name, path, format_table_key(key), storage_layout.encode_word(contracts[name].tables[path][key]))
             for name, path, key in written
         ]
-        file.executemany(
+        database.executemany(
             "DELETE FROM words WHERE contract = ? AND path = ? AND key = ?",
             [row[:3] for row in rows if not row[3]],
         )
-        file.executemany(
+        database.executemany(
             "INSERT OR REPLACE INTO words VALUES (?, ?, ?, ?)",
             [(*row[:3], hex(row[3])) for row in rows if row[3]],
         )
-        file.execute("DELETE FROM mirror")
-        file.execute("INSERT INTO mirror VALUES (?)", (position,))
+        database.execute("DELETE FROM mirror")
+        database.execute("INSERT INTO mirror VALUES (?)", (position,))
 
 
-def _read_state(file: sqlite3.Connection) -> dict[str, Any] | None:
+def _read_mirror_state(connection: sqlite3.Connection) -> dict[str, Any] | None:
     """Return a mirror's state; None if the file has only an index."""
-    (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'mirror'").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'mirror'").fetchone()
     if not tables:
         return None
-    state: dict[str, Any] = json.loads(file.execute("SELECT position FROM mirror").fetchone()[0])
+    state: dict[str, Any] = json.loads(connection.execute("SELECT position FROM mirror").fetchone()[0])
     words: dict[str, dict[str, dict[str, str]]] = {
         name: {path: {} for path in paths} for name, paths in state["paths"].items()
     }
-    for contract, path, key, word in file.execute("SELECT * FROM words"):
+    for contract, path, key, word in connection.execute("SELECT * FROM words"):
         words[contract][path][key] = word
     return state | {"words": words}
 
 
-def _build_record(vault: Vault) -> VaultRecord:
+def _convert_vault_to_record(vault: Vault) -> VaultRecord:
     return VaultRecord(vault.locked_collateral, vault.normalized_debt, vault.called_at)

@@ -128,12 +128,12 @@ class Webhook:
 
     def _run_queue(self) -> None:
         while (body := self._waiting.get()) is not None:
-            self._deliver_body(body)
+            self._deliver_or_log_failure(body)
 
-    def _deliver_body(self, body: dict[str, Any]) -> None:
+    def _deliver_or_log_failure(self, body: dict[str, Any]) -> None:
         began, pause, what = time.monotonic(), _FIRST_PAUSE, f"{body['alert']} {body['state']}"
         while True:
-            problem, hopeless = self._post_body(json.dumps(body).encode())
+            problem, hopeless = self._post_body_and_explain_failure(json.dumps(body).encode())
             if problem is None:
                 return
             last = hopeless or self._ending.is_set() or time.monotonic() - began > _PATIENCE
@@ -145,7 +145,7 @@ class Webhook:
             self._ending.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _post_body(self, body: bytes) -> tuple[str | None, bool]:
+    def _post_body_and_explain_failure(self, body: bytes) -> tuple[str | None, bool]:
         """Post a body; return what went wrong, and whether it would again."""
         headers = {"Content-Type": "application/json", "User-Agent": "backstop"}
         try:

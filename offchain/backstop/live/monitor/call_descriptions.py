@@ -39,7 +39,9 @@ def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames,
     return ", ".join(said)
 
 
-def compute_call_profit(outcome: Outcome, sold: Mapping[int, int], prices: Mapping[int, int]) -> int:
+def compute_call_gain_before_gas(
+    outcome: Outcome, type_by_auction: Mapping[int, int], price_by_type: Mapping[int, int]
+) -> int:
     """Add up what a call brought its sender before gas [wad], as far as events say it; rounded down.
 
     These are rewards, what a purchase through a market left in stablecoins, and of collateral that was taken
@@ -56,12 +58,12 @@ def compute_call_profit(outcome: Outcome, sold: Mapping[int, int], prices: Mappi
             total += log.values[2]
         elif (log.contract, log.event) == ("CollateralAuction", "Taken") and not flash:
             auction, _, bought, paid, _ = log.values
-            price = prices.get(sold.get(auction, -1))
+            price = price_by_type.get(type_by_auction.get(auction, -1))
             total += 0 if price is None else bought * price // RAY - paid
     return total
 
 
-def describe_event(log: Log, types: DefaultNames) -> tuple[str, str] | None:
+def describe_event_kind_and_text(log: Log, types: DefaultNames) -> tuple[str, str] | None:
     """Return the kind of an event of the protocol and what it was, in words; None of daily life."""
     tell = _EVENTS.get((log.contract, log.event))
     return None if tell is None else tell(log.values, types)
@@ -90,7 +92,7 @@ def _describe_reset(values: _Values, types: DefaultNames, auctions: DefaultNames
     return f"started auction {auction} again at {format_compact(top, RAY)}{paid}"
 
 
-def _describe_closing(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+def _describe_closed_auction(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, _, lost, _ = values
     return f"closed auction {auction} with {format_compact(lost, RAD)} not raised"
 
@@ -99,7 +101,7 @@ _TOLD: Mapping[tuple[str, str], _Tell] = {
     ("CollateralAuction", "Taken"): _describe_take,
     ("CollateralAuction", "AuctionReset"): _describe_reset,
     ("CollateralAuction", "AuctionEnded"): lambda values, _, __: f"which ended auction {values[0]}",
-    ("CollateralAuction", "AuctionClosed"): _describe_closing,
+    ("CollateralAuction", "AuctionClosed"): _describe_closed_auction,
     ("LiquidationEngine", "Liquidated"): _describe_liquidation,
     ("LiquidationEngine", "MarginCalled"): lambda values, types, _: (
         f"called {values[1][:10]}…, which has {types[values[0]]}"

@@ -56,7 +56,7 @@ def find_health_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, st
         text = f"model and chain differ in {facts.found} places"
         found[HealthIssue("difference")] = text + "".join(f": {each}" for each in facts.differences[:1])
     if facts.unsettled:
-        found[HealthIssue("unsettled")] = describe_unsettled(facts.unsettled)
+        found[HealthIssue("unsettled")] = describe_unsettled_slots(facts.unsettled)
     if facts.lies:
         found[HealthIssue("lie")] = f"{facts.lies} words that nodes told were refuted"
     age = time.monotonic() - facts.block_at
@@ -68,42 +68,43 @@ def find_health_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, st
         found[HealthIssue("old blocks")] = text
     if (silent := time.monotonic() - board.looked_at) > board.silent and not board.gone:
         found[HealthIssue("hangs")] = f"the chain was last looked at {silent:.0f} s ago"
-    return found | _find_statement_issues(facts) | _find_work_issues(facts)
+    return found | _find_solvency_issues(facts) | _find_keeper_work_issues(facts)
 
 
-def describe_unsettled(count: int) -> str:
+def describe_unsettled_slots(slot_count: int) -> str:
     """Say that slots are unsettled."""
     return (
-        f"{count} slots: the node tells another word than the model, and neither a proof nor another node "
+        f"{slot_count} slots: the node tells another word than the model, and neither a proof nor "
+        "another node "
         "settles it: nothing is sent"
     )
 
 
-def _find_statement_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
+def _find_solvency_issues(chain_status: ChainStatus) -> dict[HealthIssue, str]:
     found: dict[HealthIssue, str] = {}
-    if facts.statement is None:
+    if chain_status.statement is None:
         return found
-    uncovered = int(facts.statement["coverage"]["uncovered_rad"])
+    uncovered = int(chain_status.statement["coverage"]["uncovered_rad"])
     if uncovered:
         found[HealthIssue("insolvent")] = (
             f"nobody would pay {format_fixed(uncovered, RAD, 0)} of what is to cover"
         )
-    if (margin := facts.statement["margin"]) is not None:
+    if (margin := chain_status.statement["margin"]) is not None:
         asked, has = int(margin["stress"]["asked_wad"]), int(margin["payable_wad"])
         if asked > has:
             found[HealthIssue("not insured")] = (
                 f"what is open asks for {format_fixed(asked, WAD, 0)} of insurance, "
                 f"{format_fixed(has, WAD, 0)} is there"
             )
-    mode = "settlement" if facts.statement["settling"] else str(facts.statement["mode"])
+    mode = "settlement" if chain_status.statement["settling"] else str(chain_status.statement["mode"])
     if mode != "normal":
         found[HealthIssue("mode", mode)] = f"the protocol's mode is {mode}"
     return found
 
 
-def _find_work_issues(facts: ChainStatus) -> dict[HealthIssue, str]:
+def _find_keeper_work_issues(chain_status: ChainStatus) -> dict[HealthIssue, str]:
     found: dict[HealthIssue, str] = {}
-    work = facts.work
+    work = chain_status.work
     if work is None:
         return found
     if work.failures_in_a_row >= _FAILURES:
@@ -138,36 +139,40 @@ def _find_all_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]
     return found
 
 
-def _build_verdict(found: dict[HealthIssue, str], codes: Sequence[str]) -> dict[str, Any]:
+def _build_ok_and_reasons(
+    health_issues: dict[HealthIssue, str], failing_codes: Sequence[str]
+) -> dict[str, Any]:
     """Say whether nothing has one of these codes: `ok`, and the `reasons` if not."""
-    reasons = _issues_to_json(found, lambda code: code in codes)
+    reasons = _convert_wanted_issues_to_json(health_issues, lambda code: code in failing_codes)
     return {"schema_version": SCHEMA_VERSION, "ok": not reasons, "reasons": reasons}
 
 
-def _issues_to_json(found: dict[HealthIssue, str], wanted: Callable[[str], bool]) -> list[dict[str, str]]:
+def _convert_wanted_issues_to_json(
+    health_issues: dict[HealthIssue, str], is_wanted_code: Callable[[str], bool]
+) -> list[dict[str, str]]:
     return [
         {"code": code, "subject": subject, "text": text}
-        for (code, subject), text in found.items()
-        if wanted(code)
+        for (code, subject), text in health_issues.items()
+        if is_wanted_code(code)
     ]
 
 
 def report_liveness(board: StatusBoard, stale: float) -> dict[str, Any]:
     """Say whether this process works at all, so that a supervisor need not start it again."""
-    return _build_verdict(_find_all_issues(board, stale), _DEAD)
+    return _build_ok_and_reasons(_find_all_issues(board, stale), _DEAD)
 
 
 def report_readiness(board: StatusBoard, stale: float) -> dict[str, Any]:
     """Say whether this process follows the chain, so that its figures may be used."""
-    return _build_verdict(_find_all_issues(board, stale), _UNREADY)
+    return _build_ok_and_reasons(_find_all_issues(board, stale), _UNREADY)
 
 
-def report_health(board: StatusBoard, stale: float) -> dict[str, Any]:
+def build_health_report(board: StatusBoard, stale: float) -> dict[str, Any]:
     """Say whether it is ready, in words as well, what else is wrong, and how old its knowledge is."""
     now, facts, found = time.monotonic(), board.facts, _find_all_issues(board, stale)
-    content = _build_verdict(found, _UNREADY)
+    content = _build_ok_and_reasons(found, _UNREADY)
     content["problems"] = [each["text"] for each in content["reasons"]]
-    content["warnings"] = _issues_to_json(found, lambda code: code not in _UNREADY)
+    content["warnings"] = _convert_wanted_issues_to_json(found, lambda code: code not in _UNREADY)
     if facts is not None:
         content |= {
             "node": facts.node,

@@ -19,8 +19,8 @@ from prometheus_client.exposition import choose_encoder
 
 from backstop.files.installation import __version__
 from backstop.live.monitor.health_conditions import (
+    build_health_report,
     find_health_issues,
-    report_health,
     report_liveness,
     report_readiness,
 )
@@ -28,7 +28,7 @@ from backstop.live.monitor.http_server import Answer, Request, Route
 from backstop.live.monitor.status_snapshot import LATENCIES, ChainStatus, KeeperWork, StatusBoard
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import UNITS
-from backstop.report.figure_markup import get_figure_unit
+from backstop.report.exact_amount_markup import get_figure_unit
 
 _WAD = UNITS["wad"]
 _SIDES = {
@@ -84,7 +84,7 @@ class _Collector:
         if facts.statement is not None:
             yield from _iter_statement_metrics(facts.statement)
         if facts.queue is not None:
-            yield from _iter_queue_metrics(facts.queue)
+            yield from _iter_deleveraging_queue_metrics(facts.queue)
         if facts.work is not None:
             yield from _iter_work_metrics(facts.work)
 
@@ -112,17 +112,17 @@ def _iter_statement_metrics(statement: Mapping) -> Iterator[Metric]:
         "The ledger's balance sheet, stablecoins.",
         ("side", "account"),
         [
-            ((side, _strip_unit(each)), _convert_amount(sheet, each))
+            ((side, _strip_unit_from_figure_name(each)), _convert_amount(sheet, each))
             for side, names in _SIDES.items()
             for each in names
         ],
     )
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
     yield _build_gauge("balance_gap_rad", "What the two sides differ by: always 0.", gap)
-    amounts = [((_strip_unit(each),), _convert_amount(coverage, each)) for each in _COVERAGE]
+    amounts = [((_strip_unit_from_figure_name(each),), _convert_amount(coverage, each)) for each in _COVERAGE]
     yield _build_labelled_gauge("coverage", "The statement's coverage, stablecoins.", ("figure",), amounts)
     ratios = [
-        ((_strip_unit(each),), coverage[each] / BASIS_POINTS)
+        ((_strip_unit_from_figure_name(each),), coverage[each] / BASIS_POINTS)
         for each in _RATIOS
         if coverage[each] is not None
     ]
@@ -140,7 +140,9 @@ def _iter_statement_metrics(statement: Mapping) -> Iterator[Metric]:
         yield _build_gauge(f"open_{each}", text, len(statement[each]))
     for each, text in (("capacity_rad", "What a stage has"), ("would_pay_rad", "What it would pay now")):
         rows = [((row["stage"],), _convert_amount(row, each)) for row in statement["stages"]]
-        yield _build_labelled_gauge(f"stage_{_strip_unit(each)}", f"{text}, stablecoins.", ("stage",), rows)
+        yield _build_labelled_gauge(
+            f"stage_{_strip_unit_from_figure_name(each)}", f"{text}, stablecoins.", ("stage",), rows
+        )
     if (margin := statement["margin"]) is not None:
         figures = ("held", "unpaid", "insurance", "payable", "unvested")
         amounts = [((each,), _convert_amount(margin, f"{each}_wad")) for each in figures]
@@ -154,7 +156,7 @@ def _iter_statement_metrics(statement: Mapping) -> Iterator[Metric]:
     yield _build_labelled_gauge("mode", "1 for the protocol's mode.", ("mode",), rows)
 
 
-def _iter_queue_metrics(queue: Mapping) -> Iterator[Metric]:
+def _iter_deleveraging_queue_metrics(queue: Mapping) -> Iterator[Metric]:
     """Yield the deleveraging queue by light: at most twelve series of a name for each market."""
     sides = [((each["market"], each["side"]), each) for each in queue["sides"]]
     for name, text in (("accounts", "Accounts with lots"), ("lots", "Lots of accounts")):
@@ -226,13 +228,13 @@ def _convert_amount(figures: Mapping, name: str) -> float:
     return int(figures[name]) / UNITS[get_figure_unit(name)]
 
 
-def _strip_unit(figure: str) -> str:
+def _strip_unit_from_figure_name(figure_name: str) -> str:
     """Return a figure's name without its unit."""
-    unit = get_figure_unit(figure)
-    return figure if unit == "count" else figure.removesuffix(f"_{unit}")
+    unit = get_figure_unit(figure_name)
+    return figure_name if unit == "count" else figure_name.removesuffix(f"_{unit}")
 
 
-def build_metrics_routes(board: StatusBoard, command: str, stale: float) -> dict[str, Route]:
+def build_metrics_and_health_routes(board: StatusBoard, command: str, stale: float) -> dict[str, Route]:
     """Return the answers to `/metrics`, `/health`, `/livez` and `/readyz`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(board, command, stale))
@@ -252,7 +254,7 @@ def build_metrics_routes(board: StatusBoard, command: str, stale: float) -> dict
 
     return {
         "/metrics": metrics,
-        "/health": told(report_health),
+        "/health": told(build_health_report),
         "/livez": told(report_liveness),
         "/readyz": told(report_readiness),
     }

@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backstop.files.atomic_files import plain_int
+from backstop.files.atomic_files import encode_json_integer
 from backstop.live.mirror.chain_mirror import MinedCall
 from backstop.live.monitor.call_descriptions import (
     DefaultNames,
-    compute_call_profit,
+    compute_call_gain_before_gas,
     describe_call,
-    describe_event,
+    describe_event_kind_and_text,
 )
 
 DAY, HOUR = 86_400, 3_600
@@ -85,14 +85,14 @@ class MonitorHistory:
         outcome = seen.outcome
         for log in outcome.logs:
             if (log.contract, log.event) == ("CollateralAuction", "AuctionStarted"):
-                self._note_auction(log.values[0], log.values[1])
+                self._remember_auction_type(log.values[0], log.values[1])
             elif (log.contract, log.event) == ("PriceFeed", "Poked"):
                 self._prices[log.values[0]] = log.values[1]
-            if found := describe_event(log, self._types):
+            if found := describe_event_kind_and_text(log, self._types):
                 self.events.append(ProtocolEvent(seen.block, seen.timestamp, *found))
         if who is None:
             return
-        earned = compute_call_profit(outcome, self._sold, self._prices)
+        earned = compute_call_gain_before_gas(outcome, self._sold, self._prices)
         words = describe_call(outcome, self._types, self._auctions, earned)
         cost = seen.gas * seen.gas_price
         self.acts.append(
@@ -120,7 +120,7 @@ class MonitorHistory:
             self._prices.setdefault(c, int(row["price_ray"]))
             for auction in statement["auctions"]:  # also of before it looked
                 if auction["symbol"] == row["symbol"] and auction["id"] not in self._sold:
-                    self._note_auction(auction["id"], c)
+                    self._remember_auction_type(auction["id"], c)
         now = statement["timestamp"]
         lines: Sequence[deque[Any]] = (self.points, self.events, self.acts)
         for line in lines:
@@ -131,14 +131,14 @@ class MonitorHistory:
         for auction in [each for each in self._sold if each not in opened][:-ENDED]:
             del self._sold[auction], self._auctions[auction]
 
-    def _note_auction(self, auction: int, collateral_type: int) -> None:
-        self._sold[auction], self._auctions[auction] = collateral_type, self._types[collateral_type]
+    def _remember_auction_type(self, auction_id: int, collateral_type: int) -> None:
+        self._sold[auction_id], self._auctions[auction_id] = collateral_type, self._types[collateral_type]
 
-    def drop_reorged_blocks(self, block: int) -> None:
+    def drop_reorged_blocks(self, last_kept_block: int) -> None:
         """Forget what was mined after a block."""
-        self.points = deque(each for each in self.points if each.block <= block)
-        self.events = deque((each for each in self.events if each.block <= block), maxlen=MOST)
-        self.acts = deque((each for each in self.acts if each.block <= block), maxlen=MOST)
+        self.points = deque(each for each in self.points if each.block <= last_kept_block)
+        self.events = deque((each for each in self.events if each.block <= last_kept_block), maxlen=MOST)
+        self.acts = deque((each for each in self.acts if each.block <= last_kept_block), maxlen=MOST)
         self._looked_at = self.points[-1].timestamp if self.points else 0
 
     # ------------------------------------------------------------------ keeping
@@ -147,13 +147,16 @@ class MonitorHistory:
         """Return all of it for JSON."""
         return {
             "points": [
-                [*_to_plain_ints(each[:-1]), [[s, plain_int(a)] for s, a in each.stages]]
+                [
+                    *_convert_large_ints_to_strings(each[:-1]),
+                    [[s, encode_json_integer(a)] for s, a in each.stages],
+                ]
                 for each in self.points
             ],
-            "events": [_to_plain_ints(each) for each in self.events],
-            "acts": [_to_plain_ints(each) for each in self.acts],
+            "events": [_convert_large_ints_to_strings(each) for each in self.events],
+            "acts": [_convert_large_ints_to_strings(each) for each in self.acts],
             "sold": sorted(self._sold.items()),
-            "prices": [[c, plain_int(price)] for c, price in sorted(self._prices.items())],
+            "prices": [[c, encode_json_integer(price)] for c, price in sorted(self._prices.items())],
         }
 
     def restore_state(self, state: Mapping[str, Any], block: int) -> None:
@@ -179,7 +182,7 @@ class MonitorHistory:
             for block, at, who, words, call, reason, gas, cost, earned in state["acts"]
         ]
         for auction, c in state["sold"]:
-            self._note_auction(int(auction), int(c))
+            self._remember_auction_type(int(auction), int(c))
         self._prices = {int(c): int(price) for c, price in state["prices"]}
         self.points, self.events, self.acts = deque(points), deque(events, MOST), deque(acts, MOST)
         self.drop_reorged_blocks(block)
@@ -198,5 +201,5 @@ def _thin_points(points: Iterable[HistoryPoint], now: int) -> deque[HistoryPoint
     return kept
 
 
-def _to_plain_ints(values: Iterable[Any]) -> list[Any]:
-    return [plain_int(each) if isinstance(each, int) else each for each in values]
+def _convert_large_ints_to_strings(values: Iterable[Any]) -> list[Any]:
+    return [encode_json_integer(each) if isinstance(each, int) else each for each in values]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, islice
 from typing import Any
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror
 from backstop.live.monitor.monitor_history import DAY, MOST, KeeperCall, MonitorHistory
@@ -36,24 +36,24 @@ class PageSections:
     """A scene that the loop that follows the chain keeps up."""
 
     def __init__(self, deployment: Deployment) -> None:
-        self._kinds = deployment.kinds
+        self._kinds = deployment.contract_kinds
         self._deployer = deployment.deployer
         roles = {address: role for role, address in ACCOUNTS.items()}
         self._roles = roles | {who: role for role, who in deployment.accounts.items()}
-        self.history = MonitorHistory(deployment.parameters.type_names)
+        self.history = MonitorHistory(deployment.parameters.collateral_and_facilitator_names)
 
-    def add_calls(self, seen: Iterable[MinedCall]) -> None:
+    def record_mined_calls(self, mined_calls: Iterable[MinedCall]) -> None:
         """Add calls that were mined, in their order."""
-        for each in seen:
+        for each in mined_calls:
             action = each.action
             kept = self._kinds.get(action.contract) in _KEPT and action.sender != self._deployer
             who = self._roles.get(action.sender, _shorten_value(action.sender)) if kept else None
             call = f"{action.contract}.{action.method}({', '.join(map(_shorten_value, action.args))})"
             self.history.add_call(each, who, call)
 
-    def drop_reorged_blocks(self, block: int) -> None:
+    def drop_reorged_blocks(self, last_kept_block: int) -> None:
         """Remove what was mined after a block."""
-        self.history.drop_reorged_blocks(block)
+        self.history.drop_reorged_blocks(last_kept_block)
 
     def build_figures(self, mirror: Mirror, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return `bands`, `nearest`, `levels`, `actions`, `keepers` and the `history`."""
@@ -61,7 +61,7 @@ class PageSections:
         if history.is_point_due(statement["timestamp"]):
             history.add_point(mirror.block, statement)
         vaults = [row for row in statement["vaults"] if int(row["debt_rad"])]
-        healths, levels = _compute_vault_health(mirror, statement, vaults)
+        healths, levels = _compute_health_and_safe_prices(mirror, statement, vaults)
         order = sorted(range(len(vaults)), key=lambda i: (healths[i], -int(vaults[i]["debt_rad"])))
         oldest = statement["timestamp"] - DAY
         acts = [each for each in history.acts if each.timestamp >= oldest]
@@ -71,7 +71,7 @@ class PageSections:
                 {**vaults[i], "health_bps": healths[i], "unsafe_under_ray": str(levels[i])}
                 for i in order[:_NEAREST]
             ],
-            "levels": _build_price_drop_levels(statement, vaults, levels),
+            "levels": _count_unsafe_vaults_after_falls(statement, vaults, levels),
             "actions": [_build_action_row(each) for each in islice(reversed(acts), _CALLS)],
             "keepers": _build_keeper_rows(acts),
             "history": {
@@ -111,8 +111,8 @@ def _build_keeper_rows(acts: Sequence[KeeperCall]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-int(str(row["gained_wad"])), -int(str(row["done"])), row["who"]))
 
 
-def _build_price_drop_levels(
-    statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]], levels: Sequence[int]
+def _count_unsafe_vaults_after_falls(
+    statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]], liquidation_price_levels: Sequence[int]
 ) -> dict[str, Any]:
     """Count what is unsafe after each fall of FALLS, for each type alone and all of them together.
 
@@ -121,7 +121,7 @@ def _build_price_drop_levels(
     types, whole = [], sum(int(row["debt_rad"]) for row in vaults)
     for row in statement["collateral_types"]:
         own = sorted(
-            (levels[i], int(vault["debt_rad"]))
+            (liquidation_price_levels[i], int(vault["debt_rad"]))
             for i, vault in enumerate(vaults)
             if vault["symbol"] == row["symbol"]
         )
@@ -147,7 +147,7 @@ def _build_price_drop_levels(
     return {"types": types, "all": together, "debt_rad": str(whole)}
 
 
-def _compute_vault_health(
+def _compute_health_and_safe_prices(
     mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]
 ) -> tuple[list[int], list[int]]:
     """Return each vault's collateral over what its debt asks for [basis points], rounded down, and its level.
@@ -159,7 +159,7 @@ def _compute_vault_health(
     healths, levels = [], []
     for row in vaults:
         c, debt = types[row["symbol"]], int(row["debt_rad"])
-        asked = debt * view.get_terms(c).liquidation_ratio + view.compute_margin_add_on_rate(c, debt)
+        asked = debt * view.get_terms(c).liquidation_ratio + view.compute_margin_add_on(c, debt)
         locked = int(row["locked_wad"])
         healths.append(locked * view.outside.prices[c] * BASIS_POINTS * BASIS_POINTS // asked)
         levels.append(-(-asked // (locked * BASIS_POINTS)) if locked else 0)

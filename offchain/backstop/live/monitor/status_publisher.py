@@ -14,7 +14,7 @@ from backstop.live.monitor.monitor_history import DAY, SPARSE
 from backstop.live.monitor.page_sections import PageSections
 from backstop.live.monitor.status_snapshot import ChainStatus, KeeperWork, StatusBoard
 from backstop.live.node.log_lines import Line
-from backstop.live.solvency.adl_queue_figures import MOST_WATCHED, build_queue_figures
+from backstop.live.solvency.adl_queue_figures import MOST_WATCHED, build_deleveraging_queue_figures
 from backstop.live.solvency.solvency_statement import build_statement
 
 _KEPT_DIFFERENCES = 20
@@ -53,14 +53,14 @@ class StatusPublisher:
         if before is None or before.followed or self._put_at + _REFRESH < self.board.looked_at:
             self._publish_status(mirror, head, 0, None, None, followed=False)
 
-    def note_replayed_block(self, mirror: Mirror, newest: int) -> None:
+    def add_replayed_history_point(self, mirror: Mirror, newest_timestamp: int) -> None:
         """Take the figures after a block of the past now and then, within a day of `newest` [timestamp]."""
         self._note_look()
         history = None if self._scene is None else self._scene.history
         at = mirror.model.timestamp
         if (
             history is None
-            or at < newest - DAY
+            or at < newest_timestamp - DAY
             or not mirror.configured
             or not history.is_point_due(at, SPARSE)
         ):
@@ -89,21 +89,21 @@ class StatusPublisher:
         if new or self._put_at + _REFRESH < self.board.looked_at or differences:
             if figures is None:
                 figures = self._build_statement(mirror) if before is None or new else before.statement
-            queue = self._build_queue_figures(mirror) if before is None or new else before.queue
+            queue = self._build_deleveraging_queue_figures(mirror) if before is None or new else before.queue
             done = None if work is None else work(new)
             self._publish_status(mirror, head or mirror.block, found, figures, done, queue=queue)
 
-    def add_calls(self, seen: Iterable[MinedCall]) -> None:
+    def record_mined_calls(self, mined_calls: Iterable[MinedCall]) -> None:
         """Take note of calls that were mined."""
         if self._scene is not None:
-            self._scene.add_calls(seen)
+            self._scene.record_mined_calls(mined_calls)
 
     def drop_reorged_blocks(self, block: int) -> None:
         """Take note that the chain was reorganised after a block."""
         if self._scene is not None:
             self._scene.drop_reorged_blocks(block)
 
-    def export_state(self) -> dict[str, Any] | None:
+    def export_history(self) -> dict[str, Any] | None:
         """Return the history for a checkpoint; None without a page."""
         return None if self._scene is None else self._scene.history.export_state()
 
@@ -148,7 +148,7 @@ class StatusPublisher:
                 found=found,
                 differences=tuple(self._differences),
                 fields_compared=mirror.fields_compared,
-                unsettled=len(mirror.unsettled),
+                unsettled=len(mirror.unsettled_slots),
                 lies=mirror.lies_told,
                 nodes=mirror.node.client.count,
                 rooted=mirror.roots.hold,
@@ -174,10 +174,11 @@ class StatusPublisher:
     def _build_statement(self, mirror: Mirror) -> Mapping[str, Any] | None:
         return self._try_build(lambda: build_statement(mirror.model, mirror.deployment), "solvency")
 
-    def _build_queue_figures(self, mirror: Mirror) -> Mapping[str, Any] | None:
+    def _build_deleveraging_queue_figures(self, mirror: Mirror) -> Mapping[str, Any] | None:
         model, deployment = mirror.model, mirror.deployment
         return self._try_build(
-            lambda: build_queue_figures(model, deployment, most=MOST_WATCHED), "the deleveraging queue"
+            lambda: build_deleveraging_queue_figures(model, deployment, account_limit=MOST_WATCHED),
+            "the deleveraging queue",
         )
 
     def _try_build(

@@ -92,7 +92,7 @@ class StatusBoard:
             self.version += 1
             self._turn.notify_all()
 
-    def wait_for_version(self, version: int, seconds: float) -> int:
+    def wait_and_get_newest_version(self, version: int, seconds: float) -> int:
         """Wait for another version than this, at most for a time; return the newest."""
         with self._turn:
             self._turn.wait_for(lambda: self.version != version, seconds)

@@ -14,7 +14,7 @@ def has_supervisor() -> bool:
     return _SOCKET in os.environ
 
 
-def send_heartbeat() -> None:
+def send_systemd_heartbeat() -> None:
     """Tell that this process has started, and works."""
     where = os.environ.get(_SOCKET, "")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, suppress(OSError):  # one beat less

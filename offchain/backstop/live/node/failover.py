@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeClient, NodeRefusedError, NodeUnavailableError, RpcError, never_stop
-from backstop.live.node.rpc_node import LOOK_EVERY, Node, check_url, get_chain_id
+from backstop.live.node.rpc_node import LOOK_EVERY, Node, get_chain_id, require_lasting_node_address
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class _BehindReason(str):
 
 class _NodeMember:
     def __init__(self, url: str, timeout: float, stop: Callable[[], bool]) -> None:
-        self.client = NodeClient(check_url(url), timeout, stop)
+        self.client = NodeClient(require_lasting_node_address(url), timeout, stop)
         self.timeout = timeout
         self.away_until = 0.0
         # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
@@ -101,19 +101,19 @@ class Failover:
         """Make one call to the first node that answers; raises RpcError if its answer is an error."""
         return self._ask_node(lambda client: client.request(method, *params, size=size))
 
-    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def call_method_in_batches(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call one method with many parameters."""
-        return self._ask_node(lambda client: client.batch(method, calls))
+        return self._ask_node(lambda client: client.call_method_in_batches(method, calls))
 
-    def request_each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+    def request_batch_keeping_errors(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Make a few calls in one exchange with one node."""
-        return self._ask_node(lambda client: client.request_each(calls))
+        return self._ask_node(lambda client: client.request_batch_keeping_errors(calls))
 
     def close(self) -> None:
         for member in self._members:
             member.client.close()
 
-    def expect_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
+    def drop_nodes_of_other_chain(self, chain_id: int, genesis: str, block: int, contract: str) -> None:
         """Leave nodes of another chain, with another such block, or without the contract, from now on."""
         self._chain_id, self._anchored, self._contract = chain_id, [0, block], contract
         self._anchors = {0: genesis}
@@ -142,18 +142,18 @@ class Failover:
         others = [each for each in self._members if each is not self._now and now >= each.away_until]
         return [each.client for each in others if self._is_usable(each)]
 
-    def has_block(self, number: int, block: str) -> bool:
+    def is_block_on_another_node(self, number: int, block_hash: str) -> bool:
         """Tell whether another node has this block: then the present one is on a fork."""
         for member in self._members:
             if member is not self._now and self._clock() >= member.away_until:
                 try:
-                    if _get_block_hash(member.client, number) == block:
+                    if _get_block_hash(member.client, number) == block_hash:
                         return True
                 except BackstopError:
                     pass
         return False
 
-    def is_block_confirmed(self, number: int, block: str) -> bool:
+    def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
         """Tell whether another node has this block, or no other one of this chain answers.
 
         One that was left for being behind is asked too: it may be the only one that is on no fork.
@@ -163,7 +163,7 @@ class Failover:
             if member is self._now or (self._clock() < member.away_until and not member.behind):
                 continue
             try:
-                if _get_block_hash(member.client, number) == block:
+                if _get_block_hash(member.client, number) == block_hash:
                     return True
             except BackstopError as error:
                 self._leave_member(member, error)
@@ -287,11 +287,11 @@ class Takeover:
     def __init__(self) -> None:
         self._since: float | None = None
 
-    def note_progress(self) -> None:
+    def note_chain_followed(self) -> None:
         """Take note that the chain was followed."""
         self._since = None
 
-    def is_node_lagging(self, node: Node, block: int, name: str, why: str) -> bool:
+    def should_retry_on_missing_block(self, node: Node, block: int, block_hash: str, why: str) -> bool:
         """Tell whether a missing block is the node's alone: then look again.
 
         A node whose block another has is left. One that took over may be a few blocks behind for a while.
@@ -299,12 +299,12 @@ class Takeover:
         client = node.client
         if not isinstance(client, Failover):
             return False
-        if client.has_block(block, name) and client.switch_node(why):
+        if client.is_block_on_another_node(block, block_hash) and client.switch_node(why):
             return True
         now = time.monotonic()
         self._since = self._since or now
         if now < self._since + _BEHIND and (
-            node.get_head().number < block or node.get_block_hash(block) == name
+            node.get_head().number < block or node.get_block_hash(block) == block_hash
         ):
             time.sleep(_AGAIN)
             return True

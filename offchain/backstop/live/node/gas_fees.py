@@ -59,9 +59,12 @@ def raise_fees(old: Fees, market: Fees, cap: int, tip_cap: int = TIP_CAP) -> Fee
     Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above
     either cap.
     """
-    most, tip = max(_eighth_more(old.most), market.most), max(_eighth_more(old.tip), market.tip)
+    most, tip = (
+        max(_add_an_eighth_rounded_up(old.most), market.most),
+        max(_add_an_eighth_rounded_up(old.tip), market.tip),
+    )
     return None if most > cap or tip > tip_cap else Fees(most, min(tip, most), market.expected)
 
 
-def _eighth_more(value: int) -> int:
-    return max(-(-value * 9 // 8), value + 1)
+def _add_an_eighth_rounded_up(fee: int) -> int:
+    return max(-(-fee * 9 // 8), fee + 1)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import CALL_GAS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
-from backstop.hosts.slot_reader import SlotReader
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 
@@ -49,13 +49,13 @@ class LiveHost:
 
     @property
     def next_number(self) -> int:
-        return self.get_block_number() + 1
+        return self.get_mined_block_or_zero() + 1
 
     def skip_blocks(self, blocks: int) -> None:
         raise BackstopError("blocks come by themselves on a chain that stays")
 
     def deploy_contract(self, bytecode: bytes, sender: str) -> str:
-        receipt = self.wait_for_receipt(self.send_transaction(sender, None, bytecode))
+        receipt = self.wait_for_receipt(self.send_transaction_without_waiting(sender, None, bytecode))
         if receipt["status"] != "0x1":
             raise BackstopError(f"a constructor failed in transaction {receipt['transactionHash']}")
         return str(receipt["contractAddress"]).lower()
@@ -65,7 +65,7 @@ class LiveHost:
         foreseen = self.static_call(sender, to, data)
         if not foreseen.ok:
             return foreseen
-        receipt = self.wait_for_receipt(self.send_transaction(sender, to, data))
+        receipt = self.wait_for_receipt(self.send_transaction_without_waiting(sender, to, data))
         ok, gas = receipt["status"] == "0x1", int(receipt["gasUsed"], 16)
         return RawResult(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
 
@@ -79,7 +79,7 @@ class LiveHost:
     def restore_snapshot(self, snapshot: Any) -> None:
         raise BackstopError("a chain that stays cannot be taken back")
 
-    def dry_run_gas(self, calls: Sequence[Call]) -> list[int]:
+    def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         return []
 
     def static_call(self, sender: str, to: str, data: bytes, block: str = "pending") -> RawResult:
@@ -97,13 +97,13 @@ class LiveHost:
             ("eth_call", (call | {"gas": hex(CALL_GAS)}, "pending")),
             ("eth_estimateGas", (call, "pending")),
         )
-        answer, gas = self.node.client.request_each(wanted)
+        answer, gas = self.node.client.request_batch_keeping_errors(wanted)
         for each in (answer, gas):  # somebody may be faster, between the two
             if isinstance(each, RpcError):
                 return _build_reverted_result(each)
         return RawResult(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
 
-    def send_transaction(self, sender: str, to: str | None, data: bytes) -> str:
+    def send_transaction_without_waiting(self, sender: str, to: str | None, data: bytes) -> str:
         """Send without waiting; return the transaction's hash. Several of one sender keep their order."""
         call: dict[str, Any] = {"from": sender, "data": "0x" + data.hex()}
         if to is not None:
@@ -169,9 +169,9 @@ class LiveHost:
             pause = min(2 * pause, 0.5)
 
     def read_slots(self, slots: Sequence[Slot], block: str = "latest") -> list[int]:
-        return self._reader.read_slots(slots, block)
+        return self._reader.read_slot_words_in_batch(slots, block)
 
-    def read_storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
         raise BackstopError("a chain that stays cannot list its storage")
 
     def write_slots(self, words: Mapping[Slot, int]) -> None:
@@ -180,7 +180,7 @@ class LiveHost:
     def get_code_size(self, address: str) -> int:
         return len(self.node.request("eth_getCode", address, "latest")) // 2 - 1
 
-    def get_block_number(self) -> int:
+    def get_mined_block_or_zero(self) -> int:
         return int(self.node.request("eth_blockNumber"), 16)
 
     def close(self) -> None:

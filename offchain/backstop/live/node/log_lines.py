@@ -21,7 +21,7 @@ class Line(str):
         return line
 
 
-def to_stderr(as_json: bool) -> Callable[[str], None]:
+def build_stderr_line_printer(as_json: bool) -> Callable[[str], None]:
     """Print lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
 
     def human(text: str) -> None:

@@ -51,20 +51,20 @@ class Relay:
         self._rest = Backoff(_LONGEST_REST, clock)
         self._pause = 0.0  # how long it was left alone by the last failure
         self._key: Any = Account.create()
-        self._client = NodeClient(settings.url, timeout, stop, headers=self._sign_headers)
+        self._client = NodeClient(settings.url, timeout, stop, headers=self._build_ecdsa_signature_headers)
 
     @property
     def well(self) -> bool:
         """Whether it is asked now: after errors it is left alone, up to five minutes."""
         return self._rest.over
 
-    def send_transaction(self, raw: str, height: int) -> int:
+    def send_transaction(self, raw: str, after_block: int) -> int:
         """Hand over a transaction after block `height`; return the last block that may have it.
 
         Raises BackstopError if the relay does not take it.
         """
         try:
-            last = self._request_inclusion(raw, height)
+            last = self._request_inclusion(raw, after_block)
         except BackstopError as error:
             self._start_backoff(error)
             raise
@@ -89,12 +89,12 @@ class Relay:
             self._client.request("eth_sendBundle", {"txs": [raw], "blockNumber": hex(block)})
         return last
 
-    def _sign_headers(self, body: bytes) -> dict[str, str]:
+    def _build_ecdsa_signature_headers(self, body: bytes) -> dict[str, str]:
         message = encode_defunct(text="0x" + keccak(body).hex())
         signed = Account.sign_message(message, self._key.key)
         return {SIGNATURE: f"{self._key.address}:0x{bytes(signed.signature).hex()}"}
 
-    def explain_refusal(self, error: BackstopError) -> str:
+    def explain_transaction_refusal(self, error: BackstopError) -> str:
         """Say why the relay did not take a transaction."""
         pause = f", and is left alone for {self._pause:.0f} s" if self._pause else ""
         return f"the relay at {self._client.where} does not take it ({error}){pause}"

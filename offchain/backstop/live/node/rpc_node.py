@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.deployment.deployment_file import WrongChainError, check_chain
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
-from backstop.hosts.endpoint import check_scheme, is_http, is_path, mask_url, parse_endpoint
+from backstop.files.installation import format_command_as_started
+from backstop.hosts.endpoint import is_http, is_path, mask_url, parse_endpoint, require_http_or_socket_path
 from backstop.hosts.rpc_client import (
     NodeClient,
     NodeRefusedError,
@@ -79,7 +79,7 @@ class Node:
         client: RpcClient | None = None,
         stop: Callable[[], bool] = never_stop,
     ) -> None:
-        self.client: RpcClient = client or NodeClient(check_url(url), timeout, stop)
+        self.client: RpcClient = client or NodeClient(require_lasting_node_address(url), timeout, stop)
         self._looked_at = 0.0
         self._expected: Deployment | None = None
 
@@ -100,8 +100,8 @@ class Node:
             raise
         except NodeUnavailableError as error:
             raise NodeUnavailableError(
-                f"no node answers at {self.url} ({_extract_cause(error)}): "
-                f"`{format_command('devnet')}` starts one"
+                f"no node answers at {self.url} ({_extract_bracketed_text(error)}): "
+                f"`{format_command_as_started('devnet')}` starts one"
             ) from None
 
     @property
@@ -153,7 +153,7 @@ class Node:
             ("eth_getBlockByNumber", ("latest", False)),
             ("eth_feeHistory", (hex(_TIPS_OF), "latest", [50])),
         )
-        pending, latest, history = self.client.request_each(wanted)
+        pending, latest, history = self.client.request_batch_keeping_errors(wanted)
         if isinstance(latest, RpcError):
             raise latest
         # Some nodes know no pending block, or not its time, and some no history of fees.
@@ -165,14 +165,20 @@ class Node:
             int(latest["number"], 16),
         )
 
-    def get_blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    def get_blocks_with_receipts(
+        self, first: int, last: int
+    ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """Yield blocks with their transactions, and the receipts of these, in order."""
         numbers = [(hex(number),) for number in range(first, last + 1)]
-        blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
+        blocks = self.client.call_method_in_batches(
+            "eth_getBlockByNumber", [(number, True) for (number,) in numbers]
+        )
         if None in blocks:
             raise RetryError(f"the node at {self.url} went back behind block {last}")
         busy = [block for block in blocks if block["transactions"]]
-        receipts = iter([each for part in _split_blocks(busy) for each in self._get_receipts(part)])
+        receipts = iter(
+            [each for part in _iter_block_batches_for_receipts(busy) for each in self._get_receipts(part)]
+        )
         found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
         for block, own in found:
             # It may have been reorganised between the two questions.
@@ -180,17 +186,17 @@ class Node:
                 raise RetryError(f"the node at {self.url} went back while it was read")
             for sent, receipt in zip(block["transactions"], own, strict=True):
                 if sent["to"] is None and receipt["contractAddress"] is None:
-                    raise self.reject_answer(f"what {sent['hash']} created has no address")
+                    raise self.leave_node_and_build_error(f"what {sent['hash']} created has no address")
         return found
 
     def require_deployment(self, deployment: Deployment) -> None:
         """Be of a deployment's chain from now on; of several nodes, leave those of another one."""
         where = deployment.chain_id, deployment.genesis, deployment.block, deployment.creations[0].address
-        self.client.expect_chain(*where)
+        self.client.drop_nodes_of_other_chain(*where)
         check_chain(deployment, get_chain_id(self.client), self.genesis)
         self._expected = deployment
 
-    def note_height(self, height: int) -> None:
+    def record_height_and_check_chain(self, height: int) -> None:
         """Note a height; now and then, raise NodeUnavailableError if this is another chain."""
         now = time.monotonic()
         if now < self._looked_at + LOOK_EVERY:
@@ -211,17 +217,19 @@ class Node:
                         f"the node at {where} is of another chain now: {error}"
                     ) from None
 
-    def reject_answer(self, what: str) -> NodeUnavailableError:
+    def leave_node_and_build_error(self, problem: str) -> NodeUnavailableError:
         """Leave a node that told what cannot be; return the error, RetryError if another node took over."""
-        text = f"the node at {self.url} is not believed: {what}"
-        return RetryError(text) if self.client.switch_node(what) else NodeUnavailableError(text)
+        text = f"the node at {self.url} is not believed: {problem}"
+        return RetryError(text) if self.client.switch_node(problem) else NodeUnavailableError(text)
 
     def _get_receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:
-            found = self.client.batch("eth_getBlockReceipts", [(block["number"],) for block in blocks])
+            found = self.client.call_method_in_batches(
+                "eth_getBlockReceipts", [(block["number"],) for block in blocks]
+            )
         except RpcError:  # an older node
             names = [(each["hash"],) for block in blocks for each in block["transactions"]]
-            single = iter(self.client.batch("eth_getTransactionReceipt", names))
+            single = iter(self.client.call_method_in_batches("eth_getTransactionReceipt", names))
             found = [[next(single) for _ in block["transactions"]] for block in blocks]
         if None in found or any(None in receipts for receipts in found):
             raise RetryError(f"the node at {self.url} went back while it was read")
@@ -240,7 +248,7 @@ class Node:
         return self.get_outlook().offer_fees(cap)
 
 
-def _split_blocks(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _iter_block_batches_for_receipts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Split blocks into parts whose receipts a node can tell before a request times out."""
     part: list[dict[str, Any]] = []
     count = 0
@@ -269,28 +277,28 @@ def get_chain_id(client: RpcClient) -> int:
     return said
 
 
-def check_url(url: str, option: str = "--network") -> str:
+def require_lasting_node_address(url: str, option_name: str = "--network") -> str:
     """Refuse what names no chain that outlives the command: only an address or a socket's path does."""
     if is_path(url):
         return str(Path(url).expanduser())
-    check_scheme(url)
+    require_http_or_socket_path(url)
     if is_http(url):
         parse_endpoint(url)
         return url
     raise BackstopError(
-        f"{option} {mask_url(url)!r} is no address of a chain that stays: start one with "
-        f"`{format_command('devnet')}` and name it, {option} {LOCAL}"
+        f"{option_name} {mask_url(url)!r} is no address of a chain that stays: start one with "
+        f"`{format_command_as_started('devnet')}` and name it, {option_name} {LOCAL}"
     )
 
 
-def _extract_cause(error: Exception) -> str:
+def _extract_bracketed_text(error: Exception) -> str:
     """Return what is in brackets in the client's message."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
 
 
-def sleep_interruptibly(seconds: float, stop: Callable[[], bool]) -> None:
+def sleep_in_short_naps(seconds: float, should_stop: Callable[[], bool]) -> None:
     """Sleep in short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
-    while not stop() and (left := deadline - time.monotonic()) > 0:
+    while not should_stop() and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(left, 0.1))

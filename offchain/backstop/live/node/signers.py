@@ -10,11 +10,11 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from backstop.deployment.devnet_signing import devnet_account
+from backstop.deployment.devnet_trader_signatures import devnet_account
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
-from backstop.live.node.call_allowlist import CallAllowlist
 from backstop.live.node.remote_signer import RemoteSigner
+from backstop.live.node.signable_call_allowlist import CallAllowlist
 
 
 class Signers:
@@ -31,9 +31,9 @@ class Signers:
         if test_accounts:
             self._places = {address: i for i, address in enumerate(ACCOUNTS.values())}
 
-    def add_keystore(self, alias: str) -> str:
+    def unlock_ape_keystore_and_get_address(self, alias: str) -> str:
         """Unlock one of Ape's accounts, and return its address."""
-        key = _read_keystore(alias)
+        key = _unlock_keystore_account(alias)
         address = str(key.address).lower()
         self._keys[address] = key
         return address
@@ -72,10 +72,10 @@ class Signers:
 
 def keystore_key(alias: str) -> bytes:
     """Return the private key of one of Ape's accounts."""
-    return bytes(_read_keystore(alias).key)
+    return bytes(_unlock_keystore_account(alias).key)
 
 
-def _read_keystore(alias: str) -> LocalAccount:
+def _unlock_keystore_account(alias: str) -> LocalAccount:
     folder = Path(os.environ.get("APE_DATA_FOLDER") or Path.home() / ".ape") / "accounts"
     path = folder / f"{alias}.json"
     variable = f"APE_ACCOUNTS_{alias}_PASSPHRASE"
@@ -88,7 +88,7 @@ def _read_keystore(alias: str) -> LocalAccount:
         ) from None
     except (OSError, ValueError) as error:
         raise BackstopError(f"the keystore {path} cannot be read: {error}") from None
-    where, passphrase = _read_passphrase(alias, variable)
+    where, passphrase = _find_passphrase_and_source(alias, variable)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(content, passphrase))
     except (ValueError, KeyError, TypeError, NotImplementedError):  # the last: a keystore of unknown kind
@@ -96,21 +96,22 @@ def _read_keystore(alias: str) -> LocalAccount:
     return account
 
 
-def _read_passphrase(alias: str, variable: str) -> tuple[str, str]:
+def _find_passphrase_and_source(alias: str, environment_variable: str) -> tuple[str, str]:
     """Return where an account's passphrase is, and what it is: from a file, else from the environment."""
-    file = os.environ.get(f"{variable}_FILE")
+    file = os.environ.get(f"{environment_variable}_FILE")
     if file:
         try:
             return file, Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise BackstopError(f"the passphrase of {alias!r} cannot be read from {file}: {why}") from None
-    if variable not in os.environ:
+    if environment_variable not in os.environ:
         raise BackstopError(
-            f"the account {alias!r} is locked: put its passphrase into {variable}, or into a file named by "
-            f"{variable}_FILE"
+            f"the account {alias!r} is locked: put its passphrase into {environment_variable}, or "
+            "into a file named by "
+            f"{environment_variable}_FILE"
         )
-    return variable, os.environ[variable]
+    return environment_variable, os.environ[environment_variable]
 
 
 def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
@@ -129,5 +130,5 @@ def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
                 raise BackstopError(f"--account {value!r}: {who} is no address")
             found[role] = who.lower()
         else:
-            found[role] = signers.add_keystore(who)
+            found[role] = signers.unlock_ape_keystore_and_get_address(who)
     return found

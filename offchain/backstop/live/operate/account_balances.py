@@ -21,18 +21,18 @@ class AccountBalances:
         """Ask the node for the coins."""
         if self._accounts:
             asked = [(each, "latest") for each in self._accounts]
-            held = self._system.node.client.batch("eth_getBalance", asked)
+            held = self._system.node.client.call_method_in_batches("eth_getBalance", asked)
             self._coins = {each: int(wei, 16) for each, wei in zip(self._accounts, held, strict=True)}
 
-    def compute_capital(self) -> dict[tuple[str, str], int]:
+    def build_amounts_by_account_token(self) -> dict[tuple[str, str], int]:
         """Return what there is of each, by account and token [coins in wei, else wad]."""
         found = {(each, COIN): wei for each, wei in self._coins.items()}
-        for token, unit in self._list_token_units().items():
+        for token, unit in self._build_wad_unit_by_token().items():
             balance = partial(self._system.mirror.model.view, token, "balanceOf")
             found |= {(each, token): balance(each) * unit for each in self._accounts}
         return found
 
-    def _list_token_units(self) -> dict[str, int]:
+    def _build_wad_unit_by_token(self) -> dict[str, int]:
         """Return the tokens, and one unit of each [wad]."""
         contracts = self._system.mirror.model.world.contracts
         terms = contracts["VaultEngine"].tables["terms.of_types"]

@@ -31,7 +31,7 @@ class Fork(NamedTuple):
     block: int | None = None
 
 
-def run_devnet(
+def run_anvil_until_stopped(
     port: int,
     state: Path | None,
     timestamp: int | None,
@@ -41,16 +41,16 @@ def run_devnet(
     stop: Callable[[], bool],
 ) -> None:
     """Run until told to stop; `started` is called once it answers."""
-    _check_port(port)
+    _require_free_port(port)
     flags = ["--port", str(port), "--accounts", str(len(ACCOUNTS))]
-    flags += ["--chain-id", str(CHAIN_ID)] if fork is None else _fork_flags(fork)
+    flags += ["--chain-id", str(CHAIN_ID)] if fork is None else _build_anvil_fork_flags(fork)
     if fork is not None and (state is not None or timestamp is not None):
         raise BackstopError(
             "a fork has the state and the time of its chain: leave out --state and --timestamp"
         )
     file = None if state is None else _StateFile(state)
     if file is not None:
-        flags += file.flags
+        flags += file.anvil_flags
     if timestamp is not None:
         if file is not None and file.working.exists():
             raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
@@ -69,17 +69,17 @@ def run_devnet(
                 raise BackstopError(f"anvil ended by itself:\n{process.read_log_tail()}")
             if file is not None and time.monotonic() > due:
                 began = time.monotonic()
-                if file.copy_state():
+                if file.copy_anvil_state_if_whole():
                     # A long history takes longer to check: it must not take all the time.
                     due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
             time.sleep(0.05)
     finally:
         process.stop_process()
         if file is not None:
-            file.close()
+            file.copy_last_state_and_delete()
 
 
-def _fork_flags(fork: Fork) -> list[str]:
+def _build_anvil_fork_flags(fork: Fork) -> list[str]:
     """Return Anvil's flags, once the node was asked whether it can be forked there."""
     node = Node(fork.url)
     chain_id, head = node.chain_id, node.get_head().number
@@ -114,7 +114,7 @@ class _StateFile:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
 
     @property
-    def flags(self) -> list[str]:
+    def anvil_flags(self) -> list[str]:
         """The flags for Anvil.
 
         It writes once a second, as a killed node writes nothing at its end. Its first block is that of the
@@ -123,7 +123,7 @@ class _StateFile:
         begins = [] if self.begun_at is None else ["--timestamp", str(self.begun_at)]
         return ["--state", str(self.working), "--state-interval", "1", *begins]
 
-    def copy_state(self) -> bool:
+    def copy_anvil_state_if_whole(self) -> bool:
         """Copy what Anvil wrote last, once it is whole; tell whether that could be done."""
         if not self.working.exists():
             return False
@@ -132,7 +132,7 @@ class _StateFile:
             if written == self._kept or time.time_ns() - written < _SETTLED:
                 return False
             content = self.working.read_bytes()
-            if self.working.stat().st_mtime_ns != written or not _is_whole(content):
+            if self.working.stat().st_mtime_ns != written or not _is_json_object(content):
                 return False
             self._replace_state(content)
             self._kept = written
@@ -140,11 +140,11 @@ class _StateFile:
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
 
-    def close(self) -> None:
+    def copy_last_state_and_delete(self) -> None:
         """Copy the last state once Anvil has ended."""
         with suppress(OSError):
             content = self.working.read_bytes()
-            if _is_whole(content):
+            if _is_json_object(content):
                 self._replace_state(content)
             self.working.unlink()
 
@@ -163,14 +163,14 @@ def read_start_time(state: Path) -> int:
         raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file") from None
 
 
-def _is_whole(content: bytes) -> bool:
+def _is_json_object(content: bytes) -> bool:
     try:
         return isinstance(json.loads(content), dict)
     except ValueError:
         return False
 
 
-def _check_port(port: int) -> None:
+def _require_free_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

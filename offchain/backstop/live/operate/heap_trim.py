@@ -15,7 +15,7 @@ _MMAP_THRESHOLD, _LARGE = -3, 1 << 16
 _ARENA_MAX, _ARENAS = -8, 2
 
 
-def limit_heap_growth() -> None:
+def configure_malloc_arenas_and_mmap() -> None:
     """Have large pieces lie outside the heap, and threads share two; before there are any."""
     choose = getattr(_LIBRARY, "mallopt", None)
     if choose is not None:

@@ -14,11 +14,11 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
-from backstop.keepers.keeper_decisions import Intent, Keeper, KeeperMemory
+from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
 from backstop.keepers.keeper_view import KeeperView
-from backstop.keepers.token_approvals import list_missing_approvals
+from backstop.keepers.token_approvals import iter_missing_approval_intents
 from backstop.live.mirror.chain_mirror import ReorgError
-from backstop.live.monitor.health_conditions import describe_unsettled
+from backstop.live.monitor.health_conditions import describe_unsettled_slots
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import KeeperWork
 from backstop.live.node.failover import Takeover
@@ -26,13 +26,13 @@ from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
 from backstop.live.node.live_host import gas_limit
 from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import SignerUnavailableError
-from backstop.live.node.rpc_node import Outlook, sleep_interruptibly
+from backstop.live.node.rpc_node import Outlook, sleep_in_short_naps
 from backstop.live.operate.account_balances import AccountBalances
 from backstop.live.operate.live_roles import get_role_name
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.log_deduplication import DeduplicatedLog
 from backstop.live.operate.outbox import CallRequest, MinedTransaction, Outbox, TransactionRules
-from backstop.live.operate.report_signing import put_report
+from backstop.live.operate.report_signing import sign_report_into_keeper_file
 from backstop.live.operate.run_statistics import RunStatistics
 from backstop.live.operate.spending_limits import LimitEnforcer, PendingCall
 from backstop.live.operate.transaction_journal import Entry, Journal
@@ -90,12 +90,12 @@ class KeeperLoop:
         self._reserved: dict[tuple[str, str], int] = {}
         self._takeover = Takeover()
         self._saved_at = 0.0
-        self._check_accounts(keepers)
+        self._require_keeper_signers_and_gas(keepers)
         self.boxes: dict[str, Outbox] = {}
         self.brakes = brakes or LimitEnforcer(keepers)
         if dry is None:
             try:
-                self._open_boxes(journal)
+                self._open_outboxes_with_journals(journal)
             except BackstopError:
                 self.close()
                 raise
@@ -107,11 +107,11 @@ class KeeperLoop:
         return sum(box.replaced.total() for box in self.boxes.values())
 
     @property
-    def waiting(self) -> int:
+    def pending_transaction_count(self) -> int:
         """The number of transactions that are signed and not mined."""
         return sum(len(box.waiting) for box in self.boxes.values())
 
-    def _check_accounts(self, keepers: list[Keeper]) -> None:
+    def _require_keeper_signers_and_gas(self, keepers: list[Keeper]) -> None:
         system = self.system
         owner = next((c.args[0] for c in system.deployment.creations if c.kind == "FlashTaker"), None)
         for keeper in keepers:
@@ -131,7 +131,7 @@ class KeeperLoop:
                     f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
                 )
 
-    def _open_boxes(self, folder: Path | None) -> None:
+    def _open_outboxes_with_journals(self, folder: Path | None) -> None:
         system, genesis = self.system, self.system.deployment.genesis
         for address in dict.fromkeys(keeper.address for keeper in self.keepers if keeper.signing is None):
             journal = Journal(folder, system.node.chain_id, genesis, address)
@@ -140,7 +140,7 @@ class KeeperLoop:
             read = system.mirror.get_verified_block
             self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say, read)
         self.brakes.journals = [box.journal for box in self.boxes.values()]
-        self.brakes.confirmed = self._is_confirmed
+        self.brakes.confirmed = self._is_followed_block_confirmed
 
     def format_summary(self) -> str:
         """Write the figures of the run."""
@@ -204,20 +204,20 @@ class KeeperLoop:
             if once:
                 self._wait_for_pending(patience, stop)
                 return
-            sleep_interruptibly(pause, stop)
+            sleep_in_short_naps(pause, stop)
         self._wait_for_pending(grace, lambda: False)
 
     def run_round(self) -> int:
         """Look at the chain once, and act on it; return how many transactions were sent."""
         system, began = self.system, time.monotonic()
-        self._follow_chain()
-        outlook = system.get_outlook()
+        self._follow_chain_and_note_mined()
+        outlook = system.get_outlook_for_new_transaction()
         now = outlook.timestamp
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
-        if system.mirror.unsettled:
+        if system.mirror.unsettled_slots:
             self._lines.log_once(
-                "unsettled", Line(describe_unsettled(len(system.mirror.unsettled)), "unsettled")
+                "unsettled", Line(describe_unsettled_slots(len(system.mirror.unsettled_slots)), "unsettled")
             )
         elif self._looked_at != (system.mirror.hash, now):
             self._lines.mark_ended("unsettled")
@@ -225,13 +225,15 @@ class KeeperLoop:
             fees = self._get_fees(outlook)
             if fees is not None:
                 sent = self._run_decisions(now, fees, began if new_block else None)
-        self._push_waiting()
+        self._replace_overdue_transactions()
         if self.observer is not None:
             mirror = system.mirror
             head = max(outlook.head, mirror.block)
-            self.observer.publish_block(mirror, len(mirror.differences), work=self._summarise_work, head=head)
+            self.observer.publish_block(
+                mirror, len(mirror.differences), work=self._build_work_done_and_means_left, head=head
+            )
         # Others may be asked how far they are, who answer late: what there was to do is done.
-        system.node.note_height(system.mirror.block)
+        system.node.record_height_and_check_chain(system.mirror.block)
         if time.monotonic() > self._saved_at + _SAVE_EVERY:
             self._save_followed_state()
         return sent
@@ -246,11 +248,11 @@ class KeeperLoop:
             self._lines.mark_ended("snapshot")
         self._saved_at = time.monotonic()
 
-    def _follow_chain(self) -> None:
+    def _follow_chain_and_note_mined(self) -> None:
         """Follow up to the newest block, and see what became of what was sent."""
         system = self.system
         system.follow_chain()
-        self._takeover.note_progress()
+        self._takeover.note_chain_followed()
         reasons = {seen.transaction: seen.outcome.reason for seen in system.drain_mined_calls()}
         self._lines.log_mirror_findings(system.mirror)
         for box in self.boxes.values():
@@ -261,26 +263,30 @@ class KeeperLoop:
         """Wait for what is under way; what then still waits is in the journal."""
         deadline = time.monotonic() + patience
         try:
-            while self.waiting and time.monotonic() < deadline and not stop():
-                sleep_interruptibly(0.02, stop)
+            while self.pending_transaction_count and time.monotonic() < deadline and not stop():
+                sleep_in_short_naps(0.02, stop)
                 try:
-                    self._follow_chain()
-                    self._push_waiting()
+                    self._follow_chain_and_note_mined()
+                    self._replace_overdue_transactions()
                 except ReorgError as error:
                     self._handle_reorg(error)
         except NodeUnavailableError as error:
             self.say(Line(str(error), "node gone"))
-        if self.waiting:
+        if self.pending_transaction_count:
             path = next(box.journal.path for box in self.boxes.values() if box.waiting)
             kept = f": the next keeper finds them in {path.parent}" if path else ""
-            self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
+            self.say(
+                Line(f"{self.pending_transaction_count} transactions are still under way{kept}", "unfinished")
+            )
 
     def _handle_reorg(self, error: ReorgError) -> None:
         """Follow another branch of the chain, unless only this node does not have the block."""
         system = self.system
-        if self._takeover.is_node_lagging(system.node, system.mirror.block, system.mirror.hash, str(error)):
+        if self._takeover.should_retry_on_missing_block(
+            system.node, system.mirror.block, system.mirror.hash, str(error)
+        ):
             return
-        self.say(Line(f"{error}: {system.resync_chain()}", "reorganised"))
+        self.say(Line(f"{error}: {system.resync_and_describe_reorg()}", "reorganised"))
         for box in self.boxes.values():
             box.recheck_mined()
 
@@ -315,7 +321,7 @@ class KeeperLoop:
                 waiting = self.boxes[keeper.address].waiting
                 memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
             # Whoever has to allow something first bids when that is mined.
-            wanted = list(list_missing_approvals(keeper, view))
+            wanted = list(iter_missing_approval_intents(keeper, view))
             if wanted:
                 wanted = [intent for intent in wanted if intent.about not in memory.under_way]
             else:
@@ -325,7 +331,7 @@ class KeeperLoop:
                     continue
                 sent += 1
                 if sent == 1 and began is not None:
-                    self.tally.count_answer(time.monotonic() - began)
+                    self.tally.count_answered_block(time.monotonic() - began)
         if not self._signer_gone:  # nobody waits for it any more
             self._lines.mark_ended("signer")
         return sent
@@ -333,7 +339,7 @@ class KeeperLoop:
     def _try_intent(self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees) -> bool:
         """Send a call if it would succeed in the next block, and pay."""
         if keeper.signing is not None:
-            return self._sign_report(keeper, intent)
+            return self._publish_signed_report(keeper, intent)
         memory, what = self.memories[keeper.name], f"{keeper.name}: {intent.label}"
         to, data = self.system.encode_call(intent.action)
         foreseen, gas = self.system.dry_run_with_gas(intent.action)
@@ -378,7 +384,7 @@ class KeeperLoop:
         return self._send_order(keeper, order, fees, view.timestamp)
 
     def _report_stops(self) -> None:
-        for stop in self.brakes.refresh_stops():
+        for stop in self.brakes.refresh_and_list_ended_stops():
             self._lines.mark_ended(stop[:2])
             self.say(
                 Line(f"{stop.role} goes on: no longer stopped ({stop.cause})", "goes on", role=stop.role)
@@ -386,14 +392,14 @@ class KeeperLoop:
         for stop in self.brakes.stops.values():
             self._lines.log_once(stop[:2], Line(stop.why, "stopped", **stop._asdict()))
 
-    def _sign_report(self, keeper: Keeper, intent: Intent) -> bool:
+    def _publish_signed_report(self, keeper: Keeper, intent: Intent) -> bool:
         """Put a signed report where others find it; send nothing."""
         what = f"{keeper.name}: {intent.label}"
         if self.dry is not None:
             self._lines.log_would_send((keeper.name, intent.about), f"{what} would be signed")
             return False
         try:
-            signed = intent.action.contract == "PriceFeed" and put_report(
+            signed = intent.action.contract == "PriceFeed" and sign_report_into_keeper_file(
                 self.system, keeper, *intent.action.args
             )
         except BackstopError as error:
@@ -425,10 +431,10 @@ class KeeperLoop:
                 Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
             )
             self._count_failure(False)
-            self.brakes.note_spending()  # what a node refused may be mined all the same
+            self.brakes.clear_spending_cache()  # what a node refused may be mined all the same
             return False
         self._reserve_spending(keeper.address, entry)
-        self.brakes.note_spending()
+        self.brakes.clear_spending_cache()
         self.tally.counts[keeper.name, "sent"] += 1
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
@@ -444,43 +450,47 @@ class KeeperLoop:
 
     # -------------------------------------------------------------- seeing through
 
-    def _is_confirmed(self) -> bool:
+    def _is_followed_block_confirmed(self) -> bool:
         """Tell whether another node has the block that was followed; asked until one has."""
         mirror, now = self.system.mirror, time.monotonic()
         if self._confirmed != mirror.hash:
             self._looked_at = None  # what waits for it is decided again
             if now < self._asked_at + _ASK_EVERY:
                 return False
-            if not self.system.node.client.is_block_confirmed(mirror.block, mirror.hash):
+            if not self.system.node.client.is_confirmed_by_another_node(mirror.block, mirror.hash):
                 self._asked_at = now
                 return False
             self._confirmed = mirror.hash
         return True
 
-    def _push_waiting(self) -> None:
+    def _replace_overdue_transactions(self) -> None:
         """See to what waits too long; what would be signed for it rests on what is known, as all else."""
-        if self.system.mirror.unsettled:
+        if self.system.mirror.unsettled_slots:
             return
         due = [box for box in self.boxes.values() if box.is_overdue()]
-        fees = self._get_fees(self.system.get_outlook()) if due else None
+        fees = self._get_fees(self.system.get_outlook_for_new_transaction()) if due else None
         for box in due if fees is not None else []:
             assert fees is not None
-            box.push_waiting(fees, partial(self._is_useful, box.address), self._can_afford)
+            box.push_waiting(
+                fees, partial(self._would_still_succeed, box.address), self._is_still_profitable_at_fees
+            )
 
-    def _is_useful(self, sender: str, entry: Entry, block: str) -> bool:
+    def _would_still_succeed(self, sender: str, entry: Entry, block_tag: str) -> bool:
         """Tell whether a call would succeed on top of a block.
 
         On top of the latest it counts at the next one's time, at which an auction asks for less: a node
         would say how it was at the latest one's own.
         """
         data = bytes.fromhex(entry.data[2:])
-        if block == "latest":
-            found = self.system.can_succeed(sender, entry.to, data, self.system.get_outlook().timestamp)
+        if block_tag == "latest":
+            found = self.system.can_succeed_on_model(
+                sender, entry.to, data, self.system.get_outlook_for_new_transaction().timestamp
+            )
             if found is not None:
                 return found
-        return self.system.host.static_call(sender, entry.to, data, block).ok
+        return self.system.host.static_call(sender, entry.to, data, block_tag).ok
 
-    def _can_afford(self, entry: Entry, fees: Fees) -> bool:
+    def _is_still_profitable_at_fees(self, entry: Entry, fees: Fees) -> bool:
         """Tell whether a call still pays at these fees; of one that need not, whether its budget has them."""
         keeper = next((each for each in self.keepers if each.name == entry.keeper), None)
         if keeper is None:  # of an earlier process, with other keepers
@@ -518,9 +528,9 @@ class KeeperLoop:
 
     # --------------------------------------------------------------------- telling
 
-    def _summarise_work(self, new_block: bool) -> KeeperWork:
+    def _build_work_done_and_means_left(self, is_new_block: bool) -> KeeperWork:
         """Return what was done, and the means that are left."""
-        if new_block:
+        if is_new_block:
             self._means.refresh_coins()
         counts = self.tally.counts.copy()
         for box in self.boxes.values():
@@ -533,12 +543,12 @@ class KeeperLoop:
             failures_in_a_row=self._failures_in_a_row,
             pending={each: len(box.waiting) for each, box in self.boxes.items()},
             oldest={each: box.get_oldest_wait(int(time.time())) for each, box in self.boxes.items()},
-            capital=self._means.compute_capital(),
+            capital=self._means.build_amounts_by_account_token(),
             reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
             coins_needed=self._coins_needed,
             fees_too_high=self._lines.is_logged("fees"),
             signer_gone=self._signer_gone,
             stopped={(each.role, each.cause): each.why for each in self.brakes.stops.values()},
             burning=self.brakes.find_exhausting_budgets(),
-            budgets=self.brakes.get_budgets(),
+            budgets=self.brakes.get_used_and_total_budgets(),
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.hosts.endpoint import check_scheme, is_http
+from backstop.hosts.endpoint import is_http, require_http_or_socket_path
 from backstop.hosts.host_interface import CALL_GAS
 from backstop.live.monitor.alerts import AlertSettings, webhook_host
 from backstop.live.monitor.health_conditions import ALERTS, STALE
@@ -24,7 +24,7 @@ from backstop.live.operate.live_roles import ROLES, Option
 from backstop.live.operate.spending_limits import MOST_FAILURES, SpendingLimits
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.yaml_document import Field, Section, read_document
+from backstop.simulation.scenario.yaml_document_reader import Field, Section, read_document
 
 SCHEMA_VERSION = 1
 LOGS = ("human", "json")
@@ -79,12 +79,12 @@ class KeeperSettings:
     )  # by role; `others` are those not named
 
     @property
-    def pauses(self) -> Path:
+    def paused_roles_folder(self) -> Path:
         """The folder with roles that are paused."""
         return self.journal / "paused"
 
     @property
-    def answers_within(self) -> float:
+    def longest_node_signer_relay_seconds(self) -> float:
         """The time that nodes, a signer and a relay may take one after the other [seconds]."""
         return self.rpc_timeout * (len(self.networks) + bool(self.signer) + bool(self.relay))
 
@@ -92,12 +92,12 @@ class KeeperSettings:
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "minimum_profit": (quantity_units.read_stablecoin, 0, 10**24),
     "takes_at": (quantity_units.read_basis_points, 1, 10_000),
-    "most": (quantity_units.read_count, 1, 100),
+    "most": (quantity_units.read_whole_number, 1, 100),
     "relieves": (quantity_units.read_basis_points, 0, 100_000),
     "premium": (quantity_units.read_basis_points, 0, 10_000),
     "deviation": (quantity_units.read_basis_points, 1, 10_000),
     "heartbeat": (quantity_units.read_seconds, 1, 7 * 86_400),
-    "instalments": (quantity_units.read_count, 1, 100),
+    "instalments": (quantity_units.read_whole_number, 1, 100),
     "capital": (quantity_units.read_stablecoin, 0, 10**30),
     "each": (quantity_units.read_stablecoin, 1, 10**30),
     "call_gas": (quantity_units.read_gas, 100_000, CALL_GAS),
@@ -127,13 +127,13 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_yaml_keeper_settings_by_name(path: Path) -> dict[str, Any]:
     """Read the fields of Settings that a file gives. Its paths start from its folder."""
     document = read_document(path)
-    if (may_sign := document.read_entries().get("may_sign")) is not None and may_sign.null:
-        _read_may_sign(may_sign)  # left empty is not left out
+    if (may_sign := document.read_mapping_entries().get("may_sign")) is not None and may_sign.null:
+        _read_allowed_calls_by_account(may_sign)  # left empty is not left out
     top = document.read_section(("schema_version",), ("network", "roles", *_FIELDS))
-    version = top["schema_version"].read_value(quantity_units.read_count)
+    version = top["schema_version"].read_value(quantity_units.read_whole_number)
     if version != SCHEMA_VERSION:
         top["schema_version"].raise_error(f"this program reads version {SCHEMA_VERSION}")
     found: dict[str, Any] = {name: read(top[name]) for name, read in _FIELDS.items() if name in top}
@@ -141,7 +141,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         several = network.read_items() if isinstance(network.value, list) else [network]
         found["networks"] = tuple(each.text for each in several)
     if "roles" in top:
-        found |= _read_roles(top["roles"])
+        found |= _read_roles_options_and_strategies(top["roles"])
     # As all its paths: whoever names the same file from another folder means the same keeper.
     found.setdefault("journal", path.parent / KeeperSettings.journal)
     return found
@@ -149,14 +149,14 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def _read_relay(field: Field) -> RelaySettings:
     section = field.read_section(("url", "roles"), ("blocks", "way"))
-    _check_field(section["url"], check_scheme)
+    _check_settings_field(section["url"], require_http_or_socket_path)
     if not is_http(section["url"].text):
         section["url"].raise_error("a relay has an http:// or https:// address")
     found: dict[str, Any] = {
         "roles": tuple(each.read_choice(tuple(ROLES)) for each in section["roles"].read_items())
     }
     if "blocks" in section:
-        found["blocks"] = section["blocks"].read_bounded(quantity_units.read_count, 1, 25)
+        found["blocks"] = section["blocks"].read_bounded(quantity_units.read_whole_number, 1, 25)
     if "way" in section:
         found["way"] = section["way"].read_choice(WAYS)
     return RelaySettings(section["url"].text, **found)
@@ -164,33 +164,33 @@ def _read_relay(field: Field) -> RelaySettings:
 
 _LIMITS: dict[str, tuple[Callable[[str], int], int, int]] = {
     **{
-        f"gas_{window}": (partial(quantity_units.read_coins, "coins"), 0, 10**24)
+        f"gas_{window}": (partial(quantity_units.read_coins_as_wad, "coins"), 0, 10**24)
         for window in ("hour", "day")
     },
     **{
-        f"risk_{window}": (partial(quantity_units.read_coins, "tokens"), 0, 10**30)
+        f"risk_{window}": (partial(quantity_units.read_coins_as_wad, "tokens"), 0, 10**30)
         for window in ("hour", "day")
     },
     "deviation": (quantity_units.read_basis_points, 1, 100_000),
 }
 
 
-def _read_limits(field: Field) -> dict[str, SpendingLimits]:
+def _read_spending_limits_by_role(field: Field) -> dict[str, SpendingLimits]:
     """Read the limits of roles."""
     found: dict[str, SpendingLimits] = {}
-    for role, entry in field.read_entries().items():
+    for role, entry in field.read_mapping_entries().items():
         if role not in (*ROLES, "others"):
             entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}, others")
         section = entry.read_section((), tuple(_LIMITS))
         found[role] = SpendingLimits(
-            **{name: each.read_bounded(*_LIMITS[name]) for name, each in section.entries.items()}
+            **{name: each.read_bounded(*_LIMITS[name]) for name, each in section.fields_by_name.items()}
         )
     return found
 
 
 def _read_alerts(field: Field) -> AlertSettings:
     section = field.read_section(("url",), ("on",))
-    _check_field(section["url"], webhook_host)
+    _check_settings_field(section["url"], webhook_host)
     if "on" not in section:
         return AlertSettings(section["url"].text)
     return AlertSettings(
@@ -198,57 +198,59 @@ def _read_alerts(field: Field) -> AlertSettings:
     )
 
 
-def _check_field(field: Field, check: Callable[[str], object]) -> None:
+def _check_settings_field(settings_field: Field, check: Callable[[str], object]) -> None:
     try:
-        check(field.text)
+        check(settings_field.text)
     except BackstopError as error:
-        field.raise_error(str(error))
+        settings_field.raise_error(str(error))
 
 
-def parse_milliseconds(text: str) -> int:
+def parse_duration_in_milliseconds(text: str) -> int:
     """Read '250 ms', or any duration."""
     match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
     return int(match[1]) if match else 1000 * quantity_units.read_seconds(text)
 
 
-def _read_roles(field: Field) -> dict[str, Any]:
+def _read_roles_options_and_strategies(field: Field) -> dict[str, Any]:
     """Read a list of roles, or a section with their settings."""
     if isinstance(field.value, list):
         return {"roles": tuple(each.read_choice((*ROLES, "all")) for each in field.read_items())}
     options: dict[str, Mapping[str, Option]] = {}
     strategies: dict[str, StrategySettings] = {}
-    for role, entry in field.read_entries().items():
+    for role, entry in field.read_mapping_entries().items():
         if role not in ROLES:
             entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}")
         if entry.value in ("", "null", "~"):
             continue
         section = entry.read_section((), _OF_ROLES.get(role, ()))
         options[role] = {
-            name: _read_option(value, name) for name, value in section.entries.items() if name != "strategy"
+            name: _read_keeper_role_option_value(value, name)
+            for name, value in section.fields_by_name.items()
+            if name != "strategy"
         }
         if "strategy" in section:
             strategies[role] = _read_strategy(section["strategy"])
-    return {"roles": tuple(field.read_entries()), "options": options, "strategies": strategies}
+    return {"roles": tuple(field.read_mapping_entries()), "options": options, "strategies": strategies}
 
 
-def _read_option(field: Field, name: str) -> Option:
-    if name == "facilitator":
+def _read_keeper_role_option_value(field: Field, option_name: str) -> Option:
+    if option_name == "facilitator":
         return field.text
-    if name in ("orders", "signs"):
+    if option_name in ("orders", "signs"):
         return str(field.file.parent / field.text)
-    if name == "reports":
+    if option_name == "reports":
         several = field.read_items() if isinstance(field.value, list) else [field]
-        return tuple(_read_place(each) for each in several)
-    if name == "to":
+        return tuple(_read_url_or_path(each) for each in several)
+    if option_name == "to":
         if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
             field.raise_error(f"{field.text!r} is no address")
         return field.text.lower()
-    return field.read_bounded(*_READERS[name])
+    return field.read_bounded(*_READERS[option_name])
 
 
-def _read_place(field: Field) -> str:
+def _read_url_or_path(field: Field) -> str:
     """Read an http(s):// address, or a path from the file's folder."""
-    _check_field(field, check_scheme)
+    _check_settings_field(field, require_http_or_socket_path)
     return field.text if is_http(field.text) else str(field.file.parent / field.text)
 
 
@@ -265,24 +267,29 @@ def _read_strategy(field: Field) -> StrategySettings:
             section["command"].raise_error("is empty")
         found["command"] = command
     if "options" in section:
-        found["options"] = {name: each.text for name, each in section["options"].read_entries().items()}
+        found["options"] = {
+            name: each.text for name, each in section["options"].read_mapping_entries().items()
+        }
     if "answer_within" in section:
-        found["answer_within"] = section["answer_within"].read_bounded(parse_milliseconds, 1, 60_000) / 1000
+        found["answer_within"] = (
+            section["answer_within"].read_bounded(parse_duration_in_milliseconds, 1, 60_000) / 1000
+        )
     if "otherwise" in section:
         found["otherwise"] = section["otherwise"].read_choice(("no bid", "built-in"))
     return StrategySettings(**found)
 
 
 def _read_accounts(field: Field) -> tuple[str, ...]:
-    return tuple(f"{name}={alias.text}" for name, alias in field.read_entries().items())
+    return tuple(f"{name}={alias.text}" for name, alias in field.read_mapping_entries().items())
 
 
-def _read_may_sign(field: Field) -> dict[str, tuple[str, ...]]:
+def _read_allowed_calls_by_account(field: Field) -> dict[str, tuple[str, ...]]:
     """Read what accounts may sign. Who empties it wants to stop them: it is not read as no list."""
     if field.null or field.value == {}:
         field.raise_error("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
     return {
-        name: tuple(call.text for call in each.read_items()) for name, each in field.read_entries().items()
+        name: tuple(call.text for call in each.read_items())
+        for name, each in field.read_mapping_entries().items()
     }
 
 
@@ -293,13 +300,13 @@ def _read_path(field: Field) -> Path:
 
 def _read_text(field: Field, check: Callable[[str], object] = str) -> str:
     """Read a text that passes a check."""
-    _check_field(field, check)
+    _check_settings_field(field, check)
     return field.text
 
 
 def _read_duration(field: Field, least: int = 0) -> float:
     """Read a duration of at least so many milliseconds, and a day at most [seconds]."""
-    return field.read_bounded(parse_milliseconds, least, _MOST_TIME) / 1000
+    return field.read_bounded(parse_duration_in_milliseconds, least, _MOST_TIME) / 1000
 
 
 def _read_bounded(field: Field, read: Callable[[str], int], least: int, most: int) -> int:
@@ -313,16 +320,16 @@ _FIELDS: dict[str, Callable[[Field], Any]] = {
     **dict.fromkeys(("interval", "rpc_timeout"), partial(_read_duration, least=10)),
     **dict.fromkeys(("fee_cap", "tip_cap"), _gas_price),
     "accounts": _read_accounts,
-    "signer": partial(_read_text, check=check_scheme),
+    "signer": partial(_read_text, check=require_http_or_socket_path),
     "relay": _read_relay,
-    "may_sign": _read_may_sign,
-    "most_failures": partial(_read_bounded, read=quantity_units.read_count, least=1, most=1_000),
-    "confirmations": partial(_read_bounded, read=quantity_units.read_count, least=0, most=1_000),
-    "minimum_profit": partial(_read_option, name="minimum_profit"),
+    "may_sign": _read_allowed_calls_by_account,
+    "most_failures": partial(_read_bounded, read=quantity_units.read_whole_number, least=1, most=1_000),
+    "confirmations": partial(_read_bounded, read=quantity_units.read_whole_number, least=0, most=1_000),
+    "minimum_profit": partial(_read_keeper_role_option_value, option_name="minimum_profit"),
     "log": lambda field: field.read_choice(LOGS),
     "gas_token": _read_text,
     "metrics": partial(_read_text, check=parse_listen_address),
     "alerts": _read_alerts,
-    "limits": _read_limits,
+    "limits": _read_spending_limits_by_role,
 }
 """What reads each field that means one thing by itself."""

@@ -8,33 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backstop.deployment.deployment_file import read_deployment
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import Function
 from backstop.hosts.rpc_client import never_stop
 from backstop.keepers.external_strategy import ExternalStrategy
-from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.keeper_role_register import Keeper
 from backstop.keepers.margin_keepers import SIGNERS
 from backstop.keepers.report_files import SignedReportFile
-from backstop.keepers.signed_order_file import open_order_file
+from backstop.keepers.signed_order_file import open_matcher_order_file
 from backstop.keepers.strategy import FallbackStrategy, MarketPriceStrategy, Strategy, load_strategy
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.node.call_allowlist import Call, CallAllowlist
 from backstop.live.node.log_lines import Line
 from backstop.live.node.private_relay import Relay
 from backstop.live.node.remote_signer import RemoteSigner
+from backstop.live.node.signable_call_allowlist import Call, CallAllowlist
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.keeper_settings import KeeperSettings, StrategySettings
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
-from backstop.live.operate.network_options import build_signers, connect_to_deployment
+from backstop.live.operate.network_options import build_signers_and_named_accounts, connect_to_deployment_node
 from backstop.live.operate.outbox import TransactionRules
 from backstop.live.operate.report_sources import open_report_sources
 from backstop.live.operate.spending_limits import LimitEnforcer, PausedRoles
 from backstop.model.margin_orders import Order, order_digest
 
 
-def start_keeper_loop(
+def build_caught_up_keeper_loop(
     settings: KeeperSettings,
     say: Callable[[str], None],
     dry: Callable[[str], None] | None = None,
@@ -48,11 +48,11 @@ def start_keeper_loop(
     deployment = read_deployment(settings.deployment)
     keepers = build_keepers(deployment, list(settings.roles), settings.minimum_profit, settings.options)
     patience = 0 if once else settings.patience
-    node = connect_to_deployment(
+    node = connect_to_deployment_node(
         settings.networks, deployment, say, observer, patience, settings.rpc_timeout, stop
     )
     remote = RemoteSigner(settings.signer, settings.rpc_timeout, stop) if settings.signer else None
-    signers, named = build_signers(node, settings.accounts, remote)
+    signers, named = build_signers_and_named_accounts(node, settings.accounts, remote)
     unknown = set(named) - {keeper.name for keeper in keepers}
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
@@ -62,7 +62,8 @@ def start_keeper_loop(
     }
     keepers = [
         dataclasses.replace(
-            _equip_keeper(keeper, deployment, named, settings, say), signing=files.get(keeper.group.signs)
+            _build_keeper_with_account_strategy(keeper, deployment, named, settings, say),
+            signing=files.get(keeper.group.signs),
         )
         for keeper in keepers
     ]
@@ -94,7 +95,9 @@ def start_keeper_loop(
         rules=rules,
         journal=settings.journal,
         dry=dry,
-        brakes=LimitEnforcer(keepers, settings.limits, settings.most_failures, PausedRoles(settings.pauses)),
+        brakes=LimitEnforcer(
+            keepers, settings.limits, settings.most_failures, PausedRoles(settings.paused_roles_folder)
+        ),
         observer=observer,
     )
 
@@ -128,7 +131,7 @@ def _build_allowlist(
     return CallAllowlist(system.deployment.chain_id, contracts, calls, named)
 
 
-def _equip_keeper(
+def _build_keeper_with_account_strategy(
     keeper: Keeper,
     deployment: Deployment,
     named: dict[str, str],
@@ -141,7 +144,7 @@ def _equip_keeper(
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
 
     address = named.get(keeper.name, keeper.address)
-    orders = open_order_file(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
+    orders = open_matcher_order_file(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
     places, feed = keeper.group.reports, deployment.addresses["PriceFeed"]
     reports = open_report_sources(places, deployment.chain_id, feed, teller("reports")) if places else None
     ready = dataclasses.replace(keeper, address=address, orders=orders, reports=reports)

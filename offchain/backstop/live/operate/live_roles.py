@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_decisions import Keeper
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_role_register import Keeper
 from backstop.model.arithmetic import WAD
 
 Option = int | str | tuple[str, ...]
@@ -72,7 +72,7 @@ def build_keepers(
             settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
             group = KeeperGroup(name, each, count, GasPolicy(), **settings)
             if each == "bridge":
-                found.append(_build_bridge_keeper(deployment, group))
+                found.append(_build_facilitator_minter_keeper(deployment, group))
                 continue
             found += [
                 Keeper(name, deployment.get_account(name), group, i)
@@ -81,7 +81,7 @@ def build_keepers(
     return found
 
 
-def _build_bridge_keeper(deployment: Deployment, group: KeeperGroup) -> Keeper:
+def _build_facilitator_minter_keeper(deployment: Deployment, group: KeeperGroup) -> Keeper:
     """Return the keeper of a facilitator, as its minter.
 
     It keeps what it draws, unless the group names a receiver.

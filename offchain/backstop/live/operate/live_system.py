@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from backstop.deployment.contract_creation import attach_system
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.model_and_chain_deployment import attach_system
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
@@ -21,11 +21,11 @@ from backstop.live.mirror.chain_mirror import MinedCall, Mirror, ReorgError
 from backstop.live.mirror.vault_index_store import VaultIndexStore
 from backstop.live.node.failover import Takeover
 from backstop.live.node.live_host import LiveHost
-from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, RetryError, sleep_interruptibly
+from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, RetryError, sleep_in_short_naps
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
-from backstop.proof.step_trace import Trace
+from backstop.proof.replayable_trace import Trace
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 # The most empty blocks that are mined as time is set: whoever follows looks at each.
@@ -70,7 +70,7 @@ class LiveSystem:
         # Who drives the chain makes a trace of it.
         self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
         self.book = VaultIndexStore(self.mirror, snapshot, say)
-        resumed = not cold and self.book.load_state()
+        resumed = not cold and self.book.resume_mirror_from_file()
         self._driven_to: int | None = None
         self._follow_history(stop, progress)
         if resumed:
@@ -81,11 +81,11 @@ class LiveSystem:
         return self._bound_timestamp(self.node.next_time()) if self._driven_to is None else self._driven_to
 
     @property
-    def block_number(self) -> int:
+    def next_block_number(self) -> int:
         """Number of the block after the one followed: a node's word for its own does not count."""
         return self.mirror.block + 1
 
-    def get_outlook(self) -> Outlook:
+    def get_outlook_for_new_transaction(self) -> Outlook:
         """Return the conditions of a transaction that is sent now."""
         found = self.node.get_outlook()
         at = found.timestamp if self._driven_to is None else self._driven_to
@@ -114,7 +114,7 @@ class LiveSystem:
         foreseen = self.dry_run(action)
         if not foreseen.ok:
             return foreseen
-        sent = self.send_action(action)
+        sent = self.send_action_without_waiting(action)
         self.host.wait_for_receipt(sent)
         for _ in range(_LOOKS):
             self.follow_chain()
@@ -125,14 +125,14 @@ class LiveSystem:
             time.sleep(0.01)
         raise BackstopError(f"transaction {sent} is no longer part of the chain")
 
-    def send_action(self, action: Action) -> str:
+    def send_action_without_waiting(self, action: Action) -> str:
         """Send without waiting; return the transaction's hash."""
-        return self.host.send_transaction(action.sender, *self.encode_call(action))
+        return self.host.send_transaction_without_waiting(action.sender, *self.encode_call(action))
 
     def dry_run(self, action: Action) -> Outcome:
         """Return what a call would do in the next block, asked of the chain."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
-        return self.chain.decode_outcome(
+        return self.chain.decode_outcome_or_revert(
             function, self.host.static_call(action.sender, *self.encode_call(action))
         )
 
@@ -140,9 +140,9 @@ class LiveSystem:
         """Return what a call would do in the next block, and the gas for it."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         result = self.host.dry_run_with_gas(action.sender, *self.encode_call(action))
-        return self.chain.decode_outcome(function, result), result.gas
+        return self.chain.decode_outcome_or_revert(function, result), result.gas
 
-    def can_succeed(self, sender: str, to: str, data: bytes, at: int) -> bool | None:
+    def can_succeed_on_model(self, sender: str, to: str, data: bytes, timestamp: int) -> bool | None:
         """Tell whether a call would succeed on top of the block followed, at a time; None of a stranger's."""
         name, model = self.chain.names.get(to.lower(), ""), self.mirror.model
         read = self.chain.decode_call(name, data) if name in model.world.contracts else None
@@ -150,7 +150,7 @@ class LiveSystem:
             return None
         world = model.world
         before = world.timestamp, world.block_number
-        world.timestamp, world.block_number = at, self.block_number
+        world.timestamp, world.block_number = timestamp, self.next_block_number
         try:
             return model.dry_run(Action(name, *read, sender)).ok
         finally:
@@ -176,7 +176,7 @@ class LiveSystem:
     def follow_chain(self) -> None:
         """Take in all blocks up to now."""
         self.mirror.sync_to_head()
-        self.book.update_index()
+        self.book.update_index_from_mirror()
 
     def _follow_history(self, stop: Callable[[], bool], progress: Callable[[Mirror, int], None]) -> None:
         """Follow up to now, whatever becomes of the newest blocks; leave a node that leads nowhere."""
@@ -196,32 +196,32 @@ class LiveSystem:
             except RetryError as error:
                 problem: BackstopError = error
             except ReorgError as error:
-                if takeover.is_node_lagging(self.node, mirror.block, mirror.hash, str(error)):
+                if takeover.should_retry_on_missing_block(self.node, mirror.block, mirror.hash, str(error)):
                     continue
                 problem = error
-                mirror.resync_after_reorg()
+                mirror.roll_back_after_reorg()
             tries += 1
             if tries % _TRIES == 0 and not self.node.client.switch_node(str(problem)):
                 raise BackstopError(f"stopped: {problem}")
-            sleep_interruptibly(_AGAIN, stop)
+            sleep_in_short_naps(_AGAIN, stop)
 
     def _check_resumed(self, snapshot: Path | None) -> None:
         """Refuse a snapshot that holds something else than the chain."""
         try:
-            self.mirror.check_storage()
+            self.mirror.compare_all_known_slots()
         except ReorgError:
-            self.resync_chain()
+            self.resync_and_describe_reorg()
         if self.mirror.differences:
             raise BackstopError(
                 f"{snapshot} does not hold what the chain has ({self.mirror.differences[0]}): start from "
                 "nothing with --cold"
             )
 
-    def resync_chain(self) -> str:
+    def resync_and_describe_reorg(self) -> str:
         """Follow whatever chain the node has now; return in words what that took."""
         self.node.check_chain()
         attach_system(self.deployment, self.host, self.chain.artifacts)
-        done = self.mirror.resync_after_reorg()
+        done = self.mirror.roll_back_after_reorg()
         self.follow_chain()
         return done
 
@@ -233,11 +233,11 @@ class LiveSystem:
     def compare_state(self) -> None:
         """Compare all state, and assert the numbered properties on it; a difference is an error."""
         self.follow_chain()
-        self.mirror.check_storage()
+        self.mirror.compare_all_known_slots()
         self.raise_differences()
-        properties.check_state(self.mirror.model.snapshot(), self.addresses)
+        properties.check_state_properties(self.mirror.model.snapshot(), self.addresses)
 
-    def record_trace(self, reason: str = "") -> Trace:
+    def build_trace(self, reason: str = "") -> Trace:
         """Return all steps since the contracts were configured, where the chain is driven from here."""
         mirror = self.mirror
         return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
@@ -270,7 +270,7 @@ class LiveSystem:
         self.follow_chain()
 
     @contextmanager
-    def drive_time(self) -> Iterator[None]:
+    def impersonate_and_freeze_time(self) -> Iterator[None]:
         """Let any sender sign and time stand still between two calls of `advance`, until the context ends."""
         request = self.node.request
         request("anvil_autoImpersonateAccount", True)
@@ -302,21 +302,21 @@ def market_view(
     types = range(len(parameters.collateral_types))
     nothing, number = MarketData((0,) * len(types), 0, gas_price), mirror.block + 1
     view = KeeperView(snapshot, addresses, timestamp, nothing, parameters, number=number)
-    prices = tuple(_market_price(view, c) for c in types)
+    prices = tuple(_get_market_or_feed_price(view, c) for c in types)
     symbols = [each.symbol for each in parameters.collateral_types]
     if gas_token is None:
         gas_token = next((symbol for symbol in symbols if "ETH" in symbol), symbols[0])
     if gas_token not in symbols:
         raise BackstopError(f"gas token {gas_token!r} is not one of: {', '.join(symbols)}")
     # Equity has no market here.
-    equity_price = view.get_feed_prices(EQUITY_MARKET).current if view.has_equity else 0
+    equity_price = view.get_feed_price_record(EQUITY_MARKET).current if view.has_equity else 0
     outside = MarketData(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
     return KeeperView(
         snapshot, addresses, timestamp, outside, parameters, number=number, reserved=reserved, finder=finder
     )
 
 
-def _market_price(view: KeeperView, collateral_type: int) -> int:
+def _get_market_or_feed_price(view: KeeperView, collateral_type: int) -> int:
     """Return the market's price, else the feed's [ray]."""
-    pool = view.get_market_pool(collateral_type)
-    return view.get_feed_prices(collateral_type).current if pool is None else pool.price
+    pool = view.find_constant_product_pool(collateral_type)
+    return view.get_feed_price_record(collateral_type).current if pool is None else pool.price

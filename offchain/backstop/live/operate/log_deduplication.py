@@ -44,9 +44,9 @@ class DeduplicatedLog:
         for difference in mirror.differences[self._differences :]:
             self._say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
         self._differences = len(mirror.differences)
-        for lie in mirror.lies:
+        for lie in mirror.refuted_node_claims:
             self._say(Line(lie, "lie"))
-        mirror.lies.clear()
+        mirror.refuted_node_claims.clear()
         for transaction in mirror.strangers[self._strangers :]:
             text = f"{transaction} came through an unknown contract: what it opened may be missed"
             self._say(Line(text, "stranger", transaction=transaction))

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_text
-from backstop.files.installation import format_command
+from backstop.files.atomic_files import read_versioned_json, write_text
+from backstop.files.installation import format_command_as_started
 from backstop.hosts.rpc_client import NodeUnavailableError
-from backstop.hosts.state_json import WrongStateError
+from backstop.hosts.world_storage_json import WrongStateError
 from backstop.live.mirror.chain_mirror import Mirror, ReorgError, WrongDeploymentError
 from backstop.live.mirror.storage_comparison import StatePrunedError
-from backstop.live.monitor.health_conditions import describe_unsettled
+from backstop.live.monitor.health_conditions import describe_unsettled_slots
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.node.failover import Takeover
-from backstop.live.node.rpc_node import sleep_interruptibly
+from backstop.live.node.rpc_node import sleep_in_short_naps
 from backstop.live.operate.heap_trim import trim_heap
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.amounts import format_clock, format_fixed
+from backstop.report.amounts import format_day_and_time, format_fixed
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
@@ -102,7 +102,7 @@ class MirrorLoop:
                 self._freeze_collections()
                 if over or once:
                     break
-                self._takeover.note_progress()
+                self._takeover.note_chain_followed()
                 gone_since, pause = None, interval
             except ReorgError as error:
                 reorganised = error
@@ -116,16 +116,16 @@ class MirrorLoop:
                 if self.observer is not None:
                     self.observer.note_node_gone(str(error))
                 pause = max(interval, _PAUSE, error.retry_after)
-            sleep_interruptibly(pause, stop)
+            sleep_in_short_naps(pause, stop)
         self._save_checkpoint()
 
     def _handle_reorg(self, error: ReorgError) -> None:
         """Go back to what the chain still has, unless only this node does not have the block."""
         mirror = self.mirror
-        if self._takeover.is_node_lagging(mirror.node, mirror.block, mirror.hash, str(error)):
+        if self._takeover.should_retry_on_missing_block(mirror.node, mirror.block, mirror.hash, str(error)):
             return
         self._tidied = False  # the model may be another
-        self.say(f"{error}: {self.mirror.resync_after_reorg()}")
+        self.say(f"{error}: {self.mirror.roll_back_after_reorg()}")
         if self.observer is not None:
             self.observer.drop_reorged_blocks(self.mirror.block)
 
@@ -134,18 +134,18 @@ class MirrorLoop:
         mirror = self.mirror
         newest = mirror.node.get_head()
         head = newest.number
-        mirror.node.note_height(head)
+        mirror.node.record_height_and_check_chain(head)
         last = head if until is None else min(head, until)
 
         def check_stop() -> bool:
             if self.observer is not None:
-                self.observer.note_replayed_block(mirror, newest.timestamp)
+                self.observer.add_replayed_history_point(mirror, newest.timestamp)
             return stop()
 
-        if last - mirror.block > _BEHIND or not mirror.complete:
+        if last - mirror.block > _BEHIND or not mirror.is_complete_and_settled:
             while mirror.block < last and not stop():
                 mirror.follow_unchecked(min(last, mirror.block + _AT_ONCE), check_stop)
-                self._forget_calls()
+                self._report_and_clear_mined_calls()
                 self._save_sometimes()
                 if self.observer is not None:
                     self.observer.note_replay(mirror, head)
@@ -154,15 +154,15 @@ class MirrorLoop:
             if not mirror.configured:
                 raise BackstopError(
                     f"at block {mirror.block} the deployment is not complete: "
-                    f"run `{format_command('deploy')}` to its end"
+                    f"run `{format_command_as_started('deploy')}` to its end"
                 )
-            self._compare_storage(head)
+            self._compare_storage_and_report(head)
         elif mirror.block >= last:
             mirror.follow_unchecked(last)  # nothing, but it may have been reorganised, or be shorter now
         while mirror.block < last and not stop():
             mirror.follow_unchecked(mirror.block + 1)
             try:
-                self._compare_storage(head)
+                self._compare_storage_and_report(head)
             except (
                 StatePrunedError
             ) as error:  # as one that was started again has: the next block has all of it
@@ -170,7 +170,7 @@ class MirrorLoop:
                     raise
                 self.say(f"{NOT_COMPARED} {mirror.block}: {error}")
         if not self._told:
-            self._compare_storage(head)
+            self._compare_storage_and_report(head)
         if self.observer is not None:
             self.observer.publish_block(mirror, self.found, head=head)
         self._save_sometimes()
@@ -182,16 +182,16 @@ class MirrorLoop:
         Those of old objects come when there is a quarter more of them: until then a page's drawings would
         lie about by the thousand.
         """
-        if not self._tidied and self.mirror.complete:
+        if not self._tidied and self.mirror.is_complete_and_settled:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
             gc.collect()  # which notes how little is left
             self._tidied = True
 
-    def _compare_storage(self, head: int) -> None:
+    def _compare_storage_and_report(self, head: int) -> None:
         """Compare all storage at the present block, and tell."""
-        self.mirror.check_storage()
+        self.mirror.compare_all_known_slots()
         differences, self.mirror.differences = self.mirror.differences, []
         if differences and self._resumed:
             raise BackstopError(
@@ -199,13 +199,13 @@ class MirrorLoop:
                 "mirror replays from the deployment"
             )
         self._resumed = False
-        for lie in self.mirror.lies:
+        for lie in self.mirror.refuted_node_claims:
             self.say(lie)
-        self.mirror.lies.clear()
-        if self.mirror.unsettled:
-            self.say(describe_unsettled(len(self.mirror.unsettled)))
+        self.mirror.refuted_node_claims.clear()
+        if self.mirror.unsettled_slots:
+            self.say(describe_unsettled_slots(len(self.mirror.unsettled_slots)))
         self.found += len(differences)
-        self._forget_calls()
+        self._report_and_clear_mined_calls()
         figures = build_statement(self.mirror.model, self.mirror.deployment)
         record = self.build_record(figures, differences)
         if self.observer is not None:
@@ -217,7 +217,7 @@ class MirrorLoop:
                     file.write(json.dumps(record) + "\n")
         changed = {name: record[name] for name in _TOLD}
         if differences or self.each_block or changed != self._told:
-            self.tell(format_record_line(record))
+            self.tell(format_mirrored_block_line(record))
         for difference in differences:
             self.tell(f"  {difference}")
         self._told = changed
@@ -241,16 +241,16 @@ class MirrorLoop:
             "facilitators": figures["facilitators"],
         }
 
-    def _forget_calls(self) -> None:
+    def _report_and_clear_mined_calls(self) -> None:
         """Forget the calls, and the slots they wrote, that the mirror has collected."""
         mirror = self.mirror
         if self.observer is not None:
-            self.observer.add_calls(mirror.seen)
+            self.observer.record_mined_calls(mirror.seen)
         for transaction in mirror.strangers:
             self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
         mirror.seen.clear()
         mirror.strangers.clear()
-        mirror.touched.clear()  # nobody keeps an index by it here
+        mirror.touched_slots.clear()  # nobody keeps an index by it here
 
     # ---------------------------------------------------------------- checkpoint
 
@@ -258,7 +258,7 @@ class MirrorLoop:
         if self.checkpoint is None or not self.checkpoint.exists():
             return
         mend = "remove it, and the mirror replays from the deployment"
-        state = read_json(self.checkpoint, "checkpoint", CHECKPOINT_VERSION, "", mend)
+        state = read_versioned_json(self.checkpoint, "checkpoint", CHECKPOINT_VERSION, "", mend)
         try:
             resumed = self.mirror.restore_state(state)
             self.found = int(state["found"])
@@ -283,9 +283,9 @@ class MirrorLoop:
             trim_heap()  # what statements, pages and the checkpoint took for a moment
 
     def _save_checkpoint(self) -> None:
-        if self.checkpoint is not None and self.mirror.complete:
+        if self.checkpoint is not None and self.mirror.is_complete_and_settled:
             state = {"schema_version": CHECKPOINT_VERSION, **self.mirror.export_state(), "found": self.found}
-            if self.observer is not None and (history := self.observer.export_state()) is not None:
+            if self.observer is not None and (history := self.observer.export_history()) is not None:
                 state["history"] = history
             try:
                 write_text(json.dumps(state) + "\n", self.checkpoint)
@@ -305,14 +305,14 @@ def _translate_write_errors(file: Path) -> Iterator[None]:
         raise BackstopError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def format_record_line(record: dict[str, Any]) -> str:
+def format_mirrored_block_line(block_record: dict[str, Any]) -> str:
     """Write a block on one line; amounts in whole stablecoins."""
-    sheet, coverage, opened = record["balance_sheet"], record["coverage"], record["open"]
+    sheet, coverage, opened = block_record["balance_sheet"], block_record["coverage"], block_record["open"]
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
-    stages = sum(int(row["capacity_rad"]) for row in record["stages"])
+    stages = sum(int(row["capacity_rad"]) for row in block_record["stages"])
     parts = [
-        f"block {record['block']}, {format_clock(record['timestamp'])}",
-        f"{record['found']} differences",
+        f"block {block_record['block']}, {format_day_and_time(block_record['timestamp'])}",
+        f"{block_record['found']} differences",
         f"owed {format_fixed(int(sheet['supply_wad']), WAD, 0)}",
         "balanced" if gap == 0 else f"NOT BALANCED by {gap} rad",
         f"losses {format_fixed(int(sheet['deficit_rad']), RAD, 0)}",
@@ -323,9 +323,9 @@ def format_record_line(record: dict[str, Any]) -> str:
     ]
     if opened["workouts"]:
         parts.append(f"{opened['workouts']} workouts")
-    for facilitator in record["facilitators"]:
+    for facilitator in block_record["facilitators"]:
         if announced := int(facilitator["announced_wad"]):
             parts.append(f"{facilitator['symbol']} to lose {format_fixed(announced, WAD, 0)}")
-    if record["mode"] != "normal":
-        parts.append(record["mode"])
+    if block_record["mode"] != "normal":
+        parts.append(block_record["mode"])
     return "; ".join(parts)

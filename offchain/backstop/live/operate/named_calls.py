@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import AbiDecodingError, Function, Parameter
@@ -54,7 +54,8 @@ class NamedCalls:
             return f"{name or target} 0x{data.hex()}"
         values = zip(function.inputs, arguments, strict=True)
         return (
-            f"{name}.{function.name}({', '.join(f'{p.name}={self._format_value(p, v)}' for p, v in values)})"
+            f"{name}.{function.name}("
+            f"{', '.join(f'{p.name}={self._format_value_with_names(p, v)}' for p, v in values)})"
         )
 
     def get_function_name(self, target: str, selector: bytes) -> str:
@@ -64,7 +65,7 @@ class NamedCalls:
         return f"{name or target}.{'0x' + selector.hex() if function is None else function.name}"
 
     def _get_abi(self, name: str) -> Any:
-        return self._artifacts[self._deployment.kinds[name]].abi
+        return self._artifacts[self._deployment.contract_kinds[name]].contract_abi
 
     def _parse_call(self, name: str, arguments: Sequence[str]) -> Call:
         contract, mark, method = name.rpartition(".")
@@ -90,7 +91,7 @@ class NamedCalls:
     def _parse_value(self, function: str, parameter: Parameter, text: str) -> Any:
         """Read a value by its type: names of contracts, accounts, types and roles stand for what they are."""
         where = f"{function}: {parameter.name}={text}"
-        symbols = self._deployment.parameters.type_names
+        symbols = self._deployment.parameters.collateral_and_facilitator_names
         if parameter.name == "collateral_type" and text in symbols:
             return symbols.index(text)
         if parameter.type.startswith("uint") and re.fullmatch(r"\d[\d_]*", text):
@@ -153,8 +154,8 @@ class NamedCalls:
             f"{_suggest_name(text, self._names.values())}"
         )
 
-    def _format_value(self, parameter: Parameter, value: Any) -> str:
-        symbols = self._deployment.parameters.type_names
+    def _format_value_with_names(self, parameter: Parameter, value: Any) -> str:
+        symbols = self._deployment.parameters.collateral_and_facilitator_names
         if parameter.name == "collateral_type" and value < len(symbols):
             return symbols[value]
         if parameter.type == "address":

@@ -11,17 +11,17 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from backstop.deployment.deployment_file import read_deployment
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
-from backstop.files.output_directories import hash_content
+from backstop.files.installation import format_command_as_started
+from backstop.files.output_directories import hash_value_repr
 from backstop.hosts.rpc_client import NodeUnavailableError, never_stop
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import FEE_CAP, GWEI
 from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import RemoteSigner
-from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node, sleep_interruptibly
+from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node, sleep_in_short_naps
 from backstop.live.node.signers import Signers, parse_accounts
 from backstop.live.operate.live_system import LiveSystem
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 _AGAIN = 1.0
 
 
-def networks_option(command: Callable[P, T]) -> Callable[P, T]:
+def add_network_url_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add `--network URL`, which may be given several times."""
     return click.option(
         "--network",
@@ -64,8 +64,8 @@ def describe_chain_inputs(node: Node, deployment: Path) -> dict[str, Any]:
     read = read_deployment(deployment)
     return {
         "chain": node.chain_id,
-        "content of the chain": hash_content((node.get_block_hash(0), node.get_block_hash(read.block))),
-        "content of the deployment": hash_content(read),
+        "content of the chain": hash_value_repr((node.get_block_hash(0), node.get_block_hash(read.block))),
+        "content of the deployment": hash_value_repr(read),
     }
 
 
@@ -92,7 +92,7 @@ def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def resolve_network(network: str) -> str:
+def resolve_node_url(network: str) -> str:
     """Return an address as it is; of a name of Ape's, as `ethereum:mainnet:node`, its `uri`."""
     match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
     if match is None or match[2] == "local":  # what Ape starts ends with the command
@@ -120,14 +120,14 @@ def connect_node(
     if network is None:
         raise BackstopError(
             "no --network: a deployment needs a chain that stays; start one with "
-            f"`{format_command('devnet')}` and name it, --network {LOCAL}"
+            f"`{format_command_as_started('devnet')}` and name it, --network {LOCAL}"
         )
-    node = Node(resolve_network(network), timeout, stop=stop)
+    node = Node(resolve_node_url(network), timeout, stop=stop)
     _ = node.chain_id
     return node
 
 
-def connect_nodes(
+def connect_node_with_failover(
     networks: Sequence[str],
     say: Callable[[str], None],
     timeout: float = TIMEOUT,
@@ -139,11 +139,11 @@ def connect_nodes(
     """
     if len(networks) < 2:
         return connect_node(networks[0] if networks else None, timeout, stop)
-    urls = [resolve_network(each) for each in networks]
+    urls = [resolve_node_url(each) for each in networks]
     return Node(urls[0], client=Failover(urls, timeout, lambda text: say(Line(text, "node")), stop=stop))
 
 
-def connect_to_deployment(
+def connect_to_deployment_node(
     networks: Sequence[str],
     deployment: Deployment,
     say: Callable[[str], None],
@@ -160,7 +160,7 @@ def connect_to_deployment(
     began, node = time.monotonic(), None
     while True:
         try:
-            node = node or connect_nodes(networks, say, timeout, stop)
+            node = node or connect_node_with_failover(networks, say, timeout, stop)
             node.require_deployment(deployment)
             if observer is not None and observer.board.gone:
                 say(Line("the node is back", "node back"))
@@ -171,10 +171,10 @@ def connect_to_deployment(
             if not observer.board.gone:
                 say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
             observer.note_node_gone(str(error))
-            sleep_interruptibly(max(_AGAIN, error.retry_after), stop)
+            sleep_in_short_naps(max(_AGAIN, error.retry_after), stop)
 
 
-def build_signers(
+def build_signers_and_named_accounts(
     node: Node, accounts: tuple[str, ...], remote: RemoteSigner | None = None
 ) -> tuple[Signers, dict[str, str]]:
     """Return who signs here, and the accounts that were named, by role."""
@@ -182,7 +182,7 @@ def build_signers(
     return signers, parse_accounts(accounts, signers)
 
 
-def open_system(
+def open_system_and_named_accounts(
     node: Node,
     file: Path,
     accounts: tuple[str, ...] = (),
@@ -192,5 +192,5 @@ def open_system(
     """Open a deployment on a node; return it and the accounts that were named, by role."""
     deployment = read_deployment(file)
     node.require_deployment(deployment)
-    signers, named = build_signers(node, accounts)
+    signers, named = build_signers_and_named_accounts(node, accounts)
     return LiveSystem(node, deployment, signers, fee_cap=fee_cap, impersonate=impersonate), named

@@ -6,8 +6,8 @@ from typing import Any
 
 from eth_account import Account
 
-from backstop.deployment.deployment_plan import Deployment
-from backstop.deployment.devnet_signing import derive_trader_key, test_key
+from backstop.deployment.devnet_trader_signatures import derive_trader_key, test_key
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
 from backstop.keepers.signed_order_file import format_order, parse_order
@@ -18,12 +18,12 @@ from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
 
 
-def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
+def find_order_signing_key(deployment: Deployment, trader: str | None, keystore_alias: str | None) -> bytes:
     """Return the key that signs: one of Ape's accounts; on a test chain a role's, or one made of a name."""
-    if (trader is None) == (keystore is None):
+    if (trader is None) == (keystore_alias is None):
         raise BackstopError("name who signs: --trader NAME or --keystore ALIAS")
-    if keystore is not None:
-        return keystore_key(keystore)
+    if keystore_alias is not None:
+        return keystore_key(keystore_alias)
     assert trader is not None
     if deployment.chain_id not in TEST_CHAINS:
         raise BackstopError("everybody knows the keys of a devnet's traders: --keystore ALIAS of your own")

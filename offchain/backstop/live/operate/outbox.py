@@ -20,14 +20,14 @@ from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeRefusedError, RpcError
-from backstop.live.node.block_roots import transaction_hash
-from backstop.live.node.call_allowlist import CallNotAllowedError
 from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, raise_fees
 from backstop.live.node.log_lines import Line
 from backstop.live.node.private_relay import Relay
 from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Node, RetryError
+from backstop.live.node.signable_call_allowlist import CallNotAllowedError
 from backstop.live.node.signers import Signers
+from backstop.live.node.transaction_and_receipt_roots import transaction_hash
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 
 _NOTHING_GAS = 21_000
@@ -106,7 +106,7 @@ class Outbox:
     ) -> None:
         """Read blocks by `block`, which raises NodeUnavailableError if a hash does not match."""
         self.node = node
-        self._block = block or (lambda number: node.get_blocks(number, number)[0])
+        self._block = block or (lambda number: node.get_blocks_with_receipts(number, number)[0])
         self.signers = signers
         self.address = address
         self.journal = journal
@@ -115,7 +115,7 @@ class Outbox:
         self.replaced: Counter[str] = Counter()  # by keeper
         self._height = 0
         self._last_sent: dict[int, _LastSent] = {}
-        journal.open_file()
+        journal.lock_and_read_file()
         # Who knows what became of them in the meantime.
         self.recheck_mined()
         if self.waiting:
@@ -136,7 +136,9 @@ class Outbox:
     def is_overdue(self) -> bool:
         """Tell whether anything has waited for too long."""
         now = time.monotonic()
-        return any(now >= self._get_last_sent(entry).at + self.rules.replace_after for entry in self.waiting)
+        return any(
+            now >= self._get_last_send_record(entry).at + self.rules.replace_after for entry in self.waiting
+        )
 
     # -------------------------------------------------------------------- sending
 
@@ -160,11 +162,11 @@ class Outbox:
         if relay is not None and self._send_privately(entry, relay):
             return entry
         try:
-            self._submit_attempt(attempt)
+            self._send_signed_attempt(attempt)
         except NodeRefusedError:  # it may have gone on all the same
             raise
         except RpcError as error:
-            self._abandon_entry(entry)
+            self._mark_entry_given_up(entry)
             raise self._explain_error(error, order.gas * fees.most) from None
         return entry
 
@@ -175,7 +177,9 @@ class Outbox:
         except BackstopError as error:
             entry.private_until = 0
             self.journal.note_outcome(entry)
-            self._log_entry(entry, "public", f"goes the public way: {relay.explain_refusal(error)}")
+            self._log_entry(
+                entry, "public", f"goes the public way: {relay.explain_transaction_refusal(error)}"
+            )
             return False
         return True
 
@@ -189,7 +193,7 @@ class Outbox:
             nonce += 1
         return nonce
 
-    def _abandon_entry(self, entry: Entry) -> None:
+    def _mark_entry_given_up(self, entry: Entry) -> None:
         entry.given_up, entry.at = True, int(time.time())
         self._last_sent.pop(entry.nonce, None)
         self.journal.note_outcome(entry)
@@ -210,7 +214,7 @@ class Outbox:
         name = "0x" + keccak(hexstr=raw).hex()
         return Attempt(name, raw, fees.most, fees.tip, withdraws)
 
-    def _submit_attempt(self, attempt: Attempt) -> None:
+    def _send_signed_attempt(self, attempt: Attempt) -> None:
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
         except RpcError as error:
@@ -240,47 +244,49 @@ class Outbox:
         if unmined:
             count = self.node.get_nonce(self.address, "latest")
             used = [entry for entry in unmined if entry.nonce < count]
-            for entry, receipt in zip(used, self._get_receipts(used), strict=True):
+            for entry, receipt in zip(used, self._list_mined_receipts_or_none(used), strict=True):
                 if receipt is None:
-                    self._note_missing(entry)
+                    self._note_lost_nonce(entry)
                 elif int(receipt["blockNumber"], 16) <= height:
-                    settled = self._note_mined(entry, receipt)
+                    settled = self._record_verified_outcome(entry, receipt)
                     if settled is not None:
                         found.append(settled)
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
-                self.journal.finish_entry(entry)
+                self.journal.drop_final_entry_keep_spending(entry)
                 for other in [each for each in self.journal.entries if each.nonce == entry.nonce]:
-                    self.journal.drop_entry(other)
+                    self.journal.drop_unminable_entry(other)
         return found
 
     def recheck_mined(self) -> None:
         """Have what is no longer mined after a reorganisation, or with another outcome, wait again."""
         mined = [entry for entry in self.journal.entries if entry.block is not None]
-        for entry, receipt in zip(mined, self._get_receipts(mined), strict=True):
+        for entry, receipt in zip(mined, self._list_mined_receipts_or_none(mined), strict=True):
             before = entry.ok, entry.failed
-            same = receipt is not None and self._note_mined(entry, receipt) is not None
+            same = receipt is not None and self._record_verified_outcome(entry, receipt) is not None
             if not same or (entry.ok, entry.failed) != before:
                 entry.block, entry.ok, entry.failed, entry.paid = None, False, False, 0
                 self._log_entry(entry, "unmined", "is no longer part of the chain")
             self.journal.note_outcome(entry)
 
-    def _get_receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
+    def _list_mined_receipts_or_none(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
         """Return the receipt of whichever attempt was mined, as a node tells it."""
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
-        receipts = iter(self.node.client.batch("eth_getTransactionReceipt", names))
+        receipts = iter(self.node.client.call_method_in_batches("eth_getTransactionReceipt", names))
         found = []
         for entry in entries:
             own = [next(receipts) for _ in entry.attempts]
             found.append(next((each for each in own if each is not None), None))
         return found
 
-    def _note_mined(self, entry: Entry, told: dict[str, Any]) -> MinedTransaction | None:
+    def _record_verified_outcome(
+        self, entry: Entry, claimed_receipt: dict[str, Any]
+    ) -> MinedTransaction | None:
         """Take note of an outcome; None if the chain went back while it was read.
 
         A receipt that is asked for says where to look. The outcome is what the block's own roots bind.
         """
-        number, name = int(told["blockNumber"], 16), str(told["transactionHash"])
+        number, name = int(claimed_receipt["blockNumber"], 16), str(claimed_receipt["transactionHash"])
         try:
             block, receipts = self._block(number)
         except RetryError:
@@ -288,7 +294,7 @@ class Outbox:
         place = next((i for i, sent in enumerate(block["transactions"]) if sent["hash"] == name), None)
         attempt = next((each for each in entry.attempts if each.hash == name), None)
         if place is None or attempt is None or transaction_hash(block["transactions"][place]) != name:
-            raise self.node.reject_answer(f"its block {number} has no transaction {name}")
+            raise self.node.leave_node_and_build_error(f"its block {number} has no transaction {name}")
         receipt = receipts[place]
         self._last_sent.pop(entry.nonce, None)
         before = int(receipts[place - 1]["cumulativeGasUsed"], 16) if place else 0
@@ -301,19 +307,19 @@ class Outbox:
         self.journal.note_outcome(entry)
         return MinedTransaction(entry, name, attempt.withdraws, gas, price)
 
-    def _note_missing(self, entry: Entry) -> None:
+    def _note_lost_nonce(self, entry: Entry) -> None:
         """Take note that a nonce is used up, and not by what any node has a receipt of."""
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
-                self._abandon_entry(entry)
+                self._mark_entry_given_up(entry)
             return  # one with the same nonce was mined, and takes it along when it is final
-        blocks = self._get_last_sent(entry).missing_at
+        blocks = self._get_last_send_record(entry).missing_at
         blocks.add(self._height)
         if len(blocks) >= _LATE_RECEIPTS:
             if not entry.given_up:
-                self._abandon_entry(entry)
+                self._mark_entry_given_up(entry)
             # No proof says that it was not mined: it counts as spent.
-            self.journal.finish_entry(entry)
+            self.journal.drop_final_entry_keep_spending(entry)
             self._last_sent.pop(entry.nonce, None)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
@@ -335,7 +341,7 @@ class Outbox:
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
-            before = self._get_last_sent(entry)
+            before = self._get_last_send_record(entry)
             if now < before.at + self.rules.replace_after:
                 continue
             before.at = now
@@ -351,10 +357,10 @@ class Outbox:
                     self._replace_attempt(entry, market, withdraws=True)
                 else:
                     self._log_entry(entry, "given up", "is not needed any more and on no node: given up")
-                    self._abandon_entry(entry)
+                    self._mark_entry_given_up(entry)
             elif not known and entry.attempts[-1].most >= market.expected:
-                self._resubmit_entry(entry)
-            elif self._rebroadcast_entry(entry):
+                self._resend_unchanged_attempt(entry)
+            elif self._send_entry_to_other_nodes(entry):
                 pass  # it costs no more, and may do
             else:
                 withdraws = entry.attempts[-1].withdraws
@@ -368,15 +374,15 @@ class Outbox:
         if waiting:
             self._fill_gap(waiting[0], market, now)
 
-    def _resubmit_entry(self, entry: Entry) -> None:
+    def _resend_unchanged_attempt(self, entry: Entry) -> None:
         try:
-            self._submit_attempt(entry.attempts[-1])
+            self._send_signed_attempt(entry.attempts[-1])
         except RpcError as error:
             self._log_entry(entry, "refused", f"could not be sent again: {error.reason}")
         else:
             self._log_entry(entry, "again", "was lost by the node: sent again")
 
-    def _rebroadcast_entry(self, entry: Entry) -> bool:
+    def _send_entry_to_other_nodes(self, entry: Entry) -> bool:
         """Send what blocks have passed over to the other nodes, too; tell whether it was news to any.
 
         The node in use may keep it to itself. Where there is no other, that is said once.
@@ -390,8 +396,8 @@ class Outbox:
                 continue
         if news:
             self._log_entry(entry, "elsewhere", "waits: sent to the other nodes, too")
-        elif not clients and not self._get_last_sent(entry).doubted:
-            self._get_last_sent(entry).doubted = True
+        elif not clients and not self._get_last_send_record(entry).doubted:
+            self._get_last_send_record(entry).doubted = True
             text = f"was passed over by a block: the node at {self.node.url} may keep it to itself"
             self._log_entry(entry, "passed over", text)
         return news
@@ -400,13 +406,13 @@ class Outbox:
         last = entry.attempts[-1]
         return raise_fees(Fees(last.most, last.tip, 0), market, self.rules.fee_cap, self.rules.tip_cap)
 
-    def _is_affordable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
+    def _is_affordable(self, entry: Entry, market_fees: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
         """Tell whether an entry may cost more; one that may not waits for a cheaper hour, and says so."""
-        fees = self._compute_raised_fees(entry, market)
+        fees = self._compute_raised_fees(entry, market_fees)
         if fees is None or affords(entry, fees):
             return True
-        if not self._get_last_sent(entry).too_dear:
-            self._get_last_sent(entry).too_dear = True
+        if not self._get_last_send_record(entry).too_dear:
+            self._get_last_send_record(entry).too_dear = True
             text = f"waits: {fees.most / GWEI:.1f} gwei are more than it may cost"
             self._log_entry(entry, "too dear", text)
         return False
@@ -420,8 +426,8 @@ class Outbox:
         """Send another transaction with this nonce, for more."""
         last, fees = entry.attempts[-1], self._compute_raised_fees(entry, market)
         if fees is None:
-            if not self._get_last_sent(entry).at_cap:
-                self._get_last_sent(entry).at_cap = True
+            if not self._get_last_send_record(entry).at_cap:
+                self._get_last_send_record(entry).at_cap = True
                 self._log_entry(
                     entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the caps allow"
                 )
@@ -436,7 +442,7 @@ class Outbox:
         self.replaced[entry.keeper] += 1
         what = "withdrawn" if withdraws else "replaced"
         try:
-            self._submit_attempt(attempt)
+            self._send_signed_attempt(attempt)
         except RpcError as error:
             # Its price counts all the same: the next one offers more.
             self._log_entry(entry, "refused", f"could not be {what}: {error.reason}")
@@ -445,14 +451,17 @@ class Outbox:
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
         """Fill nonces before ours that have no transaction and keep all others waiting."""
-        if self._get_last_sent(first).at != now or self.node.get_nonce(self.address, "latest") >= first.nonce:
+        if (
+            self._get_last_send_record(first).at != now
+            or self.node.get_nonce(self.address, "latest") >= first.nonce
+        ):
             return
         pending = self.node.get_nonce(self.address, "pending")
         if first.nonce - pending > _MOST_MISSING:
             for entry in self.waiting:
                 text = f"has nonce {entry.nonce}, the account is at {pending}: given up, decided anew"
                 self._log_entry(entry, "given up", text)
-                self._abandon_entry(entry)
+                self._mark_entry_given_up(entry)
             return
         for nonce in range(pending, first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
@@ -462,13 +471,13 @@ class Outbox:
                 self._log_entry(first, "refused", f"waits for nonce {nonce}: {error}")
                 return
             self.journal.put_entry(entry)
-            self._resubmit_entry(entry)
+            self._resend_unchanged_attempt(entry)
 
     def _is_known(self, entry: Entry) -> bool:
         """Tell whether the node has the last attempt."""
         return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
 
-    def _get_last_sent(self, entry: Entry) -> _LastSent:
+    def _get_last_send_record(self, entry: Entry) -> _LastSent:
         """Return when an entry was last sent.
 
         One of an earlier keeper is looked at at once, and replaced no sooner than others.

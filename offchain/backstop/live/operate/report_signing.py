@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.keeper_role_register import Keeper
 from backstop.keepers.report_files import AttributedReport
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.signed_reports import SignedReport, report_digest
 
 
-def put_report(system: LiveSystem, keeper: Keeper, market: int, price: int, *span: int) -> bool:
+def sign_report_into_keeper_file(
+    system: LiveSystem, keeper: Keeper, market: int, price: int, *span: int
+) -> bool:
     """Sign a price [ray] as of the block that was followed, and put it into the keeper's file.
 
     With it goes its range, if there is one: the lowest and the highest price [ray], and since when.

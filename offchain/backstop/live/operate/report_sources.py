@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.hosts.endpoint import check_scheme, is_http, mask_url, parse_endpoint
+from backstop.hosts.endpoint import is_http, mask_url, parse_endpoint, require_http_or_socket_path
 from backstop.keepers.report_files import MOST_BYTES, ReportSources
 
 _EVERY = 3.0  # seconds between two answers
@@ -23,7 +23,7 @@ def open_report_sources(
     """Open files and http(s):// addresses; what else looks like an address is refused."""
     found: dict[str, Callable[[], bytes]] = {}
     for place in places:
-        check_scheme(place)
+        require_http_or_socket_path(place)
         found[mask_url(place)] = PolledAddress(place) if is_http(place) else ReportFile(Path(place))
     return ReportSources(found, chain_id, feed, say)
 
@@ -51,7 +51,7 @@ class PolledAddress:
         self._found = b""
         self._problem = ""
         self._closing = threading.Event()
-        threading.Thread(target=self._poll_address, daemon=True).start()
+        threading.Thread(target=self._poll_reports_until_closed, daemon=True).start()
 
     def __call__(self) -> bytes:
         """Return the last answer; raise BackstopError if there was none the last time."""
@@ -63,7 +63,7 @@ class PolledAddress:
         """Ask no more."""
         self._closing.set()
 
-    def _poll_address(self) -> None:
+    def _poll_reports_until_closed(self) -> None:
         while not self._closing.is_set():
             try:
                 self._found, self._problem = self._fetch_reports(), ""

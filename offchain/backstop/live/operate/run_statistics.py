@@ -25,16 +25,16 @@ class RunStatistics:
         """The sum of all latencies [s]."""
 
     @property
-    def sent(self) -> int:
+    def mined_transaction_count(self) -> int:
         """The number of transactions that were mined."""
         return sum(count for (_, result), count in self.counts.items() if result in _MINED)
 
     @property
-    def failed(self) -> int:
+    def failed_transaction_count(self) -> int:
         """The number of mined transactions that failed."""
         return sum(count for (_, result), count in self.counts.items() if result == "failed")
 
-    def count_answer(self, seconds: float) -> None:
+    def count_answered_block(self, seconds: float) -> None:
         """Count a block that was answered."""
         self.latencies.append(seconds)
         self.answered[bisect_left(LATENCIES, seconds)] += 1
@@ -42,10 +42,10 @@ class RunStatistics:
 
     def format_summary(self, replaced: int) -> str:
         """Write the figures, with how many transactions took the place of one that waited."""
-        counts = f"{self.sent} transactions, {self.failed} failed"
+        counts = f"{self.mined_transaction_count} transactions, {self.failed_transaction_count} failed"
         if replaced:
             counts += f", {replaced} replaced"
-        if self.sent:
+        if self.mined_transaction_count:
             counts += f", {self.gas_paid / 10**18:.6f} coins for gas"
         if not self.latencies:
             return counts

@@ -14,26 +14,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
+from backstop.keepers.all_role_names import ROLES
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
-from backstop.keepers.keeper_decisions import Keeper
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
+from backstop.keepers.keeper_role_register import Keeper
 from backstop.keepers.keeper_view import KeeperView
-from backstop.keepers.role_registry import ROLES
 from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import MinedCall
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.interfaces import Vault
-from backstop.simulation.book_opening import give_capital, record_open_auctions
-from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.book_opening import give_keeper_capital, record_opening_auctions
+from backstop.simulation.deployment_session import Session
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.simulation.run_directory import write_run
 from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario_run import KeeperState
-from backstop.simulation.session import Session
+from backstop.simulation.scenario_run_state import KeeperState
 from backstop.simulation.simulator import RunResult, Simulation
 from backstop.system import Action, Outcome
 
@@ -76,7 +76,7 @@ class LiveSimulation(Simulation):
         self.gas_price = system.node.offer_fees().expected
         self._find_suffix()
         system.drain_mined_calls()  # what was before is not this run's
-        record_open_auctions(self)
+        record_opening_auctions(self)
 
     def register_account(self, name: str) -> str:
         """Return a role's account by the deployment; leave vaults alone that are in use already."""
@@ -127,14 +127,14 @@ class LiveSimulation(Simulation):
     def ether_price(self) -> int:
         return self.paths[self.scenario.gas_token][self.block]
 
-    def view(self) -> KeeperView:
+    def build_keeper_view(self) -> KeeperView:
         """Return the present block as keepers see it; gas costs what it costs on this chain."""
         clock = self.system.timestamp - self.scenario.start
         outside = MarketData(
             self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
         )
         snapshot = self.session.model.snapshot()
-        number, parameters = self.system.block_number, self.scenario.parameters
+        number, parameters = self.system.next_block_number, self.scenario.parameters
         return KeeperView(snapshot, self.at, self.system.timestamp, outside, parameters, number=number)
 
     # ------------------------------------------------------------------- genesis
@@ -155,12 +155,12 @@ class LiveSimulation(Simulation):
                 role = "flash_taker" if name == "taker" else name.rstrip("_0123456789")
                 group = KeeperGroup(name, role, 1, GasPolicy(), capital=self.capitals.get(role, 0))
                 state = KeeperState(Keeper(name, address, group, 0))
-                give_capital(self, state)
+                give_keeper_capital(self, state)
                 self.by_address[address] = state
 
-    def report_opening_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
+    def report_opening_prices(self, replacement_prices: Mapping[str, int] = MappingProxyType({})) -> None:
         """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
-        for market, feed, price in self.iter_opening_prices(others):
+        for market, feed, price in self.iter_opening_prices(replacement_prices):
             for i in range(feed.reporters):
                 self.report_opening_price(market, price, self.register_account(f"reporter_{i + 1}"))
             self.apply(Action("PriceFeed", "poke", (market,), self.register_account("market_maker")))
@@ -174,13 +174,13 @@ class LiveSimulation(Simulation):
         self.advance_clock(self.scenario.start + now)
         self.record_mined()
         self.gas_price = self.live.node.offer_fees().expected
-        self.move_markets(now)
+        self.rebalance_local_markets(now)
         for state in self.keepers:
             self.run_keeper(state, now)
         while (left := began + self.speed - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
             self.record_mined()
-        self.recorder.record_block(self.view(), self.gas_price, 0)
+        self.recorder.record_block(self.build_keeper_view(), self.gas_price, 0)
 
     def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
         """Refill markets as in a simulation.
@@ -198,7 +198,7 @@ class LiveSimulation(Simulation):
         """Have a keeper played here decide, and mine its transactions at once."""
         if any(outage.start <= now < outage.end for outage in state.keeper.group.outages):
             return
-        for intent in state.keeper.decide_calls(self.view(), state.memory, self.gas_price):
+        for intent in state.keeper.decide_calls(self.build_keeper_view(), state.memory, self.gas_price):
             outcome = self.apply(intent.action)
             state.memory.record_outcome(intent.about, outcome.ok, self.system.timestamp)
 
@@ -233,10 +233,10 @@ def drive_scenario(
     if not system.node.is_anvil:
         raise BackstopError(
             f"{system.node.url} is {system.node.version or 'no Anvil'}: a crash sets the time and acts for "
-            f"everybody, which only Anvil allows; start one with `{format_command('devnet')}`"
+            f"everybody, which only Anvil allows; start one with `{format_command_as_started('devnet')}`"
         )
     began = time.monotonic()
-    with system.drive_time():
+    with system.impersonate_and_freeze_time():
         run = LiveSimulation(scenario, system, seed, speed, played)
         try:
             run.run_scenario(progress, stop)
@@ -274,7 +274,7 @@ def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
         described = ", ".join(symbol for symbol, _ in has)
         raise BackstopError(
             f"the deployment has {described}, the scenario {', '.join(symbol for symbol, _ in wants)}: "
-            f"deploy its parameters, `{format_command('deploy')} --params {scenario.name}`"
+            f"deploy its parameters, `{format_command_as_started('deploy')} --params {scenario.name}`"
         )
     if any(each.market is None for each in system.deployment.parameters.collateral_types):
         raise BackstopError("the deployment has a collateral type without a market")

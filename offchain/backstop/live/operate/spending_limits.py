@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_decisions import Intent, Keeper
+from backstop.keepers.keeper_role_register import Intent, Keeper
 from backstop.keepers.keeper_view import KeeperView
 from backstop.live.operate.live_roles import ROLES, get_role_name
 from backstop.live.operate.transaction_journal import DAY, Entry, Journal, Spending
@@ -43,7 +43,7 @@ class SpendingLimits:
     risk_day: int | None = None
     deviation: int | None = None  # basis points
 
-    def iter_budgets(self) -> Iterable[tuple[str, str, int]]:
+    def iter_budget_kind_window_amounts(self) -> Iterable[tuple[str, str, int]]:
         """Yield what each budget is of, its window and its amount."""
         for what in ("gas", "risk"):
             for window in _WINDOWS:
@@ -72,7 +72,7 @@ class PendingCall(NamedTuple):
         return self.intent.gain is not None and not self.intent.spends
 
     @property
-    def risks(self) -> bool:
+    def is_risking_money(self) -> bool:
         """Whether it puts money at risk: it pays with it, or takes over what may lose it."""
         return self.intent.spends > 0 or self.intent.at_risk
 
@@ -136,11 +136,11 @@ class LimitEnforcer:
         """What is stopped now, by role and cause."""
         self._needed: dict[tuple[str, str], int] = {}
 
-    def refresh_stops(self) -> list[LimitReached]:
+    def refresh_and_list_ended_stops(self) -> list[LimitReached]:
         """Begin a look; return what is over since the one before."""
         self._spent.clear()
         self.paused = self._pauses.read_paused() & set(self._roles.values())
-        over = [stop for stop in self.stops.values() if not self._is_stop_active(stop)]
+        over = [stop for stop in self.stops.values() if not self._is_limit_still_reached(stop)]
         for stop in over:
             del self.stops[stop.role, stop.cause]
         for role in self.paused:
@@ -151,30 +151,30 @@ class LimitEnforcer:
                 self.stops.setdefault((role, "failures"), self._build_failures_stop(role))
         return over
 
-    def note_spending(self) -> None:
+    def clear_spending_cache(self) -> None:
         """Take note that something was sent."""
         self._spent.clear()
 
     def can_afford(self, keeper: str, entry: Entry, most: int) -> bool:
         """Tell whether the role's budgets have room for a transaction at a higher price [wei a gas]."""
         role = self._roles[keeper]
-        more = entry.gas * most - entry.spent.gas
+        more = entry.gas * most - entry.actual_or_maximum_spending.gas
         return all(
             self._get_used(role, what, window) + more <= amount
-            for what, window, amount in self._limits[role].iter_budgets()
+            for what, window, amount in self._limits[role].iter_budget_kind_window_amounts()
             if what == "gas"
         )
 
     def find_stop(self, call: PendingCall, view: KeeperView, differences: int) -> LimitReached | None:
         """Return what stops a call; None if it may be sent."""
         role = self._roles[call.keeper.name]
-        found = self._check_limits(role, call, view, differences)
+        found = self._find_reached_limit(role, call, view, differences)
         if found is not None:
             self.stops[role, found.cause] = found
         return found
 
-    def _check_limits(
-        self, role: str, call: PendingCall, view: KeeperView, differences: int
+    def _find_reached_limit(
+        self, role: str, call: PendingCall, view: KeeperView, difference_count: int
     ) -> LimitReached | None:
         if role in self.paused:
             return self.stops[role, "paused"]
@@ -182,23 +182,23 @@ class LimitEnforcer:
             return self._build_failures_stop(role)
         limits = self._limits[role]
         # What it takes over has no amount: it needs that anything is left.
-        risk = max(call.intent.spends, int(call.risks))
-        for what, window, amount in limits.iter_budgets():
+        risk = max(call.intent.spends, int(call.is_risking_money))
+        for what, window, amount in limits.iter_budget_kind_window_amounts():
             needed = call.gas if what == "gas" else risk
             if (what == "gas" and call.pays) or not needed:
                 continue
             if self._get_used(role, what, window) + needed > amount:
                 self._needed[role, what] = needed
                 return LimitReached(role, what, self._describe_budget(role, what, window, amount))
-        if call.risks and differences:
+        if call.is_risking_money and difference_count:
             text = f"model and chain differed: {role} puts no money at risk until it is started again"
             return LimitReached(role, "difference", text)
-        if call.risks and not self.confirmed():
+        if call.is_risking_money and not self.confirmed():
             text = f"no other node has the newest block: {role} puts no money at risk until one has"
             return LimitReached(role, "fork", text)
         c = call.intent.of
-        if call.risks and limits.deviation is not None and c is not None:
-            feed, market = view.get_feed_prices(c).current, view.outside.prices[c]
+        if call.is_risking_money and limits.deviation is not None and c is not None:
+            feed, market = view.get_feed_price_record(c).current, view.outside.prices[c]
             if abs(market - feed) * BASIS_POINTS > feed * limits.deviation:
                 what = f"the market of {view.symbols[c]} is at {format_fixed(market, RAY, 2)}, the feed at "
                 text = f"{what}{format_fixed(feed, RAY, 2)}: {role} puts no money at risk there"
@@ -233,52 +233,55 @@ class LimitEnforcer:
             for entry in journal.entries
         )
 
-    def _is_stop_active(self, stop: LimitReached) -> bool:
+    def _is_limit_still_reached(self, reached_limit: LimitReached) -> bool:
         """Tell whether a stop still holds; one of a call's price is found again by the next call."""
-        if stop.cause == "paused":
-            return stop.role in self.paused
-        if stop.cause == "failures":
-            return self._is_failing(stop.role)
-        if stop.cause in ("gas", "risk"):
-            needed = self._needed[stop.role, stop.cause]
+        if reached_limit.cause == "paused":
+            return reached_limit.role in self.paused
+        if reached_limit.cause == "failures":
+            return self._is_failing(reached_limit.role)
+        if reached_limit.cause in ("gas", "risk"):
+            needed = self._needed[reached_limit.role, reached_limit.cause]
             return any(
-                self._get_used(stop.role, what, window) + needed > amount
-                for what, window, amount in self._limits[stop.role].iter_budgets()
-                if what == stop.cause
+                self._get_used(reached_limit.role, what, window) + needed > amount
+                for what, window, amount in self._limits[reached_limit.role].iter_budget_kind_window_amounts()
+                if what == reached_limit.cause
             )
-        if stop.cause == "fork":
+        if reached_limit.cause == "fork":
             return not self.confirmed()
-        return stop.cause == "difference"
+        return reached_limit.cause == "difference"
 
     # ------------------------------------------------------------------------- telling
 
-    def get_budgets(self) -> dict[tuple[str, str], tuple[int, int]]:
+    def get_used_and_total_budgets(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return what of each budget is used, and the budget, by role and name."""
         return {
             (role, f"{what}_{window}"): (self._get_used(role, what, window), amount)
             for role, limits in self._limits.items()
-            for what, window, amount in limits.iter_budgets()
+            for what, window, amount in limits.iter_budget_kind_window_amounts()
         }
 
     def find_exhausting_budgets(self) -> dict[str, str]:
         """Return, by role, budgets that would not last for half of their time at the latest rate."""
         found: dict[str, str] = {}
         for role, limits in self._limits.items():
-            for what, window, amount in limits.iter_budgets():
+            for what, window, amount in limits.iter_budget_kind_window_amounts():
                 seconds = _WINDOWS[window] // _OF_TIME
                 spent = self._sum_spending(role, seconds)
                 used = spent.gas if what == "gas" else spent.risk
                 if used * _BURNS > amount:
                     within = f"{seconds // 60} minutes"
                     part = f"{_format_amount(used)} of {_format_amount(amount)}"
-                    text = f"{role} has used {part} {_describe_kind(what)} a {window}"
+                    text = f"{role} has used {part} {_describe_spending_limit_kind(what)} a {window}"
                     found.setdefault(role, f"{text} within {within}")
         return found
 
     def _describe_budget(self, role: str, what: str, window: str, amount: int) -> str:
         used = _format_amount(self._get_used(role, what, window))
         rest = ": only what pays for itself is sent" if what == "gas" else " puts no more at risk"
-        return f"{role} has used {used} of {_format_amount(amount)} {_describe_kind(what)} a {window}{rest}"
+        return (
+            f"{role} has used {used} of {_format_amount(amount)} {_describe_spending_limit_kind(what)} "
+            f"a {window}{rest}"
+        )
 
     def _build_failures_stop(self, role: str) -> LimitReached:
         spent = self._sum_spending(role, _WINDOWS["hour"])
@@ -287,8 +290,8 @@ class LimitEnforcer:
         return LimitReached(role, "failures", text)
 
 
-def _describe_kind(what: str) -> str:
-    return "coins for gas" if what == "gas" else "to put at risk"
+def _describe_spending_limit_kind(limit_kind: str) -> str:
+    return "coins for gas" if limit_kind == "gas" else "to put at risk"
 
 
 def _format_amount(amount: int) -> str:

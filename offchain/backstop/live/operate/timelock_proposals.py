@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from backstop.deployment.contract_creation import attach_system
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.model_and_chain_deployment import attach_system
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import RawLog
@@ -62,7 +62,9 @@ class TimelockGovernance:
         yield f"governor  {self.call_view('governor')}  proposes, cancels"
         yield f"guardian  {self.call_view('guardian')}  cancels, forbids new risk (lower_ceiling, halt_draws)"
         yield f"anybody   executes what is ready, within {_format_span(window)}"
-        shorter = ", ".join(f"{name} {_format_span(delay)}" for name, delay in self._list_shorter_delays())
+        shorter = ", ".join(
+            f"{name} {_format_span(delay)}" for name, delay in self._list_functions_with_shorter_delay()
+        )
         yield f"announced for {_format_span(longest)}" + (f"; {shorter}" if shorter else "")
         found = self.list_open_proposals()
         yield f"{len(found)} proposals are open"
@@ -74,7 +76,7 @@ class TimelockGovernance:
     def list_open_proposals(self) -> list[OpenProposal]:
         """Return what may still be executed, now or later, the soonest first."""
         ids = self.call_view("open_proposals")
-        told = self._read_announced_proposals() if ids else {}
+        told = self._read_proposed_calls_by_id() if ids else {}
         found = []
         for proposal_id in ids:
             calls, salt = told.get(proposal_id, (None, b""))
@@ -116,7 +118,7 @@ class TimelockGovernance:
 
     # --------------------------------------------------------------------- acting
 
-    def build_proposal(self, calls: Sequence[Call], salt: int) -> tuple[Action, list[str]]:
+    def build_proposal_and_preview_lines(self, calls: Sequence[Call], salt: int) -> tuple[Action, list[str]]:
         """Return the call that proposes these, and what it would come to."""
         packed = salt.to_bytes(32, "big")
         delay = max(self.call_view("delay_of", target, data[:4]) for target, data in calls)
@@ -143,11 +145,13 @@ class TimelockGovernance:
         )
         return Action(TIMELOCK, "cancel", (found.id,), sender)
 
-    def describe_action(self, action: Action) -> list[str]:
+    def describe_action_and_dry_run(self, action: Action) -> list[str]:
         """Say what would be sent, by whom, and whether the chain would take it now."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         to, data = self.deployment.addresses[action.contract], function.encode_call(action.args)
-        outcome = self.chain.decode_outcome(function, self.host.static_call(action.sender, to, data))
+        outcome = self.chain.decode_outcome_or_revert(
+            function, self.host.static_call(action.sender, to, data)
+        )
         verdict = "would succeed now" if outcome.ok else f"would revert now: {outcome.reason}"
         return [
             f"from {action.sender}",
@@ -156,7 +160,7 @@ class TimelockGovernance:
             verdict,
         ]
 
-    def send_action(self, action: Action) -> str:
+    def send_action_and_wait_until_mined(self, action: Action) -> str:
         """Send a call that would succeed, and wait until it is mined; say what it took."""
         if not self.signers.can_sign(action.sender):
             role = "executor" if action.method == "execute" else "governor"
@@ -166,7 +170,7 @@ class TimelockGovernance:
             raise BackstopError(
                 f"{action.contract}.{action.method} would revert: {outcome.reason or 'no reason'}"
             )
-        return f"done in block {self.host.get_block_number()}, {self.chain.gas} gas"
+        return f"done in block {self.host.get_mined_block_or_zero()}, {self.chain.gas} gas"
 
     # -------------------------------------------------------------------- helpers
 
@@ -176,11 +180,11 @@ class TimelockGovernance:
             name = self.chain.names.get(target, target)
             result = self.host.static_call(self.deployment.addresses[TIMELOCK], target, data)
             if not result.ok:
-                function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector[data[:4]]
-                reason = self.chain.decode_outcome(function, result).reason
+                function = self.chain.artifacts[self.chain.kinds[name]].contract_abi.by_selector[data[:4]]
+                reason = self.chain.decode_outcome_or_revert(function, result).reason
                 yield f"{name}.{function.name} would revert: {reason or 'no reason'}"
 
-    def _list_shorter_delays(self) -> list[tuple[str, int]]:
+    def _list_functions_with_shorter_delay(self) -> list[tuple[str, int]]:
         """Return the functions that wait for less than the longest, by name."""
         found: dict[tuple[str, bytes], None] = {}
         for _, (target, selector, _) in self._iter_events("DelaySet"):
@@ -193,7 +197,7 @@ class TimelockGovernance:
                 rows.append((self.calls.get_function_name(target, selector), delay))
         return rows
 
-    def _read_announced_proposals(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
+    def _read_proposed_calls_by_id(self) -> dict[bytes, tuple[tuple[Call, ...], bytes]]:
         """Return what was proposed, by id: an event that another id follows from is not believed."""
         found = {}
         for _, (proposal_id, calls, salt, _, _) in self._iter_events("Proposed"):
@@ -203,9 +207,9 @@ class TimelockGovernance:
 
     def _iter_events(self, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Yield an event's occurrences since the deployment, a range of blocks at a time."""
-        abi = self.chain.artifacts[TIMELOCK].abi
+        abi = self.chain.artifacts[TIMELOCK].contract_abi
         topic = next(topic for topic, event in abi.events.items() if event.name == name)
-        first, last = self.deployment.block + 1, self.host.get_block_number()
+        first, last = self.deployment.block + 1, self.host.get_mined_block_or_zero()
         wanted = {"address": self.deployment.addresses[TIMELOCK], "topics": ["0x" + topic.hex()]}
         span = _BLOCKS_AT_ONCE
         while first <= last:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import plain_int, replace_file
+from backstop.files.atomic_files import encode_json_integer, replace_file
 
 SCHEMA_VERSION = 3
 _READ = (1, 2, SCHEMA_VERSION)
@@ -82,12 +82,12 @@ class Entry:
     given_up: bool = False  # nobody sends it any more, since `at`; its nonce may have another entry
 
     @property
-    def key(self) -> str:
+    def first_transaction_hash(self) -> str:
         """The hash of its first transaction."""
         return self.attempts[0].hash
 
     @property
-    def spent(self) -> Spending:
+    def actual_or_maximum_spending(self) -> Spending:
         """What it cost; before it is mined, the most that it may."""
         if self.block is None:
             return Spending(self.gas * max((each.most for each in self.attempts), default=0), self.spends)
@@ -110,7 +110,7 @@ class Journal:
         self._half = False
         """Whether the last line may be there in part, so that nothing may follow it."""
 
-    def open_file(self) -> None:
+    def lock_and_read_file(self) -> None:
         """Lock the file and read it."""
         if self.path is None:
             return
@@ -141,19 +141,24 @@ class Journal:
 
     def note_outcome(self, entry: Entry) -> None:
         """Keep what became of an entry; if this is lost, the chain tells it again."""
-        self._try_write({"entry": _encode_entry(entry)})
+        self._write_line_ignoring_errors({"entry": _encode_entry(entry)})
 
-    def drop_entry(self, entry: Entry) -> None:
+    def drop_unminable_entry(self, entry: Entry) -> None:
         """Drop an entry that can never be mined."""
         self.entries.remove(entry)
-        self._try_write({"gone": entry.key})
+        self._write_line_ignoring_errors({"gone": entry.first_transaction_hash})
 
-    def finish_entry(self, entry: Entry) -> None:
+    def drop_final_entry_keep_spending(self, entry: Entry) -> None:
         """Drop an entry that is final, and keep what it cost for a day."""
         self.entries.remove(entry)
-        self._add_spending(entry.keeper, entry.at // _MINUTE, entry.spent)
-        self._try_write(
-            {"gone": entry.key, "spent": _encode_spending(entry.keeper, entry.at // _MINUTE, entry.spent)}
+        self._add_spending(entry.keeper, entry.at // _MINUTE, entry.actual_or_maximum_spending)
+        self._write_line_ignoring_errors(
+            {
+                "gone": entry.first_transaction_hash,
+                "spent": _encode_spending_as_json_list(
+                    entry.keeper, entry.at // _MINUTE, entry.actual_or_maximum_spending
+                ),
+            }
         )
 
     def iter_spending(self) -> Iterator[tuple[str, int, Spending]]:
@@ -163,13 +168,13 @@ class Journal:
         open_: dict[tuple[int, str], tuple[int, Spending]] = {}
         for entry in self.entries:
             if entry.block is not None:
-                yield entry.keeper, entry.at, entry.spent
+                yield entry.keeper, entry.at, entry.actual_or_maximum_spending
             if entry.nonce in mined:
                 continue
             # Of several with one nonce one is mined at most.
             at, most = open_.get((entry.nonce, entry.keeper), (0, Spending()))
             at = max(at, entry.at if entry.given_up else now)
-            open_[entry.nonce, entry.keeper] = at, Spending(*map(max, most, entry.spent))
+            open_[entry.nonce, entry.keeper] = at, Spending(*map(max, most, entry.actual_or_maximum_spending))
         for (_, keeper), (at, most) in open_.items():
             yield keeper, at, most
         for (keeper, minute), spent in self._spent.items():
@@ -220,7 +225,7 @@ class Journal:
                     found = {key: each for key, each in found.items() if gone not in (key, each.nonce)}
                 elif "entry" in change:
                     entry = _decode_entry(change["entry"])
-                    found[entry.key] = entry
+                    found[entry.first_transaction_hash] = entry
         except (KeyError, TypeError, ValueError) as error:
             raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
         if version not in _READ:
@@ -229,7 +234,7 @@ class Journal:
             )
         self.entries = list(found.values())
 
-    def _try_write(self, change: dict[str, Any]) -> None:
+    def _write_line_ignoring_errors(self, change: dict[str, Any]) -> None:
         """Write what can be lost: all of it is written anew as soon as there is room."""
         with suppress(OSError):
             self._write_line(change)
@@ -255,7 +260,7 @@ class Journal:
         self._forget_old_spending()
         head = {"schema_version": SCHEMA_VERSION}
         entries = [{"entry": _encode_entry(entry)} for entry in self.entries]
-        spent = [{"spent": _encode_spending(*key, each)} for key, each in self._spent.items()]
+        spent = [{"spent": _encode_spending_as_json_list(*key, each)} for key, each in self._spent.items()]
         file = _open_private(temporary)
         try:
             file.write("".join(json.dumps(line) + "\n" for line in (head, *entries, *spent)))
@@ -288,12 +293,12 @@ def _open_locked(path: Path) -> IO[str]:
 
 
 def _encode_entry(entry: Entry) -> dict[str, Any]:
-    amounts = {name: plain_int(getattr(entry, name)) for name in ("spends", "paid")}
-    return asdict(entry) | amounts | {"gain": None if entry.gain is None else plain_int(entry.gain)}
+    amounts = {name: encode_json_integer(getattr(entry, name)) for name in ("spends", "paid")}
+    return asdict(entry) | amounts | {"gain": None if entry.gain is None else encode_json_integer(entry.gain)}
 
 
-def _encode_spending(keeper: str, minute: int, spent: Spending) -> list[int | str]:
-    return [keeper, minute, *map(plain_int, spent)]
+def _encode_spending_as_json_list(keeper: str, minute: int, spent: Spending) -> list[int | str]:
+    return [keeper, minute, *map(encode_json_integer, spent)]
 
 
 def _decode_entry(content: dict[str, Any]) -> Entry:

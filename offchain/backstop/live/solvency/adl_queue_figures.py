@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from backstop.deployment.contract_names import BY_CYCLE
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
+from backstop.deployment.planned_contracts import Deployment
 from backstop.hosts.model_system import ModelSystem
-from backstop.keepers.deleveraging_queue import LIGHTS, SideQueue, build_queues
-from backstop.live.solvency.margin_statement import build_market_names
+from backstop.keepers.deleveraging_queue import LIGHTS, SideQueue, build_deleveraging_queues
+from backstop.live.solvency.margin_statement import build_market_names_by_number
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.perpetual_market import PerpetualMarket
 
@@ -29,8 +29,12 @@ MOST_WATCHED = 100
 """Accounts of each side that the live page lists."""
 
 
-def build_queue_figures(
-    model: ModelSystem, deployment: Deployment, *, pending: bool = False, most: int | None = None
+def build_deleveraging_queue_figures(
+    model: ModelSystem,
+    deployment: Deployment,
+    *,
+    use_pending_cycle: bool = False,
+    account_limit: int | None = None,
 ) -> dict[str, Any] | None:
     """State the deleveraging queue of the open cycle, or of the pending one; None without a margin market.
 
@@ -42,15 +46,19 @@ def build_queue_figures(
     if margin is None:
         return None
     market = cast(PerpetualMarket, model.world.contracts["PerpetualMarket"])
-    queues = build_queues(model, pending=pending) if margin.policy == RANKED else ()
-    names = _build_unique_names(deployment, market)
+    queues = (
+        build_deleveraging_queues(model, uses_pending_cycle=use_pending_cycle)
+        if margin.policy == RANKED
+        else ()
+    )
+    names = _build_unique_market_names(deployment, market)
     return {
         "policy": margin.policy,
         "order": ORDERS[margin.policy],
-        "cycle": market.clocks[()].cycle - pending,
-        "is_pending": pending,
+        "cycle": market.clocks[()].cycle - use_pending_cycle,
+        "is_pending": use_pending_cycle,
         "markets": [names[m] for m in names if not market.clocks[()].ended >> m & 1],
-        "sides": [_build_side_figures(each, names[each.market], most) for each in queues],
+        "sides": [_build_side_figures(each, names[each.market], account_limit) for each in queues],
     }
 
 
@@ -88,8 +96,8 @@ def _build_side_figures(queue: SideQueue, name: str, most: int | None) -> dict[s
     }
 
 
-def _build_unique_names(deployment: Deployment, market: PerpetualMarket) -> Mapping[int, str]:
+def _build_unique_market_names(deployment: Deployment, market: PerpetualMarket) -> Mapping[int, str]:
     """Return the names of markets, with their numbers where two have the same token."""
-    names = build_market_names(deployment, market.policy.markets(market.address))
+    names = build_market_names_by_number(deployment, market.policy.markets(market.address))
     counts = Counter(names.values())
     return {m: name if counts[name] == 1 else f"{name} {m}" for m, name in names.items()}

@@ -9,36 +9,36 @@ from backstop.keepers.deleveraging_queue import LIGHTS
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.ranked_deleveraging import SCALE
 from backstop.report.amounts import format_fixed, format_percent
-from backstop.report.figure_markup import pluralise_noun
+from backstop.report.exact_amount_markup import choose_noun_form
 
 HEADS = ("place", "account", "lots", "gained", "worth", "score", "before it", "lights")
 
 
-def format_lights(light: int) -> str:
+def format_deleveraging_lights(full_light_count: int) -> str:
     """Return five signs, so many of them full."""
-    return "●" * light + "○" * (LIGHTS - light)
+    return "●" * full_light_count + "○" * (LIGHTS - full_light_count)
 
 
-def format_score(row: Mapping[str, Any]) -> str:
+def format_deleveraging_score(account_row: Mapping[str, Any]) -> str:
     """Return a score in per cent; an account that owed has none, and comes first."""
-    if int(row["worth_wad"]) <= 0 and row["place"]:
+    if int(account_row["worth_wad"]) <= 0 and account_row["place"]:
         return "owes"
-    return format_percent(int(row["score"]), SCALE)
+    return format_percent(int(account_row["score"]), SCALE)
 
 
-def format_side_title(side: Mapping[str, Any]) -> str:
+def format_market_side_summary_line(side: Mapping[str, Any]) -> str:
     """Return a line about a side of a market."""
     price = f"{format_fixed(int(side['mark_wad']), WAD)} a lot" + (
         "" if side["has_price"] else ", the last mark"
     )
     return (
         f"{side['market']} {side['side']}: {side['lots']:,} lots of {side['holders']:,} "
-        f"{pluralise_noun(side['holders'], 'account')} at {price}; "
+        f"{choose_noun_form(side['holders'], 'account')} at {price}; "
         f"{side['unassigned_lots']:,} to be closed"
     )
 
 
-def iter_account_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+def iter_deleveraging_queue_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     """Yield a row for each account."""
     for row in accounts:
         yield (
@@ -47,7 +47,7 @@ def iter_account_rows(accounts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[s
             f"{row['lots']:,}",
             format_fixed(int(row["gain_wad"]), WAD),
             format_fixed(int(row["worth_wad"]), WAD),
-            format_score(row),
+            format_deleveraging_score(row),
             "-" if row["place"] is None else format_percent(row["before_bps"], BASIS_POINTS),
-            format_lights(row["light"]),
+            format_deleveraging_lights(row["light"]),
         )

@@ -21,14 +21,16 @@ _ROLES = {
 }
 
 
-def describe_admin_rights(model: ModelSystem) -> dict[str, Any]:
+def build_admin_rights_statement(model: ModelSystem) -> dict[str, Any]:
     """State the admin and the roles of each contract, and the terms and proposals of each timelock."""
     contracts = model.world.contracts.values()
     return {
         "contracts": [
             _describe_contract_admin(model, each) for each in contracts if isinstance(each, Administered)
         ],
-        "timelocks": [_describe_timelock(model, each) for each in contracts if isinstance(each, Timelock)],
+        "timelocks": [
+            _build_timelock_statement(model, each) for each in contracts if isinstance(each, Timelock)
+        ],
     }
 
 
@@ -46,7 +48,7 @@ def _describe_contract_admin(model: ModelSystem, contract: Administered) -> dict
     }
 
 
-def _describe_timelock(model: ModelSystem, timelock: Timelock) -> dict[str, Any]:
+def _build_timelock_statement(model: ModelSystem, timelock: Timelock) -> dict[str, Any]:
     """State who proposes, what waits for less than the longest, and what is proposed."""
     names = {each.address: each.label for each in model.world.contracts.values()}
     shorter = {key: delay for key, delay in timelock.delays.items() if delay}

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, cast
 
 from backstop.hosts.model_system import ModelSystem
-from backstop.live.solvency.market_copy import copy_market, update_account_copy
+from backstop.live.solvency.market_copy import advance_copied_account_to_now, copy_market_with_overlay_tables
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault
@@ -18,7 +18,7 @@ from backstop.model.perpetual_market import PerpetualMarket
 _NOBODY = "0x" + "00" * 20
 
 
-def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
+def build_backstop_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
     """State the pool [wad]; None without one.
 
     `value_wad` is what its account has less known haircuts, `crumbs_shares` what is asked for and keeps
@@ -30,13 +30,13 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
         return None
     pool = cast(PerpetualLiquidityVault, contracts["PerpetualLiquidityVault"])
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])
-    copied = copy_market(market)
-    update_account_copy(copied, pool.address)
+    copied = copy_market_with_overlay_tables(market)
+    advance_copied_account_to_now(copied, pool.address)
     account, standing = copied.accounts[pool.address], copied._compute_standing(pool.address)
     held = {each.market: each for each in copied.holdings_of(_NOBODY, pool.address)}
     value = max(0, standing.own - standing.haircut)
     free = max(0, standing.own - standing.haircut - standing.unfinal)
-    batches, crumbs = _list_batches(pool, value)
+    batches, crumbs = _list_unpaid_batches_and_crumb_shares(pool, value)
     policy = cast(MarginPolicy, contracts["MarginPolicy"])
     return {
         "value_wad": str(value),
@@ -53,7 +53,7 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
                 "lots": held[m].size if m in held else 0,
                 "used_wad": str(abs(held[m].size) * held[m].price if m in held else 0),
                 "limit_wad": str(pool.limit(_NOBODY, m) * WAD),
-                **_describe_quote(pool, m, abs(held[m].size) if m in held else 0, model.timestamp),
+                **_build_quote_end_and_lots(pool, m, abs(held[m].size) if m in held else 0, model.timestamp),
             }
             for m in range(policy.markets(_NOBODY))
         ],
@@ -62,7 +62,9 @@ def build_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
     }
 
 
-def _list_batches(pool: PerpetualLiquidityVault, value: int) -> tuple[list[dict[str, Any]], int]:
+def _list_unpaid_batches_and_crumb_shares(
+    pool: PerpetualLiquidityVault, account_value: int
+) -> tuple[list[dict[str, Any]], int]:
     """Return the batches that have not left, the oldest first, what they would be paid now, and crumbs."""
     found, number = [], pool.first_batch(_NOBODY)
     supply = pool.totalSupply(_NOBODY)
@@ -74,7 +76,7 @@ def _list_batches(pool: PerpetualLiquidityVault, value: int) -> tuple[list[dict[
             {
                 "batch": number,
                 "shares": str(asked[number]),
-                "worth_wad": str(asked[number] * (value + 1) // (supply + 10**6)),
+                "worth_wad": str(asked[number] * (account_value + 1) // (supply + 10**6)),
                 "due_at": pool.due_at(_NOBODY, number),
                 "reduces_from": pool.due_at(_NOBODY, number + 1),
             }
@@ -83,7 +85,9 @@ def _list_batches(pool: PerpetualLiquidityVault, value: int) -> tuple[list[dict[
     return found, asked[0]
 
 
-def _describe_quote(pool: PerpetualLiquidityVault, market_id: int, lots: int, now: int) -> dict[str, Any]:
+def _build_quote_end_and_lots(
+    pool: PerpetualLiquidityVault, market_id: int, lots: int, now: int
+) -> dict[str, Any]:
     """Return until when a quote runs, and the lots that it still offers; None and 0 without one."""
     quote = pool.quote_of(_NOBODY, market_id)
     runs = now < quote.until

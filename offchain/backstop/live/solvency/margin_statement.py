@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.hosts.model_system import ModelSystem
-from backstop.live.solvency.backstop_pool_statement import build_pool_statement
-from backstop.live.solvency.price_jump_stress import (
+from backstop.live.solvency.backstop_pool_statement import build_backstop_pool_statement
+from backstop.live.solvency.margin_price_jump_stress import (
     TWO,
-    compute_outcomes,
+    compute_price_jump_shortfalls,
     compute_required_insurance,
     get_default_gaps,
-    iter_holders,
-    iter_jumps,
+    iter_accounts_at_last_marks,
+    iter_price_jump_scenarios,
     read_markets,
 )
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.model.price_path import value_of_all
+from backstop.model.price_path import sum_values_of_all_positions
 from backstop.model.stablecoin import Stablecoin
 
 _NOBODY = "0x" + "00" * 20
@@ -31,7 +31,7 @@ _LARGEST = 5
 
 
 def build_margin_statement(
-    model: ModelSystem, deployment: Deployment, gap: int | None = None
+    model: ModelSystem, deployment: Deployment, price_jump_bps: int | None = None
 ) -> dict[str, Any] | None:
     """State the margin market's books [wad], `gap_wad` what they do not balance by; None without one.
 
@@ -47,7 +47,11 @@ def build_margin_statement(
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])
     held, unpaid, fees = market.held(_NOBODY), market.late(_NOBODY), market.fees(_NOBODY)
     # What positions are worth, at the marks as they were brought up to date last.
-    others = {"bonds": int(market.bonds[()]), "pot": int(market.pot[()].value), "lots": value_of_all(market)}
+    others = {
+        "bonds": int(market.bonds[()]),
+        "pot": int(market.pot[()].value),
+        "lots": sum_values_of_all_positions(market),
+    }
     cash = sum(each.cash for each in market.accounts.values())
     holds, insured = (coin.balanceOf(_NOBODY, each.address) for each in (market, fund))
     booked = insurance.amount + buckets
@@ -68,20 +72,24 @@ def build_margin_statement(
     return {
         "policy": margin.policy,
         **{f"{each}_wad": str(amount) for each, amount in figures.items()},
-        "stress": _build_stress_figures(model, deployment, figures["payable"], unpaid, gap),
-        "pool": build_pool_statement(model),
+        "stress": _build_stress_figures(model, deployment, figures["payable"], unpaid, price_jump_bps),
+        "pool": build_backstop_pool_statement(model),
     }
 
 
-def build_market_names(deployment: Deployment, markets: int) -> Mapping[int, str]:
+def build_market_names_by_number(deployment: Deployment, market_count: int) -> Mapping[int, str]:
     """Return what the markets are called: by the token whose price counts; by number if they came later."""
     margin = deployment.parameters.margin
     symbols = [] if margin is None else [each.symbol for each in margin.markets]
-    return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(markets)}
+    return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(market_count)}
 
 
 def _build_stress_figures(
-    model: ModelSystem, deployment: Deployment, payable: int, unpaid: int, gap: int | None
+    model: ModelSystem,
+    deployment: Deployment,
+    insurance_payable: int,
+    unpaid: int,
+    price_jump_bps: int | None,
 ) -> dict[str, Any]:
     """State what accounts would lack after each jump, and whether what insurance may pay covers the worst.
 
@@ -91,9 +99,15 @@ def _build_stress_figures(
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])
     policy = cast(MarginPolicy, contracts["MarginPolicy"])
     markets = read_markets(market)
-    gaps = get_default_gaps(policy, markets) if gap is None else dict.fromkeys(markets, gap)
-    names = build_market_names(deployment, policy.markets(_NOBODY))
-    found = compute_outcomes(iter_holders(market), markets, iter_jumps(gaps, names))
+    gaps = (
+        get_default_gaps(policy, markets)
+        if price_jump_bps is None
+        else dict.fromkeys(markets, price_jump_bps)
+    )
+    names = build_market_names_by_number(deployment, policy.markets(_NOBODY))
+    found = compute_price_jump_shortfalls(
+        iter_accounts_at_last_marks(market), markets, iter_price_jump_scenarios(gaps, names)
+    )
     worst = max(found, key=lambda each: each.total, default=None)
     lacking = () if worst is None else worst.lacking
     total = sum(amount for _, amount in lacking)
@@ -114,6 +128,6 @@ def _build_stress_figures(
         "two_largest_wad": str(two),
         "largest": [{"owner": owner, "shortfall_wad": str(lack)} for owner, lack in lacking[:_LARGEST]],
         "asked_wad": str(compute_required_insurance(market, policy)),
-        "covered": total + unpaid <= payable,
-        "two_covered": two + unpaid <= payable,
+        "covered": total + unpaid <= insurance_payable,
+        "two_covered": two + unpaid <= insurance_payable,
     }

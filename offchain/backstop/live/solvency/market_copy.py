@@ -26,7 +26,7 @@ class _OverlayTable(Table):
         return self.under[key]
 
 
-def copy_market(market: PerpetualMarket) -> PerpetualMarket:
+def copy_market_with_overlay_tables(market: PerpetualMarket) -> PerpetualMarket:
     """Return a copy of a market that writes nothing to it."""
     found = copy.copy(market)
     found.world = copy.copy(market.world)
@@ -37,13 +37,13 @@ def copy_market(market: PerpetualMarket) -> PerpetualMarket:
     return found
 
 
-def update_account_copy(market: PerpetualMarket, owner: str) -> None:
+def advance_copied_account_to_now(copied_market: PerpetualMarket, owner: str) -> None:
     """Bring an account of such a copy up to now, through as many cycles as it has slept."""
-    clock = market.clocks[()]
-    account = market.accounts[owner]
+    clock = copied_market.clocks[()]
+    account = copied_market.accounts[owner]
     while account.cycle != clock.cycle or account.markets & clock.ended:
-        market._touch_account(owner)
-        after = market.accounts[owner]
+        copied_market._settle_missed_cycles(owner)
+        after = copied_market.accounts[owner]
         if after == account:
             return
         account = after

@@ -12,24 +12,37 @@ from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
 
-from backstop.deployment.contract_creation import create_model, create_on_chain
 from backstop.deployment.deployment_file import deployment_from_json, deployment_to_json
-from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.deployment.model_and_chain_deployment import create_model, deploy_at_planned_address
+from backstop.deployment.planned_contracts import Creation, Deployment
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json
+from backstop.files.atomic_files import read_versioned_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc_client import RpcError
-from backstop.hosts.state_json import Words, encode_world, format_key, load_words, parse_key
+from backstop.hosts.world_storage_json import (
+    Words,
+    encode_nonzero_storage_words,
+    format_table_key,
+    load_words,
+    parse_key,
+)
 from backstop.live.mirror.chain_mirror import Mirror
-from backstop.live.mirror.successor_policies import create_policy_model, later_from_json, later_to_json
+from backstop.live.mirror.successor_policies import (
+    convert_creations_to_json,
+    create_policy_model,
+    parse_successor_policy_creations,
+)
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.storage_proofs import Header, TrieNodes, UnprovenError, encode_header, read_header
+from backstop.live.solvency.recording_and_proven_tables import (
+    refuse_reads_of_missing_slots,
+    start_recording_reads_into_list,
+)
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.live.solvency.storage_read_log import record_reads, restrict_to_proven
 from backstop.model.contract_base import Written
 
 SCHEMA_VERSION = 1
@@ -45,7 +58,7 @@ class VerificationResult(NamedTuple):
     contracts: int
 
 
-def build_audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
+def build_proven_statement(mirror: Mirror, price_jump_bps: int | None = None) -> dict[str, Any]:
     """Audit the block that a mirror has followed up to, with all of its state compared there.
 
     A gap is how far prices of perpetual markets are taken to jump [basis points].
@@ -56,24 +69,24 @@ def build_audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
         raise BackstopError(f"block {mirror.block} is no longer part of the chain: run it again")
     if not int(block["stateRoot"], 16):
         raise BackstopError("the node has no state roots, as a fork of another chain: nothing can be proven")
-    words = encode_world(mirror.model.world)
-    copy = _build_model(deployment, mirror.later, mirror.model.timestamp, mirror.block)
+    words = encode_nonzero_storage_words(mirror.model.world)
+    copy = _build_empty_model(deployment, mirror.later, mirror.model.timestamp, mirror.block)
     load_words(copy.world, words)
-    reads = record_reads(copy.world)
-    figures = build_statement(copy, deployment, gap)
+    reads = start_recording_reads_into_list(copy.world)
+    figures = build_statement(copy, deployment, price_jump_bps)
     slots = dict.fromkeys(reads)
     evidence: dict[str, dict[str, dict[str, str]]] = {
         name: {path: {} for path in contract.tables} for name, contract in copy.world.contracts.items()
     }
     for read in slots:
-        text = format_key(read.key)
+        text = format_table_key(read.key)
         evidence[read.contract][read.path][text] = words[read.contract][read.path].get(text, "0x0")
     content = {
         "schema_version": SCHEMA_VERSION,
         "block": {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp},
         "deployment": deployment_to_json(deployment),
-        "later": later_to_json(mirror.later),
-        "gap_bps": gap,
+        "later": convert_creations_to_json(mirror.later),
+        "gap_bps": price_jump_bps,
         "statement": figures,
         "mirror": {"fields_compared": mirror.fields_compared, "differences": len(mirror.differences)},
         "evidence": {
@@ -85,7 +98,7 @@ def build_audit(mirror: Mirror, gap: int | None = None) -> dict[str, Any]:
             "slots": evidence,
         },
     }
-    verify_audit(content, mirror.hash, mirror.chain.artifacts)
+    recompute_audit_from_proofs(content, mirror.hash, mirror.chain.artifacts)
     return content
 
 
@@ -115,19 +128,21 @@ def _collect_trie_nodes(node: Node, chain: ChainSystem, slots: Sequence[Written]
 
 def read_audit(path: Path) -> dict[str, Any]:
     """Read an audit's file; one BackstopError says what is wrong with it."""
-    return read_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
+    return read_versioned_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
 
 
-def verify_audit(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> VerificationResult:
+def recompute_audit_from_proofs(
+    audit: dict[str, Any], block_hash: str, artifacts: Artifacts
+) -> VerificationResult:
     """Compute every figure again from proven slots of that block; raises UnprovenError for the rest.
 
     The code at the contracts' addresses has to be what these sources compile to.
     """
     try:
-        deployment = deployment_from_json(content["deployment"])
-        evidence = content["evidence"]
+        deployment = deployment_from_json(audit["deployment"])
+        evidence = audit["evidence"]
         header = read_header(bytes.fromhex(evidence["header"][2:]), block_hash)
-        told = content["block"]
+        told = audit["block"]
         if (told["number"], told["hash"].lower(), told["timestamp"]) != (
             header.number,
             block_hash.lower(),
@@ -135,58 +150,60 @@ def verify_audit(content: dict[str, Any], block_hash: str, artifacts: Artifacts)
         ):
             raise UnprovenError("the file says another block, or another time, than its header")
         nodes = TrieNodes(bytes.fromhex(each[2:]) for each in evidence["nodes"])
-        later = later_from_json(content.get("later", []))  # without in files of old
-        slots = _prove_slots(deployment, later, nodes, header.state_root, evidence["slots"], artifacts)
-        model = _build_model(deployment, later, header.timestamp, header.number)
+        later = parse_successor_policy_creations(audit.get("later", []))  # without in files of old
+        slots = _verify_and_count_slots(
+            deployment, later, nodes, header.state_root, evidence["slots"], artifacts
+        )
+        model = _build_empty_model(deployment, later, header.timestamp, header.number)
         load_words(model.world, evidence["slots"])
-        claimed = content["statement"]
-        gap = content.get("gap_bps")  # without in files of old
+        claimed = audit["statement"]
+        gap = audit.get("gap_bps")  # without in files of old
         if gap is not None and type(gap) is not int:
             raise TypeError("gap_bps")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
-    figures = _check_statement(model, deployment, claimed, gap)
+    figures = _verify_and_count_figures(model, deployment, claimed, gap)
     return VerificationResult(header, figures, slots, len(deployment.creations) + len(later))
 
 
-def _build_model(
-    deployment: Deployment, later: Sequence[Creation], timestamp: int, number: int
+def _build_empty_model(
+    deployment: Deployment, later_creations: Sequence[Creation], timestamp: int, block_number: int
 ) -> ModelSystem:
     """Create all contracts in a new model world, at a block."""
     model = create_model(deployment, timestamp)
-    model.world.block_number = number
-    for creation in later:
+    model.world.block_number = block_number
+    for creation in later_creations:
         create_policy_model(model.world, creation)
     return model
 
 
-def _prove_slots(
+def _verify_and_count_slots(
     deployment: Deployment,
-    later: Sequence[Creation],
-    nodes: TrieNodes,
+    later_creations: Sequence[Creation],
+    trie_nodes: TrieNodes,
     state_root: bytes,
-    slots: Words,
+    claimed_words: Words,
     artifacts: Artifacts,
 ) -> int:
     """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
-    hosted = _deploy_again(deployment, artifacts)
-    chain = ChainSystem(hosted, artifacts, deployment.kinds, deployment.addresses)
+    hosted = _deploy_on_fresh_revm(deployment, artifacts)
+    chain = ChainSystem(hosted, artifacts, deployment.contract_kinds, deployment.addresses)
     count = 0
     codes = {each.address: hosted.get_code(each.address) for each in deployment.creations}
-    for creation in later:
+    for creation in later_creations:
         artifact = artifacts[creation.kind]
-        data = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        data = artifact.bytecode + artifact.contract_abi.constructor.encode(creation.args)
         codes[creation.address] = hosted.get_code(hosted.deploy_contract(data, deployment.deployer))
         chain.add_contract(creation.name, creation.kind, creation.address)
-    for creation in (*deployment.creations, *later):
-        account = nodes.get_account(state_root, creation.address)
+    for creation in (*deployment.creations, *later_creations):
+        account = trie_nodes.get_account(state_root, creation.address)
         if account.code_hash != keccak(codes[creation.address]):
             raise UnprovenError(
                 f"the {creation.name} at {creation.address} has other code than these sources"
             )
-        for path, keys in slots[creation.name].items():
+        for path, keys in claimed_words[creation.name].items():
             for text, word in keys.items():
-                proven = nodes.get_word(
+                proven = trie_nodes.get_word(
                     account.storage_root, chain.compute_slot(creation.name, path, parse_key(text))
                 )
                 count += 1
@@ -199,27 +216,29 @@ def _prove_slots(
     return count
 
 
-def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
+def _deploy_on_fresh_revm(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
     """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
     host = RevmHost(GENESIS, deployment.chain_id)
     host.set_nonce(deployment.deployer, deployment.first_nonce)
     artifacts.load(creation.kind for creation in deployment.creations)
     for creation in deployment.creations:
-        create_on_chain(host, artifacts, creation, deployment.deployer)
+        deploy_at_planned_address(host, artifacts, creation, deployment.deployer)
     return host
 
 
-def _check_statement(model: ModelSystem, deployment: Deployment, claimed: Any, gap: int | None) -> int:
+def _verify_and_count_figures(
+    model: ModelSystem, deployment: Deployment, claimed_statement: Any, price_jump_bps: int | None
+) -> int:
     """Check that the statement follows from the slots, and is whole; return how many figures it has."""
-    restrict_to_proven(model.world)
-    follows = build_statement(model, deployment, gap)
-    for place, mine, theirs in _iter_figure_pairs("", follows, claimed):
+    refuse_reads_of_missing_slots(model.world)
+    follows = build_statement(model, deployment, price_jump_bps)
+    for place, mine, theirs in _iter_figure_pairs("", follows, claimed_statement):
         if mine != theirs:
             raise UnprovenError(f"{place} is {mine!r} by the block's state, the file says {theirs!r}")
     open_ends = {name: gap for name, gap in follows["checks"].items() if int(gap)}
     if open_ends:
         raise UnprovenError(f"the statement leaves something out: {open_ends}")
-    return sum(1 for _ in _iter_figure_pairs("", follows, claimed))
+    return sum(1 for _ in _iter_figure_pairs("", follows, claimed_statement))
 
 
 def _iter_figure_pairs(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:

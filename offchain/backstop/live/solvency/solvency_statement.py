@@ -16,21 +16,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment.contract_names import POOLS, STAGES, list_pools
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.contracts_by_parameter_name import POOLS, STAGES, list_pools
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import MarketData
-from backstop.live.solvency.admin_rights import describe_admin_rights
-from backstop.live.solvency.deployment_changes import (
-    describe_pending_changes,
-    describe_policy,
+from backstop.live.solvency.admin_rights import build_admin_rights_statement
+from backstop.live.solvency.margin_statement import build_margin_statement
+from backstop.live.solvency.stage_and_policy_changes import (
+    build_policy_in_force_statement,
+    describe_pending_stages_and_settlement,
     describe_removed_stages,
     describe_stage_debts,
     stages_in_order,
 )
-from backstop.live.solvency.margin_statement import build_margin_statement
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Debts
@@ -60,12 +60,14 @@ class Exposure(NamedTuple):
         return min(self.debt, self.worth)
 
     @property
-    def short(self) -> int:
+    def unbacked_debt(self) -> int:
         """The part of the debt that the collateral would not repay."""
         return self.debt - self.backed
 
 
-def build_statement(model: ModelSystem, deployment: Deployment, gap: int | None = None) -> dict[str, Any]:
+def build_statement(
+    model: ModelSystem, deployment: Deployment, price_jump_basis_points: int | None = None
+) -> dict[str, Any]:
     """Draw up the whole statement at the model's time.
 
     A gap is how far prices of perpetual markets are taken to jump [basis points]; without one it is twice
@@ -73,7 +75,7 @@ def build_statement(model: ModelSystem, deployment: Deployment, gap: int | None 
     """
     whole, margin = (
         _StatementBuilder(model, deployment).build_statement(),
-        build_margin_statement(model, deployment, gap),
+        build_margin_statement(model, deployment, price_jump_basis_points),
     )
     whole["checks"]["margin_gap_wad"] = "0" if margin is None else margin["gap_wad"]
     return whole | {"margin": margin}
@@ -88,7 +90,7 @@ def build_view(model: ModelSystem, deployment: Deployment) -> KeeperView:
     prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
     outside = MarketData(prices, 0, 0)
     return KeeperView(
-        tables, addresses, model.timestamp, outside, deployment.parameters, number=model.block_number
+        tables, addresses, model.timestamp, outside, deployment.parameters, number=model.next_block_number
     )
 
 
@@ -97,11 +99,11 @@ class _StatementBuilder:
         self.model = model
         self.deployment = deployment
         self.parameters = deployment.parameters
-        self.symbols = deployment.parameters.type_names
+        self.symbols = deployment.parameters.collateral_and_facilitator_names
         self.types = range(len(self.symbols))
         world = model.world
         self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
-        self._check_names(deployment)
+        self._require_known_tokens_and_stages(deployment)
         self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
         self.stage_names = stages_in_order(self.waterfall, deployment)
         self.liquidations = cast(LiquidationEngine, world.contracts["LiquidationEngine"])
@@ -109,7 +111,7 @@ class _StatementBuilder:
         self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
         self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
         self.vaults = sorted(
-            self._iter_vault_exposures(), key=lambda each: (-each.debt, each.collateral_type, each.owner)
+            self._iter_vault_debt_exposures(), key=lambda each: (-each.debt, each.collateral_type, each.owner)
         )
         self.auctions = [
             Exposure(
@@ -132,7 +134,7 @@ class _StatementBuilder:
             for each in self.view.workouts
         ]
 
-    def _check_names(self, deployment: Deployment) -> None:
+    def _require_known_tokens_and_stages(self, deployment: Deployment) -> None:
         """Check that the chain has the types' tokens and the stages' contracts that the parameters name."""
         count = self.model.view("VaultEngine", "collateral_types")
         listed = [self.engine["terms.of_types"][c].token for c in range(count)]
@@ -142,7 +144,7 @@ class _StatementBuilder:
                 "not supported"
             )
 
-    def _iter_vault_exposures(self) -> Iterator[Exposure]:
+    def _iter_vault_debt_exposures(self) -> Iterator[Exposure]:
         for (c, owner), vault in self.engine["vaults"].items():
             locked = vault.locked_collateral
             if locked or vault.normalized_debt:
@@ -150,18 +152,22 @@ class _StatementBuilder:
                 yield Exposure(c, owner, locked, debt, locked * self.prices[c])
 
     @property
-    def distressed(self) -> list[Exposure]:
+    def exposures_in_auction_or_workout(self) -> list[Exposure]:
         """The principal that the ledger has under auction.
 
         Whatever else takes principal out of vaults belongs here.
         """
         return [*self.auctions, *self.workouts]
 
-    def list_type_exposures(self, collateral_type: int) -> list[Exposure]:
-        return [each for each in (*self.vaults, *self.distressed) if each.collateral_type == collateral_type]
+    def list_vault_and_auction_exposures(self, collateral_type: int) -> list[Exposure]:
+        return [
+            each
+            for each in (*self.vaults, *self.exposures_in_auction_or_workout)
+            if each.collateral_type == collateral_type
+        ]
 
     def build_statement(self) -> dict[str, Any]:
-        stages, uncovered = self.describe_stages()
+        stages, uncovered = self.describe_stages_and_uncovered_loss()
         return {
             "timestamp": self.model.timestamp,
             "mode": MODES[self.view.mode],
@@ -169,14 +175,15 @@ class _StatementBuilder:
             "balance_sheet": self.balance_sheet(),
             "coverage": self.build_coverage(uncovered),
             "collateral_types": [self.describe_type(c) for c in self.types],
-            "concentration": self.build_concentration(),
+            "concentration": self.build_debt_concentration(),
             "maturity": [
-                {"due": due, "due_at": at, "rad": str(rad)} for due, at, rad in iter_maturities(self.view)
+                {"due": due, "due_at": at, "rad": str(rad)}
+                for due, at, rad in iter_debts_by_due_time(self.view)
             ],
             "stages": stages,
             "stages_left_out": describe_removed_stages(self.waterfall, self.deployment, self.types),
-            "risk_policy": describe_policy(self.model, self.deployment),
-            "pending": describe_pending_changes(
+            "risk_policy": build_policy_in_force_statement(self.model, self.deployment),
+            "pending": describe_pending_stages_and_settlement(
                 self.waterfall, self.view.settlement.announced_for, self.model
             ),
             "pools": self.describe_pools(),
@@ -184,12 +191,12 @@ class _StatementBuilder:
             "facilitators": self.describe_facilitators(),
             "auctions": self.open_auctions(),
             "workouts": self.open_workouts(),
-            "sales": self.describe_sales(),
+            "sales": self.describe_equity_sales(),
             "calls": self.describe_margin_calls(),
-            "flags": self.describe_flags(),
+            "flags": self.list_flagged_vaults_and_workouts(),
             "vaults": [self.describe_vault(each) for each in self.vaults],
-            "powers": describe_admin_rights(self.model),
-            "checks": self.build_checks(),
+            "powers": build_admin_rights_statement(self.model),
+            "checks": self.compute_check_gaps(),
         }
 
     # ---------------------------------------------------------------------- sums
@@ -218,8 +225,10 @@ class _StatementBuilder:
 
         To cover is what is short, and every deficit that no stage has reserved.
         """
-        exposures = [*self.vaults, *self.distressed]
-        backed, short = (sum(getattr(each, name) for each in exposures) for name in ("backed", "short"))
+        exposures = [*self.vaults, *self.exposures_in_auction_or_workout]
+        backed, short = (
+            sum(getattr(each, name) for each in exposures) for name in ("backed", "unbacked_debt")
+        )
         debt = sum(each.debt for each in exposures)
         worth, supply = sum(each.worth for each in exposures), self.view.get_stablecoin_supply() * RAY
         needed = short + sum(self.compute_unreserved_deficit(c) for c in self.types)
@@ -230,14 +239,14 @@ class _StatementBuilder:
             "reserved_rad": str(sum(self.waterfall.reserved_of(_NOBODY, c) for c in self.types)),
             "to_cover_rad": str(needed),
             "uncovered_rad": str(uncovered),
-            "collateral_bps": _compute_share(worth, debt),
-            "backing_bps": _compute_share(backed, supply),
-            "coverage_bps": _compute_share(needed - uncovered, needed),
+            "collateral_bps": _compute_optional_share_in_bps(worth, debt),
+            "backing_bps": _compute_optional_share_in_bps(backed, supply),
+            "coverage_bps": _compute_optional_share_in_bps(needed - uncovered, needed),
         }
 
     def describe_type(self, collateral_type: int) -> dict[str, Any]:
         debts, view = self.debts[collateral_type], self.view
-        exposures = self.list_type_exposures(collateral_type)
+        exposures = self.list_vault_and_auction_exposures(collateral_type)
         unsafe = view.get_terms(collateral_type).liquidation_ratio
         vaults = [each for each in self.vaults if each.collateral_type == collateral_type]
         worth, debt = sum(each.worth for each in exposures), sum(each.debt for each in exposures)
@@ -245,11 +254,11 @@ class _StatementBuilder:
         return {
             "symbol": self.symbols[collateral_type],
             "price_ray": str(self.prices[collateral_type]),
-            "fresh": self.model.timestamp <= view.get_feed_prices(collateral_type).fresh_until,
+            "fresh": self.model.timestamp <= view.get_feed_price_record(collateral_type).fresh_until,
             "vaults": sum(each.debt > 0 for each in vaults),
             "unsafe_vaults": sum(
                 each.worth * BASIS_POINTS
-                < each.debt * unsafe + view.compute_margin_add_on_rate(collateral_type, each.debt)
+                < each.debt * unsafe + view.compute_margin_add_on(collateral_type, each.debt)
                 for each in vaults
             ),
             "locked_wad": str(sum(each.locked for each in vaults)),
@@ -260,15 +269,15 @@ class _StatementBuilder:
             ),
             "in_auction_rad": str(view.get_principal_in_auction(collateral_type)),
             "deficit_rad": str(view.get_deficit(collateral_type)),
-            "doubt_rad": str(view.get_debt_at_risk(collateral_type)),
+            "doubt_rad": str(view.sum_deficit_auctions_and_flags(collateral_type)),
             "buffer_rad": str(view.get_buffer(collateral_type)),
-            "short_rad": str(sum(each.short for each in exposures)),
+            "short_rad": str(sum(each.unbacked_debt for each in exposures)),
             "ceiling_rad": str(view.get_terms(collateral_type).debt_ceiling * RAD),
-            "collateral_bps": _compute_share(worth, debt),
-            "of_debt_bps": _compute_share(debts.performing, total),
+            "collateral_bps": _compute_optional_share_in_bps(worth, debt),
+            "of_debt_bps": _compute_optional_share_in_bps(debts.performing, total),
         }
 
-    def build_concentration(self) -> dict[str, Any]:
+    def build_debt_concentration(self) -> dict[str, Any]:
         """State how concentrated performing debt is, by owner over all types.
 
         Herfindahl: 10,000 is a single owner.
@@ -281,19 +290,28 @@ class _StatementBuilder:
         total = sum(debts)
         return {
             "owners": len(debts),
-            "largest": [{"owners": n, "bps": _compute_share(sum(debts[:n]), total)} for n in _LARGEST],
-            "herfindahl_bps": _compute_share(sum(debt * debt for debt in debts), total * total),
+            "largest": [
+                {"owners": n, "bps": _compute_optional_share_in_bps(sum(debts[:n]), total)} for n in _LARGEST
+            ],
+            "herfindahl_bps": _compute_optional_share_in_bps(
+                sum(debt * debt for debt in debts), total * total
+            ),
         }
 
-    def build_checks(self) -> dict[str, str]:
+    def compute_check_gaps(self) -> dict[str, str]:
         """Sum up both sides of the books, vaults, auctions and flags: each figure should be zero."""
         sheet = self.balance_sheet()
         vaults = auctions = flags = 0
-        of_vaults, kept = self.view.get_vault_flags(), self.liquidations.tables["vault_flags.of_types"]
+        of_vaults, kept = (
+            self.view.get_flagged_debt_by_vault(),
+            self.liquidations.tables["vault_flags.of_types"],
+        )
         for c in self.types:
             owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
             vaults += abs(self.debts[c].performing - owed)
-            selling = sum(each.debt for each in self.distressed if each.collateral_type == c)
+            selling = sum(
+                each.debt for each in self.exposures_in_auction_or_workout if each.collateral_type == c
+            )
             auctions += abs(self.view.get_principal_in_auction(c) - selling)
             flagged = sum(debt for (of, _), debt in of_vaults.items() if of == c)
             flags += abs(int(kept[c]) - flagged)
@@ -313,7 +331,7 @@ class _StatementBuilder:
             0, self.view.get_deficit(collateral_type) - self.waterfall.reserved_of(_NOBODY, collateral_type)
         )
 
-    def describe_stages(self) -> tuple[list[dict[str, Any]], int]:
+    def describe_stages_and_uncovered_loss(self) -> tuple[list[dict[str, Any]], int]:
         """State what each stage has, may pay and would pay; with it, what nobody would pay [rad].
 
         What it may pay is for a type under its caps; what it would pay is if all that is short were lost now,
@@ -322,7 +340,8 @@ class _StatementBuilder:
         """
         view, waterfall = self.view, self.waterfall
         left = [
-            self.compute_unreserved_deficit(c) + sum(each.short for each in self.list_type_exposures(c))
+            self.compute_unreserved_deficit(c)
+            + sum(each.unbacked_debt for each in self.list_vault_and_auction_exposures(c))
             for c in self.types
         ]
         settling = view.settlement.begun_at != 0
@@ -335,7 +354,7 @@ class _StatementBuilder:
                 if waterfall.reserved(_NOBODY, c, k):
                     may.append(None)
                     continue
-                capacity = waterfall._get_capacity(k, c)[1]
+                capacity = waterfall._read_stage_answer_and_capacity(k, c)[1]
                 has.append(capacity)
                 may.append(str(waterfall._compute_room(c, k, capacity, settling=settling)))
                 more = spent if kind.pooled else 0
@@ -400,8 +419,8 @@ class _StatementBuilder:
             "owner": each.owner,
             "locked_wad": str(each.locked),
             "debt_rad": str(each.debt),
-            "collateral_bps": _compute_share(each.worth, each.debt),
-            "short_rad": str(each.short),
+            "collateral_bps": _compute_optional_share_in_bps(each.worth, each.debt),
+            "short_rad": str(each.unbacked_debt),
         }
 
     def open_auctions(self) -> list[dict[str, Any]]:
@@ -416,7 +435,7 @@ class _StatementBuilder:
                 "price_ray": str(auction.price),
                 "started_at": auction.started_at,
                 "needs_reset": auction.needs_reset,
-                "short_rad": str(exposure.short),
+                "short_rad": str(exposure.unbacked_debt),
             }
             for auction, exposure in zip(self.view.auctions, self.auctions, strict=True)
         ]
@@ -434,11 +453,11 @@ class _StatementBuilder:
                 "left_wad": str(workout.left),
                 "instalments": workout.instalments,
                 "met": workout.met,
-                "due_at": workout.due,
+                "due_at": workout.next_due_time,
                 "good_standing": workout.is_in_good_standing(
                     view.timestamp, view.get_liquidation_price(workout.collateral_type)
                 ),
-                "short_rad": str(exposure.short),
+                "short_rad": str(exposure.unbacked_debt),
             }
             for workout, exposure in zip(view.workouts, self.workouts, strict=True)
         ]
@@ -454,10 +473,10 @@ class _StatementBuilder:
                 "announced_wad": str(facilitator.announced),
                 "ready_at": facilitator.ready_at or None,
             }
-            for name, facilitator in self.view.facilitators.items()
+            for name, facilitator in self.view.facilitators_by_name.items()
         ]
 
-    def describe_sales(self) -> list[dict[str, Any]]:
+    def describe_equity_sales(self) -> list[dict[str, Any]]:
         """State the sales of equity under way, for deficits."""
         return [
             {
@@ -485,12 +504,12 @@ class _StatementBuilder:
             for call in self.view.list_margin_calls(c)
         ]
 
-    def describe_flags(self) -> list[dict[str, Any]]:
+    def list_flagged_vaults_and_workouts(self) -> list[dict[str, Any]]:
         """State the vaults and workouts whose debt is in doubt, as they were last looked at."""
         rates = [debts.accumulated_rate for debts in self.debts]
         rows: list[dict[str, Any]] = [
             {"symbol": self.symbols[c], "owner": owner, "workout": None, "rad": str(debt * rates[c])}
-            for (c, owner), debt in sorted(self.view.get_vault_flags().items())
+            for (c, owner), debt in sorted(self.view.get_flagged_debt_by_vault().items())
         ]
         rows += [
             {
@@ -505,7 +524,7 @@ class _StatementBuilder:
         return rows
 
 
-def iter_maturities(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
+def iter_debts_by_due_time(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
     """Return when debts are due [rad]; None: never, unless the owner repays or the vault is unsafe.
 
     A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
@@ -528,6 +547,6 @@ def iter_maturities(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
     yield "on demand", None, performing - called.total()
 
 
-def _compute_share(part: int, whole: int) -> int | None:
+def _compute_optional_share_in_bps(part: int, whole: int) -> int | None:
     """Return a share in basis points, rounded down; None of nothing."""
     return part * BASIS_POINTS // whole if whole else None

@@ -9,7 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.live.solvency.margin_table import describe_cover, margin_rows
+from backstop.live.solvency.price_jump_and_backstop_pool_tables import (
+    describe_if_insurance_covers_worst_jump,
+    iter_margin_table_headers_and_rows,
+)
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.report.amounts import format_compact, format_fixed, format_moment, format_percent
 from backstop.report.debt_maturity import list_audit_maturities
@@ -27,47 +30,47 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     lines = [
         (
             "stablecoin",
-            _format_coins(sheet["supply_wad"], WAD),
+            _format_whole_coins(sheet["supply_wad"], WAD),
             "performing debt",
-            _format_coins(sheet["performing_rad"]),
+            _format_whole_coins(sheet["performing_rad"]),
         ),
         (
             "reserve",
-            _format_coins(sheet["reserve_rad"]),
+            _format_whole_coins(sheet["reserve_rad"]),
             "under auction",
-            _format_coins(sheet["in_auction_rad"]),
+            _format_whole_coins(sheet["in_auction_rad"]),
         ),
         (
             "buffers",
-            _format_coins(sheet["buffers_rad"]),
+            _format_whole_coins(sheet["buffers_rad"]),
             "losses outstanding",
-            _format_coins(sheet["deficit_rad"]),
+            _format_whole_coins(sheet["deficit_rad"]),
         ),
         (
             "owed",
-            _format_coins(sheet["liabilities_rad"]),
+            _format_whole_coins(sheet["liabilities_rad"]),
             "owned",
-            _format_coins(sheet["claims_on_others_rad"]),
+            _format_whole_coins(sheet["claims_on_others_rad"]),
         ),
     ]
     _print_table(console, ("", "owes", "", "owns"), lines)
     lines = [
         (
             "collateral",
-            _format_coins(coverage["collateral_rad"]),
-            _format_bps(coverage["collateral_bps"]),
+            _format_whole_coins(coverage["collateral_rad"]),
+            _format_bps_as_percent(coverage["collateral_bps"]),
             "of debt",
         ),
         (
             "debt that it carries",
-            _format_coins(coverage["backed_rad"]),
-            _format_bps(coverage["backing_bps"]),
+            _format_whole_coins(coverage["backed_rad"]),
+            _format_bps_as_percent(coverage["backing_bps"]),
             "of stablecoin",
         ),
         (
             "to cover",
-            _format_coins(coverage["to_cover_rad"]),
-            _format_bps(coverage["coverage_bps"]),
+            _format_whole_coins(coverage["to_cover_rad"]),
+            _format_bps_as_percent(coverage["coverage_bps"]),
             "by the stages",
         ),
     ]
@@ -81,12 +84,12 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
                 format_compact(int(row["price_ray"]), RAY) + ("" if row["fresh"] else " stale"),
                 row["vaults"],
                 row["unsafe_vaults"],
-                _format_coins(row["performing_rad"]),
-                _format_coins(row["in_auction_rad"]),
-                _format_coins(row["deficit_rad"]),
-                _format_coins(row["short_rad"]),
-                _format_bps(row["collateral_bps"]),
-                _format_bps(row["of_debt_bps"]),
+                _format_whole_coins(row["performing_rad"]),
+                _format_whole_coins(row["in_auction_rad"]),
+                _format_whole_coins(row["deficit_rad"]),
+                _format_whole_coins(row["short_rad"]),
+                _format_bps_as_percent(row["collateral_bps"]),
+                _format_bps_as_percent(row["of_debt_bps"]),
             )
             for row in statement["collateral_types"]
         ],
@@ -103,10 +106,10 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         [
             (
                 row["stage"].replace("_", " "),
-                _format_coins(row["capacity_rad"]),
-                *("selling" if rad is None else _format_coins(rad) for rad in row["payable_rad"]),
-                _format_coins(row["would_pay_rad"]),
-                _format_coins(row["owed_rad"]),
+                _format_whole_coins(row["capacity_rad"]),
+                *("selling" if rad is None else _format_whole_coins(rad) for rad in row["payable_rad"]),
+                _format_whole_coins(row["would_pay_rad"]),
+                _format_whole_coins(row["owed_rad"]),
             )
             for row in statement["stages"]
         ],
@@ -115,11 +118,11 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         console,
         ("stage left out", "owes"),
         [
-            (row["stage"].replace("_", " "), _format_coins(row["owed_rad"]))
+            (row["stage"].replace("_", " "), _format_whole_coins(row["owed_rad"]))
             for row in statement["stages_left_out"]
         ],
     )
-    for line in _describe_changes(statement):
+    for line in _describe_policy_and_announcements(statement):
         console.print(line)
     pools = {row["pool"]: row for row in statement["pools"]}
     for row in statement["claims"]:
@@ -131,7 +134,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
             (
                 name,
                 *(
-                    "-" if row.get(figure) is None else _format_coins(row[figure], WAD)
+                    "-" if row.get(figure) is None else _format_whole_coins(row[figure], WAD)
                     for figure in ("assets_wad", "unvested_wad", "pending_losses_wad", "claims_wad")
                 ),
             )
@@ -144,10 +147,10 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         [
             (
                 row["symbol"],
-                _format_coins(row["debt_rad"]),
-                _format_coins(row["line_rad"]),
-                _format_coins(row["lost_wad"], WAD),
-                _format_coins(row["announced_wad"], WAD),
+                _format_whole_coins(row["debt_rad"]),
+                _format_whole_coins(row["line_rad"]),
+                _format_whole_coins(row["lost_wad"], WAD),
+                _format_whole_coins(row["announced_wad"], WAD),
                 "-" if row["ready_at"] is None else format_moment(row["ready_at"]),
             )
             for row in statement["facilitators"]
@@ -161,11 +164,11 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
                 row["id"],
                 row["owner"],
                 row["symbol"],
-                _format_coins(row["principal_rad"]),
-                _format_coins(row["left_wad"], WAD),
+                _format_whole_coins(row["principal_rad"]),
+                _format_whole_coins(row["left_wad"], WAD),
                 format_moment(row["due_at"]),
                 "good" if row["good_standing"] else "broken",
-                _format_coins(row["short_rad"]),
+                _format_whole_coins(row["short_rad"]),
             )
             for row in statement["workouts"]
         ],
@@ -173,13 +176,15 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     _print_table(
         console,
         ("due", "debt"),
-        [(each.title, _format_coins(str(each.due))) for each in list_audit_maturities(statement)],
+        [(each.title, _format_whole_coins(str(each.due))) for each in list_audit_maturities(statement)],
     )
     concentration = statement["concentration"]
-    largest = ", ".join(f"{row['owners']}: {_format_bps(row['bps'])}" for row in concentration["largest"])
+    largest = ", ".join(
+        f"{row['owners']}: {_format_bps_as_percent(row['bps'])}" for row in concentration["largest"]
+    )
     console.print(
         f"owners with debt {concentration['owners']}; the largest {largest}; "
-        f"Herfindahl {_format_bps(concentration['herfindahl_bps'])}"
+        f"Herfindahl {_format_bps_as_percent(concentration['herfindahl_bps'])}"
     )
     _print_table(
         console,
@@ -188,9 +193,9 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
             (
                 row["owner"],
                 row["symbol"],
-                _format_coins(row["debt_rad"]),
-                _format_bps(row["collateral_bps"]),
-                _format_coins(row["short_rad"]),
+                _format_whole_coins(row["debt_rad"]),
+                _format_bps_as_percent(row["collateral_bps"]),
+                _format_whole_coins(row["short_rad"]),
             )
             for row in statement["vaults"][:_VAULTS]
         ],
@@ -201,19 +206,21 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['flags']} flags"
     )
     if (margin := statement["margin"]) is not None:
-        has = {name: _format_coins(amount, WAD) for name, amount in margin.items() if name.endswith("_wad")}
+        has = {
+            name: _format_whole_coins(amount, WAD) for name, amount in margin.items() if name.endswith("_wad")
+        }
         console.print(
             f"margin market ({margin['policy']}): {has['held_wad']} held, {has['unpaid_wad']} unpaid; "
             f"insurance {has['insurance_wad']}, of which {has['payable_wad']} now; "
             f"profits not vested {has['unvested_wad']}"
         )
-        console.print(describe_cover(margin))
-        for heads, rows in margin_rows(margin):
+        console.print(describe_if_insurance_covers_worst_jump(margin))
+        for heads, rows in iter_margin_table_headers_and_rows(margin):
             _print_table(console, heads, rows)
     _print_powers(console, statement["powers"])
 
 
-def _describe_changes(statement: dict[str, Any]) -> list[str]:
+def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
     """Say which policy is in force if it is another than the deployed one, and what is announced."""
     found, policy, pending = [], statement["risk_policy"], statement["pending"]
     if policy is not None and not policy["deployed"]:
@@ -277,9 +284,9 @@ def _print_table(console: Console, heads: Sequence[str], rows: Sequence[Sequence
     console.print()
 
 
-def _format_coins(amount: str, unit: int = RAD) -> str:
-    return format_fixed(int(amount), unit, 0)
+def _format_whole_coins(amount: str, units_per_coin: int = RAD) -> str:
+    return format_fixed(int(amount), units_per_coin, 0)
 
 
-def _format_bps(share: int | None) -> str:
-    return "-" if share is None else format_percent(share, BASIS_POINTS)
+def _format_bps_as_percent(basis_points: int | None) -> str:
+    return "-" if basis_points is None else format_percent(basis_points, BASIS_POINTS)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from backstop.errors import BackstopError
-from backstop.proof.faults.core_scenario import LOSS, WBTC, XAU
-from backstop.proof.faults.fault_scenario import FaultScenario
-from backstop.proof.faults.faulty_bytecode import (
+from backstop.proof.faults.broken_contract_bytecode import (
     CLAIMS_TO_PAY,
     EATS,
     KEEPS,
@@ -18,6 +16,8 @@ from backstop.proof.faults.faulty_bytecode import (
     SAYS_ONE,
     make_reentrant_code,
 )
+from backstop.proof.faults.component_failure_scenario import FaultScenario
+from backstop.proof.faults.core_scenario import LOSS, WBTC, XAU
 
 PROGRAMS = {
     "reverts": REVERTS,
@@ -49,12 +49,14 @@ def check_failure_mode(name: str) -> None:
         raise BackstopError(f"nothing breaks by {name!r}: choose of {', '.join(WAYS)}")
 
 
-def break_contract(it: FaultScenario, address: str, original: bytes, way: str, moment: str) -> None:
+def break_contract(
+    scenario: FaultScenario, address: str, original_code: bytes, failure_mode: str, moment: str
+) -> None:
     """Replace the code at an address; what re-enters has an open loss covered."""
-    host = it.host
-    code = PROGRAMS.get(way)
+    host = scenario.host
+    code = PROGRAMS.get(failure_mode)
     if code is None:
         loss = WBTC if moment == LOSS else XAU
-        data = it.encode_call("LossWaterfall.cover", loss)
-        code = make_reentrant_code(host, original, it.get_address("LossWaterfall"), data)
+        data = scenario.encode_call("LossWaterfall.cover", loss)
+        code = make_reentrant_code(host, original_code, scenario.get_address("LossWaterfall"), data)
     host.set_code(address, code)

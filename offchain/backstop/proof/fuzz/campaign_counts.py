@@ -32,14 +32,14 @@ class CampaignCounts:
     def steps(self) -> int:
         return self.calls.total()
 
-    def count_step(self, played: RunStep, kinds: Mapping[str, str]) -> None:
+    def count_step(self, run_step: RunStep, kinds: Mapping[str, str]) -> None:
         """Count one step; `kinds` tells which Vyper file each contract is."""
-        action, outcome = played.action, played.outcome
-        self.calls[CountedCall(played.move, kinds[action.contract], action.method, outcome.reason)] += 1
+        action, outcome = run_step.action, run_step.outcome
+        self.calls[CountedCall(run_step.move, kinds[action.contract], action.method, outcome.reason)] += 1
         for log in outcome.logs:
             self.events[kinds[log.contract], log.event] += 1
         if action.method == "cover" and outcome.ok:
-            self.covers[name_paying_stages(played)] += 1
+            self.covers[format_paying_stage_indices(run_step)] += 1
 
     def add_counts(self, other: CampaignCounts) -> None:
         """Take over another's counts."""
@@ -49,7 +49,7 @@ class CampaignCounts:
         self.questions.update(other.questions)
 
     @property
-    def features(self) -> set[tuple[str, ...]]:
+    def reached_feature_set(self) -> set[tuple[str, ...]]:
         """All that has been reached: reasons, events, ways in which a loss was paid."""
         return {
             *(("reason", call.contract, call.reason) for call in self.calls if call.reason is not None),
@@ -75,7 +75,7 @@ class CampaignCounts:
         )
 
 
-def name_paying_stages(played: RunStep) -> str:
+def format_paying_stage_indices(run_step: RunStep) -> str:
     """Name the stages that paid in a cover call, by their place in the order: "0+2", "nobody"."""
-    stages = [str(log.values[2]) for log in played.outcome.logs if log.event == "LossCovered"]
+    stages = [str(log.values[2]) for log in run_step.outcome.logs if log.event == "LossCovered"]
     return "+".join(stages) or "nobody"

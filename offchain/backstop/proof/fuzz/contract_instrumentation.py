@@ -91,26 +91,34 @@ class InstrumentedArtifacts(Artifacts):
         wanted = [kind for kind in kinds if kind not in self._surveys]
         self.load(wanted)
         files = {kind: self.cache / f"{kind}-{self._compute_cache_key(kind)}.json" for kind in wanted}
-        if missing := self._load_cached_surveys(files):
+        if missing := self._load_cached_and_return_missing(files):
             with lock_cache_files(missing):
-                self._compile_surveys(self._load_cached_surveys(missing))
+                self._compile_surveys(self._load_cached_and_return_missing(missing))
 
-    def _load_cached_surveys(self, files: Mapping[str, Path]) -> dict[str, Path]:
+    def _load_cached_and_return_missing(self, survey_files_by_kind: Mapping[str, Path]) -> dict[str, Path]:
         """Load what the cache has; return what it has not."""
-        found = {kind: survey for kind, file in files.items() if (survey := _read_cached(file)) is not None}
+        found = {
+            kind: survey
+            for kind, file in survey_files_by_kind.items()
+            if (survey := _read_cached_survey(file)) is not None
+        }
         self._surveys |= found
-        return {kind: file for kind, file in files.items() if kind not in found}
+        return {kind: file for kind, file in survey_files_by_kind.items() if kind not in found}
 
     def _compile_surveys(self, files: Mapping[str, Path]) -> None:
         missing = list(files)
         jobs = [(str(self.paths[kind]), str(self.root.parent)) for kind in missing]
         if len(jobs) < 2:
             self._keep_surveys(
-                files, [(kind, _compile_with_marks(*job)) for kind, job in zip(missing, jobs, strict=True)]
+                files,
+                [
+                    (kind, _build_marked_contract_survey(*job))
+                    for kind, job in zip(missing, jobs, strict=True)
+                ],
             )
         else:
             with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-                compiled = pool.map(_compile_with_marks, *zip(*jobs, strict=True))
+                compiled = pool.map(_build_marked_contract_survey, *zip(*jobs, strict=True))
                 self._keep_surveys(files, zip(missing, compiled, strict=True))
 
     def _keep_surveys(self, files: Mapping[str, Path], surveys: Iterable[tuple[str, ContractSurvey]]) -> None:
@@ -124,14 +132,14 @@ class InstrumentedArtifacts(Artifacts):
         return hashlib.sha256(code.encode() + Path(__file__).read_bytes()).hexdigest()[:24]
 
 
-def find_marks(address: str, accounts: Iterable[str]) -> set[int]:
+def find_coverage_marks(contract_address: str, known_accounts: Iterable[str]) -> set[int]:
     """Return the marks of the contract at an address among the accounts that a chain knows."""
-    own = int(address, 16)
-    near = (int(account, 16) ^ own for account in accounts)
+    own = int(contract_address, 16)
+    near = (int(account, 16) ^ own for account in known_accounts)
     return {mark - _FIRST for mark in near if _FIRST <= mark < _MARKS}
 
 
-def _read_cached(file: Path) -> ContractSurvey | None:
+def _read_cached_survey(file: Path) -> ContractSurvey | None:
     try:
         fields = json.loads(file.read_text())
         fields["decisions"] = [Decision(*decision) for decision in fields["decisions"]]
@@ -143,7 +151,7 @@ def _read_cached(file: Path) -> ContractSurvey | None:
 # ------------------------------------------------------------------ the compiler
 
 
-def _compile_with_marks(path: str, search_path: str) -> ContractSurvey:
+def _build_marked_contract_survey(path: str, search_path: str) -> ContractSurvey:
     """Compile one contract with marks. It compiles without them, or its artifact could not be had."""
     import snekmate
     from vyper.codegen import core
@@ -170,12 +178,14 @@ def _compile_with_marks(path: str, search_path: str) -> ContractSurvey:
             tree, _ = generate_ir_for_module(contract)
         marker = _VyperMarker([library, Path(search_path)])
         for runtime in _iter_nodes(tree, "deploy"):
-            marker.mark_node(runtime.args[1])
+            marker.mark_decisions_under_node(runtime.args[1])
         with speed_up_compiler():
             code = generate_bytecode(generate_assembly(tree, settings.optimize), None)
 
-    calls = _list_called_functions(contract.exposed_functions)
-    built = _list_called_functions([] if contract.init_function is None else [contract.init_function])
+    calls = _list_reachable_function_definitions(contract.exposed_functions)
+    built = _list_reachable_function_definitions(
+        [] if contract.init_function is None else [contract.init_function]
+    )
     reasons = _list_reasons(calls)
     return ContractSurvey(
         decisions=marker.decisions,
@@ -199,13 +209,13 @@ class _VyperMarker:
         self._roots = roots
         self._numbers: dict[tuple[int, int], int] = {}
 
-    def mark_node(self, node: Any, inside: Any = None) -> None:
+    def mark_decisions_under_node(self, node: Any, enclosing_source: Any = None) -> None:
         """Mark everything under a node, in place; `inside` is the source of what it is part of."""
         from vyper import ast as vy_ast
 
         source, operation, args = node.ast_source, node.value, node.args
         for arg in args:
-            self.mark_node(arg, source or inside)
+            self.mark_decisions_under_node(arg, source or enclosing_source)
         if operation == "if" and isinstance(source, vy_ast.If | vy_ast.IfExp):
             args[0] = self._insert_probe(args[0], source, source.test, "true", "false")
         elif operation == "if" and isinstance(source, vy_ast.Assert):
@@ -218,7 +228,7 @@ class _VyperMarker:
         elif operation == "if" and isinstance(source, vy_ast.BoolOp):
             self._mark_operands(node, source)
         elif operation == "repeat" and str(args[0].value).startswith(_LOOPS) and not args[2].is_literal:
-            loop = source or inside
+            loop = source or enclosing_source
             assert isinstance(loop, vy_ast.For)
             args[2] = self._insert_probe(args[2], loop, loop.iter, "entered", "never entered")
         elif operation in ("call", "staticcall") and isinstance(args[0].value, int):
@@ -236,13 +246,15 @@ class _VyperMarker:
             holder, node = node, node.args[rest]
         holder.args[rest] = self._insert_probe(node, last, last, "true", "false")
 
-    def _insert_probe(self, value: Any, source: Any, condition: Any, yes: str, no: str) -> Any:
+    def _insert_probe(
+        self, value: Any, source: Any, condition: Any, true_label: str, false_label: str
+    ) -> Any:
         from vyper.codegen.ir_node import IRnode
 
         place = (source.module_node.source_id, source.node_id)
         number = self._numbers.setdefault(place, len(self.decisions))
         if number == len(self.decisions):
-            self.decisions.append(self._describe_decision(source, condition, yes, no))
+            self.decisions.append(self._build_decision_record(source, condition, true_label, false_label))
         mark = _FIRST + 2 * number
         assert mark < _MARKS
         name = f"decision_{number}"
@@ -250,14 +262,18 @@ class _VyperMarker:
         probe = ["with", name, value, ["seq", ["pop", looked_at], name]]
         return IRnode.from_list(probe, typ=value.typ, ast_source=value.ast_source)
 
-    def _describe_decision(self, source: Any, condition: Any, yes: str, no: str) -> Decision:
+    def _build_decision_record(
+        self, source: Any, condition: Any, true_label: str, false_label: str
+    ) -> Decision:
         from vyper import ast as vy_ast
 
         path = Path(source.module_node.resolved_path)
         root = next(root for root in self._roots if path.is_relative_to(root))
         function = source.get_ancestor(vy_ast.FunctionDef).name
         text = " ".join(condition.node_source_code.split())
-        return Decision(path.relative_to(root).as_posix(), source.lineno, function, text, yes, no)
+        return Decision(
+            path.relative_to(root).as_posix(), source.lineno, function, text, true_label, false_label
+        )
 
 
 def _iter_nodes(tree: Any, operation: str) -> Iterator[Any]:
@@ -267,7 +283,7 @@ def _iter_nodes(tree: Any, operation: str) -> Iterator[Any]:
         yield from _iter_nodes(arg, operation)
 
 
-def _list_called_functions(functions: Iterable[Any]) -> list[Any]:
+def _list_reachable_function_definitions(functions: Iterable[Any]) -> list[Any]:
     """Return the source of functions and of all that they call, without the getters that Vyper makes."""
     found = dict.fromkeys(
         each for function in functions for each in (function, *function.reachable_internal_functions)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_json
+from backstop.files.atomic_files import read_versioned_json, write_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.proof.fuzz.contract_instrumentation import Decision, InstrumentedArtifacts, find_marks
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import Trace
+from backstop.proof.fuzz.contract_instrumentation import Decision, InstrumentedArtifacts, find_coverage_marks
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import Trace
 
 SCHEMA_VERSION = 1
 
@@ -77,16 +77,16 @@ class DecisionCoverage:
         self.decisions = dict(decisions)
         self._reached: dict[str, set[int]] = {kind: set() for kind in decisions}
 
-    def add_marks(self, kind: str, marks: Iterable[int]) -> None:
+    def record_reached_outcomes(self, kind: str, outcome_marks: Iterable[int]) -> None:
         """Count outcomes of one contract: 2*i is the first of decision i, 2*i + 1 the second."""
-        self._reached[kind].update(marks)
+        self._reached[kind].update(outcome_marks)
 
     def merge_coverage(self, other: DecisionCoverage) -> None:
         """Count what another one reached; raises BackstopError if it is of other contracts."""
         if other.decisions != self.decisions:
             raise BackstopError("these coverages are of different contracts: replay both on the same")
         for kind, marks in other._reached.items():
-            self.add_marks(kind, marks)
+            self.record_reached_outcomes(kind, marks)
 
     def list_decisions(self, kind: str) -> list[tuple[Decision, bool, bool]]:
         """Return every decision of a contract and whether each outcome was reached."""
@@ -95,7 +95,7 @@ class DecisionCoverage:
             (decision, 2 * i in marks, 2 * i + 1 in marks) for i, decision in enumerate(self.decisions[kind])
         ]
 
-    def count_decisions(self) -> dict[str, DecisionCounts]:
+    def count_decisions_by_contract(self) -> dict[str, DecisionCounts]:
         """Count how much was reached, by contract."""
         found = {}
         for kind in self.decisions:
@@ -115,13 +115,13 @@ class DecisionCoverage:
     def format_table(self) -> str:
         """Return the figures as text, a line for each contract that decides anything."""
         lines = [f"{'contract':<20} {'decisions':>9} {'both ways':>9} {'one way':>9} {'never':>9}"]
-        for kind, figures in self.count_decisions().items():
+        for kind, figures in self.count_decisions_by_contract().items():
             if figures.decisions:
                 lines.append(f"{kind:<20} " + " ".join(f"{figure:>9}" for figure in figures))
         return "\n".join(lines)
 
 
-def measure_coverage(traces: Iterable[Trace], artifacts: Artifacts) -> DecisionCoverage:
+def measure_decision_coverage(traces: Iterable[Trace], artifacts: Artifacts) -> DecisionCoverage:
     """Play traces again on revm, all their steps, and tell which outcomes they reached.
 
     The calls that configure the deployment count too. Traces have no views: what only people read, and no
@@ -132,7 +132,7 @@ def measure_coverage(traces: Iterable[Trace], artifacts: Artifacts) -> DecisionC
     coverage = make_empty_coverage(marked)
     for trace in traces:
         for kind, marks in cover_trace(trace, marked).items():
-            coverage.add_marks(kind, marks)
+            coverage.record_reached_outcomes(kind, marks)
     return coverage
 
 
@@ -145,15 +145,15 @@ def make_empty_coverage(marked: InstrumentedArtifacts) -> DecisionCoverage:
 def cover_trace(trace: Trace, marked: InstrumentedArtifacts) -> dict[str, set[int]]:
     """Return the outcomes that one trace reached, by contract; `reach` says more."""
     host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
-    chain = replay_trace(trace, host, artifacts=marked, check_every=0).chain
-    accounts = host.list_accounts()
+    chain = replay_trace_in_lockstep(trace, host, artifacts=marked, check_every=0).chain
+    accounts = host.list_touched_accounts()
     reached: dict[str, set[int]] = {}
     for name, address in chain.addresses.items():
-        reached.setdefault(chain.kinds[name], set()).update(find_marks(address, accounts))
+        reached.setdefault(chain.kinds[name], set()).update(find_coverage_marks(address, accounts))
     return reached
 
 
-def write_coverage(coverage: DecisionCoverage, path: Path) -> None:
+def write_decision_coverage(coverage: DecisionCoverage, path: Path) -> None:
     """Write the file at once or not at all."""
     contracts = {
         kind: [[*decision, yes, no] for decision, yes, no in coverage.list_decisions(kind)]
@@ -162,16 +162,18 @@ def write_coverage(coverage: DecisionCoverage, path: Path) -> None:
     write_json({"schema_version": SCHEMA_VERSION, "contracts": contracts}, path)
 
 
-def read_coverage(path: Path) -> DecisionCoverage:
-    """Read what `write_coverage` wrote; raises BackstopError if it is not that."""
-    content = read_json(path, "coverage", SCHEMA_VERSION, "check the path", "replay the traces again")
+def read_decision_coverage(path: Path) -> DecisionCoverage:
+    """Read what `write_decision_coverage` wrote; raises BackstopError if it is not that."""
+    content = read_versioned_json(
+        path, "coverage", SCHEMA_VERSION, "check the path", "replay the traces again"
+    )
     try:
         contracts: dict[str, list[list[Any]]] = content["contracts"]
         decisions = {kind: [Decision(*row[:-2]) for row in rows] for kind, rows in contracts.items()}
         coverage = DecisionCoverage(decisions)
         for kind, rows in contracts.items():
             for i, (*_, yes, no) in enumerate(rows):
-                coverage.add_marks(kind, [2 * i] * yes + [2 * i + 1] * no)
+                coverage.record_reached_outcomes(kind, [2 * i] * yes + [2 * i + 1] * no)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} is not a whole coverage ({error!r}): replay the traces again") from None
     return coverage

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from backstop.deployment.deployment_parameters import AuctionParameters, Parameters
+from backstop.deployment.parameter_dataclasses import AuctionParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.fuzz.generation_context import PEOPLE
-from backstop.proof.fuzz.trace_failure import Failure, TraceTester, find_failure, split_creations
-from backstop.proof.step_trace import Trace, TraceStep
+from backstop.proof.fuzz.rollback_trace_tester import Failure, TraceTester, find_failure, split_creations
+from backstop.proof.replayable_trace import Trace, TraceStep
 from backstop.system import Action
 
 HOUR, DAY = 3_600, 86_400
@@ -73,7 +73,7 @@ class _Shrinker:
         cut = max(0, trace.opening - len(self.creations))
         self.opening, self.body = rest[:cut], rest[cut : failure.steps - len(self.creations)]
         # What only the last look at the whole storage finds needs that look every time.
-        self.audit = self._deploy_tester(self.parameters, self.creations).try_steps(rest) is None
+        self.audit = self._deploy_tester(self.parameters, self.creations).find_failure_in_steps(rest) is None
 
     def _deploy_tester(self, parameters: Parameters, first: Sequence[TraceStep]) -> TraceTester:
         started_at, promises = self.origin.started_at, self.origin.promises
@@ -92,7 +92,7 @@ class _Shrinker:
         while not self.stopped():
             before = repr(self.build_trace())
             self._shrink_body()
-            self._shrink_opening()
+            self._drop_opening_steps()
             self._shrink_deployment()
             if repr(self.build_trace()) == before:
                 return
@@ -100,7 +100,7 @@ class _Shrinker:
     # ------------------------------------------------------------------ passes
 
     def _shrink_body(self) -> None:
-        ground = self._try_deployment([*self.creations, *self.opening])
+        ground = self._deploy_tester_if_possible([*self.creations, *self.opening])
         if ground is None:
             return
 
@@ -125,8 +125,8 @@ class _Shrinker:
                     break
         self.body = self._drop_chunks(self.body, fails)
 
-    def _shrink_opening(self) -> None:
-        ground = self._try_deployment(self.creations)
+    def _drop_opening_steps(self) -> None:
+        ground = self._deploy_tester_if_possible(self.creations)
         if ground is None:
             return
         body = self.body
@@ -223,7 +223,7 @@ class _Shrinker:
     ) -> list[TraceStep]:
         """Let less time pass before each step, or a round one; later steps move along."""
         for i in range(len(steps)):
-            start = steps[i - 1].timestamp if i else self._get_opening_end()
+            start = steps[i - 1].timestamp if i else self._get_opening_end_timestamp()
             gap = steps[i].timestamp - start
             for shorter in (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR):
                 if not shorter < gap or self.stopped():
@@ -236,20 +236,22 @@ class _Shrinker:
 
     # ----------------------------------------------------------------- helpers
 
-    def _get_opening_end(self) -> int:
+    def _get_opening_end_timestamp(self) -> int:
         first = [*self.creations, *self.opening]
         return first[-1].timestamp if first else self.origin.started_at
 
-    def _try_deployment(self, first: Sequence[TraceStep]) -> TraceTester | None:
+    def _deploy_tester_if_possible(self, first_steps: Sequence[TraceStep]) -> TraceTester | None:
         """Deploy and play the first steps; None if they fail by themselves."""
         try:
-            return self._deploy_tester(self.parameters, first)
+            return self._deploy_tester(self.parameters, first_steps)
         except Exception:
             return None
 
     def _is_failing(self, ground: TraceTester, steps: list[TraceStep]) -> bool:
         # A difference that is there at the end shows there; a violation may pass.
-        failure = ground.try_steps(steps, self.audit, each=self.kind != "difference")
+        failure = ground.find_failure_in_steps(
+            steps, self.audit, should_compare_each=self.kind != "difference"
+        )
         return failure is not None and failure.kind == self.kind
 
     def _is_failing_deployment(
@@ -326,7 +328,7 @@ def _iter_simpler_values(value: Any) -> Iterator[Any]:
             yield value // unit * unit
 
 
-def _reset_parameters(parameters: Parameters) -> Iterator[Parameters]:
+def _iter_parameter_default_variants(parameters: Parameters) -> Iterator[Parameters]:
     """Yield parameters with usual values for all but the types, then for one field."""
     usual = Parameters(parameters.collateral_types)
     if parameters != usual:
@@ -336,7 +338,7 @@ def _reset_parameters(parameters: Parameters) -> Iterator[Parameters]:
                 yield replace(parameters, **{field.name: getattr(usual, field.name)})
 
 
-def _reset_auctions(parameters: Parameters) -> Iterator[Parameters]:
+def _iter_default_auction_variants(parameters: Parameters) -> Iterator[Parameters]:
     """Replace the auctions of all types by usual ones."""
     types = tuple(replace(each, auction=AuctionParameters()) for each in parameters.collateral_types)
     if types != parameters.collateral_types:
@@ -351,4 +353,4 @@ def _drop_types(parameters: Parameters) -> Iterator[Parameters]:
         yield replace(parameters, collateral_types=parameters.collateral_types[:count], guards=guards)
 
 
-_SIMPLER_PARAMETERS = (_reset_parameters, _reset_auctions, _drop_types)
+_SIMPLER_PARAMETERS = (_iter_parameter_default_variants, _iter_default_auction_variants, _drop_types)

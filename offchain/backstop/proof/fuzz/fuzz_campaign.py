@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_bytes, write_json
+from backstop.files.atomic_files import read_versioned_json, write_bytes, write_json
 from backstop.files.output_directories import refuse_other
-from backstop.parallel.workers import Workers
+from backstop.parallel.unordered_job_workers import Workers
 from backstop.proof.fuzz import cluster_worker
 from backstop.proof.fuzz.campaign_counts import CampaignCounts
 from backstop.proof.fuzz.state_coverage import StateCoverage
-from backstop.proof.fuzz.steering_targets import LAG, ROUND, choose_targets, is_steered
+from backstop.proof.fuzz.steering_targets import LAG, ROUND, choose_targets, is_steered_run
 
 SCHEMA_VERSION = 2
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
@@ -67,15 +67,15 @@ class CampaignProgress:
     reported: dict[str, int] = field(default_factory=dict)
 
     @property
-    def states(self) -> StateCoverage:
+    def state_coverage(self) -> StateCoverage:
         """What all runs say about states."""
-        return self.merge_states(max(self.rounds, default=0))
+        return self.compute_state_coverage_up_to_round(max(self.rounds, default=0))
 
-    def merge_states(self, last: int) -> StateCoverage:
+    def compute_state_coverage_up_to_round(self, last_round: int) -> StateCoverage:
         """Return what the runs of all rounds up to one say about states."""
         found = StateCoverage()
         for number in sorted(self.rounds):
-            if number <= last:
+            if number <= last_round:
                 found.add_coverage(self.rounds[number])
         return found
 
@@ -128,7 +128,7 @@ class Campaign:
         campaign = cls(settings, out)
         if not campaign.file.exists():
             return campaign
-        content = read_json(
+        content = read_versioned_json(
             campaign.file, "campaign", SCHEMA_VERSION, "check --out", "start again in another folder"
         )
         try:
@@ -185,7 +185,7 @@ class Campaign:
             return self._run_on_cluster(cluster, has_ended, show)
         crashes: list[str] = []
         threads = [
-            threading.Thread(target=self._drive_worker, args=(number, has_ended, crashes), daemon=True)
+            threading.Thread(target=self._feed_worker_process, args=(number, has_ended, crashes), daemon=True)
             for number in range(workers)
         ]
         for thread in threads:
@@ -250,8 +250,8 @@ class Campaign:
         """Give runs to workers elsewhere; their files come with what they did."""
         saved = time.monotonic()
         try:
-            given = {**self._list_player_settings(), "contracts": None}  # those of each worker
-            jobs = iter(lambda: self._take_run(has_ended), None)
+            given = {**self._build_worker_settings(), "contracts": None}  # those of each worker
+            jobs = iter(lambda: self._take_next_run_settings(has_ended), None)
             with closing(cluster(cluster_worker.play_remote_run, given, jobs)) as results:
                 for done in results:
                     if done is not None:
@@ -274,7 +274,7 @@ class Campaign:
             self.save_checkpoint()
         return self.progress
 
-    def _list_player_settings(self) -> dict[str, Any]:
+    def _build_worker_settings(self) -> dict[str, Any]:
         """Return what a player has to know."""
         settings = self.settings
         return {
@@ -291,9 +291,11 @@ class Campaign:
         for process in self._processes:
             process.kill()
 
-    def _drive_worker(self, number: int, has_ended: Callable[[], bool], crashes: list[str]) -> None:
+    def _feed_worker_process(
+        self, worker_number: int, has_ended: Callable[[], bool], crash_texts: list[str]
+    ) -> None:
         """Give one process job after job."""
-        with (self.out / f"worker-{number}.log").open("w") as log:
+        with (self.out / f"worker-{worker_number}.log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "backstop.proof.fuzz.fuzz_worker"],
                 stdin=subprocess.PIPE,
@@ -305,33 +307,39 @@ class Campaign:
             )
             assert process.stdin is not None and process.stdout is not None
             self._processes.append(process)
-            first = {"out": str(self.out), **self._list_player_settings()}
+            first = {"out": str(self.out), **self._build_worker_settings()}
             try:
                 print(json.dumps(first), file=process.stdin, flush=True)
-                while not has_ended() and not crashes and (job := self._take_run(has_ended)) is not None:
+                while (
+                    not has_ended()
+                    and not crash_texts
+                    and (job := self._take_next_run_settings(has_ended)) is not None
+                ):
                     print(json.dumps(job), file=process.stdin, flush=True)
                     line = process.stdout.readline()
                     if self._given_up and not line.endswith("\n"):
                         return
-                    result = json.loads(line) if line else {"crash": self._read_log_tail(number)}
+                    result = (
+                        json.loads(line) if line else {"crash": self._read_worker_log_tail(worker_number)}
+                    )
                     if "crash" in result:
-                        crashes.append(str(result["crash"]))
+                        crash_texts.append(str(result["crash"]))
                         return
                     with self._lock:
                         self._merge_result(result)
             except OSError:
                 if not self._given_up:
-                    crashes.append(self._read_log_tail(number))
+                    crash_texts.append(self._read_worker_log_tail(worker_number))
             finally:
                 with suppress(BrokenPipeError):  # it may be dead, with a job on its way
                     process.stdin.close()
                 process.wait()
 
-    def _read_log_tail(self, number: int) -> str:
-        text = (self.out / f"worker-{number}.log").read_text(errors="replace").strip()
+    def _read_worker_log_tail(self, worker_number: int) -> str:
+        text = (self.out / f"worker-{worker_number}.log").read_text(errors="replace").strip()
         return text[-2_000:] or "it ended without a word"
 
-    def _take_run(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
+    def _take_next_run_settings(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
         """Take the next run that nobody has played; None when all steps are shared out, or all is over."""
         with self._changed:
             steps = RUN_LENGTH
@@ -344,7 +352,7 @@ class Campaign:
             index = self._next
             self._next += 1
             self._shared += steps
-            if not self.settings.steered or not is_steered(index):
+            if not self.settings.steered or not is_steered_run(index):
                 return {"index": index, "steps": steps}
             known = index // ROUND - LAG
             needed = set(range((known + 1) * ROUND))
@@ -353,12 +361,14 @@ class Campaign:
                     return None
                 self._changed.wait(0.2)
             self.progress.fold_rounds(known - LAG)
-            targets = choose_targets(self.progress.merge_states(known), self.settings.seed, index)
+            targets = choose_targets(
+                self.progress.compute_state_coverage_up_to_round(known), self.settings.seed, index
+            )
             return {"index": index, "steps": steps, "targets": targets}
 
     def _merge_result(self, result: dict[str, Any]) -> None:
         progress = self.progress
-        before = progress.tally.features
+        before = progress.tally.reached_feature_set
         progress.tally.add_counts(CampaignCounts.from_json(result["tally"]))
         progress.done.add(result["index"])
         if "states" in result:
@@ -382,7 +392,7 @@ class Campaign:
             progress.failures.append(result["failure"])
         if "trace" in result:
             # What is news to one process may be known to another.
-            if progress.tally.features != before or sum(progress.branches) != reached:
+            if progress.tally.reached_feature_set != before or sum(progress.branches) != reached:
                 progress.corpus.append(result["trace"])
             else:
                 (self.out / result["trace"]).unlink(missing_ok=True)

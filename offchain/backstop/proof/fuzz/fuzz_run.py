@@ -11,20 +11,24 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.contract_base import NoSuchFunctionError, RevertError
 from backstop.proof.fuzz import action_generators  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import MOVES, ActionGenerator
-from backstop.proof.fuzz.initial_actions import iter_adversarial_contracts, iter_funding_actions
+from backstop.proof.fuzz.initial_actions import iter_adversarial_contract_creations, iter_funding_actions
 from backstop.proof.fuzz.invalid_actions import make_invalid
 from backstop.proof.fuzz.parameter_generator import draw_parameters
-from backstop.proof.fuzz.state_observer import StateObserver
-from backstop.proof.fuzz.steering_targets import SteeringTarget, first_applicable, sum_steered_weights
+from backstop.proof.fuzz.run_predicate_observer import StateObserver
+from backstop.proof.fuzz.steering_targets import (
+    SteeringTarget,
+    accumulate_steered_move_weights,
+    find_first_reachable_target,
+)
 from backstop.proof.lockstep import TRACES, Lockstep, deploy_lockstep
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, CounterfactualSeed
 from backstop.system import Action, Outcome, count_slots
@@ -58,17 +62,17 @@ def derive_run_seed(seed: int, index: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
 
 
-def derive_campaign_seed(seed: int, index: int) -> int:
+def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
     """Return the seed of a campaign's run: of ten in a row three have a margin market, one of each policy.
 
     Two of these three are mostly its traders', by turns. Whatever a campaign's seed is, and however short it
     is, no policy is left out for want of luck.
     """
-    turn, place = divmod(index, 10)
+    turn, place = divmod(run_index, 10)
     kind = _MARGIN_AT.get(place)
     of_traders = kind is not None and (place // 3 + turn) % 3 != 2
     for attempt in count():
-        found = derive_run_seed(seed, index + (attempt << 64))
+        found = derive_run_seed(campaign_seed, run_index + (attempt << 64))
         margin = draw_parameters(Random(found)).margin
         if (margin.policy if margin else None) == kind and (kind is None or found % 2 == of_traders):
             return found
@@ -80,8 +84,8 @@ def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]
     ranks = {}
     for attempt in range(DEPLOYMENTS):
         found = derive_run_seed(seed, index + (attempt << 64))
-        kinds = plan_deployment(draw_parameters(Random(found))).kinds.values()
-        ranks[found], _ = first_applicable(targets, kinds)
+        kinds = plan_deployment(draw_parameters(Random(found))).contract_kinds.values()
+        ranks[found], _ = find_first_reachable_target(targets, kinds)
         if not ranks[found]:
             break
     return min(ranks, key=ranks.__getitem__)
@@ -135,63 +139,67 @@ class FuzzRun:
         self._target: SteeringTarget | None = None
         self._traders = TRADERS if self.parameters.margin is not None and seed % 2 else 1
         if opened:
-            self.prepare_deployment()
+            self.add_adversarial_contracts_and_funding()
 
-    def prepare_deployment(self) -> None:
+    def add_adversarial_contracts_and_funding(self) -> None:
         """Prepare the deployment as every run does; a difference in it leaves the machine with its trace."""
         deployment = plan_deployment(self.parameters)
-        for creation in iter_adversarial_contracts(deployment):
+        for creation in iter_adversarial_contract_creations(deployment):
             self.both.add_contract(creation)
         for action in iter_funding_actions(deployment, self.random):
             outcome = self.both.apply(action)
             assert outcome.ok, f"the opening fails: {action} {outcome.reason!r}"
         self.both.opening = len(self.both.trace)
 
-    def observe_states(self, targets: Sequence[SteeringTarget] = ()) -> StateObserver:
+    def start_state_observer(self, targets: Sequence[SteeringTarget] = ()) -> StateObserver:
         """Watch which predicates of the state hold, and steer to the first target that there can be."""
         self.observer = StateObserver(self.scene)
-        _, self._target = first_applicable(targets, plan_deployment(self.parameters).kinds.values())
+        _, self._target = find_first_reachable_target(
+            targets, plan_deployment(self.parameters).contract_kinds.values()
+        )
         return self.observer
 
-    def play_steps(self, steps: int) -> Iterator[RunStep]:
+    def play_random_steps(self, step_count: int) -> Iterator[RunStep]:
         """Play so many steps, moves by their weights; raises at the first difference or violation."""
         moves = list(MOVES.values())
-        weights, whole = self._sum_weights(moves)
+        weights, whole = self._accumulate_move_weights(moves)
         done = 0
         for number in count():
-            self.scene.late = done > steps * LATE
+            self.scene.late = done > step_count * LATE
             watched = self.observer if number % WATCH_EVERY == 0 else None
             if watched is not None:
                 watched.update_predicates("")
                 if self._target is not None:
-                    weights, whole = self._sum_weights(moves)
+                    weights, whole = self._accumulate_move_weights(moves)
             move = moves[bisect(weights, self.random.random() * whole)]
-            for played in self.play_generator(move):
+            for played in self.play_all_actions_of_move(move):
                 yield played
                 done += 1
                 if done % ASK_EVERY == 0:
-                    self.check_random_what_if()
-                if done == steps:
+                    self.check_random_counterfactual_property()
+                if done == step_count:
                     return
             if watched is not None:
                 watched.update_predicates(move.name)
 
-    def _sum_weights(self, moves: Sequence[ActionGenerator]) -> tuple[list[float], float]:
+    def _accumulate_move_weights(self, moves: Sequence[ActionGenerator]) -> tuple[list[float], float]:
         """Return the sums of the moves' weights but for the last one, and the sum of all."""
-        weights = [self._weigh_generator(move) for move in moves]
+        weights = [self._compute_weight_favouring_trader_moves(move) for move in moves]
         if self._target is not None and self.observer is not None:
             names = [move.name for move in moves]
-            return sum_steered_weights(self._target, self.observer.held, names, weights)
+            return accumulate_steered_move_weights(self._target, self.observer.held, names, weights)
         *sums, whole = accumulate(weights)
         return sums, whole
 
-    def _weigh_generator(self, move: ActionGenerator) -> float:
+    def _compute_weight_favouring_trader_moves(self, move: ActionGenerator) -> float:
         return move.weight * (self._traders if move.of_traders else 1)
 
-    def check_random_what_if(self) -> None:
+    def check_random_counterfactual_property(self) -> None:
         """Ask one counterfactual property about the present state; those that had an answer are counted."""
         number = self._curiosity.choice(list(COUNTERFACTUAL_PROPERTIES))
-        if self.both.check_what_if(CounterfactualSeed(number, self._curiosity.randrange(2**32))):
+        if self.both.check_counterfactual_property(
+            CounterfactualSeed(number, self._curiosity.randrange(2**32))
+        ):
             self.asked[number] += 1
 
     def _advance_time(self, seconds: int) -> None:
@@ -202,7 +210,7 @@ class FuzzRun:
             return
         self.both.advance(seconds, self._chain.choice((0, 0, self._chain.randint(0, full), full + 1)))
 
-    def play_generator(self, move: ActionGenerator) -> Iterator[RunStep]:
+    def play_all_actions_of_move(self, move: ActionGenerator) -> Iterator[RunStep]:
         """Play all actions of one move; time passes in between."""
         scene, both = self.scene, self.both
         try:
@@ -217,7 +225,7 @@ class FuzzRun:
                 if self.observer is not None:
                     self.observer.note_writes(both.model.changes)
                 if self.trial is not None and planted:
-                    self.trial.try_faults(planted, outcome, len(both.trace) - both.opening)
+                    self.trial.record_detected_faults(planted, outcome, len(both.trace) - both.opening)
                 yield RunStep(move.name, what, outcome)
         except NoSuchFunctionError:
             raise  # the move knows the model badly

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 
-def main() -> None:
+def answer_run_jobs() -> None:
     """Answer jobs until the input ends. The campaign tells when to stop, signals do not."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from backstop.proof.fuzz import model_coverage
+    from backstop.proof.fuzz import model_branch_coverage
 
-    reached = model_coverage.install_marks()
-    from backstop.proof.fuzz.run_executor import RunExecutor
+    reached = model_branch_coverage.install_marked_model_importer()
+    from backstop.proof.fuzz.run_series_with_kept_traces import RunExecutor
 
     # A run makes many small objects and hardly a cycle: looking for some less often saves a twentieth.
     gc.freeze()
@@ -41,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_run_jobs()

@@ -7,8 +7,8 @@ from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
-from backstop.deployment.contract_names import STABLECOIN_POOLS
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
@@ -81,7 +81,7 @@ class GenerationContext:
         return self.world.timestamp
 
     @property
-    def clock(self) -> int:
+    def auction_clock(self) -> int:
         """The time by which prices of lots fall [seconds]."""
         return self.auction.clock(self.admin)
 
@@ -93,7 +93,7 @@ class GenerationContext:
     def guardian(self) -> str:
         return self.deployment.get_account("guardian")
 
-    def build_call(self, contract: str, method: str, *args: Any, by: str) -> Action:
+    def build_action(self, contract: str, method: str, *args: Any, by: str) -> Action:
         """Return one call as an action."""
         return Action(contract, method, args, by)
 
@@ -136,7 +136,7 @@ class GenerationContext:
         """Draw a collateral type: the first few have most of the business, so that states get deep."""
         return int(self.random.random() * min(self.listed, 4))
 
-    def draw_market(self) -> int:
+    def draw_feed_market(self) -> int:
         """Draw a market of the feed: a collateral type's, or the equity's."""
         return EQUITY_MARKET if self.has_equity and self.draw_bool(0.2) else self.draw_type()
 
@@ -147,24 +147,24 @@ class GenerationContext:
     def get_terms(self, collateral_type: int) -> Terms:
         return cast(Terms, self.engine.terms[collateral_type])
 
-    def get_debts(self, collateral_type: int) -> Debts:
+    def get_type_debt_totals(self, collateral_type: int) -> Debts:
         return cast(Debts, self.engine.debts[collateral_type])
 
     def get_vault(self, collateral_type: int, owner: str) -> Vault:
         return cast(Vault, self.engine.vaults[collateral_type, owner])
 
-    def get_price(self, collateral_type: int) -> int:
+    def get_lower_feed_price(self, collateral_type: int) -> int:
         """Return the price that new risk is measured at, stale or not [ray for 1e18 of collateral]."""
         prices = self.feed.prices[collateral_type]
         return int(min(prices.current, prices.next))
 
-    def get_published_price(self, collateral_type: int) -> int:
+    def get_next_or_current_price(self, collateral_type: int) -> int:
         """Return the next price, also one held back; the current one while the next waits; 0 of none."""
         prices = self.feed.prices[collateral_type]
         return int(prices.next or self.feed.withheld_prices[collateral_type] or prices.current)
 
     def get_rate(self, collateral_type: int) -> int:
-        return int(self.get_debts(collateral_type).accumulated_rate)
+        return int(self.get_type_debt_totals(collateral_type).accumulated_rate)
 
     def get_debt(self, collateral_type: int, owner: str) -> int:
         """Return a vault's debt as of the last accrual [rad]."""
@@ -185,7 +185,7 @@ class GenerationContext:
                 found.append(owner)
         return found
 
-    def find_weakest_owner(self, collateral_type: int) -> list[str]:
+    def list_weakest_owner_if_any(self, collateral_type: int) -> list[str]:
         """Return the owner with the least collateral for each unit of debt; nobody without a debt."""
         found = [who for who in self.people if self.get_vault(collateral_type, who).normalized_debt]
 
@@ -195,15 +195,19 @@ class GenerationContext:
 
         return [min(found, key=strength)] if found else []
 
-    def get_drawable_debt(self, collateral_type: int, owner: str) -> int:
+    def get_drawable_debt_by_ratio(self, collateral_type: int, owner: str) -> int:
         """Return how much more the margin allows to draw, were the price fresh [wad]."""
         ratio = max(self.get_terms(collateral_type).initial_ratio, 1)
-        value = self.get_vault(collateral_type, owner).locked_collateral * self.get_price(collateral_type)
+        value = self.get_vault(collateral_type, owner).locked_collateral * self.get_lower_feed_price(
+            collateral_type
+        )
         return (value * BASIS_POINTS // ratio - self.get_debt(collateral_type, owner)) // RAY
 
     def get_ceiling_room(self, collateral_type: int) -> int:
         """Return how much more the type's ceiling allows to draw [wad]."""
-        total = self.get_debts(collateral_type).performing + self.engine._compute_distress(collateral_type)
+        total = self.get_type_debt_totals(
+            collateral_type
+        ).performing + self.engine._sum_auctioned_principal_and_deficit(collateral_type)
         return (self.get_terms(collateral_type).debt_ceiling * RAD - total) // RAY
 
     def get_auction_room(self, collateral_type: int) -> int:
@@ -241,10 +245,12 @@ class GenerationContext:
 
     def list_open_auctions(self) -> list[int]:
         """Return the ids of the open auctions among the last few."""
-        return [auction_id for auction_id in self.live if self.auction.lots[auction_id].started_at]
+        return [
+            auction_id for auction_id in self.recent_auction_ids if self.auction.lots[auction_id].started_at
+        ]
 
     @property
-    def live(self) -> range:
+    def recent_auction_ids(self) -> range:
         last = int(self.auction.ids[()])
         return range(max(1, last - 15), last + 1)
 

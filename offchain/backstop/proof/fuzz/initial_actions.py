@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from backstop.deployment.contract_names import STABLECOIN_POOLS
-from backstop.deployment.deployment_plan import Creation, Deployment
+from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
+from backstop.deployment.planned_contracts import Creation, Deployment
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
@@ -41,7 +41,7 @@ TIMELOCK = "SpareTimelock"
 SET_CEILING = keccak256(b"set_debt_ceiling(uint256,uint256)")[:4]
 
 
-def iter_adversarial_contracts(deployment: Deployment) -> Iterator[Creation]:
+def iter_adversarial_contract_creations(deployment: Deployment) -> Iterator[Creation]:
     """Return tokens that misbehave, a pool of one, an aggregator of prices, a waterfall that nobody uses."""
     at = {}
 
@@ -95,7 +95,7 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
     """Yield the actions that hand out funds and approvals, then a first price for each type."""
     at = {
         **deployment.addresses,
-        **{each.name: each.address for each in iter_adversarial_contracts(deployment)},
+        **{each.name: each.address for each in iter_adversarial_contract_creations(deployment)},
     }
     types = list(enumerate(deployment.parameters.collateral_types))[:FUNDED_TYPES]
     admin, maker = deployment.get_account("admin"), deployment.get_account("market_maker")
@@ -139,7 +139,7 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
     for c, feed in markets:
         reporters = [deployment.get_account(f"reporter_{i + 1}") for i in range(feed.reporters)]
         if c == ADAPTED:
-            reporters = list_adapter_peers(reporters)
+            reporters = truncate_reporters_to_odd_count(reporters)
             times = feed.step, feed.max_age, feed.stale_after, feed.window
             listed = (*reporters, at[ADAPTER])
             yield Action("PriceFeed", "set_market", (c, listed, feed.quorum, *times), admin)
@@ -149,6 +149,6 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
         yield Action("PriceFeed", "poke", (c,), deployment.get_account("poker"))
 
 
-def list_adapter_peers(reporters: list[str]) -> list[str]:
+def truncate_reporters_to_odd_count(all_reporters: list[str]) -> list[str]:
     """Return whom an adapter joins: an odd number, so that of all of them one may be silent."""
-    return reporters[: (len(reporters) - 1) | 1]
+    return all_reporters[: (len(all_reporters) - 1) | 1]

@@ -6,8 +6,8 @@ from dataclasses import astuple, replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
+from backstop.deployment.parameter_dataclasses import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,
@@ -44,13 +44,13 @@ _FULL_HOUSE = 40
 
 def draw_parameters(random: Random) -> Parameters:
     """Draw parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
-    drawn = _draw_all_but_slot(random)
+    drawn = _draw_parameters_without_block_time(random)
     # With dice of its own, from values and not from names: all else of a seed stays as it was.
     slot = Random(f"slot of {astuple(drawn)}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
     return replace(drawn, block_time=slot)
 
 
-def _draw_all_but_slot(random: Random) -> Parameters:
+def _draw_parameters_without_block_time(random: Random) -> Parameters:
     """Draw all but the slot."""
     count = random.choice((1, 2, 2, 3, 3, 4))
     if random.randrange(_FULL_HOUSE) == 0:

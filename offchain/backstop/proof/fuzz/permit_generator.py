@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
-from backstop.deployment.devnet_signing import test_key
+from backstop.deployment.devnet_trader_signatures import test_key
 from backstop.deployment.role_accounts import get_account
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.erc20 import ERC20, encode_words

@@ -16,9 +16,9 @@ import yaml
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_text
-from backstop.proof.fuzz.state_observer import StateObserver, predicate_names
+from backstop.proof.fuzz.run_predicate_observer import StateObserver, list_state_predicate_names
 from backstop.proof.lockstep import Lockstep
-from backstop.proof.properties import PropertyViolationError, check_state
+from backstop.proof.properties import PropertyViolationError, check_state_properties
 from backstop.system import Action, Outcome
 
 SCHEMA_VERSION = 1
@@ -51,9 +51,9 @@ class PlantedFault:
     method: str
     write: LedgerWrite
 
-    def find_places(self) -> tuple[int, int]:
+    def find_state_predicate_index_pair(self) -> tuple[int, int]:
         """Return the places of the predicates; raises BackstopError if the model has them no more."""
-        names = {name: place for place, name in enumerate(predicate_names())}
+        names = {name: place for place, name in enumerate(list_state_predicate_names())}
         missing = [each for each in self.predicates if each not in names]
         if missing:
             raise BackstopError(f"planted fault {self.name}: unknown predicate {missing[0]!r}; draw it anew")
@@ -61,7 +61,7 @@ class PlantedFault:
         return first, second
 
 
-def read_faults(path: Path) -> list[PlantedFault]:
+def read_faults_yaml(path: Path) -> list[PlantedFault]:
     """Read planted faults; raises BackstopError if the file is none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ class FaultTrial:
         self._both, self._observer = both, observer
         self._by_call: dict[tuple[str, str], list[tuple[PlantedFault, int]]] = {}
         for fault in faults:
-            first, second = fault.find_places()
+            first, second = fault.find_state_predicate_index_pair()
             waiting = self._by_call.setdefault((fault.contract, fault.method), [])
             waiting.append((fault, 1 << first | 1 << second))
         self.reported: dict[str, int] = {}
@@ -100,29 +100,31 @@ class FaultTrial:
         held = self._observer.held
         return [fault for fault, both in waiting if held & both == both and fault.name not in self.reported]
 
-    def try_faults(self, faults: Iterable[PlantedFault], outcome: Outcome, step: int) -> None:
+    def record_detected_faults(self, faults: Iterable[PlantedFault], outcome: Outcome, step: int) -> None:
         """Put the state that each fault would make of a call that succeeded before the properties."""
         for fault in faults if outcome.ok else ():
             snapshot = self._both.snapshot()
-            if _apply_write(snapshot, fault.write):
+            if _increment_first_nonzero_entry(snapshot, fault.write):
                 try:
-                    check_state(snapshot, self._both.addresses)
+                    check_state_properties(snapshot, self._both.addresses)
                 except PropertyViolationError:
                     self.reported[fault.name] = step
 
 
-def _apply_write(snapshot: Any, write: LedgerWrite) -> bool:
+def _increment_first_nonzero_entry(snapshot: Any, ledger_write: LedgerWrite) -> bool:
     """Add one to the first entry that is not zero; return whether there is one."""
-    table = snapshot.get(write.contract, {}).get(write.path, {})
+    table = snapshot.get(ledger_write.contract, {}).get(ledger_write.path, {})
     for key, value in table.items():
-        amount = getattr(value, write.field) if write.field else value
+        amount = getattr(value, ledger_write.field) if ledger_write.field else value
         if amount:
-            table[key] = value._replace(**{write.field: amount + 1}) if write.field else amount + 1
+            table[key] = (
+                value._replace(**{ledger_write.field: amount + 1}) if ledger_write.field else amount + 1
+            )
             return True
     return False
 
 
-def write_faults(faults: Sequence[PlantedFault], origin: Mapping[str, Any], path: Path) -> None:
+def write_faults_yaml(faults: Sequence[PlantedFault], origin: Mapping[str, Any], path: Path) -> None:
     """Write planted faults with what they were drawn from."""
     content = {
         "schema_version": SCHEMA_VERSION,

@@ -14,7 +14,7 @@ class ProgressFormatter:
         self.began = time.monotonic()
         self._steps, self._seconds = steps, seconds
 
-    def format_progress(self, progress: CampaignProgress) -> tuple[int, int, str]:
+    def compute_progress_and_text(self, progress: CampaignProgress) -> tuple[int, int, str]:
         """Return thousandths done, 1,000, and a text: "14,000 steps, 7 s, 3 s left, 0 failures"."""
         steps, elapsed = progress.tally.steps, time.monotonic() - self.began
         share = 0.0

@@ -10,26 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import deployment_parameters
+from backstop.deployment import parameter_dataclasses
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model, create_on_model
-from backstop.deployment.deployment_plan import Creation, plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import add_contract_model, create_model
+from backstop.deployment.planned_contracts import Creation, plan_deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.proof.fuzz.generation_context import PEOPLE
-from backstop.proof.fuzz.trace_failure import Failure
+from backstop.proof.fuzz.rollback_trace_tester import Failure
 from backstop.proof.properties import CounterfactualSeed
-from backstop.proof.step_trace import Trace
+from backstop.proof.replayable_trace import Trace
 from backstop.system import Action
 
 UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
-_DATACLASSES = sorted(name for name in vars(deployment_parameters) if name.endswith("Parameters"))
+_DATACLASSES = sorted(name for name in vars(parameter_dataclasses) if name.endswith("Parameters"))
 
 
 def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
     """Write the test file; return its path. It fails as long as the trace does, and passes from then on."""
-    body = list(_render_steps(trace))
+    body = list(_iter_test_source_lines(trace))
     last = trace.steps[-1].step if trace.steps else None
     what = f"{last.contract}_{last.method}" if isinstance(last, Action) else failure.kind
     name = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", what)).lower()
@@ -49,14 +49,14 @@ def _render_source(trace: Trace, failure: Failure, name: str, body: list[str]) -
     imports = []
     if not usual:
         used = ", ".join(each for each in _DATACLASSES if f"{each}(" in code)
-        imports.append(f"from backstop.deployment.deployment_parameters import {used}")
+        imports.append(f"from backstop.deployment.parameter_dataclasses import {used}")
     words = [word for word in ("MAX_UINT256", *UNITS) if re.search(rf"\b{word}\b", "\n".join(body))]
     if words:
         imports.append(f"from backstop.model.arithmetic import {', '.join(sorted(words))}")
     if "CounterfactualSeed(" in code:
         imports.append("from backstop.proof.properties import CounterfactualSeed")
     if "reverts(" in code:
-        imports.append("from tests.support.helpers import reverts")
+        imports.append("from tests.support.revert_setter_and_source_helpers import reverts")
     told = "\n".join(line[:100] for line in failure.text.splitlines() if "run it again with: " not in line)
     told = told.replace("\\", "/").replace('"""', "'''")
     given = "" if usual else f"PARAMETERS = {trace.parameters!r}\n\n\n"
@@ -69,7 +69,7 @@ def _render_source(trace: Trace, failure: Failure, name: str, body: list[str]) -
     )
 
 
-def _render_steps(trace: Trace) -> Iterator[str]:
+def _iter_test_source_lines(trace: Trace) -> Iterator[str]:
     """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
     deployment = plan_deployment(trace.parameters)
     model = create_model(deployment, trace.started_at)
@@ -85,17 +85,17 @@ def _render_steps(trace: Trace) -> Iterator[str]:
             model.advance(timestamp - model.timestamp, passed)
             produced += passed or 0
         if isinstance(step, Creation):
-            create_on_model(model.world, step)
+            add_contract_model(model.world, step)
             names[step.address] = step.name
-            args = _render_values((step.kind, step.name, *step.args), {})
+            args = _render_python_arguments((step.kind, step.name, *step.args), {})
             yield f"protocol.lockstep.create_contract({args})"
             continue
         if isinstance(step, CounterfactualSeed):
             seed = f"CounterfactualSeed({step.number}, {step.seed})"
-            yield f"protocol.lockstep.check_what_if({seed})"
+            yield f"protocol.lockstep.check_counterfactual_property({seed})"
             continue
         assert isinstance(step, Action)  # campaigns load no state
-        args = _render_values(step.args, names)
+        args = _render_python_arguments(step.args, names)
         sender = names.get(step.sender, step.sender)
         call = f'protocol.do("{step.contract}.{step.method}", {args}{", " if args else ""}sender="{sender}")'
         try:
@@ -109,18 +109,18 @@ def _render_steps(trace: Trace) -> Iterator[str]:
             yield f"    {call}"
 
 
-def _render_values(values: Any, names: dict[str, str]) -> str:
-    return ", ".join(_render_value(value, names) for value in values)
+def _render_python_arguments(values: Any, names_by_address: dict[str, str]) -> str:
+    return ", ".join(_render_value(value, names_by_address) for value in values)
 
 
-def _render_value(value: Any, names: dict[str, str]) -> str:
+def _render_value(value: Any, names_by_address: dict[str, str]) -> str:
     if isinstance(value, str):
-        return repr(names.get(value, value))
+        return repr(names_by_address.get(value, value))
     if isinstance(value, bool | bytes):
         return repr(value)
     if isinstance(value, int):
         return _render_number(value)
-    return f"({_render_values(value, names)},)"
+    return f"({_render_python_arguments(value, names_by_address)},)"
 
 
 def _render_number(value: int) -> str:

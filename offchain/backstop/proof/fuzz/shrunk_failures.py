@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.files.installation import format_command
+from backstop.files.installation import format_command_as_started
 from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.delta_debugging import shrink_trace
 from backstop.proof.fuzz.regression_test_writer import write_regression
-from backstop.proof.fuzz.trace_failure import Failure
-from backstop.proof.step_trace import read_trace, write_trace
+from backstop.proof.fuzz.rollback_trace_tester import Failure
+from backstop.proof.replayable_trace import read_trace, write_trace_json
 
 # Most failures are small within a few seconds; some hang on what hundreds of steps made.
 SECONDS = 60.0
 
 
-class Finding(NamedTuple):
+class ShrunkFailure(NamedTuple):
     """A trace's failure; its actions beyond the opening before and after; the small trace and its test."""
 
     failure: Failure
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
         return (
             f"{self.failure.text}\n"
             f"  shrunk from {self.before} to {self.after} actions after the opening\n"
-            f"  replay it:  {format_command('replay')} {self.trace}\n"
+            f"  replay it:  {format_command_as_started('replay')} {self.trace}\n"
             f"  as a test:  {self.test}"
         )
 
@@ -51,7 +51,7 @@ def shrink_file(
     stopped: Callable[[], bool] = lambda: False,
     show: Callable[[int], None] = lambda steps: None,
     seconds: float = SECONDS,
-) -> Finding:
+) -> ShrunkFailure:
     """Shrink a trace file; the small trace and its test are written beside it.
 
     It ends after so many seconds with the smallest so far. Raises BackstopError if the file is no trace,
@@ -61,7 +61,7 @@ def shrink_file(
     end = time.monotonic() + seconds
     small, failure = shrink_trace(trace, artifacts, lambda: stopped() or time.monotonic() > end, show)
     target = path.with_name(f"{path.stem}-small.json")
-    write_trace(small, target)
+    write_trace_json(small, target)
     test = write_regression(small, failure, path.parent)
     before, after = (len(each.steps) - each.opening for each in (trace, small))
-    return Finding(failure, before, after, target, test)
+    return ShrunkFailure(failure, before, after, target, test)

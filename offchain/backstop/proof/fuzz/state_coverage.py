@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstop.proof.fuzz.state_observer import NAMED, Bits, StateObserver, list_places, predicate_names
+from backstop.proof.fuzz.run_predicate_observer import (
+    NAMED,
+    Bits,
+    StateObserver,
+    list_places,
+    list_state_predicate_names,
+)
 
 Changes = dict[str, Counter[int]]
 """By move: how often each predicate came true, or ended, while it was watched."""
@@ -45,7 +51,7 @@ class StateCoverage:
             for move, counts in theirs.items():
                 own.setdefault(move, Counter()).update(counts)
 
-    def compute_joint_rows(self) -> dict[int, Bits]:
+    def build_joint_bits_by_predicate(self) -> dict[int, Bits]:
         """Return for each predicate that ever held those that held together with it, itself included.
 
         A row has what held when its predicate came true: of each pair the later one has the other.
@@ -58,11 +64,11 @@ class StateCoverage:
 
     def count_pairs(self) -> int:
         """Count the pairs that held together."""
-        return sum(held.bit_count() - 1 for held in self.compute_joint_rows().values()) // 2
+        return sum(held.bit_count() - 1 for held in self.build_joint_bits_by_predicate().values()) // 2
 
     def iter_missing_named_pairs(self) -> Iterator[tuple[int, int]]:
         """Yield the pairs of named predicates that never held together."""
-        together = self.compute_joint_rows()
+        together = self.build_joint_bits_by_predicate()
         for place in range(len(NAMED)):
             for other in range(place + 1, len(NAMED)):
                 if not together.get(place, 0) >> other & 1:
@@ -70,7 +76,7 @@ class StateCoverage:
 
     def format_lines(self) -> list[str]:
         """Return what was reached as text, the missing pairs of named predicates by name."""
-        names, missing = predicate_names(), list(self.iter_missing_named_pairs())
+        names, missing = list_state_predicate_names(), list(self.iter_missing_named_pairs())
         whole = len(NAMED) * (len(NAMED) - 1) // 2
         lines = [
             f"states: {len(self.rows)} of {len(names)} predicates held, {self.count_pairs():,} pairs "
@@ -88,10 +94,14 @@ class StateCoverage:
         """Return the coverage for a file; predicates are their places."""
         return {
             "rows": {str(place): f"{held:x}" for place, held in sorted(self.rows.items())},
-            "runs": _encode_counts(self.runs),
+            "runs": _build_json_object_of_counts(self.runs),
             "watched": dict(sorted(self.watched.items())),
-            "risen": {move: _encode_counts(counts) for move, counts in sorted(self.risen.items())},
-            "fallen": {move: _encode_counts(counts) for move, counts in sorted(self.fallen.items())},
+            "risen": {
+                move: _build_json_object_of_counts(counts) for move, counts in sorted(self.risen.items())
+            },
+            "fallen": {
+                move: _build_json_object_of_counts(counts) for move, counts in sorted(self.fallen.items())
+            },
         }
 
     @classmethod
@@ -99,16 +109,16 @@ class StateCoverage:
         """Read the coverage back; raises KeyError, TypeError or ValueError for anything else."""
         return cls(
             {int(place): int(held, 16) for place, held in content["rows"].items()},
-            _decode_counts(content["runs"]),
+            _decode_counts_by_predicate(content["runs"]),
             Counter(content["watched"]),
-            {move: _decode_counts(counts) for move, counts in content["risen"].items()},
-            {move: _decode_counts(counts) for move, counts in content["fallen"].items()},
+            {move: _decode_counts_by_predicate(counts) for move, counts in content["risen"].items()},
+            {move: _decode_counts_by_predicate(counts) for move, counts in content["fallen"].items()},
         )
 
 
-def _encode_counts(counts: Counter[int]) -> dict[str, int]:
+def _build_json_object_of_counts(counts: Counter[int]) -> dict[str, int]:
     return {str(place): count for place, count in sorted(counts.items())}
 
 
-def _decode_counts(content: dict[str, int]) -> Counter[int]:
+def _decode_counts_by_predicate(content: dict[str, int]) -> Counter[int]:
     return Counter({int(place): count for place, count in content.items()})

@@ -44,30 +44,30 @@ class TableDeclaration(NamedTuple):
     default: Any
 
 
-def iter_declared_tables() -> Iterator[TableDeclaration]:
+def iter_model_storage_tables() -> Iterator[TableDeclaration]:
     """Yield all tables of the model, in the order of its files."""
-    for module, tree in load_model_modules():
+    for module, tree in list_model_modules_with_trees():
         for kind in (node for node in tree.body if isinstance(node, ast.ClassDef)):
             for node in ast.walk(kind):
                 if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-                    found = _parse_declaration(kind.name, node, node.value, module)
+                    found = _parse_model_table_declaration(kind.name, node, node.value, module)
                     if found is not None:
                         yield found
 
 
-def _parse_declaration(
-    kind: str, node: ast.Assign | ast.AnnAssign, call: ast.Call, module: ModuleType
+def _parse_model_table_declaration(
+    class_name: str, node: ast.Assign | ast.AnnAssign, call: ast.Call, module: ModuleType
 ) -> TableDeclaration | None:
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
     is_table = isinstance(call.func, ast.Attribute) and call.func.attr == "table" and bool(call.args)
     if not is_table or not isinstance(target, ast.Attribute) or not isinstance(call.args[0], ast.Constant):
         return None
     default = eval(ast.unparse(call.args[1]), vars(module)) if len(call.args) > 1 else 0
-    return TableDeclaration(kind, target.attr, str(call.args[0].value), default)
+    return TableDeclaration(class_name, target.attr, str(call.args[0].value), default)
 
 
 @cache
-def load_model_modules() -> list[tuple[ModuleType, ast.Module]]:
+def list_model_modules_with_trees() -> list[tuple[ModuleType, ast.Module]]:
     files = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
     return [
         (import_module(f"backstop.model.{path.stem}"), ast.parse(path.read_text(encoding="utf-8")))
@@ -89,17 +89,17 @@ class DecisionReads(NamedTuple):
 
 
 @cache
-def find_decision_reads() -> DecisionReads:
+def find_model_decision_reads() -> DecisionReads:
     """Return what any `if`, `while`, `require`, `and`, `or` or conditional expression of the model reads."""
     attributes: set[str] = set()
     constants: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for module, tree in load_model_modules():
+    for module, tree in list_model_modules_with_trees():
         owners = [each.__name__ for each in vars(module).values() if isinstance(each, type)]
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            aliases = _find_aliases(function)
+            aliases = _find_attributes_by_local_name(function)
             for test in _iter_tests(function):
-                attributes |= _find_attributes(test, aliases)
-                for attribute, value in _iter_comparisons(test, aliases, module):
+                attributes |= _list_read_attribute_names(test, aliases)
+                for attribute, value in _iter_attribute_constant_comparisons(test, aliases, module):
                     for owner in owners:
                         constants[owner, attribute].add(value)
     return DecisionReads(frozenset(attributes), {key: frozenset(values) for key, values in constants.items()})
@@ -118,7 +118,7 @@ def _iter_tests(function: ast.AST) -> Iterator[ast.expr]:
             yield node.args[0]
 
 
-def _find_aliases(function: ast.AST) -> dict[str, set[str]]:
+def _find_attributes_by_local_name(function: ast.AST) -> dict[str, set[str]]:
     """Return the attributes that each local name was made of."""
     found: dict[str, set[str]] = defaultdict(set)
     for node in ast.walk(function):
@@ -126,34 +126,34 @@ def _find_aliases(function: ast.AST) -> dict[str, set[str]]:
             for target in node.targets:
                 names = [each for each in ast.walk(target) if isinstance(each, ast.Name)]
                 for name in names if isinstance(target, ast.Name | ast.Tuple) else ():
-                    found[name.id] |= _find_attributes(node.value, {})
+                    found[name.id] |= _list_read_attribute_names(node.value, {})
     return found
 
 
-def _find_attributes(node: ast.AST, aliases: Mapping[str, set[str]]) -> set[str]:
+def _list_read_attribute_names(node: ast.AST, attributes_by_local_name: Mapping[str, set[str]]) -> set[str]:
     found: set[str] = set()
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
             found.add(each.attr)
         elif isinstance(each, ast.Name):
-            found |= aliases.get(each.id, set())
+            found |= attributes_by_local_name.get(each.id, set())
     return found
 
 
-def _iter_comparisons(
-    test: ast.AST, aliases: Mapping[str, set[str]], module: ModuleType
+def _iter_attribute_constant_comparisons(
+    condition: ast.AST, aliases: Mapping[str, set[str]], module: ModuleType
 ) -> Iterator[tuple[str, int]]:
     """Yield the attributes that a test compares with a named constant, and its value."""
-    for node in ast.walk(test):
+    for node in ast.walk(condition):
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = node.left, node.comparators[0]
             for side, other in ((left, right), (right, left)):
-                value = _get_constant(other, module)
+                value = _find_python_integer_constant(other, module)
                 if value is not None:
-                    yield from ((attribute, value) for attribute in _find_attributes(side, aliases))
+                    yield from ((attribute, value) for attribute in _list_read_attribute_names(side, aliases))
 
 
-def _get_constant(node: ast.AST, module: ModuleType) -> int | None:
+def _find_python_integer_constant(node: ast.AST, module: ModuleType) -> int | None:
     """Return the value of a constant's name; None for anything else."""
     if isinstance(node, ast.Name) and node.id.isupper():
         found = vars(module).get(node.id)
@@ -168,11 +168,11 @@ def _get_constant(node: ast.AST, module: ModuleType) -> int | None:
 
 
 @cache
-def derive_predicates() -> tuple[Predicate, ...]:
+def derive_model_state_predicates() -> tuple[Predicate, ...]:
     """Return the predicates that the model's decisions ask about its tables."""
-    reads = find_decision_reads()
+    reads = find_model_decision_reads()
     found: dict[Predicate, None] = {}
-    for table in iter_declared_tables():
+    for table in iter_model_storage_tables():
         fields = getattr(type(table.default), "_fields", None)
         if fields is None:
             if table.attribute in reads.attributes:
@@ -203,7 +203,7 @@ def _iter_field_predicates(
     yield Predicate(table.contract, table.path, f"{name} {SET}", f"{value} != {none}")
     if kind is int:
         yield Predicate(table.contract, table.path, f"{name} {ZERO}", f"{guard}{value} == 0")
-        for constant in sorted(find_decision_reads().constants.get((owner, attribute), ())):
+        for constant in sorted(find_model_decision_reads().constants.get((owner, attribute), ())):
             yield Predicate(
                 table.contract, table.path, f"{name} is at {constant:,}", f"{value} == {constant}"
             )

@@ -11,9 +11,9 @@ from itertools import accumulate
 from random import Random
 from typing import Any, NamedTuple
 
-from backstop.deployment.contract_creation import find_model_class
+from backstop.deployment.model_and_chain_deployment import find_model_class
+from backstop.proof.fuzz.run_predicate_observer import Bits, get_model_class_of_predicate
 from backstop.proof.fuzz.state_coverage import Changes, StateCoverage
-from backstop.proof.fuzz.state_observer import Bits, get_owner_class
 
 ROUND = 20
 """Runs of a round."""
@@ -32,9 +32,9 @@ class SteeringTarget(NamedTuple):
     falls: tuple[dict[str, float], dict[str, float]]
 
 
-def is_steered(index: int) -> bool:
+def is_steered_run(run_index: int) -> bool:
     """Return whether a run is steered: every other one, once there is something to learn from."""
-    return index >= LAG * ROUND and index % 2 == 1
+    return run_index >= LAG * ROUND and run_index % 2 == 1
 
 
 def choose_targets(known: StateCoverage, seed: int, index: int) -> list[SteeringTarget]:
@@ -43,7 +43,7 @@ def choose_targets(known: StateCoverage, seed: int, index: int) -> list[Steering
     By turns a pair of named predicates is wanted, or a predicate that held in few runs with any other.
     """
     random = Random(f"steering {seed} {index}")
-    together = known.compute_joint_rows()
+    together = known.build_joint_bits_by_predicate()
     named = [(a, b) for a, b in known.iter_missing_named_pairs() if a in together and b in together]
     places = sorted(together)
     weights = [1 / (1 + known.runs[place]) for place in places]
@@ -56,32 +56,34 @@ def choose_targets(known: StateCoverage, seed: int, index: int) -> list[Steering
         others = [place for place in places if not together[rare] >> place & 1]
         if others:
             pairs.append((rare, random.choice(others)))
-    return [_make_target(known, pair) for pair in pairs]
+    return [_build_steering_target(known, pair) for pair in pairs]
 
 
-def _make_target(known: StateCoverage, pair: tuple[int, int]) -> SteeringTarget:
+def _build_steering_target(state_coverage: StateCoverage, predicate_pair: tuple[int, int]) -> SteeringTarget:
     def scores(changes: Changes, place: int) -> dict[str, float]:
         found = {
-            move: counts[place] / known.watched[move] for move, counts in changes.items() if counts[place]
+            move: counts[place] / state_coverage.watched[move]
+            for move, counts in changes.items()
+            if counts[place]
         }
         most = max(found.values(), default=1.0)
         return {move: round(share / most, 4) for move, share in sorted(found.items())}
 
-    first, second = pair
+    first, second = predicate_pair
     return SteeringTarget(
-        pair,
-        (scores(known.risen, first), scores(known.risen, second)),
-        (scores(known.fallen, first), scores(known.fallen, second)),
+        predicate_pair,
+        (scores(state_coverage.risen, first), scores(state_coverage.risen, second)),
+        (scores(state_coverage.fallen, first), scores(state_coverage.fallen, second)),
     )
 
 
-def read_targets(content: Sequence[Any]) -> list[SteeringTarget]:
+def parse_steering_targets(json_targets: Sequence[Any]) -> list[SteeringTarget]:
     """Read targets back from JSON."""
-    return [SteeringTarget(*map(tuple, each)) for each in content]
+    return [SteeringTarget(*map(tuple, each)) for each in json_targets]
 
 
-def sum_steered_weights(
-    target: SteeringTarget, held: Bits, moves: Sequence[str], weights: Sequence[float]
+def accumulate_steered_move_weights(
+    target: SteeringTarget, held_predicates: Bits, moves: Sequence[str], weights: Sequence[float]
 ) -> tuple[list[float], float]:
     """Return the sums of the moves' weights but for the last one, and the sum of all.
 
@@ -89,7 +91,7 @@ def sum_steered_weights(
     """
     found = list(weights)
     for place, rises, falls in zip(target.places, target.rises, target.falls, strict=True):
-        holds = held >> place & 1
+        holds = held_predicates >> place & 1
         for i, move in enumerate(moves):
             if not holds:
                 found[i] *= 1 + GAIN * rises.get(move, 0)
@@ -99,15 +101,15 @@ def sum_steered_weights(
     return sums, whole
 
 
-def first_applicable(
-    targets: Sequence[SteeringTarget], kinds: Iterable[str]
+def find_first_reachable_target(
+    targets: Sequence[SteeringTarget], contract_kinds: Iterable[str]
 ) -> tuple[int, SteeringTarget | None]:
     """Return the first target whose predicates can hold in a deployment of these contracts, and its place.
 
     None, and the number of targets, if there is none.
     """
-    classes = {each.__name__ for kind in set(kinds) for each in find_model_class(kind).__mro__}
+    classes = {each.__name__ for kind in set(contract_kinds) for each in find_model_class(kind).__mro__}
     for place, target in enumerate(targets):
-        if {get_owner_class(each) for each in target.places} <= classes:
+        if {get_model_class_of_predicate(each) for each in target.places} <= classes:
             return place, target
     return len(targets), None

@@ -64,13 +64,15 @@ def read_changed_lines(revision: str, root: Path = CONTRACTS.parent) -> dict[str
     return found
 
 
-def draw_mutants(lines: Mapping[str, set[int]], seed: int, root: Path = CONTRACTS) -> list[Mutant]:
+def shuffle_mutants_of_lines(
+    lines_by_file: Mapping[str, set[int]], seed: int, root: Path = CONTRACTS
+) -> list[Mutant]:
     """Return all mutants of these lines, shuffled by the seed."""
     found = [
         mutant
         for contract in FILES
         for mutant in list_mutants(contract, root)
-        if mutant.line in lines.get(mutant.file, ())
+        if mutant.line in lines_by_file.get(mutant.file, ())
     ]
     Random(seed).shuffle(found)
     return found

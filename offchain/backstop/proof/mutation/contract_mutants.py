@@ -106,7 +106,7 @@ class Mutant:
         return "\n".join(unified_diff(before, after, name, name, lineterm="", n=2))
 
 
-def list_files(contract: str) -> tuple[str, ...]:
+def list_own_files(contract: str) -> tuple[str, ...]:
     """Return the files of a contract that are its own."""
     if contract not in FILES:
         raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
@@ -116,7 +116,9 @@ def list_files(contract: str) -> tuple[str, ...]:
 def list_mutants(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
     """Return all mutants of a contract's files, in the order of the text."""
     return [
-        mutant for file in list_files(contract) for mutant in _find_mutants(file, (root / file).read_text())
+        mutant
+        for file in list_own_files(contract)
+        for mutant in _find_mutants(file, (root / file).read_text())
     ]
 
 
@@ -131,7 +133,7 @@ def _find_mutants(file: str, text: str) -> list[Mutant]:
     source = VyperSource(text)
     found: list[Mutant] = []
     seen: Counter[tuple[str, ...]] = Counter()
-    for function, part in source.iter_parts():
+    for function, part in source.iter_functions_and_constants():
         edits = {
             (edit, operator)
             for node in iter_code(part)

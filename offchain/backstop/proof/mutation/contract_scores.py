@@ -33,7 +33,7 @@ class ContractScore:
             (self.equivalent if argued else self.survived).append(mutant)
 
     @property
-    def mutants(self) -> int:
+    def mutant_count(self) -> int:
         return len(self.killed) + len(self.survived) + len(self.equivalent)
 
     @property
@@ -50,7 +50,7 @@ class ContractScore:
         """Return the score, with the survivors in full."""
         return {
             "contract": self.contract,
-            "mutants": self.mutants,
+            "mutants": self.mutant_count,
             "killed": len(self.killed),
             "percent": round(self.percent, 1),
             "survived": [{"id": m.id, "operator": m.operator, "diff": m.make_diff()} for m in self.survived],
@@ -71,18 +71,18 @@ def iter_score_complaints(
         for mutant, result in score.killed:
             if mutant.key in argued:
                 yield f"{mutant.file}:{mutant.line} is argued to be equivalent, but {result.by} notices it"
-    equivalent, every = sum(len(s.equivalent) for s in scores), sum(s.mutants for s in scores)
+    equivalent, every = sum(len(s.equivalent) for s in scores), sum(s.mutant_count for s in scores)
     if 100 * equivalent > MOST_EQUIVALENT * every:
         yield f"{equivalent} of {every} are argued to be equivalent, at most {MOST_EQUIVALENT}% may be"
 
 
-def build_score_table(scores: Iterable[ContractScore]) -> Table:
+def build_score_terminal_table(scores: Iterable[ContractScore]) -> Table:
     """Return a table with a row for each contract."""
     found = Table(box=None, pad_edge=False)
     found.add_column("contract")
     for name in ("mutants", "killed", "survived", "equivalent", "score"):
         found.add_column(name, justify="right")
     for score in scores:
-        parts = (score.mutants, len(score.killed), len(score.survived), len(score.equivalent))
+        parts = (score.mutant_count, len(score.killed), len(score.survived), len(score.equivalent))
         found.add_row(score.contract, *map(str, parts), f"{score.percent:.1f}%")
     return found

@@ -67,9 +67,9 @@ class CorrelatedMutant:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def read_pairs(folder: Path = PAIRS) -> list[CorrelatedMutant]:
+def read_mutant_pairs_from_yaml_files(folder: Path = PAIRS) -> list[CorrelatedMutant]:
     """Read all pairs of a folder; raise BackstopError if one is not whole, or two have one name."""
-    pairs = [pair for file in sorted(folder.glob("*.yaml")) for pair in read_pair_file(file)]
+    pairs = [pair for file in sorted(folder.glob("*.yaml")) for pair in read_mutant_pair_file(file)]
     if not pairs:
         raise BackstopError(f"there are no pairs in {folder}: it holds them as *.yaml")
     names = [pair.name for pair in pairs]
@@ -79,33 +79,41 @@ def read_pairs(folder: Path = PAIRS) -> list[CorrelatedMutant]:
     return pairs
 
 
-def select_pairs(
-    pairs: Iterable[CorrelatedMutant], names: Iterable[str], files: Iterable[str]
+def select_correlated_mutants(
+    correlated_mutants: Iterable[CorrelatedMutant], names: Iterable[str], contract_files: Iterable[str]
 ) -> list[CorrelatedMutant]:
     """Return the pairs of these names, and those that change one of these contracts; all without either."""
-    pairs, names, files = list(pairs), set(names), {str(SIDES["contract"] / file) for file in files}
-    if unknown := names - {pair.name for pair in pairs}:
+    correlated_mutants, names, contract_files = (
+        list(correlated_mutants),
+        set(names),
+        {str(SIDES["contract"] / file) for file in contract_files},
+    )
+    if unknown := names - {pair.name for pair in correlated_mutants}:
         raise BackstopError(f"no pair {min(unknown)!r}: {PAIRS} has them all")
-    if not names and not files:
-        return pairs
-    return [pair for pair in pairs if pair.name in names or files & {change.file for change in pair.changes}]
+    if not names and not contract_files:
+        return correlated_mutants
+    return [
+        pair
+        for pair in correlated_mutants
+        if pair.name in names or contract_files & {change.file for change in pair.changes}
+    ]
 
 
-def read_pair_file(file: Path) -> list[CorrelatedMutant]:
+def read_mutant_pair_file(file: Path) -> list[CorrelatedMutant]:
     """Return the pairs of one file; raise BackstopError if one is not whole."""
     try:
         content = yaml.safe_load(file.read_text())
         if content["schema_version"] != SCHEMA_VERSION:
             version = content["schema_version"]
             raise BackstopError(f"{file} has schema version {version}, this program reads {SCHEMA_VERSION}")
-        return [_parse_pair(entry) for entry in content["pairs"]]
+        return [_parse_correlated_mutant(entry) for entry in content["pairs"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise BackstopError(
             f"{file} is no list of name, wrong, gains, source, contract and model ({error!r})"
         ) from None
 
 
-def _parse_pair(entry: dict[str, Any]) -> CorrelatedMutant:
+def _parse_correlated_mutant(entry: dict[str, Any]) -> CorrelatedMutant:
     known = {"name", "wrong", "gains", "source", *SIDES}
     if entry.keys() != known:
         raise ValueError(f"fields {sorted(entry.keys() ^ known)}")

@@ -12,7 +12,7 @@ from backstop.hosts.artifacts import ROOT
 EQUIVALENT = ROOT / "tests" / "backstop" / "proof" / "mutation" / "equivalent.yaml"
 
 
-def read_equivalent(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
+def read_equivalence_arguments(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
     """Read the argument for each mutant, by `Mutant.key`."""
     found: dict[tuple[str, ...], str] = {}
     try:

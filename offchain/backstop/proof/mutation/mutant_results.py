@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_json
+from backstop.files.atomic_files import read_versioned_json, write_json
 from backstop.hosts.artifacts import CONTRACTS, ROOT, hash_files
 from backstop.proof.mutation.contract_mutants import Mutant
 
@@ -45,7 +45,7 @@ class MutantResultStore:
         # The test that killed a mutant, or one of its function, probably does so again.
         self._killers: dict[tuple[str, ...], list[str]] = {}
         if file.exists():
-            self._read_records(fresh)
+            self._load_records_and_killers(fresh)
 
     def get_result(self, mutant: Mutant) -> MutantResult | None:
         """Return what is known of a mutant and still holds; None if it has to be tried."""
@@ -75,19 +75,19 @@ class MutantResultStore:
             for key in ((id_,), (record["file"], record["function"])):
                 self._killers.setdefault(key, []).append(by)
 
-    def _read_records(self, fresh: bool) -> None:
+    def _load_records_and_killers(self, should_discard_results: bool) -> None:
         """Read what an earlier run has left.
 
         With `fresh`, and of other contracts, only which test killed what: it is a hint, and holds for longer.
         """
         again = "choose another --out, or remove it"
-        content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
+        content = read_versioned_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
         try:
             self._records = dict(content["mutants"])
             for id_, record in self._records.items():
                 _parse_result(record)
                 self._remember_killer(id_)
-            still_hold = content["contracts"] == self.contracts and not fresh
+            still_hold = content["contracts"] == self.contracts and not should_discard_results
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
         if not still_hold:

@@ -70,12 +70,12 @@ class MutantRuns:
         self._crashes: list[str] = []
 
     @property
-    def expected(self) -> int:
+    def expected_mutant_count(self) -> int:
         """The number of mutants that will have counted in the end, as far as one can tell."""
         left = sum(min(queue.left, len(queue.waiting)) for queue in self._queues.values())
-        return int(left) + sum(score.mutants for score in self.scores.values())
+        return int(left) + sum(score.mutant_count for score in self.scores.values())
 
-    def try_mutants(
+    def try_mutants_and_report_completion(
         self,
         workers: int = 2,
         stopped: Callable[[], bool] = lambda: False,
@@ -113,14 +113,16 @@ class MutantRuns:
             )
         try:
             patience = 0.0
-            while not stopped() and not self._crashes and (job := self._take_mutant(show)) is not None:
+            while (
+                not stopped() and not self._crashes and (job := self._take_untried_mutant(show)) is not None
+            ):
                 contract, mutant = job
                 patience = patience or self._measure_patience(process, mutant)
                 text = mutant.apply((CONTRACTS / mutant.file).read_text())
                 result = self._run_tests(process, mutant, text, patience)
                 with self._lock:
                     self.results.add_result(mutant, result)
-                    self._count_result(contract, mutant, result)
+                    self._add_result_to_score(contract, mutant, result)
                     show(contract, mutant, result)
         except (OSError, ValueError):
             words = (folder / "log").read_text(errors="replace").strip()[-2_000:]
@@ -132,7 +134,7 @@ class MutantRuns:
             process.stdin.close()
             process.wait()
 
-    def _take_mutant(self, show: Show) -> tuple[str, Mutant] | None:
+    def _take_untried_mutant(self, show: Show) -> tuple[str, Mutant] | None:
         """Take the next mutant of which nothing is known."""
         with self._lock:
             for contract, queue in self._queues.items():
@@ -140,11 +142,11 @@ class MutantRuns:
                     known = self.results.get_result(mutant)
                     if known is None:
                         return contract, mutant
-                    self._count_result(contract, mutant, known)
+                    self._add_result_to_score(contract, mutant, known)
                     show(contract, mutant, known)
         return None
 
-    def _count_result(self, contract: str, mutant: Mutant, result: MutantResult) -> None:
+    def _add_result_to_score(self, contract: str, mutant: Mutant, result: MutantResult) -> None:
         if not result.counts:
             # It makes room for another.
             self._queues[contract].left += 1
@@ -153,7 +155,7 @@ class MutantRuns:
     def _measure_patience(self, process: subprocess.Popen[str], mutant: Mutant) -> float:
         """Return how long the tests may take; without a fault they have to pass [seconds]."""
         text = (CONTRACTS / mutant.file).read_text()
-        result = self._run_tests(process, mutant, text, LONGEST, unchanged=True)
+        result = self._run_tests(process, mutant, text, LONGEST, is_unchanged=True)
         if result.outcome != "survived":
             raise BackstopError(f"{result.by} fails without any fault: mend that first")
         return max(SHORTEST, PATIENCE * result.seconds)
@@ -164,13 +166,13 @@ class MutantRuns:
         mutant: Mutant,
         text: str,
         seconds: float,
-        unchanged: bool = False,
+        is_unchanged: bool = False,
     ) -> MutantResult:
         assert process.stdin is not None and process.stdout is not None
         job = {
             "file": mutant.file,
             "text": text,
-            "unchanged": unchanged,
+            "unchanged": is_unchanged,
             "seconds": seconds,
             "function": mutant.function,
             "folders": _list_test_folders(mutant.file),

@@ -9,7 +9,7 @@ from itertools import pairwise
 import vyper.ast as vy_ast
 from vyper.ast import VyperNode
 
-from backstop.proof.mutation.vyper_source import HINTS, TextEdit, VyperSource, iter_blocks
+from backstop.proof.mutation.vyper_source import HINTS, TextEdit, VyperSource, iter_statement_blocks
 
 Operator = Callable[[VyperNode, VyperSource], Iterator[TextEdit]]
 
@@ -77,7 +77,7 @@ def comparison(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     if isinstance(node, vy_ast.Compare):
         symbol = SYMBOLS[type(node.op)]
         for other in COMPARISONS[symbol]:
-            yield source.replace_operator(node.left, node.right, symbol, other)
+            yield source.build_operator_replacement(node.left, node.right, symbol, other)
 
 
 def logic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
@@ -85,86 +85,90 @@ def logic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     if isinstance(node, vy_ast.BoolOp):
         symbol = SYMBOLS[type(node.op)]
         for left, right in pairwise(node.values):
-            yield source.replace_operator(left, right, symbol, "or" if symbol == "and" else "and")
+            yield source.build_operator_replacement(left, right, symbol, "or" if symbol == "and" else "and")
     elif isinstance(node, vy_ast.UnaryOp) and isinstance(node.op, vy_ast.Not):
-        yield source.replace_node(node, f"({source.get_text(node.operand)})")
+        yield source.build_node_replacement(node, f"({source.get_text(node.operand)})")
 
 
 def arithmetic(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Put the inverse operation: + for -, * for //, << for >>, | for & or ^, min for max; drop a ~."""
     if isinstance(node, vy_ast.BinOp):
         symbol = SYMBOLS[type(node.op)]
-        yield source.replace_operator(node.left, node.right, symbol, ARITHMETIC[symbol])
+        yield source.build_operator_replacement(node.left, node.right, symbol, ARITHMETIC[symbol])
     elif isinstance(node, vy_ast.AugAssign):
         symbol = SYMBOLS[type(node.op)]
-        yield source.replace_operator(node.target, node.value, f"{symbol}=", f"{ARITHMETIC[symbol]}=")
-    elif isinstance(node, vy_ast.Call) and _get_call_name(node) in CALLS:
-        yield source.replace_node(node.func, CALLS[_get_call_name(node)])
+        yield source.build_operator_replacement(
+            node.target, node.value, f"{symbol}=", f"{ARITHMETIC[symbol]}="
+        )
+    elif isinstance(node, vy_ast.Call) and _get_called_function_name(node) in CALLS:
+        yield source.build_node_replacement(node.func, CALLS[_get_called_function_name(node)])
     elif isinstance(node, vy_ast.UnaryOp) and isinstance(node.op, vy_ast.Invert):
-        yield source.replace_node(node, f"({source.get_text(node.operand)})")
+        yield source.build_node_replacement(node, f"({source.get_text(node.operand)})")
 
 
 def rounding(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Round a quotient the other way; put True for False where a call takes the direction."""
     if isinstance(node, vy_ast.BinOp) and isinstance(node.op, vy_ast.FloorDiv):
-        yield source.replace_node(node, _render_ceil(source.get_text(node.left), source.get_text(node.right)))
-    elif isinstance(node, vy_ast.Call) and _get_call_name(node) == "unsafe_div":
-        yield source.replace_node(node, _render_ceil(*map(source.get_text, node.args)))
-    elif isinstance(node, vy_ast.Call) and _get_call_name(node) == "_div_up":
+        yield source.build_node_replacement(
+            node, _render_ceil(source.get_text(node.left), source.get_text(node.right))
+        )
+    elif isinstance(node, vy_ast.Call) and _get_called_function_name(node) == "unsafe_div":
+        yield source.build_node_replacement(node, _render_ceil(*map(source.get_text, node.args)))
+    elif isinstance(node, vy_ast.Call) and _get_called_function_name(node) == "_div_up":
         left, right = map(source.get_text, node.args)
-        yield source.replace_node(node, f"(({left}) // ({right}))")
+        yield source.build_node_replacement(node, f"(({left}) // ({right}))")
     elif isinstance(node, vy_ast.Call):
         for value in (*node.args, *(k.value for k in node.keywords if k.arg not in HINTS)):
             if isinstance(value, vy_ast.NameConstant):
-                yield source.replace_node(value, str(not value.value))
+                yield source.build_node_replacement(value, str(not value.value))
 
 
 def off_by_one(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Make each number one higher and one lower."""
     if isinstance(node, vy_ast.Int):
-        yield source.replace_node(node, str(node.value + 1))
+        yield source.build_node_replacement(node, str(node.value + 1))
         if node.value:
-            yield source.replace_node(node, str(node.value - 1))
+            yield source.build_node_replacement(node, str(node.value - 1))
 
 
 def dropped_assert(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Leave a check out."""
     if isinstance(node, vy_ast.Assert):
-        yield source.replace_node(node, "pass")
+        yield source.build_node_replacement(node, "pass")
 
 
 def dropped_write(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Leave a write out."""
     if isinstance(node, vy_ast.Assign | vy_ast.AugAssign):
-        yield source.replace_node(node, "pass")
+        yield source.build_node_replacement(node, "pass")
 
 
 def dropped_call(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Leave out a call whose result nobody reads, or an event."""
     if isinstance(node, vy_ast.Log) or (isinstance(node, vy_ast.Expr) and _is_call(node)):
-        yield source.replace_node(node, "pass")
+        yield source.build_node_replacement(node, "pass")
 
 
 def swapped_operands(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Swap neighbours among a call's arguments or a record's fields, or the sides of a difference."""
     if isinstance(node, vy_ast.BinOp) and SYMBOLS[type(node.op)] in DIRECTED:
         left, right = source.get_text(node.left), source.get_text(node.right)
-        yield source.replace_node(node, f"({right}) {SYMBOLS[type(node.op)]} ({left})")
+        yield source.build_node_replacement(node, f"({right}) {SYMBOLS[type(node.op)]} ({left})")
     elif isinstance(node, vy_ast.Call):
-        symmetric = _get_call_name(node) in SYMMETRIC
+        symmetric = _get_called_function_name(node) in SYMMETRIC
         for values in (node.args[symmetric:], [k.value for k in node.keywords if k.arg not in HINTS]):
             for first, second in pairwise(values):
                 if source.get_text(first) != source.get_text(second):
-                    yield source.swap_nodes(first, second)
+                    yield source.build_node_swap(first, second)
 
 
-def swapped_order(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
+def swapped_order(function_node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
     """Swap two statements in a row: one reads what the other writes, or one calls out of the contract."""
-    if isinstance(node, vy_ast.FunctionDef):
-        for statements in iter_blocks(node):
+    if isinstance(function_node, vy_ast.FunctionDef):
+        for statements in iter_statement_blocks(function_node):
             for first, second in pairwise(statements):
-                if _order_matters(first, second, source):
-                    yield source.swap_nodes(first, second)
+                if _is_statement_order_relevant(first, second, source):
+                    yield source.build_node_swap(first, second)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -184,7 +188,7 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-def _get_call_name(call: vy_ast.Call) -> str:
+def _get_called_function_name(call: vy_ast.Call) -> str:
     return str(getattr(call.func, "id", None) or getattr(call.func, "attr", ""))
 
 
@@ -196,7 +200,7 @@ def _is_call(statement: VyperNode) -> bool:
     return isinstance(statement.value, vy_ast.Call | vy_ast.ExtCall)
 
 
-def _order_matters(first: VyperNode, second: VyperNode, source: VyperSource) -> bool:
+def _is_statement_order_relevant(first: VyperNode, second: VyperNode, source: VyperSource) -> bool:
     simple = (vy_ast.Assign, vy_ast.AugAssign, vy_ast.AnnAssign, vy_ast.Assert, vy_ast.Log, vy_ast.Expr)
     if not (isinstance(first, simple) and isinstance(second, simple)):
         return False

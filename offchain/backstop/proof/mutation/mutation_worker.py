@@ -42,7 +42,7 @@ class MutantTestPlugin:
         shutil.copytree(CACHE, self.cache)
         # The project's own cache keeps a few hundred files: mutants would push out what everybody uses.
         Artifacts.__init__.__defaults__ = (CONTRACTS, self.cache)
-        self.originals = self._compile_contracts()
+        self.originals = self._compile_bytecode_without_metadata()
         self.kept = set(self.cache.iterdir())
 
     @pytest.hookimpl(tryfirst=True)
@@ -58,11 +58,11 @@ class MutantTestPlugin:
 
     def _run_job(self, session: pytest.Session, job: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
-        with self._apply_mutant(job["file"], job["text"]):
+        with self._apply_mutant_temporarily(job["file"], job["text"]):
             reader, writer = os.pipe()
             child = os.fork()
             if not child:
-                self._run_fork(session, job, writer)
+                self._run_tests_in_child(session, job, writer)
             os.close(writer)
             ready, _, _ = select.select([reader], [], [], job["seconds"])
             if not ready:
@@ -77,7 +77,7 @@ class MutantTestPlugin:
         return {**result, "seconds": round(time.monotonic() - began, 2)}
 
     @contextmanager
-    def _apply_mutant(self, file: str, text: str) -> Iterator[None]:
+    def _apply_mutant_temporarily(self, file: str, text: str) -> Iterator[None]:
         """Put the fault into the copy of the contracts for a while."""
         path = self.root / file
         original = path.read_bytes()
@@ -89,29 +89,29 @@ class MutantTestPlugin:
             for compiled in set(self.cache.iterdir()) - self.kept:
                 compiled.unlink()
 
-    def _run_fork(self, session: pytest.Session, job: dict[str, Any], writer: int) -> None:
+    def _run_tests_in_child(self, session: pytest.Session, job: dict[str, Any], result_pipe: int) -> None:
         """Run the tests in the fork, tell what became of the mutant, and end."""
         try:
-            with os.fdopen(writer, "w") as pipe:
-                json.dump(self._find_outcome(session, job), pipe)
+            with os.fdopen(result_pipe, "w") as pipe:
+                json.dump(self._compile_and_test_mutant(session, job), pipe)
         finally:
             os._exit(0)
 
-    def _find_outcome(self, session: pytest.Session, job: dict[str, Any]) -> dict[str, Any]:
+    def _compile_and_test_mutant(self, session: pytest.Session, job: dict[str, Any]) -> dict[str, Any]:
         try:
-            compiled = self._compile_contracts()
+            compiled = self._compile_bytecode_without_metadata()
         except Exception:  # most are refused by the compiler, some break it
             return {"outcome": "invalid"}
         if compiled == self.originals and not job["unchanged"]:
             return {"outcome": "same code"}
-        items = sorted(session.items, key=lambda item: _rank_test(item.nodeid, job))
+        items = sorted(session.items, key=lambda item: _rank_test_by_job_hints(item.nodeid, job))
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.failed is not None:
                 return {"outcome": "killed", "by": self.failed}
         return {"outcome": "survived"}
 
-    def _compile_contracts(self) -> dict[str, bytes]:
+    def _compile_bytecode_without_metadata(self) -> dict[str, bytes]:
         """Return the code of all contracts of the protocol, without the hash of the source that ends it."""
         artifacts = Artifacts(self.root, self.cache)
         codes = {}
@@ -122,17 +122,17 @@ class MutantTestPlugin:
         return codes
 
 
-def _rank_test(node: str, job: dict[str, Any]) -> int:
+def _rank_test_by_job_hints(test_id: str, job: dict[str, Any]) -> int:
     """Order the tests: first those that probably kill."""
-    if node in job["hints"]:
+    if test_id in job["hints"]:
         return 0
     for folder in job["folders"]:
-        if node.startswith(f"tests/contracts/{folder}/"):
-            return 1 if f"/test_{job['function'].strip('_')}.py" in node else 2
-    return 3 + next((place for place, tests in enumerate(TESTS) if node.startswith(tests)), len(TESTS))
+        if test_id.startswith(f"tests/contracts/{folder}/"):
+            return 1 if f"/test_{job['function'].strip('_')}.py" in test_id else 2
+    return 3 + next((place for place, tests in enumerate(TESTS) if test_id.startswith(tests)), len(TESTS))
 
 
-def main() -> None:
+def answer_mutant_jobs() -> None:
     """Answer jobs until the input ends. The command tells when to stop, signals do not."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Only answers may go out here: what tests print goes to the log.
@@ -146,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_mutant_jobs()

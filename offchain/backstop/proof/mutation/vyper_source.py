@@ -45,15 +45,17 @@ class VyperSource:
         start, end = self.find_span(node)
         return self.text[start:end]
 
-    def replace_node(self, node: VyperNode, text: str) -> TextEdit:
+    def build_node_replacement(self, node: VyperNode, text: str) -> TextEdit:
         return TextEdit(*self.find_span(node), text)
 
-    def replace_operator(self, left: VyperNode, right: VyperNode, old: str, new: str) -> TextEdit:
+    def build_operator_replacement(
+        self, left_node: VyperNode, right_node: VyperNode, old: str, new: str
+    ) -> TextEdit:
         """Replace an operator that stands between two nodes."""
-        start = self.text.index(old, self.find_span(left)[1], self.find_span(right)[0])
+        start = self.text.index(old, self.find_span(left_node)[1], self.find_span(right_node)[0])
         return TextEdit(start, start + len(old), new)
 
-    def swap_nodes(self, first: VyperNode, second: VyperNode) -> TextEdit:
+    def build_node_swap(self, first: VyperNode, second: VyperNode) -> TextEdit:
         """Exchange two nodes; what stands between them stays."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
@@ -67,7 +69,7 @@ class VyperSource:
         newline = self.text.find("\n", end)
         return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
 
-    def iter_parts(self) -> Iterator[tuple[str, VyperNode]]:
+    def iter_functions_and_constants(self) -> Iterator[tuple[str, VyperNode]]:
         """Yield what a fault can be put into: each function, and each constant's value, with its name."""
         for node in self.module.body:
             if isinstance(node, vy_ast.FunctionDef):
@@ -76,7 +78,7 @@ class VyperSource:
                 yield node.target.id, node.value
 
 
-class _Columns(dict[tuple[int, int], int]):
+class _ColumnAdjustments(dict[tuple[int, int], int]):
     """The distances by which Vyper's stand-ins for its keywords moved a column, known where tokens start.
 
     Ends of nodes need it too: what moved the last token before a column moved the column.
@@ -86,16 +88,16 @@ class _Columns(dict[tuple[int, int], int]):
         super().__init__(at_tokens)
         self._places = sorted(at_tokens)
 
-    def get(self, place: tuple[int, int], default: int = 0) -> int:  # type: ignore[override]
-        before = self._places[bisect_right(self._places, place) - 1]
-        return self[before] if before[0] == place[0] else default
+    def get(self, line_and_column: tuple[int, int], default: int = 0) -> int:  # type: ignore[override]
+        before = self._places[bisect_right(self._places, line_and_column) - 1]
+        return self[before] if before[0] == line_and_column[0] else default
 
 
 def parse_vyper(text: str) -> vy_ast.Module:
     """Parse like `vyper.ast.parse_to_ast`, whose nodes end too early or late around `log` or `extcall`."""
     pre_parser = PreParser(is_interface=False)
     pre_parser.parse(text)
-    pre_parser.adjustments = _Columns(pre_parser.adjustments)
+    pre_parser.adjustments = _ColumnAdjustments(pre_parser.adjustments)
     # Python shares the nodes of operators between parses.
     tree = copy.deepcopy(ast.parse(pre_parser.reformatted_code))
     annotate_python_ast(tree, text, pre_parser)
@@ -119,7 +121,7 @@ def iter_code(node: VyperNode) -> Iterator[VyperNode]:
         yield from iter_code(child)
 
 
-def iter_blocks(node: VyperNode) -> Iterator[list[VyperNode]]:
+def iter_statement_blocks(node: VyperNode) -> Iterator[list[VyperNode]]:
     """Yield the lists of statements in a node."""
     for each in iter_code(node):
         for name in ("body", "orelse"):

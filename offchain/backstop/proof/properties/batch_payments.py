@@ -7,7 +7,7 @@ from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.claimable_figures import compute_claimable_amounts
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
-from backstop.proof.properties.pool_properties import _compute_known_losses, _is_waterfall_pool
+from backstop.proof.properties.pool_properties import _compute_known_losses_and_exactness, _is_waterfall_pool
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
 
@@ -15,7 +15,7 @@ _SCALE, _MOST_RUNS = 10**47, 20
 
 
 @transition_property(209, events=["*.BatchPaid"])
-def batches_are_paid_above_known_losses(step: Transition, changes: Changes) -> None:
+def batches_receive_all_beyond_losses(step: Transition, changes: Changes) -> None:
     """Check that who leaves is paid what is above the level of known losses and half of that again.
 
     Runs at that level or above it, and batches whose time has come, become one run; nothing else does. What
@@ -30,7 +30,7 @@ def batches_are_paid_above_known_losses(step: Transition, changes: Changes) -> N
         return
     read, now = step.read_pre_state, step.model.timestamp
     vested = own.compute_vested_assets(read(pool, "funds.assets"), now)
-    losses, exact = _compute_known_losses(step, pool, vested)
+    losses, exact = _compute_known_losses_and_exactness(step, pool, vested)
     if not exact:
         return
     index, state, queue = (
@@ -39,11 +39,11 @@ def batches_are_paid_above_known_losses(step: Transition, changes: Changes) -> N
         read(pool, "line.queue"),
     )
     level = index - int(-batch_figures.compute_loss_per_share(read, pool, min(losses, vested)) * _SCALE // 1)
-    live = batch_figures.compute_live_assets(read, pool, now) + batch_figures.VIRTUAL_ASSETS
+    live = batch_figures.compute_vested_assets_after_exits(read, pool, now) + batch_figures.VIRTUAL_ASSETS
     small = live * _SCALE // (state.supply + batch_figures.VIRTUAL_SHARES) // 256
     kept: list[batch_figures.BatchGroup] = []
     joined: list[batch_figures.BatchGroup] = []
-    for group in batch_figures.list_batch_groups(read, pool):
+    for group in batch_figures.list_open_batch_groups(read, pool):
         is_run = group.id < queue.unsettled
         if is_run and group.ceiling < level:
             kept.append(group)
@@ -115,7 +115,7 @@ def reserve_gets_unvested_exit_income(step: Transition, changes: Changes) -> Non
 
 
 @transition_property(211, events=["*.RoundPaid"])
-def equity_round_pays_all_due_batches(step: Transition, changes: Changes) -> None:
+def equity_pool_pays_due_batches(step: Transition, changes: Changes) -> None:
     """Check that a pool of equity pays all shares whose batches have waited at one price, rounded down."""
     for log in step.outcome.logs:
         if log.event != "RoundPaid":
@@ -148,7 +148,7 @@ def equity_round_pays_all_due_batches(step: Transition, changes: Changes) -> Non
 
 
 @transition_property(215, calls=["*.redeem", "*.withdraw"])
-def claim_pays_exact_pro_rata_share(step: Transition, changes: Changes) -> None:
+def batch_claim_pays_exact_share(step: Transition, changes: Changes) -> None:
     """Check that a claim brings all that the named shares were paid, of the earliest batches first.
 
     A part of a request brings its part of what is there, rounded down; for assets as many shares are counted

@@ -36,7 +36,7 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     """
     if not step.is_call(_AUCTION, "take"):
         return
-    auction_id, now = step.action.args[0], _read_auction_clock(step)
+    auction_id, now = step.action.args[0], _compute_time_by_blocks_or_timestamp(step)
     lot, top = (
         step.read_pre_state(_AUCTION, "lots", auction_id),
         step.read_pre_state(_AUCTION, "tops", auction_id),
@@ -44,7 +44,7 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
     c = lot.collateral_type
     terms = _read_lot_terms(step, lot)
     _check_start_not_in_future(auction_id, lot, now)
-    price, off = own.compute_auction_price(
+    price, off = own.compute_auction_price_with_tolerance(
         terms.curve, terms.period, terms.cut, top.top, now - lot.started_at
     )
     taken = [log for log in step.outcome.logs if (log.contract, log.event) == (_AUCTION, "Taken")]
@@ -68,7 +68,7 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
         raise PropertyViolationError(f"auction {auction_id}: a take made {left} of {lot}")
     if left.lot != (lot.lot - collateral if rest else 0) or collateral > lot.lot or collateral % unit:
         raise PropertyViolationError(f"auction {auction_id}: {lot} became {left} by {collateral}")
-    principal = min(paid * RAY, _compute_principal(lot, top))
+    principal = min(paid * RAY, _compute_unraised_principal(lot, top))
     changed = (
         step.read_pre_state("VaultEngine", "ledger.auctions", c).in_auction
         - step.read_post_state("VaultEngine", "ledger.auctions", c).in_auction,
@@ -90,7 +90,7 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
         "LiquidationEngine.Liquidated",
     ],
 )
-def auction_starts_by_listed_terms(step: Transition, changes: Changes) -> None:
+def auction_targets_rewards_follow_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
     A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
@@ -103,7 +103,7 @@ def auction_starts_by_listed_terms(step: Transition, changes: Changes) -> None:
             raise PropertyViolationError(f"terms {version} of type {c} became {new}")
     for log in step.outcome.logs:
         if log.contract == _AUCTION and log.event == "AuctionStarted" and log.values[6]:
-            _check_start(step, log.values)
+            _check_auction_start_terms(step, log.values)
         elif log.contract == _AUCTION and log.event == "AuctionReset":
             _check_reset(step, *log.values)
         elif log.contract == "LiquidationEngine" and log.event == "Liquidated":
@@ -117,8 +117,8 @@ def auction_starts_by_listed_terms(step: Transition, changes: Changes) -> None:
                 raise PropertyViolationError(f"vault {c, owner}: {collateral} for {principal} of {old}")
 
 
-def _check_start(step: Transition, values: Any) -> None:
-    auction_id, c, _, _, _, target, principal = values
+def _check_auction_start_terms(step: Transition, started_event_values: Any) -> None:
+    auction_id, c, _, _, _, target, principal = started_event_values
     terms = step.read_pre_state(_AUCTION, "terms", c)
     if step.read_post_state(_AUCTION, "lots", auction_id).version != terms.version:
         raise PropertyViolationError(f"auction {auction_id} starts with other terms than {terms}")
@@ -157,7 +157,7 @@ def _check_reset(step: Transition, auction_id: int, top: int, reward: int) -> No
         )
     if top != min(max(known) * terms.buf // BASIS_POINTS, _MOST_PRICE):
         raise PropertyViolationError(f"auction {auction_id} is reset to {top}, at prices of {known}")
-    if new != old._replace(started_at=_read_auction_clock(step)):
+    if new != old._replace(started_at=_compute_time_by_blocks_or_timestamp(step)):
         raise PropertyViolationError(f"auction {auction_id}: a reset made {new} of {old}")
     spent = (
         step.read_pre_state(_AUCTION, "owners", auction_id).reward_budget
@@ -172,20 +172,23 @@ def _check_reset(step: Transition, auction_id: int, top: int, reward: int) -> No
             f"auction {auction_id}: {reward} were paid for a reset, of a penalty that is not in"
         )
     was = step.read_pre_state(_AUCTION, "tops", auction_id)
-    _check_start_not_in_future(auction_id, old, _read_auction_clock(step))
-    _check_reset_due(step, auction_id, old, was.top, _read_auction_clock(step) - old.started_at)
-    if _is_lot_worthless(step, old, was):
+    _check_start_not_in_future(auction_id, old, _compute_time_by_blocks_or_timestamp(step))
+    _check_reset_due(
+        step, auction_id, old, was.top, _compute_time_by_blocks_or_timestamp(step) - old.started_at
+    )
+    if _is_indebted_lot_nearly_worthless(step, old, was):
         raise PropertyViolationError(
-            f"auction {auction_id} is reset with {_compute_principal(old, was)} owed and a lot of {old.lot}"
+            f"auction {auction_id} is reset with {_compute_unraised_principal(old, was)} owed and "
+            f"a lot of {old.lot}"
         )
 
 
-def _is_lot_worthless(step: Transition, lot: Any, top: Any) -> bool:
+def _is_indebted_lot_nearly_worthless(step: Transition, lot: Any, auction_start: Any) -> bool:
     """Return whether a lot owes principal and is worth under a hundredth of the minimum, by all prices."""
     c = lot.collateral_type
     highest = max(*list_known_prices(step, c), compute_time_weighted_price(step, step.read_post_state, c))
     least = _read_lot_terms(step, lot).minimum * RAY * _WAD
-    return bool(_compute_principal(lot, top) and lot.lot * highest * 100 < least)
+    return bool(_compute_unraised_principal(lot, auction_start) and lot.lot * highest * 100 < least)
 
 
 def _check_start_not_in_future(auction_id: int, lot: Any, now: int) -> None:
@@ -199,7 +202,7 @@ def _check_start_not_in_future(auction_id: int, lot: Any, now: int) -> None:
 def _check_reset_due(step: Transition, auction_id: int, lot: Any, top: int, elapsed: int) -> None:
     """Check that a reset is due so long after the start: the tail is over, or the price under the cusp."""
     terms = _read_lot_terms(step, lot)
-    now, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
+    now, off = own.compute_auction_price_with_tolerance(terms.curve, terms.period, terms.cut, top, elapsed)
     if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= top * terms.cusp:
         raise PropertyViolationError(f"auction {auction_id} was reset before it was due")
 
@@ -239,7 +242,7 @@ class LotPriceFallsOnlyWithBlocks:
     def check_step(self, step: Transition, changes: Changes) -> None:
         """Follow starts and resets by their events, and measure the others by them."""
         slot = step.get_contract(_AUCTION).block_time
-        number = step.model.block_number
+        number = step.model.next_block_number
         for log in step.outcome.logs:
             if log.contract != _AUCTION or slot == 0 or log.event not in _BY_THE_CLOCK:
                 continue
@@ -265,7 +268,9 @@ class LotPriceFallsOnlyWithBlocks:
                     )
                 elif log.event == "Taken" and lot.target:
                     terms = _read_lot_terms(step, lot)
-                    price, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
+                    price, off = own.compute_auction_price_with_tolerance(
+                        terms.curve, terms.period, terms.cut, top, elapsed
+                    )
                     if values[3] * RAY < values[2] * max(0, price - off):
                         raise PropertyViolationError(
                             f"auction {auction_id} is too cheap {number - since} blocks after its start"
@@ -315,12 +320,12 @@ class AuctionEndReleasesUnpaidPrincipal:
                     )
 
 
-def _read_auction_clock(step: Transition) -> int:
+def _compute_time_by_blocks_or_timestamp(step: Transition) -> int:
     """Return the time by which auctions are measured [seconds]: blocks of a slot each, where they count."""
     slot: int = step.get_contract(_AUCTION).block_time
-    return step.model.block_number * slot if slot else step.model.timestamp
+    return step.model.next_block_number * slot if slot else step.model.timestamp
 
 
-def _compute_principal(lot: Any, top: Any) -> int:
+def _compute_unraised_principal(lot: Any, auction_start: Any) -> int:
     """Return the principal in what is still to be raised [rad]."""
-    return max(0, lot.target * RAY - top.penalty * _MICRO * RAY - top.excess)
+    return max(0, lot.target * RAY - auction_start.penalty * _MICRO * RAY - auction_start.excess)

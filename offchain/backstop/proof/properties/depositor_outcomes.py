@@ -12,24 +12,24 @@ from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import RevertError
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
-from backstop.proof.properties.what_if_steps import (
+from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
-    apply_call,
     apply_or_raise,
-    can_pools_pay,
+    attempt_call_and_get_outcome,
     claim_batch,
-    fund_account,
+    collect_tokens_from_holders,
+    crash_and_list_closable_auctions,
     get_contract,
     get_token,
-    liquidate_at_zero_price,
+    is_every_pool_granted_stage_role,
     list_collateral_types,
-    list_stablecoin_pools,
+    list_stablecoin_pool_names,
     pick_item,
     read_deficit,
     report_price,
-    request_withdrawals,
+    request_and_mature_exit_batch,
     settle_batches,
 )
 
@@ -44,35 +44,35 @@ _CERTAIN = 256
 
 
 @counterfactual_property(170)
-def depositor_bears_its_share_of_later_losses(lockstep: LockstepLike, random: Random) -> bool:
+def depositor_bears_no_excess_loss(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that who enters once all losses are covered bears of later ones no more than live shares do.
 
     That is the part of the loss, share for share, or of what live shares lose by it if that is less; also
     after dust was deposited. Losses that leave next to nothing may come before the entry. 64 wei are
     tolerated, and 1e6 where a loss leaves less than that in the pool.
     """
-    name = pick_item(random, list_stablecoin_pools(lockstep))
-    if name is None or not _can_play_losses(lockstep):
+    name = pick_item(random, list_stablecoin_pool_names(lockstep))
+    if name is None or not _is_live_without_scripted_stages(lockstep):
         return False
     c = _pick_small_type(lockstep, random)
     price = get_contract(lockstep, "PriceFeed").prices[c].current
     with lockstep.fork_state():
         if random.random() < 0.7:
-            _withdraw_members(lockstep, *list_stablecoin_pools(lockstep))
+            _make_members_leave_pools(lockstep, *list_stablecoin_pool_names(lockstep))
         for _ in range(random.choice((0, 1, 3))):
             _reduce_pool_to_dust(lockstep, name, c, price, random)
-        if not _cover_all_deficits(lockstep) or any(
+        if not _call_waterfall_for_all_deficits(lockstep) or any(
             read_deficit(lockstep, each) for each in list_collateral_types(lockstep)
         ):
             return False
         most = max(get_contract(lockstep, "Stablecoin").balances.values(), default=0)
-        if not _fund_and_deposit(lockstep, name, VISITOR, most // random.choice((2, 10, 10**6))):
+        if not _try_fund_and_deposit(lockstep, name, VISITOR, most // random.choice((2, 10, 10**6))):
             return False
         _cause_type_loss(lockstep, c, price)
         return (
             sum(
                 [
-                    _check_loss(lockstep, name, c, random)
+                    _cover_deficit_and_check_depositor(lockstep, name, c, random)
                     for c in list_collateral_types(lockstep)
                     if read_deficit(lockstep, c)
                 ]
@@ -91,47 +91,48 @@ def strangers_delay_no_withdrawal(lockstep: LockstepLike, random: Random) -> boo
     of this one, is certain.
     """
     name = pick_item(
-        random, [name for name in list_stablecoin_pools(lockstep) if get_contract(lockstep, name).cooldown]
+        random,
+        [name for name in list_stablecoin_pool_names(lockstep) if get_contract(lockstep, name).cooldown],
     )
-    if name is None or not _can_play_losses(lockstep):
+    if name is None or not _is_live_without_scripted_stages(lockstep):
         return False
     cooldown = int(get_contract(lockstep, name).cooldown)
     # A day, an hour with a cooldown of an hour, and an eighth of a cooldown of more than eight days.
     collecting = max(min(cooldown, batch_figures.DAY), cooldown // 8)
     with lockstep.fork_state():
         if random.random() < 0.5:
-            _withdraw_members(lockstep, *list_stablecoin_pools(lockstep))
-        if not _cover_all_deficits(lockstep) or (
-            random.random() < 0.7 and not _create_debt_at_risk(lockstep, random)
+            _make_members_leave_pools(lockstep, *list_stablecoin_pool_names(lockstep))
+        if not _call_waterfall_for_all_deficits(lockstep) or (
+            random.random() < 0.7 and not _liquidate_vault_without_buyers(lockstep, random)
         ):
             return False
         most = max(get_contract(lockstep, "Stablecoin").balances.values(), default=0)
         amount = most // random.choice((2, 10))
-        if not _fund_and_deposit(lockstep, name, _STRANGER, 10**9) or not _fund_and_deposit(
+        if not _try_fund_and_deposit(lockstep, name, _STRANGER, 10**9) or not _try_fund_and_deposit(
             lockstep, name, VISITOR, amount
         ):
             return False
         for _ in range(random.choice((0, 3, 18))):
-            _request_dust(lockstep, name, min(cooldown, batch_figures.DAY), random)
+            _request_dust_and_cut_batch(lockstep, name, min(cooldown, batch_figures.DAY), random)
         shares, due = lockstep.view(name, "balanceOf", VISITOR), lockstep.timestamp + collecting
         if shares == 0:
             return False
         batch = int(apply_or_raise(lockstep, name, "requestRedeem", shares, VISITOR, VISITOR, by=VISITOR))
-        _request_dust(lockstep, name, random.randrange(collecting), random)
+        _request_dust_and_cut_batch(lockstep, name, random.randrange(collecting), random)
         lockstep.advance(due - lockstep.timestamp)
         settle_batches(lockstep, name)
-        outcome = apply_call(lockstep, name, "cut", by=VISITOR)
+        outcome = attempt_call_and_get_outcome(lockstep, name, "cut", by=VISITOR)
         if lockstep.view(name, "queue")[2] <= batch:
-            if _has_uncertain_batch(lockstep, name, batch):
+            if _has_uncertain_unsettled_batch(lockstep, name, batch):
                 return False
             raise PropertyViolationError(
                 f"{name}: a request is not cut within {collecting} s: {outcome.reason!r}"
             )
         units, _, _, held, _ = lockstep.view(name, "batch_of", batch)
-        _request_dust(lockstep, name, random.randrange(cooldown), random)
+        _request_dust_and_cut_batch(lockstep, name, random.randrange(cooldown), random)
         lockstep.advance(due + cooldown + batch_figures.LOOK - lockstep.timestamp)
-        found = _estimate_loss_per_share(lockstep, name)
-        if found is None or _has_uncertain_batch(lockstep, name, batch + 1):
+        found = _estimate_share_loss_and_threshold(lockstep, name)
+        if found is None or _has_uncertain_unsettled_batch(lockstep, name, batch + 1):
             return False
         borne, least = found
         settle_batches(lockstep, name)
@@ -155,19 +156,23 @@ def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, ran
     tolerated. Not of pools of equity, where leavers' income is left to those who stay; nor of a pool without
     a cooldown while debt is in doubt, where leavers leave their part of the doubt as well.
     """
-    name = pick_item(random, list_stablecoin_pools(lockstep))
-    if name is None or not _can_play_losses(lockstep) or not can_pools_pay(lockstep):
+    name = pick_item(random, list_stablecoin_pool_names(lockstep))
+    if (
+        name is None
+        or not _is_live_without_scripted_stages(lockstep)
+        or not is_every_pool_granted_stage_role(lockstep)
+    ):
         return False
     pool = get_contract(lockstep, name)
     if not pool.cooldown and lockstep.view("LossWaterfall", "losses_reaching", pool.address):
         return False
     with lockstep.fork_state():
-        if not _add_income(lockstep, name, random):
+        if not _try_add_donor_income(lockstep, name, random):
             return False
         lockstep.advance(random.choice((0, 3_600, pool.vesting // 7)))
         most = max(get_contract(lockstep, "Stablecoin").balances.values(), default=0)
         brought = random.choice((10**15, 1 + most // 1_000, most // 2))
-        if not _fund_and_deposit(lockstep, name, VISITOR, brought):
+        if not _try_fund_and_deposit(lockstep, name, VISITOR, brought):
             return False
         kept = get_contract(lockstep, "Stablecoin").balances[VISITOR]
         shares, supply = lockstep.view(name, "balanceOf", VISITOR), lockstep.view(name, "totalSupply")
@@ -177,10 +182,10 @@ def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, ran
         leavers = [who for who in _list_members(lockstep, name) if who != VISITOR]
         for _ in range(2):
             some = random.sample(leavers, random.randrange(len(leavers) + 1))
-            _withdraw_members(lockstep, name, members=some)
+            _make_members_leave_pools(lockstep, name, members=some)
             lockstep.advance(random.choice((0, 86_400)))
         lockstep.advance(pool.vesting)
-        _withdraw_members(lockstep, name, members=[VISITOR])
+        _make_members_leave_pools(lockstep, name, members=[VISITOR])
         got = get_contract(lockstep, "Stablecoin").balances[VISITOR] - kept
         if got > fair + _SLACK:
             raise PropertyViolationError(
@@ -192,7 +197,7 @@ def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, ran
 # ------------------------------------------------------------------- conditions
 
 
-def _can_play_losses(lockstep: LockstepLike) -> bool:
+def _is_live_without_scripted_stages(lockstep: LockstepLike) -> bool:
     """Return whether losses can be played: there are types, real stages, and no settlement."""
     if (
         lockstep.parameters is None
@@ -203,39 +208,41 @@ def _can_play_losses(lockstep: LockstepLike) -> bool:
     return not get_contract(lockstep, "VaultEngine").in_settlement(VISITOR)
 
 
-def _has_uncertain_batch(lockstep: LockstepLike, name: str, end: int) -> bool:
+def _has_uncertain_unsettled_batch(lockstep: LockstepLike, pool_name: str, end_batch_id: int) -> bool:
     """Return whether an unsettled batch before `end` has less than one part in 256 that is certain."""
-    found = _estimate_loss_per_share(lockstep, name)
+    found = _estimate_share_loss_and_threshold(lockstep, pool_name)
     if found is None:
         return True
     borne, least = found
-    for batch_id in range(lockstep.view(name, "queue")[1], end):
-        units, _, _, held, _ = lockstep.view(name, "batch_of", batch_id)
+    for batch_id in range(lockstep.view(pool_name, "queue")[1], end_batch_id):
+        units, _, _, held, _ = lockstep.view(pool_name, "batch_of", batch_id)
         if units and borne and held < (borne + least) * units + _SLACK:
             return True
     return False
 
 
-def _estimate_loss_per_share(lockstep: LockstepLike, name: str) -> tuple[Fraction, Fraction] | None:
+def _estimate_share_loss_and_threshold(
+    lockstep: LockstepLike, pool_name: str
+) -> tuple[Fraction, Fraction] | None:
     """Return what a share would bear of all losses in doubt, and one in 256 of its price [wei].
 
     None while payments wait for a look at falling prices.
     """
-    pool = get_contract(lockstep, name).address
+    pool = get_contract(lockstep, pool_name).address
     try:
         lockstep.view("LossWaterfall", "losses_at_payment", pool)
     except RevertError:
         return None
     losses = lockstep.view("LossWaterfall", "losses_reaching", pool)
-    held = lockstep.view(name, "capacity", list_collateral_types(lockstep)[0]) // RAY
-    supply = lockstep.view(name, "totalSupply") + batch_figures.VIRTUAL_SHARES
-    price = Fraction(lockstep.view(name, "totalAssets") + batch_figures.VIRTUAL_ASSETS, supply)
+    held = lockstep.view(pool_name, "capacity", list_collateral_types(lockstep)[0]) // RAY
+    supply = lockstep.view(pool_name, "totalSupply") + batch_figures.VIRTUAL_SHARES
+    price = Fraction(lockstep.view(pool_name, "totalAssets") + batch_figures.VIRTUAL_ASSETS, supply)
     return batch_figures.compute_loss_per_share(
-        _build_reader(lockstep), name, min(held, -(-losses // RAY))
+        _build_table_reader(lockstep), pool_name, min(held, -(-losses // RAY))
     ), price / _CERTAIN
 
 
-def _build_reader(lockstep: LockstepLike) -> Callable[..., Any]:
+def _build_table_reader(lockstep: LockstepLike) -> Callable[..., Any]:
     """Return how figures read a table of now."""
 
     def read(contract: str, path: str, key: Any = ()) -> Any:
@@ -247,41 +254,52 @@ def _build_reader(lockstep: LockstepLike) -> Callable[..., Any]:
 # ------------------------------------------------------------------ what happens
 
 
-def _check_loss(lockstep: LockstepLike, name: str, collateral_type: int, random: Random) -> bool:
+def _cover_deficit_and_check_depositor(
+    lockstep: LockstepLike, pool_name: str, collateral_type: int, random: Random
+) -> bool:
     """Have a type's deficit covered and dust deposited; return whether the pool bore a part of it."""
     address = VISITOR
-    shares, supply = lockstep.view(name, "balanceOf", address), lockstep.view(name, "totalSupply")
-    before, live = lockstep.view(name, "convertToAssets", shares), lockstep.view(name, "totalAssets")
-    vested = lockstep.view(name, "capacity", collateral_type) // RAY
-    outcome = apply_call(lockstep, "LossWaterfall", "cover", collateral_type, by=VISITOR)
-    logs = [each for each in outcome.logs if (each.contract, each.event) == (name, "LossAbsorbed")]
+    shares, supply = lockstep.view(pool_name, "balanceOf", address), lockstep.view(pool_name, "totalSupply")
+    before, live = (
+        lockstep.view(pool_name, "convertToAssets", shares),
+        lockstep.view(pool_name, "totalAssets"),
+    )
+    vested = lockstep.view(pool_name, "capacity", collateral_type) // RAY
+    outcome = attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", collateral_type, by=VISITOR)
+    logs = [each for each in outcome.logs if (each.contract, each.event) == (pool_name, "LossAbsorbed")]
     lost = sum(each.values[1] for each in logs)
     if not outcome.ok or not lost:
         return False
-    fallen = min(live - lockstep.view(name, "totalAssets"), lost)
-    _fund_and_deposit(lockstep, name, _STRANGER, random.choice((1, 10**6, 10**18)))
-    after = lockstep.view(name, "convertToAssets", lockstep.view(name, "balanceOf", address))
+    fallen = min(live - lockstep.view(pool_name, "totalAssets"), lost)
+    _try_fund_and_deposit(lockstep, pool_name, _STRANGER, random.choice((1, 10**6, 10**18)))
+    after = lockstep.view(pool_name, "convertToAssets", lockstep.view(pool_name, "balanceOf", address))
     part = Fraction(max(0, fallen) * shares, supply + batch_figures.VIRTUAL_SHARES)
     slack = _SLACK + (_LEAST if vested - lost < _LEAST else 0)
     if after < before - part - slack:
         raise PropertyViolationError(
-            f"{name}: of {before} wei that were deposited {after} are left after a loss of {lost}, of which "
+            f"{pool_name}: of {before} wei that were deposited {after} are left after a loss of "
+            f"{lost}, of which "
             f"{float(part):.0f} were the depositor's part"
         )
     return True
 
 
-def _borrow_floors(lockstep: LockstepLike, collateral_type: int, price: int, times: int = 1) -> None:
+def _open_vault_at_floor_multiple(
+    lockstep: LockstepLike, collateral_type: int, price: int, floor_multiple: int = 1
+) -> None:
     """Have somebody borrow a type's floor so many times, three times secured at a price."""
     engine = get_contract(lockstep, "VaultEngine")
-    token, debt = get_token(lockstep, collateral_type), times * engine.terms[collateral_type].debt_floor * WAD
+    token, debt = (
+        get_token(lockstep, collateral_type),
+        floor_multiple * engine.terms[collateral_type].debt_floor * WAD,
+    )
     if not price or not debt or not report_price(lockstep, collateral_type, price):
         return
     raw = 3 * debt * RAY // price // engine.terms[collateral_type].unit + 1
-    if apply_call(lockstep, token.label, "mint", _DONOR, raw, by=_DONOR).ok:
+    if attempt_call_and_get_outcome(lockstep, token.label, "mint", _DONOR, raw, by=_DONOR).ok:
         apply_or_raise(lockstep, token.label, "approve", engine.address, _EVER, by=_DONOR)
         locked = raw * engine.terms[collateral_type].unit
-        apply_call(
+        attempt_call_and_get_outcome(
             lockstep,
             "VaultEngine",
             "deposit_and_draw",
@@ -296,8 +314,8 @@ def _borrow_floors(lockstep: LockstepLike, collateral_type: int, price: int, tim
 
 def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -> None:
     """Have somebody borrow of a type, and all of it collapse."""
-    _borrow_floors(lockstep, collateral_type, price)
-    for auction_id in liquidate_at_zero_price(lockstep, collateral_type):
+    _open_vault_at_floor_multiple(lockstep, collateral_type, price)
+    for auction_id in crash_and_list_closable_auctions(lockstep, collateral_type):
         apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
 
 
@@ -312,28 +330,28 @@ def _reduce_pool_to_dust(
     # The last but one is what a rule that voids above 1e15 shares for a wei just lets pass.
     dust = random.choice((_LEAST + 1, max(_LEAST, due // (10**9 - 1)) + 2, 10**15))
     if due and missing > -dust:
-        _fund_and_deposit(lockstep, name, _DONOR, missing + dust)
-    _cover_all_deficits(lockstep)
+        _try_fund_and_deposit(lockstep, name, _DONOR, missing + dust)
+    _call_waterfall_for_all_deficits(lockstep)
 
 
-def _cover_all_deficits(lockstep: LockstepLike) -> bool:
+def _call_waterfall_for_all_deficits(lockstep: LockstepLike) -> bool:
     """Have the deficits of all types covered; return whether each call succeeded."""
     found = [
-        apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+        attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
         for c in list_collateral_types(lockstep)
         if read_deficit(lockstep, c)
     ]
     return all(each.ok for each in found)
 
 
-def _create_debt_at_risk(lockstep: LockstepLike, random: Random) -> bool:
+def _liquidate_vault_without_buyers(lockstep: LockstepLike, random: Random) -> bool:
     """Have the vault of somebody who has just borrowed auctioned, nobody take the lot, and wait."""
     c = _pick_small_type(lockstep, random)
     price = get_contract(lockstep, "PriceFeed").prices[c].current
-    _borrow_floors(lockstep, c, price, random.choice((1, 3, 9)))
+    _open_vault_at_floor_multiple(lockstep, c, price, random.choice((1, 3, 9)))
     if not price or not report_price(lockstep, c, -(-price // 10)):
         return False
-    apply_call(lockstep, "LiquidationEngine", "liquidate", c, _DONOR, VISITOR, by=VISITOR)
+    attempt_call_and_get_outcome(lockstep, "LiquidationEngine", "liquidate", c, _DONOR, VISITOR, by=VISITOR)
     lockstep.advance(batch_figures.DAY + 1)
     return True
 
@@ -348,45 +366,55 @@ def _pick_small_type(lockstep: LockstepLike, random: Random) -> int:
     )
 
 
-def _fund_and_deposit(lockstep: LockstepLike, name: str, who: str, amount: int) -> bool:
+def _try_fund_and_deposit(lockstep: LockstepLike, pool_name: str, depositor: str, amount: int) -> bool:
     """Collect so much for somebody and deposit it; return whether that was possible."""
-    if amount <= 0 or not fund_account(lockstep, who, amount):
+    if amount <= 0 or not collect_tokens_from_holders(lockstep, depositor, amount):
         return False
-    apply_or_raise(lockstep, "Stablecoin", "approve", get_contract(lockstep, name).address, _EVER, by=who)
-    return apply_call(lockstep, name, "deposit", amount, who, by=who).ok
+    apply_or_raise(
+        lockstep, "Stablecoin", "approve", get_contract(lockstep, pool_name).address, _EVER, by=depositor
+    )
+    return attempt_call_and_get_outcome(lockstep, pool_name, "deposit", amount, depositor, by=depositor).ok
 
 
-def _add_income(lockstep: LockstepLike, name: str, random: Random) -> bool:
+def _try_add_donor_income(lockstep: LockstepLike, pool_name: str, random: Random) -> bool:
     """Give a pool an income; return whether that was possible."""
     amount = random.choice(
         (10**18, max(get_contract(lockstep, "Stablecoin").balances.values(), default=0) // 9)
     )
-    if not amount or not fund_account(lockstep, _DONOR, amount):
+    if not amount or not collect_tokens_from_holders(lockstep, _DONOR, amount):
         return False
-    apply_or_raise(lockstep, "Stablecoin", "approve", get_contract(lockstep, name).address, _EVER, by=_DONOR)
-    return apply_call(lockstep, name, "add_income", amount, by=_DONOR).ok
+    apply_or_raise(
+        lockstep, "Stablecoin", "approve", get_contract(lockstep, pool_name).address, _EVER, by=_DONOR
+    )
+    return attempt_call_and_get_outcome(lockstep, pool_name, "add_income", amount, by=_DONOR).ok
 
 
-def _request_dust(lockstep: LockstepLike, name: str, seconds: int, random: Random) -> None:
+def _request_dust_and_cut_batch(
+    lockstep: LockstepLike, pool_name: str, waiting_seconds: int, random: Random
+) -> None:
     """Commit one share of a stranger's; some time later have batches cut, and settled or not."""
-    apply_call(lockstep, name, "requestRedeem", 1, _STRANGER, _STRANGER, by=_STRANGER)
-    lockstep.advance(seconds)
-    apply_call(lockstep, name, "cut", by=_STRANGER)
+    attempt_call_and_get_outcome(lockstep, pool_name, "requestRedeem", 1, _STRANGER, _STRANGER, by=_STRANGER)
+    lockstep.advance(waiting_seconds)
+    attempt_call_and_get_outcome(lockstep, pool_name, "cut", by=_STRANGER)
     if random.random() < 0.5:
-        settle_batches(lockstep, name)
+        settle_batches(lockstep, pool_name)
 
 
-def _withdraw_members(lockstep: LockstepLike, *names: str, members: list[str] | None = None) -> None:
+def _make_members_leave_pools(
+    lockstep: LockstepLike, *pool_names: str, members: list[str] | None = None
+) -> None:
     """Have members, or all of them, leave some pools with all that may."""
-    for name in names:
+    for name in pool_names:
         some = _list_members(lockstep, name) if members is None else members
-        batch = request_withdrawals(lockstep, name, *some)
+        batch = request_and_mature_exit_batch(lockstep, name, *some)
         settle_batches(lockstep, name)
         for who in some:
             if batch:
                 claim_batch(lockstep, name, who, batch)
             else:
-                apply_call(lockstep, name, "redeem", lockstep.view(name, "maxRedeem", who), who, who, by=who)
+                attempt_call_and_get_outcome(
+                    lockstep, name, "redeem", lockstep.view(name, "maxRedeem", who), who, who, by=who
+                )
 
 
 def _list_members(lockstep: LockstepLike, name: str) -> list[str]:

@@ -83,7 +83,7 @@ class FeedPriceIsMedianOfReports:
                 raise PropertyViolationError(
                     f"market {collateral_type} steps at {now}, {elapsed} s after the last"
                 )
-            self._check_renewed_price(step, collateral_type, middle, (current, following))
+            self._check_renewed_next_price(step, collateral_type, middle, (current, following))
             return
         self._stepped[collateral_type] = now
         stale = now > old.fresh_until
@@ -104,11 +104,11 @@ class FeedPriceIsMedianOfReports:
             raise PropertyViolationError(
                 f"market {collateral_type} says {current, following} and has {after}"
             )
-        self._check_confirmed_price(step, collateral_type, middle)
+        self._check_far_price_confirmations(step, collateral_type, middle)
         self._check_average(step, collateral_type, old.current, current)
 
-    def _check_renewed_price(
-        self, step: Transition, collateral_type: int, middle: int, said: tuple[int, int]
+    def _check_renewed_next_price(
+        self, step: Transition, collateral_type: int, median_report: int, event_prices: tuple[int, int]
     ) -> None:
         """Check that a renewal replaces the next price by the middle, or by none yet, and changes no more."""
         old, after = (
@@ -117,13 +117,13 @@ class FeedPriceIsMedianOfReports:
         )
         pending = old.next or step.read_pre_state(_FEED, "withheld", collateral_type)
         following = after.next or step.read_post_state(_FEED, "withheld", collateral_type)
-        if said != (old.current, after.next) or after != old._replace(next=after.next):
+        if event_prices != (old.current, after.next) or after != old._replace(next=after.next):
             raise PropertyViolationError(
-                f"market {collateral_type}: a renewal makes {after} of {old}, and says {said}"
+                f"market {collateral_type}: a renewal makes {after} of {old}, and says {event_prices}"
             )
-        if following not in (0, middle) or following == pending:
+        if following not in (0, median_report) or following == pending:
             raise PropertyViolationError(
-                f"market {collateral_type} renews {pending} by {following}, reports make {middle}"
+                f"market {collateral_type} renews {pending} by {following}, reports make {median_report}"
             )
         before, now = (
             step.read_pre_state(_FEED, "averages", collateral_type),
@@ -135,16 +135,16 @@ class FeedPriceIsMedianOfReports:
             step.read_pre_state(_FEED, "configs", collateral_type),
             compute_time_weighted_price(step, step.read_pre_state, collateral_type),
         )
-        if not config.deviation or not average or not _is_far_apart(middle, average, config.deviation):
+        if not config.deviation or not average or not _is_far_apart(median_report, average, config.deviation):
             self._waits[collateral_type] = 0, False
             if not following:
                 raise PropertyViolationError(
-                    f"market {collateral_type} holds {middle} back, beside an average of {average}"
+                    f"market {collateral_type} holds {median_report} back, beside an average of {average}"
                 )
             return
         # A price that waits was seen in this step; one that was confirmed may become another one of its kind.
         confirmed = self._waits.get(collateral_type, (0, False))[1]
-        continues = not _is_far_apart(middle, old.current, config.deviation) or (
+        continues = not _is_far_apart(median_report, old.current, config.deviation) or (
             pending and _is_far_apart(pending, old.current, config.deviation)
         )
         if bool(following) is not bool(confirmed and continues):
@@ -154,7 +154,9 @@ class FeedPriceIsMedianOfReports:
         if not following:
             self._waits[collateral_type] = 1, False
 
-    def _check_confirmed_price(self, step: Transition, collateral_type: int, middle: int) -> None:
+    def _check_far_price_confirmations(
+        self, step: Transition, collateral_type: int, median_report: int
+    ) -> None:
         """Assert that a price far from the average counts after so many steps there, and then does."""
         config, old = (
             step.read_pre_state(_FEED, "configs", collateral_type),
@@ -167,27 +169,30 @@ class FeedPriceIsMedianOfReports:
             or step.read_post_state(_FEED, "withheld", collateral_type)
         )
         waited, confirmed = self._waits.get(collateral_type, (0, False))
-        if not config.deviation or not average or not _is_far_apart(middle, average, config.deviation):
+        if not config.deviation or not average or not _is_far_apart(median_report, average, config.deviation):
             self._waits[collateral_type] = 0, False
             if not accepted:
                 raise PropertyViolationError(
-                    f"market {collateral_type} holds {middle} back, beside an average of {average}"
+                    f"market {collateral_type} holds {median_report} back, beside an average of {average}"
                 )
         elif accepted:
-            goes_on = confirmed and pending and not _is_far_apart(middle, pending, config.deviation)
+            goes_on = confirmed and pending and not _is_far_apart(median_report, pending, config.deviation)
             if not goes_on and waited < config.confirmations:
                 raise PropertyViolationError(
-                    f"market {collateral_type} takes {middle} after {waited} steps, the average is {average}"
+                    f"market {collateral_type} takes {median_report} after {waited} steps, the "
+                    f"average is {average}"
                 )
             self._waits[collateral_type] = config.confirmations, True
         else:
             if not confirmed and not pending and waited >= config.confirmations:
                 raise PropertyViolationError(
-                    f"market {collateral_type} has seen {middle} in {waited} steps, and still waits"
+                    f"market {collateral_type} has seen {median_report} in {waited} steps, and still waits"
                 )
             self._waits[collateral_type] = (1 if confirmed or pending else waited + 1), False
 
-    def _check_average(self, step: Transition, collateral_type: int, until_now: int, current: int) -> None:
+    def _check_average(
+        self, step: Transition, collateral_type: int, price_until_now: int, current: int
+    ) -> None:
         """Assert that the record of the average is the sum of prices by time from its beginning."""
         now, average = step.model.timestamp, step.read_post_state(_FEED, "averages", collateral_type)
         before = step.read_pre_state(_FEED, "averages", collateral_type)
@@ -195,7 +200,7 @@ class FeedPriceIsMedianOfReports:
         if sums is None:
             self._sums[collateral_type] = {now: 0}
             return
-        sums[now] = sums[before.stepped_at] + until_now * (now - before.stepped_at)
+        sums[now] = sums[before.stepped_at] + price_until_now * (now - before.stepped_at)
         if average.since not in sums:
             return  # it begins before this has seen anything
         if average.stepped_at != now or average.cumulative != sums[now] - sums[average.since]:
@@ -234,7 +239,7 @@ def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
 
 
 @refusal_property(146, calls=["PriceFeed.poke"])
-def feed_accepts_newer_reports(step: Transition) -> None:
+def due_feed_steps_succeed(step: Transition) -> None:
     """Assert that a step that is due, or a new median early in a step, is refused only without a quorum.
 
     A price that is far from the average and waits to be confirmed is not replaced by another one that waits.

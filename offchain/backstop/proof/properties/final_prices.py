@@ -40,7 +40,7 @@ class _FinalPriceRecord:
     pieces: list[_PricePiece]
     otherwise: int | None = None
 
-    def evaluate_price(self, now: int) -> tuple[bool, int]:
+    def evaluate_finality_and_price(self, now: int) -> tuple[bool, int]:
         """Return whether the price is final, and which it is; second by second it would be the same."""
         last = self.begun_at + 3 * _DAY
         seconds = total = 0
@@ -79,7 +79,7 @@ class FinalPriceIsMeanOfFeedPrices:
         """Keep a piece for each change of a market; look at what is made final."""
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_SETTLEMENT, "Begun"):
-                self._begin_settlement(step)
+                self._create_final_price_records(step)
             elif (log.contract, log.event) == (_SETTLEMENT, "FeedFailed"):
                 self._failed.add(log.values[0])
             elif (log.contract, log.event) == (_SETTLEMENT, "PriceFixed") and self._begun_at:
@@ -99,13 +99,13 @@ class FinalPriceIsMeanOfFeedPrices:
                 self._planned.setdefault((c, at), _FinalPriceRecord(at, [self._build_current_piece(step, c)]))
 
     def _note_starting_average(
-        self, step: Transition, collateral_type: int, at: int, making: _FinalPriceRecord
+        self, step: Transition, collateral_type: int, start_time: int, final_price_record: _FinalPriceRecord
     ) -> None:
         """Note the average of a moment that has come since the last change of its market."""
-        if making.otherwise is None and step.model.timestamp >= at:
-            making.otherwise = _compute_past_average(step, collateral_type, at)
+        if final_price_record.otherwise is None and step.model.timestamp >= start_time:
+            final_price_record.otherwise = _compute_past_average(step, collateral_type, start_time)
 
-    def _begin_settlement(self, step: Transition) -> None:
+    def _create_final_price_records(self, step: Transition) -> None:
         now = self._begun_at = step.model.timestamp
         for c in decode_listed_types(step.read_post_state("VaultEngine", "terms.listed")):
             if int(step.read_pre_state(_FEED, "issuer_of", c), 16):
@@ -144,7 +144,7 @@ class FinalPriceIsMeanOfFeedPrices:
             found = (
                 (True, self._words[collateral_type])
                 if collateral_type in self._words
-                else self._settled[collateral_type].evaluate_price(now)
+                else self._settled[collateral_type].evaluate_finality_and_price(now)
             )
         if found != (True, price):
             raise PropertyViolationError(
@@ -160,7 +160,7 @@ class FinalPriceIsMeanOfFeedPrices:
         if making is None:
             return  # it began before this was there
         self._note_starting_average(step, c, at, making)
-        is_final, final = making.evaluate_price(step.model.timestamp)
+        is_final, final = making.evaluate_finality_and_price(step.model.timestamp)
         if not is_final or price != max(1, final * base.lot // RAY):
             raise PropertyViolationError(
                 f"perpetual market {market_id} ends at {price}, its feed says {is_final}, {final}"

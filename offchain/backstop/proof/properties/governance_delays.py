@@ -47,9 +47,9 @@ class ChangesTakeEffectAfterDelay:
             elif log.event == "Announced":
                 self._announced = now if log.values[0] else None
             elif log.event == "DeficitBreachRecorded":
-                self._check_noted_epoch(step, *log.values)
+                self._check_recorded_deficit_breach(step, *log.values)
             elif log.event == "Begun":
-                self._check_beginning(step)
+                self._check_settlement_beginning(step)
             elif log.event == "Fixed":
                 if self._fixed or not self._begun:
                     raise PropertyViolationError("the books close twice, or before settlement has begun")
@@ -67,7 +67,9 @@ class ChangesTakeEffectAfterDelay:
         if step.read_pre_state(_WATERFALL, "books").open:
             raise PropertyViolationError("new caps for a loss that is open")
 
-    def _check_noted_epoch(self, step: Transition, epoch: int, deficit: int, since: int) -> None:
+    def _check_recorded_deficit_breach(
+        self, step: Transition, epoch: int, deficit: int, breached_since: int
+    ) -> None:
         types = decode_listed_types(step.read_post_state("VaultEngine", "terms.listed"))
         exact = sum(step.read_post_state("VaultEngine", "ledger.deficit", c) for c in types)
         bound = step.get_contract(_SETTLEMENT).bound * _RAD
@@ -77,12 +79,12 @@ class ChangesTakeEffectAfterDelay:
             own = before if before and epoch <= last + 1 else step.model.timestamp
         self._noted = epoch, own
         present = step.model.timestamp // step.get_contract(_WATERFALL).epoch_length
-        if (epoch, deficit, since) != (present, exact, own):
+        if (epoch, deficit, breached_since) != (present, exact, own):
             raise PropertyViolationError(
-                f"{deficit} noted in epoch {epoch}, since {since}; it is {exact}, {own}"
+                f"{deficit} noted in epoch {epoch}, since {breached_since}; it is {exact}, {own}"
             )
 
-    def _check_beginning(self, step: Transition) -> None:
+    def _check_settlement_beginning(self, step: Transition) -> None:
         settlement = step.get_contract(_SETTLEMENT)
         waited = self._announced is not None and step.model.timestamp - self._announced >= settlement.delay
         length, (_, since) = step.get_contract(_WATERFALL).epoch_length, self._noted

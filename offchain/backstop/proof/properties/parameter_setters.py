@@ -18,7 +18,9 @@ _FOLLOWS = {"closing", "planned", "settled", "suspect"}
 """Fields of a market's record that the feed itself moves in any call."""
 
 
-def _build_slot(call: CallContext, path: str, key: Any = (), contract: str = "", **fields: Any) -> Slot:
+def _build_changed_slot(
+    call: CallContext, path: str, key: Any = (), contract: str = "", **fields: Any
+) -> Slot:
     """Return a slot that keeps all but these fields."""
     name = contract or call.name
     return name, path, key, call.read(name, path, key)._replace(**fields)
@@ -32,10 +34,12 @@ def _compute_used_flow(call: CallContext, collateral_type: int) -> int:
     return int(max(0, flow.used - flow.cap * 10**6 * (call.now - flow.updated) // flow.window))
 
 
-def _expect_market(call: CallContext, collateral_type: int, reporters: Any, *rest: int) -> Iterable[Slot]:
+def _iter_expected_feed_market_setup_writes(
+    call: CallContext, collateral_type: int, reporters: Any, *rest: int
+) -> Iterable[Slot]:
     names = "quorum", "step", "max_age", "stale_after", "window"
     fields: dict[str, Any] = dict(zip(names, rest, strict=True))
-    yield _build_slot(call, "configs", collateral_type, reporters=len(reporters), **fields)
+    yield _build_changed_slot(call, "configs", collateral_type, reporters=len(reporters), **fields)
     for place, reporter in enumerate(reporters, 1):
         yield call.name, "reporters", (collateral_type, place), reporter
         yield call.name, "reporter_index", (collateral_type, reporter), place
@@ -48,42 +52,52 @@ def _expect_market(call: CallContext, collateral_type: int, reporters: Any, *res
         )
 
 
-def _expect_policy(call: CallContext, new: str) -> Iterable[Slot]:
+def _iter_expected_policy_writes(call: CallContext, new: str) -> Iterable[Slot]:
     yield call.name, "terms.risk_policy", (), new
     replaced = new != call.step.get_contract(POLICY).address
     for c in call.collateral_types:
-        yield _build_slot(call, "terms.of_types", c, replaced=replaced)
+        yield _build_changed_slot(call, "terms.of_types", c, replaced=replaced)
 
 
-def _expect_brackets(call: CallContext, collateral_type: int, of_vaults: Any, of_type: Any) -> Iterable[Slot]:
+def _iter_expected_bracket_writes(
+    call: CallContext, collateral_type: int, of_vaults: Any, of_type: Any
+) -> Iterable[Slot]:
     fields: dict[str, Any] = {}
     for name, brackets in (("vault", of_vaults), ("type", of_type)):
         for place, (above, rate) in enumerate(brackets, 1):
             fields |= {f"{name}_above_{place}": above, f"{name}_rate_{place}": rate}
-    yield _build_slot(call, "terms", collateral_type, **fields)
+    yield _build_changed_slot(call, "terms", collateral_type, **fields)
 
 
-def _expect_flow(call: CallContext, collateral_type: int, cap: int, window: int) -> Iterable[Slot]:
+def _iter_expected_flow_writes(
+    call: CallContext, collateral_type: int, cap: int, window: int
+) -> Iterable[Slot]:
     used = min(_compute_used_flow(call, collateral_type), cap * 10**6)
-    yield _build_slot(call, "flows", collateral_type, cap=cap, window=window, used=used, updated=call.now)
+    yield _build_changed_slot(
+        call, "flows", collateral_type, cap=cap, window=window, used=used, updated=call.now
+    )
 
 
-def _expect_curve(
+def _iter_expected_fee_curve_writes(
     call: CallContext, collateral_type: int, curve: Any, line: int, speed: int
 ) -> Iterable[Slot]:
     names = "base", "slope_1", "slope_2", "kink"
-    yield _build_slot(call, "terms", collateral_type, **dict(zip(names, curve, strict=True)))
+    yield _build_changed_slot(call, "terms", collateral_type, **dict(zip(names, curve, strict=True)))
     rate = -(-curve[0] * RAY // (BASIS_POINTS * _YEAR))
     begun = dict(used=_compute_used_flow(call, collateral_type), updated=call.now, rate_at_kink=rate)
-    yield _build_slot(call, "flows", collateral_type, line=line, speed=speed, **begun)
+    yield _build_changed_slot(call, "flows", collateral_type, line=line, speed=speed, **begun)
 
 
-def _expect_growth(call: CallContext, collateral_type: int, anchor: int, growth: int) -> Iterable[Slot]:
-    yield _build_slot(call, "growths", collateral_type, anchor=anchor, anchored_at=call.now, growth=growth)
-    yield _build_slot(call, "terms", collateral_type, grows=int(anchor > 0))
+def _iter_expected_growth_writes(
+    call: CallContext, collateral_type: int, anchor: int, growth: int
+) -> Iterable[Slot]:
+    yield _build_changed_slot(
+        call, "growths", collateral_type, anchor=anchor, anchored_at=call.now, growth=growth
+    )
+    yield _build_changed_slot(call, "terms", collateral_type, grows=int(anchor > 0))
 
 
-def _expect_minimum_target(
+def _iter_expected_auction_target_writes(
     call: CallContext, collateral_type: int, floor: int, penalty: int
 ) -> Iterable[Slot]:
     """Yield the terms of auctions whose least target follows floor and penalty, of another version."""
@@ -91,10 +105,10 @@ def _expect_minimum_target(
     if terms.buf:
         least = -(-floor * penalty // BASIS_POINTS)
         changed = dict(minimum=least, penalty=penalty, version=terms.version + 1)
-        yield _build_slot(call, "terms", collateral_type, _SALES, **changed)
+        yield _build_changed_slot(call, "terms", collateral_type, _SALES, **changed)
 
 
-def _expect_report(
+def _iter_expected_report_writes(
     call: CallContext, collateral_type: int, price: int, low: int, high: int, since: int
 ) -> Iterable[Slot]:
     """Yield a report, with the ends of its range in millionths of the price."""
@@ -103,19 +117,19 @@ def _expect_report(
         10**6,
     )
     ends = low * million // price, -(-high * million // price)
-    yield _build_slot(
+    yield _build_changed_slot(
         call, "reports", key, price=price, low=ends[0], high=ends[1], since=since, reported_at=call.now
     )
 
 
-def _expect_floor(call: CallContext, collateral_type: int, new: int) -> Iterable[Slot]:
-    yield _build_slot(call, "terms.of_types", collateral_type, debt_floor=new)
-    yield from _expect_minimum_target(
+def _iter_expected_floor_writes(call: CallContext, collateral_type: int, new: int) -> Iterable[Slot]:
+    yield _build_changed_slot(call, "terms.of_types", collateral_type, debt_floor=new)
+    yield from _iter_expected_auction_target_writes(
         call, collateral_type, new, call.read(_SALES, "terms", collateral_type).penalty
     )
 
 
-def _expect_triggers(call: CallContext, *pairs: Any) -> Iterable[Slot]:
+def _iter_expected_trigger_writes(call: CallContext, *pairs: Any) -> Iterable[Slot]:
     yield (
         call.name,
         "triggers",
@@ -124,76 +138,84 @@ def _expect_triggers(call: CallContext, *pairs: Any) -> Iterable[Slot]:
     )
 
 
-def _expect_workout_terms(call: CallContext, collateral_type: int, *terms: int) -> Iterable[Slot]:
+def _iter_expected_workout_terms_writes(
+    call: CallContext, collateral_type: int, *terms: int
+) -> Iterable[Slot]:
     yield call.name, "terms", collateral_type, type(call.read_own_slot("terms", collateral_type))(*terms)
 
 
-def _expect_announcement(amount: int, call: CallContext) -> Slot:
+def _build_expected_announcement_write(amount: int, call: CallContext) -> Slot:
     ready_at = call.now + call.contract.delay if amount else 0
     return call.name, "announced", (), type(call.read_own_slot("announced"))(amount, ready_at)
 
 
 _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
-    (ENGINE, "set_fee_dynamic"): lambda x, c, new: [_build_slot(x, "terms.of_types", c, dynamic=new)],
-    (ENGINE, "set_risk_policy"): _expect_policy,
-    (ENGINE, "set_debt_floor"): _expect_floor,
-    (ENGINE, "set_debt_ceiling"): lambda x, c, new: [_build_slot(x, "terms.of_types", c, debt_ceiling=new)],
-    (ENGINE, "set_ratios"): lambda x, c, lower, upper: [
-        _build_slot(x, "terms.of_types", c, liquidation_ratio=lower, initial_ratio=upper)
+    (ENGINE, "set_fee_dynamic"): lambda x, c, new: [_build_changed_slot(x, "terms.of_types", c, dynamic=new)],
+    (ENGINE, "set_risk_policy"): _iter_expected_policy_writes,
+    (ENGINE, "set_debt_floor"): _iter_expected_floor_writes,
+    (ENGINE, "set_debt_ceiling"): lambda x, c, new: [
+        _build_changed_slot(x, "terms.of_types", c, debt_ceiling=new)
     ],
-    (ENGINE, "set_auction_limit"): lambda x, c, new: [_build_slot(x, "ledger.auctions", c, limit=new)],
+    (ENGINE, "set_ratios"): lambda x, c, lower, upper: [
+        _build_changed_slot(x, "terms.of_types", c, liquidation_ratio=lower, initial_ratio=upper)
+    ],
+    (ENGINE, "set_auction_limit"): lambda x, c, new: [
+        _build_changed_slot(x, "ledger.auctions", c, limit=new)
+    ],
     (ENGINE, "set_global_auction_limit"): lambda x, new: [
         (ENGINE, "terms.global_auction_limit", (), new),
-        *(_build_slot(x, "ledger.auctions", c, of_all=new) for c in x.collateral_types),
+        *(_build_changed_slot(x, "ledger.auctions", c, of_all=new) for c in x.collateral_types),
     ],
     (ENGINE, "set_global_debt_ceiling"): lambda x, new: [
-        _build_slot(x, "ledger.system", global_debt_ceiling=new)
+        _build_changed_slot(x, "ledger.system", global_debt_ceiling=new)
     ],
     (ENGINE, "approve_operator"): lambda x, who, new: [(ENGINE, "operators", (x.sender, who), new)],
-    (_SALES, "set_penalty"): lambda x, c, new: _expect_minimum_target(
+    (_SALES, "set_penalty"): lambda x, c, new: _iter_expected_auction_target_writes(
         x, c, x.read_engine_slot("terms.of_types", c).debt_floor, new
     ),
-    (_SALES, "set_stop"): lambda x, c, new: [_build_slot(x, "terms", c, stop=new)],
-    (FEED, "report"): lambda x, c, price: _expect_report(x, c, price, price, price, x.now),
-    (FEED, "report_range"): lambda x, *args: _expect_report(x, *args),
-    (FEED, "set_market"): _expect_market,
+    (_SALES, "set_stop"): lambda x, c, new: [_build_changed_slot(x, "terms", c, stop=new)],
+    (FEED, "report"): lambda x, c, price: _iter_expected_report_writes(x, c, price, price, price, x.now),
+    (FEED, "report_range"): lambda x, *args: _iter_expected_report_writes(x, *args),
+    (FEED, "set_market"): _iter_expected_feed_market_setup_writes,
     (FEED, "set_guards"): lambda x, c, *new: [
-        _build_slot(
+        _build_changed_slot(
             x,
             "configs",
             c,
             **dict(zip(("deviation", "confirmations", "grace", "dead_after"), new, strict=True)),
         )
     ],
-    (POLICY, "set_brackets"): _expect_brackets,
-    (POLICY, "set_flow_limit"): _expect_flow,
-    (POLICY, "set_fee_curve"): _expect_curve,
-    (POLICY, "set_growth_cap"): _expect_growth,
+    (POLICY, "set_brackets"): _iter_expected_bracket_writes,
+    (POLICY, "set_flow_limit"): _iter_expected_flow_writes,
+    (POLICY, "set_fee_curve"): _iter_expected_fee_curve_writes,
+    (POLICY, "set_growth_cap"): _iter_expected_growth_writes,
     (POLICY, "set_effects"): lambda x, margin, factor: [
-        _build_slot(x, "modes", caution_margin=margin, emergency_factor=factor)
+        _build_changed_slot(x, "modes", caution_margin=margin, emergency_factor=factor)
     ],
     (POLICY, "set_call_terms"): lambda x, c, *new: [
         (POLICY, "calls", c, type(x.read_own_slot("calls", c))(*new))
     ],
-    (POLICY, "sync_mode"): lambda x, c: [_build_slot(x, "terms", c, mode=x.read_own_slot("modes").mode)],
-    ("Treasury", "set_target"): lambda x, new: [_build_slot(x, "plan", target=new)],
+    (POLICY, "sync_mode"): lambda x, c: [
+        _build_changed_slot(x, "terms", c, mode=x.read_own_slot("modes").mode)
+    ],
+    ("Treasury", "set_target"): lambda x, new: [_build_changed_slot(x, "plan", target=new)],
     ("Treasury", "set_shares"): lambda x, new: [(x.name, "shares", i, each) for i, each in enumerate(new)],
     ("Treasury", "set_insurance"): lambda x, share, target: [
-        _build_slot(x, "insuring", share=share, target=target)
+        _build_changed_slot(x, "insuring", share=share, target=target)
     ],
-    ("CircuitBreaker", "set_triggers"): _expect_triggers,
-    ("CircuitBreaker", "set_calm_period"): lambda x, new: [_build_slot(x, "state", calm_period=new)],
+    ("CircuitBreaker", "set_triggers"): _iter_expected_trigger_writes,
+    ("CircuitBreaker", "set_calm_period"): lambda x, new: [_build_changed_slot(x, "state", calm_period=new)],
     ("AutoCeiling", "set_terms"): lambda x, c, gap, line, ttl: [
-        _build_slot(x, "terms", c, gap=gap, max_line=line, ttl=ttl)
+        _build_changed_slot(x, "terms", c, gap=gap, max_line=line, ttl=ttl)
     ],
-    ("Workouts", "set_terms"): _expect_workout_terms,
+    ("Workouts", "set_terms"): _iter_expected_workout_terms_writes,
     ("Settlement", "announce"): lambda x: [
-        _build_slot(x, "progress", announced_for=x.now + x.contract.delay)
+        _build_changed_slot(x, "progress", announced_for=x.now + x.contract.delay)
     ],
-    ("Settlement", "cancel_announcement"): lambda x: [_build_slot(x, "progress", announced_for=0)],
-    ("BridgeFacilitator", "announce_loss"): lambda x, amount: [_expect_announcement(amount, x)],
-    ("BridgeFacilitator", "cancel_loss"): lambda x: [_expect_announcement(0, x)],
-    ("BridgeFacilitator", "realise_loss"): lambda x: [_expect_announcement(0, x)],
+    ("Settlement", "cancel_announcement"): lambda x: [_build_changed_slot(x, "progress", announced_for=0)],
+    ("BridgeFacilitator", "announce_loss"): lambda x, amount: [_build_expected_announcement_write(amount, x)],
+    ("BridgeFacilitator", "cancel_loss"): lambda x: [_build_expected_announcement_write(0, x)],
+    ("BridgeFacilitator", "realise_loss"): lambda x: [_build_expected_announcement_write(0, x)],
     (_WATERFALL, "propose_stages"): lambda x, terms: [
         (x.name, "stages_ready_at", (), x.now + x.contract.cap_delay)
     ],

@@ -13,7 +13,7 @@ from backstop.proof.properties.independent_arithmetic.batch_figures import VIRTU
 from backstop.proof.properties.independent_arithmetic.batch_figures import VIRTUAL_SHARES as _SHARES
 from backstop.proof.properties.independent_arithmetic.debt_at_risk_figures import (
     compute_debt_at_risk,
-    is_loss_known,
+    has_known_loss_before_step,
 )
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.property_registry import (
@@ -46,7 +46,7 @@ def conversions_round_against_caller(step: Transition, changes: Changes) -> None
         return  # a claim: no shares are exchanged
     before = step.read_pre_state(pool, "token.state")
     direct = step.get_contract(pool).KIND != "EquityPool"
-    held = batch_figures.compute_live_assets(step.read_pre_state, pool, step.model.timestamp)
+    held = batch_figures.compute_vested_assets_after_exits(step.read_pre_state, pool, step.model.timestamp)
     if method in _WAYS_IN and not direct:
         held += _compute_auctioned_equity(step, step.read_pre_state, pool)
     # Shares are divided before an entry; who enters where all shares are void finds nothing.
@@ -55,12 +55,14 @@ def conversions_round_against_caller(step: Transition, changes: Changes) -> None
     if present - before.generation >= batch_figures.VOID:
         held = 0
     if method in _WAYS_IN:
-        _check_division(pool, before.supply, present - before.generation, held)
+        _check_share_division_count(pool, before.supply, present - before.generation, held)
     settling = step.read_pre_state("LossWaterfall", "books").settlement == 1
     ours = _is_waterfall_pool(step, pool)
-    exact = ours and (direct or not (settling or is_loss_known(step)))
+    exact = ours and (direct or not (settling or has_known_loss_before_step(step)))
     if method in _WAYS_OUT:
-        taken, known = _compute_known_losses(step, pool, held) if direct and ours else (0, exact)
+        taken, known = (
+            _compute_known_losses_and_exactness(step, pool, held) if direct and ours else (0, exact)
+        )
         held, exact = held - min(held, taken), known
     for log in step.outcome.logs:
         if log.contract != pool or log.event not in ("Deposit", "Withdraw"):
@@ -80,17 +82,20 @@ def conversions_round_against_caller(step: Transition, changes: Changes) -> None
             )
 
 
-def _check_division(pool: str, supply: int, steps: int, held: int) -> None:
+def _check_share_division_count(pool: str, supply: int, division_count: int, held_assets: int) -> None:
     """Assert that shares were divided as often as it takes that a wei is worth MOST_SHARES at most."""
-    most, left = batch_figures.MOST_SHARES * (held + _ASSETS), batch_figures.convert_shares(supply, 0, steps)
+    most, left = (
+        batch_figures.MOST_SHARES * (held_assets + _ASSETS),
+        batch_figures.convert_shares(supply, 0, division_count),
+    )
     # One time less would have been enough, or one more is needed.
     idle = (
-        0 < steps < batch_figures.VOID
-        and batch_figures.convert_shares(supply, 0, steps - 1) + _SHARES <= most
+        0 < division_count < batch_figures.VOID
+        and batch_figures.convert_shares(supply, 0, division_count - 1) + _SHARES <= most
     )
     if idle or left + _SHARES > most:
         raise PropertyViolationError(
-            f"{pool}: {supply} shares were divided {steps} times at {held}, to {left}"
+            f"{pool}: {supply} shares were divided {division_count} times at {held_assets}, to {left}"
         )
 
 
@@ -100,7 +105,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 
     Income counts as it vests: what is added is nobody's at once. While settlement winds up all may be lost.
     """
-    if not {"funds.assets", "token.state"} & changes.keys() or is_loss_known(step):
+    if not {"funds.assets", "token.state"} & changes.keys() or has_known_loss_before_step(step):
         return
     if step.read_pre_state("LossWaterfall", "books").settlement == 1:
         return
@@ -113,8 +118,8 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
             continue
         if any(log.contract == pool and log.event == "Restored" for log in step.outcome.logs):
             continue
-        before = batch_figures.compute_live_assets(step.read_pre_state, pool, now) + _ASSETS
-        after = batch_figures.compute_live_assets(step.read_post_state, pool, now) + _ASSETS
+        before = batch_figures.compute_vested_assets_after_exits(step.read_pre_state, pool, now) + _ASSETS
+        after = batch_figures.compute_vested_assets_after_exits(step.read_post_state, pool, now) + _ASSETS
         if step.get_contract(pool).KIND == "EquityPool" and new.supply >= old.supply:
             # What is on sale is the members': an entry pays for a part of it, and an exit leaves its own.
             before += _compute_auctioned_equity(step, step.read_pre_state, pool)
@@ -171,22 +176,24 @@ class PoolExitWaitsForItsBatch:
                 self._began.setdefault((log.contract, batch_id), step.model.timestamp)
                 self._asked[log.contract, batch_id][controller] += shares
             elif log.event == "BatchCut":
-                self._check_cut(step, log.contract, *log.values)
+                self._check_batch_cut_timing_shares(step, log.contract, *log.values)
             elif log.event == "BatchPaid":
                 self._paid[log.contract] += log.values[2]
-                self._check_due_batches(step, log.contract, log.values[1])
+                self._check_due_batches_have_waited(step, log.contract, log.values[1])
             elif log.event == "RoundPaid":
                 self._paid[log.contract] += log.values[3]
             elif log.event == "Withdraw" and step.get_contract(log.contract).cooldown:
-                self._check_claim(log.contract, log.values[2], log.values[3])
+                self._check_claim_within_batch_payment(log.contract, log.values[2], log.values[3])
             elif log.event in ("NewGeneration", "SharesDivided"):
                 self._unknown.add(log.contract)
         for pool, _, _, queue in changes.get("line.queue", ()):
             # Of equity a batch is due once its time is over, and paid with all that are.
             if step.get_contract(pool).KIND == "EquityPool":
-                self._check_due_batches(step, pool, queue.unsettled)
+                self._check_due_batches_have_waited(step, pool, queue.unsettled)
 
-    def _check_cut(self, step: Transition, pool: str, batch_id: int, shares: int, assets: int) -> None:
+    def _check_batch_cut_timing_shares(
+        self, step: Transition, pool: str, batch_id: int, shares: int, assets: int
+    ) -> None:
         now, cooldown = step.model.timestamp, step.get_contract(pool).cooldown
         period = max(min(batch_figures.DAY, cooldown), cooldown // 8)
         began, asked = self._began.pop((pool, batch_id), now), self._asked[pool, batch_id].total()
@@ -202,10 +209,10 @@ class PoolExitWaitsForItsBatch:
         if step.get_contract(pool).KIND == "Pool":
             self._most[pool, batch_id] = assets
 
-    def _check_due_batches(self, step: Transition, pool: str, until: int) -> None:
+    def _check_due_batches_have_waited(self, step: Transition, pool: str, end_batch_id: int) -> None:
         """See batches up to one come to be due: those that a loss has not taken before have waited."""
         now, wait = step.model.timestamp, step.get_contract(pool).cooldown + batch_figures.LOOK
-        for key in [key for key in self._cut if key[0] == pool and key[1] < until]:
+        for key in [key for key in self._cut if key[0] == pool and key[1] < end_batch_id]:
             cut = self._cut.pop(key)
             ended = step.read_pre_state(pool, "line.queue").unsettled > key[1]
             if cut + wait > now and not ended:
@@ -213,7 +220,7 @@ class PoolExitWaitsForItsBatch:
                     f"{pool}: batch {key[1]} is due {now - cut} s after its cut, before {wait} s"
                 )
 
-    def _check_claim(self, pool: str, controller: str, assets: int) -> None:
+    def _check_claim_within_batch_payment(self, pool: str, controller: str, assets: int) -> None:
         self._claimed[pool, controller] += assets
         self._taken[pool] += assets
         if self._taken[pool] > self._paid[pool]:
@@ -250,7 +257,7 @@ def depositors_bear_exactly_the_covered_loss(step: Transition, changes: Changes)
     ]
     if not absorbed:
         return
-    _check_claims(step)
+    _check_member_claims_for_loss(step)
     burned: Counter[str] = Counter()
     for log in absorbed:
         burned[log.contract] += log.values[1]
@@ -267,18 +274,19 @@ def depositors_bear_exactly_the_covered_loss(step: Transition, changes: Changes)
             raise PropertyViolationError(
                 f"{pool} says that it gave {assets} and {left}, and has {given} less"
             )
-        _check_shares(step, pool)
+        _check_batches_bear_equal_loss(step, pool)
     covered = sum(
         each.values[3]
         for each in step.outcome.logs
         if (each.contract, each.event) == ("LossWaterfall", "LossCovered")
-        and stage_payment_order.get_stage_contract(step, each.values[2]).label in (*burned, "ClawbackStage")
+        and stage_payment_order.get_stage_contract_model(step, each.values[2]).label
+        in (*burned, "ClawbackStage")
     )
     if not covered <= burned.total() * RAY < covered + len(absorbed) * RAY:
         raise PropertyViolationError(f"{sorted(burned)} gave {burned.total()} wei for {covered} rad")
 
 
-def _check_claims(step: Transition) -> None:
+def _check_member_claims_for_loss(step: Transition) -> None:
     assets: dict[str, int] = {}
     for log in step.outcome.logs:
         if log.event == "LossAbsorbed":
@@ -287,7 +295,9 @@ def _check_claims(step: Transition) -> None:
             pool = log.contract.removesuffix(".Claims")
             # Where batches end inside a loss, what is left of it is recorded in parts.
             parts = step.read_pre_state(pool, "token.state").open
-            leaving = sum(group.units for group in batch_figures.list_batch_groups(step.read_pre_state, pool))
+            leaving = sum(
+                group.units for group in batch_figures.list_open_batch_groups(step.read_pre_state, pool)
+            )
             shares = step.read_pre_state(pool, "token.state").supply + leaving
             lost = assets.get(log.contract, 0)
             if not parts and log.values[1] != lost * shares // (shares + _SHARES):
@@ -299,7 +309,7 @@ def _check_claims(step: Transition) -> None:
                 raise PropertyViolationError(f"{log.contract}: more is owed than the {lost} that were lost")
 
 
-def _check_shares(step: Transition, pool: str) -> None:
+def _check_batches_bear_equal_loss(step: Transition, pool: str) -> None:
     """Assert that live shares and those in batches bear a loss alike, to a wei for each batch."""
     lost = sum(
         log.values[1] for log in step.outcome.logs if (log.contract, log.event) == (pool, "LossAbsorbed")
@@ -308,8 +318,8 @@ def _check_shares(step: Transition, pool: str) -> None:
     if not old.open or not lost or old.generation != new.generation:
         return
     now, each = step.model.timestamp, batch_figures.compute_loss_per_share(step.read_pre_state, pool, lost)
-    left = {group.id: group for group in batch_figures.list_batch_groups(step.read_post_state, pool)}
-    for group in batch_figures.list_batch_groups(step.read_pre_state, pool):
+    left = {group.id: group for group in batch_figures.list_open_batch_groups(step.read_post_state, pool)}
+    for group in batch_figures.list_open_batch_groups(step.read_pre_state, pool):
         before, now_held = batch_figures.compute_group_assets(step.read_pre_state, pool, group), Fraction(0)
         if group.id in left:
             now_held = batch_figures.compute_group_assets(step.read_post_state, pool, left[group.id])
@@ -318,9 +328,9 @@ def _check_shares(step: Transition, pool: str) -> None:
             raise PropertyViolationError(
                 f"{pool}: batch {group.id} bears {lost_here} of {lost}, not its part"
             )
-    bears = batch_figures.compute_live_assets(
+    bears = batch_figures.compute_vested_assets_after_exits(
         step.read_pre_state, pool, now
-    ) - batch_figures.compute_live_assets(step.read_post_state, pool, now)
+    ) - batch_figures.compute_vested_assets_after_exits(step.read_post_state, pool, now)
     if abs(bears - each * (old.supply + _SHARES)) > 2 + old.open and bears > _ASSETS:
         raise PropertyViolationError(
             f"{pool}: {old.supply} live shares bear {bears} of {lost}, not their part"
@@ -343,11 +353,11 @@ def new_share_generation_starts_empty(step: Transition, changes: Changes) -> Non
             raise PropertyViolationError(f"{log.contract}: {found} is there for {brought} that were brought")
 
 
-def _compute_known_losses(step: Transition, pool: str, held: int) -> tuple[int, bool]:
+def _compute_known_losses_and_exactness(step: Transition, pool: str, held_assets: int) -> tuple[int, bool]:
     """Return what known losses will take of a stablecoin pool [wad, up], and whether it is exactly that."""
     books = step.read_pre_state("LossWaterfall", "books")
     if books.settlement == 1:
-        return held, True
+        return held_assets, True
     if books.settlement == 2:
         return 0, True
     address = step.get_contract(pool).address
@@ -368,7 +378,7 @@ def _compute_known_losses(step: Transition, pool: str, held: int) -> tuple[int, 
         alone = not terms.pooled and (pooled or not terms.lifted)
         if terms.asynchronous or owed or alone:
             continue
-        kind = stage_payment_order.get_stage_contract(step, k).KIND
+        kind = stage_payment_order.get_stage_contract_model(step, k).KIND
         exact = exact and (kind == "LedgerStage" or kind in _PAY_AT_ONCE)
         spent = 0
         for c in left:

@@ -49,7 +49,7 @@ class PoolPayoutsPauseAfterPriceDrop:
         fell, now = False, step.model.timestamp
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
-                fell = self._record_price(step, log.values[0])
+                fell = self._record_price_and_check_fall(step, log.values[0])
             elif (
                 log.event in ("BatchPaid", "RoundPaid")
                 and not step.read_post_state("LossWaterfall", "books").settlement
@@ -67,7 +67,7 @@ class PoolPayoutsPauseAfterPriceDrop:
                 f"falls were {tuple(old)}, they are {tuple(new)} at {now}, not {expected}"
             )
 
-    def _record_price(self, step: Transition, collateral_type: int) -> bool:
+    def _record_price_and_check_fall(self, step: Transition, collateral_type: int) -> bool:
         """Keep a market's price; return whether the feed begins anew, as it may after a fall.
 
         It counts in parts, and may call a fall what is one but for a few of them.
@@ -122,6 +122,6 @@ class TreasuryPaymentsPauseAfterPriceDrop(PoolPayoutsPauseAfterPriceDrop):
         """Keep each price; look at what the treasury pays."""
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
-                self._record_price(step, log.values[0])
+                self._record_price_and_check_fall(step, log.values[0])
             elif log.contract == "Treasury" and log.event in _PAID:
                 self._check_payment(step, "the treasury")

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from backstop.errors import BackstopError
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.system import Snapshot
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ class PropertyViolationError(BackstopError):
 
     number = 0
 
-    def add_number(self, number: int) -> None:
+    def add_property_number(self, property_number: int) -> None:
         """Note the number, and say it in the text."""
-        self.number = number
-        self.args = (f"property {number} is violated: {self}",)
+        self.number = property_number
+        self.args = (f"property {property_number} is violated: {self}",)
 
 
 class CounterfactualSeed(NamedTuple):
@@ -88,18 +88,20 @@ def asserts_property(number: int) -> Callable[[F], F]:
     return register
 
 
-def _build_decorator(kind: dict[int, Any]) -> Callable[..., Callable[[F], F]]:
+def _build_numbered_property_decorator(
+    properties_by_number: dict[int, Any],
+) -> Callable[..., Callable[[F], F]]:
     """Return a decorator that gives a function its number and its occasions, and lists it under its kind."""
 
     def numbered(
         number: int, *, writes: Iterable[str] = (), calls: Iterable[str] = (), events: Iterable[str] = ()
     ) -> Callable[[F], F]:
         def register(function: F) -> F:
-            kind[number] = asserts_property(number)(function)
+            properties_by_number[number] = asserts_property(number)(function)
             OCCASIONS[number] = StepFilter(frozenset(writes), frozenset(calls), frozenset(events))
             # In the order of the numbers, whichever module is imported first: what is chosen by a seed stays.
-            for each in sorted(kind):
-                kind[each] = kind.pop(each)
+            for each in sorted(properties_by_number):
+                properties_by_number[each] = properties_by_number.pop(each)
             return function
 
         return register
@@ -119,32 +121,32 @@ def select_triggered(
 
     It is a call of a contract's method; `writes` are paths, `events` pairs of a contract and an event.
     """
-    calls = frozenset(_list_wildcards(contract, method))
-    told = frozenset([spelling for event in events for spelling in _list_wildcards(*event)])
+    calls = frozenset(_list_exact_and_wildcard_names(contract, method))
+    told = frozenset([spelling for event in events for spelling in _list_exact_and_wildcard_names(*event)])
     return tuple([n for n in numbers if n not in OCCASIONS or OCCASIONS[n].is_match(writes, calls, told)])
 
 
-def _list_wildcards(contract: str, name: str) -> tuple[str, str, str]:
-    return f"{contract}.{name}", f"{contract}.*", f"*.{name}"
+def _list_exact_and_wildcard_names(contract: str, member_name: str) -> tuple[str, str, str]:
+    return f"{contract}.{member_name}", f"{contract}.*", f"*.{member_name}"
 
 
-def check_properties(
-    properties: Mapping[int, Callable[..., Any]], numbers: Iterable[int], *what: Any
+def check_chosen_properties_in_order(
+    properties_by_number: Mapping[int, Callable[..., Any]], chosen_numbers: Iterable[int], *what: Any
 ) -> None:
     """Assert some properties in order; a Violation tells the number of the first that is broken."""
     number = 0
     try:
-        for number in numbers:
-            properties[number](*what)
+        for number in chosen_numbers:
+            properties_by_number[number](*what)
     except PropertyViolationError as violation:
-        violation.add_number(number)
+        violation.add_property_number(number)
         raise
 
 
-state_property = _build_decorator(STATE_PROPERTIES)
-transition_property = _build_decorator(TRANSITION_PROPERTIES)
-history_property = _build_decorator(HISTORY_PROPERTIES)
-transition_promise = _build_decorator(TRANSITION_PROMISES)
-history_promise = _build_decorator(HISTORY_PROMISES)
-refusal_property = _build_decorator(REFUSAL_PROPERTIES)
-counterfactual_property = _build_decorator(COUNTERFACTUAL_PROPERTIES)
+state_property = _build_numbered_property_decorator(STATE_PROPERTIES)
+transition_property = _build_numbered_property_decorator(TRANSITION_PROPERTIES)
+history_property = _build_numbered_property_decorator(HISTORY_PROPERTIES)
+transition_promise = _build_numbered_property_decorator(TRANSITION_PROMISES)
+history_promise = _build_numbered_property_decorator(HISTORY_PROMISES)
+refusal_property = _build_numbered_property_decorator(REFUSAL_PROPERTIES)
+counterfactual_property = _build_numbered_property_decorator(COUNTERFACTUAL_PROPERTIES)

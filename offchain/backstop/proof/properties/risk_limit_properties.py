@@ -9,20 +9,20 @@ from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import (
     BASIS_POINTS,
     RAY,
-    compute_bracket_margin,
+    compute_bracket_margin_amount,
 )
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     counterfactual_property,
     transition_property,
 )
 from backstop.proof.properties.step_transition import Changes, Transition
-from backstop.proof.properties.what_if_steps import (
+from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     accrue_fee,
-    apply_call,
     apply_or_raise,
+    attempt_call_and_get_outcome,
     get_contract,
     get_token,
     list_collateral_types,
@@ -52,13 +52,13 @@ def draw_stays_within_limits(step: Transition, changes: Changes) -> None:
         return
     if draws:
         ceiling = step.read_post_state(_ENGINE, "terms.of_types", c).debt_ceiling
-        if _compute_type_debt(step, c) > ceiling * _RAD:
+        if _sum_performing_auctioned_lost_debt(step, c) > ceiling * _RAD:
             raise PropertyViolationError(
-                f"type {c} owes {_compute_type_debt(step, c)} over a ceiling of {ceiling}"
+                f"type {c} owes {_sum_performing_auctioned_lost_debt(step, c)} over a ceiling of {ceiling}"
             )
         highest = step.read_post_state(_ENGINE, "ledger.system").global_debt_ceiling
         whole = sum(
-            _compute_type_debt(step, each)
+            _sum_performing_auctioned_lost_debt(step, each)
             for each in decode_listed_types(step.read_post_state(_ENGINE, "terms.listed"))
         )
         if highest != _NO_CEILING and whole > highest * _RAD:
@@ -86,7 +86,7 @@ def _check_flow(step: Transition, collateral_type: int, drawn: int, withdrawn: i
         raise PropertyViolationError(f"type {collateral_type}: {out} flows out, {old} became {new}")
 
 
-def _compute_type_debt(step: Transition, collateral_type: int) -> int:
+def _sum_performing_auctioned_lost_debt(step: Transition, collateral_type: int) -> int:
     """Return all that a type owes, wherever it is [rad]."""
     debts = step.read_post_state(_ENGINE, "ledger.debts", collateral_type)
     performing = debts.normalized_debt * debts.accumulated_rate
@@ -115,7 +115,9 @@ def draw_within_limits_succeeds(lockstep: LockstepLike, random: Random) -> bool:
     if policy is not None and not _is_draw_unrestricted(policy, c, drawn):
         return False
     debt = 2 * drawn * RAY
-    needed = debt * terms.initial_ratio + (_bound_extra_margin(policy, c, debt) if policy else 0)
+    needed = debt * terms.initial_ratio + (
+        _compute_extra_margin_amount_bound(policy, c, debt) if policy else 0
+    )
     raw = 3 * needed // (price * BASIS_POINTS * terms.unit) + 1
     if raw * terms.unit >= 2**100:
         return False
@@ -127,7 +129,7 @@ def draw_within_limits_succeeds(lockstep: LockstepLike, random: Random) -> bool:
         apply_or_raise(lockstep, token, "mint", VISITOR, raw, by=VISITOR)
         apply_or_raise(lockstep, token, "approve", engine.address, raw, by=VISITOR)
         call = "deposit_and_draw", c, VISITOR, raw * terms.unit, drawn, VISITOR
-        outcome = apply_call(lockstep, _ENGINE, *call, by=VISITOR)
+        outcome = attempt_call_and_get_outcome(lockstep, _ENGINE, *call, by=VISITOR)
         if not outcome.ok:
             raise PropertyViolationError(
                 f"nobody can draw {drawn} on {raw * terms.unit} of type {c}: {outcome.reason!r}"
@@ -161,8 +163,8 @@ def _is_draw_unrestricted(policy: Any, collateral_type: int, drawn: int) -> bool
     )
 
 
-def _bound_extra_margin(policy: Any, collateral_type: int, debt: int) -> int:
+def _compute_extra_margin_amount_bound(policy: Any, collateral_type: int, debt: int) -> int:
     """Return more than what brackets can ask of a debt, its own and the type's [basis points x rad]."""
     terms = policy.terms[collateral_type]
     of_type = sum(rate for _, rate in (terms[4:6], terms[6:8]))
-    return compute_bracket_margin((terms[0:2], terms[2:4]), debt) + debt * of_type
+    return compute_bracket_margin_amount((terms[0:2], terms[2:4]), debt) + debt * of_type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import (
     BASIS_POINTS,
-    compute_bracket_margin,
+    compute_bracket_margin_amount,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
@@ -15,7 +15,7 @@ _CALLS = ("deposit_and_draw", "repay_and_withdraw")
 
 
 @transition_property(187, calls=[f"{_ENGINE}.{method}" for method in _CALLS])
-def new_risk_meets_size_dependent_margin(step: Transition, changes: Changes) -> None:
+def vault_risk_meets_size_margin(step: Transition, changes: Changes) -> None:
     """Check that a vault that draws or withdraws has its ratio, and what mode and brackets ask beyond it.
 
     The brackets of vaults are read at the debt of the vault, those of a type at the last part of all its debt
@@ -32,7 +32,7 @@ def new_risk_meets_size_dependent_margin(step: Transition, changes: Changes) -> 
     debt = vault.normalized_debt * debts.accumulated_rate
     performing = debts.normalized_debt * debts.accumulated_rate
     needed = compute_required_margin(step, c, debt, performing)
-    worth = vault.locked_collateral * compute_risk_price(step, c) * BASIS_POINTS
+    worth = vault.locked_collateral * compute_growth_capped_risk_price(step, c) * BASIS_POINTS
     if worth < needed:
         raise PropertyViolationError(
             f"vault {c, owner}: {worth} for new risk that needs {needed}, of {performing} in all"
@@ -49,13 +49,13 @@ def compute_required_margin(step: Transition, collateral_type: int, debt: int, p
         _ENGINE, "ledger.auctions", collateral_type
     ).in_auction + step.read_post_state(_ENGINE, "ledger.deficit", collateral_type)
     whole, of_types = performing + sold, (terms[4:6], terms[6:8])
-    marginal = compute_bracket_margin(of_types, whole) - compute_bracket_margin(
+    marginal = compute_bracket_margin_amount(of_types, whole) - compute_bracket_margin_amount(
         of_types, max(0, whole - debt)
     )
     ratio = step.read_post_state(_ENGINE, "terms.of_types", collateral_type).initial_ratio
     if terms.mode:
         ratio += step.read_post_state(_POLICY, "modes").caution_margin
-    return int(debt * ratio + max(compute_bracket_margin((terms[0:2], terms[2:4]), debt), marginal))
+    return int(debt * ratio + max(compute_bracket_margin_amount((terms[0:2], terms[2:4]), debt), marginal))
 
 
 def has_initial_policy(step: Transition) -> bool:
@@ -64,7 +64,7 @@ def has_initial_policy(step: Transition) -> bool:
     return policy is not None and step.read_post_state(_ENGINE, "terms.risk_policy") == policy.address
 
 
-def compute_risk_price(step: Transition, collateral_type: int) -> int:
+def compute_growth_capped_risk_price(step: Transition, collateral_type: int) -> int:
     """Return the price for new risk [ray]: the lower of current and next, under its line of growth."""
     prices, growth = (
         step.read_post_state("PriceFeed", "prices", collateral_type),

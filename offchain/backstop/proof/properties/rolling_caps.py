@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
-from backstop.proof.properties.stability_fee_accrual import compute_loss_rate_increase
+from backstop.proof.properties.stability_fee_accrual import compute_rate_increase_by_losses
 from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
@@ -126,20 +126,22 @@ class StageCapHoldsOverRollingWindow:
                 )
                 caps = step.read_post_state(_WATERFALL, "caps_absolute", k), terms.cap_bps
                 payment = _StagePayment(step.model.timestamp, has, amount, caps)
-                self._add_payment(step, _OF_ALL if terms.pooled else c, k, payment)
+                self._add_and_check_payment(step, _OF_ALL if terms.pooled else c, k, payment)
             gone[k] += amount
 
-    def _add_payment(self, step: Transition, of: int, stage_id: int, payment: _StagePayment) -> None:
+    def _add_and_check_payment(
+        self, step: Transition, type_or_all: int, stage_id: int, payment: _StagePayment
+    ) -> None:
         length, terms = (
             step.get_contract(_WATERFALL).epoch_length,
             step.read_post_state(_WATERFALL, "stages", stage_id),
         )
         known = [
             each
-            for each in self._payments[of, stage_id]
+            for each in self._payments[type_or_all, stage_id]
             if each.at > payment.at - 2 * length and each.caps == payment.caps
         ]
-        self._payments[of, stage_id] = known = [*known, payment]
+        self._payments[type_or_all, stage_id] = known = [*known, payment]
         window = [each.amount for each in known if each.at > payment.at - length]
         cap = step.read_post_state(_WATERFALL, "caps_absolute", stage_id)
         if not terms.asynchronous and sum(window) > cap:
@@ -168,7 +170,7 @@ class RedistributionStaysWithinRatioGap:
     def check_step(self, step: Transition, changes: Changes) -> None:
         """Keep what was shared in the last window."""
         for contract, c, _, new in changes.get("ledger.redistributions", ()):
-            if (added := compute_loss_rate_increase(step, contract, c)) == 0:
+            if (added := compute_rate_increase_by_losses(step, contract, c)) == 0:
                 continue
             now, length = step.model.timestamp, step.get_contract(_WATERFALL).epoch_length
             known = [each for each in self._added[c] if each[0] > now - length]
@@ -186,4 +188,4 @@ class RedistributionStaysWithinRatioGap:
 
 def _can_pay_at_once(step: Transition, stage_id: int) -> bool:
     """Return whether all that a stage has for any type is there before the step."""
-    return stage_payment_order.get_stage_contract(step, stage_id).KIND in ("Pool", "ClawbackStage")
+    return stage_payment_order.get_stage_contract_model(step, stage_id).KIND in ("Pool", "ClawbackStage")

@@ -64,7 +64,7 @@ class SettlementPaysAtOneFinalPrice:
     ) -> None:
         old = step.read_pre_state("VaultEngine", "vaults", (collateral_type, owner))
         new = step.read_post_state("VaultEngine", "vaults", (collateral_type, owner))
-        unit, price = self._compute_token_unit(step, collateral_type), self._prices[collateral_type]
+        unit, price = self._compute_decimal_scale_to_wad(step, collateral_type), self._prices[collateral_type]
         owed = (
             old.normalized_debt
             * step.read_pre_state("VaultEngine", "ledger.debts", collateral_type).accumulated_rate
@@ -91,14 +91,14 @@ class SettlementPaysAtOneFinalPrice:
                 f"{owner} cashes {self._cashed[key]} of a bag of {self._bags[owner]}"
             )
         due = self._cashed[key] * step.read_pre_state(_SETTLEMENT, "share_of", collateral_type) // RAY
-        if key not in self._unknown and self._paid[key] != due // self._compute_token_unit(
+        if key not in self._unknown and self._paid[key] != due // self._compute_decimal_scale_to_wad(
             step, collateral_type
-        ) * self._compute_token_unit(step, collateral_type):
+        ) * self._compute_decimal_scale_to_wad(step, collateral_type):
             raise PropertyViolationError(
                 f"{owner} has {self._paid[key]} of type {collateral_type} for {self._cashed[key]}"
             )
 
-    def _compute_token_unit(self, step: Transition, collateral_type: int) -> int:
+    def _compute_decimal_scale_to_wad(self, step: Transition, collateral_type: int) -> int:
         return int(
             10 ** (18 - step.read_pre_state("VaultEngine", "terms.of_types", collateral_type).decimals)
         )

@@ -36,8 +36,8 @@ def rate_grows_by_compounded_fee(step: Transition, changes: Changes) -> None:
             )
         exact, off = old.accumulated_rate, 0
         if income.stability_fee and passed:
-            exact, off = own.compound_amount(exact, RAY + income.stability_fee, passed)
-        rate = new.accumulated_rate - compute_loss_rate_increase(step, contract, c)
+            exact, off = own.compound_amount_with_tolerance(exact, RAY + income.stability_fee, passed)
+        rate = new.accumulated_rate - compute_rate_increase_by_losses(step, contract, c)
         most = min(_MOST_RATE, _MOST_DEBT // old.normalized_debt if old.normalized_debt else _MOST_RATE)
         if abs(rate - min(exact, max(most, old.accumulated_rate))) > off:
             raise PropertyViolationError(
@@ -115,7 +115,7 @@ def debt_rounds_against_borrower(step: Transition, changes: Changes) -> None:
         )
 
 
-def compute_loss_rate_increase(step: Transition, contract: str, collateral_type: int) -> int:
+def compute_rate_increase_by_losses(step: Transition, contract: str, collateral_type: int) -> int:
     """Return what losses have added to a rate in this step [ray]."""
     old = step.read_pre_state(contract, "ledger.redistributions", collateral_type)
     new = step.read_post_state(contract, "ledger.redistributions", collateral_type)

@@ -48,7 +48,7 @@ def stages_pay_in_order(step: Transition, changes: Changes) -> None:
         raise PropertyViolationError(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = len(order) if left else max(paid, default=0)
     failed = {log.values[2] for log in step.outcome.logs if log.event == "StageFailed"}
-    hurried = step.read_pre_state("LossWaterfall", "books").winding_up or _is_naive_waterfall(step)
+    hurried = step.read_pre_state("LossWaterfall", "books").winding_up or _is_comparison_waterfall(step)
     for place, k in enumerate(order):
         terms = step.read_post_state("LossWaterfall", "stages", k)
         if hurried and terms.asynchronous:
@@ -64,17 +64,17 @@ def stages_pay_in_order(step: Transition, changes: Changes) -> None:
             return
         held, mine = compute_capacity(step, k, c), paid.get(place, 0)
         # A cap is a share of what a stage says it holds, whether it gets at all of that or not.
-        has = held - _compute_withheld_income(step, k)
+        has = held - _compute_unclawable_income(step, k)
         if mine and compute_cap_room(
-            step, k, c, max(held, _compute_available_amount(step, k, c, mine)), mine
-        ) < -_compute_least_loss(step, k, c):
+            step, k, c, max(held, _compute_ledger_amount_before_payment(step, k, c, mine)), mine
+        ) < -_compute_smallest_loss_stage_can_pay(step, k, c):
             raise PropertyViolationError(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
             if max(paid) > place:
                 raise PropertyViolationError(f"stage {max(paid)} pays although stage {place} has just begun")
             return
         later = left + sum(amount for j, amount in paid.items() if j > place)
-        keeps, least = has - mine, _compute_least_loss(step, k, c)
+        keeps, least = has - mine, _compute_smallest_loss_stage_can_pay(step, k, c)
         if (
             place < last
             and k not in failed
@@ -90,7 +90,7 @@ def stages_pay_in_order(step: Transition, changes: Changes) -> None:
 
 def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> int:
     """Return what a stage held for a type before the step, from the tables behind it [rad]."""
-    stage = get_stage_contract(step, stage_id)
+    stage = get_stage_contract_model(step, stage_id)
     if stage.KIND in ("Pool", "InstantExitPool"):
         return (
             own.compute_vested_assets(step.read_pre_state(stage.label, "funds.assets"), step.model.timestamp)
@@ -99,7 +99,7 @@ def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> i
     if stage.KIND == "ClawbackStage":
         pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
         # Where an earlier stage's payment has voided all shares, the rest has gone to the reserve.
-        kept = [pool for pool in pools if not _has_become_void(step, pool, stage_id)]
+        kept = [pool for pool in pools if not _has_earlier_pool_become_void(step, pool, stage_id)]
         return (
             sum(
                 own.compute_unvested_income(step.read_pre_state(pool, "funds.assets"), step.model.timestamp)
@@ -133,13 +133,13 @@ def compute_capacity(step: Transition, stage_id: int, collateral_type: int) -> i
     return 0  # it claims what it does not have
 
 
-def _is_naive_waterfall(step: Transition) -> bool:
+def _is_comparison_waterfall(step: Transition) -> bool:
     return bool(step.get_contract("LossWaterfall").KIND != "LossWaterfall")
 
 
-def _compute_withheld_income(step: Transition, stage_id: int) -> int:
+def _compute_unclawable_income(step: Transition, stage_id: int) -> int:
     """Return the income that the clawback cannot take: of pools that lack their role, and fail [rad]."""
-    stage = get_stage_contract(step, stage_id)
+    stage = get_stage_contract_model(step, stage_id)
     if stage.KIND != "ClawbackStage":
         return 0
     lacking = [
@@ -147,7 +147,7 @@ def _compute_withheld_income(step: Transition, stage_id: int) -> int:
         for address in stage.pool_addresses
         if not step.read_pre_state("VaultEngine", "roles.access_control.hasRole", (STAGE, address))
     ]
-    kept = [pool for pool in lacking if not _has_become_void(step, pool, stage_id)]
+    kept = [pool for pool in lacking if not _has_earlier_pool_become_void(step, pool, stage_id)]
     return (
         sum(
             own.compute_unvested_income(step.read_pre_state(pool, "funds.assets"), step.model.timestamp)
@@ -157,29 +157,31 @@ def _compute_withheld_income(step: Transition, stage_id: int) -> int:
     )
 
 
-def _has_become_void(step: Transition, pool: str, stage_id: int) -> bool:
+def _has_earlier_pool_become_void(step: Transition, pool: str, stage_id: int) -> bool:
     """Return whether a pool that is a stage before stage k has become void in this step."""
     order = step.read_pre_state("LossWaterfall", "lineup").ids
-    earlier = {get_stage_contract(step, j).label for j in order[: order.index(stage_id)]}
+    earlier = {get_stage_contract_model(step, j).label for j in order[: order.index(stage_id)]}
     before, after = (
         read(pool, "token.state").generation for read in (step.read_pre_state, step.read_post_state)
     )
     return pool in earlier and before != after
 
 
-def _compute_available_amount(step: Transition, stage_id: int, collateral_type: int, paid: int) -> int:
+def _compute_ledger_amount_before_payment(
+    step: Transition, stage_id: int, collateral_type: int, paid_amount: int
+) -> int:
     """Return what an account of the ledger held when it paid, with what came in during the step [rad].
 
     Of a stage that only claims: what it claims.
     """
-    stage = get_stage_contract(step, stage_id)
+    stage = get_stage_contract_model(step, stage_id)
     if stage.KIND == "ScriptedStage":
         return int(step.read_pre_state(stage.label, "claimed_capacity"))
     if stage.KIND != "LedgerStage" or stage.account == 2:
         return 0
     if stage.account == 1:
-        return int(step.read_post_state("VaultEngine", "ledger.system").reserve) + paid
-    return int(step.read_post_state("VaultEngine", "ledger.income", collateral_type).buffer) + paid
+        return int(step.read_post_state("VaultEngine", "ledger.system").reserve) + paid_amount
+    return int(step.read_post_state("VaultEngine", "ledger.income", collateral_type).buffer) + paid_amount
 
 
 def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int) -> int:
@@ -206,16 +208,16 @@ def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int)
     return int((free + lot) * bottom // RAY * RAY)
 
 
-def _compute_least_loss(step: Transition, stage_id: int, collateral_type: int) -> int:
+def _compute_smallest_loss_stage_can_pay(step: Transition, stage_id: int, collateral_type: int) -> int:
     """Return the least loss that is large enough for a stage [rad].
 
     Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
     """
-    if get_stage_contract(step, stage_id).KIND == "EquityAuction":
+    if get_stage_contract_model(step, stage_id).KIND == "EquityAuction":
         return RAD
     if (
-        get_stage_contract(step, stage_id).KIND == "LedgerStage"
-        and get_stage_contract(step, stage_id).account == 2
+        get_stage_contract_model(step, stage_id).KIND == "LedgerStage"
+        and get_stage_contract_model(step, stage_id).account == 2
     ):
         # Near the highest debt, and the highest rate, the fields leave less room than the caps.
         debts = step.read_post_state("VaultEngine", "ledger.debts", collateral_type)
@@ -231,7 +233,7 @@ def _read_reserved_amount(step: Transition, stage_id: int, collateral_type: int)
     return int(step.read_post_state("LossWaterfall", "reservations", (collateral_type, stage)).amount)
 
 
-def get_stage_contract(step: Transition, stage_id: int) -> Any:
+def get_stage_contract_model(step: Transition, stage_id: int) -> Any:
     """Return the contract that is stage k."""
     return step.model.world.addresses[step.read_post_state("LossWaterfall", "stages", stage_id).stage]
 

@@ -22,17 +22,17 @@ from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.model.shares import State as ShareState
 from backstop.model.vesting_assets import Assets
-from backstop.proof.properties.incremental_sums import get_table_sums
+from backstop.proof.properties.incremental_table_sums import get_table_sums
 from backstop.proof.properties.independent_arithmetic.batch_figures import (
     STEP,
     convert_shares,
-    list_batch_groups,
+    list_open_batch_groups,
 )
 from backstop.proof.properties.property_registry import (
     OCCASIONS,
     STATE_PROPERTIES,
     PropertyViolationError,
-    check_properties,
+    check_chosen_properties_in_order,
     state_property,
 )
 from backstop.system import Snapshot
@@ -59,18 +59,18 @@ _EXITS = [
 _HELD = ["funds.assets", "token.state", "token.balances", "erc20.balanceOf", "balanceOf", "sales"]
 
 
-def check_state(
-    snapshot: Snapshot, addresses: Mapping[str, str], written: Iterable[str] | None = None
+def check_state_properties(
+    snapshot: Snapshot, addresses: Mapping[str, str], written_paths: Iterable[str] | None = None
 ) -> None:
     """Assert every state property, or those that read a path that was written since all of them held.
 
     Raise PropertyViolationError with its number.
     """
     numbers: Iterable[int] = STATE_PROPERTIES
-    if written is not None:
-        writes, none = frozenset(written), frozenset[str]()
+    if written_paths is not None:
+        writes, none = frozenset(written_paths), frozenset[str]()
         numbers = [n for n in STATE_PROPERTIES if OCCASIONS[n].is_match(writes, none, none)]
-    check_properties(STATE_PROPERTIES, numbers, snapshot, addresses)
+    check_chosen_properties_in_order(STATE_PROPERTIES, numbers, snapshot, addresses)
 
 
 @state_property(1, writes=[*_LEDGER, "erc20.totalSupply", "progress"])
@@ -183,9 +183,9 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
             convert_shares(shares, cut, state.generation) if batch_id >= queue.collecting else shares
         )
         paid = (
-            _compute_round_payment(pool, found[batch_id], request)
+            _compute_equity_request_payment(pool, found[batch_id], request)
             if rounds
-            else _compute_run_payment(pool, batch_id, queue, shares)
+            else _compute_stablecoin_batch_payment(pool, batch_id, queue, shares)
         )
         owed += max(0, paid - claimed.get((batch_id, owner), Claimed()).assets)
     if owed > queue.owed:
@@ -212,7 +212,7 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
     if not escrow <= balance_now <= escrow + (64 * state.generation if "due" in pool else 0):
         raise PropertyViolationError(f"{name}: {escrow} shares requested, {balance_now} in escrow")
     index, last, held = _get_table(pool, "exit_batches.index").get((), 0), 0, 0
-    for group in list_batch_groups(_build_reader(pool), ""):
+    for group in list_open_batch_groups(_build_slot_reader(pool), ""):
         if group.ceiling < max(last, index):
             raise PropertyViolationError(f"{name}: batch {group.id} is over before one ahead of it")
         last = group.ceiling
@@ -221,7 +221,7 @@ def _check_batches(name: str, pool: Mapping[str, Any], address: str, queue: Queu
         raise PropertyViolationError(f"{name}: its batches hold {held}, {queue.held} are held for them")
 
 
-def _build_reader(pool: Mapping[str, Any]) -> Callable[..., Any]:
+def _build_slot_reader(pool_tables: Mapping[str, Any]) -> Callable[..., Any]:
     """Return what reads the slots of one pool of a snapshot as storage does."""
     empty = {
         "token.state": ShareState(),
@@ -231,16 +231,18 @@ def _build_reader(pool: Mapping[str, Any]) -> Callable[..., Any]:
     }
 
     def read(_: str, path: str, key: Any = ()) -> Any:
-        return _get_table(pool, path).get(key, empty.get(path, 0))
+        return _get_table(pool_tables, path).get(key, empty.get(path, 0))
 
     return read
 
 
-def _compute_run_payment(pool: Mapping[str, Any], batch_id: int, queue: Queue, shares: int) -> int:
+def _compute_stablecoin_batch_payment(
+    pool_tables: Mapping[str, Any], batch_id: int, queue: Queue, shares: int
+) -> int:
     """Return what shares of a batch of stablecoin were paid: the ceiling of its cut less that of its run."""
     if batch_id >= queue.unsettled:
         return 0
-    read = _build_reader(pool)
+    read = _build_slot_reader(pool_tables)
     first = batch_id
     while 0 < (link := read("", "line.batches", first).link) < first:
         first = link
@@ -254,12 +256,14 @@ def _compute_run_payment(pool: Mapping[str, Any], batch_id: int, queue: Queue, s
     return int(max(0, paid - (run.generation != cut)))
 
 
-def _compute_round_payment(pool: Mapping[str, Any], batch: Batch, request: Request) -> Fraction:
+def _compute_equity_request_payment(
+    pool_tables: Mapping[str, Any], batch: Batch, request: Request
+) -> Fraction:
     """Return what a request of equity was paid: its part of the shares of its round."""
-    record = _get_table(pool, "rounds").get(batch.link)
+    record = _get_table(pool_tables, "rounds").get(batch.link)
     if record is None or not batch.link or not record.shares:
         return Fraction(0)
-    counted = _get_table(pool, "generations").get(batch.link, 0)
+    counted = _get_table(pool_tables, "generations").get(batch.link, 0)
     shares = convert_shares(request.shares, request.generation, counted)
     return Fraction(record.paid * shares, record.shares)
 

@@ -14,7 +14,7 @@ from backstop.proof.properties.property_registry import (
     REFUSAL_PROPERTIES,
     TRANSITION_PROMISES,
     TRANSITION_PROPERTIES,
-    check_properties,
+    check_chosen_properties_in_order,
     select_triggered,
 )
 from backstop.system import Action, Outcome
@@ -71,7 +71,7 @@ Changes = dict[str, list[SlotChange]]
 def check_transition(step: Transition) -> None:
     """Assert the properties that apply to one step; raises PropertyViolationError with its number."""
     changes = collect_changes(step)
-    check_properties(
+    check_chosen_properties_in_order(
         TRANSITION_PROPERTIES,
         _select_triggered_numbers(tuple(TRANSITION_PROPERTIES), step, changes),
         step,
@@ -79,11 +79,11 @@ def check_transition(step: Transition) -> None:
     )
 
 
-def check_refused_call(step: Transition) -> None:
+def check_refusal_properties(step: Transition) -> None:
     """Assert the properties of a call that was refused; raises PropertyViolationError with its number."""
     contract, method, _, _ = step.action
     numbers = select_triggered(tuple(REFUSAL_PROPERTIES), contract, method, frozenset(), frozenset())
-    check_properties(REFUSAL_PROPERTIES, numbers, step)
+    check_chosen_properties_in_order(REFUSAL_PROPERTIES, numbers, step)
 
 
 class PropertyMonitor:
@@ -109,7 +109,7 @@ class PropertyMonitor:
         numbers = self._numbers
         if self._seen % _ALL_EVERY:
             numbers = _select_triggered_numbers(numbers, step, changes)
-        check_properties(self._properties, numbers, step, changes)
+        check_chosen_properties_in_order(self._properties, numbers, step, changes)
 
 
 def _select_triggered_numbers(
@@ -131,6 +131,6 @@ def collect_changes(step: Transition) -> Changes:
     return changes
 
 
-def is_settlement_unwind(step: Transition) -> bool:
+def is_auction_or_workout_unwind(step: Transition) -> bool:
     """Return whether settlement takes an auction or a workout back in this step."""
     return step.is_call("CollateralAuction", "unwind") or step.is_call("Workouts", "unwind")

@@ -7,25 +7,25 @@ from typing import Any
 
 from backstop.deployment.role_accounts import get_account
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.proof.properties.property_registry import PropertyViolationError, counterfactual_property
-from backstop.proof.properties.what_if_steps import (
+from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     accrue_fee,
-    apply_call,
     apply_or_raise,
-    can_pools_pay,
+    attempt_call_and_get_outcome,
     claim_batch,
-    fund_account,
+    collect_tokens_from_holders,
+    crash_and_list_closable_auctions,
     get_contract,
-    liquidate_at_zero_price,
+    is_every_pool_granted_stage_role,
     list_collateral_types,
-    list_stablecoin_pools,
+    list_stablecoin_pool_names,
     pick_item,
     read_deficit,
-    request_withdrawals,
+    request_and_mature_exit_batch,
     settle_batches,
-    sum_forfeited_assets,
+    sum_assets_of_wiped_pools,
 )
 
 _OTHER, _SELF = get_account("visitor_2"), get_account("visitor_3")
@@ -41,7 +41,7 @@ def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
-    name = pick_item(random, list_stablecoin_pools(lockstep))
+    name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None:
         return False
     pool = get_contract(lockstep, name)
@@ -50,15 +50,17 @@ def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
             (10, 1_000)
         )
         for who in (VISITOR, _OTHER):
-            if not amount or not fund_account(lockstep, who, amount):
+            if not amount or not collect_tokens_from_holders(lockstep, who, amount):
                 return False
             apply_or_raise(lockstep, "Stablecoin", "approve", pool.address, _EVER, by=who)
-            if not apply_call(lockstep, name, "deposit", amount, who, by=who).ok:
+            if not attempt_call_and_get_outcome(lockstep, name, "deposit", amount, who, by=who).ok:
                 return False
         fidgets = 0
         for _ in range(random.randrange(1, 5)):
-            random.choice((_cause_covered_loss, _add_pool_income, _wait_random_time))(lockstep, name, random)
-            fidgets += _do_neutral_action(lockstep, name, random)
+            random.choice((_cause_loss_in_random_type, _add_random_pool_income, _wait_second_hour_or_day))(
+                lockstep, name, random
+            )
+            fidgets += _do_neutral_pool_action(lockstep, name, random)
         ends = [_measure_exit(lockstep, name, who) for who in (VISITOR, _OTHER)]
     slack = 4 * (fidgets + 4)
     for what, one, other in zip(("assets", "claims", "cash"), *ends, strict=True):
@@ -76,7 +78,7 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
     The last exit may be paid more, up to the income that the first forfeits: the reserve, which pays losses
     before the pool, has that income then.
     """
-    name = pick_item(random, list_stablecoin_pools(lockstep))
+    name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None or (lockstep.parameters and lockstep.parameters.has_stage("scripted")):
         return False
     pool = get_contract(lockstep, name)
@@ -85,15 +87,15 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
         return False
     pair = random.sample(members, 2)
     with lockstep.fork_state():
-        batch = request_withdrawals(lockstep, name, *pair)
+        batch = request_and_mature_exit_batch(lockstep, name, *pair)
         settle_batches(lockstep, name)
         first, last, forfeited = dict[str, int](), dict[str, int](), dict[str, int]()
         for one, other in (pair, pair[::-1]):
             with lockstep.fork_state():
-                before = _read_reserve(lockstep)
-                first[one] = _exit_fully(lockstep, name, one, batch)
-                forfeited[one] = -(-(_read_reserve(lockstep) - before) // RAY)
-                last[other] = _exit_fully(lockstep, name, other, batch)
+                before = _read_engine_reserve(lockstep)
+                first[one] = _exit_and_measure_payout(lockstep, name, one, batch)
+                forfeited[one] = -(-(_read_engine_reserve(lockstep) - before) // RAY)
+                last[other] = _exit_and_measure_payout(lockstep, name, other, batch)
     for who, other in (pair, pair[::-1]):
         if not -2 <= last[who] - first[who] <= 2 + forfeited[other]:
             raise PropertyViolationError(
@@ -102,7 +104,7 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
     return True
 
 
-def _read_reserve(lockstep: LockstepLike) -> int:
+def _read_engine_reserve(lockstep: LockstepLike) -> int:
     """Return the reserve [rad]."""
     return int(get_contract(lockstep, "VaultEngine").system[()].reserve)
 
@@ -110,32 +112,32 @@ def _read_reserve(lockstep: LockstepLike) -> int:
 @counterfactual_property(47)
 def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that whatever a stranger gives, what somebody could do goes on to work, and brings no less."""
-    found = list(_list_exit_calls(lockstep))
+    found = list(_list_vault_and_pool_exit_calls(lockstep))
     if not found:
         return False
     contract, method, args, who = pick_item(random, found)
     coins = get_contract(lockstep, "Stablecoin").balances
     with lockstep.fork_state():
-        if not fund_account(lockstep, VISITOR, _GIFTS[-1]):
+        if not collect_tokens_from_holders(lockstep, VISITOR, _GIFTS[-1]):
             return False
         if method == "repay_and_withdraw":
             accrue_fee(lockstep, args[0])
             debt = get_contract(lockstep, "VaultEngine").vaults[args[:2]].normalized_debt
             owed = debt * get_contract(lockstep, "VaultEngine").debts[args[0]].accumulated_rate
-            if not fund_account(lockstep, who, -(-owed // RAY)):
+            if not collect_tokens_from_holders(lockstep, who, -(-owed // RAY)):
                 return False
         elif method == "requestRedeem":
-            request_withdrawals(lockstep, contract, who)
+            request_and_mature_exit_batch(lockstep, contract, who)
         ends = []
         for given in (False, True):
             with lockstep.fork_state():
-                if given and not _donate_randomly(lockstep, contract, who, random):
+                if given and not _donate_by_random_method(lockstep, contract, who, random):
                     return False
                 call, what = method, args
                 if method == "requestRedeem":
                     settle_batches(lockstep, contract)
                     call, what = "redeem", (lockstep.view(contract, "maxRedeem", who), who, who)
-                outcome = apply_call(lockstep, contract, call, *what, by=who)
+                outcome = attempt_call_and_get_outcome(lockstep, contract, call, *what, by=who)
                 ends.append((outcome.ok, coins[who], outcome.reason))
     (ok, before, _), (still, after, reason) = ends
     if ok and (not still or after < before - 1):
@@ -161,9 +163,9 @@ def fees_do_not_depend_on_update_count(lockstep: LockstepLike, random: Random) -
                 for i in range(parts):
                     lockstep.advance(span // parts if i else span - (parts - 1) * (span // parts))
                     apply_or_raise(lockstep, "VaultEngine", "accrue", c, by=VISITOR)
-                    for name in list_stablecoin_pools(lockstep):
-                        apply_call(lockstep, name, "collect_claims", VISITOR, by=VISITOR)
-                pools = [lockstep.view(name, "totalAssets") for name in list_stablecoin_pools(lockstep)]
+                    for name in list_stablecoin_pool_names(lockstep):
+                        attempt_call_and_get_outcome(lockstep, name, "collect_claims", VISITOR, by=VISITOR)
+                pools = [lockstep.view(name, "totalAssets") for name in list_stablecoin_pool_names(lockstep)]
                 ends.append((engine.debts[c].accumulated_rate, pools))
     (once, whole), (often, parts_of_it) = ends
     if abs(once - often) > once * span // RAY + 4 or whole != parts_of_it:
@@ -189,16 +191,16 @@ def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
             apply_or_raise(
                 lockstep, "Stablecoin", "approve", get_contract(lockstep, contract).address, _EVER, by=who
             )
-        before = _read_reserve(lockstep)
+        before = _read_engine_reserve(lockstep)
         for amounts in ([args[place]], parts):
             with lockstep.fork_state():
                 for amount in amounts:
                     call = (*args[:place], amount, *args[place + 1 :])
-                    if not apply_call(lockstep, contract, method, *call, by=who).ok:
+                    if not attempt_call_and_get_outcome(lockstep, contract, method, *call, by=who).ok:
                         return False
                 ends.append(_measure_holdings(lockstep, who))
                 if method == "redeem":
-                    forfeited = -(-(_read_reserve(lockstep) - before) // RAY)
+                    forfeited = -(-(_read_engine_reserve(lockstep) - before) // RAY)
     for what, one in ends[0].items():
         unit = {"debt": 2, "Stablecoin": 1 + forfeited}.get(what, 1)
         if ends[1][what] > one + unit and all(ends[1][other] >= ends[0][other] for other in ends[0]):
@@ -209,45 +211,45 @@ def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
 # ------------------------------------------------------------------ what happens
 
 
-def _cause_covered_loss(lockstep: LockstepLike, name: str, random: Random) -> None:
+def _cause_loss_in_random_type(lockstep: LockstepLike, pool_name: str, random: Random) -> None:
     """Have a type collapse, and its loss covered; nothing once all are retired."""
     c = pick_item(random, list_collateral_types(lockstep))
     if c is None:
         return
-    for auction_id in liquidate_at_zero_price(lockstep, c):
+    for auction_id in crash_and_list_closable_auctions(lockstep, c):
         apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
     if read_deficit(lockstep, c):
-        apply_call(lockstep, "LossWaterfall", "cover", c, by=_SELF)
+        attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=_SELF)
 
 
-def _add_pool_income(lockstep: LockstepLike, name: str, random: Random) -> None:
+def _add_random_pool_income(lockstep: LockstepLike, pool_name: str, random: Random) -> None:
     """Give the pool some income."""
-    if fund_account(lockstep, _SELF, 10**18):
+    if collect_tokens_from_holders(lockstep, _SELF, 10**18):
         apply_or_raise(
-            lockstep, "Stablecoin", "approve", get_contract(lockstep, name).address, _EVER, by=_SELF
+            lockstep, "Stablecoin", "approve", get_contract(lockstep, pool_name).address, _EVER, by=_SELF
         )
-        apply_call(lockstep, name, "add_income", random.randint(1, 10**18), by=_SELF)
+        attempt_call_and_get_outcome(lockstep, pool_name, "add_income", random.randint(1, 10**18), by=_SELF)
 
 
-def _wait_random_time(lockstep: LockstepLike, name: str, random: Random) -> None:
+def _wait_second_hour_or_day(lockstep: LockstepLike, pool_name: str, random: Random) -> None:
     lockstep.advance(random.choice((1, 3_600, 86_400)))
 
 
-def _do_neutral_action(lockstep: LockstepLike, name: str, random: Random) -> int:
+def _do_neutral_pool_action(lockstep: LockstepLike, pool_name: str, random: Random) -> int:
     """Have the one of two equals do what changes nothing; return how often it was settled."""
-    pool = get_contract(lockstep, name)
+    pool = get_contract(lockstep, pool_name)
     shares = pool.held(VISITOR)
     if not shares:
         return 0
     what = random.choice(("nothing", "collect", "move", "settle"))
     if what == "collect":
-        apply_call(lockstep, name, "collect_claims", VISITOR, by=VISITOR)
+        attempt_call_and_get_outcome(lockstep, pool_name, "collect_claims", VISITOR, by=VISITOR)
     elif what == "move":
         part = random.randint(1, shares)
-        apply_or_raise(lockstep, name, "transfer", _SELF, part, by=VISITOR)
-        apply_or_raise(lockstep, name, "transfer", VISITOR, part, by=_SELF)
+        apply_or_raise(lockstep, pool_name, "transfer", _SELF, part, by=VISITOR)
+        apply_or_raise(lockstep, pool_name, "transfer", VISITOR, part, by=_SELF)
     elif what == "settle":
-        settle_batches(lockstep, name)
+        settle_batches(lockstep, pool_name)
     return int(what != "nothing")
 
 
@@ -255,23 +257,23 @@ def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int
     """Return what somebody gets out of a pool, who is alone in leaving it: assets, claims, cash."""
     claims = lockstep.model.world.contracts.get(f"{name}.Claims")
     with lockstep.fork_state():
-        apply_call(lockstep, name, "collect_claims", who, by=who)
+        attempt_call_and_get_outcome(lockstep, name, "collect_claims", who, by=who)
         tokens = cash = 0
         if claims is not None:
             tokens = lockstep.view(claims.label, "balanceOf", who)
             generation = get_contract(lockstep, claims.label).state[()].generation
             cash = lockstep.view(claims.label, "cash_of", who, generation)
-        batch = request_withdrawals(lockstep, name, who)
+        batch = request_and_mature_exit_batch(lockstep, name, who)
         settle_batches(lockstep, name)
-        return _exit_fully(lockstep, name, who, batch), tokens, cash
+        return _exit_and_measure_payout(lockstep, name, who, batch), tokens, cash
 
 
-def _exit_fully(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
+def _exit_and_measure_payout(lockstep: LockstepLike, pool_name: str, member: str, batch: int) -> int:
     """Have somebody leave with all that may; return what came of it [wei]."""
     if batch:
-        return claim_batch(lockstep, name, who, batch)
-    shares = lockstep.view(name, "maxRedeem", who)
-    outcome = apply_call(lockstep, name, "redeem", shares, who, who, by=who)
+        return claim_batch(lockstep, pool_name, member, batch)
+    shares = lockstep.view(pool_name, "maxRedeem", member)
+    outcome = attempt_call_and_get_outcome(lockstep, pool_name, "redeem", shares, member, member, by=member)
     return int(outcome.value) if outcome.ok else 0
 
 
@@ -280,7 +282,7 @@ def _exit_fully(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
 _Call = tuple[str, str, tuple[Any, ...], str]
 
 
-def _list_exit_calls(lockstep: LockstepLike) -> list[_Call]:
+def _list_vault_and_pool_exit_calls(lockstep: LockstepLike) -> list[_Call]:
     """Return calls by which people take out what is theirs."""
     engine, found = get_contract(lockstep, "VaultEngine"), list[_Call]()
     strangers = lockstep.model.world.addresses
@@ -289,7 +291,7 @@ def _list_exit_calls(lockstep: LockstepLike) -> list[_Call]:
             if vault.locked_collateral and owner not in strangers:
                 everything = c, owner, _EVER, vault.locked_collateral, owner
                 found.append(("VaultEngine", "repay_and_withdraw", everything, owner))
-    for name in list_stablecoin_pools(lockstep):
+    for name in list_stablecoin_pool_names(lockstep):
         pool = get_contract(lockstep, name)
         for who in pool.list_holders():
             if who in strangers:
@@ -301,16 +303,16 @@ def _list_exit_calls(lockstep: LockstepLike) -> list[_Call]:
     return found
 
 
-def _donate_randomly(lockstep: LockstepLike, contract: str, who: str, random: Random) -> bool:
+def _donate_by_random_method(lockstep: LockstepLike, contract: str, receiver: str, random: Random) -> bool:
     """Have a stranger give a little to somebody, or to a contract; False if it is not taken."""
     amount = random.choice(_GIFTS)
     target = get_contract(lockstep, contract).address
     if contract == "VaultEngine" or random.random() < 0.3:
-        return apply_call(lockstep, "Stablecoin", "transfer", target, amount, by=VISITOR).ok
+        return attempt_call_and_get_outcome(lockstep, "Stablecoin", "transfer", target, amount, by=VISITOR).ok
     apply_or_raise(lockstep, "Stablecoin", "approve", target, _EVER, by=VISITOR)
     if random.random() < 0.5:
-        return apply_call(lockstep, contract, "add_income", amount, by=VISITOR).ok
-    return apply_call(lockstep, contract, "deposit", amount, who, by=VISITOR).ok
+        return attempt_call_and_get_outcome(lockstep, contract, "add_income", amount, by=VISITOR).ok
+    return attempt_call_and_get_outcome(lockstep, contract, "deposit", amount, receiver, by=VISITOR).ok
 
 
 def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, tuple[Any, ...], str]]:
@@ -320,7 +322,7 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
     rich = [who for who, held in coins.items() if held > 10**18 and who not in strangers]
     engine = get_contract(lockstep, "VaultEngine")
     for who in rich[:4]:
-        for name in list_stablecoin_pools(lockstep):
+        for name in list_stablecoin_pool_names(lockstep):
             found.append((name, "deposit", 0, (coins[who] // 2, who), who))
         for auction_id, lot in get_contract(lockstep, "CollateralAuction").lots.items():
             if lot.target:
@@ -331,7 +333,7 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
             if owner == who and vault.normalized_debt:
                 found.append(("VaultEngine", "repay_and_withdraw", 2, (c, who, coins[who] // 2, 0, who), who))
                 found.append(("VaultEngine", "deposit_and_draw", 3, (c, who, 0, coins[who], who), who))
-    for name in list_stablecoin_pools(lockstep):
+    for name in list_stablecoin_pool_names(lockstep):
         pool = get_contract(lockstep, name)
         if not pool.cooldown:
             for who in pool.list_holders():
@@ -348,7 +350,7 @@ def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
         for name, contract in contracts.items()
         if not {"erc20.balanceOf", "balanceOf"}.isdisjoint(contract.tables)
     }
-    for name in list_stablecoin_pools(lockstep):
+    for name in list_stablecoin_pool_names(lockstep):
         pool = get_contract(lockstep, name)
         found[name] = pool.held(who)
     vaults = get_contract(lockstep, "VaultEngine").vaults
@@ -375,11 +377,11 @@ def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
         [each for each in list_collateral_types(lockstep) if read_deficit(lockstep, each)]
         or list_collateral_types(lockstep),
     )
-    if c is None or not can_pools_pay(lockstep):
+    if c is None or not is_every_pool_granted_stage_role(lockstep):
         return False
     with lockstep.fork_state():
         if not read_deficit(lockstep, c):
-            for auction_id in liquidate_at_zero_price(lockstep, c):
+            for auction_id in crash_and_list_closable_auctions(lockstep, c):
                 apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
         # Debts count at the rate of their last accrual.
         for each in list_collateral_types(lockstep):
@@ -390,7 +392,7 @@ def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
         reach = [[lockstep.view("LossWaterfall", "losses_reaching", stage) for stage in stages]]
         if any(waterfall.owed[k] for k in waterfall.lineup[()].ids):
             return False
-        outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+        outcome = attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
         if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
             return False
         reach.append([lockstep.view("LossWaterfall", "losses_reaching", stage) for stage in stages])
@@ -399,7 +401,7 @@ def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
             if log.event in ("LossCovered", "LossReserved"):
                 place = waterfall.lineup[()].ids.index(log.values[2])
                 (paid if log.event == "LossCovered" else kept)[place] += log.values[3]
-        slack = (len(stages) + 1) * (RAY + debts) + sum_forfeited_assets(outcome) * RAY
+        slack = (len(stages) + 1) * (RAY + debts) + sum_assets_of_wiped_pools(outcome) * RAY
         for place, (before, after) in enumerate(zip(*reach, strict=True)):
             if not slots[place].pooled:
                 continue

@@ -12,7 +12,7 @@ _AT_ONCE = ("lower_ceiling", "halt_draws")
 _BY_ITSELF = ("execute", "accept_admin", *_AT_ONCE)
 
 
-def get_acting_account(step: Transition) -> str:
+def get_timelock_or_sender(step: Transition) -> str:
     """Return who acts: the timelock for whoever has it act, else the sender."""
     contract = step.get_contract(step.action.contract)
     acts = contract.KIND == "Timelock" and step.action.method in _BY_ITSELF
@@ -72,11 +72,11 @@ def _find_longest_delay(step: Transition, calls: Any) -> int:
     return max(delay or step.get_contract(name).longest for delay in own)
 
 
-def _check_only_ceilings_lowered(changes: Changes, allowed: bool) -> None:
+def _check_only_ceilings_lowered(changes: Changes, is_sender_allowed: bool) -> None:
     terms, system = changes.get("terms.of_types", []), changes.get("ledger.system", [])
     falls = all(
         new == old._replace(debt_ceiling=new.debt_ceiling) and new.debt_ceiling < old.debt_ceiling
         for _, _, old, new in terms
     ) and all(new == old._replace(global_debt_ceiling=0) for _, _, old, new in system)
-    if not (allowed and falls) or changes.keys() - {"terms.of_types", "ledger.system"}:
+    if not (is_sender_allowed and falls) or changes.keys() - {"terms.of_types", "ledger.system"}:
         raise PropertyViolationError(f"a ceiling was to fall, and these changed: {changes}")

@@ -34,7 +34,9 @@ def _get_token_label(step: Transition, collateral_type: int) -> str:
     return str(step.model.world.addresses[token].label)
 
 
-def _check_engine(step: Transition, changes: Changes, moved: Counter[Any], given: set[Any]) -> None:
+def _check_vault_engine_tokens(
+    step: Transition, changes: Changes, balance_changes: Counter[Any], addresses_in_arguments: set[Any]
+) -> None:
     booked: Counter[int] = Counter()
     for _, (c, _), old, new in changes.get("vaults", ()):
         booked[c] += new.locked_collateral - old.locked_collateral
@@ -46,7 +48,7 @@ def _check_engine(step: Transition, changes: Changes, moved: Counter[Any], given
                 booked[old.collateral_type] -= old.lot
                 booked[new.collateral_type] += new.lot
     engine = step.get_contract(ENGINE).address
-    if engine in given:
+    if engine in addresses_in_arguments:
         return
     by_token: Counter[str] = Counter()
     for c, amount in booked.items():
@@ -55,16 +57,18 @@ def _check_engine(step: Transition, changes: Changes, moved: Counter[Any], given
             if amount % unit:
                 raise PropertyViolationError(f"type {c} books {amount}, no whole units of its token")
             by_token[_get_token_label(step, c)] += amount // unit
-    tokens = {token for token, holder in moved if holder == engine} | by_token.keys()
+    tokens = {token for token, holder in balance_changes if holder == engine} | by_token.keys()
     for token in tokens:
-        if moved[token, engine] != by_token[token]:
-            more = moved[token, engine]
+        if balance_changes[token, engine] != by_token[token]:
+            more = balance_changes[token, engine]
             raise PropertyViolationError(
                 f"{step.action.method}: the engine holds {more} more {token}, and books {by_token[token]}"
             )
 
 
-def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given: set[Any]) -> None:
+def _check_pool_tokens(
+    step: Transition, changes: Changes, balance_changes: Counter[Any], addresses_in_arguments: set[Any]
+) -> None:
     booked: Counter[str] = Counter()
     for pool, _, old, new in changes.get("funds.assets", ()):
         booked[pool] += new.booked - old.booked
@@ -76,14 +80,17 @@ def _check_pools(step: Transition, changes: Changes, moved: Counter[Any], given:
             booked[log.contract] += log.values[2]
     addresses = step.model.world.addresses
     pools = {name: step.get_contract(name) for name in booked}
-    for _, holder in moved:
+    for _, holder in balance_changes:
         contract: Any = addresses.get(holder)
         if contract is not None and contract.KIND in ("Pool", "EquityPool"):
             pools[contract.label] = contract
     for name, contract in pools.items():
         token = addresses[contract.asset_address].label
-        if contract.address not in given and moved[token, contract.address] != booked[name]:
-            more = moved[token, contract.address]
+        if (
+            contract.address not in addresses_in_arguments
+            and balance_changes[token, contract.address] != booked[name]
+        ):
+            more = balance_changes[token, contract.address]
             raise PropertyViolationError(
                 f"{step.action.method}: {name} holds {more} more {token}, and books {booked[name]}"
             )
@@ -112,7 +119,7 @@ def _convert_to_token_units(call: CallContext, collateral_type: int, amount: int
     return int(amount // 10 ** (18 - call.read_engine_slot("terms.of_types", collateral_type).decimals))
 
 
-def _expect_draw(
+def _iter_draw_token_flows(
     call: CallContext, collateral_type: int, owner: str, deposit: int, draw: int, to: str
 ) -> Iterable[Flow]:
     yield (
@@ -123,7 +130,7 @@ def _expect_draw(
     yield _STABLE, to, draw
 
 
-def _expect_withdrawal(
+def _iter_withdrawal_token_flows(
     call: CallContext, collateral_type: int, owner: str, repay: int, withdraw: int, to: str
 ) -> Iterable[Flow]:
     yield (
@@ -135,7 +142,7 @@ def _expect_withdrawal(
     yield _STABLE, call.sender, call.step.read_post_state(_STABLE, supply) - call.read(_STABLE, supply)
 
 
-def _expect_take(
+def _iter_auction_take_token_flows(
     call: CallContext, auction_id: int, most: int, price: int, to: str, data: bytes
 ) -> Iterable[Flow]:
     if data:
@@ -146,7 +153,7 @@ def _expect_take(
         yield _STABLE, taker, -paid
 
 
-def _expect_reward(call: CallContext, *args: Any) -> Iterable[Flow]:
+def _iter_reward_token_flows(call: CallContext, *args: Any) -> Iterable[Flow]:
     budgets = [
         (log.values[0], log.values[-1])
         for log in call.step.outcome.logs
@@ -156,21 +163,21 @@ def _expect_reward(call: CallContext, *args: Any) -> Iterable[Flow]:
         yield _STABLE, args[-1], reward
 
 
-def _get_asset_label(call: CallContext) -> str:
+def _get_called_pool_asset_label(call: CallContext) -> str:
     return str(call.step.model.world.addresses[call.contract.asset_address].label)
 
 
-def _expect_deposit(call: CallContext, amount: int, to: str) -> Iterable[Flow]:
+def _iter_deposit_token_flows(call: CallContext, amount: int, to: str) -> Iterable[Flow]:
     for sender, _, assets, _ in _list_event_values(call, "Deposit"):
-        yield _get_asset_label(call), sender, -assets
+        yield _get_called_pool_asset_label(call), sender, -assets
 
 
-def _expect_exit(call: CallContext, amount: int, to: str, owner: str) -> Iterable[Flow]:
+def _iter_pool_exit_token_flows(call: CallContext, amount: int, to: str, owner: str) -> Iterable[Flow]:
     for _, _, _, assets, _ in _list_event_values(call, "Withdraw"):
-        yield _get_asset_label(call), to, assets
+        yield _get_called_pool_asset_label(call), to, assets
 
 
-def _expect_redemption(call: CallContext, collateral_type: int, amount: int) -> Iterable[Flow]:
+def _iter_redemption_token_flows(call: CallContext, collateral_type: int, amount: int) -> Iterable[Flow]:
     yield (
         _get_token_label(call.step, collateral_type),
         call.sender,
@@ -178,7 +185,7 @@ def _expect_redemption(call: CallContext, collateral_type: int, amount: int) -> 
     )
 
 
-def _expect_equity_take(
+def _iter_equity_take_token_flows(
     call: CallContext, collateral_type: int, most: int, price: int, to: str, data: bytes
 ) -> Iterable[Flow]:
     if data:
@@ -188,7 +195,9 @@ def _expect_equity_take(
         yield _STABLE, taker, -paid
 
 
-def _expect_surplus_take(call: CallContext, most: int, price: int, to: str, data: bytes) -> Iterable[Flow]:
+def _iter_surplus_take_token_flows(
+    call: CallContext, most: int, price: int, to: str, data: bytes
+) -> Iterable[Flow]:
     if data:
         return
     for taker, amount, paid, _ in _list_event_values(call, "Taken"):
@@ -196,36 +205,44 @@ def _expect_surplus_take(call: CallContext, most: int, price: int, to: str, data
         yield "Equity", taker, -paid
 
 
-def _expect_note_redemption(call: CallContext, notes: int) -> Iterable[Flow]:
+def _iter_note_redemption_token_flows(call: CallContext, notes: int) -> Iterable[Flow]:
     yield call.name, call.sender, -notes
     yield _STABLE, call.sender, call.step.outcome.value
 
 
 _FLOWS: dict[tuple[str, str], Any] = {
-    (ENGINE, "deposit_and_draw"): _expect_draw,
-    (ENGINE, "repay_and_withdraw"): _expect_withdrawal,
+    (ENGINE, "deposit_and_draw"): _iter_draw_token_flows,
+    (ENGINE, "repay_and_withdraw"): _iter_withdrawal_token_flows,
     (ENGINE, "give_to_reserve"): lambda x, amount: [(_STABLE, x.sender, -amount)],
-    ("LiquidationEngine", "liquidate"): _expect_reward,
-    (_SALES, "reset"): _expect_reward,
-    (_SALES, "take"): _expect_take,
+    ("LiquidationEngine", "liquidate"): _iter_reward_token_flows,
+    (_SALES, "reset"): _iter_reward_token_flows,
+    (_SALES, "take"): _iter_auction_take_token_flows,
     (_WORKOUTS, "pay"): lambda x, auction_id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    **{(kind, way): _expect_deposit for kind in ("Pool", "EquityPool") for way in ("deposit", "mint")},
-    **{(kind, way): _expect_exit for kind in ("Pool", "EquityPool") for way in ("redeem", "withdraw")},
     **{
-        (kind, "add_income"): lambda x, assets: [(_get_asset_label(x), x.sender, -assets)]
+        (kind, way): _iter_deposit_token_flows
+        for kind in ("Pool", "EquityPool")
+        for way in ("deposit", "mint")
+    },
+    **{
+        (kind, way): _iter_pool_exit_token_flows
+        for kind in ("Pool", "EquityPool")
+        for way in ("redeem", "withdraw")
+    },
+    **{
+        (kind, "add_income"): lambda x, assets: [(_get_called_pool_asset_label(x), x.sender, -assets)]
         for kind in ("Pool", "EquityPool")
     },
-    ("EquityAuction", "take"): _expect_equity_take,
-    ("SurplusAuction", "take"): _expect_surplus_take,
+    ("EquityAuction", "take"): _iter_equity_take_token_flows,
+    ("SurplusAuction", "take"): _iter_surplus_take_token_flows,
     ("RecoveryClaims", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("RecoveryClaims", "collect"): lambda x, owner, of: [(_STABLE, owner, x.step.outcome.value)],
     ("RecoveryClaims", "convert"): lambda x, tokens, to: [("Equity", to, x.step.outcome.value)],
-    ("Settlement", "cash"): _expect_redemption,
+    ("Settlement", "cash"): _iter_redemption_token_flows,
     ("Settlement", "redeem"): lambda x, amount: [(_STABLE, x.sender, -amount)],
     ("BridgeFacilitator", "draw"): lambda x, amount, to: [(_STABLE, to, amount)],
     ("BridgeFacilitator", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("BridgeFacilitator", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
-    ("BridgeFacilitator", "redeem"): _expect_note_redemption,
+    ("BridgeFacilitator", "redeem"): _iter_note_redemption_token_flows,
 }
 
 
@@ -240,8 +257,8 @@ def token_balances_follow_bookings(step: Transition, changes: Changes) -> None:
         for contract, holder, old, new in changes.get(path, ()):
             moved[contract, holder] += new - old
     given = _collect_addresses(step.action.args)
-    _check_engine(step, changes, moved, given)
-    _check_pools(step, changes, moved, given)
+    _check_vault_engine_tokens(step, changes, moved, given)
+    _check_pool_tokens(step, changes, moved, given)
     flows: Counter[tuple[str, str]] = Counter()
     holders = {step.get_contract(ENGINE).address, *step.model.world.addresses}
     for token, account, amount in _iter_expected_flows(step):

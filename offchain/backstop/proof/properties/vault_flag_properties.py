@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.incremental_sums import compute_principal_left
-from backstop.proof.properties.independent_arithmetic import risk_policy_figures
+from backstop.proof.properties.incremental_table_sums import compute_unraised_principal
+from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
-from backstop.proof.properties.vault_safety import is_vault_covered
+from backstop.proof.properties.vault_liquidation_and_safety import is_vault_covered
 from backstop.system import Action
 
 _ENGINE, _LIQUIDATIONS, _WORKOUTS, _FEED = "VaultEngine", "LiquidationEngine", "Workouts", "PriceFeed"
@@ -38,7 +38,7 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
         if log.event == "VaultFlagged":
             told[log.values[:2]] = log.values[2]
         elif log.event == "WorkoutFlagged":
-            _check_workout(step, *log.values)
+            _check_workout_flag(step, *log.values)
     flags = {each.key: each.old for each in changes.get("vault_flags.of_vaults", ())}
     if not flags.keys() <= told.keys():
         raise PropertyViolationError(
@@ -50,15 +50,15 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
             left = step.read_post_state(_ENGINE, "vaults", (c, owner)).normalized_debt
             expected = min(flags.get((c, owner), known), left)
         else:
-            expected = _compute_debt_at_risk(step, c, owner)
+            expected = _compute_normalized_debt_at_risk(step, c, owner)
         if not flag == known == expected:
             raise PropertyViolationError(
                 f"vault {c, owner} is flagged with {flag}, {known} are kept, not {expected}"
             )
-    _check_remaining_flags(step, changes)
+    _check_no_excess_flags(step, changes)
 
 
-def _check_remaining_flags(step: Transition, changes: Changes) -> None:
+def _check_no_excess_flags(step: Transition, changes: Changes) -> None:
     """Assert that no flag is left on what a liquidation took, and no workout flagged by another call."""
     if (step.action.contract, step.action.method) in _LEAVING:
         for contract, key, _, vault in changes.get("vaults", ()):
@@ -75,7 +75,7 @@ def _check_remaining_flags(step: Transition, changes: Changes) -> None:
             raise PropertyViolationError(f"{step.action.method} flagged workout {workout_id}, or cleared it")
 
 
-def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) -> int:
+def _compute_normalized_debt_at_risk(step: Transition, collateral_type: int, owner: str) -> int:
     """Return the normalized debt of a vault that is in doubt [wad]."""
     vault, rate = (
         step.read_post_state(_ENGINE, "vaults", (collateral_type, owner)),
@@ -99,7 +99,7 @@ def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) ->
         return int(vault.normalized_debt)
     if not vault.called_at:
         return 0
-    terms = risk_policy_figures.read_call_terms(step, collateral_type)
+    terms = policy_margin_and_margin_call_terms.read_call_terms(step, collateral_type)
     due = vault.called_at + terms.grace
     in_time = due <= step.model.timestamp <= due + terms.valid
     is_due = (
@@ -108,22 +108,24 @@ def _compute_debt_at_risk(step: Transition, collateral_type: int, owner: str) ->
     return int(vault.normalized_debt) if is_due else 0
 
 
-def _check_workout(step: Transition, workout_id: int, collateral_type: int, told: int) -> None:
+def _check_workout_flag(
+    step: Transition, workout_id: int, collateral_type: int, flagged_principal: int
+) -> None:
     balance, sums = (
         step.read_post_state(_WORKOUTS, "balances", workout_id),
         step.read_post_state(_WORKOUTS, "sums", workout_id),
     )
     schedule = step.read_post_state(_WORKOUTS, "schedules", workout_id)
-    principal = compute_principal_left(balance.left, sums.premium, sums.excess)
+    principal = compute_unraised_principal(balance.left, sums.premium, sums.excess)
     late = step.model.timestamp > schedule.entered_at + (balance.met + 1) * schedule.interval
     price = _find_lowest_price(step, collateral_type)
     if principal and not late and not price:
         raise PropertyViolationError(f"workout {workout_id} was flagged without a price")
     short = balance.lot * price * BASIS_POINTS < principal * schedule.ratio
     expected = principal if principal and (late or short) else 0
-    if told != expected or bool(balance.flagged) != bool(expected):
+    if flagged_principal != expected or bool(balance.flagged) != bool(expected):
         raise PropertyViolationError(
-            f"workout {workout_id}, {balance}, is flagged with {told}, not {expected}"
+            f"workout {workout_id}, {balance}, is flagged with {flagged_principal}, not {expected}"
         )
 
 

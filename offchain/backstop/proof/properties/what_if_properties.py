@@ -11,40 +11,40 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.proof.properties.property_registry import (
     COUNTERFACTUAL_PROPERTIES,
     CounterfactualSeed,
     PropertyViolationError,
     counterfactual_property,
 )
-from backstop.proof.properties.what_if_steps import (
+from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     YEAR,
     accrue_fee,
     announce_facilitator_loss,
-    apply_call,
     apply_or_raise,
-    can_pools_pay,
+    attempt_call_and_get_outcome,
     claim_batch,
+    collect_tokens_from_holders,
+    crash_and_list_closable_auctions,
     disturb_feed,
     find_facilitator,
-    fund_account,
+    force_random_guardian_mode,
     get_contract,
     get_token,
-    liquidate_at_zero_price,
+    is_every_pool_granted_stage_role,
     list_collateral_types,
     list_open_workouts,
+    list_payer_balances,
     list_payer_names,
-    list_pools,
+    list_pool_names,
     pick_item,
-    raise_mode,
     read_deficit,
-    read_payer_balances,
     report_price,
-    request_withdrawals,
+    request_and_mature_exit_batch,
     settle_batches,
-    sum_forfeited_assets,
+    sum_assets_of_wiped_pools,
 )
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
 _SOUND = ("Token", "NoReturnToken")
 
 
-def check_counterfactual(lockstep: LockstepLike, question: CounterfactualSeed) -> bool:
+def check_counterfactual_property(lockstep: LockstepLike, property_seed: CounterfactualSeed) -> bool:
     """Check one property on the present state; False if nothing applies. Raises PropertyViolationError."""
     try:
-        return COUNTERFACTUAL_PROPERTIES[question.number](lockstep, Random(question.seed))
+        return COUNTERFACTUAL_PROPERTIES[property_seed.number](lockstep, Random(property_seed.seed))
     except PropertyViolationError as violation:
         # One from a step on the way has its number.
         if not violation.number:
-            violation.add_number(question.number)
+            violation.add_property_number(property_seed.number)
         raise
 
 
@@ -73,7 +73,7 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
     if c is None or lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
     with lockstep.fork_state():
-        lots = liquidate_at_zero_price(lockstep, c)
+        lots = crash_and_list_closable_auctions(lockstep, c)
         n = len(lots) + bool(read_deficit(lockstep, c))
         if n < 2:
             return False
@@ -82,18 +82,18 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
         paid, rest = [], 0
         for parts in ([lots], [[], *([auction_id] for auction_id in lots)]):
             with lockstep.fork_state():
-                before = read_payer_balances(lockstep, c)
+                before = list_payer_balances(lockstep, c)
                 for part in parts:
                     for auction_id in part:
                         apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
                     if not read_deficit(lockstep, c):
                         continue
-                    outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+                    outcome = attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
                     if not outcome.ok:
                         return False  # a stage without its role
                     # The reserve has it before the next part asks the reserve.
-                    rest += sum_forfeited_assets(outcome)
-                paid.append([a - b for a, b in zip(before, read_payer_balances(lockstep, c), strict=True)])
+                    rest += sum_assets_of_wiped_pools(outcome)
+                paid.append([a - b for a, b in zip(before, list_payer_balances(lockstep, c), strict=True)])
     # A wei for each stage that pays in tokens; where borrowers bear a loss, a ray for each unit of debt; and
     # what is too little for an auction of equity goes by it.
     grain = (
@@ -108,7 +108,7 @@ def loss_partition_changes_no_payment(lockstep: LockstepLike, random: Random) ->
 
 
 @counterfactual_property(7)
-def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
+def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
 
     The same holds for leaving between the announcement of a facilitator's loss and its booking.
@@ -118,21 +118,21 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
     contracts = lockstep.model.world.addresses
     found = [
         (name, who)
-        for name in list_pools(lockstep)
+        for name in list_pool_names(lockstep)
         for who in get_contract(lockstep, name).list_holders()
         if who not in contracts
     ]
     member, c = pick_item(random, found), pick_item(random, list_collateral_types(lockstep))
-    if member is None or c is None or not can_pools_pay(lockstep):
+    if member is None or c is None or not is_every_pool_granted_stage_role(lockstep):
         return False
     name, owner = member
     pool = get_contract(lockstep, name)
     with lockstep.fork_state():
         facilitator = announce_facilitator_loss(lockstep, c, random)
         if facilitator is None:
-            for auction_id in liquidate_at_zero_price(lockstep, c):
+            for auction_id in crash_and_list_closable_auctions(lockstep, c):
                 apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
-        batch = request_withdrawals(lockstep, name, owner)
+        batch = request_and_mature_exit_batch(lockstep, name, owner)
         # What is in doubt is measured at the rate of the last accrual: fees since then are nobody's yet.
         for each in list_collateral_types(lockstep):
             accrue_fee(lockstep, each)
@@ -149,7 +149,7 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
                     apply_or_raise(lockstep, facilitator.label, "realise_loss", by=VISITOR)
                 losing = [c for c in list_collateral_types(lockstep) if read_deficit(lockstep, c)]
                 for c in losing:
-                    outcome = apply_call(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
+                    outcome = attempt_call_and_get_outcome(lockstep, "LossWaterfall", "cover", c, by=VISITOR)
                     if not outcome.ok or any(log.event == "StageFailed" for log in outcome.logs):
                         return False  # a stage without its role: nobody knew that it pays nothing
                 settle_batches(lockstep, name)
@@ -159,7 +159,7 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
     alike = pool.cooldown and pool.KIND != "EquityPool" and not waits
-    slack = len(losing) + 2 + _compute_uncovered_remainder(lockstep, name, ahead)
+    slack = len(losing) + 2 + _compute_loss_left_by_capped_pool(lockstep, name, ahead)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise PropertyViolationError(
             f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after"
@@ -167,13 +167,13 @@ def exit_timing_changes_no_payout(lockstep: LockstepLike, random: Random) -> boo
     return bool(losing)
 
 
-def _compute_uncovered_remainder(lockstep: LockstepLike, name: str, ahead: int) -> int:
+def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, paid_ahead: int) -> int:
     """Return what a pool does not cover, under a cap that is a share of it, as some was paid ahead [wad]."""
     waterfall = get_contract(lockstep, "LossWaterfall")
-    place = waterfall.ids[get_contract(lockstep, name).address]
+    place = waterfall.ids[get_contract(lockstep, pool_name).address]
     cap = waterfall.stages[place - 1].cap_bps if place else 10_000
-    tolerated = get_contract(lockstep, name).totalAssets("") // 10_000
-    return int(tolerated + ahead) * cap // 10_000 if cap < 10_000 else 0
+    tolerated = get_contract(lockstep, pool_name).totalAssets("") // 10_000
+    return int(tolerated + paid_ahead) * cap // 10_000 if cap < 10_000 else 0
 
 
 @counterfactual_property(10)
@@ -186,10 +186,10 @@ def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) ->
     """
     engine = get_contract(lockstep, "VaultEngine")
     if random.random() < 0.2 and not engine.in_settlement(VISITOR):
-        return _can_bridge_repay_all(lockstep, random)
+        return _check_bridge_repays_whole_debt(lockstep, random)
     workouts = list_open_workouts(lockstep)
     if workouts and not engine.in_settlement(VISITOR) and random.random() < 0.5:
-        return _can_workout_be_paid(lockstep, random.choice(workouts), random)
+        return _check_workout_payable_in_full(lockstep, random.choice(workouts), random)
     found = [
         (c, owner)
         for (c, owner), vault in engine.vaults.items()
@@ -202,14 +202,14 @@ def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) ->
     token = lockstep.model.world.addresses[engine.terms[c].token]
     with lockstep.fork_state():
         disturb_feed(lockstep, c, random)
-        raise_mode(lockstep, random)
+        force_random_guardian_mode(lockstep, random)
         accrue_fee(lockstep, c)
         debt = engine.vaults[c, owner].normalized_debt * engine.debts[c].accumulated_rate
         whole = div_up(debt, RAY)
-        if not fund_account(lockstep, owner, whole):
+        if not collect_tokens_from_holders(lockstep, owner, whole):
             return False
         if whole:
-            _call_engine(lockstep, "repay_and_withdraw", c, owner, whole, 0, owner)
+            _call_engine_as_vault_owner(lockstep, "repay_and_withdraw", c, owner, whole, 0, owner)
         if engine.vaults[c, owner].normalized_debt:
             raise PropertyViolationError(f"vault {c, owner} still owes after repaying all of {whole} wei")
         if token.KIND not in _SOUND:
@@ -219,11 +219,11 @@ def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) ->
         if (
             room
             and not engine.terms[c].settling
-            and apply_call(lockstep, token.label, "mint", owner, 1, by=owner).ok
+            and attempt_call_and_get_outcome(lockstep, token.label, "mint", owner, 1, by=owner).ok
         ):
             apply_or_raise(lockstep, token.label, "approve", engine.address, 1, by=owner)
-            _call_engine(lockstep, "deposit_and_draw", c, owner, unit, 0, owner)
-        _call_engine(
+            _call_engine_as_vault_owner(lockstep, "deposit_and_draw", c, owner, unit, 0, owner)
+        _call_engine_as_vault_owner(
             lockstep, "repay_and_withdraw", c, owner, 0, engine.vaults[c, owner].locked_collateral, owner
         )
     return True
@@ -236,7 +236,7 @@ def round_trip_never_profits(lockstep: LockstepLike, random: Random) -> bool:
 
 
 @counterfactual_property(13)
-def lower_liquidation_price_gains_nothing(lockstep: LockstepLike, random: Random) -> bool:
+def cheaper_liquidation_never_helps_protocol(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that nothing is gained if a vault is liquidated at a lower price and its lot sold as late."""
     engine, feed = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "PriceFeed")
     vault = pick_item(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
@@ -256,13 +256,15 @@ def lower_liquidation_price_gains_nothing(lockstep: LockstepLike, random: Random
         with lockstep.fork_state():
             if not report_price(lockstep, c, price):
                 return False
-            liquidated = apply_call(lockstep, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+            liquidated = attempt_call_and_get_outcome(
+                lockstep, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR
+            )
             if not liquidated.ok:
                 return False
             lockstep.advance(wait)
-            fund_account(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
+            collect_tokens_from_holders(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
             taken = (liquidated.value, MAX_UINT256, MAX_UINT256, VISITOR, b"")
-            if not apply_call(lockstep, "CollateralAuction", "take", *taken, by=VISITOR).ok:
+            if not attempt_call_and_get_outcome(lockstep, "CollateralAuction", "take", *taken, by=VISITOR).ok:
                 return False
             income, system = engine.income[c], engine.system[()]
             owed = engine.auctions[c].in_auction + engine.deficit[c]
@@ -297,12 +299,12 @@ def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random
         lockstep.advance(random.choice((1, 3_600, 86_400, YEAR)), 0)
         due, price, _, _ = lockstep.view("CollateralAuction", "status", auction_id)
         # On a node the halt has taken a block.
-        elapsed = lockstep.model.block_number * auction.block_time - lot.started_at
+        elapsed = lockstep.model.next_block_number * auction.block_time - lot.started_at
     if elapsed < 0:
         raise PropertyViolationError(
             f"auction {auction_id}: it started {-elapsed} seconds after the block of now"
         )
-    right, off = own.compute_auction_price(terms.curve, terms.period, terms.cut, top, elapsed)
+    right, off = own.compute_auction_price_with_tolerance(terms.curve, terms.period, terms.cut, top, elapsed)
     edge = top * terms.cusp // BASIS_POINTS
     late = elapsed > terms.tail or right + off < edge
     early = elapsed <= terms.tail and right - off > edge
@@ -313,7 +315,7 @@ def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random
     return True
 
 
-def _can_bridge_repay_all(lockstep: LockstepLike, random: Random) -> bool:
+def _check_bridge_repays_whole_debt(lockstep: LockstepLike, random: Random) -> bool:
     engine = get_contract(lockstep, "VaultEngine")
     facilitator = pick_item(
         random,
@@ -328,30 +330,30 @@ def _can_bridge_repay_all(lockstep: LockstepLike, random: Random) -> bool:
     vault = facilitator.collateral_type, facilitator.address
     with lockstep.fork_state():
         lockstep.advance(random.choice((0, 1, YEAR)))
-        raise_mode(lockstep, random)
+        force_random_guardian_mode(lockstep, random)
         announce_facilitator_loss(lockstep, vault[0], random)
         accrue_fee(lockstep, vault[0])
         debt = engine.vaults[vault].normalized_debt * engine.debts[vault[0]].accumulated_rate
-        if debt == 0 or not fund_account(lockstep, VISITOR, div_up(debt, RAY)):
+        if debt == 0 or not collect_tokens_from_holders(lockstep, VISITOR, div_up(debt, RAY)):
             return False
         apply_or_raise(lockstep, "Stablecoin", "approve", facilitator.address, MAX_UINT256, by=VISITOR)
-        outcome = apply_call(lockstep, facilitator.label, "repay", MAX_UINT256, by=VISITOR)
+        outcome = attempt_call_and_get_outcome(lockstep, facilitator.label, "repay", MAX_UINT256, by=VISITOR)
         if not outcome.ok or engine.vaults[vault].normalized_debt:
             raise PropertyViolationError(f"{facilitator.label} cannot be paid back: {outcome.reason!r}")
     return True
 
 
-def _can_workout_be_paid(lockstep: LockstepLike, workout_id: int, random: Random) -> bool:
+def _check_workout_payable_in_full(lockstep: LockstepLike, workout_id: int, random: Random) -> bool:
     workout = lockstep.view("Workouts", "workout_of", workout_id)
     c, owner = workout.collateral_type, workout.owner
     if get_contract(lockstep, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
         return False
     with lockstep.fork_state():
         disturb_feed(lockstep, c, random)
-        raise_mode(lockstep, random)
-        if not fund_account(lockstep, owner, workout.left):
+        force_random_guardian_mode(lockstep, random)
+        if not collect_tokens_from_holders(lockstep, owner, workout.left):
             return False
-        paid = apply_call(lockstep, "Workouts", "pay", workout_id, MAX_UINT256, by=owner)
+        paid = attempt_call_and_get_outcome(lockstep, "Workouts", "pay", workout_id, MAX_UINT256, by=owner)
         if not paid.ok:
             raise PropertyViolationError(f"workout {workout_id} cannot be paid: {paid.reason!r}")
     return True
@@ -373,7 +375,7 @@ def _try_vault_round_trip(lockstep: LockstepLike, random: Random) -> bool:
         price = get_contract(lockstep, "PriceFeed").prices[c].current
         deposit = random.randrange(10 * WAD) + (10 * engine.terms[c].debt_floor * WAD * RAY // max(price, 1))
         raw = deposit // unit + 1
-        if not apply_call(lockstep, token.label, "mint", owner, raw, by=owner).ok:
+        if not attempt_call_and_get_outcome(lockstep, token.label, "mint", owner, raw, by=owner).ok:
             return False
         apply_or_raise(lockstep, token.label, "approve", engine.address, MAX_UINT256, by=owner)
         accrue_fee(lockstep, c)
@@ -396,7 +398,7 @@ def _try_vault_round_trip(lockstep: LockstepLike, random: Random) -> bool:
                 repay = random.choice((0, 1, held // 2, held, MAX_UINT256))
                 out = random.choice((0, unit, vault.locked_collateral))
                 call = ("repay_and_withdraw", c, owner, repay, out, owner)
-            done += apply_call(lockstep, "VaultEngine", *call, by=owner).ok
+            done += attempt_call_and_get_outcome(lockstep, "VaultEngine", *call, by=owner).ok
             after = wealth()
             if after[0] > before[0] or after[1] > before[1]:
                 raise PropertyViolationError(
@@ -406,24 +408,24 @@ def _try_vault_round_trip(lockstep: LockstepLike, random: Random) -> bool:
 
 
 def _try_pool_round_trip(lockstep: LockstepLike, random: Random) -> bool:
-    name = random.choice(list_pools(lockstep))
+    name = random.choice(list_pool_names(lockstep))
     pool = cast("Pool", get_contract(lockstep, name))
     asset = cast("ERC20", pool.token)
     with lockstep.fork_state():
         most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))
-        if not fund_account(lockstep, VISITOR, assets, asset.label):
+        if not collect_tokens_from_holders(lockstep, VISITOR, assets, asset.label):
             return False
         before = asset.balances[VISITOR]
         # What leavers are paid meanwhile is rounded down, batch by batch: whoever stays has the wei.
         open_batches = pool.state[()].open
         apply_or_raise(lockstep, asset.label, "approve", pool.address, MAX_UINT256, by=VISITOR)
         method, amount = random.choice((("deposit", assets), ("mint", assets * 10**6), ("mint", assets)))
-        if not apply_call(lockstep, name, method, amount, VISITOR, by=VISITOR).ok:
+        if not attempt_call_and_get_outcome(lockstep, name, method, amount, VISITOR, by=VISITOR).ok:
             return False
         # Income that vests meanwhile is earned.
         earned = lockstep.view(name, "unvested")
-        batch = request_withdrawals(lockstep, name, VISITOR)
+        batch = request_and_mature_exit_batch(lockstep, name, VISITOR)
         earned -= lockstep.view(name, "unvested")
         rest = asset.balances[VISITOR]
         settle_batches(lockstep, name)
@@ -451,7 +453,7 @@ def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: i
         if get_contract(lockstep, name).cooldown:
             return claim_batch(lockstep, name, owner, batch)
         shares = lockstep.view(name, "maxRedeem", owner)
-        outcome = apply_call(lockstep, name, "redeem", shares, VISITOR, owner, by=owner)
+        outcome = attempt_call_and_get_outcome(lockstep, name, "redeem", shares, VISITOR, owner, by=owner)
         if not outcome.ok and outcome.reason not in _STAY:
             raise PropertyViolationError(
                 f"{owner} cannot leave {name} with {shares} shares: {outcome.reason!r}"
@@ -459,8 +461,8 @@ def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: i
         return int(outcome.value or 0)
 
 
-def _call_engine(lockstep: LockstepLike, method: str, *args: Any) -> None:
+def _call_engine_as_vault_owner(lockstep: LockstepLike, method: str, *args: Any) -> None:
     """Call the vault engine for an operation that nothing may stop."""
-    outcome = apply_call(lockstep, "VaultEngine", method, *args, by=args[1])
+    outcome = attempt_call_and_get_outcome(lockstep, "VaultEngine", method, *args, by=args[1])
     if not outcome.ok:
         raise PropertyViolationError(f"{method}{args} is shut: {outcome.reason!r}")

@@ -10,27 +10,27 @@ from typing import Any
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.dutch_auction import MAX_PRICE
-from backstop.proof.properties.incremental_sums import compute_principal_left
+from backstop.proof.properties.incremental_table_sums import compute_unraised_principal
 from backstop.proof.properties.independent_arithmetic.price_figures import is_price_fresh, list_known_prices
-from backstop.proof.properties.lockstep_protocol import LockstepLike
+from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     counterfactual_property,
     transition_property,
 )
 from backstop.proof.properties.step_transition import Changes, SlotChange, Transition
-from backstop.proof.properties.what_if_steps import (
+from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     accrue_fee,
-    apply_call,
     apply_or_raise,
-    fund_account,
+    attempt_call_and_get_outcome,
+    collect_tokens_from_holders,
+    force_random_guardian_mode,
     get_contract,
+    list_payer_balances,
     list_payer_names,
     pick_item,
-    raise_mode,
     read_deficit,
-    read_payer_balances,
     report_price,
 )
 from backstop.system import Action
@@ -53,7 +53,7 @@ def workouts_follow_their_terms(step: Transition, changes: Changes) -> None:
         elif not new.left and step.action.method == "foreclose":
             _check_foreclosure(step, changes, workout_id, old)
         elif step.action.method in ("pay", "top_up"):
-            _check_kept_terms(step, SlotChange(contract, workout_id, old, new))
+            _check_payment_or_topup(step, SlotChange(contract, workout_id, old, new))
         elif new == old._replace(flagged=new.flagged):
             continue  # whether it is in doubt has a property of its own
         elif step.action.method != "unwind" or not step.read_post_state("Settlement", "progress").begun_at:
@@ -66,7 +66,7 @@ def _check_entry(step: Transition, workout_id: int, new: Any) -> None:
     c, owner = new.collateral_type, step.read_post_state("Workouts", "schedules", workout_id).owner
     terms, now = step.read_post_state("Workouts", "terms", c), step.model.timestamp
     vault = step.read_pre_state("VaultEngine", "vaults", (c, owner))
-    principal = _compute_principal(step, workout_id, new)
+    principal = _compute_remaining_principal(step, workout_id, new)
     mode = step.read_post_state("RiskPolicy", "modes").mode
     entered = step.read_pre_state("Workouts", "last_entries", (c, owner))
     rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
@@ -92,8 +92,8 @@ def _check_entry(step: Transition, workout_id: int, new: Any) -> None:
         )
 
 
-def _check_kept_terms(step: Transition, workout: SlotChange) -> None:
-    _, workout_id, old, new = workout
+def _check_payment_or_topup(step: Transition, workout_change: SlotChange) -> None:
+    _, workout_id, old, new = workout_change
     sums, schedule = (
         step.read_pre_state("Workouts", "sums", workout_id),
         step.read_pre_state("Workouts", "schedules", workout_id),
@@ -107,7 +107,7 @@ def _check_kept_terms(step: Transition, workout: SlotChange) -> None:
         return
     if new.met != old.met:
         owed = Fraction(sums.owed * new.met, new.instalments)
-        principal = _compute_principal(step, workout_id, new)
+        principal = _compute_remaining_principal(step, workout_id, new)
         if new.met < old.met or sums.owed - new.left < owed:
             raise PropertyViolationError(
                 f"workout {workout_id} has met {new.met}, with {new.left} left of {sums.owed}"
@@ -123,7 +123,7 @@ def _check_foreclosure(step: Transition, changes: Changes, workout_id: int, old:
     c, schedule = old.collateral_type, step.read_pre_state("Workouts", "schedules", workout_id)
     price = step.read_post_state("PriceFeed", "prices", c).current
     due = schedule.entered_at + (old.met + 1) * schedule.interval
-    principal = _compute_principal(step, workout_id, old)
+    principal = _compute_remaining_principal(step, workout_id, old)
     short = old.lot * price * BASIS_POINTS < principal * schedule.ratio
     if principal == 0 or not (step.model.timestamp > due or short):
         raise PropertyViolationError(f"workout {workout_id}, {old}, was foreclosed at {price}, before {due}")
@@ -134,7 +134,7 @@ def _check_foreclosure(step: Transition, changes: Changes, workout_id: int, old:
     buf = step.read_post_state("CollateralAuction", "terms", c).buf
     if (lot.lot, lot.collateral_type) != (old.lot, c):
         raise PropertyViolationError(f"workout {workout_id}, {old}, is auctioned as {lot}")
-    if compute_principal_left(lot.target, top.penalty, top.excess) != principal:
+    if compute_unraised_principal(lot.target, top.penalty, top.excess) != principal:
         raise PropertyViolationError(
             f"workout {workout_id} has {principal} rad left, its auction is for {lot}, {top}"
         )
@@ -146,18 +146,18 @@ def _check_foreclosure(step: Transition, changes: Changes, workout_id: int, old:
         raise PropertyViolationError(f"foreclosing workout {workout_id} changed a vault")
 
 
-def _compute_principal(step: Transition, workout_id: int, balance: Any) -> int:
+def _compute_remaining_principal(step: Transition, workout_id: int, workout: Any) -> int:
     """Return what is left above the premium and the rounding [rad]."""
     sums = step.read_pre_state("Workouts", "sums", workout_id)
     if not sums.owed:
         sums = step.read_post_state("Workouts", "sums", workout_id)
-    return compute_principal_left(balance.left, sums.premium, sums.excess)
+    return compute_unraised_principal(workout.left, sums.premium, sums.excess)
 
 
-def _is_lot_sufficient(step: Transition, balance: Any, discount: int, principal: int) -> bool:
+def _is_lot_sufficient(step: Transition, workout: Any, discount: int, principal: int) -> bool:
     """Return whether a lot repays its principal at the lower of both prices, less the discount."""
-    prices = step.read_post_state("PriceFeed", "prices", balance.collateral_type)
-    value = Fraction(balance.lot * min(prices.current, prices.next) * (BASIS_POINTS - discount), BASIS_POINTS)
+    prices = step.read_post_state("PriceFeed", "prices", workout.collateral_type)
+    value = Fraction(workout.lot * min(prices.current, prices.next) * (BASIS_POINTS - discount), BASIS_POINTS)
     return value >= principal
 
 
@@ -185,7 +185,7 @@ def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> b
         return False
     c, owner = vault
     with lockstep.fork_state():
-        price = _call_unsafe_vault(lockstep, c, owner, random)
+        price = _call_vault_at_random_price(lockstep, c, owner, random)
         if not price:
             return False
         lowest = -(
@@ -194,17 +194,17 @@ def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> b
         losses = []
         futures: tuple[Callable[..., bool], ...] = (
             _liquidate_and_sell,
-            _foreclose_and_sell,
-            _pay_all_instalments,
+            _enter_foreclose_and_sell,
+            _enter_workout_and_pay_all_instalments,
         )
         for future in futures:
             with lockstep.fork_state():
-                before = _measure_creditors(lockstep, c)
+                before = _read_balances_by_loss_bearer(lockstep, c)
                 if not future(lockstep, c, owner, price, lowest):
                     return False
-                after = _measure_creditors(lockstep, c)
+                after = _read_balances_by_loss_bearer(lockstep, c)
                 losses.append([max(0, before[name] - after[name]) for name in before])
-    for name, now, *later in zip(_measure_creditors(lockstep, c), *losses, strict=True):
+    for name, now, *later in zip(_read_balances_by_loss_bearer(lockstep, c), *losses, strict=True):
         if max(later) > now:
             raise PropertyViolationError(
                 f"vault {vault}: {name} loses {later} rad by a workout at {price}, {now} without"
@@ -212,7 +212,9 @@ def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> b
     return True
 
 
-def _call_unsafe_vault(lockstep: LockstepLike, collateral_type: int, owner: str, random: Random) -> int:
+def _call_vault_at_random_price(
+    lockstep: LockstepLike, collateral_type: int, owner: str, random: Random
+) -> int:
     """Call an unsafe vault in caution or worse, at a price; return 0 if it may not enter a workout at it."""
     engine, workouts, policy = (
         get_contract(lockstep, name) for name in ("VaultEngine", "Workouts", "RiskPolicy")
@@ -238,8 +240,10 @@ def _call_unsafe_vault(lockstep: LockstepLike, collateral_type: int, owner: str,
     price = random.choice((least * 9 // 10, least, most, random.randint(min(least, most), most)))
     if price <= 0 or price > bounds.MAX_PRICE or not report_price(lockstep, collateral_type, price):
         return 0
-    raise_mode(lockstep, random)
-    if not apply_call(lockstep, "LiquidationEngine", "call", collateral_type, owner, by=VISITOR).ok:
+    force_random_guardian_mode(lockstep, random)
+    if not attempt_call_and_get_outcome(
+        lockstep, "LiquidationEngine", "call", collateral_type, owner, by=VISITOR
+    ).ok:
         return 0
     can_enter = lockstep.model.dry_run(Action("Workouts", "enter", (collateral_type, owner, 4), owner)).ok
     return price if can_enter else 0
@@ -248,39 +252,45 @@ def _call_unsafe_vault(lockstep: LockstepLike, collateral_type: int, owner: str,
 def _liquidate_and_sell(
     lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest: int
 ) -> bool:
-    liquidated = apply_call(
+    liquidated = attempt_call_and_get_outcome(
         lockstep, "LiquidationEngine", "liquidate", collateral_type, owner, VISITOR, by=VISITOR
     )
-    return liquidated.ok and _sell_at_lowest_price(lockstep, liquidated.value, lowest)
+    return liquidated.ok and _sell_lot_near_lowest_price(lockstep, liquidated.value, lowest)
 
 
-def _foreclose_and_sell(
-    lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest: int
+def _enter_foreclose_and_sell(
+    lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest_price: int
 ) -> bool:
-    workout_id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
+    workout_id = int(
+        attempt_call_and_get_outcome(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value
+    )
     lockstep.advance(get_contract(lockstep, "Workouts").terms[collateral_type].interval + 1)
     if not report_price(lockstep, collateral_type, price):
         return False
     apply_or_raise(lockstep, "Workouts", "foreclose", workout_id, VISITOR, by=VISITOR)
-    return _sell_at_lowest_price(lockstep, workout_id, lowest)
+    return _sell_lot_near_lowest_price(lockstep, workout_id, lowest_price)
 
 
-def _pay_all_instalments(
+def _enter_workout_and_pay_all_instalments(
     lockstep: LockstepLike, collateral_type: int, owner: str, price: int, lowest: int
 ) -> bool:
-    workout_id = int(apply_call(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value)
+    workout_id = int(
+        attempt_call_and_get_outcome(lockstep, "Workouts", "enter", collateral_type, owner, 4, by=owner).value
+    )
     owed = get_contract(lockstep, "Workouts").sums[workout_id].owed
-    if not fund_account(lockstep, owner, owed):
+    if not collect_tokens_from_holders(lockstep, owner, owed):
         return False
     for k in range(1, 5):
         left = get_contract(lockstep, "Workouts").balances[workout_id].left
         if not left:
             break  # the first instalment of a few wei is all of them
-        apply_call(lockstep, "Workouts", "pay", workout_id, left - owed * (4 - k) // 4, by=owner)
+        attempt_call_and_get_outcome(
+            lockstep, "Workouts", "pay", workout_id, left - owed * (4 - k) // 4, by=owner
+        )
     return True
 
 
-def _sell_at_lowest_price(lockstep: LockstepLike, auction_id: int, lowest: int) -> bool:
+def _sell_lot_near_lowest_price(lockstep: LockstepLike, auction_id: int, lowest_price: int) -> bool:
     """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
     auction = get_contract(lockstep, "CollateralAuction")
     lot, top = auction.lots[auction_id], auction.tops[auction_id]
@@ -290,26 +300,26 @@ def _sell_at_lowest_price(lockstep: LockstepLike, auction_id: int, lowest: int) 
     while after - first > 1:
         middle = (first + after) // 2
         price, due = terms.price(top.top, middle)
-        first, after = (middle, after) if price >= lowest and not due else (first, middle)
+        first, after = (middle, after) if price >= lowest_price and not due else (first, middle)
     # Where blocks are counted: whole slots, as a second more may bring a block more.
     lockstep.advance(first - first % max(1, auction.block_time))
-    fund_account(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
-    taken = apply_call(
+    collect_tokens_from_holders(lockstep, VISITOR, get_contract(lockstep, "Stablecoin").supply[()])
+    taken = attempt_call_and_get_outcome(
         lockstep, "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR
     )
     if not taken.ok:
         return False
     lot, top = auction.lots[auction_id], auction.tops[auction_id]
-    left = compute_principal_left(lot.target, top.penalty, top.excess)
+    left = compute_unraised_principal(lot.target, top.penalty, top.excess)
     if left:
         raise PropertyViolationError(
-            f"auction {auction_id}, sold at {lowest} or above, leaves {left} rad of principal"
+            f"auction {auction_id}, sold at {lowest_price} or above, leaves {left} rad of principal"
         )
     return True
 
 
-def _measure_creditors(lockstep: LockstepLike, collateral_type: int) -> dict[str, int]:
+def _read_balances_by_loss_bearer(lockstep: LockstepLike, collateral_type: int) -> dict[str, int]:
     """Return what those have who may lose by a type's workouts, and what nobody has paid yet [rad]."""
-    found = dict(zip(list_payer_names(lockstep), read_payer_balances(lockstep, collateral_type), strict=True))
+    found = dict(zip(list_payer_names(lockstep), list_payer_balances(lockstep, collateral_type), strict=True))
     del found["borrowers"]
     return found | {"whoever pays next": -read_deficit(lockstep, collateral_type)}

@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.vault_engine import MAX_LOCKED
-from backstop.simulation.scenario.scenario_schema import Scenario, Vault
+from backstop.simulation.scenario.scenario_records import Scenario, Vault
 
 REFUSE = "refuse"
 
@@ -123,7 +123,8 @@ class RepairedBook:
         for each in self.touched:
             done = _DONE.get(each.how) or f"are merged into {each.left:,}"
             line = (
-                f"{len(each.rows):,} {_WHAT[each.kind]} ({_format_share(each.debt, self.debt)} of the "
+                f"{len(each.rows):,} {_WHAT[each.kind]} "
+                f"({_format_share_or_zero(each.debt, self.debt)} of the "
                 f"debt) {done}"
             )
             if each.how == "liquidate":
@@ -132,12 +133,12 @@ class RepairedBook:
         return lines
 
 
-def build_terms(scenario: Scenario, prices: Mapping[str, int]) -> dict[str, VaultTerms]:
+def build_vault_terms_by_type(scenario: Scenario, first_prices: Mapping[str, int]) -> dict[str, VaultTerms]:
     """Return the terms of all types at their first prices (ray), or those at which the book is opened."""
     seen = {symbol: path.points[0] for symbol, path in scenario.feed_prices.items()}
     return {
         each.symbol: VaultTerms(
-            price=scenario.opened_at.get(each.symbol, seen.get(each.symbol, prices[each.symbol])),
+            price=scenario.opened_at.get(each.symbol, seen.get(each.symbol, first_prices[each.symbol])),
             floor=each.debt_floor * WAD,
             liquidation_ratio=each.liquidation_ratio,
             initial_ratio=each.initial_ratio,
@@ -156,13 +157,13 @@ def repair_book(
     Rows are judged one after the other: by their owner, by their collateral, by the floor. What is merged or
     raised keeps at least the ratio of its worst part.
     """
-    _refuse_huge(name, rows)
+    _refuse_huge_amounts(name, rows)
     fitting = _BookRepair(name, treatments, terms)
     left = fitting.repair_by_owner(rows)
-    left = fitting.repair_by_collateral(left)
-    left = fitting.repair_by_floor(left)
+    left = fitting.treat_undercollateralised_rows(left)
+    left = fitting.treat_rows_below_floor(left)
     if fitting.refused:
-        raise BackstopError(_describe_refusal(name, len(rows), fitting.refused, terms))
+        raise BackstopError(_describe_refused_rows(name, len(rows), fitting.refused, terms))
     if not left:
         raise BackstopError(f"{name}: none of its {len(rows):,} rows is left that can be opened")
     touched = tuple(each for each in fitting.touched if each.rows)
@@ -198,22 +199,22 @@ class _BookRepair:
         """Merge rows of one owner and type, or give each vault after the first an account of its own."""
         groups: dict[tuple[str, str], list[BookRow]] = {}
         for row in rows:
-            groups.setdefault((_normalise_owner(row.vault.owner), row.vault.symbol), []).append(row)
+            groups.setdefault((_lowercase_owner_address(row.vault.owner), row.vault.symbol), []).append(row)
         if len(groups) == len(rows):
             return list(rows)
         how = self.get_treatment("duplicate")
         several = [group for group in groups.values() if len(group) > 1]
         if how == "merge":
             self._record_rows("duplicate", [row for group in several for row in group], left=len(several))
-            return [_sum_rows(group, group[0].vault.owner) for group in groups.values()]
+            return [_merge_rows_into_one(group, group[0].vault.owner) for group in groups.values()]
         self._record_rows("duplicate", [row for group in several for row in group[1:]])
-        taken = {_normalise_owner(row.vault.owner) for row in rows}
+        taken = {_lowercase_owner_address(row.vault.owner) for row in rows}
         apart = []
         for group in groups.values():
             apart += [group[0], *(_rename_owner(row, i, taken) for i, row in enumerate(group[1:], 2))]
         return apart
 
-    def repair_by_collateral(self, rows: Sequence[BookRow]) -> list[BookRow]:
+    def treat_undercollateralised_rows(self, rows: Sequence[BookRow]) -> list[BookRow]:
         """Drop, sell or open rows that have too little collateral for what they owe."""
         found: dict[str, list[BookRow]] = {kind: [] for kind in TREATMENTS}
         left = []
@@ -247,7 +248,7 @@ class _BookRepair:
         worth = row.vault.locked * self.terms[row.vault.symbol].price // RAY
         return max(0, row.vault.debt - worth)
 
-    def repair_by_floor(self, rows: Sequence[BookRow]) -> list[BookRow]:
+    def treat_rows_below_floor(self, rows: Sequence[BookRow]) -> list[BookRow]:
         """Drop, raise or merge rows that owe less than the floor of their type."""
         short = [row for row in rows if self.terms[row.vault.symbol].is_below_floor(row.vault)]
         if not short:
@@ -286,7 +287,7 @@ class _BookRepair:
             rest = groups.pop()
             if groups:
                 groups[-1] += rest
-                merged += [_sum_rows(group, group[0].vault.owner) for group in groups]
+                merged += [_merge_rows_into_one(group, group[0].vault.owner) for group in groups]
             else:
                 lost += rest
         return merged, lost
@@ -297,7 +298,7 @@ def check_vaults(scenario: Scenario, vaults: Sequence[Vault], prices: Mapping[st
 
     A risk policy may ask for more than the ratio: the exact engine says that when it opens the book.
     """
-    terms = build_terms(scenario, prices)
+    terms = build_vault_terms_by_type(scenario, prices)
     drawn = dict.fromkeys(terms, 0)
     wrong = []
     for vault in vaults:
@@ -310,7 +311,8 @@ def check_vaults(scenario: Scenario, vaults: Sequence[Vault], prices: Mapping[st
         vault, kind = wrong[0]
         raise BackstopError(
             f"the scenario does not fit: {len(wrong):,} of its {len(vaults):,} vaults cannot be opened, the "
-            f"first is that of {vault.owner}, {_describe_row(kind, terms[vault.symbol], vault.symbol)}"
+            f"first is that of {vault.owner}, "
+            f"{_describe_row_shortcoming(kind, terms[vault.symbol], vault.symbol)}"
         )
     for each in scenario.parameters.collateral_types:
         if drawn[each.symbol] > each.debt_ceiling * WAD:
@@ -327,30 +329,30 @@ def check_vaults(scenario: Scenario, vaults: Sequence[Vault], prices: Mapping[st
         )
 
 
-def _refuse_huge(name: str, rows: Iterable[BookRow]) -> None:
+def _refuse_huge_amounts(name: str, rows: Iterable[BookRow]) -> None:
     for number, vault in rows:
         if vault.locked > MAX_LOCKED or vault.debt > _MOST_DRAWN:
             raise BackstopError(f"{name}: row {number}: is more than a vault holds: check the decimals")
 
 
-def _describe_refusal(
-    name: str, count: int, refused: Mapping[str, Sequence[int]], terms: Mapping[str, VaultTerms]
+def _describe_refused_rows(
+    book_name: str, row_count: int, refused_rows: Mapping[str, Sequence[int]], terms: Mapping[str, VaultTerms]
 ) -> str:
     """Say in one line which rows cannot be opened, by kind, and how to mend it."""
     kinds = [
         f"{len(numbers):,} {_WHAT[kind]} ({_format_row_numbers(sorted(numbers))})"
-        for kind, numbers in refused.items()
+        for kind, numbers in refused_rows.items()
     ]
-    total = len({number for numbers in refused.values() for number in numbers})
-    example = ", ".join(f"{kind}: {'|'.join(TREATMENTS[kind][1:])}" for kind in refused)
+    total = len({number for numbers in refused_rows.values() for number in numbers})
+    example = ", ".join(f"{kind}: {'|'.join(TREATMENTS[kind][1:])}" for kind in refused_rows)
     return (
-        f"{name}: {total:,} of {count:,} rows cannot be opened: {'; '.join(kinds)}: "
+        f"{book_name}: {total:,} of {row_count:,} rows cannot be opened: {'; '.join(kinds)}: "
         f"say under `vault_book` what becomes of them, `rows: {{{example}}}`"
     )
 
 
-def _describe_row(kind: str, terms: VaultTerms, symbol: str) -> str:
-    if kind == "under_floor":
+def _describe_row_shortcoming(refusal_kind: str, terms: VaultTerms, symbol: str) -> str:
+    if refusal_kind == "under_floor":
         return f"which owes less than the debt floor of {symbol}, {_format_coins(terms.floor)}"
     return f"which has less {symbol} than the initial ratio of {terms.initial_ratio / 100:g}% asks for"
 
@@ -361,12 +363,12 @@ def _format_row_numbers(numbers: Sequence[int]) -> str:
     return f"row{'s' if len(numbers) > 1 else ''} {listed}{more}"
 
 
-def _normalise_owner(owner: str) -> str:
+def _lowercase_owner_address(owner: str) -> str:
     """Return what stands for an owner's account: addresses that differ in capitals are one."""
     return owner.lower() if owner.startswith("0x") and len(owner) == 42 else owner
 
 
-def _sum_rows(rows: Sequence[BookRow], owner: str) -> BookRow:
+def _merge_rows_into_one(rows: Sequence[BookRow], owner: str) -> BookRow:
     """Add rows of one type up to one."""
     locked, debt = sum(row.vault.locked for row in rows), sum(row.vault.debt for row in rows)
     return BookRow(rows[0].number, Vault(owner, rows[0].vault.symbol, locked, debt))
@@ -385,5 +387,5 @@ def _format_coins(wad: int) -> str:
     return f"{(wad + WAD // 2) // WAD:,}"
 
 
-def _format_share(part: int, whole: int) -> str:
+def _format_share_or_zero(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f}%" if whole else "0%"

@@ -57,7 +57,7 @@ def _fill_bridge(
     mean = (path[left] * (right - middle) + path[right] * (middle - left)) // (right - left)
     # sqrt of the bridge's variance in hours, times SCALE
     spread = isqrt((middle - left) * (right - middle) * block_time * SCALE * SCALE // ((right - left) * HOUR))
-    shock = mean * volatility * spread * dice.draw_normal() // (BASIS_POINTS * SCALE * SCALE)
+    shock = mean * volatility * spread * dice.draw_scaled_normal() // (BASIS_POINTS * SCALE * SCALE)
     path[middle] = _reflect_value(mean + shock, lowest, highest)
     _fill_bridge(path, left, middle, volatility, block_time, dice, lowest, highest)
     _fill_bridge(path, middle, right, volatility, block_time, dice, lowest, highest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,
@@ -16,20 +16,20 @@ from backstop.deployment.deployment_parameters import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY
-from backstop.model.price_feed import least_quorum
+from backstop.model.price_feed import compute_minority_proof_quorum
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.draw_scenario import EQUITY
 from backstop.simulation.scenario.guards_section import read_policy
-from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.scenario.yaml_document_reader import Field
 
 CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 
 
 def read_symbols(parameters: Field) -> list[str]:
     """Read the symbols of the collateral types; they name files and owners, too."""
-    types = parameters.read_entries().get("collateral_types")
+    types = parameters.read_mapping_entries().get("collateral_types")
     found: dict[str, str] = {}
-    for symbol, entry in ({} if types is None else types.read_entries()).items():
+    for symbol, entry in ({} if types is None else types.read_mapping_entries()).items():
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}", symbol) is None:
             entry.raise_error(
                 f"{symbol!r} is not a symbol: up to 32 letters, digits and . - _ +, a letter or digit first"
@@ -74,10 +74,12 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
         policy = read_policy(section["policy"], ratio, initial)
     return CollateralParameters(
         symbol=symbol,
-        decimals=section["decimals"].read_bounded(quantity_units.read_count, 0, 18),
-        debt_ceiling=ceiling.read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        decimals=section["decimals"].read_bounded(quantity_units.read_whole_number, 0, 18),
+        debt_ceiling=ceiling.read_bounded(
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_CEILING
+        ),
         debt_floor=section["debt_floor"].read_bounded(
-            quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_FLOOR
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_FLOOR
         ),
         liquidation_ratio=ratio,
         initial_ratio=initial,
@@ -87,7 +89,9 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
         buffer_share=section["buffer_share"].read_bounded(
             quantity_units.read_basis_points, 0, bounds.MAX_BUFFER_SHARE
         ),
-        auction_limit=limit.read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        auction_limit=limit.read_bounded(
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_CEILING
+        ),
         redistribution_cap=500
         if passed_on is None
         else passed_on.read_bounded(quantity_units.read_basis_points, 0, 10_000),
@@ -134,7 +138,7 @@ def read_auction(field: Field) -> AuctionParameters:
             quantity_units.read_basis_points, 0, bounds.MAX_PENALTY - 10_000
         )
         + 10_000,
-        tip=section["tip"].read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_TIP),
+        tip=section["tip"].read_bounded(quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_TIP),
         chip=section["chip"].read_bounded(quantity_units.read_basis_points, 0, bounds.MAX_CHIP),
     )
 
@@ -143,14 +147,18 @@ def read_feed(field: Field, reporters: int) -> FeedParameters:
     """Read how prices come in, and the guards of the feed."""
     guards = {
         "deviation": (quantity_units.read_basis_points, 0, bounds.MAX_DEVIATION),
-        "confirmations": (quantity_units.read_count, bounds.MIN_CONFIRMATIONS, bounds.MAX_CONFIRMATIONS),
+        "confirmations": (
+            quantity_units.read_whole_number,
+            bounds.MIN_CONFIRMATIONS,
+            bounds.MAX_CONFIRMATIONS,
+        ),
         "grace": (quantity_units.read_seconds, 0, bounds.MAX_GRACE),
         "dead_after": (quantity_units.read_seconds, 0, bounds.MAX_DEAD_AFTER),
     }
     section = field.read_section(("step", "max_age", "stale_after", "window"), ("quorum", *guards))
-    least = max(bounds.MIN_QUORUM, least_quorum(reporters))
+    least = max(bounds.MIN_QUORUM, compute_minority_proof_quorum(reporters))
     quorum = (
-        section["quorum"].read_bounded(quantity_units.read_count, least, reporters)
+        section["quorum"].read_bounded(quantity_units.read_whole_number, least, reporters)
         if "quorum" in section
         else least
     )

@@ -17,7 +17,7 @@ class CsvRow(NamedTuple):
     cells: dict[str, str]
 
 
-def parse_table(file: TextIO, name: str) -> tuple[int, list[str], list[CsvRow]]:
+def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list[CsvRow]]:
     """Read the header's row, the header, and the rows under it; what is wrong is one line with its row.
 
     The line ends of any system, blank lines and spaces around cells are accepted. An empty file has an empty
@@ -55,7 +55,7 @@ def read_table(
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first, header, rows = parse_table(file, path.name)
+            first, header, rows = parse_header_and_rows(file, path.name)
     except OSError as error:
         fail(f"{path.name} cannot be read: {error.strerror}")
     except UnicodeDecodeError:

@@ -50,15 +50,15 @@ def exp(values: Floats | float) -> Floats | float:
     """Return e to the power of each value; within two units in the last place."""
     if isinstance(values, np.ndarray):
         whole = np.rint(values * _WHOLE)
-        powers: Floats = np.ldexp(_evaluate_exp(values, whole), whole.astype(np.int32))
+        powers: Floats = np.ldexp(_approximate_exp_fraction(values, whole), whole.astype(np.int32))
         return powers
     nearest = round(values * _WHOLE)
-    return ldexp(_evaluate_exp(values, nearest), nearest)
+    return ldexp(_approximate_exp_fraction(values, nearest), nearest)
 
 
-def _evaluate_exp(values: Any, whole: Any) -> Any:
-    rest = values - whole * _LN2_HIGH
-    rest -= whole * _LN2_LOW
+def _approximate_exp_fraction(values: Any, whole_powers: Any) -> Any:
+    rest = values - whole_powers * _LN2_HIGH
+    rest -= whole_powers * _LN2_LOW
     square = rest * rest
     bend = square * _EXP[0]
     for factor in _EXP[1:]:
@@ -74,10 +74,10 @@ def _evaluate_exp(values: Any, whole: Any) -> Any:
 
 
 @overload
-def log(values: npt.NDArray[Any]) -> Floats: ...
+def compute_natural_log(values: npt.NDArray[Any]) -> Floats: ...
 @overload
-def log(values: float) -> float: ...
-def log(values: npt.NDArray[Any] | float) -> Floats | float:
+def compute_natural_log(values: float) -> float: ...
+def compute_natural_log(values: npt.NDArray[Any] | float) -> Floats | float:
     """Return the natural logarithm of each value, all positive; within two units in the last place."""
     logarithms: Floats | float = _evaluate_log(
         *(np.frexp if isinstance(values, np.ndarray) else frexp)(values)

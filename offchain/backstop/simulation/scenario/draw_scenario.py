@@ -18,25 +18,25 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from backstop.keepers.keeper_group import Outage, RandomOutages, StepSeries
+from backstop.keepers.keeper_group_settings import Outage, RandomOutages, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.randomness import derive_path_seed
 from backstop.simulation.scenario.deterministic_float import (
     Floats,
+    compute_natural_log,
     decompose_cholesky,
     exp,
-    log,
     sum_weighted_rows,
 )
-from backstop.simulation.scenario.scenario_schema import PricePath, Scenario, TypeAssets
-from backstop.simulation.scenario.stochastic_processes import (
+from backstop.simulation.scenario.scenario_random_processes import (
     BILLIONTH,
     FeedFault,
     PriceCrash,
     PriceModel,
     build_correlation_matrix,
 )
+from backstop.simulation.scenario.scenario_records import PricePath, Scenario, TypeAssets
 from backstop.simulation.scenario.vault_books import build_vault_book
 
 EQUITY = "equity"
@@ -78,9 +78,9 @@ def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Sce
     That is the book, and what reporters misread. Without a number a scenario that leaves nothing to chance
     stays as it is, and any other is its path 0.
     """
-    if path is None and not scenario.left_to_chance:
+    if path is None and not scenario.has_random_draws:
         return scenario
-    return apply_draw(scenario, draw_path(scenario, seed, path or 0), seed)
+    return apply_draw(scenario, draw_path_outcomes(scenario, seed, path or 0), seed)
 
 
 def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
@@ -88,7 +88,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
     times = range(0, scenario.duration + 1, scenario.block_time)
 
     def fixed(found: TickPrices) -> PricePath:
-        return PricePath(dict(zip(times, convert_to_rays(found), strict=True)), frozenset(), 0)
+        return PricePath(dict(zip(times, convert_ticks_to_rays(found), strict=True)), frozenset(), 0)
 
     prices = {symbol: fixed(found) for symbol, found in chosen.prices.items()}
     keepers = tuple(
@@ -102,7 +102,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
         for group in scenario.keepers
     )
     return replace(
-        set_market_depths(scenario, seed),
+        set_depths_from_debts(scenario, seed),
         prices=prices,
         feed_prices={symbol: fixed(found) for symbol, found in chosen.sources.items()},
         equity_price=None if chosen.equity is None else fixed(chosen.equity),
@@ -117,7 +117,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
     )
 
 
-def set_market_depths(scenario: Scenario, seed: int) -> Scenario:
+def set_depths_from_debts(scenario: Scenario, seed: int) -> Scenario:
     """Return the scenario with markets as deep as the debts of the book ask for."""
     if not any(market.debt_to_depth for market in scenario.markets.values()):
         return scenario
@@ -136,24 +136,28 @@ def set_market_depths(scenario: Scenario, seed: int) -> Scenario:
     return replace(scenario, markets=markets)
 
 
-def draw_path(scenario: Scenario, seed: int, path: int) -> PathDraw:
+def draw_path_outcomes(scenario: Scenario, seed: int, path: int) -> PathDraw:
     """Draw what chance decides on path number `path` of a study."""
-    return draw_path_from_streams(scenario, RandomStreams(derive_path_seed(seed, path)))
+    return draw_outcomes_from_streams(scenario, RandomStreams(derive_path_seed(seed, path)))
 
 
-def draw_path_from_streams(scenario: Scenario, streams: RandomStreams) -> PathDraw:
+def draw_outcomes_from_streams(scenario: Scenario, streams: RandomStreams) -> PathDraw:
     """Draw what chance decides from streams of numbers."""
     prices = _draw_prices(scenario, streams)
     equity = prices.pop(EQUITY, None)
     duration = scenario.duration
     sources = {
-        symbol: _draw_bridge(path, scenario, streams.get_stream("bridge of the feed", symbol))
+        symbol: _draw_brownian_bridge_prices(
+            path, scenario, streams.get_labelled_stream("bridge of the feed", symbol)
+        )
         for symbol, path in scenario.feed_prices.items()
     }
     for symbol, faults in scenario.faults.items():
         seen = sources.get(symbol, prices[symbol])
         for fault in faults:
-            seen = _apply_fault(seen, fault, scenario, streams.get_stream("fault", symbol, fault.kind))
+            seen = _apply_fault(
+                seen, fault, scenario, streams.get_labelled_stream("fault", symbol, fault.kind)
+            )
         # Faults end with the scenario's time: prices stand still from there on.
         seen.ticks[-1] = sources.get(symbol, prices[symbol]).ticks[-1]
         sources[symbol] = seen
@@ -161,25 +165,25 @@ def draw_path_from_streams(scenario: Scenario, streams: RandomStreams) -> PathDr
     for group in scenario.keepers:
         outages[group.name] = group.outages
         if group.fails is not None:
-            stream = streams.get_stream("outages", group.fails.cause or group.name)
-            outages[group.name] += _draw_spells(group.fails, duration, stream)
+            stream = streams.get_labelled_stream("outages", group.fails.cause or group.name)
+            outages[group.name] += _draw_random_outages(group.fails, duration, stream)
         if group.runs:
-            at = int(streams.get_stream("run", group.name).exponential(group.runs))
+            at = int(streams.get_labelled_stream("run", group.name).exponential(group.runs))
             if at <= duration:
                 runs[group.name] = at
     gas_prices, gas_share = scenario.gas_prices, scenario.gas_share
     if scenario.spike is not None:
-        spans = _draw_spells(
-            scenario.spike.spells, duration, streams.get_stream("gas", scenario.spike.spells.cause)
+        spans = _draw_random_outages(
+            scenario.spike.spells, duration, streams.get_labelled_stream("gas", scenario.spike.spells.cause)
         )
-        gas_prices = scale_series(gas_prices, scenario.spike.factor, spans)
-        gas_share = scale_series(gas_share, scenario.spike.share, spans)
+        gas_prices = scale_step_series(gas_prices, scenario.spike.factor, spans)
+        gas_share = scale_step_series(gas_share, scenario.spike.share, spans)
     return PathDraw(prices, sources, equity, outages, runs, gas_prices, gas_share)
 
 
-def convert_to_rays(prices: TickPrices) -> list[int]:
+def convert_ticks_to_rays(tick_prices: TickPrices) -> list[int]:
     """Return a price at each block, ray."""
-    return [ticks * prices.tick for ticks in prices.ticks.tolist()]
+    return [ticks * tick_prices.tick for ticks in tick_prices.ticks.tolist()]
 
 
 class RandomStreams:
@@ -194,7 +198,7 @@ class RandomStreams:
         self._numbers = np.random.Generator(self._bits)
         self._state = self._bits.state
 
-    def get_stream(self, *labels: str | int) -> np.random.Generator:
+    def get_labelled_stream(self, *labels: str | int) -> np.random.Generator:
         """Return the stream of a purpose, from its beginning."""
         name = "/".join(str(part) for part in (self._seed, *labels)).encode()
         self._state["state"]["key"] = np.frombuffer(sha256(name).digest()[:16], dtype="<u8")
@@ -211,15 +215,17 @@ def _draw_prices(scenario: Scenario, streams: RandomStreams) -> dict[str, TickPr
     if scenario.equity_price is not None and scenario.parameters.equity is not None:
         paths[EQUITY] = scenario.equity_price
     modelled = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
-    moves = _draw_moves(modelled, scenario, streams) if modelled else {}
+    moves = _draw_log_moves_by_block(modelled, scenario, streams) if modelled else {}
     found: dict[str, TickPrices] = {}
     for symbol, path in paths.items():
         if symbol in moves:
-            found[symbol] = _convert_to_ticks(path.points[0] / RAY * exp(moves[symbol]), path.points[0])
+            found[symbol] = _round_prices_to_ticks(path.points[0] / RAY * exp(moves[symbol]), path.points[0])
         else:
-            found[symbol] = _draw_bridge(path, scenario, streams.get_stream("bridge", symbol))
+            found[symbol] = _draw_brownian_bridge_prices(
+                path, scenario, streams.get_labelled_stream("bridge", symbol)
+            )
     for name, shift in scenario.shifts.items():
-        found[name] = _shift_prices(found[name], shift)
+        found[name] = _shift_prices_after_first(found[name], shift)
     if not scenario.asset_prices:
         return found
     types = {symbol: _draw_type_price(assets, found) for symbol, assets in scenario.assets.items()}
@@ -236,29 +242,29 @@ def _draw_type_price(assets: TypeAssets, found: Mapping[str, TickPrices]) -> Tic
     return TickPrices(np.maximum(1, np.rint(one.ticks / rise)).astype(np.int64), one.tick)
 
 
-def _shift_prices(prices: TickPrices, by: int) -> TickPrices:
+def _shift_prices_after_first(prices: TickPrices, basis_points: int) -> TickPrices:
     """Move the whole path by basis points, but for its first price, which the book is opened at."""
     ticks = prices.ticks.copy()
     whole, rest = np.divmod(ticks[1:], BASIS_POINTS)  # a product of the whole might not fit
-    factor = BASIS_POINTS + by
+    factor = BASIS_POINTS + basis_points
     ticks[1:] = np.maximum(1, whole * factor + rest * factor // BASIS_POINTS)
     return TickPrices(ticks, prices.tick)
 
 
-def _convert_to_ticks(prices: Floats, first: int) -> TickPrices:
+def _round_prices_to_ticks(prices: Floats, first_price: int) -> TickPrices:
     """Turn floats into ticks that give the first price nine digits, within what the feed takes."""
-    tick = 10 ** max(0, len(str(first)) - DIGITS)
+    tick = 10 ** max(0, len(str(first_price)) - DIGITS)
     most = min(MAX_PRICE // tick, 2**62)
     return TickPrices(np.clip(np.rint(prices * (RAY / tick)), 1, most).astype(np.int64), tick)
 
 
-def _draw_moves(
+def _draw_log_moves_by_block(
     models: Mapping[str, PriceModel], scenario: Scenario, streams: RandomStreams
 ) -> dict[str, Floats]:
     """Draw by how much each price has moved since the start, at each block, in logarithms."""
     blocks, years = scenario.blocks, scenario.block_time / YEAR
     symbols = list(models)
-    independent = [streams.get_stream("price", symbol).standard_normal(blocks) for symbol in symbols]
+    independent = [streams.get_labelled_stream("price", symbol).standard_normal(blocks) for symbol in symbols]
     factor = _compute_cholesky_factor(tuple(symbols), tuple(scenario.correlation.items()))
     # Coins with the same tails have their bad moments together, as in a multivariate t.
     tails = {
@@ -266,8 +272,8 @@ def _draw_moves(
         for degrees in {each.degrees for each in models.values()}
     }
     crash_at, crash_depth = (
-        streams.get_stream("crash").random(),
-        streams.get_stream("depth").standard_normal(),
+        streams.get_labelled_stream("crash").random(),
+        streams.get_labelled_stream("depth").standard_normal(),
     )
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
@@ -277,19 +283,27 @@ def _draw_moves(
         volatility = model.volatility / BILLIONTH
         drift = (model.drift / BILLIONTH - volatility * volatility / 2) * years
         if model.kind == "bootstrap":
-            steps = _draw_past_moves(model, blocks, streams.get_stream("rows", model.source, model.run))
+            steps = _resample_past_moves(
+                model, blocks, streams.get_labelled_stream("rows", model.source, model.run)
+            )
         elif model.kind == "garch":
             steps = _apply_garch(model, shocks, volatility * volatility * years) + drift
         else:
             steps = drift + volatility * sqrt(years) * shocks
         if model.jumps is not None:
             cause = model.jumps.cause
-            stream = streams.get_stream("jumps of", cause) if cause else streams.get_stream("jumps", symbol)
+            stream = (
+                streams.get_labelled_stream("jumps of", cause)
+                if cause
+                else streams.get_labelled_stream("jumps", symbol)
+            )
             count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
             steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
         if model.kind == "peg":
-            _apply_mean_reversion(steps, exp(log(0.5) * (scenario.block_time / model.reversion)), moved)
+            _accumulate_mean_reverting_moves(
+                steps, exp(compute_natural_log(0.5) * (scenario.block_time / model.reversion)), moved
+            )
         else:
             np.cumsum(steps, out=moved[1:])
         if model.crash is not None:
@@ -302,7 +316,7 @@ def _draw_tail_factors(degrees: int, blocks: int, streams: RandomStreams) -> Flo
     """Draw factors that turn normal numbers into Student's t of variance one; 0 degrees stay normal."""
     if degrees == 0:
         return 1.0
-    mixing: Floats = streams.get_stream("tails", degrees).standard_gamma(degrees / 2, blocks)
+    mixing: Floats = streams.get_labelled_stream("tails", degrees).standard_gamma(degrees / 2, blocks)
     return np.sqrt((degrees - 2) / (2 * mixing))
 
 
@@ -326,15 +340,15 @@ def _apply_garch(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
     return steps
 
 
-def _apply_mean_reversion(steps: Floats, kept: float, moved: Floats) -> None:
+def _accumulate_mean_reverting_moves(steps: Floats, kept_share: float, moves: Floats) -> None:
     """Sum the steps, of which a part is forgotten in each block."""
     at = 0.0
     for i, step in enumerate(steps.tolist()):
-        at = at * kept + step
-        moved[i + 1] = at
+        at = at * kept_share + step
+        moves[i + 1] = at
 
 
-def _draw_past_moves(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats:
+def _resample_past_moves(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats:
     """Draw moves of the past, in runs that begin anywhere and go round at the end."""
     count = len(model.returns)
     begins = stream.integers(0, count, -(-blocks // model.run))
@@ -351,19 +365,21 @@ def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: S
     if crash.recovery:
         since = np.arange(scenario.blocks + 1 - first) * scenario.block_time
         left[first:] = np.maximum(0, 1 - since / crash.recovery)
-    return left * log(1 - fall)
+    return left * compute_natural_log(1 - fall)
 
 
 # ---------------------------------------------------------------------- bridges
 
 
-def _draw_bridge(path: PricePath, scenario: Scenario, stream: np.random.Generator) -> TickPrices:
+def _draw_brownian_bridge_prices(
+    path: PricePath, scenario: Scenario, stream: np.random.Generator
+) -> TickPrices:
     """Draw a price through the given points, as `price_path` does.
 
     It is filled by midpoints, stays within the points' range, and turning points stay.
     """
     points = tuple(sorted((at // scenario.block_time, value) for at, value in path.points.items()))
-    levels, lowest, highest = _list_bridge_levels(points, scenario.block_time)
+    levels, lowest, highest = _build_brownian_bridge_midpoints(points, scenario.block_time)
     prices = np.zeros(points[-1][0] + 1)
     for at, given in points:
         prices[at] = given / RAY
@@ -374,14 +390,14 @@ def _draw_bridge(path: PricePath, scenario: Scenario, stream: np.random.Generato
         value = np.where(value < lowest[middle], 2 * lowest[middle] - value, value)
         value = np.where(value > highest[middle], 2 * highest[middle] - value, value)
         prices[middle] = np.clip(value, lowest[middle], highest[middle])
-    return _convert_to_ticks(prices[: scenario.blocks + 1], points[0][1])
+    return _round_prices_to_ticks(prices[: scenario.blocks + 1], points[0][1])
 
 
 _Level = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, Floats]
 
 
 @cache
-def _list_bridge_levels(
+def _build_brownian_bridge_midpoints(
     points: tuple[tuple[int, int], ...], block_time: int
 ) -> tuple[list[_Level], Floats, Floats]:
     """Return the midpoints of all spans, level by level, and the range of the price in each block."""
@@ -412,15 +428,17 @@ def _list_bridge_levels(
 # ----------------------------------------------------------------------- spells
 
 
-def _draw_spells(spells: RandomOutages, duration: int, stream: np.random.Generator) -> tuple[Outage, ...]:
+def _draw_random_outages(
+    outage_model: RandomOutages, duration: int, stream: np.random.Generator
+) -> tuple[Outage, ...]:
     """Draw the beginnings of a Poisson process, each with a length of its own; whole seconds."""
     found, at = [], 0.0
-    while (at := at + stream.exponential(spells.every)) <= duration:
-        found.append(Outage(int(at), int(at + stream.exponential(spells.lasts)) + 1))
+    while (at := at + stream.exponential(outage_model.every)) <= duration:
+        found.append(Outage(int(at), int(at + stream.exponential(outage_model.lasts)) + 1))
     return tuple(found)
 
 
-def scale_series(series: StepSeries, factor: int, spans: tuple[Outage, ...]) -> StepSeries:
+def scale_step_series(series: StepSeries, factor: int, spans: tuple[Outage, ...]) -> StepSeries:
     """Return a series that is a multiple of itself in some spans."""
     times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
     values = {}
@@ -435,7 +453,7 @@ def _apply_fault(
 ) -> TickPrices:
     """Return the prices of a source that is stuck, late or wrong in some spans."""
     found, block_time = prices, scenario.block_time
-    for span in _draw_spells(fault.spells, scenario.duration, stream):
+    for span in _draw_random_outages(fault.spells, scenario.duration, stream):
         if fault.kind == "stuck":
             found = repeat_last_price(found, prices, span, block_time)
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     AutoCeilingParameters,
     BreakerParameters,
     GuardsParameters,
@@ -15,8 +15,8 @@ from backstop.deployment.deployment_parameters import (
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.margin_sections import read_brackets
-from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.scenario.margin_sections import read_margin_brackets
+from backstop.simulation.scenario.yaml_document_reader import Field
 
 
 def read_policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
@@ -25,14 +25,16 @@ def read_policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
     found: dict[str, Any] = {}
     for name in ("of_vaults", "of_type"):
         if name in section:
-            found[name] = read_brackets(section[name], bounds.MAX_ADD_ON)
+            found[name] = read_margin_brackets(section[name], bounds.MAX_ADD_ON)
     if "flow" in section:
         found |= read_flow_limit(section["flow"])
     if "growth" in section:
         growth = section["growth"].read_section(("anchor", "rate"))
-        found["growth_anchor"] = growth["anchor"].read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE)
+        found["growth_anchor"] = growth["anchor"].read_bounded(
+            quantity_units.read_price_as_ray, 1, bounds.MAX_PRICE
+        )
         found["growth"] = growth["rate"].read_bounded(
-            quantity_units.read_yearly_basis_points, 0, bounds.MAX_GROWTH
+            quantity_units.read_basis_points_per_year, 0, bounds.MAX_GROWTH
         )
     if "fee" in section:
         found |= _read_fee_curve(section["fee"])
@@ -50,19 +52,21 @@ def read_policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
 def _read_fee_curve(field: Field) -> dict[str, Any]:
     """Read the fee at three points, as the file has it; the protocol keeps slopes."""
     section = field.read_section(("idle", "at_kink", "full", "kink", "line"), ("speed",))
-    idle = section["idle"].read_bounded(quantity_units.read_yearly_basis_points, 0, 2**14 - 1)
-    at_kink = section["at_kink"].read_bounded(quantity_units.read_yearly_basis_points, idle, idle + 2**14 - 1)
-    full = section["full"].read_bounded(quantity_units.read_yearly_basis_points, at_kink, bounds.MAX_CURVE)
+    idle = section["idle"].read_bounded(quantity_units.read_basis_points_per_year, 0, 2**14 - 1)
+    at_kink = section["at_kink"].read_bounded(
+        quantity_units.read_basis_points_per_year, idle, idle + 2**14 - 1
+    )
+    full = section["full"].read_bounded(quantity_units.read_basis_points_per_year, at_kink, bounds.MAX_CURVE)
     kink = section["kink"].read_bounded(quantity_units.read_basis_points, 1, BASIS_POINTS - 1)
     speed = section.get("speed")
     return {
         "curve": (idle, at_kink - idle, full - at_kink, kink),
         "line": section["line"].read_bounded(
-            quantity_units.read_whole_stablecoin, 1, bounds.MAX_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_DEBT_CEILING
         ),
         "speed": 0
         if speed is None
-        else speed.read_bounded(quantity_units.read_count, 0, bounds.MAX_FEE_SPEED),
+        else speed.read_bounded(quantity_units.read_whole_number, 0, bounds.MAX_FEE_SPEED),
     }
 
 
@@ -73,13 +77,13 @@ def read_guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
     )
     found: dict[str, Any] = {}
     if "ceilings" in section:
-        found["ceilings"] = _read_ceilings(section["ceilings"], symbols)
+        found["ceilings"] = _read_automatic_ceilings(section["ceilings"], symbols)
     if "breaker" in section:
         found["breaker"] = _read_breaker(section["breaker"])
     if "workouts" in section:
         if "breaker" not in section:
             section["workouts"].raise_error("workouts need a `breaker`: vaults enter in caution")
-        found["workouts"] = _read_workouts(section["workouts"], symbols)
+        found["workouts"] = _read_workout_terms(section["workouts"], symbols)
     if "caution_margin" in section:
         found["caution_margin"] = section["caution_margin"].read_bounded(
             quantity_units.read_basis_points, 0, bounds.MAX_ADD_ON
@@ -96,7 +100,7 @@ def read_flow_limit(field: Field) -> dict[str, Any]:
     section = field.read_section(("cap", "window"))
     return {
         "flow_cap": section["cap"].read_bounded(
-            quantity_units.read_whole_stablecoin, 1, bounds.MAX_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_DEBT_CEILING
         ),
         "flow_window": section["window"].read_bounded(
             quantity_units.read_seconds, bounds.MIN_FLOW_WINDOW, bounds.MAX_FLOW_WINDOW
@@ -104,18 +108,20 @@ def read_flow_limit(field: Field) -> dict[str, Any]:
     }
 
 
-def _read_ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
+def _read_automatic_ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
     """Read automatic ceilings, by type up to the last that is named; a highest line of 0 is none."""
     alone = AutoCeilingParameters(gap=1, max_line=0, ttl=bounds.MIN_CEILING_TTL)
     found = [alone] * len(symbols)
-    for symbol, entry in field.read_entries().items():
+    for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:
             entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
         section = entry.read_section(("gap", "max_line", "ttl"))
         found[symbols.index(symbol)] = AutoCeilingParameters(
-            gap=section["gap"].read_bounded(quantity_units.read_whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+            gap=section["gap"].read_bounded(
+                quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_DEBT_CEILING
+            ),
             max_line=section["max_line"].read_bounded(
-                quantity_units.read_whole_stablecoin, 1, bounds.MAX_DEBT_CEILING
+                quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_DEBT_CEILING
             ),
             ttl=section["ttl"].read_bounded(
                 quantity_units.read_seconds, bounds.MIN_CEILING_TTL, bounds.MAX_CEILING_TTL
@@ -126,7 +132,7 @@ def _read_ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingP
     return tuple(found)
 
 
-def _read_workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters, ...]:
+def _read_workout_terms(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters, ...]:
     """Read terms of workouts, by type up to the last that is named; a cap of 0 leaves a type without."""
     none = WorkoutParameters()
     found = [none] * len(symbols)
@@ -134,12 +140,12 @@ def _read_workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParam
         "discount": (quantity_units.read_basis_points, 0, bounds.MAX_WORKOUT_DISCOUNT),
         "ratio": (quantity_units.read_basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO),
         "premium": (quantity_units.read_basis_points, 0, bounds.MAX_PREMIUM),
-        "instalments": (quantity_units.read_count, 1, bounds.MAX_INSTALMENTS),
+        "instalments": (quantity_units.read_whole_number, 1, bounds.MAX_INSTALMENTS),
         "interval": (quantity_units.read_seconds, bounds.MIN_INTERVAL, bounds.MAX_INTERVAL),
         "period": (quantity_units.read_seconds, 0, bounds.MAX_WORKOUT_PERIOD),
-        "cap": (quantity_units.read_whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+        "cap": (quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_DEBT_CEILING),
     }
-    for symbol, entry in field.read_entries().items():
+    for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:
             entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
         section = entry.read_section(("cap",), tuple(name for name in readers if name != "cap"))
@@ -157,7 +163,7 @@ def _read_workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParam
 def _read_breaker(field: Field) -> BreakerParameters:
     """Read the breaker: a trigger that is not named is off, and so is a level of it that is not."""
     triggers: dict[str, tuple[Callable[[str], int], int]] = {
-        "losses": (quantity_units.read_whole_stablecoin, bounds.MAX_GLOBAL_DEBT_CEILING),
+        "losses": (quantity_units.read_whole_stablecoin_count, bounds.MAX_GLOBAL_DEBT_CEILING),
         "fall": (quantity_units.read_basis_points, BASIS_POINTS),
         "silence": (quantity_units.read_seconds, bounds.MAX_SILENCE),
         "auctions": (quantity_units.read_basis_points, BASIS_POINTS),

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.keepers.keeper_group import (
+from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.keepers.all_role_names import ROLES
+from backstop.keepers.keeper_group_settings import (
     MOVES,
     OF_COLLATERAL,
     AttackMove,
@@ -17,14 +18,13 @@ from backstop.keepers.keeper_group import (
     KeeperGroup,
     Outage,
 )
-from backstop.keepers.role_registry import ROLES
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.scenario_schema import BLOCK_GAS, DAY, LONGEST
-from backstop.simulation.scenario.stochastic_sections import read_failures
-from backstop.simulation.scenario.yaml_document import Field, Section
+from backstop.simulation.scenario.scenario_records import BLOCK_GAS, DAY, LONGEST
+from backstop.simulation.scenario.stochastic_sections import read_random_keeper_outages
+from backstop.simulation.scenario.yaml_document_reader import Field, Section
 
 MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 
@@ -32,7 +32,7 @@ MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 def read_keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[KeeperGroup, ...]:
     """Read the groups of keepers; one of them are the reporters."""
     groups = tuple(
-        _read_group(name, entry, duration, symbols) for name, entry in field.read_entries().items()
+        _read_group(name, entry, duration, symbols) for name, entry in field.read_mapping_entries().items()
     )
     for role in ("reporter", "flash_taker"):
         if sum(group.role == role for group in groups) > 1:
@@ -42,11 +42,13 @@ def read_keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple
     return groups
 
 
-def check_facilitators(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
+def check_bridges_match_facilitators(
+    field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters
+) -> None:
     """Fail unless bridges are the minters of their facilitators, and announced losses name a facilitator."""
     named = {facilitator.name: facilitator for facilitator in parameters.facilitators}
     for group in keepers:
-        entry = field.read_entries()[group.name]
+        entry = field.read_mapping_entries()[group.name]
         for name in (group.facilitator, *(each.announce for each in group.schedule)):
             if name and name not in named:
                 entry.raise_error(f"there is no facilitator {name!r} in parameters.facilitators")
@@ -94,7 +96,7 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
     """Read one group: its role decides which options it may have."""
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
         field.raise_error(f"{name!r} is not a name: small letters, digits and _")
-    role = field.read_entries().get("role")
+    role = field.read_mapping_entries().get("role")
     if role is None:
         field.raise_error("'role' is missing")
     known = _OPTIONS[role.read_choice(ROLES)]
@@ -105,20 +107,20 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
         return default if entry is None else entry.read_bounded(reader, least, most)
 
     if role.text == "reporter":
-        count = given("count", quantity_units.read_count, bounds.MIN_QUORUM, bounds.MAX_REPORTERS, 3)
+        count = given("count", quantity_units.read_whole_number, bounds.MIN_QUORUM, bounds.MAX_REPORTERS, 3)
         if name != "reporter":
             field.raise_error("the group of reporters is called 'reporter'")
     else:
-        count = given("count", quantity_units.read_count, 1, 100, 1)
+        count = given("count", quantity_units.read_whole_number, 1, 100, 1)
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.raise_error("the flash taker is one keeper and called 'taker': its contract knows one owner")
     if role.text == "backstop_keeper" and (name, count) != (role.text, 1):
         field.raise_error("the pool's keeper is one keeper and called 'backstop_keeper': it may take risk")
     drawn = {}
     if role.text in ("borrower", "exploiter") or (role.text == "attacker" and "collateral" in section):
-        drawn = _read_draw_options(field, section, symbols)
+        drawn = _read_borrowing_options(field, section, symbols)
     if role.text == "bridge":
-        drawn = _read_facilitator_options(field, section)
+        drawn = _read_bridge_keeper_options(field, section)
     if role.text == "guardian" and "schedule" not in section:
         field.raise_error("'schedule' is missing: a guardian needs it")
     if role.text == "matcher" and "orders" not in section:
@@ -128,7 +130,9 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
     if role.text == "attacker" and pool == "staked_equity":
         section["pool"].raise_error("an attacker has stablecoins: junior, senior or savings")
     money = (
-        quantity_units.read_equity if role.text == "surplus_bidder" else quantity_units.get_pool_reader(pool)
+        quantity_units.read_equity_as_wad
+        if role.text == "surplus_bidder"
+        else quantity_units.get_pool_amount_reader(pool)
     )
     return KeeperGroup(
         name=name,
@@ -145,22 +149,22 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
         heartbeat=given("heartbeat", quantity_units.read_seconds, 1, 7 * DAY, 3_600),
         noise=given("noise", quantity_units.read_basis_points, 0, 1_000, 0),
         takes_at=given("takes_at", quantity_units.read_basis_points, 1, 10_000, 10_000),
-        most=given("most", quantity_units.read_count, 1, 100, 5),
+        most=given("most", quantity_units.read_whole_number, 1, 100, 5),
         pool=pool,
         stake=given("stake", quantity_units.read_stablecoin, 0, 10**27, 0),
         leaves_at=given("leaves_at", quantity_units.read_basis_points, 0, 10_000, 0),
-        refuses_at=given("refuses_at", quantity_units.read_price, 1, bounds.MAX_PRICE, 0),
+        refuses_at=given("refuses_at", quantity_units.read_price_as_ray, 1, bounds.MAX_PRICE, 0),
         strategy=section["strategy"].text if "strategy" in section else "",
         answers=given("answers", quantity_units.read_basis_points, 0, 10_000, 10_000),
-        instalments=given("instalments", quantity_units.read_count, 1, bounds.MAX_INSTALMENTS, 4),
+        instalments=given("instalments", quantity_units.read_whole_number, 1, bounds.MAX_INSTALMENTS, 4),
         pays=None
         if pays is None
         else pays.read_bounded(quantity_units.read_yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         schedule=()
         if schedule is None
-        else tuple(_read_instruction(i, symbols) for i in schedule.read_items()),
-        plan=() if plan is None else _read_plan(plan, "collateral" in section),
-        fails=read_failures(section["fails"]) if "fails" in section else None,
+        else tuple(_read_guardian_instruction(i, symbols) for i in schedule.read_items()),
+        plan=() if plan is None else _read_attack_moves(plan, "collateral" in section),
+        fails=read_random_keeper_outages(section["fails"]) if "fails" in section else None,
         runs=given("runs", quantity_units.read_seconds, 60, 365 * DAY, 0),
         premium=given("premium", quantity_units.read_basis_points, 0, BASIS_POINTS, 0),
         relieves=given("relieves", quantity_units.read_basis_points, 0, 100_000, 0),
@@ -170,9 +174,9 @@ def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]
     )
 
 
-def _read_draw_options(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
+def _read_borrowing_options(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
     """Read what a keeper that draws locks, how much it draws at once, and at which ratio."""
-    role = field.read_entries()["role"].text
+    role = field.read_mapping_entries()["role"].text
     who = "a borrower" if role == "borrower" else f"an {role}"
     for name in ("collateral", "each", "ratio", *(() if role == "attacker" else ("capital",))):
         if name not in section:
@@ -186,7 +190,7 @@ def _read_draw_options(field: Field, section: Section, symbols: tuple[str, ...])
     }
 
 
-def _read_facilitator_options(field: Field, section: Section) -> dict[str, Any]:
+def _read_bridge_keeper_options(field: Field, section: Section) -> dict[str, Any]:
     """Read which facilitator a bridge draws for, and how much at once."""
     for name in ("facilitator", "capital", "each"):
         if name not in section:
@@ -211,15 +215,15 @@ def _read_gas_policy(field: Field) -> GasPolicy:
 
 def _read_outage(field: Field, duration: int) -> Outage:
     section = field.read_section(("from", "to"))
-    start = section["from"].read_bounded(quantity_units.read_clock, 0, duration)
-    return Outage(start, section["to"].read_bounded(quantity_units.read_clock, start, 10 * LONGEST))
+    start = section["from"].read_bounded(quantity_units.read_multiday_clock, 0, duration)
+    return Outage(start, section["to"].read_bounded(quantity_units.read_multiday_clock, start, 10 * LONGEST))
 
 
-def _read_instruction(field: Field, symbols: tuple[str, ...]) -> GuardianInstruction:
+def _read_guardian_instruction(field: Field, symbols: tuple[str, ...]) -> GuardianInstruction:
     section = field.read_section(("at",), ("halt", "force_mode", "announce"))
     if sum(name in section for name in ("halt", "force_mode", "announce")) != 1:
         field.raise_error("needs one of `halt`, `force_mode` and `announce`")
-    at = section["at"].read_bounded(quantity_units.read_clock, 0, LONGEST)
+    at = section["at"].read_bounded(quantity_units.read_multiday_clock, 0, LONGEST)
     if "halt" in section:
         return GuardianInstruction(at, halt=section["halt"].read_choice(symbols))
     if "announce" in section:
@@ -227,13 +231,13 @@ def _read_instruction(field: Field, symbols: tuple[str, ...]) -> GuardianInstruc
     return GuardianInstruction(at, force_mode=MODES[section["force_mode"].read_choice(tuple(MODES))])
 
 
-def _read_plan(field: Field, borrows: bool) -> tuple[AttackMove, ...]:
+def _read_attack_moves(field: Field, has_collateral: bool) -> tuple[AttackMove, ...]:
     """Read an attacker's moves; return the first one first."""
     found = []
     for item in field.read_items():
         section = item.read_section(("at", "do"), ("share",))
         do = section["do"].read_choice(MOVES)
-        if do in OF_COLLATERAL and not borrows:
+        if do in OF_COLLATERAL and not has_collateral:
             section["do"].raise_error(f"{do!r} needs a `collateral`")
         share = (
             section["share"].read_bounded(quantity_units.read_basis_points, 1, BASIS_POINTS)
@@ -242,7 +246,7 @@ def _read_plan(field: Field, borrows: bool) -> tuple[AttackMove, ...]:
         )
         found.append(
             AttackMove(
-                section["at"].read_bounded(quantity_units.read_clock, 0, LONGEST),
+                section["at"].read_bounded(quantity_units.read_multiday_clock, 0, LONGEST),
                 do,
                 BASIS_POINTS if share is None else share,
             )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from backstop.deployment.deployment_parameters import PerpetualParameters
+from backstop.deployment.parameter_dataclasses import PerpetualParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.randomness import SeededRandom
-from backstop.simulation.scenario.scenario_schema import MarginPairs, MarginPosition, Scenario
+from backstop.simulation.scenario.scenario_records import MarginPairs, MarginPosition, Scenario
 from backstop.simulation.scenario.vault_books import draw_log_uniform
 
 
@@ -37,7 +37,7 @@ class OpeningBook:
         self.deposits[name] = self.deposits.get(name, 0) + amount
 
 
-def build_opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
+def build_opening_margin_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
     """Return the accounts of a scenario at the opening prices (ray)."""
     book, margin = OpeningBook(), scenario.parameters.margin
     for m, market in enumerate(margin.markets if margin is not None else ()):
@@ -50,13 +50,13 @@ def build_opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int])
     for account in scenario.margin_book.accounts:
         book.add_deposit(account.name, account.cash)
     if margin is not None:
-        _reprice_at_mark(
+        _open_positions_at_marks(
             book, [_compute_lot_price(market, prices[market.symbol]) for market in margin.markets]
         )
     return book
 
 
-def _reprice_at_mark(book: OpeningBook, marks: list[int]) -> None:
+def _open_positions_at_marks(book: OpeningBook, marks: list[int]) -> None:
     """Open all positions at the marks: what they had won or lost by then is in the deposit."""
     for i, trade in enumerate(book.trades):
         gain = trade.lots * (marks[trade.market] - trade.price)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
-from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
+from backstop.deployment.parameter_dataclasses import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.backstop_pool_section import read_backstop_pool
-from backstop.simulation.scenario.scenario_schema import (
+from backstop.simulation.scenario.liquidity_vault_section import read_backstop_pool
+from backstop.simulation.scenario.scenario_records import (
     Delisting,
     MarginAccount,
     MarginBook,
@@ -22,7 +22,7 @@ from backstop.simulation.scenario.scenario_schema import (
     MarginPosition,
     MarginTrade,
 )
-from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.scenario.yaml_document_reader import Field
 
 _BRACKETS = 2
 # No market lists less margin than this, so nobody has more leverage.
@@ -31,10 +31,10 @@ _MOST_LEVERAGE = BASIS_POINTS * BASIS_POINTS // bounds.MIN_MARGIN
 _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "fee_share": (quantity_units.read_basis_points, 0, BASIS_POINTS),
     "bucket": (quantity_units.read_seconds, bounds.MIN_BUCKET, bounds.MAX_BUCKET),
-    "buckets": (quantity_units.read_count, 1, bounds.MAX_BUCKETS),
-    "cap": (quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+    "buckets": (quantity_units.read_whole_number, 1, bounds.MAX_BUCKETS),
+    "cap": (quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
     "income_share": (quantity_units.read_basis_points, 0, BASIS_POINTS),
-    "insurance_target": (quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+    "insurance_target": (quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
     "window": (quantity_units.read_seconds, bounds.MIN_CYCLE, bounds.MAX_CYCLE),
     "quiet": (quantity_units.read_seconds, 0, bounds.MAX_CYCLE),
     "mark_age": (quantity_units.read_seconds, 1, bounds.MAX_MARK_AGE),
@@ -42,7 +42,7 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "maker_fee": (quantity_units.read_basis_points, 0, bounds.MAX_TRADE_FEE),
     "taker_fee": (quantity_units.read_basis_points, 0, bounds.MAX_TRADE_FEE),
     "divergence": (quantity_units.read_basis_points, 0, bounds.MAX_DIVERGENCE),
-    "third_bond": (quantity_units.read_whole_stablecoin, 0, bounds.MAX_THIRD_BOND // WAD),
+    "third_bond": (quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_THIRD_BOND // WAD),
 }
 """How each figure of the market as a whole is read, and its bounds."""
 
@@ -51,7 +51,7 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
     "haircut": (quantity_units.read_basis_points, bounds.MIN_HAIRCUT, BASIS_POINTS),
     "max_funding": (quantity_units.read_basis_points, 0, bounds.MAX_FUNDING),
     "open_limit": (quantity_units.read_lots, 0, bounds.MAX_OPEN_LOTS),
-    "dust": (quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_FLOOR),
+    "dust": (quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_FLOOR),
     "insured": (quantity_units.read_basis_points, 0, BASIS_POINTS),
 }
 """The same of one perpetual market, but for its lot, its margins and brackets."""
@@ -85,7 +85,7 @@ def read_margin_market(
                 f"there is no facilitator {section['facilitator'].text!r} in parameters.facilitators"
             )
         found["facilitator"] = section["facilitator"].text
-    entries = section["markets"].read_entries()
+    entries = section["markets"].read_mapping_entries()
     if not 1 <= len(entries) <= bounds.MAX_MARGIN_MARKETS:
         section["markets"].raise_error(f"must have 1 to {bounds.MAX_MARGIN_MARKETS} entries")
     for symbol, entry in entries.items():
@@ -95,9 +95,9 @@ def read_margin_market(
     return MarginParameters(markets, **found)
 
 
-def read_insurance(field: Field | None) -> int:
+def read_initial_insurance(field: Field | None) -> int:
     """Read what is paid into the fund of a margin market at the opening, wad; 0 without one."""
-    entry = None if field is None else field.read_entries().get("insurance")
+    entry = None if field is None else field.read_mapping_entries().get("insurance")
     return 0 if entry is None else entry.read_bounded(quantity_units.read_stablecoin, 0, 10**27)
 
 
@@ -123,8 +123,8 @@ def _read_market(symbol: str, field: Field) -> PerpetualParameters:
         section["initial"].raise_error(f"must be above `maintenance`: {maintenance} basis points without it")
     for name in ("of_accounts", "of_market"):
         if name in section:
-            found[name] = read_brackets(section[name], bounds.MAX_MARGIN)
-    lot = section["lot"].read_bounded(partial(quantity_units.read_coins, symbol), 1, bounds.MAX_LOT)
+            found[name] = read_margin_brackets(section[name], bounds.MAX_MARGIN)
+    lot = section["lot"].read_bounded(partial(quantity_units.read_coins_as_wad, symbol), 1, bounds.MAX_LOT)
     most = bounds.MAX_OPEN // lot
     if found.setdefault("open_limit", min(PerpetualParameters.open_limit, most)) > most:
         section["open_limit"].raise_error(
@@ -139,7 +139,7 @@ def _read_market(symbol: str, field: Field) -> PerpetualParameters:
     )
 
 
-def read_brackets(field: Field, most: int) -> tuple[tuple[int, int], ...]:
+def read_margin_brackets(field: Field, max_total_margin: int) -> tuple[tuple[int, int], ...]:
     """Read up to two brackets, whose margins (basis points) are at most so much together."""
     items = field.read_items()
     if len(items) > _BRACKETS:
@@ -148,9 +148,9 @@ def read_brackets(field: Field, most: int) -> tuple[tuple[int, int], ...]:
     for item in items:
         section = item.read_section(("above", "margin"))
         above = section["above"].read_bounded(
-            quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_CEILING
         )
-        margin = section["margin"].read_bounded(quantity_units.read_basis_points, 1, most - total)
+        margin = section["margin"].read_bounded(quantity_units.read_basis_points, 1, max_total_margin - total)
         found.append((above, margin))
         total += margin
     return (*found, *[(0, 0)] * (_BRACKETS - len(found)))
@@ -164,20 +164,20 @@ def read_margin_book(field: Field, margin: MarginParameters | None, duration: in
     section = field.read_section((), ("pairs", "accounts", "trades", "delistings", "leaves", "dodgers"))
     if margin is None:
         field.raise_error("needs the section parameters.margin: without it there is no margin market")
-    if not section.entries:
+    if not section.fields_by_name:
         field.raise_error("needs `pairs` or `accounts`")
     lots = {market.symbol: market.lot for market in margin.markets}
     pairs, accounts, trades = (section.get(name) for name in ("pairs", "accounts", "trades"))
     book = MarginBook(
         {}
         if pairs is None
-        else {name: _read_pairs(name, each, lots) for name, each in pairs.read_entries().items()},
+        else {name: _read_pairs(name, each, lots) for name, each in pairs.read_mapping_entries().items()},
         () if accounts is None else _read_accounts(accounts, lots, duration),
         delistings=_read_delistings(section["delistings"], lots, duration) if "delistings" in section else (),
         dodgers=section["dodgers"].read_bounded(quantity_units.read_basis_points, 0, BASIS_POINTS)
         if "dodgers" in section
         else 0,
-        leaves=section["leaves"].read_bounded(quantity_units.read_clock, 0, duration)
+        leaves=section["leaves"].read_bounded(quantity_units.read_multiday_clock, 0, duration)
         if "leaves" in section
         else None,
     )
@@ -196,8 +196,8 @@ def _read_delistings(field: Field, lots: dict[str, int], duration: int) -> tuple
     for each in field.read_items():
         section = each.read_section(("market", "at", "ends"))
         _check_market_symbol(section["market"].text, section["market"], lots)
-        at = section["at"].read_bounded(quantity_units.read_clock, 0, duration)
-        ends = section["ends"].read_bounded(quantity_units.read_clock, 0, at + bounds.MAX_NOTICE)
+        at = section["at"].read_bounded(quantity_units.read_multiday_clock, 0, duration)
+        ends = section["ends"].read_bounded(quantity_units.read_multiday_clock, 0, at + bounds.MAX_NOTICE)
         if ends < at + bounds.MIN_NOTICE:
             section["ends"].raise_error(f"must be {bounds.MIN_NOTICE // 86_400} days after `at`, or later")
         found.append(Delisting(at, section["market"].text, ends))
@@ -214,29 +214,29 @@ def _read_trade(field: Field, lots: dict[str, int], names: set[str], duration: i
             section[side].raise_error(f"there is no account {section[side].text!r} in this book")
     if section["long"].text == section["short"].text:
         section["short"].raise_error("nobody trades with itself")
-    amount = size.read_value(partial(quantity_units.read_coins, symbol))
+    amount = size.read_value(partial(quantity_units.read_coins_as_wad, symbol))
     if amount == 0 or amount % lots[symbol]:
         size.raise_error(f"{size.text!r} is not a whole number of lots, or none")
-    at = section["at"].read_bounded(quantity_units.read_clock, 0, duration)
+    at = section["at"].read_bounded(quantity_units.read_multiday_clock, 0, duration)
     return MarginTrade(at, symbol, section["long"].text, section["short"].text, amount // lots[symbol])
 
 
 def _read_pairs(symbol: str, field: Field, lots: dict[str, int]) -> MarginPairs:
     _check_market_symbol(symbol, field, lots)
     section = field.read_section(("count", "notional", "leverage"), ("short_leverage", "spread", "large"))
-    longs = _read_leverage(section["leverage"])
+    longs = _read_leverage_range(section["leverage"])
     share, times = 0, 1
     if "large" in section:
         large = section["large"].read_section(("share", "times"))
         share = large["share"].read_bounded(quantity_units.read_basis_points, 0, BASIS_POINTS)
-        times = large["times"].read_bounded(quantity_units.read_count, 1, 1_000)
+        times = large["times"].read_bounded(quantity_units.read_whole_number, 1, 1_000)
     notional = section["notional"].read_section(("from", "to"))
     least = notional["from"].read_bounded(quantity_units.read_stablecoin, 10**18, 10**27)
     return MarginPairs(
-        count=section["count"].read_bounded(quantity_units.read_count, 1, 100_000),
+        count=section["count"].read_bounded(quantity_units.read_whole_number, 1, 100_000),
         notional=(least, notional["to"].read_bounded(quantity_units.read_stablecoin, least, 10**27)),
         longs=longs,
-        shorts=_read_leverage(section["short_leverage"]) if "short_leverage" in section else longs,
+        shorts=_read_leverage_range(section["short_leverage"]) if "short_leverage" in section else longs,
         spread=section["spread"].read_bounded(quantity_units.read_basis_points, 0, 9_000)
         if "spread" in section
         else 0,
@@ -245,7 +245,7 @@ def _read_pairs(symbol: str, field: Field, lots: dict[str, int]) -> MarginPairs:
     )
 
 
-def _read_leverage(field: Field) -> tuple[int, int]:
+def _read_leverage_range(field: Field) -> tuple[int, int]:
     """Read a range of notional over equity, basis points."""
     section = field.read_section(("from", "to"))
     lowest = section["from"].read_bounded(quantity_units.read_basis_points, 1, _MOST_LEVERAGE)
@@ -253,7 +253,9 @@ def _read_leverage(field: Field) -> tuple[int, int]:
 
 
 def _read_accounts(field: Field, lots: dict[str, int], duration: int) -> tuple[MarginAccount, ...]:
-    found = tuple(_read_account(name, entry, lots, duration) for name, entry in field.read_entries().items())
+    found = tuple(
+        _read_account(name, entry, lots, duration) for name, entry in field.read_mapping_entries().items()
+    )
     sums: dict[tuple[str, int | None], int] = {}
     for each in (position for account in found for position in account.positions):
         sums[each.symbol, each.price] = sums.get((each.symbol, each.price), 0) + each.lots
@@ -273,12 +275,14 @@ def _read_account(name: str, field: Field, lots: dict[str, int], duration: int) 
         field.raise_error(f"{name!r} is what an account of `pairs` is called")
     section = field.read_section(("cash",), ("positions", "takes_out"))
     takes_out = section.get("takes_out")
-    positions = {} if "positions" not in section else section["positions"].read_entries()
+    positions = {} if "positions" not in section else section["positions"].read_mapping_entries()
     return MarginAccount(
         name,
         section["cash"].read_bounded(quantity_units.read_stablecoin, 0, 10**27),
         tuple(_read_position(symbol, entry, lots) for symbol, entry in positions.items()),
-        None if takes_out is None else takes_out.read_bounded(quantity_units.read_clock, 0, duration),
+        None
+        if takes_out is None
+        else takes_out.read_bounded(quantity_units.read_multiday_clock, 0, duration),
     )
 
 
@@ -290,9 +294,9 @@ def _read_position(symbol: str, field: Field, lots: dict[str, int]) -> MarginPos
         section = field.read_section(("size", "price"))
         size, price = (
             section["size"],
-            section["price"].read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE),
+            section["price"].read_bounded(quantity_units.read_price_as_ray, 1, bounds.MAX_PRICE),
         )
-    amount = size.read_value(partial(quantity_units.read_signed_coins, symbol))
+    amount = size.read_value(partial(quantity_units.read_signed_coins_as_wad, symbol))
     if amount == 0 or amount % lots[symbol]:
         size.raise_error(f"{size.text!r} is not a whole number of lots, or none")
     return MarginPosition(symbol, amount // lots[symbol], price)

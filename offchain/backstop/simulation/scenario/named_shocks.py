@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from backstop.simulation.scenario.yaml_document import Field, merge_documents, read_document
+from backstop.simulation.scenario.yaml_document_reader import Field, merge_documents, read_document
 
 LIBRARY = Path(__file__).with_name("shocks.yaml")
 
@@ -13,57 +13,58 @@ LIBRARY = Path(__file__).with_name("shocks.yaml")
 @cache
 def load_shock_library() -> dict[str, Field]:
     """Read all shocks of the library, by name."""
-    return read_document(LIBRARY).read_entries()
+    return read_document(LIBRARY).read_mapping_entries()
 
 
-def apply_shocks(top: Field) -> Field:
+def overlay_scenario_with_named_shocks(scenario_field: Field) -> Field:
     """Lay the shocks that a scenario's file names over it, the last over those before."""
-    named = top.read_entries().get("shocks")
+    named = scenario_field.read_mapping_entries().get("shocks")
     if named is None:
-        return top
-    rest = {name: entry for name, entry in top.read_entries().items() if name != "shocks"}
-    changed = Field(top.file, top.line, top.path, rest)
+        return scenario_field
+    rest = {name: entry for name, entry in scenario_field.read_mapping_entries().items() if name != "shocks"}
+    changed = Field(scenario_field.file, scenario_field.line, scenario_field.path, rest)
     for item in named.read_items():
         if item.text not in load_shock_library():
             item.raise_error(f"{item.text!r} is not one of: {', '.join(load_shock_library())}")
         shock = load_shock_library()[item.text].read_section(("title",), ("models", "vault_book", "markets"))
         if "models" in shock:
-            changed = _apply_to_models(changed, shock["models"], item)
+            changed = _apply_shock_to_models(changed, shock["models"], item)
         if "vault_book" in shock:
             book = Field(item.file, item.line, "", {"vault_book": shock["vault_book"]})
             changed = merge_documents(changed, book)
         if "markets" in shock:
-            changed = _apply_to_markets(changed, shock["markets"], item)
+            changed = _apply_shock_to_markets(changed, shock["markets"], item)
     return changed
 
 
-def _apply_to_models(top: Field, models: Field, item: Field) -> Field:
+def _apply_shock_to_models(scenario_field: Field, model_changes: Field, shock_name_field: Field) -> Field:
     """Shock each price by its own symbol, or by the coin that its model is `like`."""
     touched = False
-    for symbol, price in _get_section_entries(top, "prices").items():
-        model = price.read_entries().get("model") if isinstance(price.value, dict) else None
+    for symbol, price in _get_section_entries(scenario_field, "prices").items():
+        model = price.read_mapping_entries().get("model") if isinstance(price.value, dict) else None
         if model is None:
             continue
-        like = model.read_entries().get("like")
-        change = models.read_entries().get(symbol if like is None else like.text)
+        like = model.read_mapping_entries().get("like")
+        change = model_changes.read_mapping_entries().get(symbol if like is None else like.text)
         if change is not None:
-            model.value = merge_documents(model, change).read_entries()
+            model.value = merge_documents(model, change).read_mapping_entries()
             touched = True
     if not touched:
-        item.raise_error(
-            f"{item.text!r} touches no price of this scenario: it is for {', '.join(models.read_entries())}"
+        shock_name_field.raise_error(
+            f"{shock_name_field.text!r} touches no price of this scenario: it is for "
+            f"{', '.join(model_changes.read_mapping_entries())}"
         )
-    return top
+    return scenario_field
 
 
-def _apply_to_markets(top: Field, change: Field, item: Field) -> Field:
+def _apply_shock_to_markets(scenario_field: Field, market_change: Field, shock_name_field: Field) -> Field:
     """Make all markets as deep as the debt asks for."""
-    for market in _get_section_entries(top, "markets").values():
-        entries = {name: entry for name, entry in market.read_entries().items() if name != "depth"}
-        market.value = entries | change.read_entries()
-    return top
+    for market in _get_section_entries(scenario_field, "markets").values():
+        entries = {name: entry for name, entry in market.read_mapping_entries().items() if name != "depth"}
+        market.value = entries | market_change.read_mapping_entries()
+    return scenario_field
 
 
 def _get_section_entries(top: Field, name: str) -> dict[str, Field]:
-    section = top.read_entries().get(name)
-    return {} if section is None else section.read_entries()
+    section = top.read_mapping_entries().get(name)
+    return {} if section is None else section.read_mapping_entries()

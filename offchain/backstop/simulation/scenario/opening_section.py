@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.deployment.deployment_file import parameters_from_json
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json
-from backstop.hosts.state_json import RawState
+from backstop.files.atomic_files import read_versioned_json
+from backstop.hosts.world_storage_json import RawState
 from backstop.model import bounds
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.book_repairs import TREATMENTS
-from backstop.simulation.scenario.market_sections import read_symbol_entries
-from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState, TypeAssets
+from backstop.simulation.scenario.price_and_depth_sections import read_symbol_entries
+from backstop.simulation.scenario.scenario_records import GeneratedBook, OpeningState, TypeAssets
 from backstop.simulation.scenario.vault_books import ImportedBook, read_book
-from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.scenario.yaml_document_reader import Field
 
 OPENING_VERSION = 1
 
 
-def read_opening_state(field: Field, parameters: Parameters, start: int) -> OpeningState:
+def read_exported_state(field: Field, parameters: Parameters, start: int) -> OpeningState:
     """Read the state that a live deployment had; fail if it is of other parameters or another time."""
     file = field.read_section(("file",))["file"]
     path = file.find_local_file()
     mend = "take out `opening` to open the vault book anew"
     try:
-        content = read_json(path, "state", OPENING_VERSION, "export it again", "export it again")
+        content = read_versioned_json(path, "state", OPENING_VERSION, "export it again", "export it again")
         of = parameters_from_json(content["parameters"])
         timestamp, words = content["timestamp"], content["words"]
         number = content.get("block_number", 1)  # without in states of old
@@ -42,7 +42,7 @@ def read_opening_state(field: Field, parameters: Parameters, start: int) -> Open
     return OpeningState(timestamp, RawState(words, number))
 
 
-def read_vault_book(
+def read_vault_book_and_prices(
     field: Field, symbols: tuple[str, ...]
 ) -> tuple[ImportedBook | None, dict[str, GeneratedBook], int, dict[str, int]]:
     """Read the vaults given one by one, or those drawn by lot, their total debt and their opening prices.
@@ -59,25 +59,25 @@ def read_vault_book(
     if "opened_at" in section:
         prices = read_symbol_entries(section["opened_at"], symbols)
         opened_at = {
-            symbol: entry.read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE)
+            symbol: entry.read_bounded(quantity_units.read_price_as_ray, 1, bounds.MAX_PRICE)
             for symbol, entry in prices.items()
         }
-    if field.read_exclusive_key("file", "generated") == "file":
+    if field.find_given_exclusive_key("file", "generated") == "file":
         file = section["file"]
-        treatments = read_treatments(section["rows"]) if "rows" in section else {}
+        treatments = read_refused_row_treatments(section["rows"]) if "rows" in section else {}
         return read_book(file.find_local_file(), symbols, treatments, file.raise_error), {}, total, opened_at
     if "rows" in section:
         section["rows"].raise_error(
             "says what becomes of a file's rows, and this book is generated: remove it"
         )
-    entries = section["generated"].read_entries()
+    entries = section["generated"].read_mapping_entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
             entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
     return None, {symbol: _read_generated_book(entry) for symbol, entry in entries.items()}, total, opened_at
 
 
-def read_treatments(field: Field) -> dict[str, str]:
+def read_refused_row_treatments(field: Field) -> dict[str, str]:
     """Read what becomes of rows that the contracts refuse, by their kind."""
     section = field.read_section((), tuple(TREATMENTS))
     return {kind: section[kind].read_choice(TREATMENTS[kind]) for kind in section}
@@ -87,7 +87,7 @@ def _read_generated_book(field: Field) -> GeneratedBook:
     """Read the ranges from which vaults are drawn."""
     section = field.read_section(("vaults", "debt", "ratio"))
     return GeneratedBook(
-        vaults=section["vaults"].read_bounded(quantity_units.read_count, 1, 1_000_000),
+        vaults=section["vaults"].read_bounded(quantity_units.read_whole_number, 1, 1_000_000),
         debt=_read_range(section["debt"], quantity_units.read_stablecoin, 10**18, 10**27),
         ratio=_read_range(section["ratio"], quantity_units.read_basis_points, 10_000, 1_000_000),
     )
@@ -99,13 +99,13 @@ def _read_range(field: Field, reader: Callable[[str], int], least: int, most: in
     return lowest, section["to"].read_bounded(reader, lowest, most)
 
 
-def read_members(field: Field) -> dict[str, dict[str, int]]:
+def read_member_deposits_by_pool(field: Field) -> dict[str, dict[str, int]]:
     """Read the deposits of members, by pool; a pool that is not deployed has none."""
     section = field.read_section((), tuple(POOLS))
     return {
         pool: {
-            name: entry.read_bounded(quantity_units.get_pool_reader(pool), 1, 10**27)
-            for name, entry in section[pool].read_entries().items()
+            name: entry.read_bounded(quantity_units.get_pool_amount_reader(pool), 1, 10**27)
+            for name, entry in section[pool].read_mapping_entries().items()
         }
         for pool in section
     }
@@ -121,14 +121,14 @@ def read_reserve(field: Field) -> int:
 
 def read_accounts(field: Field) -> bool:
     """Read whether vaults of one owner are parts of one account (`pooled`), or each stands for itself."""
-    section = field.read_entries()
+    section = field.read_mapping_entries()
     return "accounts" in section and section["accounts"].read_choice(("apart", "pooled")) == "pooled"
 
 
 def read_assets(field: Field, symbols: tuple[str, ...]) -> dict[str, TypeAssets]:
     """Read which asset's price a type has, and over which other; types of equal assets have one price."""
     found = {symbol: TypeAssets(symbol) for symbol in symbols}
-    for symbol, entry in field.read_entries().items():
+    for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:
             entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
         section = entry.read_section(("collateral",), ("debt",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS, STAGES
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.contracts_by_parameter_name import POOLS, STAGES
+from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
     FacilitatorParameters,
     GuardsParameters,
@@ -25,7 +25,7 @@ from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.collateral_section import read_collateral_type, read_feed
 from backstop.simulation.scenario.guards_section import read_flow_limit, read_guards
 from backstop.simulation.scenario.margin_sections import read_margin_market
-from backstop.simulation.scenario.yaml_document import Field
+from backstop.simulation.scenario.yaml_document_reader import Field
 
 # The scripted stage is for tests of the contracts.
 _STAGES = tuple(name for name in STAGES if name != "scripted")
@@ -33,7 +33,7 @@ _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
 
 
-def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
+def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> Parameters:
     """Read what the protocol is made of; market fees and the number of reporters stand elsewhere."""
     section = field.read_section(
         (
@@ -57,16 +57,16 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "block_time",
         ),
     )
-    types = section["collateral_types"].read_entries()
+    types = section["collateral_types"].read_mapping_entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
         section["collateral_types"].raise_error(f"must have 1 to {bounds.MAX_COLLATERAL_TYPES} entries")
     fees = {
-        symbol: entry.read_entries()["fee"].read_bounded(quantity_units.read_basis_points, 0, 9_999)
-        for symbol, entry in markets.read_entries().items()
+        symbol: entry.read_mapping_entries()["fee"].read_bounded(quantity_units.read_basis_points, 0, 9_999)
+        for symbol, entry in market_fields.read_mapping_entries().items()
         if isinstance(entry.value, dict) and "fee" in entry.value
     }
     waterfall = section["waterfall"].read_section((), _STAGES)
-    if not section["waterfall"].read_entries():
+    if not section["waterfall"].read_mapping_entries():
         section["waterfall"].raise_error("needs at least one stage")
     optional: dict[str, Any] = {"equity": None}
     if "cap_delay" in section:
@@ -74,7 +74,7 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             quantity_units.read_seconds, 1, bounds.MAX_CAP_DELAY
         )
     if "equity" in section:
-        optional["equity"] = _read_equity(section["equity"], reporters)
+        optional["equity"] = _read_equity(section["equity"], reporter_count)
     for name in waterfall:
         if name in _OF_EQUITY and "equity" not in section:
             waterfall[name].raise_error("needs the section parameters.equity")
@@ -86,7 +86,8 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         cap_delay = optional.get("cap_delay", Parameters.cap_delay)
         optional |= _read_pools(section["pools"], cap_delay, "equity" in section)
     listed = tuple(
-        read_collateral_type(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
+        read_collateral_type(symbol, entry, fees.get(symbol, 0), reporter_count)
+        for symbol, entry in types.items()
     )
     if "facilitators" in section:
         optional["facilitators"] = _read_facilitators(section["facilitators"], len(types))
@@ -103,7 +104,7 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             quantity_units.read_seconds, 0, bounds.MAX_BLOCK_TIME
         )
     if "timelock" in section:
-        optional["timelock"] = _read_timelock(section["timelock"])
+        optional["timelock"] = _read_timelock_times(section["timelock"])
     if "guards" in section:
         optional["guards"] = read_guards(section["guards"], tuple(types))
     elif any(facilitator.flow_cap for facilitator in optional.get("facilitators", ())) or any(
@@ -113,10 +114,10 @@ def read_parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     return Parameters(
         collateral_types=listed,
         global_debt_ceiling=section["global_debt_ceiling"].read_bounded(
-            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING
         ),
         global_auction_limit=section["global_auction_limit"].read_bounded(
-            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING
         ),
         epoch_length=section["epoch_length"].read_bounded(
             quantity_units.read_seconds, bounds.MIN_EPOCH, bounds.MAX_EPOCH
@@ -171,11 +172,11 @@ def _read_treasury(field: Field, has_equity: bool) -> TreasuryParameters:
         field.raise_error("needs the section parameters.equity: without it no treasury is deployed")
     target = field.read_section(("target",))["target"]
     return TreasuryParameters(
-        target.read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING)
+        target.read_bounded(quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING)
     )
 
 
-def _read_timelock(field: Field) -> TimelockParameters:
+def _read_timelock_times(field: Field) -> TimelockParameters:
     section = field.read_section(("delay", "window", "retraction"))
     delay = section["delay"].read_bounded(
         quantity_units.read_seconds, bounds.MIN_LONGEST_DELAY, bounds.MAX_LONGEST_DELAY
@@ -196,9 +197,11 @@ def _read_settlement(field: Field) -> SettlementParameters:
             quantity_units.read_seconds, bounds.MIN_SETTLEMENT_DELAY, bounds.MAX_SETTLEMENT_DELAY
         ),
         bound=section["bound"].read_bounded(
-            quantity_units.read_whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING
         ),
-        epochs=section["epochs"].read_bounded(quantity_units.read_count, 1, bounds.MAX_SETTLEMENT_EPOCHS),
+        epochs=section["epochs"].read_bounded(
+            quantity_units.read_whole_number, 1, bounds.MAX_SETTLEMENT_EPOCHS
+        ),
     )
 
 
@@ -208,8 +211,12 @@ def _read_equity(field: Field, reporters: int) -> EquityParameters:
     )
     conversion = section.get("conversion_price")
     return EquityParameters(
-        supply=section["supply"].read_bounded(quantity_units.read_whole_equity, 0, bounds.MAX_EQUITY_SUPPLY),
-        mint_cap=section["mint_cap"].read_bounded(quantity_units.read_whole_equity, 0, bounds.MAX_MINT_CAP),
+        supply=section["supply"].read_bounded(
+            quantity_units.read_equity_as_whole_tokens, 0, bounds.MAX_EQUITY_SUPPLY
+        ),
+        mint_cap=section["mint_cap"].read_bounded(
+            quantity_units.read_equity_as_whole_tokens, 0, bounds.MAX_MINT_CAP
+        ),
         buf=section["buf"].read_bounded(quantity_units.read_basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
         floor=section["floor"].read_bounded(
             quantity_units.read_basis_points, bounds.MIN_FLOOR, bounds.MAX_FLOOR
@@ -218,12 +225,12 @@ def _read_equity(field: Field, reporters: int) -> EquityParameters:
             quantity_units.read_seconds, bounds.MIN_DURATION, bounds.MAX_DURATION
         ),
         surplus_lot=section["surplus_lot"].read_bounded(
-            quantity_units.read_whole_stablecoin, 1, bounds.MAX_SURPLUS_LOT
+            quantity_units.read_whole_stablecoin_count, 1, bounds.MAX_SURPLUS_LOT
         ),
         conversion_price=(
             0
             if conversion is None
-            else conversion.read_bounded(quantity_units.read_price, 1, bounds.MAX_PRICE)
+            else conversion.read_bounded(quantity_units.read_price_as_ray, 1, bounds.MAX_PRICE)
         ),
         feed=read_feed(section["feed"], reporters),
     )
@@ -241,10 +248,10 @@ def _read_stage(name: str, field: Field) -> StageParameters:
     )
 
 
-def _read_facilitators(field: Field, before: int) -> tuple[FacilitatorParameters, ...]:
+def _read_facilitators(field: Field, type_count: int) -> tuple[FacilitatorParameters, ...]:
     """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
-    entries = field.read_entries()
-    if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
+    entries = field.read_mapping_entries()
+    if type_count + len(entries) > bounds.MAX_COLLATERAL_TYPES:
         field.raise_error(
             f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, facilitators included"
         )
@@ -262,7 +269,9 @@ def _read_facilitator(name: str, field: Field) -> FacilitatorParameters:
         found |= read_flow_limit(section["flow"])
     return FacilitatorParameters(
         name=name,
-        line=section["line"].read_bounded(quantity_units.read_whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        line=section["line"].read_bounded(
+            quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_DEBT_CEILING
+        ),
         delay=section["delay"].read_bounded(
             quantity_units.read_seconds, bounds.MIN_LOSS_DELAY, bounds.MAX_LOSS_DELAY
         ),

@@ -19,11 +19,11 @@ _YEAR = 365 * 86_400
 BILLION = 10**9
 
 
-def _split_quantity(text: str, what: str, example: str) -> tuple[int, int, str]:
+def _split_number_and_unit(text: str, description: str, example: str) -> tuple[int, int, str]:
     """Split '1_000.25 USD' into (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
     match = _NUMBER.match(text)
     if match is None:
-        raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
+        raise ValueError(f"{text!r} is not {description}; write e.g. '{example}'")
     whole, fraction = match[1].replace("_", ""), (match[2] or "").replace("_", "")
     digits, decimals = int(whole + fraction), len(fraction) - int(match[3] or 0)
     return digits * 10 ** max(0, -decimals), max(0, decimals), text[match.end() :].strip()
@@ -31,7 +31,7 @@ def _split_quantity(text: str, what: str, example: str) -> tuple[int, int, str]:
 
 def _read_scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
     """Read a number with a unit, times scale; refuse more decimals than scale holds, round none."""
-    digits, decimals, found = _split_quantity(text, what, example)
+    digits, decimals, found = _split_number_and_unit(text, what, example)
     if found != unit:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
     if digits < 0 and not signed:
@@ -44,15 +44,15 @@ def _read_scaled(text: str, unit: str, scale: int, what: str, example: str, sign
     return value
 
 
-def read_fraction(text: str, what: str, example: str) -> tuple[int, int]:
+def read_numerator_and_denominator(text: str, description: str, example: str) -> tuple[int, int]:
     """Read a bare number as the fraction that it is, exactly: its numerator and its denominator."""
-    digits, decimals, unit = _split_quantity(text, what, example)
+    digits, decimals, unit = _split_number_and_unit(text, description, example)
     if unit:
-        raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
+        raise ValueError(f"{text!r} is not {description}; write e.g. '{example}'")
     return digits, 10**decimals
 
 
-def read_count(text: str) -> int:
+def read_whole_number(text: str) -> int:
     """Read '120' as 120."""
     return _read_scaled(text, "", 1, "a whole number", "120")
 
@@ -67,7 +67,7 @@ def read_seconds(text: str) -> int:
 
 def read_basis_points(text: str) -> int:
     """Read '150%', '1.5 x' or '40 bps' as basis points."""
-    _, _, unit = _split_quantity(text, "a ratio", "150%")
+    _, _, unit = _split_number_and_unit(text, "a ratio", "150%")
     scale = {"%": 100, "x": BASIS_POINTS, "bps": 1}.get(unit)
     if scale is None:
         raise ValueError(f"{text!r} is not a ratio; write e.g. '150%'")
@@ -76,7 +76,7 @@ def read_basis_points(text: str) -> int:
 
 def read_ray_ratio(text: str) -> int:
     """Read '99%' or '0.99 x' as ray."""
-    _, _, unit = _split_quantity(text, "a ratio", "99%")
+    _, _, unit = _split_number_and_unit(text, "a ratio", "99%")
     scale = {"%": RAY // 100, "x": RAY}.get(unit)
     if scale is None:
         raise ValueError(f"{text!r} is not a ratio; write e.g. '99%'")
@@ -88,27 +88,27 @@ def read_stablecoin(text: str) -> int:
     return _read_scaled(text, "stablecoin", WAD, "an amount of stablecoin", "30_000 stablecoin")
 
 
-def read_whole_stablecoin(text: str) -> int:
+def read_whole_stablecoin_count(text: str) -> int:
     """Read '30_000 stablecoin' as 30000; the protocol keeps this figure in whole coins."""
     return _read_scaled(text, "stablecoin", 1, "an amount of stablecoin", "30_000 stablecoin")
 
 
-def read_equity(text: str) -> int:
+def read_equity_as_wad(text: str) -> int:
     """Read '12.5 equity' as wad."""
     return _read_scaled(text, "equity", WAD, "an amount of equity", "1_000 equity")
 
 
-def read_whole_equity(text: str) -> int:
+def read_equity_as_whole_tokens(text: str) -> int:
     """Read '1_000 equity' as 1000; the protocol keeps this figure in whole tokens."""
     return _read_scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
 
 
-def read_coins(symbol: str, text: str) -> int:
+def read_coins_as_wad(symbol: str, text: str) -> int:
     """Read '12.5 BTC' as wad, of the coin with this symbol."""
     return _read_scaled(text, symbol, WAD, f"an amount of {symbol}", f"12.5 {symbol}")
 
 
-def read_signed_coins(symbol: str, text: str) -> int:
+def read_signed_coins_as_wad(symbol: str, text: str) -> int:
     """Read '-12.5 BTC' as wad, of the coin with this symbol; may be negative."""
     return _read_scaled(text, symbol, WAD, f"an amount of {symbol}", f"-12.5 {symbol}", signed=True)
 
@@ -123,7 +123,7 @@ def read_amount(text: str) -> int:
     return _read_scaled(text, "", WAD, "an amount", "12.5")
 
 
-def read_price(text: str) -> int:
+def read_price_as_ray(text: str) -> int:
     """Read '195.21 USD' as ray for one whole coin. The stablecoin counts as one dollar."""
     value = _read_scaled(text, "USD", RAY, "a price", "195.21 USD")
     if value == 0:
@@ -154,12 +154,12 @@ def read_yearly_rate(text: str) -> int:
     return low
 
 
-def read_yearly_basis_points(text: str) -> int:
+def read_basis_points_per_year(text: str) -> int:
     """Read '4% a year' as basis points a year."""
     return _read_scaled(text, "% a year", 100, "a yearly rate", "4% a year")
 
 
-def read_billionths(text: str) -> int:
+def read_percent_as_billionths(text: str) -> int:
     """Read '-6%' as billionths; may be negative."""
     return _read_scaled(text, "%", BILLION // 100, "a share", "-6%", signed=True)
 
@@ -169,7 +169,7 @@ def read_yearly_billionths(text: str) -> int:
     return _read_scaled(text, "% a year", BILLION // 100, "a yearly rate", "-24% a year", signed=True)
 
 
-def read_clock(text: str) -> int:
+def read_multiday_clock(text: str) -> int:
     """Read '23:20' as seconds from midnight of the first day; hours count on past 24."""
     match = _CLOCK.fullmatch(text)
     if match is None:
@@ -188,12 +188,12 @@ def read_moment(text: str) -> int:
     return int(parsed.astimezone(UTC).timestamp())
 
 
-def get_pool_reader(pool: str) -> Callable[[str], int]:
+def get_pool_amount_reader(pool_name: str) -> Callable[[str], int]:
     """Return the reader of amounts of what a pool holds: equity in `staked_equity`, else stablecoin."""
-    return read_equity if pool == "staked_equity" else read_stablecoin
+    return read_equity_as_wad if pool_name == "staked_equity" else read_stablecoin
 
 
-def format_duration(seconds: int) -> str:
+def format_duration_text(seconds: int) -> str:
     """Write seconds as `2 h 05 min`, `6 h`, `14 min` or `40 s`."""
     hours, rest = divmod(seconds, 3600)
     if hours:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
-from backstop.errors import BackstopError, refuse_url
-from backstop.simulation.scenario.yaml_document import Field, merge_documents, read_document, remove_nulls
+from backstop.errors import BackstopError, refuse_url_as_local_path
+from backstop.simulation.scenario.yaml_document_reader import (
+    Field,
+    merge_documents,
+    read_document,
+    remove_nulls,
+)
 
 LIBRARY = Path(__file__).parent / "library"
 
@@ -28,38 +33,38 @@ def scenario_names() -> list[str]:
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
-def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
+def read_unchecked_scenario_fields(name_or_file: str | Path) -> tuple[Field, str]:
     """Read a scenario's file together with what it extends, not checked yet; also return its name.
 
     A `scenario.yaml`, as `import` writes one into each folder, is called by its folder.
     """
-    path = _find_file(str(name_or_file))
+    path = _find_scenario_file(str(name_or_file))
     return _read_merged_file(path), path.resolve().parent.name if path.name == "scenario.yaml" else path.stem
 
 
-def _find_file(name: str, beside: Path | None = None) -> Path:
+def _find_scenario_file(name: str, base_folder: Path | None = None) -> Path:
     """Find the file of a scenario by its name in the library or by its path."""
-    refuse_url(name, _raise_missing_scenario)
-    path = Path(name) if beside is None else beside / name
+    refuse_url_as_local_path(name, _raise_scenario_problem)
+    path = Path(name) if base_folder is None else base_folder / name
     listed = LIBRARY / f"{name}.yaml"
     if path.suffix not in (".yaml", ".yml") and "/" not in name and listed.is_file():
         return listed
     if path.is_dir():
-        _raise_missing_scenario(f"{name!r} is a directory: give a .yaml file in it")
+        _raise_scenario_problem(f"{name!r} is a directory: give a .yaml file in it")
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        _raise_missing_scenario(f"there is no scenario file {path}")
+        _raise_scenario_problem(f"there is no scenario file {path}")
     if path.is_file():
-        _raise_missing_scenario(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
+        _raise_scenario_problem(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
     if name in _RENAMED:
-        _raise_missing_scenario(f"the scenario {name!r} is called {_RENAMED[name]!r} now")
-    _raise_missing_scenario(
+        _raise_scenario_problem(f"the scenario {name!r} is called {_RENAMED[name]!r} now")
+    _raise_scenario_problem(
         f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
     )
 
 
-def _raise_missing_scenario(problem: str) -> NoReturn:
+def _raise_scenario_problem(problem: str) -> NoReturn:
     raise BackstopError(problem)
 
 
@@ -67,9 +72,9 @@ def _read_merged_file(path: Path) -> Field:
     """Read a file together with what it extends."""
     documents = [read_document(path)]
     seen = {path.resolve()}
-    while (base := documents[-1].read_entries().pop("extends", None)) is not None and not base.null:
+    while (base := documents[-1].read_mapping_entries().pop("extends", None)) is not None and not base.null:
         try:
-            parent = _find_file(
+            parent = _find_scenario_file(
                 base.text, base.file.parent if base.text.endswith((".yaml", ".yml")) else None
             )
         except BackstopError as error:

@@ -7,40 +7,51 @@ from dataclasses import replace
 from pathlib import Path
 
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.backstop_pool_section import read_backstop_money, read_pool_members
 from backstop.simulation.scenario.collateral_section import read_symbols
-from backstop.simulation.scenario.consistency_check import read_unsafe_rules, refuse_misfits, refuse_needless
 from backstop.simulation.scenario.draw_scenario import EQUITY
-from backstop.simulation.scenario.keepers_section import check_facilitators, read_keepers
-from backstop.simulation.scenario.margin_sections import read_insurance, read_margin_book
-from backstop.simulation.scenario.market_sections import (
+from backstop.simulation.scenario.keepers_section import check_bridges_match_facilitators, read_keepers
+from backstop.simulation.scenario.liquidity_vault_section import (
+    read_pool_market_maker_deposit,
+    read_pool_members,
+)
+from backstop.simulation.scenario.margin_sections import read_initial_insurance, read_margin_book
+from backstop.simulation.scenario.named_shocks import overlay_scenario_with_named_shocks
+from backstop.simulation.scenario.opening_section import (
+    read_accounts,
+    read_assets,
+    read_exported_state,
+    read_member_deposits_by_pool,
+    read_reserve,
+    read_vault_book_and_prices,
+)
+from backstop.simulation.scenario.parameter_misfit_refusal import (
+    read_unsafe_rules,
+    refuse_broken_rules,
+    refuse_unbroken_unsafe_rules,
+)
+from backstop.simulation.scenario.parameters_section import read_parameters
+from backstop.simulation.scenario.price_and_depth_sections import (
     build_type_price,
     read_market_depth,
     read_price_path,
     read_series,
     read_symbol_entries,
 )
-from backstop.simulation.scenario.named_shocks import apply_shocks
-from backstop.simulation.scenario.opening_section import (
-    read_accounts,
-    read_assets,
-    read_members,
-    read_opening_state,
-    read_reserve,
-    read_vault_book,
-)
-from backstop.simulation.scenario.parameters_section import read_parameters
-from backstop.simulation.scenario.scenario_library import read_scenario
-from backstop.simulation.scenario.scenario_schema import (
+from backstop.simulation.scenario.scenario_library import read_unchecked_scenario_fields
+from backstop.simulation.scenario.scenario_records import (
     DAY,
     LONGEST,
     MarginBook,
     Scenario,
     SourcedFact,
 )
-from backstop.simulation.scenario.stochastic_sections import read_correlation, read_faults, read_spike
-from backstop.simulation.scenario.vault_books import repair_imported_book
-from backstop.simulation.scenario.yaml_document import Field, Section
+from backstop.simulation.scenario.stochastic_sections import (
+    read_feed_faults,
+    read_pair_correlations,
+    read_random_gas_spike_terms,
+)
+from backstop.simulation.scenario.vault_books import repair_scenario_vaults
+from backstop.simulation.scenario.yaml_document_reader import Field, Section
 
 SCHEMA_VERSION = 1
 
@@ -88,31 +99,33 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
 
     With `fitting` its parameters fit each other, but for what it says under `unsafe`, which they do break.
     """
-    top, name = read_scenario(name_or_file)
+    top, name = read_unchecked_scenario_fields(name_or_file)
     if not fitting:
-        return _parse_sections(top, name)
+        return _parse_scenario_sections(top, name)
     scenario = parse_scenario(top, name)
     if scenario.unsafe:
-        refuse_needless(scenario, top.read_entries()["unsafe"].read_entries())
+        refuse_unbroken_unsafe_rules(scenario, top.read_mapping_entries()["unsafe"].read_mapping_entries())
     return replace(scenario, source=str(name_or_file))
 
 
-def parse_scenario(top: Field, name: str, *, anew: bool = False) -> Scenario:
+def parse_scenario(scenario_field: Field, name: str, *, drops_opening_state: bool = False) -> Scenario:
     """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
 
     What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
     """
-    scenario = _parse_sections(top, name, anew=anew)
-    refuse_misfits(scenario, top.read_entries()["parameters"])
+    scenario = _parse_scenario_sections(scenario_field, name, drops_opening_state=drops_opening_state)
+    refuse_broken_rules(scenario, scenario_field.read_mapping_entries()["parameters"])
     return scenario
 
 
-def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
-    top = apply_shocks(top)
-    version = top.read_entries().get("schema_version")
-    if version is not None and version.read_value(quantity_units.read_count) != SCHEMA_VERSION:
+def _parse_scenario_sections(
+    scenario_field: Field, name: str, *, drops_opening_state: bool = False
+) -> Scenario:
+    scenario_field = overlay_scenario_with_named_shocks(scenario_field)
+    version = scenario_field.read_mapping_entries().get("schema_version")
+    if version is not None and version.read_value(quantity_units.read_whole_number) != SCHEMA_VERSION:
         version.raise_error(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
-    section = top.read_section(_REQUIRED, _OPTIONAL)
+    section = scenario_field.read_section(_REQUIRED, _OPTIONAL)
     if "tries" in section:
         read_guard_variants(section["tries"])
 
@@ -130,7 +143,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
     reporters = sum(group.count for group in keepers if group.role == "reporter")
     parameters = read_parameters(section["parameters"], section["markets"], reporters)
     if parameters.block_time not in (0, block_time):
-        counted = section["parameters"].read_entries()["block_time"]
+        counted = section["parameters"].read_mapping_entries()["block_time"]
         counted.raise_error(
             f"{counted.text!r} is not the scenario's block_time, by which auctions would count blocks"
         )
@@ -145,7 +158,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         prices = {symbol: build_type_price(each, asset_prices) for symbol, each in assets.items()}
     feed_prices = {}
     if "feed_prices" in section:
-        for symbol, entry in section["feed_prices"].read_entries().items():
+        for symbol, entry in section["feed_prices"].read_mapping_entries().items():
             if symbol not in symbols:
                 entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
             feed_prices[symbol] = read_price_path(entry, duration, block_time)
@@ -153,9 +166,9 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
                 entry.raise_error(
                     "has no model of its own: say under `feed_faults` what goes wrong with a source"
                 )
-    check_facilitators(section["keepers"], keepers, parameters)
+    check_bridges_match_facilitators(section["keepers"], keepers, parameters)
     if parameters.equity is not None and "equity_price" not in section:
-        top.raise_error("'equity_price' is missing: the parameters have equity")
+        scenario_field.raise_error("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].raise_error(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
     equity_price = None
@@ -164,8 +177,8 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
     correlation = {}
     if "correlation" in section:
         known = (asset_prices or prices) | ({} if equity_price is None else {EQUITY: equity_price})
-        correlation = read_correlation(section["correlation"], known)
-    book, generated, book_total, opened_at = read_vault_book(section["vault_book"], symbols)
+        correlation = read_pair_correlations(section["correlation"], known)
+    book, generated, book_total, opened_at = read_vault_book_and_prices(section["vault_book"], symbols)
     markets = {
         symbol: read_market_depth(entry, block_time)
         for symbol, entry in read_symbol_entries(section["markets"], symbols).items()
@@ -173,16 +186,18 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
     congestion = section["congestion"].read_section(
         ("block_gas", "gas_prices", "protocol_share"), ("spikes",)
     )
-    if "starting_balances" in section and "opening" in section and not anew:
+    if "starting_balances" in section and "opening" in section and not drops_opening_state:
         section["starting_balances"].raise_error("is of a book that is opened, and `opening` is a state")
     gas_prices, published_gas = read_series(congestion["gas_prices"], quantity_units.read_gas_price)
     share, _ = read_series(congestion["protocol_share"], quantity_units.read_basis_points)
     scenario = Scenario(
         name=name,
-        title=_read_line(section["title"]),
-        description=_read_line(section["description"]),
-        facts=tuple(_read_fact(item) for item in section["facts"].read_items()),
-        assumptions=tuple(_read_line(item) for item in section["assumptions"].read_items()),
+        title=_read_text_joined_into_one_line(section["title"]),
+        description=_read_text_joined_into_one_line(section["description"]),
+        facts=tuple(_read_sourced_fact(item) for item in section["facts"].read_items()),
+        assumptions=tuple(
+            _read_text_joined_into_one_line(item) for item in section["assumptions"].read_items()
+        ),
         start=start,
         duration=duration,
         block_time=block_time,
@@ -194,7 +209,7 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         vaults=(),
         generated=generated,
         markets=markets,
-        members=read_members(section["members"]),
+        members=read_member_deposits_by_pool(section["members"]),
         keepers=keepers,
         gas_prices=gas_prices,
         gas_share=share,
@@ -203,14 +218,14 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         feed_prices=feed_prices,
         opened_at=opened_at,
         opening=(
-            read_opening_state(section["opening"], parameters, start)
-            if "opening" in section and not anew
+            read_exported_state(section["opening"], parameters, start)
+            if "opening" in section and not drops_opening_state
             else None
         ),
         book_total=book_total,
         correlation=correlation,
-        faults=read_faults(section["feed_faults"], symbols) if "feed_faults" in section else {},
-        spike=read_spike(congestion["spikes"]) if "spikes" in congestion else None,
+        faults=read_feed_faults(section["feed_faults"], symbols) if "feed_faults" in section else {},
+        spike=read_random_gas_spike_terms(congestion["spikes"]) if "spikes" in congestion else None,
         scarcity=section["scarcity"].read_bounded(quantity_units.read_basis_points, 0, 100_000)
         if "scarcity" in section
         else 0,
@@ -218,9 +233,9 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         asset_prices=asset_prices,
         has_accounts=read_accounts(section["vault_book"]),
         reserve=read_reserve(section["starting_balances"]) if "starting_balances" in section else 0,
-        insurance=read_insurance(section["parameters"].read_entries().get("margin")),
-        pool_money=read_backstop_money(section["parameters"].read_entries().get("margin")),
-        pool_members=read_pool_members(section["parameters"].read_entries().get("margin"), duration),
+        insurance=read_initial_insurance(section["parameters"].read_mapping_entries().get("margin")),
+        pool_money=read_pool_market_maker_deposit(section["parameters"].read_mapping_entries().get("margin")),
+        pool_members=read_pool_members(section["parameters"].read_mapping_entries().get("margin"), duration),
         margin_book=(
             read_margin_book(section["margin_book"], parameters.margin, duration)
             if "margin_book" in section
@@ -231,19 +246,21 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         else 0,
         unsafe=read_unsafe_rules(section["unsafe"]) if "unsafe" in section else {},
     )
-    return scenario if book is None or scenario.opening is not None else repair_imported_book(scenario, book)
+    return (
+        scenario if book is None or scenario.opening is not None else repair_scenario_vaults(scenario, book)
+    )
 
 
 def read_guard_variants(field: Field) -> dict[str, Section]:
     """Read the guards that a comparison turns on, one by one: each with what it changes of the file."""
     found = {}
-    for name, entry in field.read_entries().items():
+    for name, entry in field.read_mapping_entries().items():
         if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
             entry.raise_error(
                 f"{name!r} is not a guard's name: small letters, digits and -, and not 'off' or 'all'"
             )
         found[name] = entry.read_section(("title",), ("parameters", "keepers", "unsafe"))
-        _read_line(found[name]["title"])
+        _read_text_joined_into_one_line(found[name]["title"])
         if "parameters" not in found[name] and "keepers" not in found[name]:
             entry.raise_error("changes neither `parameters` nor `keepers`")
     if not found:
@@ -251,12 +268,14 @@ def read_guard_variants(field: Field) -> dict[str, Section]:
     return found
 
 
-def _read_fact(field: Field) -> SourcedFact:
+def _read_sourced_fact(field: Field) -> SourcedFact:
     section = field.read_section(("fact", "source"))
-    return SourcedFact(_read_line(section["fact"]), _read_line(section["source"]))
+    return SourcedFact(
+        _read_text_joined_into_one_line(section["fact"]), _read_text_joined_into_one_line(section["source"])
+    )
 
 
-def _read_line(field: Field) -> str:
+def _read_text_joined_into_one_line(field: Field) -> str:
     """Read text, joined to one line."""
     text = " ".join(field.text.split())
     if not text:

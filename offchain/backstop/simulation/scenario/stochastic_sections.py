@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from backstop.keepers.keeper_group import RandomOutages
+from backstop.keepers.keeper_group_settings import RandomOutages
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import read_table
-from backstop.simulation.scenario.deterministic_float import decompose_cholesky, log
-from backstop.simulation.scenario.scenario_schema import PricePath
-from backstop.simulation.scenario.stochastic_processes import (
+from backstop.simulation.scenario.deterministic_float import compute_natural_log, decompose_cholesky
+from backstop.simulation.scenario.scenario_random_processes import (
     BILLIONTH,
     FeedFault,
     GasSpike,
@@ -20,7 +19,8 @@ from backstop.simulation.scenario.stochastic_processes import (
     PriceModel,
     build_correlation_matrix,
 )
-from backstop.simulation.scenario.yaml_document import Field, Section
+from backstop.simulation.scenario.scenario_records import PricePath
+from backstop.simulation.scenario.yaml_document_reader import Field, Section
 
 DAY = 86_400
 YEAR = 365 * DAY
@@ -38,7 +38,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def read_price_model(field: Field, block_time: int) -> PricePath:
     """Read a price that is drawn: where it starts, and how it moves."""
-    kind = field.read_entries().get("kind")
+    kind = field.read_mapping_entries().get("kind")
     if kind is None:
         field.raise_error("'kind' is missing")
     required, optional = _KINDS[kind.read_choice(tuple(_KINDS))]
@@ -53,7 +53,9 @@ def read_price_model(field: Field, block_time: int) -> PricePath:
 
     def share(name: str) -> int:
         return (
-            section[name].read_bounded(quantity_units.read_billionths, 0, BILLIONTH) if name in section else 0
+            section[name].read_bounded(quantity_units.read_percent_as_billionths, 0, BILLIONTH)
+            if name in section
+            else 0
         )
 
     if share("alpha") + share("beta") >= BILLIONTH:
@@ -62,40 +64,44 @@ def read_price_model(field: Field, block_time: int) -> PricePath:
         kind=kind.text,
         drift=given("drift", -_MOST, _MOST),
         volatility=given("volatility", 0, _MOST),
-        degrees=section["degrees"].read_bounded(quantity_units.read_count, 3, 1_000)
+        degrees=section["degrees"].read_bounded(quantity_units.read_whole_number, 3, 1_000)
         if "degrees" in section
         else 0,
-        jumps=_read_jumps(section["jumps"]) if "jumps" in section else None,
+        jumps=_read_random_jumps(section["jumps"]) if "jumps" in section else None,
         alpha=share("alpha"),
         beta=share("beta"),
         reversion=section["reversion"].read_bounded(quantity_units.read_seconds, 1, YEAR)
         if "reversion" in section
         else 0,
-        crash=_read_crash(section["crash"]) if "crash" in section else None,
+        crash=_read_crash_size_and_recovery(section["crash"]) if "crash" in section else None,
         **(_read_bootstrap(section, block_time) if "file" in section else {}),
     )
-    start = section["start"].read_bounded(quantity_units.read_price, 1, MAX_PRICE)
+    start = section["start"].read_bounded(quantity_units.read_price_as_ray, 1, MAX_PRICE)
     return PricePath({0: start}, frozenset(), 0, model)
 
 
-def _read_jumps(field: Field) -> PriceJumps:
+def _read_random_jumps(field: Field) -> PriceJumps:
     section = field.read_section(("every", "mean", "deviation"), ("cause",))
     return PriceJumps(
         every=section["every"].read_bounded(quantity_units.read_seconds, 60, 100 * YEAR),
-        mean=section["mean"].read_bounded(quantity_units.read_billionths, -5 * BILLIONTH, 5 * BILLIONTH),
-        deviation=section["deviation"].read_bounded(quantity_units.read_billionths, 0, 5 * BILLIONTH),
+        mean=section["mean"].read_bounded(
+            quantity_units.read_percent_as_billionths, -5 * BILLIONTH, 5 * BILLIONTH
+        ),
+        deviation=section["deviation"].read_bounded(
+            quantity_units.read_percent_as_billionths, 0, 5 * BILLIONTH
+        ),
         cause=section["cause"].text if "cause" in section else "",
     )
 
 
-def _read_crash(field: Field) -> PriceCrash:
+def _read_crash_size_and_recovery(field: Field) -> PriceCrash:
     section = field.read_section(("fall",), ("deviation", "recovery"))
     deviation, recovery = section.get("deviation"), section.get("recovery")
     return PriceCrash(
-        fall=section["fall"].read_bounded(quantity_units.read_billionths, 0, BILLIONTH - 1),
+        fall=section["fall"].read_bounded(quantity_units.read_percent_as_billionths, 0, BILLIONTH - 1),
         deviation=0
         if deviation is None
-        else deviation.read_bounded(quantity_units.read_billionths, 0, BILLIONTH),
+        else deviation.read_bounded(quantity_units.read_percent_as_billionths, 0, BILLIONTH),
         recovery=0 if recovery is None else recovery.read_bounded(quantity_units.read_seconds, 1, YEAR),
     )
 
@@ -110,35 +116,35 @@ def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
         section["every"].raise_error("must divide the time of a block, or be a multiple of it")
     run = section["run"].read_bounded(quantity_units.read_seconds, block_time, YEAR)
     file = section["file"]
-    prices = _read_column(file, section["column"])[:: max(1, block_time // every)]
+    prices = _read_price_column(file, section["column"])[:: max(1, block_time // every)]
     if len(prices) < 3:
         file.raise_error("has prices for fewer than two blocks")
     moves = []
     for before, after in pairwise(prices):
-        moves += [log(after / before), *[0.0] * (every // block_time - 1)]
+        moves += [compute_natural_log(after / before), *[0.0] * (every // block_time - 1)]
     return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
 
 
-def _read_column(file: Field, column: Field) -> list[float]:
+def _read_price_column(file_field: Field, column_field: Field) -> list[float]:
     """Read the prices of a CSV file's column, from the first row to the last."""
-    path, name, prices = file.find_local_file(), column.text, []
-    for number, cells in read_table(path, file.raise_error, (name,), exactly=False):
+    path, name, prices = file_field.find_local_file(), column_field.text, []
+    for number, cells in read_table(path, file_field.raise_error, (name,), exactly=False):
         try:
             price = float(cells[name])
         except ValueError:
             price = 0.0
         if not 0 < price < float("inf"):
             problem = f"{cells[name]!r} is no price: write a number above 0, as 195.21"
-            file.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
+            file_field.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
         prices.append(price)
     return prices
 
 
-def read_correlation(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str, str], int]:
+def read_pair_correlations(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str, str], int]:
     """Read pairs of prices that have models, as `ETH/WBTC`, and the correlation of their moves."""
     known = [symbol for symbol, path in prices.items() if path.model is not None]
     found: dict[tuple[str, str], int] = {}
-    for pair, entry in field.read_entries().items():
+    for pair, entry in field.read_mapping_entries().items():
         one, _, other = pair.partition("/")
         if one not in known or other not in known or one == other:
             entry.raise_error(
@@ -146,7 +152,9 @@ def read_correlation(field: Field, prices: dict[str, PricePath]) -> dict[tuple[s
             )
         if (other, one) in found:
             entry.raise_error("this pair is given twice")
-        found[one, other] = entry.read_bounded(quantity_units.read_billionths, -BILLIONTH, BILLIONTH)
+        found[one, other] = entry.read_bounded(
+            quantity_units.read_percent_as_billionths, -BILLIONTH, BILLIONTH
+        )
     try:
         decompose_cholesky(build_correlation_matrix(known, found))
     except ValueError:
@@ -154,7 +162,7 @@ def read_correlation(field: Field, prices: dict[str, PricePath]) -> dict[tuple[s
     return found
 
 
-def read_spells(section: Section) -> RandomOutages:
+def read_random_outages(section: Section) -> RandomOutages:
     """Read how often spells begin, how long they last, and what causes them."""
     cause = section.get("cause")
     return RandomOutages(
@@ -164,33 +172,33 @@ def read_spells(section: Section) -> RandomOutages:
     )
 
 
-def read_failures(field: Field) -> RandomOutages:
+def read_random_keeper_outages(field: Field) -> RandomOutages:
     """Read when a group of keepers is down."""
-    return read_spells(field.read_section(("every", "lasts"), ("cause",)))
+    return read_random_outages(field.read_section(("every", "lasts"), ("cause",)))
 
 
-def read_spike(field: Field) -> GasSpike:
+def read_random_gas_spike_terms(field: Field) -> GasSpike:
     """Read `spikes`: frequency, length, gas-price factor, share of blocks."""
     section = field.read_section(("every", "lasts", "factor", "share"), ("cause",))
     return GasSpike(
-        read_spells(section),
+        read_random_outages(section),
         factor=section["factor"].read_bounded(quantity_units.read_basis_points, 1, 10_000_000),
         share=section["share"].read_bounded(quantity_units.read_basis_points, 0, 10_000),
     )
 
 
-def read_faults(field: Field, symbols: tuple[str, ...]) -> dict[str, tuple[FeedFault, ...]]:
+def read_feed_faults(field: Field, symbols: tuple[str, ...]) -> dict[str, tuple[FeedFault, ...]]:
     """Read what goes wrong with the sources that reporters read, by symbol."""
     found = {}
-    for symbol, entry in field.read_entries().items():
+    for symbol, entry in field.read_mapping_entries().items():
         if symbol not in symbols:
             entry.raise_error(f"{symbol!r} is not one of: {', '.join(symbols)}")
         kinds = entry.read_section((), ("stuck", "delayed", "wrong"))
-        found[symbol] = tuple(_read_fault(kind, kinds[kind]) for kind in kinds)
+        found[symbol] = tuple(_read_feed_fault(kind, kinds[kind]) for kind in kinds)
     return found
 
 
-def _read_fault(kind: str, field: Field) -> FeedFault:
+def _read_feed_fault(kind: str, field: Field) -> FeedFault:
     extra = () if kind == "stuck" else ("by",)
     section = field.read_section(("every", "lasts", *extra), ("cause",))
     by = 0
@@ -198,4 +206,4 @@ def _read_fault(kind: str, field: Field) -> FeedFault:
         by = section["by"].read_bounded(quantity_units.read_seconds, 1, YEAR)
     elif kind == "wrong":
         by = section["by"].read_bounded(quantity_units.read_basis_points, 1, 9_999)
-    return FeedFault(kind, read_spells(section), by)
+    return FeedFault(kind, read_random_outages(section), by)

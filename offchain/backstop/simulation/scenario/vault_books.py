@@ -13,9 +13,14 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.book_repairs import BookRow, build_terms, check_vaults, repair_book
+from backstop.simulation.scenario.book_repairs import (
+    BookRow,
+    build_vault_terms_by_type,
+    check_vaults,
+    repair_book,
+)
 from backstop.simulation.scenario.csv_table import read_table
-from backstop.simulation.scenario.scenario_schema import GeneratedBook, Scenario, Vault
+from backstop.simulation.scenario.scenario_records import GeneratedBook, Scenario, Vault
 
 COLUMNS = ("owner", "collateral", "locked", "debt")
 _ONE = 10**36
@@ -38,24 +43,26 @@ def build_vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -
     return vaults
 
 
-def repair_imported_book(scenario: Scenario, book: ImportedBook) -> Scenario:
+def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> Scenario:
     """Return the scenario with the vaults of a file that the contracts open, and what was done to the rest.
 
     They fit also at a first price of nine digits, which is what paths that are drawn begin with.
     """
-    rows = list(book.rows)
+    rows = list(imported_book.rows)
     if scenario.book_total:
         units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
         vaults = scale_debts([row.vault for row in rows], scenario.book_total, units_of)
         rows = [row._replace(vault=vault) for row, vault in zip(rows, vaults, strict=True)]
     prices = {symbol: cut_to_digits(price) for symbol, price in scenario.first_prices.items()}
-    found = repair_book(book.name, rows, book.treatments, build_terms(scenario, prices))
+    found = repair_book(
+        imported_book.name, rows, imported_book.treatments, build_vault_terms_by_type(scenario, prices)
+    )
     return replace(
         scenario,
         vaults=found.vaults,
         opened_at={**scenario.opened_at, **found.opened_at},
         book_total=0,
-        assumptions=(*scenario.assumptions, *(found.describe_repairs() if book.treatments else ())),
+        assumptions=(*scenario.assumptions, *(found.describe_repairs() if imported_book.treatments else ())),
     )
 
 
@@ -94,19 +101,19 @@ def _draw_vault(
 def draw_log_uniform(lowest: int, highest: int, dice: SeededRandom) -> int:
     """Draw lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
     position, value = dice.draw_index(1 << _BITS), lowest
-    for bit, factor in _list_roots(highest * _ONE // lowest):
+    for bit, factor in _list_bit_roots(highest * _ONE // lowest):
         if position >> bit & 1:
             value = value * factor // _ONE
     return value
 
 
 @lru_cache(maxsize=64)  # of a range, from which many are drawn
-def _list_roots(factor: int) -> list[tuple[int, int]]:
+def _list_bit_roots(range_factor: int) -> list[tuple[int, int]]:
     """Return the places of 24 bits, the highest first, each with the root that it stands for."""
     found = []
     for bit in reversed(range(_BITS)):
-        factor = isqrt(factor * _ONE)
-        found.append((bit, factor))
+        range_factor = isqrt(range_factor * _ONE)
+        found.append((bit, range_factor))
     return found
 
 

@@ -17,21 +17,21 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.book_repairs import BookRow
 from backstop.simulation.scenario.csv_table import CsvRow as TableRow
-from backstop.simulation.scenario.scenario_schema import TypeAssets, Vault
-from backstop.simulation.scenario.scenario_writer import format_decimal
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.scenario.scenario_records import TypeAssets, Vault
 from backstop.simulation.scenario.vault_books import COLUMNS
-from backstop.simulation.sources.account_pooling import AccountPosition, pool_accounts
+from backstop.simulation.sources.account_to_vault_splitting import AccountPosition, convert_accounts_to_vaults
 from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
-from backstop.simulation.sources.position_types import build_type_table, get_position_type
-from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.sources.imported_collateral_types import build_type_table, get_position_type
+from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     FloatCell,
     SourceTable,
     TableFault,
     TableFaultsError,
-    check_bad_rows,
-    drop_bad_rows,
-    read_cells,
+    check_bad_row_policy,
+    count_droppable_rows,
+    read_source_table,
     require_columns,
 )
 
@@ -140,11 +140,11 @@ def read_book(
     `prices` (ray, by symbol) stand in where debt has to be split and the file has none. A debt of another
     asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at its price.
     """
-    check_bad_rows(bad_rows)
+    check_bad_row_policy(bad_rows)
     if debts not in DEBTS:
         raise BackstopError(f"debts: {debts!r} is not one of: {', '.join(DEBTS)}")
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
-    table = read_cells(source, filesystem)
+    table = read_source_table(source, filesystem)
     if like is None:
         mapping = mapping.add_documented_columns(table.columns)
     reading = _BookReader(table, mapping, floats, debts == "dollars")
@@ -168,21 +168,25 @@ class _BookReader:
 
     def build_book(self, prices: Mapping[str, int], bad_rows: str) -> VaultBook:
         mapping, table = self.mapping, self.table
-        used = [column for name in _list_fields(mapping) if (column := mapping.get_column(name)) is not None]
+        used = [
+            column
+            for name in _list_mapped_fields(mapping)
+            if (column := mapping.get_column(name)) is not None
+        ]
         used += [column for column in mapping.decimals.values() if not column.isdigit()]
         require_columns(table, [*used, *mapping.only], _MEND)
         rows = [row for row in table.rows if self._is_selected(row)]
         if len(rows) < len(table.rows):
             wanted = ", ".join(f"{column} {'|'.join(cells)}" for column, cells in mapping.only.items())
             self.told.append(f"{len(table.rows) - len(rows):,} rows are not {wanted}, and are left out.")
-        positions = [each for row in rows if (each := self._read_position(row)) is not None]
-        if dropped := drop_bad_rows(table, self.faults, bad_rows):
+        positions = [each for row in rows if (each := self._read_vault_position(row)) is not None]
+        if dropped := count_droppable_rows(table, self.faults, bad_rows):
             self.told.append(f"{dropped:,} rows cannot be read, and are left out.")
         full = [each for each in positions if each.locked or each.debt]
         if len(full) < len(positions):
             count = len(positions) - len(full)
             self.told.append(f"{count:,} rows lock nothing and owe nothing, and are left out.")
-        names = self._rename_symbols(full, prices)
+        names = self._rename_symbols_and_map_names(full, prices)
         held = self._pool_positions(
             full, {names.get(symbol, symbol): price for symbol, price in prices.items()}
         )
@@ -218,39 +222,41 @@ class _BookReader:
     def _is_selected(self, row: TableRow) -> bool:
         return all(row.cells[column] in cells for column, cells in self.mapping.only.items())
 
-    def _read_position(self, row: TableRow) -> AccountPosition | None:
+    def _read_vault_position(self, row: TableRow) -> AccountPosition | None:
         """Read a row; None if something is wrong with it, which is noted."""
         self._number, self._cells = row.number, row.cells
         before, mapping = len(self.faults), self.mapping
-        owner = self._get_text("owner")
+        owner = self._get_text_or_empty("owner")
         if mapping.has_field("position"):
-            owner = self._get_text("position") or owner
+            owner = self._get_text_or_empty("position") or owner
         if not owner:
             self._add_fault(
                 "position" if mapping.has_field("position") else "owner", "is empty: name the owner"
             )
-        symbol, pooled = self._get_text("collateral"), mapping.accounts == "pooled"
-        locked = self._read_amount("locked", down=True, empty=pooled)
+        symbol, pooled = self._get_text_or_empty("collateral"), mapping.accounts == "pooled"
+        locked = self._read_amount("locked", rounds_down=True, allows_empty=pooled)
         if mapping.has_field("counts") and not self._read_boolean("counts"):
             locked = 0
-        debt = self._read_amount("debt", down=False, empty=pooled)
+        debt = self._read_amount("debt", rounds_down=False, allows_empty=pooled)
         if mapping.has_field("rate") and debt:
-            debt = div_up(debt * self._read_amount("rate", down=False, scale=RAY), RAY)
+            debt = div_up(debt * self._read_amount("rate", rounds_down=False, scale=RAY), RAY)
         if mapping.has_field("repaid"):
-            debt = max(0, debt - self._read_amount("repaid", down=True, empty=True))
+            debt = max(0, debt - self._read_amount("repaid", rounds_down=True, allows_empty=True))
         if not symbol and (locked or not pooled):
             self._add_fault("collateral", "is empty: name the collateral")
         price = (
-            self._read_amount("price", down=True, scale=RAY, empty=True) if mapping.has_field("price") else 0
+            self._read_amount("price", rounds_down=True, scale=RAY, allows_empty=True)
+            if mapping.has_field("price")
+            else 0
         )
         threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
         debt_asset = ""
         if debt and mapping.has_field("debt_price"):
-            of = self._read_amount("debt_price", down=False, scale=RAY)
+            of = self._read_amount("debt_price", rounds_down=False, scale=RAY)
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
                 self.priced += self.in_dollars
-                debt_asset = "" if self.in_dollars else self._get_text("debt_token") or UNNAMED
+                debt_asset = "" if self.in_dollars else self._get_text_or_empty("debt_token") or UNNAMED
         elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
             self._add_fault(
                 "debt_token",
@@ -266,28 +272,28 @@ class _BookReader:
             debt=debt,
             price=price,
             threshold=threshold,
-            decimals=min(18, self._read_decimals("locked") or 18),
+            decimals=min(18, self._read_decimal_places("locked") or 18),
             debt_asset=debt_asset,
         )
 
     def _add_fault(self, name: str, problem: str) -> None:
         self.faults.append(TableFault(self._number, self.mapping.get_column(name) or name, problem))
 
-    def _get_text(self, name: str) -> str:
-        if name in self.mapping.fixed:
-            return self.mapping.fixed[name]
-        column = self.mapping.get_column(name)
+    def _get_text_or_empty(self, field_name: str) -> str:
+        if field_name in self.mapping.fixed:
+            return self.mapping.fixed[field_name]
+        column = self.mapping.get_column(field_name)
         return "" if column is None else self._cells[column]
 
     def _read_boolean(self, name: str) -> bool:
-        text = self._get_text(name).lower()
+        text = self._get_text_or_empty(name).lower()
         if text not in ("true", "false", "1", "0", "yes", "no"):
             self._add_fault(name, f"{text!r} is neither true nor false")
         return text in ("true", "1", "yes")
 
-    def _read_decimals(self, name: str) -> int:
+    def _read_decimal_places(self, field_name: str) -> int:
         """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
-        said = self.mapping.decimals.get(name, "0")
+        said = self.mapping.decimals.get(field_name, "0")
         text = said if said.isdigit() else self._cells[said]
         if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
             return int(text)
@@ -296,43 +302,47 @@ class _BookReader:
         )
         return 0
 
-    def _read_amount(self, name: str, *, down: bool, scale: int = WAD, empty: bool = False) -> int:
+    def _read_amount(
+        self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
+    ) -> int:
         """Read a figure times scale, exactly; what is finer is refused, or rounded where it was a float."""
-        text = self._get_text(name)
-        if not text and empty:
+        text = self._get_text_or_empty(field_name)
+        if not text and allows_empty:
             return 0
         if isinstance(text, FloatCell) and not self.floats:
-            self._add_fault(name, f"{text} is a float: give text or integers, or ask for floats")
+            self._add_fault(field_name, f"{text} is a float: give text or integers, or ask for floats")
             return 0
         try:
-            digits, below = quantity_units.read_fraction(text, "an amount", "12.5")
+            digits, below = quantity_units.read_numerator_and_denominator(text, "an amount", "12.5")
         except ValueError as error:
-            self._add_fault(name, str(error))
+            self._add_fault(field_name, str(error))
             return 0
         if digits < 0:
-            self._add_fault(name, f"{text!r} is negative")
+            self._add_fault(field_name, f"{text!r} is negative")
             return 0
-        value, rest = divmod(digits * scale, below * 10 ** self._read_decimals(name))
+        value, rest = divmod(digits * scale, below * 10 ** self._read_decimal_places(field_name))
         if rest:
             if not self.floats:
                 most = len(str(scale)) - 1
-                self._add_fault(name, f"{text!r} is finer than {most} decimals: round it, or ask for floats")
+                self._add_fault(
+                    field_name, f"{text!r} is finer than {most} decimals: round it, or ask for floats"
+                )
                 return 0
             self.rounded += 1
-            value += 0 if down else 1
+            value += 0 if rounds_down else 1
         return value
 
     def _read_threshold(self) -> int:
         """Read a liquidation threshold (debt over collateral), basis points, rounded down."""
-        text = self._get_text("threshold")
+        text = self._get_text_or_empty("threshold")
         if not text:
             return 0
         try:
-            digits, below = quantity_units.read_fraction(text, "a threshold", "0.825")
+            digits, below = quantity_units.read_numerator_and_denominator(text, "a threshold", "0.825")
         except ValueError as error:
             self._add_fault("threshold", str(error))
             return 0
-        value = digits * BASIS_POINTS // (below * 10 ** self._read_decimals("threshold"))
+        value = digits * BASIS_POINTS // (below * 10 ** self._read_decimal_places("threshold"))
         if not 0 < value <= BASIS_POINTS:
             problem = f"{text!r} is no threshold: the share of collateral that may be owed, up to 1"
             self._add_fault("threshold", problem)
@@ -340,12 +350,14 @@ class _BookReader:
 
     # ------------------------------------------------------------------- vaults
 
-    def _rename_symbols(self, positions: list[AccountPosition], prices: Mapping[str, int]) -> dict[str, str]:
+    def _rename_symbols_and_map_names(
+        self, positions: list[AccountPosition], prices: Mapping[str, int]
+    ) -> dict[str, str]:
         """Call each symbol as scenarios can, and say which are called otherwise."""
         symbols = [each.symbol for each in positions if each.symbol]
         symbols += [each.debt_asset for each in positions if each.debt_asset not in ("", UNNAMED)]
         try:
-            names = name_symbols(symbols, self.mapping.rename)
+            names = map_symbols_to_scenario_names(symbols, self.mapping.rename)
         except BackstopError as error:
             raise BackstopError(f"{self.table.name}: {error}") from None
         for each in positions:
@@ -374,7 +386,7 @@ class _BookReader:
             each.debt_asset = ""
         if self.mapping.accounts == "apart":
             return positions
-        found = pool_accounts(positions, prices, self._raise_fault)
+        found = convert_accounts_to_vaults(positions, prices, self._raise_fault)
         if found.split:
             self.told.append(
                 f"{found.split:,} accounts have several collaterals or debts: their debt of "
@@ -393,6 +405,6 @@ class _BookReader:
         raise TableFaultsError(self.table.name, [TableFault(number, "", problem)])
 
 
-def _list_fields(mapping: ColumnMapping) -> list[str]:
+def _list_mapped_fields(column_mapping: ColumnMapping) -> list[str]:
     """List the fields that a mapping reads."""
-    return list(dict.fromkeys((*COLUMNS, *mapping.columns)))
+    return list(dict.fromkeys((*COLUMNS, *column_mapping.columns)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario.yaml_document import Field, read_document
+from backstop.simulation.scenario.yaml_document_reader import Field, read_document
 
 LIBRARY = Path(__file__).parent / "mappings"
 
@@ -114,22 +114,28 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
 
     def texts(name: str) -> dict[str, str]:
         return (
-            {key: each.text for key, each in section[name].read_entries().items()} if name in section else {}
+            {key: each.text for key, each in section[name].read_mapping_entries().items()}
+            if name in section
+            else {}
         )
 
-    only = section["only"].read_entries() if "only" in section else {}
+    only = section["only"].read_mapping_entries() if "only" in section else {}
     return ColumnMapping(
         columns=texts("columns"),
         fixed=texts("fixed"),
         decimals=texts("decimals"),
-        only={column: _list_cells(each) for column, each in only.items()},
+        only={column: _list_accepted_cell_texts(each) for column, each in only.items()},
         rename=texts("rename"),
         accounts="apart" if accounts is None else accounts.read_choice(ACCOUNTS),
     )
 
 
-def _list_cells(given: Field) -> tuple[str, ...]:
-    return tuple(item.text for item in given.read_items()) if isinstance(given.value, list) else (given.text,)
+def _list_accepted_cell_texts(filter_field: Field) -> tuple[str, ...]:
+    return (
+        tuple(item.text for item in filter_field.read_items())
+        if isinstance(filter_field.value, list)
+        else (filter_field.text,)
+    )
 
 
 def _refuse_unknown(what: str, given: Mapping[str, object] | None, known: tuple[str, ...]) -> None:

@@ -10,12 +10,12 @@ from backstop.errors import BackstopError
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.sources.price_reader import parse_time
-from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     TableFault,
-    check_bad_rows,
-    drop_bad_rows,
-    read_cells,
+    check_bad_row_policy,
+    count_droppable_rows,
+    read_source_table,
     require_columns,
 )
 
@@ -64,8 +64,8 @@ def read_depth(
     the sale, so that a sale of `size` brings `size` times one minus `impact`. All faults are found first;
     `bad_rows="drop"` leaves such rows out and counts them, up to one in a hundred, `"drop-any"` any number.
     """
-    check_bad_rows(bad_rows)
-    table = read_cells(source)
+    check_bad_row_policy(bad_rows)
+    table = read_source_table(source)
     names = {field: field for field in (*FIELDS, "time")} | dict(columns or {})
     unknown = sorted(set(names) - {*FIELDS, "time"})
     if unknown:
@@ -74,11 +74,15 @@ def read_depth(
     needed = [names[field] for field in FIELDS] + ([names["time"]] if timed else [])
     require_columns(table, needed, "say which columns mean what: asset, venue, size, impact")
     faults: list[TableFault] = []
-    quotes = [quote for row in table.rows if (quote := _read_quote(row, names, timed, faults)) is not None]
-    dropped = drop_bad_rows(table, faults, bad_rows)
+    quotes = [
+        quote for row in table.rows if (quote := _read_depth_quote(row, names, timed, faults)) is not None
+    ]
+    dropped = count_droppable_rows(table, faults, bad_rows)
     if not quotes:
         raise BackstopError(f"{table.name}: has no depths: write rows under the header")
-    symbols = name_symbols(list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {})
+    symbols = map_symbols_to_scenario_names(
+        list(dict.fromkeys(quote.symbol for quote in quotes)), rename or {}
+    )
     ordered = sorted(quotes, key=lambda quote: quote.time)
     return DepthQuotes(
         table.name,
@@ -87,7 +91,7 @@ def read_depth(
     )
 
 
-def _read_quote(
+def _read_depth_quote(
     row: CsvRow, names: Mapping[str, str], timed: bool, faults: list[TableFault]
 ) -> DepthQuote | None:
     """Read a row; note what is wrong with it."""
@@ -95,7 +99,9 @@ def _read_quote(
     before = len(faults)
     for field, most, unit in (("size", 10**15, MICRO), ("impact", 1, BILLIONTH)):
         try:
-            digits, below = quantity_units.read_fraction(cells[names[field]], f"a {field}", "0.004")
+            digits, below = quantity_units.read_numerator_and_denominator(
+                cells[names[field]], f"a {field}", "0.004"
+            )
             if not 0 < digits < most * below:
                 raise ValueError(f"{cells[names[field]]!r} is no {field}: write dollars, and a share under 1")
             found[field] = digits * unit // below

@@ -22,16 +22,16 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
-from backstop.simulation.scenario.scenario_schema import TypeAssets
-from backstop.simulation.scenario.scenario_writer import format_decimal
-from backstop.simulation.sources.symbols import name_symbols
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.scenario.scenario_records import TypeAssets
+from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     BAD_ROWS,
     SourceTable,
     TableFault,
     TableFaultsError,
-    drop_bad_rows,
-    read_cells,
+    count_droppable_rows,
+    read_source_table,
     require_columns,
 )
 
@@ -80,27 +80,27 @@ class PriceHistory:
         return tuple(self.series)
 
     @property
-    def first(self) -> int:
+    def first_common_time(self) -> int:
         """First time at which every asset has a price, seconds of the epoch."""
         return max(each.times[0] for each in self.series.values())
 
     @property
-    def last(self) -> int:
+    def last_common_time(self) -> int:
         """Last time to which every asset has a price, seconds of the epoch."""
         return min(each.times[-1] for each in self.series.values())
 
     @property
     def every(self) -> int:
         """Spacing of the file when it is written: that of most prices, or the next one below, seconds."""
-        found = find_usual_spacing(
+        found = find_median_spacing(
             [time for each in self.series.values() for time in _list_steps(each.times)]
         )
         return max((each for each in SPACINGS if each <= found), default=1)
 
     @property
-    def lasts(self) -> dict[str, int]:
+    def last_prices_by_symbol(self) -> dict[str, int]:
         """The last price of each asset, ray."""
-        return {symbol: each.get_price(self.last) for symbol, each in self.series.items()}
+        return {symbol: each.get_price(self.last_common_time) for symbol, each in self.series.items()}
 
     def is_on_grid(self, begin: int) -> bool:
         """Return True if every price is of a time that a file from `begin` on has a row for."""
@@ -145,15 +145,15 @@ class PriceHistory:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("time", *self.series))
-        first = self.first if begin is None else begin
-        for time in range(first, self.last + 1, every or self.every):
+        first = self.first_common_time if begin is None else begin
+        for time in range(first, self.last_common_time + 1, every or self.every):
             stamp = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             writer.writerow(
                 (stamp, *(format_decimal(each.get_price(time), RAY) for each in self.series.values()))
             )
         return text.getvalue()
 
-    def write_csv(self, folder: str | Path, begin: int | None = None) -> Path:
+    def write_prices_csv(self, folder: str | Path, begin: int | None = None) -> Path:
         """Write `prices.csv` into a folder, which scenarios read."""
         path = Path(folder)
         try:
@@ -195,21 +195,21 @@ def read_prices(
         raise BackstopError(
             f"columns: are for a file with a column for each asset; the assets of this one are in {symbol!r}"
         )
-    table = read_cells(source, filesystem)
+    table = read_source_table(source, filesystem)
     reading = _PriceReader(table, duplicates, splits)
     if symbol is not None:
         require_columns(table, [time, symbol, price], "say which columns mean what: time, symbol, price")
         found = reading.read_long_table(time, symbol, price)
     else:
-        wide = _map_columns(table, time, columns)
+        wide = _map_price_columns_by_symbol(table, time, columns)
         require_columns(
             table, [time, *wide.values()], "say which columns mean what: time, and one for each asset"
         )
         found = reading.read_wide_table(time, wide)
-    return reading.build_prices(found, rename or {}, bad_rows)
+    return reading.build_price_history(found, rename or {}, bad_rows)
 
 
-def _map_columns(
+def _map_price_columns_by_symbol(
     table: SourceTable, time: str, columns: Mapping[str, str] | Sequence[str] | None
 ) -> dict[str, str]:
     """Return the columns of a file with one for each asset, by symbol."""
@@ -276,7 +276,7 @@ class _PriceReader:
     def _add_quote(self, quotes: list[_PriceQuote], row: CsvRow, column: str, at: int | None) -> None:
         text = row.cells[column]
         try:
-            digits, below = quantity_units.read_fraction(text, "a price", "195.21")
+            digits, below = quantity_units.read_numerator_and_denominator(text, "a price", "195.21")
             value = digits * RAY // below
             if digits <= 0 or not value:
                 raise ValueError(f"{text!r} is no price: write a number above 0, as 195.21")
@@ -290,39 +290,40 @@ class _PriceReader:
 
     # ------------------------------------------------------------------- series
 
-    def build_prices(
-        self, found: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], bad_rows: str
+    def build_price_history(
+        self, quotes_by_symbol: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], bad_rows: str
     ) -> PriceHistory:
         """Sort each asset's prices; refuse, or count, what is odd about them."""
         name = self.table.name
-        if drop_bad_rows(self.table, self.faults, bad_rows):
+        if count_droppable_rows(self.table, self.faults, bad_rows):
             self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
             self.faults = []
-        found = {symbol: quotes for symbol, quotes in found.items() if quotes}
-        if not found:
+        quotes_by_symbol = {symbol: quotes for symbol, quotes in quotes_by_symbol.items() if quotes}
+        if not quotes_by_symbol:
             raise BackstopError(f"{name}: has no prices: write rows under the header")
-        unordered = sum(b.time < a.time for quotes in found.values() for a, b in pairwise(quotes))
+        unordered = sum(b.time < a.time for quotes in quotes_by_symbol.values() for a, b in pairwise(quotes))
         if unordered:
             self.told.append(f"{unordered:,} prices are not in the order of their times, and were sorted.")
         try:
-            names = name_symbols(found, rename)
+            names = map_symbols_to_scenario_names(quotes_by_symbol, rename)
         except BackstopError as error:
             raise BackstopError(f"{name}: {error}") from None
         other = [f"{symbol!r} is called {new}" for symbol, new in names.items() if symbol != new]
         if other:
             self.told.append(f"{', '.join(other)}.")
         series = {
-            names[symbol]: self._build_series(names[symbol], quotes) for symbol, quotes in found.items()
+            names[symbol]: self._build_sorted_series(names[symbol], quotes)
+            for symbol, quotes in quotes_by_symbol.items()
         }
         if self.faults:
             raise TableFaultsError(name, self.faults)
         told = [f"{', '.join(symbols)}: {text}" for text, symbols in self.told_of.items()]
         prices = PriceHistory(name, series, (*self.told, *told))
-        if prices.last <= prices.first:
-            raise BackstopError(f"{name}: {_describe_missing_overlap(series)}")
+        if prices.last_common_time <= prices.first_common_time:
+            raise BackstopError(f"{name}: {_describe_missing_common_time(series)}")
         return prices
 
-    def _build_series(self, symbol: str, quotes: list[_PriceQuote]) -> PriceSeries:
+    def _build_sorted_series(self, symbol: str, quotes: list[_PriceQuote]) -> PriceSeries:
         quotes = sorted(quotes, key=lambda quote: quote.time)
         kept: list[_PriceQuote] = []
         twice = 0
@@ -330,44 +331,45 @@ class _PriceReader:
             if kept and kept[-1].time == quote.time:
                 twice += 1
                 if kept[-1].value != quote.value:
-                    self._resolve_duplicate(kept, quote)
+                    self._apply_duplicate_policy(kept, quote)
             else:
                 kept.append(quote)
         if twice:
             self._note_oddity(symbol, f"prices of a time that has one already: {twice:,}.")
-        self._name_gaps(symbol, kept)
-        self._name_splits(symbol, kept)
+        self._note_price_gaps(symbol, kept)
+        self._report_suspected_splits(symbol, kept)
         return PriceSeries(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
 
     def _note_oddity(self, symbol: str, text: str) -> None:
         """Note what is odd about an asset's prices; of several assets the same is said once."""
         self.told_of.setdefault(text, []).append(symbol)
 
-    def _resolve_duplicate(self, kept: list[_PriceQuote], quote: _PriceQuote) -> None:
+    def _apply_duplicate_policy(self, kept_quotes: list[_PriceQuote], quote: _PriceQuote) -> None:
         """Settle which of two prices of one time counts, or note that it is not said."""
         if self.duplicates == "refuse":
             problem = (
-                f"another price of that time is in row {kept[-1].row}: say whether the first or last counts"
+                f"another price of that time is in row {kept_quotes[-1].row}: say whether "
+                "the first or last counts"
             )
             self.faults.append(TableFault(quote.row, quote.column, problem))
         elif self.duplicates == "last":
-            kept[-1] = quote
+            kept_quotes[-1] = quote
 
-    def _name_gaps(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
-        usual = find_usual_spacing(_list_steps([quote.time for quote in quotes]))
+    def _note_price_gaps(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
+        usual = find_median_spacing(_list_steps([quote.time for quote in quotes]))
         gaps = [(b.time - a.time, a) for a, b in pairwise(quotes) if b.time - a.time > _GAP * usual]
         if gaps:
             longest, before = max(gaps, key=lambda gap: gap[0])
             self._note_oddity(
                 symbol,
-                f"gaps: {len(gaps):,}, the longest of {quantity_units.format_duration(longest)} from "
-                f"{format_time(before.time)} "
+                f"gaps: {len(gaps):,}, the longest of {quantity_units.format_duration_text(longest)} from "
+                f"{format_utc_time(before.time)} "
                 "on; the price before holds.",
             )
 
-    def _name_splits(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
+    def _report_suspected_splits(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
         """Name steps that look like a split, a change of unit or a slip of the point."""
-        found = [(a, b) for a, b in pairwise(quotes) if _is_split(a.value, b.value)]
+        found = [(a, b) for a, b in pairwise(quotes) if _is_suspected_price_split(a.value, b.value)]
         if not found:
             return
         if self.splits == "keep":
@@ -395,35 +397,35 @@ def parse_time(text: str) -> int:
     return int(zoned.timestamp() // 1)
 
 
-def find_usual_spacing(steps: Sequence[int]) -> int:
+def find_median_spacing(steps: Sequence[int]) -> int:
     """Return the usual distance between prices: the middle one, seconds."""
     return median_low(steps) if steps else 1
 
 
-def format_time(time: int) -> str:
+def format_utc_time(timestamp: int) -> str:
     """Write a time as `2024-03-12T08:00Z`."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 def _list_steps(times: Sequence[int]) -> list[int]:
     return [after - before for before, after in pairwise(times)]
 
 
-def _is_split(before: int, after: int) -> bool:
+def _is_suspected_price_split(price_before: int, price_after: int) -> bool:
     """Return True for a step by a factor of five or more, or by a small whole number to one per cent."""
-    large, small = max(before, after), min(before, after)
+    large, small = max(price_before, price_after), min(price_before, price_after)
     if large >= _FACTOR * small:
         return True
     return any(100 * abs(large - n * small) <= n * small for n in range(2, _FACTOR))
 
 
-def _describe_missing_overlap(series: Mapping[str, PriceSeries]) -> str:
+def _describe_missing_common_time(series: Mapping[str, PriceSeries]) -> str:
     if len({time for each in series.values() for time in each.times}) == 1:
         return "has a single time: prices move between two or more"
     late = max(series, key=lambda symbol: series[symbol].times[0])
     early = min(series, key=lambda symbol: series[symbol].times[-1])
     return (
-        f"{early} ends {format_time(series[early].times[-1])}, {late} begins "
-        f"{format_time(series[late].times[0])}: "
+        f"{early} ends {format_utc_time(series[early].times[-1])}, {late} begins "
+        f"{format_utc_time(series[late].times[0])}: "
         "all assets need a time in common"
     )

@@ -25,10 +25,10 @@ from backstop.model.bounds import (
 )
 from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
 from backstop.simulation.scenario.book_repairs import TREATMENTS
-from backstop.simulation.scenario.scenario_schema import DAY, LONGEST, TypeAssets
-from backstop.simulation.scenario.scenario_writer import format_decimal, format_price
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal, format_exact_usd_price
+from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
-from backstop.simulation.sources.calibrated_values import CalibratedValues
+from backstop.simulation.sources.calibration_results import CalibratedValues
 from backstop.simulation.sources.price_reader import PriceHistory
 
 ROWS: Mapping[str, str] = {
@@ -118,7 +118,7 @@ def write_scenario(
     files = {
         "book.csv": writing.book.to_csv(),
         "prices.csv": writing.prices.to_csv(writing.begin, writing.every),
-        "scenario.yaml": _render_template(values),
+        "scenario.yaml": _render_scenario_yaml(values),
     }
     # What does not load is not left behind.
     with tempfile.TemporaryDirectory(prefix="backstop-scenario-") as temporary:
@@ -160,7 +160,7 @@ class _ScenarioBuilder:
         self.notes = [*book.told, *left_out, *prices.told]
         self.every = self.prices.every
         # Blocks of a scenario are of a minute, or an hour where a replay has months of them.
-        span = self.prices.last - self.prices.first
+        span = self.prices.last_common_time - self.prices.first_common_time
         usual = _find_divisor(self.every, 3_600 if self.replay and span > _LONG else _BLOCK)
         self.block = _read_seconds("block_time", block_time) or usual
         if self.block % self.every and self.every % self.block:
@@ -170,14 +170,16 @@ class _ScenarioBuilder:
             )
         # A replay begins at midnight, from where the times of a scenario's file count. Prices that lie
         # between its rows would come late by up to one: then it has a row for each block.
-        self.begin = self.prices.first // DAY * DAY if self.replay else self.prices.first
+        self.begin = (
+            self.prices.first_common_time // DAY * DAY if self.replay else self.prices.first_common_time
+        )
         if self.replay and not self.prices.is_on_grid(self.begin):
             self.every = min(self.every, self.block)
-        held = (self.prices.last - self.begin) // self.every * self.every
+        held = (self.prices.last_common_time - self.begin) // self.every * self.every
         whole = min(held, LONGEST) // self.block * self.block
         self.duration = _read_seconds("duration", duration) or (whole if self.replay else DAY)
         if self.replay and not 0 < self.duration <= whole:
-            there = quantity_units.format_duration(whole)
+            there = quantity_units.format_duration_text(whole)
             raise BackstopError(
                 f"duration: {prices.name} can be replayed for {there}, not {duration or 'at all'}"
             )
@@ -207,18 +209,24 @@ class _ScenarioBuilder:
         owed = sum(coins.values())
         gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
         prices = self.prices
-        run = max(self.block, min(DAY, (prices.last - prices.first) // 4 // self.block * self.block))
+        run = max(
+            self.block,
+            min(DAY, (prices.last_common_time - prices.first_common_time) // 4 // self.block * self.block),
+        )
         return {
             "written_by": _join_lines(f"Written of {self.book.name} and {prices.name} by Backstop."),
             "title": _quote_text(f"{self.book.name} at the prices of {prices.name}"),
-            "description": _join_lines(self._describe_scenario()),
-            "assumptions": [_quote_text(line) for line in self._list_assumptions(gas)],
+            "description": _join_lines(self._describe_imported_scenario()),
+            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas)],
             "start": datetime.fromtimestamp(self._compute_start(), UTC).strftime("%Y-%m-%dT%H:%MZ"),
             "duration": _format_time(self.duration),
             "block_time": _format_time(self.block),
             "types": types,
             "assets": self.assets if any(each != (name, "") for name, each in self.assets.items()) else {},
-            "quotes": {name: format_price(price) for name, price in self.prices.lasts.items()},
+            "quotes": {
+                name: format_exact_usd_price(price)
+                for name, price in self.prices.last_prices_by_symbol.items()
+            },
             "accounts": "pooled" if self.book.has_accounts else "apart",
             "global_ceiling": min(MAX_GLOBAL_DEBT_CEILING, sum(each.ceiling for each in types)),
             "global_limit": max(10 * floor, owed // 8),
@@ -285,7 +293,7 @@ class _ScenarioBuilder:
 
     def _compute_start(self) -> int:
         """Return when the scenario begins: with a replay's prices, or on the day after a history."""
-        return self.begin if self.replay else -(-self.prices.last // DAY) * DAY
+        return self.begin if self.replay else -(-self.prices.last_common_time // DAY) * DAY
 
     def _build_type(self, symbol: str, owed: int, ratios: Mapping[str, str], floor: int) -> _CollateralTerms:
         if owed > MAX_DEBT_CEILING:
@@ -336,7 +344,7 @@ class _ScenarioBuilder:
                 )
         return lines
 
-    def _describe_scenario(self) -> str:
+    def _describe_imported_scenario(self) -> str:
         if self.replay:
             return (
                 f"The positions of {self.book.name}, opened at the first price, and the prices of "
@@ -350,7 +358,7 @@ class _ScenarioBuilder:
             f"drawn {drawn}."
         )
 
-    def _list_assumptions(self, gas: str) -> list[str]:
+    def _list_import_assumptions(self, gas_token: str) -> list[str]:
         ratios = [symbol for symbol in self.symbols if symbol not in self.book.ratios]
         measured = self.measured or CalibratedValues({})
         guessed = [
@@ -363,7 +371,9 @@ class _ScenarioBuilder:
             *(
                 []
                 if self.measured
-                else [f"A price holds till the next, {quantity_units.format_duration(self.every)} later."]
+                else [
+                    f"A price holds till the next, {quantity_units.format_duration_text(self.every)} later."
+                ]
             ),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
             *self._list_asset_assumptions(),
@@ -373,7 +383,7 @@ class _ScenarioBuilder:
                 if guessed
                 else []
             ),
-            f"Gas is paid in {gas}, at 25 gwei.",
+            f"Gas is paid in {gas_token}, at 25 gwei.",
             "Equity, where a preset has it: a million tokens are worth the debt at first.",
             "Keepers, auctions, floors and limits are the template's.",
         ]
@@ -392,7 +402,8 @@ def _describe_short_step(block: int) -> str:
     if block <= STEP:
         return ""
     return _quote_text(
-        f"Blocks are of {quantity_units.format_duration(block)}: in each of them an auction's price falls by "
+        f"Blocks are of {quantity_units.format_duration_text(block)}: in each of them an "
+        "auction's price falls by "
         "several steps, and shortfalls are too high."
     )
 
@@ -445,14 +456,14 @@ def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
     return kept, [f"Nobody owes anything against {', '.join(idle)}: left out."]
 
 
-def _render_template(values: Mapping[str, Any]) -> str:
+def _render_scenario_yaml(template_values: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader(__package__, "."), undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters |= {"coins": "{:_}".format, "time": _format_time, "quoted": _quote_text}
-    return environment.get_template(_TEMPLATE).render(values)
+    return environment.get_template(_TEMPLATE).render(template_values)
 
 
 def _read_seconds(name: str, text: str | None) -> int:

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario.csv_table import CsvRow, parse_table
+from backstop.simulation.scenario.csv_table import CsvRow, parse_header_and_rows
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -70,16 +70,16 @@ BAD_ROWS = ("refuse", "drop", "drop-any")
 _MOST_PER_HUNDRED = 1
 
 
-def drop_bad_rows(table: SourceTable, faults: Sequence[TableFault], bad_rows: str) -> int:
+def count_droppable_rows(table: SourceTable, faults: Sequence[TableFault], bad_row_policy: str) -> int:
     """Return how many rows of a table are left out for their faults; raise TableFaultsError if none may be.
 
     A file of which a quarter can be read is another file: more than one row in a hundred is only left out
     where `drop-any` says so.
     """
     dropped = len({fault.row for fault in faults})
-    if dropped and bad_rows == "refuse":
+    if dropped and bad_row_policy == "refuse":
         raise TableFaultsError(table.name, faults)
-    if bad_rows == "drop" and 100 * dropped > _MOST_PER_HUNDRED * len(table.rows):
+    if bad_row_policy == "drop" and 100 * dropped > _MOST_PER_HUNDRED * len(table.rows):
         share = f"{100 * dropped / len(table.rows):.1f}%"
         raise BackstopError(
             f"{table.name}: {dropped:,} of {len(table.rows):,} rows ({share}) cannot be read, and 'drop' "
@@ -88,13 +88,13 @@ def drop_bad_rows(table: SourceTable, faults: Sequence[TableFault], bad_rows: st
     return dropped
 
 
-def check_bad_rows(bad_rows: str) -> None:
+def check_bad_row_policy(bad_row_policy: str) -> None:
     """Raise BackstopError for a treatment of rows that is none."""
-    if bad_rows not in BAD_ROWS:
-        raise BackstopError(f"bad_rows: {bad_rows!r} is not one of: {', '.join(BAD_ROWS)}")
+    if bad_row_policy not in BAD_ROWS:
+        raise BackstopError(f"bad_rows: {bad_row_policy!r} is not one of: {', '.join(BAD_ROWS)}")
 
 
-def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
+def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
     """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
 
     Paths are of `filesystem`, where one is given. What is compressed (.gz, .zst, .bz2) is read as it is.
@@ -107,24 +107,24 @@ def read_cells(source: Source, filesystem: pafs.FileSystem | None = None) -> Sou
         if not isinstance(source, pd.DataFrame):
             kind = type(source).__name__
             raise BackstopError(f"a {kind} is no table: give a path, a DataFrame or a pyarrow Table")
-        return _from_frame(source)
-    name, content = _fetch_file(str(source), filesystem)
+        return _build_source_table_from_frame(source)
+    name, content = _read_file_name_and_bytes(str(source), filesystem)
     if content[:4] == b"PAR1":
         try:
             return _from_arrow(name, pq.read_table(io.BytesIO(content)))
         except (OSError, pa.ArrowException) as error:
             raise BackstopError(f"{name} is no whole Parquet file: {_get_first_line(error)}") from None
-    return _from_text(name, content)
+    return _parse_csv_bytes(name, content)
 
 
-def _fetch_file(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
+def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, bytes]:
     """Return a file's name and its bytes."""
     given, name = path, path.rstrip("/").rsplit("/", 1)[-1]
     if not name:
         raise BackstopError("'' is no file: give a path")
     try:
         if filesystem is None and _URI.match(path):
-            filesystem, path = pafs.FileSystem.from_uri(_limit_retries(path))
+            filesystem, path = pafs.FileSystem.from_uri(_append_retry_limit_to_gcs_url(path))
         filesystem = filesystem or pafs.LocalFileSystem()
         if filesystem.get_file_info(path).type == pafs.FileType.Directory:
             raise BackstopError(f"{given} is a directory: give a file in it")
@@ -138,11 +138,11 @@ def _fetch_file(path: str, filesystem: pafs.FileSystem | None) -> tuple[str, byt
         raise BackstopError(f"{given} cannot be read: {_get_first_line(error)}{hint}") from None
 
 
-def _limit_retries(address: str) -> str:
+def _append_retry_limit_to_gcs_url(storage_url: str) -> str:
     """Have Google's store give up after a while: it would try for a quarter of an hour."""
-    if not address.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in address:
-        return address
-    return f"{address}{'&' if '?' in address else '?'}retry_limit_seconds={_PATIENCE}"
+    if not storage_url.startswith(("gs://", "gcs://")) or "retry_limit_seconds" in storage_url:
+        return storage_url
+    return f"{storage_url}{'&' if '?' in storage_url else '?'}retry_limit_seconds={_PATIENCE}"
 
 
 def _get_first_line(error: Exception) -> str:
@@ -150,35 +150,39 @@ def _get_first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
 
 
-def _from_text(name: str, content: bytes) -> SourceTable:
+def _parse_csv_bytes(file_name: str, content: bytes) -> SourceTable:
     if content[:2] == b"PK":
-        raise BackstopError(f"{name} is a spreadsheet or an archive: save the sheet as CSV in UTF-8")
+        raise BackstopError(f"{file_name} is a spreadsheet or an archive: save the sheet as CSV in UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BackstopError(f"{name} cannot be read: not UTF-8 text: save it as CSV in UTF-8") from None
+        raise BackstopError(f"{file_name} cannot be read: not UTF-8 text: save it as CSV in UTF-8") from None
     if text.lstrip()[:1] in ("{", "["):
-        raise BackstopError(f"{name} is JSON: write it as CSV or Parquet, a row for each position or price")
-    _, header, rows = parse_table(io.StringIO(text, newline=""), name)
+        raise BackstopError(
+            f"{file_name} is JSON: write it as CSV or Parquet, a row for each position or price"
+        )
+    _, header, rows = parse_header_and_rows(io.StringIO(text, newline=""), file_name)
     if not header:
-        raise BackstopError(f"{name}: row 1: is empty: write a header and rows under it")
-    return SourceTable(name, tuple(header), rows)
+        raise BackstopError(f"{file_name}: row 1: is empty: write a header and rows under it")
+    return SourceTable(file_name, tuple(header), rows)
 
 
 def _from_arrow(name: str, table: pa.Table) -> SourceTable:
     _refuse_duplicate_columns(name, table.column_names)
-    columns = [[_format_cell(value) for value in column.to_pylist()] for column in table.columns]
-    return _build_table(name, table.column_names, columns)
+    columns = [[_convert_cell_to_text(value) for value in column.to_pylist()] for column in table.columns]
+    return _build_source_table(name, table.column_names, columns)
 
 
-def _from_frame(frame: pd.DataFrame) -> SourceTable:
+def _build_source_table_from_frame(frame: pd.DataFrame) -> SourceTable:
     names = [str(column) for column in frame.columns]
     _refuse_duplicate_columns("frame", names)
-    columns = [[_format_cell(value) for value in frame.iloc[:, i].tolist()] for i in range(len(names))]
-    return _build_table("frame", names, columns)
+    columns = [
+        [_convert_cell_to_text(value) for value in frame.iloc[:, i].tolist()] for i in range(len(names))
+    ]
+    return _build_source_table("frame", names, columns)
 
 
-def _build_table(name: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> SourceTable:
+def _build_source_table(name: str, names: Sequence[str], columns: Sequence[Sequence[str]]) -> SourceTable:
     cells = zip(*columns, strict=True)
     rows = [CsvRow(number, dict(zip(names, row, strict=True))) for number, row in enumerate(cells, 1)]
     return SourceTable(name, tuple(names), rows)
@@ -190,7 +194,7 @@ def _refuse_duplicate_columns(name: str, names: Sequence[str]) -> None:
             raise BackstopError(f"{name}: the column {column!r} is there twice: remove one")
 
 
-def _format_cell(value: Any) -> str:
+def _convert_cell_to_text(value: Any) -> str:
     """Return a cell as text: nothing for what is missing, floats marked as what they are."""
     if value is None or value != value:  # NaN and NaT are not themselves
         return ""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.account_value import compute_account_value
-from backstop.simulation.book_opening import record_open_auctions
-from backstop.simulation.run_summary import compute_underwater_debt, list_keeper_rows
+from backstop.simulation.account_value import compute_total_account_worth
+from backstop.simulation.book_opening import record_opening_auctions
+from backstop.simulation.run_summary import compute_debt_beyond_collateral, list_keeper_rows
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.simulator import Simulation
 from backstop.studies.attack.search_space import AttackCandidate
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 
 GOALS = ("loss", "bad-debt", "gain")
 """Goals of an adversary: most loss that nobody pays, most bad debt, most gain of hostile members."""
@@ -35,7 +35,7 @@ class PathOutcome:
     ends: dict[str, int]  # worth of each member of a pool at the end
 
     @property
-    def loss(self) -> int:
+    def unpaid_loss(self) -> int:
         """Loss that nobody has paid."""
         return self.outstanding + self.underwater
 
@@ -48,7 +48,7 @@ class CandidateOutcome:
     without: PathOutcome | None
 
     @property
-    def gain(self) -> int:
+    def gain_over_doing_nothing(self) -> int:
         """Gain of hostile members beyond doing nothing on the same path [wad]."""
         if self.without is None:
             return 0
@@ -57,12 +57,14 @@ class CandidateOutcome:
     def compute_score(self, goal: str) -> Score:
         """Return what an adversary with this goal compares."""
         found = self.outcome
-        first = {"loss": found.loss, "bad-debt": found.bad_debt, "gain": self.gain}[goal]
+        first = {"loss": found.unpaid_loss, "bad-debt": found.bad_debt, "gain": self.gain_over_doing_nothing}[
+            goal
+        ]
         return first, found.bad_debt, found.liquidated, found.fall
 
     def as_json(self) -> dict[str, Any]:
         """Return the trial as JSON can hold it, wad as text."""
-        return {"gain_wad": str(self.gain), **_outcome_as_json(self.outcome)} | (
+        return {"gain_wad": str(self.gain_over_doing_nothing), **_outcome_as_json(self.outcome)} | (
             {} if self.without is None else {"without": _outcome_as_json(self.without)}
         )
 
@@ -70,42 +72,46 @@ class CandidateOutcome:
 class CandidateRunner(ExactEngine):
     """Player of a scenario's choices, one after the other; results do not depend on the order."""
 
-    def evaluate_candidate(self, choice: AttackCandidate, goal: str) -> CandidateOutcome:
+    def measure_candidate_outcome(self, candidate: AttackCandidate, goal: str) -> CandidateOutcome:
         """Play a choice; for the goal `gain` also its path with hostile members that do nothing."""
-        outcome = self.play_scenario(choice.scenario)
+        outcome = self.play_scenario(candidate.scenario)
         if goal != "gain":
             return CandidateOutcome(outcome, None)
-        moves = any(choice.plans.values())
-        return CandidateOutcome(outcome, self.play_scenario(choice.without_plans()) if moves else outcome)
+        moves = any(candidate.plans.values())
+        return CandidateOutcome(
+            outcome, self.play_scenario(candidate.build_scenario_without_attack_moves()) if moves else outcome
+        )
 
     def play_scenario(self, scenario: Scenario) -> PathOutcome:
         """Play a scenario in which nothing is left to chance."""
         session = self._get_session(scenario)
         with session.both.fork_state() if session.both is not None else session.model.fork_state():
             run = Simulation(scenario, session, self.seed)
-            record_open_auctions(run)
+            record_opening_auctions(run)
             for state in run.keepers:
-                state.opening = compute_account_value(run, state.keeper.address)
+                state.opening = compute_total_account_worth(run, state.keeper.address)
             run.run_blocks(lambda done, total, text: None, lambda: False)
             return collect_outcome(run)
 
 
 def collect_outcome(run: Simulation) -> PathOutcome:
     """Collect the outcome of a run."""
-    view, recorder = run.view(), run.recorder
+    view, recorder = run.build_keeper_view(), run.recorder
     firsts = [run.paths[symbol][0] for symbol in run.scenario.symbols]
     return PathOutcome(
         bad_debt=recorder.created // RAY,
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
-        outstanding=(sum(view.get_deficit(c) for c in view.types) + recorder.netted) // RAY,
-        underwater=sum(compute_underwater_debt(view, c) for c in range(len(firsts))) // RAY,
+        outstanding=(sum(view.get_deficit(c) for c in view.types) + recorder.loss_borne_by_holders) // RAY,
+        underwater=sum(compute_debt_beyond_collateral(view, c) for c in range(len(firsts))) // RAY,
         liquidated=sum(auction.principal for auction in recorder.auctions.values()) // RAY,
         fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),
         profits={
             row["name"]: int(row["profit_wad"]) for row in list_keeper_rows(run) if row["role"] == "attacker"
         },
         ends={
-            each.name: compute_account_value(run, each.address) for each in run.members if each.pool in run.at
+            each.name: compute_total_account_worth(run, each.address)
+            for each in run.members
+            if each.pool in run.at
         },
     )
 
@@ -116,7 +122,7 @@ def _outcome_as_json(outcome: PathOutcome) -> dict[str, Any]:
         "covered": [{"stage": stage, "wad": str(amount)} for stage, amount in outcome.covered.items()],
         "outstanding_wad": str(outcome.outstanding),
         "underwater_wad": str(outcome.underwater),
-        "loss_wad": str(outcome.loss),
+        "loss_wad": str(outcome.unpaid_loss),
         "liquidated_wad": str(outcome.liquidated),
         "profits": [{"name": name, "wad": str(amount)} for name, amount in outcome.profits.items()],
         "ends": [{"name": name, "wad": str(amount)} for name, amount in outcome.ends.items()],

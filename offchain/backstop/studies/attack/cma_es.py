@@ -22,10 +22,10 @@ import numpy as np
 
 from backstop.simulation.scenario.deterministic_float import (
     Floats,
+    compute_natural_log,
     compute_norm,
     decompose_cholesky,
     exp,
-    log,
     solve_triangular,
     sum_weighted_rows,
 )
@@ -68,7 +68,7 @@ class SearchDistribution:
         """Draw the points of the present generation, one in each row."""
         normals = (
             RandomStreams(seed)
-            .get_stream("generation", self.generation)
+            .get_labelled_stream("generation", self.generation)
             .standard_normal((count, len(self.mean)))
         )
         normals = np.rint(normals * _GRAIN) / _GRAIN
@@ -80,7 +80,7 @@ class SearchDistribution:
     def update_distribution(self, ranked: Floats) -> None:
         """Move to the next generation, given the points of this one, the best first."""
         n, half = len(self.mean), len(ranked) // 2
-        weights = log((len(ranked) + 1) / 2) - log(np.arange(1.0, half + 1))
+        weights = compute_natural_log((len(ranked) + 1) / 2) - compute_natural_log(np.arange(1.0, half + 1))
         weights /= weights.sum()
         mass = 1 / float((weights * weights).sum())
         # Learning rates: of both paths, of the step, of the covariance by the path and by the points.

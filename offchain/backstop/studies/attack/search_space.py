@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from backstop.keepers.keeper_group import IN_POOL, AttackMove, KeeperGroup, Outage
+from backstop.keepers.keeper_group_settings import IN_POOL, AttackMove, KeeperGroup, Outage
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import derive_path_seed
 from backstop.simulation.scenario.deterministic_float import compute_norm
@@ -26,14 +26,14 @@ from backstop.simulation.scenario.draw_scenario import (
     EQUITY,
     TickPrices,
     apply_draw,
-    draw_path_from_streams,
+    draw_outcomes_from_streams,
     repeat_last_price,
-    scale_series,
+    scale_step_series,
 )
-from backstop.simulation.scenario.scenario_schema import Scenario
-from backstop.simulation.scenario.stochastic_processes import PriceModel
-from backstop.studies.attack.budget import Budget
-from backstop.studies.attack.fixed_random_streams import FixedStreams, PriceJump
+from backstop.simulation.scenario.scenario_random_processes import PriceModel
+from backstop.simulation.scenario.scenario_records import Scenario
+from backstop.studies.attack.adversary_budget import Budget
+from backstop.studies.attack.adversary_chosen_draws import AdversaryChosenStreams, PriceJump
 
 _NORMAL = NormalDist()
 _DRIVEN = ("brownian", "garch", "peg")
@@ -67,16 +67,16 @@ class AttackCandidate:
             "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
             "jumps": [_jump_as_json(each) for each in self.jumps],
             "crash": None if self.crash is None else _jump_as_json(self.crash),
-            "outages": {name: _span_as_json(each) for name, each in self.outages.items()},
-            "feeds": {symbol: _span_as_json(each) for symbol, each in self.feeds.items()},
-            "congestion": None if self.congestion is None else _span_as_json(self.congestion),
+            "outages": {name: _span_as_json_dict(each) for name, each in self.outages.items()},
+            "feeds": {symbol: _span_as_json_dict(each) for symbol, each in self.feeds.items()},
+            "congestion": None if self.congestion is None else _span_as_json_dict(self.congestion),
             "plans": {
                 name: [{"at": move.at, "do": move.do, "share_bps": move.share} for move in plan]
                 for name, plan in self.plans.items()
             },
         }
 
-    def without_plans(self) -> Scenario:
+    def build_scenario_without_attack_moves(self) -> Scenario:
         """Return the same path with hostile members that do nothing."""
         return _with_plans(self.scenario, dict.fromkeys(self.plans, ()))
 
@@ -100,10 +100,10 @@ class SearchSpace:
         # Random outages, runs, spikes and faults are off.
         keepers = tuple(replace(group, fails=None, runs=0) for group in scenario.keepers)
         self._calm = replace(scenario, keepers=keepers, spike=None, faults={})
-        self.names = tuple(name for name, _ in self._iter_dimensions())
-        self._paid = np.array([paid for _, paid in self._iter_dimensions()], dtype=bool)
+        self.names = tuple(name for name, _ in self._iter_dimension_budget_flags())
+        self._paid = np.array([paid for _, paid in self._iter_dimension_budget_flags()], dtype=bool)
 
-    def _iter_dimensions(self) -> Iterator[tuple[str, bool]]:
+    def _iter_dimension_budget_flags(self) -> Iterator[tuple[str, bool]]:
         """Name each number of a point, and tell whether it is paid for."""
         for symbol in self.driven:
             yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
@@ -114,14 +114,14 @@ class SearchSpace:
         if self._has_crash():
             yield "crash at", False
             yield "crash depth", True
-        limited = [f"outage of {'/'.join(groups)}" for groups in self._group_by_outage_cause()]
+        limited = [f"outage of {'/'.join(groups)}" for groups in self._group_keepers_by_outage_cause()]
         limited += [f"{symbol} feed" for symbol in self.scenario.symbols if self.budget.feeds]
         limited += ["full blocks"] if self.budget.congestion is not None else []
         for name in limited:
             yield f"{name} from", False
             yield f"{name} for", False
         for group in self.attackers:
-            for do in self._list_moves(group):
+            for do in self._list_possible_attack_moves(group):
                 yield f"{group.name} {do} at", False
                 if do in WITH_SHARE:
                     yield f"{group.name} {do} share", False
@@ -134,7 +134,7 @@ class SearchSpace:
     def _has_crash(self) -> bool:
         return any(model.crash is not None for model in self._models.values())
 
-    def _group_by_outage_cause(self) -> list[tuple[str, ...]]:
+    def _group_keepers_by_outage_cause(self) -> list[tuple[str, ...]]:
         """Group the keepers that share a cause of outages, and so are down together."""
         if not self.budget.outages:
             return []
@@ -145,11 +145,15 @@ class SearchSpace:
                 found.setdefault(cause or f" {group.name}", []).append(group.name)
         return [tuple(names) for names in found.values()]
 
-    def _list_moves(self, group: KeeperGroup) -> list[str]:
+    def _list_possible_attack_moves(self, attacker_group: KeeperGroup) -> list[str]:
         """List the moves that a hostile member can make; requests are for pools with a cooldown."""
-        waits = getattr(self.scenario.parameters, group.pool).cooldown != 0
+        waits = getattr(self.scenario.parameters, attacker_group.pool).cooldown != 0
         useless = () if waits else ("ask",)
-        return [do for do in self.budget.moves if do not in useless and (do in IN_POOL or group.collateral)]
+        return [
+            do
+            for do in self.budget.moves
+            if do not in useless and (do in IN_POOL or attacker_group.collateral)
+        ]
 
     # ------------------------------------------------------------------- choice
 
@@ -157,23 +161,23 @@ class SearchSpace:
         """Build the choice that a point stands for."""
         values = np.array(point, dtype=np.float64)
         deviations = compute_norm(values[self._paid])
-        if deviations > self.budget.radius:
-            values[self._paid] *= self.budget.radius / deviations
-            deviations = self.budget.radius
+        if deviations > self.budget.max_distance_in_standard_deviations:
+            values[self._paid] *= self.budget.max_distance_in_standard_deviations / deviations
+            deviations = self.budget.max_distance_in_standard_deviations
         rest = iter(values.tolist())
         pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self.driven}
         jumps = tuple(
-            self._read_jump(symbol, rest)
+            self._read_price_jump(symbol, rest)
             for symbol in self._list_jump_symbols()
             for _ in range(self.budget.jumps)
         )
-        crash = self._read_jump("", rest) if self._has_crash() else None
+        crash = self._read_price_jump("", rest) if self._has_crash() else None
         seed = derive_path_seed(self.seed, self.path)
-        streams = FixedStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
-        chosen = draw_path_from_streams(self._calm, streams)
+        streams = AdversaryChosenStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
+        chosen = draw_outcomes_from_streams(self._calm, streams)
 
         outages: dict[str, Outage] = {}
-        for groups in self._group_by_outage_cause():
+        for groups in self._group_keepers_by_outage_cause():
             outage = self._build_outage(next(rest), next(rest), self.budget.outages)
             outages |= dict.fromkeys(groups, outage) if outage is not None else {}
         feeds: dict[str, Outage] = {}
@@ -188,9 +192,9 @@ class SearchSpace:
         if (terms := self.budget.congestion) is not None:
             full = self._build_outage(next(rest), next(rest), terms.lasts)
             spans = () if full is None else (full,)
-            gas_prices = scale_series(gas_prices, terms.factor, spans)
-            gas_share = scale_series(gas_share, terms.share, spans)
-        plans = {group.name: self._build_plan(group, rest) for group in self.attackers}
+            gas_prices = scale_step_series(gas_prices, terms.factor, spans)
+            gas_share = scale_step_series(gas_share, terms.share, spans)
+        plans = {group.name: self._build_attack_plan(group, rest) for group in self.attackers}
         down = {
             name: (*spans, *([outages[name]] if name in outages else []))
             for name, spans in chosen.outages.items()
@@ -199,34 +203,42 @@ class SearchSpace:
         scenario = _with_plans(apply_draw(self._calm, chosen, self.seed), plans)
         return AttackCandidate(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
 
-    def _read_jump(self, symbol: str, rest: Iterator[float]) -> PriceJump:
+    def _read_price_jump(self, symbol: str, remaining_coordinates: Iterator[float]) -> PriceJump:
         """Read a fall's time and size, from the first block after the start on."""
         return PriceJump(
-            symbol, (1 + self._to_block_number(next(rest))) * self.scenario.block_time, next(rest)
+            symbol,
+            (1 + self._to_block_number(next(remaining_coordinates))) * self.scenario.block_time,
+            next(remaining_coordinates),
         )
 
     def _to_block_number(self, value: float) -> int:
-        return min(int(_to_share(value) * self.scenario.blocks), self.scenario.blocks - 1)
+        return min(int(_compute_normal_cdf(value) * self.scenario.blocks), self.scenario.blocks - 1)
 
     def _build_outage(self, start: float, lasts: float, most: int) -> Outage | None:
         """Build a span of whole blocks that ends with the scenario at the latest; None if it is empty."""
         block_time, first = self.scenario.block_time, self._to_block_number(start)
-        last = min(first + round(_to_share(lasts) * most / block_time), self.scenario.blocks + 1)
+        last = min(first + round(_compute_normal_cdf(lasts) * most / block_time), self.scenario.blocks + 1)
         return Outage(first * block_time, last * block_time) if last > first else None
 
-    def _build_plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[AttackMove, ...]:
+    def _build_attack_plan(
+        self, attacker_group: KeeperGroup, remaining_coordinates: Iterator[float]
+    ) -> tuple[AttackMove, ...]:
         """Build a hostile member's plan: each move that is made, at its time."""
         found, block_time = [], self.scenario.block_time
-        for do in self._list_moves(group):
-            when = _to_share(next(rest))
-            share = max(1, round(_to_share(next(rest)) * BASIS_POINTS)) if do in WITH_SHARE else BASIS_POINTS
+        for do in self._list_possible_attack_moves(attacker_group):
+            when = _compute_normal_cdf(next(remaining_coordinates))
+            share = (
+                max(1, round(_compute_normal_cdf(next(remaining_coordinates)) * BASIS_POINTS))
+                if do in WITH_SHARE
+                else BASIS_POINTS
+            )
             if when >= NEVER:
                 block = int((when - NEVER) / (1 - NEVER) * (self.scenario.blocks - 1))
                 found.append(AttackMove(block * block_time, do, share))
         return tuple(sorted(found, key=lambda move: move.at))
 
 
-def _to_share(value: float) -> float:
+def _compute_normal_cdf(value: float) -> float:
     return _NORMAL.cdf(value)
 
 
@@ -234,8 +246,8 @@ def _jump_as_json(fall: PriceJump) -> dict[str, Any]:
     return {**fall._asdict(), "deviations": round(fall.deviations, 6)}
 
 
-def _span_as_json(span: Outage) -> dict[str, int]:
-    return {"from": span.start, "to": span.end}
+def _span_as_json_dict(outage: Outage) -> dict[str, int]:
+    return {"from": outage.start, "to": outage.end}
 
 
 def _with_plans(scenario: Scenario, plans: dict[str, tuple[AttackMove, ...]]) -> Scenario:

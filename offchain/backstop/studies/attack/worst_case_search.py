@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_files, write_json
-from backstop.files.output_directories import hash_content, refuse_other
-from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.files.atomic_files import read_versioned_json, write_files, write_json
+from backstop.files.output_directories import hash_value_repr, refuse_other
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.simulation.scenario import Scenario
-from backstop.studies.attack.budget import Budget
+from backstop.studies.attack.adversary_budget import Budget
 from backstop.studies.attack.candidate_evaluation import CandidateOutcome, CandidateRunner, Score
 from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
 from backstop.studies.attack.search_space import AttackCandidate, SearchSpace
@@ -46,7 +46,7 @@ class Task:
     population: int
     engine: str
 
-    def describe_settings(self) -> dict[str, Any]:
+    def build_settings_json(self) -> dict[str, Any]:
         """Return attack.json, which has to be equal for a search to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
@@ -58,7 +58,7 @@ class Task:
             "method": self.method,
             "population": self.population,
             "engine": self.engine,
-            "content of scenario and budget": hash_content(self),
+            "content of scenario and budget": hash_value_repr(self),
         }
 
 
@@ -87,28 +87,28 @@ class WorstCaseSearch:
     def open_or_resume(cls, task: Task, out: Path) -> WorstCaseSearch:
         """Begin a search or resume it."""
         search = cls(task, out)
-        search.prepare_folder()
+        search.prepare_or_resume_folder()
         return search
 
-    def prepare_folder(self) -> None:
+    def prepare_or_resume_folder(self) -> None:
         """Write attack.json, or check it and read what was learned."""
         file = self.out / "attack.json"
         if not file.exists():
             try:
                 self.out.mkdir(parents=True, exist_ok=True)
-                write_json(self.task.describe_settings(), file)
+                write_json(self.task.build_settings_json(), file)
             except OSError as error:
                 raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
             return
-        there = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
-        refuse_other(self.out, there, self.task.describe_settings())
+        there = read_versioned_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(self.out, there, self.task.build_settings_json())
         self._load_progress()
 
     def _load_progress(self) -> None:
         file = self.out / "progress.json"
         if not file.exists():
             return
-        kept = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        kept = read_versioned_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
         try:
             self.cloud = SearchDistribution.from_json(kept["cloud"])
             self.best, self.best_score = kept["best"], tuple(kept["score"])
@@ -133,10 +133,16 @@ class WorstCaseSearch:
                     raise RunInterruptedError(
                         f"stopped; {done} of {generations} generations are kept, the same command goes on"
                     )
-                trial = self.trials.evaluate_candidate(self.space.build_candidate(point), self.task.goal)
+                trial = self.trials.measure_candidate_outcome(
+                    self.space.build_candidate(point), self.task.goal
+                )
                 scores.append(trial.compute_score(self.task.goal))
                 done = len(self.history) * population + len(scores)
-                progress(done, generations * population, f"worst {self._compute_worst_figure(scores):,}")
+                progress(
+                    done,
+                    generations * population,
+                    f"worst {self._find_best_stablecoin_figure_so_far(scores):,}",
+                )
             self._record_generation(points.tolist(), scores)
             if self.task.method == "evolution":
                 self.cloud.update_distribution(sort_by_score(points, scores))
@@ -144,9 +150,9 @@ class WorstCaseSearch:
                 self.cloud.generation += 1
             self._save_progress()
         choice = self.space.build_candidate(self.best)
-        return choice, self.trials.evaluate_candidate(choice, self.task.goal)
+        return choice, self.trials.measure_candidate_outcome(choice, self.task.goal)
 
-    def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    def write_summary_and_meta(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         """Write summary.json and meta.json of the search."""
         files = {"summary.json": summary, "meta.json": meta}
         write_files(
@@ -154,9 +160,9 @@ class WorstCaseSearch:
             {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
         )
 
-    def _compute_worst_figure(self, scores: list[Score]) -> int:
+    def _find_best_stablecoin_figure_so_far(self, generation_scores: list[Score]) -> int:
         """Return the goal's figure of the best so far [whole stablecoins]."""
-        return max([self.best_score, *scores])[0] // 10**18
+        return max([self.best_score, *generation_scores])[0] // 10**18
 
     def _record_generation(self, points: list[list[float]], scores: list[Score]) -> None:
         best = max(range(len(scores)), key=lambda i: scores[i])

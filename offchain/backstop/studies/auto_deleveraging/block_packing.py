@@ -20,7 +20,7 @@ from backstop.keepers.call_costs import find_call_gas, get_job_gas
 from backstop.model.arithmetic import div_up
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
 from backstop.proof.lockstep import Lockstep
-from backstop.simulation.progress import Progress, RunInterruptedError
+from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.system import Action, Outcome
 
 BLOCK_GAS = 30_000_000
@@ -69,7 +69,7 @@ class Phase:
         self.accounts += accounts
         self.gas += gas
 
-    def measure_pace(self) -> tuple[float, float]:
+    def measure_account_microseconds_by_half(self) -> tuple[float, float]:
         """Return how many microseconds an account took, in the first half of them and in the second."""
         if len(self.marks) < 3 or self.accounts < _PACED:
             return 0.0, 0.0
@@ -136,16 +136,16 @@ class BlockPacker:
         self.phase.marks.append((self.phase.accounts, time.process_time()))
         return self.phase
 
-    def apply_call(
+    def apply_call_in_block(
         self,
         call: str,
         *args: Any,
-        by: str = "",
-        accounts: int = 1,
-        counted: bool = True,
-        may: bool = False,
-        like: str = "",
-        at_least: int = 0,
+        sender: str = "",
+        account_count: int = 1,
+        counts_gas: bool = True,
+        may_revert: bool = False,
+        gas_kind: str = "",
+        least_gas_per_account: int = 0,
     ) -> Outcome:
         """Run "Contract.method" in the block, or in the next one if it is full.
 
@@ -153,56 +153,58 @@ class BlockPacker:
         blocks. Calls of a phase are expected to take alike, or those that are given the same `like`; or so
         much gas an account, if that is more.
         """
-        kind = self._format_kind(call, like)
-        action = _build_action(call, args, by)
-        if self._waiting and not self._has_room(action, kind, accounts, at_least):
-            self.mine_block()
-        self._open_block()
-        outcome = self._apply_action(action, kind, accounts, counted, at_least)
-        if outcome.reason is not None and not may:
+        kind = self._build_gas_kind_key(call, gas_kind)
+        action = _build_action(call, args, sender)
+        if self._waiting and not self._has_room(action, kind, account_count, least_gas_per_account):
+            self.mine_block_of_waiting_calls()
+        self._report_prices_if_block_empty()
+        outcome = self._apply_action(action, kind, account_count, counts_gas, least_gas_per_account)
+        if outcome.reason is not None and not may_revert:
             raise BackstopError(f"{call} reverted with {outcome.reason!r}")
         return outcome
 
-    def batch_accounts(
+    def iter_account_batches(
         self,
         call: str,
         *args: Any,
         accounts: Sequence[str],
-        by: str = "",
-        like: str = "",
-        at_least: int = 0,
+        sender: str = "",
+        gas_kind: str = "",
+        least_gas_per_account: int = 0,
     ) -> Iterator[tuple[str, ...]]:
         """Yield the accounts of calls "Contract.method", each of as many as the block has room for.
 
         `args` are the arguments before the accounts.
         """
-        kind, done = self._format_kind(call, like), 0
+        kind, done = self._build_gas_kind_key(call, gas_kind), 0
         few = MIN_RANKED if call.endswith(".submit") else _FEW
         while done < len(accounts):
-            self._open_block()
+            self._report_prices_if_block_empty()
             most = MAX_CLOSED
             while True:
-                each = max(self._estimate_account_gas(kind), at_least)
-                free = min(self._get_gas_limit(kind) - self._planned, _PLANNED_CALL)
+                each = max(self._estimate_account_gas(kind), least_gas_per_account)
+                free = min(self._get_block_fill_gas(kind) - self._planned, _PLANNED_CALL)
                 room = min((free - _get_base_gas(kind)) // each, most)
                 if room < min(few, len(accounts) - done):
-                    self.mine_block()
-                    self._open_block()
+                    self.mine_block_of_waiting_calls()
+                    self._report_prices_if_block_empty()
                     most = MAX_CLOSED
                     continue
                 some = tuple(accounts[done : done + room])
-                if self._has_room(_build_action(call, (*args, some), by), kind, len(some), at_least):
+                if self._has_room(
+                    _build_action(call, (*args, some), sender), kind, len(some), least_gas_per_account
+                ):
                     break
                 most = len(some) - 1
             done += len(some)
             yield some
 
-    def mine_block(self) -> None:
+    def mine_block_of_waiting_calls(self) -> None:
         """Mine the block, if there is anything in it, and wait for the next."""
         if not self._waiting:
             return
         waiting, self._waiting, self._planned, self._fit = self._waiting, [], 0, None
-        spent = self._settle_and_measure(waiting)
+        spent = self._list_gas_per_call(waiting)
         used = sum(spent)
         self.fullest = max(self.fullest, used)
         if used > BLOCK_GAS:
@@ -227,28 +229,28 @@ class BlockPacker:
             raise RunInterruptedError(f"interrupted while {self.phase.name}")
         self.wait_seconds(BLOCK_SECONDS)
 
-    def forget_gas(self) -> None:
+    def mine_block_and_forget_gas(self) -> None:
         """Take nothing for known of what calls take: prices have moved."""
-        self.mine_block()
+        self.mine_block_of_waiting_calls()
         self._each.clear()
 
     def wait_seconds(self, seconds: int) -> None:
         """Let time pass, in which no block has anything."""
-        self.mine_block()
+        self.mine_block_of_waiting_calls()
         self.system.advance(seconds)
 
-    def _open_block(self) -> None:
+    def _report_prices_if_block_empty(self) -> None:
         """Apply the price reports of a new block, if the block has no call yet."""
         if not self._waiting:
             for action in self.refresh():
                 said = f"{action.contract}.{action.method} while {self.phase.name}"
-                self._apply_action(action, said, 1, counted=False)
+                self._apply_action(action, said, 1, counts_gas=False)
 
     def _has_room(self, action: Action, kind: str, accounts: int, at_least: int) -> bool:
         """Return whether a call fits into the block, by what the host foresees, or by what is planned."""
         if self._fit == (action, len(self._waiting)):
             return True
-        foreseen = self._dry_run_gas(action) if _get_base_gas(kind) else []
+        foreseen = self._dry_run_block_gas_by_call(action) if _get_base_gas(kind) else []
         if foreseen:
             *before, gas = foreseen
             self._planned = sum(before)
@@ -256,32 +258,32 @@ class BlockPacker:
             fits = self._planned + gas <= BLOCK_GAS
         else:
             planned = max(self._estimate_gas(kind, accounts), at_least * accounts)
-            fits = self._planned + planned <= self._get_gas_limit(kind)
+            fits = self._planned + planned <= self._get_block_fill_gas(kind)
         self._fit = (action, len(self._waiting)) if fits else None
         return fits
 
-    def _dry_run_gas(self, action: Action) -> list[int]:
+    def _dry_run_block_gas_by_call(self, added_action: Action) -> list[int]:
         """Return the gas of each call of the block and of another one behind them, if the host tells."""
         if not isinstance(self.system, Lockstep):
             return []
-        gas = self.system.chain.dry_run_gas([*(one.action for one in self._waiting), action])
+        gas = self.system.chain.dry_run_gas([*(one.action for one in self._waiting), added_action])
         self._foresees = bool(gas)
         return gas
 
-    def _get_gas_limit(self, kind: str) -> int:
+    def _get_block_fill_gas(self, call_kind: str) -> int:
         """Return the gas that a block is filled to, for calls of a kind."""
         if self._foresees:
             return BLOCK_GAS
-        return _PLANNED_RANKS if ".submit" in kind else _PLANNED
+        return _PLANNED_RANKS if ".submit" in call_kind else _PLANNED
 
     def _apply_action(
-        self, action: Action, kind: str, accounts: int, counted: bool, at_least: int = 0
+        self, action: Action, kind: str, account_count: int, counts_gas: bool, least_gas_per_account: int = 0
     ) -> Outcome:
         outcome = self.system.apply(action)
         # What reverts takes gas too, which is no part of what an account costs.
-        goes = counted and outcome.reason is None
-        self._waiting.append(_PendingCall(action, self.phase, kind, accounts, goes))
-        self._planned += max(self._estimate_gas(kind, accounts), at_least * accounts)
+        goes = counts_gas and outcome.reason is None
+        self._waiting.append(_PendingCall(action, self.phase, kind, account_count, goes))
+        self._planned += max(self._estimate_gas(kind, account_count), least_gas_per_account * account_count)
         return outcome
 
     def _estimate_gas(self, kind: str, accounts: int) -> int:
@@ -294,18 +296,18 @@ class BlockPacker:
             known = _get_account_gas(kind) * self.positions * _FIRST_MORE // 100
         return _FIRST if known is None else known
 
-    def _format_kind(self, call: str, like: str) -> str:
-        return f"{call} while {self.phase.name} {like}"
+    def _build_gas_kind_key(self, call: str, gas_kind: str) -> str:
+        return f"{call} while {self.phase.name} {gas_kind}"
 
-    def _settle_and_measure(self, waiting: list[_PendingCall]) -> list[int]:
+    def _list_gas_per_call(self, pending_calls: list[_PendingCall]) -> list[int]:
         """Return the gas of each call, measured or by the table."""
         if isinstance(self.system, Lockstep):
-            self.system.flush_pending_steps()
+            self.system.apply_pending_chain_steps()
             spent = self.system.chain.spent
             if any(spent):
                 self.measures = True
                 return spent
-        return [_read_table_gas(one.kind, one.accounts) for one in waiting]
+        return [_read_table_gas(one.kind, one.accounts) for one in pending_calls]
 
 
 _UNLISTED = 100_000
@@ -322,16 +324,16 @@ def _read_table_gas(kind: str, accounts: int) -> int:
 
 def _get_base_gas(kind: str) -> int:
     """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
-    return get_job_gas(f"cycles: {_get_job(kind)}") if _split_kind(kind)[1] in MANY else 0
+    return get_job_gas(f"cycles: {_get_gas_job_name(kind)}") if _split_kind(kind)[1] in MANY else 0
 
 
-def _get_job(kind: str) -> str:
+def _get_gas_job_name(kind: str) -> str:
     """Return the name of a call's job in the committed table."""
     return _split_kind(kind)[1].replace("_", " ")
 
 
 def _get_account_gas(kind: str) -> int:
-    return get_job_gas(f"cycles: {_get_job(kind)}, each account")
+    return get_job_gas(f"cycles: {_get_gas_job_name(kind)}, each account")
 
 
 def _build_action(call: str, args: tuple[Any, ...], by: str) -> Action:

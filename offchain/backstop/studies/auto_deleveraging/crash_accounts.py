@@ -7,14 +7,14 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
+from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import (
     FacilitatorParameters,
     MarginParameters,
     Parameters,
     PerpetualParameters,
 )
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
-from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
@@ -44,10 +44,10 @@ FINDER = "finder"
 THIN, TAKEN = 100, 10
 
 
-def build_parameters(markets: int, policy: str) -> Parameters:
+def build_parameters(market_count: int, policy: str) -> Parameters:
     """Return the standard deployment with perpetual markets, whose lots of debtors go by a policy."""
     terms = PerpetualParameters(SYMBOLS[0], LOTS[0], 1_000, 500, of_market=((0, 0), (0, 0)))
-    listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(markets))
+    listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(market_count))
     # Dodgers may trade at any mark: the worst case.
     margin = MarginParameters(listed, facilitator="Perpetuals", policy=policy, divergence=0)
     return replace(
@@ -84,13 +84,13 @@ class AccountPopulation:
 
     # ---------------------------------------------------------------- prices
 
-    def move_prices(self, dollars: tuple[int, ...]) -> None:
+    def set_prices(self, dollar_prices: tuple[int, ...]) -> None:
         """Have all markets marked at prices of now."""
-        self.blocks.forget_gas()
-        self.dollars = list(dollars)
+        self.blocks.mine_block_and_forget_gas()
+        self.dollars = list(dollar_prices)
         self.reported_at = 0
         for m in self.markets:
-            self.blocks.apply_call(f"{HOUSE}.accrue", m, counted=False)
+            self.blocks.apply_call_in_block(f"{HOUSE}.accrue", m, counts_gas=False)
 
     def _iter_reports(self) -> Iterator[Action]:
         """Yield the reports that a block needs, so that there are marks of now."""
@@ -107,10 +107,10 @@ class AccountPopulation:
 
     def open_positions(self, thin: int) -> None:
         """Open all positions, of so many accounts besides that will be below their maintenance margins."""
-        self._draw_stablecoins()
+        self._borrow_stablecoins_and_insure()
         count = max(len(self.longs), len(self.shorts))
         self.blocks.begin_phase("accounts open", 4 * count)
-        self.move_prices((self.dollars[0], self.dollars[1]))
+        self.set_prices((self.dollars[0], self.dollars[1]))
         # The bank is long against those whom no debtor is.
         alone = max(0, count - len(self.longs)) * self.most_lots * self.read_mark(0) // 2
         self.deposit_margin("bank", 2_000_000 * WAD + alone * 3 // 5)
@@ -119,11 +119,11 @@ class AccountPopulation:
         self.deposit_margin(FINDER, WAD)
         self._warm_up_market()
         for third in range(3):
-            self.move_prices(tuple(entries[third] for entries in ENTRIES))
+            self.set_prices(tuple(entries[third] for entries in ENTRIES))
             for i in range(count * third // 3, count * (third + 1) // 3):
                 self._open_pair(i)
             for i in range(thin * third // 3, thin * (third + 1) // 3):
-                self._open_thin(f"thin_{i}")
+                self._open_thin_position(f"thin_{i}")
 
     def _warm_up_market(self) -> None:
         """Have somebody gain and lose before: in a market without a history the first move costs more."""
@@ -132,9 +132,9 @@ class AccountPopulation:
                 self.deposit_margin(name, 1_000 * WAD)
             self.submit_trade("early", "other", m, 1)
         for twentieths in (21, 20):
-            self.move_prices(tuple(entries[0] * twentieths // 20 for entries in ENTRIES))
+            self.set_prices(tuple(entries[0] * twentieths // 20 for entries in ENTRIES))
 
-    def _draw_stablecoins(self) -> None:
+    def _borrow_stablecoins_and_insure(self) -> None:
         """Have a well-secured vault draw what accounts bring, and insure the market."""
         rich, blocks = get_account("rich"), self.blocks
         blocks.begin_phase("money is drawn")
@@ -142,16 +142,24 @@ class AccountPopulation:
         for _ in range(2):
             blocks.wait_seconds(3_600)
             for action in self._iter_reports():
-                blocks.apply_call(f"{action.contract}.{action.method}", *action.args, by=action.sender)
+                blocks.apply_call_in_block(
+                    f"{action.contract}.{action.method}", *action.args, sender=action.sender
+                )
             for m in range(len(ENTRIES)):
-                blocks.apply_call("PriceFeed.poke", m)
-        blocks.apply_call(f"{SYMBOLS[0]}.mint", rich, 60_000 * WAD, by=rich)
-        blocks.apply_call(f"{SYMBOLS[0]}.approve", self.addresses["VaultEngine"], MAX_UINT256, by=rich)
+                blocks.apply_call_in_block("PriceFeed.poke", m)
+        blocks.apply_call_in_block(f"{SYMBOLS[0]}.mint", rich, 60_000 * WAD, sender=rich)
+        blocks.apply_call_in_block(
+            f"{SYMBOLS[0]}.approve", self.addresses["VaultEngine"], MAX_UINT256, sender=rich
+        )
         drawn = 60_000 * WAD, 48_000_000 * WAD
-        blocks.apply_call("VaultEngine.deposit_and_draw", 0, rich, *drawn, rich, by=rich)
+        blocks.apply_call_in_block("VaultEngine.deposit_and_draw", 0, rich, *drawn, rich, sender=rich)
         for contract in (HOUSE, FUND):
-            blocks.apply_call("Stablecoin.approve", self.addresses[contract], MAX_UINT256, by=rich)
-        blocks.apply_call(f"{FUND}.insure", 2 * (len(self.longs) + len(self.shorts)) * WAD, by=rich)
+            blocks.apply_call_in_block(
+                "Stablecoin.approve", self.addresses[contract], MAX_UINT256, sender=rich
+            )
+        blocks.apply_call_in_block(
+            f"{FUND}.insure", 2 * (len(self.longs) + len(self.shorts)) * WAD, sender=rich
+        )
 
     def _open_pair(self, i: int) -> None:
         """Open the positions of one pair: those of whom there are fewer have more than one counterparty."""
@@ -162,12 +170,12 @@ class AccountPopulation:
         for name, leverages in ((long, LONG), (short, SHORT)):
             if name != "bank":
                 self.deposit_margin(
-                    name, notional // self.random.choice(leverages) + self.compute_side_costs(notional)
+                    name, notional // self.random.choice(leverages) + self.compute_bonds_and_fees(notional)
                 )
         for m in self.markets:
             self.submit_trade(long, short, m, lots[m])
 
-    def _open_thin(self, name: str) -> None:
+    def _open_thin_position(self, name: str) -> None:
         """Open a position of the first market that will have half of its maintenance margin."""
         at, low = self.read_mark(0), FALLS[0][-1] * LOTS[0]
         self.deposit_margin(
@@ -182,18 +190,18 @@ class AccountPopulation:
     def _compute_fee(self, notional: int) -> int:
         return notional * MarginParameters(()).taker_fee // 10_000 + 1
 
-    def compute_side_costs(self, notional: int) -> int:
+    def compute_bonds_and_fees(self, notional: int) -> int:
         """Return what is needed beside a margin: bonds, and fees."""
         return self._compute_bond() + 2 * self._compute_fee(notional)
 
     def deposit_margin(self, name: str, amount: int) -> None:
         """Pay into an account."""
-        self.blocks.apply_call(
-            f"{HOUSE}.deposit", get_trader_account(name), amount, by=get_account("rich"), counted=False
+        self.blocks.apply_call_in_block(
+            f"{HOUSE}.deposit", get_trader_account(name), amount, sender=get_account("rich"), counts_gas=False
         )
 
     def submit_trade(
-        self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may: bool = False
+        self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may_fail: bool = False
     ) -> bool:
         """Have a trade of two signed orders, at the mark unless a price is given; return whether it went."""
         self._nonce += 1
@@ -208,4 +216,7 @@ class AccountPopulation:
                 self._nonce,
             )
             sides += [order, sign_order(name, order, CHAIN_ID, self.addresses[ORDERS])]
-        return self.blocks.apply_call(f"{ORDERS}.fill", *sides, lots, may=may).reason is None
+        return (
+            self.blocks.apply_call_in_block(f"{ORDERS}.fill", *sides, lots, may_revert=may_fail).reason
+            is None
+        )

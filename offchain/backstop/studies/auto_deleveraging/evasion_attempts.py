@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.auto_deleveraging.crash_accounts import HOUSE, AccountPopulation
 
@@ -62,50 +62,53 @@ def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> Evasion
     with crowd.blocks.model.fork_state():
         for i, name in enumerate(names):
             owner = get_trader_account(name)
-            market._touch_account(owner)
+            market._settle_missed_cycles(owner)
             gained = [sum(market._compute_open_gains(owner, m)) for m in crowd.markets]
             sizes = [market.positions[owner, m].size for m in crowd.markets]
-            has = sum_account_value(crowd, owner)
+            has = compute_account_value_with_bonds(crowd, owner)
             worths = [market._compute_worth(m, size) for m, size in enumerate(sizes)]
             found.dodgers.append(Evader(name, f"second_{i}", WAYS[i % len(WAYS)], has, gained, sizes, worths))
     return found
 
 
-def sum_account_value(crowd: AccountPopulation, owner: str) -> int:
+def compute_account_value_with_bonds(crowd: AccountPopulation, owner: str) -> int:
     """Return what a touched account has [wad], its bond too; haircuts that are not final are still in it."""
     account = crowd.market.accounts[owner]
-    return int(crowd.market._compute_own_value(owner) + crowd.market.third_bond * account.bond.bit_count())
+    return int(
+        crowd.market._compute_account_value_at_marks(owner)
+        + crowd.market.third_bond * account.bond.bit_count()
+    )
 
 
-def run_evasions(crowd: AccountPopulation, dodges: EvasionAttempts) -> None:
+def apply_evasion_attempts(crowd: AccountPopulation, evasion_attempts: EvasionAttempts) -> None:
     """Have each dodger do what it does, as far as the market lets it."""
-    for each in dodges.dodgers:
+    for each in evasion_attempts.dodgers:
         if each.way == WITHDRAWS:
-            _withdraw_all(crowd, dodges, each, each.name)
+            _withdraw_all_margin(crowd, evasion_attempts, each, each.name)
             continue
         for m in crowd.markets:
             lots = -crowd.market.positions[get_trader_account(each.name), m].size
             if lots > 0:
-                _pass_position(crowd, dodges, each, m, lots)
-        _withdraw_all(crowd, dodges, each, each.name)
-        _withdraw_all(crowd, dodges, each, each.pal)
+                _pass_position_to_second_account(crowd, evasion_attempts, each, m, lots)
+        _withdraw_all_margin(crowd, evasion_attempts, each, each.name)
+        _withdraw_all_margin(crowd, evasion_attempts, each, each.pal)
 
 
-def _pass_position(
-    crowd: AccountPopulation, dodges: EvasionAttempts, each: Evader, market_index: int, lots: int
+def _pass_position_to_second_account(
+    crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, market_index: int, lots: int
 ) -> None:
     """Trade with the second account, which takes the position over; give it back if so."""
     mark = crowd.read_mark(market_index)
-    margin = lots * mark // 2 + crowd.compute_side_costs(lots * mark)
-    crowd.deposit_margin(each.pal, margin)
-    each.brought += margin
-    off = mark * _BAND // BASIS_POINTS if each.way == OFF_MARK else 0
-    dodges.count_attempt(
-        each.way, _trade_with_fees(crowd, each, each.name, each.pal, market_index, lots, mark + off)
+    margin = lots * mark // 2 + crowd.compute_bonds_and_fees(lots * mark)
+    crowd.deposit_margin(evader.pal, margin)
+    evader.brought += margin
+    off = mark * _BAND // BASIS_POINTS if evader.way == OFF_MARK else 0
+    evasion_attempts.count_attempt(
+        evader.way, _trade_with_fees(crowd, evader, evader.name, evader.pal, market_index, lots, mark + off)
     )
-    if each.way == ITSELF:
-        dodges.count_attempt(
-            each.way, _trade_with_fees(crowd, each, each.pal, each.name, market_index, lots, mark)
+    if evader.way == ITSELF:
+        evasion_attempts.count_attempt(
+            evader.way, _trade_with_fees(crowd, evader, evader.pal, evader.name, market_index, lots, mark)
         )
 
 
@@ -113,53 +116,55 @@ def _trade_with_fees(
     crowd: AccountPopulation, each: Evader, buyer: str, seller: str, market_index: int, lots: int, price: int
 ) -> bool:
     fees = crowd.market.fee_table[()]
-    went = crowd.submit_trade(buyer, seller, market_index, lots, price, may=True)
+    went = crowd.submit_trade(buyer, seller, market_index, lots, price, may_fail=True)
     each.fees += crowd.market.fee_table[()] - fees
     return went
 
 
-def _withdraw_all(crowd: AccountPopulation, dodges: EvasionAttempts, each: Evader, name: str) -> None:
+def _withdraw_all_margin(
+    crowd: AccountPopulation, evasion_attempts: EvasionAttempts, evader: Evader, trader_name: str
+) -> None:
     """Take out all that there is, and if that is refused what is no gain and no margin."""
-    owner, market = get_trader_account(name), crowd.market
+    owner, market = get_trader_account(trader_name), crowd.market
     if not market.accounts[owner].cycle:
         return
     with crowd.blocks.model.fork_state():
-        market._touch_account(owner)
+        market._settle_missed_cycles(owner)
         standing = market._compute_standing(owner)
         notional = sum(abs(market.positions[owner, m].size) * crowd.read_mark(m) for m in crowd.markets)
     free = standing.own - standing.haircut - standing.unfinal - notional // 10 - 1
     for amount in (standing.own, free):
         if amount <= 0:
             continue
-        outcome = crowd.blocks.apply_call(
-            f"{HOUSE}.withdraw", amount, owner, by=owner, counted=False, may=True
+        outcome = crowd.blocks.apply_call_in_block(
+            f"{HOUSE}.withdraw", amount, owner, sender=owner, counts_gas=False, may_revert=True
         )
-        dodges.count_attempt(WITHDRAWS, outcome.reason is None)
+        evasion_attempts.count_attempt(WITHDRAWS, outcome.reason is None)
         if outcome.reason is None:
-            each.taken_out += int(outcome.value)
+            evader.taken_out += int(outcome.value)
             return
 
 
-def compute_escaped(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
+def compute_escaped_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
     """Return what a dodger bears less than its gain has to [wad], once that is final; under zero: more."""
     market = crowd.market
-    has = each.taken_out - each.brought
-    for name in (each.name, each.pal):
+    has = evader.taken_out - evader.brought
+    for name in (evader.name, evader.pal):
         owner = get_trader_account(name)
         if market.accounts[owner].cycle:
-            market._touch_account(owner)
-            has += sum_account_value(crowd, owner)
-    had = each.had
-    for m, (size, worth) in enumerate(zip(each.sizes, each.worths, strict=True)):
+            market._settle_missed_cycles(owner)
+            has += compute_account_value_with_bonds(crowd, owner)
+    had = evader.had
+    for m, (size, worth) in enumerate(zip(evader.sizes, evader.worths, strict=True)):
         had += market._compute_worth(m, size) - worth
-    return compute_due_share(crowd, each, cycle) + each.fees - (had - has)
+    return compute_evader_due_loss(crowd, evader, cycle) + evader.fees - (had - has)
 
 
-def compute_due_share(crowd: AccountPopulation, each: Evader, cycle: int) -> int:
+def compute_evader_due_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
     """Return what a dodger's gain has to bear [wad]: of each market the share that all bear, rounded up."""
     market, due = crowd.market, 0
     for m in crowd.markets:
         losses, totals = market.losses[m, cycle].short, market.totals[m, cycle].short
-        gain = each.gains[m]
+        gain = evader.gains[m]
         due += -(-gain * losses // totals) if totals else 0
     return due

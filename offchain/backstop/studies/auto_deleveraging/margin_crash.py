@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from backstop.deployment.contract_creation import deploy_protocol
-from backstop.deployment.contract_names import CLOSERS
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.contracts_by_parameter_name import CLOSERS
+from backstop.deployment.devnet_trader_signatures import get_trader_account
+from backstop.deployment.model_and_chain_deployment import deploy_protocol
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import Host
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.proof.lockstep import Lockstep
-from backstop.simulation.progress import Progress
-from backstop.studies.auto_deleveraging.adl_execution import AdlResult, close_positions
+from backstop.simulation.progress_and_interruption import Progress
+from backstop.studies.auto_deleveraging.adl_position_closing import AdlResult, close_positions_by_policy
 from backstop.studies.auto_deleveraging.block_packing import BlockPacker, Phase
 from backstop.studies.auto_deleveraging.crash_accounts import (
     FALLS,
@@ -33,9 +33,9 @@ from backstop.studies.auto_deleveraging.crash_accounts import (
 )
 from backstop.studies.auto_deleveraging.evasion_attempts import (
     EvasionAttempts,
+    apply_evasion_attempts,
     choose_evaders,
-    compute_escaped,
-    run_evasions,
+    compute_escaped_loss,
 )
 from backstop.system import Action, Outcome
 
@@ -149,24 +149,24 @@ class MarginCrash:
         blocks.begin_phase(FALLING)
         fell_at = blocks.timestamp
         for dollars in zip(*FALLS, strict=True):
-            crowd.move_prices(dollars)
-        self._liquidate_next()
+            crowd.set_prices(dollars)
+        self._liquidate_next_undermargined_account()
         self._held = [
             {owner: -market.positions[owner, m].size for owner in market.accounts} for m in crowd.markets
         ]
         dodges = choose_evaders(crowd, self.dodgers, self.seed) if self.dodgers else None
-        self._run_evasion(dodges)
+        self._run_winner_evasion_phase(dodges)
         owing = [owner for owner, own in self._read_net_values().items() if own < 0]
-        self._update_and_seize(SEIZING, owing)
+        self._update_and_seize_accounts(SEIZING, owing)
         seized = blocks.timestamp - fell_at
         self._roll_cycle()
         cycle = market.clocks[()].cycle - 1
-        self._run_evasion(dodges)
-        self._update_and_seize(BOOKING, owing)
+        self._run_winner_evasion_phase(dodges)
+        self._update_and_seize_accounts(BOOKING, owing)
         while again := self._list_unbooked():
-            self._update_and_seize(BOOKING, again, liquidating=False)
+            self._update_and_seize_accounts(BOOKING, again, liquidating=False)
         booked = blocks.timestamp - fell_at
-        closings = self._close_by_policy()
+        closings = self._close_positions_by_policy()
         closed = blocks.timestamp - fell_at if closings else 0
         owed = sum(sum(market.losses[m, cycle]) for m in crowd.markets) + market.late_table[()]
         gained = sum(sum(market.totals[m, cycle]) for m in crowd.markets)
@@ -175,10 +175,14 @@ class MarginCrash:
         final = blocks.timestamp - fell_at
         late.append(market.late_table[()])
         losses = [market.losses[m, cycle] for m in crowd.markets]
-        self._update_and_seize(SETTLING, owing)
-        posted = int(blocks.apply_call(f"{HOUSE}.post_shortfall", counted=False).value) if late[-1] else 0
+        self._update_and_seize_accounts(SETTLING, owing)
+        posted = (
+            int(blocks.apply_call_in_block(f"{HOUSE}.post_shortfall", counts_gas=False).value)
+            if late[-1]
+            else 0
+        )
         later = _read_roll_figure(self._roll_cycle(), "later")
-        blocks.mine_block()
+        blocks.mine_block_of_waiting_calls()
         system = blocks.system
         if isinstance(system, Lockstep):
             system.compare_state()
@@ -195,19 +199,21 @@ class MarginCrash:
             paid=LossPayers(owed, insurance, sum(map(sum, losses)), unvested, later, posted, nobody),
             margins=sum(had[owner] for owner in owing),
             gained=gained,
-            most_taken=self._most_taken(cycle),
+            most_taken=self._compute_largest_haircut_bps(cycle),
             nobodys=sum(abs(market.lots[m].long - market.lots[m].short) for m in crowd.markets),
             closings=closings,
             tried=self.tried,
             liquidated=self.liquidated,
-            escape=None if dodges is None else self._measure_escape(dodges, cycle, closings),
+            escape=None if dodges is None else self._build_evasion_result(dodges, cycle, closings),
             steps=system.steps if isinstance(system, Lockstep) else 0,
             fields=system.fields_compared if isinstance(system, Lockstep) else 0,
         )
 
     # ------------------------------------------------------------------- acts
 
-    def _update_and_seize(self, name: str, owners: Sequence[str], liquidating: bool = True) -> None:
+    def _update_and_seize_accounts(
+        self, phase_name: str, owners: Sequence[str], liquidating: bool = True
+    ) -> None:
         """Meet many accounts; liquidate another before the first, halfway, and after the last.
 
         Which moves an account has behind it decides what it costs: their order is drawn, so that calls take
@@ -215,54 +221,60 @@ class MarginCrash:
         """
         blocks, call = self.blocks, f"{HOUSE}.update_and_seize"
         owners = self.crowd.random.sample(owners, len(owners))
-        blocks.begin_phase(name, len(owners))
+        blocks.begin_phase(phase_name, len(owners))
         done = 0
         if liquidating:
-            self._liquidate_next()
-        for some in blocks.batch_accounts(call, accounts=owners, by=get_trader_account(FINDER)):
-            blocks.apply_call(call, some, by=get_trader_account(FINDER), accounts=len(some))
+            self._liquidate_next_undermargined_account()
+        for some in blocks.iter_account_batches(call, accounts=owners, sender=get_trader_account(FINDER)):
+            blocks.apply_call_in_block(call, some, sender=get_trader_account(FINDER), account_count=len(some))
             done += len(some)
             if liquidating and done - len(some) < len(owners) // 2 <= done:
-                self._liquidate_next()
+                self._liquidate_next_undermargined_account()
         if liquidating:
-            self._liquidate_next()
+            self._liquidate_next_undermargined_account()
 
-    def _liquidate_next(self) -> None:
+    def _liquidate_next_undermargined_account(self) -> None:
         """Take lots of the next account over that is below its maintenance margin."""
         owner = next(self._thin)
         self.tried += 1
         args = get_trader_account(owner), 0, TAKEN
-        done = self.blocks.apply_call(
-            f"{TRADING}.liquidate", *args, by=get_trader_account("liquidator"), counted=False, may=True
+        done = self.blocks.apply_call_in_block(
+            f"{TRADING}.liquidate",
+            *args,
+            sender=get_trader_account("liquidator"),
+            counts_gas=False,
+            may_revert=True,
         )
         self.liquidated += done.reason is None
 
-    def _run_evasion(self, dodges: EvasionAttempts | None) -> None:
-        if dodges is not None:
-            self.blocks.begin_phase("winners dodge", len(dodges.dodgers))
-            run_evasions(self.crowd, dodges)
+    def _run_winner_evasion_phase(self, evasion_attempts: EvasionAttempts | None) -> None:
+        if evasion_attempts is not None:
+            self.blocks.begin_phase("winners dodge", len(evasion_attempts.dodgers))
+            apply_evasion_attempts(self.crowd, evasion_attempts)
 
     def _roll_cycle(self) -> Outcome:
         """Wait for the window, and roll."""
         blocks, market = self.blocks, self.crowd.market
         if blocks.phase.name != "two cycles pass":
             blocks.begin_phase(ROLLING)
-        blocks.mine_block()
+        blocks.mine_block_of_waiting_calls()
         clock = market.clocks[()]
         soonest = max(clock.rolled_at + market.window, clock.booked_at + market.quiet)
         blocks.wait_seconds(max(0, soonest - blocks.timestamp))
-        rolled = blocks.apply_call(f"{HOUSE}.advance_cycle")
-        blocks.mine_block()
+        rolled = blocks.apply_call_in_block(f"{HOUSE}.advance_cycle")
+        blocks.mine_block_of_waiting_calls()
         return rolled
 
-    def _close_by_policy(self) -> list[AdlResult]:
+    def _close_positions_by_policy(self) -> list[AdlResult]:
         """Have positions closed by the policy, in each market."""
         if self.policy not in CLOSERS:
             return []
         # Who has dodged has nothing to close, and ranks first: who comes later takes far more.
         least = _CLOSING if self.dodgers else 0
         return [
-            close_positions(self.crowd, m, self._held[m], self._liquidate_next, least)
+            close_positions_by_policy(
+                self.crowd, m, self._held[m], self._liquidate_next_undermargined_account, least
+            )
             for m in self.crowd.markets
         ]
 
@@ -273,7 +285,7 @@ class MarginCrash:
         market, found = self.crowd.market, {}
         with self.blocks.model.fork_state():
             for owner in list(market.accounts):
-                market._touch_account(owner)
+                market._settle_missed_cycles(owner)
                 standing = market._compute_standing(owner)
                 found[owner] = standing.own - standing.haircut
         return found
@@ -288,7 +300,7 @@ class MarginCrash:
             if model.dry_run(Action(HOUSE, "seize_insolvent", (owner,), nobody)).reason is None
         ]
 
-    def _most_taken(self, cycle: int) -> int:
+    def _compute_largest_haircut_bps(self, cycle: int) -> int:
         """Return the largest share of a gain that is taken: in each market and side all bear the same."""
         market, most = self.crowd.market, 0
         for m in self.crowd.markets:
@@ -296,18 +308,20 @@ class MarginCrash:
                 most = max(most, -(-loss * BASIS_POINTS // total) if total else 0)
         return most
 
-    def _measure_escape(
-        self, dodges: EvasionAttempts, cycle: int, closings: Sequence[AdlResult]
+    def _build_evasion_result(
+        self, evasion_attempts: EvasionAttempts, cycle: int, closings: Sequence[AdlResult]
     ) -> EvasionResult:
         with self.blocks.model.fork_state():
-            money = [max(0, compute_escaped(self.crowd, each, cycle)) for each in dodges.dodgers]
+            money = [
+                max(0, compute_escaped_loss(self.crowd, each, cycle)) for each in evasion_attempts.dodgers
+            ]
         would = did = 0
         for m, closing in enumerate(closings):
-            for each in dodges.dodgers:
+            for each in evasion_attempts.dodgers:
                 owner = get_trader_account(each.name)
                 would += min(closing.would.get(owner, 0), -each.sizes[m])
                 did += closing.did.get(owner, 0)
-        return EvasionResult(dodges, sum(money), max(money, default=0), would, max(0, would - did))
+        return EvasionResult(evasion_attempts, sum(money), max(money, default=0), would, max(0, would - did))
 
 
 def _read_roll_figure(rolled: Outcome, what: str) -> int:

@@ -19,9 +19,9 @@ from scipy.stats import kendalltau
 from backstop.simulation.scenario.deterministic_float import Floats
 from backstop.studies.calibration.jackknife import (
     Figure,
-    cut_stretches,
+    compute_figure_with_jackknife_interval,
+    cut_jackknife_stretches,
     drop_stretch,
-    jackknife_figure,
     round_figure,
 )
 from backstop.studies.stress.path_statistics import estimate_share
@@ -45,9 +45,14 @@ class PairCorrelation:
 def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats]) -> PairCorrelation:
     """Measure two prices by their moves, and by their moves of whole days."""
     one, other = moves
-    cuts = cut_stretches(len(one))
-    parts = [_compute_kendall_correlation(drop_stretch(one, cut), drop_stretch(other, cut)) for cut in cuts]
-    usual = jackknife_figure(_compute_kendall_correlation(one, other), parts, "correlation")
+    cuts = cut_jackknife_stretches(len(one))
+    parts = [
+        _estimate_correlation_from_kendall_tau(drop_stretch(one, cut), drop_stretch(other, cut))
+        for cut in cuts
+    ]
+    usual = compute_figure_with_jackknife_interval(
+        _estimate_correlation_from_kendall_tau(one, other), parts, "correlation"
+    )
     worst = len(days[0]) // WORST
     lowest = [set(np.argsort(each, kind="stable")[:worst].tolist()) for each in days]
     shared = len(lowest[0] & lowest[1])
@@ -62,7 +67,7 @@ def measure_correlation(moves: tuple[Floats, Floats], days: tuple[Floats, Floats
     )
 
 
-def _compute_kendall_correlation(one: Floats, other: Floats) -> float:
+def _estimate_correlation_from_kendall_tau(one: Floats, other: Floats) -> float:
     """Return the correlation that Kendall's tau stands for; 0 where a price never moves."""
     tau = float(kendalltau(one, other).statistic)
     return 0.0 if tau != tau else sin(pi / 2 * tau)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from backstop.simulation.scenario.deterministic_float import exp, log
+from backstop.simulation.scenario.deterministic_float import compute_natural_log, exp
 
 DIGITS = 4
 """Digits to which every figure and its interval are rounded, the same on every processor."""
@@ -26,7 +26,7 @@ CONFIDENCE = 0.95
 # On which scale a figure's error is about normal: there and back.
 _SCALES: Mapping[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "as it is": (float, float),
-    "logarithm": (log, exp),
+    "logarithm": (compute_natural_log, exp),
     "correlation": (atanh, tanh),
 }
 _ALMOST = 1 - 1e-9
@@ -47,27 +47,31 @@ def round_figure(value: float, digits: int = DIGITS) -> float:
     return round(value, digits - 1 - floor(log10(abs(value))))
 
 
-def cut_stretches(count: int) -> list[slice]:
+def cut_jackknife_stretches(row_count: int) -> list[slice]:
     """Cut so many rows into stretches of nearly equal length, at most `STRETCHES`."""
-    groups = min(STRETCHES, count)
-    edges = [count * i // groups for i in range(groups + 1)]
+    groups = min(STRETCHES, row_count)
+    edges = [row_count * i // groups for i in range(groups + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def drop_stretch(rows: np.ndarray, out: slice) -> np.ndarray:
+def drop_stretch(rows: np.ndarray, stretch: slice) -> np.ndarray:
     """Return the rows but for a stretch."""
-    return np.concatenate([rows[: out.start], rows[out.stop :]])
+    return np.concatenate([rows[: stretch.start], rows[stretch.stop :]])
 
 
-def jackknife_figure(whole: float, parts: list[float], scale: str) -> Figure:
+def compute_figure_with_jackknife_interval(
+    whole: float, leave_one_out_values: list[float], scale: str
+) -> Figure:
     """Return a figure with the interval that figures without one stretch each come to."""
     there, back = _SCALES[scale]
-    if scale == "logarithm" and min(whole, *parts) <= 0:
+    if scale == "logarithm" and min(whole, *leave_one_out_values) <= 0:
         return Figure(round_figure(whole), None, None)
     if scale == "correlation":
-        whole, *parts = (min(_ALMOST, max(-_ALMOST, each)) for each in (whole, *parts))
-    centre, count = there(whole), len(parts)
-    moved = [there(each) for each in parts]
+        whole, *leave_one_out_values = (
+            min(_ALMOST, max(-_ALMOST, each)) for each in (whole, *leave_one_out_values)
+        )
+    centre, count = there(whole), len(leave_one_out_values)
+    moved = [there(each) for each in leave_one_out_values]
     middle = sum(moved) / count
     error = sqrt((count - 1) / count * sum((each - middle) ** 2 for each in moved))
     reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * error

@@ -9,8 +9,8 @@ import numpy as np
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario.deterministic_float import Floats, log
-from backstop.simulation.scenario.quantity_units import format_duration
+from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log
+from backstop.simulation.scenario.quantity_units import format_duration_text
 from backstop.simulation.sources.price_reader import DAY, PriceHistory
 
 LEAST = 200
@@ -49,25 +49,25 @@ class LogReturns:
         return LogReturns(self.symbols, self.step * count, sums, kept, int(np.sum(~whole)))
 
 
-def compute_log_returns(prices: PriceHistory, symbols: Sequence[str], step: int) -> LogReturns:
+def build_log_returns(prices: PriceHistory, symbols: Sequence[str], step: int) -> LogReturns:
     """Return the moves of some prices, a step of so many seconds each.
 
     A step counts where every price was quoted within a step of both of its ends: a gap is no quiet time.
     """
     chosen = prices.select_symbols(symbols)
-    grid = np.arange(chosen.first, chosen.last + 1, step, dtype=np.int64)
+    grid = np.arange(chosen.first_common_time, chosen.last_common_time + 1, step, dtype=np.int64)
     columns, fresh = [], np.ones(len(grid), dtype=bool)
     for series in chosen.series.values():
         times = np.asarray(series.times, dtype=np.int64)
         held = np.searchsorted(times, grid, side="right") - 1
-        logs = log(np.array([value / RAY for value in series.values]))
+        logs = compute_natural_log(np.array([value / RAY for value in series.values]))
         columns.append(logs[held])
         fresh &= grid - times[held] < step
     counted = fresh[1:] & fresh[:-1]
     table = np.diff(np.stack(columns, axis=1), axis=0)[counted]
     if len(table) < LEAST:
         raise BackstopError(
-            f"{prices.name}: has {len(table):,} moves of {format_duration(step)} without a gap, and a "
+            f"{prices.name}: has {len(table):,} moves of {format_duration_text(step)} without a gap, and a "
             "calibration "
             f"needs {LEAST}: give a longer history"
         )

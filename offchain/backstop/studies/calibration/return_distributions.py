@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from backstop.simulation.scenario.deterministic_float import Floats, exp, log
+from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log, exp
 
 LEAST_DEGREES, MOST_DEGREES = 3, 1_000
 """Bounds of a scenario's `degrees`; at the upper one the law is as good as normal."""
@@ -44,10 +44,10 @@ class JumpDiffusion:
     spreads: tuple[float, ...]
 
 
-def compute_common_index(table: Floats) -> Floats:
+def compute_mean_standardised_moves(moves: Floats) -> Floats:
     """Return the common index of moves: the mean of each in standard deviations."""
-    spreads = np.sqrt(np.mean(table * table, axis=0))
-    index: Floats = np.mean(table / np.where(spreads > 0, spreads, 1.0), axis=1)
+    spreads = np.sqrt(np.mean(moves * moves, axis=0))
+    index: Floats = np.mean(moves / np.where(spreads > 0, spreads, 1.0), axis=1)
     return index
 
 
@@ -58,8 +58,11 @@ def fit_student_t(table: Floats, index: Floats) -> StudentTails:
     def misfit(inverse: float) -> float:
         degrees = 1 / inverse
         scale = _fit_scale(squares, degrees)
-        constant = float(gammaln((degrees + 1) / 2) - gammaln(degrees / 2)) - log(degrees * scale) / 2
-        fallen = (degrees + 1) / 2 * float(np.mean(log(1 + squares / (degrees * scale))))
+        constant = (
+            float(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+            - compute_natural_log(degrees * scale) / 2
+        )
+        fallen = (degrees + 1) / 2 * float(np.mean(compute_natural_log(1 + squares / (degrees * scale))))
         return fallen - constant
 
     bounds = (1 / MOST_DEGREES, 1 / LEAST_DEGREES)
@@ -70,9 +73,9 @@ def fit_student_t(table: Floats, index: Floats) -> StudentTails:
     return StudentTails(degrees, tuple(deviations))
 
 
-def compute_deviations(table: Floats) -> tuple[float, ...]:
+def compute_deviations_around_zero(moves: Floats) -> tuple[float, ...]:
     """Return the plain deviation of each price's moves around zero, with all that is extreme in it."""
-    return tuple(sqrt(float(np.mean(column * column))) for column in table.T)
+    return tuple(sqrt(float(np.mean(column * column))) for column in moves.T)
 
 
 def _fit_scale(squares: Floats, degrees: float) -> float:
@@ -87,7 +90,7 @@ def _fit_scale(squares: Floats, degrees: float) -> float:
 
 def fit_jumps(table: Floats, index: Floats) -> JumpDiffusion | None:
     """Fit normal moves with jumps at common times, by expectation and maximisation; None where few jump."""
-    jumped = estimate_jump_probabilities(index)
+    jumped = estimate_move_jump_probabilities(index)
     if jumped is None:
         return None
     calm, times = 1 - jumped, float(np.sum(jumped))
@@ -102,7 +105,7 @@ def fit_jumps(table: Floats, index: Floats) -> JumpDiffusion | None:
     return JumpDiffusion(times / len(index), tuple(deviations), tuple(means), tuple(spreads))
 
 
-def estimate_jump_probabilities(index: Floats) -> Floats | None:
+def estimate_move_jump_probabilities(index: Floats) -> Floats | None:
     """Return how likely each move of the index has a jump in it."""
     squares = index * index
     usual = float(np.median(np.abs(index))) / 0.6745

@@ -17,28 +17,33 @@ import numpy.typing as npt
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.deterministic_float import Floats
-from backstop.simulation.scenario.scenario_schema import TypeAssets
+from backstop.simulation.scenario.scenario_records import TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
-from backstop.simulation.sources.calibrated_values import CalibratedValues
+from backstop.simulation.sources.calibration_results import CalibratedValues
 from backstop.simulation.sources.depth_reader import DepthQuotes
 from backstop.simulation.sources.price_reader import PriceHistory
-from backstop.studies.calibration.calibration_figures import Calibration, PriceFigures
+from backstop.studies.calibration.calibrated_scenario_values import build_calibrated_scenario_values
+from backstop.studies.calibration.calibration_estimates import Calibration, PriceFigures
 from backstop.studies.calibration.correlation import WORST, measure_correlation
-from backstop.studies.calibration.jackknife import Figure, cut_stretches, drop_stretch, jackknife_figure
-from backstop.studies.calibration.log_returns import LEAST, LogReturns, compute_log_returns
+from backstop.studies.calibration.jackknife import (
+    Figure,
+    compute_figure_with_jackknife_interval,
+    cut_jackknife_stretches,
+    drop_stretch,
+)
+from backstop.studies.calibration.log_returns import LEAST, LogReturns, build_log_returns
 from backstop.studies.calibration.market_depth import measure_market
 from backstop.studies.calibration.return_distributions import (
     LEAST_DEGREES,
     MOST_DEGREES,
     JumpDiffusion,
     StudentTails,
-    compute_common_index,
-    compute_deviations,
-    estimate_jump_probabilities,
+    compute_deviations_around_zero,
+    compute_mean_standardised_moves,
+    estimate_move_jump_probabilities,
     fit_jumps,
     fit_student_t,
 )
-from backstop.studies.calibration.scenario_output import build_measured
 
 if TYPE_CHECKING:
     pass
@@ -72,14 +77,16 @@ def calibrate(
     symbols = chosen.symbols
     block = _parse_block_time(block_time, chosen.every)
     step = max(block, chosen.every)
-    moves = compute_log_returns(chosen, symbols, step)
+    moves = build_log_returns(chosen, symbols, step)
     law = law or ("jumps" if block < step else "tails")
     days = moves.aggregate_days()
     if len(days.table) < LEAST:
         days = moves
     groups = _group_by_correlation(moves)
-    found = {each.symbol: each for group in groups for each in _measure_group(moves, group, law)}
-    calm = _find_calm_moves(moves, groups, law)
+    found = {
+        each.symbol: each for group in groups for each in _estimate_group_price_figures(moves, group, law)
+    }
+    calm = _flag_moves_without_jumps(moves, groups, law)
     pairs = {
         (one, other): measure_correlation(
             (moves.get_returns(one)[calm], moves.get_returns(other)[calm]),
@@ -101,8 +108,8 @@ def calibrate(
         step=step,
         moves=len(moves.table),
         left_out=moves.left_out,
-        first=chosen.first,
-        last=chosen.last,
+        first=chosen.first_common_time,
+        last=chosen.last_common_time,
         days=len(days.table),
         window=days.step,
         prices=figures,
@@ -110,7 +117,7 @@ def calibrate(
         markets=markets,
         measured=CalibratedValues({}),
     )
-    written = build_measured(parts, block, cautious, depth)
+    written = build_calibrated_scenario_values(parts, block, cautious, depth)
     return Calibration(**{**vars(parts), "measured": written})
 
 
@@ -152,12 +159,14 @@ def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _find_calm_moves(moves: LogReturns, groups: Sequence[Sequence[str]], law: str) -> npt.NDArray[np.bool_]:
+def _flag_moves_without_jumps(
+    moves: LogReturns, groups: Sequence[Sequence[str]], law: str
+) -> npt.NDArray[np.bool_]:
     """Tell which moves have no jump in them: the jumps of a group go together as they are drawn."""
     calm = np.ones(len(moves.table), dtype=bool)
     for group in groups if law == "jumps" else ():
-        jumped = estimate_jump_probabilities(
-            compute_common_index(moves.table[:, [moves.symbols.index(symbol) for symbol in group]])
+        jumped = estimate_move_jump_probabilities(
+            compute_mean_standardised_moves(moves.table[:, [moves.symbols.index(symbol) for symbol in group]])
         )
         if jumped is not None:
             calm &= jumped < 0.5
@@ -169,26 +178,26 @@ def _compute_correlation(one: Floats, other: Floats) -> float:
     return float((one * other).sum()) / sqrt(both) if both else 0.0
 
 
-def _measure_group(moves: LogReturns, group: Sequence[str], law: str) -> list[PriceFigures]:
+def _estimate_group_price_figures(moves: LogReturns, group: Sequence[str], law: str) -> list[PriceFigures]:
     """Measure the prices of one group by a law; a price that never moves has a volatility of 0."""
     places = [moves.symbols.index(symbol) for symbol in group]
     table = moves.table[:, places]
     # Stretches are cut out of the table; the index keeps the units of the whole.
-    index = compute_common_index(table)
+    index = compute_mean_standardised_moves(table)
     name = f"with {group[0]}" if len(group) > 1 else group[0]
     if not table.any():
         return [PriceFigures(group[0], name, Figure(0.0, 0.0, 0.0))]
-    cuts = cut_stretches(len(table))
+    cuts = cut_jackknife_stretches(len(table))
     yearly = sqrt(YEAR / moves.step)
     if law == "jumps":
         whole = fit_jumps(table, index)
         if whole is not None:
             parts = [fit_jumps(drop_stretch(table, cut), drop_stretch(index, cut)) for cut in cuts]
-            return _estimate_jumps(group, name, whole, parts, moves.step)
+            return _build_jump_price_figures(group, name, whole, parts, moves.step)
         # A move that is none of several jumps is still a move.
         spreads, others, degrees = (
-            compute_deviations(table),
-            [compute_deviations(drop_stretch(table, cut)) for cut in cuts],
+            compute_deviations_around_zero(table),
+            [compute_deviations_around_zero(drop_stretch(table, cut)) for cut in cuts],
             None,
         )
     else:
@@ -200,7 +209,9 @@ def _measure_group(moves: LogReturns, group: Sequence[str], law: str) -> list[Pr
         PriceFigures(
             symbol,
             name,
-            jackknife_figure(spreads[i] * yearly, [each[i] * yearly for each in others], "logarithm"),
+            compute_figure_with_jackknife_interval(
+                spreads[i] * yearly, [each[i] * yearly for each in others], "logarithm"
+            ),
             degrees,
         )
         for i, symbol in enumerate(group)
@@ -209,7 +220,9 @@ def _measure_group(moves: LogReturns, group: Sequence[str], law: str) -> list[Pr
 
 def _estimate_degrees(whole: StudentTails, parts: Sequence[StudentTails]) -> Figure:
     """Return the degrees with the interval of their reciprocal; an end at a bound of the law is none."""
-    inverse = jackknife_figure(1 / whole.degrees, [1 / each.degrees for each in parts], "as it is")
+    inverse = compute_figure_with_jackknife_interval(
+        1 / whole.degrees, [1 / each.degrees for each in parts], "as it is"
+    )
     assert inverse.low is not None and inverse.high is not None
     low = None if inverse.high >= 1 / LEAST_DEGREES else 1 / inverse.high
     high = None if inverse.low <= 1.01 / MOST_DEGREES else 1 / inverse.low
@@ -217,28 +230,34 @@ def _estimate_degrees(whole: StudentTails, parts: Sequence[StudentTails]) -> Fig
     return Figure(float(f"{whole.degrees:.4g}"), *ends)
 
 
-def _estimate_jumps(
-    group: Sequence[str], name: str, whole: JumpDiffusion, parts: Sequence[JumpDiffusion | None], step: int
+def _build_jump_price_figures(
+    group: Sequence[str],
+    name: str,
+    whole_fit: JumpDiffusion,
+    part_fits: Sequence[JumpDiffusion | None],
+    step: int,
 ) -> list[PriceFigures]:
-    found = [each for each in parts if each is not None]
-    sure = len(found) == len(parts)
+    found = [each for each in part_fits if each is not None]
+    sure = len(found) == len(part_fits)
 
     def figure(value: float, others: list[float], scale: str) -> Figure:
-        made = jackknife_figure(value, others, scale)
+        made = compute_figure_with_jackknife_interval(value, others, scale)
         return made if sure else Figure(made.value, None, None)
 
     yearly = sqrt(YEAR / step)
-    every = figure(-step / log1p(-whole.chance), [-step / log1p(-each.chance) for each in found], "logarithm")
+    every = figure(
+        -step / log1p(-whole_fit.chance), [-step / log1p(-each.chance) for each in found], "logarithm"
+    )
     return [
         PriceFigures(
             symbol,
             name,
             figure(
-                whole.deviations[i] * yearly, [each.deviations[i] * yearly for each in found], "logarithm"
+                whole_fit.deviations[i] * yearly, [each.deviations[i] * yearly for each in found], "logarithm"
             ),
             every=every,
-            mean=figure(whole.means[i], [each.means[i] for each in found], "as it is"),
-            deviation=figure(whole.spreads[i], [each.spreads[i] for each in found], "logarithm"),
+            mean=figure(whole_fit.means[i], [each.means[i] for each in found], "as it is"),
+            deviation=figure(whole_fit.spreads[i], [each.spreads[i] for each in found], "logarithm"),
         )
         for i, symbol in enumerate(group)
     ]

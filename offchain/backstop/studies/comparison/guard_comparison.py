@@ -12,20 +12,20 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_files
-from backstop.files.output_directories import hash_program, refuse_other
+from backstop.files.atomic_files import read_versioned_json, write_files
+from backstop.files.output_directories import hash_program_and_contract_sources, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.progress import Progress
-from backstop.simulation.run_directory import get_columns, hash_run_files
+from backstop.simulation.progress_and_interruption import Progress
+from backstop.simulation.run_directory import hash_run_files, transpose_table_rows
 from backstop.simulation.scenario import Scenario, scenario_names
-from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
+from backstop.simulation.scenario.scenario_library import ORDERS, read_unchecked_scenario_fields
 from backstop.simulation.scenario.scenario_loader import parse_scenario, read_guard_variants
-from backstop.simulation.scenario.yaml_document import Field, merge_documents
+from backstop.simulation.scenario.yaml_document_reader import Field, merge_documents
 from backstop.simulation.simulator import RunResult, simulate
-from backstop.studies.comparison.figure_lines import Line, as_csv
+from backstop.studies.comparison.run_comparison_lines import Line, as_csv
 
 SCHEMA_VERSION = 1
 OFF, ALL = "off", "all"
@@ -58,35 +58,39 @@ class GuardRun(NamedTuple):
     scenario: Scenario
 
 
-def list_guard_lines(compared: Mapping[str, Any]) -> list[Line]:
+def list_nonzero_table_lines(comparison: Mapping[str, Any]) -> list[Line]:
     """List the lines of a scenario's table, without those that are zero in every run."""
-    return [line for line in _LINES if any(int(row[line.figure] or 0) for row in compared["runs"])]
+    return [line for line in _LINES if any(int(row[line.figure] or 0) for row in comparison["runs"])]
 
 
-def guard_scenarios() -> list[str]:
+def list_guard_scenario_names() -> list[str]:
     """List the library's scenarios that name guards to try."""
-    return [name for name in scenario_names() if "tries" in read_scenario(name)[0].read_entries()]
+    return [
+        name
+        for name in scenario_names()
+        if "tries" in read_unchecked_scenario_fields(name)[0].read_mapping_entries()
+    ]
 
 
 def build_guard_runs(name_or_file: str) -> list[GuardRun]:
     """Build and check a scenario's runs: without guards, with each alone, and with all of several."""
-    top, name = read_scenario(name_or_file)
-    if "tries" not in top.read_entries():
+    top, name = read_unchecked_scenario_fields(name_or_file)
+    if "tries" not in top.read_mapping_entries():
         raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
-    named = read_guard_variants(top.read_entries()["tries"])
+    named = read_guard_variants(top.read_mapping_entries()["tries"])
     found = [GuardRun(OFF, "No guard", parse_scenario(top, name))]
     for guard, section in named.items():
-        changed = _merge_guard(top, section.entries)
+        changed = _merge_guard(top, section.fields_by_name)
         found.append(GuardRun(guard, " ".join(section["title"].text.split()), parse_scenario(changed, name)))
     if len(named) > 1:
-        changed = reduce(_merge_guard, (section.entries for section in named.values()), top)
+        changed = reduce(_merge_guard, (section.fields_by_name for section in named.values()), top)
         found.append(GuardRun(ALL, "All of them", parse_scenario(changed, name)))
     return found
 
 
 def _merge_guard(top: Field, changes: Mapping[str, Field]) -> Field:
     """Merge a guard's parameters, keepers, and what they may break, into a scenario's document."""
-    entries = dict(top.read_entries())
+    entries = dict(top.read_mapping_entries())
     for name in ("parameters", "keepers", "unsafe"):
         if name in changes:
             base = entries.get(name)
@@ -122,7 +126,7 @@ def compare_guards(
         "host": host,
         "scenarios": [],
     }
-    made_by = hash_program(CONTRACTS)
+    made_by = hash_program_and_contract_sources(CONTRACTS)
     made_with = {
         name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
     }
@@ -130,17 +134,17 @@ def compare_guards(
     for place, (name, each) in enumerate(planned.items(), 1):
         how = "finished before" if name in done else "finished"
         if name not in done:
-            compared = _run_scenario(each, host, seed, out / name, command, progress, stop)
+            compared = _run_guard_variants(each, host, seed, out / name, command, progress, stop)
             compared["made_with"] = made_with[name]
             done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as a later call reads it
         comparison["scenarios"] = [done[other] for other in planned if other in done]
-        write_comparison(comparison, out)
+        write_comparison_json_and_csv(comparison, out)
         log(f"{place} of {len(planned)} scenarios: {name}, {len(each)} runs, {how}")
     return comparison
 
 
-def _run_scenario(
-    attempts: Sequence[GuardRun],
+def _run_guard_variants(
+    guard_runs: Sequence[GuardRun],
     host: str,
     seed: int,
     out: Path,
@@ -150,7 +154,7 @@ def _run_scenario(
 ) -> dict[str, Any]:
     """Run every try of a scenario and compare them."""
     results = []
-    for attempt in attempts:
+    for attempt in guard_runs:
 
         def tell(done: int, total: int, text: str, name: str = f"{out.name}, {attempt.guard}") -> None:
             progress(done, total, f"{name}: {text}")
@@ -166,7 +170,7 @@ def _run_scenario(
                 stop=stop,
             )
         )
-    compared = _build_comparison(attempts, results)
+    compared = _build_guard_comparison(guard_runs, results)
     for row in compared["runs"]:
         row["files_hash"] = hash_run_files(out / row["guard"])
     return compared
@@ -183,7 +187,7 @@ def _load_finished(
     if not file.exists():
         return {}
     try:
-        before = read_json(file, "comparison", SCHEMA_VERSION, "", "all is done again")
+        before = read_versioned_json(file, "comparison", SCHEMA_VERSION, "", "all is done again")
         same = {name: before[name] for name in ("seed", "host")}
         found = {
             each["scenario"]: each
@@ -204,13 +208,13 @@ def _load_finished(
     return found
 
 
-def _build_comparison(attempts: Sequence[GuardRun], results: Sequence[RunResult]) -> dict[str, Any]:
-    base = attempts[0].scenario
-    off = build_guard_row(attempts[0], results[0])
-    first = _first_liquidations(results[0])
+def _build_guard_comparison(guard_runs: Sequence[GuardRun], results: Sequence[RunResult]) -> dict[str, Any]:
+    base = guard_runs[0].scenario
+    off = build_guard_row(guard_runs[0], results[0])
+    first = _find_first_liquidation_times(results[0])
     rows = []
-    for attempt, result in zip(attempts, results, strict=True):
-        row, seen = build_guard_row(attempt, result), _first_liquidations(result)
+    for attempt, result in zip(guard_runs, results, strict=True):
+        row, seen = build_guard_row(attempt, result), _find_first_liquidation_times(result)
         later = [seen[key] - at for key, at in first.items() if seen.get(key, at) > at]
         with_guards = attempt.guard != OFF
         row |= {
@@ -247,8 +251,8 @@ def build_guard_row(attempt: GuardRun, result: RunResult) -> dict[str, Any]:
     types, losses = summary["collateral_types"], summary["losses"]
     recognised = int(losses["created_rad"]) - int(losses["recovered_rad"])
     underwater = sum(int(entry["underwater_rad"]) for entry in types)
-    false = list(_false_principals(attempt.scenario.parameters, result))
-    draws = list(_iter_draws(attempt.scenario, result))
+    false = list(_iter_false_liquidation_debts(attempt.scenario.parameters, result))
+    draws = list(_iter_stablecoin_draws(attempt.scenario, result))
     return {
         "guard": attempt.guard,
         "title": attempt.title,
@@ -276,9 +280,9 @@ def _compute_savings(off: Mapping[str, str], row: Mapping[str, str], figure: str
     return str(int(off[figure]) - int(row[figure]))
 
 
-def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
+def _find_first_liquidation_times(run_result: RunResult) -> dict[tuple[int, str], int]:
     """Return the time of each vault's first liquidation."""
-    auctions = get_columns(result.tables, "auctions")
+    auctions = transpose_table_rows(run_result.tables, "auctions")
     found: dict[tuple[int, str], int] = {}
     keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
     for c, owner, at in keys:
@@ -286,9 +290,12 @@ def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
     return found
 
 
-def _false_principals(parameters: Parameters, result: RunResult) -> Iterator[int]:
+def _iter_false_liquidation_debts(parameters: Parameters, run_result: RunResult) -> Iterator[int]:
     """Yield the debt of each false liquidation [rad]."""
-    state, auctions = get_columns(result.tables, "state"), get_columns(result.tables, "auctions")
+    state, auctions = (
+        transpose_table_rows(run_result.tables, "state"),
+        transpose_table_rows(run_result.tables, "auctions"),
+    )
     prices: dict[tuple[int, int], int] = {}
     last: dict[int, int] = {}
     for at, c, price in zip(
@@ -309,10 +316,10 @@ class _Draw(NamedTuple):
     exploits: bool
 
 
-def _iter_draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
+def _iter_stablecoin_draws(scenario: Scenario, run_result: RunResult) -> Iterator[_Draw]:
     """Yield each draw that a keeper sent and a block included."""
     roles = {name: group.role for group in scenario.keepers for name in group.list_keeper_names()}
-    actions = get_columns(result.tables, "actions")
+    actions = transpose_table_rows(run_result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")
     for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):
         role = roles.get(sender)
@@ -325,7 +332,7 @@ def _iter_draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
 # ------------------------------------------------------------------------ files
 
 
-def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
+def write_comparison_json_and_csv(comparison: Mapping[str, Any], out: Path) -> None:
     """Write guards.json and guards.csv into a directory."""
     rows = (
         ((each["scenario"], row["guard"]), row) for each in comparison["scenarios"] for row in each["runs"]

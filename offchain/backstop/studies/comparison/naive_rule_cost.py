@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS, STABLECOIN_POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS, STABLECOIN_POOLS
 from backstop.model.arithmetic import RAY
 from backstop.simulation.loss_bearers import get_loss_bearer
 
@@ -17,11 +17,11 @@ _POOL_OF = {get_loss_bearer(name): POOLS[name][0] for name in ("junior", "senior
 Parties = list[dict[str, str]]
 
 
-def compute_party_gains(
+def list_party_gains_naive_over_ours(
     naive: Mapping[str, Any],
     ours: Mapping[str, Any],
-    summary: Mapping[str, Any],
-    summary_of_ours: Mapping[str, Any],
+    naive_summary: Mapping[str, Any],
+    our_summary: Mapping[str, Any],
 ) -> Parties:
     """Compute who has how much more under a naive rule than under ours, those who gain most first [wad].
 
@@ -30,7 +30,7 @@ def compute_party_gains(
     """
     found: dict[str, int] = {}
     left = {
-        pool: _sum_leavers_worth(summary, pool) - _sum_leavers_worth(summary_of_ours, pool)
+        pool: _sum_leavers_worth(naive_summary, pool) - _sum_leavers_worth(our_summary, pool)
         for pool in STABLECOIN_POOLS
     }
     for pool, gain in left.items():
@@ -55,13 +55,13 @@ def _sum_leavers_worth(summary: Mapping[str, Any], pool: str) -> int:
 
 def list_gainers(found: Parties) -> list[tuple[str, int]]:
     """List who gains a coin or more, and how much [wad]."""
-    return [(name, gain) for name, gain in _parse_parties(found) if gain >= 10**18]
+    return [(name, gain) for name, gain in _parse_party_gains(found) if gain >= 10**18]
 
 
 def list_payers(found: Parties) -> list[tuple[str, int]]:
     """List who pays a coin or more, and how much, most first [wad]."""
-    return [(name, -gain) for name, gain in reversed(_parse_parties(found)) if gain <= -(10**18)]
+    return [(name, -gain) for name, gain in reversed(_parse_party_gains(found)) if gain <= -(10**18)]
 
 
-def _parse_parties(found: Parties) -> list[tuple[str, int]]:
-    return [(each["party"], int(each["gain_wad"])) for each in found]
+def _parse_party_gains(party_rows: Parties) -> list[tuple[str, int]]:
+    return [(each["party"], int(each["gain_wad"])) for each in party_rows]

@@ -12,19 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.contract_names import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.loss_bearers import GROUPS, PAYERS, get_loss_bearer
 from backstop.simulation.loss_totals import sum_unpaid_margin_loss
-from backstop.simulation.progress import Progress
-from backstop.simulation.run_directory import get_columns
+from backstop.simulation.progress_and_interruption import Progress
+from backstop.simulation.run_directory import transpose_table_rows
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.simulator import RunResult, simulate
-from backstop.studies.comparison.figure_lines import Line, as_csv, read_figure
-from backstop.studies.comparison.naive_rule_cost import compute_party_gains
+from backstop.studies.comparison.naive_rule_cost import list_party_gains_naive_over_ours
 from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
+from backstop.studies.comparison.run_comparison_lines import Line, as_csv, read_figure
 
 SCHEMA_VERSION = 2
 DEALING = (
@@ -42,12 +42,12 @@ DEALING = (
 DAY = 86_400
 
 
-def list_preset_lines(comparison: Mapping[str, Any]) -> list[Line]:
+def list_comparison_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
     """List all lines of a comparison."""
-    return [*vault_lines(comparison), *margin_lines(comparison)]
+    return [*list_vault_line_specs(comparison), *list_margin_figure_line_specs(comparison)]
 
 
-def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
+def list_vault_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
     """List the lines about vaults; a group that is in no preset's waterfall has none."""
     asked = {
         entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
@@ -88,7 +88,7 @@ def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
+def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
     """List the lines about the margin market, if the scenario has one."""
     if not any(row["margin"] for row in comparison["presets"]):
         return []
@@ -110,11 +110,11 @@ def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
         of_margin("  beyond it by whole positions", "greedy_excess_wad"),
         of_margin("gas of dealing with debtors", "gas", "count"),
         of_margin("losses final after", "final_after_seconds", "seconds"),
-        *(_list_evasion_lines() if _list_evasion_runs(comparison) else []),
+        *(_list_margin_evasion_line_specs() if _list_evasion_runs(comparison) else []),
     ]
 
 
-def _list_evasion_lines() -> list[Line]:
+def _list_margin_evasion_line_specs() -> list[Line]:
     """List the lines about winners who try to bear less, beside the same run in which they do not."""
     found = [
         ("winners who dodge", "dodgers", "count"),
@@ -157,7 +157,7 @@ def compare(
     # All of them are read before anything runs.
     laid = [
         [
-            with_dodgers(apply_preset(preset, scenario, without=rule), dodgers)
+            with_margin_winner_evaders(apply_preset(preset, scenario, excluded_naive_rule=rule), dodgers)
             for rule in ("", *preset.naive_rules)
         ]
         for preset in presets
@@ -180,13 +180,13 @@ def compare(
         result = run(own, preset.name)
         row = build_preset_row(preset, result)
         if dodgers:
-            row["margin"]["dodging"] = compare_evasion(
-                result, run(enable_evasion(own), f"{preset.name}-dodged")
+            row["margin"]["dodging"] = compare_margin_winner_evasion(
+                result, run(enable_winner_evasion(own), f"{preset.name}-dodged")
             )
         rows.append(row)
         for rule, each in zip(preset.naive_rules, with_ours, strict=True):
             beside = run(each, f"{preset.name}-without-{rule}")
-            naive.append(compute_rule_cost(rule, row, result, build_preset_row(preset, beside), beside))
+            naive.append(compute_naive_rule_cost(rule, row, result, build_preset_row(preset, beside), beside))
     first = laid[0][0]
     comparison = {
         "schema_version": SCHEMA_VERSION,
@@ -201,47 +201,52 @@ def compare(
         "presets": rows,
         "naive": naive,
     }
-    write_comparison(comparison, out)
+    write_comparison_files(comparison, out)
     return comparison
 
 
-def with_dodgers(scenario: Scenario, share: int) -> Scenario:
+def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Scenario:
     """Have a share of the winners [bps] chosen, who do nothing; refuse a scenario without a margin market."""
-    if not share:
+    if not evader_share_bps:
         return scenario
     if scenario.parameters.margin is None:
         raise BackstopError(f"there is nothing to dodge in {scenario.name!r}: it has no margin market")
-    return replace(scenario, margin_book=replace(scenario.margin_book, dodgers=share, dodges=False))
+    return replace(
+        scenario, margin_book=replace(scenario.margin_book, dodgers=evader_share_bps, dodges=False)
+    )
 
 
-def enable_evasion(scenario: Scenario) -> Scenario:
+def enable_winner_evasion(scenario: Scenario) -> Scenario:
     """Have those who are chosen try to bear less."""
     return replace(scenario, margin_book=replace(scenario.margin_book, dodges=True))
 
 
-def compare_evasion(idle: RunResult, result: RunResult) -> dict[str, Any]:
+def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -> dict[str, Any]:
     """Compute what winners have made of dodging, beside the run in which the same do nothing."""
-    before, after = idle.summary["margin"]["dodgers"], result.summary["margin"]["dodgers"]
+    before, after = idle_run.summary["margin"]["dodgers"], evading_run.summary["margin"]["dodgers"]
     return {
         **after,
         "idle_borne_wad": before["borne_wad"],
         "idle_closed_wad": before["closed_wad"],
-        "idle_part_bps": _compute_borne_share(idle),
-        "part_bps": _compute_borne_share(result),
-        "loss_wad": result.summary["margin"]["loss_wad"],
+        "idle_part_bps": _compute_evaders_borne_share_bps(idle_run),
+        "part_bps": _compute_evaders_borne_share_bps(evading_run),
+        "loss_wad": evading_run.summary["margin"]["loss_wad"],
         "won_wad": str(int(after["have_wad"]) - int(before["have_wad"])),
-        **{name: result.summary[name] for name in ("steps", "fields_compared", "differences", "state_hash")},
+        **{
+            name: evading_run.summary[name]
+            for name in ("steps", "fields_compared", "differences", "state_hash")
+        },
     }
 
 
-def _compute_borne_share(result: RunResult) -> int | None:
+def _compute_evaders_borne_share_bps(result: RunResult) -> int | None:
     """Return the part that dodgers bear of all that gains bore [bps]; None if these bore nothing."""
     margin = result.summary["margin"]
     borne = sum(int(margin[f"{kind}_wad"]) for kind in ("taken", "cut"))
     return int(margin["dodgers"]["borne_wad"]) * BASIS_POINTS // borne if borne else None
 
 
-def list_checked_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def list_all_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return all runs of a comparison, to say whether model and chain agreed in them."""
     return [*comparison["presets"], *comparison["naive"], *_list_evasion_runs(comparison)]
 
@@ -251,19 +256,23 @@ def _list_evasion_runs(comparison: Mapping[str, Any]) -> list[Mapping[str, Any]]
     return [each for each in found if each]
 
 
-def compute_rule_cost(
-    rule: str, row: Mapping[str, Any], result: RunResult, ours: Mapping[str, Any], beside: RunResult
+def compute_naive_rule_cost(
+    rule: str,
+    row: Mapping[str, Any],
+    naive_result: RunResult,
+    our_row: Mapping[str, Any],
+    our_result: RunResult,
 ) -> dict[str, Any]:
     """Compute what a preset's naive rule costs whom, beside the run that has ours in its place."""
     return {
         "preset": row["preset"],
         "rule": rule,
         "title": NAIVE_RULES[rule],
-        "parties": compute_party_gains(row, ours, result.summary, beside.summary),
-        "steps": ours["steps"],
-        "fields_compared": ours["fields_compared"],
-        "differences": ours["differences"],
-        "state_hash": ours["state_hash"],
+        "parties": list_party_gains_naive_over_ours(row, our_row, naive_result.summary, our_result.summary),
+        "steps": our_row["steps"],
+        "fields_compared": our_row["fields_compared"],
+        "differences": our_row["differences"],
+        "state_hash": our_row["state_hash"],
     }
 
 
@@ -273,13 +282,15 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
     losses, types = summary["losses"], summary["collateral_types"]
     covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
     outstanding = int(losses["outstanding_rad"])
-    auctions = get_columns(result.tables, "auctions")
+    auctions = transpose_table_rows(result.tables, "auctions")
     debt = sum(auctions["principal_rad"])
     lost = sum(auctions["principal_lost_rad"])
     under_way = int(summary["ledger"]["in_auction_rad"])
     settlement = summary["settlement"] or {}
     # Settlement turns what is still open into the holders' loss.
-    first, closed, wait = _measure_waits(result, settlement.get("fixed_at") or summary["ended_at"])
+    first, closed, wait = _measure_loss_times_and_mean_wait(
+        result, settlement.get("fixed_at") or summary["ended_at"]
+    )
     keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
     paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
     passed_on = covered.get("redistribution", 0) // RAY
@@ -313,8 +324,10 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
         "mean_wait_seconds": wait,
         "settlement_after_seconds": _compute_delay(first, settlement.get("begun_at")),
         "lost_in_settlement_rad": settlement.get("lost_rad"),
-        "coin_worth_bps": _in_bps(settlement.get("coin_worth_ray")),
-        "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
+        "coin_worth_bps": _convert_ray_to_bps(settlement.get("coin_worth_ray")),
+        "exit_race": list_leaver_gains_over_stayers(
+            summary["members"], summary["equity"], summary["started_at"]
+        ),
         "claims_issued_wad": _sum_claims(summary["claims"], "issued_wad"),
         "claims_repaid_wad": _sum_claims(summary["claims"], "repaid_wad"),
         "margin": collect_margin_figures(result),
@@ -335,9 +348,9 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
     margin = result.summary["margin"]
     if margin is None:
         return None
-    closings = get_columns(result.tables, "margin_closings")
+    closings = transpose_table_rows(result.tables, "margin_closings")
     whole = zip(closings["whole_lots"], closings["lots"], closings["price_wei"], strict=True)
-    actions = get_columns(result.tables, "actions")
+    actions = transpose_table_rows(result.tables, "actions")
     dealing = zip(actions["contract"], actions["method"], actions["gas"], strict=True)
     return {
         "policy": margin["policy"],
@@ -349,7 +362,7 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
         **{f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS},
         "not_paid_wad": str(sum_unpaid_margin_loss(margin)),
         "left_alone_wad": margin["left_alone_wad"],
-        "most_taken_bps": max(map(_compute_taken_share, margin["cycles"]), default=0),
+        "most_taken_bps": max(map(_compute_gain_share_taken_bps, margin["cycles"]), default=0),
         "closed": margin["deleveraged"],
         "greedy_excess_wad": str(sum((all_of - lots) * price for all_of, lots, price in whole)),
         "gas": sum(
@@ -361,7 +374,7 @@ def collect_margin_figures(result: RunResult) -> dict[str, Any] | None:
     }
 
 
-def _compute_taken_share(cycle: Mapping[str, str]) -> int:
+def _compute_gain_share_taken_bps(cycle: Mapping[str, str]) -> int:
     """Return the share of its gains that a side gave in a cycle [bps], rounded up."""
     return -(-int(cycle["borne_wad"]) * BASIS_POINTS // int(cycle["gained_wad"]))
 
@@ -374,7 +387,7 @@ def _measure_forced_closes(result: RunResult) -> dict[str, Any]:
     began = None
     started = result.summary["started_at"]
     final = [started + cycle["at"] for cycle in result.summary["margin"]["cycles"]]
-    events = get_columns(result.tables, "events")
+    events = transpose_table_rows(result.tables, "events")
     for at, contract, event, values in zip(
         events["timestamp"], events["contract"], events["event"], events["values"], strict=True
     ):
@@ -406,21 +419,23 @@ def _compute_delay(first: int | None, then: int | None) -> int | None:
     return None if first is None or then is None else then - first
 
 
-def _in_bps(worth: str | None) -> int | None:
-    return None if worth is None else int(worth) * BASIS_POINTS // RAY
+def _convert_ray_to_bps(worth_ray: str | None) -> int | None:
+    return None if worth_ray is None else int(worth_ray) * BASIS_POINTS // RAY
 
 
 def _sum_claims(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
     return str(sum(int(series[figure]) for series in claims)) if claims else None
 
 
-def _measure_waits(result: RunResult, end: int) -> tuple[int | None, int | None, int | None]:
+def _measure_loss_times_and_mean_wait(
+    result: RunResult, end: int
+) -> tuple[int | None, int | None, int | None]:
     """Return when the first loss came, when the last was closed, and a coin's mean wait [seconds].
 
     Amounts under a coin count as nothing, as some stages round their payments down. Losses that are open at
     the end count until then.
     """
-    flows = get_columns(result.tables, "waterfall")
+    flows = transpose_table_rows(result.tables, "waterfall")
     first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
     for at, kind, amount in zip(flows["timestamp"], flows["kind"], flows["amount_rad"], strict=True):
         if kind not in ("recognised", "covered", "recovered"):
@@ -438,8 +453,8 @@ def _measure_waits(result: RunResult, end: int) -> tuple[int | None, int | None,
     return first, closed, weighted // created if created else None
 
 
-def exit_races(
-    members: Sequence[Mapping[str, Any]], equity: Mapping[str, str] | None, start: int
+def list_leaver_gains_over_stayers(
+    members: Sequence[Mapping[str, Any]], equity_summary: Mapping[str, str] | None, start_time: int
 ) -> list[dict[str, Any]]:
     """Compute, for each pool, what the leaver has at the end beyond a stayer with the same deposit.
 
@@ -448,14 +463,16 @@ def exit_races(
     found = []
     for contract, _, _ in POOLS.values():
         inside = [member for member in members if member["pool"] == contract]
-        price = int(equity["price_ray"]) if contract == "StakedEquity" and equity else RAY
-        found.append({"pool": contract} | _exit_race(inside, price, start))
+        price = int(equity_summary["price_ray"]) if contract == "StakedEquity" and equity_summary else RAY
+        found.append({"pool": contract} | _compute_leaver_gain_over_stayer(inside, price, start_time))
     return found
 
 
-def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> dict[str, Any]:
-    leaver = next((member for member in inside if member["leaves"]), None)
-    stayer = next((member for member in inside if not member["leaves"]), None)
+def _compute_leaver_gain_over_stayer(
+    pool_members: Sequence[Mapping[str, Any]], price: int, start_time: int
+) -> dict[str, Any]:
+    leaver = next((member for member in pool_members if member["leaves"]), None)
+    stayer = next((member for member in pool_members if not member["leaves"]), None)
     if leaver is None or stayer is None:
         amounts = ("deposit_wad", "leaver_wad", "stayer_wad", "gain_wad", "gain_bps")
         return dict.fromkeys(("leaver", *amounts, "left_after_seconds"))
@@ -468,18 +485,18 @@ def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> d
         "stayer_wad": str(stayed * price // RAY),
         "gain_wad": str((has - stayed) * price // RAY),
         "gain_bps": (has - stayed) * BASIS_POINTS // put_in,
-        "left_after_seconds": None if leaver["left_at"] is None else leaver["left_at"] - start,
+        "left_after_seconds": None if leaver["left_at"] is None else leaver["left_at"] - start_time,
     }
 
 
 # ------------------------------------------------------------------------ files
 
 
-def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
+def write_comparison_files(comparison: Mapping[str, Any], out: Path) -> None:
     """Write compare.json and compare.csv into a directory."""
     rows = (((row["preset"],), row) for row in comparison["presets"])
     files = {
         "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
-        "compare.csv": as_csv(("preset",), list_preset_lines(comparison), rows),
+        "compare.csv": as_csv(("preset",), list_comparison_line_specs(comparison), rows),
     }
     write_files(out, files)

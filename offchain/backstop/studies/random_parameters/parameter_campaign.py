@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, write_json
-from backstop.parallel.worker_selection import select_workers
-from backstop.studies.random_parameters.parameter_trial import run_trial
+from backstop.files.atomic_files import read_versioned_json, write_json
+from backstop.parallel.worker_backend_selection import select_workers
+from backstop.studies.random_parameters.parameter_trial import judge_and_play_random_setting
 
 SCHEMA_VERSION = 1
 FILE = "settings.json"
@@ -35,7 +35,7 @@ class ParameterCampaign:
         if self.file.exists():
             self._load_results()
 
-    def run_trials(
+    def run_and_save_trials(
         self, settings: int, workers: int, stopped: Callable[[], bool], show: Callable[[int], None]
     ) -> None:
         """Try so many settings in all, unless somebody stops it."""
@@ -58,7 +58,7 @@ class ParameterCampaign:
             self.save_results()
 
     @property
-    def accepted(self) -> int:
+    def accepted_count(self) -> int:
         """Number of settings that no rule refuses."""
         return sum(not result["refused"] for result in self.results.values())
 
@@ -68,17 +68,17 @@ class ParameterCampaign:
         return sum(result.get("steps", 0) for result in self.results.values())
 
     @property
-    def failures(self) -> dict[int, dict[str, str]]:
+    def failures_by_number(self) -> dict[int, dict[str, str]]:
         """How accepted settings failed, by number: kind, text, and the trace's file."""
         results = sorted(self.results.items())
         return {number: result["failure"] for number, result in results if "failure" in result}
 
     @property
-    def unanswered(self) -> dict[int, list[str]]:
+    def missed_duties_by_setting(self) -> dict[int, list[str]]:
         """What accepted settings fail to do in time, by number."""
         return {n: found for n, each in sorted(self.results.items()) if (found := each.get("unanswered"))}
 
-    def by_rule(self, verdict: str) -> Counter[str]:
+    def count_settings_by_broken_rule(self, verdict: str) -> Counter[str]:
         """Count the settings that break each rule of a verdict."""
         return Counter(name for result in self.results.values() for name in result[verdict])
 
@@ -89,7 +89,7 @@ class ParameterCampaign:
         write_json({"schema_version": SCHEMA_VERSION, "settings": settings}, self.file)
 
     def _load_results(self) -> None:
-        content = read_json(
+        content = read_versioned_json(
             self.file, "campaign of settings", SCHEMA_VERSION, "check --out", "start again in another folder"
         )
         try:
@@ -101,4 +101,4 @@ class ParameterCampaign:
 
 
 def _run_numbered_trial(shared: Mapping[str, Any], number: int) -> dict[str, Any]:
-    return run_trial(number, **shared)
+    return judge_and_play_random_setting(number, **shared)

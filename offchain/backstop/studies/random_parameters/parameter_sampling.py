@@ -7,14 +7,14 @@ from random import Random
 from typing import Any, cast
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import (
     build_guarded_parameters,
     build_margin_parameters,
     build_standard_parameters,
 )
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.proof.fuzz.parameter_generator import draw_parameters
 
@@ -26,7 +26,7 @@ CHANGED = (200, 60, 20)
 KEPT = frozenset({"symbol", "name", "facilitator", "token", "decimals", "minter"})
 
 
-def draw_setting(random: Random) -> Parameters:
+def draw_valid_parameters(random: Random) -> Parameters:
     """Draw a setting that setters accept."""
     while True:
         wild = draw_parameters(random)
@@ -49,7 +49,7 @@ def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
             if field.name not in KEPT
         }
         return dataclasses.replace(cast(Any, base), **changes)
-    if isinstance(base, tuple) and base and dataclasses.is_dataclass(base[0]) and not _is_order(base):
+    if isinstance(base, tuple) and base and dataclasses.is_dataclass(base[0]) and not _is_stage_order(base):
         others = [*wild, *base[len(wild) :]] if isinstance(wild, tuple) else base
         return tuple(
             _mix_parameters(own, other, random, one_in) for own, other in zip(base, others, strict=False)
@@ -57,9 +57,9 @@ def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
     return base if base is None or wild is None or random.randrange(one_in) else wild
 
 
-def _is_order(value: tuple[Any, ...]) -> bool:
+def _is_stage_order(parameter_tuple: tuple[Any, ...]) -> bool:
     """Tell whether a tuple is the order of losses, which is taken as a whole."""
-    return hasattr(value[0], "cap_bps")
+    return hasattr(parameter_tuple[0], "cap_bps")
 
 
 def _is_accepted(parameters: Parameters) -> bool:

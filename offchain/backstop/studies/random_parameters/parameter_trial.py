@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules import DOUBTFUL, REFUSED, check_parameters
 from backstop.proof.fuzz.campaign_counts import CampaignCounts
 from backstop.proof.fuzz.fuzz_run import derive_run_seed
-from backstop.proof.fuzz.run_executor import RunExecutor
-from backstop.studies.random_parameters.parameter_sampling import draw_setting
-from backstop.studies.random_parameters.timeliness_checks import iter_missed_duties
+from backstop.proof.fuzz.run_series_with_kept_traces import RunExecutor
+from backstop.studies.random_parameters.parameter_sampling import draw_valid_parameters
+from backstop.studies.random_parameters.timeliness_checks import iter_timeliness_failures
 
 CHECK_EVERY = 100
 """Steps between two comparisons of the whole state."""
@@ -21,10 +21,12 @@ CHECK_EVERY = 100
 
 def draw_numbered_setting(seed: int, number: int) -> Parameters:
     """Draw a campaign's setting of a number."""
-    return draw_setting(Random(derive_run_seed(seed, number)))
+    return draw_valid_parameters(Random(derive_run_seed(seed, number)))
 
 
-def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out: str) -> dict[str, Any]:
+def judge_and_play_random_setting(
+    number: int, seed: int, steps: int, host: str, contracts: str, out: str
+) -> dict[str, Any]:
     """Judge a setting; play it and ask it questions if it is accepted. The result is plain."""
     parameters = draw_numbered_setting(seed, number)
     findings = check_parameters(parameters)
@@ -36,7 +38,7 @@ def run_trial(number: int, seed: int, steps: int, host: str, contracts: str, out
         return result | {"why": next(str(found) for found in findings if found.rule.verdict == REFUSED)}
     played = _get_player(Path(out), host, seed, contracts).play_run(number, steps, parameters)
     result["steps"] = CampaignCounts.from_json(played["tally"]).steps
-    result["unanswered"] = list(iter_missed_duties(parameters))
+    result["unanswered"] = list(iter_timeliness_failures(parameters))
     return result | ({"failure": played["failure"]} if "failure" in played else {})
 
 

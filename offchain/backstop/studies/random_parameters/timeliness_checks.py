@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.contract_names import STAGES, list_pools
-from backstop.deployment.deployment_parameters import FeedParameters, Parameters
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.contracts_by_parameter_name import STAGES, list_pools
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import FeedParameters, Parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -37,11 +37,13 @@ class ModelDeployment:
         self.system = create_model(self.deployment)
         apply_configuration(self.system, self.deployment)
 
-    def try_call(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> bool:
+    def apply_call_and_test_success(
+        self, contract: str, method: str, *args: Any, sender: str = STRANGER
+    ) -> bool:
         """Call; return whether it worked."""
         return self.system.apply(Action(contract, method, args, sender)).ok
 
-    def apply_call(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> Any:
+    def apply_call_for_value(self, contract: str, method: str, *args: Any, sender: str = STRANGER) -> Any:
         """Call what has to work; return its value."""
         outcome = self.system.apply(Action(contract, method, args, sender))
         assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
@@ -57,8 +59,8 @@ class ModelDeployment:
             self.system.advance(feed.step)
             for i in range(feed.reporters):
                 reporter = self.deployment.get_account(f"reporter_{i + 1}")
-                self.apply_call("PriceFeed", "report", market, price, sender=reporter)
-            self.apply_call("PriceFeed", "poke", market)
+                self.apply_call_for_value("PriceFeed", "report", market, price, sender=reporter)
+            self.apply_call_for_value("PriceFeed", "poke", market)
             prices = self.read_view("PriceFeed", "prices_of", market)
             if prices.current == prices.next == price:
                 return
@@ -73,11 +75,11 @@ class ModelDeployment:
         debt = max(each.debt_floor, 1, min(DEBT, *ceilings) - 1) * WAD
         unit = 10 ** (18 - each.decimals)
         collateral = (debt * RAY * COVERED // BEFORE // unit + 1) * unit
-        self.apply_call(each.symbol, "mint", BORROWER, collateral // unit, sender=BORROWER)
-        self.apply_call(
+        self.apply_call_for_value(each.symbol, "mint", BORROWER, collateral // unit, sender=BORROWER)
+        self.apply_call_for_value(
             each.symbol, "approve", self.deployment.addresses["VaultEngine"], MAX_UINT256, sender=BORROWER
         )
-        self.apply_call(
+        self.apply_call_for_value(
             "VaultEngine",
             "deposit_and_draw",
             collateral_type,
@@ -89,10 +91,12 @@ class ModelDeployment:
         )
         price = debt * each.liquidation_ratio * RAY // (BASIS_POINTS * collateral) * 99 // 100
         self.report_price(collateral_type, each.feed, price)
-        return self.apply_call("LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER), price
+        return self.apply_call_for_value(
+            "LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER
+        ), price
 
 
-def iter_missed_duties(parameters: Parameters) -> Iterator[str]:
+def iter_timeliness_failures(parameters: Parameters) -> Iterator[str]:
     """Yield what a setting fails to do."""
     for c, each in enumerate(parameters.collateral_types[:2]):
         if each.debt_ceiling and each.token != "ReturnsFalseToken" and not _reaches_market(parameters, c):
@@ -131,15 +135,17 @@ def _find_endless_wait(parameters: Parameters) -> str | None:
         return None
     for name in list_pools(parameters):
         pool = STAGES[name].contract
-        stage.apply_call("Stablecoin", "approve", at[pool], WAD, sender=BORROWER)
-        stage.apply_call(pool, "deposit", WAD, BORROWER, sender=BORROWER)
+        stage.apply_call_for_value("Stablecoin", "approve", at[pool], WAD, sender=BORROWER)
+        stage.apply_call_for_value(pool, "deposit", WAD, BORROWER, sender=BORROWER)
     stage.report_price(EQUITY_MARKET, equity.feed, RAY)
     if parameters.has_stage("staked_equity"):
         admin = stage.deployment.deployer
-        stage.apply_call("Equity", "approve", at["StakedEquity"], 50 * WAD, sender=admin)
-        stage.apply_call("StakedEquity", "deposit", 50 * WAD, STAKER, sender=admin)
+        stage.apply_call_for_value("Equity", "approve", at["StakedEquity"], 50 * WAD, sender=admin)
+        stage.apply_call_for_value("StakedEquity", "deposit", 50 * WAD, STAKER, sender=admin)
     # What has no collateral is a loss at once, as the liquidation engine books it.
-    stage.apply_call("CollateralAuction", "write_off", 0, principal * RAY, sender=at["LiquidationEngine"])
+    stage.apply_call_for_value(
+        "CollateralAuction", "write_off", 0, principal * RAY, sender=at["LiquidationEngine"]
+    )
     epoch = parameters.epoch_length
     stage.system.advance(-(stage.system.timestamp + 1) % epoch)
 
@@ -147,17 +153,17 @@ def _find_endless_wait(parameters: Parameters) -> str | None:
         STAGES[each.name].contract for each in parameters.stages if STAGES[each.name].kind == "EquityAuction"
     ]
     for _ in range(2 * len(selling) + 1):
-        stage.try_call("LossWaterfall", "cover", 0)
+        stage.apply_call_and_test_success("LossWaterfall", "cover", 0)
         busy = [name for name in selling if stage.system.world.contracts[name].tables["sales"][0].target]
         if not busy:
             return None
         end = stage.system.timestamp + equity.duration + 1
         while stage.system.timestamp < end:
-            if stage.try_call("Settlement", "begin"):
+            if stage.apply_call_and_test_success("Settlement", "begin"):
                 return f"settlement begins while {busy[0]} sells equity for the loss"
-            stage.try_call("Settlement", "record_deficit_breach")
+            stage.apply_call_and_test_success("Settlement", "record_deficit_breach")
             # From one epoch to the next, and from its last second to its first.
             until_last = -(stage.system.timestamp + 1) % epoch
             stage.system.advance(min(end - stage.system.timestamp, until_last or 1))
-        stage.apply_call(busy[0], "end", 0)
+        stage.apply_call_for_value(busy[0], "end", 0)
     return "the stages that sell equity begin again and again, and those behind them are not asked"

@@ -16,11 +16,16 @@ from backstop.studies.reproductions.figure_comparison import Reproduction
 NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks", "forecasts")
 """Names of the reproductions, in the order in which they are printed."""
 
+_STEMS = {
+    "arithmetic": "fee_and_auction_arithmetic",
+    "shocks": "crvusd_risk_ranking",
+    "spiral": "deleveraging_spiral",
+}
+
 
 def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
-    stem = {"spiral": "deleveraging_spiral"}.get(name, name.replace("-", "_"))
-    module = import_module(f"backstop.studies.reproductions.{stem}")
+    module = import_module(f"backstop.studies.reproductions.{_STEMS.get(name, name.replace('-', '_'))}")
     return cast(Callable[[int], Reproduction], module.reproduce)(seed)

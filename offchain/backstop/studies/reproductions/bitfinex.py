@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     CollateralParameters,
     EquityParameters,
     Parameters,
@@ -24,11 +24,11 @@ from backstop.studies.reproductions.figure_comparison import (
     EXACT,
     FigureRow,
     Reproduction,
-    bound_difference,
+    build_absolute_tolerance,
     build_row,
 )
-from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_deployment
-from backstop.studies.reproductions.published_figures import load_figures
+from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_lockstep_deployment
+from backstop.studies.reproductions.published_tables import load_figures
 
 SAFE, STOLEN = 0, 1  # collateral types
 CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
@@ -53,85 +53,110 @@ SOURCES = (
 
 def reproduce(seed: int) -> Reproduction:
     """Reproduce the haircut and the claims; the seed does not matter, as nothing is drawn."""
-    with open_deployment(_build_parameters(), _to_timestamp(OPENED)) as here:
-        rows = _compare_haircuts(here) + _compare_claims(here)
+    with open_lockstep_deployment(_build_parameters(), _to_timestamp(OPENED)) as here:
+        rows = _compare_customer_haircuts_with_history(here) + _compare_claim_redemptions(here)
     return Reproduction("bitfinex", "Bitfinex, August 2016 to April 2017", SOURCES, rows)
 
 
-def _compare_haircuts(here: LockstepDeployment) -> list[FigureRow]:
+def _compare_customer_haircuts_with_history(deployment: LockstepDeployment) -> list[FigureRow]:
     """Share the loss among all customers, and compare their haircuts and claims."""
-    _open_customers(here)
-    before = {who: _read_worth(here, who) for who in CUSTOMERS}
-    _realise_theft(here)
-    here.apply_call("LossWaterfall", "cover", STOLEN, sender="stranger")
+    _open_customers(deployment)
+    before = {who: _read_savings_worth(deployment, who) for who in CUSTOMERS}
+    _book_stolen_amount_as_deficit(deployment)
+    deployment.apply_call("LossWaterfall", "cover", STOLEN, sender="stranger")
     rows = []
     for who, assets in before.items():
-        cut = Fraction(100 * (assets - _read_worth(here, who)), assets)
+        cut = Fraction(100 * (assets - _read_savings_worth(deployment, who)), assets)
         name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
         rows.append(
             build_row(
-                name, cut, PUBLISHED["haircut"], bound_difference(EIGHT_DIGITS), unit="%", places=8, source=1
+                name,
+                cut,
+                PUBLISHED["haircut"],
+                build_absolute_tolerance(EIGHT_DIGITS),
+                unit="%",
+                places=8,
+                source=1,
             )
         )
-        here.apply_call("Savings", "collect_claims", here.get_address(who), sender="stranger")
+        deployment.apply_call(
+            "Savings", "collect_claims", deployment.get_contract_or_account_address(who), sender="stranger"
+        )
         claims = Fraction(
-            here.read_view("Savings.Claims", "balanceOf", here.get_address(who)),
-            assets - _read_worth(here, who),
+            deployment.read_view(
+                "Savings.Claims", "balanceOf", deployment.get_contract_or_account_address(who)
+            ),
+            assets - _read_savings_worth(deployment, who),
         )
         rows.append(
             build_row(
-                "  claims for each dollar lost", claims, 1, bound_difference(EIGHT_DIGITS), places=8, source=2
+                "  claims for each dollar lost",
+                claims,
+                1,
+                build_absolute_tolerance(EIGHT_DIGITS),
+                places=8,
+                source=2,
             )
         )
     return rows
 
 
-def _compare_claims(here: LockstepDeployment) -> list[FigureRow]:
+def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow]:
     """Take the published steps, and compare what each redeems, converts or leaves."""
-    trader, rows = here.get_address("trader"), []
-    here.apply_call(
-        "Stablecoin", "approve", here.get_address("Savings.Claims"), MAX_UINT256, sender="exchange"
+    trader, rows = deployment.get_contract_or_account_address("trader"), []
+    deployment.apply_call(
+        "Stablecoin",
+        "approve",
+        deployment.get_contract_or_account_address("Savings.Claims"),
+        MAX_UINT256,
+        sender="exchange",
     )
-    claim = here.read_view("Savings.Claims", "balanceOf", trader)
+    claim = deployment.read_view("Savings.Claims", "balanceOf", trader)
     paid = 0
     for date, name, percent in (
         ((2016, 9, 2), "redeemed on 2 September", PUBLISHED["redeemed_2_september"]),
         ((2016, 9, 30), "redeemed on 30 September", PUBLISHED["redeemed_30_september"]),
     ):
-        got = _redeem_share(here, date, percent / 100)
-        rows.append(_compare_redemption(name, got, claim - paid, percent, 3))
+        got = _repay_claims_and_collect(deployment, date, percent / 100)
+        rows.append(_build_redemption_row(name, got, claim - paid, percent, 3))
         paid += got
-    _advance_to_date(here, (2016, 10, 27))
-    here.report_price(EQUITY_MARKET, RAY)
-    price = Fraction(here.read_view("Savings.Claims", "conversion_price"), RAY)
+    _advance_to_date(deployment, (2016, 10, 27))
+    deployment.report_price(EQUITY_MARKET, RAY)
+    price = Fraction(deployment.read_view("Savings.Claims", "conversion_price"), RAY)
     rows.append(build_row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
-    _convert_claims(here, CONVERTED * WAD)
-    rows.append(build_row("owed after the conversion", _read_owed(here)))
+    _convert_claims_to_equity(deployment, CONVERTED * WAD)
+    rows.append(build_row("owed after the conversion", _read_outstanding_claims(deployment)))
     # Convert as much as makes January's redemption of 2% leave the published number.
-    _convert_claims(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
+    _convert_claims_to_equity(
+        deployment, _read_outstanding_claims_wei(deployment) - LEFT_IN_JANUARY * WAD * 100 // 98
+    )
     percent = PUBLISHED["redeemed_10_january"]
-    got = _redeem_share(here, (2017, 1, 10), percent / 100)
-    rows.append(_compare_redemption("redeemed on 10 January", got, claim - paid, percent, 4))
+    got = _repay_claims_and_collect(deployment, (2017, 1, 10), percent / 100)
+    rows.append(_build_redemption_row("redeemed on 10 January", got, claim - paid, percent, 4))
     paid += got
-    rows.append(build_row("owed after that", _read_owed(here), LEFT_IN_JANUARY, source=4))
-    paid += _redeem_share(here, LAST, Fraction(1))
-    rows.append(build_row("owed after 3 April", _read_owed(here), 0, EXACT, source=5))
+    rows.append(build_row("owed after that", _read_outstanding_claims(deployment), LEFT_IN_JANUARY, source=4))
+    paid += _repay_claims_and_collect(deployment, LAST, Fraction(1))
+    rows.append(build_row("owed after 3 April", _read_outstanding_claims(deployment), 0, EXACT, source=5))
     name = "repaid to who never converted"
     share = Fraction(100 * paid, claim)
-    rows.append(build_row(name, share, 100, bound_difference(EIGHT_DIGITS), unit="%", places=8, source=5))
-    days = (here.both.timestamp - _to_timestamp(THEFT)) // 86_400
+    rows.append(
+        build_row(name, share, 100, build_absolute_tolerance(EIGHT_DIGITS), unit="%", places=8, source=5)
+    )
+    days = (deployment.both.timestamp - _to_timestamp(THEFT)) // 86_400
     rows.append(build_row("days from the theft to the last redemption", days, source=5))
     return rows
 
 
-def _compare_redemption(name: str, got: int, owed: int, percent: Fraction, source: int) -> FigureRow:
+def _build_redemption_row(
+    name: str, paid: int, owed: int, published_percent: Fraction, source: int
+) -> FigureRow:
     """Compare what a holder was paid with the published share of what it was owed."""
-    share = Fraction(100 * got, owed)
+    share = Fraction(100 * paid, owed)
     return build_row(
         f"{name}, of a holder's claim",
         share,
-        percent,
-        bound_difference(EIGHT_DIGITS),
+        published_percent,
+        build_absolute_tolerance(EIGHT_DIGITS),
         unit="%",
         places=8,
         source=source,
@@ -165,56 +190,99 @@ def _open_customers(here: LockstepDeployment) -> None:
             here.report_price(market, RAY)
     here.open_vault("market_maker", SAFE, 900_000_000 * WAD, 400_000_000 * WAD)
     for who, assets in CUSTOMERS.items():
-        here.apply_call("Stablecoin", "transfer", here.get_address(who), assets * WAD, sender="market_maker")
-        here.apply_call("Stablecoin", "approve", here.get_address("Savings"), MAX_UINT256, sender=who)
-        here.apply_call("Savings", "deposit", assets * WAD, here.get_address(who), sender=who)
-    here.apply_call("Stablecoin", "transfer", here.get_address("exchange"), LOST * WAD, sender="market_maker")
+        here.apply_call(
+            "Stablecoin",
+            "transfer",
+            here.get_contract_or_account_address(who),
+            assets * WAD,
+            sender="market_maker",
+        )
+        here.apply_call(
+            "Stablecoin", "approve", here.get_contract_or_account_address("Savings"), MAX_UINT256, sender=who
+        )
+        here.apply_call(
+            "Savings", "deposit", assets * WAD, here.get_contract_or_account_address(who), sender=who
+        )
+    here.apply_call(
+        "Stablecoin",
+        "transfer",
+        here.get_contract_or_account_address("exchange"),
+        LOST * WAD,
+        sender="market_maker",
+    )
 
 
-def _realise_theft(here: LockstepDeployment) -> None:
+def _book_stolen_amount_as_deficit(deployment: LockstepDeployment) -> None:
     """Open a debt of the stolen amount and let its collateral become worthless: nobody buys it."""
     for _ in range(2):
-        here.report_price(STOLEN, RAY)
-    here.open_vault("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
-    _advance_to_date(here, THEFT)
+        deployment.report_price(STOLEN, RAY)
+    deployment.open_vault("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
+    _advance_to_date(deployment, THEFT)
     for _ in range(2):
-        here.report_price(STOLEN, RAY // 10**9)
-    auction_id = here.liquidate_vault("thief", STOLEN)
-    _advance_to_date(here, SHARED)
+        deployment.report_price(STOLEN, RAY // 10**9)
+    auction_id = deployment.liquidate_vault("thief", STOLEN)
+    _advance_to_date(deployment, SHARED)
     for _ in range(2):
-        here.report_price(STOLEN, RAY // 10**9)
-    here.apply_call("CollateralAuction", "close", auction_id, sender="stranger")
-    assert here.read_view("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
+        deployment.report_price(STOLEN, RAY // 10**9)
+    deployment.apply_call("CollateralAuction", "close", auction_id, sender="stranger")
+    assert deployment.read_view("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
 
 
-def _redeem_share(here: LockstepDeployment, date: tuple[int, int, int], share: Fraction) -> int:
+def _repay_claims_and_collect(
+    deployment: LockstepDeployment, date: tuple[int, int, int], repaid_share: Fraction
+) -> int:
     """Redeem a share of what is owed and return what the trader is paid [wei]."""
-    _advance_to_date(here, date)
-    before = here.read_view("Stablecoin", "balanceOf", here.get_address("trader"))
-    here.apply_call("Savings.Claims", "repay", int(_owed_wei(here) * share), sender="exchange")
-    here.apply_call("Savings.Claims", "collect", here.get_address("trader"), 0, sender="stranger")
-    return int(here.read_view("Stablecoin", "balanceOf", here.get_address("trader"))) - int(before)
+    _advance_to_date(deployment, date)
+    before = deployment.read_view(
+        "Stablecoin", "balanceOf", deployment.get_contract_or_account_address("trader")
+    )
+    deployment.apply_call(
+        "Savings.Claims",
+        "repay",
+        int(_read_outstanding_claims_wei(deployment) * repaid_share),
+        sender="exchange",
+    )
+    deployment.apply_call(
+        "Savings.Claims",
+        "collect",
+        deployment.get_contract_or_account_address("trader"),
+        0,
+        sender="stranger",
+    )
+    return int(
+        deployment.read_view("Stablecoin", "balanceOf", deployment.get_contract_or_account_address("trader"))
+    ) - int(before)
 
 
-def _convert_claims(here: LockstepDeployment, owed: int) -> None:
+def _convert_claims_to_equity(deployment: LockstepDeployment, owed: int) -> None:
     """Convert the whale's tokens worth `owed` [wei] to equity, which is still worth a dollar."""
-    here.report_price(EQUITY_MARKET, RAY)
-    tokens = owed * here.read_view("Savings.Claims", "tokens") // _owed_wei(here)
-    here.apply_call("Savings.Claims", "convert", tokens, here.get_address("whale"), sender="whale")
+    deployment.report_price(EQUITY_MARKET, RAY)
+    tokens = (
+        owed * deployment.read_view("Savings.Claims", "tokens") // _read_outstanding_claims_wei(deployment)
+    )
+    deployment.apply_call(
+        "Savings.Claims",
+        "convert",
+        tokens,
+        deployment.get_contract_or_account_address("whale"),
+        sender="whale",
+    )
 
 
-def _owed_wei(here: LockstepDeployment) -> int:
-    return int(here.read_view("Savings.Claims", "outstanding"))
+def _read_outstanding_claims_wei(deployment: LockstepDeployment) -> int:
+    return int(deployment.read_view("Savings.Claims", "outstanding"))
 
 
-def _read_owed(here: LockstepDeployment) -> Fraction:
-    return Fraction(_owed_wei(here), WAD)
+def _read_outstanding_claims(deployment: LockstepDeployment) -> Fraction:
+    return Fraction(_read_outstanding_claims_wei(deployment), WAD)
 
 
-def _read_worth(here: LockstepDeployment, who: str) -> int:
+def _read_savings_worth(deployment: LockstepDeployment, account_name: str) -> int:
     """Return what a customer's shares are worth [wei]: no loss waits for its cover when it is asked."""
-    shares = here.read_view("Savings", "balanceOf", here.get_address(who))
-    return int(here.read_view("Savings", "convertToAssets", shares))
+    shares = deployment.read_view(
+        "Savings", "balanceOf", deployment.get_contract_or_account_address(account_name)
+    )
+    return int(deployment.read_view("Savings", "convertToAssets", shares))
 
 
 def _to_timestamp(date: tuple[int, int, int]) -> int:

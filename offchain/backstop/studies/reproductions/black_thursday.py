@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.simulation.run_directory import get_columns
+from backstop.simulation.run_directory import transpose_table_rows
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
-    bound_difference,
-    bound_ratio,
-    bound_share,
+    build_absolute_tolerance,
+    build_percent_tolerance,
+    build_ratio_tolerance,
     build_row,
 )
-from backstop.studies.reproductions.published_figures import load_figures
+from backstop.studies.reproductions.published_tables import load_figures
 
 BOOKS = 10
 FOR_NOTHING = 50
@@ -43,7 +43,7 @@ BAD_DEBT, FREE, ZERO_BIDS = (
     int(load_figures("black-thursday")[name])
     for name in ("bad_debt", "sold_for_nothing", "auctions_won_for_nothing")
 )
-HALF_AN_ORDER = bound_ratio(3)
+HALF_AN_ORDER = build_ratio_tolerance(3)
 
 
 class Loss(NamedTuple):
@@ -60,22 +60,22 @@ def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
     rows: list[FigureRow] = []
     for name, file in CELLS.items():
         scenario = load_scenario(str(Path(__file__).with_name(file)))
-        losses = [measure_loss(simulate(scenario, "revm", seed + i)) for i in range(books)]
+        losses = [collect_loss_figures(simulate(scenario, "revm", seed + i)) for i in range(books)]
         rows += _build_rows(name, losses, as_it_was=not rows)
     return Reproduction("black-thursday", "Black Thursday, 12 March 2020", SOURCES, rows)
 
 
-def measure_loss(result: RunResult) -> Loss:
+def collect_loss_figures(run_result: RunResult) -> Loss:
     """Collect a run's figures from its tables."""
-    takes = get_columns(result.tables, "takes")
+    takes = transpose_table_rows(run_result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
     free, zero = 0, set()
     for auction_id, amount, price, market in zip(*(takes[name] for name in names), strict=True):
         if price * FOR_NOTHING <= market:
             free += amount * market // RAY
             zero.add(auction_id)
-    created = int(result.summary["losses"]["created_rad"])
-    auctions = len(get_columns(result.tables, "auctions")["auction_id"])
+    created = int(run_result.summary["losses"]["created_rad"])
+    auctions = len(transpose_table_rows(run_result.tables, "auctions")["auction_id"])
     return Loss(Fraction(created, RAD), Fraction(free, WAD), len(zero), auctions)
 
 
@@ -101,13 +101,18 @@ def _build_rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[F
         figure("  most of the books", max(bad_debt)),
         figure("sold for nothing", free, FREE),
         build_row(
-            f"{name}: auctions won for nothing", zero, ZERO_BIDS, bound_difference(10), unit="%", source=1
+            f"{name}: auctions won for nothing",
+            zero,
+            ZERO_BIDS,
+            build_absolute_tolerance(10),
+            unit="%",
+            source=1,
         ),
         build_row(
             f"{name}: bad debt for each dollar sold for nothing",
             for_each,
             Fraction(BAD_DEBT, FREE),
-            bound_share(20),
+            build_percent_tolerance(20),
             places=2,
             source=1,
         ),

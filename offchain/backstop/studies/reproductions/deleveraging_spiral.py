@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.deterministic_float import Floats, exp, log
-from backstop.simulation.scenario.draw_scenario import draw_path
+from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log, exp
+from backstop.simulation.scenario.draw_scenario import draw_path_outcomes
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
-    bound_difference,
-    bound_share,
+    build_absolute_tolerance,
+    build_percent_tolerance,
     build_row,
 )
 
@@ -108,17 +108,21 @@ FIGURES = (
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
     """Run all behaviours on `paths` paths of each kind of returns and compare the volatility."""
-    rows, stops, drawn = reproduce_four_steps(), list[FigureRow](), dict[int, Floats]()
+    rows, stops, drawn = build_rows_of_four_spiral_steps(), list[FigureRow](), dict[int, Floats]()
     for figure in FIGURES:
         if figure.degrees not in drawn:
             drawn[figure.degrees] = draw_returns(seed, paths, figure.degrees)
         returns = drawn[figure.degrees] * figure.scale + figure.mean
         for behaviour, *published in zip(BEHAVIOURS, figure.lower, figure.upper, strict=True):
-            stopped, volatility = play_speculator(returns, behaviour, figure.mean)
+            stopped, volatility = measure_stop_day_and_coin_volatility(returns, behaviour, figure.mean)
             name = f"{figure.title}, {behaviour.name}"
             for level, known in zip((70, figure.level), map(Fraction, published), strict=True):
-                ours = _to_fraction(np.percentile(volatility[np.isfinite(volatility)], level))
-                bound = bound_difference(READ) if known < 10 * READ else bound_share(figure.bound)
+                ours = _round_to_millionth_fraction(np.percentile(volatility[np.isfinite(volatility)], level))
+                bound = (
+                    build_absolute_tolerance(READ)
+                    if known < 10 * READ
+                    else build_percent_tolerance(figure.bound)
+                )
                 rows.append(
                     build_row(f"{name}: volatility, {level}%", ours, known, bound, places=4, source=2)
                 )
@@ -129,7 +133,7 @@ def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
     return Reproduction("spiral", "Deleveraging spirals", SOURCES, [*rows, *stops])
 
 
-def _to_fraction(value: float) -> Fraction:
+def _round_to_millionth_fraction(value: float) -> Fraction:
     return Fraction(round(value * 10**6), 10**6)
 
 
@@ -145,18 +149,20 @@ def draw_returns(seed: int, paths: int, degrees: int) -> Floats:
     scenario = replace(scenario, prices={**scenario.prices, "ETH": replace(path, model=model)})
     found = np.empty((paths, DAYS))
     for i in range(paths):
-        found[i] = np.diff(log(draw_path(scenario, seed, i).prices["ETH"].ticks))
+        found[i] = np.diff(compute_natural_log(draw_path_outcomes(scenario, seed, i).prices["ETH"].ticks))
     return found
 
 
 # --------------------------------------------------------------------- speculators
 
 
-def play_speculator(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
+def measure_stop_day_and_coin_volatility(
+    returns: Floats, behaviour: Behaviour, growth: float
+) -> tuple[Floats, Floats]:
     """Play each path; return its last day, from 0, and the stablecoin's daily volatility until then."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
-    opening = (growth, log(1 + growth), DEVIATION * DEVIATION)
+    opening = (growth, compute_natural_log(1 + growth), DEVIATION * DEVIATION)
     expected, mean, variance = (np.full(paths, value) for value in opening)
     stopped, running = np.full(paths, days - 1.0), np.ones(paths, dtype=bool)
     count, total, squares = np.zeros(paths), np.zeros(paths), np.zeros(paths)
@@ -166,28 +172,28 @@ def play_speculator(returns: Floats, behaviour: Behaviour, growth: float) -> tup
         expected += MEMORY * (move - expected)
         mean += MEMORY * (move - mean)
         variance += MEMORY * ((move - mean) ** 2 - variance)
-        bound = exp(-behaviour.alpha * exp(behaviour.power * log(variance)))
-        chosen, possible = choose_debt(debt, ether * price, exp(expected), bound)
+        bound = exp(-behaviour.alpha * exp(behaviour.power * compute_natural_log(variance)))
+        chosen, possible = choose_speculator_debt(debt, ether * price, exp(expected), bound)
         stopped[running & ~possible] = day
         running &= possible
         chosen = np.where(running, chosen, debt)
         after = np.where(running, DEMAND / chosen, coin)
         ether = ether + (chosen - debt) * after / price
-        change = np.where(running, log(after / coin), 0)
+        change = np.where(running, compute_natural_log(after / coin), 0)
         count, total, squares = count + running, total + change, squares + change * change
         debt, coin = chosen, after
     with np.errstate(invalid="ignore", divide="ignore"):
         return stopped, np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
 
 
-def choose_debt(
-    debt: Floats, worth: Floats, growth: Floats, bound: Floats
+def choose_speculator_debt(
+    debt: Floats, collateral_worth: Floats, expected_growth: Floats, leverage_bound: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the debt that a speculator moves to, and whether one exists that keeps the ratio."""
-    lowest, highest, within = _find_debt_range(debt, worth, bound)
-    forced = _find_debt_range(debt, worth, np.ones_like(bound))
+    lowest, highest, within = _find_debt_range(debt, collateral_worth, leverage_bound)
+    forced = _find_debt_range(debt, collateral_worth, np.ones_like(leverage_bound))
     lowest, highest = np.where(within, lowest, forced[0]), np.where(within, highest, forced[1])
-    return np.clip(np.sqrt(growth * debt * DEMAND), lowest, highest), within | forced[2]
+    return np.clip(np.sqrt(expected_growth * debt * DEMAND), lowest, highest), within | forced[2]
 
 
 def _find_debt_range(
@@ -225,20 +231,20 @@ Half a digit of the ether, 1.8, alone moves the supply by 0.09.
 """
 
 
-def reproduce_four_steps() -> list[FigureRow]:
+def build_rows_of_four_spiral_steps() -> list[FigureRow]:
     """Reproduce four steps: ether falls from 85 to 81, and an unbounded speculator buys back ever dearer."""
     growth = np.array([1.00583])
     debt, ether, rows = DEMAND * growth, np.array([1.8]), []
     for price, *published in STEPS:
-        chosen, _ = choose_debt(debt, ether * float(price), growth, np.ones(1))
+        chosen, _ = choose_speculator_debt(debt, ether * float(price), growth, np.ones(1))
         coin = DEMAND / chosen
         ether = ether + (chosen - debt) * coin / float(price)
         ours = (chosen - debt, chosen, coin, ether)
         debt = chosen
         for (name, bound), value, known in zip(FOUR, ours, published, strict=True):
-            shown = _to_fraction(float(value[0]))
+            shown = _round_to_millionth_fraction(float(value[0]))
             figure = f"ether at {price}: {name}"
             rows.append(
-                build_row(figure, shown, Fraction(known), bound_difference(bound), places=3, source=1)
+                build_row(figure, shown, Fraction(known), build_absolute_tolerance(bound), places=3, source=1)
             )
     return rows

@@ -37,7 +37,7 @@ class Bound:
         allowed = self.value * (abs(published) if self.kind == "share" else 1)
         return abs(ours - published) <= allowed
 
-    def format_bound(self, unit: str) -> str:
+    def format_tolerance(self, unit: str) -> str:
         """Format the bound as the table prints it."""
         if self.kind == "factor":
             return f"factor {format_plain(self.value)}"
@@ -49,17 +49,17 @@ class Bound:
 EXACT = Bound("by", Fraction(0))
 
 
-def bound_difference(value: Number) -> Bound:
+def build_absolute_tolerance(value: Number) -> Bound:
     """Bound the absolute difference, in the figure's unit."""
     return Bound("by", Fraction(value))
 
 
-def bound_share(percent: Number) -> Bound:
+def build_percent_tolerance(percent: Number) -> Bound:
     """Bound the difference in per cent of what is published."""
     return Bound("share", Fraction(percent, 100))
 
 
-def bound_ratio(value: Number) -> Bound:
+def build_ratio_tolerance(value: Number) -> Bound:
     """Bound the ratio of the two figures, either way."""
     return Bound("factor", Fraction(value))
 
@@ -77,7 +77,7 @@ class FigureRow:
     source: int = 0  # its number in the list of sources; 0 is none
 
     @property
-    def difference(self) -> Fraction | None:
+    def difference_from_published(self) -> Fraction | None:
         """Ours less what is published."""
         return None if self.published is None else self.ours - self.published
 
@@ -98,8 +98,10 @@ class FigureRow:
             self.figure,
             shown(self.published),
             shown(self.ours),
-            "" if self.difference is None else format_decimal(self.difference, self.places, sign=True),
-            "" if self.bound is None or self.published is None else self.bound.format_bound(self.unit),
+            ""
+            if self.difference_from_published is None
+            else format_decimal(self.difference_from_published, self.places, sign=True),
+            "" if self.bound is None or self.published is None else self.bound.format_tolerance(self.unit),
             {None: "", True: "yes", False: "NO"}[self.agrees],
             f"[{self.source}]" if self.source else "",
         )
@@ -133,12 +135,12 @@ class Reproduction:
     rows: Sequence[FigureRow]
 
     @property
-    def compared(self) -> int:
+    def compared_count(self) -> int:
         """Number of figures that have a bound."""
         return sum(each.agrees is not None for each in self.rows)
 
     @property
-    def agreed(self) -> int:
+    def agreed_count(self) -> int:
         """Number of figures that meet their bound."""
         return sum(each.agrees is True for each in self.rows)
 
@@ -160,7 +162,7 @@ class Reproduction:
         yield f"| {' | '.join(rule)} |"
         yield from (padded(line) for line in cells[1:])
         yield ""
-        yield f"{self.agreed} of {self.compared} figures agree within their bounds."
+        yield f"{self.agreed_count} of {self.compared_count} figures agree within their bounds."
         yield ""
         yield from (f"- [{i}] {source}" for i, source in enumerate(self.sources, 1))
 
@@ -178,8 +180,8 @@ class Reproduction:
             "schema_version": 1,
             "name": self.name,
             "title": self.title,
-            "compared": self.compared,
-            "agreed": self.agreed,
+            "compared": self.compared_count,
+            "agreed": self.agreed_count,
             "sources": list(self.sources),
             "rows": [
                 {
@@ -187,7 +189,7 @@ class Reproduction:
                     "unit": each.unit,
                     "published": exact(each.published),
                     "ours": exact(each.ours),
-                    "difference": exact(each.difference),
+                    "difference": exact(each.difference_from_published),
                     "bound": None if each.bound is None else [each.bound.kind, str(each.bound.value)],
                     "agrees": each.agrees,
                     "source": self.sources[each.source - 1] if each.source else None,

@@ -15,19 +15,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.simulation.scenario.deterministic_float import Floats, log
-from backstop.studies.calibration.backtest import LEVELS, SIGNIFICANCE, forecast_falls, kupiec_p, kupiec_power
+from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log
+from backstop.studies.calibration.fall_forecast_backtest import (
+    LEVELS,
+    SIGNIFICANCE,
+    forecast_falls,
+    kupiec_p,
+    kupiec_power,
+)
 from backstop.studies.calibration.return_distributions import MOST_DEGREES, fit_student_t
 from backstop.studies.calibration.scenario_calibration import YEAR
 from backstop.studies.reproductions.black_thursday import BAD_DEBT, BOOKS, HALF_AN_ORDER, compute_median
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
-    bound_difference,
+    build_absolute_tolerance,
     build_row,
 )
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column, load_with_changes
-from backstop.studies.self_hedge.second_prices import load_series
+from backstop.studies.self_hedge.second_prices_from_bars import load_series
 
 HOUR = 3_600
 CALM_HOURS = 10
@@ -71,7 +77,10 @@ def reproduce(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction
     """Forecast the published falls, and the bad debt of 12 March 2020 on books drawn from this seed on."""
     rows = [each for case in CASES for each in _compare_falls(case)]
     return Reproduction(
-        "forecasts", "Forecasts of bad days", SOURCES, rows + _compare_losses(seed, books, paths)
+        "forecasts",
+        "Forecasts of bad days",
+        SOURCES,
+        rows + _build_bad_debt_forecast_rows(seed, books, paths),
     )
 
 
@@ -81,11 +90,13 @@ def reproduce(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction
 def compute_bar_returns(series: str) -> Floats:
     """Return the moves from close to close of published bars, in logarithms; the first is from its open."""
     bars = load_series(series)
-    moves: Floats = np.diff(log(np.array([bars[0][1], *(bar[4] for bar in bars)], dtype=np.float64)))
+    moves: Floats = np.diff(
+        compute_natural_log(np.array([bars[0][1], *(bar[4] for bar in bars)], dtype=np.float64))
+    )
     return moves
 
 
-def measure_bar_length(series: str) -> int:
+def measure_seconds_per_bar(series: str) -> int:
     """Return how long a bar is, seconds; all bars of a series follow each other."""
     (found,) = {after[0] - before[0] for before, after in pairwise(load_series(series))}
     return found
@@ -106,9 +117,11 @@ def find_exceedances(known: Floats, moves: Floats, first: int, refit: int) -> di
     return found
 
 
-def most_kept(count: int, rate: Fraction) -> int:
+def find_most_hits_kupiec_accepts(bar_count: int, rate: Fraction) -> int:
     """Return the most bars that may exceed a forecast without Kupiec's test rejecting it."""
-    return max(hits for hits in range(count + 1) if kupiec_p(hits, count, float(rate)) >= SIGNIFICANCE)
+    return max(
+        hits for hits in range(bar_count + 1) if kupiec_p(hits, bar_count, float(rate)) >= SIGNIFICANCE
+    )
 
 
 def _compare_falls(case: ForecastCase) -> list[FigureRow]:
@@ -116,11 +129,11 @@ def _compare_falls(case: ForecastCase) -> list[FigureRow]:
     moves = compute_bar_returns(case.series)
     known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2
-    found, rows = find_exceedances(known, moves, first, HOUR // measure_bar_length(case.series)), []
+    found, rows = find_exceedances(known, moves, first, HOUR // measure_seconds_per_bar(case.series)), []
     for level, bars in found.items():
         rate, count = Fraction(10_000 - level, 10_000), len(bars)
         expected, name = count * rate, f"{case.title}: of {count} bars, deeper than at {level // 100}%"
-        bound = bound_difference(most_kept(count, rate) - expected)
+        bound = build_absolute_tolerance(find_most_hits_kupiec_accepts(count, rate) - expected)
         rows.append(build_row(name, expected, sum(bars), bound, places=2, source=case.source))
         power = round(100 * kupiec_power(count, float(rate)))
         rows.append(build_row("  chance that twice as many would have been noticed", power, unit="%"))
@@ -130,7 +143,7 @@ def _compare_falls(case: ForecastCase) -> list[FigureRow]:
 # ----------------------------------------------------------------------- losses
 
 
-def fit_model_fields(moves: Floats, step: int) -> dict[str, str]:
+def fit_student_model_fields(moves: Floats, step: int) -> dict[str, str]:
     """Return Student's t of moves as the fields of a scenario's model, as `calibrate` writes them."""
     tails = fit_student_t(moves[:, None], moves)
     yearly = tails.deviations[0] * sqrt(YEAR / step)
@@ -140,22 +153,24 @@ def fit_model_fields(moves: Floats, step: int) -> dict[str, str]:
     return fields
 
 
-def bad_debt(file: str, fields: Mapping[str, str], seed: int, paths: int) -> list[Fraction]:
+def compute_bad_debt_by_path(
+    scenario_file: str, field_changes: Mapping[str, str], seed: int, path_count: int
+) -> list[Fraction]:
     """Return the bad debt of each path of a scenario on one book, stablecoins."""
-    day = load_with_changes(str(HERE / file), fields)
-    (outcomes,) = PathRunner(paths, seed, "fast").run_outcomes([day])
+    day = load_with_changes(str(HERE / scenario_file), field_changes)
+    (outcomes,) = PathRunner(path_count, seed, "fast").run_outcomes([day])
     return [Fraction(int(each), MICRO) for each in get_column(day, outcomes, "bad_debt")]
 
 
-def _compare_losses(seed: int, books: int, paths: int) -> list[FigureRow]:
+def _build_bad_debt_forecast_rows(seed: int, book_count: int, path_count: int) -> list[FigureRow]:
     """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day."""
     series = "eth-2020-03-12"
-    moves, step = compute_bar_returns(series), measure_bar_length(series)
+    moves, step = compute_bar_returns(series), measure_seconds_per_bar(series)
     laws = {"calm hours": moves[: CALM_HOURS * HOUR // step], "whole day": moves}
-    seeds = range(seed, seed + books)
+    seeds = range(seed, seed + book_count)
 
     def usual(file: str) -> Fraction:
-        each = (bad_debt(file, {}, seed, AS_IT_WAS) for seed in seeds)
+        each = (compute_bad_debt_by_path(file, {}, seed, AS_IT_WAS) for seed in seeds)
         return compute_median([sum(found, Fraction()) / len(found) for found in each])
 
     up, down = usual("maker-2020-keepers-up.yaml"), usual("maker-2020.yaml")
@@ -171,8 +186,12 @@ def _compare_losses(seed: int, books: int, paths: int) -> list[FigureRow]:
         ),
     ]
     for name, known in laws.items():
-        fields = fit_model_fields(known, step)
-        found = sorted(each for seed in seeds for each in bad_debt("forecast.yaml", fields, seed, paths))
+        fields = fit_student_model_fields(known, step)
+        found = sorted(
+            each
+            for seed in seeds
+            for each in compute_bad_debt_by_path("forecast.yaml", fields, seed, path_count)
+        )
 
         def compute_share_above(least: Fraction | int, found: list[Fraction] = found) -> Fraction:
             return Fraction(100 * sum(each >= least for each in found), len(found))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import GENESIS
@@ -24,13 +24,15 @@ class LockstepDeployment:
         self.both = both
         self.parameters = parameters
 
-    def get_address(self, name: str) -> str:
+    def get_contract_or_account_address(self, name: str) -> str:
         """Return the address of a contract, or of the account with this name."""
         return self.both.addresses.get(name) or get_account(name)
 
     def apply_call(self, contract: str, method: str, *args: Any, sender: str) -> Any:
         """Run a call and return its value; BackstopError with the reason if it reverts."""
-        outcome = self.both.apply(Action(contract, method, args, self.get_address(sender)))
+        outcome = self.both.apply(
+            Action(contract, method, args, self.get_contract_or_account_address(sender))
+        )
         if outcome.reason is not None:
             raise BackstopError(f"{contract}.{method} reverted: {outcome.reason}")
         return outcome.value
@@ -60,19 +62,33 @@ class LockstepDeployment:
     def open_vault(self, who: str, collateral_type: int, collateral: int, debt: int) -> None:
         """Mint collateral of 18 decimals for an account, lock it and draw against it [wad]."""
         symbol = self.parameters.collateral_types[collateral_type].symbol
-        self.apply_call(symbol, "mint", self.get_address(who), collateral, sender=who)
-        self.apply_call(symbol, "approve", self.get_address("VaultEngine"), MAX_UINT256, sender=who)
-        args = (collateral_type, self.get_address(who), collateral, debt, self.get_address(who))
+        self.apply_call(symbol, "mint", self.get_contract_or_account_address(who), collateral, sender=who)
+        self.apply_call(
+            symbol, "approve", self.get_contract_or_account_address("VaultEngine"), MAX_UINT256, sender=who
+        )
+        args = (
+            collateral_type,
+            self.get_contract_or_account_address(who),
+            collateral,
+            debt,
+            self.get_contract_or_account_address(who),
+        )
         self.apply_call("VaultEngine", "deposit_and_draw", *args, sender=who)
 
     def liquidate_vault(self, who: str, collateral_type: int) -> int:
         """Liquidate a vault and return the auction's id."""
-        args = (collateral_type, self.get_address(who), self.get_address("liquidator"))
+        args = (
+            collateral_type,
+            self.get_contract_or_account_address(who),
+            self.get_contract_or_account_address("liquidator"),
+        )
         return int(self.apply_call("LiquidationEngine", "liquidate", *args, sender="liquidator"))
 
 
 @contextmanager
-def open_deployment(parameters: Parameters, timestamp: int = GENESIS) -> Iterator[LockstepDeployment]:
+def open_lockstep_deployment(
+    parameters: Parameters, timestamp: int = GENESIS
+) -> Iterator[LockstepDeployment]:
     """Open a fresh deployment at a time, and compare all state when it is closed."""
     with open_host("revm", timestamp) as host:
         both = deploy_lockstep(host, parameters, check_every=0, traces=None)

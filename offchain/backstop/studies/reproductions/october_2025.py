@@ -19,23 +19,23 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
-from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import MarginParameters, PerpetualParameters
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.price_path import SHORT
-from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_gain_to_worth_score
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
-    bound_difference,
+    build_absolute_tolerance,
     build_row,
 )
-from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_deployment
-from backstop.studies.reproductions.published_figures import load_table
+from backstop.studies.reproductions.lockstep_deployment import LockstepDeployment, open_lockstep_deployment
+from backstop.studies.reproductions.published_tables import load_table
 
 SOURCES = (
     "Chitra and others, pluriholonomic/autodeleveraging-analysis at aae0be8, two-pass replay by waves: "
@@ -67,13 +67,13 @@ WAVES = tuple(
 """Waves from 21:16:04 to 21:25:47 UTC, in order."""
 
 
-def compute_minimal_take(wave: Wave) -> int:
+def compute_least_taken_from_winners(wave: Wave) -> int:
     """Return what a wave needs, as far as its winners can pay it."""
     return min(wave.needed, wave.won)
 
 
 @cache
-def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
+def compute_amounts_taken_from_winners(waves: tuple[Wave, ...], policy: str) -> list[int]:
     """Play waves in the perpetual market and return what it takes from each one's winners [wei].
 
     The failing position is smaller than half of what the first winner has gained. Nobody insures the market,
@@ -82,8 +82,8 @@ def through_the_market(waves: tuple[Wave, ...], policy: str) -> list[int]:
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
     parameters = replace(build_standard_parameters(), margin=margin)
-    with open_deployment(parameters) as here:
-        return _WaveMarket(here).play_waves(waves)
+    with open_lockstep_deployment(parameters) as here:
+        return _WaveMarket(here).list_winner_losses_by_wave(waves)
 
 
 class _WaveMarket:
@@ -93,15 +93,20 @@ class _WaveMarket:
         self.here, self.nonce = here, 0
         self._report_price(BEFORE)
         here.open_vault("rich", 0, 100 * WAD, 20_000 * WAD)
-        here.apply_call("Stablecoin", "approve", here.get_address(HOUSE), MAX_UINT256, sender="rich")
+        here.apply_call(
+            "Stablecoin", "approve", here.get_contract_or_account_address(HOUSE), MAX_UINT256, sender="rich"
+        )
 
-    def play_waves(self, waves: Sequence[Wave]) -> list[int]:
+    def list_winner_losses_by_wave(self, waves: Sequence[Wave]) -> list[int]:
         """Play the waves one after the other, from the same price to the same price."""
-        return [self._play_wave(i, wave) for i, wave in enumerate(waves)]
+        return [self._play_wave_and_compute_taken_gains(i, wave) for i, wave in enumerate(waves)]
 
-    def _play_wave(self, i: int, wave: Wave) -> int:
+    def _play_wave_and_compute_taken_gains(self, wave_index: int, wave: Wave) -> int:
         """Play one wave: the long loses twice its margin, a dollar a lot, and owes as much again."""
-        longs, shorts = [f"long_{i}", f"others_{i}"], [f"{name}_{i}" for name in WINNERS]
+        longs, shorts = (
+            [f"long_{wave_index}", f"others_{wave_index}"],
+            [f"{name}_{wave_index}" for name in WINNERS],
+        )
         failing = 2 * wave.needed
         self._deposit_dollars(longs[0], wave.needed)
         self._deposit_dollars(longs[1], 2 * wave.won)
@@ -119,7 +124,7 @@ class _WaveMarket:
         assert sum(gained.short for gained in gains.values()) == wave.won * DOLLAR
         self._report_price(AFTER)
         self._close_positions(
-            sorted(shorts, key=lambda name: compute_score(gains[name], SHORT), reverse=True)
+            sorted(shorts, key=lambda name: compute_gain_to_worth_score(gains[name], SHORT), reverse=True)
         )
         self._close_winners(longs[1], shorts)
         before = self._sum_cash(shorts)
@@ -180,7 +185,10 @@ class _WaveMarket:
         sides: list[Order | bytes] = []
         for name, size in ((buyer, lots), (seller, -lots)):
             order = Order(get_trader_account(name), 0, size, price, MAX_UINT256, self.nonce)
-            sides += [order, sign_order(name, order, CHAIN_ID, self.here.get_address("MarginOrders"))]
+            sides += [
+                order,
+                sign_order(name, order, CHAIN_ID, self.here.get_contract_or_account_address("MarginOrders")),
+            ]
         self.here.apply_call("MarginOrders", "fill", *sides, lots, sender="anybody")
 
     def _report_price(self, price: int) -> None:
@@ -197,12 +205,12 @@ def sum_excess(taken: Sequence[int], needed: Sequence[int]) -> int:
 def reproduce(seed: int) -> Reproduction:
     """Compare both policies; the seed does not matter, as nothing is drawn."""
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
-    least = [compute_minimal_take(wave) for wave in WAVES]
-    share = max(Fraction(100 * compute_minimal_take(wave), wave.won) for wave in WAVES)
-    rounded = bound_difference(len(WAVES))  # half a dollar each, twice
+    least = [compute_least_taken_from_winners(wave) for wave in WAVES]
+    share = max(Fraction(100 * compute_least_taken_from_winners(wave), wave.won) for wave in WAVES)
+    rounded = build_absolute_tolerance(len(WAVES))  # half a dollar each, twice
     excess = sum(queue) - sum(needed)
 
-    market = {policy: through_the_market(WAVES, policy) for policy in MARGIN_POLICIES}
+    market = {policy: compute_amounts_taken_from_winners(WAVES, policy) for policy in MARGIN_POLICIES}
 
     def dollars(figure: str, ours: int, published: int | None = None, source: int = 0) -> FigureRow:
         return build_row(figure, ours, published, rounded, unit="USD", source=source)
@@ -221,7 +229,7 @@ def reproduce(seed: int) -> Reproduction:
             "  of a winner's profit, at most",
             share,
             Fraction("16.52"),
-            bound_difference(HUNDREDTH),
+            build_absolute_tolerance(HUNDREDTH),
             unit="%",
             places=2,
             source=3,

@@ -16,8 +16,8 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.bounds import MAX_DEBT_CEILING, MAX_GLOBAL_DEBT_CEILING
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.draw_scenario import set_market_depths
-from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.simulation.scenario.draw_scenario import set_depths_from_debts
+from backstop.simulation.scenario.scenario_records import Vault
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import (
     LEVEL,
@@ -26,10 +26,10 @@ from backstop.studies.risk_questions.path_runner import (
     build_vaults,
     get_column,
     load_with_changes,
-    parse_share,
+    parse_basis_points,
 )
 from backstop.studies.stress.path_statistics import Estimate, estimate_shortfall
-from backstop.studies.stress.stress_summary import round_estimate
+from backstop.studies.stress.stress_summary import convert_estimate_to_integers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,20 +77,20 @@ def ceiling(
     whose whole interval is within the limit, `over` the least whose whole interval is beyond.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
-    level = parse_share(level, "level")
+    level = parse_basis_points(level, "level")
     run.need_tail(level)
     if limit < 1:
         raise BackstopError("a limit of less than one stablecoin allows no debt")
-    day = set_market_depths(load_with_changes(scenario), run.seed)
+    day = set_depths_from_debts(load_with_changes(scenario), run.seed)
     if symbol not in day.symbols:
         raise BackstopError(f"{symbol!r} is not one of: {', '.join(day.symbols)}")
     sizes = _DebtSizes(day, symbol, run, level / BASIS_POINTS)
     bound = limit * MICRO
-    likely = sizes.find_largest(lambda risk: risk.value <= bound)
-    sure = sizes.find_largest(lambda risk: risk.high is not None and risk.high <= bound)
-    within = sizes.find_largest(lambda risk: risk.low is None or risk.low <= bound)
+    likely = sizes.find_largest_debt_size(lambda risk: risk.value <= bound)
+    sure = sizes.find_largest_debt_size(lambda risk: risk.high is not None and risk.high <= bound)
+    within = sizes.find_largest_debt_size(lambda risk: risk.low is None or risk.low <= bound)
     over = next((size for size in sorted(sizes.found) if within is None or size > within), None)
-    debts = [None if size is None else sizes.compute_debt(size) for size in (sure, likely, over)]
+    debts = [None if size is None else sizes.compute_debt_at_percent(size) for size in (sure, likely, over)]
     return Ceiling(symbol, limit, debts[0], debts[1], debts[2], sizes.to_frame(bound))
 
 
@@ -108,48 +108,50 @@ class _DebtSizes:
         self.most = max(1, min(MOST, room * 100 // self.whole))
         self.found: dict[int, Estimate] = {}
 
-    def compute_debt(self, size: int) -> int:
+    def compute_debt_at_percent(self, debt_percent: int) -> int:
         """Return a size in whole stablecoins, rounded down."""
-        return self.whole * size // 100 // WAD
+        return self.whole * debt_percent // 100 // WAD
 
-    def run_size(self, size: int) -> Estimate:
+    def estimate_shortfall_at_size(self, debt_percent: int) -> Estimate:
         """Return the expected shortfall of a size; each is run once."""
-        if size not in self.found:
-            day = scale_debt(self.day, self.vaults, self.symbol, size)
+        if debt_percent not in self.found:
+            day = build_scenario_with_scaled_debt(self.day, self.vaults, self.symbol, debt_percent)
             (rows,) = self.run.run_outcomes([day])
             lost = get_column(day, rows, f"bad_debt_{self.symbol}")
             found = estimate_shortfall(lost, self.level)
             if lost.min() == lost.max():  # the same on every path
                 found = Estimate(found.value, found.value, found.value)
-            self.found[size] = found
-        return self.found[size]
+            self.found[debt_percent] = found
+        return self.found[debt_percent]
 
-    def find_largest(self, within: Callable[[Estimate], bool]) -> int | None:
+    def find_largest_debt_size(self, is_within: Callable[[Estimate], bool]) -> int | None:
         """Return the largest size that is within, by halving; None if the least that is tried is not."""
         low, high = 0, self.most
         if self.most > 100:  # today's size is where most answers are near
-            low, high = (100, self.most) if within(self.run_size(100)) else (0, 100)
+            low, high = (100, self.most) if is_within(self.estimate_shortfall_at_size(100)) else (0, 100)
             while low and low < self.most and 2 * low < high:
-                if not within(self.run_size(2 * low)):
+                if not is_within(self.estimate_shortfall_at_size(2 * low)):
                     high = 2 * low
                     break
                 low *= 2
-        if high == self.most and within(self.run_size(high)):
+        if high == self.most and is_within(self.estimate_shortfall_at_size(high)):
             return high
         while high - low > max(1, low // PRECISION):
             middle = (low + high) // 2
-            low, high = (middle, high) if within(self.run_size(middle)) else (low, middle)
+            low, high = (
+                (middle, high) if is_within(self.estimate_shortfall_at_size(middle)) else (low, middle)
+            )
         return low or None
 
-    def to_frame(self, bound: int) -> pd.DataFrame:
+    def to_frame(self, shortfall_limit: int) -> pd.DataFrame:
         """Return a row for each size that was tried, the least first."""
         rows = []
         for size, risk in sorted(self.found.items()):
-            figures = round_estimate(risk, "micro")
+            figures = convert_estimate_to_integers(risk, "micro")
             said = "the data cannot tell"
-            if risk.high is not None and risk.high <= bound:
+            if risk.high is not None and risk.high <= shortfall_limit:
                 said = "yes"
-            elif risk.low is not None and risk.low > bound:
+            elif risk.low is not None and risk.low > shortfall_limit:
                 said = "no"
             rows.append(
                 {"debt_wad": self.whole * size // 100, "of_today_bps": 100 * size}
@@ -159,7 +161,9 @@ class _DebtSizes:
         return build_frame(rows)
 
 
-def scale_debt(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Scenario:
+def build_scenario_with_scaled_debt(
+    scenario: Scenario, vaults: list[Vault], symbol: str, size_percent: int
+) -> Scenario:
     """Return a scenario whose vaults of one type owe so many per cent of what they do, at the same ratios.
 
     Debts are rounded down and collateral up to the token's unit. Its debt floor shrinks with its vaults, and
@@ -167,21 +171,21 @@ def scale_debt(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Sc
     the stablecoins of pools and keepers have to come from somewhere.
     """
     types, book = [], [vault for vault in vaults if vault.symbol != symbol]
-    for each in day.parameters.collateral_types:
+    for each in scenario.parameters.collateral_types:
         if each.symbol == symbol:
             unit = 10 ** (18 - each.decimals)
             for vault in vaults:
                 if vault.symbol == symbol:
-                    locked = div_up(vault.locked * size, 100 * unit) * unit
-                    book.append(replace(vault, debt=vault.debt * size // 100, locked=locked))
-            debt_floor = max(1, min(each.debt_floor, each.debt_floor * size // 100))
+                    locked = div_up(vault.locked * size_percent, 100 * unit) * unit
+                    book.append(replace(vault, debt=vault.debt * size_percent // 100, locked=locked))
+            debt_floor = max(1, min(each.debt_floor, each.debt_floor * size_percent // 100))
             each = replace(each, debt_floor=debt_floor, debt_ceiling=MAX_DEBT_CEILING)
         types.append(each)
     rest = sum(vault.debt for vault in vaults) - sum(vault.debt for vault in book)
     if rest > 0:
-        locked = div_up(_SAFE * rest * RAY, day.first_prices[symbol] * unit) * unit
+        locked = div_up(_SAFE * rest * RAY, scenario.first_prices[symbol] * unit) * unit
         book.append(Vault("the rest", symbol, locked, max(rest, debt_floor * WAD)))
     parameters = replace(
-        day.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING
+        scenario.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING
     )
-    return replace(day, parameters=parameters, vaults=tuple(book), generated={}, book_total=0)
+    return replace(scenario, parameters=parameters, vaults=tuple(book), generated={}, book_total=0)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.scenario_schema import TypeAssets
+from backstop.simulation.scenario.scenario_records import TypeAssets
 from backstop.studies.data_frames import build_frame
-from backstop.studies.risk_questions.path_runner import build_vaults, load_with_changes, parse_share
+from backstop.studies.risk_questions.path_runner import build_vaults, load_with_changes, parse_basis_points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +40,12 @@ def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, s
     are of an asset that falls, so do they. In a book of pooled accounts an account is unsafe if all its
     collateral, each by its own ratio, is worth less than all its debt: then all its vaults are counted.
     """
-    drops = [parse_share(fall, "of") for fall in of]
+    drops = [parse_basis_points(fall, "of") for fall in of]
     for fall in drops:
         if not 0 <= fall < BASIS_POINTS:
             raise BackstopError(f"a fall of {fall} basis points is none: write 0 to {BASIS_POINTS - 1}")
     day = load_with_changes(scenario)
-    if any(each.policy.by_size for each in day.parameters.collateral_types):
+    if any(each.policy.has_size_surcharges for each in day.parameters.collateral_types):
         raise BackstopError(f"{day.name}: margins by size are not counted here: leave its policies out")
     terms = {each.symbol: each for each in day.parameters.collateral_types}
     positions = []

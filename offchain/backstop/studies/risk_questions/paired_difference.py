@@ -49,37 +49,41 @@ def compare_paired(now: Sample, proposed: Sample, level: float | None = None) ->
     both = np.stack([now, proposed]).astype(np.float64)
     n = both.shape[1]
     once = np.ones((1, n))
-    (value,), (error,) = _compute_change(both, once, level)
-    figures = tuple(float(_compute_figure(each, once, level)[0]) for each in both)
+    (value,), (error,) = _compute_differences_and_errors(both, once, level)
+    figures = tuple(float(_compute_figure_by_resample(each, once, level)[0]) for each in both)
     if np.array_equal(now, proposed):
         return Difference(figures[0], figures[1], Estimate(0.0, 0.0, 0.0), SAME)
-    if _count_deciding_paths(both, level) < LEAST_TAIL:
+    if _count_differing_tail_paths(both, level) < LEAST_TAIL:
         return Difference(figures[0], figures[1], Estimate(float(value), None, None), CANNOT_TELL)
     if error == 0:  # the same on every path
         found = Estimate(float(value), float(value), float(value))
-        return Difference(figures[0], figures[1], found, describe_change(found))
+        return Difference(figures[0], figures[1], found, choose_change_verdict(found))
     random, pulls = np.random.default_rng(_SEED), []
     at_once = max(1, _CELLS // n)
     for first in range(0, RESAMPLES, at_once):
         counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first)).astype(np.float64)
-        values, errors = _compute_change(both, counts, level)
+        values, errors = _compute_differences_and_errors(both, counts, level)
         kept = errors > 0
         pulls.append((values[kept] - value) / errors[kept])
     ordered = np.sort(np.concatenate(pulls))
     outside = int(len(ordered) * (1 - NOMINAL) / 2)
     low, high = value - ordered[len(ordered) - 1 - outside] * error, value - ordered[outside] * error
     found = Estimate(float(value), float(low), float(high))
-    return Difference(figures[0], figures[1], found, describe_change(found))
+    return Difference(figures[0], figures[1], found, choose_change_verdict(found))
 
 
-def describe_change(change: Estimate) -> str:
+def choose_change_verdict(change_estimate: Estimate) -> str:
     """Say what an interval allows: that a figure rises, falls, or nothing."""
-    if change.low is None or change.high is None or change.low <= 0 <= change.high:
+    if (
+        change_estimate.low is None
+        or change_estimate.high is None
+        or change_estimate.low <= 0 <= change_estimate.high
+    ):
         return CANNOT_TELL
-    return "raises it" if change.low > 0 else "lowers it"
+    return "raises it" if change_estimate.low > 0 else "lowers it"
 
 
-def _count_deciding_paths(both: Weights, level: float | None) -> int:
+def _count_differing_tail_paths(both: Weights, level: float | None) -> int:
     """Count the paths that differ and are in the tail of either setting, where there is one."""
     differ = both[0] != both[1]
     if level is not None:
@@ -88,34 +92,40 @@ def _count_deciding_paths(both: Weights, level: float | None) -> int:
     return int(np.sum(differ))
 
 
-def _compute_change(both: Weights, counts: Weights, level: float | None) -> tuple[Weights, Weights]:
+def _compute_differences_and_errors(
+    outcome_pairs: Weights, resample_counts: Weights, level: float | None
+) -> tuple[Weights, Weights]:
     """Return for each row of counts the difference and its error."""
-    n = both.shape[1]
-    apart = _compute_contributions(both[1], counts, level) - _compute_contributions(both[0], counts, level)
-    value = np.sum(counts * apart, axis=1) / n
-    spread = np.sum(counts * apart * apart, axis=1) / n - value * value
+    n = outcome_pairs.shape[1]
+    apart = _compute_path_contributions(
+        outcome_pairs[1], resample_counts, level
+    ) - _compute_path_contributions(outcome_pairs[0], resample_counts, level)
+    value = np.sum(resample_counts * apart, axis=1) / n
+    spread = np.sum(resample_counts * apart * apart, axis=1) / n - value * value
     # What rounding leaves of a spread that is none.
     spread[spread < _ROUND * value * value] = 0
     return value, np.sqrt(np.maximum(spread, 0) / n)
 
 
-def _compute_contributions(sample: Weights, counts: Weights, level: float | None) -> Weights:
+def _compute_path_contributions(sample: Weights, resample_counts: Weights, level: float | None) -> Weights:
     """Return what each path adds to a figure: itself, or what it is beyond the edge of the tail.
 
     The average of edge + max(0, x - edge) / (1 - level) is the expected shortfall (Rockafellar, Uryasev).
     """
     if level is None:
-        return np.broadcast_to(sample, counts.shape)
+        return np.broadcast_to(sample, resample_counts.shape)
     n = len(sample)
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     order = np.argsort(-sample, kind="stable")
-    reached = np.cumsum(counts[:, order], axis=1)
+    reached = np.cumsum(resample_counts[:, order], axis=1)
     place = np.sum(reached < tail - _ROUND, axis=1)
     edge = sample[order][np.minimum(place, n - 1)][:, None]
     parts: Weights = edge + np.maximum(sample[None, :] - edge, 0) / (1 - level)
     return parts
 
 
-def _compute_figure(sample: Weights, counts: Weights, level: float | None) -> Weights:
-    value: Weights = np.sum(counts * _compute_contributions(sample, counts, level), axis=1) / len(sample)
+def _compute_figure_by_resample(sample: Weights, resample_counts: Weights, level: float | None) -> Weights:
+    value: Weights = np.sum(
+        resample_counts * _compute_path_contributions(sample, resample_counts, level), axis=1
+    ) / len(sample)
     return value

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.parallel.worker_selection import select_workers
-from backstop.simulation.progress import Progress
+from backstop.parallel.worker_backend_selection import select_workers
+from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, build_vault_book, quantity_units
-from backstop.simulation.scenario.scenario_library import ORDERS, read_scenario
+from backstop.simulation.scenario.scenario_library import ORDERS, read_unchecked_scenario_fields
 from backstop.simulation.scenario.scenario_loader import parse_scenario
-from backstop.simulation.scenario.scenario_schema import Vault
-from backstop.simulation.scenario.yaml_document import Field, merge_documents
-from backstop.studies.stress.columns import Columns, Rows
+from backstop.simulation.scenario.scenario_records import Vault
+from backstop.simulation.scenario.yaml_document_reader import Field, merge_documents
+from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import ENGINES, Task, get_engine
-from backstop.studies.stress.grid import set_fields
+from backstop.studies.stress.parameter_grid import build_field_changes
 from backstop.studies.stress.path_statistics import LEAST_TAIL, Sample
-from backstop.studies.stress.stress_study import Study, run_all
+from backstop.studies.stress.resumable_path_study import Study, run_all
 
 PATHS = 1_000
 LEVEL = 9_500
@@ -67,14 +67,14 @@ class PathRunner:
             )
 
 
-def parse_share(value: int | str, name: str) -> int:
+def parse_basis_points(value: int | str, option_name: str) -> int:
     """Return a share in basis points: an integer is one already, a text is as in commands, '95%'."""
     if isinstance(value, int):
         return value
     try:
         return quantity_units.read_basis_points(value)
     except ValueError as error:
-        raise BackstopError(f"{name}: {error}") from None
+        raise BackstopError(f"{option_name}: {error}") from None
 
 
 def load_with_changes(
@@ -87,11 +87,11 @@ def load_with_changes(
         if not scenario.source:
             raise BackstopError("fields are changed in a scenario's file: give its name or path")
         scenario = scenario.source
-    top, name = read_scenario(scenario)
+    top, name = read_unchecked_scenario_fields(scenario)
     if changes:
         fields = {path: Field(Path(what), 1, path, value, value == "null") for path, value in changes.items()}
-        top = merge_documents(top, set_fields(top, fields), ORDERS)
-    return parse_scenario(top, name, anew=True)
+        top = merge_documents(top, build_field_changes(top, fields), ORDERS)
+    return parse_scenario(top, name, drops_opening_state=True)
 
 
 def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:
@@ -101,4 +101,4 @@ def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:
 
 def get_column(scenario: Scenario, rows: Rows, name: str) -> Sample:
     """Return one column of outcomes."""
-    return rows[:, Columns.from_parameters(scenario.parameters).get_index(name)]
+    return rows[:, OutcomeColumns.from_parameters(scenario.parameters).get_index(name)]

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_library import read_unchecked_scenario_fields
 from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.assumption_cases import build_scenario_changes_by_name
 from backstop.studies.risk_questions.liquidations_at_price_drop import falls
 from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.risk_questions.path_runner import (
@@ -25,12 +26,11 @@ from backstop.studies.risk_questions.path_runner import (
     PathRunner,
     get_column,
     load_with_changes,
-    parse_share,
+    parse_basis_points,
 )
-from backstop.studies.risk_questions.sensitivity_cases import build_cases
 from backstop.studies.stress.columns import Rows
-from backstop.studies.stress.grid import read_field_text
-from backstop.studies.stress.parameter_sweep import measure_gain
+from backstop.studies.stress.parameter_grid import read_field_text_or_empty
+from backstop.studies.stress.parameter_sweep import measure_book_debt_or_capital_efficiency
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def proposal(
     another scenario's file. `level` is that of expected shortfalls ('95%', or bps).
     """
     run = runner or PathRunner(paths, seed, engine, workers)
-    level = parse_share(level, "level")
+    level = parse_basis_points(level, "level")
     run.need_tail(level)
     fields = dict(changes) if isinstance(changes, Mapping) else {}
     if isinstance(changes, Mapping) and not changes:
@@ -96,10 +96,10 @@ def proposal(
             f"{', '.join(now.symbols)}: types are compared one by one"
         )
     shared, left_out = _find_shared_vaults(now, proposed)
-    now, proposed = _keep_vaults(now, shared), _keep_vaults(proposed, shared)
+    now, proposed = _keep_scenario_vaults(now, shared), _keep_scenario_vaults(proposed, shared)
     singles = _build_single_changes(scenario, fields)
-    alone = {name: _keep_vaults(each, shared) for name, each in singles.items()}
-    others = build_cases() if sensitivity else {}
+    alone = {name: _keep_scenario_vaults(each, shared) for name, each in singles.items()}
+    others = build_scenario_changes_by_name() if sensitivity else {}
     pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
     pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
     seeds = [run.seed] * (2 + len(alone) + 2 * len(pairs))
@@ -110,33 +110,39 @@ def proposal(
     rows = run.run_outcomes(days, seeds)
     base, then = rows[:2]
     part = level / BASIS_POINTS
-    figures = _build_figures(now, proposed, base, then, part)
+    figures = _build_figure_rows(now, proposed, base, then, part)
     of_alone = []
     for (name, day), each in zip(alone.items(), rows[2:], strict=False):
-        row = _build_row(_of_all(now, day, base, each, part), "shortfall", "all")
+        row = _build_row(_compare_total_bad_debt(now, day, base, each, part), "shortfall", "all")
         of_alone.append({"change": name, "value": fields[name], **row})
     found = []
     for i, (name, (one, other)) in enumerate(pairs.items()):
         first, second = rows[2 + len(alone) + 2 * i :][:2]
         found.append(
-            {"world": name} | _build_row(_of_all(one, other, first, second, part), "shortfall", "all")
+            {"world": name}
+            | _build_row(_compare_total_bad_debt(one, other, first, second, part), "shortfall", "all")
         )
-    whole = _of_all(now, proposed, base, then, part)
+    whole = _compare_total_bad_debt(now, proposed, base, then, part)
     return Proposal(
         title=now.title,
         changes=fields or {"file": str(changes)},
-        before={name: read_field_text(read_scenario(file)[0], name) for name in fields},
-        sentence=_write_sentence(whole, level, run.paths),
+        before={
+            name: read_field_text_or_empty(read_unchecked_scenario_fields(file)[0], name) for name in fields
+        },
+        sentence=_write_shortfall_change_sentence(whole, level, run.paths),
         besides=tuple(_iter_remarks(figures, found, whole.verdict)),
         verdict=whole.verdict,
         figures=build_frame(figures),
         alone=build_frame(of_alone),
         sensitivity=build_frame(found),
         efficiency=(
-            measure_gain("efficiency", now, run.seed),
-            measure_gain("efficiency", proposed, run.seed),
+            measure_book_debt_or_capital_efficiency("efficiency", now, run.seed),
+            measure_book_debt_or_capital_efficiency("efficiency", proposed, run.seed),
         ),
-        unsafe_wad=(_compute_unsafe_debt(now, run.seed), _compute_unsafe_debt(proposed, run.seed)),
+        unsafe_wad=(
+            _compute_unsafe_debt_at_first_prices(now, run.seed),
+            _compute_unsafe_debt_at_first_prices(proposed, run.seed),
+        ),
         assumptions=(*_list_assumptions(now, proposed), *left_out),
         facts=tuple(f"{fact.statement} ({fact.source})" for fact in now.facts),
         paths=run.paths,
@@ -164,9 +170,9 @@ def _find_shared_vaults(now: Scenario, proposed: Scenario) -> tuple[set[tuple[st
     ]
 
 
-def _keep_vaults(scenario: Scenario, shared: set[tuple[str, str]]) -> Scenario:
+def _keep_scenario_vaults(scenario: Scenario, kept_vault_keys: set[tuple[str, str]]) -> Scenario:
     """Return the scenario with these of its vaults; vaults that are drawn by lot stay."""
-    kept = tuple(each for each in scenario.vaults if (each.owner, each.symbol) in shared)
+    kept = tuple(each for each in scenario.vaults if (each.owner, each.symbol) in kept_vault_keys)
     return scenario if len(kept) == len(scenario.vaults) else replace(scenario, vaults=kept)
 
 
@@ -185,24 +191,35 @@ def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
     return (*now.assumptions, *(f"Under the proposal: {line}" for line in other))
 
 
-def _build_figures(
-    now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float
+def _build_figure_rows(
+    now: Scenario, proposed: Scenario, current_outcomes: Rows, proposed_outcomes: Rows, level: float
 ) -> list[dict[str, Any]]:
     """Return averages and shortfalls of bad debt by type, and what else comes of the proposal."""
-    measures = {"all": "bad_debt", **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.type_names}}
+    measures = {
+        "all": "bad_debt",
+        **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.collateral_and_facilitator_names},
+    }
     rows = []
     for of, name in measures.items():
-        samples = get_column(now, base, name), get_column(proposed, then, name)
+        samples = get_column(now, current_outcomes, name), get_column(proposed, proposed_outcomes, name)
         rows.append(_build_row(compare_paired(*samples, level), "shortfall", of))
         rows.append(_build_row(compare_paired(*samples), "average", of))
     for name in ("liquidated_debt", "outstanding", "unsold"):
-        found = compare_paired(get_column(now, base, name), get_column(proposed, then, name))
+        found = compare_paired(
+            get_column(now, current_outcomes, name), get_column(proposed, proposed_outcomes, name)
+        )
         rows.append(_build_row(found, name.replace("_", " "), "all"))
     return rows
 
 
-def _of_all(now: Scenario, proposed: Scenario, base: Rows, then: Rows, level: float) -> Difference:
-    return compare_paired(get_column(now, base, "bad_debt"), get_column(proposed, then, "bad_debt"), level)
+def _compare_total_bad_debt(
+    now: Scenario, proposed: Scenario, current_outcomes: Rows, proposed_outcomes: Rows, level: float
+) -> Difference:
+    return compare_paired(
+        get_column(now, current_outcomes, "bad_debt"),
+        get_column(proposed, proposed_outcomes, "bad_debt"),
+        level,
+    )
 
 
 def _build_row(found: Difference, figure: str, of: str) -> dict[str, Any]:
@@ -217,34 +234,38 @@ def _build_row(found: Difference, figure: str, of: str) -> dict[str, Any]:
     return {"figure": figure, "of": of} | rounded | {"verdict": found.verdict}
 
 
-def _compute_unsafe_debt(day: Scenario, seed: int) -> int:
+def _compute_unsafe_debt_at_first_prices(day: Scenario, seed: int) -> int:
     """Return the debt that may be liquidated at the first prices, wad."""
     found = falls(day, [0], seed=seed)
     together = found[found["falling"] == "all"] if len(day.symbols) > 1 else found
     return int(together["debt_wad"].iloc[0])
 
 
-def _write_sentence(found: Difference, level: int, paths: int) -> str:
+def _write_shortfall_change_sentence(difference: Difference, level: int, path_count: int) -> str:
     """Answer in one sentence."""
     what = f"the expected shortfall of bad debt at {level / 100:g}%"
-    from_to = f"from {_format_coins(found.now)} to {_format_coins(found.proposed)} stablecoins"
-    if found.verdict == SAME:
-        return f"The proposal changes the bad debt of none of {paths:,} paths."
-    if found.verdict == CANNOT_TELL:
-        change = found.change
+    from_to = (
+        f"from {_format_whole_coins(difference.now)} to "
+        f"{_format_whole_coins(difference.proposed)} stablecoins"
+    )
+    if difference.verdict == SAME:
+        return f"The proposal changes the bad debt of none of {path_count:,} paths."
+    if difference.verdict == CANNOT_TELL:
+        change = difference.change
         if change.low is None or change.high is None:
             return (
                 f"The data cannot tell whether the proposal changes {what}: it goes {from_to}, but too few "
-                f"of {paths:,} paths differ."
+                f"of {path_count:,} paths differ."
             )
         return (
             f"The data cannot tell whether the proposal raises or lowers {what}: it goes {from_to}, and a "
-            f"change of anything from {_format_coins(change.low)} to {_format_coins(change.high)} would fit."
+            f"change of anything from {_format_whole_coins(change.low)} to "
+            f"{_format_whole_coins(change.high)} would fit."
         )
-    assert found.change.low is not None and found.change.high is not None
-    size = sorted((abs(found.change.low), abs(found.change.high)))
-    does, by = found.verdict.removesuffix(" it"), _format_coins(abs(found.change.value))
-    between = f"{_format_coins(size[0])} to {_format_coins(size[1])} with 95%"
+    assert difference.change.low is not None and difference.change.high is not None
+    size = sorted((abs(difference.change.low), abs(difference.change.high)))
+    does, by = difference.verdict.removesuffix(" it"), _format_whole_coins(abs(difference.change.value))
+    between = f"{_format_whole_coins(size[0])} to {_format_whole_coins(size[1])} with 95%"
     return f"The proposal {does} {what} {from_to}: by {by} ({between})."
 
 
@@ -257,7 +278,10 @@ def _iter_remarks(
     for row in types:
         found.setdefault(row["verdict"], []).append(row["of"])
     if len(types) > 1:
-        said = "; ".join(f"{_of_types(each)} {', '.join(symbols)}" for each, symbols in found.items())
+        said = "; ".join(
+            f"{_format_verdict_preceding_type_names(each)} {', '.join(symbols)}"
+            for each, symbols in found.items()
+        )
         yield f"By type: {said}."
     if worlds:
         others = [row for row in worlds if row["verdict"] != verdict]
@@ -266,12 +290,12 @@ def _iter_remarks(
         yield f"{line}{f' ({not_there})' if others else ''}."
 
 
-def _of_types(verdict: str) -> str:
+def _format_verdict_preceding_type_names(verdict: str) -> str:
     """Turn a verdict towards the types that it is of."""
     return {CANNOT_TELL: f"{CANNOT_TELL} for", SAME: f"{SAME} for"}.get(
         verdict, f"{verdict.removesuffix(' it')} that of"
     )
 
 
-def _format_coins(micro: float) -> str:
+def _format_whole_coins(micro: float) -> str:
     return f"{round(micro / MICRO):,}"

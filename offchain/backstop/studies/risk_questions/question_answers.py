@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.studies.data_frames import list_records
-from backstop.studies.risk_questions.at_risk import at_risk
+from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
-from backstop.studies.risk_questions.largest_owners import OTHERS, owners
+from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS, owners
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
 from backstop.studies.risk_questions.path_runner import PathRunner
-from backstop.studies.risk_questions.payers import payers
+from backstop.studies.risk_questions.payers_by_system import payers
 from backstop.studies.risk_questions.proposal import proposal
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ def _answer_at_risk(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
     first = frame.iloc[0]
     line = (
         f"{_format_percent(first['chance_bps'])} of {run.paths:,} paths have bad debt, "
-        f"{_format_coins(first['mean_micro'])} stablecoins on average; in the worst 5%, "
-        f"{_format_coins(first['shortfall_micro'])}."
+        f"{_format_whole_coins(first['mean_micro'])} stablecoins on average; in the worst 5%, "
+        f"{_format_whole_coins(first['shortfall_micro'])}."
     )
     return {"at-risk": frame}, {"sentence": line}
 
 
-def _answer_falls(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+def _answer_liquidations_at_price_falls(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
     of = [100 * each for each in options["falls"]] or FALLS
     frame = falls(scenario, of, seed=run.seed)
     last = frame.iloc[-1]
@@ -99,7 +99,7 @@ def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -
     return {"payers": frame}, {"sentence": f"{line}." if line else "No path had any bad debt."}
 
 
-def _answer_owners(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+def _answer_largest_owners_share(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
     frame = owners(scenario, largest=options["largest"], worst=options["worst"], by=options["by"], runner=run)
     named = frame[frame["owner"] != OTHERS]
     last = named.iloc[-1]
@@ -134,16 +134,16 @@ def _format_percent(bps: int) -> str:
     return f"{int(bps) / 100:g}%"
 
 
-def _format_coins(micro: int) -> str:
+def _format_whole_coins(micro: int) -> str:
     return f"{round(int(micro) / 10**6):,}"
 
 
 QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] = {
     "at-risk": _answer_at_risk,
-    "falls": _answer_falls,
+    "falls": _answer_liquidations_at_price_falls,
     "proposal": _answer_proposal,
     "payers": _answer_payers,
-    "owners": _answer_owners,
+    "owners": _answer_largest_owners_share,
     "ceiling": _answer_ceiling,
 }
 """Questions by name, which are those of the functions."""

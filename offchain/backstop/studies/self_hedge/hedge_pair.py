@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
-from backstop.studies.self_hedge.pair_market import LEFT, MARKET, OTHERS, RIGHT, PairMarket
+from backstop.studies.self_hedge.pair_market import LEFT, MARKET, OTHERS, RIGHT, HedgePairMarket
 
 INSOLVENT, CLOSED, HELD = "insolvent", "closed", "held"
 """How it ends: an account owes; it closes under its maintenance margin; or at the end of the time it has."""
@@ -42,30 +42,32 @@ class PairOpening(NamedTuple):
     hold: int  # seconds at most
 
 
-def play_pair(market: PairMarket, path: Sequence[int], opening: PairOpening) -> PairOutcome:
+def simulate_hedge_pair(
+    market: HedgePairMarket, prices_by_second: Sequence[int], opening: PairOpening
+) -> PairOutcome:
     """Play one pair through the contracts' model, which is as it was afterwards."""
     with market.model.fork_state():
-        return _HedgedPair(market, path, opening).run_lifecycle()
+        return _HedgedPair(market, prices_by_second, opening).open_hold_and_withdraw()
 
 
 class _HedgedPair:
-    def __init__(self, market: PairMarket, path: Sequence[int], opening: PairOpening) -> None:
+    def __init__(self, market: HedgePairMarket, path: Sequence[int], opening: PairOpening) -> None:
         self._market, self._path, self._opening = market, path, opening
         self._born = market.world.timestamp - opening.start
         self._paid_in, self._owed, self._buckets = 0, 0, set[int]()
         self._lots = 0
 
-    def run_lifecycle(self) -> PairOutcome:
+    def open_hold_and_withdraw(self) -> PairOutcome:
         """Open, hold, fail or close, and take out all there is."""
         market, opening = self._market, self._opening
         notional = self._open_positions()
-        ended = self._hold_pair()
-        self._settle_all()
+        ended = self._hold_until_failure_or_end()
+        self._seize_and_roll_until_final()
         coin: Any = market.world.contracts["Stablecoin"]
         for owner in (LEFT, RIGHT):
             spare = self._compute_spare(owner, 0)
             if spare > 0:
-                self._withdraw_amount(owner, spare)
+                self._withdraw_from_account(owner, spare)
         for owner in (LEFT, RIGHT):
             market.claim_all(
                 owner, {bucket for bucket in self._buckets if self._has_locked_profit(owner, bucket)}
@@ -78,19 +80,19 @@ class _HedgedPair:
     def _open_positions(self) -> int:
         """Open others' positions and the pair's at the oldest mark; return the pair's notional [wad]."""
         market, opening, terms = self._market, self._opening, self._market.terms
-        market.report_price(self._path[opening.start - terms.mark_age])
+        market.report_and_mark_price(self._path[opening.start - terms.mark_age])
         price = market.read_mark()
         self._lots = lots = opening.notional * WAD // price
         others = lots * (BASIS_POINTS - opening.share) // opening.share
         for owner in OTHERS:
-            market.apply_call("PerpetualMarket.deposit", owner, 5 * others * price)
-        market.submit_trade(*OTHERS, others)
+            market.apply_call_on_model("PerpetualMarket.deposit", owner, 5 * others * price)
+        market.apply_unsigned_trade_at_mark(*OTHERS, others)
         margin = market.compute_initial_margin(lots, others + lots) + 3 * terms.third_bond * WAD
         for owner, fee in ((LEFT, terms.maker_fee), (RIGHT, terms.taker_fee)):
             amount = margin + div_up(lots * price * fee, BASIS_POINTS)
-            market.apply_call("PerpetualMarket.deposit", owner, amount)
+            market.apply_call_on_model("PerpetualMarket.deposit", owner, amount)
             self._paid_in += amount
-        market.submit_trade(LEFT, RIGHT, lots)
+        market.apply_unsigned_trade_at_mark(LEFT, RIGHT, lots)
         return lots * price
 
     def _withdraw_spare(self) -> None:
@@ -101,16 +103,16 @@ class _HedgedPair:
                 owner, self._market.compute_initial_margin(self._market.read_size(owner), opened)
             )
             if spare > 0:
-                self._withdraw_amount(owner, spare)
+                self._withdraw_from_account(owner, spare)
 
     def _compute_spare(self, owner: str, needed: int) -> int:
         """Return what an account has beyond its haircuts, its gains that are not final, and a margin."""
-        found = self._market.read_standing(owner)
+        found = self._market.update_and_read_standing(owner)
         return found.own - found.haircut - found.unfinal - needed
 
-    def _withdraw_amount(self, owner: str, amount: int) -> None:
-        self._market.apply_call("PerpetualMarket.withdraw", amount, owner, by=owner)
-        self._buckets.add(self._market.get_bucket())
+    def _withdraw_from_account(self, owner: str, amount: int) -> None:
+        self._market.apply_call_on_model("PerpetualMarket.withdraw", amount, owner, sender=owner)
+        self._buckets.add(self._market.get_current_profit_lock_bucket())
 
     def _has_locked_profit(self, owner: str, bucket: int) -> bool:
         fund: Any = self._market.world.contracts["MarginFund"]
@@ -121,21 +123,21 @@ class _HedgedPair:
     def _advance_to_second(self, second: int) -> None:
         """Let time pass up to a second of the path, and mark the market at its price."""
         self._market.model.advance(max(0, self._born + second - self._market.world.timestamp))
-        self._market.report_price(self._path[second])
+        self._market.report_and_mark_price(self._path[second])
 
-    def _hold_pair(self) -> str:
+    def _hold_until_failure_or_end(self) -> str:
         """Hold until a look finds an account that fails, or until the time is over; tell which."""
         market, terms, opening = self._market, self._market.terms, self._opening
         end = min(opening.start + opening.hold, len(self._path) - 1)
         now = opening.start
         while now < end:
             until = min(end, now + terms.window)
-            failed = self._find_failure(now, until)
+            failed = self._find_maintenance_breach_second(now, until)
             if failed is None:
                 now = until
                 if now < end:
                     self._advance_to_second(now)
-                    market.roll_cycle(self._path[now])
+                    market.wait_and_roll_cycle(self._path[now])
                     self._withdraw_spare()
                 continue
             now = failed
@@ -150,7 +152,7 @@ class _HedgedPair:
         self._close_pair()
         return HELD
 
-    def _find_failure(self, now: int, until: int) -> int | None:
+    def _find_maintenance_breach_second(self, now: int, until: int) -> int | None:
         """Find the first look at which an account is under its maintenance margin.
 
         On the way the market is marked at each extreme of what looks saw: what lies between counts for none.
@@ -159,7 +161,7 @@ class _HedgedPair:
         mark = market.read_mark()
         sides = []
         for owner in (LEFT, RIGHT):
-            found = market.read_standing(owner)
+            found = market.update_and_read_standing(owner)
             size = market.read_size(owner)
             sides.append((size, found.own - found.haircut - size * mark))
         turn = market.compute_maintenance_margin(1, mark) // (4 * BASIS_POINTS)
@@ -188,11 +190,13 @@ class _HedgedPair:
         """Have an account that owes seized and the other close against its position; tell whether one did."""
         market = self._market
         for owner, other in ((LEFT, RIGHT), (RIGHT, LEFT)):
-            found = market.read_standing(owner)
+            found = market.update_and_read_standing(owner)
             if found.own < found.haircut:
                 self._owed = found.haircut - found.own
-                market.apply_call("PerpetualMarket.seize_insolvent", owner, by=get_account("keeper"))
-                market.apply_call("PerpetualTrading.take", MARKET, self._lots, by=other)
+                market.apply_call_on_model(
+                    "PerpetualMarket.seize_insolvent", owner, sender=get_account("keeper")
+                )
+                market.apply_call_on_model("PerpetualTrading.take", MARKET, self._lots, sender=other)
                 return True
         return False
 
@@ -201,18 +205,21 @@ class _HedgedPair:
         market = self._market
         if market.try_trade(LEFT, RIGHT, -self._lots):
             return
-        weak, strong = sorted((LEFT, RIGHT), key=lambda owner: market.read_standing(owner).own)
+        weak, strong = sorted((LEFT, RIGHT), key=lambda owner: market.update_and_read_standing(owner).own)
         buyer = OTHERS[0]
-        market.apply_call("PerpetualTrading.liquidate", weak, MARKET, self._lots, by=buyer)
-        market.submit_trade(buyer, strong, market.read_size(strong))
+        market.apply_call_on_model("PerpetualTrading.liquidate", weak, MARKET, self._lots, sender=buyer)
+        market.apply_unsigned_trade_at_mark(buyer, strong, market.read_size(strong))
 
-    def _settle_all(self) -> None:
+    def _seize_and_roll_until_final(self) -> None:
         """Meet whoever owes and roll until all is final, at the last price."""
         market = self._market
         price = market.read_mark() // _POINT
         for _ in range(3):
             while sum(
-                [market.try_call("PerpetualMarket.seize_insolvent", each) for each in (LEFT, RIGHT, *OTHERS)]
+                [
+                    market.try_call_on_model("PerpetualMarket.seize_insolvent", each)
+                    for each in (LEFT, RIGHT, *OTHERS)
+                ]
             ):
                 pass
-            market.roll_cycle(price)
+            market.wait_and_roll_cycle(price)

@@ -11,12 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backstop.deployment.parameter_rules.self_hedge_margin import compute_margin_against_move
+from backstop.deployment.parameter_rules.self_hedge_margin_formula import compute_self_hedge_break_even_margin
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
-from backstop.studies.self_hedge.daily_moves import Days, LiquidatedDays, count_liquidated
-from backstop.studies.self_hedge.hedge_pair import PairOpening, PairOutcome, play_pair
-from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, MarketTerms, PairMarket
-from backstop.studies.self_hedge.second_prices import SYNTHETIC, UNIT, build_second_prices, load_series
+from backstop.studies.self_hedge.daily_move_counts import Days, LiquidatedDays, count_days_with_liquidation
+from backstop.studies.self_hedge.hedge_pair import PairOpening, PairOutcome, simulate_hedge_pair
+from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, HedgePairMarket, MarketTerms
+from backstop.studies.self_hedge.second_prices_from_bars import (
+    SYNTHETIC,
+    UNIT,
+    list_prices_for_every_second,
+    load_series,
+)
 
 MINUTES, HOUR = 600, 3_600
 """Seconds within which the falls are."""
@@ -88,7 +93,7 @@ class JumpRow(NamedTuple):
     liquidated: LiquidatedDays
 
     @property
-    def leverage(self) -> int:
+    def initial_margin_leverage_tenths(self) -> int:
         """Return what an account may hold for what it has [tenths], rounded down."""
         return 10 * BASIS_POINTS // self.initial
 
@@ -99,12 +104,12 @@ def measure_fall(series: str, seconds: int) -> int:
         rows = load_series(series)
         closes, apart = [row[4] for row in rows], seconds // (rows[1][0] - rows[0][0])
     else:
-        closes, apart = build_second_prices(series, 0), seconds
+        closes, apart = list_prices_for_every_second(series, 0), seconds
     pairs = zip(closes, closes[apart:], strict=False)
     return max((first - last) * BASIS_POINTS // first for first, last in pairs)
 
 
-def list_jumps() -> Iterator[Jump]:
+def iter_measured_and_cited_falls() -> Iterator[Jump]:
     """Yield the measured falls, then the cited ones."""
     for coin, series, seconds in PUBLISHED:
         day = series.partition("-")[2]
@@ -113,10 +118,10 @@ def list_jumps() -> Iterator[Jump]:
         yield Jump(coin, day, seconds, fall, measured=False)
 
 
-def list_terms(jump: Jump) -> dict[MarketTerms, str]:
+def build_names_by_market_terms(jump: Jump) -> dict[MarketTerms, str]:
     """Return the terms at which a jump is played, with their names; equal terms have all of them."""
     plain = LIBRARY._replace(open_rate=0, insured=0)
-    least = compute_margin_against_move(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+    least = compute_self_hedge_break_even_margin(jump.fall, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
     margins = {**LISTED[jump.coin], LEAST: (least, least // 2)}
     named = [(OWN, LIBRARY._replace(insured=0)), (SMALL, plain), (FLOOR, plain._replace(initial=ALLOWED))]
     named += [
@@ -131,16 +136,16 @@ def list_terms(jump: Jump) -> dict[MarketTerms, str]:
 
 def play_jumps(jumps: Sequence[Jump], days: Mapping[str, Days]) -> list[JumpRow]:
     """Play each jump at each of its terms, and count the days on which margins did not suffice."""
-    markets: dict[MarketTerms, PairMarket] = {}
+    markets: dict[MarketTerms, HedgePairMarket] = {}
     return [
-        _play_jump(jump, terms, name, days[jump.coin], markets)
+        _build_jump_row(jump, terms, name, days[jump.coin], markets)
         for jump in jumps
-        for terms, name in list_terms(jump).items()
+        for terms, name in build_names_by_market_terms(jump).items()
     ]
 
 
-def _play_jump(
-    jump: Jump, terms: MarketTerms, name: str, days: Days, markets: dict[MarketTerms, PairMarket]
+def _build_jump_row(
+    jump: Jump, terms: MarketTerms, name: str, days: Days, markets: dict[MarketTerms, HedgePairMarket]
 ) -> JumpRow:
     opened = NOTIONAL * BASIS_POINTS // SHARE
     insurance = div_up(opened * terms.initial, BASIS_POINTS)
@@ -148,28 +153,28 @@ def _play_jump(
     backed = terms._replace(cap=insurance, insured=terms.initial)
     for each in (bare, backed):
         if each not in markets:
-            markets[each] = PairMarket(each)
+            markets[each] = HedgePairMarket(each)
     at_once, falling = sudden_path(jump, terms.mark_age), straight_path(jump, terms.mark_age)
     opening = PairOpening(START, SHARE, NOTIONAL, HOLD)
-    uninsured = play_pair(markets[bare], at_once, opening)
-    initial = require_initial(markets[bare])
+    uninsured = simulate_hedge_pair(markets[bare], at_once, opening)
+    initial = compute_required_initial_margin_bps(markets[bare])
     return JumpRow(
         jump,
         name,
         initial,
         terms.maintenance,
-        _compute_gain(uninsured),
-        _compute_gain(play_pair(markets[backed], at_once, opening)),
+        _compute_hedge_pair_gain(uninsured),
+        _compute_hedge_pair_gain(simulate_hedge_pair(markets[backed], at_once, opening)),
         insurance,
-        _compute_gain(play_pair(markets[bare], falling, opening)),
-        count_liquidated(days, initial, terms.maintenance),
+        _compute_hedge_pair_gain(simulate_hedge_pair(markets[bare], falling, opening)),
+        count_days_with_liquidation(days, initial, terms.maintenance),
     )
 
 
-def require_initial(market: PairMarket) -> int:
+def compute_required_initial_margin_bps(market: HedgePairMarket) -> int:
     """Return what the pair needs as initial margin [basis points of notional], rounded up."""
     with market.model.fork_state():
-        market.report_price(_PRICE)
+        market.report_and_mark_price(_PRICE)
         lots = NOTIONAL * WAD // market.read_mark()
         margin = market.compute_initial_margin(lots, lots * BASIS_POINTS // SHARE)
         return div_up(margin * BASIS_POINTS, lots * market.read_mark())
@@ -190,7 +195,7 @@ def straight_path(jump: Jump, mark_age: int) -> list[int]:
     return path
 
 
-def describe_jumps(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
+def jump_rows_as_json(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
     """Return rows for JSON: amounts as text, shares in basis points."""
     return [
         {
@@ -198,7 +203,7 @@ def describe_jumps(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
             "terms": row.terms,
             "initial": row.initial,
             "maintenance": row.maintenance,
-            "leverage_tenths": row.leverage,
+            "leverage_tenths": row.initial_margin_leverage_tenths,
             "insurance": row.insurance,
             **{
                 name: {"wad": str(gain.wad), "share": gain.share}
@@ -214,5 +219,5 @@ def describe_jumps(rows: Sequence[JumpRow]) -> list[dict[str, Any]]:
     ]
 
 
-def _compute_gain(played: PairOutcome) -> Gain:
-    return Gain(played.gain, played.gain * BASIS_POINTS // played.notional)
+def _compute_hedge_pair_gain(pair_outcome: PairOutcome) -> Gain:
+    return Gain(pair_outcome.gain, pair_outcome.gain * BASIS_POINTS // pair_outcome.notional)

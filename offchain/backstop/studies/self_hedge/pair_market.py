@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from backstop.deployment.contract_creation import deploy_protocol
-from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.example_parameters import build_margin_parameters
-from backstop.deployment.parameter_rules.self_hedge_margin import compute_least_initial_margin
+from backstop.deployment.model_and_chain_deployment import deploy_protocol
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.parameter_rules.self_hedge_margin_formula import compute_self_hedge_initial_margin
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.interfaces import Standing
 from backstop.model.perpetual_market import PerpetualMarket
-from backstop.studies.self_hedge.second_prices import UNIT
+from backstop.studies.self_hedge.second_prices_from_bars import UNIT
 from backstop.system import Action
 
 LOT = WAD // 100
@@ -68,11 +68,11 @@ def read_terms(parameters: Parameters) -> MarketTerms:
 
 LIBRARY = read_terms(build_margin_parameters())
 """The library's terms."""
-ALLOWED = compute_least_initial_margin(LIBRARY.mark_age, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
+ALLOWED = compute_self_hedge_initial_margin(LIBRARY.mark_age, min(LIBRARY.maker_fee, LIBRARY.taker_fee))
 """The least initial margin [basis points of notional] that settings accept with them otherwise."""
 
 
-class PairMarket:
+class HedgePairMarket:
     """A deployment on the model, at terms, in which nobody has traded yet."""
 
     def __init__(self, terms: MarketTerms) -> None:
@@ -88,13 +88,13 @@ class PairMarket:
         market = self.world.contracts["PerpetualMarket"]
         assert isinstance(market, PerpetualMarket)
         self.market = market
-        self._fund_rich()
+        self._credit_rich_account_with_stablecoins()
         for spender in ("PerpetualMarket", "MarginFund"):
-            self.apply_call("Stablecoin.approve", self.world.contracts[spender].address, MAX_UINT256)
+            self.apply_call_on_model("Stablecoin.approve", self.world.contracts[spender].address, MAX_UINT256)
         if terms.cap:
-            self.apply_call("MarginFund.insure", terms.cap * WAD)
+            self.apply_call_on_model("MarginFund.insure", terms.cap * WAD)
 
-    def _fund_rich(self) -> None:
+    def _credit_rich_account_with_stablecoins(self) -> None:
         """Give the account that pays for all stablecoin out of nothing: where it comes from is no matter."""
         coin: Any = self.world.contracts["Stablecoin"]
         rich, amount = get_account("rich"), _MONEY * WAD
@@ -102,25 +102,25 @@ class PairMarket:
 
     # ------------------------------------------------------------------ calls
 
-    def apply_call(self, call: str, *args: Any, by: str = "") -> Any:
+    def apply_call_on_model(self, call: str, *args: Any, sender: str = "") -> Any:
         """Run "Contract.method"; its value. Raise BackstopError if it reverts."""
         contract, method = call.split(".")
-        outcome = self.model.apply(Action(contract, method, args, by or get_account("rich")))
+        outcome = self.model.apply(Action(contract, method, args, sender or get_account("rich")))
         if outcome.reason is not None:
             raise BackstopError(f"{call} reverted with {outcome.reason!r}")
         return outcome.value
 
-    def try_call(self, call: str, *args: Any, by: str = "") -> bool:
+    def try_call_on_model(self, call: str, *args: Any, sender: str = "") -> bool:
         """Run it; tell whether it went."""
         contract, method = call.split(".")
-        return self.model.apply(Action(contract, method, args, by or get_account("rich"))).reason is None
+        return self.model.apply(Action(contract, method, args, sender or get_account("rich"))).reason is None
 
-    def report_price(self, price: int) -> None:
+    def report_and_mark_price(self, price: int) -> None:
         """Have all reporters say a price [1e-8 dollars] and the market be marked at it."""
         ray = price * RAY // UNIT
         for reporter in self.reporters:
-            self.apply_call("PriceFeed.report_range", 0, ray, ray, ray, 0, by=reporter)
-        self.apply_call("PerpetualMarket.accrue", MARKET)
+            self.apply_call_on_model("PriceFeed.report_range", 0, ray, ray, ray, 0, sender=reporter)
+        self.apply_call_on_model("PerpetualMarket.accrue", MARKET)
 
     def read_mark(self) -> int:
         """Return the mark [wei a lot]."""
@@ -130,35 +130,35 @@ class PairMarket:
         """Return an account's position [lots]."""
         return int(self.market.positions[owner, MARKET].size)
 
-    def read_standing(self, owner: str) -> Standing:
+    def update_and_read_standing(self, owner: str) -> Standing:
         """Return what an account has at the mark."""
-        self.apply_call("PerpetualMarket.update_account", owner)
+        self.apply_call_on_model("PerpetualMarket.update_account", owner)
         return self.market._compute_standing(owner)
 
-    def submit_trade(self, maker: str, taker: str, lots: int) -> None:
+    def apply_unsigned_trade_at_mark(self, maker: str, taker: str, lots: int) -> None:
         """Have a maker buy lots (or sell, under zero) at the mark. Raise BackstopError if it may not."""
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
-        self.apply_call("PerpetualTrading.trade", *args, by=self._orders)
+        self.apply_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
     def try_trade(self, maker: str, taker: str, lots: int) -> bool:
         """Do the same; tell whether it went."""
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
-        return self.try_call("PerpetualTrading.trade", *args, by=self._orders)
+        return self.try_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
-    def roll_cycle(self, price: int) -> None:
+    def wait_and_roll_cycle(self, price: int) -> None:
         """Wait for the window, mark, and roll."""
         clock = self.market.clocks[()]
         soonest = max(clock.rolled_at + self.terms.window, clock.booked_at + self.terms.quiet)
         self.model.advance(max(0, soonest - self.world.timestamp))
-        self.report_price(price)
-        self.apply_call("PerpetualMarket.advance_cycle")
+        self.report_and_mark_price(price)
+        self.apply_call_on_model("PerpetualMarket.advance_cycle")
 
     # ---------------------------------------------------------------- margins
 
-    def compute_initial_margin(self, lots: int, opened: int) -> int:
+    def compute_initial_margin(self, lots: int, market_open_lots: int) -> int:
         """Return the initial margin of new risk at the mark [wad], with so many lots open, rounded up."""
         policy: Any = self.world.contracts["MarginPolicy"]
-        needs = policy.margin_requirement("", MARKET, lots, self.read_mark(), opened, True)
+        needs = policy.margin_requirement("", MARKET, lots, self.read_mark(), market_open_lots, True)
         return div_up(needs.initial, BASIS_POINTS)
 
     def compute_maintenance_margin(self, lots: int, price: int) -> int:
@@ -169,9 +169,9 @@ class PairMarket:
     def claim_all(self, owner: str, buckets: set[int]) -> int:
         """Wait until profits have vested and claim them; how much [wad]."""
         self.model.advance((self._buckets + 1) * self._bucket)
-        return sum(self.apply_call("MarginFund.claim", owner, each) for each in sorted(buckets))
+        return sum(self.apply_call_on_model("MarginFund.claim", owner, each) for each in sorted(buckets))
 
-    def get_bucket(self) -> int:
+    def get_current_profit_lock_bucket(self) -> int:
         """Return the bucket of time in which profits are locked now."""
         return self.world.timestamp // self._bucket
 

@@ -14,9 +14,14 @@ from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import SeededRandom
-from backstop.studies.self_hedge.hedge_pair import INSOLVENT, PairOpening, PairOutcome, play_pair
-from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, PairMarket
-from backstop.studies.self_hedge.second_prices import SERIES, SYNTHETIC, build_second_prices, largest_move
+from backstop.studies.self_hedge.hedge_pair import INSOLVENT, PairOpening, PairOutcome, simulate_hedge_pair
+from backstop.studies.self_hedge.pair_market import ALLOWED, LIBRARY, HedgePairMarket
+from backstop.studies.self_hedge.second_prices_from_bars import (
+    SERIES,
+    SYNTHETIC,
+    largest_move,
+    list_prices_for_every_second,
+)
 
 _WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
 """Terms under which pairs fail often enough to tell what else matters."""
@@ -96,7 +101,7 @@ def iter_settings() -> Iterator[tuple[str, dict[str, int]]]:
             yield group, change
 
 
-def iter_paths(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+def iter_series_and_seeds(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
     """Yield each series with the seeds that make it: one where its seconds are published."""
     for series in SERIES:
         for seed in seeds if series in SYNTHETIC else seeds[:1]:
@@ -106,27 +111,29 @@ def iter_paths(seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
 def measure_largest_moves(seeds: Sequence[int], windows: Sequence[int]) -> dict[str, dict[int, int]]:
     """Return the largest move of each series within some seconds, of all seeds [basis points]."""
     found: dict[str, dict[int, int]] = {}
-    for series, seed in iter_paths(seeds):
+    for series, seed in iter_series_and_seeds(seeds):
         most = found.setdefault(series, dict.fromkeys(windows, 0))
         for window in windows:
             most[window] = max(most[window], largest_move(_load_path(series, seed), window))
     return found
 
 
-def play_all(scope: StudyScope, group: str, setting: dict[str, int]) -> list[GainRow]:
+def compute_hedge_gain_rows_of_setting(
+    scope: StudyScope, group: str, setting: dict[str, int]
+) -> list[GainRow]:
     """Play a setting on all paths; the first row is of all series, then each of them."""
     terms = LIBRARY._replace(**setting)
-    market = PairMarket(terms)
+    market = HedgePairMarket(terms)
     blind: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
     chosen: dict[str, list[PairOutcome]] = {series: [] for series in SERIES}
-    for series, seed in iter_paths(scope.seeds):
+    for series, seed in iter_series_and_seeds(scope.seeds):
         path, dice = _load_path(series, seed), SeededRandom(seed, "share", series)
         for start in range(terms.mark_age, len(path) - terms.reaction, scope.every):
             opening = PairOpening(start, dice.draw_integer(*SHARES), NOTIONAL, scope.hold)
-            blind[series].append(play_pair(market, path, opening))
-        for start in find_worst_moments(series, seed, terms.mark_age, terms.reaction):
+            blind[series].append(simulate_hedge_pair(market, path, opening))
+        for start in find_largest_move_moments(series, seed, terms.mark_age, terms.reaction):
             chosen[series].append(
-                play_pair(market, path, PairOpening(start, SHARES[0], NOTIONAL, scope.hold))
+                simulate_hedge_pair(market, path, PairOpening(start, SHARES[0], NOTIONAL, scope.hold))
             )
     everything = [[each for plays in by.values() for each in plays] for by in (blind, chosen)]
     rows = [GainRow(group, setting, "", _summarise_gains(everything[0]), _summarise_gains(everything[1]))]
@@ -138,7 +145,7 @@ def play_all(scope: StudyScope, group: str, setting: dict[str, int]) -> list[Gai
 
 
 @cache
-def find_worst_moments(series: str, seed: int, age: int, reaction: int) -> tuple[int, ...]:
+def find_largest_move_moments(series: str, seed: int, age: int, reaction: int) -> tuple[int, ...]:
     """Return the seconds at which the price of the next look will be furthest from the oldest mark."""
     path = _load_path(series, seed)
     moves = sorted(
@@ -159,7 +166,7 @@ def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[st
     for group, setting in iter_settings():
         if not setting or not groups or group in groups:
             log(f"{group}: {describe_setting(setting)}")
-            rows += play_all(scope, group, setting)
+            rows += compute_hedge_gain_rows_of_setting(scope, group, setting)
     return rows
 
 
@@ -170,7 +177,7 @@ def describe_setting(setting: dict[str, int]) -> str:
 
 @cache
 def _load_path(series: str, seed: int) -> list[int]:
-    return build_second_prices(series, seed)
+    return list_prices_for_every_second(series, seed)
 
 
 def _summarise_gains(plays: Sequence[PairOutcome]) -> GainStatistics:

@@ -42,15 +42,15 @@ def build_summary(
                 "setting": dict(row.setting),
                 "told": describe_setting(row.setting),
                 "series": row.series,
-                "blind": _gains_as_json(row.blind),
-                "chosen": _gains_as_json(row.chosen),
+                "blind": _gain_statistics_as_json(row.blind),
+                "chosen": _gain_statistics_as_json(row.chosen),
             }
             for row in rows
         ],
     }
 
 
-def _gains_as_json(gains: GainStatistics) -> dict[str, Any]:
+def _gain_statistics_as_json(gains: GainStatistics) -> dict[str, Any]:
     return {
         "pairs": gains.pairs,
         "failed": gains.failed,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backstop.deployment.deployment_parameters import Parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.model.arithmetic import RAD
 
 MICRO = RAD // 10**6
@@ -31,7 +31,7 @@ _AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
 
 
 @dataclass(frozen=True)
-class Columns:
+class OutcomeColumns:
     """Columns of a scenario's outcomes, by its waterfall's stages and its types.
 
     Types are those of collateral, then facilitators.
@@ -57,9 +57,11 @@ class Columns:
     types: tuple[str, ...]
 
     @classmethod
-    def from_parameters(cls, parameters: Parameters) -> Columns:
+    def from_parameters(cls, parameters: Parameters) -> OutcomeColumns:
         """Return the columns for what a scenario deploys."""
-        return cls(tuple(stage.name for stage in parameters.stages), parameters.type_names)
+        return cls(
+            tuple(stage.name for stage in parameters.stages), parameters.collateral_and_facilitator_names
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment.deployment_parameters import CollateralParameters, StageParameters
-from backstop.keepers.keeper_group import KeeperGroup, RandomOutages
+from backstop.deployment.parameter_dataclasses import CollateralParameters, StageParameters
+from backstop.keepers.keeper_group_settings import KeeperGroup, RandomOutages
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.parallel.workers import Workers, run_in_process
+from backstop.parallel.unordered_job_workers import Workers, run_in_process
 from backstop.randomness import SeededRandom
-from backstop.simulation.progress import Progress
+from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.scenario_schema import GeneratedBook
-from backstop.simulation.scenario.stochastic_processes import FeedFault, PriceCrash
+from backstop.simulation.scenario.scenario_random_processes import FeedFault, PriceCrash
+from backstop.simulation.scenario.scenario_records import GeneratedBook
 from backstop.studies.stress.chunks import Chunk, run_chunk
-from backstop.studies.stress.columns import NEVER, Columns, Rows
+from backstop.studies.stress.columns import NEVER, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 from backstop.studies.stress.fast import FastEngine
 
 SCENARIO = "stress-day"
@@ -53,7 +53,7 @@ class Agreement(NamedTuple):
         return (self.fast - self.exact) / max(1.0, self.exact)
 
     @property
-    def counted(self) -> bool:
+    def is_count_column(self) -> bool:
         """True if the column is no money, which is in millionths of a stablecoin."""
         return self.column in COUNTS
 
@@ -123,8 +123,10 @@ def compare_engines(
     exact = run_on_workers(tasks, paths, chunk or paths, workers, progress, "paths on both engines")
     found = [
         (
-            _select_columns(rows, task.scenario),
-            _select_columns(FastEngine(task.scenario, seed).run_paths(0, paths), task.scenario),
+            _build_compared_outcome_columns(rows, task.scenario),
+            _build_compared_outcome_columns(
+                FastEngine(task.scenario, seed).run_paths(0, paths), task.scenario
+            ),
         )
         for task, rows in zip(tasks, exact, strict=True)
     ]
@@ -152,9 +154,9 @@ def run_on_workers(
     ]
 
 
-def _select_columns(rows: Rows, scenario: Scenario) -> np.ndarray:
+def _build_compared_outcome_columns(rows: Rows, scenario: Scenario) -> np.ndarray:
     """Return COLUMNS as floats; absent times are at the end, and absent stages paid nothing."""
-    names = Columns.from_parameters(scenario.parameters).names
+    names = OutcomeColumns.from_parameters(scenario.parameters).names
     column = {name: rows[:, i].astype(np.float64) for i, name in enumerate(names)}
     nothing = np.zeros(len(rows))
     column |= {f"covered_{stage}": column.get(f"covered_{stage}", nothing) for stage in _STAGES}
@@ -209,7 +211,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
         },
         faults={"ETH": (FeedFault(fault, RandomOutages(43_200, 3_600), by),)} if dice.draw_index(2) else {},
         scarcity=(0, 0, 5_000, 10_000)[dice.draw_index(4)],
-        keepers=tuple(_vary_group(each, dice) for each in base.keepers),
+        keepers=tuple(_vary_keeper_group(each, dice) for each in base.keepers),
     )
 
 
@@ -240,7 +242,7 @@ def _vary_type(base: CollateralParameters, dice: SeededRandom) -> CollateralPara
     )
 
 
-def _vary_group(base: KeeperGroup, dice: SeededRandom) -> KeeperGroup:
+def _vary_keeper_group(base: KeeperGroup, dice: SeededRandom) -> KeeperGroup:
     fails = None if base.fails is None or dice.draw_index(2) else replace(base.fails, every=28_800)
     if base.role == "liquidator":
         latency = (0, 0, 600)[dice.draw_index(3)]

@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import local
 from typing import Protocol
 
-from backstop.files.installation import explain_missing_extra
+from backstop.files.installation import translate_missing_extra_errors
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import Rows
 
@@ -36,14 +36,14 @@ class Task:
         return sha256(repr((self.scenario, self.seed, self.engine)).encode()).hexdigest()
 
 
-def _open_exact(task: Task) -> Engine:
-    from backstop.studies.stress.exact_engine import ExactEngine  # needs the extra `chain`
+def _open_exact_bytecode_engine(task: Task) -> Engine:
+    from backstop.studies.stress.exact_bytecode_engine import ExactEngine  # needs the extra `chain`
 
     return ExactEngine(task.scenario, task.seed)
 
 
-def _open_model(task: Task) -> Engine:
-    from backstop.studies.stress.exact_engine import ExactEngine  # needs the extra `chain`
+def _open_model_engine(task: Task) -> Engine:
+    from backstop.studies.stress.exact_bytecode_engine import ExactEngine  # needs the extra `chain`
 
     return ExactEngine(task.scenario, task.seed, on_bytecode=False)
 
@@ -57,8 +57,8 @@ def _open_fast(task: Task) -> Engine:
 
 _ENGINES: dict[str, Callable[[Task], Engine]] = {
     "fast": _open_fast,
-    "exact": _open_exact,
-    "model": _open_model,
+    "exact": _open_exact_bytecode_engine,
+    "model": _open_model_engine,
 }
 
 ENGINES = tuple(_ENGINES)
@@ -73,7 +73,7 @@ _here = local()
 def get_engine(task: Task) -> Engine:
     """Return this thread's engine of the task, which keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
-        with explain_missing_extra():
+        with translate_missing_extra_errors():
             _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
     found: Engine = _here.engine
     return found

@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.parallel.workers import Workers, run_in_process
-from backstop.simulation.progress import Progress
+from backstop.parallel.unordered_job_workers import Workers, run_in_process
+from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.columns import OutcomeColumns
 from backstop.studies.stress.engine_agreement import ignore_progress, run_on_workers
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.fast import FastEngine
 from backstop.studies.stress.path_statistics import (
     Estimate,
     Sample,
-    estimate_mean,
+    estimate_mean_with_interval,
     estimate_quantile,
     estimate_share,
     estimate_shortfall,
@@ -48,7 +48,7 @@ class Coverage(NamedTuple):
     error: float  # relative error of the fast engine's figure over all paths
 
 
-def severe_hours() -> Scenario:
+def build_shrunken_severe_day() -> Scenario:
     """Shrink the severe day to six hours and a tenth of everything: a path takes 20 milliseconds."""
     day = load_scenario(SCENARIO)
     return replace(
@@ -64,14 +64,14 @@ def severe_hours() -> Scenario:
     )
 
 
-def large_study(
+def sample_bad_debt_on_both_engines(
     paths: int, seed: int = 1, workers: Workers = run_in_process, progress: Progress = ignore_progress
 ) -> tuple[Sample, Sample]:
     """Run many paths on both engines and return their bad debt: exact, fast."""
-    scenario = severe_hours()
+    scenario = build_shrunken_severe_day()
     tasks = [Task(scenario, seed, "model")]
     (rows,) = run_on_workers(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
-    losses = Columns.from_parameters(scenario.parameters).get_index("bad_debt")
+    losses = OutcomeColumns.from_parameters(scenario.parameters).get_index("bad_debt")
     return rows[:, losses], FastEngine(scenario, seed).run_paths(0, paths)[:, losses]
 
 
@@ -82,23 +82,30 @@ def measure_coverage(
     random, found = np.random.default_rng(seed), []
     for size in sizes:
         drawn = random.integers(len(exact), size=(studies, size))
-        for name, estimate in _list_figures().items():
+        for name, estimate in _build_estimators_by_figure().items():
             truth, own = estimate(exact).value, estimate(fast).value
             held, held_by_fast = (
-                _check_intervals(estimate, values[drawn], truth) for values in (exact, fast)
+                _list_interval_hits(estimate, values[drawn], truth) for values in (exact, fast)
             )
             if held and held_by_fast:
                 error = own / truth - 1
                 found.append(
-                    Coverage(name, size, _compute_share(held), _compute_share(held_by_fast), len(held), error)
+                    Coverage(
+                        name,
+                        size,
+                        _compute_held_share(held),
+                        _compute_held_share(held_by_fast),
+                        len(held),
+                        error,
+                    )
                 )
     return found
 
 
-def _list_figures() -> dict[str, Callable[[Sample], Estimate]]:
+def _build_estimators_by_figure() -> dict[str, Callable[[Sample], Estimate]]:
     figures: dict[str, Callable[[Sample], Estimate]] = {
         "probability of a loss": _estimate_loss_probability,
-        "average": estimate_mean,
+        "average": estimate_mean_with_interval,
     }
     for level in _LEVELS:
         figures[f"value at risk {level:.0%}"] = partial(estimate_quantile, level=level)
@@ -111,11 +118,11 @@ def _estimate_loss_probability(sample: Sample) -> Estimate:
     return estimate_share(int((sample > 0).sum()), len(sample))
 
 
-def _compute_share(held: list[bool]) -> float:
-    return sum(held) / len(held)
+def _compute_held_share(intervals_held: list[bool]) -> float:
+    return sum(intervals_held) / len(intervals_held)
 
 
-def _check_intervals(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
+def _list_interval_hits(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
     """Tell, for each sample with an interval, whether it holds the truth; an open end holds everything."""
     found = [estimate(sample) for sample in samples]
     return [

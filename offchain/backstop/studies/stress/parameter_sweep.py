@@ -18,28 +18,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files.atomic_files import read_json, replace_file, write_files, write_json
-from backstop.files.output_directories import hash_content, refuse_other
+from backstop.files.atomic_files import read_versioned_json, replace_file, write_files, write_json
+from backstop.files.output_directories import hash_value_repr, refuse_other
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.parallel.workers import Workers
-from backstop.simulation.progress import Progress
+from backstop.parallel.unordered_job_workers import Workers
+from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, build_vault_book
-from backstop.simulation.scenario.scenario_schema import Vault
-from backstop.simulation.scenario.scenario_writer import render_yaml
-from backstop.studies.scenario_fields import as_plain_values
-from backstop.studies.stress.columns import Columns, Rows
+from backstop.simulation.scenario.parameters_yaml_writer import render_yaml
+from backstop.simulation.scenario.scenario_records import Vault
+from backstop.studies.plain_scenario_values import build_plain_values
+from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.grid import Grid, Point
+from backstop.studies.stress.parameter_grid import Grid, Point
 from backstop.studies.stress.path_statistics import (
     CONFIDENCE,
     Sample,
-    estimate_mean,
+    estimate_mean_with_interval,
     estimate_quantile,
     estimate_share,
     estimate_shortfall,
 )
-from backstop.studies.stress.stress_study import Study, run_all
-from backstop.studies.stress.stress_summary import round_estimate
+from backstop.studies.stress.resumable_path_study import Study, run_all
+from backstop.studies.stress.stress_summary import convert_estimate_to_integers
 
 SCHEMA_VERSION = 1
 RESAMPLES = 400
@@ -74,7 +74,9 @@ class Sweep:
         """Write sweep.json, or check it against this sweep."""
         file = self.out / "sweep.json"
         if file.exists():
-            there = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
+            there = read_versioned_json(
+                file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder"
+            )
             refuse_other(self.out, there, self.describe_settings())
             return
         try:
@@ -91,10 +93,10 @@ class Sweep:
             called = os.path.relpath(called, folder)
         texts = {}
         for number, point in enumerate(self.grid.points):
-            pairs = zip(self.grid.axes, self.grid.get_values(point), strict=True)
+            pairs = zip(self.grid.axes, self.grid.get_value_texts(point), strict=True)
             setting = ", ".join(f"{axis.title} {value}" for axis, value in pairs)
             content = {"extends": called, "title": f"{point.scenario.title}: {setting}"}
-            content |= as_plain_values(self.grid.build_change(point), "", folder)
+            content |= build_plain_values(self.grid.build_change(point), "", folder)
             texts[f"{number:04}.yaml"] = render_yaml(content)
         write_files(folder, texts)
 
@@ -107,7 +109,7 @@ class Sweep:
             "grid": self.grid.name,
             "seed": self.seed,
             "engine": self.engine,
-            "content of the grid": hash_content(
+            "content of the grid": hash_value_repr(
                 (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
             ),
         }
@@ -157,28 +159,33 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
     losses = [_get_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
     tails = [estimate_shortfall(lost, level) for lost in losses]
     risks = [round(tail.value) for tail in tails]
-    gains = [measure_gain(grid.gain, point.scenario, sweep.seed) for point in grid.points]
-    unbeaten = find_front(gains, risks)
+    gains = [
+        measure_book_debt_or_capital_efficiency(grid.gain, point.scenario, sweep.seed)
+        for point in grid.points
+    ]
+    unbeaten = flag_pareto_front(gains, risks)
     points = []
     for number, (point, rows) in enumerate(zip(grid.points, outcomes, strict=True)):
         lost, left = losses[number], _get_column(point, rows, "outstanding")
         points.append(
             {
-                "values": dict(zip((axis.name for axis in grid.axes), grid.get_values(point), strict=True)),
+                "values": dict(
+                    zip((axis.name for axis in grid.axes), grid.get_value_texts(point), strict=True)
+                ),
                 "gain": gains[number],
                 "front": unbeaten[number],
-                "shortfall": round_estimate(tails[number], "micro"),
-                "at_risk": round_estimate(estimate_quantile(lost, level), "micro"),
-                "mean": round_estimate(estimate_mean(lost), "micro"),
-                "chance": round_estimate(
+                "shortfall": convert_estimate_to_integers(tails[number], "micro"),
+                "at_risk": convert_estimate_to_integers(estimate_quantile(lost, level), "micro"),
+                "mean": convert_estimate_to_integers(estimate_mean_with_interval(lost), "micro"),
+                "chance": convert_estimate_to_integers(
                     estimate_share(int(np.count_nonzero(lost)), len(lost)), "bps", BASIS_POINTS
                 ),
-                "outstanding": round_estimate(
+                "outstanding": convert_estimate_to_integers(
                     estimate_share(int(np.count_nonzero(left)), len(left)), "bps", BASIS_POINTS
                 ),
             }
         )
-    withheld = describe_still_book(grid, sweep.seed)
+    withheld = explain_withheld_recommendation(grid, sweep.seed)
     return {
         "schema_version": SCHEMA_VERSION,
         "grid": grid.name,
@@ -198,7 +205,7 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
     }
 
 
-def describe_still_book(grid: Grid, seed: int) -> str | None:
+def explain_withheld_recommendation(grid: Grid, seed: int) -> str | None:
     """Return why no setting can be recommended: the ratio changes and the book does not; None if it can.
 
     Owners who hold as much collateral at a ratio of 106% as at 145% are further from liquidation at 106%, so
@@ -225,10 +232,10 @@ def build_opening_book(scenario: Scenario, seed: int) -> tuple[Vault, ...]:
 
 
 def _get_column(point: Point, rows: Rows, name: str) -> Sample:
-    return rows[:, Columns.from_parameters(point.scenario.parameters).get_index(name)]
+    return rows[:, OutcomeColumns.from_parameters(point.scenario.parameters).get_index(name)]
 
 
-def measure_gain(kind: str, scenario: Scenario, seed: int) -> int:
+def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, seed: int) -> int:
     """Measure what a setting is good for.
 
     `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
@@ -239,14 +246,14 @@ def measure_gain(kind: str, scenario: Scenario, seed: int) -> int:
     for vault in build_opening_book(scenario, seed):
         debts[vault.symbol] += vault.debt
     whole = sum(debts.values())
-    if kind == "debt":
+    if gain_kind == "debt":
         return whole // WAD
     types = scenario.parameters.collateral_types
     drawn = sum(debts[each.symbol] * BASIS_POINTS * BASIS_POINTS // each.initial_ratio for each in types)
     return drawn // max(1, whole)
 
 
-def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
+def flag_pareto_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
     """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
     pairs = list(zip(gains, risks, strict=True))
     return [
@@ -272,7 +279,7 @@ def recommend_point(
     chosen = choose_point(gains, risks, limit)
     if chosen is None:
         return None
-    found = _resample_shortfalls(losses, level)
+    found = _list_resampled_shortfalls(losses, level)
     again = sum(choose_point(gains, each, limit) == chosen for each in found.tolist())
     return {
         "point": chosen,
@@ -281,7 +288,7 @@ def recommend_point(
     }
 
 
-def _resample_shortfalls(losses: Sequence[Sample], level: float) -> Sample:
+def _list_resampled_shortfalls(losses: Sequence[Sample], level: float) -> Sample:
     """Compute the shortfall of each setting (a column) in each resample of the paths (a row)."""
     n = len(losses[0])
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backstop.simulation.scenario.deterministic_float import exp, log
+from backstop.simulation.scenario.deterministic_float import compute_natural_log, exp
 
 Sample = npt.NDArray[Any]
 """Integers or floats, one for each path."""
@@ -26,7 +26,7 @@ _SEED = 1
 # Tolerance for levels such as 0.95, which are not exact: 1,000 * 0.95 must still be 950.
 _ROUND = 1e-9
 # Logarithm from which on an upper end says nothing.
-_ENORMOUS = log(1_000)
+_ENORMOUS = compute_natural_log(1_000)
 
 
 class Estimate(NamedTuple):
@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
     high: float | None
 
 
-def estimate_mean(sample: Sample) -> Estimate:
+def estimate_mean_with_interval(sample: Sample) -> Estimate:
     """Estimate the average, with the normal interval cut to the sample's range."""
     value = float(np.mean(sample))
     if len(sample) < 2:
@@ -101,7 +101,9 @@ def estimate_shortfall(sample: Sample, level: float) -> Estimate:
         found.append(_compute_shortfalls(worst, counts.astype(np.float64), n, level))
     values, errors = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = (values > 0) & (errors > 0)
-    pulls = np.sort((log(values[kept]) - log(value)) * values[kept] / errors[kept])
+    pulls = np.sort(
+        (compute_natural_log(values[kept]) - compute_natural_log(value)) * values[kept] / errors[kept]
+    )
     outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
     high = -pulls[outside] * relative
     low = -pulls[len(pulls) - 1 - outside] * relative
@@ -134,12 +136,12 @@ def _compute_shortfalls(
 def _binomial_probabilities(trials: int, probability: float) -> Sample:
     """Return the binomial probabilities of 0 to n."""
     i = np.arange(trials + 1)
-    factorials = np.concatenate([[0.0], np.cumsum(log(np.arange(1.0, trials + 1)))])
+    factorials = np.concatenate([[0.0], np.cumsum(compute_natural_log(np.arange(1.0, trials + 1)))])
     logs = (
         factorials[-1]
         - factorials
         - factorials[::-1]
-        + i * log(probability)
-        + (trials - i) * log(1 - probability)
+        + i * compute_natural_log(probability)
+        + (trials - i) * compute_natural_log(1 - probability)
     )
     return exp(logs)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.scenario.draw_scenario import TickPrices, draw_path
+from backstop.simulation.scenario.draw_scenario import TickPrices, draw_path_outcomes
 from backstop.studies.stress.engines import Task
 
 FAN_PATHS = 200
@@ -27,12 +27,12 @@ def compute_price_quantiles(task: Task, paths: int, worst: int) -> list[dict[str
     A study goes on after the scenario's time with prices standing still, which is left out.
     """
     scenario = task.scenario
-    draws = [draw_path(scenario, task.seed, path) for path in range(min(paths, FAN_PATHS))]
-    bad = draw_path(scenario, task.seed, worst)
+    draws = [draw_path_outcomes(scenario, task.seed, path) for path in range(min(paths, FAN_PATHS))]
+    bad = draw_path_outcomes(scenario, task.seed, worst)
     found = []
     for symbol in scenario.symbols:
-        drawn = np.stack([_to_floats(each.prices[symbol]) for each in draws])
-        own = _to_floats(bad.prices[symbol])
+        drawn = np.stack([_convert_ticks_to_floats(each.prices[symbol]) for each in draws])
+        own = _convert_ticks_to_floats(bad.prices[symbol])
         even = np.linspace(0, len(own) - 1, min(MOST_TIMES, len(own))).round().astype(int)
         kept = np.unique([*even, own.argmin(), own.argmax()])
         first = int(bad.prices[symbol].ticks[0]) * bad.prices[symbol].tick
@@ -52,7 +52,7 @@ def compute_price_quantiles(task: Task, paths: int, worst: int) -> list[dict[str
     return found
 
 
-def _to_floats(prices: TickPrices) -> npt.NDArray[np.float64]:
+def _convert_ticks_to_floats(prices: TickPrices) -> npt.NDArray[np.float64]:
     """Return a price at each block; nine digits are exact in a float."""
     return prices.ticks.astype(np.float64) * float(prices.tick)
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
-from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
+from backstop.studies.stress.columns import NEVER, NO_DEBT, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.path_statistics import (
     CONFIDENCE,
     Estimate,
     Sample,
     compute_tail_shortfall,
-    estimate_mean,
+    estimate_mean_with_interval,
     estimate_quantile,
     estimate_share,
     estimate_shortfall,
@@ -37,19 +37,19 @@ PERCENTILES = (100, 500, 2_500, 5_000, 7_500, 9_500, 9_900)
 """Percentiles of ratios and times [bps]."""
 
 
-def build_summary(
+def build_stress_summary(
     task: Task,
-    called: str,
+    scenario_name: str,
     rows: Rows,
-    confirmed: Sequence[Mapping[str, int]] = (),
-    sensitivity: Mapping[str, Any] | None = None,
+    confirmed_paths: Sequence[Mapping[str, int]] = (),
+    price_sensitivity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build summary.json.
 
     `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
     `sensitivity` is how losses answer to prices, where that was asked for.
     """
-    scenario, columns = task.scenario, Columns.from_parameters(task.scenario.parameters)
+    scenario, columns = task.scenario, OutcomeColumns.from_parameters(task.scenario.parameters)
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
     return {
         "schema_version": SCHEMA_VERSION,
@@ -64,37 +64,38 @@ def build_summary(
         "paths": len(rows),
         "duration_seconds": scenario.duration,
         "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
-        "bad_debt": estimate_loss(column["bad_debt"]),
-        "outstanding": estimate_loss(column["outstanding"]),
-        "unsold": estimate_loss(column["unsold"]),
-        "liquidated_debt": estimate_loss(column["liquidated_debt"]),
+        "bad_debt": estimate_loss_chance_mean_and_tail(column["bad_debt"]),
+        "outstanding": estimate_loss_chance_mean_and_tail(column["outstanding"]),
+        "unsold": estimate_loss_chance_mean_and_tail(column["unsold"]),
+        "liquidated_debt": estimate_loss_chance_mean_and_tail(column["liquidated_debt"]),
         "collateral_types": [
-            {"symbol": symbol, "bad_debt": estimate_loss(column[f"bad_debt_{symbol}"])}
+            {"symbol": symbol, "bad_debt": estimate_loss_chance_mean_and_tail(column[f"bad_debt_{symbol}"])}
             for symbol in columns.types
         ],
         "stages": [
             {
                 "stage": stage,
                 "group": get_loss_bearer(stage),
-                "covered": estimate_loss(column[f"covered_{stage}"]),
+                "covered": estimate_loss_chance_mean_and_tail(column[f"covered_{stage}"]),
             }
             for stage in columns.stages
         ],
         "groups": [
-            {"group": name, "paid": estimate_loss(paid)} for name, paid in sum_by_group(columns, rows).items()
+            {"group": name, "paid": estimate_loss_chance_mean_and_tail(paid)}
+            for name, paid in sum_payments_by_loss_bearer(columns, rows).items()
         ],
         "times": _summarise_times(column["first_loss_at"], column["covered_at"]),
         "prices": compute_price_quantiles(task, len(rows), worst_paths(columns, rows, 1)[0]),
-        "lowest_ratio": _compute_percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
-        "contagion": _estimate_contagion(columns, rows),
-        "sensitivity": sensitivity,
-        "worst": _describe_worst(task, called, columns, rows),
-        "confirmed": list(confirmed),
-        "on_contracts": on_contracts(len(rows), confirmed),
+        "lowest_ratio": _list_percentile_values(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
+        "contagion": _estimate_joint_loss_chances(columns, rows),
+        "sensitivity": price_sensitivity,
+        "worst": _build_worst_path_record(task, scenario_name, columns, rows),
+        "confirmed": list(confirmed_paths),
+        "on_contracts": estimate_shortfalls_from_confirmed_paths(len(rows), confirmed_paths),
     }
 
 
-def sum_by_group(columns: Columns, rows: Rows) -> dict[str, Sample]:
+def sum_payments_by_loss_bearer(columns: OutcomeColumns, rows: Rows) -> dict[str, Sample]:
     """Sum what each group paid on each path, by the stages that take its money; holders bear the rest."""
     found: dict[str, Sample] = {}
     for name in GROUPS:
@@ -110,18 +111,22 @@ def _zero_column(rows: Rows) -> Sample:
     return np.zeros(len(rows), dtype=np.int64)
 
 
-def estimate_loss(sample: Sample) -> dict[str, Any]:
+def estimate_loss_chance_mean_and_tail(sample: Sample) -> dict[str, Any]:
     """Estimate a kind of loss over all paths: its chance, its average and its tail."""
     return {
-        "chance": round_estimate(
+        "chance": convert_estimate_to_integers(
             estimate_share(int(np.count_nonzero(sample)), len(sample)), "bps", BASIS_POINTS
         ),
-        "mean": round_estimate(estimate_mean(sample), "micro"),
+        "mean": convert_estimate_to_integers(estimate_mean_with_interval(sample), "micro"),
         "levels": [
             {
                 "level_bps": level,
-                "at_risk": round_estimate(estimate_quantile(sample, level / BASIS_POINTS), "micro"),
-                "shortfall": round_estimate(estimate_shortfall(sample, level / BASIS_POINTS), "micro"),
+                "at_risk": convert_estimate_to_integers(
+                    estimate_quantile(sample, level / BASIS_POINTS), "micro"
+                ),
+                "shortfall": convert_estimate_to_integers(
+                    estimate_shortfall(sample, level / BASIS_POINTS), "micro"
+                ),
             }
             for level in LEVELS
         ],
@@ -129,33 +134,35 @@ def estimate_loss(sample: Sample) -> dict[str, Any]:
     }
 
 
-def round_estimate(found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
+def convert_estimate_to_integers(estimate: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
     """Convert an estimate to integers of a unit, rounded to the nearest."""
     names = (f"{name}_{unit}" for name in Estimate._fields)
     return {
         name: None if value is None else round(value * scale)
-        for name, value in zip(names, found, strict=True)
+        for name, value in zip(names, estimate, strict=True)
     }
 
 
-def on_contracts(paths: int, confirmed: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
+def estimate_shortfalls_from_confirmed_paths(
+    path_count: int, confirmed_paths: Sequence[Mapping[str, int]]
+) -> list[dict[str, int]]:
     """Estimate expected shortfall on the contracts, where enough of the worst paths were run again.
 
     Twice the paths of the tail are enough: the engines differ by far less than losses do on both sides of its
     edge, so the worst paths on the contracts are among them.
     """
-    exact = np.array([each["exact_micro"] for each in confirmed])
+    exact = np.array([each["exact_micro"] for each in confirmed_paths])
     return [
         {
             "level_bps": level,
-            "shortfall_micro": round(compute_tail_shortfall(exact, paths, level / BASIS_POINTS)),
+            "shortfall_micro": round(compute_tail_shortfall(exact, path_count, level / BASIS_POINTS)),
         }
         for level in LEVELS
-        if len(exact) * BASIS_POINTS >= 2 * paths * (BASIS_POINTS - level)
+        if len(exact) * BASIS_POINTS >= 2 * path_count * (BASIS_POINTS - level)
     ]
 
 
-def _compute_percentiles(sample: Sample) -> list[dict[str, int]]:
+def _list_percentile_values(sample: Sample) -> list[dict[str, int]]:
     """Return the percentiles by order statistics; none of an empty sample."""
     if len(sample) == 0:
         return []
@@ -169,15 +176,15 @@ def _summarise_times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any
     """Summarise when losses came and how long they were open, of the paths that had any."""
     lost, covered = first_loss_at != NEVER, covered_at != NEVER
     return {
-        "first_loss": _compute_percentiles(first_loss_at[lost]),
-        "to_cover": _compute_percentiles((covered_at - first_loss_at)[covered]),
-        "never_covered": round_estimate(
+        "first_loss": _list_percentile_values(first_loss_at[lost]),
+        "to_cover": _list_percentile_values((covered_at - first_loss_at)[covered]),
+        "never_covered": convert_estimate_to_integers(
             estimate_share(int(np.sum(lost & ~covered)), int(np.sum(lost))), "bps", BASIS_POINTS
         ),
     }
 
 
-def _estimate_contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
+def _estimate_joint_loss_chances(columns: OutcomeColumns, rows: Rows) -> list[dict[str, Any]]:
     """Estimate, for each type with bad debt, how often each other type had some too."""
     losses = {symbol: rows[:, columns.get_index(f"bad_debt_{symbol}")] > 0 for symbol in columns.types}
     return [
@@ -186,7 +193,7 @@ def _estimate_contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
             "also": [
                 {
                     "symbol": other,
-                    "chance": round_estimate(
+                    "chance": convert_estimate_to_integers(
                         estimate_share(int(np.sum(hit & also)), int(np.sum(hit))), "bps", BASIS_POINTS
                     ),
                 }
@@ -197,13 +204,15 @@ def _estimate_contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
-def worst_paths(columns: Columns, rows: Rows, count: int) -> list[int]:
+def worst_paths(columns: OutcomeColumns, rows: Rows, count: int) -> list[int]:
     """Return the paths with the most bad debt; ties go to more outstanding, then to the first."""
     keys = (rows[:, 0], -rows[:, columns.get_index("outstanding")], -rows[:, columns.get_index("bad_debt")])
     return [int(path) for path in rows[np.lexsort(keys), 0][:count]]
 
 
-def _describe_worst(task: Task, called: str, columns: Columns, rows: Rows) -> dict[str, Any]:
+def _build_worst_path_record(
+    task: Task, scenario_name: str, columns: OutcomeColumns, rows: Rows
+) -> dict[str, Any]:
     """Describe the worst path, with the command that replays it on model and chain."""
     path = worst_paths(columns, rows, 1)[0]
     row = rows[rows[:, 0] == path][0]
@@ -211,6 +220,6 @@ def _describe_worst(task: Task, called: str, columns: Columns, rows: Rows) -> di
         "path": path,
         "row": {name: int(row[i]) for i, name in enumerate(columns.names)},
         "replay": shlex.join(
-            ("simulate", "--scenario", called, "--seed", str(task.seed), "--path", str(path))
+            ("simulate", "--scenario", scenario_name, "--seed", str(task.seed), "--path", str(path))
         ),
     }

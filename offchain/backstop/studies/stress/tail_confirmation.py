@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backstop.simulation.progress import Progress
-from backstop.studies.stress.columns import Columns, Rows
+from backstop.simulation.progress_and_interruption import Progress
+from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.stress_summary import worst_paths
 
@@ -17,7 +17,7 @@ def confirm_worst_paths(
     """Run the `count` worst paths on the exact engine; list their bad debt by both engines [micro]."""
     if not count:  # which needs no contracts
         return []
-    columns = Columns.from_parameters(task.scenario.parameters)
+    columns = OutcomeColumns.from_parameters(task.scenario.parameters)
     place, found = columns.get_index("bad_debt"), []
     paths = worst_paths(columns, rows, count)
     exact = get_engine(replace(task, engine="exact"))

@@ -20,16 +20,16 @@ from backstop.live.chaos import chaos_environment
 from backstop.live.chaos.byzantine_node_trials import run_node_trials
 from backstop.live.chaos.byzantine_proxy import FAULTS, OF_LOGS, Fault
 from backstop.live.chaos.chaos_environment import BUDGETS
-from backstop.live.chaos.chaos_results import format_table
+from backstop.live.chaos.chaos_results import format_chaos_results_table
 from backstop.live.chaos.chaos_verdict import (
     HOUR,
     WaitTimes,
-    check_budgets,
-    compute_most_spent,
+    check_hourly_spending_budgets,
     read_pending_spends,
+    sum_largest_spend_per_nonce,
 )
 from backstop.live.chaos.crash_points import POINTS
-from backstop.live.chaos.crash_recovery import choose_kills, describe_differences, run_restarts
+from backstop.live.chaos.crash_recovery import describe_differences, draw_scheduled_kills, run_restarts
 from backstop.live.chaos.disturbances import (
     ByzantineNode,
     ChainReorg,
@@ -42,13 +42,13 @@ from backstop.live.chaos.disturbances import (
     TransactionDrop,
 )
 from backstop.live.chaos.fault_injection_run import run_storm
-from backstop.live.chaos.follower_processes import FollowerProcess
-from backstop.live.chaos.market_actors import create_random
+from backstop.live.chaos.keeper_and_mirror_processes import FollowerProcess
+from backstop.live.chaos.price_and_liquidity_actors import create_random
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.simulation.scenario import load_scenario
 from tests.support.background_threads import BackgroundServer
 from tests.support.checkout_paths import DATA, ROOT
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 SMALL = DATA / "chaos" / "small.yaml"
 BLOCKS, KILLS = 40, 5
@@ -83,7 +83,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.anvil
 @pytest.mark.parametrize(
     "lie",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         ("no events", "other senders"),
         ("no events", "other senders"),
         "tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left",
@@ -177,7 +177,7 @@ def judged(folder: Path, faults: Sequence[Fault]) -> dict[tuple[str, str], dict[
     assert found["faults"] == []
     trials = {(each["fault"], each["nodes"]): each for each in found["trials"]}
     assert len(trials) == 2 * len(faults) + len(OF_LOGS)
-    assert f"{len(trials)} of {len(trials)} trials" in format_table({"parts": {"nodes": found}})
+    assert f"{len(trials)} of {len(trials)} trials" in format_chaos_results_table({"parts": {"nodes": found}})
     return trials
 
 
@@ -223,7 +223,7 @@ def test_what_waits_is_counted_until_somebody_acts() -> None:
     waits.note_block(["a"], calm=True)  # b is gone
     waits.note_done("a")
     waits.note_block(["a"], calm=True)  # another time
-    assert waits.longest == {"a": 2, "b": 1} and waits.list_longer_waits(1) == {"a": 2}
+    assert waits.longest == {"a": 2, "b": 1} and waits.find_waits_above_limit(1) == {"a": 2}
     assert (waits.compute_percentile(50), waits.compute_percentile(99)) == (2, 3)  # of 1, 2 and 3
     assert WaitTimes().compute_percentile(99) == 0
 
@@ -232,26 +232,28 @@ def test_of_several_with_one_nonce_the_dearest_is_reserved(tmp_path: Path) -> No
     """As a journal has them that gave the first one up; what is mined, or used up, is no longer open."""
     who = get_account("bidder")
     journal = Journal(tmp_path, 31_337, "0x12345678", who)
-    journal.open_file()
+    journal.lock_and_read_file()
     for i, (nonce, spends) in enumerate([(4, 100), (5, 7), (5, 3), (6, 2), (7, 50)]):
         entry = Entry(nonce, "bidder", "take", (), "0x1", "0x", 100, spends=spends, given_up=i == 1)
         entry.attempts.append(Attempt(f"0x{i}", "0x", 5, 1))
         entry.block = 9 if nonce == 7 else None
         journal.put_entry(entry)
     found = read_pending_spends(tmp_path, who, 5)
-    assert sorted(found) == [(5, 3), (5, 7), (6, 2)] and compute_most_spent(found) == 9
-    journal.drop_entry(journal.entries[3])
-    assert compute_most_spent(read_pending_spends(tmp_path, who, 5)) == 7
+    assert sorted(found) == [(5, 3), (5, 7), (6, 2)] and sum_largest_spend_per_nonce(found) == 9
+    journal.drop_unminable_entry(journal.entries[3])
+    assert sum_largest_spend_per_nonce(read_pending_spends(tmp_path, who, 5)) == 7
     journal.close()
 
 
 def test_a_budget_is_of_any_hour() -> None:
     (name, what, limit), *_ = BUDGETS
     faults: list[str] = []
-    kept = check_budgets({(name, what): [(0.0, limit), (HOUR, limit), (2 * HOUR + 1.0, limit - 5)]}, faults)
+    kept = check_hourly_spending_budgets(
+        {(name, what): [(0.0, limit), (HOUR, limit), (2 * HOUR + 1.0, limit - 5)]}, faults
+    )
     assert faults == [] and kept[0]["most_wad"] == str(limit)
     over = [(0.0, limit // 2), (HOUR - 1.0, limit // 2 + 1), (9.0 * HOUR, 1)]
-    kept = check_budgets({(name, what): over}, faults)
+    kept = check_hourly_spending_budgets({(name, what): over}, faults)
     assert kept[0]["most_wad"] == str(limit + 1)
     assert faults == [f"{name} spent {limit + 1} of {limit} within an hour ({what})"]
 
@@ -267,11 +269,11 @@ def test_what_differs_is_named() -> None:
 
 
 def test_kills_fall_on_every_point_and_are_the_same_every_time() -> None:
-    runs = [choose_kills(create_random(1, f"run {number}"), number) for number in range(20)]
+    runs = [draw_scheduled_kills(create_random(1, f"run {number}"), number) for number in range(20)]
     points = [kill.point for run in runs for kill in run if kill.point]
     assert {points.count(name) for name in POINTS} == {5} and len(points) == 50
-    assert runs == [choose_kills(create_random(1, f"run {number}"), number) for number in range(20)]
-    assert runs[0] != choose_kills(create_random(2, "run 0"), 0)
+    assert runs == [draw_scheduled_kills(create_random(1, f"run {number}"), number) for number in range(20)]
+    assert runs[0] != draw_scheduled_kills(create_random(2, "run 0"), 0)
 
 
 @pytest.mark.parametrize("status", [200, 503])

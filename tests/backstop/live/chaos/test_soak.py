@@ -12,15 +12,15 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.live.chaos.anvil_chain import AnvilChain, prepare_chain
-from backstop.live.chaos.chaos_results import format_table
+from backstop.live.chaos.chaos_results import format_chaos_results_table
 from backstop.live.chaos.leak_detection import (
     MOST_BYTES,
     ProcessUsage,
-    compute_slope,
-    read_process_usage,
-    summarise_usage,
+    compute_theil_sen_slope,
+    read_memory_and_descriptor_usage,
+    summarise_process_usage,
 )
-from backstop.live.chaos.soak import OWNERS, CyclicMarketActors, find_lull, run_soak
+from backstop.live.chaos.soak import OWNERS, CyclicMarketActors, list_vault_opening_lull_faults, run_soak
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
 from tests.support.checkout_paths import DATA
@@ -46,7 +46,7 @@ def uses(an_hour: float, noise: int = 4 << 20, seed: int = 1) -> list[ProcessUsa
 )
 def test_a_leak_is_told_from_noise_and_from_a_start(an_hour: float, verdict: str) -> None:
     for seed in range(20):
-        found = summarise_usage("mirror", uses(an_hour, seed=seed))
+        found = summarise_process_usage("mirror", uses(an_hour, seed=seed))
         assert found["memory"]["verdict"] == verdict
         rate, low, high = found["memory"]["an_hour"]
         assert low <= rate <= high and high - low < MOST_BYTES
@@ -55,40 +55,40 @@ def test_a_leak_is_told_from_noise_and_from_a_start(an_hour: float, verdict: str
 
 def test_a_descriptor_every_quarter_of_an_hour_is_a_leak() -> None:
     leaking = [each._replace(open=9 + int(each.at) // 900) for each in uses(0)]
-    assert summarise_usage("mirror", leaking)["open"]["verdict"] == "grows"
+    assert summarise_process_usage("mirror", leaking)["open"]["verdict"] == "grows"
 
 
 def test_a_burst_is_no_leak() -> None:
     burst = [each._replace(open=40 if 9_000 < each.at < 9_900 else 9) for each in uses(0)]
-    assert summarise_usage("mirror", burst)["open"]["verdict"] == "flat"
+    assert summarise_process_usage("mirror", burst)["open"]["verdict"] == "flat"
 
 
 def test_of_minutes_nothing_is_known() -> None:
     short = [each for each in uses(0) if each.at < 2_000]
-    assert summarise_usage("mirror", short)["memory"]["verdict"] == "not known yet"
-    assert compute_slope([0.0, 10.0], [1.0, 2.0]) is None
+    assert summarise_process_usage("mirror", short)["memory"]["verdict"] == "not known yet"
+    assert compute_theil_sen_slope([0.0, 10.0], [1.0, 2.0]) is None
 
 
 def test_what_a_process_uses_is_what_linux_says() -> None:
-    before = read_process_usage(os.getpid(), 1.0)
+    before = read_memory_and_descriptor_usage(os.getpid(), 1.0)
     assert before is not None and before.at == 1.0 and before.threads >= 1
     held = b"x" * (64 << 20)
     with ExitStack() as stack:
         for _ in range(5):
             stack.enter_context(open(os.devnull))
-        after = read_process_usage(os.getpid(), 2.0)
+        after = read_memory_and_descriptor_usage(os.getpid(), 2.0)
     assert after is not None and after.open == before.open + 5
     assert after.memory > before.memory + len(held) // 2
-    assert read_process_usage(2**22 + 1, 0.0) is None  # beyond the highest number of a process
+    assert read_memory_and_descriptor_usage(2**22 + 1, 0.0) is None  # beyond the highest number of a process
 
 
 def test_a_load_that_ends_is_a_fault() -> None:
-    assert find_lull([300, 2_100], 3_000, 2_700, 1_000) == []
-    assert find_lull([300, 1_900], 3_000, 2_700, 1_000) == [
+    assert list_vault_opening_lull_faults([300, 2_100], 3_000, 2_700, 1_000) == []
+    assert list_vault_opening_lull_faults([300, 1_900], 3_000, 2_700, 1_000) == [
         "the load ended: no vault was opened in the 1,100 blocks after block 1,900"
     ]
-    assert len(find_lull([], 3_000, 2_700, 1_000)) == 1
-    assert find_lull([], 3_000, 1_900, 1_000) == []
+    assert len(list_vault_opening_lull_faults([], 3_000, 2_700, 1_000)) == 1
+    assert list_vault_opening_lull_faults([], 3_000, 1_900, 1_000) == []
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_whose_vault_was_taken_borrows_again(tide: CyclicMarketActors) -> None:
         for c, owner in owners:
             call = "LiquidationEngine", "liquidate", c, get_account(owner), get_account("stranger")
             if (c, owner) not in taken and tide._would_succeed("stranger", *call):
-                tide.send_call("stranger", *call)
+                tide.send_call_for_hash("stranger", *call)
                 tide.chain.mine_block()
                 taken.add((c, owner))
     assert any(debt(tide, *each) for each in taken)
@@ -152,7 +152,7 @@ def test_whose_vault_was_taken_borrows_again(tide: CyclicMarketActors) -> None:
 @pytest.mark.anvil
 def test_a_maker_who_runs_dry_is_given_more(tide: CyclicMarketActors) -> None:
     depth = sum(market.depth for market in tide.scenario.markets.values())
-    tide.send_call(
+    tide.send_call_for_hash(
         "market_maker",
         "Stablecoin",
         "transfer",
@@ -178,5 +178,5 @@ def test_keepers_a_mirror_and_its_page_under_load(tmp_path: Path) -> None:
     assert "failures" not in found["readers"]
     assert [each["name"] for each in found["processes"]] == ["flash", "desk", "fund", "mirror", "node"]
     assert all(each["memory"]["verdict"] == "not known yet" for each in found["processes"])
-    shown = format_table({"parts": {"soak": found}})
+    shown = format_chaos_results_table({"parts": {"soak": found}})
     assert "\n          mirror" in shown and "keeps the chain's history" in shown

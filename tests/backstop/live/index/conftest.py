@@ -10,7 +10,7 @@ import pytest
 from backstop.deployment.deployment_file import read_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.resumable_deployment import deploy_live
 from tests.support.devnet_process import Devnet
 from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import with_guards
@@ -47,8 +47,13 @@ def town(new_town: Callable[[], ManyVaultsDevnet]) -> ManyVaultsDevnet:
     """With a price, margin calls and two vaults."""
     town = new_town()
     town.post_prices(PRICE)
-    assert town.do("RiskPolicy.set_call_terms", 0, 14_800, 3_600, 7_200) is None
-    assert town.do("RiskPolicy.set_brackets", 0, ((50_000, 1_000), (0, 0)), ((0, 0), (0, 0))) is None
+    assert town.call_and_return_revert_reason("RiskPolicy.set_call_terms", 0, 14_800, 3_600, 7_200) is None
+    assert (
+        town.call_and_return_revert_reason(
+            "RiskPolicy.set_brackets", 0, ((50_000, 1_000), (0, 0)), ((0, 0), (0, 0))
+        )
+        is None
+    )
     town.open_vault("borrower", 30, 30_000)
     town.open_vault("saver", 40, 30_000)
     return town

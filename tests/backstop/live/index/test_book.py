@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.keepers.keeper_view import KeeperView
 from backstop.live.index import IndexFollower, UnusableSnapshotError
 from backstop.live.mirror.chain_mirror import ReorgError
@@ -49,7 +49,7 @@ def follow(system: LiveSystem) -> None:
     try:
         system.follow_chain()
     except ReorgError:
-        system.resync_chain()
+        system.resync_and_describe_reorg()
 
 
 def found(view: KeeperView) -> list[list[object]]:
@@ -60,7 +60,7 @@ def found(view: KeeperView) -> list[list[object]]:
             view.list_unsafe_vaults,
             view.list_callable_vaults,
             view.list_margin_calls,
-            view.list_spared_vaults,
+            view.list_vaults_spared_by_halt,
             view.list_restructurable_vaults,
         )
     ]
@@ -85,17 +85,25 @@ def test_it_finds_what_a_look_at_all_vaults_finds(town: ManyVaultsDevnet, begin:
     town.post_prices(1_470)  # under the call ratio
     compare()
     for owner in (borrower, saver):
-        town.do("LiquidationEngine.call", 0, owner, sender="caller")
+        town.call_and_return_revert_reason("LiquidationEngine.call", 0, owner, sender="caller")
     compare()
-    assert town.do("VaultEngine.deposit_and_draw", 0, saver, 0, 0, saver, sender="saver") is None
+    assert (
+        town.call_and_return_revert_reason(
+            "VaultEngine.deposit_and_draw", 0, saver, 0, 0, saver, sender="saver"
+        )
+        is None
+    )
     compare()
-    town.request_node("anvil_reorg", 2, [])
+    town.send_node_request("anvil_reorg", 2, [])
     compare()
     town.pass_time(3_700)
     compare()
     town.post_prices(1_100)
     compare()
-    assert town.do("LiquidationEngine.liquidate", 0, borrower, saver, sender="saver") is None
+    assert (
+        town.call_and_return_revert_reason("LiquidationEngine.liquidate", 0, borrower, saver, sender="saver")
+        is None
+    )
     compare()
     assert seen == {0, 1, 2}
     assert system.book.index.get_vault(0, borrower).normalized_debt == 0
@@ -118,7 +126,9 @@ def test_it_goes_on_from_its_file(town: ManyVaultsDevnet, begin: Open, tmp_path:
     second = begin(file, said)
     assert said == [f"going on after block {saved_at + 3}"]
     plain = begin()
-    assert encode_world(second.mirror.model.world) == encode_world(plain.mirror.model.world)
+    assert encode_nonzero_storage_words(second.mirror.model.world) == encode_nonzero_storage_words(
+        plain.mirror.model.world
+    )
     assert second.book.index.get_normalized_debt(0) == plain.book.index.get_normalized_debt(0)
     # What was followed is not followed again: all slots are compared, once.
     second.mirror.chain.track_world_slots(second.mirror.model.world)
@@ -127,18 +137,22 @@ def test_it_goes_on_from_its_file(town: ManyVaultsDevnet, begin: Open, tmp_path:
     second.compare_state()
     # The chain is reorganised before its eyes: what is no longer so goes from the file.
     second.book.save_state()
-    town.request_node("anvil_reorg", 2, [])
+    town.send_node_request("anvil_reorg", 2, [])
     follow(second)
     second.book.save_state()
     kept = begin(file, said)
     assert said[-1] == f"going on after block {second.mirror.block}"
-    assert encode_world(kept.mirror.model.world) == encode_world(second.mirror.model.world)
+    assert encode_nonzero_storage_words(kept.mirror.model.world) == encode_nonzero_storage_words(
+        second.mirror.model.world
+    )
     # And while nobody looks.
-    town.request_node("anvil_reorg", 4, [])
+    town.send_node_request("anvil_reorg", 4, [])
     third = begin(file, said)
     assert said[-1] == f"going on after block {saved_at + 2}"
     plain = begin()
-    assert encode_world(third.mirror.model.world) == encode_world(plain.mirror.model.world)
+    assert encode_nonzero_storage_words(third.mirror.model.world) == encode_nonzero_storage_words(
+        plain.mirror.model.world
+    )
     third.compare_state()
     begin(file, said, cold=True)
     assert len(said) == 3
@@ -148,24 +162,34 @@ def test_it_goes_on_from_its_file(town: ManyVaultsDevnet, begin: Open, tmp_path:
 def test_the_file_is_a_snapshot_of_the_index(town: ManyVaultsDevnet, begin: Open, tmp_path: Path) -> None:
     """Each goes on from what the other has saved, and finds its way back as well."""
     file, said = tmp_path / "vaults.db", list[str]()
-    assert town.do("LiquidationEngine.call", 0, get_account("borrower"), sender="caller") is not None
+    assert (
+        town.call_and_return_revert_reason(
+            "LiquidationEngine.call", 0, get_account("borrower"), sender="caller"
+        )
+        is not None
+    )
     town.post_prices(1_470)
-    assert town.do("LiquidationEngine.call", 0, get_account("borrower"), sender="caller") is None
+    assert (
+        town.call_and_return_revert_reason(
+            "LiquidationEngine.call", 0, get_account("borrower"), sender="caller"
+        )
+        is None
+    )
     begin(file).book.save_state()
-    town.request_node("anvil_reorg", 1, [])
-    follower = town.make_follower(snapshot=file, say=said.append)
+    town.send_node_request("anvil_reorg", 1, [])
+    follower = town.build_index_follower(snapshot=file, say=said.append)
     follower.sync_to_head()
     assert said[0].startswith("the chain was reorganised: back from block")
-    assert follower.verify_sample(10) == [] and len(follower.index) == 2
+    assert follower.list_sample_differences(10) == [] and len(follower.index) == 2
     follower.save_snapshot()
     town.open_vault("taker", 50, 20_000)
     keeper = begin(file, said)
     assert said[-1].startswith("going on after block")
     keeper.book.save_state()
-    again = town.make_follower(snapshot=file)
+    again = town.build_index_follower(snapshot=file)
     assert again.index.number == keeper.mirror.block and len(again.index) == 3
     again.sync_to_head()
-    assert again.verify_sample(10) == []
+    assert again.list_sample_differences(10) == []
     # One that only the index has written is no start for a keeper, and is kept as well.
     other = tmp_path / "other.db"
     cold = IndexFollower(town.node, town.deployment, artifacts=town.artifacts, snapshot=other)

@@ -24,7 +24,7 @@ def test_a_snapshot_is_kept_checked_and_replaced(
         words = [*common, "--snapshot", snapshot, *flags]
         return CliRunner(mix_stderr=False).invoke(cli, list(map(str, words)))
 
-    town.request_node("anvil_mine", "0x80")
+    town.send_node_request("anvil_mine", "0x80")
     done = run()
     assert done.exit_code == 0 and "2 vaults compared with the chain, 0 differences" in done.stdout
     assert "block" in done.stderr

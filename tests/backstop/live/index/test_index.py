@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.live.index import (
     BlockChanges,
@@ -85,8 +85,8 @@ class Market:
         }
 
     def confirm(self, records: dict[tuple[int, str], VaultRecord]) -> None:
-        for c, owner in self.index.list_unconfirmed():
-            self.index.confirm_call(c, owner, records[c, owner].called_at)
+        for c, owner in self.index.list_vaults_with_unconfirmed_calls():
+            self.index.set_confirmed_call_time(c, owner, records[c, owner].called_at)
 
     def price(self, c: int, price: int) -> None:
         fresh_until = self.model.timestamp + 10 * 365 * 86_400 if price else 0
@@ -207,7 +207,7 @@ def reorganise(market: Market, depth: int) -> None:
     """Back some blocks and forward again; half-way the index is where it was then."""
     depth = min(depth, len(market.blocks))
     for _ in range(depth):
-        assert market.index.roll_back()
+        assert market.index.roll_back_last_block()
     then = market.records[len(market.blocks) - depth]
     market.confirm(then)
     assert {key: market.index.get_vault(*key) for key in then} == then
@@ -287,7 +287,7 @@ def test_answers_are_those_of_a_scan_at_any_size(
         halved = changed._replace(locked=locked // 2), changed._replace(normalized_debt=debt // 2)
         changes = [data.draw(st.sampled_from((changed, *halved))), changed]
         index.apply(BlockChanges(number + 1, str(number + 1), index.hash, changes))
-        index.confirm_call(0, owner, called_at)
+        index.set_confirmed_call_time(0, owner, called_at)
     for owner, (locked, debt, called_at) in expected.items():
         owed = debt * at.rate
         scan[owner] = not engine._has_ratio(0, locked, at.price, owed, at.liquidation_ratio)
@@ -316,12 +316,12 @@ def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
         index.apply(
             BlockChanges(number, str(number), index.hash, [VaultChanged(0, bytes(20), number, number)])
         )
-    assert index.roll_back() and index.roll_back()
+    assert index.roll_back_last_block() and index.roll_back_last_block()
     assert (index.number, index.get_vault(0, "0x" + "00" * 20)) == (11, VaultRecord(11, 11))
-    assert not index.roll_back()
+    assert not index.roll_back_last_block()
     index.apply(BlockChanges(19, "19", index.hash, []))
     index.apply(BlockChanges(20, "20", index.hash, [VaultChanged(0, bytes(20), 20, 20)]), final=True)
-    assert not index.roll_back()
+    assert not index.roll_back_last_block()
     assert index.get_vault(0, "0x" + "11" * 20) == VaultRecord()
 
 
@@ -330,18 +330,18 @@ def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
     index = VaultIndex(0, "0")
     touched = VaultChanged(0, bytes(20), WAD, WAD)
     index.apply(BlockChanges(1, "1", "0", [touched]))
-    assert index.list_unconfirmed() == []
+    assert index.list_vaults_with_unconfirmed_calls() == []
     index.apply(BlockChanges(2, "2", "1", [touched, MarginCalled(0, bytes(20), 500)]))
-    assert index.list_unconfirmed() == [(0, owner)]
-    index.confirm_call(0, owner, 400)
-    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 400)
+    assert index.list_vaults_with_unconfirmed_calls() == [(0, owner)]
+    index.set_confirmed_call_time(0, owner, 400)
+    assert (index.list_vaults_with_unconfirmed_calls(), index.get_vault(0, owner).called_at) == ([], 400)
     # Met by a touch, as the chain says when it is asked; before the touch the call stood.
     index.apply(BlockChanges(3, "3", "2", [touched]))
-    assert index.list_unconfirmed() == [(0, owner)]
-    index.confirm_call(0, owner, 0)
-    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 0)
-    index.roll_back()
-    assert index.list_unconfirmed() == [(0, owner)]
-    index.confirm_call(0, owner, 400)
-    index.roll_back()
-    assert (index.list_unconfirmed(), index.get_vault(0, owner).called_at) == ([], 0)
+    assert index.list_vaults_with_unconfirmed_calls() == [(0, owner)]
+    index.set_confirmed_call_time(0, owner, 0)
+    assert (index.list_vaults_with_unconfirmed_calls(), index.get_vault(0, owner).called_at) == ([], 0)
+    index.roll_back_last_block()
+    assert index.list_vaults_with_unconfirmed_calls() == [(0, owner)]
+    index.set_confirmed_call_time(0, owner, 400)
+    index.roll_back_last_block()
+    assert (index.list_vaults_with_unconfirmed_calls(), index.get_vault(0, owner).called_at) == ([], 0)

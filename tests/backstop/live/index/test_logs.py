@@ -67,28 +67,28 @@ def busy(town: ManyVaultsDevnet) -> Iterator[ManyVaultsDevnet]:
     names = ("taker", "liquidator", "crank", "bidder")
     for name in names:
         town.open_vault(name, 40, 20_000)
-        town.request_node("anvil_mine", "0x30")
-    town.request_node("evm_setAutomine", False)
+        town.send_node_request("anvil_mine", "0x30")
+    town.send_node_request("evm_setAutomine", False)
     data = town.chain.get_function("VaultEngine", "deposit_and_draw", 5)
     for name in names * 3:
         owner = get_account(name)
         call = {"from": owner, "to": town.deployment.addresses["VaultEngine"], "gas": hex(1_000_000)}
-        town.request_node(
+        town.send_node_request(
             "eth_sendTransaction", call | {"data": "0x" + data.encode_call((0, owner, 0, 0, owner)).hex()}
         )
-    town.request_node("evm_mine")
-    town.request_node("evm_setAutomine", True)
-    town.request_node("anvil_mine", "0x50")
+    town.send_node_request("evm_mine")
+    town.send_node_request("evm_setAutomine", True)
+    town.send_node_request("anvil_mine", "0x50")
     yield town
 
 
 def test_ranges_that_are_refused_are_halved(busy: ManyVaultsDevnet) -> None:
-    free = busy.make_follower()
+    free = busy.build_index_follower()
     free.sync_to_head()
     service = Service(busy.devnet.url, most_blocks=40, most_logs=12)
     try:
         said: list[str] = []
-        follower = busy.make_follower(Node(service.url), say=said.append)
+        follower = busy.build_index_follower(Node(service.url), say=said.append)
         follower.sync_to_head()
     finally:
         service.server.stop()
@@ -103,7 +103,7 @@ def test_ranges_that_are_refused_are_halved(busy: ManyVaultsDevnet) -> None:
     # After a refusal ranges grow again.
     assert max(last - first for first, last in read) > 8
     assert follower.index.sample_vaults(100, 0) == free.index.sample_vaults(100, 0)
-    assert follower.verify_sample(100) == []
+    assert follower.list_sample_differences(100) == []
     assert said[-1].endswith("vaults") and "of" in said[-1]
 
 
@@ -111,15 +111,15 @@ def test_one_block_with_too_many_results_is_an_error(busy: ManyVaultsDevnet) -> 
     service = Service(busy.devnet.url, most_blocks=1_000, most_logs=11)
     try:
         with pytest.raises(RpcError, match="too many results"):
-            busy.make_follower(Node(service.url)).sync_to_head()
+            busy.build_index_follower(Node(service.url)).sync_to_head()
     finally:
         service.server.stop()
 
 
 @pytest.mark.parametrize("change", [{"topics": ["0x" + "1" * 64]}, {"data": "0x" + "0" * 64}])
 def test_a_log_that_cannot_be_is_one_line(busy: ManyVaultsDevnet, change: dict[str, Any]) -> None:
-    logs = busy.make_follower().logs
-    log, *_ = logs.read_logs(0, busy.devnet.node.get_head().number)
-    logs.decode_change(log)
+    logs = busy.build_index_follower().logs
+    log, *_ = logs.request_logs_in_one_call(0, busy.devnet.node.get_head().number)
+    logs.decode_vault_change_or_margin_call(log)
     with pytest.raises(NodeUnavailableError, match=r"a log of 0x[0-9a-f]+ has no form that it can have"):
-        logs.decode_change(log | change)
+        logs.decode_vault_change_or_margin_call(log | change)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.live.index.sorted_vault_set import ROW_BITS, SortedVaultSet, compute_grade
+from backstop.live.index.sorted_vault_set import ROW_BITS, SortedVaultSet, compute_sortable_fraction
 
 AMOUNTS = st.one_of(st.integers(1, 1_000), st.integers(1, 2**104 - 1))
 
@@ -15,7 +15,7 @@ AMOUNTS = st.one_of(st.integers(1, 1_000), st.integers(1, 2**104 - 1))
 @given(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
 def test_a_larger_fraction_never_has_a_lower_grade(a: int, b: int, c: int, d: int) -> None:
     first, second = sorted((Fraction(a, b), Fraction(c, d)))
-    assert compute_grade(first.numerator, first.denominator) <= compute_grade(
+    assert compute_sortable_fraction(first.numerator, first.denominator) <= compute_sortable_fraction(
         second.numerator, second.denominator
     )
 
@@ -24,8 +24,11 @@ def test_a_larger_fraction_never_has_a_lower_grade(a: int, b: int, c: int, d: in
 def test_a_grade_keeps_31_bits_and_fits_its_place(a: int, b: int) -> None:
     more = Fraction(a, b) * (1 + Fraction(1, 2**31))
     # Down to fractions that no vault has: a wei of collateral for the largest debt is 2**-104.
-    assert compute_grade(more.numerator, more.denominator) > compute_grade(a, b) or a << 97 < b
-    assert compute_grade(a * 10**5, b) < 1 << 64 - ROW_BITS
+    assert (
+        compute_sortable_fraction(more.numerator, more.denominator) > compute_sortable_fraction(a, b)
+        or a << 97 < b
+    )
+    assert compute_sortable_fraction(a * 10**5, b) < 1 << 64 - ROW_BITS
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 400)), max_size=3_000), st.integers(0, 20))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from backstop.live.index.owner_rows import OwnerRows
+from backstop.live.index.address_row_table import OwnerRows
 
 
 def address(number: int) -> bytes:

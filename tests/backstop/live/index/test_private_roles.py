@@ -12,11 +12,11 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
 from backstop.live.operate.keeper_setup import _build_allowlist
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_roles import ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.model.arithmetic import WAD
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
@@ -42,14 +42,22 @@ def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[ManyVaultsDevnet]:
         )
         town = ManyVaultsDevnet(devnet, deployment, artifacts)
         town.post_prices(2_000, 30_000, 3_000)
-        assert town.do("RiskPolicy.set_call_terms", 0, 14_800, 3_600, DAY) is None
+        assert town.call_and_return_revert_reason("RiskPolicy.set_call_terms", 0, 14_800, 3_600, DAY) is None
         town.open_vault("borrower", LOT // WAD, DEBT // WAD)
         town.open_vault("saver", 40, 30_000)
-        assert town.do("VaultEngine.approve_operator", DEBTOR, True, sender="borrower") is None
-        assert town.do("Stablecoin.transfer", DEBTOR, 14_000 * WAD, sender="saver") is None
+        assert (
+            town.call_and_return_revert_reason(
+                "VaultEngine.approve_operator", DEBTOR, True, sender="borrower"
+            )
+            is None
+        )
+        assert (
+            town.call_and_return_revert_reason("Stablecoin.transfer", DEBTOR, 14_000 * WAD, sender="saver")
+            is None
+        )
         town.post_prices(CALLED)
         for owner in (BORROWER, SAVER):
-            town.do("LiquidationEngine.call", 0, owner, sender="caller")
+            town.call_and_return_revert_reason("LiquidationEngine.call", 0, owner, sender="caller")
         yield town
     finally:
         devnet.process.stop_process()
@@ -74,16 +82,18 @@ def see_through(loop: KeeperLoop) -> list[str]:
 
     def mined() -> bool:
         loop.run_round()
-        return loop.waiting == 0
+        return loop.pending_transaction_count == 0
 
     wait_until_true(mined)
-    assert loop.tally.failed == 0
+    assert loop.tally.failed_transaction_count == 0
     done = loop.tally.counts - before
     return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]
 
 
 def test_a_debtor_enters_and_pays(place: ManyVaultsDevnet, loop: Callable[..., KeeperLoop]) -> None:
-    assert place.do("CircuitBreaker.force_mode", CAUTION, sender="guardian") is None
+    assert (
+        place.call_and_return_revert_reason("CircuitBreaker.force_mode", CAUTION, sender="guardian") is None
+    )
     debtor = loop("debtor", instalments=4)
     assert see_through(debtor) == ["debtor 1"]
     view = debtor.system.view
@@ -136,7 +146,7 @@ def test_their_settings_are_read(tmp_path: Path) -> None:
         f"    to: '0x{'Ab' * 20}'\n"
     )
     file.write_text(text)
-    assert read_settings(file)["options"] == {
+    assert read_yaml_keeper_settings_by_name(file)["options"] == {
         "debtor": {"instalments": 6},
         "bridge": {
             "facilitator": "Rollup",
@@ -148,4 +158,4 @@ def test_their_settings_are_read(tmp_path: Path) -> None:
     }
     file.write_text(text.replace("Ab", "Ag"))
     with pytest.raises(BackstopError, match=r"keeper.yaml:9: roles.bridge.to: '0xAgAg.* is no address"):
-        read_settings(file)
+        read_yaml_keeper_settings_by_name(file)

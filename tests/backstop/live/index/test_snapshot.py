@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.deployment_plan import Deployment, plan_deployment
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.errors import BackstopError
 from backstop.live.index import (
     BlockChanges,
@@ -88,16 +88,16 @@ def test_an_index_comes_back_with_its_way_back(path: Path) -> None:
     assert records(again) == records(index)
     assert [again.get_normalized_debt(c) for c in (0, 1)] == [index.get_normalized_debt(c) for c in (0, 1)]
     # Whoever was called may have met the call since.
-    assert again.list_unconfirmed() == [(1, "0x" + owner(1).hex())]
+    assert again.list_vaults_with_unconfirmed_calls() == [(1, "0x" + owner(1).hex())]
     for each in (index, again):
-        for c, called in each.list_unconfirmed():
-            each.confirm_call(c, called, 900)
+        for c, called in each.list_vaults_with_unconfirmed_calls():
+            each.set_confirmed_call_time(c, called, 900)
         assert [vault.owner for vault in each.find_unsafe(1, AT)] == ["0x" + owner(1).hex()]
     assert again.find_unsafe(0, AT) == index.find_unsafe(0, AT)
     assert len(again.find_unsafe(0, AT)) == VAULTS // 10 - 1
-    assert index.roll_back() and again.roll_back()
+    assert index.roll_back_last_block() and again.roll_back_last_block()
     assert records(again) == records(index)
-    assert not again.roll_back()
+    assert not again.roll_back_last_block()
 
 
 def test_a_save_writes_what_has_changed(path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_save_writes_what_has_changed(path: Path) -> None:
         snapshot.save_index(index)
         loaded = IndexSnapshot(path, DEPLOYMENT).load_index()
         assert loaded is not None and records(loaded) == records(index) and loaded.number == number
-    index.roll_back()
+    index.roll_back_last_block()
     snapshot.save_index(index)
     loaded = IndexSnapshot(path, DEPLOYMENT).load_index()
     assert loaded is not None and records(loaded) == records(index) and loaded.number == 14

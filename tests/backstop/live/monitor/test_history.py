@@ -10,9 +10,13 @@ from typing import Any, cast
 import plotly.graph_objects as go
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror
-from backstop.live.monitor.call_descriptions import compute_call_profit, describe_call, describe_event
+from backstop.live.monitor.call_descriptions import (
+    compute_call_gain_before_gas,
+    describe_call,
+    describe_event_kind_and_text,
+)
 from backstop.live.monitor.monitor_history import (
     DAY,
     ENDED,
@@ -27,11 +31,11 @@ from backstop.live.monitor.page_sections import FALLS, PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.contract_base import Log
-from backstop.report.live_charts import build_event_marks, draw_charts
-from backstop.report.live_headings import compose_live_headings
+from backstop.report.live_charts import build_event_marks, draw_live_charts_by_id
+from backstop.report.live_mirror_headings import compose_live_headings
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows
 from backstop.system import Action, Outcome
-from tests.support.colors import fill_colors
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 from tests.support.deployed_protocol import DeployedProtocol
 
 KEEPER = "0x" + "cd" * 20
@@ -68,14 +72,18 @@ def test_what_a_call_earned() -> None:
     sold, prices = {7: 0}, {0: 120 * RAY}
     liquidated = ("LiquidationEngine", "Liquidated", (7, 0, OWNER, 300 * WAD, 38_000 * RAD, 12 * WAD))
     reset = ("CollateralAuction", "AuctionReset", (7, 110 * RAY, 3 * WAD))
-    assert compute_call_profit(outcome(liquidated, reset), sold, prices) == 15 * WAD
+    assert compute_call_gain_before_gas(outcome(liquidated, reset), sold, prices) == 15 * WAD
     assert (
-        compute_call_profit(outcome(TAKEN, ("FlashTaker", "FlashTaken", (7, OWNER, 31 * WAD))), sold, prices)
+        compute_call_gain_before_gas(
+            outcome(TAKEN, ("FlashTaker", "FlashTaken", (7, OWNER, 31 * WAD))), sold, prices
+        )
         == 31 * WAD
     )
-    assert compute_call_profit(outcome(TAKEN), sold, prices) == 33 * WAD  # 4.65 at 120 are 558
+    assert compute_call_gain_before_gas(outcome(TAKEN), sold, prices) == 33 * WAD  # 4.65 at 120 are 558
     assert (
-        compute_call_profit(outcome(TAKEN), {}, prices) == compute_call_profit(outcome(TAKEN), sold, {}) == 0
+        compute_call_gain_before_gas(outcome(TAKEN), {}, prices)
+        == compute_call_gain_before_gas(outcome(TAKEN), sold, {})
+        == 0
     )
 
 
@@ -183,8 +191,8 @@ def test_what_befalls_the_protocol_is_an_event_and_daily_life_is_none() -> None:
             "auction 7 of ETH closed with 500 not raised",
         ),
     ):
-        assert describe_event(Log(*log), types) == (kind, words)
-    assert describe_event(Log("PriceFeed", "Poked", (0, RAY, RAY)), types) is None
+        assert describe_event_kind_and_text(Log(*log), types) == (kind, words)
+    assert describe_event_kind_and_text(Log("PriceFeed", "Poked", (0, RAY, RAY)), types) is None
 
 
 def test_of_events_close_together_the_gravest_is_marked() -> None:
@@ -202,10 +210,10 @@ def test_charts_are_the_same_before_the_first_block_and_after() -> None:
         history.add_point(block, figures(60 * block, debt=1_000 * block))
         history.add_call(seen(block, 60 * block, TAKEN), f"keeper {block % 2}", "take")
     shown = {"points": tuple(history.points), "events": (), "acts": tuple(history.acts)}
-    empty, drawn = draw_charts({}), draw_charts({"history": shown})
+    empty, drawn = draw_live_charts_by_id({}), draw_live_charts_by_id({"history": shown})
     assert list(empty) == list(drawn)
     for chart in (*empty.values(), *drawn.values()):
-        go.Figure(fill_colors(chart.figure))
+        go.Figure(replace_colors_with_fixed_hex(chart.figure))
     assert drawn["history-debt"].figure["data"][0]["y"] == [1_000, 2_000, 3_000]
     assert "went from 1.00k to 3.00k" in drawn["history-debt"].label
     profit = drawn["history-profit"].figure["data"]
@@ -216,7 +224,7 @@ def test_charts_are_the_same_before_the_first_block_and_after() -> None:
 
 def test_keepers_beyond_the_first_four_are_drawn_together() -> None:
     acts = [KeeperCall(i, 60 * i, f"keeper {i}", "", "", None, 0, 0, i * WAD) for i in range(1, 8)]
-    chart = draw_charts({"history": {"points": (), "events": (), "acts": acts}})["history-profit"]
+    chart = draw_live_charts_by_id({"history": {"points": (), "events": (), "acts": acts}})["history-profit"]
     ends = {trace["name"]: trace["y"][-1] for trace in chart.figure["data"]}
     assert ends == {"keeper 7": 7, "keeper 6": 6, "keeper 5": 5, "keeper 4": 4, "all others": 6}
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from backstop.live.monitor.http_server import Answer, Request
-from backstop.live.monitor.page_routes import build_page_routes
+from backstop.live.monitor.page_routes import build_page_and_event_routes
 from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.report.plotly_bundle import read_plotly_bundle
 
 
 def test_a_reader_costs_less_than_the_page_is_large() -> None:
     """Each copy that a thread makes of a megabyte leaves holes in the memory that the process keeps."""
-    page, request = build_page_routes(StatusBoard(), 0)["/"], Request("", threading.Event())
+    page, request = build_page_and_event_routes(StatusBoard(), 0)["/"], Request("", threading.Event())
     whole = b"".join(cast("Answer", page(request)).parts)
     assert read_plotly_bundle().encode() in whole and whole.endswith(b"</html>") and len(whole) > 1_000_000
     tracemalloc.start()
@@ -32,7 +32,7 @@ def test_a_reader_costs_less_than_the_page_is_large() -> None:
 def test_readers_share_what_is_drawn_and_get_it_once() -> None:
     """A drawing of its own for each reader would be what the history takes, once more."""
     board, request = StatusBoard(), Request("", threading.Event())
-    events = build_page_routes(board, 0)["/events"]
+    events = build_page_and_event_routes(board, 0)["/events"]
     first, second = (cast("Iterator[bytes]", events(request)) for _ in range(2))
     told = next(first)
     charts = news(told)["charts"]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror
 from backstop.live.monitor.page_sections import PageSections
 from backstop.live.solvency.solvency_statement import build_statement
@@ -45,7 +45,7 @@ def test_a_liquidation_is_told_with_its_auction(protocol: DeployedProtocol) -> N
     action = Action(
         "LiquidationEngine", "liquidate", (c, protocol.address("borrower"), liquidator), liquidator
     )
-    scene.add_calls([MinedCall("0x1", 5, protocol.timestamp, action, protocol.last, 1, 1)])
+    scene.record_mined_calls([MinedCall("0x1", 5, protocol.timestamp, action, protocol.last, 1, 1)])
     (row,) = figures(protocol, scene)["actions"]
     assert row["who"] == "liquidator"
     assert f"liquidated {borrower[:10]}…: 100 WETH" in row["told"]

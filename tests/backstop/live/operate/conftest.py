@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from backstop.deployment.deployment_file import read_deployment
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.simulation.scenario import Scenario, load_scenario
 from tests.support.devnet_process import SMALL, Devnet
-from tests.support.market_after_drop import drop_price
 from tests.support.proxy import Proxy
+from tests.support.vault_market_after_drop import open_vaults_and_drop_price
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -115,7 +115,9 @@ def fallen_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("fallen")
     devnet = deploy_in(folder, day)
     deployment = read_deployment(folder / "deployment.json")
-    drop_price(LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True))
+    open_vaults_and_drop_price(
+        LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+    )
     devnet.process.stop_process()
     return folder
 

@@ -18,29 +18,29 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror_cli
 from backstop.deployment.deployment_file import read_deployment
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.monitor import alerts as module
-from backstop.live.monitor import monitor_startup
+from backstop.live.monitor import status_port_and_webhook_opening
 from backstop.live.monitor.alerts import Alerts, AlertSettings, Webhook
 from backstop.live.monitor.health_conditions import ALERTS, HealthIssue, find_health_issues
-from backstop.live.monitor.monitor_startup import open_monitor
+from backstop.live.monitor.status_port_and_webhook_opening import open_status_publisher
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.operate import network_options
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
-from backstop.live.operate.network_options import connect_to_deployment
+from backstop.live.operate.network_options import connect_to_deployment_node
 from backstop.model.arithmetic import WAD
-from tests.support.background_threads import BackgroundServer, Stop, run_in_background
+from tests.support.alarming_status_board import publish_all_alarms_on_board
+from tests.support.background_threads import BackgroundServer, Stop, run_thread_until_context_ends
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.failing_board import build_failing_board
 from tests.support.proxy import Proxy
 
 BRIEF = "tests/backstop/live/operate/test_alerts.py::test_who_is_told_to_stop_waits_for_no_node"
@@ -214,7 +214,7 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     node.request("anvil_setStorageAt", engine, f"{reserve:#066x}", f"{7:#066x}")
     node.request("evm_mine")
     system.follow_chain()
-    system.mirror.check_storage()
+    system.mirror.compare_all_known_slots()
     assert look_at_a_new_block() == [("difference", "raised")]
     assert look_at_a_new_block() == []
 
@@ -227,7 +227,7 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
 def test_every_alert_has_a_reason(watched_board: StatusBoard) -> None:
     """Those that are worked out from facts, by facts; `stopped` is told by the command."""
     assert find_health_issues(watched_board, 0) == {}
-    build_failing_board(watched_board)
+    publish_all_alarms_on_board(watched_board)
     found = find_health_issues(watched_board, 5)
     assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
     assert found[HealthIssue("insolvent")] == "nobody would pay 5 of what is to cover"
@@ -244,7 +244,10 @@ def test_a_loop_that_hangs_is_told_from_outside(
 ) -> None:
     """And whatever ends the command, also what nobody has thought of."""
     hook = AlertSettings(receiver.url)
-    with pytest.raises(ZeroDivisionError), open_monitor("keeper", said.append, 0, alerts=hook) as observer:
+    with (
+        pytest.raises(ZeroDivisionError),
+        open_status_publisher("keeper", said.append, 0, alerts=hook) as observer,
+    ):
         assert observer is not None
         system = attach()
         KeeperLoop(
@@ -289,12 +292,12 @@ def written(tmp_path: Path, **values: str) -> Path:
 
 
 def test_the_settings_are_read(tmp_path: Path) -> None:
-    found = read_settings(written(tmp_path))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path))
     assert (found["metrics"], found["stale"]) == ("0", 30.0)
     assert (found["alerts"].url, found["alerts"].on) == ("https://host/hook", ("node gone", "stopped"))
     file = written(tmp_path)
     file.write_text(file.read_text().replace("  on: [node gone, stopped]\n", ""))
-    assert read_settings(file)["alerts"].on == tuple(ALERTS)
+    assert read_yaml_keeper_settings_by_name(file)["alerts"].on == tuple(ALERTS)
 
 
 @pytest.mark.parametrize(
@@ -374,16 +377,16 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
     proxy, tries = Proxy(devnet.port), list[float]()
     proxy.ended = True
     hook = AlertSettings(receiver.url)
-    with open_monitor("keeper", said.append, 0, alerts=hook) as observer:
+    with open_status_publisher("keeper", said.append, 0, alerts=hook) as observer:
 
         def wait(stop: Stop) -> None:
             def note() -> bool:
                 tries.append(time.monotonic())
                 return stop()
 
-            connect_to_deployment([proxy.url], deployment, said.append, observer, 60.0, stop=note)
+            connect_to_deployment_node([proxy.url], deployment, said.append, observer, 60.0, stop=note)
 
-        with run_in_background(wait):
+        with run_thread_until_context_ends(wait):
             wait_until_true(lambda: receiver.got and len(tries) > 20)
             proxy.ended = False
             wait_until_true(lambda: "the node is back" in said)
@@ -400,7 +403,7 @@ def test_a_node_is_asked_again_when_it_says(
     proxy, observer = Proxy(devnet.port), StatusPublisher(watched_board, lambda text: None, 0)
     proxy.status, proxy.headers = 429, {"Retry-After": "1"}
     with pytest.raises(NodeUnavailableError):
-        connect_to_deployment([proxy.url], deployment, lambda text: None, observer, 0.5)
+        connect_to_deployment_node([proxy.url], deployment, lambda text: None, observer, 0.5)
     assert len(proxy.asked) == 2
     proxy.stop_proxy()
 
@@ -414,7 +417,9 @@ def test_who_is_told_to_stop_waits_for_no_node(watched_board: StatusBoard, deplo
 
     observer = StatusPublisher(watched_board, lambda text: None, 0)
     with pytest.raises(NodeUnavailableError):
-        connect_to_deployment(["http://127.0.0.1:1"], deployment, lambda text: None, observer, 2.0, stop=stop)
+        connect_to_deployment_node(
+            ["http://127.0.0.1:1"], deployment, lambda text: None, observer, 2.0, stop=stop
+        )
     assert len(asked) < 20
 
 
@@ -447,7 +452,7 @@ def test_all_who_are_asked_may_take_their_time(
 ) -> None:
     """A loop that waits for one silent node after the other does not hang: it is not to be started again."""
     found = list[float]()
-    real = monitor_startup.open_monitor
+    real = status_port_and_webhook_opening.open_status_publisher
 
     @contextmanager
     def noted(*args: Any, **options: Any) -> Iterator[StatusPublisher | None]:
@@ -456,7 +461,7 @@ def test_all_who_are_asked_may_take_their_time(
             found.append(observer.board.silent)
             yield observer
 
-    monkeypatch.setattr(monitor_startup, "open_monitor", noted)
+    monkeypatch.setattr(status_port_and_webhook_opening, "open_status_publisher", noted)
     deployment = str(deployed_folder / "deployment.json")
     config = written(tmp_path, deployment=deployment, url=receiver.url)
     keeper = ["--config", str(config), "--once"]

@@ -66,7 +66,7 @@ def test_it_reads_what_others_did(deployed, attach: Callable[..., LiveSystem]) -
         for path, table in tables.items():
             assert {key: snapshot[contract][path][key] for key in table} == table
     deployed.system.compare_state()
-    assert [vault.owner for vault in deployed.view().list_vaults(0)] == [borrower]
+    assert [vault.owner for vault in deployed.view().list_vaults_with_debt(0)] == [borrower]
 
     frames = deployed.frames
     (row,) = frames["vaults"].to_dict("records")

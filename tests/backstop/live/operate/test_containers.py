@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from backstop.cli.main import get_module_name
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL
@@ -69,7 +69,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {port: str(find_free_port()) for port in PORTS}
+        self.ports = {port: str(find_free_non_ephemeral_port()) for port in PORTS}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def here(self, word: str) -> str:

@@ -14,28 +14,28 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.crash import cli
-from backstop.deployment.deployment_parameters import TreasuryParameters
+from backstop.deployment.parameter_dataclasses import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.keepers import role_registry
+from backstop.keepers import all_role_names
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_roles import PRIVATE, ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import PLAYED, LiveSimulation, drive_scenario, truncate_scenario
 from backstop.model.arithmetic import WAD
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import read_trace
-from backstop.report.run_page import write_report
-from backstop.simulation.book_opening import stock_market_maker
-from backstop.simulation.progress import RunInterruptedError
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import read_trace
+from backstop.report.run_page import write_run_page
+from backstop.simulation.book_opening import mint_market_maker_collateral
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.background_threads import run_in_background
+from tests.support.background_threads import run_thread_until_context_ends
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL, Devnet
 
@@ -56,7 +56,7 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     out = tmp_path / "run"
     system = attach(impersonate=True)
     summary = drive_scenario(
-        truncate_scenario(day, HOURS * 3_600), system, 1, out, speed=0, played=role_registry.ROLES
+        truncate_scenario(day, HOURS * 3_600), system, 1, out, speed=0, played=all_role_names.ROLES
     )
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
@@ -69,12 +69,12 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     assert loaded.meta["host"] == "devnet" and "error" not in loaded.meta
     assert len(loaded.frames["state"]) == 3 * (HOURS * 60 + 1)
     assert len(loaded.frames["actions"]) == summary["steps"]
-    assert write_report(out).stat().st_size > 10_000
+    assert write_run_page(out).stat().st_size > 10_000
 
     # Everything since the deployment, to the wei, on another chain.
     artifacts = Artifacts()
     trace = read_trace(out / "trace.json", artifacts)
-    both = replay_trace(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
+    both = replay_trace_in_lockstep(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
     both.compare_state()
     assert both.model.snapshot() == system.mirror.model.snapshot()
 
@@ -101,7 +101,7 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
     def round() -> int:
         nonlocal done_with
         sent = look()
-        done_with = None if sent or loop.waiting else loop.system.mirror.hash
+        done_with = None if sent or loop.pending_transaction_count else loop.system.mirror.hash
         return sent
 
     def stop() -> bool:
@@ -111,7 +111,7 @@ def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
     head = Node(node.url)
     with (
         patch.object(loop, "run_round", round),
-        run_in_background(lambda stop: loop.run(interval=0.01, patience=5, stop=stop)),
+        run_thread_until_context_ends(lambda stop: loop.run(interval=0.01, patience=5, stop=stop)),
     ):
         yield stop
 
@@ -134,7 +134,10 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert keepers["liquidator"]["included"] - keepers["liquidator"]["failed"] == liquidations > 0
     assert keepers["taker"]["included"] > 0 and int(keepers["taker"]["profit_wad"]) > 0
     assert keepers["reporter_1"]["role"] == "reporter"
-    assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= loop.tally.sent
+    assert (
+        sum(each["included"] for each in keepers.values() if each["role"] != "reporter")
+        >= loop.tally.mined_transaction_count
+    )
     frames = load_run(tmp_path / "run").frames
     assert set(frames["takes"]["taker_name"]) == {"taker"}
 
@@ -202,7 +205,7 @@ def test_a_killed_node_leaves_partial_results(
     assert "is gone" in loaded.meta["error"]
     assert loaded.summary["completed"] is False
     assert len(loaded.frames["system"]) == 30
-    assert write_report(tmp_path / "run").exists()
+    assert write_run_page(tmp_path / "run").exists()
 
 
 def test_being_stopped_leaves_partial_results(
@@ -277,9 +280,9 @@ def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
 ) -> None:
     """Keepers sell to the market between its look and its refill."""
     system = attach(impersonate=True)
-    with system.drive_time():
+    with system.impersonate_and_freeze_time():
         play = LiveSimulation(day, system, 1, 0, PLAYED)
-        stock_market_maker(play, "ETH")
+        mint_market_maker_collateral(play, "ETH")
         play.refill_market("ETH", WAD, 10**15 * WAD, 0)
         assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD
         with pytest.raises(BackstopError, match=r"does not fit: Market.ETH.set_liquidity from market_maker"):

@@ -15,20 +15,20 @@ from eth_account import Account
 from backstop.cli.deploy import cli
 from backstop.deployment.configuration_calls import build_configuration_calls
 from backstop.deployment.deployment_file import parameters_to_json, read_deployment
-from backstop.deployment.deployment_parameters import PoolParameters
-from backstop.deployment.devnet_signing import MNEMONIC
+from backstop.deployment.devnet_trader_signatures import MNEMONIC
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import PoolParameters
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import (
+from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import (
     DeploymentInterruptedError,
     deploy_live,
     load_parameters,
     with_timelock,
 )
-from backstop.live.operate.live_system import LiveSystem
 from backstop.simulation.scenario import Scenario
 from tests.support.devnet_process import SMALL, Devnet
 
@@ -220,7 +220,7 @@ def test_a_passphrase_in_a_file_opens_the_account(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "bad")
     monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE_FILE", str(tmp_path / "secret"))
     signers = Signers(test_accounts=False)
-    assert signers.add_keystore("me") == "0x" + encrypted["address"].lower()
+    assert signers.unlock_ape_keystore_and_get_address("me") == "0x" + encrypted["address"].lower()
 
 
 def test_apes_accounts_deploy(

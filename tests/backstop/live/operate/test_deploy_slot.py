@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.live.operate.live_deployment import _check_slot
+from backstop.live.operate.resumable_deployment import _check_slot
 from tests.support.devnet_process import Devnet
 
 pytestmark = pytest.mark.anvil

@@ -17,22 +17,22 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.devnet import cli
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.devnet_process import Fork, run_devnet
+from backstop.live.operate.devnet_process import Fork, run_anvil_until_stopped
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
-from backstop.live.solvency.proven_statement import build_audit
+from backstop.live.solvency.proven_statement import build_proven_statement
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.background_threads import run_in_background
+from tests.support.background_threads import run_thread_until_context_ends
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
@@ -73,7 +73,7 @@ def send(node: Node) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
-    state, port = tmp_path / "state.json", str(find_free_port())
+    state, port = tmp_path / "state.json", str(find_free_non_ephemeral_port())
     process, node = start("--port", port, "--state", str(state))
     assert node.url == f"http://127.0.0.1:{port}"
     assert (node.chain_id, node.is_anvil) == (31_337, True)
@@ -90,7 +90,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     # The same file goes on, with its history, and time does not go back.
     process, node = start("--port", port, "--state", str(state))
     assert node.get_head().number == 2 and node.get_block_hash(0) == first
-    assert len(node.get_blocks(1, 2)[0][1]) == 1
+    assert len(node.get_blocks_with_receipts(1, 2)[0][1]) == 1
     send(node)
     assert node.get_head().timestamp >= ahead
     process.send_signal(signal.SIGINT)
@@ -104,12 +104,12 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_devnet.py::test_it_stays_one_chain")
 def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    process, node = start("--port", str(find_free_port()), "--state", str(state))
+    process, node = start("--port", str(find_free_non_ephemeral_port()), "--state", str(state))
     send(node)
     wait_until_true(lambda: state.exists() and get_account("saver")[2:] in state.read_text())
     process.kill()
     process.communicate(timeout=60)
-    _, node = start("--port", str(find_free_port()), "--state", str(state))
+    _, node = start("--port", str(find_free_non_ephemeral_port()), "--state", str(state))
     assert node.get_head().number == 1
 
 
@@ -122,7 +122,9 @@ def test_it_stays_one_chain(tmp_path: Path) -> None:
         send(node)
 
     for timestamp in (1_583_884_800, None, None):
-        run_devnet(find_free_port(), state, timestamp, started=started, stop=lambda: True)
+        run_anvil_until_stopped(
+            find_free_non_ephemeral_port(), state, timestamp, started=started, stop=lambda: True
+        )
         saved = json.loads(state.read_text())
         # Anvil would find the last.
         saved["blocks"].sort(key=lambda block: int(block["header"]["timestamp"], 16))
@@ -149,14 +151,16 @@ def test_a_taken_port_is_refused() -> None:
 def test_a_missing_anvil_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert "Error: anvil is not installed: run `make setup`" in refused("--port", str(find_free_port()))
+    assert "Error: anvil is not installed: run `make setup`" in refused(
+        "--port", str(find_free_non_ephemeral_port())
+    )
 
 
 def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text('{"block": {"number": ')
     assert f"{state} is no state of an Anvil" in refused(
-        "--port", str(find_free_port()), "--state", str(state)
+        "--port", str(find_free_non_ephemeral_port()), "--state", str(state)
     )
     assert state.exists()
 
@@ -167,8 +171,8 @@ def test_a_bad_time_is_refused() -> None:
 
 def test_it_can_begin_in_another_year() -> None:
     seen: list[int] = []
-    run_devnet(
-        find_free_port(),
+    run_anvil_until_stopped(
+        find_free_non_ephemeral_port(),
         None,
         1_583_884_800,
         started=lambda node: seen.append(node.get_head().timestamp),
@@ -184,9 +188,9 @@ def test_it_can_begin_in_another_year() -> None:
 def forked(url: str, block: int) -> Iterator[Node]:
     """A fork in this process, for as long as it is needed."""
     nodes: queue.Queue[Node] = queue.Queue()
-    port, fork = find_free_port(), Fork(url, block)
-    with run_in_background(
-        lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)
+    port, fork = find_free_non_ephemeral_port(), Fork(url, block)
+    with run_thread_until_context_ends(
+        lambda stop: run_anvil_until_stopped(port, None, None, fork=fork, started=nodes.put, stop=stop)
     ):
         yield Node(nodes.get(timeout=60).url)
 
@@ -215,13 +219,13 @@ def test_a_fork_goes_on_alone(
         mirror.replay_to_block(None)
         assert mirror.block > forked_at.number and mirror.differences == []
         with pytest.raises(BackstopError, match="no state roots, as a fork of another chain"):
-            build_audit(mirror)
+            build_proven_statement(mirror)
     assert devnet.node.get_head() == before
     assert system.view("ETH", "balanceOf", who) == 2 * WAD
 
 
 def test_bad_forks_are_refused(devnet: Devnet, tmp_path: Path) -> None:
-    port, head = ("--port", str(find_free_port())), devnet.node.get_head().number
+    port, head = ("--port", str(find_free_non_ephemeral_port())), devnet.node.get_head().number
     here = ("--fork-url", devnet.url)
     for flags, line in (
         (("--fork-url", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backstop.deployment.deployment_file import read_deployment
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
@@ -20,8 +20,8 @@ from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import send_call, start_auction
 from tests.support.proxy import Proxy
+from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
 
 LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_that_is_ahead")
 
@@ -53,12 +53,12 @@ def offered(devnet: Devnet, folder: Path, liquidity: tuple[int, int]) -> None:
     """An auction, a bidder with money, and a market with some price."""
     deployment = read_deployment(folder / "deployment.json")
     system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-    send_call(system, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
-    send_call(
+    apply_successful_call(system, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    apply_successful_call(
         system, "Stablecoin", "approve", system.addresses["CollateralAuction"], 1 << 255, sender="bidder"
     )
-    start_auction(system)
-    send_call(system, "Market.ETH", "set_liquidity", *liquidity, sender="market_maker")
+    liquidate_borrower_and_advance_time(system)
+    apply_successful_call(system, "Market.ETH", "set_liquidity", *liquidity, sender="market_maker")
 
 
 def bidding(client: Failover, folder: Path, said: list[str]) -> KeeperLoop:
@@ -150,7 +150,9 @@ def test_who_confirms_a_block(
     """One of this chain that answers has to have it; of another chain, or silent, it counts for nothing."""
     proxy, head = Proxy(devnet.port), devnet.node.get_head()
     client = Failover([devnet.url, proxy.url], 0.5, said.append)
-    client.expect_chain(31_337, deployment.genesis, deployment.block, deployment.creations[0].address)
+    client.drop_nodes_of_other_chain(
+        31_337, deployment.genesis, deployment.block, deployment.creations[0].address
+    )
 
     def change(method: str, result: Any) -> Any:
         if other == "other chain" and method == "eth_chainId":
@@ -164,7 +166,7 @@ def test_who_confirms_a_block(
     client.record_height(head.number)
     proxy.change, proxy.stalls = change, lambda method: other == "silent"
     for _ in range(2):
-        assert client.is_block_confirmed(head.number, head.hash) == confirmed
+        assert client.is_confirmed_by_another_node(head.number, head.hash) == confirmed
     # One that is silent is not waited for again.
     left = any(line.startswith(f"left the node at {proxy.url}") for line in said)
     assert left == (other in ("far behind", "other chain", "silent"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.live.mirror.chain_mirror import open_mirror
@@ -51,7 +51,7 @@ def entry(nonce: int) -> Entry:
 
 def test_a_journal_has_whole_lines_whatever_did_not_fit(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open_file()
+    journal.lock_and_read_file()
     journal.put_entry(entry(0))
     assert journal.path is not None
     with full(journal.path.stat().st_size + 20):
@@ -64,7 +64,7 @@ def test_a_journal_has_whole_lines_whatever_did_not_fit(tmp_path: Path) -> None:
     assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()} == {0o600}
     journal.close()
     again = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    again.open_file()
+    again.lock_and_read_file()
     assert [(each.nonce, each.block) for each in again.entries] == [(0, 7), (1, None)]
     again.close()
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backstop.deployment.contract_creation import attach_system
 from backstop.deployment.deployment_file import read_deployment
+from backstop.deployment.model_and_chain_deployment import attach_system
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
+from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError
-from backstop.hosts.slot_reader import SlotReader
 from backstop.live.index.vault_log_reader import LogReader
 from backstop.live.mirror.chain_mirror import Mirror
 from backstop.live.node.live_host import LiveHost, raw_logs
@@ -42,11 +42,11 @@ def asked(deployed_folder: Path) -> Iterator[tuple[NodeClient, dict[str, Questio
     borrower, engine = ACCOUNTS["borrower"], deployment.addresses["VaultEngine"]
     slots = [(engine, number) for number in range(20)]
     one_by_one = [(engine, hex(number), "latest") for _, number in slots]
-    abis = {kind: chain.artifacts[kind].abi for kind in ("VaultEngine", "LiquidationEngine")}
+    abis = {kind: chain.artifacts[kind].contract_abi for kind in ("VaultEngine", "LiquidationEngine")}
     logs = LogReader(node, deployment.addresses, abis)
     accrue = chain.get_function("VaultEngine", "accrue", 1)
     data, head = accrue.encode_call((0,)), node.get_head().number
-    (block, receipts), *_ = node.get_blocks(2, 2)
+    (block, receipts), *_ = node.get_blocks_with_receipts(2, 2)
     sent = block["transactions"][0]["hash"]
     keys = [f"{number:#066x}" for number in range(2)]
     questions: dict[str, Question] = {
@@ -54,15 +54,19 @@ def asked(deployed_folder: Path) -> Iterator[tuple[NodeClient, dict[str, Questio
         "head": node.get_head,
         "hash": lambda: node.get_block_hash(2),
         "outlook": lambda: node.get_outlook().offer_fees(),
-        "blocks": lambda: [(each, list(map(raw_logs, own))) for each, own in node.get_blocks(2, 4)],
+        "blocks": lambda: [
+            (each, list(map(raw_logs, own))) for each, own in node.get_blocks_with_receipts(2, 4)
+        ],
         "nonce": lambda: node.get_nonce(borrower),
         "balance": lambda: node.get_balance(borrower),
-        "slots": lambda: SlotReader(client).read_slots(slots),
-        "slots one by one": lambda: client.batch("eth_getStorageAt", one_by_one),
-        "call": lambda: chain.decode_outcome(accrue, host.static_call(borrower, engine, data)),
+        "slots": lambda: SlotReader(client).read_slot_words_in_batch(slots),
+        "slots one by one": lambda: client.call_method_in_batches("eth_getStorageAt", one_by_one),
+        "call": lambda: chain.decode_outcome_or_revert(accrue, host.static_call(borrower, engine, data)),
         "tried": lambda: host.dry_run_with_gas(borrower, engine, data),
-        "receipts": lambda: client.batch("eth_getTransactionReceipt", [(sent,), (sent,)]),
-        "logs": lambda: list(map(logs.decode_change, logs.read_logs(0, head))),
+        "receipts": lambda: client.call_method_in_batches("eth_getTransactionReceipt", [(sent,), (sent,)]),
+        "logs": lambda: list(
+            map(logs.decode_vault_change_or_margin_call, logs.request_logs_in_one_call(0, head))
+        ),
         "proof": lambda: client.request("eth_getProof", engine, keys, hex(head)),
         "code": lambda: host.get_code_size(engine),
     }

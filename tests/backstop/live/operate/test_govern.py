@@ -15,14 +15,14 @@ from click.testing import CliRunner, Result
 from backstop import attach
 from backstop.cli.govern import cli
 from backstop.deployment.deployment_file import write_deployment
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live, load_parameters, with_timelock
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.named_calls import NamedCalls
+from backstop.live.operate.resumable_deployment import deploy_live, load_parameters, with_timelock
 from backstop.model.roles import STAGE
 from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy

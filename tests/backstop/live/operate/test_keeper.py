@@ -15,21 +15,27 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.keepers import role_registry
+from backstop.keepers import all_role_names
 from backstop.live.node.gas_fees import GWEI
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live, load_parameters
 from backstop.live.operate.live_roles import ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live, load_parameters
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action, Outcome
-from tests.support.background_threads import BackgroundServer, run_in_background
+from tests.support.background_threads import BackgroundServer, run_thread_until_context_ends
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
+from tests.support.vault_market_after_drop import (
+    BORROWER,
+    ETH,
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+    post_price,
+)
 
 BRIEF = "tests/backstop/live/operate/test_keeper.py::test_an_unsafe_vault_is_liquidated_and_sold"
 
@@ -51,7 +57,7 @@ def settled(loop: KeeperLoop) -> int:
     def all_mined() -> bool:
         nonlocal sent
         sent += loop.run_round()
-        return loop.waiting == 0
+        return loop.pending_transaction_count == 0
 
     wait_until_true(all_mined)
     return sent
@@ -111,9 +117,17 @@ def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem
     for ahead, believed in ((-5, 0), (12, 12), (3_600, 3_600), (3_601, 3_600), (86_400, 3_600)):
         ahead_of_it = told._replace(timestamp=followed + ahead)
         with patch.object(system.node, "get_outlook", return_value=ahead_of_it):
-            assert system.get_outlook().timestamp == system.timestamp == followed + max(ahead, 0)
+            assert (
+                system.get_outlook_for_new_transaction().timestamp
+                == system.timestamp
+                == followed + max(ahead, 0)
+            )
             with patch.object(system.node, "chain_id", 1):
-                assert system.get_outlook().timestamp == system.timestamp == followed + believed
+                assert (
+                    system.get_outlook_for_new_transaction().timestamp
+                    == system.timestamp
+                    == followed + believed
+                )
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -123,30 +137,30 @@ def test_a_batch_that_a_loss_holds_up_is_paid(
     """By the crank alone: it has the loss covered, before which a pool under a cap by share pays nobody."""
     saver, maker, take = get_account("saver"), get_account("market_maker"), ("CollateralAuction", "take")
     money = 40_000 * WAD
-    send_call(fallen, "Stablecoin", "transfer", saver, money, sender="market_maker")
-    send_call(fallen, "Stablecoin", "approve", fallen.addresses["Savings"], money, sender="saver")
-    send_call(fallen, "Savings", "deposit", money, saver, sender="saver")
+    apply_successful_call(fallen, "Stablecoin", "transfer", saver, money, sender="market_maker")
+    apply_successful_call(fallen, "Stablecoin", "approve", fallen.addresses["Savings"], money, sender="saver")
+    apply_successful_call(fallen, "Savings", "deposit", money, saver, sender="saver")
     shares = fallen.view("Savings", "balanceOf", saver) // 2
-    send_call(fallen, "Savings", "requestRedeem", shares, saver, saver, sender="saver")
+    apply_successful_call(fallen, "Savings", "requestRedeem", shares, saver, saver, sender="saver")
     fallen.advance(86_400)
-    send_call(fallen, "Savings", "cut", sender="saver")
+    apply_successful_call(fallen, "Savings", "cut", sender="saver")
     fallen.advance(fallen.view("Savings", "COOLDOWN"))
     post_price(fallen, 60)
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     auction = fallen.addresses["CollateralAuction"]
-    send_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="market_maker")
-    send_call(fallen, *take, 1, 300 * WAD, 10**40, maker, b"", sender="market_maker")
-    send_call(fallen, "CollateralAuction", "close", 1, sender="market_maker")
+    apply_successful_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="market_maker")
+    apply_successful_call(fallen, *take, 1, 300 * WAD, 10**40, maker, b"", sender="market_maker")
+    apply_successful_call(fallen, "CollateralAuction", "close", 1, sender="market_maker")
     fallen.advance(1_200)
     system = attach_fallen()
     keepers = [each for each in build_keepers(system.deployment, ["crank"]) if each.name == "crank"]
     said: list[str] = []
     loop = KeeperLoop(system, keepers, said.append)
-    while loop.run_round() or loop.waiting:
+    while loop.run_round() or loop.pending_transaction_count:
         pass
     done = [line.partition(" done")[0] for line in said if " done in block" in line]
     assert done[-2:] == ["crank: LossWaterfall.cover(0)", "crank: Savings.settle(savings, settle)"], said
-    assert fallen.view("Savings", "maxRedeem", saver) and loop.tally.failed == 0
+    assert fallen.view("Savings", "maxRedeem", saver) and loop.tally.failed_transaction_count == 0
 
 
 def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
@@ -169,12 +183,12 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)
     system = LiveSystem(fresh.node, deployment, signers, impersonate=True)
     said: list[str] = []
-    send_call(system, "CircuitBreaker", "force_mode", 1, sender="guardian")
+    apply_successful_call(system, "CircuitBreaker", "force_mode", 1, sender="guardian")
     keepers = build_keepers(deployment, ["ceilings", "breaker"])
     loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
     assert loop.run_round() == 3
-    assert settled(loop) == 0 and loop.tally.sent == 3
+    assert settled(loop) == 0 and loop.tally.mined_transaction_count == 3
     done = [text.partition(" done")[0] for text in said if " done" in text]
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)
@@ -187,7 +201,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
     """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
-    assert {role for each in ROLES.values() for role in each} == set(role_registry.ROLES) - private
+    assert {role for each in ROLES.values() for role in each} == set(all_role_names.ROLES) - private
 
 
 @pytest.mark.deep(
@@ -203,17 +217,17 @@ def test_it_waits_for_a_node_that_was_restarted(
     said: list[str] = []
     system = LiveSystem(devnet.node, deployment, signers)
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
-    with run_in_background(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
+    with run_thread_until_context_ends(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
         devnet.process.stop_process()
         wait_until_true(lambda: any("waiting up to 30 s" in line for line in said))
-        devnet.start()
+        devnet.start_node_process()
         wait_until_true(lambda: "the node is back" in said)
         # The fees are charged when a heartbeat has passed since the last time.
         node = devnet.node
         node.request("anvil_setTime", node.get_head().timestamp + 10_000)
         node.request("evm_mine")
-        wait_until_true(lambda: loop.tally.sent == 3)
-    assert loop.tally.failed == 0
+        wait_until_true(lambda: loop.tally.mined_transaction_count == 3)
+    assert loop.tally.failed_transaction_count == 0
 
 
 def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
@@ -234,7 +248,7 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
     loop = KeeperLoop(system, build_keepers(system.deployment, ["poker"]), said.append)
     loop.run_round()
     node.request("anvil_reorg", 1, [])
-    restart = system.mirror.resync_after_reorg
+    restart = system.mirror.roll_back_after_reorg
 
     def went_back() -> str:
         """And is gone back on while it is followed."""
@@ -243,7 +257,7 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
         node.request("anvil_reorg", 3, [])
         return done
 
-    monkeypatch.setattr(system.mirror, "resync_after_reorg", went_back)
+    monkeypatch.setattr(system.mirror, "roll_back_after_reorg", went_back)
     loop.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.get_head().hash)
     assert [line.partition(": ")[2] for line in said] == ["2 taken back"]
 
@@ -255,7 +269,7 @@ def test_a_fresh_chain_at_the_same_address_stops_it(
     loop = KeeperLoop(system, build_keepers(system.deployment, ["accruer"]), lambda text: None)
     devnet.process.stop_process()
     devnet.flags = ()
-    devnet.start()
+    devnet.start_node_process()
     with pytest.raises(
         BackstopError,
         match=r"is of another chain now: .* block 0 0x\w{64}, .* block 0 0x\w{64}: .* deploy again",
@@ -307,7 +321,7 @@ def test_stale_deployments_are_refused(
     longer = json.loads(file.read_text())["parameters"]
     longer["savings"]["cooldown"] += 1
     (tmp_path / "other.json").write_text(json.dumps(longer))
-    from backstop.live.operate.live_deployment import load_parameters
+    from backstop.live.operate.resumable_deployment import load_parameters
 
     parameters = load_parameters(str(tmp_path / "other.json"))
     deploy_live(other.node, parameters, tmp_path / "second.json", Signers(test_accounts=True))

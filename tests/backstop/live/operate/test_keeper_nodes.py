@@ -14,7 +14,7 @@ from backstop.cli.export import cli as export
 from backstop.cli.index import cli as index
 from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
@@ -65,8 +65,8 @@ def test_a_keeper_goes_on_with_the_other_node(
     proxies[0].stop_proxy()
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
-    loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.sent == 3)
-    assert node.url == proxies[1].url and loop.tally.failed == 0
+    loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.mined_transaction_count == 3)
+    assert node.url == proxies[1].url and loop.tally.failed_transaction_count == 0
     # When both are gone it waits, as for one.
     proxies[1].stop_proxy()
     with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):
@@ -221,18 +221,18 @@ def test_a_socket_is_an_address(
 def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ape
 
-    from backstop.live.operate.network_options import resolve_network
+    from backstop.live.operate.network_options import resolve_node_url
 
     (tmp_path / "ape-config.yaml").write_text("node: {ethereum: {sepolia: {uri: http://127.0.0.1:1}}}\n")
     project = ape.Project(tmp_path)
     monkeypatch.setattr(ape, "config", project.config)
     assert (
-        resolve_network("ethereum:sepolia:node")
-        == resolve_network("ethereum:sepolia")
+        resolve_node_url("ethereum:sepolia:node")
+        == resolve_node_url("ethereum:sepolia")
         == "http://127.0.0.1:1"
     )
     with pytest.raises(BackstopError, match="Ape has no address for 'ethereum:goerli'"):
-        resolve_network("ethereum:goerli")
+        resolve_node_url("ethereum:goerli")
 
 
 def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:

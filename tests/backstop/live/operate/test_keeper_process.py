@@ -22,7 +22,7 @@ from backstop.keepers.strategy import Offer
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
 from backstop.live.node.gas_fees import GWEI
 from backstop.live.node.private_relay import RelaySettings
-from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
+from backstop.live.operate.keeper_settings import KeeperSettings, read_yaml_keeper_settings_by_name
 from backstop.model.arithmetic import WAD
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
@@ -248,7 +248,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_whole_file(tmp_path: Path) -> None:
-    found = read_settings(written(tmp_path, WHOLE))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path, WHOLE))
     assert found["networks"] == ("http://127.0.0.1:8545", "/run/node.ipc")
     assert found["deployment"] == tmp_path / "deployment.json" and found["journal"] == tmp_path / "kept"
     assert found["snapshot"] == tmp_path / "vaults.db"
@@ -297,16 +297,16 @@ def test_the_guide_reads(tmp_path: Path) -> None:
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
     example, of_signer, of_relay, *others = re.findall(r"```yaml\n(.*?)```", text, re.S)
     of_margin, of_reports = others
-    relay = read_settings(written(tmp_path, f"schema_version: 1\n{of_relay}"))["relay"]
+    relay = read_yaml_keeper_settings_by_name(written(tmp_path, f"schema_version: 1\n{of_relay}"))["relay"]
     assert relay == RelaySettings("https://relay.example.org", ("taker", "bidder", "liquidator"))
-    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_signer}"))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path, f"schema_version: 1\n{of_signer}"))
     assert found["signer"] == "http://127.0.0.1:9000" and "bidder" in found["may_sign"]
-    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_margin}"))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path, f"schema_version: 1\n{of_margin}"))
     roles = ("margin_crank", "margin_liquidator", "pool_buyer", "deleverager", "matcher")
     assert found["roles"] == roles
-    found = read_settings(written(tmp_path, f"schema_version: 1\n{of_reports}"))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path, f"schema_version: 1\n{of_reports}"))
     assert found["roles"] == ("reporter", "poker")
-    found = read_settings(written(tmp_path, example))
+    found = read_yaml_keeper_settings_by_name(written(tmp_path, example))
     defaults = KeeperSettings()
     for name in (
         "interval",

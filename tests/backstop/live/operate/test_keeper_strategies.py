@@ -11,7 +11,7 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.keepers.external_strategy import ExternalStrategy
-from backstop.keepers.keeper_decisions import Keeper
+from backstop.keepers.keeper_role_register import Keeper
 from backstop.keepers.strategy import (
     FallbackStrategy,
     MarketPriceStrategy,
@@ -23,7 +23,7 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.market_after_drop import send_call, start_auction
+from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
 
 PROGRAM = """
 import json, sys, time
@@ -158,10 +158,12 @@ def test_an_answer_is_checked(answer: object) -> None:
 def test_a_bidder_goes_by_its_strategy(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, program: Callable[..., ExternalStrategy]
 ) -> None:
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     system = attach_fallen()
     (bidder,) = build_keepers(system.deployment, ["bidder"])
-    send_call(fallen, "Stablecoin", "transfer", bidder.address, 60_000 * WAD, sender="market_maker")
+    apply_successful_call(
+        fallen, "Stablecoin", "transfer", bidder.address, 60_000 * WAD, sender="market_maker"
+    )
 
     def bids(strategy: object) -> int:
         keeper = Keeper(bidder.name, bidder.address, bidder.group, 0, 0, strategy)  # type: ignore[arg-type]

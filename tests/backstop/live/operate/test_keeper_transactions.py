@@ -11,7 +11,7 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_decisions import KeeperMemory
+from backstop.keepers.keeper_role_register import KeeperMemory
 from backstop.live.node.gas_fees import GWEI, Fees, offer_fees, raise_fees
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
@@ -20,7 +20,13 @@ from backstop.live.operate.outbox import CallRequest, Outbox, TransactionRules
 from backstop.live.operate.transaction_journal import Journal
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
+from tests.support.vault_market_after_drop import (
+    BORROWER,
+    ETH,
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+    post_price,
+)
 
 BRIEF = (
     "tests/backstop/live/operate/test_keeper_transactions.py"
@@ -234,12 +240,12 @@ def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSyste
     loop = KeeperLoop(
         system, keepers, said.append, rules=TransactionRules(replace_after=0.05, confirmations=5)
     )
-    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.sent == 3))
+    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.mined_transaction_count == 3))
     request("anvil_reorg", 3, [])
     assert system.node.get_nonce(ACCRUER) == 0
-    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.sent == 6))
+    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.mined_transaction_count == 6))
     assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
-    assert system.node.get_nonce(ACCRUER) == 3 and loop.tally.failed == 0
+    assert system.node.get_nonce(ACCRUER) == 3 and loop.tally.failed_transaction_count == 0
     system.compare_state()
 
 
@@ -255,12 +261,16 @@ def test_a_pending_transaction_does_not_stop_the_next_look(
     assert loop.run_round() == 4
     # The same is not sent twice while it waits, whatever the time.
     fallen.node.request("anvil_setBlockTimestampInterval", 60)
-    assert loop.run_round() == 0 and loop.waiting == 4
+    assert loop.run_round() == 0 and loop.pending_transaction_count == 4
     # Bids before housekeeping.
     assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
     fallen.node.request("evm_mine")
     loop.run_round()
-    assert loop.tally.sent == 4 and loop.tally.failed == 0 and len(loop.tally.latencies) == 2
+    assert (
+        loop.tally.mined_transaction_count == 4
+        and loop.tally.failed_transaction_count == 0
+        and len(loop.tally.latencies) == 2
+    )
 
 
 def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
@@ -279,7 +289,10 @@ def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
     )
     fallen.node.request("evm_mine")
     assert loop.run_round() == 0
-    assert (loop.tally.sent, loop.tally.failed) == (1, 1) and loop.tally.gas_paid > 0
+    assert (loop.tally.mined_transaction_count, loop.tally.failed_transaction_count) == (
+        1,
+        1,
+    ) and loop.tally.gas_paid > 0
     assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
 
 
@@ -288,15 +301,17 @@ def test_one_balance_is_not_spent_twice(
 ) -> None:
     # Two auctions that are worth a bid.
     saver = get_account("saver")
-    send_call(
+    apply_successful_call(
         fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 300 * WAD, 0, saver, sender="market_maker"
     )
-    send_call(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 0, 28_500 * WAD, saver, sender="saver")
+    apply_successful_call(
+        fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 0, 28_500 * WAD, saver, sender="saver"
+    )
     post_price(fallen, 140)
-    send_call(fallen, "LiquidationEngine", "liquidate", ETH, saver, saver, sender="liquidator")
-    start_auction(fallen)
+    apply_successful_call(fallen, "LiquidationEngine", "liquidate", ETH, saver, saver, sender="liquidator")
+    liquidate_borrower_and_advance_time(fallen)
     money, bidder = 9_000 * WAD, get_account("bidder")
-    send_call(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
+    apply_successful_call(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
     # Two keepers of one account.
@@ -310,7 +325,7 @@ def test_one_balance_is_not_spent_twice(
     assert loop.run_round() == 0 and len(said) == 1
     fallen.node.request("evm_mine")
     loop.run_round()
-    assert (loop.tally.sent, loop.tally.failed) == (1, 0)
+    assert (loop.tally.mined_transaction_count, loop.tally.failed_transaction_count) == (1, 0)
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
 
@@ -323,7 +338,7 @@ def test_what_others_sold_before_counts(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str], sold: int, line: str
 ) -> None:
     """The keeper's view is older than the market: the trial in the next block tells."""
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     system = attach_fallen()
     (taker,) = build_keepers(system.deployment, ["taker"])
     (intent,) = taker.decide_calls(market_view(system.mirror, system.timestamp), KeeperMemory(), 0)
@@ -331,9 +346,11 @@ def test_what_others_sold_before_counts(
     group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
     loop = KeeperLoop(system, [dataclasses.replace(taker, group=group)], said.append)
     if sold:
-        send_call(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
-        send_call(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
-        send_call(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
+        apply_successful_call(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
+        apply_successful_call(
+            fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower"
+        )
+        apply_successful_call(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
     with patch.object(system, "follow_chain"):
         assert loop.run_round() == (not sold)
     assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
@@ -343,13 +360,13 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     """A node goes back between the two: for a keeper, too, no auction begins later than now."""
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     system = attach_fallen()
     loop = KeeperLoop(system, build_keepers(system.deployment, ["bidder", "taker", "crank"]), said.append)
     followed = system.mirror.model.timestamp
     back = system.node.get_outlook()._replace(timestamp=followed - 86_400)
     with patch.object(system.node, "get_outlook", return_value=back):
-        assert system.get_outlook().timestamp == followed
+        assert system.get_outlook_for_new_transaction().timestamp == followed
         loop.run_round()
     assert len(system.mirror.model.get_live_tables()["CollateralAuction"]["lots"]) == 1
 
@@ -361,7 +378,7 @@ def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     """A block has passed it over, at whose time the auction still asked for too much."""
-    send_call(
+    apply_successful_call(
         fallen,
         "LiquidationEngine",
         "liquidate",

@@ -19,7 +19,7 @@ from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.gas_fees import GWEI
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.spending_limits import (
@@ -32,7 +32,13 @@ from backstop.live.operate.spending_limits import (
 from backstop.live.operate.transaction_journal import DAY, Attempt, Entry, Journal, Spending
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.market_after_drop import BORROWER, ETH, post_price, send_call, start_auction
+from tests.support.vault_market_after_drop import (
+    BORROWER,
+    ETH,
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+    post_price,
+)
 
 BRIEF = "tests/backstop/live/operate/test_limits.py::test_baits_stop_what_costs_and_nothing_that_pays"
 
@@ -68,7 +74,7 @@ def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None
         entry.attempts.append(Attempt("0x1", "0x", 5, 1))
         entry.paid = gas
         journal.entries.append(entry)
-        journal.finish_entry(entry)
+        journal.drop_final_entry_keep_spending(entry)
 
 
 # ------------------------------------------------------------------- the attack
@@ -88,7 +94,9 @@ def test_baits_stop_what_costs_and_nothing_that_pays(
     assert any(line.startswith("100 of 100 transactions of accruer failed within an hour") for line in said)
     assert not any(line.startswith("accruer: ") for line in said)
     # It is loud as long as it lasts.
-    assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._summarise_work(False).stopped.keys()
+    assert {("accruer", "failures"), ("liquidator", "failures")} <= loop._build_work_done_and_means_left(
+        False
+    ).stopped.keys()
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -119,8 +127,8 @@ def unsafe_too(fallen: LiveSystem) -> str:
     saver = get_account("saver")
     draw = "VaultEngine", "deposit_and_draw"
     post_price(fallen, 200)
-    send_call(fallen, *draw, ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
-    send_call(fallen, *draw, ETH, saver, 0, 38_000 * WAD, saver, sender="saver")
+    apply_successful_call(fallen, *draw, ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
+    apply_successful_call(fallen, *draw, ETH, saver, 0, 38_000 * WAD, saver, sender="saver")
     post_price(fallen, 150)
     return saver
 
@@ -132,7 +140,7 @@ def test_after_failures_it_goes_on_one_at_a_time(attach_it: Open, fallen: LiveSy
     loop = attach_it("liquidator")
     failed(loop, "liquidator", MOST_FAILURES)
     for _ in range(2):
-        assert loop.run_round() == 1 and loop.waiting == 1
+        assert loop.run_round() == 1 and loop.pending_transaction_count == 1
         fallen.node.request("evm_mine")
     loop.run_round()
     assert loop.tally.counts["liquidator", "done"] == 2
@@ -152,13 +160,15 @@ def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None
             entry = Entry(9, "liquidator", "sale", (), "", "0x", 0, at=int(time.time()), block=1, ok=True)
             entry.attempts.append(Attempt("0x1", "0x", 5, 1))
             journal.entries.append(entry)
-            journal.finish_entry(entry)
+            journal.drop_final_entry_keep_spending(entry)
 
     done(MOST_FAILURES)
-    loop.brakes.refresh_stops()
+    loop.brakes.refresh_and_list_ended_stops()
     assert ("liquidator", "failures") in loop.brakes.stops
     done(1)
-    assert [stop.cause for stop in loop.brakes.refresh_stops()] == ["failures"] and not loop.brakes.stops
+    assert [stop.cause for stop in loop.brakes.refresh_and_list_ended_stops()] == [
+        "failures"
+    ] and not loop.brakes.stops
 
 
 # ---------------------------------------------------------------------- budgets
@@ -170,20 +180,20 @@ def test_a_budget_ends_what_does_not_pay(attach_it: Open, fallen: LiveSystem, sa
     loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_day=10**14)}, accruer={"heartbeat": 1})
     assert 1 <= loop.run_round() < 3
     waiting = loop.boxes[get_account("accruer")].waiting
-    used, limit = loop.brakes.get_budgets()["accruer", "gas_day"]
+    used, limit = loop.brakes.get_used_and_total_budgets()["accruer", "gas_day"]
     assert used == sum(each.gas * each.attempts[0].most for each in waiting) and limit == 10**14
     assert "accruer has used 0.000" in said[-1] and "only what pays for itself is sent" in said[-1]
     fallen.node.request("evm_mine")
-    loop._follow_chain()
-    loop.brakes.refresh_stops()
-    assert loop.brakes.get_budgets()["accruer", "gas_day"][0] == loop.tally.gas_paid < used
+    loop._follow_chain_and_note_mined()
+    loop.brakes.refresh_and_list_ended_stops()
+    assert loop.brakes.get_used_and_total_budgets()["accruer", "gas_day"][0] == loop.tally.gas_paid < used
 
 
 def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_path: Path) -> None:
     """Also over a restart, and for what was bought and is long final."""
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     bidder = get_account("bidder")
-    send_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    apply_successful_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
     journal = tmp_path / "kept"
     less = {"bidder": SpendingLimits(risk_hour=8_000 * WAD)}
     loop = attach_it("bidder", limits=less, journal=journal)
@@ -196,16 +206,16 @@ def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_pat
     loop.close()
     more = {"bidder": SpendingLimits(risk_hour=9_500 * WAD)}
     loop = attach_it("bidder", limits=more, journal=journal)
-    while loop.run_round() or loop.waiting:
+    while loop.run_round() or loop.pending_transaction_count:
         pass
     spent = 9_000 * WAD - fallen.view("Stablecoin", "balanceOf", bidder)
-    assert spent > 8_000 * WAD and loop.brakes.get_budgets()["bidder", "risk_hour"][0] == spent
+    assert spent > 8_000 * WAD and loop.brakes.get_used_and_total_budgets()["bidder", "risk_hour"][0] == spent
     for _ in range(3):
         fallen.node.request("evm_mine")
         loop.run_round()
     loop.close()
     again = attach_it("bidder", limits=more, journal=journal)
-    assert again.brakes.get_budgets()["bidder", "risk_hour"][0] == spent
+    assert again.brakes.get_used_and_total_budgets()["bidder", "risk_hour"][0] == spent
     again.close()
 
 
@@ -216,14 +226,16 @@ def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_pat
 def test_wrong_knowledge_stops_money_at_risk_alone(
     attach_it: Open, fallen: LiveSystem, said: list[str], cause: str
 ) -> None:
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     bidder = get_account("bidder")
-    send_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
+    apply_successful_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
     limits = {"bidder": SpendingLimits(deviation=500)}
     auction = fallen.addresses["CollateralAuction"]
-    send_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="bidder")
+    apply_successful_call(fallen, "Stablecoin", "approve", auction, 1 << 255, sender="bidder")
     if cause == "deviation":
-        send_call(fallen, "Market.ETH", "set_liquidity", 5_000 * WAD, 840_000 * WAD, sender="market_maker")
+        apply_successful_call(
+            fallen, "Market.ETH", "set_liquidity", 5_000 * WAD, 840_000 * WAD, sender="market_maker"
+        )
     fallen.node.request("evm_setAutomine", False)
     loop = attach_it("bidder", "taker", limits=limits)
     if cause == "difference":
@@ -240,7 +252,7 @@ def test_the_market_may_be_above_or_below_the_feed(
 ) -> None:
     loop = attach_it("bidder", limits={"bidder": SpendingLimits(deviation=500)})
     view = market_view(loop.system.mirror, loop.system.timestamp)
-    feed = view.get_feed_prices(ETH).current
+    feed = view.get_feed_price_record(ETH).current
     view.outside = view.outside._replace(prices=(feed * away // 100, *view.outside.prices[1:]))
     (bidder,) = loop.keepers
     take = bidder.build_intent("CollateralAuction", "take", 1, about=1, spends=1, gain=1, of=ETH)
@@ -267,7 +279,7 @@ def test_a_position_that_is_taken_over_is_money_at_risk(
             entry = Entry(9, "liquidator", "deposit", (), "", "0x", 0, spends=spends, block=1, ok=True)
             entry.at = int(time.time())
             journal.entries.append(entry)
-            loop.brakes.note_spending()
+            loop.brakes.clear_spending_cache()
             assert (loop.brakes.find_stop(call, view, 0) is not None) == stopped
     elif cause == "fork":
         loop.brakes.confirmed = lambda: False
@@ -336,7 +348,7 @@ def test_all_are_paused_at_once(tmp_path: Path) -> None:
 def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
     """From the moment at which a transaction is signed: its whole price, or what it did cost."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open_file()
+    journal.lock_and_read_file()
     entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70)
     entry.attempts += [Attempt("0x1", "0x", 5, 1), Attempt("0x2", "0x", 6, 1)]
     journal.put_entry(entry)
@@ -344,7 +356,7 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
     least = journal.path.stat().st_size
     entry.block, entry.ok, entry.paid, entry.at = 3, True, 123, int(time.time())
     journal.note_outcome(entry)
-    journal.finish_entry(entry)
+    journal.drop_final_entry_keep_spending(entry)
     assert [each for _, _, each in journal.iter_spending()] == [Spending(123, 70, 1, 0)]
     content = journal.path.read_bytes()
     found = set()
@@ -353,12 +365,12 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
         assert other.path is not None
         other.path.parent.mkdir()
         other.path.write_bytes(content[:end])
-        other.open_file()
+        other.lock_and_read_file()
         (spent,) = [each for _, _, each in other.iter_spending()]
         found.add(spent)
         other.close()
         again = Journal(tmp_path / str(end), 1, "0x12345678", "0xabc")
-        again.open_file()
+        again.lock_and_read_file()
         assert [each for _, _, each in again.iter_spending()] == [spent]
         again.close()
     assert found == {Spending(600, 70, 0, 0), Spending(123, 70, 1, 0)}
@@ -370,7 +382,7 @@ def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
     entry = Entry(9, keeper, "call", (), "", "0x", 100, attempts=[Attempt("0x2", "0x", 50, 1)], **fields)
     address = next(each.address for each in loop.keepers if each.name == keeper)
     loop.boxes[address].journal.entries.append(entry)
-    loop.brakes.note_spending()
+    loop.brakes.clear_spending_cache()
     return entry
 
 
@@ -388,7 +400,7 @@ def test_what_waits_counts_however_long(attach_it: Open, given_up: bool, used: i
     """It may be mined in the next block; what nobody sends any more counts from when it was given up."""
     loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10_000)})
     waiting(loop, "accruer", at=int(time.time()) - 2 * 3_600, given_up=given_up)
-    assert loop.brakes.get_budgets()["accruer", "gas_hour"][0] == used
+    assert loop.brakes.get_used_and_total_budgets()["accruer", "gas_hour"][0] == used
 
 
 def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
@@ -403,7 +415,7 @@ def test_an_hour_and_a_day_pass(tmp_path: Path, attach_it: Open) -> None:
     lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     loop = attach_it("accruer", journal=journal, limits=limits)
-    used = loop.brakes.get_budgets()
+    used = loop.brakes.get_used_and_total_budgets()
     assert (used["accruer", "gas_hour"][0], used["accruer", "gas_day"][0]) == (12, 23)
     loop.close()
 
@@ -418,21 +430,21 @@ def test_an_hour_is_over_when_its_last_minute_is(
     entry = Entry(9, "accruer", "accrue", (), "", "0x", 0, at=6_000_059, block=1, ok=True, paid=5)
     entry.attempts.append(Attempt("0x1", "0x", 5, 1))
     journal.entries.append(entry)
-    journal.finish_entry(entry)
+    journal.drop_final_entry_keep_spending(entry)
     for now, used in ((6_003_659, 5), (6_003_660, 0)):
         monkeypatch.setattr(time, "time", lambda now=now: float(now))
-        loop.brakes.refresh_stops()
-        assert loop.brakes.get_budgets()["accruer", "gas_hour"][0] == used
+        loop.brakes.refresh_and_list_ended_stops()
+        assert loop.brakes.get_used_and_total_budgets()["accruer", "gas_hour"][0] == used
 
 
 def test_what_failed_put_nothing_at_risk() -> None:
     entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70, attempts=[Attempt("0x", "0x", 5, 1)])
-    assert entry.spent == Spending(500, 70)
+    assert entry.actual_or_maximum_spending == Spending(500, 70)
     entry.block, entry.paid = 3, 123
     entry.failed = True
-    assert entry.spent == Spending(123, 0, 0, 1)
+    assert entry.actual_or_maximum_spending == Spending(123, 0, 0, 1)
     entry.ok, entry.failed = True, False
-    assert entry.spent == Spending(123, 70, 1, 0)
+    assert entry.actual_or_maximum_spending == Spending(123, 70, 1, 0)
 
 
 def test_a_clock_that_was_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,11 +457,11 @@ def test_a_clock_that_was_ahead_forgets_nothing(tmp_path: Path, monkeypatch: pyt
     rows = [["bidder", now // 60 - ago, gas, 0, 1, 0] for ago, gas in ((1, 5), (1_400, 7), (1_600, 11))]
     lines = [{"schema_version": 2}, *({"spent": row} for row in rows)]
     journal.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    journal.open_file()
+    journal.lock_and_read_file()
     journal.close()
     clock[0] = now
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open_file()
+    journal.lock_and_read_file()
     assert [spent.gas for _, _, spent in journal.iter_spending()] == [5, 7]
     journal.close()
 
@@ -461,7 +473,7 @@ def test_a_journal_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     attempt = {"hash": "0x1", "raw": "0x", "most": 3, "tip": 1, "withdraws": False}
     entry |= {"gas": 10, "token": "", "spends": 0, "attempts": [attempt], "block": None, "ok": False}
     journal.path.write_text(f'{{"schema_version": 1}}\n{json.dumps({"entry": entry})}\n')
-    journal.open_file()
+    journal.lock_and_read_file()
     assert [each for _, _, each in journal.iter_spending()] == [Spending(30, 0, 0, 0)]
     journal.close()
 
@@ -485,7 +497,7 @@ def test_stops_and_burning_budgets_are_alerts(attach_it: Open) -> None:
     loop._looked_at = None
     loop.run_round()
     assert board.facts is not None
-    board.publish_status(dataclasses.replace(board.facts, work=loop._summarise_work(False)))
+    board.publish_status(dataclasses.replace(board.facts, work=loop._build_work_done_and_means_left(False)))
     assert HealthIssue("role stopped", "accruer: failures") in find_health_issues(board, 0)
 
 
@@ -495,7 +507,7 @@ def test_limits_are_read(tmp_path: Path) -> None:
         "schema_version: 1\nlimits:\n  bidder: {gas_day: 0.5 coins, risk_hour: 1_000 tokens, deviation: 5%}\n"
     )
     file.write_text(text)
-    assert read_settings(file)["limits"] == {
+    assert read_yaml_keeper_settings_by_name(file)["limits"] == {
         "bidder": SpendingLimits(gas_day=WAD // 2, risk_hour=1_000 * WAD, deviation=500)
     }
     file.write_text(text.replace("bidder", "baker"))

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from backstop.deployment.deployment_file import parameters_from_json, parameters_to_json
-from backstop.deployment.deployment_parameters import MarginParameters
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
+from backstop.deployment.parameter_dataclasses import MarginParameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import CALL_GAS
 from backstop.live.node.live_host import gas_limit
-from backstop.live.operate.keeper_settings import read_settings
-from backstop.live.operate.live_deployment import load_parameters
+from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
+from backstop.live.operate.resumable_deployment import load_parameters
 from backstop.model.arithmetic import WAD
 from tests.support.devnet_process import Devnet
 from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
@@ -29,14 +29,14 @@ def test_keepers_bring_marks_match_liquidate_meet_and_roll(fresh: Devnet, tmp_pa
     street = LiveMarginMarket(fresh, tmp_path)
     long, liquidator = get_trader_account("long"), get_account("margin_liquidator")
     try:
-        street.write_order("long", "--buy")
-        street.write_order("short", "--sell")
+        street.write_signed_order_to_file("long", "--buy")
+        street.write_signed_order_to_file("short", "--sell")
         street.run_until_done(lambda market: market.get_position(long, ETH).size == LOTS, 2_000)
         # Under its maintenance margin; the liquidator bears a part of it.
         street.run_until_done(lambda market: market.get_position(liquidator, ETH).size > 0, 1_740)
         # What is left of it owes now.
         street.run_until_done(lambda market: market.get_position(long, ETH).size == 0, 1_400)
-        opened = street.seen.clock.cycle
+        opened = street.cycle_view.clock.cycle
         street.system.advance(MarginParameters(()).window + 1)
         street.run_until_done(lambda market: market.clock.cycle > opened, 1_400)
         # What it lacked is booked in the pending cycle.
@@ -70,12 +70,12 @@ def test_keepers_close_positions_where_a_policy_says_so(
     street = LiveMarginMarket(fresh, tmp_path, roles, policy=policy)
     long, short = get_trader_account("long"), get_trader_account("short")
     try:
-        street.write_order("long", "--buy")
-        street.write_order("short", "--sell")
+        street.write_signed_order_to_file("long", "--buy")
+        street.write_signed_order_to_file("short", "--sell")
         street.run_until_done(lambda market: market.get_position(long, ETH).size == LOTS, 2_000)
         street.run_until_done(lambda market: market.get_position(long, ETH).size == 0, 1_400)
-        assert street.seen.get_position(short, ETH).size == -LOTS
-        opened = street.seen.clock.cycle
+        assert street.cycle_view.get_position(short, ETH).size == -LOTS
+        opened = street.cycle_view.clock.cycle
         street.system.advance(MarginParameters(()).window + 1)
         street.run_until_done(lambda market: market.clock.cycle > opened, 1_400)
         street.run_until_done(lambda market: market.get_position(short, ETH).size == 0, 1_400)
@@ -94,10 +94,10 @@ def test_what_needs_a_mark_goes_with_the_reports_that_make_it(fresh: Devnet, tmp
     street = LiveMarginMarket(fresh, tmp_path)
     try:
         street.run_until_done(lambda market: market.get_last_mark(ETH) == 20 * WAD, 2_000)
-        street.write_order("long", "--buy")
-        street.write_order("short", "--sell")
+        street.write_signed_order_to_file("long", "--buy")
+        street.write_signed_order_to_file("short", "--sell")
         street.system.advance(61)
-        street.sign_reports(2_000)
+        street.sign_reports_to_file(2_000)
         street.node.request("evm_setAutomine", False)
         before = len(street.said)
         street.loop.run_round()
@@ -140,7 +140,7 @@ def test_settings_of_the_roles(tmp_path: Path) -> None:
         "  deleverager: {reports: r.jsonl, call_gas: 16_777_216 gas}\n"
         "  matcher: {orders: book/orders.jsonl}\n"
     )
-    assert read_settings(file)["options"] == {
+    assert read_yaml_keeper_settings_by_name(file)["options"] == {
         "margin_crank": {"reports": ("https://x.org/r",), "deviation": 50, "most": 40},
         "margin_liquidator": {
             "reports": (str(tmp_path / "r.jsonl"),),
@@ -152,7 +152,7 @@ def test_settings_of_the_roles(tmp_path: Path) -> None:
     }
     file.write_text("schema_version: 1\nroles:\n  deleverager: {call_gas: 16_777_217 gas}\n")
     with pytest.raises(BackstopError, match=r"keeper.yaml:3: roles.deleverager.call_gas"):
-        read_settings(file)
+        read_yaml_keeper_settings_by_name(file)
 
 
 def test_a_transaction_has_the_gas_of_one_at_most() -> None:

@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from backstop.cli import keeper, mirror
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
-from backstop.live.monitor import metrics, monitor_startup
+from backstop.live.monitor import metrics, status_port_and_webhook_opening
 from backstop.live.monitor.http_server import Server
 from backstop.live.monitor.page_sections import PageSections
 from backstop.live.monitor.status_publisher import StatusPublisher
@@ -34,11 +34,11 @@ from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.live.operate.spending_limits import LimitEnforcer, PausedRoles, SpendingLimits
 from backstop.model.arithmetic import RAD, WAD
-from tests.support.background_threads import run_in_background
+from tests.support.background_threads import run_thread_until_context_ends
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import BORROWER, ETH, send_call
+from tests.support.vault_market_after_drop import BORROWER, ETH, apply_successful_call
 
 BRIEF = "tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains"
 
@@ -80,7 +80,9 @@ class Watched:
         self.board = StatusBoard()
         self.said: list[str] = []
         self.observer = StatusPublisher(self.board, self.said.append, stale, scene=scene)
-        self.server = Server("0", metrics.build_metrics_routes(self.board, command, stale), "--metrics")
+        self.server = Server(
+            "0", metrics.build_metrics_and_health_routes(self.board, command, stale), "--metrics"
+        )
 
     def samples(self) -> dict[tuple[str, ...], float]:
         return samples(self.server.url)
@@ -116,7 +118,7 @@ def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Mi
     watch = MirrorLoop(
         open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
     )
-    with run_in_background(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
+    with run_thread_until_context_ends(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
         yield watch
 
 
@@ -169,9 +171,9 @@ def test_a_keepers_figures_are_what_it_did(
     (entry,) = loop.boxes[LIQUIDATOR].waiting
     entry.at -= 700
     node.request("evm_mine")
-    loop._push_waiting()
-    assert loop._summarise_work(False).oldest == {LIQUIDATOR: pytest.approx(700, abs=60)}
-    follow = loop._follow_chain
+    loop._replace_overdue_transactions()
+    assert loop._build_work_done_and_means_left(False).oldest == {LIQUIDATOR: pytest.approx(700, abs=60)}
+    follow = loop._follow_chain_and_note_mined
 
     def slow() -> None:
         follow()
@@ -179,7 +181,7 @@ def test_a_keepers_figures_are_what_it_did(
             node.request("evm_mine")
 
     with monkeypatch.context() as while_it_looks:
-        while_it_looks.setattr(loop, "_follow_chain", slow)
+        while_it_looks.setattr(loop, "_follow_chain_and_note_mined", slow)
         loop.run_round()
     found = port.samples()
     assert found["backstop_lag_blocks",] == 5 and found["backstop_oldest_pending_seconds", LIQUIDATOR] == 0
@@ -268,7 +270,7 @@ def test_a_loop_that_hangs_is_not_well(
     hangs = {"code": "hangs", "subject": "", "text": "the chain was last looked at 60 s ago"}
     assert port.asked("livez") == (503, {"schema_version": 1, "ok": False, "reasons": [hangs]})
     assert port.asked("readyz") == port.asked("livez")
-    port.observer.note_replayed_block(system.mirror, system.mirror.model.timestamp)
+    port.observer.add_replayed_history_point(system.mirror, system.mirror.model.timestamp)
     assert port.health()[0] == 200
     port.observer.note_replay(system.mirror, 10_000)
     assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
@@ -330,12 +332,14 @@ def test_what_is_wrong_beside_is_a_warning(
 def test_a_supervisor_hears_a_beat_while_the_loop_works(
     attach: Callable[..., LiveSystem], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitor_startup, "_LOOK_EVERY", 0.01)
+    monkeypatch.setattr(status_port_and_webhook_opening, "_LOOK_EVERY", 0.01)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
         heard.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        with monitor_startup.open_monitor("keeper", print, 0) as observer:  # nobody else listens
+        with status_port_and_webhook_opening.open_status_publisher(
+            "keeper", print, 0
+        ) as observer:  # nobody else listens
             assert observer is not None and heard.recv(99) == b"READY=1\nWATCHDOG=1"
             observer.publish_block(attach().mirror, 0)
             observer.board.looked_at -= 60
@@ -352,9 +356,9 @@ def test_no_keeper_ends_for_want_of_figures(
 ) -> None:
     """Here a collateral type was added that the deployment file does not know."""
     port, system = watched("keeper"), attach()
-    send_call(system, "ETH", "mint", get_account("admin"), WAD, sender="admin")
-    send_call(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
-    send_call(
+    apply_successful_call(system, "ETH", "mint", get_account("admin"), WAD, sender="admin")
+    apply_successful_call(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
+    apply_successful_call(
         system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin"
     )
     loop = KeeperLoop(system, build_keepers(system.deployment, ["crank"]), print, observer=port.observer)
@@ -380,7 +384,9 @@ def test_calls_are_shown_until_a_reorganisation_takes_them_back(
         wait_until_true(lambda: len(shown("bands")) > 0)
         assert shown("actions") == [] and shown("nearest")[0]["health_bps"] < 10_000
         assert shown("bands")[0]["vaults"] == 1
-        send_call(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator")
+        apply_successful_call(
+            fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator"
+        )
         wait_until_true(lambda: len(shown("actions")) == 1)
         (action,) = shown("actions")
         assert (action["who"], action["block"], action["ok"]) == ("liquidator", node.get_head().number, True)

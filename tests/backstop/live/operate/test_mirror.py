@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeClient, NodeUnavailableError
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.mirror.chain_mirror import Mirror, ReorgError
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.signers import Signers
@@ -57,14 +57,16 @@ def test_it_goes_back_to_where_the_chain_forked(
     devnet.node.request("anvil_reorg", lost, [])
     with pytest.raises(ReorgError, match="no longer part"):
         mirror.sync_to_head()
-    assert mirror.resync_after_reorg() == f"{lost} taken back" and mirror.block == before - lost
+    assert mirror.roll_back_after_reorg() == f"{lost} taken back" and mirror.block == before - lost
     mirror.sync_to_head()
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     kept = sum(range(1, 5 - lost)) * WAD
     assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == kept
     assert mirror.differences == [] and {seen.block for seen in mirror.seen} <= set(range(before - lost + 1))
     # What it holds is what a mirror that never saw the other blocks holds.
-    assert encode_world(mirror.model.world) == encode_world(follow().model.world)
+    assert encode_nonzero_storage_words(mirror.model.world) == encode_nonzero_storage_words(
+        follow().model.world
+    )
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -79,11 +81,11 @@ def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
     with pytest.raises(ReorgError):
         mirror.sync_to_head()
     assert (
-        mirror.resync_after_reorg() == "following again from the start"
+        mirror.roll_back_after_reorg() == "following again from the start"
         and mirror.block == mirror.deployment.block
     )
     mirror.sync_to_head()
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == WAD
     assert mirror.differences == []
 
@@ -96,7 +98,7 @@ def test_a_block_and_its_receipts_are_of_one_chain(
 ) -> None:
     system, mirror = attach(), follow()
     mint(system, WAD)
-    ask = mirror.node.client.batch
+    ask = mirror.node.client.call_method_in_batches
 
     def asked(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The chain is reorganised between the two questions."""
@@ -105,11 +107,11 @@ def test_a_block_and_its_receipts_are_of_one_chain(
             devnet.node.request("anvil_reorg", 1, [])
         return ask(method, calls)
 
-    monkeypatch.setattr(mirror.node.client, "batch", asked)
+    monkeypatch.setattr(mirror.node.client, "call_method_in_batches", asked)
     with pytest.raises(NodeUnavailableError, match="went back while it was read"):
         mirror.sync_to_head()
     mirror.sync_to_head()
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     assert mirror.hash == devnet.node.get_head().hash and mirror.differences == []
     assert mirror.model.view("ETH", "balanceOf", get_account("borrower")) == 0
 
@@ -133,8 +135,8 @@ def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
     monkeypatch.setattr(mirror.host, "read_slots", asked)
     with pytest.raises(ReorgError, match="no longer part"):
         mirror.sync_to_head()
-    assert mirror.resync_after_reorg() == "1 taken back"
-    mirror.check_storage()
+    assert mirror.roll_back_after_reorg() == "1 taken back"
+    mirror.compare_all_known_slots()
     assert mirror.differences == []
 
 
@@ -146,7 +148,7 @@ def test_a_chain_may_go_back_while_its_history_is_read(
     system = attach()
     for _ in range(3):
         mint(system, WAD)
-    ask = NodeClient.batch
+    ask = NodeClient.call_method_in_batches
 
     def asked(self: NodeClient, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The newest blocks are others by the time of the first question for blocks, or of receipts."""
@@ -155,7 +157,7 @@ def test_a_chain_may_go_back_while_its_history_is_read(
             devnet.node.request(change, 2, *([[]] if change == "anvil_reorg" else []))
         return ask(self, method, calls)
 
-    monkeypatch.setattr(NodeClient, "batch", asked)
+    monkeypatch.setattr(NodeClient, "call_method_in_batches", asked)
     opened = attach()
     assert opened.mirror.hash == devnet.node.get_head().hash and opened.mirror.differences == []
     assert opened.mirror.model.view("ETH", "balanceOf", get_account("borrower")) == WAD
@@ -188,7 +190,9 @@ def test_replay_equals_following(
         live.sync_to_head()
     replayed = follow()
     assert (replayed.block, replayed.hash) == (live.block, live.hash)
-    assert encode_world(replayed.model.world) == encode_world(live.model.world)
+    assert encode_nonzero_storage_words(replayed.model.world) == encode_nonzero_storage_words(
+        live.model.world
+    )
     assert replayed.differences == live.differences == []
 
 
@@ -203,14 +207,14 @@ def test_a_tampered_slot_is_named(
     node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
     node.request("evm_mine")
     mirror.sync_to_head()
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     (difference,) = mirror.differences
     assert difference == (
         f"block {mirror.block}: VaultEngine terms.of_types[0].liquidation_ratio: "
         f"model {ratio}, chain {ratio + 1}"
     )
     # Reported once: the chain counts from then on.
-    mirror.check_storage()
+    mirror.compare_all_known_slots()
     assert len(mirror.differences) == 1
 
 
@@ -221,12 +225,14 @@ def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Call
     state = first.export_state()
     mint(system, WAD)
     second = follow()
-    second._start_model()
+    second._start_empty_model()
     assert second.restore_state(state) and second.block == first.block
     second.sync_to_head()
-    second.check_storage()
+    second.compare_all_known_slots()
     assert second.differences == [] and len(second.seen) == 1
-    assert encode_world(second.model.world) == encode_world(follow().model.world)
+    assert encode_nonzero_storage_words(second.model.world) == encode_nonzero_storage_words(
+        follow().model.world
+    )
     # From a chain that it does not share a block with there is no way.
     lost = [{**each, "hash": "0x" + "00" * 32} for each in state["kept"]]
     assert not second.restore_state({**state, "kept": lost})
@@ -246,22 +252,24 @@ def test_it_goes_back_from_a_state(
     second = follow()
     assert second.restore_state(state) and second.block == first.block - 3
     second.sync_to_head()
-    second.check_storage()
+    second.compare_all_known_slots()
     assert second.differences == []
-    assert encode_world(second.model.world) == encode_world(follow().model.world)
+    assert encode_nonzero_storage_words(second.model.world) == encode_nonzero_storage_words(
+        follow().model.world
+    )
 
 
 def test_what_may_have_changed_is_noted(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
 ) -> None:
     system, mirror = attach(), follow()
-    before = encode_world(mirror.model.world)
-    mirror.touched.clear()
+    before = encode_nonzero_storage_words(mirror.model.world)
+    mirror.touched_slots.clear()
     mint(system, WAD)
     mirror.sync_to_head()
-    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched
-    mirror.touched.clear()
+    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched_slots
+    mirror.touched_slots.clear()
     devnet.node.request("anvil_reorg", 1, [])
-    mirror.resync_after_reorg()
-    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched
-    assert encode_world(mirror.model.world) == before
+    mirror.roll_back_after_reorg()
+    assert ("ETH", "balanceOf", get_account("borrower")) in mirror.touched_slots
+    assert encode_nonzero_storage_words(mirror.model.world) == before

@@ -14,16 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.mirror import cli
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
-from backstop.live.chaos.leak_detection import read_process_usage
+from backstop.live.chaos.leak_detection import read_memory_and_descriptor_usage
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.node.rpc_node import Head
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.operate.network_options import connect_nodes
+from backstop.live.operate.network_options import connect_node_with_failover
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
@@ -110,7 +110,7 @@ def test_of_two_nodes_one_may_be_wrong(
 ) -> None:
     """It is left in a line, nothing is told to differ, and what follows is compared."""
     hostile, told = ByzantineProxy(devnet.port), list[str]()
-    node = connect_nodes([hostile.url, devnet.url], said.append, timeout=1.0)
+    node = connect_node_with_failover([hostile.url, devnet.url], said.append, timeout=1.0)
     node.require_deployment(deployment)
     loop, system = MirrorLoop(open_mirror(node, deployment), told.append, said.append), attach()
     loop.run_round(None, lambda: False)
@@ -122,9 +122,11 @@ def test_of_two_nodes_one_may_be_wrong(
     node._looked_at = 0.0
     head = devnet.node.get_head().number
     loop.run(patience=30, until=head, interval=0.01)
-    assert (loop.mirror.block, loop.found, loop.mirror.unsettled) == (head, 0, set())
+    assert (loop.mirror.block, loop.found, loop.mirror.unsettled_slots) == (head, 0, set())
     assert node.url == devnet.url and any(each.startswith(f"left the node at {hostile.url}") for each in said)
-    assert encode_world(loop.mirror.model.world) == encode_world(open_and_follow(devnet, deployment))
+    assert encode_nonzero_storage_words(loop.mirror.model.world) == encode_nonzero_storage_words(
+        open_and_follow(devnet, deployment)
+    )
     hostile.close()
 
 
@@ -134,7 +136,7 @@ def test_a_node_that_takes_over_may_be_behind(
 ) -> None:
     """Nothing was reorganised, so nothing is taken back."""
     hostile = ByzantineProxy(devnet.port)
-    node = connect_nodes([proxies[0].url, hostile.url], said.append, timeout=2.0)
+    node = connect_node_with_failover([proxies[0].url, hostile.url], said.append, timeout=2.0)
     node.require_deployment(deployment)
     loop = MirrorLoop(open_mirror(node, deployment), said.append, said.append)
     devnet.node.request("evm_mine")
@@ -207,7 +209,7 @@ def test_it_follows_through_a_reorganisation(
     assert len(told) == len(numbers) and watch.found == 0
     fresh = open_mirror(devnet.node, deployment)
     fresh.replay_to_block(None)
-    assert encode_world(mirror.model.world) == encode_world(fresh.model.world)
+    assert encode_nonzero_storage_words(mirror.model.world) == encode_nonzero_storage_words(fresh.model.world)
     assert lines(out)[-1]["hash"] == fresh.hash
 
 
@@ -329,7 +331,7 @@ def test_what_calls_wrote_is_not_kept_for_nobody(devnet: Devnet, deployment: Dep
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
     loop.run(once=True)
     gc.unfreeze()
-    assert loop.mirror.configured and not loop.mirror.touched
+    assert loop.mirror.configured and not loop.mirror.touched_slots
 
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
@@ -339,10 +341,10 @@ def test_memory_that_is_free_is_given_back(devnet: Devnet, deployment: Deploymen
     loop.run(once=True)
     held = [bytes(2_000) for _ in range(50_000)]
     held = held[::50]
-    before = read_process_usage(os.getpid(), 0.0)
+    before = read_memory_and_descriptor_usage(os.getpid(), 0.0)
     loop._saved_at = -1e9
     loop.run(once=True)
-    after = read_process_usage(os.getpid(), 0.0)
+    after = read_memory_and_descriptor_usage(os.getpid(), 0.0)
     gc.unfreeze()
     assert before is not None and after is not None and len(held) == 1_000
     assert before.memory - after.memory > 50 << 20

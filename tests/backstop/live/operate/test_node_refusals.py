@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeClient, NodeRefusedError, NodeUnavailableError, RpcError
 from backstop.hosts.rpc_transport import MOST_WAIT, parse_retry_after_header
@@ -77,9 +77,9 @@ def test_what_is_the_nodes_is_asked_of_the_next(
 def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: str) -> None:
     proxies[0].errors = {"eth_gasPrice": {"code": -32005, "message": "limit exceeded"}}
     if batched == "batch":
-        found = nodes.batch("eth_gasPrice", [(), ()])
+        found = nodes.call_method_in_batches("eth_gasPrice", [(), ()])
     else:
-        found = nodes.request_each([("eth_gasPrice", ()), ("eth_chainId", ())])
+        found = nodes.request_batch_keeping_errors([("eth_gasPrice", ()), ("eth_chainId", ())])
     assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
 
 
@@ -105,7 +105,7 @@ def test_what_is_the_calls_own_answer_is_raised(
         nodes.request(method)
     assert not isinstance(raised.value, NodeRefusedError) and raised.value.code == error["code"]
     assert nodes.where == proxies[0].url and len(said) == 1
-    (found,) = nodes.request_each([(method, ())])
+    (found,) = nodes.request_batch_keeping_errors([(method, ())])
     assert isinstance(found, RpcError) and found.reason == error["message"]
 
 
@@ -201,7 +201,7 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
         naps.append(seconds)
         proxies[0].status = 200
 
-    monkeypatch.setattr("backstop.live.operate.keeper_loop.sleep_interruptibly", nap)
+    monkeypatch.setattr("backstop.live.operate.keeper_loop.sleep_in_short_naps", nap)
     loop.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
     assert naps[0] == 45 and said[1] == "the node is back"
 
@@ -212,7 +212,7 @@ def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], depl
     error = {"code": -32000, "message": "header not found"}
     proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
     with pytest.raises(NodeUnavailableError, match="header not found"):
-        system.mirror._words.read_words([0, 1], system.mirror.block, system.mirror.hash)
+        system.mirror._words.read_words_by_index([0, 1], system.mirror.block, system.mirror.hash)
 
 
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
@@ -226,7 +226,7 @@ def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
     proxies[0].errors = {"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}}
     with pytest.raises(NodeRefusedError, match="timed out"):
         loop.run_round()
-    assert loop.waiting == 1
+    assert loop.pending_transaction_count == 1
 
 
 def test_a_user_and_a_password_are_sent_and_never_told(

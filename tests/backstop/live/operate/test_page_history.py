@@ -17,7 +17,7 @@ from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import BORROWER, start_auction
+from tests.support.vault_market_after_drop import BORROWER, liquidate_borrower_and_advance_time
 
 BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 
@@ -47,7 +47,7 @@ def test_it_outlives_the_mirror(fallen: LiveSystem, fallen_devnet: Devnet, tmp_p
     assert len(before.points) > 1 and not before.acts
     for _ in range(7):
         fallen.advance(STEP)
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     after = follow(fallen_devnet, fallen, file)
     assert list(after.points)[: len(before.points)] == list(before.points)
     assert after.points[-1].block == fallen_devnet.node.get_head().number
@@ -76,7 +76,7 @@ def test_what_the_chain_lost_is_gone_after_a_restart(
     fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path
 ) -> None:
     file = tmp_path / "checkpoint.json"
-    start_auction(fallen)
+    liquidate_borrower_and_advance_time(fallen)
     assert follow(fallen_devnet, fallen, file).acts
     blocks = fallen_devnet.node.get_head().number - json.loads(file.read_text())["history"]["acts"][0][0] + 1
     fallen_devnet.node.request("anvil_reorg", blocks, [])

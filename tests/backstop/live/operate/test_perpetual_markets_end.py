@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
 from backstop.model.arithmetic import WAD
@@ -15,7 +15,7 @@ from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
-from tests.support.market_after_drop import send_call
+from tests.support.vault_market_after_drop import apply_successful_call
 
 BTC = 1
 HOUR = 3_600
@@ -29,11 +29,11 @@ CLAIMS = 10
 def street(fresh: Devnet, tmp_path: Path):
     """A long of 1,000 lots against two shorts of 500; one who has cash alone, two with lots of bitcoin."""
     made = LiveMarginMarket(fresh, tmp_path, ROLES, DEPOSITS)
-    made.write_order("long", "--buy")
+    made.write_signed_order_to_file("long", "--buy")
     for name in ("first", "second"):
-        made.write_order(name, "--sell", LOTS // 2)
-    made.write_order("left", "--buy", 100, "WBTC")
-    made.write_order("right", "--sell", 100, "WBTC")
+        made.write_signed_order_to_file(name, "--sell", LOTS // 2)
+    made.write_signed_order_to_file("left", "--buy", 100, "WBTC")
+    made.write_signed_order_to_file("right", "--sell", 100, "WBTC")
 
     def opened(market: CycleView) -> bool:
         return all(
@@ -57,7 +57,7 @@ def go_on(street: LiveMarginMarket, dollars: list[int]) -> None:
 def roll(street: LiveMarginMarket, price: int, times: int = 3) -> None:
     """Have keepers make final what has happened."""
     for _ in range(times):
-        cycle = street.seen.clock.cycle
+        cycle = street.cycle_view.clock.cycle
         street.system.advance(7_201)
 
         def is_over(market: CycleView, last: int = cycle) -> bool:
@@ -112,20 +112,23 @@ def called(street: LiveMarginMarket) -> set[str]:
 def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
     """The long owes by the end; the two shorts bear it alike, and the market of bitcoin goes on."""
     at = street.system.timestamp + MIN_NOTICE
-    send_call(street.system, "MarginPolicy", "delist", ETH, at, sender="admin")
+    apply_successful_call(street.system, "MarginPolicy", "delist", ETH, at, sender="admin")
     street.system.advance(at - street.system.timestamp - HOUR)
     go_on(street, [1_700] + [1_500] * 7)
-    street.run_until_done(lambda market: market.has_ended(ETH) and not market.list_accounts_to_close(), 1_500)
+    street.run_until_done(
+        lambda market: market.has_market_ended(ETH) and not market.list_accounts_in_ended_markets(), 1_500
+    )
     assert (
-        street.seen.running == [BTC] and street.seen.get_position(get_trader_account("left"), BTC).size == 100
+        street.cycle_view.running_market_ids == [BTC]
+        and street.cycle_view.get_position(get_trader_account("left"), BTC).size == 100
     )
     roll(street, 1_500)
     assert {"accrue", "poke", "end_market", "update_account", "advance_cycle"} <= called(street)
     got = check_alike(street, ("second", "other", "first"))
-    assert got["first"] > DEPOSITS["first"] * WAD and street.seen.running == [BTC]
+    assert got["first"] > DEPOSITS["first"] * WAD and street.cycle_view.running_market_ids == [BTC]
     # Bitcoin is traded as ever, also by who was in the other market.
-    street.write_order("right", "--buy", 100, "WBTC")
-    street.write_order("left", "--sell", 100, "WBTC")
+    street.write_signed_order_to_file("right", "--buy", 100, "WBTC")
+    street.write_signed_order_to_file("left", "--sell", 100, "WBTC")
     street.run_until_done(
         lambda market: market.get_position(get_trader_account("left"), BTC).size == 0, 1_500
     )
@@ -136,10 +139,10 @@ def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
 )
 def test_all_are_settled_by_keepers(street: LiveMarginMarket) -> None:
     """Keepers begin settlement, end both markets, and see all losses final; then everybody leaves."""
-    send_call(street.system, "Settlement", "announce", sender="admin")
+    apply_successful_call(street.system, "Settlement", "announce", sender="admin")
     street.system.advance(street.system.deployment.parameters.settlement.delay)
     go_on(street, [1_700] + [1_500] * 8)
-    street.run_until_done(lambda market: market.is_closing and not market.has_positions, 1_500)
+    street.run_until_done(lambda market: market.has_every_market_ended and not market.has_positions, 1_500)
     roll(street, 1_500)
     assert {"begin", "end_market", "update_account", "advance_cycle"} <= called(street)
     got = check_alike(street, ("first", "left", "other", "right", "second"))

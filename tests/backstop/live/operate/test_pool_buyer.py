@@ -8,11 +8,11 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.keepers.cycle_view import CycleView
-from backstop.live.operate.keeper_settings import read_settings
+from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.devnet_process import Devnet
 from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
-from tests.support.market_after_drop import send_call
+from tests.support.vault_market_after_drop import apply_successful_call
 
 ROLES = ("margin_crank", "matcher", "backstop_keeper", "pool_buyer")
 
@@ -22,11 +22,15 @@ def street(fresh: Devnet, tmp_path: Path):
     """A long of 1,000 lots with a fifth of margin against a short, a pool of 20,000, a buyer with 3,000."""
     made = LiveMarginMarket(fresh, tmp_path, ROLES, example="margin-pool")
     at, by = made.system.addresses, {"sender": "market_maker"}
-    send_call(made.system, "Stablecoin", "approve", at["PerpetualLiquidityVault"], MAX_UINT256, **by)
-    send_call(made.system, "PerpetualLiquidityVault", "deposit", 20_000 * WAD, get_account("saver"), **by)
-    send_call(made.system, "Stablecoin", "transfer", get_account("pool_buyer"), 3_000 * WAD, **by)
-    made.write_order("long", "--buy")
-    made.write_order("short", "--sell")
+    apply_successful_call(
+        made.system, "Stablecoin", "approve", at["PerpetualLiquidityVault"], MAX_UINT256, **by
+    )
+    apply_successful_call(
+        made.system, "PerpetualLiquidityVault", "deposit", 20_000 * WAD, get_account("saver"), **by
+    )
+    apply_successful_call(made.system, "Stablecoin", "transfer", get_account("pool_buyer"), 3_000 * WAD, **by)
+    made.write_signed_order_to_file("long", "--buy")
+    made.write_signed_order_to_file("short", "--sell")
     yield made
     made.loop.close()
     made.system.compare_state()
@@ -36,17 +40,20 @@ def test_it_signs_with_its_own_account_and_buys_what_is_quoted(street: LiveMargi
     """The long is weak at 1,600: the pool takes its lots over, as far as its money goes, and sells a part."""
     pool, buyer = street.system.addresses["PerpetualLiquidityVault"], get_account("pool_buyer")
     street.run_until_done(
-        lambda market: market.get_position(pool, ETH).size == 0 and market.get_net_deposits(buyer) > 0, 2_000
+        lambda market: (
+            market.get_position(pool, ETH).size == 0 and market.get_lifetime_net_deposits(buyer) > 0
+        ),
+        2_000,
     )
 
     def bought(market: CycleView) -> bool:
         return market.get_position(buyer, ETH).size > 0
 
     street.run_until_done(bought, 1_600)
-    held = street.seen.get_position(buyer, ETH).size
+    held = street.cycle_view.get_position(buyer, ETH).size
     # It has deposited its capital, and holds no more than that is worth.
-    assert street.seen.get_net_deposits(buyer) == 2_000 * WAD and 0 < held * 16 <= 2_000
-    assert street.seen.get_position(pool, ETH).size > 0
+    assert street.cycle_view.get_lifetime_net_deposits(buyer) == 2_000 * WAD and 0 < held * 16 <= 2_000
+    assert street.cycle_view.get_position(pool, ETH).size > 0
     sent = [
         line for line in street.said if line.startswith("pool_buyer: MarginOrders.fill") and "done" in line
     ]
@@ -58,7 +65,7 @@ def test_its_settings_are_read_from_a_file(tmp_path: Path) -> None:
     path.write_text(
         "schema_version: 1\nroles: {pool_buyer: {reports: r.jsonl, capital: 500 stablecoin, premium: 0.5%}}\n"
     )
-    assert read_settings(path)["options"]["pool_buyer"] == {
+    assert read_yaml_keeper_settings_by_name(path)["options"]["pool_buyer"] == {
         "reports": (str(tmp_path / "r.jsonl"),),
         "capital": 500 * WAD,
         "premium": 50,

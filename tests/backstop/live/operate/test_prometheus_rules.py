@@ -16,8 +16,8 @@ from backstop.live.monitor import metrics
 from backstop.live.monitor.health_conditions import ALERTS
 from backstop.live.monitor.http_server import Answer, Request
 from backstop.live.monitor.status_snapshot import StatusBoard
+from tests.support.alarming_status_board import publish_all_alarms_on_board
 from tests.support.checkout_paths import ROOT
-from tests.support.failing_board import build_failing_board
 
 (GROUP,) = yaml.safe_load((ROOT / "docs/do/watching/prometheus-rules.yml").read_text())["groups"]
 RULES = {rule["alert"]: rule["expr"] for rule in GROUP["rules"]}
@@ -34,7 +34,9 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 def served(board: StatusBoard) -> Samples:
     """What Prometheus has read of a process that answers."""
-    answer = metrics.build_metrics_routes(board, "keeper", 5.0)["/metrics"](Request("", threading.Event()))
+    answer = metrics.build_metrics_and_health_routes(board, "keeper", 5.0)["/metrics"](
+        Request("", threading.Event())
+    )
     assert isinstance(answer, Answer)
     families = text_string_to_metric_families(b"".join(answer.parts).decode())
     found = [(each.name, each.labels, each.value) for family in families for each in family.samples]
@@ -89,7 +91,7 @@ def test_a_rule_fires_for_each_alert_and_none_when_all_is_well(watched_board: St
     for alert, rules in beside.items():
         alone = [*well, ("backstop_trouble", {"code": alert, "subject": ""}, 1.0)]
         assert firing(alone) <= {"BackstopHeartbeat"} | rules, alert
-    build_failing_board(watched_board)
+    publish_all_alarms_on_board(watched_board)
     found = firing(served(watched_board))
     assert beside.keys() == set(ALERTS)
     for alert, rules in beside.items():

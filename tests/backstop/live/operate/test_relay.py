@@ -64,10 +64,10 @@ def test_nobody_sees_it_before_it_is_mined(begin: Open, relay: RelayStub, way: s
     assert bounds == ([(0, head + 2)] if way == "private" else [(head + 1, head + 1), (head + 2, head + 2)])
     for _ in range(3):  # nor is it taken for lost meanwhile
         loop.run_round()
-    assert public(relay) == 0 and loop.waiting == 1
+    assert public(relay) == 0 and loop.pending_transaction_count == 1
     relay.mine_block()
     loop.run_round()
-    assert loop.tally.counts["liquidator", "done"] == 1 and loop.tally.failed == 0
+    assert loop.tally.counts["liquidator", "done"] == 1 and loop.tally.failed_transaction_count == 0
     loop.close()
 
 
@@ -115,7 +115,9 @@ def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: RelayStub) ->
         while not through.well:
             clock.now += 5.0
         left.append(clock.now - before)
-        assert through.explain_refusal(caught.value).endswith(f", and is left alone for {left[-1]:.0f} s")
+        assert through.explain_transaction_refusal(caught.value).endswith(
+            f", and is left alone for {left[-1]:.0f} s"
+        )
     assert left == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
@@ -129,7 +131,7 @@ def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: RelayStub) 
             relay.refuses = "nonce too low"
             with pytest.raises(BackstopError) as caught:
                 through.send_transaction(raw, count)
-            assert through.well and "left alone" not in through.explain_refusal(caught.value)
+            assert through.well and "left alone" not in through.explain_transaction_refusal(caught.value)
         relay.refuses = ""
         assert through.send_transaction(raw, 1) == 4
     relay.refuses = "nonce too low"
@@ -156,7 +158,7 @@ def test_a_keeper_that_is_started_again_shows_it_to_nobody(begin: Open, relay: R
     loop.run_round()
     loop.close()
     loop = begin()
-    assert loop.run_round() == 0 and public(relay) == 0 and loop.waiting == 1
+    assert loop.run_round() == 0 and public(relay) == 0 and loop.pending_transaction_count == 1
     for _ in range(2):
         relay.mine_block(includes=False)
     loop.run_round()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
@@ -17,15 +17,15 @@ from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.mirror.scenario_export import export_scenario
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.live_deployment import deploy_live, load_parameters
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem, market_view
-from backstop.live.solvency.proven_statement import build_audit, verify_audit
+from backstop.live.operate.resumable_deployment import deploy_live, load_parameters
+from backstop.live.solvency.proven_statement import build_proven_statement, recompute_audit_from_proofs
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from backstop.model.interfaces import CallTerms
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import send_call
+from tests.support.vault_market_after_drop import apply_successful_call
 
 WETH = 0
 HIGH_ADD_ON = 3_000
@@ -36,8 +36,10 @@ def post(system: LiveSystem, dollars: int) -> None:
     for _ in range(2):
         system.advance(3_600)
         for i in range(3):
-            send_call(system, "PriceFeed", "report", WETH, dollars * RAY, sender=f"reporter_{i + 1}")
-        send_call(system, "PriceFeed", "poke", WETH, sender="poker")
+            apply_successful_call(
+                system, "PriceFeed", "report", WETH, dollars * RAY, sender=f"reporter_{i + 1}"
+            )
+        apply_successful_call(system, "PriceFeed", "poke", WETH, sender="poker")
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +51,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, D
     system = LiveSystem(devnet.node, deployment, signers, impersonate=True)
     post(system, 2_000)
     who = get_account("borrower")
-    send_call(system, "WETH", "mint", who, 100 * WAD, sender="borrower")
-    send_call(system, "WETH", "approve", system.addresses["VaultEngine"], MAX_UINT256, sender="borrower")
+    apply_successful_call(system, "WETH", "mint", who, 100 * WAD, sender="borrower")
+    apply_successful_call(
+        system, "WETH", "approve", system.addresses["VaultEngine"], MAX_UINT256, sender="borrower"
+    )
     opening = WETH, who, 100 * WAD, 100_000 * WAD, who
-    send_call(system, "VaultEngine", "deposit_and_draw", *opening, sender="borrower")
+    apply_successful_call(system, "VaultEngine", "deposit_and_draw", *opening, sender="borrower")
     yield devnet, deployment
     devnet.process.stop_process()
 
@@ -69,7 +73,7 @@ def guarded(opened: tuple[Devnet, Deployment]) -> Iterator[LiveSystem]:
 def create(system: LiveSystem, kind: str, *args: Any, more: bytes = b"") -> str:
     """Create a contract from an account of nobody's; its address."""
     artifact = Artifacts()[kind]
-    data = artifact.bytecode + artifact.abi.constructor.encode(args) + more
+    data = artifact.bytecode + artifact.contract_abi.constructor.encode(args) + more
     sent = {"from": get_account("poker"), "data": "0x" + data.hex(), "gas": hex(10_000_000)}
     found = system.node.request("eth_sendTransaction", sent)
     wait_until_true(lambda: system.node.request("eth_getTransactionReceipt", found) is not None)
@@ -85,9 +89,9 @@ def name_of(system: LiveSystem, address: str) -> str:
 def replace_by_scripted(system: LiveSystem) -> str:
     """A policy that asks for nothing comes into force, and is told to ask for much."""
     address = create(system, "ScriptedPolicy", system.addresses["VaultEngine"])
-    send_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    apply_successful_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     calls = CallTerms(0, 60, 60)
-    send_call(
+    apply_successful_call(
         system, name_of(system, address), "set_answer", 0, HIGH_ADD_ON, BASIS_POINTS, calls, sender="poker"
     )
     return address
@@ -98,10 +102,10 @@ def replace_by_risk_policy(system: LiveSystem) -> str:
     at, brackets = system.addresses, ((1, HIGH_ADD_ON), (0, 0))
     args = (at["VaultEngine"], at["PriceFeed"], at["CircuitBreaker"], get_account("poker"))
     address = create(system, "RiskPolicy", *args)
-    send_call(
+    apply_successful_call(
         system, name_of(system, address), "set_brackets", WETH, brackets, ((0, 0), (0, 0)), sender="poker"
     )
-    send_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
+    apply_successful_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     return address
 
 
@@ -125,20 +129,20 @@ def test_keepers_go_on_by_the_policy_in_force(
     replace(guarded)
     first.system.follow_chain()
     assert (
-        market_view(first.system.mirror, guarded.timestamp).compute_margin_add_on_rate(WETH, 100_000 * RAD)
+        market_view(first.system.mirror, guarded.timestamp).compute_margin_add_on(WETH, 100_000 * RAD)
         >= 10**8 * RAD
     )
     first.close()
 
     second = keeper()  # which goes on from what the first has followed
     assert second.run_round() == 1, said
-    wait_until_true(lambda: second.run_round() == 0 and second.waiting == 0)
+    wait_until_true(lambda: second.run_round() == 0 and second.pending_transaction_count == 0)
     second.close()
-    assert second.tally.failed == 0
+    assert second.tally.failed_transaction_count == 0
     for system in (first.system, second.system, guarded):
         system.follow_chain()
         assert system.mirror.differences == []
-    guarded.mirror.check_storage()
+    guarded.mirror.compare_all_known_slots()
     assert guarded.mirror.differences == []
     assert guarded.view("CollateralAuction", "last_id") == 1
 
@@ -148,24 +152,24 @@ def test_an_audit_proves_the_policy_in_force(guarded: LiveSystem) -> None:
     mirror = open_mirror(guarded.node, guarded.deployment)
     mirror.replay_to_block(None)
     mirror.raise_differences()
-    content = build_audit(mirror)
+    content = build_proven_statement(mirror)
     assert content["later"] == [["ScriptedPolicy", address, [guarded.addresses["VaultEngine"]]]]
-    verdict = verify_audit(content, mirror.hash, mirror.chain.artifacts)
+    verdict = recompute_audit_from_proofs(content, mirror.hash, mirror.chain.artifacts)
     assert verdict.contracts == len(guarded.deployment.creations) + 1
     content["later"][0][2] = [get_account("poker")]
     with pytest.raises(BackstopError, match=f"ScriptedPolicy {address} at {address} has other code"):
-        verify_audit(content, mirror.hash, mirror.chain.artifacts)
+        recompute_audit_from_proofs(content, mirror.hash, mirror.chain.artifacts)
 
 
 def test_an_index_asks_the_policy_in_force(guarded: LiveSystem, tmp_path: Path) -> None:
     follower = IndexFollower(guarded.node, guarded.deployment)
     replace_by_risk_policy(guarded)
     follower.sync_to_head()
-    assert follower.get_conditions(WETH).policy.add_on(100_000 * RAD) > 0
+    assert follower.get_pricing_conditions(WETH).policy.add_on(100_000 * RAD) > 0
     address = replace_by_scripted(guarded)
     follower.sync_to_head()
     with pytest.raises(BackstopError, match=f"{address} now, which does not say its brackets"):
-        follower.get_conditions(WETH)
+        follower.get_pricing_conditions(WETH)
     with pytest.raises(BackstopError, match=f"{address} now: a scenario has only the one"):
         export_scenario(guarded.mirror, tmp_path / "out", 3_600, 60)
 
@@ -178,7 +182,9 @@ def test_a_policy_of_nobodys_is_told_in_one_line(guarded: LiveSystem) -> None:
     other = LiveSystem(guarded.node, guarded.deployment, Signers(test_accounts=True))
     address = create(guarded, "ScriptedPolicy", guarded.addresses["VaultEngine"], more=bytes(32))
     call = guarded.chain.get_function("VaultEngine", "set_risk_policy", 1).encode_call((address,))
-    guarded.host.send_transaction(get_account("admin"), guarded.addresses["VaultEngine"], call)
+    guarded.host.send_transaction_without_waiting(
+        get_account("admin"), guarded.addresses["VaultEngine"], call
+    )
     line = f"the risk policy is {address}: this program can only follow a RiskPolicy or ScriptedPolicy"
 
     def follows() -> bool:

@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 from eth_utils.address import to_checksum_address
 
-from backstop.deployment.deployment_plan import Deployment
+from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
-from backstop.hosts.state_json import encode_world
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
-from backstop.live.monitor.health_conditions import report_health
+from backstop.live.monitor.health_conditions import build_health_report
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import StatusBoard
-from backstop.live.node.block_roots import BlockRootChecker, check_roots, check_senders
-from backstop.live.node.cross_check import cross_check_words, prove_words
+from backstop.live.node.disputed_slot_resolution import find_settled_words, prove_words
 from backstop.live.node.failover import Failover
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node, RetryError
 from backstop.live.node.signers import Signers
 from backstop.live.node.storage_proofs import UnprovenError
+from backstop.live.node.transaction_and_receipt_roots import BlockRootChecker, check_roots, check_senders
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
@@ -118,22 +118,24 @@ def test_what_nothing_settles_stops_sending_and_is_not_kept(
     loop = keeper(snapshot=file)
     pass_time(devnet)
     hostile.fault = FAULT["wrong words unproven"]
-    rounds(loop, lambda: loop.system.mirror.unsettled)
-    sent, kept = loop.tally.sent, file.read_bytes()
+    rounds(loop, lambda: loop.system.mirror.unsettled_slots)
+    sent, kept = loop.tally.mined_transaction_count, file.read_bytes()
     assert sent > 0 and loop.system.mirror.differences == []
     pass_time(devnet)
     for _ in range(3):
         assert loop.run_round() == 0
     loop.system.book.save_state()
     assert file.read_bytes() == kept and sum("nothing is sent" in line for line in said) == 1
-    told = report_health(board, 0)
+    told = build_health_report(board, 0)
     assert not told["ok"] and "nothing is sent" in told["problems"][0]
     assert (told["nodes"], told["blocks_proven"], told["differences"]) == (1, True, 0)
     hostile.fault = None
-    rounds(loop, lambda: loop.tally.sent > sent)
-    assert not loop.system.mirror.unsettled and report_health(board, 0)["ok"]
+    rounds(loop, lambda: loop.tally.mined_transaction_count > sent)
+    assert not loop.system.mirror.unsettled_slots and build_health_report(board, 0)["ok"]
     loop.system.follow_chain()
-    assert encode_world(loop.system.mirror.model.world) == encode_world(truth(devnet, deployment).model.world)
+    assert encode_nonzero_storage_words(loop.system.mirror.model.world) == encode_nonzero_storage_words(
+        truth(devnet, deployment).model.world
+    )
     loop.system.book.save_state()
     assert file.read_bytes() != kept
 
@@ -146,10 +148,12 @@ def test_a_proof_refutes_a_word(
     hostile.fault = FAULT["wrong words"]
     rounds(loop, lambda: any("which a proof refutes" in line for line in said))
     assert "eth_getProof" in hostile.asked and loop.system.mirror.differences == []
-    assert not loop.system.mirror.unsettled and loop.system.mirror.lies_told > 0
+    assert not loop.system.mirror.unsettled_slots and loop.system.mirror.lies_told > 0
     hostile.fault = None
     loop.system.follow_chain()
-    assert encode_world(loop.system.mirror.model.world) == encode_world(truth(devnet, deployment).model.world)
+    assert encode_nonzero_storage_words(loop.system.mirror.model.world) == encode_nonzero_storage_words(
+        truth(devnet, deployment).model.world
+    )
 
 
 def test_another_node_refutes_a_word(
@@ -160,7 +164,7 @@ def test_another_node_refutes_a_word(
     def refused(*_: object) -> dict[tuple[str, int], int]:
         raise BackstopError("no proofs here")
 
-    monkeypatch.setattr("backstop.live.node.cross_check.prove_words", refused)
+    monkeypatch.setattr("backstop.live.node.disputed_slot_resolution.prove_words", refused)
     loop = keeper(beside=True)
     pass_time(devnet)
     hostile.fault = FAULT["wrong words unproven"]
@@ -219,7 +223,7 @@ def test_who_calls_a_contract_in_its_first_block_has_signed(
         )
     devnet.node.request("evm_mine")
     head = devnet.node.get_head().number
-    ((block, receipts),) = devnet.node.get_blocks(head, head)
+    ((block, receipts),) = devnet.node.get_blocks_with_receipts(head, head)
     mirror._check_roots(block, receipts)
     block["transactions"][1]["from"] = get_account("taker")
     with pytest.raises(NodeUnavailableError, match=f"{get_account('taker')} did not sign"):
@@ -249,12 +253,12 @@ def test_a_block_that_was_followed_is_told_or_none(
 def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveSystem]) -> None:
     """On a test chain alone, unless whoever follows it plays them himself."""
     playing = attach(impersonate=True)
-    with playing.drive_time():
+    with playing.impersonate_and_freeze_time():
         allow = Action("Stablecoin", "approve", (get_account("taker"), 1), "0x" + "42" * 20)
         assert playing.apply(allow).ok
     mirror = attach().mirror
     assert mirror.differences == [] and mirror.block == playing.mirror.block
-    (block, receipts), *_ = playing.node.get_blocks(mirror.block, mirror.block)
+    (block, receipts), *_ = playing.node.get_blocks_with_receipts(mirror.block, mirror.block)
     check_roots(block, receipts)
     check_senders(block, mirror.chain.names, unsigned=True)
     with pytest.raises(UnprovenError, match=r"0x(42)+ did not sign"):
@@ -278,7 +282,7 @@ def check_signer(devnet: Devnet, kind: int, chain: int | None, value: int, to: s
     host = LiveHost(devnet.node, Signers(test_accounts=True))
     mined = devnet.node.request("eth_sendRawTransaction", host.signers.sign_transaction(sender, sent | price))
     number = int(host.wait_for_receipt(mined)["blockNumber"], 16)
-    (block, receipts), *_ = devnet.node.get_blocks(number, number)
+    (block, receipts), *_ = devnet.node.get_blocks_with_receipts(number, number)
     check_roots(block, receipts)
     (only,) = block["transactions"]
     assert int(only["type"], 16) == kind and only["from"] == sender
@@ -297,18 +301,18 @@ def test_chains_of_another_kind_are_told_apart_by_their_first_block(
 ) -> None:
     """On one that is known to be of Ethereum's kind, or has shown it, a block that does not hash is a lie."""
     number = deployment.block + 1
-    (good,), (bad,) = (devnet.node.get_blocks(number, number) for _ in range(2))
+    (good,), (bad,) = (devnet.node.get_blocks_with_receipts(number, number) for _ in range(2))
     bad[0]["gasUsed"] = "0x1"
     node = Node(devnet.url)
     node.chain_id = chain
     roots = BlockRootChecker(node, unsigned=True)
     if good_before:
-        roots.check_block(*good, [])
+        roots.check_block_roots_and_senders(*good, [])
     if left:
         with pytest.raises(NodeUnavailableError, match="is not believed"):
-            roots.check_block(*bad, [])
+            roots.check_block_roots_and_senders(*bad, [])
     else:
-        roots.check_block(*bad, [])
+        roots.check_block_roots_and_senders(*bad, [])
         assert roots.hold is False
 
 
@@ -320,17 +324,17 @@ def test_nodes_that_contradict_each_other_settle_nothing(
     def refused(*_: object) -> dict[tuple[str, int], int]:
         raise BackstopError("no proofs here")
 
-    monkeypatch.setattr("backstop.live.node.cross_check.prove_words", refused)
+    monkeypatch.setattr("backstop.live.node.disputed_slot_resolution.prove_words", refused)
     own = ByzantineProxy(devnet.port)
     node = Node("", client=Failover([own.url, devnet.url, hostile.url], 5.0, lambda text: None))
     slot, head = (deployment.addresses["VaultEngine"], 0), devnet.node.get_head()
     (word,) = LiveHost(devnet.node, Signers(test_accounts=True)).read_slots([slot])
     try:
-        assert cross_check_words(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
+        assert find_settled_words(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
         hostile.fault = FAULT["wrong words unproven"]
-        assert cross_check_words(node, *head[:2], {slot: 7}) == ({}, "another node")
+        assert find_settled_words(node, *head[:2], {slot: 7}) == ({}, "another node")
         hostile.fault = FAULT["busy"]
-        assert cross_check_words(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
+        assert find_settled_words(node, *head[:2], {slot: 7}) == ({slot: word}, "another node")
     finally:
         own.close()
 
@@ -348,7 +352,7 @@ def test_a_difference_that_is_proven_counts_and_ends_the_file(
     devnet.node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
     devnet.node.request("evm_mine")
     loop.system.follow_chain()
-    loop.system.mirror.check_storage()
+    loop.system.mirror.compare_all_known_slots()
     (difference,) = loop.system.mirror.differences
     assert "VaultEngine terms.of_types[0].liquidation_ratio" in difference
     head = devnet.node.get_head()

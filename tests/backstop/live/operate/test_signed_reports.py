@@ -12,8 +12,8 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
-from backstop.live.operate.keeper_setup import start_keeper_loop
+from backstop.live.operate.keeper_settings import KeeperSettings, read_yaml_keeper_settings_by_name
+from backstop.live.operate.keeper_setup import build_caught_up_keeper_loop
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.report_sources import PolledAddress
 from backstop.model.arithmetic import RAY
@@ -52,25 +52,25 @@ def test_what_is_signed_here_is_brought_there(
         return KeeperSettings(
             networks=(fallen_devnet.url,),
             deployment=tmp_path / "deployment.json",
-            **read_settings(file) | {"journal": tmp_path / "journal"},
+            **read_yaml_keeper_settings_by_name(file) | {"journal": tmp_path / "journal"},
         )
 
     fallen.advance(7 * 3_600)  # nobody's reports count any more
     for i in range(4):
         fallen_devnet.node.request("anvil_setBalance", get_account(f"reporter_{i + 1}"), "0x0")
-    signers = start_keeper_loop(settings(here), said.append)
+    signers = build_caught_up_keeper_loop(settings(here), said.append)
     signers.run_round()
     assert sum(" signed" in line for line in said) == 4, said
     count = len(said)
     signers.run_round()
     assert len(said) == count  # once a heartbeat
 
-    poker = start_keeper_loop(settings(there), said.append)
+    poker = build_caught_up_keeper_loop(settings(there), said.append)
     try:
 
         def stepped() -> bool:
             poker.run_round()
-            return poker.tally.counts["poker", "done"] > 0 and poker.waiting == 0
+            return poker.tally.counts["poker", "done"] > 0 and poker.pending_transaction_count == 0
 
         wait_until_true(lambda: stepped() and poker.system.view("PriceFeed", "prices_of", ETH)[1] != 0)
     finally:
@@ -78,7 +78,7 @@ def test_what_is_signed_here_is_brought_there(
         signers.close()
     done = [line.split(" done")[0] for line in said if " done in block" in line]
     assert done[0] == "poker: PriceFeed.submit_signed_reports(reports)" and "poker: PriceFeed.poke(0)" in done
-    assert poker.tally.failed == 0 and poker.system.mirror.differences == []
+    assert poker.tally.failed_transaction_count == 0 and poker.system.mirror.differences == []
     report = fallen.view("PriceFeed", "report_of", ETH, get_account("reporter_1"))
     assert report[0] == 150 * RAY
     fallen.compare_state()
@@ -88,12 +88,12 @@ def test_settings_name_files_and_addresses(tmp_path: Path) -> None:
     file = tmp_path / "keeper.yaml"
     roles = "  reporter: {signs: out/mine.jsonl}\n  poker: {reports: [a.jsonl, 'https://x.org/r']}\n"
     file.write_text("schema_version: 1\nroles:\n" + roles)
-    found = read_settings(file)["options"]
+    found = read_yaml_keeper_settings_by_name(file)["options"]
     assert found["reporter"]["signs"] == str(tmp_path / "out" / "mine.jsonl")
     assert found["poker"]["reports"] == (str(tmp_path / "a.jsonl"), "https://x.org/r")
     file.write_text("schema_version: 1\nroles:\n  poker: {reports: 'ftp://x.org/r'}\n")
     with pytest.raises(BackstopError, match=r"keeper.yaml:3: .*ftp:// is not supported"):
-        read_settings(file)
+        read_yaml_keeper_settings_by_name(file)
 
 
 def test_an_address_that_does_not_answer_is_told(served: str, tmp_path: Path) -> None:

@@ -22,18 +22,18 @@ from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import Function, Parameter
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.live.node.backoff import Backoff
-from backstop.live.node.call_allowlist import CallAllowlist, CallNotAllowedError
 from backstop.live.node.remote_signer import RemoteSigner, SignerUnavailableError, _describe_difference
+from backstop.live.node.signable_call_allowlist import CallAllowlist, CallNotAllowedError
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
-from backstop.live.operate.keeper_settings import KeeperSettings, read_settings
-from backstop.live.operate.keeper_setup import start_keeper_loop
+from backstop.live.operate.keeper_settings import KeeperSettings, read_yaml_keeper_settings_by_name
+from backstop.live.operate.keeper_setup import build_caught_up_keeper_loop
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 from tests.support.manual_clock import ManualClock
-from tests.support.market_after_drop import BORROWER, ETH
+from tests.support.vault_market_after_drop import BORROWER, ETH
 from tests.support.web3signer_stub import CHAIN, Web3SignerStub
 
 NO_TRANSACTION = pytest.mark.deep(
@@ -66,7 +66,7 @@ def keeper(
     fallen_devnet.node.request("anvil_setBalance", signer.address, hex(WAD))
 
     def begin(**settings: Any) -> KeeperLoop:
-        return start_keeper_loop(
+        return build_caught_up_keeper_loop(
             KeeperSettings(
                 networks=(fallen_devnet.url,),
                 deployment=fallen_folder / "deployment.json",
@@ -149,13 +149,17 @@ def test_what_was_not_asked_for_is_not_sent(
 ) -> None:
     loop = keeper()
     signer.change = lambda transaction: transaction | change
-    assert loop.run_round() == 0 and loop.waiting == 0 and fallen.node.get_nonce(signer.address) == 0
+    assert (
+        loop.run_round() == 0
+        and loop.pending_transaction_count == 0
+        and fallen.node.get_nonce(signer.address) == 0
+    )
     assert f"the signer at {signer.url} is not believed: {line}" in said[-1]
-    assert loop._summarise_work(False).signer_gone
+    assert loop._build_work_done_and_means_left(False).signer_gone
     # It is no failure of the call: as soon as the signer does what it should, it goes.
     signer.change = lambda transaction: transaction
     loop._looked_at = None
-    assert loop.run_round() == 1 and not loop._summarise_work(False).signer_gone
+    assert loop.run_round() == 1 and not loop._build_work_done_and_means_left(False).signer_gone
     loop.close()
 
 
@@ -185,7 +189,7 @@ def test_what_is_no_transaction_is_the_signers_error(
 ) -> None:
     loop = keeper()
     signer.answer = lambda call: {"result": raw}
-    assert loop.run_round() == 0 and loop._summarise_work(False).signer_gone
+    assert loop.run_round() == 0 and loop._build_work_done_and_means_left(False).signer_gone
     assert "the signer " in said[-1] and "\n" not in said[-1]
     loop.close()
 
@@ -229,13 +233,13 @@ def test_a_silent_signer_is_left_alone_longer_and_longer(signer: Web3SignerStub)
         return found
 
     def refused() -> None:
-        signer.answer, signer.refuses = signer.as_documented, "the vault is sealed"
+        signer.answer, signer.refuses = signer.answer_documented_call, "the vault is sealed"
         for _ in range(3):  # which costs no timeout
             with pytest.raises(SignerUnavailableError, match="refuses: the vault is sealed"):
                 remote.sign_transaction(signer.address, asked)
 
     def signed() -> None:
-        signer.answer, signer.refuses = signer.as_documented, ""
+        signer.answer, signer.refuses = signer.answer_documented_call, ""
         assert remote.sign_transaction(signer.address, asked).startswith("0x02")
 
     for answers in (signed, refused, signed):  # with one that answers it begins anew
@@ -260,11 +264,11 @@ def test_while_the_signer_is_away_its_accounts_wait(
     loop = keeper()
     signer.refuses = "the vault is sealed"
     assert loop.run_round() == 0 and f"the signer at {signer.url} refuses: the vault is sealed" in said[-1]
-    assert loop._summarise_work(False).signer_gone
+    assert loop._build_work_done_and_means_left(False).signer_gone
     # Once somebody else has done it, nobody waits for the signer.
     decide, loop.keepers[0] = loop.keepers[0], dataclasses.replace(loop.keepers[0], index=5)
     loop._looked_at = None
-    assert loop.run_round() == 0 and not loop._summarise_work(False).signer_gone
+    assert loop.run_round() == 0 and not loop._build_work_done_and_means_left(False).signer_gone
     loop.keepers[0] = decide
     signer.refuses = ""
     loop._looked_at = None
@@ -276,7 +280,7 @@ def test_while_the_signer_is_away_its_accounts_wait(
     (entry,) = box.waiting
     fallen.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
     fallen.node.request("evm_mine")
-    loop._follow_chain()
+    loop._follow_chain_and_note_mined()
     box._last_sent[entry.nonce].at = -1e9
     box.push_waiting(fallen.node.offer_fees(), lambda entry, block: True)
     assert f"could not be signed again: the signer at {signer.url} refuses: the vault" in said[-1], said
@@ -316,7 +320,9 @@ TAKE = "take(uint256,uint256,uint256,address,bytes)"
 @pytest.fixture(scope="module")
 def functions(artifacts: Artifacts) -> dict[str, dict[bytes, Function]]:
     """Those of all contracts, each under an address of its own; `CONTRACT` has all of them."""
-    places = {f"0x{i:040x}": artifacts[kind].abi.by_selector for i, kind in enumerate([*KINDS, MARKET], 1)}
+    places = {
+        f"0x{i:040x}": artifacts[kind].contract_abi.by_selector for i, kind in enumerate([*KINDS, MARKET], 1)
+    }
     return {**places, CONTRACT: {k: f for each in places.values() for k, f in each.items()}}
 
 
@@ -511,7 +517,7 @@ def test_a_keeper_with_an_empty_list_signs_nothing(
 ) -> None:
     file = tmp_path / "keeper.yaml"
     file.write_text("schema_version: 1\nmay_sign: {liquidator: []}\n")
-    loop = keeper(may_sign=read_settings(file)["may_sign"])
+    loop = keeper(may_sign=read_yaml_keeper_settings_by_name(file)["may_sign"])
     assert loop.run_round() == 0 and signer.asked == []
     assert " was not taken: the allow-list of 0x" in said[-1] and "is not on it" in said[-1]
     loop.close()
@@ -531,7 +537,7 @@ def test_a_list_that_says_nothing_is_refused(tmp_path: Path, written: str, line:
     file = tmp_path / "keeper.yaml"
     file.write_text(f"schema_version: 1\nmay_sign:{written}\n")
     with pytest.raises(BackstopError) as caught:
-        read_settings(file)
+        read_yaml_keeper_settings_by_name(file)
     assert str(caught.value).startswith(f"keeper.yaml:2: {line}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
 from tests.support.checkout_paths import ROOT
@@ -29,7 +29,7 @@ class Terminal:
     """Runs the page's commands on another port, with other files, and with a small scenario."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{find_free_port()}"
+        self.url = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
         self.changes = {

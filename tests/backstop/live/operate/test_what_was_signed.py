@@ -14,10 +14,10 @@ from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
-from backstop.live.node.call_allowlist import CallAllowlist
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
 from backstop.live.node.rpc_node import Node
+from backstop.live.node.signable_call_allowlist import CallAllowlist
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
@@ -28,8 +28,8 @@ from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import Written
 from tests.support.devnet_process import Devnet
-from tests.support.market_after_drop import send_call, start_auction
 from tests.support.proxy import Proxy
+from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
 
 BRIEF = "tests/backstop/live/operate/test_what_was_signed.py::test_what_a_node_refuses_and_sends_on_counts"
 
@@ -195,7 +195,7 @@ def test_another_transaction_is_not_ours(
     outbox: Outbox, fresh: Devnet, behind_another: Entry, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
     """A block binds its transactions, and not what a node calls them."""
-    read, receipts = outbox._block, outbox._get_receipts
+    read, receipts = outbox._block, outbox._list_mined_receipts_or_none
 
     def renamed(number: int) -> Block:
         block, found = read(number)
@@ -212,7 +212,7 @@ def test_another_transaction_is_not_ours(
     if lie == "names":
         monkeypatch.setattr(outbox, "_block", renamed)
     else:
-        monkeypatch.setattr(outbox, "_get_receipts", of_another)
+        monkeypatch.setattr(outbox, "_list_mined_receipts_or_none", of_another)
     with pytest.raises(NodeUnavailableError, match="has no transaction 0x"):
         outbox.collect_mined(fresh.node.get_head().number)
     assert outbox.waiting == [behind_another]
@@ -315,15 +315,15 @@ def test_what_is_not_allowed_any_more_waits(outbox: Outbox, fresh: Devnet, said:
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    journal.open_file()
+    journal.lock_and_read_file()
     for name, given_up in (("0x1", True), ("0x2", False)):
         entry = Entry(5, "bidder", "take", (), "0x1", "0x", 100, gain=10**20, given_up=given_up, at=7)
         entry.attempts.append(Attempt(name, "0x", 5, 1))
         journal.put_entry(entry)
     journal.close()
     again = Journal(tmp_path, 1, "0x12345678", "0xabc")
-    again.open_file()
-    assert [(e.key, e.given_up, e.gain) for e in again.entries] == [
+    again.lock_and_read_file()
+    assert [(e.first_transaction_hash, e.given_up, e.gain) for e in again.entries] == [
         ("0x1", True, 10**20),
         ("0x2", False, 10**20),
     ]
@@ -331,7 +331,7 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
     assert again.path is not None
     text = again.path.read_text().replace('"schema_version": 3', '"schema_version": 2')
     again.path.write_text(text + '{"gone": 5}\n')
-    again.open_file()
+    again.lock_and_read_file()
     assert again.entries == []
     again.close()
 
@@ -342,9 +342,9 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
 @pytest.fixture
 def ready(fallen: LiveSystem) -> LiveSystem:
     """A chain with an auction and a bidder that has money."""
-    start_auction(fallen)
-    send_call(fallen, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
-    send_call(
+    liquidate_borrower_and_advance_time(fallen)
+    apply_successful_call(fallen, "Stablecoin", "transfer", BIDDER, 9_000 * WAD, sender="market_maker")
+    apply_successful_call(
         fallen, "Stablecoin", "approve", fallen.addresses["CollateralAuction"], 1 << 255, sender="bidder"
     )
     return fallen
@@ -370,10 +370,10 @@ def test_a_receipt_is_what_the_block_says(
     loop = KeeperLoop(system, keepers, said.append, brakes=LimitEnforcer(keepers, limits))
     before = ready.node.get_balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
     assert loop.run_round() == 1
-    loop._follow_chain()
+    loop._follow_chain_and_note_mined()
     ready.follow_chain()
     after = ready.node.get_balance(BIDDER), ready.view("Stablecoin", "balanceOf", BIDDER)
-    used = {name: amount for (_, name), (amount, _) in loop.brakes.get_budgets().items()}
+    used = {name: amount for (_, name), (amount, _) in loop.brakes.get_used_and_total_budgets().items()}
     assert before[1] - after[1] <= used["risk_hour"] and after[1] < before[1]
     assert used["gas_hour"] == before[0] - after[0] == loop.tally.gas_paid
 
@@ -393,7 +393,7 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
         loop = KeeperLoop(system, keepers, said.append, brakes=brakes)
         assert loop.run_round() == 0
         (box,) = loop.boxes.values()
-        return sum(entry.spent.gas for entry in box.journal.entries)
+        return sum(entry.actual_or_maximum_spending.gas for entry in box.journal.entries)
 
     three = refused(SpendingLimits(gas_day=10**18))
     assert sum(" was not taken: " in line for line in said) == 3
@@ -414,7 +414,7 @@ def test_what_a_keeper_did_has_the_time_of_its_block(
     assert loop.run_round() == 1
     mined = fallen.node.get_head().timestamp
     fallen.node.request("anvil_setTime", mined + 10**6)
-    loop._follow_chain()
+    loop._follow_chain_and_note_mined()
     assert list(loop.memories["liquidator"].done.values()) == [mined]
 
 
@@ -428,13 +428,13 @@ def test_nothing_is_signed_while_a_word_is_in_doubt(
     loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append, rules=rules)
     assert loop.run_round() == 1
     mine_at(loop, 10 * GWEI)
-    loop._follow_chain()
+    loop._follow_chain_and_note_mined()
     word = Written("VaultEngine", "ledger.system", ())
-    system.mirror.unsettled.add(word)
-    loop._push_waiting()
+    system.mirror.unsettled_slots.add(word)
+    loop._replace_overdue_transactions()
     assert loop.replaced == 0
-    system.mirror.unsettled.remove(word)
-    loop._push_waiting()
+    system.mirror.unsettled_slots.remove(word)
+    loop._replace_overdue_transactions()
     assert loop.replaced == 1
 
 
@@ -459,7 +459,7 @@ def dear(
             loop._looked_at = None
             loop.run_round()
         mine_at(loop, 400 * GWEI)
-        loop._follow_chain()
+        loop._follow_chain_and_note_mined()
         return loop
 
     return open_it
@@ -478,7 +478,7 @@ def test_a_replacement_stays_within_the_budget(
     """Nothing behind it pays for itself: it waits for a cheaper hour."""
     limits = {"accruer": SpendingLimits(gas_day=2 * 10**15 if limited else 10**20)}
     loop = dear("accruer", limits=limits, accruer={"heartbeat": 1})
-    used, limit = loop.brakes.get_budgets()["accruer", "gas_day"]
+    used, limit = loop.brakes.get_used_and_total_budgets()["accruer", "gas_day"]
     assert 0 < used <= limit and (loop.replaced == 0) == limited
     assert any(line.endswith("gwei are more than it may cost") for line in said) == limited
 

@@ -10,15 +10,15 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.keepers import role_registry
-from backstop.keepers.keeper_group import KeeperGroup, Outage
+from backstop.keepers import all_role_names
+from backstop.keepers.keeper_group_settings import KeeperGroup, Outage
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
 from backstop.model.arithmetic import WAD
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.devnet_process import SMALL, Devnet
 from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import BREAKER, CAUTION, with_guards
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterCrash]:
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterPriceCrash]:
     """With every kind of stage; stopped while auctions run, a flag stands, losses are open, claims owed."""
     folder = tmp_path_factory.mktemp("crashed")
     scenario = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
@@ -48,8 +48,8 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfte
         file = folder / "deployment.json"
         deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-        drive_scenario(scenario, system, 1, None, speed=0, played=role_registry.ROLES)
-        yield DeploymentAfterCrash(devnet, deployment, file)
+        drive_scenario(scenario, system, 1, None, speed=0, played=all_role_names.ROLES)
+        yield DeploymentAfterPriceCrash(devnet, deployment, file)
     finally:
         devnet.process.stop_process()
 
@@ -61,7 +61,7 @@ def tired(group: KeeperGroup) -> KeeperGroup:
 
 
 @pytest.fixture(scope="session")
-def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterCrash]:
+def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterPriceCrash]:
     """A workout with an instalment paid, and a facilitator that owes 50,000 and announces to lose 20,000."""
     folder = tmp_path_factory.mktemp("strained")
     devnet = Devnet()
@@ -70,7 +70,7 @@ def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAft
         parameters = with_facilitators(with_guards(breaker=BREAKER, workouts=(TERMS,)))
         deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
         strain(ManyVaultsDevnet(devnet, deployment, Artifacts()))
-        yield DeploymentAfterCrash(devnet, deployment, file)
+        yield DeploymentAfterPriceCrash(devnet, deployment, file)
     finally:
         devnet.process.stop_process()
 
@@ -78,7 +78,7 @@ def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAft
 def strain(town: ManyVaultsDevnet) -> None:
 
     def do(sender: str, call: str, *args: Any) -> None:
-        assert town.do(call, *args, sender=sender) is None, call
+        assert town.call_and_return_revert_reason(call, *args, sender=sender) is None, call
 
     borrower = get_account("borrower")
     town.post_prices(2_000, 30_000, 3_000)

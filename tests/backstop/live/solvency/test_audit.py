@@ -12,31 +12,31 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.audit import cli
-from backstop.deployment.contract_creation import create_model
 from backstop.deployment.deployment_file import deployment_from_json
+from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.state_json import load_words
+from backstop.hosts.world_storage_json import load_words
 from backstop.live.node.storage_proofs import UnprovenError
-from backstop.live.solvency.proven_statement import build_audit, verify_audit
+from backstop.live.solvency.proven_statement import build_proven_statement, recompute_audit_from_proofs
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 
 Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
-def content(crashed: DeploymentAfterCrash) -> dict[str, Any]:
-    return json.loads(json.dumps(build_audit(crashed.mirror())))
+def content(crashed: DeploymentAfterPriceCrash) -> dict[str, Any]:
+    return json.loads(json.dumps(build_proven_statement(crashed.open_mirror_at_block())))
 
 
 def check(content: dict[str, Any]) -> None:
-    verify_audit(content, content["block"]["hash"], Artifacts())
+    recompute_audit_from_proofs(content, content["block"]["hash"], Artifacts())
 
 
-def test_the_statement_is_the_models(crashed: DeploymentAfterCrash, content: dict[str, Any]) -> None:
-    mirror = crashed.mirror()
+def test_the_statement_is_the_models(crashed: DeploymentAfterPriceCrash, content: dict[str, Any]) -> None:
+    mirror = crashed.open_mirror_at_block()
     assert content["statement"] == build_statement(mirror.model, crashed.deployment)
     view, figures = mirror.model.view, content["statement"]
     sheet = figures["balance_sheet"]
@@ -76,9 +76,11 @@ def test_shares_add_up(content: dict[str, Any]) -> None:
     assert would + int(coverage["uncovered_rad"]) <= int(coverage["to_cover_rad"]) + RAY
 
 
-def test_an_older_block_has_its_own_figures(crashed: DeploymentAfterCrash, content: dict[str, Any]) -> None:
+def test_an_older_block_has_its_own_figures(
+    crashed: DeploymentAfterPriceCrash, content: dict[str, Any]
+) -> None:
     block = content["block"]["number"] - 200
-    older = build_audit(crashed.mirror(block))
+    older = build_proven_statement(crashed.open_mirror_at_block(block))
     check(older)
     assert older["block"]["number"] == block
     assert older["statement"] != content["statement"]
@@ -179,7 +181,7 @@ def run(*flags: object) -> Any:
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
 
-def test_the_command_writes_what_it_can_verify(crashed: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_the_command_writes_what_it_can_verify(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     out = tmp_path / "audit"
     where = ("--network", crashed.devnet.url, "--deployment", crashed.file)
     result = run(*where, "--out", out)
@@ -212,7 +214,7 @@ def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
     assert result.stderr.startswith("Error: ") and line in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_blocks_that_cannot_be_audited_are_named(crashed: DeploymentAfterCrash) -> None:
+def test_blocks_that_cannot_be_audited_are_named(crashed: DeploymentAfterPriceCrash) -> None:
     where = ("--network", crashed.devnet.url, "--deployment", crashed.file)
     head = crashed.devnet.node.get_head().number
     assert (

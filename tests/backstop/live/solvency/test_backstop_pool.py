@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.live.solvency.backstop_pool_statement import build_pool_statement
-from backstop.live.solvency.margin_table import margin_rows
+from backstop.live.solvency.backstop_pool_statement import build_backstop_pool_statement
+from backstop.live.solvency.price_jump_and_backstop_pool_tables import iter_margin_table_headers_and_rows
 from backstop.model.arithmetic import WAD
 from tests.support.market_with_pool import DAY, MarketWithPool
-from tests.support.perpetuals import ETH, deploy_on_model, open_crowded_positions
+from tests.support.perpetual_test_market import ETH, deploy_perpetuals_on_model, open_long_and_two_shorts
 
 STRESS: dict[str, list[object]] = {"jumps": [], "largest": []}
 
 
 @pytest.fixture
 def pool():
-    market = deploy_on_model()
-    market.refresh()
-    return MarketWithPool(open_crowded_positions(market))
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
+    return MarketWithPool(open_long_and_two_shorts(market))
 
 
 def said(pool):
     """What it says, and that nothing changes by it."""
     before = pool.market.model.snapshot()
-    found = build_pool_statement(pool.market.model)
+    found = build_backstop_pool_statement(pool.market.model)
     assert pool.market.model.snapshot() == before
     return found
 
 
 def rows(found):
-    return [row for _, rows in margin_rows({"stress": STRESS, "pool": found}) for row in rows]
+    return [
+        row
+        for _, rows in iter_margin_table_headers_and_rows({"stress": STRESS, "pool": found})
+        for row in rows
+    ]
 
 
 def test_none_without_one():
-    assert build_pool_statement(deploy_on_model().model) is None
+    assert build_backstop_pool_statement(deploy_perpetuals_on_model().model) is None
 
 
 def test_at_rest(pool):
@@ -50,12 +54,12 @@ def test_at_work(pool):
     pool.enter("member", 50_000 * WAD)
     pool.market.mark(ETH, 16 * WAD)
     pool.market.seize_insolvent("long")
-    pool.take(400)
-    pool.quote()
+    pool.take_unassigned_lots(400)
+    pool.request_pool_quote()
     pool.market.mark(ETH, 18 * WAD)
     found = said(pool)
     assert not found["is_idle"]
-    assert int(found["value_wad"]) == pool.equity() == 50_800 * WAD
+    assert int(found["value_wad"]) == pool.get_pool_equity() == 50_800 * WAD
     assert found["unfinal_wad"] == str(800 * WAD)
     assert found["used_wad"] == str(400 * 18 * WAD)
     assert found["usable_wad"] == str(50_000 * WAD)
@@ -66,7 +70,7 @@ def test_at_work(pool):
         str(100_000 * WAD),
     )
     assert first["quoted_lots"] == 100
-    assert first["quoted_until"] == pool.model.quotes[ETH].until
+    assert first["quoted_until"] == pool.liquidity_vault_model.quotes[ETH].until
     assert found["markets"][1]["quoted_until"] is None
     assert rows(found)[0][0] == "at work: lots 1 markets, gains not final 800"
 
@@ -84,9 +88,11 @@ def test_who_is_due(pool):
     assert abs(int(said_batch["worth_wad"]) - 25_000 * WAD) < 10
     assert said_batch["due_at"] == pool.read("due_at", batch)
     assert said_batch["reduces_from"] == said_batch["due_at"] + DAY
-    assert int(found["crumbs_shares"]) == pool.read("request_of", batch, pool.market.at("other"))
+    assert int(found["crumbs_shares"]) == pool.read(
+        "request_of", batch, pool.market.get_contract_or_account_address("other")
+    )
     pool.wait(batch)
-    pool.leave("member", batch)
+    pool.complete_exit_from_batch("member", batch)
     assert said(pool)["batches"] == []
 
 
@@ -95,9 +101,9 @@ def test_it_owes(pool):
     pool.enter("member", 6_400 * WAD)
     pool.market.mark(ETH, 16 * WAD)
     pool.market.seize_insolvent("long")
-    pool.take(400)
+    pool.take_unassigned_lots(400)
     pool.market.mark(ETH, WAD // 100)
     found = said(pool)
-    assert int(found["value_wad"]) == max(0, pool.equity())
-    pool.market.finish()
-    assert said(pool)["used_wad"] == str(pool.size() * WAD // 100)
+    assert int(found["value_wad"]) == max(0, pool.get_pool_equity())
+    pool.market.seize_and_roll_until_final()
+    assert said(pool)["used_wad"] == str(pool.read_pool_position_size() * WAD // 100)

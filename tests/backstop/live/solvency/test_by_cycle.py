@@ -13,39 +13,39 @@ from click.testing import CliRunner
 
 from backstop.cli import audit as audit_script
 from backstop.cli import export as export_script
-from backstop.deployment.deployment_parameters import BackstopParameters, Parameters
-from backstop.deployment.deployment_plan import plan_deployment
-from backstop.deployment.devnet_signing import get_trader_account, sign_order
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
+from backstop.deployment.parameter_dataclasses import BackstopParameters, Parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.monitor.metrics import _iter_statement_metrics
 from backstop.live.node.signers import Signers
 from backstop.live.node.storage_proofs import UnprovenError
-from backstop.live.operate.live_deployment import deploy_live
-from backstop.live.solvency.proven_statement import build_audit, verify_audit
+from backstop.live.operate.resumable_deployment import deploy_live
+from backstop.live.solvency.proven_statement import build_proven_statement, recompute_audit_from_proofs
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
 from backstop.simulation.simulator import Simulation, simulate
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.devnet_process import Devnet
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
-from tests.support.perpetuals import by_cycle
+from tests.support.perpetual_test_market import build_cycle_market_parameters
 
 LOTS, PRICE = 1_000, 20 * WAD
 
 
 def parameters() -> Parameters:
     """With a pool that nobody has entered."""
-    found = by_cycle(third_bond=WAD)
+    found = build_cycle_market_parameters(third_bond=WAD)
     assert found.margin is not None
     return replace(found, margin=replace(found.margin, backstop=BackstopParameters()))
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterCrash]:
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterPriceCrash]:
     """A long of 1,000 lots at 20 with 3,000 of margin, seized at 16 and booked in the pending cycle."""
     folder = tmp_path_factory.mktemp("by_cycle")
     devnet = Devnet()
@@ -53,7 +53,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfter
         file = folder / "deployment.json"
         deployment = deploy_live(devnet.node, parameters(), file, Signers(test_accounts=True))
         crash(ManyVaultsDevnet(devnet, deployment, Artifacts()))
-        yield DeploymentAfterCrash(devnet, deployment, file)
+        yield DeploymentAfterPriceCrash(devnet, deployment, file)
     finally:
         devnet.process.stop_process()
 
@@ -61,7 +61,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfter
 def crash(town: ManyVaultsDevnet) -> None:
 
     def do(sender: str, call: str, *args: Any) -> None:
-        assert town.do(call, *args, sender=sender) is None, call
+        assert town.call_and_return_revert_reason(call, *args, sender=sender) is None, call
 
     def mark(dollars: int) -> None:
         for i in range(3):
@@ -90,14 +90,16 @@ def crash(town: ManyVaultsDevnet) -> None:
 
 
 @pytest.fixture(scope="module")
-def content(market: DeploymentAfterCrash) -> dict[str, Any]:
-    return json.loads(json.dumps(build_audit(market.mirror())))
+def content(market: DeploymentAfterPriceCrash) -> dict[str, Any]:
+    return json.loads(json.dumps(build_proven_statement(market.open_mirror_at_block())))
 
 
-def test_the_statement_says_what_insurance_has(market: DeploymentAfterCrash, content: dict[str, Any]) -> None:
+def test_the_statement_says_what_insurance_has(
+    market: DeploymentAfterPriceCrash, content: dict[str, Any]
+) -> None:
     """The debtor lacks 1,001 with its bond, of which nothing is paid before the cycle is final."""
     said = content["statement"]["margin"]
-    chain = market.mirror().model.view
+    chain = market.open_mirror_at_block().model.view
     assert said["policy"] == "by-cycle"
     assert int(said["held_wad"]) == chain("PerpetualMarket", "held") == 13_000 * WAD
     assert int(said["insurance_wad"]) == chain("MarginFund", "insurance_of").amount == 500 * WAD
@@ -109,7 +111,7 @@ def test_the_statement_says_what_insurance_has(market: DeploymentAfterCrash, con
 
 
 def test_the_statement_says_what_a_jump_would_cost(
-    market: DeploymentAfterCrash, content: dict[str, Any]
+    market: DeploymentAfterPriceCrash, content: dict[str, Any]
 ) -> None:
     """The debtor owes what it owes, whatever the price does: nobody's lots move nothing."""
     said = content["statement"]["margin"]["stress"]
@@ -122,14 +124,14 @@ def test_the_statement_says_what_a_jump_would_cost(
     pool = content["statement"]["margin"]["pool"]
     assert pool["is_idle"] and pool["value_wad"] == "0"
     assert [each["limit_wad"] for each in pool["markets"]] == [str(250_000 * WAD)] * 2
-    other = build_statement(market.mirror().model, market.deployment, 500)["margin"]["stress"]
+    other = build_statement(market.open_mirror_at_block().model, market.deployment, 500)["margin"]["stress"]
     assert other["jumps"][0]["gaps_bps"] == {"WETH": 500}
 
 
 @pytest.mark.deep(
     brief="tests/backstop/live/solvency/test_by_cycle.py::test_the_statement_says_what_insurance_has"
 )
-def test_the_command_tells_of_it(market: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_the_command_tells_of_it(market: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
     result = CliRunner(mix_stderr=False).invoke(audit_script.cli, [*where])
     assert result.exit_code == 0, result.stderr
@@ -142,18 +144,18 @@ def test_the_command_tells_of_it(market: DeploymentAfterCrash, tmp_path: Path) -
     )
     assert "WETH up 1.0% 1 1,003 1,003" in " ".join(gap.stdout.split())
     content = json.loads((tmp_path / "y" / "audit.json").read_text())
-    verify_audit(content, content["block"]["hash"], Artifacts())
+    recompute_audit_from_proofs(content, content["block"]["hash"], Artifacts())
     for wrong in (101, None, "100"):
         with pytest.raises(BackstopError):
-            verify_audit(content | {"gap_bps": wrong}, content["block"]["hash"], Artifacts())
+            recompute_audit_from_proofs(content | {"gap_bps": wrong}, content["block"]["hash"], Artifacts())
 
 
 def test_it_is_proven(content: dict[str, Any]) -> None:
-    verify_audit(content, content["block"]["hash"], Artifacts())
+    recompute_audit_from_proofs(content, content["block"]["hash"], Artifacts())
     wrong = json.loads(json.dumps(content))
     wrong["statement"]["margin"]["insurance_wad"] = str(501 * WAD)
     with pytest.raises(UnprovenError, match=r"margin\.insurance_wad is"):
-        verify_audit(wrong, content["block"]["hash"], Artifacts())
+        recompute_audit_from_proofs(wrong, content["block"]["hash"], Artifacts())
 
 
 def test_metrics_have_it(content: dict[str, Any]) -> None:
@@ -172,18 +174,18 @@ def test_the_market_has_no_power_and_its_fund_only_that_to_post(content: dict[st
 
 @pytest.mark.deep(brief="tests/backstop/live/solvency/test_export.py::test_a_run_begins_as_the_chain_is")
 @pytest.mark.parametrize("host", ["model", "revm"])
-def test_it_becomes_a_scenario(market: DeploymentAfterCrash, tmp_path: Path, host: str) -> None:
+def test_it_becomes_a_scenario(market: DeploymentAfterPriceCrash, tmp_path: Path, host: str) -> None:
     """That begins as the chain is, and in which a keeper sees the loss through."""
     where = ("--network", market.devnet.url, "--deployment", str(market.file), "--out", str(tmp_path / "x"))
     result = CliRunner(mix_stderr=False).invoke(export_script.cli, [*where, "--duration", "45 min"])
     assert result.exit_code == 0, result.stderr
     scenario = load_scenario(tmp_path / "x" / "scenario.yaml")
     assert scenario.opening is not None
-    with open_session(scenario, host, 1) as session:
+    with open_deployment_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        simulation.restore_state(scenario.opening.state)
+        simulation.restore_storage_state(scenario.opening.state)
         figures = build_statement(session.model, plan_deployment(scenario.parameters))
-    assert figures == build_statement(market.mirror().model, market.deployment)
+    assert figures == build_statement(market.open_mirror_at_block().model, market.deployment)
     summary = simulate(scenario, host, 1).summary
     assert summary["completed"] and summary["differences"] == 0
     # The pending cycle becomes final: its loss is borne by insurance, and by the short.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.live.solvency.statement_table import print_statement
@@ -10,13 +10,13 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.proof.lockstep import Lockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
-from tests.support.helpers import STAGE
 from tests.support.market_delisting import advance_to_moment, announce_delisting, end_market_at_prices
 from tests.support.no_fee_deployments import build_uncapped_stages, deploy_without_fees
-from tests.support.perpetuals import ETH
-from tests.support.perpetuals import deploy_perpetuals as perpetuals
-from tests.support.saver_steps import DAY, XAU, deposit_savings, lose_new_vault, make_pool
-from tests.support.scripted_policy_steps import replace_policy
+from tests.support.perpetual_test_market import ETH
+from tests.support.perpetual_test_market import deploy_perpetuals as perpetuals
+from tests.support.revert_setter_and_source_helpers import STAGE
+from tests.support.saver_steps import DAY, XAU, create_additional_pool, deposit_savings, lose_new_vault
+from tests.support.scripted_policy_replacement import put_scripted_policy_in_force
 
 JUNIOR = 2
 
@@ -73,7 +73,7 @@ def test_a_list_that_is_announced_and_a_stage_that_is_left_out(made, capsys):
 
 
 def test_a_stage_of_later_is_refused_in_one_line(made):
-    make_pool(made, "Fresh")
+    create_additional_pool(made, "Fresh")
     at_once = (made.address("Fresh"), True, False, False, True, 2**256 - 1, 10_000)
     terms = [*terms_of(made), at_once]
     made.do("LossWaterfall.propose_stages", terms, sender="admin")
@@ -91,7 +91,7 @@ def test_the_policy_in_force_and_settlement_to_come(new_protocol, capsys):
         "address": protocol.address("RiskPolicy"),
         "deployed": True,
     }
-    replace_policy(protocol)
+    put_scripted_policy_in_force(protocol)
     protocol.do("Settlement.announce", sender="admin")
     found = stated(protocol)
     assert (found["risk_policy"]["kind"], found["risk_policy"]["deployed"]) == ("ScriptedPolicy", False)

@@ -12,32 +12,36 @@ from click.testing import CliRunner
 
 from backstop.cli.export import cli
 from backstop.deployment.configuration_calls import build_configuration_calls
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_parameters import Parameters
-from backstop.deployment.deployment_plan import plan_deployment
 from backstop.deployment.example_parameters import build_guarded_parameters, build_standard_parameters
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.hosts.state_json import encode_world, load_words
-from backstop.live.mirror.scenario_export import _move_addresses
+from backstop.hosts.world_storage_json import encode_nonzero_storage_words, load_words
+from backstop.live.mirror.scenario_export import _build_world_with_throwaway_addresses
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import read_trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import read_trace
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
+from backstop.simulation.scenario.parameters_yaml_writer import (
+    build_scenario_yaml_parameters_section,
+    build_unsafe_section,
+    render_yaml,
+)
 from backstop.simulation.scenario.scenario_loader import parse_scenario
-from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml, unsafe_to_yaml
-from backstop.simulation.scenario.yaml_document import read_document
-from backstop.simulation.session import open_session
+from backstop.simulation.scenario.yaml_document_reader import read_document
 from backstop.simulation.simulator import Simulation, simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from backstop.studies.stress.columns import MICRO
-from backstop.studies.stress.exact_engine import ExactEngine
-from backstop.studies.stress.grid import load_grid
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
+from backstop.studies.stress.parameter_grid import load_grid
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 
 BRIEF = "tests/backstop/live/solvency/test_export.py::test_a_sweep_opens_the_book_anew"
 
@@ -47,7 +51,7 @@ def run(*flags: object) -> Any:
 
 
 @pytest.fixture(scope="module")
-def exported(crashed: DeploymentAfterCrash, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(crashed: DeploymentAfterPriceCrash, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command's folder."""
     folder = tmp_path_factory.mktemp("exported")
     where = ("--network", crashed.devnet.url, "--deployment", crashed.file)
@@ -64,13 +68,15 @@ def scenario(exported: Path) -> Scenario:
 
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("host", ["model", "revm", "anvil"])
-def test_a_run_begins_as_the_chain_is(host: str, crashed: DeploymentAfterCrash, scenario: Scenario) -> None:
+def test_a_run_begins_as_the_chain_is(
+    host: str, crashed: DeploymentAfterPriceCrash, scenario: Scenario
+) -> None:
     """To the last slot; and with it every figure of the statement."""
-    chain = crashed.mirror()
+    chain = crashed.open_mirror_at_block()
     assert scenario.opening is not None
-    with open_session(scenario, host, 1) as session:
+    with open_deployment_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        simulation.restore_state(scenario.opening.state)
+        simulation.restore_storage_state(scenario.opening.state)
         snapshot, figures = (
             session.system.snapshot(),
             build_statement(session.model, plan_deployment(scenario.parameters)),
@@ -93,7 +99,7 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
     assert load_run(out).frames["auctions"]["auction_id"].min() >= 1
     artifacts = Artifacts()
     trace = read_trace(out / "trace.json", artifacts)
-    both = replay_trace(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
+    both = replay_trace_in_lockstep(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
     both.compare_state()
     assert simulate(scenario, "model", 1).summary["state_hash"] == summary["state_hash"]
 
@@ -132,10 +138,10 @@ def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_pat
     assert (ExactEngine(cheap, 1, on_bytecode=False).run_paths(0, 1)[:, 0] == 0).all()
 
 
-def test_other_addresses_are_moved(crashed: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_other_addresses_are_moved(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     """A deployment by an account with a history, and with accounts of its own."""
-    mirror = crashed.mirror()
-    plain = encode_world(mirror.model.world)
+    mirror = crashed.open_mirror_at_block()
+    plain = encode_nonzero_storage_words(mirror.model.world)
     accounts = {"admin": "0x" + "ab" * 20, "guardian": "0x" + "cd" * 20}
     other = plan_deployment(crashed.deployment.parameters, 7, 31_337, accounts)
     moves = dict(zip(crashed.deployment.addresses.values(), other.addresses.values(), strict=True))
@@ -146,15 +152,15 @@ def test_other_addresses_are_moved(crashed: DeploymentAfterCrash, tmp_path: Path
     elsewhere = create_model(other, mirror.model.timestamp)
     load_words(elsewhere.world, json.loads(text))
     mirror.deployment, mirror.model = other, elsewhere
-    assert encode_world(_move_addresses(mirror)) == plain
+    assert encode_nonzero_storage_words(_build_world_with_throwaway_addresses(mirror)) == plain
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_compare_opens_the_book_anew(exported: Path, crashed: DeploymentAfterCrash) -> None:
+def test_compare_opens_the_book_anew(exported: Path, crashed: DeploymentAfterPriceCrash) -> None:
     """The same vaults and what is under auction, at a price at which they may be opened, then the chain's."""
     laid = apply_preset(load_preset("maker"), exported / "scenario.yaml")
     assert laid.opening is None and len(laid.vaults) > 10
-    chain = build_statement(crashed.mirror().model, crashed.deployment)
+    chain = build_statement(crashed.open_mirror_at_block().model, crashed.deployment)
     owed = sum(int(row["debt_rad"]) for row in chain["vaults"])
     owed += sum(int(row["principal_rad"]) for row in chain["auctions"])
     drawn = sum(vault.debt for vault in laid.vaults)
@@ -186,7 +192,7 @@ def test_parameters_read_back(name: str, tmp_path: Path) -> None:
         "duration": "1 h",
         "block_time": "1 min",
         "opened_before": "2 d",
-        "parameters": parameters_to_yaml(parameters),
+        "parameters": build_scenario_yaml_parameters_section(parameters),
         "prices": {symbol: still for symbol in symbols},
         "equity_price": still,
         "gas_token": symbols[0],
@@ -205,7 +211,7 @@ def test_parameters_read_back(name: str, tmp_path: Path) -> None:
             "gas_prices": {"assumed": {"00:00": "1 gwei"}},
             "protocol_share": {"assumed": {"00:00": "1%"}},
         },
-    } | unsafe_to_yaml(parameters, dict.fromkeys(symbols, RAY))
+    } | build_unsafe_section(parameters, dict.fromkeys(symbols, RAY))
     file.write_text(render_yaml(content))
     assert parse_scenario(read_document(file), "x").parameters == parameters
 
@@ -247,7 +253,7 @@ def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
     assert result.stderr.startswith("Error: ") and line in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_a_deployment_without_vaults_is_refused(crashed: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_a_deployment_without_vaults_is_refused(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     where = ("--network", crashed.devnet.url, "--deployment", crashed.file, "--out", tmp_path)
     first = crashed.deployment.block
     calls = len(crashed.deployment.creations) + len(build_configuration_calls(crashed.deployment))

@@ -13,14 +13,14 @@ from click.testing import CliRunner
 
 from backstop.live.node.rpc_node import LOCAL
 from tests.support.checkout_paths import ROOT
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 
 GUIDE = (ROOT / "docs/do/operate.md").read_text()
 DOC = GUIDE.partition("\n## Following a deployment\n")[2].partition("\n## ")[0]
 
 
 @pytest.mark.deep(brief="tests/backstop/live/solvency/test_audit.py::test_the_statement_is_the_models")
-def test_the_page(crashed: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_the_page(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     # The live page has tests in a browser, a fork and the queue have their own.
     every = re.findall(r"^    \.venv/bin/ape run (.*)$", DOC, re.M)
     commands = [command for command in every if "--page" not in command and not command.startswith("adl")]

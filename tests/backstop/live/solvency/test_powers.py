@@ -2,10 +2,15 @@
 
 from dataclasses import replace
 
-from backstop.deployment.deployment_parameters import FacilitatorParameters
 from backstop.deployment.example_parameters import build_standard_parameters
-from backstop.live.solvency.admin_rights import describe_admin_rights
-from tests.support.governance_steps import TERMS, build_call, deploy_with_timelock, propose_calls
+from backstop.deployment.parameter_dataclasses import FacilitatorParameters
+from backstop.live.solvency.admin_rights import build_admin_rights_statement
+from tests.support.governance_steps import (
+    TERMS,
+    deploy_with_timelock,
+    encode_proposal_call,
+    submit_timelock_proposal,
+)
 
 
 def test_a_timelock_its_roles_and_what_is_proposed(new_protocol):
@@ -14,10 +19,12 @@ def test_a_timelock_its_roles_and_what_is_proposed(new_protocol):
     )
     protocol = deploy_with_timelock(new_protocol, parameters)
     at = protocol.address
-    later = propose_calls(protocol, build_call(protocol, "Treasury.transfer_admin", "keeper"))
-    sooner = propose_calls(protocol, build_call(protocol, "Rollup.cancel_loss"))
+    later = submit_timelock_proposal(
+        protocol, encode_proposal_call(protocol, "Treasury.transfer_admin", "keeper")
+    )
+    sooner = submit_timelock_proposal(protocol, encode_proposal_call(protocol, "Rollup.cancel_loss"))
     now = protocol.timestamp
-    found = describe_admin_rights(protocol.lockstep.model)
+    found = build_admin_rights_statement(protocol.lockstep.model)
     assert {each["admin"] for each in found["contracts"]} == {at("Timelock")}
     assert {each["announced"] for each in found["contracts"]} == {TERMS.delay}
     (rollup,) = [each for each in found["contracts"] if each["contract"] == "Rollup"]
@@ -30,7 +37,7 @@ def test_a_timelock_its_roles_and_what_is_proposed(new_protocol):
     assert timelock["shorter"] == [
         {
             "contract": "Rollup",
-            "selector": "0x" + build_call(protocol, "Rollup.cancel_loss")[1].hex(),
+            "selector": "0x" + encode_proposal_call(protocol, "Rollup.cancel_loss")[1].hex(),
             "delay": 43_200,
         }
     ]
@@ -41,7 +48,7 @@ def test_a_timelock_its_roles_and_what_is_proposed(new_protocol):
 
 
 def test_an_admin_who_announces_nothing(protocol):
-    found = describe_admin_rights(protocol.lockstep.model)
+    found = build_admin_rights_statement(protocol.lockstep.model)
     assert {each["admin"] for each in found["contracts"]} == {protocol.address("admin")}
     assert {each["announced"] for each in found["contracts"]} == {0}
     assert found["timelocks"] == []

@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 
 from backstop.cli import adl
 from backstop.deployment.deployment_file import deployment_to_json
-from backstop.deployment.deployment_plan import plan_deployment
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.monitor import metrics, page_routes
 from backstop.live.monitor.http_server import Answer, Request
@@ -24,48 +24,50 @@ from backstop.live.monitor.page_sections import PageSections
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
-from backstop.live.solvency.adl_queue_figures import ORDERS, build_queue_figures
+from backstop.live.operate.resumable_deployment import deploy_live
+from backstop.live.solvency.adl_queue_figures import ORDERS, build_deleveraging_queue_figures
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.devnet_process import SMALL, Devnet
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
-from tests.support.perpetuals import by_cycle, deploy_on_model
+from tests.support.perpetual_test_market import build_cycle_market_parameters, deploy_perpetuals_on_model
 from tests.support.ranked_shorts import open_shorts_and_drop
 
 FIRST = [get_trader_account(name) for name in ("other", "small", "large")]
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterCrash]:
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfterPriceCrash]:
     """Three shorts of very different leverage have gained 4 a lot of a long, in the open cycle."""
     folder = tmp_path_factory.mktemp("queue")
     devnet = Devnet()
     try:
         file = folder / "deployment.json"
-        parameters = by_cycle(third_bond=WAD, policy="ranked")
+        parameters = build_cycle_market_parameters(third_bond=WAD, policy="ranked")
         deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
         open_shorts_and_drop(ManyVaultsDevnet(devnet, deployment, Artifacts()))
-        yield DeploymentAfterCrash(devnet, deployment, file)
+        yield DeploymentAfterPriceCrash(devnet, deployment, file)
     finally:
         devnet.process.stop_process()
 
 
 @pytest.fixture(scope="module")
-def board(market: DeploymentAfterCrash) -> StatusBoard:
+def board(market: DeploymentAfterPriceCrash) -> StatusBoard:
     """What an observer with a page puts up."""
     put = StatusBoard()
-    StatusPublisher(put, print, 0, scene=PageSections(market.deployment)).publish_block(market.mirror(), 0)
+    StatusPublisher(put, print, 0, scene=PageSections(market.deployment)).publish_block(
+        market.open_mirror_at_block(), 0
+    )
     return put
 
 
-def run(market: DeploymentAfterCrash, *args: str) -> Result:
+def run(market: DeploymentAfterPriceCrash, *args: str) -> Result:
     where = ("--network", market.devnet.url, "--deployment", str(market.file))
     return CliRunner(mix_stderr=False).invoke(adl.cli, [*where, *args])
 
 
-def test_the_command_prints_each_side(market: DeploymentAfterCrash) -> None:
+def test_the_command_prints_each_side(market: DeploymentAfterPriceCrash) -> None:
     result = run(market)
     assert result.exit_code == 0, result.stderr
     said = [" ".join(line.split()) for line in result.stdout.splitlines()]
@@ -85,7 +87,7 @@ def test_the_command_prints_each_side(market: DeploymentAfterCrash) -> None:
     assert not any(line.startswith("WETH long") for line in short)
 
 
-def test_json_has_all_of_one_account(market: DeploymentAfterCrash) -> None:
+def test_json_has_all_of_one_account(market: DeploymentAfterPriceCrash) -> None:
     result = run(market, "--json", "--rows", "1", "--account", FIRST[2].upper().replace("0X", "0x"))
     content = json.loads(result.stdout)
     (row,) = [row for side in content["sides"] for row in side["accounts"]]
@@ -104,7 +106,7 @@ def test_json_has_all_of_one_account(market: DeploymentAfterCrash) -> None:
     assert content["block"]["number"] == market.devnet.node.get_head().number
 
 
-def test_a_pending_cycle_in_which_no_account_gained_has_no_places(market: DeploymentAfterCrash) -> None:
+def test_a_pending_cycle_in_which_no_account_gained_has_no_places(market: DeploymentAfterPriceCrash) -> None:
     content = json.loads(run(market, "--json", "--pending", "--market", "WETH").stdout)
     assert (content["cycle"], content["is_pending"]) == (0, True)
     assert [row["place"] for side in content["sides"] for row in side["accounts"]] == [None] * 4
@@ -118,14 +120,14 @@ def test_a_pending_cycle_in_which_no_account_gained_has_no_places(market: Deploy
         (("--block", "999999"), "the chain has no block 999999 yet: it is at "),
     ],
 )
-def test_bad_input_is_one_line(market: DeploymentAfterCrash, args: tuple[str, str], line: str) -> None:
+def test_bad_input_is_one_line(market: DeploymentAfterPriceCrash, args: tuple[str, str], line: str) -> None:
     result = run(market, *args)
     assert result.exit_code == 1 and result.stdout == ""
     (said,) = [each for each in result.stderr.splitlines() if each.strip()]
     assert said.startswith(f"Error: {line}")
 
 
-def test_an_account_without_lots_is_said_to_have_none(market: DeploymentAfterCrash) -> None:
+def test_an_account_without_lots_is_said_to_have_none(market: DeploymentAfterPriceCrash) -> None:
     result = run(market, "--account", "0x" + "00" * 20)
     assert result.exit_code == 0 and result.stdout.splitlines()[-1] == f"0x{'00' * 20} has no lots there"
 
@@ -143,7 +145,9 @@ def test_a_deployment_without_a_margin_market_is_refused(tmp_path: Path) -> None
 
 def queue_section(board: StatusBoard) -> str:
     """Return the section of the live page."""
-    answer = cast("Answer", page_routes.build_page_routes(board, 0)["/"](Request("", threading.Event())))
+    answer = cast(
+        "Answer", page_routes.build_page_and_event_routes(board, 0)["/"](Request("", threading.Event()))
+    )
     html = b"".join(answer.parts).decode()
     return html.partition('<section id="queue">')[2].partition("</section>")[0]
 
@@ -184,9 +188,13 @@ def test_the_page_shows_each_account(board: StatusBoard) -> None:
     assert f"{get_trader_account('long')} WETH long – 0 1,000 0 6.00k 0.0% –" in text
 
 
-def test_the_page_lists_the_first_and_counts_all(market: DeploymentAfterCrash, board: StatusBoard) -> None:
-    model, deployment = market.mirror().model, market.deployment
-    short, first = (build_queue_figures(model, deployment, most=most) for most in (None, 2))
+def test_the_page_lists_the_first_and_counts_all(
+    market: DeploymentAfterPriceCrash, board: StatusBoard
+) -> None:
+    model, deployment = market.open_mirror_at_block().model, market.deployment
+    short, first = (
+        build_deleveraging_queue_figures(model, deployment, account_limit=most) for most in (None, 2)
+    )
     assert short is not None and first is not None
     whole, cut = short["sides"][1], first["sides"][1]
     assert len(whole["accounts"]) == 3 and cut == {**whole, "accounts": whole["accounts"][:2]}
@@ -202,8 +210,9 @@ def test_the_page_lists_the_first_and_counts_all(market: DeploymentAfterCrash, b
 def test_the_page_says_how_other_policies_close(board: StatusBoard, policy: str) -> None:
     assert board.facts is not None
     other = StatusBoard()
-    queue = build_queue_figures(
-        deploy_on_model(policy=policy).model, plan_deployment(by_cycle(policy=policy))
+    queue = build_deleveraging_queue_figures(
+        deploy_perpetuals_on_model(deleveraging_policy=policy).model,
+        plan_deployment(build_cycle_market_parameters(policy=policy)),
     )
     other.publish_status(dataclasses.replace(board.facts, queue=queue))
     html = queue_section(other)
@@ -212,9 +221,9 @@ def test_the_page_says_how_other_policies_close(board: StatusBoard, policy: str)
     assert queue_section(other).strip() == ""
 
 
-def test_no_keeper_ends_for_want_of_a_queue(market: DeploymentAfterCrash) -> None:
+def test_no_keeper_ends_for_want_of_a_queue(market: DeploymentAfterPriceCrash) -> None:
     """Here the model has fees that the market does not hold, so that a roll reverts."""
-    mirror, put, said = market.mirror(), StatusBoard(), list[str]()
+    mirror, put, said = market.open_mirror_at_block(), StatusBoard(), list[str]()
     house = mirror.model.world.contracts["PerpetualMarket"]
     house.tables["cycle_book.fees"][()] = house.tables["cycle_losses.held"][()] = 10**30
     observer = StatusPublisher(put, said.append, 0)
@@ -230,10 +239,12 @@ def test_no_keeper_ends_for_want_of_a_queue(market: DeploymentAfterCrash) -> Non
 
 @pytest.mark.parametrize("policy", ["shared", "by-cycle"])
 def test_other_policies_have_no_queue_and_say_how_they_close(policy: str) -> None:
-    made = deploy_on_model(policy=policy)
-    found = build_queue_figures(made.model, plan_deployment(by_cycle(policy=policy)))
+    made = deploy_perpetuals_on_model(deleveraging_policy=policy)
+    found = build_deleveraging_queue_figures(
+        made.model, plan_deployment(build_cycle_market_parameters(policy=policy))
+    )
     assert found is not None and found["sides"] == [] and found["markets"] == ["WETH", "WBTC"]
     assert found["order"] == ORDERS[policy] and found["order"].startswith("There is no queue: ")
-    assert list(metrics._iter_queue_metrics(found)) and not [
-        s for m in metrics._iter_queue_metrics(found) for s in m.samples
+    assert list(metrics._iter_deleveraging_queue_metrics(found)) and not [
+        s for m in metrics._iter_deleveraging_queue_metrics(found) for s in m.samples
     ]

@@ -11,23 +11,23 @@ from click.testing import CliRunner
 
 from backstop.cli import audit as audit_script
 from backstop.cli import export as export_script
-from backstop.deployment.contract_creation import create_model
 from backstop.deployment.deployment_file import deployment_from_json
+from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.state_json import load_words
+from backstop.hosts.world_storage_json import load_words
 from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.operate.mirror_loop import MirrorLoop
-from backstop.live.solvency.proven_statement import build_audit, verify_audit
+from backstop.live.solvency.proven_statement import build_proven_statement, recompute_audit_from_proofs
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from backstop.report.debt_maturity import list_audit_maturities
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
 from backstop.simulation.simulator import Simulation, simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
-from tests.support.deployment_after_crash import DeploymentAfterCrash
+from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.workout_steps import DAY, LOT
 
 BRIEF = "tests/backstop/live/solvency/test_strained.py::test_a_run_begins_as_the_chain_is"
@@ -35,19 +35,21 @@ BRIEF = "tests/backstop/live/solvency/test_strained.py::test_a_run_begins_as_the
 LOST = 20_000 * WAD
 
 
-def chain(strained: DeploymentAfterCrash) -> Workout:
+def chain(strained: DeploymentAfterPriceCrash) -> Workout:
     """The workout as the contracts tell of it."""
-    found: Workout = strained.mirror().model.view("Workouts", "workout_of", 1)
+    found: Workout = strained.open_mirror_at_block().model.view("Workouts", "workout_of", 1)
     return found
 
 
 @pytest.fixture(scope="module")
-def content(strained: DeploymentAfterCrash) -> dict[str, Any]:
-    return json.loads(json.dumps(build_audit(strained.mirror())))
+def content(strained: DeploymentAfterPriceCrash) -> dict[str, Any]:
+    return json.loads(json.dumps(build_proven_statement(strained.open_mirror_at_block())))
 
 
 @pytest.fixture(scope="module")
-def exported(strained: DeploymentAfterCrash, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def exported(
+    strained: DeploymentAfterPriceCrash, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """The command's folder, and what it said is left out."""
     folder = tmp_path_factory.mktemp("exported")
     where = ("--network", strained.devnet.url, "--deployment", str(strained.file))
@@ -58,16 +60,16 @@ def exported(strained: DeploymentAfterCrash, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.deep(brief="tests/backstop/live/solvency/test_strained.py::test_a_run_begins_as_the_chain_is")
-def test_it_is_mirrored_from_its_first_block(strained: DeploymentAfterCrash) -> None:
-    mirror = strained.mirror()
+def test_it_is_mirrored_from_its_first_block(strained: DeploymentAfterPriceCrash) -> None:
+    mirror = strained.open_mirror_at_block()
     assert mirror.differences == [] and mirror.strangers == []
     told: list[str] = []
-    MirrorLoop(strained.mirror(), told.append, told.append).run(once=True)
+    MirrorLoop(strained.open_mirror_at_block(), told.append, told.append).run(once=True)
     (line,) = told
     assert "; 0 differences; " in line and line.endswith("; 1 workouts; Rollup to lose 20,000; caution")
 
 
-def test_the_statement_has_them(strained: DeploymentAfterCrash, content: dict[str, Any]) -> None:
+def test_the_statement_has_them(strained: DeploymentAfterPriceCrash, content: dict[str, Any]) -> None:
     figures = content["statement"]
     assert set(figures["checks"].values()) == {"0"}
     (workout,) = figures["workouts"]
@@ -92,7 +94,7 @@ def test_the_statement_has_them(strained: DeploymentAfterCrash, content: dict[st
     assert rows["Rollup"]["fresh"] and rows["Rollup"]["ceiling_rad"] == rollup["line_rad"]
 
 
-def test_instalments_are_due_one_by_one(strained: DeploymentAfterCrash, content: dict[str, Any]) -> None:
+def test_instalments_are_due_one_by_one(strained: DeploymentAfterPriceCrash, content: dict[str, Any]) -> None:
     figures = content["statement"]
     *dated, last = figures["maturity"]
     first = figures["workouts"][0]["due_at"]
@@ -107,9 +109,9 @@ def test_instalments_are_due_one_by_one(strained: DeploymentAfterCrash, content:
     assert spans["instalments, within a week"] == left
 
 
-def test_one_that_is_missed_is_broken(strained: DeploymentAfterCrash) -> None:
+def test_one_that_is_missed_is_broken(strained: DeploymentAfterPriceCrash) -> None:
     """Overdue, although nobody can foreclose it: the price is stale by then."""
-    mirror = strained.mirror()
+    mirror = strained.open_mirror_at_block()
     mirror.model.world.timestamp += 3 * DAY
     (workout,) = build_statement(mirror.model, strained.deployment)["workouts"]
     assert not workout["good_standing"]
@@ -125,10 +127,10 @@ def test_one_that_is_left_out_is_missed(content: dict[str, Any]) -> None:
     changed["statement"] = build_statement(model, deployment)
     assert changed["statement"]["workouts"] == []
     with pytest.raises(UnprovenError, match=r"leaves something out: \{'auctions_gap_rad': '\d+'\}"):
-        verify_audit(changed, changed["block"]["hash"], Artifacts())
+        recompute_audit_from_proofs(changed, changed["block"]["hash"], Artifacts())
 
 
-def test_the_command_tells_of_them(strained: DeploymentAfterCrash, tmp_path: Path) -> None:
+def test_the_command_tells_of_them(strained: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     where = ["--network", strained.devnet.url, "--deployment", str(strained.file), "--out", str(tmp_path)]
     result = CliRunner(mix_stderr=False).invoke(audit_script.cli, where)
     assert result.exit_code == 0, result.stderr
@@ -144,15 +146,15 @@ def test_the_command_tells_of_them(strained: DeploymentAfterCrash, tmp_path: Pat
 
 @pytest.mark.parametrize("host", ["model", "revm"])
 def test_a_run_begins_as_the_chain_is(
-    host: str, strained: DeploymentAfterCrash, exported: tuple[Path, str]
+    host: str, strained: DeploymentAfterPriceCrash, exported: tuple[Path, str]
 ) -> None:
     """To the last slot, and by the same parameters."""
-    scenario, model = load_scenario(exported[0] / "scenario.yaml"), strained.mirror().model
+    scenario, model = load_scenario(exported[0] / "scenario.yaml"), strained.open_mirror_at_block().model
     assert scenario.parameters == strained.deployment.parameters
-    with open_session(scenario, host, 1) as session:
+    with open_deployment_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
         assert scenario.opening is not None
-        simulation.restore_state(scenario.opening.state)
+        simulation.restore_storage_state(scenario.opening.state)
         snapshot = session.system.snapshot()
     for contract, tables in model.snapshot().items():
         for path, table in tables.items():
@@ -173,7 +175,7 @@ def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
 
 
 @pytest.mark.deep(brief=BRIEF)
-def test_the_book_has_its_vault_back(strained: DeploymentAfterCrash, exported: tuple[Path, str]) -> None:
+def test_the_book_has_its_vault_back(strained: DeploymentAfterPriceCrash, exported: tuple[Path, str]) -> None:
     """And not the bridge's, which is named."""
     folder, said = exported
     laid = apply_preset(load_preset("maker"), folder / "scenario.yaml")

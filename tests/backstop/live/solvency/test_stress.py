@@ -6,29 +6,29 @@ from random import Random
 
 import pytest
 
-from backstop.live.solvency.price_jump_stress import (
+from backstop.live.solvency.margin_price_jump_stress import (
     Holder,
     Market,
     PriceJump,
-    compute_lot_moves,
-    compute_outcomes,
+    compute_long_short_lot_gains,
+    compute_price_jump_shortfalls,
     compute_required_insurance,
     compute_shortfall,
     get_default_gaps,
-    iter_holders,
-    iter_jumps,
+    iter_accounts_at_last_marks,
+    iter_price_jump_scenarios,
     read_markets,
 )
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from tests.support.margin_order_steps import build_terms
-from tests.support.perpetuals import (
+from tests.support.margin_order_steps import build_perpetual_market_terms
+from tests.support.perpetual_test_market import (
     BTC,
     ETH,
     FUND,
     HOUSE,
     Perpetuals,
-    deploy_on_model,
-    open_crowded_positions,
+    deploy_perpetuals_on_model,
+    open_long_and_two_shorts,
 )
 
 NAMES = {ETH: "WETH", BTC: "WBTC"}
@@ -41,8 +41,11 @@ def policy(market):
 def forecast(market, gaps=None):
     """The outcome of each jump by its name."""
     found = read_markets(market.market)
-    asked = iter_jumps(gaps or get_default_gaps(policy(market), found), NAMES)
-    return {each.jump.name: each for each in compute_outcomes(iter_holders(market.market), found, asked)}
+    asked = iter_price_jump_scenarios(gaps or get_default_gaps(policy(market), found), NAMES)
+    return {
+        each.jump.name: each
+        for each in compute_price_jump_shortfalls(iter_accounts_at_last_marks(market.market), found, asked)
+    }
 
 
 def jump(market, gaps):
@@ -55,7 +58,7 @@ def owed(market):
     """Below nothing, by account, once each is up to date."""
     market.wake_all()
     found = {}
-    for owner in market.owners():
+    for owner in market.list_accounts_ever_opened():
         standing = market.market._compute_standing(owner)
         if standing.own < standing.haircut:
             found[owner] = standing.haircut - standing.own
@@ -65,8 +68,8 @@ def owed(market):
 def booked(seed: int) -> Perpetuals:
     """Accounts of many leverages in both markets, of which some sleep through cycles with losses."""
     dice = Random(seed)
-    market = deploy_on_model()
-    market.refresh()
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
     market.do(f"{FUND}.insure", 10**6 * WAD, sender="rich")
     for round_ in range(dice.randint(1, 3)):
         for i in range(dice.randint(3, 6)):
@@ -87,10 +90,10 @@ def booked(seed: int) -> Perpetuals:
             # Some fail, their lots are nobody's, and others pay a part of that.
             number = dice.choice((ETH, BTC))
             market.mark(number, market.price(number) * dice.choice((84, 88, 112, 116)) // 100)
-            market.update_and_seize()
+            market.seize_repeatedly_and_count_rounds()
             for _ in range(dice.randint(0, 2)):
                 market.advance_cycle()
-                market.refresh()
+                market.report_current_prices_again()
     return market
 
 
@@ -126,8 +129,8 @@ def test_it_is_what_accounts_owe_after_the_jump(seed):
 def test_insurance_pays_just_that(seed, name, bond):
     """Where nobody owes yet and no lots are nobody's: all are met, and what was not needed has come back."""
     dice = Random(seed)
-    market = deploy_on_model(bond)
-    market.refresh()
+    market = deploy_perpetuals_on_model(bond)
+    market.report_current_prices_again()
     market.do(f"{FUND}.insure", 10**6 * WAD, sender="rich")
     for i in range(8):
         number = (ETH, BTC)[i % 2]
@@ -141,7 +144,7 @@ def test_insurance_pays_just_that(seed, name, bond):
     had = market.read(f"{FUND}.insurance_of").amount
     jump(market, each.jump.gaps)
     for _ in range(4):
-        market.update_and_seize()
+        market.seize_repeatedly_and_count_rounds()
         market.advance_cycle()
     market.wake_all()
     market.do(f"{HOUSE}.collect_fees", sender="keeper")
@@ -155,17 +158,17 @@ def test_insurance_pays_just_that(seed, name, bond):
 
 
 def test_a_lot_moves_as_the_mark_does():
-    assert compute_lot_moves(Market(20, 5, 5), 1_000) == (2, -2)
-    assert compute_lot_moves(Market(20, 5, 5), -1_000) == (-2, 2)
-    assert compute_lot_moves(Market(20, 0, 5), -1_000) == (0, 0)
+    assert compute_long_short_lot_gains(Market(20, 5, 5), 1_000) == (2, -2)
+    assert compute_long_short_lot_gains(Market(20, 5, 5), -1_000) == (-2, 2)
+    assert compute_long_short_lot_gains(Market(20, 0, 5), -1_000) == (0, 0)
     # Of half a wei losers lose one, and winners gain nothing.
-    assert compute_lot_moves(Market(25, 5, 5), 200) == (0, -1)
+    assert compute_long_short_lot_gains(Market(25, 5, 5), 200) == (0, -1)
 
 
 def test_where_lots_are_nobodys_one_side_moves_by_less():
     """Ten long, four short: what four lose in all is shared by ten; four gain what ten lose."""
-    assert compute_lot_moves(Market(100, 10, 4), 1_000) == (4, -10)
-    assert compute_lot_moves(Market(100, 10, 4), -1_000) == (-4, 10)
+    assert compute_long_short_lot_gains(Market(100, 10, 4), 1_000) == (4, -10)
+    assert compute_long_short_lot_gains(Market(100, 10, 4), -1_000) == (-4, 10)
 
 
 def test_shortfalls_are_above_nothing_and_rounded_up():
@@ -177,7 +180,7 @@ def test_shortfalls_are_above_nothing_and_rounded_up():
 
 
 def test_nothing_falls_by_more_than_all():
-    found = list(iter_jumps({0: 12_000, 1: 500}, {0: "A", 1: "B"}))
+    found = list(iter_price_jump_scenarios({0: 12_000, 1: 500}, {0: "A", 1: "B"}))
     assert found == [
         PriceJump("A up", {0: 12_000}),
         PriceJump("A down", {0: -10_000}),
@@ -186,24 +189,26 @@ def test_nothing_falls_by_more_than_all():
         PriceJump("all up", {0: 12_000, 1: 500}),
         PriceJump("all down", {0: -10_000, 1: -500}),
     ]
-    assert [each.name for each in iter_jumps({0: 100}, {0: "A"})] == ["A up", "A down"]
+    assert [each.name for each in iter_price_jump_scenarios({0: 100}, {0: "A"})] == ["A up", "A down"]
 
 
 def test_the_usual_jump_is_twice_the_initial_margin():
     """At 20 with 3,000 for 1,000 lots a long lacks 1,000 after 20%, the shorts, with 10,000 each, nothing."""
-    market = deploy_on_model()
-    market.refresh()
-    open_crowded_positions(market)
-    assert forecast(market)["WETH down"].lacking == ((market.at("long"), 1_000 * WAD),)
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
+    open_long_and_two_shorts(market)
+    assert forecast(market)["WETH down"].lacking == (
+        (market.get_contract_or_account_address("long"), 1_000 * WAD),
+    )
     assert forecast(market)["WETH up"].lacking == ()
     assert forecast(market, {ETH: 4_000})["WETH down"].total == 5_000 * WAD
 
 
 def test_who_is_insured_by_the_initial_margin_is_covered():
     """With all leverage on one side, and a tenth of what is open insured."""
-    market = deploy_on_model()
-    market.refresh()
-    market.do("MarginPolicy.set_terms", ETH, build_terms(insured=1_000), sender="admin")
+    market = deploy_perpetuals_on_model()
+    market.report_current_prices_again()
+    market.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(insured=1_000), sender="admin")
     market.do(f"{FUND}.insure", 2_000 * WAD, sender="rich")
     market.deposit("weak", 2_000 * WAD)
     market.deposit("strong", 20_000 * WAD)

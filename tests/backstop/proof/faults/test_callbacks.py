@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.proof.faults.call_runner import CallRunner
-from backstop.proof.faults.components import Component
-from backstop.proof.faults.core_scenario import STORM, WBTC, XAU, play_core_scenario
-from backstop.proof.faults.fault_scenario import FaultScenario
-from backstop.proof.faults.faulty_bytecode import make_calling_code, make_reentrant_code
+from backstop.proof.faults.breakable_components import Component
+from backstop.proof.faults.broken_contract_bytecode import build_target_call_bytecode, make_reentrant_code
+from backstop.proof.faults.component_failure_scenario import FaultScenario
+from backstop.proof.faults.core_scenario import STORM, WBTC, XAU, iter_core_scenario_moments
+from backstop.proof.faults.intact_and_broken_call_runner import CallRunner
 from backstop.proof.faults.liveness_calls import CallStep
 
 TAKER = "0x" + "77" * 20
@@ -22,7 +22,9 @@ CALLED, NOT_CALLED = b"\x01", b""
 @pytest.fixture(scope="module")
 def bench(artifacts) -> CallRunner:
     """The storm: a loss beyond all stages, and auctions."""
-    return next(CallRunner(it, moment) for moment, it in play_core_scenario(artifacts) if moment == STORM)
+    return next(
+        CallRunner(it, moment) for moment, it in iter_core_scenario_moments(artifacts) if moment == STORM
+    )
 
 
 def cover(it: FaultScenario, c: int) -> CallStep:
@@ -44,7 +46,7 @@ def take_all(it: FaultScenario, auction: str, c: int) -> CallStep:
 
 def run(bench: CallRunner, steps: list[CallStep]) -> list[int]:
     """Every word that the steps leave; all of them have to succeed."""
-    found = bench.run_steps(steps, Component(""), None)
+    found = bench.run_steps_and_roll_back(steps, Component(""), None)
     assert found.reason is None and found.wrong is None
     return found.words
 
@@ -53,7 +55,7 @@ def called_back(bench: CallRunner, c: int) -> None:
     """Have the taker cover a type's loss whenever it is called."""
     it = bench.it
     data = it.encode_call("LossWaterfall.cover", c)
-    it.host.set_code(TAKER, make_calling_code(it.host, it.get_address("LossWaterfall"), data))
+    it.host.set_code(TAKER, build_target_call_bytecode(it.host, it.get_address("LossWaterfall"), data))
 
 
 def covers_within(bench: CallRunner, steps: list[CallStep], c: int) -> bool:
@@ -74,7 +76,7 @@ def test_within_a_take_of_collateral(bench):
     lots = it.both.model.get_live_tables()["CollateralAuction"]["lots"]
     id = next(id for id, lot in lots.items() if lot.target)
     called, quiet = (take(it, "CollateralAuction", id, data) for data in (CALLED, NOT_CALLED))
-    bench.learn_slots([quiet, cover(it, XAU)])
+    bench.register_slots_written_by_steps([quiet, cover(it, XAU)])
     outside = run(bench, [quiet, cover(it, XAU)])
     within = run(bench, [called, cover(it, XAU)])
     assert within == outside
@@ -96,7 +98,7 @@ def test_within_a_take_of_equity(bench, auction):
     called_back(bench, WBTC)
     first = before(it, auction)
     called, quiet = (take(it, auction, XAU, data) for data in (CALLED, NOT_CALLED))
-    bench.learn_slots([*first, quiet, cover(it, WBTC)])
+    bench.register_slots_written_by_steps([*first, quiet, cover(it, WBTC)])
     outside = run(bench, [*first, quiet, cover(it, WBTC)])
     again = cover(it, WBTC)._replace(needed=False)  # all may be covered by then
     within = run(bench, [*first, called, again])
@@ -114,7 +116,7 @@ def test_within_a_transfer_of_collateral(bench, token):
     c = it.markets[token]
     withdraw = c, "debtless", 0, WAD // 10, "debtless"
     out = CallStep(it.build_action("VaultEngine.repay_and_withdraw", *withdraw, by="debtless"))
-    bench.learn_slots([out, cover(it, XAU)])
+    bench.register_slots_written_by_steps([out, cover(it, XAU)])
     outside = run(bench, [out, cover(it, XAU)])
     original = it.get_code(token)
     data = it.encode_call("LossWaterfall.cover", XAU)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.proof.faults.components import PARTS
+from backstop.proof.faults.breakable_components import PARTS
+from backstop.proof.faults.call_liveness_table import CALLS, count_applicable_fault_cells
 from backstop.proof.faults.failure_modes import WAYS
-from backstop.proof.faults.fault_table import CALLS, count_cells
 from tests.backstop.proof.faults.holes import HOLES
 from tests.support.checkout_paths import ROOT
 
@@ -20,14 +20,14 @@ def test_each_part_has_its_row(part):
     (row,) = [line for line in PAGE.split(HEAD)[1].splitlines() if line.startswith(f"| {part.name} |")]
     cells = []
     for way in WAYS:
-        asked = count_cells([part], [way])
+        asked = count_applicable_fault_cells([part], [way])
         holes = sum(1 for hole in HOLES if (hole.part, hole.way) == (part.name, way))
         cells.append(f"{asked - holes}/{asked}" if asked else "")
     assert row == f"| {part.name} | " + " | ".join(cells) + " |"
 
 
 def test_sums_rules_and_calls():
-    cells = count_cells(PARTS, None)
+    cells = count_applicable_fault_cells(PARTS, None)
     assert f"{cells - len(HOLES):,} of {cells:,} cells work." in PAGE
     for rule in {hole.rule for hole in HOLES}:
         assert f"\n| {rule} |" in PAGE

@@ -5,7 +5,7 @@ from eth_utils.crypto import keccak
 
 from backstop.hosts.revm import CallHaltedError
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.proof.faults.faulty_bytecode import (
+from backstop.proof.faults.broken_contract_bytecode import (
     CLAIMS_TO_PAY,
     EATS,
     KEEPS,
@@ -16,7 +16,7 @@ from backstop.proof.faults.faulty_bytecode import (
     SAYS_MOST,
     SAYS_NOTHING,
     SAYS_ONE,
-    make_calling_code,
+    build_target_call_bytecode,
     make_reentrant_code,
 )
 from tests.backstop.proof.faults.conftest import COUNTER
@@ -87,6 +87,6 @@ def test_what_re_enters_calls_nobody_where_nothing_may_be_written(counting):
 
 def test_what_is_called_back_calls_once(counting):
     host = counting.host
-    host.set_code(AT, make_calling_code(host, counting.COUNTER, b""))
+    host.set_code(AT, build_target_call_bytecode(host, counting.COUNTER, b""))
     assert counting.call(AT, b"anything")[:2] == (True, b"")
     assert counting.count == 1

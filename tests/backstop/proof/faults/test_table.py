@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from backstop.hosts.artifacts import Artifacts
-from backstop.proof.faults.components import PARTS
+from backstop.proof.faults.breakable_components import PARTS
+from backstop.proof.faults.call_liveness_table import WORKS, FaultTableCell, list_fault_table_cells
 from backstop.proof.faults.failure_modes import WAYS
-from backstop.proof.faults.fault_table import WORKS, FaultTableCell, build_table
 from tests.backstop.proof.faults.holes import HOLES, Hole
-from tests.support.known_issues import check_holds, still_open
+from tests.support.known_issue_marks import check_holds, mark_known_issue
 
 # A contract fails; test_callbacks.py has calls back.
 BRIEF = ("reverts",)
@@ -27,18 +27,18 @@ def by_name(cells: Iterable[FaultTableCell]) -> Cells:
 
 @pytest.fixture(scope="module")
 def brief(artifacts: Artifacts) -> Cells:
-    return by_name(build_table(ways=BRIEF, artifacts=artifacts))
+    return by_name(list_fault_table_cells(failure_modes=BRIEF, artifacts=artifacts))
 
 
 @pytest.fixture(scope="module")
 def others(artifacts: Artifacts) -> Cells:
-    return by_name(build_table(ways=OTHERS, artifacts=artifacts))
+    return by_name(list_fault_table_cells(failure_modes=OTHERS, artifacts=artifacts))
 
 
 def holes(ways: tuple[str, ...]) -> list:
     """The holes of these ways, each marked with its rule."""
     return [
-        pytest.param(hole, marks=still_open(hole.rule), id=f"{hole.part}-{hole.way}-{hole.call}")
+        pytest.param(hole, marks=mark_known_issue(hole.rule), id=f"{hole.part}-{hole.way}-{hole.call}")
         for hole in HOLES
         if hole.way in ways
     ]

@@ -10,20 +10,20 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_registry import open_host
 from backstop.model import bounds
 from backstop.model.collateral_auction import Lot
 from backstop.model.interfaces import Prices
 from backstop.model.redeem_queue import get_collecting_time
-from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun, derive_campaign_seed, derive_run_seed
+from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun, derive_policy_balanced_run_seed, derive_run_seed
 from backstop.proof.fuzz.generator_registry import MOVES
 from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_parameters
-from backstop.proof.fuzz.run_executor import RunExecutor
-from backstop.proof.fuzz.trace_failure import find_failure
-from backstop.proof.lockstep import replay_trace
-from backstop.proof.step_trace import read_trace
+from backstop.proof.fuzz.rollback_trace_tester import find_failure
+from backstop.proof.fuzz.run_series_with_kept_traces import RunExecutor
+from backstop.proof.lockstep import replay_trace_in_lockstep
+from backstop.proof.replayable_trace import read_trace
 
 RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.
@@ -68,7 +68,7 @@ def test_model_and_chain_agree(artifacts, host_kind, tmp_path, length, seed, got
     with open_host(host_kind) as host:
         block = BLOCK if host_kind == "anvil" else 1
         machine = FuzzRun(host, seed, artifacts=artifacts, block=block, traces=tmp_path)
-        moves = {played.move for played in machine.play_steps(length) if played.outcome.ok}
+        moves = {played.move for played in machine.play_random_steps(length) if played.outcome.ok}
         if length == RUN_LENGTH:
             got_done[seed] = moves
         machine.both.compare_state()
@@ -80,21 +80,21 @@ def test_model_and_chain_agree(artifacts, host_kind, tmp_path, length, seed, got
 def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, seed):
     with open_host("revm") as host:
         machine = FuzzRun(host, seed, artifacts=artifacts, traces=tmp_path)
-        for _ in machine.play_steps(min(length, COMPARED)):
+        for _ in machine.play_random_steps(min(length, COMPARED)):
             pass
-        trace, addresses = machine.both.record_trace(), list(machine.both.addresses.values())
-        expected = host.read_storage(addresses)
+        trace, addresses = machine.both.build_trace(), list(machine.both.addresses.values())
+        expected = host.read_nonzero_slots(addresses)
     # Outcomes, reasons and events are compared with the model's, as they were on revm.
     with open_host("anvil", trace.started_at) as host:
-        replay_trace(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
+        replay_trace_in_lockstep(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
         # Where blocks count, those that a node mines for its calls move prices.
-        assert trace.parameters.block_time or host.read_storage(addresses) == expected
+        assert trace.parameters.block_time or host.read_nonzero_slots(addresses) == expected
 
 
 @pytest.mark.parametrize("first", [0, 10, 70])
 def test_of_ten_runs_of_a_campaign_three_have_a_margin_market(first):
     """One of each policy, and two of them are mostly of traders; runs differ."""
-    seeds = [derive_campaign_seed(7, index) for index in range(first, first + 10)]
+    seeds = [derive_policy_balanced_run_seed(7, index) for index in range(first, first + 10)]
     margins = {seed: draw_parameters(Random(seed)).margin for seed in seeds}
     policies = {seed: margin.policy for seed, margin in margins.items() if margin is not None}
     assert len(margins) == 10
@@ -117,7 +117,7 @@ def idle_moves(artifacts: Artifacts, got_done: dict[int, set[str]], most: int) -
         elif len(idle) > most:
             with open_host("revm") as host:
                 machine = FuzzRun(host, seed, artifacts=artifacts, check_every=0, traces=None)
-                for played in machine.play_steps(RUN_LENGTH):
+                for played in machine.play_random_steps(RUN_LENGTH):
                     idle -= {played.move} if played.outcome.ok else set()
                     if len(idle) <= most:
                         break

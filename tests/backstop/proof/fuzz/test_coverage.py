@@ -12,15 +12,15 @@ from backstop.hosts.abi_codec import decode_revert
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import WAD
-from backstop.proof.fuzz.contract_instrumentation import InstrumentedArtifacts, find_marks
+from backstop.proof.fuzz.contract_instrumentation import InstrumentedArtifacts, find_coverage_marks
 from backstop.proof.fuzz.decision_coverage import (
     DecisionCoverage,
     list_reachable_items,
-    measure_coverage,
-    read_coverage,
-    write_coverage,
+    measure_decision_coverage,
+    read_decision_coverage,
+    write_decision_coverage,
 )
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 BRIEF = "tests/backstop/proof/fuzz/test_coverage.py::test_every_decision_on_the_way_is_told"
 
@@ -123,12 +123,12 @@ def call(doors: Artifacts, method: str, *args) -> tuple[object, DecisionCoverage
     for artifacts in (doors, marked):
         artifact, host = artifacts["Door"], RevmHost()
         address = host.deploy_contract(artifact.bytecode + (5).to_bytes(32), get_account("admin"))
-        function = artifact.abi.get_function(method, len(args))
+        function = artifact.contract_abi.get_function(method, len(args))
         result = host.run_transaction(get_account("stranger"), address, function.encode_call(args))
         answers.append(function.decode_result(result.data) if result.ok else decode_revert(result.data))
     assert answers[0] == answers[1]
     coverage = DecisionCoverage({"Door": marked.get_survey("Door").decisions})
-    coverage.add_marks("Door", find_marks(address, host.list_accounts()))
+    coverage.record_reached_outcomes("Door", find_coverage_marks(address, host.list_touched_accounts()))
     return answers[0], coverage
 
 
@@ -196,12 +196,12 @@ def test_loops_that_may_have_nothing_to_do(doors, items, rounds, reached):
 def test_figures_and_what_is_missing(doors):
     _, coverage = call(doors, "enter", 9, 0)
     # enter: an assert, a conditional, two `if`, one `or` of two, one `and` of three; _is_open; two loops.
-    assert coverage.count_decisions()["Door"] == (12, 0, 2, 10)
+    assert coverage.count_decisions_by_contract()["Door"] == (12, 0, 2, 10)
     assert len(list(coverage.iter_missing_outcomes())) == 22
     assert str(next(coverage.iter_missing_outcomes())) == "Door contracts/Door.vy:21 lock._is_open(a): passed"
     _, other = call(doors, "enter", 7, 0)
     coverage.merge_coverage(other)
-    assert coverage.count_decisions()["Door"] == (12, 2, 3, 7)
+    assert coverage.count_decisions_by_contract()["Door"] == (12, 2, 3, 7)
     assert coverage.format_table().splitlines()[1].split() == ["Door", "12", "2", "3", "7"]
 
 
@@ -235,7 +235,7 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     protocol.do(*repay, 0, WAD, "borrower", sender="borrower")
     with reverts("vault_engine: repays nothing"):
         protocol.do(*repay, 1, 0, "borrower", sender="borrower")
-    coverage = measure_coverage([protocol.lockstep.record_trace()], artifacts)
+    coverage = measure_decision_coverage([protocol.lockstep.build_trace()], artifacts)
     assert outcomes(coverage, "VaultEngine", "repay_and_withdraw") == {
         # Withdraw only: nothing is repaid, and the vault still owes.
         "repay != 0: false",
@@ -263,18 +263,18 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     assert {"elapsed == 0: true", "elapsed == 0: false", "earned == 0: false"} <= accrual
     assert outcomes(coverage, "CollateralAuction", "_fill") == set()
 
-    write_coverage(coverage, tmp_path / "coverage.json")
-    again = read_coverage(tmp_path / "coverage.json")
+    write_decision_coverage(coverage, tmp_path / "coverage.json")
+    again = read_decision_coverage(tmp_path / "coverage.json")
     assert list(again.iter_missing_outcomes()) == list(coverage.iter_missing_outcomes())
     again.merge_coverage(coverage)
-    assert again.count_decisions() == coverage.count_decisions()
+    assert again.count_decisions_by_contract() == coverage.count_decisions_by_contract()
 
 
 def test_files_that_are_no_coverage_are_refused(tmp_path):
     path = tmp_path / "coverage.json"
     path.write_text(json.dumps({"schema_version": 1, "contracts": {"Door": [[1]]}}))
     with pytest.raises(BackstopError, match="not a whole coverage"):
-        read_coverage(path)
+        read_decision_coverage(path)
     with pytest.raises(BackstopError, match="different contracts"):
         DecisionCoverage({"Door": []}).merge_coverage(DecisionCoverage({"Window": []}))
 

@@ -21,7 +21,7 @@ from backstop.proof.fuzz.campaign_counts import CampaignCounts, CountedCall
 from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignProgress, CampaignSettings
 from backstop.proof.fuzz.progress_text import ProgressFormatter
 from tests.support.condition_wait import wait_until_true
-from tests.support.helpers import edit_contracts, read_terminal
+from tests.support.revert_setter_and_source_helpers import edit_contracts, read_terminal
 
 BRIEF = "tests/backstop/proof/fuzz/test_fuzz_command.py::test_a_bug_ends_it"
 
@@ -176,19 +176,19 @@ def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
 def test_the_bar_tells_seconds_and_steps():
     progress = CampaignProgress()
     progress.tally.calls[CountedCall("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
-    assert ProgressFormatter(None, 10).format_progress(progress) == (
+    assert ProgressFormatter(None, 10).compute_progress_and_text(progress) == (
         0,
         1_000,
         "14,000 steps, 0 s, 10 s left, 0 failures",
     )
-    assert ProgressFormatter(28_000, None).format_progress(progress) == (
+    assert ProgressFormatter(28_000, None).compute_progress_and_text(progress) == (
         500,
         1_000,
         "14,000 of 28,000 steps, 0 s, 0 failures",
     )
     late = ProgressFormatter(28_000, 10)
     late.began -= 7.5
-    done, total, _ = late.format_progress(progress)
+    done, total, _ = late.compute_progress_and_text(progress)
     assert 750 <= done < total == 1_000
 
 
@@ -258,4 +258,4 @@ def test_tallies_add_up_and_are_kept():
     one.add_counts(two)
     assert one.steps == 5
     assert CampaignCounts.from_json(json.loads(json.dumps(one.to_json()))) == one
-    assert ("cover", "0+1") in one.features
+    assert ("cover", "0+1") in one.reached_feature_set

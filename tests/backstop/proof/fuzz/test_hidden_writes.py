@@ -13,10 +13,10 @@ import pytest
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
-from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.lockstep_difference import DivergenceError
-from tests.support.deep import mark_long_cases
-from tests.support.helpers import edit_contracts
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
+from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 RUN_LENGTH, CHECK_EVERY = 400, 100
 WRITES = {
@@ -36,7 +36,7 @@ SHORT = ("an allowance that nobody gave",)
 
 @pytest.mark.parametrize(
     "name",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         WRITES, set(WRITES) - set(SHORT), "tests/backstop/proof/fuzz/test_hidden_writes.py::test_it_is_found"
     ),
 )
@@ -52,22 +52,24 @@ def test_it_is_found(name, tmp_path):
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, check_every=CHECK_EVERY, traces=None)
         with pytest.raises(DivergenceError) as caught:
-            for _ in machine.play_steps(RUN_LENGTH):
+            for _ in machine.play_random_steps(RUN_LENGTH):
                 pass
             machine.both.compare_state()
             unnamed = True
             machine.both.audit_storage()
-    found, trace = caught.value.differences[0].step, machine.both.record_trace()
+    found, trace = caught.value.differences[0].step, machine.both.build_trace()
 
     # As it was found when all was read after every step, and as a simulated run finds it.
     for check_every in (1, None):
         with open_host("revm", trace.started_at) as host:
             if unnamed:
-                both = replay_trace(trace, host, artifacts=wrong, check_every=check_every)
+                both = replay_trace_in_lockstep(trace, host, artifacts=wrong, check_every=check_every)
                 both.compare_state()
                 with pytest.raises(DivergenceError):
                     both.audit_storage()
             else:
                 with pytest.raises(DivergenceError) as again:
-                    replay_trace(trace, host, artifacts=wrong, check_every=check_every).compare_state()
+                    replay_trace_in_lockstep(
+                        trace, host, artifacts=wrong, check_every=check_every
+                    ).compare_state()
                 assert abs(found - again.value.differences[0].step) < CHECK_EVERY

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.proof.fuzz.action_generators.cycle_trading_actions import TRADERS, MarketView, fill_orders
-from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_campaign_seed
+from backstop.proof.fuzz.action_generators.cycle_trading_actions import (
+    TRADERS,
+    MarketView,
+    iter_order_fill_calls,
+)
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_policy_balanced_run_seed
 from backstop.system import Action
 
-WITH_A_MARGIN_MARKET = derive_campaign_seed(1, 2)
+WITH_A_MARGIN_MARKET = derive_policy_balanced_run_seed(1, 2)
 
 
 def test_an_account_whose_every_nonce_is_cancelled_signs_still(artifacts):
@@ -18,7 +22,7 @@ def test_an_account_whose_every_nonce_is_cancelled_signs_still(artifacts):
         scene, nonces = machine.scene, set()
         scene.world.contracts["MarginOrders"].tables["nonce_floor"][taker] = MAX_UINT256
         for _ in range(100):
-            filled = fill_orders(scene, MarketView(scene), (maker, taker), 0, 1, WAD)
+            filled = iter_order_fill_calls(scene, MarketView(scene), (maker, taker), 0, 1, WAD)
             for action in (each for each in filled if isinstance(each, Action)):
                 nonces |= {action.args[0].nonce, action.args[2].nonce}
     assert MAX_UINT256 in nonces

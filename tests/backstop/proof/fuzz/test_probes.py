@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.proof.fuzz import model_coverage
+from backstop.proof.fuzz import model_branch_coverage
 from tests.support.checkout_paths import ROOT
 
 SOURCE = """
@@ -60,9 +60,9 @@ def read(table, key):
 
 def run(function, *args):
     """What marked code answers, and the arms that it went through."""
-    code, branches = model_coverage.mark_module(SOURCE, Path("sample.py"))
-    found = model_coverage.BranchMarks(branches)
-    scope = found.build_helpers()
+    code, branches = model_branch_coverage.compile_module_with_marks(SOURCE, Path("sample.py"))
+    found = model_branch_coverage.BranchMarks(branches)
+    scope = found.build_marking_functions_by_name()
     exec(code, scope)
     plain: dict = {}
     exec(SOURCE, plain)
@@ -75,7 +75,7 @@ def run(function, *args):
     else:
         assert answer == plain[function](*args)
     arms = {f"{b.text}: {b.arm}" for b, mark in zip(branches, found.reached, strict=True) if mark}
-    assert found.count_branches() == len(arms)
+    assert found.count_reached_branches() == len(arms)
     assert len(found.list_missing_branches()) == len(branches) - len(arms)
     return arms
 
@@ -113,7 +113,7 @@ def test_a_model_that_is_loaded_already_is_refused():
     import backstop.model.vault_engine  # noqa: F401
 
     with pytest.raises(BackstopError, match="have to be installed before"):
-        model_coverage.install_marks()
+        model_branch_coverage.install_marked_model_importer()
 
 
 @pytest.fixture
@@ -121,51 +121,54 @@ def small_model(tmp_path, monkeypatch):
     """A model of one file, whose marks are kept in a folder of its own."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.py").write_text(SOURCE)
-    monkeypatch.setattr(model_coverage, "FOLDER", tmp_path / "model")
-    monkeypatch.setattr(model_coverage, "cache_folder", lambda: tmp_path)
-    model_coverage._load_marked_code.cache_clear()
+    monkeypatch.setattr(model_branch_coverage, "FOLDER", tmp_path / "model")
+    monkeypatch.setattr(model_branch_coverage, "cache_folder", lambda: tmp_path)
+    model_branch_coverage._read_or_compile_marked_model.cache_clear()
     yield tmp_path
-    model_coverage._load_marked_code.cache_clear()
+    model_branch_coverage._read_or_compile_marked_model.cache_clear()
 
 
 def test_marks_are_made_once_for_all_processes(small_model, monkeypatch):
-    made = model_coverage._load_marked_code()
-    model_coverage._load_marked_code.cache_clear()
-    monkeypatch.setattr(model_coverage, "_mark_all", None)
-    assert model_coverage._load_marked_code() == made and made[1]
+    made = model_branch_coverage._read_or_compile_marked_model()
+    model_branch_coverage._read_or_compile_marked_model.cache_clear()
+    monkeypatch.setattr(model_branch_coverage, "_compile_marked_model_modules", None)
+    assert model_branch_coverage._read_or_compile_marked_model() == made and made[1]
 
 
 @pytest.mark.parametrize("left", [0, 100])
 def test_half_a_file_of_marks_is_made_again(small_model, left):
-    made = model_coverage._load_marked_code()
+    made = model_branch_coverage._read_or_compile_marked_model()
     (kept,) = (small_model / "probes").iterdir()
     kept.write_bytes(kept.read_bytes()[:left])
-    model_coverage._load_marked_code.cache_clear()
-    assert model_coverage._load_marked_code() == made
+    model_branch_coverage._read_or_compile_marked_model.cache_clear()
+    assert model_branch_coverage._read_or_compile_marked_model() == made
 
 
 def test_an_edited_model_has_other_marks(small_model):
-    before = model_coverage.list_branches()
+    before = model_branch_coverage.list_model_branches()
     (small_model / "model" / "small.py").write_text("def ask(a):\n    return 1 if a else 0\n")
-    model_coverage._load_marked_code.cache_clear()
-    assert [branch.arm for branch in model_coverage.list_branches()] == ["true", "false"] and len(before) > 2
+    model_branch_coverage._read_or_compile_marked_model.cache_clear()
+    assert [branch.arm for branch in model_branch_coverage.list_model_branches()] == [
+        "true",
+        "false",
+    ] and len(before) > 2
     assert len(list((small_model / "probes").iterdir())) == 1
 
 
 PLAYED = """
-from backstop.proof.fuzz import model_coverage
-reached = model_coverage.install_marks()
+from backstop.proof.fuzz import model_branch_coverage
+reached = model_branch_coverage.install_marked_model_importer()
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 
-assert reached.branches == model_coverage.list_branches()
+assert reached.branches == model_branch_coverage.list_model_branches()
 with open_host("revm") as host:
     machine = FuzzRun(host, 5, traces=None)
-    opening = reached.count_branches()
-    for _ in machine.play_steps(200):
+    opening = reached.count_reached_branches()
+    for _ in machine.play_random_steps(200):
         pass
     machine.both.compare_state()
-assert 0 < opening < reached.count_branches() < len(reached.branches)
+assert 0 < opening < reached.count_reached_branches() < len(reached.branches)
 repay = [b for b in reached.branches if b.function == "VaultEngine.repay_and_withdraw"]
 assert ("repay != 0", "false") in [(b.text, b.arm) for b in repay]
 """

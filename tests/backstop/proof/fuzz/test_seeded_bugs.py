@@ -15,9 +15,9 @@ from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz.delta_debugging import shrink_trace
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
-from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.lockstep_difference import DivergenceError
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
 RUNS, RUN_LENGTH = 20, 1_000
@@ -41,7 +41,7 @@ def campaign(artifacts: Artifacts):
         with open_host("revm") as host:
             machine = FuzzRun(host, derive_run_seed(1, run), artifacts=artifacts, traces=None)
             try:
-                for _ in machine.play_steps(RUN_LENGTH):
+                for _ in machine.play_random_steps(RUN_LENGTH):
                     pass
                 machine.both.compare_state()
                 machine.both.audit_storage()
@@ -50,7 +50,7 @@ def campaign(artifacts: Artifacts):
                 found = (
                     error.differences[0].step if isinstance(error, DivergenceError) else machine.both.steps
                 )
-                yield machine.both.record_trace(str(error)), found
+                yield machine.both.build_trace(str(error)), found
 
 
 def shrunk_enough(trace, artifacts):
@@ -66,7 +66,7 @@ def test_there_are_ten():
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize(
     "patch",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         BUGS,
         {patch.stem for patch in BUGS} - BRIEFLY,
         "tests/backstop/proof/fuzz/test_seeded_bugs.py::test_it_is_found_as_soon_as_when_all_is_read_after_every_step",
@@ -77,7 +77,7 @@ def test_it_is_found_as_soon_as_when_all_is_read_after_every_step(patch, tmp_pat
     trace, found = next(campaign(artifacts))
     assert trace.opening < len(trace.steps)
     with open_host("revm", trace.started_at) as host, pytest.raises(DivergenceError) as caught:
-        replay_trace(trace, host, artifacts=artifacts, check_every=1)
+        replay_trace_in_lockstep(trace, host, artifacts=artifacts, check_every=1)
     assert caught.value.differences[0].step == found
 
 

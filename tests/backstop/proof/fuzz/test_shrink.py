@@ -18,14 +18,14 @@ from backstop.model.price_feed import PriceFeed
 from backstop.proof.fuzz.delta_debugging import shrink_trace
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.fuzz.regression_test_writer import write_regression
+from backstop.proof.fuzz.rollback_trace_tester import Failure, find_failure
 from backstop.proof.fuzz.shrunk_failures import shrink_file
-from backstop.proof.fuzz.trace_failure import Failure, find_failure
-from backstop.proof.lockstep import replay_trace
+from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import CounterfactualSeed
-from backstop.proof.step_trace import Trace, TraceStep, read_trace, write_trace
+from backstop.proof.replayable_trace import Trace, TraceStep, read_trace, write_trace_json
 from backstop.system import Action
-from tests.support.helpers import edit_contracts
+from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 ROOT = CONTRACTS.parent
 # It needs no Ape, which would start a node.
@@ -46,9 +46,9 @@ def failing(wrong) -> Trace:
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, traces=None)
         with pytest.raises(DivergenceError):
-            for _ in machine.play_steps(1_000):
+            for _ in machine.play_random_steps(1_000):
                 pass
-        return machine.both.record_trace("found")
+        return machine.both.build_trace("found")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_right_contracts_have_nothing_to_shrink(failing, artifacts):
 @pytest.fixture(scope="module")
 def found(failing, wrong, tmp_path_factory):
     path = tmp_path_factory.mktemp("failures") / "found.json"
-    write_trace(failing, path)
+    write_trace_json(failing, path)
     return shrink_file(path, wrong)
 
 
@@ -103,9 +103,9 @@ def found(failing, wrong, tmp_path_factory):
 def test_the_small_trace_replays_on_both_hosts(found, wrong, artifacts, host):
     trace = read_trace(found.trace, wrong)
     with open_host(host, trace.started_at) as opened, pytest.raises(DivergenceError):
-        replay_trace(trace, opened, artifacts=wrong)
+        replay_trace_in_lockstep(trace, opened, artifacts=wrong)
     with open_host(host, trace.started_at) as opened:
-        replay_trace(trace, opened, artifacts=artifacts)
+        replay_trace_in_lockstep(trace, opened, artifacts=artifacts)
 
 
 def run_test_file(path, contracts):
@@ -138,16 +138,16 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=artifacts, traces=None)
         now = machine.both.timestamp
         asked = [TraceStep(now, CounterfactualSeed(12, seed)) for seed in range(20)]
-        trace = machine.both.record_trace()
+        trace = machine.both.build_trace()
     path = tmp_path / "asked.json"
-    write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
+    write_trace_json(replace(trace, steps=[*trace.steps, *asked]), path)
     again = read_trace(path, artifacts)
     assert find_failure(again, artifacts) is None
     small, failure = shrink_trace(again, wrong)
     assert failure.kind == "difference"
     assert [type(step.step) for step in small.steps[small.opening :]] == [CounterfactualSeed]
     test = write_regression(small, failure, tmp_path)
-    assert "protocol.lockstep.check_what_if(CounterfactualSeed(12, " in test.read_text()
+    assert "protocol.lockstep.check_counterfactual_property(CounterfactualSeed(12, " in test.read_text()
 
 
 @pytest.fixture

@@ -10,16 +10,21 @@ import pytest
 from backstop.hosts.host_registry import open_host
 from backstop.model import exit_batches
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
-from backstop.proof.fuzz.named_states import ENTRIES
+from backstop.proof.fuzz.named_state_predicates import ENTRIES
+from backstop.proof.fuzz.run_predicate_observer import (
+    NAMED,
+    StateObserver,
+    list_places,
+    list_state_predicate_names,
+)
 from backstop.proof.fuzz.state_coverage import StateCoverage
-from backstop.proof.fuzz.state_observer import NAMED, StateObserver, list_places, predicate_names
 from backstop.proof.fuzz.state_predicates import (
-    _find_aliases,
-    _find_attributes,
-    _iter_comparisons,
+    _find_attributes_by_local_name,
+    _iter_attribute_constant_comparisons,
     _iter_tests,
-    derive_predicates,
-    iter_declared_tables,
+    _list_read_attribute_names,
+    derive_model_state_predicates,
+    iter_model_storage_tables,
 )
 
 FUNCTION = """
@@ -35,22 +40,24 @@ def leave(self, sender, id):
 
 def test_what_a_decision_reads_is_found_through_local_names():
     function = ast.parse(FUNCTION).body[0]
-    aliases = _find_aliases(function)
-    read = set().union(*(_find_attributes(test, aliases) for test in _iter_tests(function)))
+    aliases = _find_attributes_by_local_name(function)
+    read = set().union(*(_list_read_attribute_names(test, aliases) for test in _iter_tests(function)))
     assert {"unsettled", "collecting", "operators", "since"} <= read
     assert not read & {"booked", "ignored", "value"}
     compared = Counter(
-        pair for test in _iter_tests(function) for pair in _iter_comparisons(test, aliases, exit_batches)
+        pair
+        for test in _iter_tests(function)
+        for pair in _iter_attribute_constant_comparisons(test, aliases, exit_batches)
     )
     assert set(compared) >= {("collecting", exit_batches.MOST_RUNS), ("unsettled", exit_batches.MOST_RUNS)}
 
 
 def test_each_predicate_is_a_question_about_a_table_that_there_is():
-    tables = {(each.contract, each.path): each.default for each in iter_declared_tables()}
-    predicates = (*ENTRIES, *derive_predicates())
+    tables = {(each.contract, each.path): each.default for each in iter_model_storage_tables()}
+    predicates = (*ENTRIES, *derive_model_state_predicates())
     for each in predicates:
         assert eval(each.text, {"v": tables[each.contract, each.path]}) in (True, False), each
-    names = predicate_names()
+    names = list_state_predicate_names()
     assert len(names) == len(set(names)) > 600
     for expected in (
         "PriceFeed configs.halted is set",
@@ -84,12 +91,12 @@ def test_what_is_followed_is_what_holds(index):
         observer = Remembering(machine.scene)
         seen: list[int] = []
         observer.seen, machine.observer = seen, observer
-        for number, _ in enumerate(machine.play_steps(600)):
+        for number, _ in enumerate(machine.play_random_steps(600)):
             if number % 100 == 99:
                 observer.update_predicates("")
                 assert observer.held == StateObserver(machine.scene).held
     coverage = StateCoverage.from_run(observer)
-    together = coverage.compute_joint_rows()
+    together = coverage.build_joint_bits_by_predicate()
     for held in seen:
         for place in list_places(held):
             assert together[place] & held == held
@@ -110,9 +117,9 @@ def test_coverages_add_up_in_any_order_and_go_through_a_file():
             whole.add_coverage(StateCoverage.from_json(each.to_json()))
         sums.append(whole)
     assert sums[0] == sums[1]
-    assert sums[0].compute_joint_rows() == {0: 0b1011, 1: 0b111, 2: 0b110, 3: 0b1001}
+    assert sums[0].build_joint_bits_by_predicate() == {0: 0b1011, 1: 0b111, 2: 0b110, 3: 0b1001}
     assert sums[0].count_pairs() == 3
     assert (0, 1) not in sums[0].iter_missing_named_pairs() and (1, 3) in sums[0].iter_missing_named_pairs()
     text = "\n".join(sums[0].format_lines())
-    assert f"of {len(predicate_names())} predicates held, 3 pairs together" in text
+    assert f"of {len(list_state_predicate_names())} predicates held, 3 pairs together" in text
     assert f"{NAMED[4]}: never" in text and f"{NAMED[1]}: not together with {NAMED[3]}" in text

@@ -13,7 +13,7 @@ from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.generator_registry import MOVES
 from backstop.proof.lockstep_difference import DivergenceError
-from tests.support.helpers import edit_contracts
+from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 
 def state_machine(artifacts, host, parameters):
@@ -31,7 +31,7 @@ def state_machine(artifacts, host, parameters):
         @rule(name=st.sampled_from(sorted(MOVES)), dice=st.randoms(use_true_random=False))
         def play(self, name, dice):
             self.machine.scene.random = dice
-            for _ in self.machine.play_generator(MOVES[name]):
+            for _ in self.machine.play_all_actions_of_move(MOVES[name]):
                 pass
 
         @invariant()

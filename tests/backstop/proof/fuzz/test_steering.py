@@ -8,24 +8,24 @@ from random import Random
 
 import pytest
 
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.host_registry import open_host
 from backstop.proof.fuzz import fuzz_campaign, steering_targets
 from backstop.proof.fuzz.fuzz_campaign import Campaign, CampaignSettings
-from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_campaign_seed, derive_steered_seed
+from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_policy_balanced_run_seed, derive_steered_seed
 from backstop.proof.fuzz.parameter_generator import draw_parameters
+from backstop.proof.fuzz.run_predicate_observer import list_state_predicate_names
 from backstop.proof.fuzz.state_coverage import StateCoverage
-from backstop.proof.fuzz.state_observer import predicate_names
 from backstop.proof.fuzz.steering_targets import (
     GAIN,
     LAG,
     ROUND,
     SteeringTarget,
+    accumulate_steered_move_weights,
     choose_targets,
-    first_applicable,
-    is_steered,
-    read_targets,
-    sum_steered_weights,
+    find_first_reachable_target,
+    is_steered_run,
+    parse_steering_targets,
 )
 
 KNOWN = StateCoverage(
@@ -47,7 +47,7 @@ def test_targets_are_pairs_that_never_held_together():
         {"leave": 1.0},
         {},
     )
-    assert read_targets(json.loads(json.dumps([target]))) == [target]
+    assert parse_steering_targets(json.loads(json.dumps([target]))) == [target]
 
 
 def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
@@ -55,7 +55,7 @@ def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
     moves, weights = ["enter", "leave", "wait"], [2.0, 2.0, 1.0]
 
     def weigh(held):
-        sums, whole = sum_steered_weights(target, held, moves, weights)
+        sums, whole = accumulate_steered_move_weights(target, held, moves, weights)
         return [sums[0], sums[1] - sums[0], whole - sums[1]]
 
     assert weigh(0b00) == pytest.approx([2 * (1 + GAIN), 2, (1 + 0.1 * GAIN) * (1 + GAIN)])
@@ -64,20 +64,24 @@ def test_moves_that_lead_there_weigh_more_and_those_that_end_it_less():
 
 
 def test_a_target_needs_the_contracts_of_both_predicates():
-    places = [predicate_names().index(name) for name in ("a workout runs", "a margin position is open")]
+    places = [
+        list_state_predicate_names().index(name) for name in ("a workout runs", "a margin position is open")
+    ]
     both = SteeringTarget((places[0], places[1]), ({}, {}), ({}, {}))
     workout = SteeringTarget((places[0], places[0]), ({}, {}), ({}, {}))
     targets = [both, workout]
-    assert first_applicable(targets, ["Workouts", "PerpetualMarket", "Pool"]) == (0, both)
-    assert first_applicable(targets, ["Workouts", "Pool"]) == (1, workout)
-    assert first_applicable(targets, ["Pool"]) == (2, None)
-    kinds = plan_deployment(draw_parameters(Random(derive_steered_seed(5, 41, targets)))).kinds.values()
-    assert first_applicable(targets, kinds)[0] == 0, "one of a few deployments has both"
+    assert find_first_reachable_target(targets, ["Workouts", "PerpetualMarket", "Pool"]) == (0, both)
+    assert find_first_reachable_target(targets, ["Workouts", "Pool"]) == (1, workout)
+    assert find_first_reachable_target(targets, ["Pool"]) == (2, None)
+    kinds = plan_deployment(
+        draw_parameters(Random(derive_steered_seed(5, 41, targets)))
+    ).contract_kinds.values()
+    assert find_first_reachable_target(targets, kinds)[0] == 0, "one of a few deployments has both"
 
 
 def test_every_other_run_is_steered_once_there_are_rounds_to_learn_from():
     first = LAG * ROUND
-    assert [index for index in range(first + 6) if is_steered(index)] == [first + 1, first + 3, first + 5]
+    assert [index for index in range(first + 6) if is_steered_run(index)] == [first + 1, first + 3, first + 5]
 
 
 @pytest.fixture(scope="module")
@@ -143,14 +147,14 @@ def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
 )
 def test_a_workout_may_outlive_its_type():
     """No run came there before there was a move that repays all of a type but a premium."""
-    place = predicate_names().index("a workout runs in a retired type")
+    place = list_state_predicate_names().index("a workout runs in a retired type")
     for index in range(40):
         with open_host("revm") as host:
-            machine = FuzzRun(host, derive_campaign_seed(12, index), check_every=0, traces=None)
+            machine = FuzzRun(host, derive_policy_balanced_run_seed(12, index), check_every=0, traces=None)
             if machine.scene.workouts is None:
                 continue
-            observer = machine.observe_states()
-            for _ in machine.play_steps(2_000):
+            observer = machine.start_state_observer()
+            for _ in machine.play_random_steps(2_000):
                 if place in observer.rows:
                     return
     raise AssertionError("no run came there")

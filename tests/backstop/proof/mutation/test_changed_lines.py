@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
 from backstop.proof.mutation.changed_line_mutants import (
-    draw_mutants,
     list_results,
     read_changed_lines,
+    shuffle_mutants_of_lines,
     try_mutants,
 )
 from backstop.proof.mutation.contract_mutants import FILES, list_mutants
@@ -44,10 +44,10 @@ def test_an_unknown_commit_is_refused(checkout):
 
 def test_mutants_are_of_changed_lines_in_an_order_by_seed(checkout):
     lines, root = read_changed_lines("HEAD", checkout), checkout / "contracts"
-    drawn = draw_mutants(lines, 3, root)
+    drawn = shuffle_mutants_of_lines(lines, 3, root)
     assert {(mutant.file, mutant.line) for mutant in drawn} == {("Pool.vy", 4), ("Pool.vy", 5)}
-    assert drawn == draw_mutants(lines, 3, root)
-    assert sorted(map(str, drawn)) == sorted(map(str, draw_mutants(lines, 4, root)))
+    assert drawn == shuffle_mutants_of_lines(lines, 3, root)
+    assert sorted(map(str, drawn)) == sorted(map(str, shuffle_mutants_of_lines(lines, 4, root)))
 
 
 @pytest.mark.deep(

@@ -9,8 +9,13 @@ from click.testing import CliRunner
 from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
 from backstop.proof.mutation.contract_mutants import FILES, list_mutants
-from backstop.proof.mutation.correlated_mutants import DRAWN, PAIRS, read_pair_file, read_pairs
-from backstop.proof.mutation.mutant_draw import draw_mutants, read_known_ids, write_draw
+from backstop.proof.mutation.correlated_mutant_draw import draw_mutants, read_drawn_mutant_ids, write_draw
+from backstop.proof.mutation.correlated_mutants import (
+    DRAWN,
+    PAIRS,
+    read_mutant_pair_file,
+    read_mutant_pairs_from_yaml_files,
+)
 
 # Folders of pairs and the first word of their draws.
 DRAWS = ("practice", "fresh")
@@ -42,12 +47,12 @@ def test_a_seed_draws_the_same_without_what_was_read_before(root):
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("name", DRAWS)
 def test_what_was_drawn_before_is_known(name):
-    drawn = {pair.origin for pair in read_pairs() if pair.source == DRAWN}
+    drawn = {pair.origin for pair in read_mutant_pairs_from_yaml_files() if pair.source == DRAWN}
     files = sorted((PAIRS.parent / "draws").glob(f"{name}_*.yaml"))
     assert files
     for file in files:
         ids = [each["id"] for each in yaml.safe_load(file.read_text())["mutants"]]
-        assert drawn | {*ids} < read_known_ids()
+        assert drawn | {*ids} < read_drawn_mutant_ids()
         assert len({*ids}) == len(ids) == 180
 
 
@@ -78,6 +83,6 @@ def test_pairs_of_a_file_are_of_its_draw(name):
             for draw in (PAIRS.parent / "draws").glob("*.yaml")
             for each in yaml.safe_load(draw.read_text())["mutants"]
         }
-        pairs = read_pair_file(file)
+        pairs = read_mutant_pair_file(file)
         assert {pair.origin for pair in pairs if pair.source == DRAWN} <= ids
         assert json.loads(str(pairs[0]))["name"] == pairs[0].name

@@ -8,8 +8,8 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.mutation.contract_mutants import FILES, list_mutants, shuffle_mutants
-from backstop.proof.mutation.equivalent_mutants import read_equivalent
-from tests.support.deep import mark_long_cases
+from backstop.proof.mutation.equivalent_mutants import read_equivalence_arguments
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 # All of a contract, made once.
 own = cache(list_mutants)
@@ -27,7 +27,7 @@ LARGE = ("LossWaterfall", "VaultEngine", "Pool", "PerpetualMarket", "PriceFeed",
 
 @pytest.mark.parametrize(
     "contract",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         FILES, LARGE, "tests/backstop/proof/mutation/test_mutants.py::test_no_two_mutants_have_the_same_name"
     ),
 )
@@ -61,7 +61,7 @@ def test_a_diff_shows_the_fault():
 )
 def test_every_argument_names_a_mutant_and_a_reason():
     known = {mutant.key for contract in FILES for mutant in own(contract)}
-    for key, why in read_equivalent().items():
+    for key, why in read_equivalence_arguments().items():
         assert key in known, f"the operators do not make {key}: mend or drop its entry in equivalent.yaml"
         assert len(why.split()) >= 5, f"{key}: {why!r} is no argument"
 

@@ -14,7 +14,7 @@ def mutants(operator: str, text: str) -> list[str]:
     body = dedent(text).strip()
     source = VyperSource(head + (indent(body, "    ") if head else body) + "\n")
     found = []
-    for _, part in source.iter_parts():
+    for _, part in source.iter_functions_and_constants():
         for node in iter_code(part):
             for edit in OPERATORS[operator](node, source):
                 changed = source.text[: edit.start] + edit.text + source.text[edit.end :]

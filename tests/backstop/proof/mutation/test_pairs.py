@@ -16,14 +16,20 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, ROOT
 from backstop.proof.mutation.contract_mutants import FILES, list_mutants
 from backstop.proof.mutation.correlated_mutant_runs import (
-    PairResult,
-    PairResultStore,
-    build_pair_table,
-    format_pair_total,
-    iter_pair_complaints,
-    try_pairs,
+    MutantPairResult,
+    MutantPairResultStore,
+    build_mutant_pair_console_table,
+    format_noticed_pair_count,
+    iter_invalid_mutant_pair_violations,
+    try_mutant_pairs,
 )
-from backstop.proof.mutation.correlated_mutants import BY_HAND, DRAWN, HUNTED, read_pairs, select_pairs
+from backstop.proof.mutation.correlated_mutants import (
+    BY_HAND,
+    DRAWN,
+    HUNTED,
+    read_mutant_pairs_from_yaml_files,
+    select_correlated_mutants,
+)
 from backstop.proof.mutation.mistake_detectors import BROKEN, DIFFERENCE, NOTICED, SILENT, copy_checkout
 
 # Drawn before the losses of a market moved to the fund, and written there in two places.
@@ -37,8 +43,8 @@ SKIPPED = [
         "skipped_for_the_hunt_third.yaml",
     )
 ]
-PAIRS = {pair.name: pair for pair in read_pairs()}
-FOR_THE_HUNT = {pair.name: pair for pair in read_pairs(HUNTED)}
+PAIRS = {pair.name: pair for pair in read_mutant_pairs_from_yaml_files()}
+FOR_THE_HUNT = {pair.name: pair for pair in read_mutant_pairs_from_yaml_files(HUNTED)}
 ALL = PAIRS | FOR_THE_HUNT
 
 
@@ -113,11 +119,11 @@ def test_a_name_that_is_no_pair_is_one_line():
 
 
 def test_pairs_are_chosen_by_name_and_by_contract():
-    found = select_pairs(PAIRS.values(), ["upper-median"], ["Equity.vy"])
+    found = select_correlated_mutants(PAIRS.values(), ["upper-median"], ["Equity.vy"])
     assert [pair.name for pair in found] == ["auctioned-equity-uncounted", "upper-median"]
-    assert select_pairs(PAIRS.values(), [], []) == list(PAIRS.values())
+    assert select_correlated_mutants(PAIRS.values(), [], []) == list(PAIRS.values())
     with pytest.raises(BackstopError, match="no pair 'median'"):
-        select_pairs(PAIRS.values(), ["median"], [])
+        select_correlated_mutants(PAIRS.values(), ["median"], [])
 
 
 def entry(**others):
@@ -143,31 +149,35 @@ SUFFIXES = {"contract": ".vy", "model": ".py"}
 def test_a_file_that_is_not_whole_is_named(content, told, tmp_path):
     (tmp_path / "some.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(BackstopError, match=told):
-        read_pairs(tmp_path)
+        read_mutant_pairs_from_yaml_files(tmp_path)
 
 
 def result(outcome=NOTICED, **others):
     fields = {"key": "k", "witness": "campaign", "outcome": outcome, "by": "", "step": 0, "said": "x"}
-    return PairResult(**{**fields, "seconds": 1.0, **others})
+    return MutantPairResult(**{**fields, "seconds": 1.0, **others})
 
 
 def test_results_come_back_while_what_they_hang_on_is_the_same(tmp_path):
     pair, file = PAIRS["upper-median"], tmp_path / "pairs.json"
-    PairResultStore(file).add_result(pair, result())
-    assert PairResultStore(file).get_result(pair, "k") == result()
-    assert PairResultStore(file).get_result(pair, "another") is None
-    assert PairResultStore(file, fresh=True).get_result(pair, "k") is None
+    MutantPairResultStore(file).add_result(pair, result())
+    assert MutantPairResultStore(file).get_result(pair, "k") == result()
+    assert MutantPairResultStore(file).get_result(pair, "another") is None
+    assert MutantPairResultStore(file, fresh=True).get_result(pair, "k") is None
     file.write_text(json.dumps({"schema_version": 1, "pairs": {"upper-median": {}}}))
     with pytest.raises(BackstopError, match="not a whole file of results"):
-        PairResultStore(file)
+        MutantPairResultStore(file)
 
 
 def test_a_pair_whose_sides_differ_fails_the_command():
     pair = PAIRS["upper-median"]
     done = [(pair, result(by="property 9", step=1_068)), (pair, result(SILENT))]
-    assert format_pair_total(done) == "noticed 1 of 2" and not list(iter_pair_complaints(done))
-    assert list(build_pair_table(done).columns[2].cells) == ["property 9", "nobody"]
-    wrong = " ".join(iter_pair_complaints([(pair, result(DIFFERENCE)), (pair, result(BROKEN))]))
+    assert format_noticed_pair_count(done) == "noticed 1 of 2" and not list(
+        iter_invalid_mutant_pair_violations(done)
+    )
+    assert list(build_mutant_pair_console_table(done).columns[2].cells) == ["property 9", "nobody"]
+    wrong = " ".join(
+        iter_invalid_mutant_pair_violations([(pair, result(DIFFERENCE)), (pair, result(BROKEN))])
+    )
     assert "upper-median is no pair" in wrong and "upper-median cannot be run" in wrong
 
 
@@ -200,6 +210,6 @@ def test_a_shared_mistake_meets_the_properties_and_a_lone_one_the_comparison(tmp
 
     both = PAIRS["draws-without-collateral"]
     lone = replace(both, name="lone", changes=both.changes[:1])
-    ((_, differs),) = try_pairs([lone], PairResultStore(out), steps=4_000)
+    ((_, differs),) = try_mutant_pairs([lone], MutantPairResultStore(out), steps=4_000)
     assert differs.outcome == DIFFERENCE and differs.said
-    assert not list(try_pairs([lone], PairResultStore(out), steps=2_000, stopped=lambda: True))
+    assert not list(try_mutant_pairs([lone], MutantPairResultStore(out), steps=2_000, stopped=lambda: True))

@@ -22,7 +22,7 @@ def run(results, **options):
     """A few mutants of the smallest contract against a few of its tests."""
     trials = MutantRuns(["LedgerStage"], results, sample=4, tests=[GOOD])
     shown = []
-    done = trials.try_mutants(
+    done = trials.try_mutants_and_report_completion(
         workers=1, show=lambda contract, mutant, result: shown.append(mutant.id), **options
     )
     return trials.scores["LedgerStage"], shown, done
@@ -47,7 +47,9 @@ def test_tests_that_fail_by_themselves_are_told(results, tmp_path):
     broken = tmp_path / "test_broken.py"
     broken.write_text("def test_it():\n    assert False\n")
     with pytest.raises(BackstopError, match=r"test_broken.py::test_it fails without any fault"):
-        MutantRuns(["LedgerStage"], results, sample=1, tests=[str(broken)]).try_mutants(workers=1)
+        MutantRuns(["LedgerStage"], results, sample=1, tests=[str(broken)]).try_mutants_and_report_completion(
+            workers=1
+        )
 
 
 def result(outcome, results, by=""):
@@ -109,7 +111,7 @@ def test_arguments_have_to_hold_and_to_be_few(results):
     score.add_mutant(wrong, result("killed", results, "tests/x.py::test_x"), True)
     score.add_mutant(right, result("survived", results), True)
     score.add_mutant(other, result("invalid", results), False)
-    assert score.mutants == 2 and score.enough
+    assert score.mutant_count == 2 and score.enough
     text = " ".join(iter_score_complaints([score], {wrong.key: "because", right.key: "because"}))
     assert "tests/x.py::test_x notices it" in text
     assert "1 of 2 are argued to be equivalent" in text

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from backstop.cli.attack import cli
 from tests.support.checkout_paths import DATA
-from tests.support.chromium import inspect_pages
-from tests.support.page_figures import check_figures
+from tests.support.chromium import collect_browser_page_facts
+from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -34,7 +34,9 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             cli, [*args, *(["--goal", "gain"] if name == "a" else [])]
         )
         assert result.exit_code == 0, result.stderr
-    return inspect_pages([out / name / "report.html" for name in budgets], WIDTHS, SCHEMES, axe=True)
+    return collect_browser_page_facts(
+        [out / name / "report.html" for name in budgets], WIDTHS, SCHEMES, axe=True
+    )
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
@@ -55,7 +57,9 @@ def test_draws_its_charts(visits: list[dict[str, Any]]) -> None:
 
 def test_every_figure_equals_the_summary(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
-        check_figures(visit, json.loads((Path(visit["path"]).parent / "summary.json").read_text()))
+        check_page_figures_against_summary(
+            visit, json.loads((Path(visit["path"]).parent / "summary.json").read_text())
+        )
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from backstop.deployment.deployment_file import deployment_to_json
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.report.audit_page import render_page
+from backstop.report.solvency_audit_page import render_solvency_audit_page
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
 from backstop.simulation.simulator import Simulation
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.checkout_paths import DATA
-from tests.support.chromium import inspect_pages
-from tests.support.page_figures import check_figures
+from tests.support.chromium import collect_browser_page_facts
+from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -41,7 +41,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     folder, statements = tmp_path_factory.mktemp("audit"), {}
     for name, (scenario, played) in plays.items():
         deployment = plan_deployment(scenario.parameters)
-        with open_session(scenario, "model", 1) as session:
+        with open_deployment_session(scenario, "model", 1) as session:
             if played:
                 Simulation(scenario, session, 1).run_scenario(lambda *_: None, lambda: False)
             statements[name] = build_statement(session.model, deployment)
@@ -51,14 +51,14 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
                 "statement": statements[name],
                 "mirror": {"fields_compared": 123_456, "differences": 0},
             }
-        text = render_page(content, "ape run audit --verify audit.json --block-hash 0xab")
+        text = render_solvency_audit_page(content, "ape run audit --verify audit.json --block-hash 0xab")
         (folder / f"{name}.html").write_text(text)
     return statements, [folder / f"{name}.html" for name in plays]
 
 
 @pytest.fixture(scope="module")
 def visits(audited: Audited) -> list[dict[str, Any]]:
-    return inspect_pages(audited[1], WIDTHS, SCHEMES, axe=True)
+    return collect_browser_page_facts(audited[1], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
@@ -95,7 +95,7 @@ def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[
         wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
         wanted |= {f"workouts.{i}.left_wad" for i in range(len(figures["workouts"]))}
         wanted |= {f"facilitators.{i}.announced_wad" for i in range(len(figures["facilitators"]))}
-        assert wanted <= check_figures(visit, figures)
+        assert wanted <= check_page_figures_against_summary(visit, figures)
     assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["facilitators"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from backstop.report.rendering import read_inline_file
 from backstop.report.run_page import write_page
 from backstop.simulation.loss_bearers import GROUPS, MARGIN_GROUPS
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -23,9 +23,12 @@ RANGES = f"{TIMED}.map((id) => document.getElementById(id).layout.xaxis.range)"
 
 @pytest.mark.deep(brief=BRIEF)
 def test_each_is_saved_read_and_zoomed_with_the_others(tmp_path: Path) -> None:
-    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
+    page = str(write_page(handmade_page_runs.build_handmade_crash_run(), tmp_path / "report.html"))
     data = "document.querySelector('#losses .data')"
-    start, end = sample_runs.START * 1000, (sample_runs.START + sample_runs.HOURS * 3600) * 1000
+    start, end = (
+        handmade_page_runs.START * 1000,
+        (handmade_page_runs.START + handmade_page_runs.HOURS * 3600) * 1000,
+    )
     slid, hour = start + (end - start) // 20, [start + 3_600_000, start + 7_200_000]
     drag = "{'xaxis.range[0]': '2020-03-12 01:00', 'xaxis.range[1]': '2020-03-12 02:00'}"
     without = (

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from backstop.report.compare_page import write_page
-from backstop.studies.comparison.figure_lines import read_figure
-from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
+from backstop.report.preset_comparison_page import write_page
+from backstop.studies.comparison.preset_comparison import compare, list_comparison_line_specs
 from backstop.studies.comparison.presets import load_presets
+from backstop.studies.comparison.run_comparison_lines import read_figure
 from tests.support.checkout_paths import DATA
-from tests.support.chromium import inspect_pages
-from tests.support.page_figures import check_figures
+from tests.support.chromium import collect_browser_page_facts
+from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -58,7 +58,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 
 @pytest.fixture(scope="module")
 def visits(compared: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return inspect_pages([Path(path) for path in compared], WIDTHS, SCHEMES, axe=True)
+    return collect_browser_page_facts([Path(path) for path in compared], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
@@ -94,14 +94,14 @@ def test_every_figure_equals_the_comparisons(
 ) -> None:
     for visit in visits:
         comparison = compared[visit["path"]]
-        amounts = [line for line in list_preset_lines(comparison) if line.unit != "seconds"]
+        amounts = [line for line in list_comparison_line_specs(comparison) if line.unit != "seconds"]
         wanted = {
             f"presets.{i}.{line.figure}"
             for i, row in enumerate(comparison["presets"])
             for line in amounts
             if read_figure(row, line.figure) is not None
         }
-        assert wanted <= check_figures(visit, comparison)
+        assert wanted <= check_page_figures_against_summary(visit, comparison)
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli import ask, attack, deleverage, hunt, self_hedge, stress, sweep
-from backstop.report import compare_page, difference_page, guards_page, index_page, run_page
-from backstop.report.result_kinds import KINDS, find_kind
+from backstop.report import difference_page, guards_page, index_page, preset_comparison_page, run_page
+from backstop.report.result_kinds import KINDS, find_result_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from backstop.studies.self_hedge import second_prices, self_hedge_study
-from tests.support import sample_runs
+from backstop.studies.self_hedge import second_prices_from_bars, self_hedge_study
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 from tests.support.checkout_paths import DATA
 
@@ -72,7 +72,7 @@ def run_in(folder: Path) -> Path:
     """A run's folder, of which only the tables are missing that no test here looks at."""
     folder.mkdir(parents=True)
     (folder / "trace.json").write_text("{}")
-    (folder / "summary.json").write_text(json.dumps(sample_runs.build_crash_run().summary))
+    (folder / "summary.json").write_text(json.dumps(handmade_page_runs.build_handmade_crash_run().summary))
     return folder
 
 
@@ -93,13 +93,13 @@ def difference(folder: Path) -> Path:
 
 def index(folder: Path) -> Path:
     run_in(folder / "one")
-    return index_page.write_page(folder)
+    return index_page.write_index_page(folder)
 
 
 def compared(folder: Path) -> Path:
     folder.mkdir()
     found = compare(str(DATA / "runs" / "small.yaml"), load_presets("all"), "model", 1, folder)
-    return compare_page.write_page(found, folder)
+    return preset_comparison_page.write_page(found, folder)
 
 
 def guarded(folder: Path) -> Path:
@@ -111,7 +111,7 @@ def guarded(folder: Path) -> Path:
 def straddled(folder: Path) -> Path:
     """One day's pairs, of one group of settings."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (self_hedge_study, second_prices):
+        for module in (self_hedge_study, second_prices_from_bars):
             patch.setattr(module, "SERIES", ("avax-2025-10-10",))
         quick = ("--every", "30", "--holding-period", "10", "--group", "insurance in a day")
         return asked(self_hedge, *quick)(folder)
@@ -139,7 +139,9 @@ def hunted(folder: Path) -> Path:
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
 BUDGET = str(DATA / "attack" / "insider-budget.yaml")
 MADE: dict[str, Callable[[Path], Path]] = {
-    "run": lambda folder: run_page.write_page(sample_runs.build_crash_run(), folder.with_suffix(".html")),
+    "run": lambda folder: run_page.write_page(
+        handmade_page_runs.build_handmade_crash_run(), folder.with_suffix(".html")
+    ),
     "study": asked(stress, SMALL, "--paths", "60", "--shift", "10"),
     "sweep": asked(sweep, str(DATA / "stress" / "ratios.yaml"), "--paths", "40"),
     "search": asked(
@@ -222,7 +224,7 @@ def poisoned(value: Any, named: bool = False) -> Any:
 def test_hostile_names_are_text(page_of: Callable[[str], Path], kind: str) -> None:
     """Of a run and the index, test_names.py looks closer."""
     folder = page_of(kind).parent
-    found = find_kind(folder)
+    found = find_result_kind(folder)
     assert found is not None and found.name == kind
     file = folder / found.summary
     before = file.read_text()

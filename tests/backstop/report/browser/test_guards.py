@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from backstop.report.guards_page import write_page
-from backstop.studies.comparison.figure_lines import read_figure
-from backstop.studies.comparison.guard_comparison import compare_guards, list_guard_lines
+from backstop.studies.comparison.guard_comparison import compare_guards, list_nonzero_table_lines
+from backstop.studies.comparison.run_comparison_lines import read_figure
 from tests.support.checkout_paths import DATA
-from tests.support.chromium import inspect_pages
-from tests.support.page_figures import check_figures
+from tests.support.chromium import collect_browser_page_facts
+from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
@@ -40,7 +40,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
 
 @pytest.fixture(scope="module")
 def visits(compared: tuple[dict[str, Any], Path]) -> list[dict[str, Any]]:
-    return inspect_pages([compared[1]], WIDTHS, SCHEMES, axe=True)
+    return collect_browser_page_facts([compared[1]], WIDTHS, SCHEMES, axe=True)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
@@ -68,11 +68,11 @@ def test_every_figure_equals_the_comparisons(
         f"scenarios.{k}.runs.{i}.{line.figure}"
         for k, each in enumerate(comparison["scenarios"])
         for i, row in enumerate(each["runs"])
-        for line in list_guard_lines(each)
+        for line in list_nonzero_table_lines(each)
         if line.unit != "seconds" and read_figure(row, line.figure) is not None
     }
     for visit in visits:
-        assert wanted <= check_figures(visit, comparison)
+        assert wanted <= check_page_figures_against_summary(visit, comparison)
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

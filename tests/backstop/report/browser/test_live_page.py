@@ -7,15 +7,23 @@ from typing import Any
 
 import pytest
 
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.report.live_page import SECTIONS
 from backstop.simulation.scenario import load_scenario
 from tests.support.devnet_process import SMALL, Devnet
-from tests.support.market_after_drop import drop_price, start_auction
-from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
+from tests.support.live_page_browser import (
+    LivePageBrowser,
+    start_mirror_process,
+    stop_all,
+    wait_until_page_address_printed,
+)
+from tests.support.vault_market_after_drop import (
+    liquidate_borrower_and_advance_time,
+    open_vaults_and_drop_price,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.anvil]
 
@@ -25,24 +33,24 @@ WIDTH = 400
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw, and what was so."""
-    folder, port = tmp_path_factory.mktemp("watched"), find_free_port()
+    folder, port = tmp_path_factory.mktemp("watched"), find_free_non_ephemeral_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
     deployment = deploy_live(devnet.node, load_scenario(SMALL).parameters, file, Signers(test_accounts=True))
     system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-    drop_price(system)
-    mirror, reader = start_mirror(devnet.url, file, port, said), None
+    open_vaults_and_drop_price(system)
+    mirror, reader = start_mirror_process(devnet.url, file, port, said), None
     try:
-        wait_for_page(mirror, said)
-        reader = Reader(f"http://127.0.0.1:{port}/", folder, (WIDTH,))
+        wait_until_page_address_printed(mirror, said)
+        reader = LivePageBrowser(f"http://127.0.0.1:{port}/", folder, (WIDTH,))
         first = devnet.node.get_head().number
-        reader.wait_for_block(first)
-        start_auction(system)
+        reader.wait_until_page_shows_block(first)
+        liquidate_borrower_and_advance_time(system)
         last = devnet.node.get_head().number
-        reader.wait_for_block(last)
+        reader.wait_until_page_shows_block(last)
         supply = system.view("Stablecoin", "totalSupply")
         devnet.process.stop_process()
-        reader.wait_until_shown(lambda note: "is gone" in note["verdict"])
-        yield {"first": first, "last": last, "supply": supply} | reader.stop_reading()
+        reader.wait_until_page_shows(lambda note: "is gone" in note["verdict"])
+        yield {"first": first, "last": last, "supply": supply} | reader.finish_and_get_observations()
     finally:
         stop_all(mirror, reader, devnet)
 

@@ -10,7 +10,7 @@ import pytest
 
 from backstop.report import index_page
 from backstop.report.run_page import write_page
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_names_the_run_and_runs_nothing_of_it"
@@ -34,7 +34,7 @@ BUYERS = """[...new Set([...document.querySelectorAll('#purchases td[data-label=
 
 def hostile(page: Path) -> str:
     """The page of a run in which every name is hostile."""
-    run = sample_runs.build_crash_run()
+    run = handmade_page_runs.build_handmade_crash_run()
     summary = json.loads(json.dumps(run.summary))
     summary["title"], summary["scenario"] = HOSTILE[0], HOSTILE[3]
     for i, keeper in enumerate([*summary["keepers"], *summary["collateral_types"]]):
@@ -73,9 +73,9 @@ def test_the_index_in_a_browser(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "trace.json").write_text("{}")
         (folder / "summary.json").write_text(
-            json.dumps(sample_runs.build_crash_run().summary | {"title": title})
+            json.dumps(handmade_page_runs.build_handmade_crash_run().summary | {"title": title})
         )
-    page = str(index_page.write_page(tmp_path))
+    page = str(index_page.write_index_page(tmp_path))
     steps = [{"axe": True}, {"read": CLIPPED}, {"read": "document.querySelectorAll('#all tbody tr').length"}]
     schemes = [(width, scheme) for width in (360, 768, 1400) for scheme in ("light", "dark")]
     for visit in run_visits(
@@ -85,7 +85,7 @@ def test_the_index_in_a_browser(tmp_path: Path) -> None:
 
 
 def test_a_word_is_explained_by_tap_and_by_keyboard(tmp_path: Path) -> None:
-    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
+    page = str(write_page(handmade_page_runs.build_handmade_crash_run(), tmp_path / "report.html"))
     word = "#losses p .word"
     tips = "[...document.querySelectorAll('#losses .word')].map((each) => each.dataset.tip)"
     steps = [

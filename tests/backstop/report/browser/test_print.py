@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backstop.report.run_page import render_page
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -40,7 +40,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a reader with a dark screen would see on paper, and again on the screen."""
     path = tmp_path_factory.mktemp("print") / "report.html"
     path.write_text(
-        render_page(sample_runs.build_crash_run()).replace(
+        render_page(handmade_page_runs.build_handmade_crash_run()).replace(
             "</header>", '<a id="elsewhere" href="maker/report.html">a run</a></header>'
         )
     )

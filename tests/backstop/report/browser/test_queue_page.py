@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.devnet_signing import get_trader_account
+from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.free_ports import find_free_port
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.model.arithmetic import WAD
 from tests.support.devnet_process import Devnet
+from tests.support.live_page_browser import (
+    LivePageBrowser,
+    start_mirror_process,
+    stop_all,
+    wait_until_page_address_printed,
+)
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
-from tests.support.perpetuals import by_cycle
+from tests.support.perpetual_test_market import build_cycle_market_parameters
 from tests.support.ranked_shorts import open_shorts_and_drop
-from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
 
 pytestmark = [
     pytest.mark.browser,
@@ -31,17 +36,17 @@ WIDTHS = (1280, 400)
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw of the page of a mirror."""
-    folder, port = tmp_path_factory.mktemp("queue"), find_free_port()
+    folder, port = tmp_path_factory.mktemp("queue"), find_free_non_ephemeral_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
-    parameters = by_cycle(third_bond=WAD, policy="ranked")
+    parameters = build_cycle_market_parameters(third_bond=WAD, policy="ranked")
     deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
     open_shorts_and_drop(ManyVaultsDevnet(devnet, deployment, Artifacts()))
-    mirror, reader = start_mirror(devnet.url, file, port, said), None
+    mirror, reader = start_mirror_process(devnet.url, file, port, said), None
     try:
-        wait_for_page(mirror, said)
-        reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
-        reader.wait_for_block(devnet.node.get_head().number)
-        yield reader.stop_reading()
+        wait_until_page_address_printed(mirror, said)
+        reader = LivePageBrowser(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
+        reader.wait_until_page_shows_block(devnet.node.get_head().number)
+        yield reader.finish_and_get_observations()
     finally:
         stop_all(mirror, reader, devnet)
 

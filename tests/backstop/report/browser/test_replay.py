@@ -8,7 +8,7 @@ import pytest
 
 from backstop.report.replay_slider import collect_replay
 from backstop.report.run_page import write_page
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -19,7 +19,7 @@ LINE = "document.getElementById('replay-chart').layout.shapes[0].x0"
 
 
 def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
-    told = collect_replay(sample_runs.build_crash_run())
+    told = collect_replay(handmade_page_runs.build_handmade_crash_run())
     assert told is not None
     last = len(told["times"]) - 1
     steps = [
@@ -41,7 +41,7 @@ def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
         {"read": "document.querySelectorAll('#replay input').length"},
         {"axe": True},
     ]
-    page = str(write_page(sample_runs.build_crash_run(), tmp_path / "report.html"))
+    page = str(write_page(handmade_page_runs.build_handmade_crash_run(), tmp_path / "report.html"))
     for width in (1400, 360):
         (visit,) = run_visits([{"page": page, "width": width, "scheme": "dark", "steps": steps}])
         assert visit["problems"] == []
@@ -55,7 +55,7 @@ def test_one_slider_moves_all_by_keyboard_and_by_itself(tmp_path: Path) -> None:
             "</script>",
             "5.67M lost so far",
             "450k",
-            sample_runs.NAME,
+            handmade_page_runs.NAME,
         ):
             assert part in twelfth
         assert told["types"][1]["market"][last] in end and link == "#auction-30" and "1 open" in end

@@ -12,9 +12,9 @@ from backstop.report.run_page import write_page
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
-from tests.support import sample_runs
-from tests.support.chromium import DRIVER, inspect_pages, run_driver
-from tests.support.page_figures import check_figures
+from tests.support import handmade_page_runs
+from tests.support.chromium import DRIVER, collect_browser_page_facts, run_node_driver
+from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,10 @@ CHARTS = {
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Run]:
-    return {"crash": sample_runs.build_crash_run(), "calm": sample_runs.build_calm_run()}
+    return {
+        "crash": handmade_page_runs.build_handmade_crash_run(),
+        "calm": handmade_page_runs.build_calm_run(),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def visits(runs: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> li
     pages = {
         write_page(run, tmp_path_factory.mktemp(name) / "report.html"): name for name, run in runs.items()
     }
-    seen = inspect_pages(list(pages), WIDTHS, SCHEMES)
+    seen = collect_browser_page_facts(list(pages), WIDTHS, SCHEMES)
     return [visit | {"name": pages[Path(visit["path"])]} for visit in seen]
 
 
@@ -75,7 +78,7 @@ def test_every_figure_equals_the_summarys(runs: dict[str, Run], visits: list[dic
     for visit in visits:
         summary = runs[visit["name"]].summary
         assert all(figure["path"] for figure in visit["figures"])
-        check_figures(visit, summary)
+        check_page_figures_against_summary(visit, summary)
 
 
 def test_the_figures_that_matter_are_there(runs: dict[str, Run], visits: list[dict[str, Any]]) -> None:
@@ -111,7 +114,7 @@ def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
     """Three collateral types, from the contracts, at a width between the others."""
     simulate(load_scenario("black-thursday"), "revm", out=tmp_path)
     run = load_run(tmp_path)
-    (visit,) = inspect_pages([write_page(run, tmp_path / "report.html")], (768,))
+    (visit,) = collect_browser_page_facts([write_page(run, tmp_path / "report.html")], (768,))
     assert visit["problems"] == [] and visit["drawn"]
     assert {plot["id"] for plot in visit["plots"] if plot["marks"]} == {
         *("price-0", "price-1", "price-2", "network", "fills"),
@@ -119,13 +122,13 @@ def test_the_page_of_a_whole_day(tmp_path: Path) -> None:
         "replay-chart",
     }
     assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
-    check_figures(visit, run.summary)
+    check_page_figures_against_summary(visit, run.summary)
 
 
 def test_a_browser_that_does_not_start_is_one_clear_line(tmp_path: Path) -> None:
     """Away from node_modules the driver finds no browser: as on a machine without the set-up."""
     copy(DRIVER.with_name("browser.mjs"), tmp_path)
-    done = run_driver(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
+    done = run_node_driver(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
     assert done.returncode == 3
     assert done.stderr.startswith("Chromium did not start; `make testtools` installs it: ")
     assert len(done.stderr.strip().splitlines()) == 1

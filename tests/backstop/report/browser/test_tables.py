@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backstop.report.run_page import write_page
-from tests.support import sample_runs
+from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -27,7 +27,11 @@ TIP = "document.getElementById('tip').hidden ? '' : document.getElementById('tip
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of 30 auctions, of which those with even numbers are of a type called `</script>`."""
-    return str(write_page(sample_runs.build_crash_run(), tmp_path_factory.mktemp("tables") / "report.html"))
+    return str(
+        write_page(
+            handmade_page_runs.build_handmade_crash_run(), tmp_path_factory.mktemp("tables") / "report.html"
+        )
+    )
 
 
 def taken(page: str, *steps: dict[str, Any], **visit: Any) -> list[Any]:

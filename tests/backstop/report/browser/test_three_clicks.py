@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from backstop.cli.demo import SCENARIO
-from backstop.report import run_tables
-from backstop.report.run_page import write_report
+from backstop.report import run_table_rows
+from backstop.report.run_page import write_run_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -35,7 +35,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that `make demo` makes, on the model."""
     out = tmp_path_factory.mktemp("demo")
     simulate(load_scenario(SCENARIO), "model", out=out)
-    write_report(out)
+    write_run_page(out)
     return out
 
 
@@ -55,7 +55,7 @@ def test_the_auction_that_lost_most_its_vault_and_its_step(demo: Path) -> None:
         {"read": STEPS},
         {"axe": True},
     ]
-    worst = run_tables.list_auctions(load_run(demo))[0]
+    worst = run_table_rows.list_auctions(load_run(demo))[0]
     assert worst.lost_rad > 0
     seen = run_visits(
         [{"page": str(demo / "report.html"), "width": width, "steps": clicks} for width in (1400, 400)]
@@ -64,7 +64,7 @@ def test_the_auction_that_lost_most_its_vault_and_its_step(demo: Path) -> None:
         assert visit["problems"] == []
         first, _, _, auction, auction_seen, _, _, vault, vault_seen, _, _, steps, faults = visit["gave"]
         assert first, "the way begins on the first screen"
-        assert (auction, vault) == (f"auction-{worst.id}", worst.vault)
+        assert (auction, vault) == (f"auction-{worst.id}", worst.vault_row_anchor)
         assert auction_seen and vault_seen
         assert {int(step) for step in steps} == {worst.end_step}
         assert faults == []

@@ -8,16 +8,21 @@ from typing import Any
 
 import pytest
 
-from backstop.hosts.free_ports import find_free_port
-from backstop.keepers import role_registry
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
+from backstop.keepers import all_role_names
 from backstop.live.node.signers import Signers
-from backstop.live.operate.live_deployment import deploy_live
 from backstop.live.operate.live_system import LiveSystem
+from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import drive_scenario, truncate_scenario
 from backstop.report.live_page import SECTIONS
 from backstop.studies.comparison.presets import apply_preset, load_preset
 from tests.support.devnet_process import SMALL, Devnet
-from tests.support.reader import Reader, start_mirror, stop_all, wait_for_page
+from tests.support.live_page_browser import (
+    LivePageBrowser,
+    start_mirror_process,
+    stop_all,
+    wait_until_page_address_printed,
+)
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
@@ -28,34 +33,34 @@ WIDTHS = (1280, 400)
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the browser saw, and what was so."""
-    folder, port = tmp_path_factory.mktemp("watched"), find_free_port()
+    folder, port = tmp_path_factory.mktemp("watched"), find_free_non_ephemeral_port()
     scenario = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 84 * 60)
     devnet, file = Devnet(), folder / "deployment.json"
     deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
-    mirror, reader = start_mirror(devnet.url, file, port, folder / "said"), None
+    mirror, reader = start_mirror_process(devnet.url, file, port, folder / "said"), None
     try:
-        wait_for_page(mirror, folder / "said")
-        reader = Reader(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
-        reader.wait_until_shown(lambda note: note["block"] > 0)
+        wait_until_page_address_printed(mirror, folder / "said")
+        reader = LivePageBrowser(f"http://127.0.0.1:{port}/", folder, WIDTHS, axe=True)
+        reader.wait_until_page_shows(lambda note: note["block"] > 0)
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
         first = devnet.node.get_head().number
-        drive_scenario(scenario, system, 1, None, speed=0.02, played=role_registry.ROLES)
+        drive_scenario(scenario, system, 1, None, speed=0.02, played=all_role_names.ROLES)
         last, supply = devnet.node.get_head().number, system.view("Stablecoin", "totalSupply")
-        reader.wait_for_block(last)
+        reader.wait_until_page_shows_block(last)
         for number in range(last + 1, last + 4):
             devnet.node.request("evm_mine")
-            reader.wait_for_block(number)
+            reader.wait_until_page_shows_block(number)
         found: dict[str, Any] = {"first": first, "last": last + 3, "supply": supply}
         # The mirror is restarted, and goes on where the chain is by then.
         mirror.send_signal(signal.SIGTERM)
         assert mirror.wait(60) == 0
-        reader.wait_until_shown(lambda note: "does not answer" in note["link"])
+        reader.wait_until_page_shows(lambda note: "does not answer" in note["link"])
         devnet.node.request("evm_mine")
-        mirror = start_mirror(devnet.url, file, port, folder / "said")
-        reader.wait_until_shown(lambda note: note["block"] == last + 4 and note["link"] == "")
+        mirror = start_mirror_process(devnet.url, file, port, folder / "said")
+        reader.wait_until_page_shows(lambda note: note["block"] == last + 4 and note["link"] == "")
         devnet.process.stop_process()
-        reader.wait_until_shown(lambda note: "is gone" in note["verdict"])
-        yield found | reader.stop_reading()
+        reader.wait_until_page_shows(lambda note: "is gone" in note["verdict"])
+        yield found | reader.finish_and_get_observations()
     finally:
         stop_all(mirror, reader, devnet)
 

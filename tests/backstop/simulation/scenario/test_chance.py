@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.keepers.keeper_group import RandomOutages
+from backstop.keepers.keeper_group_settings import RandomOutages
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import build_vault_book, load_scenario
-from backstop.simulation.scenario.draw_scenario import set_market_depths
+from backstop.simulation.scenario.draw_scenario import set_depths_from_debts
 from backstop.simulation.scenario.named_shocks import load_shock_library
 from backstop.simulation.scenario.scenario_library import LIBRARY
-from backstop.simulation.scenario.stochastic_processes import FeedFault, GasSpike, PriceCrash, PriceJumps
+from backstop.simulation.scenario.scenario_random_processes import FeedFault, GasSpike, PriceCrash, PriceJumps
 
 FULL = (LIBRARY / "stress-day.yaml").read_text()
 
@@ -33,7 +33,7 @@ def problem(tmp_path: Path, text: str) -> str:
 
 def test_everything_that_may_be_drawn() -> None:
     scenario = load_scenario("stress-day")
-    assert scenario.left_to_chance and not load_scenario("black-thursday").left_to_chance
+    assert scenario.has_random_draws and not load_scenario("black-thursday").has_random_draws
     model = scenario.prices["ETH"].model
     assert scenario.prices["ETH"].points == {0: 2_300 * RAY}
     assert model is not None and model.kind == "brownian"
@@ -159,8 +159,8 @@ def test_a_book_of_so_much_debt(tmp_path) -> None:
 def test_markets_as_deep_as_the_debt_asks_for(tmp_path) -> None:
     scenario = shocked(tmp_path, "liquidity-severe")
     prices = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    assert scenario.left_to_chance
-    deep = set_market_depths(scenario, 7)
+    assert scenario.has_random_draws
+    deep = set_depths_from_debts(scenario, 7)
     for symbol in scenario.symbols:
         debt = sum(vault.debt for vault in build_vault_book(scenario, 7, prices) if vault.symbol == symbol)
         assert deep.markets[symbol].depth == debt // 5

@@ -8,19 +8,19 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from backstop.deployment.deployment_parameters import EquityParameters
-from backstop.keepers.keeper_group import RandomOutages
+from backstop.deployment.parameter_dataclasses import EquityParameters
+from backstop.keepers.keeper_group_settings import RandomOutages
 from backstop.model.arithmetic import RAY
-from backstop.simulation.scenario import Scenario, draw_path, draw_scenario, load_scenario
+from backstop.simulation.scenario import Scenario, draw_path_outcomes, draw_scenario, load_scenario
 from backstop.simulation.scenario.draw_scenario import RandomStreams
-from backstop.simulation.scenario.scenario_schema import PricePath
-from backstop.simulation.scenario.stochastic_processes import (
+from backstop.simulation.scenario.scenario_random_processes import (
     FeedFault,
     GasSpike,
     PriceCrash,
     PriceJumps,
     PriceModel,
 )
+from backstop.simulation.scenario.scenario_records import PricePath
 
 DAY = load_scenario("stress-day")
 BLOCK = DAY.block_time / (365 * 86_400)
@@ -37,35 +37,40 @@ def of_models(**models: PriceModel) -> Scenario:
 
 def moves(scenario: Scenario, symbol: str = "ETH", paths: int = PATHS) -> np.ndarray:
     """Logarithms of the moves of each block, path by path."""
-    ticks = np.array([draw_path(scenario, 1, i).prices[symbol].ticks for i in range(paths)], dtype=float)
+    ticks = np.array(
+        [draw_path_outcomes(scenario, 1, i).prices[symbol].ticks for i in range(paths)], dtype=float
+    )
     return np.diff(np.log(ticks), axis=1)
 
 
 def test_a_path_depends_on_seed_and_number_alone() -> None:
-    alone = draw_path(DAY, 5, 17)
+    alone = draw_path_outcomes(DAY, 5, 17)
     for other in (3, 17):
-        again = draw_path(DAY, 5, other)
+        again = draw_path_outcomes(DAY, 5, other)
     assert all(np.array_equal(alone.prices[s].ticks, again.prices[s].ticks) for s in DAY.symbols)
     assert (alone.outages, alone.gas_prices) == (again.outages, again.gas_prices)
     for seed, path in ((5, 18), (6, 17)):
-        assert not np.array_equal(alone.prices["ETH"].ticks, draw_path(DAY, seed, path).prices["ETH"].ticks)
+        assert not np.array_equal(
+            alone.prices["ETH"].ticks, draw_path_outcomes(DAY, seed, path).prices["ETH"].ticks
+        )
 
 
 def test_what_is_drawn_for_one_thing_leaves_the_others() -> None:
     more = replace(DAY, spike=None, faults={}, keepers=tuple(replace(g, fails=None) for g in DAY.keepers))
     more = replace(more, parameters=replace(DAY.parameters, equity=EquityParameters()))
     assert np.array_equal(
-        draw_path(DAY, 1, 4).prices["WBTC"].ticks, draw_path(more, 1, 4).prices["WBTC"].ticks
+        draw_path_outcomes(DAY, 1, 4).prices["WBTC"].ticks,
+        draw_path_outcomes(more, 1, 4).prices["WBTC"].ticks,
     )
 
 
 def test_a_stream_is_that_of_its_key() -> None:
     streams = RandomStreams(3)
-    first = streams.get_stream("a", 1).standard_normal(5)
-    streams.get_stream("b").random(3)
-    assert np.array_equal(streams.get_stream("a", 1).standard_normal(5), first)
-    assert not np.array_equal(streams.get_stream("a", 2).standard_normal(5), first)
-    assert not np.array_equal(RandomStreams(4).get_stream("a", 1).standard_normal(5), first)
+    first = streams.get_labelled_stream("a", 1).standard_normal(5)
+    streams.get_labelled_stream("b").random(3)
+    assert np.array_equal(streams.get_labelled_stream("a", 1).standard_normal(5), first)
+    assert not np.array_equal(streams.get_labelled_stream("a", 2).standard_normal(5), first)
+    assert not np.array_equal(RandomStreams(4).get_labelled_stream("a", 1).standard_normal(5), first)
 
 
 def test_brownian_motion() -> None:
@@ -122,7 +127,7 @@ def test_a_crash_comes_at_one_time_for_all_and_goes_back() -> None:
         WBTC=PriceModel("brownian", crash=PriceCrash(200_000_000, recovery=3_600)),
     )
     for path in range(5):
-        eth, btc = (draw_path(scenario, 1, path).prices[symbol] for symbol in ("ETH", "WBTC"))
+        eth, btc = (draw_path_outcomes(scenario, 1, path).prices[symbol] for symbol in ("ETH", "WBTC"))
         at = int(np.argmax(np.diff(eth.ticks) != 0)) + 1
         assert eth.ticks[at:].tolist() == [round(eth.ticks[0] * 0.865)] * (len(eth.ticks) - at)
         assert btc.ticks[at] == round(btc.ticks[0] * 0.8)
@@ -142,7 +147,8 @@ def test_garch_keeps_its_variance_in_the_long_run_and_clusters() -> None:
 def test_a_peg_holds() -> None:
     model = PriceModel("peg", volatility=500_000_000, reversion=3_600)
     ticks = np.array(
-        [draw_path(of_models(ETH=model), 1, i).prices["ETH"].ticks for i in range(PATHS)], dtype=float
+        [draw_path_outcomes(of_models(ETH=model), 1, i).prices["ETH"].ticks for i in range(PATHS)],
+        dtype=float,
     )
     gap = np.log(ticks[:, -1] / ticks[0, 0])
     kept = 0.5 ** (DAY.block_time / 3_600)
@@ -163,13 +169,13 @@ def test_a_bootstrap_repeats_the_past_in_runs() -> None:
 
 
 def test_prices_keep_nine_digits() -> None:
-    chosen = draw_path(DAY, 1, 0).prices["ETH"]
+    chosen = draw_path_outcomes(DAY, 1, 0).prices["ETH"]
     assert chosen.ticks[0] == 230_000_000 and chosen.tick == 10**22
     assert chosen.ticks[0] * chosen.tick == 2_300 * RAY
 
 
 def test_outages_come_and_go_as_often_as_they_should() -> None:
-    chosen = [draw_path(DAY, 1, i).outages for i in range(1_000)]
+    chosen = [draw_path_outcomes(DAY, 1, i).outages for i in range(1_000)]
     spans = [span for each in chosen for span in each["desk"]]
     assert len(spans) / 1_000 == pytest.approx(1 / 3, rel=0.15)
     assert sum(span.end - span.start for span in spans) / len(spans) == pytest.approx(7_200, rel=0.15)
@@ -180,7 +186,7 @@ def test_outages_come_and_go_as_often_as_they_should() -> None:
 
 def test_spikes_lift_gas_and_take_room() -> None:
     busy = replace(DAY, spike=GasSpike(RandomOutages(3_600, 3_600), factor=80_000, share=3_000))
-    chosen = draw_path(busy, 1, 0)
+    chosen = draw_path_outcomes(busy, 1, 0)
     assert set(chosen.gas_prices.values) == {25 * 10**9, 200 * 10**9}
     assert set(chosen.gas_share.values) == {1_000, 300}
     full = [time for time in range(0, busy.duration, 300) if chosen.gas_prices.get_value(time) == 200 * 10**9]
@@ -191,7 +197,7 @@ def test_spikes_lift_gas_and_take_room() -> None:
 def test_faults_are_what_reporters_see(kind) -> None:
     by = {"stuck": 0, "delayed": 1_800, "wrong": 3_000}[kind]
     scenario = replace(DAY, faults={"ETH": (FeedFault(kind, RandomOutages(14_400, 7_200), by),)})
-    chosen = draw_path(scenario, 1, 0)
+    chosen = draw_path_outcomes(scenario, 1, 0)
     market, seen = chosen.prices["ETH"].ticks, chosen.sources["ETH"].ticks
     off = np.flatnonzero(market != seen)
     assert 10 < len(off) < len(market) and off[0] > 0
@@ -208,8 +214,8 @@ def test_faults_are_what_reporters_see(kind) -> None:
 
 def test_a_drawn_scenario_leaves_nothing_open() -> None:
     fixed = draw_scenario(DAY, 1, 3)
-    chosen = draw_path(DAY, 1, 3)
-    assert not fixed.left_to_chance
+    chosen = draw_path_outcomes(DAY, 1, 3)
+    assert not fixed.has_random_draws
     assert draw_scenario(fixed, 1) is fixed
     points, eth = fixed.prices["ETH"].points, chosen.prices["ETH"]
     assert [points[300 * i] for i in range(289)] == [tick * eth.tick for tick in eth.ticks.tolist()]

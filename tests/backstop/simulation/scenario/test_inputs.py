@@ -12,7 +12,7 @@ from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
-from backstop.simulation.scenario.yaml_document import read_document
+from backstop.simulation.scenario.yaml_document_reader import read_document
 from tests.support.checkout_paths import DATA
 
 BASE = "extends: black-thursday\n"
@@ -98,7 +98,7 @@ def test_numbers_are_read_exactly(tmp_path, text, value) -> None:
     (tmp_path / "number.yaml").write_text(f"amount: {text}\n")
     assert (
         read_document(tmp_path / "number.yaml")
-        .read_entries()["amount"]
+        .read_mapping_entries()["amount"]
         .read_value(quantity_units.read_amount)
         == value
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import (
     AutoCeilingParameters,
     BreakerParameters,
     EquityParameters,
@@ -20,7 +20,7 @@ from backstop.deployment.deployment_parameters import (
     SettlementParameters,
     WorkoutParameters,
 )
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.scenario_library import LIBRARY

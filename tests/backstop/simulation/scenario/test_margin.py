@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.contract_creation import create_model
-from backstop.deployment.deployment_parameters import MarginParameters, PerpetualParameters
-from backstop.deployment.deployment_plan import plan_deployment
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import MarginParameters, PerpetualParameters
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
-from backstop.simulation.scenario import Scenario, build_opening_book, load_scenario
+from backstop.simulation.scenario import Scenario, build_opening_margin_book, load_scenario
 from tests.support.checkout_paths import ROOT
 
 PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
@@ -139,15 +139,19 @@ def test_every_parameter_is_in_the_page() -> None:
 def test_what_is_not_said_is_off(tmp_path) -> None:
     plain = load_scenario("black-thursday")
     assert plain.parameters.margin is None and plain.margin_symbols == () and plain.insurance == 0
-    assert build_opening_book(plain, 1, PRICES).deposits == {}
+    assert build_opening_margin_book(plain, 1, PRICES).deposits == {}
     alone = loaded(tmp_path, DAY[: DAY.index("margin_book:")])
-    assert build_opening_book(alone, 1, PRICES).trades == []
+    assert build_opening_margin_book(alone, 1, PRICES).trades == []
 
 
 def test_a_drawn_book_keeps_to_its_ranges(tmp_path) -> None:
     scenario = loaded(tmp_path)
-    book = build_opening_book(scenario, 1, PRICES)
-    assert book == build_opening_book(scenario, 1, PRICES) != build_opening_book(scenario, 2, PRICES)
+    book = build_opening_margin_book(scenario, 1, PRICES)
+    assert (
+        book
+        == build_opening_margin_book(scenario, 1, PRICES)
+        != build_opening_margin_book(scenario, 2, PRICES)
+    )
     eth = [trade for trade in book.trades if trade.market == 1 and trade.long.startswith("long_")]
     assert [trade.long for trade in eth] == [f"long_{i + 1}" for i in range(50)]
     notionals = [trade.lots * 2 for trade in eth]  # a lot costs two
@@ -158,7 +162,7 @@ def test_a_drawn_book_keeps_to_its_ranges(tmp_path) -> None:
 
 def test_a_leverage_is_that_of_the_opening_price(tmp_path) -> None:
     """Beyond the twentieth an account has one position: it pays in its equity at the opening price."""
-    book = build_opening_book(loaded(tmp_path), 1, PRICES)
+    book = build_opening_margin_book(loaded(tmp_path), 1, PRICES)
     checked = 0
     for trade in book.trades:
         number = int(trade.long.partition("_")[2]) if trade.long.startswith("long_") else 0
@@ -173,7 +177,7 @@ def test_a_leverage_is_that_of_the_opening_price(tmp_path) -> None:
 
 
 def test_given_positions_are_matched_and_opened_at_the_mark(tmp_path) -> None:
-    book = build_opening_book(loaded(tmp_path), 1, PRICES)
+    book = build_opening_margin_book(loaded(tmp_path), 1, PRICES)
     given = [trade for trade in book.trades if not trade.long.startswith("long_")]
     a_lot, eth = 8 * WAD, 2 * WAD
     assert given == [

@@ -11,21 +11,21 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import SeededRandom
-from backstop.simulation.book_opening import stock_market_maker
+from backstop.simulation.book_opening import mint_market_maker_collateral
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import Scenario, build_vault_book, draw_scenario, load_scenario
 from backstop.simulation.scenario.book_repairs import (
     TREATMENTS,
     BookRow,
     VaultTerms,
-    build_terms,
+    build_vault_terms_by_type,
     repair_book,
 )
-from backstop.simulation.scenario.scenario_schema import GeneratedBook, Vault
-from backstop.simulation.scenario.scenario_writer import format_decimal
-from backstop.simulation.session import open_session
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.scenario.scenario_records import GeneratedBook, Vault
 from backstop.simulation.simulator import Simulation
 from backstop.studies.stress.engine_agreement import run_both_engines
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 from backstop.studies.stress.fast import FastEngine
 from backstop.system import Action
 
@@ -64,15 +64,15 @@ def test_a_row_is_refused_exactly_where_the_contracts_refuse_it() -> None:
     day, dice = load_scenario("stress-day"), SeededRandom(7, "rows")
     opening = {symbol: path.points[0] for symbol, path in day.prices.items()}
     found = {True: 0, False: 0}
-    with open_session(day, "revm", 1) as session:
+    with open_deployment_session(day, "revm", 1) as session:
         run = Simulation(draw_scenario(day, 1, 0), session, 1)
         run.report_opening_prices()
         for symbol in day.symbols:
-            stock_market_maker(run, symbol, 10**24)
+            mint_market_maker_collateral(run, symbol, 10**24)
         maker = run.register_account("market_maker")
         for i in range(60):
             c = dice.draw_index(2)
-            symbol, terms = day.symbols[c], build_terms(day, opening)[day.symbols[c]]
+            symbol, terms = day.symbols[c], build_vault_terms_by_type(day, opening)[day.symbols[c]]
             debt = (
                 terms.floor + dice.draw_index(5) - 2
                 if i % 2

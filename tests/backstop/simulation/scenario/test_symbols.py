@@ -10,16 +10,19 @@ from click.testing import CliRunner
 
 from backstop.cli.stress import cli
 from backstop.errors import BackstopError
-from backstop.report.run_page import write_report
+from backstop.report.run_page import write_run_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.parameters_yaml_writer import (
+    build_scenario_yaml_parameters_section,
+    render_yaml,
+)
 from backstop.simulation.scenario.scenario_library import LIBRARY
-from backstop.simulation.scenario.scenario_writer import parameters_to_yaml, render_yaml
-from backstop.simulation.scenario.yaml_document import read_document
+from backstop.simulation.scenario.yaml_document_reader import read_document
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
-from backstop.studies.stress.grid import load_grid
+from backstop.studies.stress.parameter_grid import load_grid
 from tests.support.checkout_paths import DATA
 
 TESTS = DATA
@@ -57,7 +60,7 @@ def test_a_run_and_its_report(scenario, tmp_path) -> None:
     summary = simulate(scenario, "revm", 1, tmp_path).summary
     assert summary["differences"] == 0 < summary["fields_compared"]
     assert [each["symbol"] for each in summary["collateral_types"]] == list(SYMBOLS.values())
-    html = write_report(tmp_path).read_text()
+    html = write_run_page(tmp_path).read_text()
     assert all(symbol in html for symbol in SYMBOLS.values())
     assert set(load_run(tmp_path).frames["auctions"]["symbol"]) <= set(SYMBOLS.values())
 
@@ -88,12 +91,14 @@ def test_an_axis_of_a_sweep_quotes_a_symbol_with_dots(study, tmp_path) -> None:
 
 def test_a_deployments_terms_are_written_and_read_back(scenario, day, tmp_path) -> None:
     """As `ape run export` writes them."""
-    content = {"extends": str(day), "parameters": parameters_to_yaml(scenario.parameters)}
+    content = {"extends": str(day), "parameters": build_scenario_yaml_parameters_section(scenario.parameters)}
     (tmp_path / "again.yaml").write_text(render_yaml(content))
     types = (
-        read_document(tmp_path / "again.yaml").read_entries()["parameters"].read_entries()["collateral_types"]
+        read_document(tmp_path / "again.yaml")
+        .read_mapping_entries()["parameters"]
+        .read_mapping_entries()["collateral_types"]
     )
-    assert tuple(types.read_entries()) == scenario.symbols
+    assert tuple(types.read_mapping_entries()) == scenario.symbols
     assert (
         load_scenario(tmp_path / "again.yaml").parameters.collateral_types
         == scenario.parameters.collateral_types

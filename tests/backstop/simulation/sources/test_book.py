@@ -19,7 +19,7 @@ from backstop.cli.import_book import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.randomness import SeededRandom
-from backstop.simulation.scenario.draw_scenario import draw_path
+from backstop.simulation.scenario.draw_scenario import draw_path_outcomes
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.table_reader import TableFaultsError
 from backstop.studies.stress.engine_agreement import run_both_engines
@@ -336,10 +336,10 @@ def test_types_of_equal_assets_have_one_price_on_each_path(tmp_path) -> None:
     measured = backstop.calibrate(book, quotes).measured
     for use, given in (("history", None), ("measured", measured)):
         day = backstop.write_scenario(book, quotes, tmp_path / use, use=use, measured=given)
-        drawn = draw_path(day, 1, 0).prices
+        drawn = draw_path_outcomes(day, 1, 0).prices
         assert (drawn["wstETH"].ticks == drawn["wstETH-72"].ticks).all()
         assert (drawn["wstETH"].ticks != drawn["wstETH-WETH"].ticks).any()
-        fallen = draw_path(replace(day, shifts={"wstETH": -1_000, "WETH": -1_000}), 1, 0).prices
+        fallen = draw_path_outcomes(replace(day, shifts={"wstETH": -1_000, "WETH": -1_000}), 1, 0).prices
         assert (fallen["wstETH-WETH"].ticks == drawn["wstETH-WETH"].ticks)[0]
         # The first price is of the opening, so that both have fallen by as much from then on.
         assert np.allclose(fallen["wstETH-WETH"].ticks, drawn["wstETH-WETH"].ticks, rtol=1e-8)

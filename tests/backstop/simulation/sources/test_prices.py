@@ -61,7 +61,7 @@ def test_a_column_or_a_row_for_each_asset_says_the_same() -> None:
     other = backstop.read_prices(long, time="at", symbol="coin", price="usd")
     assert wide.series == other.series and wide.told == ()
     assert wide.series["wstETH"].values == (40_001 * RAY // 10, 40_015 * RAY // 10)
-    assert wide.every == 60 and wide.lasts["cbBTC"] == 951_005 * RAY // 10
+    assert wide.every == 60 and wide.last_prices_by_symbol["cbBTC"] == 951_005 * RAY // 10
 
 
 @pytest.mark.parametrize(("step", "every"), [(1, 1), (12, 12), (420, 300), (3_600, 3_600), (86_400, 86_400)])
@@ -88,7 +88,7 @@ def test_what_is_out_of_order_or_missing_is_counted() -> None:
         "Empty cells, where the price before holds: 1.",
         "1 prices are not in the order of their times, and were sorted.",
     )
-    assert (prices.first, prices.last) == (MIDNIGHT + 60, MIDNIGHT + 120)
+    assert (prices.first_common_time, prices.last_common_time) == (MIDNIGHT + 60, MIDNIGHT + 120)
 
 
 def test_two_prices_of_a_time_are_refused_unless_it_is_said_which_counts() -> None:
@@ -131,9 +131,9 @@ def test_cells_that_cannot_be_read_may_be_left_out() -> None:
 
 def test_what_is_written_reads_back_and_begins_when_it_is_asked_to(tmp_path) -> None:
     prices = read_prices(hours("100.000000000000000000000000001", "101", "102"))
-    again = read_prices(prices.write_csv(tmp_path))
+    again = read_prices(prices.write_prices_csv(tmp_path))
     assert again.series == prices.series
-    held = read_prices(prices.write_csv(tmp_path / "held", begin=MIDNIGHT - 7_200))
+    held = read_prices(prices.write_prices_csv(tmp_path / "held", begin=MIDNIGHT - 7_200))
     assert held.series["ETH"].values[:3] == (prices.series["ETH"].values[0],) * 3
 
 

@@ -16,15 +16,15 @@ import backstop
 from backstop.cli.import_book import cli as import_book
 from backstop.cli.stress import cli as stress
 from backstop.errors import BackstopError
-from backstop.files.output_directories import hash_content
+from backstop.files.output_directories import hash_value_repr
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_DEBT_CEILING
 from backstop.model.roles import STAGE
 from backstop.randomness import SeededRandom
 from backstop.simulation.book_opening import open_book
+from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario_run import ScenarioRun
-from backstop.simulation.session import open_session
+from backstop.simulation.scenario_run_state import ScenarioRun
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.checkout_paths import ROOT
@@ -107,10 +107,10 @@ def test_two_commands_come_to_the_first_page(tmp_path) -> None:
 def test_what_is_written_loads_to_the_same_scenario(folder) -> None:
     day = load_scenario(folder / "scenario.yaml")
     book, history = backstop.read_book(positions()), backstop.read_prices(prices())
-    assert hash_content(day) == hash_content(backstop.write_scenario(book, history, folder))
+    assert hash_value_repr(day) == hash_value_repr(backstop.write_scenario(book, history, folder))
     assert set(day.symbols) == set(SYMBOLS)
     for symbol, path in day.prices.items():
-        assert path.points == {0: history.lasts[symbol]} and path.model is not None
+        assert path.points == {0: history.last_prices_by_symbol[symbol]} and path.model is not None
 
 
 def test_both_engines_agree_on_what_is_written(folder) -> None:
@@ -193,7 +193,8 @@ def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
     day = backstop.write_scenario(book, given, tmp_path)
     assert sum(vault.debt for vault in day.vaults) > 0.8 * book.debt
     first = {
-        symbol: given.lasts[day.assets[symbol].collateral if day.assets else symbol] for symbol in day.symbols
+        symbol: given.last_prices_by_symbol[day.assets[symbol].collateral if day.assets else symbol]
+        for symbol in day.symbols
     }
     assert first == day.first_prices and min(first.values()) >= 3_400 * RAY
 
@@ -343,7 +344,7 @@ def test_the_ledger_holds_the_starting_balance(tmp_path) -> None:
     """On the contracts: the reserve has it to the wei, nobody keeps the role, and the model agrees."""
     book, history = backstop.read_book(positions(30)), backstop.read_prices(prices())
     day = backstop.write_scenario(book, history, tmp_path, reserve=30_000, duration="10 min")
-    with open_session(day, "revm", 1) as session:
+    with open_deployment_session(day, "revm", 1) as session:
         run = ScenarioRun(day, session, 1)
         open_book(run, lambda *_: None, lambda: False)
         engine = partial(session.model.view, "VaultEngine")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.keepers.keeper_group import AttackMove
+from backstop.keepers.keeper_group_settings import AttackMove
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.draw_scenario import draw_scenario
-from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.scenario_records import PricePath
 from backstop.simulation.simulator import RunResult, simulate
 from backstop.studies.attack.candidate_evaluation import CandidateRunner
 from tests.support.checkout_paths import DATA

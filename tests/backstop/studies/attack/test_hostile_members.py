@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.studies.attack.budget import load_attack_scenario
+from backstop.studies.attack.adversary_budget import load_scenario_and_adversary_budget
 from backstop.studies.attack.candidate_evaluation import CandidateOutcome
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
@@ -19,7 +19,9 @@ HERE = DATA / "attack"
 @pytest.fixture(scope="module")
 def worst(tmp_path_factory):
     def find(scenario: str, budget: str) -> tuple[AttackCandidate, CandidateOutcome]:
-        loaded, _, limits = load_attack_scenario(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
+        loaded, _, limits = load_scenario_and_adversary_budget(
+            str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml")
+        )
         task = Task(loaded, limits, "gain", 1, 0, "evolution", 12, "model")
         return WorstCaseSearch.open_or_resume(
             task, tmp_path_factory.mktemp("attack") / scenario

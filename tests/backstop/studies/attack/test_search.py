@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.simulation.progress import RunInterruptedError
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.draw_scenario import draw_scenario
-from backstop.studies.attack.budget import Budget, load_attack_scenario
+from backstop.studies.attack.adversary_budget import Budget, load_scenario_and_adversary_budget
 from backstop.studies.attack.cma_es import SearchDistribution, sort_by_score
 from backstop.studies.attack.search_space import SearchSpace
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
@@ -24,7 +24,7 @@ GENERATIONS = 10
 
 @pytest.fixture(scope="module")
 def loaded() -> tuple[Scenario, Budget]:
-    scenario, _, budget = load_attack_scenario(SMALL, "day-in-a-thousand")
+    scenario, _, budget = load_scenario_and_adversary_budget(SMALL, "day-in-a-thousand")
     return scenario, budget
 
 
@@ -43,9 +43,9 @@ def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     for method in ("random", "evolution"):
         search = WorstCaseSearch.open_or_resume(task(loaded, method), tmp_path / method)
         _, trial = search.run_generations(GENERATIONS)
-        found[method] = trial.outcome.loss
+        found[method] = trial.outcome.unpaid_loss
         # What it returns is the worst of all that it has seen.
-        assert trial.outcome.loss == max(int(row["best_wad"]) for row in search.history)
+        assert trial.outcome.unpaid_loss == max(int(row["best_wad"]) for row in search.history)
     assert found["evolution"] > 1.2 * found["random"] > 0
 
 
@@ -97,12 +97,12 @@ def space(loaded) -> SearchSpace:
 
 
 def test_sizes_together_stay_within_the_radius(space) -> None:
-    assert space.budget.radius == pytest.approx(3.0902, abs=1e-4)
+    assert space.budget.max_distance_in_standard_deviations == pytest.approx(3.0902, abs=1e-4)
     for value in (1.0, 5.0):
         far = space.build_candidate([value] * len(space.names))
         sizes = [x for pushes in far.pushes.values() for x in pushes]
         sizes += [jump.deviations for jump in far.jumps]
-        assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius)
+        assert np.linalg.norm(sizes) == pytest.approx(space.budget.max_distance_in_standard_deviations)
     near = space.build_candidate([0.1] * len(space.names))
     assert near.pushes["ETH"] == pytest.approx([0.1] * 6)
 
@@ -154,7 +154,7 @@ def test_jumps_are_where_and_as_large_as_they_were_chosen(space) -> None:
 def test_the_crash_is_where_it_was_chosen(tmp_path) -> None:
     file = tmp_path / "severe.yaml"
     file.write_text("extends: severe-day\nprices: {ETH: {model: {crash: {deviation: 5%}}}}\n")
-    severe, _, budget = load_attack_scenario(str(file), "day-in-a-thousand")
+    severe, _, budget = load_scenario_and_adversary_budget(str(file), "day-in-a-thousand")
     space = SearchSpace(severe, budget, 1, 0)
     at, depth = space.names.index("crash at"), space.names.index("crash depth")
     for value, block in ((-9.0, 1), (9.0, severe.blocks)):

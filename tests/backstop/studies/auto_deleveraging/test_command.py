@@ -15,10 +15,10 @@ from backstop.cli.deleverage import cli
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import RAY, WAD
 from backstop.report import deleverage_page
-from backstop.report.result_kinds import find_kind
-from backstop.studies.auto_deleveraging.adl_summary import WORK
+from backstop.report.result_kinds import find_result_kind
 from backstop.studies.auto_deleveraging.block_packing import BLOCK_GAS
 from backstop.studies.auto_deleveraging.margin_crash import MarginCrash
+from backstop.studies.auto_deleveraging.margin_crash_summary import WORK
 from tests.support.page_text_figures import read_page_figures
 
 pytestmark = pytest.mark.anvil
@@ -102,7 +102,7 @@ def test_without_closings_and_dodgers_their_parts_are_left_out(
 
 
 def test_report_writes_it_again_and_the_index_has_it(out: Path, printed: str) -> None:
-    kind = find_kind(out)
+    kind = find_result_kind(out)
     assert kind is not None and kind.name == "deleveraging"
     before = (out / "report.html").read_text()
     for place in (out, out.parent):

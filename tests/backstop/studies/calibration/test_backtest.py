@@ -9,8 +9,8 @@ import pytest
 import backstop
 from backstop.errors import BackstopError
 from backstop.simulation.sources.price_reader import PriceHistory
-from backstop.studies.calibration import backtest
-from backstop.studies.calibration.backtest import (
+from backstop.studies.calibration import fall_forecast_backtest
+from backstop.studies.calibration.fall_forecast_backtest import (
     christoffersen_p,
     christoffersen_power,
     forecast_falls,
@@ -52,7 +52,7 @@ def test_christoffersen_sees_bad_days_together_and_not_apart() -> None:
     assert christoffersen_power(250, 0.05) > christoffersen_power(60, 0.05)
     # Independent days: about as often as the level says, or less.
     random = np.random.default_rng(3).random((400, 300)) < 0.05
-    assert np.mean(backtest._compute_independence_p(random) < 0.05) < 0.12
+    assert np.mean(fall_forecast_backtest._compute_independence_p(random) < 0.05) < 0.12
 
 
 def test_few_days_that_reject_nothing_tell_nothing() -> None:

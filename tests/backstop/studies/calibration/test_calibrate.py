@@ -13,13 +13,13 @@ from scipy.stats import multivariate_normal, norm
 import backstop
 from backstop.cli.calibrate import cli
 from backstop.errors import BackstopError
-from backstop.simulation.scenario import draw_path
-from backstop.simulation.scenario.stochastic_processes import PriceJumps, PriceModel
+from backstop.simulation.scenario import draw_path_outcomes
+from backstop.simulation.scenario.scenario_random_processes import PriceJumps, PriceModel
 from backstop.simulation.sources.depth_reader import DepthQuote
+from backstop.studies.calibration.calibrated_scenario_values import _is_positive_definite
 from backstop.studies.calibration.correlation import solve_tail_correlation
 from backstop.studies.calibration.jackknife import round_figure
-from backstop.studies.calibration.log_returns import compute_log_returns
-from backstop.studies.calibration.scenario_output import _is_positive_definite
+from backstop.studies.calibration.log_returns import build_log_returns
 from tests.support.checkout_paths import ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"
@@ -84,7 +84,7 @@ def test_the_file_is_what_was_measured(found, book, year, tmp_path) -> None:
     figures = rows(found)
     for symbol, path in day.asset_prices.items():
         model, jumps = law_of(day, symbol)
-        assert model.kind == "brownian" and path.points == {0: year.lasts[symbol]}
+        assert model.kind == "brownian" and path.points == {0: year.last_prices_by_symbol[symbol]}
         assert model.volatility == round(figures["volatility", symbol][0] * 10**9)
         assert jumps.cause == "with WETH" and jumps.every % 60 == 0
         # Types of one collateral share its depth, rounded down to a stablecoin each.
@@ -104,7 +104,7 @@ def test_a_drawn_history_comes_back_to_its_scenario(found, book, year, tmp_path)
     day = backstop.write_scenario(
         book, year, tmp_path, use="measured", measured=found.measured, block_time="1 h", duration="300 d"
     )
-    prices = draw_path(day, 1, 0).prices
+    prices = draw_path_outcomes(day, 1, 0).prices
     frame = pd.DataFrame({symbol: each.ticks * (each.tick / 10**27) for symbol, each in prices.items()})
     frame.insert(0, "time", 1_700_006_400 + 3_600 * np.arange(len(frame)))
     again = backstop.calibrate(book, backstop.read_prices(frame), law="jumps")
@@ -168,12 +168,12 @@ def test_steps_beside_a_gap_do_not_count(year) -> None:
         values[: hole.start] + tuple(3 * value for value in values[hole.stop :]),
     )
     gapped = type(year)("gapped", {"WETH": cut})
-    found = compute_log_returns(gapped, ["WETH"], 14_400)
+    found = build_log_returns(gapped, ["WETH"], 14_400)
     assert found.left_out == 21 and abs(found.table).max() < 0.5
     # A day with a hole in it is no day.
     assert (
         len(found.aggregate_days().table)
-        == len(compute_log_returns(year, ["WETH"], 14_400).aggregate_days().table) - 4
+        == len(build_log_returns(year, ["WETH"], 14_400).aggregate_days().table) - 4
     )
 
 

@@ -9,8 +9,19 @@ from tests.support import known_distributions as laws
 
 BRIEF = "tests/backstop/studies/calibration/test_coverage.py::test_intervals_hold_the_law_and_are_short"
 LAWS = (
-    *(laws.fit_normal, laws.fit_student_tails, laws.fit_merton, laws.fit_common_jumps, laws.fit_garch),
-    *(laws.fit_normal_pair, laws.fit_student_pair, laws.fit_market_depth, laws.fit_still_depth),
+    *(
+        laws.compare_normal_fit_to_truth,
+        laws.compare_student_fit_to_truth,
+        laws.fit_merton,
+        laws.fit_common_jumps,
+        laws.measure_garch_volatility,
+    ),
+    *(
+        laws.fit_normal_pair,
+        laws.estimate_student_correlation_and_truth,
+        laws.compare_depth_recovery_to_truth,
+        laws.fit_still_depth,
+    ),
 )
 
 
@@ -24,7 +35,9 @@ def test_claimed_intervals_hold_the_law(law) -> None:
         assert of >= 95 and found.high is not None and found.high >= 0.94, name
 
 
-@pytest.mark.parametrize("law", (laws.fit_student_tails, laws.fit_normal_pair), ids=lambda law: law.__name__)
+@pytest.mark.parametrize(
+    "law", (laws.compare_student_fit_to_truth, laws.fit_normal_pair), ids=lambda law: law.__name__
+)
 def test_intervals_hold_the_law_and_are_short(law) -> None:
     # Of ten trials at a claim of 95%, seven or more hold in 99.9%.
     assert all(within >= 7 and of == 10 for within, of in laws.count_interval_hits(law, 600, 10).values())
@@ -33,7 +46,9 @@ def test_intervals_hold_the_law_and_are_short(law) -> None:
 def test_an_interval_gets_shorter_with_the_history() -> None:
     import numpy as np
 
-    (short, _), (long, _) = (laws.fit_student_tails(n, np.random.default_rng(5)) for n in (1_000, 16_000))
+    (short, _), (long, _) = (
+        laws.compare_student_fit_to_truth(n, np.random.default_rng(5)) for n in (1_000, 16_000)
+    )
     for name in ("volatility", "degrees"):
         widths = []
         for each in (short[name], long[name]):

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.contract_names import STAGES
+from backstop.deployment.contracts_by_parameter_name import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.report.compare_page import write_page
+from backstop.report.preset_comparison_page import write_page
 from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
-from backstop.simulation.progress import RunInterruptedError
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.figure_lines import read_figure
 from backstop.studies.comparison.naive_rule_cost import list_gainers, list_payers
-from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
+from backstop.studies.comparison.preset_comparison import compare, list_comparison_line_specs
 from backstop.studies.comparison.presets import load_presets, preset_names
+from backstop.studies.comparison.run_comparison_lines import read_figure
 from tests.support.checkout_paths import DATA
 
 SMALL = str(DATA / "runs" / "small.yaml")
@@ -141,7 +141,7 @@ def test_the_files(compared, out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_every_line_has_a_figure_somewhere(compared):
-    shown = list_preset_lines(compared)
+    shown = list_comparison_line_specs(compared)
     assert len({line.title for line in shown}) == len(shown)
     for line in shown:
         assert any(read_figure(row, line.figure) is not None for row in compared["presets"])

@@ -10,18 +10,18 @@ import pytest
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
-from backstop.report.amounts import format_duration
+from backstop.report.amounts import format_duration_text
 from backstop.report.compare_margin_charts import draw_closed_positions, draw_margin_payers
-from backstop.report.compare_page import render_page
+from backstop.report.preset_comparison_page import render_page_text
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.run_directory import TABLES, load_run
 from backstop.simulation.simulator import RunResult
 from backstop.studies.comparison.preset_comparison import (
     collect_margin_figures,
     compare,
-    list_checked_runs,
-    list_preset_lines,
-    margin_lines,
+    list_all_runs,
+    list_comparison_line_specs,
+    list_margin_figure_line_specs,
 )
 from backstop.studies.comparison.presets import load_presets
 from tests.support.checkout_paths import DATA
@@ -92,8 +92,8 @@ def test_who_pays_is_what_the_preset_says(by_name):
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_lines(compared, out):
-    found = margin_lines(compared)
-    assert [line for line in list_preset_lines(compared) if line in found] == found
+    found = list_margin_figure_line_specs(compared)
+    assert [line for line in list_comparison_line_specs(compared) if line in found] == found
     with (out / "compare.csv").open() as file:
         rows = list(csv.DictReader(file))
     for row, exact in zip(rows, compared["presets"], strict=True):
@@ -108,12 +108,12 @@ def test_the_lines(compared, out):
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_has_every_line(compared, out):
     """How long losses took to be final with them, in words."""
-    text = " ".join(render_page(compared, out).split())
-    for line in margin_lines(compared):
+    text = " ".join(render_page_text(compared, out).split())
+    for line in list_margin_figure_line_specs(compared):
         assert line.title.strip() in text.replace("&#39;", "'")
     for row in compared["presets"]:
         seconds = row["margin"]["final_after_seconds"]
-        assert seconds is None or format_duration(seconds) in text
+        assert seconds is None or format_duration_text(seconds) in text
     assert any(row["margin"]["final_after_seconds"] for row in compared["presets"])
 
 
@@ -130,10 +130,10 @@ def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
         if row["preset"] == "by-cycle":
             more = int(dodging["borne_wad"]) - int(dodging["idle_borne_wad"])
             assert 0 <= more <= 4 * dodging["dodgers"] and int(dodging["borne_wad"]) > 0
-    assert list_checked_runs(found)[-1]["differences"] == 0 and len(list_checked_runs(found)) == 4
-    titles = [line.title for line in margin_lines(found)]
+    assert list_all_runs(found)[-1]["differences"] == 0 and len(list_all_runs(found)) == 4
+    titles = [line.title for line in list_margin_figure_line_specs(found)]
     assert "winners who dodge" in titles and "have more by dodging, fees paid" in titles
-    assert "winners who dodge" in render_page(found, tmp_path)
+    assert "winners who dodge" in render_page_text(found, tmp_path)
 
 
 def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_where_there_is_no_margin_market_nobody_can_dodge(tmp_path: Path) -> Non
 
 def test_a_run_without_a_margin_market_has_no_such_line():
     nothing = {"presets": [{"margin": collect_margin_figures(_result({"margin": None})), "title": "x"}]}
-    assert margin_lines(nothing) == []
+    assert list_margin_figure_line_specs(nothing) == []
     assert draw_margin_payers(nothing) is draw_closed_positions(nothing) is None
 
 

@@ -8,7 +8,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
-from backstop.studies.comparison.preset_comparison import compare, list_preset_lines
+from backstop.studies.comparison.preset_comparison import compare, list_comparison_line_specs
 from backstop.studies.comparison.presets import apply_preset, load_presets
 from tests.support.checkout_paths import DATA
 
@@ -95,7 +95,7 @@ def test_a_simulation_ends_in_it_as_well():
 
 
 def test_the_table_has_its_lines(compared):
-    titles = [line.title.strip() for line in list_preset_lines(compared[0])]
+    titles = [line.title.strip() for line in list_comparison_line_specs(compared[0])]
     assert {"settlement began after", "lost by holders", "a coin brings"} <= set(titles)
 
 

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backstop.cli.settings import cli
-from backstop.deployment.deployment_parameters import SettlementParameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import SettlementParameters
 from backstop.deployment.parameter_rules import list_refused_findings
 from backstop.studies.random_parameters import parameter_trial
 from backstop.studies.random_parameters.parameter_campaign import ParameterCampaign
 from backstop.studies.random_parameters.parameter_trial import draw_numbered_setting
-from backstop.studies.random_parameters.timeliness_checks import iter_missed_duties
+from backstop.studies.random_parameters.timeliness_checks import iter_timeliness_failures
 
 BRIEF = (
     "tests/backstop/studies/random_parameters/test_campaign.py"
@@ -63,7 +63,7 @@ def test_a_half_written_file_is_one_line(tmp_path) -> None:
 def test_what_an_accepted_setting_breaks_is_told(tmp_path, monkeypatch) -> None:
     """As when a rule is missing: nothing is refused here."""
     monkeypatch.setattr(parameter_trial, "check_parameters", lambda parameters: [])
-    numbers = [n for n in range(20) if list(iter_missed_duties(draw_numbered_setting(1, n)))]
+    numbers = [n for n in range(20) if list(iter_timeliness_failures(draw_numbered_setting(1, n)))]
     assert numbers and all(list_refused_findings(draw_numbered_setting(1, n)) for n in numbers)
     result = run("--draw", numbers[0] + 1, "--steps", "1", "--out", tmp_path / "settings")
     assert result.exit_code == 1
@@ -72,7 +72,7 @@ def test_what_an_accepted_setting_breaks_is_told(tmp_path, monkeypatch) -> None:
 
 def test_the_command_that_goes_on_is_the_whole_one(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
-        ParameterCampaign, "run_trials", lambda *args: None
+        ParameterCampaign, "run_and_save_trials", lambda *args: None
     )  # stopped before the first setting
     stopped = run("--draw", "3", "--steps", "7", "--seed", "9", "--out", tmp_path / "settings")
     assert stopped.exit_code == 130
@@ -80,16 +80,16 @@ def test_the_command_that_goes_on_is_the_whole_one(tmp_path, monkeypatch) -> Non
 
 
 def test_the_examples_do_what_they_should() -> None:
-    assert list(iter_missed_duties(build_standard_parameters())) == []
+    assert list(iter_timeliness_failures(build_standard_parameters())) == []
 
 
 def test_however_short_epochs_are_all_stages_are_asked() -> None:
-    assert list(iter_missed_duties(replace(build_standard_parameters(), epoch_length=2 * 86_400))) == []
+    assert list(iter_timeliness_failures(replace(build_standard_parameters(), epoch_length=2 * 86_400))) == []
 
 
 def test_what_a_setting_does_not_do() -> None:
     settlement = SettlementParameters(bound=0, epochs=1)
-    (text,) = iter_missed_duties(
+    (text,) = iter_timeliness_failures(
         replace(build_standard_parameters(), epoch_length=86_400, settlement=settlement)
     )
     assert "settlement begins while StakeAuction sells equity" in text

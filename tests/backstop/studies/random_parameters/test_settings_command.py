@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from backstop.cli.settings import cli
 from backstop.deployment.deployment_file import parameters_to_json
-from backstop.deployment.deployment_parameters import Parameters
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules import RULES
 from tests.support.checkout_paths import ROOT
 

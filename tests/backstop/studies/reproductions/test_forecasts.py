@@ -79,17 +79,17 @@ def test_a_law_known_by_construction_is_exceeded_as_often_as_it_says() -> None:
 )
 def test_the_bound_is_that_of_the_published_table(count, rate, most) -> None:
     """Kupiec's, in Jorion's "Value at Risk"."""
-    assert forecasts.most_kept(count, Fraction(rate)) == most
+    assert forecasts.find_most_hits_kupiec_accepts(count, Fraction(rate)) == most
 
 
 def test_a_law_is_written_as_calibration_writes_it() -> None:
     random = np.random.default_rng(4)
     heavy = 0.01 * random.standard_t(4, 20_000) / 2**0.5
-    fields = forecasts.fit_model_fields(heavy, 600)
+    fields = forecasts.fit_student_model_fields(heavy, 600)
     volatility = float(fields["prices.ETH.model.volatility"].removesuffix("% a year"))
     assert volatility == pytest.approx(100 * 0.01 * (365 * 144) ** 0.5, rel=0.05)
     assert fields["prices.ETH.model.degrees"] in ("3", "4")
-    assert list(forecasts.fit_model_fields(np.linspace(-0.01, 0.01, 200), 600)) == [
+    assert list(forecasts.fit_student_model_fields(np.linspace(-0.01, 0.01, 200), 600)) == [
         "prices.ETH.model.volatility"
     ]
 

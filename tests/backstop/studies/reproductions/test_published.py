@@ -9,10 +9,10 @@ import pytest
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.reproductions.october_2025 import WAVES
-from backstop.studies.reproductions.published_figures import FOLDER, load_figures
-from backstop.studies.self_hedge import second_prices
+from backstop.studies.reproductions.published_tables import FOLDER, load_figures
+from backstop.studies.self_hedge import second_prices_from_bars
 
-BARS = Path(second_prices.__file__).parent / "bars"
+BARS = Path(second_prices_from_bars.__file__).parent / "bars"
 DAYS = BARS.parent / "days"
 
 
@@ -32,14 +32,15 @@ def test_prices_that_a_scenario_calls_published_are_in_the_bars(name) -> None:
     """Given as whole dollars, each lies between the lowest and the highest of the bars beside it."""
     day = load_scenario(name)
     bars = dict(zip(("black-thursday", "may-2021"), ("eth-2020-03-12", "eth-2021-05-19"), strict=True))
-    rows = {at - day.start: bar for at, *bar in second_prices.load_series(bars[name])}
+    rows = {at - day.start: bar for at, *bar in second_prices_from_bars.load_series(bars[name])}
     looked_at = 0
     for at in sorted(day.prices["ETH"].published):
         near = [rows[time] for time in (at - 600, at) if time in rows]
         if near:
             price = day.prices["ETH"].points[at] / RAY
             low, high = (
-                pick(bar[i] for bar in near) / second_prices.UNIT for pick, i in ((min, 2), (max, 1))
+                pick(bar[i] for bar in near) / second_prices_from_bars.UNIT
+                for pick, i in ((min, 2), (max, 1))
             )
             assert low - 0.5 <= price <= high + 0.5, (at, low, price, high)
             looked_at += 1

@@ -9,22 +9,22 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from backstop.deployment.contract_names import MARGIN_POLICIES
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
 from backstop.studies.reproductions import (
     black_thursday,
+    crvusd_risk_ranking,
     deleveraging_spiral,
     october_2025,
     run_reproduction,
-    shocks,
 )
-from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
+from backstop.studies.reproductions.fee_and_auction_arithmetic import FIVE_PERCENT_A_DAY
 from backstop.studies.reproductions.figure_comparison import Reproduction
-from backstop.studies.reproductions.lockstep_deployment import open_deployment
+from backstop.studies.reproductions.lockstep_deployment import open_lockstep_deployment
 from tests.support.checkout_paths import ROOT
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 BEHAVIOURS = {each.name: each for each in deleveraging_spiral.BEHAVIOURS}
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def assert_in_docs(found: Reproduction) -> None:
 
 def test_fees_and_auctions_are_those_of_dss() -> None:
     found = run_reproduction("arithmetic")
-    assert found.agreed == found.compared == len(found.rows) == 10
+    assert found.agreed_count == found.compared_count == len(found.rows) == 10
     ours = figures(found)
     assert ours["fee on 100 after 3 days"] * 10**18 // 1 == 15_762_500_000_000_000_000
     assert ours["target for 100 with a penalty of 1.1"] == 110
@@ -69,7 +69,7 @@ def test_fees_and_auctions_are_those_of_dss() -> None:
 
 def test_the_engine_refuses_the_fee_of_that_example() -> None:
     with (
-        open_deployment(build_standard_parameters()) as here,
+        open_lockstep_deployment(build_standard_parameters()) as here,
         pytest.raises(BackstopError, match="terms: out of bounds"),
     ):
         here.apply_call("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
@@ -80,7 +80,7 @@ def test_the_engine_refuses_the_fee_of_that_example() -> None:
 
 def test_all_customers_lose_alike_and_are_made_whole() -> None:
     found = run_reproduction("bitfinex")
-    assert found.agreed == found.compared == 12
+    assert found.agreed_count == found.compared_count == 12
     cuts = [each.ours for each in found.rows if each.figure.startswith("haircut of ")]
     assert len(cuts) == 3
     assert max(cuts) - min(cuts) < Fraction(1, 10**18)  # a wei of 10,000, per cent
@@ -97,7 +97,7 @@ def test_all_customers_lose_alike_and_are_made_whole() -> None:
 )
 def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
     found = run_reproduction("october-2025")
-    assert found.agreed == found.compared == 4
+    assert found.agreed_count == found.compared_count == 4
     ours = figures(found)
     assert ours["taken by the minimal policy"] == ours["needed by all waves"] == 15_079_670
     assert ours["more than needed, by waves that gave too much"] == 49_405_579
@@ -108,25 +108,28 @@ def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
 @pytest.mark.parametrize("policy", MARGIN_POLICIES)
 def test_the_perpetual_market_takes_the_minimum_of_each_wave(policy: str) -> None:
     """Each winner's share is rounded up to a wei."""
-    taken = october_2025.through_the_market(october_2025.WAVES, policy)
-    needed = [october_2025.compute_minimal_take(wave) * october_2025.DOLLAR for wave in october_2025.WAVES]
+    taken = october_2025.compute_amounts_taken_from_winners(october_2025.WAVES, policy)
+    needed = [
+        october_2025.compute_least_taken_from_winners(wave) * october_2025.DOLLAR
+        for wave in october_2025.WAVES
+    ]
     beyond = [took - least for took, least in zip(taken, needed, strict=True)]
     assert min(beyond) >= 0 and max(beyond) <= len(october_2025.WINNERS)
     # Who bears it is the same by all policies.
-    assert taken == october_2025.through_the_market(october_2025.WAVES, "by-cycle")
+    assert taken == october_2025.compute_amounts_taken_from_winners(october_2025.WAVES, "by-cycle")
     rows = {each.figure: each.ours for each in run_reproduction("october-2025").rows}
     assert round(rows[f"taken by the perpetual market, {policy}"]) == 15_079_670
 
 
 def test_the_minimal_policy_stops_at_what_was_won() -> None:
-    assert october_2025.compute_minimal_take(october_2025.Wave(needed=10, taken=0, won=7)) == 7
+    assert october_2025.compute_least_taken_from_winners(october_2025.Wave(needed=10, taken=0, won=7)) == 7
 
 
 # ------------------------------------------------------------------------ spirals
 
 
 def test_the_published_spiral() -> None:
-    rows = deleveraging_spiral.reproduce_four_steps()
+    rows = deleveraging_spiral.build_rows_of_four_spiral_steps()
     assert len(rows) == 12
     assert all(each.agrees for each in rows)
 
@@ -134,7 +137,9 @@ def test_the_published_spiral() -> None:
 @pytest.mark.parametrize("worth", [120.0, 149.4, 400.0])
 def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
     debt, one = np.array([100.0]), np.ones(1)
-    chosen, possible = deleveraging_spiral.choose_debt(debt, np.array([worth]), one * exp(0.02), one)
+    chosen, possible = deleveraging_spiral.choose_speculator_debt(
+        debt, np.array([worth]), one * exp(0.02), one
+    )
     after = worth + deleveraging_spiral.DEMAND * (1 - debt / chosen)
     assert bool(possible[0]) == (worth != 120.0)  # 50 of the ratio missing, and buying back costs more
     if possible[0]:
@@ -177,7 +182,7 @@ def one_by_one(moves: Sequence[float], behaviour: deleveraging_spiral.Behaviour)
 
 @pytest.mark.parametrize(
     "name",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         BEHAVIOURS,
         ("VaRN.01", "VaRM.1", "VaRM.01", "AC2", "RN"),
         "tests/backstop/studies/reproductions/test_results.py::test_all_paths_at_once_are_each_path_by_itself",
@@ -186,7 +191,7 @@ def one_by_one(moves: Sequence[float], behaviour: deleveraging_spiral.Behaviour)
 def test_all_paths_at_once_are_each_path_by_itself(name) -> None:
     behaviour = BEHAVIOURS[name]
     returns = deleveraging_spiral.draw_returns(1, 40, 3)
-    stopped, volatility = deleveraging_spiral.play_speculator(returns, behaviour, 0.0)
+    stopped, volatility = deleveraging_spiral.measure_stop_day_and_coin_volatility(returns, behaviour, 0.0)
     assert 0 < (stopped < deleveraging_spiral.DAYS - 1).sum() < 40
     for moves, day, deviation in zip(returns.tolist(), stopped, volatility, strict=True):
         last, coins = one_by_one(moves, behaviour)
@@ -215,21 +220,26 @@ def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
 )
 def test_the_shocks_of_the_docs() -> None:
-    found = shocks.reproduce(1, paths=2)
+    found = crvusd_risk_ranking.reproduce(1, paths=2)
     assert_in_docs(found)
-    assert len(found.rows) == len(shocks.MEASURES) * (len(shocks.CASES) + 1) + 1
+    assert len(found.rows) == len(crvusd_risk_ranking.MEASURES) * (len(crvusd_risk_ranking.CASES) + 1) + 1
 
 
 def test_ranks() -> None:
     values = [Fraction(x) for x in (3, 1, 1, 7)]
-    assert shocks.rank_correlation(values, [2 * x for x in values]) == 1
+    assert crvusd_risk_ranking.rank_correlation(values, [2 * x for x in values]) == 1
     # Ranks 2, 0.5, 0.5, 3 against 1, 2.5, 2.5, 0: covariance -4.5, variances 4.5 each.
-    assert shocks.rank_correlation(values, [-x for x in values]) == -1
+    assert crvusd_risk_ranking.rank_correlation(values, [-x for x in values]) == -1
 
 
 def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
-    few = [shocks.CASES[i] for i in (0, 7, 12)]
-    worst = [shocks.measure_losses(shocks.load_shocked_scenario(case.shocks), 1, 60)[0] for case in few]
+    few = [crvusd_risk_ranking.CASES[i] for i in (0, 7, 12)]
+    worst = [
+        crvusd_risk_ranking.compute_bad_and_liquidated_debt_percents(
+            crvusd_risk_ranking.load_shocked_scenario(case.shocks), 1, 60
+        )[0]
+        for case in few
+    ]
     assert 0 == worst[0] < worst[1] < worst[2]
 
 
@@ -242,7 +252,7 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
     found = black_thursday.reproduce(1, books=1)
     assert_in_docs(found)
-    assert found.agreed == found.compared == 4
+    assert found.agreed_count == found.compared_count == 4
     ours = figures(found)
     cells = [ours[f"{name}: bad debt"] for name in black_thursday.CELLS]
     assert min(cells[:2]) > 5 * max(cells[2:]) > 0

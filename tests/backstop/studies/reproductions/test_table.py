@@ -12,9 +12,9 @@ from backstop.studies.reproductions import run_reproduction
 from backstop.studies.reproductions.figure_comparison import (
     EXACT,
     Reproduction,
-    bound_difference,
-    bound_ratio,
-    bound_share,
+    build_absolute_tolerance,
+    build_percent_tolerance,
+    build_ratio_tolerance,
     build_row,
     format_decimal,
     write_reproduction,
@@ -25,10 +25,10 @@ from backstop.studies.reproductions.figure_comparison import (
     ("bound", "near", "far"),
     [
         (EXACT, 100, Fraction(100_001, 1_000)),
-        (bound_difference(3), 97, Fraction(96_999, 1_000)),
-        (bound_share(10), 110, Fraction(110_001, 1_000)),
-        (bound_ratio(3), 300, Fraction(300_001, 1_000)),
-        (bound_ratio(4), 25, Fraction(24_999, 1_000)),
+        (build_absolute_tolerance(3), 97, Fraction(96_999, 1_000)),
+        (build_percent_tolerance(10), 110, Fraction(110_001, 1_000)),
+        (build_ratio_tolerance(3), 300, Fraction(300_001, 1_000)),
+        (build_ratio_tolerance(4), 25, Fraction(24_999, 1_000)),
     ],
 )
 def test_a_bound_holds_up_to_itself(bound, near, far) -> None:
@@ -37,8 +37,8 @@ def test_a_bound_holds_up_to_itself(bound, near, far) -> None:
 
 
 def test_no_factor_leads_to_zero_or_to_the_other_side() -> None:
-    assert build_row("", 0, 100, bound_ratio(1_000)).agrees is False
-    assert build_row("", -100, 100, bound_ratio(2)).agrees is False
+    assert build_row("", 0, 100, build_ratio_tolerance(1_000)).agrees is False
+    assert build_row("", -100, 100, build_ratio_tolerance(2)).agrees is False
 
 
 def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
@@ -62,8 +62,8 @@ def test_numbers_are_rounded_half_away_from_zero(value, places, text) -> None:
 
 def test_the_lines() -> None:
     rows = [
-        build_row("close", Fraction(21, 2), 10, bound_difference(1), unit="s", places=1, source=1),
-        build_row("far", 20, 10, bound_share(50)),
+        build_row("close", Fraction(21, 2), 10, build_absolute_tolerance(1), unit="s", places=1, source=1),
+        build_row("far", 20, 10, build_percent_tolerance(50)),
         build_row("ours alone", 7),
     ]
     lines = list(Reproduction("x", "X", ("somebody, 2020",), rows).iter_lines())
@@ -77,7 +77,7 @@ def test_the_lines() -> None:
 
 
 def test_files_are_exact(tmp_path) -> None:
-    third = build_row("third", Fraction(1, 3), Fraction(1, 4), bound_difference(1), source=1)
+    third = build_row("third", Fraction(1, 3), Fraction(1, 4), build_absolute_tolerance(1), source=1)
     write_reproduction(Reproduction("x", "X", ("somebody",), [third]), tmp_path / "new")
     written = json.loads((tmp_path / "new" / "x.json").read_text())
     assert written["rows"][0] == {

@@ -15,9 +15,9 @@ from backstop.cli.ask import cli
 from backstop.cli.report import cli as report
 from backstop.errors import BackstopError
 from backstop.report import answer_page
-from backstop.report.answer_page import QUESTIONS, build_columns, write_page
+from backstop.report.answer_page import QUESTIONS, build_answer_columns_with_intervals, write_answer_page
 from tests.support.browser_user import run_visits
-from tests.support.colors import fill_colors
+from tests.support.chart_color_placeholder_filling import replace_colors_with_fixed_hex
 from tests.support.page_text_figures import SCALES, read_page_figures
 
 ASKED = {
@@ -73,7 +73,7 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
     assert f'data-name="{QUESTIONS[question].table}"' in page
     assert page.count("<tr>") == 1 + len(summary["tables"][question])
     chart = QUESTIONS[question].chart(summary)
-    go.Figure(fill_colors(chart.figure))
+    go.Figure(replace_colors_with_fixed_hex(chart.figure))
     if question == "ceiling":  # its answer stands in the chart, too
         drawn = [shape["x0"] for shape in chart.figure["layout"]["shapes"]]
         known = [summary["stablecoins"][key] for key in ("sure", "likely", "over")]
@@ -102,14 +102,16 @@ def test_the_first_screen_adds_up_to_the_table(asked: Callable[[str], Path], que
 
 
 def test_ends_of_intervals_stand_with_their_figure() -> None:
-    found = build_columns(["of", "level_bps", "mean_micro", "mean_low_micro", "mean_high_micro", "low_bps"])
+    found = build_answer_columns_with_intervals(
+        ["of", "level_bps", "mean_micro", "mean_low_micro", "mean_high_micro", "low_bps"]
+    )
     assert [(each.title, each.unit, each.bounded) for each in found] == [
         ("of", "", False),
         ("level", "bps", False),
         ("mean", "micro", True),
         ("low", "bps", False),
     ]
-    assert (found[2].low, found[2].high) == ("mean_low_micro", "mean_high_micro")
+    assert (found[2].low_column_name, found[2].high_column_name) == ("mean_low_micro", "mean_high_micro")
 
 
 def test_the_index_lists_one_and_a_folder_of_another_kind_is_refused(
@@ -123,7 +125,7 @@ def test_the_index_lists_one_and_a_folder_of_another_kind_is_refused(
     (tmp_path / "summary.json").write_text('{"question": "proposal"}')
     (tmp_path / "meta.json").write_text("{}")
     with pytest.raises(BackstopError, match="answers the question proposal, which has another page"):
-        write_page(tmp_path)
+        write_answer_page(tmp_path)
 
 
 def hostile(folder: Path, name: str, to: Path) -> Path:
@@ -132,7 +134,7 @@ def hostile(folder: Path, name: str, to: Path) -> Path:
     summary["tables"]["owners"][0]["owner"] = summary["scenario"] = summary["sentence"] = name
     (to / "summary.json").write_text(json.dumps(summary))
     (to / "meta.json").write_text((folder / "meta.json").read_text())
-    return write_page(to)
+    return write_answer_page(to)
 
 
 @pytest.mark.browser

@@ -14,7 +14,7 @@ from backstop.cli.ask import cli
 from backstop.cli.calibrate import cli as calibrate
 from backstop.cli.report import cli as report
 from tests.support.checkout_paths import ROOT
-from tests.support.chromium import inspect_pages
+from tests.support.chromium import collect_browser_page_facts
 
 BRIEF = (
     "tests/backstop/studies/risk_questions/test_ask_command.py"
@@ -124,7 +124,7 @@ def test_what_cannot_be_asked_is_one_line(known, tmp_path, args, told) -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_in_a_browser(folder, proposed) -> None:
     page = folder / "proposal" / "report.html"
-    wide, *others = inspect_pages([page], (1400, 768, 360), ("light", "dark"), axe=True)
+    wide, *others = collect_browser_page_facts([page], (1400, 768, 360), ("light", "dark"), axe=True)
     for seen in (wide, *others):
         assert seen["drawn"] and not seen["problems"] and len(seen["requests"]) == 1
         assert seen["faults"] == [] and seen["untitled"] == []

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import backstop
-from backstop.deployment.deployment_parameters import PolicyParameters
+from backstop.deployment.parameter_dataclasses import PolicyParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.scenario_records import PricePath
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 
 BRIEF = "tests/backstop/studies/risk_questions/test_questions.py::test_what_nobody_can_buy_is_no_answer"

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.self_hedge import cli
-from backstop.studies.self_hedge import jump_table, second_prices, self_hedge_study
+from backstop.studies.self_hedge import jump_table, second_prices_from_bars, self_hedge_study
 from backstop.studies.self_hedge.pair_market import LIBRARY
 
 QUICK = ("--every", "30", "--holding-period", "10")
@@ -19,7 +19,7 @@ def run(*args):
 
 @pytest.fixture(autouse=True)
 def one_day(monkeypatch):
-    for module in (self_hedge_study, second_prices):
+    for module in (self_hedge_study, second_prices_from_bars):
         monkeypatch.setattr(module, "SERIES", ("avax-2025-10-10",))
 
 

@@ -7,9 +7,9 @@ import pytest
 from backstop.deployment.example_parameters import build_margin_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.report.self_hedge_table import format_jumps
+from backstop.report.self_hedge_console_table import format_pair_gains_markdown
 from backstop.studies.self_hedge import jump_table
-from backstop.studies.self_hedge.daily_moves import COINS, load_days
+from backstop.studies.self_hedge.daily_move_counts import COINS, load_day_move_counts
 from backstop.studies.self_hedge.jump_table import (
     FLOOR,
     HOLD,
@@ -20,17 +20,17 @@ from backstop.studies.self_hedge.jump_table import (
     SHARE,
     SMALL,
     Jump,
-    describe_jumps,
-    list_jumps,
-    list_terms,
+    build_names_by_market_terms,
+    compute_required_initial_margin_bps,
+    iter_measured_and_cited_falls,
+    jump_rows_as_json,
     measure_fall,
     play_jumps,
-    require_initial,
     straight_path,
     sudden_path,
 )
-from backstop.studies.self_hedge.pair_market import LIBRARY, PairMarket, read_terms
-from backstop.studies.self_hedge.second_prices import UNIT
+from backstop.studies.self_hedge.pair_market import LIBRARY, HedgePairMarket, read_terms
+from backstop.studies.self_hedge.second_prices_from_bars import UNIT
 from tests.support.checkout_paths import ROOT
 
 PAGE = (ROOT / "docs/know/self-hedge.md").read_text(encoding="utf-8").splitlines()
@@ -38,7 +38,9 @@ PAGE = (ROOT / "docs/know/self-hedge.md").read_text(encoding="utf-8").splitlines
 
 @pytest.fixture(scope="module")
 def rows():
-    return play_jumps(list(list_jumps()), {coin: load_days(coin) for coin in COINS})
+    return play_jumps(
+        list(iter_measured_and_cited_falls()), {coin: load_day_move_counts(coin) for coin in COINS}
+    )
 
 
 def by_terms(rows, **jump):
@@ -59,7 +61,9 @@ def test_published_bars_have_the_falls_that_are_named(series, seconds, tenths):
 
 
 def test_a_fall_is_between_prices_just_so_far_apart(monkeypatch):
-    monkeypatch.setattr(jump_table, "build_second_prices", lambda series, seed: [100, 90, 95, 60, 80])
+    monkeypatch.setattr(
+        jump_table, "list_prices_for_every_second", lambda series, seed: [100, 90, 95, 60, 80]
+    )
     assert measure_fall("avax-2025-10-10", 1) == 3_684  # 95 to 60
     assert measure_fall("avax-2025-10-10", 3) == 4_000
     assert measure_fall("avax-2025-10-10", 4) == 2_000
@@ -67,7 +71,7 @@ def test_a_fall_is_between_prices_just_so_far_apart(monkeypatch):
 
 def test_the_page_has_the_table_as_the_command_prints_it(rows):
     """After a change of terms: print it anew (ape run self-hedge --jumps)."""
-    lines = format_jumps(describe_jumps(rows))
+    lines = format_pair_gains_markdown(jump_rows_as_json(rows))
     start = PAGE.index(lines[0])
     assert PAGE[start : start + len(lines)] == lines
     assert PAGE[start + len(lines)] == ""
@@ -83,7 +87,7 @@ def test_the_page_says_what_the_safe_setting_costs(rows):
         assert margins[0].startswith(f"{coin.upper()}: initial") and days[0].startswith(f"{coin.upper()}: ")
         for column, name in enumerate(("dYdX", "Hyperliquid", FLOOR, SMALL, OWN), 1):
             row = found[name]
-            assert margins[column] == f"{row.initial / 100:g}%, {row.leverage / 10:g}"
+            assert margins[column] == f"{row.initial / 100:g}%, {row.initial_margin_leverage_tenths / 10:g}"
             assert days[column] == f"{row.liquidated.longs * 1_000 // row.liquidated.days / 10}%"
 
 
@@ -111,13 +115,13 @@ def test_the_least_margin_holds_a_fall_off_and_a_little_less_does_not(rows):
     for row in rows:
         if row.terms == LEAST:
             assert max(row.uninsured.wad, row.insured.wad, row.watched.wad) < 0
-    jump = next(list_jumps())
-    terms = next(terms for terms, name in list_terms(jump).items() if name == LEAST)
+    jump = next(iter_measured_and_cited_falls())
+    terms = next(terms for terms, name in build_names_by_market_terms(jump).items() if name == LEAST)
     fees = 2 * (LIBRARY.maker_fee + LIBRARY.taker_fee)
     weaker = terms._replace(initial=terms.initial - fees)
     path = sudden_path(jump, weaker.mark_age)
     opening = jump_table.PairOpening(jump_table.START, SHARE, NOTIONAL, HOLD)
-    assert jump_table.play_pair(PairMarket(weaker._replace(cap=0)), path, opening).gain > 0
+    assert jump_table.simulate_hedge_pair(HedgePairMarket(weaker._replace(cap=0)), path, opening).gain > 0
 
 
 def test_the_librarys_margin_holds_off_an_hour_that_the_least_one_does_not(rows):
@@ -129,13 +133,13 @@ def test_the_librarys_margin_holds_off_an_hour_that_the_least_one_does_not(rows)
 
 def test_insurance_bounds_what_a_pair_opens():
     """A coin less than a fifth of five million, and the pair's trade is refused."""
-    jump, insurance = next(list_jumps()), NOTIONAL * BASIS_POINTS // SHARE // 5
+    jump, insurance = next(iter_measured_and_cited_falls()), NOTIONAL * BASIS_POINTS // SHARE // 5
     terms = LIBRARY._replace(insured=2_000)
     path = sudden_path(jump, terms.mark_age)
     opening = jump_table.PairOpening(jump_table.START, SHARE, NOTIONAL, HOLD)
-    jump_table.play_pair(PairMarket(terms._replace(cap=insurance)), path, opening)
+    jump_table.simulate_hedge_pair(HedgePairMarket(terms._replace(cap=insurance)), path, opening)
     with pytest.raises(BackstopError, match="trading: not insured"):
-        jump_table.play_pair(PairMarket(terms._replace(cap=insurance - 1)), path, opening)
+        jump_table.simulate_hedge_pair(HedgePairMarket(terms._replace(cap=insurance - 1)), path, opening)
 
 
 def test_a_market_asks_for_as_much_insurance_as_margin_or_for_none(monkeypatch):
@@ -144,10 +148,10 @@ def test_a_market_asks_for_as_much_insurance_as_margin_or_for_none(monkeypatch):
 
     def deploy(terms):
         played.append(terms)
-        return PairMarket(terms)
+        return HedgePairMarket(terms)
 
-    monkeypatch.setattr(jump_table, "PairMarket", deploy)
-    play_jumps([next(list_jumps())], {"eth": load_days("eth")})
+    monkeypatch.setattr(jump_table, "HedgePairMarket", deploy)
+    play_jumps([next(iter_measured_and_cited_falls())], {"eth": load_day_move_counts("eth")})
     asked = [(terms.initial, terms.insured, terms.cap) for terms in played]
     assert asked[::2] == [(initial, 0, 0) for initial, _, _ in asked[::2]]
     assert asked[1::2] == [(initial, initial, 500 * initial) for initial, _, _ in asked[::2]]
@@ -166,8 +170,12 @@ def test_a_fall_that_is_watched_brings_nothing(rows):
 
 
 def test_a_large_market_needs_the_add_on():
-    assert require_initial(PairMarket(LIBRARY._replace(open_rate=0))) == LIBRARY.initial
-    assert require_initial(PairMarket(LIBRARY)) == LIBRARY.initial + LIBRARY.open_rate
+    assert (
+        compute_required_initial_margin_bps(HedgePairMarket(LIBRARY._replace(open_rate=0))) == LIBRARY.initial
+    )
+    assert (
+        compute_required_initial_margin_bps(HedgePairMarket(LIBRARY)) == LIBRARY.initial + LIBRARY.open_rate
+    )
 
 
 def test_paths_begin_at_the_oldest_mark_and_end_after_the_fall():
@@ -183,5 +191,5 @@ def test_paths_begin_at_the_oldest_mark_and_end_after_the_fall():
 
 
 def test_equal_terms_are_played_once():
-    names = list(list_terms(Jump("avax", "a day", 600, 4_000, measured=False)).values())
+    names = list(build_names_by_market_terms(Jump("avax", "a day", 600, 4_000, measured=False)).values())
     assert names == [OWN, SMALL, FLOOR, "dYdX, Hyperliquid", LEAST]

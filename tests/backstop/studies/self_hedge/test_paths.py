@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from backstop.randomness import SeededRandom
-from backstop.studies.self_hedge import second_prices
-from backstop.studies.self_hedge.second_prices import (
+from backstop.studies.self_hedge import second_prices_from_bars
+from backstop.studies.self_hedge.second_prices_from_bars import (
     SERIES,
     SYNTHETIC,
     UNIT,
@@ -47,7 +47,7 @@ def test_one_seed_is_one_path():
 
 @pytest.mark.parametrize("name", SERIES)
 def test_published_figures_name_their_source(name):
-    head = (second_prices._FOLDER / f"{name}.csv").read_text().splitlines()[0]
+    head = (second_prices_from_bars._FOLDER / f"{name}.csv").read_text().splitlines()[0]
     assert head.startswith("# ") and "Source: " in head and "licence" in head
     rows = load_series(name)
     assert all(earlier[0] < later[0] for earlier, later in pairwise(rows))
@@ -58,8 +58,11 @@ def test_published_figures_name_their_source(name):
 
 
 def test_seconds_that_are_published_are_taken_as_they_are():
-    rows, path = load_series("avax-2025-10-10"), second_prices.build_second_prices("avax-2025-10-10", 7)
-    assert path == second_prices.build_second_prices("avax-2025-10-10", 8)
+    rows, path = (
+        load_series("avax-2025-10-10"),
+        second_prices_from_bars.list_prices_for_every_second("avax-2025-10-10", 7),
+    )
+    assert path == second_prices_from_bars.list_prices_for_every_second("avax-2025-10-10", 8)
     assert len(path) == 3_601 == rows[-1][0] - rows[0][0] + 1
     assert all(path[at - rows[0][0]] == price for at, price in rows)
 

@@ -10,9 +10,9 @@ from backstop.studies.self_hedge.self_hedge_study import (
     APART,
     GROUPS,
     StudyScope,
-    find_worst_moments,
+    compute_hedge_gain_rows_of_setting,
+    find_largest_move_moments,
     iter_settings,
-    play_all,
 )
 
 WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
@@ -26,7 +26,7 @@ def one_day(monkeypatch):
 
 def test_at_the_librarys_terms_no_pair_earns(monkeypatch):
     one_day(monkeypatch)
-    total, day = play_all(SCOPE, "library", {})
+    total, day = compute_hedge_gain_rows_of_setting(SCOPE, "library", {})
     assert (total.blind, total.chosen) == (day.blind, day.chosen)
     assert day.chosen.pairs == 12 and day.chosen.failed == day.chosen.earned == day.blind.earned == 0
     assert max(day.blind.mean, day.chosen.mean, day.chosen.most) < 0
@@ -35,10 +35,10 @@ def test_at_the_librarys_terms_no_pair_earns(monkeypatch):
 def test_at_weaker_ones_who_knows_the_next_look_does(monkeypatch):
     """A margin of 4% is less than the coin moved within two blocks on that day."""
     one_day(monkeypatch)
-    found = play_all(SCOPE, "margins", WEAK)[0].chosen
+    found = compute_hedge_gain_rows_of_setting(SCOPE, "margins", WEAK)[0].chosen
     assert found.failed >= found.earned > 3
     assert 0 < found.mean < found.most and 0 < found.mean_share < found.most_share
-    without = play_all(SCOPE, "insurance", {**WEAK, "cap": 0})[0].chosen
+    without = compute_hedge_gain_rows_of_setting(SCOPE, "insurance", {**WEAK, "cap": 0})[0].chosen
     assert 0 < without.mean < found.mean
 
 
@@ -48,7 +48,7 @@ def test_at_weaker_ones_who_knows_the_next_look_does(monkeypatch):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_on_all_days_the_average_is_not_above_zero(seed):
     """Each day by itself, on the grid and at chosen moments."""
-    for row in play_all(StudyScope((seed,), 900, 7_200), "library", {}):
+    for row in compute_hedge_gain_rows_of_setting(StudyScope((seed,), 900, 7_200), "library", {}):
         assert max(row.blind.mean, row.chosen.mean) <= 0, row
 
 
@@ -57,9 +57,9 @@ def test_the_chosen_moments_are_those_of_the_largest_moves(monkeypatch):
     path[500:] = [120] * 500
     path[700:] = [126] * 300
     monkeypatch.setattr(self_hedge_study, "_load_path", lambda series, seed: path)
-    find_worst_moments.cache_clear()
-    found = find_worst_moments("eth-2020-03-12", 1, 60, 12)
-    find_worst_moments.cache_clear()
+    find_largest_move_moments.cache_clear()
+    found = find_largest_move_moments("eth-2020-03-12", 1, 60, 12)
+    find_largest_move_moments.cache_clear()
     assert len(found) == self_hedge_study.CHOSEN
     assert any(488 <= each < 560 for each in found) and any(688 <= each < 760 for each in found)
     assert all(later - earlier >= APART for earlier, later in pairwise(found))

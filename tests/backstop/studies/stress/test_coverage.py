@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.studies.stress.interval_coverage import large_study, measure_coverage
+from backstop.studies.stress.interval_coverage import measure_coverage, sample_bad_debt_on_both_engines
 
 pytestmark = pytest.mark.deep(
     brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
@@ -15,7 +15,7 @@ STUDIES, SIZE = 40, 250
 
 @pytest.fixture(scope="module")
 def large():
-    return large_study(paths=120)
+    return sample_bad_debt_on_both_engines(paths=120)
 
 
 def test_most_paths_lose_and_some_do_not(large) -> None:

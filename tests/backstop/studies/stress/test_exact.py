@@ -10,11 +10,11 @@ from backstop.errors import BackstopError
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_schema import PricePath
+from backstop.simulation.scenario.scenario_records import PricePath
 from backstop.simulation.simulator import RunResult, simulate
-from backstop.studies.stress import exact_engine
-from backstop.studies.stress.columns import MICRO, NEVER, Columns
-from backstop.studies.stress.exact_engine import ExactEngine
+from backstop.studies.stress import exact_bytecode_engine
+from backstop.studies.stress.columns import MICRO, NEVER, OutcomeColumns
+from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/studies/stress/test_exact.py::test_a_row_is_what_the_simulation_of_its_path_says"
@@ -33,7 +33,7 @@ def rows(engine) -> list[dict[str, int]]:
     return [dict(zip(engine.columns.names, row, strict=True)) for row in engine.run_paths(0, PATHS).tolist()]
 
 
-def figures(result: RunResult, columns: Columns) -> dict[str, int]:
+def figures(result: RunResult, columns: OutcomeColumns) -> dict[str, int]:
     """The columns that a run's own summary has, from its summary and tables."""
     summary, losses = result.summary, result.summary["losses"]
     unsold = int(summary["ledger"]["in_auction_rad"])
@@ -98,7 +98,7 @@ def test_paths_differ_and_lose(rows):
 
 
 def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypatch):
-    monkeypatch.setattr(exact_engine, "PATHS_A_CHAIN", 2)
+    monkeypatch.setattr(exact_bytecode_engine, "PATHS_A_CHAIN", 2)
     again = ExactEngine(small, 1)
     for path in (5, 0, 3, 5):
         assert dict(zip(engine.columns.names, again.run_one_path(path), strict=True)) == rows[path]
@@ -106,7 +106,7 @@ def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypa
 
 def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
     """Where a source is wrong from the start, the book is opened at what it says."""
-    right = exact_engine.draw_scenario
+    right = exact_bytecode_engine.draw_scenario
 
     def wrong_on_odd_paths(scenario, seed, path):
         chosen = right(scenario, seed, path)
@@ -114,7 +114,7 @@ def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
         seen = {at: factor * price for at, price in chosen.prices["ETH"].points.items()}
         return replace(chosen, feed_prices={"ETH": PricePath(seen, frozenset(), 0)})
 
-    monkeypatch.setattr(exact_engine, "draw_scenario", wrong_on_odd_paths)
+    monkeypatch.setattr(exact_bytecode_engine, "draw_scenario", wrong_on_odd_paths)
     engine = ExactEngine(small, 1, on_bytecode=False)
     opened = []
     for path in (0, 2, 1, 3, 0):

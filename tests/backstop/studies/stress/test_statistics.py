@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backstop.studies.stress.path_statistics import (
-    estimate_mean,
+    estimate_mean_with_interval,
     estimate_quantile,
     estimate_share,
     estimate_shortfall,
@@ -86,6 +86,6 @@ def test_the_interval_of_a_shortfall_holds_it(draw, n, level) -> None:
 
 
 def test_the_interval_of_a_mean_and_a_share_hold_them() -> None:
-    assert held(estimate_mean, light, 500, 1e6) >= 0.92
+    assert held(estimate_mean_with_interval, light, 500, 1e6) >= 0.92
     assert held(lambda sample: estimate_share(int((sample > 0).sum()), len(sample)), heavy, 500, 0.2) >= 0.92
     assert estimate_share(0, 100).low == 0 and estimate_share(0, 100).high == pytest.approx(0.037, abs=1e-3)

@@ -18,7 +18,7 @@ from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
 from backstop.studies.stress.engines import CHUNKS
-from backstop.studies.stress.stress_study import read_rows
+from backstop.studies.stress.resumable_path_study import read_parquet_rows
 from tests.support.checkout_paths import DATA, ROOT
 from tests.support.condition_wait import wait_until_true
 
@@ -50,7 +50,7 @@ def summary(out, printed):
 @pytest.fixture(scope="module")
 def column(out, printed):
     names = json.loads((out / "study.json").read_text())["columns"]
-    rows = read_rows(out / "paths.parquet", names)
+    rows = read_parquet_rows(out / "paths.parquet", names)
     return {name: rows[:, i] for i, name in enumerate(names)}
 
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.parallel import dask_cluster as dask
-from backstop.parallel import workers
-from backstop.parallel.dask_cluster import build_cluster_workers
-from backstop.parallel.worker_selection import select_workers
-from backstop.parallel.workers import build_process_workers, run_in_process
-from backstop.simulation.progress import RunInterruptedError
+from backstop.parallel import dask_workers as dask
+from backstop.parallel import unordered_job_workers
+from backstop.parallel.dask_workers import build_cluster_workers
+from backstop.parallel.unordered_job_workers import build_process_workers, run_in_process
+from backstop.parallel.worker_backend_selection import select_workers
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task, get_engine
-from backstop.studies.stress.stress_study import Study, read_rows
+from backstop.studies.stress.resumable_path_study import Study, read_parquet_rows
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 
@@ -51,7 +51,7 @@ def files(out: Path) -> dict[str, bytes]:
 
 def test_rows_are_those_of_the_engine_in_order(task, whole):
     study = Study(task, PATHS, whole)
-    rows = read_rows(whole / "paths.parquet", study.columns.names)
+    rows = read_parquet_rows(whole / "paths.parquet", study.columns.names)
     assert rows[:, 0].tolist() == list(range(PATHS))
     assert np.array_equal(rows, get_engine(task).run_paths(0, PATHS))
 
@@ -120,8 +120,8 @@ KILLED = """
 from pathlib import Path
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.stress_study import Study
-from backstop.parallel.workers import build_process_workers
+from backstop.studies.stress.resumable_path_study import Study
+from backstop.parallel.unordered_job_workers import build_process_workers
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
     Study.open(task, {paths}, Path({out!r})).run(build_process_workers(2))
@@ -193,7 +193,7 @@ def die(job: object) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_run_job", die)
+    monkeypatch.setattr(unordered_job_workers, "_run_job", die)
     text = refused(
         lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(
             build_process_workers(2)

@@ -14,9 +14,14 @@ from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress.engines import Task, get_engine
-from backstop.studies.stress.grid import load_grid
-from backstop.studies.stress.parameter_sweep import choose_point, find_front, measure_gain, recommend_point
-from backstop.studies.stress.stress_study import Study
+from backstop.studies.stress.parameter_grid import load_grid
+from backstop.studies.stress.parameter_sweep import (
+    choose_point,
+    flag_pareto_front,
+    measure_book_debt_or_capital_efficiency,
+    recommend_point,
+)
+from backstop.studies.stress.resumable_path_study import Study
 from tests.support.checkout_paths import DATA
 
 HERE = DATA / "stress"
@@ -48,7 +53,7 @@ def summary(out, printed):
 
 def test_the_grid_has_every_setting() -> None:
     grid = load_grid(GRID)
-    assert [grid.get_values(point) for point in grid.points] == list(
+    assert [grid.get_value_texts(point) for point in grid.points] == list(
         product(("130%", "145%"), ("10%", "100%"))
     )
     ratios = {point.scenario.parameters.collateral_types[0].liquidation_ratio for point in grid.points}
@@ -124,7 +129,7 @@ def test_axes_may_come_in_any_order(tmp_path) -> None:
 def test_the_front_is_what_no_other_beats() -> None:
     gains, risks = [1, 2, 2, 3, 1], [10, 20, 30, 20, 10]
     # The second has the risk of the fourth for less gain; equal ones do not beat each other.
-    assert find_front(gains, risks) == [True, False, False, True, True]
+    assert flag_pareto_front(gains, risks) == [True, False, False, True, True]
 
 
 def test_the_choice_has_the_most_gain_within_the_limit() -> None:
@@ -146,8 +151,8 @@ def test_a_choice_is_as_sure_as_the_paths_make_it() -> None:
 
 def test_gains() -> None:
     day = load_scenario(HERE / "small.yaml")
-    assert measure_gain("efficiency", day, 1) == 10_000 * 10_000 // 15_000
-    assert measure_gain("debt", day, 1) > 100_000
+    assert measure_book_debt_or_capital_efficiency("efficiency", day, 1) == 10_000 * 10_000 // 15_000
+    assert measure_book_debt_or_capital_efficiency("debt", day, 1) > 100_000
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("*.yaml")), ids=lambda path: path.stem)

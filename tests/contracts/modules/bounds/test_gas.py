@@ -18,7 +18,7 @@ from backstop.proof.lockstep import deploy_lockstep
 from tests.support.checkout_paths import ROOT
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import BREAKER, CEILING, with_guards
-from tests.support.perpetuals import by_cycle
+from tests.support.perpetual_test_market import build_cycle_market_parameters
 from tests.support.saver_steps import DAY, XAU, leave_in_crumbs, lose_new_vault
 from tests.support.workout_steps import TERMS
 
@@ -90,7 +90,7 @@ def test_a_policy(guarded):
 
 def test_a_mark_of_as_many_reporters_as_there_may_be(on_a_node):
     """Each lower than the one before, and its ends as well: the order that takes longest to sort."""
-    made = on_a_node(by_cycle())
+    made = on_a_node(build_cycle_market_parameters())
     for k in range(MAX_REPORTERS):
         price = PRICES["WETH"] * (100 - k) // 100
         args = price, price * 99 // 100 + 1, price * 101 // 100 + 1, 0
@@ -108,7 +108,7 @@ def test_a_feed(guarded):
 
 def test_a_facilitator(on_a_node):
     """Its first loss, and one after years in which a fee has grown on what is owed."""
-    made = on_a_node(by_cycle())
+    made = on_a_node(build_cycle_market_parameters())
     facilitator, market = "Perpetuals", made.address("PerpetualMarket")
     asked = "Perpetuals.mint_for_loss", 1_000 * WAD, market
     assert 2 * made.gas(*asked, sender="MarginFund") < BOUNDS["FACILITATOR_GAS"]

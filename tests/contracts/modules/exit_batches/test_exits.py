@@ -26,7 +26,7 @@ def __init__():
 def divide(
     unsettled: uint256, generation: uint256, steps: uint256, groups: DynArray[exit_batches.ExitGroup, 32]
 ) -> uint256:
-    return exit_batches._divide_groups(groups, unsettled, generation, steps)
+    return exit_batches._rescale_exit_groups(groups, unsettled, generation, steps)
 
 @external
 def set(index: uint256):
@@ -39,7 +39,7 @@ def set_base(generation: uint256, index: uint256):
 @external
 @view
 def told_back(ceiling: uint256, generation: uint256, cut: uint256) -> uint256:
-    return exit_batches._convert_ceiling(ceiling, generation, cut)
+    return exit_batches._convert_ceiling_to_older_generation(ceiling, generation, cut)
 
 @external
 @view

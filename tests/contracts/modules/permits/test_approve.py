@@ -4,13 +4,13 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
-from tests.support.saver_steps import make_junior
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import create_claims_pool_and_return_name
 
 
 @pytest.fixture(params=["Young", "Young.Claims"])
 def token(protocol, request):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     return request.param
 
 

@@ -6,8 +6,8 @@ from eth_account import Account
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.evm_crypto import ORDER
-from tests.support.helpers import reverts
-from tests.support.saver_steps import make_junior
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import create_claims_pool_and_return_name
 
 KEY = "0x" + "07" * 32
 OWNER = Account.from_key(KEY).address.lower()
@@ -61,7 +61,7 @@ TOKENS = [("Savings", "Backstop Savings"), ("Young.Claims", "Claims"), ("Stablec
 
 @pytest.fixture(params=TOKENS, ids=lambda p: p[0])
 def signer(protocol, request):
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     return Signer(protocol, *request.param)
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.model.redeem_queue import get_collecting_time
-from tests.support.helpers import reverts
-from tests.support.saver_steps import DAY, deposit_savings, make_pool
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import DAY, create_additional_pool, deposit_savings
 
 TIMES = [
     (60, 60),
@@ -20,7 +20,7 @@ TIMES = [
 @pytest.mark.parametrize(("cooldown", "seconds"), TIMES, ids=str)
 def test_a_day_or_a_shorter_cooldown_or_an_eighth_of_a_long_one(protocol, cooldown, seconds):
     assert get_collecting_time(cooldown) == seconds
-    make_pool(protocol, cooldown=cooldown)
+    create_additional_pool(protocol, cooldown=cooldown)
     deposit_savings(protocol, "saver", WAD, "Made")
     protocol.do("Made.requestRedeem", 5, "saver", "saver", sender="saver")
     protocol.advance(seconds - 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.helpers import reverts
+from tests.support.revert_setter_and_source_helpers import reverts
 
 CONTRACTS = ["VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall"]
 NOBODY = "0x" + "00" * 20

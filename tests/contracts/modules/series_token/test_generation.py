@@ -4,14 +4,19 @@ import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
-from tests.support.helpers import reverts
-from tests.support.saver_steps import charge_pool, deposit_savings, give_stablecoin, make_junior
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import (
+    charge_pool,
+    create_claims_pool_and_return_name,
+    deposit_savings,
+    give_stablecoin,
+)
 
 
 @pytest.fixture
 def owed(protocol):
     """A member has the claims for a loss of 1,000 of 3,000; somebody has stablecoin to repay them."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
     charge_pool(protocol, "Young", 1_000 * WAD)
     protocol.do("Young.collect_claims", "saver", sender="saver")

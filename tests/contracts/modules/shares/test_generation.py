@@ -9,8 +9,13 @@ import pytest
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.shares import Balance
-from tests.support.helpers import reverts
-from tests.support.saver_steps import charge_pool, deposit_savings, give_stablecoin, make_junior
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.saver_steps import (
+    charge_pool,
+    create_claims_pool_and_return_name,
+    deposit_savings,
+    give_stablecoin,
+)
 
 STEP = 10**9
 
@@ -18,7 +23,7 @@ STEP = 10**9
 @pytest.fixture
 def junior(protocol):
     """Two members, one with 1e9 - 1 shares more than 1e24; whoever enters later has an allowance."""
-    make_junior(protocol)
+    create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", WAD, "Young")
     give_stablecoin(protocol, "neighbour", 2 * WAD)
     protocol.do("Stablecoin.approve", "Young", MAX_UINT256, sender="neighbour")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.deployment_parameters import EXPONENTIAL, LINEAR
+from backstop.deployment.parameter_dataclasses import EXPONENTIAL, LINEAR
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
-from backstop.proof.fuzz.initial_actions import ADAPTED, ADAPTER, list_adapter_peers
+from backstop.proof.fuzz.initial_actions import ADAPTED, ADAPTER, truncate_reporters_to_odd_count
 from backstop.system import Action
 
 ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall", "Settlement")
 
 
-def _pick_contract(context: GenerationContext) -> str:
+def _pick_administered_contract(context: GenerationContext) -> str:
     names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker", *context.facilitators)
     return context.pick_item([name for name in names if name in context.deployment.addresses])
 
 
-def _pick_sender(context: GenerationContext) -> str:
+def _pick_admin_or_stranger(context: GenerationContext) -> str:
     return context.admin if context.draw_bool(0.93) else context.pick_account()
 
 
@@ -52,8 +52,8 @@ def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
             ("set_redistribution_cap", (parameters.redistribution_cap, 0, 500), 10_000),
         )
     )
-    yield context.build_call(
-        "VaultEngine", method, c, _draw_value(context, usual, highest), by=_pick_sender(context)
+    yield context.build_action(
+        "VaultEngine", method, c, _draw_value(context, usual, highest), by=_pick_admin_or_stranger(context)
     )
 
 
@@ -66,12 +66,12 @@ def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
         context, (parameters.liquidation_ratio, 11_000, 14_500), bounds.MAX_RATIO, bounds.MIN_RATIO
     )
     high = context.pick_item((low, low + 500, max(low - 1, 0), bounds.MAX_RATIO, bounds.MAX_RATIO + 1))
-    yield context.build_call(
-        "VaultEngine", "set_ratios", c, low, min(high, MAX_UINT256), by=_pick_sender(context)
+    yield context.build_action(
+        "VaultEngine", "set_ratios", c, low, min(high, MAX_UINT256), by=_pick_admin_or_stranger(context)
     )
     if context.draw_bool(0.7):
         own = (parameters.liquidation_ratio, parameters.initial_ratio)
-        yield context.build_call("VaultEngine", "set_ratios", c, *own, by=context.admin)
+        yield context.build_action("VaultEngine", "set_ratios", c, *own, by=context.admin)
 
 
 @register_generator(weight=0.7)
@@ -80,16 +80,20 @@ def set_global_limits(context: GenerationContext) -> Iterator[Action | Wait]:
     own = context.deployment.parameters
     if context.draw_bool(0.5):
         value = _draw_value(context, (own.global_debt_ceiling, 0, 10**6), bounds.MAX_GLOBAL_DEBT_CEILING)
-        yield context.build_call("VaultEngine", "set_global_debt_ceiling", value, by=_pick_sender(context))
+        yield context.build_action(
+            "VaultEngine", "set_global_debt_ceiling", value, by=_pick_admin_or_stranger(context)
+        )
         if context.draw_bool(0.7):
-            yield context.build_call(
+            yield context.build_action(
                 "VaultEngine", "set_global_debt_ceiling", own.global_debt_ceiling, by=context.admin
             )
     else:
         value = _draw_value(context, (own.global_auction_limit, 0, 10**5), bounds.MAX_GLOBAL_DEBT_CEILING)
-        yield context.build_call("VaultEngine", "set_global_auction_limit", value, by=_pick_sender(context))
+        yield context.build_action(
+            "VaultEngine", "set_global_auction_limit", value, by=_pick_admin_or_stranger(context)
+        )
         if context.draw_bool(0.7):
-            yield context.build_call(
+            yield context.build_action(
                 "VaultEngine", "set_global_auction_limit", own.global_auction_limit, by=context.admin
             )
 
@@ -108,8 +112,16 @@ def set_curve(context: GenerationContext) -> Iterator[Action | Wait]:
     cut = _draw_value(context, (own.cut, 99 * RAY // 100, RAY - 1), bounds.MAX_CUT, bounds.MIN_CUT)
     tail = _draw_value(context, (own.tail, 3_600), bounds.MAX_TAIL, bounds.MIN_TAIL)
     cusp = _draw_value(context, (own.cusp, 4_000), bounds.MAX_CUSP, bounds.MIN_CUSP)
-    yield context.build_call(
-        "CollateralAuction", "set_curve", c, curve, period, cut, tail, cusp, by=_pick_sender(context)
+    yield context.build_action(
+        "CollateralAuction",
+        "set_curve",
+        c,
+        curve,
+        period,
+        cut,
+        tail,
+        cusp,
+        by=_pick_admin_or_stranger(context),
     )
 
 
@@ -119,20 +131,20 @@ def set_auction_terms(context: GenerationContext) -> Iterator[Action | Wait]:
     c = context.draw_type()
     own = context.deployment.parameters.collateral_types[c].auction
     kind = context.random.randrange(4)
-    by = _pick_sender(context)
+    by = _pick_admin_or_stranger(context)
     if kind == 0:
         value = _draw_value(context, (own.buf, 12_000, 10_000), bounds.MAX_BUF, bounds.MIN_BUF)
-        yield context.build_call("CollateralAuction", "set_buf", c, value, by=by)
+        yield context.build_action("CollateralAuction", "set_buf", c, value, by=by)
     elif kind == 1:
         value = _draw_value(context, (own.penalty, 11_300, 10_000), bounds.MAX_PENALTY, bounds.MIN_PENALTY)
-        yield context.build_call("CollateralAuction", "set_penalty", c, value, by=by)
+        yield context.build_action("CollateralAuction", "set_penalty", c, value, by=by)
     elif kind == 2:
         tip = _draw_value(context, (own.tip, 0, 50), bounds.MAX_TIP)
         chip = _draw_value(context, (own.chip, 0, 10), bounds.MAX_CHIP)
-        yield context.build_call("CollateralAuction", "set_rewards", c, tip, chip, by=by)
+        yield context.build_action("CollateralAuction", "set_rewards", c, tip, chip, by=by)
     else:  # it has terms already
         values = (own.curve, own.period, own.cut, own.tail, own.cusp, own.buf, own.penalty, own.tip, own.chip)
-        yield context.build_call("CollateralAuction", "add_terms", c, *values, by=by)
+        yield context.build_action("CollateralAuction", "add_terms", c, *values, by=by)
 
 
 @register_generator(weight=0.7)
@@ -140,7 +152,9 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the admin stop starts or resets, and let them go on, most of the time soon; others are refused."""
     c = context.draw_type()
     by = context.pick_item((context.guardian, context.admin, context.admin, context.pick_account()))
-    yield context.build_call("CollateralAuction", "set_stop", c, context.pick_item((1, 1, 2, 2, 0, 3)), by=by)
+    yield context.build_action(
+        "CollateralAuction", "set_stop", c, context.pick_item((1, 1, 2, 2, 0, 3)), by=by
+    )
     if context.draw_bool(0.5):
         due = [
             auction_id
@@ -148,7 +162,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
             if context.auction.lots[auction_id].collateral_type == c
         ]
         if due:
-            yield context.build_call(
+            yield context.build_action(
                 "CollateralAuction",
                 "reset",
                 context.pick_item(due),
@@ -157,7 +171,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
             )
         found = context.list_unsafe_owners(c)
         if found:
-            yield context.build_call(
+            yield context.build_action(
                 "LiquidationEngine",
                 "liquidate",
                 c,
@@ -166,7 +180,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
                 by=context.pick_account(),
             )
     if context.draw_bool(0.85):
-        yield context.build_call("CollateralAuction", "set_stop", c, 0, by=context.admin)
+        yield context.build_action("CollateralAuction", "set_stop", c, 0, by=context.admin)
 
 
 @register_generator(weight=0.8)
@@ -176,7 +190,7 @@ def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
     own = context.deployment.parameters.collateral_types[c].feed
     reporters = [context.deployment.get_account(f"reporter_{i + 1}") for i in range(own.reporters)]
     if c == ADAPTED and context.draw_bool(0.6):
-        reporters = [*list_adapter_peers(reporters), context.world.contracts[ADAPTER].address]
+        reporters = [*truncate_reporters_to_odd_count(reporters), context.world.contracts[ADAPTER].address]
     if context.draw_bool(0.15):
         reporters.append(context.pick_item((reporters[0], ZERO_ADDRESS, context.pick_account())))
     if context.draw_bool(0.02):
@@ -195,66 +209,73 @@ def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
     )
     window = _draw_value(context, (own.window,), bounds.MAX_WINDOW, bounds.MIN_WINDOW)
     args = (c, tuple(reporters), quorum, step, age, min(stale, MAX_UINT256), window)
-    yield context.build_call("PriceFeed", "set_market", *args, by=_pick_sender(context))
+    yield context.build_action("PriceFeed", "set_market", *args, by=_pick_admin_or_stranger(context))
 
 
 @register_generator(weight=0.8)
 def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set the guards of a market, and most of the time its own again."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     equity, types = context.deployment.parameters.equity, context.deployment.parameters.collateral_types
     own = types[c].feed if equity is None or c < context.listed else equity.feed
     deviation = _draw_value(context, (own.deviation, 0, 1, 1_000, 5_000), bounds.MAX_DEVIATION)
     confirmations = _draw_value(context, (1, 2, 3), bounds.MAX_CONFIRMATIONS, bounds.MIN_CONFIRMATIONS)
     grace = _draw_value(context, (own.grace, 0, 600), bounds.MAX_GRACE)
     dead_after = _draw_value(context, (own.dead_after, 0, 1, 3_600), bounds.MAX_DEAD_AFTER)
-    yield context.build_call(
-        "PriceFeed", "set_guards", c, deviation, confirmations, grace, dead_after, by=_pick_sender(context)
+    yield context.build_action(
+        "PriceFeed",
+        "set_guards",
+        c,
+        deviation,
+        confirmations,
+        grace,
+        dead_after,
+        by=_pick_admin_or_stranger(context),
     )
     if context.draw_bool(0.7):
         values = own.deviation, own.confirmations, own.grace, own.dead_after
-        yield context.build_call("PriceFeed", "set_guards", c, *values, by=context.admin)
+        yield context.build_action("PriceFeed", "set_guards", c, *values, by=context.admin)
 
 
 @register_generator(weight=0.8)
 def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the guardian halt a market; somebody tries it, the admin ends the halt, most of the time soon."""
-    c = context.draw_market() if context.draw_bool(0.95) else context.listed
+    c = context.draw_feed_market() if context.draw_bool(0.95) else context.listed
     by = context.pick_item((context.guardian, context.guardian, context.admin, context.pick_account()))
-    yield context.build_call(
+    yield context.build_action(
         "PriceFeed", "set_halted", c, context.pick_item((True, True, True, False)), by=by
     )
     if context.draw_bool(0.5):
-        yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+        yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
     for owner in context.list_unsafe_owners(c)[:1] if c < context.listed else ():
-        yield context.build_call(
+        yield context.build_action(
             "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
         )
     if context.draw_bool(0.85):
-        yield context.build_call("PriceFeed", "set_halted", c, False, by=context.admin)
+        yield context.build_action("PriceFeed", "set_halted", c, False, by=context.admin)
 
 
 @register_generator(weight=0.8)
 def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give and take roles. A stage's role may reach a person, who then covers as stages do."""
-    contract, who = _pick_contract(context), context.pick_account()
+    contract, who = _pick_administered_contract(context), context.pick_account()
     role = context.pick_item((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = context.pick_item(("grant_role", "revoke_role"))
-    yield context.build_call(contract, method, role, who, by=_pick_sender(context))
+    yield context.build_action(contract, method, role, who, by=_pick_admin_or_stranger(context))
 
 
 @register_generator(weight=0.6)
 def transfer_admin_role(context: GenerationContext) -> Iterator[Action | Wait]:
     """Offer the admin's role and take it back, or have somebody accept it and return it."""
-    contract, who = _pick_contract(context), context.pick_account()
+    contract, who = _pick_administered_contract(context), context.pick_account()
     if context.draw_bool(0.3):
-        yield context.build_call(contract, "accept_admin", by=who)
+        yield context.build_action(contract, "accept_admin", by=who)
         return
-    yield context.build_call(contract, "transfer_admin", who, by=_pick_sender(context))
+    yield context.build_action(contract, "transfer_admin", who, by=_pick_admin_or_stranger(context))
     if context.draw_bool(0.5):
-        yield context.build_call(contract, "accept_admin", by=who)
-        yield context.build_call(contract, "transfer_admin", context.admin, by=who)
-        yield context.build_call(contract, "accept_admin", by=context.admin)
+        yield context.build_action(contract, "accept_admin", by=who)
+        yield context.build_action(contract, "transfer_admin", context.admin, by=who)
+        yield context.build_action(contract, "accept_admin", by=context.admin)
 
 
 @register_generator(weight=0.5)
@@ -267,11 +288,13 @@ def retire_type(context: GenerationContext) -> Iterator[Action | Wait]:
         c = context.draw_type()
         if not context.engine.debts[c].normalized_debt and context.draw_bool(0.95):
             return
-    yield context.build_call("VaultEngine", "retire_collateral_type", c, by=_pick_sender(context))
+    yield context.build_action(
+        "VaultEngine", "retire_collateral_type", c, by=_pick_admin_or_stranger(context)
+    )
     who = context.pick_account()
     if context.draw_bool(0.5):
-        yield context.build_call("VaultEngine", "deposit_and_draw", c, who, 10**18, 0, who, by=who)
-    yield context.build_call(
+        yield context.build_action("VaultEngine", "deposit_and_draw", c, who, 10**18, 0, who, by=who)
+    yield context.build_action(
         "VaultEngine",
         "repay_and_withdraw",
         c,
@@ -286,11 +309,11 @@ def retire_type(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.6)
 def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
     """List a further type, which is used without a price or terms, or refused."""
-    by = _pick_sender(context)
+    by = _pick_admin_or_stranger(context)
     choices = ("Plain", "Plain", "Fine", "Odd", "Stablecoin")
     token = context.world.contracts[context.pick_item(choices)].address
     low = _draw_value(context, (14_500,), bounds.MAX_RATIO, bounds.MIN_RATIO)
-    yield context.build_call(
+    yield context.build_action(
         "VaultEngine", "add_collateral_type", token, low, context.pick_item((low, low, 20_000)), by=by
     )
     c = int(context.engine.type_count[()]) - 1
@@ -298,24 +321,24 @@ def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
         who = context.pick_account()
         kind = context.random.randrange(4)
         if kind == 0:
-            yield context.build_call("CollateralAuction", "set_buf", c, 12_000, by=context.admin)
+            yield context.build_action("CollateralAuction", "set_buf", c, 12_000, by=context.admin)
         elif kind == 1:
-            yield context.build_call("PriceFeed", "poke", c, by=who)
+            yield context.build_action("PriceFeed", "poke", c, by=who)
         elif kind == 2:
-            yield context.build_call("LiquidationEngine", "liquidate", c, who, who, by=who)
+            yield context.build_action("LiquidationEngine", "liquidate", c, who, who, by=who)
         else:
-            yield context.build_call("VaultEngine", "deposit_and_draw", c, who, 10**18, 1, who, by=who)
+            yield context.build_action("VaultEngine", "deposit_and_draw", c, who, 10**18, 1, who, by=who)
 
 
 @register_generator(weight=0.8)
 def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set the order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if context.draw_bool(0.3):
-        yield context.build_call(
+        yield context.build_action(
             "LossWaterfall",
             "set_stages",
             ((context.savings.address, True, False, False, False, 0, 0),),
-            by=_pick_sender(context),
+            by=_pick_admin_or_stranger(context),
         )
         return
     first = (context.world.contracts["SpareStage"].address, True, False, False, False, MAX_UINT256, 10_000)
@@ -331,7 +354,7 @@ def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
     )
     if context.draw_bool(0.1):
         terms = (first,)
-    yield context.build_call("SpareWaterfall", "set_stages", terms, by=_pick_sender(context))
+    yield context.build_action("SpareWaterfall", "set_stages", terms, by=_pick_admin_or_stranger(context))
 
 
 @register_generator(weight=0.5)
@@ -352,12 +375,14 @@ def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
         wrong[k] = (*kind, *caps)
         if context.draw_bool(0.2) and len(wrong) > 1:
             wrong.pop()
-    yield context.build_call("LossWaterfall", "propose_stages", tuple(wrong), by=_pick_sender(context))
+    yield context.build_action(
+        "LossWaterfall", "propose_stages", tuple(wrong), by=_pick_admin_or_stranger(context)
+    )
     if context.draw_bool(0.7):
         yield Wait(context.waterfall.cap_delay - context.pick_item((0, 0, 0, 1)))
         if context.draw_bool(0.1):
             wrong[0] = (*wrong[0][:6], 7)
-        yield context.build_call("LossWaterfall", "apply_stages", tuple(wrong), by=context.pick_account())
+        yield context.build_action("LossWaterfall", "apply_stages", tuple(wrong), by=context.pick_account())
 
 
 @register_generator(weight=0.6)
@@ -381,10 +406,12 @@ def change_stages(context: GenerationContext) -> Iterator[Action | Wait]:
     leaves = [stage for stage in leaves if stage not in [each[0] for each in terms]]
     breaks = bool(leaves) and context.draw_bool(0.3)
     if breaks:
-        yield context.build_call("VaultEngine", "revoke_role", STAGE, leaves[0], by=context.admin)
-    yield context.build_call("LossWaterfall", "propose_stages", tuple(terms), by=_pick_sender(context))
+        yield context.build_action("VaultEngine", "revoke_role", STAGE, leaves[0], by=context.admin)
+    yield context.build_action(
+        "LossWaterfall", "propose_stages", tuple(terms), by=_pick_admin_or_stranger(context)
+    )
     if context.draw_bool(0.8):
         yield Wait(waterfall.cap_delay - context.pick_item((0, 0, 0, 0, 1)))
-        yield context.build_call("LossWaterfall", "apply_stages", tuple(terms), by=context.pick_account())
+        yield context.build_action("LossWaterfall", "apply_stages", tuple(terms), by=context.pick_account())
     if breaks and context.draw_bool(0.8):
-        yield context.build_call("VaultEngine", "grant_role", STAGE, leaves[0], by=context.admin)
+        yield context.build_action("VaultEngine", "grant_role", STAGE, leaves[0], by=context.admin)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.collateral_auction import principal_left
+from backstop.model.collateral_auction import compute_lot_principal_left
 from backstop.model.constant_product_market import ConstantProductMarket
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -22,11 +22,11 @@ def liquidate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     if not found and context.draw_bool(0.95):
         return
     if not context.has_fresh_price(c) and context.draw_bool(0.9):
-        yield from settle_price(context, c, context.feed.prices[c].current)
+        yield from post_price_until_current(context, c, context.feed.prices[c].current)
     if not context.get_auction_room(c) and context.draw_bool(0.8):
         return
     owner = context.pick_item(found) if found and context.draw_bool(0.95) else context.pick_account()
-    yield context.build_call(
+    yield context.build_action(
         "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
     )
 
@@ -40,15 +40,15 @@ def liquidate_unsafe_vaults(context: GenerationContext) -> Iterator[Action | Wai
     for owner in context.list_unsafe_owners(c):
         if not context.get_auction_room(c):
             return
-        yield context.build_call(
+        yield context.build_action(
             "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
         )
 
 
-def _compute_price_and_end(context: GenerationContext, auction_id: int) -> tuple[int, bool]:
+def _compute_price_and_reset_due(context: GenerationContext, auction_id: int) -> tuple[int, bool]:
     lot = context.auction.lots[auction_id]
     top = context.auction.tops[auction_id].top
-    return context.auction.terms[lot.collateral_type].price(top, context.clock - lot.started_at)
+    return context.auction.terms[lot.collateral_type].price(top, context.auction_clock - lot.started_at)
 
 
 def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
@@ -78,18 +78,18 @@ def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     if lot.started_at == 0 and context.draw_bool(0.8):
         return
     yield Wait(context.pick_item((0, 0, 0, 30, 300, 1_800)))
-    price, due = _compute_price_and_end(context, auction_id) if lot.started_at else (0, False)
+    price, due = _compute_price_and_reset_due(context, auction_id) if lot.started_at else (0, False)
     if due and context.draw_bool(0.95):
         if lot.lot == 0 or lot.collateral_type >= context.listed:
             return
         if not context.has_fresh_price(lot.collateral_type):
-            yield from settle_price(
+            yield from post_price_until_current(
                 context, lot.collateral_type, context.feed.prices[lot.collateral_type].current
             )
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "reset", auction_id, context.pick_account(), by=context.pick_account()
         )
-        price, _ = _compute_price_and_end(context, auction_id)
+        price, _ = _compute_price_and_reset_due(context, auction_id)
     taker = context.find_richest_account() if context.draw_bool(0.9) else context.pick_account()
     amount = _draw_size(context, auction_id, price)
     if context.draw_bool(0.9):  # not more than one can pay
@@ -98,21 +98,26 @@ def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         max(price - 1, 0) if context.draw_bool(0.04) else context.pick_item((MAX_UINT256, MAX_UINT256, price))
     )
     receiver = context.pick_item((taker, taker, context.pick_account()))
-    yield context.build_call("CollateralAuction", "take", auction_id, amount, limit, receiver, b"", by=taker)
+    yield context.build_action(
+        "CollateralAuction", "take", auction_id, amount, limit, receiver, b"", by=taker
+    )
 
 
 @register_generator(weight=1.5)
 def take_auction_in_parts(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make several small purchases at one instant, and a last one."""
     auction_id = context.draw_auction_id()
-    if context.auction.lots[auction_id].started_at == 0 or _compute_price_and_end(context, auction_id)[1]:
+    if (
+        context.auction.lots[auction_id].started_at == 0
+        or _compute_price_and_reset_due(context, auction_id)[1]
+    ):
         return
     taker = context.find_richest_account()
     for share in (7, 5, 3, 1):
         lot = context.auction.lots[auction_id]
         if lot.started_at == 0:
             return
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "take", auction_id, lot.lot // share, MAX_UINT256, taker, b"", by=taker
         )
 
@@ -123,7 +128,7 @@ def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     due = [
         auction_id
         for auction_id in context.list_open_auctions()
-        if _compute_price_and_end(context, auction_id)[1] and context.auction.lots[auction_id].lot
+        if _compute_price_and_reset_due(context, auction_id)[1] and context.auction.lots[auction_id].lot
     ]
     if not due and context.draw_bool(0.97):
         return
@@ -134,7 +139,7 @@ def reset_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         and context.draw_bool(0.8)
     ):
         return
-    yield context.build_call(
+    yield context.build_action(
         "CollateralAuction", "reset", auction_id, context.pick_account(), by=context.pick_account()
     )
 
@@ -145,7 +150,7 @@ def _is_hopeless(context: GenerationContext, auction_id: int) -> bool:
     if lot.lot == 0:
         return True
     price = context.feed.prices[lot.collateral_type].current
-    late = context.clock > lot.started_at + terms.tail
+    late = context.auction_clock > lot.started_at + terms.tail
     return bool(late and terms.is_worthless(lot.lot, price))
 
 
@@ -156,7 +161,7 @@ def close_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     lost = [auction_id for auction_id in ids if _is_hopeless(context, auction_id)]
     if not lost and context.draw_bool(0.97):
         return
-    yield context.build_call(
+    yield context.build_action(
         "CollateralAuction",
         "close",
         context.pick_item(lost) if lost else context.draw_auction_id(),
@@ -177,32 +182,40 @@ def close_at_price_glitch(context: GenerationContext) -> Iterator[Action | Wait]
         return
     yield Wait(
         max(
-            0, lot.started_at + context.auction.terms[c].tail + context.auction.block_time + 1 - context.clock
+            0,
+            lot.started_at
+            + context.auction.terms[c].tail
+            + context.auction.block_time
+            + 1
+            - context.auction_clock,
         )
     )
-    yield from settle_price(context, c, price)
-    yield from settle_price(context, c, 1)
-    yield context.build_call("CollateralAuction", "close", auction_id, by=context.pick_account())
-    yield from settle_price(context, c, price)
+    yield from post_price_until_current(context, c, price)
+    yield from post_price_until_current(context, c, 1)
+    yield context.build_action("CollateralAuction", "close", auction_id, by=context.pick_account())
+    yield from post_price_until_current(context, c, price)
 
 
 @register_generator(weight=4)
 def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take a whole lot for less than the target, so that it ends empty; reset and close it."""
     for auction_id in context.list_open_auctions():
-        lot, (price, due) = context.auction.lots[auction_id], _compute_price_and_end(context, auction_id)
+        lot, (price, due) = (
+            context.auction.lots[auction_id],
+            _compute_price_and_reset_due(context, auction_id),
+        )
         taker = context.find_richest_account()
         if due or lot.lot == 0 or lot.lot * price >= lot.target * RAY:
             continue
         if context.stablecoin.balances[taker] * RAY < lot.lot * price:
             continue
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
         )
         if context.draw_bool(0.3):
-            yield context.build_call("CollateralAuction", "reset", auction_id, taker, by=taker)
+            yield context.build_action("CollateralAuction", "reset", auction_id, taker, by=taker)
         if context.draw_bool(0.5):
-            yield context.build_call("CollateralAuction", "close", auction_id, by=taker)
+            yield context.build_action("CollateralAuction", "close", auction_id, by=taker)
         return
 
 
@@ -210,18 +223,21 @@ def empty_lot_below_target(context: GenerationContext) -> Iterator[Action | Wait
 def repay_principal_only(context: GenerationContext) -> Iterator[Action | Wait]:
     """Buy just what repays the principal: the rest of the auction cannot be closed."""
     for auction_id in context.list_open_auctions():
-        lot, (price, due) = context.auction.lots[auction_id], _compute_price_and_end(context, auction_id)
-        principal = principal_left(lot, context.auction.tops[auction_id])
+        lot, (price, due) = (
+            context.auction.lots[auction_id],
+            _compute_price_and_reset_due(context, auction_id),
+        )
+        principal = compute_lot_principal_left(lot, context.auction.tops[auction_id])
         taker = context.find_richest_account()
         if due or price == 0 or context.stablecoin.balances[taker] * RAY < principal:
             continue
         amount = principal // price + context.pick_item((0, 1)) * context.get_terms(lot.collateral_type).unit
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "take", auction_id, amount, MAX_UINT256, taker, b"", by=taker
         )
         if context.draw_bool(0.3):
             yield Wait(context.auction.terms[lot.collateral_type].tail + context.auction.block_time + 1)
-            yield context.build_call("CollateralAuction", "close", auction_id, by=taker)
+            yield context.build_action("CollateralAuction", "close", auction_id, by=taker)
         return
 
 
@@ -231,7 +247,7 @@ def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     auction_id = context.draw_auction_id()
     lot = context.auction.lots[auction_id]
     c = lot.collateral_type
-    price, due = _compute_price_and_end(context, auction_id) if lot.started_at else (0, True)
+    price, due = _compute_price_and_reset_due(context, auction_id) if lot.started_at else (0, True)
     if due or price == 0:
         return
     name = f"Market.{context.get_symbol(c)}"
@@ -246,7 +262,9 @@ def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         else context.draw_near_limit(lot.lot)
     )
     args = (auction_id, amount, MAX_UINT256, market.address, context.pick_item((0, 0, 1, lot.target)))
-    yield context.build_call("FlashTaker", "take_and_sell", *args, by=context.deployment.get_account("taker"))
+    yield context.build_action(
+        "FlashTaker", "take_and_sell", *args, by=context.deployment.get_account("taker")
+    )
 
 
 @register_generator(weight=1.1)
@@ -258,10 +276,10 @@ def misuse_flash_taker(context: GenerationContext) -> Iterator[Action | Wait]:
         ids = [
             auction_id
             for auction_id in context.list_open_auctions()
-            if not _compute_price_and_end(context, auction_id)[1]
+            if not _compute_price_and_reset_due(context, auction_id)[1]
         ]
         if ids:
             args = (context.pick_item(ids), MAX_UINT256, MAX_UINT256, taker, b"\x01")
             yield Action("CollateralAuction", "take", args, who)
     else:
-        yield context.build_call("FlashTaker", "on_auction_take", who, 1, WAD, WAD, b"\x01", by=who)
+        yield context.build_action("FlashTaker", "on_auction_take", who, 1, WAD, WAD, b"\x01", by=who)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.devnet_signing import sign_order
+from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.denominations import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES
 from backstop.model.margin_orders import MarginOrders, Order
@@ -35,67 +35,67 @@ class _PoolView(MarketView):
         """Return batches and controllers that have not left."""
         return [(batch, who) for batch, who, _ in self.pool.waiting()]
 
-    def get_entry_shortfall(self) -> int:
+    def get_cash_minimum_if_unmet(self) -> int:
         """Return wei under which its shares would be divided at an entry; 0 if it has that and more."""
         least = (int(self.pool.state[()].supply) + VIRTUAL_SHARES) // MOST_SHARES
-        return least if self.pool._get_cash() < least else 0
+        return least if self.pool._get_account_cash() < least else 0
 
     def draw_small_deposit(self) -> int:
         """Draw what its shares need to be divided and not void, not even that, or what they need to stay."""
-        least = self.get_entry_shortfall()
+        least = self.get_cash_minimum_if_unmet()
         return self.s.pick_item(
             (LEAST_ASSETS, LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, least, least - 1)
         )
 
-    def settle_pool(self) -> Iterator[Action | Wait]:
+    def roll_two_cycles_for_pool(self) -> Iterator[Action | Wait]:
         """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""
         for _ in range(2):
             if self.get_equity(self.at) < 0 and self.s.draw_bool(0.9):
-                yield self.s.build_call(_MARKET, "seize_insolvent", self.at, by=self.s.pick_account())
+                yield self.s.build_action(_MARKET, "seize_insolvent", self.at, by=self.s.pick_account())
             yield Wait(4 * self.market.window)
-            yield self.s.build_call(_MARKET, "advance_cycle", by=self.s.pick_account())
-        yield self.s.build_call(_MARKET, "update_account", self.at, by=self.s.pick_account())
+            yield self.s.build_action(_MARKET, "advance_cycle", by=self.s.pick_account())
+        yield self.s.build_action(_MARKET, "update_account", self.at, by=self.s.pick_account())
 
 
-def _view_pool(context: GenerationContext) -> _PoolView | None:
+def _build_pool_view_if_deployed(context: GenerationContext) -> _PoolView | None:
     return _PoolView(context) if _POOL in context.world.contracts else None
 
 
 @register_generator(weight=3)
 def deposit_into_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
     """Deposit, or for a number of shares; at rest, at times at work; from time to time give without any."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     if pool is None:
         return
     if not pool.pool._has_no_position() and context.draw_bool(0.85):
         if pool.list_held_markets(pool.at) or context.draw_bool(0.5):
             return
-        yield from pool.settle_pool()
+        yield from pool.roll_two_cycles_for_pool()
     who = context.find_richest_account()
     held = min(context.get_balance("Stablecoin", who), 10**6 * WAD)
     if held == 0:
         return
     receiver, kind = context.pick_item((who, who, context.pick_account())), context.random.random()
-    if pool.get_entry_shortfall() and context.draw_bool(0.5):
+    if pool.get_cash_minimum_if_unmet() and context.draw_bool(0.5):
         kind = 1.0
     if kind < 0.6:
-        yield context.build_call(
+        yield context.build_action(
             _POOL, "deposit", context.draw_near_limit(held // 3, held // 50), receiver, by=who
         )
     elif kind < 0.9:
         shares = pool.pool.convertToShares(who, held // 3)
-        yield context.build_call(_POOL, "mint", context.draw_near_limit(shares), receiver, by=who)
+        yield context.build_action(_POOL, "mint", context.draw_near_limit(shares), receiver, by=who)
     else:
         amount = context.draw_near_limit(held // 1_000, 7)
-        if pool.get_entry_shortfall() and context.draw_bool(0.9):
+        if pool.get_cash_minimum_if_unmet() and context.draw_bool(0.9):
             amount = pool.draw_small_deposit()
-        yield context.build_call(_MARKET, "deposit", pool.at, amount, by=who)
+        yield context.build_action(_MARKET, "deposit", pool.at, amount, by=who)
 
 
 @register_generator(weight=2)
 def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]:
     """Commit shares, all of them or some, for oneself or another; at times move some, or let somebody."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     members = pool.list_members() if pool is not None else []
     if pool is None or not members:
         return
@@ -106,20 +106,20 @@ def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]
         # Crumbs, which count once they are together no crumbs any more.
         for part in (1, 2, 2):
             crumb = int(pool.pool.state[()].supply) // (10_000 * part) + context.pick_item((0, 1))
-            yield context.build_call(_POOL, "requestRedeem", crumb, controller, who, by=who)
+            yield context.build_action(_POOL, "requestRedeem", crumb, controller, who, by=who)
         return
     if context.draw_bool(0.1):
-        yield context.build_call(
+        yield context.build_action(
             _POOL, "transfer", context.pick_item((context.pick_account(), pool.at)), amount, by=who
         )
         return
     if context.draw_bool(0.15):
         by = context.pick_account()
-        yield context.build_call(_POOL, "approve", by, context.draw_near_limit(amount), by=who)
+        yield context.build_action(_POOL, "approve", by, context.draw_near_limit(amount), by=who)
         if context.draw_bool(0.3):
-            yield context.build_call(_POOL, "transferFrom", who, context.pick_account(), amount, by=by)
+            yield context.build_action(_POOL, "transferFrom", who, context.pick_account(), amount, by=by)
             return
-    yield context.build_call(_POOL, "requestRedeem", amount, controller, who, by=by)
+    yield context.build_action(_POOL, "requestRedeem", amount, controller, who, by=by)
     if context.draw_bool(0.3):
         yield Wait(pool.pool.notice)
 
@@ -127,7 +127,7 @@ def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]
 @register_generator(weight=3)
 def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait]:
     """Leave once it is due and at rest, all of a batch in any order; a second before; or while at work."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     requests = pool.list_requests() if pool is not None else []
     if pool is None or (not requests and context.draw_bool(0.98)):
         return
@@ -135,20 +135,20 @@ def redeem_backstop_shares(context: GenerationContext) -> Iterator[Action | Wait
     if context.draw_bool(0.9):
         yield Wait(max(0, pool.pool._compute_due_time(batch) - context.now - context.draw_bool(0.1)))
     if not pool.pool._has_no_position() and not pool.list_held_markets(pool.at) and context.draw_bool(0.8):
-        yield from pool.settle_pool()
+        yield from pool.roll_two_cycles_for_pool()
     due = [(b, who) for b, who in requests if b == batch or context.draw_bool(0.3)]
     context.random.shuffle(due)
     for b, controller in due or [(batch, context.pick_account())]:
         own = controller in context.people and pool.market.late_table[()] and context.draw_bool(0.8)
         by = controller if own else context.pick_account()
-        yield context.build_call(_POOL, "leave", b, controller, by=by)
+        yield context.build_action(_POOL, "leave", b, controller, by=by)
 
 
 @register_generator(weight=5)
 def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the keeper take lots, or liquidate, up to its limits and a lot beyond; at times a stranger."""
-    pool = _view_pool(context)
-    if pool is None or (not pool.is_calm() and context.draw_bool(0.9)):
+    pool = _build_pool_view_if_deployed(context)
+    if pool is None or (not pool.is_new_risk_allowed() and context.draw_bool(0.9)):
         return
     by = pool.keeper if context.draw_bool(0.97) else context.pick_account()
     left = [m for m in pool.markets if pool.get_unassigned_lots(m)]
@@ -156,32 +156,32 @@ def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
     if left and (not weak or context.draw_bool(0.6)):
         m = context.pick_item(left)
         if context.draw_bool(0.95):
-            yield from pool.refresh_marks(sorted({m, *pool.list_held_markets(pool.at)}))
+            yield from pool.iter_mark_refresh_actions(sorted({m, *pool.list_held_markets(pool.at)}))
         size, mine = pool.get_unassigned_lots(m), pool.get_size(pool.at, m)
         limits = [abs(size), pool.pool.room(by, m)]
         if size * mine < 0:
             limits.append(abs(mine))
-        yield context.build_call(
+        yield context.build_action(
             _POOL, "take", m, context.draw_near_limit(min(limits[0], context.pick_item(limits))), by=by
         )
     elif weak:
         owner = context.pick_item(weak)
         m = context.pick_item(pool.list_held_markets(owner) or [0])
         if context.draw_bool(0.95):
-            yield from pool.refresh_marks(
+            yield from pool.iter_mark_refresh_actions(
                 sorted({m, *pool.list_held_markets(owner), *pool.list_held_markets(pool.at)})
             )
         whole = abs(pool.get_size(owner, m))
         for lots in (min(whole, pool.pool.room(by, m)), max(1, whole // 3), max(1, whole // 20)):
-            yield context.build_call(_POOL, "liquidate", owner, m, lots, by=by)
+            yield context.build_action(_POOL, "liquidate", owner, m, lots, by=by)
     elif context.draw_bool(0.05):
-        yield context.build_call(_POOL, "take", context.pick_item(pool.markets), 1, by=by)
+        yield context.build_action(_POOL, "take", context.pick_item(pool.markets), 1, by=by)
 
 
 @register_generator(weight=4)
 def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have it quote, and somebody fill that: all of it, a lot more, a wei under the price; or too late."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     held = pool.list_held_markets(pool.at) if pool is not None else []
     if pool is None or (not held and context.draw_bool(0.97)):
         return
@@ -190,16 +190,16 @@ def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.now < found.until and context.draw_bool(0.5):
         yield Wait(found.until - context.now - context.draw_bool(0.1))
     if context.now >= pool.pool.quotes[m].until or context.draw_bool(0.2):
-        yield context.build_call(_POOL, "quote", m, by=context.pick_account())
+        yield context.build_action(_POOL, "quote", m, by=context.pick_account())
     if context.draw_bool(0.2):
-        yield context.build_call(_POOL, "quote", m, by=context.pick_account())
+        yield context.build_action(_POOL, "quote", m, by=context.pick_account())
     size, down_to = pool.get_size(pool.at, m), pool.pool.quotes[m].down_to
     if not size:
         return
     if context.draw_bool(0.1):
         yield Wait(context.pick_item((pool.pool.quote_time - 1, pool.pool.quote_time)))
     if context.draw_bool(0.9):
-        yield from pool.refresh_marks([m])
+        yield from pool.iter_mark_refresh_actions([m])
     mark, spread = pool.get_mark(m), pool.pool.spread
     price = -(-mark * (BASIS_POINTS + spread) // BASIS_POINTS)
     if size < 0:
@@ -209,10 +209,10 @@ def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
     other = context.pick_item(TRADERS)
     if context.draw_bool(0.7):
         rich = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "deposit", other, context.get_balance("Stablecoin", rich) // 10, by=rich
         )
-        yield from pool.refresh_marks(sorted({m, *pool.list_held_markets(other)}))
+        yield from pool.iter_mark_refresh_actions(sorted({m, *pool.list_held_markets(other)}))
     yield from _fill_quote(context, pool, other, m, lots, price)
 
 
@@ -228,7 +228,7 @@ def _fill_quote(
     offer = encode_offer(*mine[1:6])
     if context.draw_bool(0.02):
         offer = context.pick_item((b"", offer[1:], offer + bytes(1), bytes(160)))
-    yield context.build_call(
+    yield context.build_action(
         "MarginOrders", "fill", mine, offer, theirs, signed, abs(lots), by=context.pick_account()
     )
 
@@ -236,28 +236,28 @@ def _fill_quote(
 @register_generator(weight=1.5)
 def make_backstop_insolvent(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have a mark leap until the pool owes; at times back; have it met, and all of it become final."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     held = pool.list_held_markets(pool.at) if pool is not None else []
     if pool is None or not held:
         return
     m = context.pick_item(held)
-    yield from pool.refresh_marks(sorted({*held}))
+    yield from pool.iter_mark_refresh_actions(sorted({*held}))
     size, price = pool.get_size(pool.at, m), pool.get_mark(m)
     away = max(pool.get_equity(pool.at), 0) // abs(size)
     target = price - away if size > 0 else price + away
     beyond = price * context.pick_item((-500, 1, 50, 500)) // BASIS_POINTS
-    yield from pool.report_mark(m, max(1, target - beyond if size > 0 else target + beyond))
-    yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
-    yield context.build_call(_MARKET, "seize_insolvent", pool.at, by=context.pick_account())
+    yield from pool.iter_mark_reports(m, max(1, target - beyond if size > 0 else target + beyond))
+    yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())
+    yield context.build_action(_MARKET, "seize_insolvent", pool.at, by=context.pick_account())
     if context.draw_bool(0.6):
-        yield from pool.settle_pool()
-        if pool.get_entry_shortfall() and pool.pool._has_no_position():
+        yield from pool.roll_two_cycles_for_pool()
+        if pool.get_cash_minimum_if_unmet() and pool.pool._has_no_position():
             if context.draw_bool(0.5):
-                yield context.build_call(
+                yield context.build_action(
                     _MARKET, "deposit", pool.at, pool.draw_small_deposit(), by=context.find_richest_account()
                 )
             who = context.find_richest_account()
-            yield context.build_call(
+            yield context.build_action(
                 _POOL, "deposit", context.get_balance("Stablecoin", who) // 50, context.pick_account(), by=who
             )
 
@@ -265,7 +265,7 @@ def make_backstop_insolvent(context: GenerationContext) -> Iterator[Action | Wai
 @register_generator(weight=1)
 def administer_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set its limits, wake it, bring it to rest, close it in settlement."""
-    pool = _view_pool(context)
+    pool = _build_pool_view_if_deployed(context)
     if pool is None:
         return
     m, kind = context.pick_item(pool.markets), context.random.random()
@@ -276,11 +276,11 @@ def administer_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
             if context.draw_bool(0.9)
             else context.pick_item((context.pick_account(), pool.keeper))
         )
-        yield context.build_call(_POOL, "set_limit", m, limit, by=by)
+        yield context.build_action(_POOL, "set_limit", m, limit, by=by)
     elif kind < 0.5:
-        yield context.build_call(_MARKET, "update_account", pool.at, by=context.pick_account())
+        yield context.build_action(_MARKET, "update_account", pool.at, by=context.pick_account())
     elif kind < 0.8:
-        yield from pool.settle_pool()
-    elif pool.closing:
-        yield context.build_call(_MARKET, "update_account", pool.at, by=context.pick_account())
-        yield from pool.settle_pool()
+        yield from pool.roll_two_cycles_for_pool()
+    elif pool.is_closing:
+        yield context.build_action(_MARKET, "update_account", pool.at, by=context.pick_account())
+        yield from pool.roll_two_cycles_for_pool()

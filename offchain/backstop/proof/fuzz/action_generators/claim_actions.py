@@ -12,7 +12,7 @@ from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
 
-def _pick_claims(context: GenerationContext) -> RecoveryClaims | None:
+def _pick_owing_claims_contract(context: GenerationContext) -> RecoveryClaims | None:
     """Choose a series in which something is owed, if there is one; at times any."""
     series = [cast(RecoveryClaims, context.world.contracts[name]) for name in context.claims]
     owing = [each for each in series if each.series[()].tokens]
@@ -24,7 +24,7 @@ def _pick_claims(context: GenerationContext) -> RecoveryClaims | None:
 @register_generator(weight=1)
 def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
     """Pay the holders: all, all but what must be left, a part."""
-    claims = _pick_claims(context)
+    claims = _pick_owing_claims_contract(context)
     if claims is None:
         return
     who = context.find_richest_account()
@@ -32,20 +32,20 @@ def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
     amount = context.draw_near_limit(owed, owed // 2)
     if context.draw_bool(0.9):
         amount = min(amount, context.get_balance("Stablecoin", who))
-    yield context.build_call(claims.label, "repay", amount, by=who)
+    yield context.build_action(claims.label, "repay", amount, by=who)
 
 
 @register_generator(weight=1)
 def collect_claim_cash(context: GenerationContext) -> Iterator[Action | Wait]:
     """Collect what tokens were paid, of this generation or an old one."""
-    claims = _pick_claims(context)
+    claims = _pick_owing_claims_contract(context)
     if claims is None:
         return
     last = int(claims.state[()].generation)
     generation = last if context.draw_bool(0.6) else context.random.randrange(last + 1)
     found = [who for who in context.people if claims.cash_of("", who, generation)]
     if found or context.draw_bool(0.1):
-        yield context.build_call(
+        yield context.build_action(
             claims.label,
             "collect",
             context.pick_item(found or context.people),
@@ -57,17 +57,17 @@ def collect_claim_cash(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.8)
 def convert_claims(context: GenerationContext) -> Iterator[Action | Wait]:
     """Turn claims into equity, where that is possible."""
-    claims = _pick_claims(context)
+    claims = _pick_owing_claims_contract(context)
     if claims is None or (claims.set_price == 0 and context.draw_bool(0.9)):
         return
     if not claims.list_holders():
         pool = cast(Pool, context.world.at(claims.pool_address))
         for who in context.people:
-            yield context.build_call(pool.label, "collect_claims", who, by=who)
+            yield context.build_action(pool.label, "collect_claims", who, by=who)
     holders = [who for who in claims.list_holders() if who in context.people]
     if holders:
         who = context.pick_item(holders)
-        yield context.build_call(
+        yield context.build_action(
             claims.label,
             "convert",
             context.draw_near_limit(claims.held(who)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from backstop.model.vault_engine import MAX_LOCKED
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -17,25 +17,27 @@ def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Fill a vault to the brim three times, indebted and liquidated; then all lots come back to it."""
     c, owner = context.draw_type(), context.pick_account()
     terms, price = context.get_terms(c), RAY // 10**8
-    yield context.build_call(context.get_symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)
+    yield context.build_action(context.get_symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)
     for _ in range(3):
-        yield from settle_price(context, c, price)
+        yield from post_price_until_current(context, c, price)
         deposit = max(0, MAX_LOCKED - context.get_vault(c, owner).locked_collateral)
         debt = MAX_LOCKED * price // RAY * BASIS_POINTS // (terms.initial_ratio + 1_000)
-        yield context.build_call("VaultEngine", "deposit_and_draw", c, owner, deposit, debt, owner, by=owner)
+        yield context.build_action(
+            "VaultEngine", "deposit_and_draw", c, owner, deposit, debt, owner, by=owner
+        )
         price //= 2
-        yield from settle_price(context, c, price)
-        yield context.build_call("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
+        yield from post_price_until_current(context, c, price)
+        yield context.build_action("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
     last = int(context.auction.ids[()])
-    yield from settle_price(context, c, RAY // 10**5)
+    yield from post_price_until_current(context, c, RAY // 10**5)
     for auction_id in range(max(last - 2, 1), last + 1):
         yield Wait(
             context.auction.terms[c].tail + context.auction.block_time + 1 if auction_id <= last - 2 else 0
         )
-        yield from settle_price(context, c, RAY // 10**5)
-        yield context.build_call("CollateralAuction", "reset", auction_id, owner, by=owner)
+        yield from post_price_until_current(context, c, RAY // 10**5)
+        yield context.build_action("CollateralAuction", "reset", auction_id, owner, by=owner)
         taker = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "take", auction_id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker
         )
 
@@ -44,11 +46,11 @@ def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 def draw_after_years(context: GenerationContext) -> Iterator[Action | Wait]:
     """Leave a type alone for longer than one accrual charges, and draw the moment it has a price again."""
     c, owner = context.draw_type(), context.pick_account()
-    if context.get_published_price(c) == 0 or context.get_drawable_debt(c, owner) <= 0:
+    if context.get_next_or_current_price(c) == 0 or context.get_drawable_debt_by_ratio(c, owner) <= 0:
         return
     yield Wait(context.pick_item((366, 800)) * 86_400)
-    yield from settle_price(context, c, 2 * context.get_published_price(c))
-    most = min(context.get_drawable_debt(c, owner), context.get_ceiling_room(c))
-    yield context.build_call(
+    yield from post_price_until_current(context, c, 2 * context.get_next_or_current_price(c))
+    most = min(context.get_drawable_debt_by_ratio(c, owner), context.get_ceiling_room(c))
+    yield context.build_action(
         "VaultEngine", "deposit_and_draw", c, owner, 0, context.draw_near_limit(most), owner, by=owner
     )

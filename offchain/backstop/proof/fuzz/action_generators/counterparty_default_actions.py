@@ -9,7 +9,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.interfaces import Gains
 from backstop.model.margin_fund import MarginFund
-from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_score, get_side_gain
+from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_gain_to_worth_score, get_side_gain
 from backstop.proof.fuzz.action_generators.backstop_pool_actions import (
     deposit_into_backstop,
     fill_backstop_quote,
@@ -22,14 +22,14 @@ from backstop.proof.fuzz.action_generators.cycle_trading_actions import (
     TRADERS,
     MarketView,
     delay_seizures,
-    fill_orders,
-    make_account_argument,
-    view_market,
+    find_market_view,
+    iter_order_fill_calls,
+    make_optional_account_argument,
     withdraw_available,
     withdraw_profits_in_parts,
 )
 from backstop.proof.fuzz.action_generators.guard_actions import lower_mode
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -41,29 +41,29 @@ _INTERVAL = 3_600
 @register_generator(weight=2, of_traders=True)
 def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have a mark leap so far that a holder owes; at times back before anybody has met it, or too late."""
-    books = view_market(context)
+    books = find_market_view(context)
     holders = books.list_holders() if books is not None else []
     if books is None or not holders:
         return
-    owner = context.pick_item([who for who in holders if books.get_haircut(who)] or holders)
+    owner = context.pick_item([who for who in holders if books.get_haircut_amount(who)] or holders)
     m = context.pick_item(books.list_held_markets(owner))
-    yield from books.refresh_marks(sorted({*books.list_held_markets(owner)}))
+    yield from books.iter_mark_refresh_actions(sorted({*books.list_held_markets(owner)}))
     size, price = books.get_size(owner, m), books.get_mark(m)
     target = books.find_loss_price(owner, m, max(books.get_equity(owner), 0))
     beyond = price * context.pick_item((1, 1, 50, 500, 2_000)) // BASIS_POINTS
     target += -beyond if size > 0 else beyond
     if not price // 4 < target < 4 * price and context.draw_bool(0.9):
         return
-    yield from books.report_mark(m, max(1, target))
-    yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
-    if books.get_haircut(owner) or context.draw_bool(0.5):
-        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+    yield from books.iter_mark_reports(m, max(1, target))
+    yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())
+    if books.get_haircut_amount(owner) or context.draw_bool(0.5):
+        yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
         if _CLOSER in context.world.contracts and context.draw_bool(0.6):
             yield from deleverage_winners(context)
             return
     if context.draw_bool(0.3):
-        yield from books.report_mark(m, price)
-        yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+        yield from books.iter_mark_reports(m, price)
+        yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())
     elif context.draw_bool(0.4):
         yield from delay_seizures(context, books)
 
@@ -71,23 +71,23 @@ def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]
 @register_generator(weight=1, of_traders=True)
 def borrow_to_trade(context: GenerationContext) -> Iterator[Action | Wait]:
     """Draw what many lots cost."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is not None:
-        yield from _draw_trading_funds(context, books, context.pick_item(books.markets))
+        yield from _draw_vault_debt_for_trading(context, books, context.pick_item(books.markets))
 
 
-def _draw_trading_funds(
-    context: GenerationContext, books: MarketView, market_id: int, lots: int = 50
+def _draw_vault_debt_for_trading(
+    context: GenerationContext, market_view: MarketView, market_id: int, lots: int = 50
 ) -> Iterator[Action | Wait]:
     """Draw what hundreds of lots and bonds cost, or thousands, where nobody has the money for a few."""
-    price = books.get_mark(market_id) + int(books.market.third_bond)
+    price = market_view.get_mark(market_id) + int(market_view.market.third_bond)
     types = context.random.sample(range(context.listed), min(context.listed, 2))
     for c in () if context.settling else types:
         if context.get_balance("Stablecoin", context.find_richest_account()) > lots * price:
             return
         if not context.has_fresh_price(c):
-            yield from settle_price(context, c, context.get_published_price(c))
-        value, terms, owner = context.get_price(c), context.get_terms(c), context.pick_account()
+            yield from post_price_until_current(context, c, context.get_next_or_current_price(c))
+        value, terms, owner = context.get_lower_feed_price(c), context.get_terms(c), context.pick_account()
         if not value or not context.has_fresh_price(c):
             continue
         ratio, unit = 3 * terms.initial_ratio, int(terms.unit)
@@ -103,7 +103,7 @@ def _draw_trading_funds(
         debt = min(context.get_ceiling_room(c), wanted, most)
         if debt > terms.debt_floor * WAD:
             deposit = div_up(div_up(debt * RAY * ratio, value * BASIS_POINTS), unit) * unit
-            yield context.build_call(
+            yield context.build_action(
                 "VaultEngine", "deposit_and_draw", c, owner, deposit, debt, owner, by=owner
             )
 
@@ -114,7 +114,7 @@ def _draw_trading_funds(
 @register_generator(weight=2, of_traders=True)
 def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
     """Rank those who gained and close them, or close their parts; some rankings are wrong, or too late."""
-    books, closer = view_market(context), context.world.contracts.get(_CLOSER)
+    books, closer = find_market_view(context), context.world.contracts.get(_CLOSER)
     if books is None or closer is None:
         return
     left = [m for m in books.markets if books.get_unassigned_lots(m)]
@@ -137,26 +137,34 @@ def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
         amount = context.get_balance("Stablecoin", who) // 4
         if side < 2 and len(order) > 1 and context.draw_bool(0.8):
             place = context.random.randrange(len(order) - 1)
-            owner, amount = order[place], _compute_rank_gap(books, m, side, order[place : place + 2])
-        yield context.build_call(_MARKET, "deposit", owner, amount, by=who)
+            owner, amount = (
+                order[place],
+                _compute_deposit_to_swap_ranks(books, m, side, order[place : place + 2]),
+            )
+        yield context.build_action(_MARKET, "deposit", owner, amount, by=who)
     if context.draw_bool(0.96):
-        yield from books.refresh_marks([m])
+        yield from books.iter_mark_refresh_actions([m])
     if isinstance(closer, RankedDeleveraging):
         yield from _deleverage_by_rank(context, books, m, side, order)
     else:
         yield from _deleverage_pro_rata(context, m, side, order)
     if context.draw_bool(0.02):
-        yield context.build_call(
+        yield context.build_action(
             _TRADING, "deleverage", m, 0, tuple(order), tuple(1 for _ in order), by, by, by=by
         )
 
 
-def _compute_rank_gap(books: MarketView, market_id: int, side: int, two: Sequence[str]) -> int:
+def _compute_deposit_to_swap_ranks(
+    market_view: MarketView, market_id: int, side: int, owner_pair: Sequence[str]
+) -> int:
     """Return what the first of two would have had to have more to rank after the second [wei]."""
-    market = books.market
+    market = market_view.market
     (gain, worth), (other, its) = (
-        (market.get_pending_gains(owner, market_id)[side], max(1, market._worth_at_roll(owner)))
-        for owner in two
+        (
+            market.get_unfinal_previous_cycle_gains(owner, market_id)[side],
+            max(1, market._worth_at_roll(owner)),
+        )
+        for owner in owner_pair
     )
     return max(0, gain * its // max(1, other) - worth) + its // 10**6 + 1
 
@@ -176,13 +184,13 @@ def _equalise_scores(
         one, other = other, one
     missing, who = gains[one] * owns[other] // gains[other] - owns[one], context.find_richest_account()
     if 0 < missing <= context.get_balance("Stablecoin", who):
-        yield context.build_call(_MARKET, "deposit", one, missing, by=who)
+        yield context.build_action(_MARKET, "deposit", one, missing, by=who)
 
 
 def _start_next_cycle(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
     """Have the open cycle be pending."""
     yield Wait(4 * books.market.window)
-    yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+    yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
 
 
 def _rank_accounts(
@@ -193,16 +201,16 @@ def _rank_accounts(
     for _ in range(2):  # a call that is sent with something wrong about it leaves somebody out
         for owner in list(market.accounts):
             if market.accounts[owner].cycle != market.clocks[()].cycle or market.clocks[()].ended:
-                yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
+                yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
     for owner in list(market.accounts):
         if market.accounts[owner].cycle == market.clocks[()].cycle:
             # Not `gains_of`, which would close what has ended in the model alone if it was not woken.
-            gained = market.get_pending_gains(owner, market_id)
+            gained = market.get_unfinal_previous_cycle_gains(owner, market_id)
             gains = Gains(0, gained.long, gained.short, market._worth_at_roll(owner))
             ranks.append(
                 (
-                    compute_score(gains, min(side, 1)),
-                    _parse_address(owner),
+                    compute_gain_to_worth_score(gains, min(side, 1)),
+                    _convert_address_to_integer(owner),
                     owner,
                     get_side_gain(gains, min(side, 1)),
                 )
@@ -211,68 +219,79 @@ def _rank_accounts(
 
 
 def _deleverage_by_rank(
-    context: GenerationContext, books: MarketView, market_id: int, side: int, order: list[str]
+    context: GenerationContext, market_view: MarketView, market_id: int, side: int, ranked_owners: list[str]
 ) -> Iterator[Action | Wait]:
     """Have two submit wrong rankings, another the right one; execute that, at times too late."""
     by, *others = context.random.sample(context.people, 3)
-    if order and context.draw_bool(0.8):
+    if ranked_owners and context.draw_bool(0.8):
         # Turned round, two exchanged, one in place of the next, without the last, or in any order.
-        place = context.random.randrange(max(1, len(order) - 1))
-        if side < 2 and len(order) > 1 and context.draw_bool(0.7):
+        place = context.random.randrange(max(1, len(ranked_owners) - 1))
+        if side < 2 and len(ranked_owners) > 1 and context.draw_bool(0.7):
             # Those who are next to each other by least.
-            places = range(len(order) - 1)
-            place = min(places, key=lambda at: _compute_rank_gap(books, market_id, side, order[at : at + 2]))
-        two, rest = order[place : place + 2], order[place + 2 :]
+            places = range(len(ranked_owners) - 1)
+            place = min(
+                places,
+                key=lambda at: _compute_deposit_to_swap_ranks(
+                    market_view, market_id, side, ranked_owners[at : at + 2]
+                ),
+            )
+        two, rest = ranked_owners[place : place + 2], ranked_owners[place + 2 :]
         wrongs = [
-            order[::-1],
-            [*order[:place], *two[::-1], *rest],
-            [*order[:place], two[0], two[0], *rest],
-            order[:-1],
-            context.random.sample(order, len(order)),
+            ranked_owners[::-1],
+            [*ranked_owners[:place], *two[::-1], *rest],
+            [*ranked_owners[:place], two[0], two[0], *rest],
+            ranked_owners[:-1],
+            context.random.sample(ranked_owners, len(ranked_owners)),
         ]
         for wrong, accounts in zip(others, context.random.sample(wrongs, 2), strict=True):
             if accounts:
-                yield context.build_call(_CLOSER, "submit", market_id, side, tuple(accounts), by=wrong)
+                yield context.build_action(_CLOSER, "submit", market_id, side, tuple(accounts), by=wrong)
     # In one call; a first one of fewer than MIN_RANKED is refused, and then the rest is out of place.
-    fits = len(order) > bounds.MIN_RANKED
-    cut = context.random.randint(0, len(order)) if context.draw_bool(0.1) else 0
+    fits = len(ranked_owners) > bounds.MIN_RANKED
+    cut = context.random.randint(0, len(ranked_owners)) if context.draw_bool(0.1) else 0
     if fits and context.draw_bool(0.8):
-        cut = context.random.randint(bounds.MIN_RANKED - context.draw_bool(0.1), len(order) - 1)
-    for accounts in (order[:cut], order[cut:]):
+        cut = context.random.randint(bounds.MIN_RANKED - context.draw_bool(0.1), len(ranked_owners) - 1)
+    for accounts in (ranked_owners[:cut], ranked_owners[cut:]):
         if accounts or context.draw_bool(0.05):
-            yield context.build_call(_CLOSER, "submit", market_id, side, tuple(accounts), by=by)
-    parts = [order[:cut], order[cut:], order[cut:]] if cut else [order, order]
+            yield context.build_action(_CLOSER, "submit", market_id, side, tuple(accounts), by=by)
+    parts = (
+        [ranked_owners[:cut], ranked_owners[cut:], ranked_owners[cut:]]
+        if cut
+        else [ranked_owners, ranked_owners]
+    )
     late = context.pick_item((0, context.random.randint(0, len(parts)))) if context.draw_bool(0.4) else None
     for number, accounts in enumerate(parts):
         if number == late:
             # In the next window it may be executed still, in the one after that no more.
             for _ in range(context.pick_item((1, 1, 2))):
-                yield from _start_next_cycle(context, books)
-            yield from books.refresh_marks([market_id])
-        yield context.build_call(
+                yield from _start_next_cycle(context, market_view)
+            yield from market_view.iter_mark_refresh_actions([market_id])
+        yield context.build_action(
             _CLOSER, "execute", market_id, side, tuple(accounts), by=context.pick_account()
         )
 
 
 def _deleverage_pro_rata(
-    context: GenerationContext, market_id: int, side: int, order: list[str]
+    context: GenerationContext, market_id: int, side: int, ranked_owners: list[str]
 ) -> Iterator[Action | Wait]:
     """Have parts closed: of one alone, again and again, of some, of all; some calls are not in order."""
     some = sorted(
-        order[: context.random.randint(0, len(order))] if context.draw_bool(0.3) else order,
-        key=_parse_address,
+        ranked_owners[: context.random.randint(0, len(ranked_owners))]
+        if context.draw_bool(0.3)
+        else ranked_owners,
+        key=_convert_address_to_integer,
     )
     calls = [some, some[: context.random.randint(0, len(some))] * context.pick_item((1, 1, 2))]
     if context.draw_bool(0.6):
         calls = [[each] for each in some for _ in range(2)] + calls
     for accounts in calls:
         if accounts or context.draw_bool(0.1):
-            yield context.build_call(
+            yield context.build_action(
                 _CLOSER, "share", market_id, side, tuple(accounts), by=context.pick_account()
             )
 
 
-def _parse_address(address: str) -> int:
+def _convert_address_to_integer(address: str) -> int:
     return int(address, 16)
 
 
@@ -282,8 +301,8 @@ def _parse_address(address: str) -> int:
 @register_generator(weight=2, of_traders=True)
 def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have one fail against two, alike or not, and all that follows: booked, borne, closed, taken out."""
-    books = view_market(context)
-    if books is None or not books.is_calm():
+    books = find_market_view(context)
+    if books is None or not books.is_new_risk_allowed():
         if books is not None and not context.settling:
             yield from lower_mode(context)
         return
@@ -295,7 +314,7 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
     for owner in CROWD:
         if books.get_equity(owner) < 0 and not books.market._has_lots(owner):
             # What it owed may be final by now, and paid by others.
-            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
+            yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
     free = [owner for owner in CROWD if not books.market._has_lots(owner) and books.get_equity(owner) >= 0]
     if not listed or len(free) < 3:
         yield from _close_out_accounts(context, books, CROWD)
@@ -313,7 +332,7 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
                 yield from withdraw_available(context, books, owner)
     people.sort(key=books.get_spare_margin, reverse=True)
     fails, *others = people[:3]
-    yield from _open_opposing_positions(context, books, m, people)
+    yield from _open_one_against_two_positions(context, books, m, people)
     if not books.get_size(fails, m):
         return
     way = 1 if books.get_size(fails, m) > 0 else -1
@@ -321,15 +340,19 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
     also = [each for each in listed if each != m]
     if also and context.draw_bool(0.5):
         # One of those who gain fails in another market, and pays less of this: to whoever gains in that one.
-        yield from _fail_in_market(context, books, context.pick_item(also), (others[0], fails, *others[1:]))
+        yield from _make_first_trader_insolvent(
+            context, books, context.pick_item(also), (others[0], fails, *others[1:])
+        )
     price = books.get_mark(m)
     beyond = price * context.pick_item((1, 50, 500, 2_000)) // BASIS_POINTS
     target = books.find_loss_price(fails, m, max(0, books.get_equity(fails)))
-    yield from books.report_mark(m, max(1, target - (beyond + 1) * way), is_steady=context.draw_bool(0.7))
+    yield from books.iter_mark_reports(
+        m, max(1, target - (beyond + 1) * way), has_single_price_range=context.draw_bool(0.7)
+    )
     if later:
         yield from _book_losses_late(context, books, m, way)
         return
-    yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
+    yield context.build_action(_MARKET, "seize_insolvent", fails, by=context.pick_account())
     if books.get_size(fails, m):
         yield from _make_insolvent(context, books, m, fails)
     if context.draw_bool(0.3):
@@ -338,13 +361,13 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
     yield from _equalise_scores(context, books, m, int(way > 0))
     yield from _start_next_cycle(context, books)
     if context.draw_bool(0.4):
-        yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
-        yield from _strain_haircuts(context, books, m, others)
+        yield context.build_action(_MARKET, "seize_insolvent", fails, by=context.pick_account())
+        yield from _iter_actions_pushing_equity_below_haircuts(context, books, m, others)
     if context.draw_bool(0.3):
         # The longer it is pending, the more a booking pays; again, if what is lacked has grown meanwhile.
         for owner in (fails, *others, fails):
             yield Wait(context.random.randint(0, books.market.window))
-            yield context.build_call(
+            yield context.build_action(
                 _MARKET,
                 "seize_insolvent",
                 owner,
@@ -357,26 +380,26 @@ def fail_against_two_traders(context: GenerationContext) -> Iterator[Action | Wa
         clock, market = books.market.clocks[()], books.market
         soon = context.pick_item((1, 1, market.quiet))
         yield Wait(max(0, clock.rolled_at + context.pick_item((1, 4)) * market.window - soon - context.now))
-        yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
+        yield context.build_action(_MARKET, "seize_insolvent", fails, by=context.pick_account())
         yield Wait(soon)
-        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+        yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
     yield from _close_out_accounts(context, books, people)
 
 
 @register_generator(weight=1, of_traders=True)
 def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make one account insolvent against a herd, and deleverage the herd in several ranking calls."""
-    books = view_market(context)
-    if books is None or not books.is_calm() or _CLOSER not in context.world.contracts:
+    books = find_market_view(context)
+    if books is None or not books.is_new_risk_allowed() or _CLOSER not in context.world.contracts:
         return
     listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
     free = [owner for owner in CROWD if not books.market._has_lots(owner) and books.get_equity(owner) >= 0]
     if not listed or not free:
         return
     m, fails = context.pick_item(listed), max(free, key=books.get_spare_margin)
-    yield from _draw_trading_funds(context, books, m, context.pick_item((1, 10)) * len(HERD))
-    yield from books.align_index(m)
-    yield from books.pay_insurance(m)
+    yield from _draw_vault_debt_for_trading(context, books, m, context.pick_item((1, 10)) * len(HERD))
+    yield from books.align_feed_price_with_mark(m)
+    yield from books.iter_insurance_actions_if_exhausted(m)
     price, terms = books.get_mark(m), books.policy.terms[m]
     room = min(
         books.policy.underlyings[m].open_limit - books.market._get_open_lots(m), books.get_insurable_lots(m)
@@ -391,30 +414,30 @@ def fail_against_many_traders(context: GenerationContext) -> Iterator[Action | W
     lots = min(room // len(HERD), most, context.pick_item((1, 100, 10**6)))
     if lots <= 0:
         return
-    yield context.build_call(_MARKET, "deposit", fails, bond + len(HERD) * lots * few, by=who)
+    yield context.build_action(_MARKET, "deposit", fails, bond + len(HERD) * lots * few, by=who)
     for owner in HERD:
         # Not all of them alike: who has more of its own ranks behind.
         amount = bond + lots * few * context.pick_item((1, 1, 2))
-        yield context.build_call(_MARKET, "deposit", owner, amount, by=context.find_richest_account())
-        yield from fill_orders(context, books, (owner, fails), m, -lots * way, price)
+        yield context.build_action(_MARKET, "deposit", owner, amount, by=context.find_richest_account())
+        yield from iter_order_fill_calls(context, books, (owner, fails), m, -lots * way, price)
     if not books.get_size(fails, m):
         return
     yield from _make_insolvent(context, books, m, fails)
     yield from _start_next_cycle(context, books)
-    yield context.build_call(_MARKET, "seize_insolvent", fails, by=context.pick_account())
+    yield context.build_action(_MARKET, "seize_insolvent", fails, by=context.pick_account())
     yield from deleverage_winners(context)
-    yield from books.align_index(m)
+    yield from books.align_feed_price_with_mark(m)
     people = (*HERD, *(owner for owner in CROWD if books.get_size(owner, m) * way > 0))
     yield from _close_out_accounts(context, books, people)
 
 
-def _fail_in_market(
-    context: GenerationContext, books: MarketView, market_id: int, people: Sequence[str]
+def _make_first_trader_insolvent(
+    context: GenerationContext, market_view: MarketView, market_id: int, traders: Sequence[str]
 ) -> Iterator[Action | Wait]:
     """Make the first of three accounts insolvent against the other two in a market, and seize its lots."""
-    yield from _open_opposing_positions(context, books, market_id, people)
-    if books.get_size(people[0], market_id):
-        yield from _make_insolvent(context, books, market_id, people[0])
+    yield from _open_one_against_two_positions(context, market_view, market_id, traders)
+    if market_view.get_size(traders[0], market_id):
+        yield from _make_insolvent(context, market_view, market_id, traders[0])
 
 
 def _make_insolvent(
@@ -424,38 +447,38 @@ def _make_insolvent(
     beyond = (books.get_mark(market_id) // 100 + 1) * (1 if books.get_size(owner, market_id) > 0 else -1)
     for _ in range(2):
         target = books.find_loss_price(owner, market_id, max(0, books.get_equity(owner))) - beyond
-        yield from books.report_mark(market_id, max(1, target), is_steady=True)
-        yield context.build_call(_MARKET, "accrue", market_id, by=context.pick_account())
+        yield from books.iter_mark_reports(market_id, max(1, target), has_single_price_range=True)
+        yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
         if books.get_equity(owner) < 0:
             break
-    yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+    yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
 
 
-def _open_opposing_positions(
-    context: GenerationContext, books: MarketView, market_id: int, people: Sequence[str]
+def _open_one_against_two_positions(
+    context: GenerationContext, market_view: MarketView, market_id: int, traders: Sequence[str]
 ) -> Iterator[Action | Wait]:
     """Have one trade against two others, as much or less; a fourth is with it, of more money, if there is."""
-    yield from _draw_trading_funds(context, books, market_id)
-    yield from books.align_index(market_id)
-    yield from books.pay_insurance(market_id)
-    price = books.get_mark(market_id)
+    yield from _draw_vault_debt_for_trading(context, market_view, market_id)
+    yield from market_view.align_feed_price_with_mark(market_id)
+    yield from market_view.iter_insurance_actions_if_exhausted(market_id)
+    price = market_view.get_mark(market_id)
     if not price:
         return
-    fails, *others = people[:3]
-    for owner in (*people, *people[3:]):
+    fails, *others = traders[:3]
+    for owner in (*traders, *traders[3:]):
         who = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "deposit", owner, context.get_balance("Stablecoin", who) // 6, by=who
         )
-    terms = books.policy.terms[market_id]
+    terms = market_view.policy.terms[market_id]
     needed = (terms.initial + terms.account_rate_1 + terms.market_rate_1) * price
     room = min(
-        books.policy.underlyings[market_id].open_limit - books.market._get_open_lots(market_id),
-        books.get_insurable_lots(market_id),
+        market_view.policy.underlyings[market_id].open_limit - market_view.market._get_open_lots(market_id),
+        market_view.get_insurable_lots(market_id),
     )
     most = [
-        (books.get_spare_margin(each) - 3 * books.market.third_bond * BASIS_POINTS) // needed
-        for each in people
+        (market_view.get_spare_margin(each) - 3 * market_view.market.third_bond * BASIS_POINTS) // needed
+        for each in traders
     ]
     lots = min(most[0] // 3, *most[1:3], room // 3)
     if lots <= 0:
@@ -463,50 +486,52 @@ def _open_opposing_positions(
     way = context.pick_item((1, -1))
     parts = lots, max(1, lots // context.pick_item((1, 1, 1, 3, 15)))
     for owner, part in zip(others, parts, strict=True):
-        for against in (fails, *people[3:]):
-            yield from fill_orders(context, books, (owner, against), market_id, -part * way, price)
+        for against in (fails, *traders[3:]):
+            yield from iter_order_fill_calls(
+                context, market_view, (owner, against), market_id, -part * way, price
+            )
 
 
-def _strain_haircuts(
-    context: GenerationContext, books: MarketView, market_id: int, others: Sequence[str]
+def _iter_actions_pushing_equity_below_haircuts(
+    context: GenerationContext, market_view: MarketView, market_id: int, owners: Sequence[str]
 ) -> Iterator[Action | Wait]:
     """Have the mark come back until somebody has less than its haircuts, and more than nothing; meet it."""
-    for owner in others:
-        yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
-        haircut = books.get_haircut(owner)
-        if not haircut or not books.get_size(owner, market_id):
+    for owner in owners:
+        yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
+        haircut = market_view.get_haircut_amount(owner)
+        if not haircut or not market_view.get_size(owner, market_id):
             continue
-        own = books.market._compute_standing(owner).own
-        yield from books.report_mark(
+        own = market_view.market._compute_standing(owner).own
+        yield from market_view.iter_mark_reports(
             market_id,
-            books.find_loss_price(
+            market_view.find_loss_price(
                 owner, market_id, own - context.pick_item((haircut // 2, haircut - 1, haircut))
             ),
         )
-        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+        yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
 
 
 def _book_losses_late(
     context: GenerationContext, books: MarketView, market_id: int, way: int
 ) -> Iterator[Action | Wait]:
     """Have nobody met until it is late for most of what was lost, and gains be there to pay for that."""
-    yield context.build_call(_MARKET, "accrue", market_id, by=context.pick_account())
+    yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
     if context.draw_bool(0.4):
         yield from delay_seizures(context, books)
         return
     for _ in range(2):
         yield from _start_next_cycle(context, books)
     price = books.get_mark(market_id)
-    yield from books.report_mark(
+    yield from books.iter_mark_reports(
         market_id, max(1, price - way * (1 + price * context.pick_item((50, 500)) // BASIS_POINTS))
     )
-    yield context.build_call(_MARKET, "accrue", market_id, by=context.pick_account())
+    yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
     yield from _start_next_cycle(context, books)
     if context.draw_bool(0.5):
         yield from withdraw_profits_in_parts(context, books)
     for owner in books.list_debtors():
-        yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+        yield from books.iter_mark_refresh_actions(books.list_held_markets(owner))
+        yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     for _ in range(context.random.randint(1, 2)):
         yield from _start_next_cycle(context, books)
 
@@ -524,19 +549,24 @@ def _close_out_accounts(
                     books.get_size(other, m) * size < 0
                     and min(books.get_equity(owner), books.get_equity(other)) >= 0
                 ):
-                    yield from books.refresh_marks(
+                    yield from books.iter_mark_refresh_actions(
                         sorted({*books.list_held_markets(owner), *books.list_held_markets(other)})
                     )
-                    yield from fill_orders(
+                    yield from iter_order_fill_calls(
                         context, books, (owner, other), m, -lots if size > 0 else lots, books.get_mark(m)
                     )
                     size = books.get_size(owner, m)
             left, size = books.get_unassigned_lots(m), books.get_size(owner, m)
             if left * size < 0:
-                yield from books.refresh_marks(books.list_held_markets(owner))
+                yield from books.iter_mark_refresh_actions(books.list_held_markets(owner))
                 lots = min(abs(left), abs(size))
-                yield context.build_call(
-                    _TRADING, "take", m, lots, *make_account_argument(context, owner), by=OWNERS[owner]
+                yield context.build_action(
+                    _TRADING,
+                    "take",
+                    m,
+                    lots,
+                    *make_optional_account_argument(context, owner),
+                    by=OWNERS[owner],
                 )
     if context.draw_bool(0.5):
         for _ in range(2):
@@ -552,7 +582,7 @@ def _close_out_accounts(
 @register_generator(weight=1.5, of_traders=True)
 def claim_vested_profit(context: GenerationContext) -> Iterator[Action | Wait]:
     """Claim a profit a bucket or a second before it has vested, and then."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     fund = cast(MarginFund, context.world.contracts["MarginFund"])
@@ -569,10 +599,10 @@ def claim_vested_profit(context: GenerationContext) -> Iterator[Action | Wait]:
     owner, bucket = context.pick_item(early or held)
     vested = (bucket + fund.bucket_count) * fund.length
     yield Wait(max(0, vested - context.now - context.pick_item((1, 1, fund.length))))
-    yield context.build_call("MarginFund", "claim", owner, bucket, by=context.pick_account())
+    yield context.build_action("MarginFund", "claim", owner, bucket, by=context.pick_account())
     if early and context.draw_bool(0.5):
         yield Wait(max(0, vested - context.now))
-        yield context.build_call("MarginFund", "claim", owner, bucket, by=context.pick_account())
+        yield context.build_action("MarginFund", "claim", owner, bucket, by=context.pick_account())
 
 
 # ------------------------------------------------------------------------ the end
@@ -581,7 +611,7 @@ def claim_vested_profit(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=1, of_traders=True)
 def reduce_in_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Reduce on both sides off the mark, where a market is delisted, and look an hour later what it costs."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     pairs = [
@@ -600,14 +630,14 @@ def reduce_in_delisted_market(context: GenerationContext) -> Iterator[Action | W
         return
     m, *_ = context.pick_item(named or pairs)
     if not named:
-        yield context.build_call(
+        yield context.build_action(
             "MarginPolicy", "delist", m, context.now + bounds.MIN_NOTICE, by=context.admin
         )
     for at, long, short in pairs:
         lots = min(books.get_size(long, at), -books.get_size(short, at))
         if at != m or lots <= 0:
             continue
-        yield from books.refresh_marks(
+        yield from books.iter_mark_refresh_actions(
             sorted({m, *books.list_held_markets(long), *books.list_held_markets(short)})
         )
         price = books.get_mark(m) + context.pick_item((1, -1)) * (
@@ -615,6 +645,6 @@ def reduce_in_delisted_market(context: GenerationContext) -> Iterator[Action | W
         )
         sides = context.pick_item(((long, short), (short, long)))
         lots = max(1, context.draw_near_limit(lots)) * (-1 if sides[0] == long else 1)
-        yield from fill_orders(context, books, sides, m, lots, max(1, price))
+        yield from iter_order_fill_calls(context, books, sides, m, lots, max(1, price))
         yield Wait(_INTERVAL)
-        yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+        yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())

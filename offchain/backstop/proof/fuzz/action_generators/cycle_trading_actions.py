@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from backstop.deployment.devnet_signing import get_owner_name, get_trader_account, sign_order
+from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order, strip_account_number
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from backstop.model.interfaces import EMERGENCY
@@ -14,7 +14,7 @@ from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.perpetual_trading import PerpetualTrading
-from backstop.proof.fuzz.action_generators.price_actions import settle_price, submit_reports
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current, submit_range_reports
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -30,7 +30,7 @@ _HERD_NAMES = {get_trader_account(f"trader_2#{i}"): f"trader_2#{i}" for i in ran
 HERD = tuple(_HERD_NAMES)
 """More accounts than a call of a ranking has at least, of one person, who uses them for nothing else."""
 _SIGNERS = NAMES | _HERD_NAMES
-OWNERS = {owner: get_trader_account(get_owner_name(name)) for owner, name in _SIGNERS.items()}
+OWNERS = {owner: get_trader_account(strip_account_number(name)) for owner, name in _SIGNERS.items()}
 """Whose they are: who calls for them."""
 
 
@@ -50,7 +50,7 @@ class MarketView:
         found = self.market._compute_standing(owner)
         return found.own - found.haircut
 
-    def get_haircut(self, owner: str) -> int:
+    def get_haircut_amount(self, owner: str) -> int:
         """Return the haircuts of an account, as they are known [wei]."""
         return int(self.market._compute_standing(owner).haircut)
 
@@ -130,7 +130,7 @@ class MarketView:
     def get_funding_index(self, market_id: int) -> int:
         """Return the funding index of now [wei a lot]."""
         funding = self.market.fundings[market_id]
-        return int(funding.level + self.market._compute_funding_due(funding))
+        return int(funding.level + self.market._compute_funding_index_change(funding))
 
     def get_unassigned_lots(self, market_id: int) -> int:
         """Return the lots that were taken from debtors; above zero if they were long."""
@@ -138,44 +138,48 @@ class MarketView:
         return int(short - long)
 
     @property
-    def closing(self) -> bool:
+    def is_closing(self) -> bool:
         return bool(self.market.closing[()])
 
     def has_ended(self, market_id: int) -> bool:
         """Return whether a market has made its last move."""
         return bool(self.market.clocks[()].ended >> market_id & 1)
 
-    def report_mark(self, market_id: int, price: int, *, is_steady: bool = False) -> Iterator[Action | Wait]:
+    def iter_mark_reports(
+        self, market_id: int, price: int, *, has_single_price_range: bool = False
+    ) -> Iterator[Action | Wait]:
         """Yield a report of one lot price by each reporter of a market.
 
         A steady price has had no other in its range for as long as a mark can be old.
         """
         base = self.policy.underlyings[market_id]
-        yield from submit_reports(self.s, base.feed, -(-price * RAY // base.lot), is_steady=is_steady)
+        yield from submit_range_reports(
+            self.s, base.feed, -(-price * RAY // base.lot), has_single_price_range=has_single_price_range
+        )
 
-    def refresh_marks(self, markets: Sequence[int]) -> Iterator[Action | Wait]:
+    def iter_mark_refresh_actions(self, market_ids: Sequence[int]) -> Iterator[Action | Wait]:
         """Have marks be of now: as they are, or what the feed says of a market that has none yet."""
-        for m in markets:
+        for m in market_ids:
             base = self.policy.underlyings[m]
-            price = self.get_mark(m) or max(1, self.s.get_published_price(base.feed) * base.lot // RAY)
+            price = self.get_mark(m) or max(1, self.s.get_next_or_current_price(base.feed) * base.lot // RAY)
             if self.market.policy.mark_price(self.market.address, m, self.market.mark_age) != price:
-                yield from self.report_mark(m, price, is_steady=True)
+                yield from self.iter_mark_reports(m, price, has_single_price_range=True)
 
-    def align_index(self, market_id: int) -> Iterator[Action | Wait]:
+    def align_feed_price_with_mark(self, market_id: int) -> Iterator[Action | Wait]:
         """Yield reports and pokes until the feed's price is the market's mark, and the mark is current."""
         base = self.policy.underlyings[market_id]
         if price := self.get_mark(market_id):
-            yield from settle_price(self.s, base.feed, -(-price * RAY // base.lot))
-        yield from self.refresh_marks([market_id])
+            yield from post_price_until_current(self.s, base.feed, -(-price * RAY // base.lot))
+        yield from self.iter_mark_refresh_actions([market_id])
         if not price:
-            yield self.s.build_call(_MARKET, "accrue", market_id, by=self.s.pick_account())
+            yield self.s.build_action(_MARKET, "accrue", market_id, by=self.s.pick_account())
 
-    def pay_insurance(self, market_id: int) -> Iterator[Action | Wait]:
+    def iter_insurance_actions_if_exhausted(self, market_id: int) -> Iterator[Action | Wait]:
         """Yield a payment into insurance by the richest person, if insurance covers no further lot."""
         if self.policy.underlyings[market_id].insured and not self.get_insurable_lots(market_id):
             s, who = self.s, self.s.find_richest_account()
-            yield s.build_call("MarginFund", "set_cap", s.pick_item((10**6, 10**6, 10**4)), by=s.admin)
-            yield s.build_call(
+            yield s.build_action("MarginFund", "set_cap", s.pick_item((10**6, 10**6, 10**4)), by=s.admin)
+            yield s.build_action(
                 "MarginFund", "insure", s.get_balance("Stablecoin", who) // s.pick_item((20, 500)), by=who
             )
 
@@ -193,17 +197,17 @@ class MarketView:
         share = self.get_mark(market_id) * self.policy.underlyings[market_id].insured
         return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
 
-    def is_calm(self) -> bool:
+    def is_new_risk_allowed(self) -> bool:
         """Return whether anybody may take risk."""
         calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
         return calm and not self.s.settling
 
 
-def view_market(context: GenerationContext) -> MarketView | None:
+def find_market_view(context: GenerationContext) -> MarketView | None:
     return MarketView(context) if _MARKET in context.world.contracts else None
 
 
-def make_account_argument(context: GenerationContext, account: str) -> tuple[str, ...]:
+def make_optional_account_argument(context: GenerationContext, account: str) -> tuple[str, ...]:
     """Return the last argument of a call for an account, which may be left out for the caller's own."""
     return () if OWNERS[account] == account and context.draw_bool(0.8) else (account,)
 
@@ -211,23 +215,25 @@ def make_account_argument(context: GenerationContext, account: str) -> tuple[str
 def _build_withdrawal(context: GenerationContext, amount: int, account: str) -> Action:
     """Take out of an account; at times somebody tries whose it is not."""
     by = OWNERS[account] if context.draw_bool(0.97) else context.pick_item(TRADERS)
-    said: tuple[object, ...] = make_account_argument(context, account) if by == account else (account,)
+    said: tuple[object, ...] = (
+        make_optional_account_argument(context, account) if by == account else (account,)
+    )
     if context.draw_bool(0.2):
         # At times more than is paid while something is late.
         said = (account, context.pick_item((amount, amount * 9 // 10, amount + 1)))
-    return context.build_call(_MARKET, "withdraw", amount, context.pick_account(), *said, by=by)
+    return context.build_action(_MARKET, "withdraw", amount, context.pick_account(), *said, by=by)
 
 
 @register_generator(weight=3, of_traders=True)
 def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
     """Move a mark: a little, just as far as a turn, far, or back; at times too few report, or too early."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     m = context.pick_item(books.markets)
     path, price = books.market.paths[m], books.get_mark(m)
     if price == 0:
-        yield from books.refresh_marks([m])
+        yield from books.iter_mark_refresh_actions([m])
     else:
         turn = books.policy.maintenance("", m, price) // (4 * BASIS_POINTS)
         level = path.extreme + books.get_funding_index(m)
@@ -236,23 +242,23 @@ def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
         target = context.pick_item(
             (little, little, little, leap, level - turn, level + turn, level + context.pick_item((-1, 1)))
         )
-        yield from books.report_mark(m, max(1, target))
+        yield from books.iter_mark_reports(m, max(1, target))
     if context.draw_bool(0.1):
         yield Wait(context.pick_item((books.market.mark_age, books.market.mark_age + 1)))
-    yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+    yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())
 
 
 @register_generator(weight=2, of_traders=True)
 def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
     """Pay in of what somebody holds, for any trader; for one that owes as well."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     who, owner = context.find_richest_account(), context.pick_item(TRADERS)
     if books.get_equity(owner) > 0 and context.draw_bool(0.5):
         return
     held = context.get_balance("Stablecoin", who)
-    yield context.build_call(
+    yield context.build_action(
         _MARKET, "deposit", owner, context.draw_near_limit(held // 20, held // 3), by=who
     )
 
@@ -260,17 +266,19 @@ def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=2, of_traders=True)
 def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take out all that margins and gains leave, a wei more, or a part; more may be late than is held."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is not None:
         yield from withdraw_available(context, books, context.pick_item(TRADERS))
 
 
-def withdraw_available(context: GenerationContext, books: MarketView, owner: str) -> Iterator[Action | Wait]:
+def withdraw_available(
+    context: GenerationContext, market_view: MarketView, owner: str
+) -> Iterator[Action | Wait]:
     """Wake an account and take out what it may, about."""
-    yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
-    if books.market._has_lots(owner) and context.draw_bool(0.9):
-        yield from books.refresh_marks(books.list_held_markets(owner))
-    spare = _get_spare_cash(books, owner)
+    yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
+    if market_view.market._has_lots(owner) and context.draw_bool(0.9):
+        yield from market_view.iter_mark_refresh_actions(market_view.list_held_markets(owner))
+    spare = _get_spare_cash(market_view, owner)
     if spare <= 0 and context.draw_bool(0.9):
         return
     yield _build_withdrawal(context, context.draw_near_limit(max(spare, 0)), owner)
@@ -292,8 +300,8 @@ def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> 
             if books.get_equity(owner) <= 0:
                 continue
             if books.market._has_lots(owner):
-                yield from books.refresh_marks(books.list_held_markets(owner))
-            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
+                yield from books.iter_mark_refresh_actions(books.list_held_markets(owner))
+            yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
             deposit, spare = int(books.market.deposits[owner]), _get_spare_cash(books, owner)
             if spare > deposit:
                 yield _build_withdrawal(context, deposit + (spare - deposit) // part, owner)
@@ -304,7 +312,7 @@ def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> 
 @register_generator(weight=9, of_traders=True)
 def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
     """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     maker, taker = context.random.sample(TRADERS, 2)
@@ -319,20 +327,20 @@ def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
         maker, taker = context.pick_item(opposite)
     concerned = {m, *books.list_held_markets(maker), *books.list_held_markets(taker)}
     if context.draw_bool(0.9):
-        yield from books.refresh_marks(sorted(concerned))
+        yield from books.iter_mark_refresh_actions(sorted(concerned))
     price = books.get_mark(m) or 1
     size = books.get_size(maker, m)
     if leaving:
         lots = -context.draw_near_limit(min(size, -books.get_size(taker, m)))
     elif size and context.draw_bool(0.35):
         lots = -context.draw_near_limit(size) if size > 0 else context.draw_near_limit(-size)
-    elif not books.is_calm() and context.draw_bool(0.95):
+    elif not books.is_new_risk_allowed() and context.draw_bool(0.95):
         return
     else:
         for owner in (maker, taker):
             if not books.get_spare_margin(owner) and books.get_equity(owner) >= 0:
                 who = context.find_richest_account()
-                yield context.build_call(
+                yield context.build_action(
                     _MARKET, "deposit", owner, context.get_balance("Stablecoin", who) // 10, by=who
                 )
         terms = books.policy.terms[m]
@@ -342,7 +350,7 @@ def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
         way = context.pick_item((1, -1))
         if books.policy.underlyings[m].insured:
             if context.draw_bool(0.7):
-                yield from books.pay_insurance(m)
+                yield from books.iter_insurance_actions_if_exhausted(m)
             room = books.get_insurable_lots(m)
             # Exactly what is insured, or a lot more, where margins bear that.
             most = min(most, context.pick_item((room, room + 1, room + 1 + room // 8)))
@@ -362,25 +370,27 @@ def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
         price = max(1, price * (BASIS_POINTS + off) // BASIS_POINTS)
     if context.draw_bool(0.01):
         price = context.pick_item((0, bounds.MAX_LOT_PRICE + 1))
-    yield from fill_orders(context, books, (maker, taker), m, lots, price)
+    yield from iter_order_fill_calls(context, books, (maker, taker), m, lots, price)
     insured = [each for each in listed if books.policy.underlyings[each].insured]
     if len(insured) > 1 and m in insured and context.draw_bool(0.5):
         # The same insurance, which may be used up.
         other = context.pick_item(insured)
-        yield from books.refresh_marks([other])
+        yield from books.iter_mark_refresh_actions([other])
         few = (
             context.draw_near_limit(1 + books.get_insurable_lots(other))
             if context.draw_bool(0.5)
             else context.pick_item((1, 10))
         )
         way = 1 if books.get_size(maker, other) >= 0 else -1
-        yield from fill_orders(context, books, (maker, taker), other, way * few, books.get_mark(other) or 1)
+        yield from iter_order_fill_calls(
+            context, books, (maker, taker), other, way * few, books.get_mark(other) or 1
+        )
 
 
-def fill_orders(
+def iter_order_fill_calls(
     context: GenerationContext,
-    books: MarketView,
-    sides: tuple[str, str],
+    market_view: MarketView,
+    maker_and_taker: tuple[str, str],
     market_id: int,
     lots: int,
     price: int,
@@ -391,8 +401,8 @@ def fill_orders(
     nonces, expiry, size = (first, first + 1), context.now + 3_600, lots
     if context.draw_bool(0.12):
         # At an edge of what may be matched: as early, as late, and as much as both orders let it.
-        floor, signed_at = int(orders.floors[sides[0]]), (context.now + 1) * 10**9
-        above = min(MAX_UINT256, max(floor, int(orders.floors[sides[1]])) + 1)
+        floor, signed_at = int(orders.floors[maker_and_taker[0]]), (context.now + 1) * 10**9
+        above = min(MAX_UINT256, max(floor, int(orders.floors[maker_and_taker[1]])) + 1)
         edges = ((first, first), (first + 1, first), (first, signed_at - 1), (first, signed_at))
         nonces = context.pick_item((*edges, (floor, above), (max(0, floor - 1), above)))
         expiry = context.pick_item((expiry, context.now, context.now - 1))
@@ -401,13 +411,13 @@ def fill_orders(
     # The second offers more at times: what is too much stays its own.
     more = context.pick_item((0, 0, 1, price // 1_000)) * (-1 if lots > 0 else 1)
     limits = price, max(0, price + more)
-    for owner, signed, limit, nonce in zip(sides, (size, -size), limits, nonces, strict=True):
+    for owner, signed, limit, nonce in zip(maker_and_taker, (size, -size), limits, nonces, strict=True):
         order = Order(owner, market_id, signed, limit, expiry, nonce, context.draw_bool(0.03))
         args += [order, sign_order(_SIGNERS[owner], order, context.world.chain_id, orders.address)]
-    yield context.build_call("MarginOrders", "fill", *args, abs(lots), by=context.pick_account())
+    yield context.build_action("MarginOrders", "fill", *args, abs(lots), by=context.pick_account())
     if size != lots:
         # What is left of both orders, or a lot more.
-        yield context.build_call(
+        yield context.build_action(
             "MarginOrders",
             "fill",
             *args,
@@ -421,18 +431,18 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
     window = books.market.window
     for _ in range(context.random.randint(1, 3)):
         yield Wait(4 * window)
-        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+        yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
     if context.draw_bool(0.3):
         yield from withdraw_profits_in_parts(context, books)
     soon = context.draw_bool(0.4)
     if soon:
         yield Wait(window)
     for owner in books.list_debtors():
-        yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+        yield from books.iter_mark_refresh_actions(books.list_held_markets(owner))
+        yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     if soon:
         # Whatever was booked, before it was quiet.
-        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+        yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
     if books.market.late_table[()]:
         rich = [o for o in TRADERS if books.get_equity(o) > 0]
         for owner in rich[:2]:
@@ -441,27 +451,29 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
             if most > 0 and not books.market._has_lots(owner):
                 yield _build_withdrawal(context, context.draw_near_limit(most), owner)
         if context.draw_bool(0.5):
-            yield context.build_call(_MARKET, "post_shortfall", by=context.pick_account())
+            yield context.build_action(_MARKET, "post_shortfall", by=context.pick_account())
 
 
 @register_generator(weight=4, of_traders=True)
 def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
     """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     found = [*books.list_debtors(), *context.random.sample(TRADERS, context.random.randint(0, 1))]
     context.random.shuffle(found)
     if context.draw_bool(0.85):
-        yield from books.refresh_marks(sorted({m for owner in found for m in books.list_held_markets(owner)}))
+        yield from books.iter_mark_refresh_actions(
+            sorted({m for owner in found for m in books.list_held_markets(owner)})
+        )
     met = (*found, *(found if context.draw_bool(0.3) else ()))
     if context.draw_bool(0.4):
         # All in one call, at times with somebody whom another has met a moment before.
         if met and context.draw_bool(0.2):
-            yield context.build_call(
+            yield context.build_action(
                 _MARKET, "seize_insolvent", context.pick_item(met), by=context.pick_account()
             )
-        yield context.build_call(
+        yield context.build_action(
             _MARKET,
             "update_and_seize",
             met,
@@ -469,7 +481,7 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
         )
         return
     for owner in met:
-        yield context.build_call(
+        yield context.build_action(
             _MARKET,
             "seize_insolvent",
             owner,
@@ -480,7 +492,7 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
 @register_generator(weight=3, of_traders=True)
 def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
     """Roll, mostly when it may be; a second or a quiet time before; or often, so that somebody sleeps."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     clock, market = books.market.clocks[()], books.market
@@ -492,16 +504,16 @@ def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
         # Whatever was booked since.
         soonest = clock.rolled_at + market.window
     yield Wait(max(0, soonest - context.now - (context.draw_bool(0.05))))
-    yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+    yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
     for _ in range(context.pick_item((0, 0, 0, 0, 1, 2, 5))):
         yield Wait(context.pick_item((market.window, 4 * market.window)))
-        yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+        yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
 
 
 @register_generator(weight=3, of_traders=True)
 def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take lots over from nobody: who has the other side, or anybody; at times too many."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     left = [m for m in books.markets if books.get_unassigned_lots(m)]
@@ -512,16 +524,18 @@ def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
     others = [owner for owner in TRADERS if books.get_size(owner, m) * size < 0]
     by = context.pick_item(others if others and context.draw_bool(0.6) else TRADERS)
     if context.draw_bool(0.9):
-        yield from books.refresh_marks(sorted({m, *books.list_held_markets(by)}))
+        yield from books.iter_mark_refresh_actions(sorted({m, *books.list_held_markets(by)}))
     least = abs(books.get_size(by, m)) if by in others else abs(size)
     lots = context.draw_near_limit(abs(size), min(abs(size), least))
-    yield context.build_call(_TRADING, "take", m, lots, *make_account_argument(context, by), by=OWNERS[by])
+    yield context.build_action(
+        _TRADING, "take", m, lots, *make_optional_account_argument(context, by), by=OWNERS[by]
+    )
 
 
 @register_generator(weight=3, of_traders=True)
 def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take over from a trader short of margin, at times because more is asked for now; or from another."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     weak, holders = books.list_undermargined(), books.list_holders()
@@ -536,7 +550,7 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
         )
         if bounds.MIN_MARGIN <= ratio < bounds.MAX_MARGIN:
             terms = books.policy.terms_of("", m)._replace(initial=ratio + 1, maintenance=ratio)
-            yield context.build_call("MarginPolicy", "set_terms", m, terms, by=context.admin)
+            yield context.build_action("MarginPolicy", "set_terms", m, terms, by=context.admin)
         weak = books.list_undermargined()
     if not weak and context.draw_bool(0.95):
         return
@@ -544,7 +558,7 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
     by = context.pick_item([each for each in TRADERS if each != owner or context.draw_bool(0.03)])
     m = context.pick_item(books.list_held_markets(owner) or [0])
     if context.draw_bool(0.9):
-        yield from books.refresh_marks(
+        yield from books.iter_mark_refresh_actions(
             sorted({*books.list_held_markets(owner), *books.list_held_markets(by)})
         )
     if owner in NAMES and books.get_size(owner, m) and owner != by and context.draw_bool(0.3):
@@ -552,41 +566,41 @@ def liquidate_margin_accounts(context: GenerationContext) -> Iterator[Action | W
         lots = max(1, abs(books.get_size(owner, m)) // 1_000) * (-1 if books.get_size(owner, m) > 0 else 1)
         off = -books.trading.band if lots < 0 else books.trading.band
         price = max(1, books.get_mark(m) * (BASIS_POINTS + off) // BASIS_POINTS)
-        yield from fill_orders(context, books, (owner, by), m, lots, price)
+        yield from iter_order_fill_calls(context, books, (owner, by), m, lots, price)
     if context.draw_bool(0.6):
         rich = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "deposit", by, context.get_balance("Stablecoin", rich) // 4, by=rich
         )
     lots = context.draw_near_limit(abs(books.get_size(owner, m)))
     for part in (lots, max(1, lots // 3), max(1, lots // 10)):
-        yield context.build_call(
-            _TRADING, "liquidate", owner, m, part, *make_account_argument(context, by), by=OWNERS[by]
+        yield context.build_action(
+            _TRADING, "liquidate", owner, m, part, *make_optional_account_argument(context, by), by=OWNERS[by]
         )
 
 
 @register_generator(weight=2, of_traders=True)
 def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
     """Wake, sweep, post, look at risk, insure, claim profits; or call what only another contract may."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     fund, by = cast(MarginFund, context.world.contracts["MarginFund"]), context.pick_account()
     owner, m = context.pick_item(TRADERS), int(context.random.random() * (len(books.markets) + 0.1))
     kind = context.random.randrange(9)
     if kind == 0:
-        yield context.build_call(_MARKET, "update_account", owner, by=by)
+        yield context.build_action(_MARKET, "update_account", owner, by=by)
     elif kind == 1:
-        yield context.build_call(_MARKET, "collect_fees", by=by)
+        yield context.build_action(_MARKET, "collect_fees", by=by)
     elif kind == 2:
-        yield context.build_call(_MARKET, "post_shortfall", by=by)
+        yield context.build_action(_MARKET, "post_shortfall", by=by)
     elif kind == 3:
         if context.draw_bool(0.7):
-            yield from books.refresh_marks(books.list_held_markets(owner))
-        yield context.build_call(_TRADING, "check_risk", owner, by=by)
+            yield from books.iter_mark_refresh_actions(books.list_held_markets(owner))
+        yield context.build_action(_TRADING, "check_risk", owner, by=by)
     elif kind == 4:
         who = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             "MarginFund",
             "insure",
             context.draw_near_limit(context.get_balance("Stablecoin", who) // 50),
@@ -598,11 +612,11 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
         vested = (bucket + fund.bucket_count) * fund.length
         if context.draw_bool(0.5) and vested > context.now:
             yield Wait(vested - context.now - context.pick_item((0, 1)))
-        yield context.build_call("MarginFund", "claim", whose, bucket, by=by)
+        yield context.build_action("MarginFund", "claim", whose, bucket, by=by)
     elif kind == 6:
-        yield context.build_call(_MARKET, "accrue", m, by=by)
+        yield context.build_action(_MARKET, "accrue", m, by=by)
     elif kind == 7 and context.draw_bool(0.2):
-        yield context.build_call(
+        yield context.build_action(
             _TRADING,
             "trade",
             m,
@@ -615,7 +629,7 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
             by=by,
         )
     elif kind == 8 and context.draw_bool(0.2):
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "execute_trade", m, owner, context.pick_item(TRADERS), 1, 1, 0, 0, by=by
         )
 
@@ -623,7 +637,7 @@ def run_margin_upkeep(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=2)
 def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Announce that a market ends; at times too early, too late, again, or where the feed has a plan."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None or ((context.settling or not context.late) and context.draw_bool(0.6)):
         return
     m = int(context.random.random() * (len(books.markets) + 0.1))
@@ -631,9 +645,9 @@ def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wai
         return
     notices = (bounds.MIN_NOTICE, bounds.MIN_NOTICE, bounds.MIN_NOTICE + 1, bounds.MAX_NOTICE)
     notice = context.pick_item((*notices, *notices, bounds.MIN_NOTICE - 1, bounds.MAX_NOTICE + 1))
-    yield context.build_call("MarginPolicy", "delist", m, context.now + notice, by=context.admin)
+    yield context.build_action("MarginPolicy", "delist", m, context.now + notice, by=context.admin)
     if context.draw_bool(0.3):
-        yield context.build_call(
+        yield context.build_action(
             "PriceFeed",
             "plan_final_price",
             context.pick_item(range(context.listed)),
@@ -642,10 +656,10 @@ def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wai
         )
     if context.late and not context.settling and context.draw_bool(0.15):
         # What begins first makes the price; in settlement nothing new is planned.
-        yield context.build_call("Settlement", "announce", by=context.admin)
+        yield context.build_action("Settlement", "announce", by=context.admin)
         yield Wait(context.settlement.delay)
-        yield context.build_call("Settlement", "begin", by=context.pick_account())
-        yield context.build_call(
+        yield context.build_action("Settlement", "begin", by=context.pick_account())
+        yield context.build_action(
             "MarginPolicy", "delist", context.pick_item(books.markets), context.now + notice, by=context.admin
         )
 
@@ -653,7 +667,7 @@ def delist_perpetual_market(context: GenerationContext) -> Iterator[Action | Wai
 @register_generator(weight=5)
 def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """See a market through its last hours, with marks and debtors, end it, and have accounts closed."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     ends = {m: books.policy.underlyings[m].ends_at for m in books.markets if not books.has_ended(m)}
@@ -667,18 +681,18 @@ def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
         yield Wait(context.pick_item((600, 3_600, 7_200)))
         if context.draw_bool(0.8):
             price = books.get_mark(m) * context.random.randint(8_500, 11_500) // BASIS_POINTS
-            yield from books.report_mark(m, max(1, price))
-            yield context.build_call(
+            yield from books.iter_mark_reports(m, max(1, price))
+            yield context.build_action(
                 "PriceFeed", "poke", books.policy.underlyings[m].feed, by=context.pick_account()
             )
-        yield context.build_call(_MARKET, "accrue", m, by=context.pick_account())
+        yield context.build_action(_MARKET, "accrue", m, by=context.pick_account())
         for owner in books.list_debtors():
-            yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+            yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
     if context.draw_bool(0.2):
         yield Wait(bounds.FINAL_DEADLINE)
-    yield context.build_call(_MARKET, "end_market", m, by=context.pick_account())
+    yield context.build_action(_MARKET, "end_market", m, by=context.pick_account())
     for owner in context.random.sample(TRADERS, context.random.randint(0, len(TRADERS))):
-        yield context.build_call(
+        yield context.build_action(
             _MARKET,
             context.pick_item(("update_account", "seize_insolvent")),
             owner,
@@ -689,28 +703,28 @@ def end_delisted_market(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=4)
 def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Close in settlement: have markets marked for good, roll what is left, leave, in any order."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None or (not context.settling and context.draw_bool(0.98)):
         return
-    if context.settling and not books.closing and context.draw_bool(0.7):
+    if context.settling and not books.is_closing and context.draw_bool(0.7):
         yield Wait(bounds.FINAL_DEADLINE)
     markets = [m for m in books.markets if not books.has_ended(m) or context.draw_bool(0.1)]
     context.random.shuffle(markets)
     for m in markets:
-        yield context.build_call(_MARKET, "end_market", m, by=context.pick_account())
+        yield context.build_action(_MARKET, "end_market", m, by=context.pick_account())
     everyone = [*TRADERS]
     context.random.shuffle(everyone)
-    if not books.closing:
+    if not books.is_closing:
         return
     for owner in everyone[: context.random.randint(1, len(everyone))]:
         kind = context.random.randrange(3)
         if kind == 0:
-            yield context.build_call(_MARKET, "seize_insolvent", owner, by=context.pick_account())
+            yield context.build_action(_MARKET, "seize_insolvent", owner, by=context.pick_account())
         elif kind == 1:
             yield Wait(books.market.window)
-            yield context.build_call(_MARKET, "advance_cycle", by=context.pick_account())
+            yield context.build_action(_MARKET, "advance_cycle", by=context.pick_account())
         else:
-            yield context.build_call(_MARKET, "update_account", owner, by=context.pick_account())
+            yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
             standing = books.market._compute_standing(owner)
             spare = max(0, standing.own - standing.haircut - standing.unfinal)
             yield _build_withdrawal(context, context.draw_near_limit(spare), owner)
@@ -719,7 +733,7 @@ def settle_margin_market(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.5)
 def set_margin_terms(context: GenerationContext) -> Iterator[Action | Wait]:
     """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
-    books = view_market(context)
+    books = find_market_view(context)
     if books is None:
         return
     m = int(context.random.random() * (len(books.markets) + 0.1))
@@ -738,12 +752,16 @@ def set_margin_terms(context: GenerationContext) -> Iterator[Action | Wait]:
     by = context.admin if context.draw_bool(0.95) else context.pick_account()
     kind = int(context.random.random() * 3)
     if kind == 0:
-        yield context.build_call("MarginPolicy", "set_terms", m, changed, by=by)
+        yield context.build_action("MarginPolicy", "set_terms", m, changed, by=by)
     if kind == 1:
-        yield context.build_call("MarginFund", "set_cap", context.pick_item((0, 10, 10**6)), by=by)
+        yield context.build_action("MarginFund", "set_cap", context.pick_item((0, 10, 10**6)), by=by)
     if kind == 2:
         account = context.pick_item(TRADERS)
         floor = context.random.getrandbits(38)
-        yield context.build_call(
-            "MarginOrders", "raise_nonce", floor, *make_account_argument(context, account), by=OWNERS[account]
+        yield context.build_action(
+            "MarginOrders",
+            "raise_nonce",
+            floor,
+            *make_optional_account_argument(context, account),
+            by=OWNERS[account],
         )

@@ -12,7 +12,7 @@ from backstop.model.equity_auction import EquityAuction
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.proof.fuzz.initial_actions import EQUITY_MARKET
@@ -36,10 +36,10 @@ def cover_with_equity(context: GenerationContext) -> Iterator[Action | Wait]:
         who = context.pick_item(context.people)
         held = context.get_balance("Equity", who)
         if held:
-            yield context.build_call(
+            yield context.build_action(
                 "StakedEquity", "deposit", context.draw_near_limit(held // 2), who, by=who
             )
-    yield context.build_call("LossWaterfall", "cover", context.pick_item(found), by=context.pick_account())
+    yield context.build_action("LossWaterfall", "cover", context.pick_item(found), by=context.pick_account())
     if context.draw_bool(0.5):
         yield from take_equity_auction(context)
 
@@ -51,11 +51,11 @@ def take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     if not running:
         if context.equity_auctions and context.draw_bool(0.03):
             name, who = context.pick_item(context.equity_auctions), context.pick_account()
-            yield context.build_call(name, "take", context.draw_type(), WAD, MAX_UINT256, who, b"", by=who)
+            yield context.build_action(name, "take", context.draw_type(), WAD, MAX_UINT256, who, b"", by=who)
         return
     auction, c = context.pick_item(running)
     if context.now > auction.sales[c].started_at + auction.duration and context.draw_bool(0.8):
-        yield context.build_call(auction.label, "end", c, by=context.pick_account())
+        yield context.build_action(auction.label, "end", c, by=context.pick_account())
         return
     yield Wait(context.pick_item((0, 0, 30, auction.duration // 2)))
     sale = auction.sales[c]
@@ -74,7 +74,7 @@ def take_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         amount = min(amount, context.get_balance("Stablecoin", taker) * RAY // price)
     limit = max(price - 1, 0) if context.draw_bool(0.05) else context.pick_item((MAX_UINT256, price))
     receiver = context.pick_item((taker, taker, context.pick_account()))
-    yield context.build_call(auction.label, "take", c, amount, limit, receiver, b"", by=taker)
+    yield context.build_action(auction.label, "take", c, amount, limit, receiver, b"", by=taker)
 
 
 @register_generator(weight=1)
@@ -89,12 +89,12 @@ def flash_take_equity_auction(context: GenerationContext) -> Iterator[Action | W
         auction, c = context.pick_item(running)
         price = max(_compute_auction_price(auction, c, context.now), 1)
         if context.draw_bool(0.7):
-            yield from _fund_market_maker(context)
+            yield from _provide_equity_market_liquidity(context)
         most = min(auction.sales[c].lot, market.stable[()] * RAY // price - market.collateral[()])
         amount = (
             max(most, 0) // 2 if context.draw_bool(0.8) else context.draw_near_limit(auction.sales[c].lot)
         )
-        yield context.build_call(
+        yield context.build_action(
             "EquityTaker", "take_and_sell", auction.address, c, amount, MAX_UINT256, market.address, by=by
         )
         return
@@ -102,7 +102,7 @@ def flash_take_equity_auction(context: GenerationContext) -> Iterator[Action | W
     lot = surplus.lot[()]
     if lot.lot and context.now <= lot.started_at + surplus.duration:
         if context.draw_bool(0.7):
-            yield from _fund_market_maker(context)
+            yield from _provide_equity_market_liquidity(context)
         amount = context.draw_near_limit(lot.lot)
         args = (
             surplus.address,
@@ -111,26 +111,26 @@ def flash_take_equity_auction(context: GenerationContext) -> Iterator[Action | W
             market.address,
             max(min(amount, lot.lot) * 99 // 100, 1),
         )
-        yield context.build_call("EquityTaker", "take_and_buy", *args, by=by)
+        yield context.build_action("EquityTaker", "take_and_buy", *args, by=by)
 
 
 @register_generator(weight=0.4)
 def provide_equity_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
     """Quote the feed's price for equity, as the market maker."""
     if context.has_equity:
-        yield from _fund_market_maker(context)
+        yield from _provide_equity_market_liquidity(context)
 
 
-def _fund_market_maker(context: GenerationContext) -> Iterator[Action | Wait]:
+def _provide_equity_market_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
     maker, giver = context.deployment.get_account("market_maker"), context.find_richest_account()
-    price = context.get_price(MARKET)
+    price = context.get_lower_feed_price(MARKET)
     stable = context.draw_part(max(context.get_balance("Stablecoin", giver) // 2, 1))
     if price == 0 or stable == 0:
         return
-    yield context.build_call("Stablecoin", "transfer", maker, stable, by=giver)
+    yield context.build_action("Stablecoin", "transfer", maker, stable, by=giver)
     stable = context.get_balance("Stablecoin", maker)
     equity = min(stable * RAY // price, context.get_balance("Equity", maker))
-    yield context.build_call(EQUITY_MARKET, "set_liquidity", equity, stable, by=maker)
+    yield context.build_action(EQUITY_MARKET, "set_liquidity", equity, stable, by=maker)
 
 
 @register_generator(weight=1)
@@ -140,7 +140,7 @@ def end_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
     if not running and not (context.equity_auctions and context.draw_bool(0.03)):
         return
     if not running:
-        yield context.build_call(
+        yield context.build_action(
             context.pick_item(context.equity_auctions), "end", context.draw_type(), by=context.pick_account()
         )
         return
@@ -150,7 +150,7 @@ def end_equity_auction(context: GenerationContext) -> Iterator[Action | Wait]:
         yield Wait(max(0, due - context.now - context.pick_item((0, 0, 0, 1))))
     elif context.now < due and context.draw_bool(0.9):
         return
-    yield context.build_call(auction.label, "end", c, by=context.pick_account())
+    yield context.build_action(auction.label, "end", c, by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -158,7 +158,7 @@ def distribute_reserve(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the treasury spend what the reserve has."""
     if not context.has_equity or (context.waterfall.pending_total("") and context.draw_bool(0.8)):
         return
-    yield context.build_call("Treasury", "distribute", by=context.pick_account())
+    yield context.build_action("Treasury", "distribute", by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -168,16 +168,16 @@ def repay_claims_from_fees(context: GenerationContext) -> Iterator[Action | Wait
     if not context.has_equity or not any(each.outstanding for each in series):
         return
     for c in context.list_deficit_types():
-        yield context.build_call("LossWaterfall", "cover", c, by=context.pick_account())
+        yield context.build_action("LossWaterfall", "cover", c, by=context.pick_account())
     if context.list_deficit_types():
         return
     for c in range(context.listed):
-        yield context.build_call("VaultEngine", "accrue", c, by=context.pick_account())
+        yield context.build_action("VaultEngine", "accrue", c, by=context.pick_account())
     whole = int(context.engine.system[()].reserve) // RAD
     if context.draw_bool(0.6):
         target = min(context.pick_item((0, whole // 2, whole, whole + 1)), bounds.MAX_GLOBAL_DEBT_CEILING)
-        yield context.build_call("Treasury", "set_target", target, by=context.admin)
-    yield context.build_call("Treasury", "distribute", by=context.pick_account())
+        yield context.build_action("Treasury", "set_target", target, by=context.admin)
+    yield context.build_action("Treasury", "distribute", by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -192,10 +192,10 @@ def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
         if treasury.for_sale("") < surplus.whole_lot * WAD and context.draw_bool(0.9):
             return
         if not context.has_fresh_price(MARKET) and context.draw_bool(0.9):
-            yield from settle_price(context, MARKET, context.feed.prices[MARKET].current)
-        yield context.build_call("SurplusAuction", "start", by=context.pick_account())
+            yield from post_price_until_current(context, MARKET, context.feed.prices[MARKET].current)
+        yield context.build_action("SurplusAuction", "start", by=context.pick_account())
     elif context.draw_bool(0.05):
-        yield context.build_call("SurplusAuction", "start", by=context.pick_account())
+        yield context.build_action("SurplusAuction", "start", by=context.pick_account())
     yield Wait(context.pick_item((0, 0, 30, surplus.duration // 2)))
     lot = surplus.lot[()]
     if lot.lot == 0 and context.draw_bool(0.9):
@@ -212,7 +212,7 @@ def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
     amount = context.pick_item(
         (MAX_UINT256, context.draw_near_limit(lot.lot), context.draw_part(max(lot.lot, 1)))
     )
-    yield context.build_call("SurplusAuction", "take", amount, limit, receiver, b"", by=taker)
+    yield context.build_action("SurplusAuction", "take", amount, limit, receiver, b"", by=taker)
 
 
 @register_generator(weight=0.6)
@@ -226,22 +226,22 @@ def set_treasury(context: GenerationContext) -> Iterator[Action | Wait]:
         target = context.pick_item(
             (0, 0, 1, 1_000, bounds.MAX_GLOBAL_DEBT_CEILING, bounds.MAX_GLOBAL_DEBT_CEILING + 1)
         )
-        yield context.build_call("Treasury", "set_target", target, by=by)
+        yield context.build_action("Treasury", "set_target", target, by=by)
     elif kind == 1:
         shares = [context.pick_item((0, 500, 2_500, 3_333)) for _ in context.savers]
         if context.draw_bool(0.1):
             shares[0] = context.pick_item((10_001, MAX_UINT256))
         if context.draw_bool(0.1):
             shares.append(0)
-        yield context.build_call("Treasury", "set_shares", tuple(shares), by=by)
+        yield context.build_action("Treasury", "set_shares", tuple(shares), by=by)
     elif kind == 2:
         share, most = context.pick_item((0, 500, 10_000, 10_001)), bounds.MAX_GLOBAL_DEBT_CEILING
-        yield context.build_call(
+        yield context.build_action(
             "Treasury", "set_insurance", share, context.pick_item((0, 1_000, most, most + 1)), by=by
         )
     else:
         cap = context.pick_item((0, 1_000, 10**5, bounds.MAX_MINT_CAP, bounds.MAX_MINT_CAP + 1))
-        yield context.build_call("Equity", "set_mint_cap", cap, by=by)
+        yield context.build_action("Equity", "set_mint_cap", cap, by=by)
 
 
 @register_generator(weight=0.4)
@@ -249,7 +249,7 @@ def burn_equity(context: GenerationContext) -> Iterator[Action | Wait]:
     """Destroy equity, one's own or another's on an allowance."""
     if context.has_equity:
         who, owner = context.pick_account(), context.pick_account()
-        yield context.build_call(
+        yield context.build_action(
             "Equity",
             "burn",
             context.pick_item((who, owner)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.contract_names import list_facilitators
-from backstop.deployment.deployment_parameters import FacilitatorParameters
+from backstop.deployment.contracts_by_parameter_name import list_facilitators_with_type_ids
+from backstop.deployment.parameter_dataclasses import FacilitatorParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bridge_facilitator import BridgeFacilitator
@@ -17,7 +17,7 @@ from backstop.system import Action
 
 
 def _pick_facilitator(context: GenerationContext) -> tuple[FacilitatorParameters, BridgeFacilitator] | None:
-    found = list_facilitators(context.deployment.parameters)
+    found = list_facilitators_with_type_ids(context.deployment.parameters)
     if not found:
         return None
     _, parameters = context.pick_item(found)
@@ -36,7 +36,7 @@ def draw_for_bridge(context: GenerationContext) -> Iterator[Action | Wait]:
     if found is None:
         return
     parameters, facilitator = found
-    if facilitator._announced.amount and context.draw_bool(0.8):
+    if facilitator._loss_announcement.amount and context.draw_bool(0.8):
         return
     by = (
         context.deployment.get_account(parameters.minter)
@@ -47,7 +47,7 @@ def draw_for_bridge(context: GenerationContext) -> Iterator[Action | Wait]:
     room = line - _get_facilitator_debt(context, facilitator) - int(facilitator.losses[()])
     amount = context.draw_near_limit(room, room // 20)
     for part in (amount,) if context.draw_bool(0.8) else (amount // 2, amount - amount // 2):
-        yield context.build_call(facilitator.label, "draw", part, context.pick_account(), by=by)
+        yield context.build_action(facilitator.label, "draw", part, context.pick_account(), by=by)
 
 
 @register_generator(weight=2)
@@ -68,12 +68,12 @@ def repay_bridge_debt(context: GenerationContext) -> Iterator[Action | Wait]:
         context.get_balance("Stablecoin", who),
     )
     if context.draw_bool(0.8):
-        yield context.build_call(facilitator.label, "repay", amount, by=who)
+        yield context.build_action(facilitator.label, "repay", amount, by=who)
         return
     vault = facilitator.collateral_type, facilitator.address
-    yield context.build_call("VaultEngine", "repay_and_withdraw", *vault, amount, 0, who, by=who)
+    yield context.build_action("VaultEngine", "repay_and_withdraw", *vault, amount, 0, who, by=who)
     if context.draw_bool(0.7):
-        yield context.build_call(facilitator.label, "sync_note", by=context.pick_account())
+        yield context.build_action(facilitator.label, "sync_note", by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -90,7 +90,7 @@ def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
         (
             context.draw_near_limit(debt),
             context.draw_part(max(debt, 1)),
-            int(facilitator._announced.amount) + 1,
+            int(facilitator._loss_announcement.amount) + 1,
         )
     )
     if context.draw_bool(0.05):
@@ -100,9 +100,9 @@ def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
         if context.draw_bool(0.95)
         else context.pick_account()
     )
-    yield context.build_call(facilitator.label, "announce_loss", amount, by=by)
+    yield context.build_action(facilitator.label, "announce_loss", amount, by=by)
     if context.draw_bool(0.3):
-        yield context.build_call(
+        yield context.build_action(
             facilitator.label,
             "cancel_loss",
             by=context.admin if context.draw_bool(0.9) else context.pick_account(),
@@ -116,13 +116,13 @@ def realise_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
     if found is None:
         return
     _, facilitator = found
-    announced = facilitator._announced
+    announced = facilitator._loss_announcement
     if (announced.amount == 0 or _get_facilitator_debt(context, facilitator) == 0) and context.draw_bool(0.9):
         return
     yield Wait(max(0, announced.ready_at - context.now - context.pick_item((0, 0, 0, 1))))
-    yield context.build_call(facilitator.label, "realise_loss", by=context.pick_account())
+    yield context.build_action(facilitator.label, "realise_loss", by=context.pick_account())
     if context.engine.deficit[facilitator.collateral_type] and context.draw_bool(0.6):
-        yield context.build_call(
+        yield context.build_action(
             "LossWaterfall", "cover", facilitator.collateral_type, by=context.pick_account()
         )
 
@@ -138,7 +138,7 @@ def recover_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
     if lost == 0 and context.draw_bool(0.95):
         return
     who = context.pick_item((context.find_richest_account(), context.pick_account()))
-    yield context.build_call(
+    yield context.build_action(
         facilitator.label,
         "recover",
         min(context.draw_near_limit(lost), context.get_balance("Stablecoin", who)),
@@ -159,13 +159,13 @@ def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
         line = context.pick_item(
             (parameters.line, parameters.line + 1, _get_facilitator_debt(context, facilitator) // WAD, 0)
         )
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine", "set_debt_ceiling", c, min(line, bounds.MAX_DEBT_CEILING), by=context.admin
         )
     elif kind < 6:
-        yield context.build_call("VaultEngine", "set_debt_ceiling", c, parameters.line, by=context.admin)
+        yield context.build_action("VaultEngine", "set_debt_ceiling", c, parameters.line, by=context.admin)
     elif kind == 6:
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine", "set_stability_fee", c, context.pick_item((0, 0, 10**18)), by=context.admin
         )
     else:
@@ -179,7 +179,7 @@ def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
             (facilitator.label, "sync_note", ()),
         )
         contract, method, args = context.pick_item(calls)
-        yield context.build_call(
+        yield context.build_action(
             contract, method, *args, by=context.pick_item((context.admin, context.pick_account()))
         )
 
@@ -196,7 +196,7 @@ def redeem_bridge_notes(context: GenerationContext) -> Iterator[Action | Wait]:
         context.pick_item((context.find_richest_account(), context.pick_account())),
     )
     if context.draw_bool(0.5):
-        yield context.build_call(
+        yield context.build_action(
             facilitator.label,
             "repay",
             context.draw_part(max(1, context.get_balance("Stablecoin", payer) // 2)),
@@ -205,8 +205,8 @@ def redeem_bridge_notes(context: GenerationContext) -> Iterator[Action | Wait]:
     c = facilitator.collateral_type
     rest = int(context.settlement.bags[who]) - int(context.settlement.cashed[c, who])
     if rest and context.draw_bool(0.7):
-        yield context.build_call("Settlement", "cash", c, context.draw_near_limit(rest), by=who)
-    yield context.build_call(
+        yield context.build_action("Settlement", "cash", c, context.draw_near_limit(rest), by=who)
+    yield context.build_action(
         facilitator.label,
         "redeem",
         context.draw_near_limit(context.get_balance(facilitator.label, who)),

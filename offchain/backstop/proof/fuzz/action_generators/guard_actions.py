@@ -18,7 +18,7 @@ from backstop.system import Action
 OFF = 0, 0
 
 
-def _get_auto_ceiling(context: GenerationContext) -> AutoCeiling | None:
+def _find_auto_ceiling_contract(context: GenerationContext) -> AutoCeiling | None:
     return cast("AutoCeiling | None", context.world.contracts.get("AutoCeiling"))
 
 
@@ -26,7 +26,7 @@ def _get_breaker(context: GenerationContext) -> CircuitBreaker | None:
     return cast("CircuitBreaker | None", context.world.contracts.get("CircuitBreaker"))
 
 
-def _pick_sender(context: GenerationContext) -> str:
+def _pick_admin_or_stranger(context: GenerationContext) -> str:
     return context.admin if context.draw_bool(0.93) else context.pick_account()
 
 
@@ -36,7 +36,7 @@ def _pick_sender(context: GenerationContext) -> str:
 @register_generator(weight=2)
 def adjust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
     """Adjust a ceiling, at times just when it may be raised, or a second before."""
-    guard = _get_auto_ceiling(context)
+    guard = _find_auto_ceiling_contract(context)
     if guard is None:
         return
     c = context.draw_type() if context.draw_bool(0.97) else context.listed
@@ -45,31 +45,31 @@ def adjust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if context.draw_bool(0.3):
         yield Wait(max(0, terms.raised_at + terms.ttl - context.now - context.pick_item((0, 0, 1))))
-    yield context.build_call("AutoCeiling", "adjust", c, by=context.pick_account())
+    yield context.build_action("AutoCeiling", "adjust", c, by=context.pick_account())
 
 
 @register_generator(weight=1.5)
 def exhaust_ceiling(context: GenerationContext) -> Iterator[Action | Wait]:
     """Draw all that a ceiling leaves, have it adjusted, draw again, and repay."""
-    guard = _get_auto_ceiling(context)
+    guard = _find_auto_ceiling_contract(context)
     if guard is None:
         return
     c, who = context.draw_type(), context.pick_account()
     for _ in range(context.pick_item((1, 2))):
-        amount = min(context.get_ceiling_room(c), context.get_drawable_debt(c, who))
+        amount = min(context.get_ceiling_room(c), context.get_drawable_debt_by_ratio(c, who))
         if amount <= 0 or guard.terms[c].max_line == 0:
             return
-        yield context.build_call("VaultEngine", "deposit_and_draw", c, who, 0, amount, who, by=who)
-        yield context.build_call("AutoCeiling", "adjust", c, by=who)
+        yield context.build_action("VaultEngine", "deposit_and_draw", c, who, 0, amount, who, by=who)
+        yield context.build_action("AutoCeiling", "adjust", c, by=who)
     if context.draw_bool(0.5):
-        yield context.build_call("VaultEngine", "repay_and_withdraw", c, who, MAX_UINT256, 0, who, by=who)
-        yield context.build_call("AutoCeiling", "adjust", c, by=context.pick_account())
+        yield context.build_action("VaultEngine", "repay_and_withdraw", c, who, MAX_UINT256, 0, who, by=who)
+        yield context.build_action("AutoCeiling", "adjust", c, by=context.pick_account())
 
 
 @register_generator(weight=1.4)
 def set_ceiling_terms(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set gap, highest line and ttl of a type, within bounds and outside."""
-    if _get_auto_ceiling(context) is None:
+    if _find_auto_ceiling_contract(context) is None:
         return
     c = context.draw_type() if context.draw_bool(0.95) else context.pick_item((context.listed, MAX_UINT256))
     ceiling = context.get_terms(min(c, context.listed - 1)).debt_ceiling
@@ -80,7 +80,9 @@ def set_ceiling_terms(context: GenerationContext) -> Iterator[Action | Wait]:
         gap = context.pick_item((0, bounds.MAX_DEBT_CEILING + 1, gap))
         line = context.pick_item((bounds.MAX_DEBT_CEILING + 1, MAX_UINT256, line))
         ttl = context.pick_item((bounds.MIN_CEILING_TTL - 1, bounds.MAX_CEILING_TTL + 1, ttl))
-    yield context.build_call("AutoCeiling", "set_terms", c, gap, line, ttl, by=_pick_sender(context))
+    yield context.build_action(
+        "AutoCeiling", "set_terms", c, gap, line, ttl, by=_pick_admin_or_stranger(context)
+    )
 
 
 # ------------------------------------------------------------------------- mode
@@ -102,7 +104,7 @@ def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.draw_bool(0.03):
         every = [(context.pick_item((0, AUCTIONS + 1, FALL)), context.pick_item((0, context.listed)))]
     if every:
-        yield context.build_call(
+        yield context.build_action(
             "CircuitBreaker", "raise_mode", *context.pick_item(every), by=context.pick_account()
         )
 
@@ -111,20 +113,24 @@ def escalate_mode(context: GenerationContext) -> Iterator[Action | Wait]:
 def reset_calm_period(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make a type in debt fall silent, to the second, or its price fall; tell; let the price recover."""
     breaker = _get_breaker(context)
-    indebted = [c for c in range(min(context.listed, 4)) if context.get_debts(c).normalized_debt]
+    indebted = [c for c in range(min(context.listed, 4)) if context.get_type_debt_totals(c).normalized_debt]
     if breaker is None or not indebted or context.settling:
         return
     c, triggers = context.pick_item(indebted), cast(Triggers, breaker.triggers[()])
-    if context.draw_bool(0.5) and any(triggers.get_thresholds(SILENCE)):
-        seconds = max(triggers.get_thresholds(SILENCE)) - context.pick_item((0, 0, 1))
+    if context.draw_bool(0.5) and any(triggers.get_caution_and_emergency_thresholds(SILENCE)):
+        seconds = max(triggers.get_caution_and_emergency_thresholds(SILENCE)) - context.pick_item((0, 0, 1))
         yield Wait(max(0, context.feed.prices[c].fresh_until + seconds - context.now))
-        yield context.build_call("CircuitBreaker", "raise_mode", SILENCE, c, by=context.pick_account())
-    elif any(triggers.get_thresholds(FALL)):
-        price = context.get_price(c)
+        yield context.build_action("CircuitBreaker", "raise_mode", SILENCE, c, by=context.pick_account())
+    elif any(triggers.get_caution_and_emergency_thresholds(FALL)):
+        price = context.get_lower_feed_price(c)
         for _ in range(2):
-            fallen = price * (BASIS_POINTS - max(triggers.get_thresholds(FALL)) - 1) // BASIS_POINTS
+            fallen = (
+                price
+                * (BASIS_POINTS - max(triggers.get_caution_and_emergency_thresholds(FALL)) - 1)
+                // BASIS_POINTS
+            )
             yield from post_price(context, c, fallen)
-        yield context.build_call("CircuitBreaker", "raise_mode", FALL, c, by=context.pick_account())
+        yield context.build_action("CircuitBreaker", "raise_mode", FALL, c, by=context.pick_account())
         yield from post_price(context, c, price)
 
 
@@ -139,7 +145,7 @@ def lower_mode(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if context.draw_bool(0.6):
         yield Wait(max(0, state.calm_from + state.calm_period - context.now - context.pick_item((0, 0, 1))))
-    yield context.build_call("CircuitBreaker", "lower_mode", by=context.pick_account())
+    yield context.build_action("CircuitBreaker", "lower_mode", by=context.pick_account())
 
 
 @register_generator(weight=1.4)
@@ -152,9 +158,9 @@ def raise_mode(context: GenerationContext) -> Iterator[Action | Wait]:
     mode = (
         min(breaker.states[()].mode + 1, EMERGENCY) if context.draw_bool(0.6) else context.random.randrange(4)
     )
-    yield context.build_call("CircuitBreaker", "force_mode", mode, by=by)
+    yield context.build_action("CircuitBreaker", "force_mode", mode, by=by)
     if context.draw_bool(0.2) and context.policy is not None:
-        yield context.build_call(
+        yield context.build_action(
             "CircuitBreaker", "sync_policy_mode", context.policy.address, by=context.pick_account()
         )
 
@@ -169,7 +175,9 @@ def set_triggers(context: GenerationContext) -> Iterator[Action | Wait]:
         period = context.pick_item((bounds.MIN_CALM_PERIOD, 3_600, bounds.MAX_CALM_PERIOD))
         if context.draw_bool(0.1):
             period = context.pick_item((bounds.MIN_CALM_PERIOD - 1, bounds.MAX_CALM_PERIOD + 1))
-        yield context.build_call("CircuitBreaker", "set_calm_period", period, by=_pick_sender(context))
+        yield context.build_action(
+            "CircuitBreaker", "set_calm_period", period, by=_pick_admin_or_stranger(context)
+        )
         return
     c = context.draw_type()
     losses = sum(context.engine.deficit.values()) // RAD
@@ -180,18 +188,20 @@ def set_triggers(context: GenerationContext) -> Iterator[Action | Wait]:
     auctions = context.engine.auctions[c].in_auction * BASIS_POINTS // max(1, limit)
     highest = bounds.MAX_GLOBAL_DEBT_CEILING, BASIS_POINTS, bounds.MAX_SILENCE, BASIS_POINTS
     values = [
-        _draw_thresholds(context, seen, most)
+        _draw_caution_and_emergency_thresholds(context, seen, most)
         for seen, most in zip((losses, fall, silence, auctions), highest, strict=True)
     ]
     if context.draw_bool(0.1):
         place = context.random.randrange(4)
         values[place] = context.pick_item(((highest[place] + 1, 0), (0, highest[place] + 1), (2, 1)))
-    yield context.build_call("CircuitBreaker", "set_triggers", *values, by=_pick_sender(context))
+    yield context.build_action("CircuitBreaker", "set_triggers", *values, by=_pick_admin_or_stranger(context))
 
 
-def _draw_thresholds(context: GenerationContext, seen: int, most: int) -> tuple[int, int]:
+def _draw_caution_and_emergency_thresholds(
+    context: GenerationContext, observed_value: int, max_threshold: int
+) -> tuple[int, int]:
     if context.draw_bool(0.15):
         return OFF
-    caution = min(max(seen + context.pick_item((-1, 0, 0, 1)), 0), most)
-    emergency = min(context.pick_item((0, caution, caution + 1, 2 * caution)), most)
+    caution = min(max(observed_value + context.pick_item((-1, 0, 0, 1)), 0), max_threshold)
+    emergency = min(context.pick_item((0, caution, caution + 1, 2 * caution)), max_threshold)
     return caution, emergency

@@ -18,20 +18,20 @@ def flag_debt(context: GenerationContext) -> Iterator[Action | Wait]:
     open_workouts = context.list_open_workouts()
     if context.workouts is not None and context.draw_bool(0.3 if open_workouts else 0.02):
         workout_id = context.pick_item(open_workouts) if open_workouts else context.draw_auction_id()
-        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
+        yield context.build_action("Workouts", "flag", workout_id, by=context.pick_account())
         return
     c = context.draw_type()
     flags = context.liquidations.vault_flags
     found = (
         context.list_unsafe_owners(c)
         or [who for who in context.people if flags[c, who]]
-        or context.find_weakest_owner(c)
+        or context.list_weakest_owner_if_any(c)
     )
     owner = context.pick_item(found) if found and context.draw_bool(0.8) else context.pick_account()
-    yield context.build_call("LiquidationEngine", "flag", c, owner, by=context.pick_account())
+    yield context.build_action("LiquidationEngine", "flag", c, owner, by=context.pick_account())
 
 
-def _pay_reserved_loss(context: GenerationContext) -> Iterator[Action | Wait]:
+def _pay_loss_from_scripted_stage(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the scripted stage reserve a part of a deficit, pay some of it or give it up."""
     place = [stage.name for stage in context.deployment.parameters.stages].index("scripted")
     stage = context.waterfall.stages[place].stage
@@ -41,22 +41,22 @@ def _pay_reserved_loss(context: GenerationContext) -> Iterator[Action | Wait]:
         if not context.waterfall.reserved(stage, c, place):
             due = int(context.engine.deficit[c])
             kept = context.draw_near_limit(due, context.draw_part(due))
-            yield context.build_call(
+            yield context.build_action(
                 "ScriptedStage", "claim", 10**6 * RAD, 0, kept, by=context.pick_account()
             )
-            yield context.build_call("LossWaterfall", "cover", c, by=context.pick_account())
+            yield context.build_action("LossWaterfall", "cover", c, by=context.pick_account())
         if context.draw_bool(0.3):
-            yield context.build_call("LossWaterfall", "cover", c, by=context.pick_account())
+            yield context.build_action("LossWaterfall", "cover", c, by=context.pick_account())
         payer = context.find_richest_account()
         amount = (
             min(context.get_balance("Stablecoin", payer), context.waterfall.reserved(stage, c, place) // RAY)
             * RAY
         )
         if amount:
-            yield context.build_call("ScriptedStage", "pay", c, context.draw_near_limit(amount), by=payer)
+            yield context.build_action("ScriptedStage", "pay", c, context.draw_near_limit(amount), by=payer)
     if context.draw_bool(0.5):
-        yield context.build_call("ScriptedStage", "give_up", context.draw_type(), by=context.pick_account())
-    yield context.build_call("ScriptedStage", "claim", 0, 0, 0, by=context.pick_account())
+        yield context.build_action("ScriptedStage", "give_up", context.draw_type(), by=context.pick_account())
+    yield context.build_action("ScriptedStage", "claim", 0, 0, 0, by=context.pick_account())
 
 
 @register_generator(weight=2.5)
@@ -65,7 +65,7 @@ def cover_deficit(context: GenerationContext) -> Iterator[Action | Wait]:
     found = [c for c in range(context.listed) if context.engine.deficit[c]]
     if not found and context.draw_bool(0.92):
         return
-    yield context.build_call(
+    yield context.build_action(
         "LossWaterfall",
         "cover",
         context.pick_item(found) if found else context.draw_type(),
@@ -79,20 +79,20 @@ def script_stage(context: GenerationContext) -> Iterator[Action | Wait]:
     if "ScriptedStage" not in context.world.contracts:
         return
     if context.draw_bool(0.5):
-        yield from _pay_reserved_loss(context)
+        yield from _pay_loss_from_scripted_stage(context)
         return
     capacity = context.pick_item((0, 0, 0, MAX_UINT256, RAD, 10**6 * RAD))
     paid, kept = (
         context.pick_item((0, 0, 1, RAD, MAX_UINT256)),
         context.pick_item((0, 0, 1, RAD, MAX_UINT256)),
     )
-    yield context.build_call("ScriptedStage", "claim", capacity, paid, kept, by=context.pick_account())
+    yield context.build_action("ScriptedStage", "claim", capacity, paid, kept, by=context.pick_account())
     found = [c for c in range(context.listed) if context.engine.deficit[c]]
     if found:
-        yield context.build_call(
+        yield context.build_action(
             "LossWaterfall", "cover", context.pick_item(found), by=context.pick_account()
         )
-    yield context.build_call("ScriptedStage", "claim", 0, 0, 0, by=context.pick_account())
+    yield context.build_action("ScriptedStage", "claim", 0, 0, 0, by=context.pick_account())
 
 
 @register_generator(weight=1)
@@ -111,7 +111,7 @@ def force_stage_release(context: GenerationContext) -> Iterator[Action | Wait]:
         yield Wait(max(0, since + MAX_RESERVATION + 1 - context.now - context.pick_item((0, 0, 0, 1))))
     elif context.draw_bool(0.8):
         return
-    yield context.build_call("LossWaterfall", "force_release", c, k, by=context.pick_account())
+    yield context.build_action("LossWaterfall", "force_release", c, k, by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -126,22 +126,22 @@ def break_stage(context: GenerationContext) -> Iterator[Action | Wait]:
     owed = [(j, c) for j in found for c in range(context.listed) if waterfall.missing[j, c]]
     open_types = [c for c in range(context.listed) if context.engine.deficit[c]]
     if open_types and context.draw_bool(0.8):
-        yield context.build_call("VaultEngine", "revoke_role", STAGE, stage, by=context.admin)
-        yield context.build_call(
+        yield context.build_action("VaultEngine", "revoke_role", STAGE, stage, by=context.admin)
+        yield context.build_action(
             "LossWaterfall", "cover", context.pick_item(open_types), by=context.pick_account()
         )
     if context.draw_bool(0.7):
-        yield context.build_call("VaultEngine", "grant_role", STAGE, stage, by=context.admin)
+        yield context.build_action("VaultEngine", "grant_role", STAGE, stage, by=context.admin)
     if owed and context.draw_bool(0.7):
         j, c = context.pick_item(owed)
         if context.draw_bool(0.6):
-            yield context.build_call(
+            yield context.build_action(
                 "VaultEngine", "grant_role", STAGE, waterfall.stages[j].stage, by=context.admin
             )
             for loss in open_types:
-                yield context.build_call("LossWaterfall", "cover", loss, by=context.pick_account())
-        yield context.build_call("LossWaterfall", "repay_missed_share", c, j, by=context.pick_account())
+                yield context.build_action("LossWaterfall", "cover", loss, by=context.pick_account())
+        yield context.build_action("LossWaterfall", "repay_missed_share", c, j, by=context.pick_account())
     elif context.draw_bool(0.1):
-        yield context.build_call(
+        yield context.build_action(
             "LossWaterfall", "repay_missed_share", context.draw_type(), k, by=context.pick_account()
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -47,7 +47,7 @@ def make_margin_call(context: GenerationContext) -> Iterator[Action | Wait]:
         ratio = context.policy.calls[c].ratio
         if not owing or not ratio or context.draw_bool(0.5):
             if context.draw_bool(0.1):
-                yield context.build_call(
+                yield context.build_action(
                     "LiquidationEngine", "call", c, context.pick_account(), by=context.pick_account()
                 )
             return
@@ -58,10 +58,10 @@ def make_margin_call(context: GenerationContext) -> Iterator[Action | Wait]:
         if not 0 < price <= bounds.MAX_PRICE:
             return
         for _ in range(2):
-            yield from settle_price(context, c, price)
+            yield from post_price_until_current(context, c, price)
         found = [owner]
     owner = context.pick_item(found)
-    yield context.build_call("LiquidationEngine", "call", c, owner, by=context.pick_account())
+    yield context.build_action("LiquidationEngine", "call", c, owner, by=context.pick_account())
     yield from _follow_margin_call(context, c, owner)
 
 
@@ -72,7 +72,7 @@ def _follow_margin_call(
     terms = context.policy.calls[collateral_type]
     kind = context.random.randrange(5)
     if kind == 0:
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "deposit_and_draw",
             collateral_type,
@@ -82,7 +82,7 @@ def _follow_margin_call(
             owner,
             by=owner,
         )
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "repay_and_withdraw",
             collateral_type,
@@ -94,12 +94,12 @@ def _follow_margin_call(
         )
     elif kind == 1:
         repaid = context.draw_near_limit(context.get_debt(collateral_type, owner) // RAY // 2)
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine", "repay_and_withdraw", collateral_type, owner, repaid, 0, owner, by=owner
         )
     elif kind == 2:
         deposit = context.draw_near_limit(context.get_vault(collateral_type, owner).locked_collateral)
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "deposit_and_draw",
             collateral_type,
@@ -112,12 +112,14 @@ def _follow_margin_call(
     else:
         yield Wait(terms.grace + context.pick_item((-1, 0, 1, terms.valid, terms.valid + 1)))
         if context.draw_bool(0.8):
-            yield from settle_price(context, collateral_type, context.feed.prices[collateral_type].current)
-        yield context.build_call(
+            yield from post_price_until_current(
+                context, collateral_type, context.feed.prices[collateral_type].current
+            )
+        yield context.build_action(
             "LiquidationEngine", "liquidate", collateral_type, owner, owner, by=context.pick_account()
         )
         if context.draw_bool(0.3):
-            yield context.build_call(
+            yield context.build_action(
                 "LiquidationEngine", "call", collateral_type, owner, by=context.pick_account()
             )
 
@@ -133,28 +135,28 @@ def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
     rates = (0, 1, 500, 3_000, bounds.MAX_ADD_ON)
     if kind == 0:
         four = [(context.pick_item(above), context.pick_item(rates)) for _ in range(4)]
-        yield context.build_call("RiskPolicy", "set_brackets", c, tuple(four[:2]), tuple(four[2:]), by=by)
+        yield context.build_action("RiskPolicy", "set_brackets", c, tuple(four[:2]), tuple(four[2:]), by=by)
     elif kind == 1:
         cap, window = (
             context.pick_item((*above, 10**5)),
             context.pick_item((59, 60, 3_600, 86_400, bounds.MAX_FLOW_WINDOW)),
         )
-        yield context.build_call("RiskPolicy", "set_flow_limit", c, cap, window, by=by)
+        yield context.build_action("RiskPolicy", "set_flow_limit", c, cap, window, by=by)
     elif kind == 2:
-        anchor = context.draw_near_limit(context.get_price(c), 0, bounds.MAX_PRICE)
+        anchor = context.draw_near_limit(context.get_lower_feed_price(c), 0, bounds.MAX_PRICE)
         growth = context.pick_item((0, 500, bounds.MAX_GROWTH, bounds.MAX_GROWTH + 1))
-        yield context.build_call("RiskPolicy", "set_growth_cap", c, anchor, growth, by=by)
+        yield context.build_action("RiskPolicy", "set_growth_cap", c, anchor, growth, by=by)
     elif kind == 3:
         points = (0, 1, 400, 9_000, 10_000, 16_384, MAX_UINT256)
         curve = tuple(context.pick_item(points[:5] if context.draw_bool(0.9) else points) for _ in range(4))
-        line = context.draw_near_limit(context.get_debts(c).performing // RAD, 10**6)
+        line = context.draw_near_limit(context.get_type_debt_totals(c).performing // RAD, 10**6)
         speed = context.pick_item((0, 0, 1, 50, bounds.MAX_FEE_SPEED, bounds.MAX_FEE_SPEED + 1))
-        yield context.build_call("RiskPolicy", "set_fee_curve", c, curve, line, speed, by=by)
+        yield context.build_action("RiskPolicy", "set_fee_curve", c, curve, line, speed, by=by)
     elif kind == 4:
         terms = context.get_terms(c)
         ratio = context.draw_near_limit(terms.liquidation_ratio, terms.initial_ratio, 0)
         times = (59, 60, 3_600, 86_400, bounds.MAX_CALL_TIME + 1)
-        yield context.build_call(
+        yield context.build_action(
             "RiskPolicy",
             "set_call_terms",
             c,
@@ -167,17 +169,17 @@ def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
         factor = context.pick_item(
             (0, 99, 100, 10_000, bounds.MAX_LIMITS_FACTOR, bounds.MAX_LIMITS_FACTOR + 1)
         )
-        yield context.build_call(
+        yield context.build_action(
             "RiskPolicy", "set_effects", context.pick_item((*rates, 10_001)), factor, by=by
         )
     elif kind == 6:
-        yield context.build_call("VaultEngine", "set_fee_dynamic", c, context.draw_bool(0.7), by=by)
+        yield context.build_action("VaultEngine", "set_fee_dynamic", c, context.draw_bool(0.7), by=by)
     else:
         # Itself answers for every type; nobody else does.
         policy = context.policy.address if context.draw_bool(0.7) else context.pick_account()
-        yield context.build_call("VaultEngine", "set_risk_policy", policy, by=by)
+        yield context.build_action("VaultEngine", "set_risk_policy", policy, by=by)
     if context.draw_bool(0.1):
-        yield context.build_call(
+        yield context.build_action(
             "RiskPolicy",
             "sync_mode",
             context.random.randrange(context.listed + 1),
@@ -196,6 +198,8 @@ def exhaust_flow_limit(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     left = (flow.cap * 10**6 - flow.used) * 10**12
     for _ in range(2):
-        drawn = min(max(context.draw_near_limit(left), 0), max(context.get_drawable_debt(c, owner), 0))
-        yield context.build_call("VaultEngine", "deposit_and_draw", c, owner, 0, drawn, owner, by=owner)
+        drawn = min(
+            max(context.draw_near_limit(left), 0), max(context.get_drawable_debt_by_ratio(c, owner), 0)
+        )
+        yield context.build_action("VaultEngine", "deposit_and_draw", c, owner, 0, drawn, owner, by=owner)
         yield Wait(context.pick_item((0, 1, flow.window // 2)))

@@ -8,7 +8,7 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.member_pool import MemberPool
-from backstop.model.price_feed import renewal_window
+from backstop.model.price_feed import compute_renewal_window_seconds
 from backstop.model.signed_reports import Span
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
@@ -28,23 +28,27 @@ HOUR, DAY = 3_600, 86_400
 PER_ANSWER = 10**19
 
 
-def submit_reports(
-    context: GenerationContext, collateral_type: int, price: int, *, is_steady: bool = False
+def submit_range_reports(
+    context: GenerationContext, collateral_type: int, price: int, *, has_single_price_range: bool = False
 ) -> Iterator[Action | Wait]:
     """Yield a report of the price by each reporter that is an account; most reports carry a range.
 
     The range of a steady price is the price alone, and is as old as a mark can be.
     """
     price = min(max(price, 1), bounds.MAX_PRICE)
-    span = Span(price, price, context.now - bounds.MAX_MARK_AGE) if is_steady else draw_span(context, price)
+    span = (
+        Span(price, price, context.now - bounds.MAX_MARK_AGE)
+        if has_single_price_range
+        else draw_span(context, price)
+    )
     for index in range(1, context.feed.configs[collateral_type].reporters + 1):
         reporter = context.feed.reporters[collateral_type, index]
         # An adapter says what its aggregator does, in a move of its own.
         if reporter not in context.world.addresses:
             if context.draw_bool(0.02):
-                yield context.build_call("PriceFeed", "report", collateral_type, price, by=reporter)
+                yield context.build_action("PriceFeed", "report", collateral_type, price, by=reporter)
             else:
-                yield context.build_call(
+                yield context.build_action(
                     "PriceFeed", "report_range", collateral_type, price, *span, by=reporter
                 )
 
@@ -61,7 +65,7 @@ def draw_span(context: GenerationContext, price: int) -> Span:
     return Span(low, high, since)
 
 
-def _wait_for_step(context: GenerationContext, collateral_type: int) -> Wait:
+def _build_wait_for_feed_step(context: GenerationContext, collateral_type: int) -> Wait:
     """Wait until the feed may step again."""
     return Wait(
         max(
@@ -75,12 +79,14 @@ def _wait_for_step(context: GenerationContext, collateral_type: int) -> Wait:
 
 def post_price(context: GenerationContext, collateral_type: int, price: int) -> Iterator[Action | Wait]:
     """Wait for the feed's step, have all report, step."""
-    yield _wait_for_step(context, collateral_type)
-    yield from submit_reports(context, collateral_type, price)
-    yield context.build_call("PriceFeed", "poke", collateral_type, by=context.pick_account())
+    yield _build_wait_for_feed_step(context, collateral_type)
+    yield from submit_range_reports(context, collateral_type, price)
+    yield context.build_action("PriceFeed", "poke", collateral_type, by=context.pick_account())
 
 
-def settle_price(context: GenerationContext, collateral_type: int, price: int) -> Iterator[Action | Wait]:
+def post_price_until_current(
+    context: GenerationContext, collateral_type: int, price: int
+) -> Iterator[Action | Wait]:
     """Make a price the current and the next one, if it is not."""
     config = context.feed.configs[collateral_type]
     for _ in range(2 + (config.confirmations if config.deviation else 0)):
@@ -90,40 +96,48 @@ def settle_price(context: GenerationContext, collateral_type: int, price: int) -
             yield from post_price(context, collateral_type, price)
 
 
-def _get_last_price(context: GenerationContext, collateral_type: int) -> int:
-    return context.get_published_price(collateral_type) or 1
+def _get_published_price_or_one(context: GenerationContext, collateral_type: int) -> int:
+    return context.get_next_or_current_price(collateral_type) or 1
 
 
 @register_generator(weight=2.6)
 def move_price(context: GenerationContext) -> Iterator[Action | Wait]:
     """Move a price by a few percent."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     yield from post_price(
-        context, c, _get_last_price(context, c) * context.random.randint(9_000, 11_500) // BASIS_POINTS
+        context,
+        c,
+        _get_published_price_or_one(context, c) * context.random.randint(9_000, 11_500) // BASIS_POINTS,
     )
 
 
 @register_generator(weight=1.2)
 def drop_price(context: GenerationContext) -> Iterator[Action | Wait]:
     """Drop a price far, at once or after a silence, until it is current."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     if context.draw_bool(0.3):
         yield Wait(context.feed.configs[c].stale_after + 1)
-    price = _get_last_price(context, c) * context.pick_item((100, 3_000, 5_000, 7_000, 8_500)) // BASIS_POINTS
+    price = (
+        _get_published_price_or_one(context, c)
+        * context.pick_item((100, 3_000, 5_000, 7_000, 8_500))
+        // BASIS_POINTS
+    )
     yield from post_price(context, c, price)
     if context.draw_bool(0.7):
-        yield _wait_for_step(context, c)
-        yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+        yield _build_wait_for_feed_step(context, c)
+        yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
 
 
 @register_generator(weight=0.9)
 def raise_price(context: GenerationContext) -> Iterator[Action | Wait]:
     """Raise a price."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     yield from post_price(
         context,
         c,
-        _get_last_price(context, c) * context.pick_item((12_000, 15_000, 20_000, 50_000)) // BASIS_POINTS,
+        _get_published_price_or_one(context, c)
+        * context.pick_item((12_000, 15_000, 20_000, 50_000))
+        // BASIS_POINTS,
     )
 
 
@@ -140,10 +154,10 @@ def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
         // (vault.locked_collateral * BASIS_POINTS)
     )
     yield from post_price(context, c, exact + context.pick_item((-1, 0, 0, 1)))
-    yield _wait_for_step(context, c)
-    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+    yield _build_wait_for_feed_step(context, c)
+    yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
     if context.get_auction_room(c):
-        yield context.build_call(
+        yield context.build_action(
             "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
         )
 
@@ -151,7 +165,7 @@ def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=1.2)
 def report_different_prices(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have reporters disagree; one of them may be mad."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     config = context.feed.configs[c]
     if config.reporters == 0:
         return
@@ -160,46 +174,46 @@ def report_different_prices(context: GenerationContext) -> Iterator[Action | Wai
         return
     price = context.pick_item(
         (
-            _get_last_price(context, c) * context.random.randint(9_800, 10_200) // BASIS_POINTS,
+            _get_published_price_or_one(context, c) * context.random.randint(9_800, 10_200) // BASIS_POINTS,
             1,
             bounds.MAX_PRICE,
         )
     )
-    yield context.build_call("PriceFeed", "report", c, max(1, price), by=reporter)
+    yield context.build_action("PriceFeed", "report", c, max(1, price), by=reporter)
 
 
 @register_generator(weight=1.5)
 def poke_feed(context: GenerationContext) -> Iterator[Action | Wait]:
     """Step a feed, in time or not."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     config = context.feed.configs[c]
     reports = [context.feed.reports[c, index] for index in range(1, config.reporters + 1)]
     if context.draw_bool(0.8):
-        yield _wait_for_step(context, c)
+        yield _build_wait_for_feed_step(context, c)
     if sum(
         context.now <= each.reported_at + config.max_age for each in reports
     ) < config.quorum and context.draw_bool(0.8):
         return
-    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+    yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
 
 
 @register_generator(weight=0.7)
 def renew_step(context: GenerationContext) -> Iterator[Action | Wait]:
     """Step a feed with the reports of the last step, and renew the step once newer ones have landed."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     config = context.feed.configs[c]
-    yield _wait_for_step(context, c)
-    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
-    window = renewal_window(config.step)
+    yield _build_wait_for_feed_step(context, c)
+    yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
+    window = compute_renewal_window_seconds(config.step)
     for _ in range(context.pick_item((1, 1, 2))):
         yield Wait(min(config.step, context.pick_item((0, 12, window // 2, window, window + 1))))
         price = (
-            _get_last_price(context, c)
+            _get_published_price_or_one(context, c)
             * context.pick_item((5_000, 9_000, 9_900, 10_100, 12_000))
             // BASIS_POINTS
         )
-        yield from submit_reports(context, c, price)
-        yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+        yield from submit_range_reports(context, c, price)
+        yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
 
 
 @register_generator(weight=1)
@@ -222,14 +236,14 @@ def renew_stale_price(context: GenerationContext) -> Iterator[Action | Wait]:
     """Post a stale type's price again, after a silence."""
     for c in (*range(min(context.listed, 4)), *((bounds.EQUITY_MARKET,) if context.has_equity else ())):
         if not context.has_fresh_price(c):
-            yield from post_price(context, c, _get_last_price(context, c))
+            yield from post_price(context, c, _get_published_price_or_one(context, c))
 
 
 @register_generator(weight=0.5)
 def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
     """Move a price far away for a few steps, and back, or not: a wick, or a crash that is confirmed."""
-    c = context.draw_market()
-    usual, config = _get_last_price(context, c), context.feed.configs[c]
+    c = context.draw_feed_market()
+    usual, config = _get_published_price_or_one(context, c), context.feed.configs[c]
     far = usual * context.pick_item((1_000, 8_500, 9_999, 11_501, 30_000)) // BASIS_POINTS
     for _ in range(context.random.randint(1, config.confirmations + 2)):
         yield from post_price(context, c, far * context.random.randint(9_900, 10_100) // BASIS_POINTS)
@@ -240,13 +254,13 @@ def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.5)
 def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
     """Silence a feed until it is stale, or dead; somebody acts on that, and it comes back."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     config = context.feed.configs[c]
     late = context.pick_item((0, 1, config.dead_after, config.dead_after + 1))
     yield Wait(max(0, context.feed.prices[c].fresh_until - context.now) + late)
     for _ in range(2):
         for owner in context.list_unsafe_owners(c)[:1] if c < context.listed else ():
-            yield context.build_call(
+            yield context.build_action(
                 "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
             )
         for auction_id in [
@@ -257,11 +271,13 @@ def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
             method, args = context.pick_item(
                 (("reset", (auction_id, context.pick_account())), ("close", (auction_id,)))
             )
-            yield context.build_call("CollateralAuction", method, *args, by=context.pick_account())
+            yield context.build_action("CollateralAuction", method, *args, by=context.pick_account())
         yield from post_price(
             context,
             c,
-            _get_last_price(context, c) * context.pick_item((5_000, 9_500, 10_000)) // BASIS_POINTS,
+            _get_published_price_or_one(context, c)
+            * context.pick_item((5_000, 9_500, 10_000))
+            // BASIS_POINTS,
         )
         yield Wait(context.pick_item((0, max(0, config.grace - 1), config.grace)))
 
@@ -269,13 +285,15 @@ def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.8)
 def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
     """Have the aggregator answer, as it should or not, and its adapter report."""
-    usual = _get_last_price(context, ADAPTED) // PER_ANSWER
+    usual = _get_published_price_or_one(context, ADAPTED) // PER_ANSWER
     if context.draw_bool(0.3):
         down, since = (
             context.pick_item((0, 0, 0, 1)),
             context.pick_item((context.now, context.now, context.now, context.now + 1, 0)),
         )
-        yield context.build_call(SEQUENCER, "set_answer", 1, down, since, since, 1, by=context.pick_account())
+        yield context.build_action(
+            SEQUENCER, "set_answer", 1, down, since, since, 1, by=context.pick_account()
+        )
         yield Wait(context.pick_item((SEQUENCER_GRACE, SEQUENCER_GRACE + 1, SEQUENCER_GRACE + 1)))
     answer = (
         usual
@@ -288,9 +306,9 @@ def answer_aggregator(context: GenerationContext) -> Iterator[Action | Wait]:
         else context.pick_item((0, context.now + 1, max(0, context.now - HEARTBEAT - 1)))
     )
     answered_in = context.pick_item((5, 5, 5, 5, 4))
-    yield context.build_call(
+    yield context.build_action(
         AGGREGATOR, "set_answer", 5, answer, at, at, answered_in, by=context.pick_account()
     )
     if context.draw_bool(0.2):
         yield Wait(context.pick_item((1, HEARTBEAT, HEARTBEAT + 1)))
-    yield context.build_call(ADAPTER, "push", by=context.pick_account())
+    yield context.build_action(ADAPTER, "push", by=context.pick_account())

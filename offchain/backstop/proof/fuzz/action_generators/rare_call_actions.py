@@ -17,8 +17,8 @@ from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury
 from backstop.proof.fuzz.action_generators.claim_actions import convert_claims
 from backstop.proof.fuzz.action_generators.equity_actions import sell_surplus
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
-from backstop.proof.fuzz.action_generators.savings_actions import _settle_and_claim, _wait_near_time
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
+from backstop.proof.fuzz.action_generators.savings_actions import _settle_and_claim_batch, _wait_near_time
 from backstop.proof.fuzz.action_generators.workout_actions import (
     foreclose_workout,
     pay_workout,
@@ -64,15 +64,15 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
         ("RiskPolicy", "set_flow_limit", (c, 0, 86_400)),
         ("Workouts", "set_terms", (c, *offer)),
     ):
-        yield context.build_call(contract, call, *args, by=context.admin)
-    yield from settle_price(context, c, price)
+        yield context.build_action(contract, call, *args, by=context.admin)
+    yield from post_price_until_current(context, c, price)
     if context.policy.mode(""):
         return  # new risk may need more now
     debt = floor * context.pick_item((1, 2, 5))
     worth = div_up(debt * RAY * (initial + 50) + context.policy.add_on("", c, 2 * debt * RAY), BASIS_POINTS)
     unit = int(terms.unit)
     deposit = div_up(div_up(worth, price), unit) * unit + context.get_vault(c, owner).locked_collateral % unit
-    yield context.build_call(_ENGINE, "deposit_and_draw", c, owner, deposit, debt, owner, by=owner)
+    yield context.build_action(_ENGINE, "deposit_and_draw", c, owner, deposit, debt, owner, by=owner)
     vault = context.get_vault(c, owner)
     if not vault.normalized_debt:
         return
@@ -80,13 +80,13 @@ def begin_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     called_at = need * 999 // (1_000 * vault.locked_collateral * BASIS_POINTS)
     if not 0 < called_at <= bounds.MAX_PRICE:
         return
-    yield from settle_price(context, c, called_at)
-    yield context.build_call("LiquidationEngine", "call", c, owner, by=context.pick_account())
-    yield context.build_call("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
-    yield context.build_call("Workouts", "enter", c, owner, context.pick_item((1, offer[3])), by=owner)
+    yield from post_price_until_current(context, c, called_at)
+    yield context.build_action("LiquidationEngine", "call", c, owner, by=context.pick_account())
+    yield context.build_action("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
+    yield context.build_action("Workouts", "enter", c, owner, context.pick_item((1, offer[3])), by=owner)
     yield from context.pick_item((pay_workout, pay_workout, top_up_workout, foreclose_workout))(context)
     for workout_id in context.list_open_workouts():
-        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
+        yield context.build_action("Workouts", "flag", workout_id, by=context.pick_account())
 
 
 @register_generator(weight=0.7)
@@ -98,10 +98,10 @@ def flag_missed_payment(context: GenerationContext) -> Iterator[Action | Wait]:
     workout_id = context.pick_item(found)
     due = context.workouts.schedules[workout_id].compute_due_time(context.workouts.balances[workout_id].met)
     yield from _wait_near_time(context, due + 1)
-    yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
+    yield context.build_action("Workouts", "flag", workout_id, by=context.pick_account())
     if context.draw_bool(0.5):
         yield from pay_workout(context)
-        yield context.build_call("Workouts", "flag", workout_id, by=context.pick_account())
+        yield context.build_action("Workouts", "flag", workout_id, by=context.pick_account())
 
 
 def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
@@ -110,18 +110,18 @@ def _clear_losses(context: GenerationContext) -> Iterator[Action | Wait]:
         auction = cast(EquityAuction, context.world.contracts[name])
         for c in [c for c, sale in auction.sales.items() if sale.target]:
             yield from _wait_near_time(context, auction.sales[c].started_at + auction.duration + 1)
-            yield context.build_call(name, "end", c, by=context.pick_account())
+            yield context.build_action(name, "end", c, by=context.pick_account())
     for c in context.list_deficit_types():
-        yield context.build_call(_WATERFALL, "cover", c, by=context.pick_account())
+        yield context.build_action(_WATERFALL, "cover", c, by=context.pick_account())
 
 
 def _repeat_flags(context: GenerationContext) -> Iterator[Action | Wait]:
     """Call `flag` again for each flagged vault, at a fresh price."""
     flags = context.liquidations.vault_flags
     for c, owner in [key for key, flag in flags.items() if flag and key[0] < min(context.listed, 4)]:
-        if not context.has_fresh_price(c) and context.get_published_price(c):
-            yield from settle_price(context, c, context.get_published_price(c))
-        yield context.build_call("LiquidationEngine", "flag", c, owner, by=context.pick_account())
+        if not context.has_fresh_price(c) and context.get_next_or_current_price(c):
+            yield from post_price_until_current(context, c, context.get_next_or_current_price(c))
+        yield context.build_action("LiquidationEngine", "flag", c, owner, by=context.pick_account())
 
 
 def _has_no_losses(context: GenerationContext) -> bool:
@@ -136,7 +136,7 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     pool = cast(MemberPool, context.world.contracts["StakedEquity"])
     who = max(context.people, key=lambda each: context.get_balance("Equity", each))
-    yield context.build_call(
+    yield context.build_action(
         "StakedEquity",
         "deposit",
         context.draw_near_limit(context.get_balance("Equity", who) // 10),
@@ -144,7 +144,7 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
         by=who,
     )
     if context.draw_bool(0.3):
-        yield context.build_call(
+        yield context.build_action(
             "StakedEquity",
             "add_income",
             context.draw_part(max(context.get_balance("Equity", who) // 100, 1)),
@@ -154,7 +154,7 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     for leaver in context.people:
         if pool.held(leaver) and context.draw_bool(0.6):
-            yield context.build_call(
+            yield context.build_action(
                 "StakedEquity",
                 "requestRedeem",
                 context.draw_near_limit(pool.held(leaver)),
@@ -162,8 +162,8 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
                 leaver,
                 by=leaver,
             )
-    yield from _wait_near_time(context, pool.get_cut_start())
-    yield context.build_call("StakedEquity", "cut", by=context.pick_account())
+    yield from _wait_near_time(context, pool.get_earliest_cut_time())
+    yield context.build_action("StakedEquity", "cut", by=context.pick_account())
     yield from _clear_losses(context)
     yield from _repeat_flags(context)
     waits = pool.list_unsettled_batches()
@@ -171,8 +171,8 @@ def leave_staked_equity(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if waits:
         yield from _wait_near_time(context, pool.get_maturity(waits.start))
-    yield from _settle_and_claim(context, "StakedEquity")
-    yield from _settle_and_claim(context, "StakedEquity")
+    yield from _settle_and_claim_batch(context, "StakedEquity")
+    yield from _settle_and_claim_batch(context, "StakedEquity")
 
 
 @register_generator(weight=1)
@@ -187,19 +187,19 @@ def sell_funded_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
     surplus = cast(SurplusAuction, context.world.contracts["SurplusAuction"])
     treasury = cast(Treasury, context.world.contracts["Treasury"])
     giver, lot = context.find_richest_account(), surplus.whole_lot * WAD
-    yield context.build_call("Treasury", "set_target", context.pick_item((0, 0, 1)), by=context.admin)
+    yield context.build_action("Treasury", "set_target", context.pick_item((0, 0, 1)), by=context.admin)
     if treasury.for_sale("") < lot:
         given = min(2 * lot, context.get_balance("Stablecoin", giver))
-        yield context.build_call(_ENGINE, "grant_role", STAGE, giver, by=context.admin)
-        yield context.build_call(_ENGINE, "give_to_reserve", given, by=giver)
-        yield context.build_call(_ENGINE, "revoke_role", STAGE, giver, by=context.admin)
-        yield context.build_call(
+        yield context.build_action(_ENGINE, "grant_role", STAGE, giver, by=context.admin)
+        yield context.build_action(_ENGINE, "give_to_reserve", given, by=giver)
+        yield context.build_action(_ENGINE, "revoke_role", STAGE, giver, by=context.admin)
+        yield context.build_action(
             "Treasury", "set_shares", tuple(0 for _ in treasury.pool_addresses), by=context.admin
         )
         yield from _wait_near_time(context, context.feed.falls[()].withdrawals_paused_until)
-        yield context.build_call("Treasury", "distribute", by=context.pick_account())
+        yield context.build_action("Treasury", "distribute", by=context.pick_account())
     if context.feed.prices[_MARKET].current:
-        yield from settle_price(context, _MARKET, context.feed.prices[_MARKET].current)
+        yield from post_price_until_current(context, _MARKET, context.feed.prices[_MARKET].current)
     yield from sell_surplus(context)
 
 
@@ -211,14 +211,14 @@ def convert_claims_at_price(context: GenerationContext) -> Iterator[Action | Wai
     series = [cast(RecoveryClaims, context.world.contracts[name]) for name in context.claims]
     if not any(each.set_price and each.series[()].outstanding for each in series):
         return
-    yield context.build_call("Equity", "set_mint_cap", bounds.MAX_MINT_CAP, by=context.admin)
+    yield context.build_action("Equity", "set_mint_cap", bounds.MAX_MINT_CAP, by=context.admin)
     if context.feed.prices[_MARKET].current:
-        yield from settle_price(context, _MARKET, context.feed.prices[_MARKET].current)
+        yield from post_price_until_current(context, _MARKET, context.feed.prices[_MARKET].current)
     for each in series:
         if each.set_price and each.series[()].outstanding:
             pool = context.world.at(each.pool_address).label
             for who in context.people:
-                yield context.build_call(pool, "collect_claims", who, by=context.pick_account())
+                yield context.build_action(pool, "collect_claims", who, by=context.pick_account())
     yield from convert_claims(context)
 
 
@@ -235,7 +235,7 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
         # The pool behind pays, if it has anything.
         last, who = context.world.at(waterfall.stages[found[-1]].stage), context.find_richest_account()
         if len(found) > 1 and context.draw_bool(0.7):
-            yield context.build_call(
+            yield context.build_action(
                 last.label,
                 "deposit",
                 context.draw_near_limit(context.get_balance("Stablecoin", who) // 2),
@@ -243,10 +243,10 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
                 by=who,
             )
         stage = waterfall.stages[found[0]].stage
-        yield context.build_call(_ENGINE, "revoke_role", STAGE, stage, by=context.admin)
+        yield context.build_action(_ENGINE, "revoke_role", STAGE, stage, by=context.admin)
         for c in open_types:
-            yield context.build_call(_WATERFALL, "cover", c, by=context.pick_account())
-        yield context.build_call(_ENGINE, "grant_role", STAGE, stage, by=context.admin)
+            yield context.build_action(_WATERFALL, "cover", c, by=context.pick_account())
+        yield context.build_action(_ENGINE, "grant_role", STAGE, stage, by=context.admin)
     owed = [key for key, amount in waterfall.missing.items() if amount]
     if not owed:
         return
@@ -254,8 +254,8 @@ def make_loss_good(context: GenerationContext) -> Iterator[Action | Wait]:
     if waterfall.books[()].open and context.draw_bool(0.9):
         return
     for k, c in owed:
-        yield context.build_call(_ENGINE, "grant_role", STAGE, waterfall.stages[k].stage, by=context.admin)
-        yield context.build_call(_WATERFALL, "repay_missed_share", c, k, by=context.pick_account())
+        yield context.build_action(_ENGINE, "grant_role", STAGE, waterfall.stages[k].stage, by=context.admin)
+        yield context.build_action(_WATERFALL, "repay_missed_share", c, k, by=context.pick_account())
 
 
 @register_generator(weight=0.8)
@@ -265,15 +265,15 @@ def sell_salvage_lots(context: GenerationContext) -> Iterator[Action | Wait]:
     if not found or context.settling:
         return
     c = context.pick_item(found)
-    if context.get_published_price(c):
-        yield from settle_price(context, c, context.get_published_price(c))
-    yield context.build_call("CollateralAuction", "sell_salvage", c, by=context.pick_account())
+    if context.get_next_or_current_price(c):
+        yield from post_price_until_current(context, c, context.get_next_or_current_price(c))
+    yield context.build_action("CollateralAuction", "sell_salvage", c, by=context.pick_account())
     auction_id, taker = int(context.auction.ids[()]), context.find_richest_account()
     lot = context.auction.lots[auction_id]
     if lot.started_at and context.draw_bool(0.7):
         yield Wait(context.pick_item((0, 30, 600)))
         amount = context.pick_item((MAX_UINT256, context.draw_near_limit(lot.lot)))
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction", "take", auction_id, amount, MAX_UINT256, taker, b"", by=taker
         )
 
@@ -291,16 +291,16 @@ def liquidate_within_limit(context: GenerationContext) -> Iterator[Action | Wait
     room = context.pick_item(
         (floor, floor + 1, 2 * floor + 1, max(debt - floor, 0), debt, debt + 1, debt // 2)
     )
-    yield context.build_call(
+    yield context.build_action(
         _ENGINE, "set_auction_limit", c, min(taken + room, bounds.MAX_DEBT_CEILING), by=context.admin
     )
     if not context.has_fresh_price(c):
-        yield from settle_price(context, c, context.feed.prices[c].current)
-    yield context.build_call(
+        yield from post_price_until_current(context, c, context.feed.prices[c].current)
+    yield context.build_action(
         "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
     )
     limit = context.pick_item((10**7, bounds.MAX_DEBT_CEILING))
-    yield context.build_call(_ENGINE, "set_auction_limit", c, limit, by=context.admin)
+    yield context.build_action(_ENGINE, "set_auction_limit", c, limit, by=context.admin)
 
 
 @register_generator(weight=2.5)
@@ -368,4 +368,4 @@ def call_out_of_turn(context: GenerationContext) -> Iterator[Action | Wait]:
             (facilitator, "realise_loss", ()),
         ]
     contract, method, args = context.pick_item(calls)
-    yield context.build_call(contract, method, *args, by=who)
+    yield context.build_action(contract, method, *args, by=who)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backstop.deployment.contract_names import STAGES
+from backstop.deployment.contracts_by_parameter_name import STAGES
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.roles import STAGE
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
@@ -26,7 +26,7 @@ def call_restricted_functions(context: GenerationContext) -> Iterator[Action | W
             ("Stablecoin", "burn", (who, amount)),
             ("Stablecoin", "burn_allowed", (who, context.pick_account(), amount)),
             ("VaultEngine", "set_called", (c, who)),
-            *_list_policy_calls(context, c, amount),
+            *_list_restricted_policy_calls(context, c, amount),
             ("VaultEngine", "seize", (c, who, amount, amount, who, amount)),
             ("VaultEngine", "release", (c, amount, who)),
             ("VaultEngine", "settle_take", (c, who, amount, amount, amount, who, amount)),
@@ -61,13 +61,13 @@ def call_restricted_functions(context: GenerationContext) -> Iterator[Action | W
             (context.pick_item(stages), "absorb", (c, amount)),
             (context.pick_item(stages), "absorb", (c, amount)),
             (pool, "claw_back", (c, amount)),
-            *_list_equity_calls(context, who, amount),
+            *_list_role_restricted_equity_calls(context, who, amount),
         )
     )
-    yield context.build_call(contract, method, *args, by=context.pick_item((who, who, context.admin)))
+    yield context.build_action(contract, method, *args, by=context.pick_item((who, who, context.admin)))
 
 
-def _list_policy_calls(
+def _list_restricted_policy_calls(
     context: GenerationContext, collateral_type: int, amount: int
 ) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
     if context.policy is None:
@@ -79,21 +79,21 @@ def _list_policy_calls(
     )
 
 
-def _list_equity_calls(
-    context: GenerationContext, who: str, amount: int
+def _list_role_restricted_equity_calls(
+    context: GenerationContext, account: str, amount: int
 ) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
     if not context.has_equity:
         return ()
     claims = context.pick_item(context.claims)
     return (
         (claims, "record", (0, 10**6 + 1, amount)),
-        (claims, "issue", (who, amount, 0, 0, 0, 1)),
-        ("Equity", "mint", (who, amount)),
+        (claims, "issue", (account, amount, 0, 0, 0, 1)),
+        ("Equity", "mint", (account, amount)),
         ("Equity", "reserve_mint", (amount,)),
         ("Equity", "release_mint", (amount,)),
-        ("Equity", "mint_reserved", (who, amount, 0)),
-        ("Treasury", "sell", (amount, who)),
-        *((pool, "slash", (amount, who)) for pool in context.pools if pool not in context.savers),
+        ("Equity", "mint_reserved", (account, amount, 0)),
+        ("Treasury", "sell", (amount, account)),
+        *((pool, "slash", (amount, account)) for pool in context.pools if pool not in context.savers),
         *((pool, "restore", (amount,)) for pool in context.pools if pool not in context.savers),
     )
 
@@ -114,16 +114,16 @@ def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
         if not deficit and context.draw_bool(0.7):
             return
         holders = [context.pick_account()]
-        yield context.build_call("VaultEngine", "grant_role", STAGE, holders[0], by=context.admin)
+        yield context.build_action("VaultEngine", "grant_role", STAGE, holders[0], by=context.admin)
     who = holders[0]
     kind = context.random.randrange(4)
     if kind == 3:
         room = context.engine.redistribution_room("", c)
         amount = context.draw_near_limit(min(room, deficit), room, deficit)
-        yield context.build_call("VaultEngine", "cover_by_redistribution", c, amount, by=who)
+        yield context.build_action("VaultEngine", "cover_by_redistribution", c, amount, by=who)
     elif kind == 0:
         held = int(context.engine.income[c].buffer)
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "cover_from_buffer",
             c,
@@ -132,7 +132,7 @@ def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
         )
     elif kind == 1:
         held = int(context.engine.system[()].reserve)
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "cover_from_reserve",
             c,
@@ -143,8 +143,8 @@ def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
         held = int(context.stablecoin.balances[who])
         amount = min(held * RAY, deficit + 1)
         payer = context.pick_item((who, who, context.pick_account()))
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine", "cover_from_tokens", c, payer, context.draw_near_limit(amount), by=who
         )
     if context.draw_bool(0.6):
-        yield context.build_call("VaultEngine", "revoke_role", STAGE, who, by=context.admin)
+        yield context.build_action("VaultEngine", "revoke_role", STAGE, who, by=context.admin)

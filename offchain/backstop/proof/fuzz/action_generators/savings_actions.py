@@ -18,8 +18,8 @@ def _pick_pool(context: GenerationContext) -> str:
     return "OddPool" if context.draw_bool(0.08) else context.pick_item(context.pools)
 
 
-def _get_shares(context: GenerationContext, pool: MemberPool, who: str) -> int:
-    return int(cast(ERC20, pool.token).balances[who])
+def _get_asset_balance(context: GenerationContext, pool: MemberPool, owner: str) -> int:
+    return int(cast(ERC20, pool.token).balances[owner])
 
 
 @register_generator(weight=3)
@@ -30,10 +30,10 @@ def deposit_savings(context: GenerationContext) -> Iterator[Action | Wait]:
         context.pick_item((context.find_richest_account(), context.pick_account())),
     )
     pool = cast(MemberPool, context.world.contracts[name])
-    held = min(_get_shares(context, pool, who), 10**7 * WAD)
+    held = min(_get_asset_balance(context, pool, who), 10**7 * WAD)
     if held == 0:
         return
-    yield context.build_call(
+    yield context.build_action(
         name,
         "deposit",
         context.draw_near_limit(held, held // 3),
@@ -46,8 +46,8 @@ def deposit_savings(context: GenerationContext) -> Iterator[Action | Wait]:
 def donate_to_pool(context: GenerationContext) -> Iterator[Action | Wait]:
     """Send a pool what it never booked."""
     pool, who = cast(MemberPool, context.world.contracts[_pick_pool(context)]), context.pick_account()
-    given = context.draw_near_limit(_get_shares(context, pool, who) // 100)
-    yield context.build_call(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
+    given = context.draw_near_limit(_get_asset_balance(context, pool, who) // 100)
+    yield context.build_action(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
 
 
 @register_generator(weight=1.5)
@@ -58,10 +58,10 @@ def mint_pool_shares(context: GenerationContext) -> Iterator[Action | Wait]:
         context.pick_item((context.find_richest_account(), context.pick_account())),
     )
     pool = cast(MemberPool, context.world.contracts[name])
-    held = min(_get_shares(context, pool, who), 10**7 * WAD)
+    held = min(_get_asset_balance(context, pool, who), 10**7 * WAD)
     if held == 0:
         return
-    yield context.build_call(name, "mint", context.draw_near_limit(pool._to_shares(held)), who, by=who)
+    yield context.build_action(name, "mint", context.draw_near_limit(pool._to_shares(held)), who, by=who)
 
 
 @register_generator(weight=3)
@@ -77,30 +77,30 @@ def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
     sender = who
     if context.draw_bool(0.15):
         sender = context.pick_account()
-        yield from _grant_permission(context, name, who, sender)
-    yield context.build_call(
+        yield from _grant_redemption_permission(context, name, who, sender)
+    yield context.build_action(
         name, "requestRedeem", context.draw_near_limit(pool.held(who)), controller, who, by=sender
     )
     if context.draw_bool(0.3):
-        yield from _wait_near_time(context, pool.get_cut_start())
-        yield context.build_call(name, "cut", by=context.pick_account())
+        yield from _wait_near_time(context, pool.get_earliest_cut_time())
+        yield context.build_action(name, "cut", by=context.pick_account())
         if context.draw_bool(0.7):
             yield from _wait_near_time(context, pool.get_maturity(pool.line[()].collecting - 1))
-            yield from _settle_and_claim(context, name)
+            yield from _settle_and_claim_batch(context, name)
 
 
-def _grant_permission(
-    context: GenerationContext, name: str, owner: str, sender: str
+def _grant_redemption_permission(
+    context: GenerationContext, pool_name: str, owner: str, sender: str
 ) -> Iterator[Action | Wait]:
     """Have an owner let somebody act: as an operator, by an allowance, or not at all."""
-    pool = cast(MemberPool, context.world.contracts[name])
+    pool = cast(MemberPool, context.world.contracts[pool_name])
     how = context.pick_item(("operator", "operator", "allowance", "no longer", "nothing"))
     if how == "allowance":
-        yield context.build_call(
-            name, "approve", sender, context.draw_near_limit(pool.held(owner) + 1), by=owner
+        yield context.build_action(
+            pool_name, "approve", sender, context.draw_near_limit(pool.held(owner) + 1), by=owner
         )
     elif how != "nothing":
-        yield context.build_call(name, "setOperator", sender, how == "operator", by=owner)
+        yield context.build_action(pool_name, "setOperator", sender, how == "operator", by=owner)
 
 
 @register_generator(weight=2)
@@ -110,8 +110,8 @@ def cut_batch(context: GenerationContext) -> Iterator[Action | Wait]:
     pool = cast(MemberPool, context.world.contracts[name])
     if not pool.batches[pool.line[()].collecting].units and context.draw_bool(0.9):
         return
-    yield from _wait_near_time(context, pool.get_cut_start())
-    yield context.build_call(name, "cut", by=context.pick_account())
+    yield from _wait_near_time(context, pool.get_earliest_cut_time())
+    yield context.build_action(name, "cut", by=context.pick_account())
 
 
 @register_generator(weight=2)
@@ -122,16 +122,18 @@ def settle_batch(context: GenerationContext) -> Iterator[Action | Wait]:
     waits = pool.list_unsettled_batches()
     if context.draw_bool(0.6) and waits:
         yield from _wait_near_time(context, pool.get_maturity(waits.start))
-    elif context.now < pool.get_settlement_start() and context.draw_bool(0.9):
+    elif context.now < pool.get_earliest_batch_settlement_time() and context.draw_bool(0.9):
         return
     if context.draw_bool(0.3):
         c = context.draw_type()
         yield from post_price(
-            context, c, context.get_published_price(c) * context.pick_item((9_400, 9_600)) // BASIS_POINTS
+            context,
+            c,
+            context.get_next_or_current_price(c) * context.pick_item((9_400, 9_600)) // BASIS_POINTS,
         )
         if context.draw_bool(0.5):
             yield from _wait_near_time(context, context.feed.falls[()].withdrawals_paused_until)
-    yield from _settle_and_claim(context, name)
+    yield from _settle_and_claim_batch(context, name)
 
 
 def _wait_near_time(context: GenerationContext, time: int) -> Iterator[Wait]:
@@ -140,9 +142,9 @@ def _wait_near_time(context: GenerationContext, time: int) -> Iterator[Wait]:
         yield Wait(time - context.world.timestamp + context.pick_item((-1, 0, 0, 0, 1)))
 
 
-def _settle_and_claim(context: GenerationContext, name: str) -> Iterator[Action | Wait]:
-    yield context.build_call(name, "settle", by=context.pick_account())
-    yield from _claim_batch(context, name)
+def _settle_and_claim_batch(context: GenerationContext, pool_name: str) -> Iterator[Action | Wait]:
+    yield context.build_action(pool_name, "settle", by=context.pick_account())
+    yield from _claim_batch(context, pool_name)
 
 
 @register_generator(weight=2)
@@ -167,14 +169,14 @@ def _claim_batch(context: GenerationContext, name: str) -> Iterator[Action | Wai
     sender = controller
     if context.draw_bool(0.15):
         sender = context.pick_account()
-        yield from _grant_permission(context, name, controller, sender)
+        yield from _grant_redemption_permission(context, name, controller, sender)
     receiver = context.pick_item((controller, context.pick_account()))
     shares, assets = pool.maxRedeem("", controller), pool.maxWithdraw("", controller)
     if context.draw_bool(0.6):
         call, amount = "redeem", context.pick_item((shares, shares, context.draw_near_limit(shares)))
     else:
         call, amount = "withdraw", context.pick_item((assets, context.draw_near_limit(assets)))
-    yield context.build_call(name, call, amount, receiver, controller, by=sender)
+    yield context.build_action(name, call, amount, receiver, controller, by=sender)
 
 
 def _redeem_shares(context: GenerationContext, name: str, owner: str) -> Iterator[Action | Wait]:
@@ -183,16 +185,16 @@ def _redeem_shares(context: GenerationContext, name: str, owner: str) -> Iterato
     if context.draw_bool(0.1):
         sender = context.pick_account()
         if context.draw_bool(0.6):
-            yield context.build_call(
+            yield context.build_action(
                 name, "approve", sender, context.draw_near_limit(pool.held(owner) + 1), by=owner
             )
     shares = pool.held(owner)
     if context.draw_bool(0.5):
-        yield context.build_call(
+        yield context.build_action(
             name, "redeem", context.draw_near_limit(shares), context.pick_account(), owner, by=sender
         )
     else:
-        yield context.build_call(
+        yield context.build_action(
             name,
             "withdraw",
             context.draw_near_limit(pool._to_claim(shares)),
@@ -207,11 +209,11 @@ def add_income(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give income to a pool's members, which vests; dust at times, to prolong it."""
     name = _pick_pool(context)
     who = context.find_richest_account()
-    held = min(_get_shares(context, cast(MemberPool, context.world.contracts[name]), who), 10**6 * WAD)
+    held = min(_get_asset_balance(context, cast(MemberPool, context.world.contracts[name]), who), 10**6 * WAD)
     amount = context.pick_item(
         (context.draw_near_limit(held // 100), context.draw_part(max(held // 10, 1)), 1)
     )
-    yield context.build_call(name, "add_income", amount, by=who)
+    yield context.build_action(name, "add_income", amount, by=who)
     yield Wait(context.pick_item((0, 0, 600, 3_600)))
 
 
@@ -222,7 +224,7 @@ def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
     pool = cast(MemberPool, context.world.contracts[name])
     state = pool.state[()]
     if (state.mark or state.generation) or context.draw_bool(0.1):
-        yield context.build_call(name, "collect_claims", context.pick_account(), by=context.pick_account())
+        yield context.build_action(name, "collect_claims", context.pick_account(), by=context.pick_account())
 
 
 @register_generator(weight=0.4)
@@ -234,8 +236,8 @@ def request_redemption_twice(context: GenerationContext) -> Iterator[Action | Wa
     if held < 2 or not pool.cooldown:
         return
     for shares in (held // 2, held - held // 2):
-        yield context.build_call(name, "requestRedeem", shares, who, who, by=who)
-        yield from _wait_near_time(context, pool.get_cut_start())
-        yield context.build_call(name, "cut", by=who)
+        yield context.build_action(name, "requestRedeem", shares, who, who, by=who)
+        yield from _wait_near_time(context, pool.get_earliest_cut_time())
+        yield context.build_action(name, "cut", by=who)
     yield from _wait_near_time(context, pool.get_maturity(pool.line[()].collecting - 1))
-    yield from _settle_and_claim(context, name)
+    yield from _settle_and_claim_batch(context, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment.devnet_signing import sign_report
+from backstop.deployment.devnet_trader_signatures import sign_report
 from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
@@ -41,7 +41,7 @@ def _sign_report(context: GenerationContext, reporter: str, collateral_type: int
 @register_generator(weight=0.3)
 def submit_signed_reports(context: GenerationContext) -> Iterator[Action | Wait]:
     """Bring what some reporters of a market have signed, and some of it again; step the feed."""
-    c = context.draw_market()
+    c = context.draw_feed_market()
     config = context.feed.configs[c]
     signers = [context.feed.reporters[c, index] for index in range(1, config.reporters + 1)]
     signers = [reporter for reporter in signers if reporter in _KEYS]
@@ -49,20 +49,24 @@ def submit_signed_reports(context: GenerationContext) -> Iterator[Action | Wait]
         return
     if context.draw_bool(0.5):
         yield Wait(max(0, context.feed.averages[c].stepped_at + config.step - context.now))
-    price = max(1, context.get_published_price(c)) * context.random.randint(9_500, 10_500) // BASIS_POINTS
+    price = (
+        max(1, context.get_next_or_current_price(c)) * context.random.randint(9_500, 10_500) // BASIS_POINTS
+    )
     price = min(max(price, 1), bounds.MAX_PRICE)
     chosen = context.random.sample(signers, context.random.randint(1, len(signers)))
     if context.draw_bool(0.02):
         chosen.append(context.guardian)
     reports = [_sign_report(context, reporter, c, price) for reporter in chosen]
-    yield context.build_call("PriceFeed", "submit_signed_reports", tuple(reports), by=context.pick_account())
+    yield context.build_action(
+        "PriceFeed", "submit_signed_reports", tuple(reports), by=context.pick_account()
+    )
     if context.draw_bool(0.3):
         again = [*reports, _sign_report(context, context.pick_item(signers), c, price)]
         context.random.shuffle(again)
-        yield context.build_call(
+        yield context.build_action(
             "PriceFeed",
             "submit_signed_reports",
             tuple(again[: bounds.MAX_REPORTERS]),
             by=context.pick_account(),
         )
-    yield context.build_call("PriceFeed", "poke", c, by=context.pick_account())
+    yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())

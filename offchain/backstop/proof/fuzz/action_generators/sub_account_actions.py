@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment.devnet_signing import sign_order
+from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.margin_orders import MarginOrders, Order
@@ -14,7 +14,7 @@ from backstop.proof.fuzz.action_generators.cycle_trading_actions import (
     OWNERS,
     TRADERS,
     MarketView,
-    fill_orders,
+    iter_order_fill_calls,
 )
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
@@ -33,10 +33,10 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
         return
     books, (maker, taker) = MarketView(context), context.pick_item(_PAIRS)
     listed = [m for m in books.markets if not books.policy.underlyings[m].ends_at]
-    if not listed or not books.is_calm():
+    if not listed or not books.is_new_risk_allowed():
         return
     m = context.pick_item(books.list_held_markets(maker) or listed)
-    yield from books.refresh_marks(
+    yield from books.iter_mark_refresh_actions(
         sorted({m, *books.list_held_markets(maker), *books.list_held_markets(taker)})
     )
     size, price = books.get_size(maker, m), books.get_mark(m)
@@ -44,7 +44,7 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
         return
     if context.draw_bool(0.5):
         who = context.find_richest_account()
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "deposit", taker, context.get_balance("Stablecoin", who) // 10, by=who
         )
     lots = -size
@@ -58,7 +58,7 @@ def trade_between_own_accounts(context: GenerationContext) -> Iterator[Action | 
         band = books.trading.band
         price = max(1, price * (BASIS_POINTS + context.random.randint(-band, band)) // BASIS_POINTS)
     if lots:
-        yield from fill_orders(context, books, (maker, taker), m, lots, price)
+        yield from iter_order_fill_calls(context, books, (maker, taker), m, lots, price)
 
 
 @register_generator(weight=1, of_traders=True)
@@ -75,10 +75,10 @@ def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
     kind = context.random.randrange(5)
     if kind == 0:
         by = OWNERS[account] if context.draw_bool(0.8) else stranger
-        yield context.build_call(_ORDERS, "cancel", mine, by=by)
+        yield context.build_action(_ORDERS, "cancel", mine, by=by)
     elif kind == 1:
         by = OWNERS[account] if context.draw_bool(0.8) else stranger
-        yield context.build_call(_ORDERS, "raise_nonce", context.random.getrandbits(38), account, by=by)
+        yield context.build_action(_ORDERS, "raise_nonce", context.random.getrandbits(38), account, by=by)
     elif kind == 2:
         # The same order of another account has another hash; or a key signs for whom it may not.
         claims = context.pick_item((mine._replace(account=other), mine._replace(account=stranger)))
@@ -89,7 +89,7 @@ def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
             sign_order(NAMES[account], signed_by, chain, at),
             sign_order(NAMES[meets.account], meets, chain, at),
         )
-        yield context.build_call(
+        yield context.build_action(
             _ORDERS, "fill", claims, signatures[0], meets, signatures[1], 1, by=context.pick_account()
         )
     elif kind == 3:
@@ -97,11 +97,13 @@ def act_for_sub_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
         named = context.pick_item(
             (derive_account(account, number), context.engine.address, books.market.address)
         )
-        yield context.build_call(
+        yield context.build_action(
             _MARKET, "withdraw", context.pick_item((0, 1, MAX_UINT256)), context.pick_account(), named, by=by
         )
     else:
         by = context.pick_item((OWNERS[account], stranger))
         weak = context.pick_item(books.list_undermargined() or list(TRADERS))
-        yield context.build_call(_TRADING, "take", m, context.pick_item((0, 1)), account, by=by)
-        yield context.build_call(_TRADING, "liquidate", weak, m, 1, context.pick_item((account, weak)), by=by)
+        yield context.build_action(_TRADING, "take", m, context.pick_item((0, 1)), account, by=by)
+        yield context.build_action(
+            _TRADING, "liquidate", weak, m, 1, context.pick_item((account, weak)), by=by
+        )

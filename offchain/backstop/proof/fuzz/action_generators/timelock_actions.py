@@ -79,7 +79,7 @@ def propose_change(context: GenerationContext) -> Iterator[Action | Wait]:
         if context.draw_bool(0.95)
         else context.pick_item((context.guardian, context.pick_account()))
     )
-    yield context.build_call(TIMELOCK, "propose", calls, salt, by=by)
+    yield context.build_action(TIMELOCK, "propose", calls, salt, by=by)
 
 
 @register_generator(weight=0.8)
@@ -104,7 +104,9 @@ def execute_change(context: GenerationContext) -> Iterator[Action | Wait]:
             else context.pick_item((first, first, first, first - 1))
         )
         yield Wait(max(0, at - context.now))
-    yield context.build_call(TIMELOCK, "execute", *context.announced[proposal_id], by=context.pick_account())
+    yield context.build_action(
+        TIMELOCK, "execute", *context.announced[proposal_id], by=context.pick_account()
+    )
 
 
 @register_generator(weight=0.5)
@@ -117,7 +119,7 @@ def cancel_change(context: GenerationContext) -> Iterator[Action | Wait]:
         by = context.pick_item(
             (lock.governors[()], lock.guardians[()], lock.guardians[()], context.pick_account())
         )
-        yield context.build_call(TIMELOCK, "cancel", proposal_id, by=by)
+        yield context.build_action(TIMELOCK, "cancel", proposal_id, by=by)
 
 
 @register_generator(weight=0.5)
@@ -132,8 +134,8 @@ def forbid_new_risk(context: GenerationContext) -> Iterator[Action | Wait]:
         else context.pick_item((lock.governors[()], context.pick_account()))
     )
     if context.draw_bool(0.1):
-        yield context.build_call(TIMELOCK, "halt_draws", by=by)
+        yield context.build_action(TIMELOCK, "halt_draws", by=by)
         return
     lower = present - 1 - int(context.draw_part(max(present // 20, 1)))
     ceiling = max(0, lower) if context.draw_bool(0.9) else context.pick_item((present, present + 1, 0))
-    yield context.build_call(TIMELOCK, "lower_ceiling", c, ceiling, by=by)
+    yield context.build_action(TIMELOCK, "lower_ceiling", c, ceiling, by=by)

@@ -46,7 +46,7 @@ def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
     """Send tokens to somebody, or to a contract as a donation."""
     token, who = _pick_token(context), context.pick_account()
     held = context.get_balance(token, who)
-    yield context.build_call(
+    yield context.build_action(
         token,
         "transfer",
         _pick_receiver(context),
@@ -60,7 +60,7 @@ def approve_spender(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give an allowance, rarely take the protocol's away and give it back."""
     token, who = _pick_token(context), context.pick_account()
     spender = ZERO_ADDRESS if context.draw_bool(0.05) else context.pick_account()
-    yield context.build_call(
+    yield context.build_action(
         token,
         "approve",
         spender,
@@ -75,11 +75,11 @@ def transfer_on_allowance(context: GenerationContext) -> Iterator[Action | Wait]
     token, owner, spender = _pick_token(context), context.pick_account(), context.pick_account()
     contract = cast(Fungible, context.world.contracts[token])
     if contract.allowances[owner, spender] == 0 and context.draw_bool(0.8):
-        yield context.build_call(
+        yield context.build_action(
             token, "approve", spender, context.draw_near_limit(context.get_balance(token, owner)), by=owner
         )
     allowed = min(contract.allowances[owner, spender], context.get_balance(token, owner))
-    yield context.build_call(
+    yield context.build_action(
         token, "transferFrom", owner, _pick_receiver(context), context.draw_near_limit(allowed), by=spender
     )
 
@@ -100,7 +100,7 @@ def sign_permit(context: GenerationContext) -> Iterator[Action | Wait]:
 def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take new collateral from the faucet."""
     c, who = context.draw_type(), context.pick_account()
-    yield context.build_call(
+    yield context.build_action(
         context.get_symbol(c),
         "mint",
         who,
@@ -112,34 +112,38 @@ def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=0.8)
 def freeze_token(context: GenerationContext) -> Iterator[Action | Wait]:
     """Stop a token that can be stopped, for one try at most."""
-    names = [n for n, k in context.deployment.kinds.items() if k == "ReturnsFalseToken"] + ["Odd"]
+    names = [n for n, k in context.deployment.contract_kinds.items() if k == "ReturnsFalseToken"] + ["Odd"]
     name = context.pick_item(names)
-    yield context.build_call(name, "freeze", True, by=context.pick_account())
+    yield context.build_action(name, "freeze", True, by=context.pick_account())
     if context.draw_bool(0.7):
         who, pool = context.pick_account(), cast(Pool, context.world.contracts["OddPool"])
         if name == "Odd":
-            yield context.build_call("OddPool", "deposit", WAD, who, by=who)
+            yield context.build_action("OddPool", "deposit", WAD, who, by=who)
             ready = [owner for owner in context.people if pool.lines[owner].first]
             if ready:
                 owner = ready[0]
-                yield context.build_call("OddPool", "redeem", pool.maxRedeem("", owner), who, owner, by=owner)
+                yield context.build_action(
+                    "OddPool", "redeem", pool.maxRedeem("", owner), who, owner, by=owner
+                )
         else:
             c = [each.symbol for each in context.deployment.parameters.collateral_types].index(name)
             unit = context.get_terms(c).unit
-            yield context.build_call("VaultEngine", "deposit_and_draw", c, who, unit, 0, who, by=who)
+            yield context.build_action("VaultEngine", "deposit_and_draw", c, who, unit, 0, who, by=who)
             locked = context.get_vault(c, who).locked_collateral
             if locked and context.get_vault(c, who).normalized_debt == 0:
-                yield context.build_call("VaultEngine", "repay_and_withdraw", c, who, 0, unit, who, by=who)
-    yield context.build_call(name, "freeze", False, by=context.pick_account())
+                yield context.build_action("VaultEngine", "repay_and_withdraw", c, who, 0, unit, who, by=who)
+    yield context.build_action(name, "freeze", False, by=context.pick_account())
 
 
 @register_generator(weight=0.6)
 def list_fee_token(context: GenerationContext) -> Iterator[Action | Wait]:
     """Offer a token that charges transfers for listing; it is refused."""
-    yield context.build_call("Fee", "set_free_pulls", context.draw_bool(0.5), by=context.pick_account())
-    yield context.build_call("Fee", "transferFrom", context.admin, context.admin, WAD, by=context.admin)
+    yield context.build_action("Fee", "set_free_pulls", context.draw_bool(0.5), by=context.pick_account())
+    yield context.build_action("Fee", "transferFrom", context.admin, context.admin, WAD, by=context.admin)
     address = context.world.contracts["Fee"].address
-    yield context.build_call("VaultEngine", "add_collateral_type", address, 15_000, 15_000, by=context.admin)
+    yield context.build_action(
+        "VaultEngine", "add_collateral_type", address, 15_000, 15_000, by=context.admin
+    )
 
 
 @register_generator(weight=1.6)
@@ -151,25 +155,29 @@ def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.draw_bool(0.5):
         held = context.get_balance(context.get_symbol(c), who) * context.get_terms(c).unit
         amount = min(context.draw_part(max(held, 1)), max(market.collateral[()], context.get_terms(c).unit))
-        yield context.build_call(name, "sell", amount, context.pick_item((0, 0, 0, MAX_UINT256)), who, by=who)
+        yield context.build_action(
+            name, "sell", amount, context.pick_item((0, 0, 0, MAX_UINT256)), who, by=who
+        )
     else:
         held = context.get_balance("Stablecoin", who)
         amount = min(context.draw_part(max(held, 1)), max(market.stable[()] // 2, 1))
-        yield context.build_call(name, "buy", amount, context.pick_item((0, 0, 0, MAX_UINT256)), who, by=who)
+        yield context.build_action(
+            name, "buy", amount, context.pick_item((0, 0, 0, MAX_UINT256)), who, by=who
+        )
 
 
 @register_generator(weight=1)
 def provide_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
     """Quote the feed's price, as the market maker, with what the richest lends."""
     c = context.draw_type()
-    price, unit = context.get_price(c), context.get_terms(c).unit
+    price, unit = context.get_lower_feed_price(c), context.get_terms(c).unit
     maker = context.deployment.get_account("market_maker")
     if price == 0:
         return
     name, giver = f"Market.{context.get_symbol(c)}", context.find_richest_account()
     stable = context.draw_part(max(context.stablecoin.balances[giver] // 2, 1))
-    yield context.build_call("Stablecoin", "transfer", maker, stable, by=giver)
+    yield context.build_action("Stablecoin", "transfer", maker, stable, by=giver)
     stable = context.get_balance("Stablecoin", maker)
     collateral = min(stable * 10**27 // price, context.get_balance(context.get_symbol(c), maker) * unit)
     by = maker if context.draw_bool(0.95) else context.pick_account()
-    yield context.build_call(name, "set_liquidity", collateral, stable, by=by)
+    yield context.build_action(name, "set_liquidity", collateral, stable, by=by)

@@ -40,7 +40,7 @@ def _repay_and_withdraw(
 def open_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Lock collateral for a debt, at the initial ratio, at a wei from it, or well above."""
     c, owner = context.draw_type(), context.pick_account()
-    price, terms = context.get_price(c), context.get_terms(c)
+    price, terms = context.get_lower_feed_price(c), context.get_terms(c)
     if price == 0 or not context.has_fresh_price(c):
         return
     room = context.get_ceiling_room(c) // WAD
@@ -64,7 +64,7 @@ def draw_debt(context: GenerationContext) -> Iterator[Action | Wait]:
     c, owner = context.draw_type(), context.pick_account()
     if context.get_vault(c, owner).locked_collateral == 0 or not context.has_fresh_price(c):
         return
-    most = min(context.get_drawable_debt(c, owner), context.get_ceiling_room(c))
+    most = min(context.get_drawable_debt_by_ratio(c, owner), context.get_ceiling_room(c))
     if most * RAY + context.get_debt(c, owner) < context.get_terms(c).debt_floor * RAD and context.draw_bool(
         0.9
     ):
@@ -77,9 +77,15 @@ def draw_to_floor(context: GenerationContext) -> Iterator[Action | Wait]:
     """Draw exactly up to the debt floor, or a wei off it."""
     c, owner = context.draw_type(), context.pick_account()
     missing = div_up(context.get_terms(c).debt_floor * RAD - context.get_debt(c, owner), RAY)
-    if missing <= 0 or not context.has_fresh_price(c) or context.get_price(c) == 0:
+    if missing <= 0 or not context.has_fresh_price(c) or context.get_lower_feed_price(c) == 0:
         return
-    deposit = 2 * missing * RAY * context.get_terms(c).initial_ratio // (BASIS_POINTS * context.get_price(c))
+    deposit = (
+        2
+        * missing
+        * RAY
+        * context.get_terms(c).initial_ratio
+        // (BASIS_POINTS * context.get_lower_feed_price(c))
+    )
     yield _deposit_and_draw(
         context, c, owner, deposit + context.get_terms(c).unit, missing + context.pick_item((0, 0, 1, -1))
     )
@@ -133,7 +139,7 @@ def withdraw_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     free = vault.locked_collateral
     if vault.normalized_debt:
-        price = context.get_price(c)
+        price = context.get_lower_feed_price(c)
         if price == 0 or not context.has_fresh_price(c):
             return
         free -= div_up(context.get_debt(c, owner) * terms.initial_ratio, price * BASIS_POINTS)
@@ -159,7 +165,7 @@ def close_vault(context: GenerationContext) -> Iterator[Action | Wait]:
         giver = context.find_richest_account()
         if context.stablecoin.balances[giver] < missing or giver == owner:
             return
-        yield context.build_call("Stablecoin", "transfer", owner, missing + 10**15, by=giver)
+        yield context.build_action("Stablecoin", "transfer", owner, missing + 10**15, by=giver)
     if context.draw_bool(0.5):
         yield _repay_and_withdraw(context, c, owner, MAX_UINT256, vault.locked_collateral)
     else:
@@ -172,12 +178,12 @@ def operate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Draw or withdraw for an owner as an operator, with approval or without."""
     c, owner, operator = context.draw_type(), context.pick_account(), context.pick_account()
     if context.draw_bool(0.6):
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine", "approve_operator", operator, context.draw_bool(0.7), by=owner
         )
     vault = context.get_vault(c, owner)
     if context.draw_bool(0.5):
-        most = min(context.get_drawable_debt(c, owner), context.get_ceiling_room(c))
+        most = min(context.get_drawable_debt_by_ratio(c, owner), context.get_ceiling_room(c))
         yield _deposit_and_draw(context, c, owner, 0, max(1, most // 2), operator, by=operator)
     else:
         yield _repay_and_withdraw(context, c, owner, 0, vault.locked_collateral // 20, operator, by=operator)
@@ -186,14 +192,14 @@ def operate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
 @register_generator(weight=2)
 def accrue_fee(context: GenerationContext) -> Iterator[Action | Wait]:
     """Charge the fee; anyone may."""
-    yield context.build_call("VaultEngine", "accrue", context.draw_type(), by=context.pick_account())
+    yield context.build_action("VaultEngine", "accrue", context.draw_type(), by=context.pick_account())
 
 
 @register_generator(weight=0.8)
 def accrue_by_view(context: GenerationContext) -> Iterator[Action | Wait]:
     """Accrue by asking for a vault's state, as the liquidation engine does; anyone may."""
     factor = context.pick_item((10_000, 10_000, 0, 100, MAX_UINT256))
-    yield context.build_call(
+    yield context.build_action(
         "VaultEngine",
         "accrue_and_read",
         context.draw_type(),

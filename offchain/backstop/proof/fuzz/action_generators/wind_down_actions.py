@@ -18,7 +18,7 @@ def sell_salvage(context: GenerationContext) -> Iterator[Action | Wait]:
     """Sell what closed auctions left over, for the type's buffer."""
     found = [c for c in range(context.listed) if context.engine.salvage[c]]
     if found or context.draw_bool(0.1):
-        yield context.build_call(
+        yield context.build_action(
             "CollateralAuction",
             "sell_salvage",
             context.pick_item(found) if found else context.draw_type(),
@@ -32,16 +32,16 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
     kind = context.random.randrange(4)
     if kind == 0 and not context.settling:
         by = context.admin if context.draw_bool(0.8) else context.pick_account()
-        yield context.build_call("Settlement", "announce", by=by)
-        yield context.build_call("Settlement", "cancel_announcement", by=context.admin)
+        yield context.build_action("Settlement", "announce", by=by)
+        yield context.build_action("Settlement", "cancel_announcement", by=context.admin)
     elif kind == 1:
-        yield context.build_call("Settlement", "record_deficit_breach", by=context.pick_account())
+        yield context.build_action("Settlement", "record_deficit_breach", by=context.pick_account())
     elif kind == 2:
         if (
             not context.settlement.progress[()].above_since
             and not context.settlement.progress[()].announced_for
         ):
-            yield context.build_call("Settlement", "begin", by=context.pick_account())
+            yield context.build_action("Settlement", "begin", by=context.pick_account())
     else:
         contract, method, args = context.pick_item(
             (
@@ -55,7 +55,7 @@ def announce_and_retract_settlement(context: GenerationContext) -> Iterator[Acti
                 *((("Workouts", "unwind", (context.draw_workout_id() or 0,)),) if context.workouts else ()),
             )
         )
-        yield context.build_call(contract, method, *args, by=context.pick_account())
+        yield context.build_action(contract, method, *args, by=context.pick_account())
 
 
 @register_generator(weight=3)
@@ -65,12 +65,12 @@ def begin_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     if context.list_deficit_types() and context.draw_bool(0.5):
         for _ in range(context.settlement.epochs + 1):
-            yield context.build_call("Settlement", "record_deficit_breach", by=context.pick_account())
+            yield context.build_action("Settlement", "record_deficit_breach", by=context.pick_account())
             yield Wait(context.waterfall.epoch_length)
     else:
-        yield context.build_call("Settlement", "announce", by=context.admin)
+        yield context.build_action("Settlement", "announce", by=context.admin)
         yield Wait(context.settlement.delay - context.pick_item((0, 0, 0, 1)))
-    yield context.build_call("Settlement", "begin", by=context.pick_account())
+    yield context.build_action("Settlement", "begin", by=context.pick_account())
 
 
 @register_generator(weight=6)
@@ -91,12 +91,14 @@ def make_final_prices(context: GenerationContext) -> Iterator[Action | Wait]:
             yield from post_price(
                 context,
                 c,
-                (context.get_published_price(c) or 1) * context.random.randint(9_000, 11_000) // BASIS_POINTS,
+                (context.get_next_or_current_price(c) or 1)
+                * context.random.randint(9_000, 11_000)
+                // BASIS_POINTS,
             )
         if context.draw_bool(0.1):
-            yield context.build_call("PriceFeed", "set_halted", c, context.draw_bool(0.5), by=context.admin)
+            yield context.build_action("PriceFeed", "set_halted", c, context.draw_bool(0.5), by=context.admin)
         if context.draw_bool(0.1):
-            yield context.build_call("Settlement", "fix_price", c, by=context.pick_account())
+            yield context.build_action("Settlement", "fix_price", c, by=context.pick_account())
     yield Wait(
         context.pick_item(
             (600, 3_600, 7_200, bounds.FINAL_WINDOW, bounds.MAX_FINAL_HALT, bounds.FINAL_DEADLINE)
@@ -109,15 +111,15 @@ def advance_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
     """Do the next things in settlement, in whatever order."""
     if not context.settling:
         return
-    calls = list(_iter_due_calls(context))
+    calls = list(_iter_due_settlement_calls(context))
     context.random.shuffle(calls)
     for contract, method, *args in calls[:12]:
-        yield context.build_call(contract, method, *args, by=context.pick_account())
+        yield context.build_action(contract, method, *args, by=context.pick_account())
     if context.settlement.progress[()].fixed_at == 0 and (not calls or context.draw_bool(0.1)):
-        yield context.build_call("Settlement", "fix_redemption_rates", by=context.pick_account())
+        yield context.build_action("Settlement", "fix_redemption_rates", by=context.pick_account())
 
 
-def _iter_due_calls(context: GenerationContext) -> Iterator[tuple[Any, ...]]:
+def _iter_due_settlement_calls(context: GenerationContext) -> Iterator[tuple[Any, ...]]:
     for auction_id, lot in context.auction.lots.items():
         if lot.target:
             yield "CollateralAuction", "unwind", auction_id
@@ -149,11 +151,11 @@ def redeem_for_collateral(context: GenerationContext) -> Iterator[Action | Wait]
     who = context.pick_item((context.find_richest_account(), context.pick_account()))
     held = context.get_balance("Stablecoin", who)
     if held:
-        yield context.build_call("Settlement", "redeem", context.draw_near_limit(held), by=who)
+        yield context.build_action("Settlement", "redeem", context.draw_near_limit(held), by=who)
     bag = int(context.settlement.bags[who])
     for c in range(min(context.listed, 4)):
         rest = bag - int(context.settlement.cashed[c, who])
         if rest and context.draw_bool(0.7):
-            yield context.build_call("Settlement", "cash", c, context.draw_near_limit(rest), by=who)
+            yield context.build_action("Settlement", "cash", c, context.draw_near_limit(rest), by=who)
     if context.draw_bool(0.1):
-        yield context.build_call("Settlement", "cash", context.draw_type(), MAX_UINT256, by=who)
+        yield context.build_action("Settlement", "cash", context.draw_type(), MAX_UINT256, by=who)

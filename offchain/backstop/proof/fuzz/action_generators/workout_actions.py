@@ -8,7 +8,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION
 from backstop.model.workouts import Balance, principal_left
-from backstop.proof.fuzz.action_generators.price_actions import settle_price
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
@@ -44,16 +44,16 @@ def enter_workout(context: GenerationContext) -> Iterator[Action | Wait]:
                 - context.pick_item((0, 0, 0, 1)),
             )
         )
-    yield from settle_price(context, c, price)
+    yield from post_price_until_current(context, c, price)
     if not context.get_vault(c, owner).called_at:
-        yield context.build_call("LiquidationEngine", "call", c, owner, by=context.pick_account())
+        yield context.build_action("LiquidationEngine", "call", c, owner, by=context.pick_account())
     if context.policy.mode("") < CAUTION and context.draw_bool(0.97):
-        yield context.build_call("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
+        yield context.build_action("CircuitBreaker", "force_mode", CAUTION, by=context.guardian)
     instalments = context.pick_item((1, (terms.instalments + 1) // 2, terms.instalments))
     if context.draw_bool(0.03):
         instalments = context.pick_item((0, terms.instalments + 1))
     by = owner if context.draw_bool(0.95) else context.pick_account()
-    yield context.build_call("Workouts", "enter", c, owner, instalments, by=by)
+    yield context.build_action("Workouts", "enter", c, owner, instalments, by=by)
 
 
 def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> bool:
@@ -88,8 +88,8 @@ def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
         due = context.workouts.schedules[workout_id].compute_due_time(balance.met)
         yield Wait(max(0, due - context.now - context.pick_item((0, 1, 600))))
         if context.draw_bool(0.7) and not context.settling:
-            yield from settle_price(
-                context, balance.collateral_type, context.get_price(balance.collateral_type)
+            yield from post_price_until_current(
+                context, balance.collateral_type, context.get_lower_feed_price(balance.collateral_type)
             )
     parts = max(1, balance.instalments)
     next_one = -(-sums.owed * (balance.met + 1) // parts) - (sums.owed - balance.left)
@@ -106,7 +106,7 @@ def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     held = context.get_balance("Stablecoin", payer)
     if amount != MAX_UINT256 and context.draw_bool(0.9):
         amount = min(amount, held)
-    yield context.build_call("Workouts", "pay", workout_id, amount, by=payer)
+    yield context.build_action("Workouts", "pay", workout_id, amount, by=payer)
 
 
 @register_generator(weight=1.2)
@@ -120,7 +120,7 @@ def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     if balance.left == 0:
         owner = context.pick_account()
     elif context.get_debt(c, owner) == 0 and context.draw_bool(0.8):
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "deposit_and_draw",
             c,
@@ -133,7 +133,7 @@ def top_up_workout(context: GenerationContext) -> Iterator[Action | Wait]:
     elif context.draw_bool(0.8):
         return
     by = owner if context.draw_bool(0.9) else context.pick_account()
-    yield context.build_call(
+    yield context.build_action(
         "Workouts",
         "top_up",
         workout_id,
@@ -157,12 +157,12 @@ def foreclose_workout(context: GenerationContext) -> Iterator[Action | Wait]:
             price = principal * schedule.ratio // (balance.lot * BASIS_POINTS) + context.pick_item((0, 0, 1))
             if not 0 < price <= bounds.MAX_PRICE:
                 return
-            yield from settle_price(context, c, price)
+            yield from post_price_until_current(context, c, price)
         else:
             yield Wait(max(0, schedule.compute_due_time(balance.met) - context.now))
-        yield from settle_price(context, c, price)
+        yield from post_price_until_current(context, c, price)
         yield Wait(context.pick_item((0, 1)))
-    yield context.build_call(
+    yield context.build_action(
         "Workouts", "foreclose", workout_id, context.pick_account(), by=context.pick_account()
     )
 
@@ -182,7 +182,7 @@ def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait
     for owner in [
         owner for (of, owner), vault in context.engine.vaults.items() if of == c and vault.normalized_debt
     ]:
-        yield context.build_call(
+        yield context.build_action(
             "VaultEngine",
             "repay_and_withdraw",
             c,
@@ -195,12 +195,12 @@ def retire_type_in_workout(context: GenerationContext) -> Iterator[Action | Wait
     for each in context.list_open_workouts():
         balance: Balance = context.workouts.balances[each]
         if balance.collateral_type == c and (left := principal_left(balance, context.workouts.sums[each])):
-            yield context.build_call(
+            yield context.build_action(
                 "Workouts", "pay", each, div_up(left, RAY), by=context.find_richest_account()
             )
-    yield context.build_call("VaultEngine", "retire_collateral_type", c, by=context.admin)
+    yield context.build_action("VaultEngine", "retire_collateral_type", c, by=context.admin)
     if context.draw_bool(0.3):
-        yield context.build_call(
+        yield context.build_action(
             "Workouts",
             "pay",
             workout_id,
@@ -233,7 +233,7 @@ def set_workout_terms(context: GenerationContext) -> Iterator[Action | Wait]:
         period = context.pick_item((bounds.MAX_WORKOUT_PERIOD + 1, period))
         cap = context.pick_item((bounds.MAX_DEBT_CEILING + 1, MAX_UINT256, cap))
     args = c, discount, ratio, premium, instalments, interval, period, cap
-    yield context.build_call(
+    yield context.build_action(
         "Workouts",
         "set_terms",
         *args,

@@ -34,7 +34,7 @@ def convert_shares(shares: int, recorded: int, present: int) -> int:
     return 0 if present - recorded >= VOID else shares // STEP ** (present - recorded)
 
 
-def list_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
+def list_open_batch_groups(read: Read, pool: str) -> list[BatchGroup]:
     """Return the groups of a pool that are open, those that settled first before others."""
     state, found = read(pool, "token.state"), list[BatchGroup]()
     if not state.open:
@@ -63,9 +63,11 @@ def compute_group_assets(read: Read, pool: str, group: BatchGroup) -> Fraction:
     return Fraction(max(0, group.ceiling - read(pool, "exit_batches.index")) * group.units, _SCALE)
 
 
-def compute_live_assets(read: Read, pool: str, now: int) -> int:
+def compute_vested_assets_after_exits(read: Read, pool: str, now: int) -> int:
     """Return the vested assets that are live shares' [wei]."""
-    leaving = sum(int(compute_group_assets(read, pool, group)) for group in list_batch_groups(read, pool))
+    leaving = sum(
+        int(compute_group_assets(read, pool, group)) for group in list_open_batch_groups(read, pool)
+    )
     return max(0, own.compute_vested_assets(read(pool, "funds.assets"), now) - leaving)
 
 
@@ -73,7 +75,7 @@ def compute_loss_per_share(read: Read, pool: str, lost: int) -> Fraction:
     """Return what one share bears of a loss [wei]: live ones and groups alike, each up to what it has."""
     shares = read(pool, "token.state").supply + VIRTUAL_SHARES
     rooms = []
-    for group in list_batch_groups(read, pool):
+    for group in list_open_batch_groups(read, pool):
         if group.units:
             rooms.append((compute_group_assets(read, pool, group) / group.units, group.units))
         shares += group.units

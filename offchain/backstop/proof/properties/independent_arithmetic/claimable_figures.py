@@ -10,20 +10,20 @@ _SCALE, _MOST_AT_ONCE, _MOST_RUNS = 10**47, 32, 20
 
 
 def compute_claimable_amounts(
-    read: Read, pool: str, kind: str, controller: str, shares: int, assets: int
+    read: Read, pool: str, pool_kind: str, controller: str, most_shares: int, most_assets: int
 ) -> Any:
     """Return shares and assets that a claim of at most so many brings, and whether it takes all it asks for.
 
     None where shares have been divided since a request.
     """
-    shares_left, assets_left, batch = shares, assets, read(pool, "line.lines", controller).first
+    shares_left, assets_left, batch = most_shares, most_assets, read(pool, "line.lines", controller).first
     for _ in range(_MOST_AT_ONCE):
         if not batch or not shares_left or not assets_left:
             break
         request = read(pool, "line.requests", (batch, controller))
-        part = (_compute_run_payment if kind == "Pool" else _compute_round_payment)(
-            read, pool, batch, request
-        )
+        part = (
+            _compute_stablecoin_request_payment if pool_kind == "Pool" else _compute_equity_request_payment
+        )(read, pool, batch, request)
         if part is None:
             return None
         whole, due = part
@@ -37,15 +37,17 @@ def compute_claimable_amounts(
         if paid > assets_left:
             paid, taken = assets_left, -(-assets_left * whole // due)
         shares_left, assets_left, batch = shares_left - taken, assets_left - paid, request.next
-    return shares - shares_left, assets - assets_left, not (shares_left and assets_left)
+    return most_shares - shares_left, most_assets - assets_left, not (shares_left and assets_left)
 
 
-def _compute_run_payment(read: Read, pool: str, batch_id: int, request: Any) -> tuple[int, int] | None:
+def _compute_stablecoin_request_payment(
+    read: Read, pool: str, batch_id: int, request: Any
+) -> tuple[int, int] | None:
     """Return the shares of a request that were paid for so far, and what they were paid."""
     batch, queue = read(pool, "line.batches", batch_id), read(pool, "line.queue")
     if batch_id >= queue.unsettled:
         return 0, 0
-    generation, first = read(pool, "token.state").generation, _find_first_batch(read, pool, batch_id)
+    generation, first = read(pool, "token.state").generation, _find_first_batch_of_run(read, pool, batch_id)
     run, level = read(pool, "exit_batches.runs", first), read(pool, "exit_batches.levels", first)
     if {request.generation, batch.generation, run.generation} != {generation}:
         return None
@@ -56,7 +58,7 @@ def _compute_run_payment(read: Read, pool: str, batch_id: int, request: Any) -> 
     return request.shares * paid // (paid + held + 1), paid
 
 
-def _find_first_batch(read: Read, pool: str, batch_id: int) -> int:
+def _find_first_batch_of_run(read: Read, pool: str, batch_id: int) -> int:
     """Return the first batch of the run that a batch has joined."""
     for _ in range(_MOST_RUNS):
         link = read(pool, "line.batches", batch_id).link
@@ -66,7 +68,9 @@ def _find_first_batch(read: Read, pool: str, batch_id: int) -> int:
     return batch_id
 
 
-def _compute_round_payment(read: Read, pool: str, batch_id: int, request: Any) -> tuple[int, int] | None:
+def _compute_equity_request_payment(
+    read: Read, pool: str, batch_id: int, request: Any
+) -> tuple[int, int] | None:
     """Return the shares of a request in a pool of equity that were paid for, and what they were paid."""
     payout_round = read(pool, "line.batches", batch_id).link
     if not payout_round or payout_round == read(pool, "round"):

@@ -19,7 +19,7 @@ def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> 
     return int(found + flagged * debts.accumulated_rate)
 
 
-def is_loss_known(step: Transition) -> bool:
+def has_known_loss_before_step(step: Transition) -> bool:
     """Return whether any loss was known before a step: booked and open, missed by a stage, or in doubt."""
     types = decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed"))
     open_ones = (

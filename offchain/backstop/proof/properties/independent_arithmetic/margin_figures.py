@@ -82,7 +82,7 @@ def list_event_values(step: Transition, *events: str, contract: str = MARKET) ->
     return [log.values for log in logs if log.contract == contract and log.event in events]
 
 
-def get_fund_name(step: Transition) -> str:
+def get_market_fund_name(step: Transition) -> str:
     """Return the name of the market's fund."""
     return str(step.model.world.addresses[step.get_contract(MARKET).fund_address].label)
 
@@ -95,18 +95,18 @@ def divide_ceil(numerator: int, denominator: int) -> int:
 # --------------------------------------------------------------------- prices
 
 
-def compute_reported_mark(step: Transition, market_id: int) -> int:
+def compute_lot_price_from_reports(step: Transition, market_id: int) -> int:
     """Return what a lot costs by the reports of the last seconds; 0 without a quorum of them, or halted."""
-    return compute_mark_range(step, market_id)[0]
+    return compute_lot_price_and_range(step, market_id)[0]
 
 
-def compute_range_benefit(step: Transition, market_id: int, size: int) -> int:
+def compute_best_range_value_gain(step: Transition, market_id: int, position_size: int) -> int:
     """Return by how much more lots were worth at the better end of the range of the seconds before [wei]."""
-    price, low, high = compute_mark_range(step, market_id)
-    return size * (high - price) if size > 0 else -size * (price - low)
+    price, low, high = compute_lot_price_and_range(step, market_id)
+    return position_size * (high - price) if position_size > 0 else -position_size * (price - low)
 
 
-def compute_mark_range(step: Transition, market_id: int) -> tuple[int, int, int]:
+def compute_lot_price_and_range(step: Transition, market_id: int) -> tuple[int, int, int]:
     """Return what a lot costs by the reports of the last seconds, and between which prices it was before.
 
     Zeros without a quorum of reports that tell of the second so far back, or halted. Where a final price is
@@ -115,10 +115,10 @@ def compute_mark_range(step: Transition, market_id: int) -> tuple[int, int, int]
     base, age = step.read_post_state(POLICY, "underlyings", market_id), step.get_contract(MARKET).mark_age
     if not base.lot:
         return 0, 0, 0
-    made = compute_final_price(step, market_id)
+    made = compute_final_price_progress(step, market_id)
     if made is not None and made.is_final:
         price = made.sum
-        return _convert_to_lot_prices(base.lot, price, price, price)
+        return _convert_to_prices_per_lot(base.lot, price, price, price)
     config, now = step.read_post_state("PriceFeed", "configs", base.feed), step.model.timestamp
     if config.halted or not config.reporters:
         return 0, 0, 0
@@ -140,22 +140,27 @@ def compute_mark_range(step: Transition, market_id: int) -> tuple[int, int, int]
         ends = price, low, high
         price, low, high = (
             _project_final_price(
-                step, base.feed, so_far, begins, _read_mark_prices(step, base.feed, side, each), side == 2
+                step,
+                base.feed,
+                so_far,
+                begins,
+                _read_prices_counting_for_mark_end(step, base.feed, side, each),
+                side == 2,
             )
             for side, each in enumerate(ends)
         )
-    return _convert_to_lot_prices(base.lot, price, low, high)
+    return _convert_to_prices_per_lot(base.lot, price, low, high)
 
 
-def _convert_to_lot_prices(lot: int, price: int, low: int, high: int) -> tuple[int, int, int]:
+def _convert_to_prices_per_lot(lot_size: int, price: int, low: int, high: int) -> tuple[int, int, int]:
     """Return prices [ray] as those of a lot [wei], the high rounded up."""
     if not price:
         return 0, 0, 0
-    return max(1, price * lot // RAY), max(1, low * lot // RAY), divide_ceil(high * lot, RAY)
+    return max(1, price * lot_size // RAY), max(1, low * lot_size // RAY), divide_ceil(high * lot_size, RAY)
 
 
-def _read_mark_prices(
-    step: Transition, collateral_type: int, side: int, reported: int
+def _read_prices_counting_for_mark_end(
+    step: Transition, collateral_type: int, range_end: int, reported: int
 ) -> tuple[int, int, int]:
     """Return the current price, the one after it, and the reported one [ray], as they count for a mark.
 
@@ -169,11 +174,11 @@ def _read_mark_prices(
     current, following = (prices.current, prices.next) if prices.next else (reported, reported)
     window = max(config.step // 6, min(config.step // 2, _SIGNED_AGE))
     if (
-        side
+        range_end
         and step.model.timestamp
         <= step.read_post_state("PriceFeed", "averages", collateral_type).stepped_at + window
     ):
-        further = min if side == 1 else max
+        further = min if range_end == 1 else max
         following = further(following, reported)
         if config.deviation:
             current = further(prices.current, reported)
@@ -214,7 +219,7 @@ class FinalPriceProgress(NamedTuple):
     sum: int
 
 
-def compute_final_price(step: Transition, market_id: int) -> FinalPriceProgress | None:
+def compute_final_price_progress(step: Transition, market_id: int) -> FinalPriceProgress | None:
     """Return how far the final price of a market is; None if neither its end nor settlement has begun.
 
     What it is made of until the last change of its feed is asked of the feed, the rest counted here.
@@ -265,26 +270,28 @@ def compute_funding_index(step: Transition, market_id: int) -> int:
     return int(level + rate * (step.model.timestamp - updated))
 
 
-def split_price_move(long: int, short: int, way: int) -> tuple[int, int, int]:
+def split_price_move_with_remainder(long_lots: int, short_lots: int, price_move: int) -> tuple[int, int, int]:
     """Return what a lot that is long, and what one that is short, moves by when the mark moves by `way`.
 
     Of the side with fewer lots each has all of it, the others' lots together as much: who wins rounds down,
     who loses pays for that, rounded up. The third figure is what the rounding leaves [wei].
     """
-    if not long or not short:
+    if not long_lots or not short_lots:
         return 0, 0, 0
-    winners, losers = (long, short) if way > 0 else (short, long)
-    gain = abs(way) if winners <= losers else abs(way) * losers // winners
+    winners, losers = (long_lots, short_lots) if price_move > 0 else (short_lots, long_lots)
+    gain = abs(price_move) if winners <= losers else abs(price_move) * losers // winners
     loss = divide_ceil(winners * gain, losers)
     left = losers * loss - winners * gain
-    return (gain, loss, left) if way > 0 else (-loss, -gain, left)
+    return (gain, loss, left) if price_move > 0 else (-loss, -gain, left)
 
 
-def compute_lot_values(step: Transition, market_id: int, read: Read) -> tuple[int, int]:
+def compute_lot_value_per_side(step: Transition, market_id: int, read: Read) -> tuple[int, int]:
     """Return what a lot of each side is worth, by what a read finds stored and the funding since [wei]."""
     _, rate, updated = read(MARKET, FUNDINGS, market_id)
     (long, short), lots = read(MARKET, VALUES, market_id), read(MARKET, LOTS, market_id)
-    by_long, by_short, _ = split_price_move(lots.long, lots.short, -rate * (step.model.timestamp - updated))
+    by_long, by_short, _ = split_price_move_with_remainder(
+        lots.long, lots.short, -rate * (step.model.timestamp - updated)
+    )
     return long + by_long, short + by_short
 
 
@@ -304,9 +311,11 @@ def read_position_sizes(read: Read, owner: str) -> dict[int, int]:
     return {m: size for m, size in sizes.items() if size}
 
 
-def compute_market_haircut(gained: tuple[int, int], losses: tuple[int, int], totals: tuple[int, int]) -> int:
+def compute_market_haircut_amount(
+    own_gains_by_side: tuple[int, int], losses_by_side: tuple[int, int], total_gains_by_side: tuple[int, int]
+) -> int:
     """Return what gains bear of a cycle's losses in a market, each side rounded up [wei]."""
-    sides = zip(gained, losses, totals, strict=True)
+    sides = zip(own_gains_by_side, losses_by_side, total_gains_by_side, strict=True)
     return sum(divide_ceil(mine * loss, total) for mine, loss, total in sides if mine and loss)
 
 
@@ -323,7 +332,7 @@ def list_met_accounts(step: Transition) -> list[str]:
     return [action.args[0]] if action.method == "seize_insolvent" else list(action.args[0])
 
 
-def compute_booking_pay(step: Transition) -> int:
+def compute_most_booking_reward(step: Transition) -> int:
     """Return what booking a loss pays at most beside a third of a bond [wad], rounded down."""
     market, rolled_at = step.get_contract(MARKET), step.read_pre_state(MARKET, CLOCK).rolled_at
     pending = min(step.model.timestamp - rolled_at, 4 * market.window)
@@ -334,7 +343,7 @@ def compute_account_haircut(step: Transition, owner: str) -> int:
     """Return the haircuts of an account's pending cycle as they are known now [wei]."""
     cycle = step.read_post_state(MARKET, ACCOUNTS, owner).cycle - 1
     return sum(
-        compute_market_haircut(
+        compute_market_haircut_amount(
             step.read_post_state(MARKET, GAINED, build_cycle_key(owner, m, cycle)),
             step.read_post_state(MARKET, LOSSES, (m, cycle)),
             step.read_post_state(MARKET, TOTALS, (m, cycle)),
@@ -361,15 +370,19 @@ def compute_unfinal_gains(step: Transition, owner: str, moves: Mapping[tuple[int
     return int(found)
 
 
-def compute_account_equity(step: Transition, owner: str, newly: int | None = None) -> AccountEquity:
+def compute_account_equity(
+    step: Transition, owner: str, newly_marked_market: int | None = None
+) -> AccountEquity:
     """Return what a touched account has after a step.
 
     With `newly`, of all markets only that one has the mark that the step left, the others the one before.
     """
-    reads = {m: step.read_post_state if newly in (None, m) else step.read_pre_state for m in MARKETS}
+    reads = {
+        m: step.read_post_state if newly_marked_market in (None, m) else step.read_pre_state for m in MARKETS
+    }
     own = step.read_post_state(MARKET, ACCOUNTS, owner).cash
     for m, size in read_position_sizes(step.read_post_state, owner).items():
-        own += size * compute_lot_values(step, m, reads[m])[size < 0]
+        own += size * compute_lot_value_per_side(step, m, reads[m])[size < 0]
     moves = {(m, side): read(MARKET, MOVES, (m, side)) for m, read in reads.items() for side in (0, 1)}
     return AccountEquity(
         own - compute_account_haircut(step, owner), compute_unfinal_gains(step, owner, moves)
@@ -391,10 +404,12 @@ def compute_initial_margin(step: Transition, market_id: int, notional: int) -> i
     return int(notional * terms.initial + compute_bracket_surcharge(terms[5:9], notional))
 
 
-def compute_new_risk_margin(step: Transition, market_id: int, notional: int, opened: int) -> int:
+def compute_new_risk_margin(
+    step: Transition, market_id: int, notional: int, market_open_notional: int
+) -> int:
     """Return the initial margin of new risk, with a notional that is open in the market."""
     terms = step.read_post_state(POLICY, "terms", market_id)
-    everything = max(notional, opened)
+    everything = max(notional, market_open_notional)
     last = compute_bracket_surcharge(terms[9:13], everything) - compute_bracket_surcharge(
         terms[9:13], everything - notional
     )
@@ -409,15 +424,15 @@ def compute_bracket_surcharge(brackets: tuple[int, ...], notional: int) -> int:
     return max(0, notional - above * WAD) * rate + max(0, notional - above_2 * WAD) * rate_2
 
 
-def get_withdrawing_account(action: Action) -> str:
+def get_withdrawing_account(withdrawal: Action) -> str:
     """Return whose account a withdrawal is out of: the third argument's, or the caller's."""
-    return str(action.args[2]) if len(action.args) > 2 else action.sender
+    return str(withdrawal.args[2]) if len(withdrawal.args) > 2 else withdrawal.sender
 
 
 # ---------------------------------------------------------------------- trades
 
 
-def parse_trade(step: Transition) -> Trade | None:
+def build_trade_from_events(step: Transition) -> Trade | None:
     """Return the trade of a step, out of its events; None if it has none."""
     contract, method, _, _ = step.action
     trading, market = step.get_contract(TRADING), step.get_contract(MARKET).address
@@ -449,7 +464,7 @@ def list_deleveraged_positions(step: Transition) -> list[tuple[str, int, int, in
     return [values[:4] for values in list_event_values(step, "Deleveraged", contract=TRADING)]
 
 
-def sum_bond_rewards(step: Transition) -> dict[str, int]:
+def sum_bond_rewards_by_receiver(step: Transition) -> dict[str, int]:
     """Return what bonds paid, by who got it, for lots of debtors that were taken over [wad]."""
     found: dict[str, int] = {}
     for finder, amount in list_event_values(step, "Rewarded"):
@@ -457,7 +472,7 @@ def sum_bond_rewards(step: Transition) -> dict[str, int]:
     return found
 
 
-def compute_trade_premium(step: Transition, trade: Trade) -> tuple[int, str]:
+def compute_off_mark_funding_and_payer(step: Transition, trade: Trade) -> tuple[int, str]:
     """Return what a trade off the mark pays for the funding that it moves, and who pays it [wei]."""
     mark = step.read_post_state(MARKET, PATHS, trade.market).price
     most = mark * step.read_post_state(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
@@ -469,6 +484,6 @@ def compute_trade_premium(step: Transition, trade: Trade) -> tuple[int, str]:
     return divide_ceil(abs(trade.delta * over) * FUNDING_INTERVAL, FUNDING_PERIOD), better
 
 
-def list_watched_calls(calls: Iterable[str]) -> list[str]:
+def replace_closer_calls_by_wildcard(call_names: Iterable[str]) -> list[str]:
     """Return the calls to watch, of "Contract.method": all of the closer, which has one of two kinds."""
-    return [*(name for name in calls if not name.startswith(CLOSER)), f"{CLOSER}.*"]
+    return [*(name for name in call_names if not name.startswith(CLOSER)), f"{CLOSER}.*"]

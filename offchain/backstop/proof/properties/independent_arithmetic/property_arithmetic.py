@@ -29,9 +29,9 @@ def compute_recent_losses(borne: Any, now: int, length: int) -> int:
     return int(borne.added) if now < borne.ends + length else 0
 
 
-def compute_power(base: int, exponent: int) -> int:
+def compute_power_as_256_bit_fraction(ray_base: int, exponent: int) -> int:
     """Return base**exponent of a ray [2**-256 of a ray]: `* x >> 256` applies it."""
-    square, result = base * _ONE // RAY, _ONE
+    square, result = ray_base * _ONE // RAY, _ONE
     while exponent:
         if exponent & 1:
             result = result * square >> 256
@@ -40,20 +40,22 @@ def compute_power(base: int, exponent: int) -> int:
     return result
 
 
-def compound_amount(amount: int, base: int, exponent: int) -> tuple[int, int]:
+def compound_amount_with_tolerance(amount: int, base: int, exponent: int) -> tuple[int, int]:
     """Return amount * base**exponent, and by how much a power of so many rays may be off."""
-    exact = amount * compute_power(base, exponent) >> 256
+    exact = amount * compute_power_as_256_bit_fraction(base, exponent) >> 256
     # Each product rounds to a ray's last digit, and later squares multiply what was rounded.
     return exact, amount * (exponent + 1) // RAY + exact * (exponent + 1) // RAY + 2
 
 
-def compute_auction_price(curve: int, period: int, cut: int, top: int, elapsed: int) -> tuple[int, int]:
+def compute_auction_price_with_tolerance(
+    curve: int, period: int, cut: int, top: int, elapsed: int
+) -> tuple[int, int]:
     """Return an auction's price some seconds after its top [ray], and by how much it may be off."""
     if curve == LINEAR:
         return top * max(0, period - elapsed) // period, 1 + top // RAY
-    return compound_amount(top, cut, elapsed // period if curve == STAIRSTEP else elapsed)
+    return compound_amount_with_tolerance(top, cut, elapsed // period if curve == STAIRSTEP else elapsed)
 
 
-def compute_bracket_margin(brackets: Sequence[tuple[int, int]], debt: int) -> int:
+def compute_bracket_margin_amount(brackets: Sequence[tuple[int, int]], debt_in_rad: int) -> int:
     """Return what a debt [rad] needs beyond its ratio, of (above, rate) each [basis points x rad]."""
-    return sum(max(0, debt - above * 10**45) * rate for above, rate in brackets)
+    return sum(max(0, debt_in_rad - above * 10**45) * rate for above, rate in brackets)

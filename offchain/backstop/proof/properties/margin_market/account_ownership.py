@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment.devnet_signing import get_trader_account
-from backstop.model.evm_crypto import ecrecover, keccak256
+from backstop.deployment.devnet_trader_signatures import get_trader_account
+from backstop.model.evm_crypto import keccak256, recover_signer_or_none
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     MARKET,
@@ -18,12 +18,12 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     has_margin_market,
     list_event_values,
 )
-from backstop.proof.properties.lockstep_protocol import LockstepLike
-from backstop.proof.properties.margin_market.what_if_margin import (
+from backstop.proof.properties.lockstep_interface import LockstepLike
+from backstop.proof.properties.margin_market.margin_what_if_properties import (
     COUNTER,
     TWIN,
     jump_mark,
-    open_what_if_market,
+    open_funded_what_if_market,
 )
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
@@ -31,7 +31,7 @@ from backstop.proof.properties.property_registry import (
     transition_property,
 )
 from backstop.proof.properties.step_transition import Changes, Transition
-from backstop.proof.properties.what_if_steps import VISITOR, apply_or_raise
+from backstop.proof.properties.what_if_steps_and_state_readings import VISITOR, apply_or_raise
 
 _DOMAIN = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _ORDER = (
@@ -58,7 +58,7 @@ class _FinalBalances(NamedTuple):
 
 
 @transition_property(130, calls=[f"{MARKET}.withdraw", *_ACTS], writes=["filled", "nonce_floor"])
-def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
+def only_matching_address_controls_account(step: Transition, changes: Changes) -> None:
     """Assert that who takes out, takes over, cancels, raises a floor or has signed has the account's address.
 
     It is the account's own, or has the same 19 bytes before the last one. An account of a contract is its own
@@ -70,7 +70,7 @@ def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
     orders, account = set[bytes](), None
     if step.is_call(ORDERS, "fill"):
         for order, signature in zip(args[0:3:2], args[1:4:2], strict=True):
-            orders.add(_check_order_signature(step, Order(*order), signature))
+            orders.add(_verify_signature_and_hash_order(step, Order(*order), signature))
     elif step.is_call(MARKET, "withdraw"):
         account = get_withdrawing_account(step.action)
     elif step.is_call(TRADING, "take"):
@@ -82,7 +82,7 @@ def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
         orders.add(compute_order_digest(step, Order(*args[0])))
     elif step.is_call(ORDERS, "raise_nonce"):
         account = args[1] if len(args) > 1 else sender
-    if account is not None and not is_own_account(step, account, sender):
+    if account is not None and not is_address_or_its_subaccount(step, account, sender):
         raise PropertyViolationError(f"{sender} called {contract}.{method} for {account}")
     filled = {each.key for each in changes.get("filled", ()) if each.contract == ORDERS}
     floors = {each.key for each in changes.get("nonce_floor", ()) if each.contract == ORDERS}
@@ -92,20 +92,20 @@ def only_owner_acts_for_account(step: Transition, changes: Changes) -> None:
         )
 
 
-def is_own_account(step: Transition, account: str, who: str) -> bool:
+def is_address_or_its_subaccount(step: Transition, account: str, address: str) -> bool:
     """Return whether somebody may act for an account, by its number alone."""
-    if account == who:
+    if account == address:
         return True
-    return int(account, 16) // 256 == int(who, 16) // 256 and account not in step.model.world.addresses
+    return int(account, 16) // 256 == int(address, 16) // 256 and account not in step.model.world.addresses
 
 
-def _check_order_signature(step: Transition, order: Order, signature: bytes) -> bytes:
+def _verify_signature_and_hash_order(step: Transition, order: Order, signature: bytes) -> bytes:
     """Assert that a key of the account's address has signed an order, unless it is a contract; its hash."""
     digest = compute_order_digest(step, order)
     if order.account not in step.model.world.addresses:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        signer = ecrecover(digest, signature[64], r, s)
-        if signer is None or not is_own_account(step, order.account, signer):
+        signer = recover_signer_or_none(digest, signature[64], r, s)
+        if signer is None or not is_address_or_its_subaccount(step, order.account, signer):
             raise PropertyViolationError(f"{signer} has signed for {order.account}")
     return digest
 
@@ -137,7 +137,9 @@ def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Ran
     ends, seed = list[dict[str, _FinalBalances]](), random.random()
     for fails in (f"{beside}#{number}", _STRANGER):
         with lockstep.fork_state():
-            left = _fail_account(lockstep, Random(seed), get_trader_account(fails), fails)
+            left = _bankrupt_trader_and_read_other_balances(
+                lockstep, Random(seed), get_trader_account(fails), fails
+            )
         if left is None:
             return False
         ends.append(left)
@@ -149,14 +151,14 @@ def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Ran
     return True
 
 
-def _fail_account(
-    lockstep: LockstepLike, random: Random, account: str, name: str
+def _bankrupt_trader_and_read_other_balances(
+    lockstep: LockstepLike, random: Random, trader_address: str, trader_name: str
 ) -> dict[str, _FinalBalances] | None:
     """Have an account take a position and the mark leap against it, until all is final; what others have."""
-    stage = open_what_if_market(lockstep, random)
+    stage = open_funded_what_if_market(lockstep, random)
     if stage is None:
         return None
-    for each in (_IDLE, name):
+    for each in (_IDLE, trader_name):
         apply_or_raise(
             lockstep,
             MARKET,
@@ -169,23 +171,23 @@ def _fail_account(
     if not stage.fill_order(TWIN, COUNTER, side * max(1, stage.lots // 3)):
         return None
     lots = stage.lots
-    while lots and not stage.fill_order(name, COUNTER, side * lots):
+    while lots and not stage.fill_order(trader_name, COUNTER, side * lots):
         lots //= 2
     if not lots or not jump_mark(stage, random, side):
         return None
     for roll in range(3):
         # It comes last, whatever its address.
-        if not stage.seize_all_insolvent(
-            lambda everyone: sorted(everyone, key=lambda each: (each == account, each))
+        if not stage.seize_insolvent_until_stable(
+            lambda everyone: sorted(everyone, key=lambda each: (each == trader_address, each))
         ):
             return None
         if roll < 2:
             stage.roll_cycle()
             stage.refresh_marks()
     found = {}
-    for owner in sorted(stage.market.accounts.keys() - {account}):
+    for owner in sorted(stage.market.accounts.keys() - {trader_address}):
         apply_or_raise(lockstep, MARKET, "update_account", owner, by=VISITOR)
         sizes = tuple(int(stage.market.positions[owner, m].size) for m in MARKETS)
         cash, brought = int(stage.market.accounts[owner].cash), int(stage.market.deposits[owner])
-        found[owner] = _FinalBalances(stage.compute_account_wealth(owner), cash, brought, sizes)
+        found[owner] = _FinalBalances(stage.compute_equity_with_bonds(owner), cash, brought, sizes)
     return found

@@ -23,12 +23,12 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     PATHS,
     POOL,
     POSITIONS,
+    build_trade_from_events,
     compute_account_equity,
-    compute_mark_range,
+    compute_lot_price_and_range,
     divide_ceil,
-    get_fund_name,
+    get_market_fund_name,
     list_event_values,
-    parse_trade,
     read_position_sizes,
 )
 from backstop.proof.properties.property_registry import (
@@ -88,7 +88,7 @@ def backstop_share_sums_match(snapshot: Snapshot, addresses: Mapping[str, str]) 
 
 
 @transition_property(121, events=[f"{POOL}.Deposit", f"{POOL}.Withdraw"])
-def pool_deposits_and_exits_happen_only_at_rest(step: Transition, changes: Changes) -> None:
+def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
     """Assert that shares are made and paid only while the account has nothing that is not final, at its cash.
 
     No position, no gain or loss of the open or the pending cycle, no bond, no debt. In and out at all cash
@@ -136,7 +136,7 @@ def pool_deposits_and_exits_happen_only_at_rest(step: Transition, changes: Chang
 
 
 @transition_property(122, calls=[f"{POOL}.*"])
-def pool_exit_pays_pro_rata_deposits_and_profit(step: Transition, changes: Changes) -> None:
+def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> None:
     """Assert that money goes through the pool only, and out of it to whoever leaves, as its account has it.
 
     Of what is paid the part that is profit vests in the controller's name, rounded up, and the rest is at
@@ -168,15 +168,17 @@ def pool_exit_pays_pro_rata_deposits_and_profit(step: Transition, changes: Chang
     if late:
         # Insurance and the protocol pay what they can before anybody is cut; fees are nobody's to take out.
         helped = sum(
-            insured for _, _, insured in list_event_values(step, "LossAbsorbed", contract=get_fund_name(step))
+            insured
+            for _, _, insured in list_event_values(step, "LossAbsorbed", contract=get_market_fund_name(step))
         )
         helped += sum(
-            amount for (amount,) in list_event_values(step, "ShortfallPosted", contract=get_fund_name(step))
+            amount
+            for (amount,) in list_event_values(step, "ShortfallPosted", contract=get_market_fund_name(step))
         )
         free = max(0, step.read_pre_state(MARKET, HELD) + helped - step.read_post_state(MARKET, FEES))
         assets = assets * free // (free + late - helped)
         profit = assets - min(assets, step.read_pre_state(MARKET, PAID_IN, pool.address))
-    fund = get_fund_name(step)
+    fund = get_market_fund_name(step)
     locked = sum(
         values[2]
         for values in list_event_values(step, "ProfitLocked", contract=fund)
@@ -199,12 +201,12 @@ def pool_exit_pays_pro_rata_deposits_and_profit(step: Transition, changes: Chang
 
 
 @transition_property(123, calls=[f"{POOL}.take", f"{POOL}.liquidate"])
-def pool_risk_stays_within_limits(step: Transition, changes: Changes) -> None:
+def pool_position_stays_within_limits(step: Transition, changes: Changes) -> None:
     """Assert that what adds to a position, or turns it, is within the market's limit and the pool's money.
 
     Not while a batch is due and the account is at rest, nor a batch's time later, unless losses are late.
     """
-    trade = parse_trade(step) if step.action.contract == POOL else None
+    trade = build_trade_from_events(step) if step.action.contract == POOL else None
     if trade is None:
         return
     pool, m = step.get_contract(POOL), trade.market
@@ -239,12 +241,16 @@ def pool_risk_stays_within_limits(step: Transition, changes: Changes) -> None:
 
 
 @transition_property(124, calls=[f"{ORDERS}.fill"])
-def pool_sells_at_mark_or_better(step: Transition, changes: Changes) -> None:
+def pool_order_reduces_at_mark(step: Transition, changes: Changes) -> None:
     """Assert that a trade by the pool's order reduces it within a quote that runs, at the mark and spread.
 
     The mark is the end of its range that is better for the pool.
     """
-    trade = parse_trade(step) if POOL in step.model.world.contracts and step.is_call(ORDERS, "fill") else None
+    trade = (
+        build_trade_from_events(step)
+        if POOL in step.model.world.contracts and step.is_call(ORDERS, "fill")
+        else None
+    )
     if trade is None:
         return
     pool, m = step.get_contract(POOL), trade.market
@@ -252,7 +258,7 @@ def pool_sells_at_mark_or_better(step: Transition, changes: Changes) -> None:
         return
     key = pool.address, m
     was, now = (read(MARKET, POSITIONS, key).size for read in (step.read_pre_state, step.read_post_state))
-    quote, (mark, low, high) = step.read_pre_state(POOL, _QUOTES, m), compute_mark_range(step, m)
+    quote, (mark, low, high) = step.read_pre_state(POOL, _QUOTES, m), compute_lot_price_and_range(step, m)
     if not (0 <= now < was or was < now <= 0) or abs(now) < quote.down_to:
         raise PropertyViolationError(f"the pool had {was} lots, has {now}, and keeps {quote.down_to}")
     if step.model.timestamp >= quote.until or not mark:
@@ -264,7 +270,7 @@ def pool_sells_at_mark_or_better(step: Transition, changes: Changes) -> None:
 
 
 @transition_property(143, calls=[f"{POOL}.quote"])
-def one_quote_runs_at_a_time(step: Transition, changes: Changes) -> None:
+def pool_quote_begins_after_last_ends(step: Transition, changes: Changes) -> None:
     """Assert that a quote of the pool begins once the last is over, and is of its share, rounded up."""
     if not step.is_call(POOL, "quote"):
         return

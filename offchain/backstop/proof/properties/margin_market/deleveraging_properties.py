@@ -21,12 +21,12 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     TRADING,
     WORTHS,
     build_cycle_key,
-    compute_reported_mark,
+    compute_lot_price_from_reports,
     has_ended,
     has_margin_market,
     list_deleveraged_positions,
     list_event_values,
-    sum_bond_rewards,
+    sum_bond_rewards_by_receiver,
 )
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
@@ -64,7 +64,9 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
             raise PropertyViolationError(
                 f"{owner} had {old} lots, of {long} and {short}, and has {new}: {delta} were closed"
             )
-        if price != step.read_post_state(MARKET, PATHS, m).price or price != compute_reported_mark(step, m):
+        if price != step.read_post_state(MARKET, PATHS, m).price or price != compute_lot_price_from_reports(
+            step, m
+        ):
             raise PropertyViolationError(
                 f"{owner} was closed at {price}, and the mark is "
                 f"{step.read_post_state(MARKET, PATHS, m).price}"
@@ -88,7 +90,7 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
                 f"{abs(left[0] - left[1])} lots are nobody's, and there were {abs(long - short)}"
             )
     due = pot * over // everything if over else 0
-    found = sum_bond_rewards(step)
+    found = sum_bond_rewards_by_receiver(step)
     finder = taken[0][0] if taken else step.action.sender
     parts = {finder: due}
     if step.is_call(CLOSER, "execute"):
@@ -136,7 +138,7 @@ class DeleveragingFollowsProvenRanking:
         elif step.action.method == "execute":
             self._check_order(step, m, side, cycle)
         elif step.action.method == "share":
-            self._check_parts(step, m, side, cycle)
+            self._check_closed_parts_pro_rata(step, m, side, cycle)
 
     def _check_ranking(self, step: Transition, market_id: int, side: int, run: list[str]) -> None:
         tables = step.model.world.contracts[MARKET].tables
@@ -175,7 +177,7 @@ class DeleveragingFollowsProvenRanking:
         if any(left for *_, left in list_event_values(step, "Executed", contract=CLOSER)):
             self._done[market_id, side].update(step.action.args[2])
 
-    def _check_parts(self, step: Transition, market_id: int, side: int, cycle: int) -> None:
+    def _check_closed_parts_pro_rata(self, step: Transition, market_id: int, side: int, cycle: int) -> None:
         total = step.read_post_state(MARKET, TOTALS, (market_id, cycle))[side]
         lots = step.read_pre_state(MARKET, LOTS, market_id)
         done = sum(n for (a, b, c, _), n in self._parts.items() if (a, b, c) == (market_id, side, cycle))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
-    compute_market_haircut,
-    split_price_move,
+    compute_market_haircut_amount,
+    split_price_move_with_remainder,
 )
 
 SEIZED, BOOKED, TAKEN = 1, 2, 4
@@ -28,13 +28,13 @@ Levels = Mapping[int, Sequence[int]]
 """What a lot of each side is worth, by market."""
 
 
-def _build_zero_pair() -> list[int]:
+def _build_zeros_per_side() -> list[int]:
     return [0, 0]
 
 
-def compute_position_value(size: int, level: Sequence[int]) -> int:
+def compute_position_value(lots: int, lot_value_by_side: Sequence[int]) -> int:
     """Return what so many lots are worth."""
-    return size * level[size < 0]
+    return lots * lot_value_by_side[lots < 0]
 
 
 @dataclass
@@ -46,10 +46,10 @@ class EagerPosition:
 
     size: int = 0
     base: int = 0
-    gained: list[int] = field(default_factory=_build_zero_pair)
-    lost: list[int] = field(default_factory=_build_zero_pair)
-    pending_gained: list[int] = field(default_factory=_build_zero_pair)
-    pending_lost: list[int] = field(default_factory=_build_zero_pair)
+    gained: list[int] = field(default_factory=_build_zeros_per_side)
+    lost: list[int] = field(default_factory=_build_zeros_per_side)
+    pending_gained: list[int] = field(default_factory=_build_zeros_per_side)
+    pending_lost: list[int] = field(default_factory=_build_zeros_per_side)
     net: int = 0
     booked: int = 0
 
@@ -90,13 +90,13 @@ class EagerMarket:
     price: int = 0
     index: int = 0
     at: int = 0
-    values: list[int] = field(default_factory=_build_zero_pair)
+    values: list[int] = field(default_factory=_build_zeros_per_side)
     extreme: int = 0
     falling: bool = False
-    moves: list[list[int]] = field(default_factory=lambda: [_build_zero_pair(), _build_zero_pair()])
-    totals: list[int] = field(default_factory=_build_zero_pair)
-    pending_totals: list[int] = field(default_factory=_build_zero_pair)
-    losses: list[int] = field(default_factory=_build_zero_pair)
+    moves: list[list[int]] = field(default_factory=lambda: [_build_zeros_per_side(), _build_zeros_per_side()])
+    totals: list[int] = field(default_factory=_build_zeros_per_side)
+    pending_totals: list[int] = field(default_factory=_build_zeros_per_side)
+    losses: list[int] = field(default_factory=_build_zeros_per_side)
     begun: Edge = ((0, 0), (0, 0))
     """What a lot of each side had gained, and was worth, when the pending cycle began; when it ended."""
     ended: Edge = ((0, 0), (0, 0))
@@ -139,27 +139,32 @@ class EagerSettlementModel:
     # ------------------------------------------------------------------- changes
 
     def move_market(
-        self, market_id: int, to: MarketTarget, turn: int, lots: Sequence[int], final: bool = False
+        self,
+        market_id: int,
+        target: MarketTarget,
+        turn_threshold: int,
+        lots_by_side: Sequence[int],
+        is_final: bool = False,
     ) -> None:
         """Go to a price and an index: a new extreme counts, a turn of so much, and a final one always.
 
         Lots are those that accounts are long and short until then.
         """
         market = self.get_market(market_id)
-        if (to.price, to.at) == (market.price, market.at) and not final:
+        if (target.price, target.at) == (market.price, market.at) and not is_final:
             return
-        level, before = to.price - to.paid, market.price - market.index
-        market.values = self._revalue_lots(market, lots, level - before)
-        market.price, market.index, market.at = to
+        level, before = target.price - target.paid, market.price - market.index
+        market.values = self._compute_lot_values_after_move(market, lots_by_side, level - before)
+        market.price, market.index, market.at = target
         moved = level - market.extreme
         onward = moved < 0 if market.falling else moved > 0
-        if not moved or not (onward or final or abs(moved) >= turn):
+        if not moved or not (onward or is_final or abs(moved) >= turn_threshold):
             return
         market.extreme, market.falling = level, moved < 0
         winner, loser = int(moved < 0), int(moved > 0)
-        gain = abs(split_price_move(lots[0], lots[1], moved)[winner])
-        everything = lots[winner] * gain
-        loss = everything // lots[loser] if everything else 0
+        gain = abs(split_price_move_with_remainder(lots_by_side[0], lots_by_side[1], moved)[winner])
+        everything = lots_by_side[winner] * gain
+        loss = everything // lots_by_side[loser] if everything else 0
         most = max(market.moves[winner][0] + gain, market.moves[loser][1] + loss)
         if most > _MOST_MOVES or market.totals[winner] + everything > _MOST_GAINS:
             return
@@ -176,16 +181,22 @@ class EagerSettlementModel:
                     held.lost[mine] += abs(held.size) * loss
 
     @staticmethod
-    def _revalue_lots(market: EagerMarket, lots: Sequence[int], way: int) -> list[int]:
+    def _compute_lot_values_after_move(
+        market: EagerMarket, open_lots: Sequence[int], price_move: int
+    ) -> list[int]:
         """Return what lots are worth after a move; one that does not fit counts for nobody."""
-        by_long, by_short, _ = split_price_move(lots[0], lots[1], way)
+        by_long, by_short, _ = split_price_move_with_remainder(open_lots[0], open_lots[1], price_move)
         values = [market.values[0] + by_long, market.values[1] + by_short]
         return values if max(map(abs, values)) <= _MOST_VALUE else market.values
 
-    def compute_levels(self, indices: Mapping[int, int], lots: Mapping[int, Sequence[int]]) -> Levels:
+    def compute_lot_values_by_market(
+        self, funding_indices_by_market: Mapping[int, int], lots_by_market: Mapping[int, Sequence[int]]
+    ) -> Levels:
         """Return what lots are worth at indices of now."""
         return {
-            m: self._revalue_lots(market, lots[m], market.index - indices[m])
+            m: self._compute_lot_values_after_move(
+                market, lots_by_market[m], market.index - funding_indices_by_market[m]
+            )
             for m, market in self.markets.items()
         }
 
@@ -198,54 +209,54 @@ class EagerSettlementModel:
             owner.since_roll += amount
             owner.brought += amount
 
-    def set_position(self, name: str, market_id: int, size: int, off: int) -> None:
+    def set_position(self, name: str, market_id: int, new_size: int, price_offset_from_mark: int) -> None:
         """Have an account have so many lots, the difference at a price so far off the mark."""
         owner = self.get_account(name)
         if owner is None:
             return
         lots, values = owner.lots.setdefault(market_id, EagerPosition()), self.get_market(market_id).values
-        if (size - lots.size) * size > 0:
+        if (new_size - lots.size) * new_size > 0:
             # More than a reduction: deposits that were lost by the last roll are none any more.
             owner.brought = min(owner.brought, max(0, owner.worth))
         # It closes all that it has, and opens what it has then.
         paid = (
-            compute_position_value(size, values)
+            compute_position_value(new_size, values)
             - compute_position_value(lots.size, values)
-            + (size - lots.size) * off
+            + (new_size - lots.size) * price_offset_from_mark
         )
         owner.cash -= paid
         if not lots.size:
             owner.cash -= self.third_bond * (3 - owner.bond.bit_count())
             owner.bond = SEIZED | BOOKED | TAKEN
         lots.base += paid
-        lots.size = size
+        lots.size = new_size
 
     # -------------------------------------------------------------------- losses
 
-    def compute_haircuts(self, owner: EagerAccount) -> dict[int, int]:
+    def compute_haircut_amounts_by_market(self, owner: EagerAccount) -> dict[int, int]:
         """Return what an account bears of the pending cycle, by market."""
         found = {}
         for m, lots in owner.lots.items():
             market = self.get_market(m)
-            found[m] = compute_market_haircut(
+            found[m] = compute_market_haircut_amount(
                 (lots.pending_gained[0], lots.pending_gained[1]),
                 (market.losses[0], market.losses[1]),
                 (market.pending_totals[0], market.pending_totals[1]),
             )
         return found
 
-    def book_loss(self, name: str, levels: Levels, most: int) -> tuple[bool, int]:
+    def book_missing_pending_loss(self, name: str, lot_values: Levels, most_reward: int) -> tuple[bool, int]:
         """Book what an account lacks of the pending cycle; return whether that is new, and how much it is.
 
         Whoever books gets up to `most` of the account's cash, in all of its bookings, and no more than is
         new: it lacks that as well.
         """
         owner = self.owners[name]
-        haircuts = self.compute_haircuts(owner)
-        lacks = max(0, sum(haircuts.values()) - max(owner.worth, owner.compute_own_value(levels)))
+        haircuts = self.compute_haircut_amounts_by_market(owner)
+        lacks = max(0, sum(haircuts.values()) - max(owner.worth, owner.compute_own_value(lot_values)))
         had = owner.late + sum(lots.booked for lots in owner.lots.values())
         new = max(lacks, had) // _PART - had // _PART
-        self.pay = _PART * min(new, max(0, most // _PART - owner.paid // _PART))
+        self.pay = _PART * min(new, max(0, most_reward // _PART - owner.paid // _PART))
         owner.paid += self.pay
         owner.cash -= self.pay
         owner.worth -= self.pay
@@ -274,18 +285,23 @@ class EagerSettlementModel:
         self.booked |= changed
         return changed, lacks
 
-    def apply_insurance(self, paid: int) -> None:
+    def reduce_losses_by_insurance(self, insurance_paid: int) -> None:
         """Take what insurance pays off all losses of the pending cycle, the same share each."""
-        self._change_losses([list(self.get_market(m).losses) for m in sorted(self.markets)], -paid)
+        self._change_losses([list(self.get_market(m).losses) for m in sorted(self.markets)], -insurance_paid)
 
-    def charge_later_gains(self, shares: Mapping[int, int]) -> int:
+    def charge_late_losses_to_gains(self, haircut_shares_by_market: Mapping[int, int]) -> int:
         """Have gains of the pending cycle pay what was late before it, within a share [basis points]."""
         rooms = []
         for m in sorted(self.markets):
             market = self.get_market(m)
             rooms.append(
                 [
-                    min(self._compute_net_gain(market, side) * shares[m] // BASIS_POINTS, total - loss)
+                    min(
+                        self._compute_pending_net_gain(market, side)
+                        * haircut_shares_by_market[m]
+                        // BASIS_POINTS,
+                        total - loss,
+                    )
                     for side, (total, loss) in enumerate(
                         zip(market.pending_totals, market.losses, strict=True)
                     )
@@ -297,76 +313,76 @@ class EagerSettlementModel:
         return charged
 
     @staticmethod
-    def _compute_net_gain(market: EagerMarket, side: int) -> int:
+    def _compute_pending_net_gain(market: EagerMarket, side: int) -> int:
         """Return what of the pending gains of a side its lots were still worth at the end of that cycle."""
         gain, up = (late[side] - early[side] for late, early in zip(market.ended, market.begun, strict=True))
         more = -up if side else up
         return market.pending_totals[side] * min(gain, max(0, more)) // gain if gain else 0
 
-    def _change_losses(self, weights: Sequence[Sequence[int]], amount: int) -> None:
-        parts = split_pro_rata(abs(amount), [each for sides in weights for each in sides])
+    def _change_losses(self, weights_by_market_side: Sequence[Sequence[int]], amount: int) -> None:
+        parts = split_pro_rata(abs(amount), [each for sides in weights_by_market_side for each in sides])
         for place, m in enumerate(sorted(self.markets)):
             for side in (0, 1):
                 self.get_market(m).losses[side] += parts[2 * place + side] * (1 if amount > 0 else -1)
 
-    def roll_cycle(self, levels: Levels) -> None:
+    def roll_cycle(self, lot_values: Levels) -> None:
         """End both cycles, at these marks less the index."""
         for owner in self.owners.values():
-            self.end_cycle(owner, levels)
+            self.settle_and_end_account_cycle(owner, lot_values)
         for market in self.markets.values():
             market.pending_totals, market.totals, market.losses = (
                 market.totals,
-                _build_zero_pair(),
-                _build_zero_pair(),
+                _build_zeros_per_side(),
+                _build_zeros_per_side(),
             )
             gained = (market.moves[0][0], market.moves[1][0])
             market.begun, market.ended = market.ended, (gained, (market.values[0], market.values[1]))
         self.overdue, self.booked = self.late, False
         self.cycle += 1
 
-    def end_cycle(self, owner: EagerAccount, levels: Levels) -> int:
+    def settle_and_end_account_cycle(self, account: EagerAccount, lot_values: Levels) -> int:
         """End an account's cycle, at what lots are worth then; return what is booked and not needed."""
-        left = self._settle_account(owner, levels)
-        self._close_cycle(owner, levels)
-        owner.worth, owner.since_roll = owner.compute_own_value(levels), 0
+        left = self._settle_account_haircut(account, lot_values)
+        self._roll_account_into_next_cycle(account, lot_values)
+        account.worth, account.since_roll = account.compute_own_value(lot_values), 0
         return left
 
-    def _settle_account(self, owner: EagerAccount, levels: Levels) -> int:
-        if owner.touched < self.cycle - 1:
-            self._settle_untouched_account(owner)
+    def _settle_account_haircut(self, account: EagerAccount, lot_values: Levels) -> int:
+        if account.touched < self.cycle - 1:
+            self._charge_untouched_account_haircut(account)
             return 0
-        haircut = sum(self.compute_haircuts(owner).values())
-        booked = owner.late + sum(lots.booked for lots in owner.lots.values())
-        given = min(booked, max(0, haircut - max(owner.worth, owner.compute_own_value(levels))))
+        haircut = sum(self.compute_haircut_amounts_by_market(account).values())
+        booked = account.late + sum(lots.booked for lots in account.lots.values())
+        given = min(booked, max(0, haircut - max(account.worth, account.compute_own_value(lot_values))))
         if haircut or booked:
-            owner.untold.append((self.cycle - 1, haircut, booked, given))
-        owner.cash += given - haircut
-        owner.worth += given - haircut
-        owner.late = owner.paid = 0
+            account.untold.append((self.cycle - 1, haircut, booked, given))
+        account.cash += given - haircut
+        account.worth += given - haircut
+        account.late = account.paid = 0
         return booked - given
 
-    def _settle_untouched_account(self, owner: EagerAccount) -> None:
+    def _charge_untouched_account_haircut(self, account: EagerAccount) -> None:
         """Charge what lots bear of a cycle in which nobody touched them: all such cycles are rounded once.
 
         In each of them what a lot bears is rounded up, at 21 bits after the point.
         """
-        for m, lots in owner.lots.items():
+        for m, lots in account.lots.items():
             side = int(lots.size < 0)
             loss, total = self.get_market(m).losses[side], self.get_market(m).pending_totals[side]
             if lots.size and loss:
                 gain = lots.pending_gained[side] // abs(lots.size)
-                owner.borne[m] = owner.borne.get(m, 0) - (-(gain * loss << _POINT) // total)
-        all_of_it = sum(-(-abs(owner.lots[m].size) * each >> _POINT) for m, each in owner.borne.items())
-        owner.cash -= all_of_it - owner.slept
-        owner.worth -= all_of_it - owner.slept
-        owner.slept = all_of_it
+                account.borne[m] = account.borne.get(m, 0) - (-(gain * loss << _POINT) // total)
+        all_of_it = sum(-(-abs(account.lots[m].size) * each >> _POINT) for m, each in account.borne.items())
+        account.cash -= all_of_it - account.slept
+        account.worth -= all_of_it - account.slept
+        account.slept = all_of_it
 
-    def _close_cycle(self, owner: EagerAccount, levels: Levels) -> None:
+    def _roll_account_into_next_cycle(self, owner: EagerAccount, levels: Levels) -> None:
         stays = False
         for m, lots in owner.lots.items():
             lots.booked = 0
             lots.pending_gained, lots.pending_lost = lots.gained, lots.lost
-            lots.gained, lots.lost = _build_zero_pair(), _build_zero_pair()
+            lots.gained, lots.lost = _build_zeros_per_side(), _build_zeros_per_side()
             if lots.size or any(lots.pending_gained) or any(lots.pending_lost):
                 stays = True
                 lots.net = (

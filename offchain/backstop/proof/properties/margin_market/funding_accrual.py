@@ -19,12 +19,12 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POOL,
     PREMIUMS,
     TRADING,
+    build_trade_from_events,
     get_market_changes,
     has_ended,
     has_margin_market,
     list_deleveraged_positions,
     list_met_accounts,
-    parse_trade,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
 from backstop.proof.properties.step_transition import Changes, Transition
@@ -73,7 +73,7 @@ class FundingAccruesAtIntervalRate:
         closes = step.is_call(MARKET, "end_market")
         # These mark, and ask for no new rate.
         marks = list_met_accounts(step) or step.is_call(MARKET, "advance_cycle")
-        trade = None if closes else parse_trade(step)
+        trade = None if closes else build_trade_from_events(step)
         charged = {m for path in (FUNDINGS, PREMIUMS) for m in get_market_changes(changes, path)}
         if step.is_call(MARKET, "accrue") and self._has_mark(step, step.action.args[0]):
             charged.add(step.action.args[0])

@@ -16,7 +16,7 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     TOTALS,
     WORTHS,
     build_cycle_key,
-    compute_market_haircut,
+    compute_market_haircut_amount,
     get_market_changes,
     has_margin_market,
     list_event_values,
@@ -39,12 +39,14 @@ def gains_bear_equal_haircut_share(step: Transition, changes: Changes) -> None:
         settled.setdefault(values[0], values[1:])
     for owner, each in get_market_changes(changes, ACCOUNTS).items():
         if each.old.cycle and each.new.cycle > each.old.cycle:
-            _check_account(step, owner, settled.pop(owner, None))
+            _check_settled_haircut(step, owner, settled.pop(owner, None))
     if settled:
         raise PropertyViolationError(f"{settled} settled, and stay in their cycle")
 
 
-def _check_account(step: Transition, owner: str, found: tuple[int, ...] | None) -> None:
+def _check_settled_haircut(
+    step: Transition, owner: str, settled_event_values: tuple[int, ...] | None
+) -> None:
     account = step.read_pre_state(MARKET, ACCOUNTS, owner)
     final = account.cycle - 1
     haircut, booked, own = 0, step.read_pre_state(MARKET, LATE_OF, owner), account.cash
@@ -55,7 +57,7 @@ def _check_account(step: Transition, owner: str, found: tuple[int, ...] | None) 
                 step.read_post_state(MARKET, LOSSES, (m, final)),
                 step.read_post_state(MARKET, TOTALS, (m, final)),
             )
-            haircut += compute_market_haircut(gained, *cycle)
+            haircut += compute_market_haircut_amount(gained, *cycle)
             booked += step.read_pre_state(MARKET, PENDINGS, (owner, m)).booked
             size = step.read_pre_state(MARKET, POSITIONS, (owner, m)).size
             own += size * step.read_post_state(MARKET, LEVELS, (m, final + 2))[size < 0]
@@ -70,5 +72,5 @@ def _check_account(step: Transition, owner: str, found: tuple[int, ...] | None) 
     if not haircut and not booked:
         return
     expected = final, haircut, booked, given
-    if found != expected and step.read_post_state(MARKET, CLOCK).cycle > final + 1:
-        raise PropertyViolationError(f"{owner} settled {found}, not {expected}")
+    if settled_event_values != expected and step.read_post_state(MARKET, CLOCK).cycle > final + 1:
+        raise PropertyViolationError(f"{owner} settled {settled_event_values}, not {expected}")

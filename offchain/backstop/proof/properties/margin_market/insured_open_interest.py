@@ -10,8 +10,8 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     MARKETS,
     PATHS,
     POLICY,
-    get_fund_name,
     get_market_changes,
+    get_market_fund_name,
     has_ended,
     has_margin_market,
 )
@@ -31,17 +31,17 @@ def insurance_covers_open_interest(step: Transition, changes: Changes) -> None:
     grown = [
         m
         for m in get_market_changes(changes, LOTS)
-        if _count_open_lots(step, m) > max(step.read_pre_state(MARKET, LOTS, m))
+        if _count_larger_side_lots(step, m) > max(step.read_pre_state(MARKET, LOTS, m))
     ]
     if not any(step.read_post_state(POLICY, "underlyings", m).insured for m in grown):
         return
-    fund = get_fund_name(step)
+    fund = get_market_fund_name(step)
     has, cap = step.read_post_state(fund, "insurance"), step.read_post_state(fund, "cap") * WAD
     today = step.model.timestamp // step.get_contract(fund).length
     if has.bucket == today:
         cap = cap - has.spent if cap > has.spent else 0
     parts = {
-        m: _count_open_lots(step, m)
+        m: _count_larger_side_lots(step, m)
         * step.read_post_state(MARKET, PATHS, m).price
         * step.read_post_state(POLICY, "underlyings", m).insured
         for m in MARKETS
@@ -54,6 +54,6 @@ def insurance_covers_open_interest(step: Transition, changes: Changes) -> None:
             )
 
 
-def _count_open_lots(step: Transition, market_id: int) -> int:
+def _count_larger_side_lots(step: Transition, market_id: int) -> int:
     """Return how many lots the side has that has more."""
     return max(step.read_post_state(MARKET, LOTS, market_id))

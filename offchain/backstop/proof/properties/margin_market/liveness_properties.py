@@ -24,15 +24,15 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     WORTHS,
     build_cycle_key,
     compute_account_haircut,
+    compute_best_range_value_gain,
     compute_funding_index,
-    compute_range_benefit,
-    compute_reported_mark,
-    get_fund_name,
+    compute_lot_price_from_reports,
+    get_market_fund_name,
     has_ended,
     has_margin_market,
     list_met_accounts,
     read_position_sizes,
-    split_price_move,
+    split_price_move_with_remainder,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, refusal_property
 from backstop.proof.properties.step_transition import Transition
@@ -57,17 +57,17 @@ def _check_refused_seizure(step: Transition, owner: str) -> None:
         return
     sizes, own, is_fresh = read_position_sizes(step.read_post_state, owner), account.cash, False
     for m, size in sizes.items():
-        mark, stored = compute_reported_mark(step, m), step.read_post_state(MARKET, PATHS, m)
+        mark, stored = compute_lot_price_from_reports(step, m), step.read_post_state(MARKET, PATHS, m)
         if has_ended(step, step.read_post_state, m):
             return
         if 0 < mark <= bounds.MAX_LOT_PRICE:
             is_fresh = True
-            own += compute_range_benefit(step, m, size)
+            own += compute_best_range_value_gain(step, m, size)
         else:
             mark = stored.price
         funded = compute_funding_index(step, m) - step.read_post_state(MARKET, FUNDINGS, m).level
         lots, values = step.read_post_state(MARKET, LOTS, m), step.read_post_state(MARKET, VALUES, m)
-        moves = split_price_move(lots.long, lots.short, mark - stored.price - funded)
+        moves = split_price_move_with_remainder(lots.long, lots.short, mark - stored.price - funded)
         own += size * (values[size < 0] + moves[size < 0])
     if is_fresh and own < (haircut := compute_account_haircut(step, owner)):
         raise PropertyViolationError(
@@ -94,7 +94,7 @@ def owner_can_claim_vested_profit(step: Transition) -> None:
     if not has_margin_market(step):
         return
     owner, bucket = step.action.args
-    fund = step.get_contract(get_fund_name(step))
+    fund = step.get_contract(get_market_fund_name(step))
     holding = step.read_post_state(fund.label, "holdings", (owner, bucket))
     state = step.read_post_state(fund.label, "buckets", bucket)
     mine = holding.shares if holding.generation == state.generation else 0

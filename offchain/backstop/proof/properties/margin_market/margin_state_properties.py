@@ -38,7 +38,7 @@ _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
 @state_property(
     84, writes=[ACCOUNTS, POSITIONS, LOTS, VALUES, POT, FEES, BONDS, HELD, LATE, "erc20.balanceOf"]
 )
-def cash_equals_held_plus_late(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that cash + values of all lots + bonds + pot + fees == held + late, to the wei.
 
     Each side of a market has the lots of its accounts, an account with lots in a market has its bit, and what

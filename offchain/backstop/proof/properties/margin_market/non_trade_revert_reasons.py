@@ -24,21 +24,21 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POOL,
     POSITIONS,
     TOTALS,
-    compute_final_price,
+    compute_final_price_progress,
     divide_ceil,
-    get_fund_name,
+    get_market_fund_name,
     has_ended,
-    list_watched_calls,
+    replace_closer_calls_by_wildcard,
 )
 from backstop.proof.properties.independent_arithmetic.price_figures import Read
-from backstop.proof.properties.margin_market.market_replay import MarketReplay
+from backstop.proof.properties.margin_market.market_call_replay import MarketReplay
 from backstop.proof.properties.margin_market.trade_revert_reasons import (
     Calls,
     Reasons,
     check_no_reason,
-    check_refusal_reason,
+    check_refusal_has_first_reason,
     iter_liquidation_reasons,
-    iter_take_reasons,
+    iter_ownerless_lots_take_refusals,
 )
 from backstop.proof.properties.property_registry import history_property, refusal_property
 from backstop.proof.properties.step_transition import Changes, Transition
@@ -54,7 +54,7 @@ _LEAST_RANKED = 24
 _SCALE, _MOST_SCORE, _LAST_ADDRESS = 10**9, 2**96 - 1, 2**160 - 1
 
 
-def _get_reader(step: Transition) -> Read:
+def _get_pre_call_reader(step: Transition) -> Read:
     """Return how the state from before a call is read."""
     return step.read_pre_state if step.outcome.ok else step.read_post_state
 
@@ -69,7 +69,7 @@ class _BackstopPoolReplay(MarketReplay):
         self.pool = step.get_contract(POOL)
         super().__init__(step, [self.pool.address, *others])
 
-    def is_at_rest(self) -> bool:
+    def has_no_position_or_debt(self) -> bool:
         """Return whether the pool's account has no position, nothing that is not final, and no debt."""
         account = self.get_account(self.pool.address)
         return not account.lots and account.cash >= 0
@@ -80,7 +80,7 @@ class _BackstopPoolReplay(MarketReplay):
         if not first or self.read(MARKET, LATE):
             return False
         late_by = self.now - (first + 2) * self.pool.notice
-        return bool(late_by >= self.pool.notice or (late_by >= 0 and self.is_at_rest()))
+        return bool(late_by >= self.pool.notice or (late_by >= 0 and self.has_no_position_or_debt()))
 
     def compute_supply_and_cash(self) -> tuple[int, int]:
         """Return all shares as they are counted at an entry, and the cash, both with the virtual ones."""
@@ -94,13 +94,13 @@ class _BackstopPoolReplay(MarketReplay):
 
 def _iter_deposit_reasons(step: Transition) -> Reasons:
     trial, assets = _BackstopPoolReplay(step), step.action.args[0]
-    yield "liquidity_vault: not idle", not trial.is_at_rest()
+    yield "liquidity_vault: not idle", not trial.has_no_position_or_debt()
     supply, cash = trial.compute_supply_and_cash()
     yield "liquidity_vault: no shares", assets * supply < cash
 
 
 def _iter_mint_reasons(step: Transition) -> Reasons:
-    yield "liquidity_vault: not idle", not _BackstopPoolReplay(step).is_at_rest()
+    yield "liquidity_vault: not idle", not _BackstopPoolReplay(step).has_no_position_or_debt()
     yield "liquidity_vault: no shares", step.action.args[0] == 0
 
 
@@ -114,7 +114,7 @@ def _iter_exit_reasons(step: Transition) -> Reasons:
     request = trial.read(POOL, "requests", (trial.read(POOL, "era"), batch, controller))
     yield "liquidity_vault: no request", not any(request)
     yield "liquidity_vault: notice runs", trial.now // trial.pool.notice < batch + 2
-    yield "liquidity_vault: at work", not trial.is_at_rest()
+    yield "liquidity_vault: at work", not trial.has_no_position_or_debt()
     is_late = bool(trial.read(MARKET, LATE))
     yield "liquidity_vault: losses are late", is_late and step.action.sender != controller
     closing, state = trial.read(MARKET, CLOSING), trial.read(POOL, "token.state")
@@ -130,11 +130,11 @@ def _iter_exit_reasons(step: Transition) -> Reasons:
     yield "perpetuals: not held", not is_late and (paid_in + profit if profit else assets) > free
 
 
-def _iter_pool_take_reasons(step: Transition) -> Reasons:
+def _iter_pool_lot_takeover_reasons(step: Transition) -> Reasons:
     m, lots = step.action.args
     trial = _BackstopPoolReplay(step)
     waits, was = trial.is_batch_due(), trial.read_position_size(trial.pool.address, m)
-    yield from iter_take_reasons(trial, trial.pool.address, m, lots)
+    yield from iter_ownerless_lots_take_refusals(trial, trial.pool.address, m, lots)
     yield from _iter_pool_risk_reasons(trial, m, was, waits)
 
 
@@ -159,18 +159,18 @@ def _iter_pool_risk_reasons(trial: _BackstopPoolReplay, market_id: int, was: int
         abs(size) * trial.read_mark(market_id) > trial.read(POOL, "limit", market_id) * _WAD,
     )
     used = sum(abs(lots) * trial.read_mark(each) for each, lots in trial.read_position_sizes(name).items())
-    free = trial.compute_equity(name) - trial.compute_unfinal_gains(name)
+    free = trial.compute_equity_after_haircuts(name) - trial.compute_unfinal_gains(name)
     yield "liquidity_vault: too little cash", used * BASIS_POINTS > free * pool.leverage
 
 
-def _iter_quote_reasons(step: Transition) -> Reasons:
-    read, m = _get_reader(step), step.action.args[0]
+def _iter_quote_creation_reasons(step: Transition) -> Reasons:
+    read, m = _get_pre_call_reader(step), step.action.args[0]
     yield "liquidity_vault: quote runs", step.model.timestamp < read(POOL, "quotes", m).until
     size = read(MARKET, POSITIONS, (step.get_contract(POOL).address, m)).size
     yield "liquidity_vault: none to quote", size == 0
 
 
-def _iter_limit_reasons(step: Transition) -> Reasons:
+def _iter_set_pool_limit_reasons(step: Transition) -> Reasons:
     yield "liquidity_vault: limit bounds", step.action.args[1] > _MOST_CEILING
 
 
@@ -178,8 +178,8 @@ def _iter_limit_reasons(step: Transition) -> Reasons:
 
 
 def _iter_claim_reasons(step: Transition) -> Reasons:
-    read, (owner, bucket) = _get_reader(step), step.action.args
-    fund = step.get_contract(get_fund_name(step))
+    read, (owner, bucket) = _get_pre_call_reader(step), step.action.args
+    fund = step.get_contract(get_market_fund_name(step))
     vests = (bucket + fund.bucket_count) * fund.length
     yield "margin_fund: not vested", step.model.timestamp < vests
     state, holding = read(_FUND, "buckets", bucket), read(_FUND, "holdings", (owner, bucket))
@@ -187,7 +187,7 @@ def _iter_claim_reasons(step: Transition) -> Reasons:
     yield "margin_fund: nothing to claim", is_void or holding.shares * state.assets < state.shares
 
 
-def _iter_cap_reasons(step: Transition) -> Reasons:
+def _iter_set_insurance_cap_reasons(step: Transition) -> Reasons:
     yield "margin_fund: cap bounds", step.action.args[0] > _MOST_CEILING
 
 
@@ -224,7 +224,7 @@ def _read_pending_gain(trial: MarketReplay, name: str, market_id: int, side: int
     return lots.pending_gained[side] if lots else 0
 
 
-def _iter_execute_reasons(step: Transition) -> Reasons:
+def _iter_deleveraging_execution_refusals(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
     trial = MarketReplay(step, accounts)
     case, cycle = trial.read(CLOSER, CASES, (m, side)), trial.clock.cycle - 1
@@ -234,7 +234,7 @@ def _iter_execute_reasons(step: Transition) -> Reasons:
     is_over = case.executed >= case.batches
     kept = trial.read(CLOSER, "digests", (m, side, case.prover, case.cycle << 32 | case.executed))
     yield "deleveraging: not the next", is_over or digest != kept
-    yield "trading: no price to close at", not trial.accrue_market(m)
+    yield "trading: no price to close at", not trial.update_mark_to_now(m)
     left = trial.lots[m][side] - min(trial.lots[m])
     # With lots of nobody but none of these accounts the call's turn is over all the same.
     yield "deleveraging: no lots to close", left == 0
@@ -245,7 +245,7 @@ def _count_side_lots(size: int, side: int) -> int:
     return abs(size) if int(size < 0) == side else 0
 
 
-def _iter_share_reasons(step: Transition) -> Reasons:
+def _iter_pro_rata_deleveraging_reasons(step: Transition) -> Reasons:
     m, side, accounts = step.action.args
     yield "deleveraging: no such side", side > 1
     trial = MarketReplay(step, accounts)
@@ -262,7 +262,7 @@ def _iter_share_reasons(step: Transition) -> Reasons:
         done = trial.read(CLOSER, "parts", (m, side, name))
         part = whole * _read_pending_gain(trial, name, m, side) // everything
         most.append(part - (done.lots if done.cycle == cycle else 0))
-    yield "trading: no price to close at", not trial.accrue_market(m)
+    yield "trading: no price to close at", not trial.update_mark_to_now(m)
     parts = [
         min(_count_side_lots(trial.read_position_size(n, m), side), limit)
         for n, limit in zip(accounts, most, strict=True)
@@ -293,20 +293,20 @@ def _iter_terms_reasons(terms: Sequence[Any], lot: int) -> Reasons:
 
 def _iter_add_market_reasons(step: Transition) -> Reasons:
     feed, lot, terms = step.action.args
-    yield "margin_policy: too many markets", _get_reader(step)(POLICY, "markets") >= _MOST_MARKETS
+    yield "margin_policy: too many markets", _get_pre_call_reader(step)(POLICY, "markets") >= _MOST_MARKETS
     yield "margin_policy: lot bounds", not 0 < lot <= _MOST_LOT
     yield "margin_policy: feed bounds", feed > _LAST_FEED
     yield from _iter_terms_reasons(terms, lot)
 
 
 def _iter_set_terms_reasons(step: Transition) -> Reasons:
-    read, (m, terms) = _get_reader(step), step.action.args
+    read, (m, terms) = _get_pre_call_reader(step), step.action.args
     yield "margin_policy: unknown market", m >= read(POLICY, "markets")
     yield from _iter_terms_reasons(terms, read(POLICY, "underlyings", m).lot)
 
 
-def _iter_delist_reasons(step: Transition) -> Reasons:
-    read, (m, at), now = _get_reader(step), step.action.args, step.model.timestamp
+def _iter_delist_market_reasons(step: Transition) -> Reasons:
+    read, (m, at), now = _get_pre_call_reader(step), step.action.args, step.model.timestamp
     yield "margin_policy: unknown market", m >= read(POLICY, "markets")
     yield "margin_policy: is delisted", read(POLICY, "underlyings", m).ends_at != 0
     yield "margin_policy: notice bounds", not 3 * _DAY <= at - now <= 90 * _DAY
@@ -316,16 +316,20 @@ def _iter_delist_reasons(step: Transition) -> Reasons:
 
 
 def _iter_end_market_reasons(step: Transition) -> Reasons:
-    read, m = _get_reader(step), step.action.args[0]
+    read, m = _get_pre_call_reader(step), step.action.args[0]
     yield "perpetuals: ends once", has_ended(step, read, m)
-    base, made = read(POLICY, "underlyings", m), compute_final_price(step, m)
+    base, made = read(POLICY, "underlyings", m), compute_final_price_progress(step, m)
     # A market that an issuer has the word of knows no beginning.
     said = step.read_post_state("PriceFeed", "settlement_price.final_prices", base.feed).is_final
     yield "perpetuals: no final price", not base.lot or not (made.is_final if made else said)
 
 
-def _iter_roll_reasons(step: Transition) -> Reasons:
-    clock, market, now = _get_reader(step)(MARKET, CLOCK), step.get_contract(MARKET), step.model.timestamp
+def _iter_roll_cycle_reasons(step: Transition) -> Reasons:
+    clock, market, now = (
+        _get_pre_call_reader(step)(MARKET, CLOCK),
+        step.get_contract(MARKET),
+        step.model.timestamp,
+    )
     open_for, quiet_for = now - clock.rolled_at, now - clock.booked_at
     is_early = open_for < market.window or quiet_for < market.quiet
     yield "cycle_losses: too early", open_for < 4 * market.window and is_early
@@ -336,30 +340,30 @@ _CALLS: Calls = {
     f"{POOL}.mint": _iter_mint_reasons,
     f"{POOL}.requestRedeem": _iter_request_reasons,
     f"{POOL}.leave": _iter_exit_reasons,
-    f"{POOL}.take": _iter_pool_take_reasons,
+    f"{POOL}.take": _iter_pool_lot_takeover_reasons,
     f"{POOL}.liquidate": _iter_pool_liquidation_reasons,
-    f"{POOL}.quote": _iter_quote_reasons,
-    f"{POOL}.set_limit": _iter_limit_reasons,
+    f"{POOL}.quote": _iter_quote_creation_reasons,
+    f"{POOL}.set_limit": _iter_set_pool_limit_reasons,
     f"{_FUND}.claim": _iter_claim_reasons,
-    f"{_FUND}.set_cap": _iter_cap_reasons,
+    f"{_FUND}.set_cap": _iter_set_insurance_cap_reasons,
     f"{CLOSER}.submit": _iter_submit_reasons,
-    f"{CLOSER}.execute": _iter_execute_reasons,
-    f"{CLOSER}.share": _iter_share_reasons,
+    f"{CLOSER}.execute": _iter_deleveraging_execution_refusals,
+    f"{CLOSER}.share": _iter_pro_rata_deleveraging_reasons,
     f"{POLICY}.add_market": _iter_add_market_reasons,
     f"{POLICY}.set_terms": _iter_set_terms_reasons,
-    f"{POLICY}.delist": _iter_delist_reasons,
+    f"{POLICY}.delist": _iter_delist_market_reasons,
     f"{MARKET}.end_market": _iter_end_market_reasons,
-    f"{MARKET}.advance_cycle": _iter_roll_reasons,
+    f"{MARKET}.advance_cycle": _iter_roll_cycle_reasons,
 }
 
 
-_OCCASIONS = list_watched_calls(_CALLS)
+_OCCASIONS = replace_closer_calls_by_wildcard(_CALLS)
 
 
 @refusal_property(222, calls=_OCCASIONS)
 def non_trade_revert_reasons_are_true(step: Transition) -> None:
     """Check that pool, fund, closer, terms and clock refuse for the first reason that stands in the way."""
-    check_refusal_reason(step, _CALLS)
+    check_refusal_has_first_reason(step, _CALLS)
 
 
 @history_property(223, calls=_OCCASIONS)

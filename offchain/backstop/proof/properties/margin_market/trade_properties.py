@@ -22,23 +22,23 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     VALUES,
     AccountEquity,
     Trade,
+    build_trade_from_events,
     compute_account_equity,
-    compute_final_price,
+    compute_best_range_value_gain,
+    compute_final_price_progress,
     compute_initial_margin,
+    compute_lot_price_from_reports,
     compute_maintenance_margin,
     compute_new_risk_margin,
-    compute_range_benefit,
-    compute_reported_mark,
-    compute_trade_premium,
+    compute_off_mark_funding_and_payer,
     get_market_changes,
     get_withdrawing_account,
     has_ended,
     has_margin_market,
     is_up_to_date,
     list_event_values,
-    parse_trade,
     read_position_sizes,
-    sum_bond_rewards,
+    sum_bond_rewards_by_receiver,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
@@ -55,7 +55,7 @@ def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None
     rounded up: all of it is insurance. No more becomes open than the limit. An order is filled up to its
     size, until it expires, over its account's floor, at the limit of the one that was signed first.
     """
-    trade = parse_trade(step) if has_margin_market(step) else None
+    trade = build_trade_from_events(step) if has_margin_market(step) else None
     if trade is None:
         return
     m, mark, trading = (
@@ -71,7 +71,7 @@ def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None
     if now > was and now > step.read_post_state(POLICY, "underlyings", m).open_limit:
         raise PropertyViolationError(f"{now} lots are open in market {m}")
     _check_orders(step, trade)
-    fee, payer = compute_trade_premium(step, trade)
+    fee, payer = compute_off_mark_funding_and_payer(step, trade)
     moved = {trade.one: trade.delta, trade.other: -trade.delta}
     if step.action.method == "take":
         del moved[trade.other]
@@ -85,7 +85,7 @@ def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None
     values = step.read_post_state(MARKET, VALUES, m)
     gets = {trade.one: trade.one_gets, trade.other: trade.other_gets}
     gets[payer] -= fee
-    rewards = sum_bond_rewards(step)
+    rewards = sum_bond_rewards_by_receiver(step)
     for owner, number, size, cash in list_event_values(step, "PositionChanged"):
         if has_ended(step, step.read_post_state, number) and size == 0:
             continue
@@ -114,7 +114,7 @@ def _check_orders(step: Transition, trade: Trade) -> None:
     """Assert that a fill is within both orders, at the limit of the one that was signed first."""
     if not step.is_call(ORDERS, "fill"):
         return
-    maker, taker = (_parse_order(order) for order in step.action.args[0:3:2])
+    maker, taker = (_build_order_from_fields(order) for order in step.action.args[0:3:2])
     if (
         trade.price != maker.price
         or (taker.price - trade.price) * taker.size < 0
@@ -157,7 +157,7 @@ def new_risk_meets_initial_margin_at_current_mark(step: Transition, changes: Cha
         if read_position_sizes(step.read_post_state, get_withdrawing_account(step.action)):
             _check_risk(step, get_withdrawing_account(step.action))
         return
-    trade = parse_trade(step)
+    trade = build_trade_from_events(step)
     if trade is None:
         return
     market = step.get_contract(MARKET).address
@@ -174,29 +174,34 @@ def new_risk_meets_initial_margin_at_current_mark(step: Transition, changes: Cha
         size = step.read_post_state(MARKET, POSITIONS, (owner, trade.market)).size
         old = size - delta
         if old * delta < 0 and abs(delta) <= abs(old):
-            _check_reduced_position(step, trade, owner, delta, newly)
+            _check_margin_after_reduction(step, trade, owner, delta, newly)
         else:
             orders = step.action.args[0:3:2] if step.is_call(ORDERS, "fill") else ()
-            if any(order.account == owner and order.reduce_only for order in map(_parse_order, orders)):
+            if any(
+                order.account == owner and order.reduce_only
+                for order in map(_build_order_from_fields, orders)
+            ):
                 raise PropertyViolationError(f"{owner} only reduces, and has {size} lots of {old}")
             _check_risk(step, owner)
 
 
-def _parse_order(order: Sequence[Any]) -> Order:
-    return Order(*order)
+def _build_order_from_fields(order_fields: Sequence[Any]) -> Order:
+    return Order(*order_fields)
 
 
-def _compute_prior_equity(step: Transition, trade: Trade, owner: str, newly: int | None) -> AccountEquity:
+def _compute_prior_equity(
+    step: Transition, trade: Trade, owner: str, newly_marked_market: int | None
+) -> AccountEquity:
     """Return what an account had just before the lots changed hands, at the marks that were there then."""
-    found = compute_account_equity(step, owner, newly)
+    found = compute_account_equity(step, owner, newly_marked_market)
     delta, gets = (trade.delta, trade.one_gets) if owner == trade.one else (-trade.delta, trade.other_gets)
-    fee, payer = compute_trade_premium(step, trade)
+    fee, payer = compute_off_mark_funding_and_payer(step, trade)
     gained = delta * (step.read_post_state(MARKET, PATHS, trade.market).price - trade.price)
     paid = (
         fee * (owner == payer)
         - gets
         + _compute_bond(step, owner, trade.market)
-        - sum_bond_rewards(step).get(owner, 0)
+        - sum_bond_rewards_by_receiver(step).get(owner, 0)
     )
     return AccountEquity(found.equity - gained + paid, found.unfinal)
 
@@ -209,24 +214,24 @@ def _check_risk(step: Transition, owner: str) -> None:
     needed = 0
     for m, size in read_position_sizes(step.read_post_state, owner).items():
         price = step.read_post_state(MARKET, PATHS, m).price
-        if not price or price != compute_reported_mark(step, m):
+        if not price or price != compute_lot_price_from_reports(step, m):
             raise PropertyViolationError(f"{owner} took risk, and market {m} stands at {price}")
         needed += compute_new_risk_margin(
             step, m, abs(size) * price, max(step.read_post_state(MARKET, LOTS, m)) * price
         )
     found = compute_account_equity(step, owner)
     worse = sum(
-        compute_range_benefit(step, m, -size)
+        compute_best_range_value_gain(step, m, -size)
         for m, size in read_position_sizes(step.read_post_state, owner).items()
     )
     if (found.equity - found.unfinal - worse) * BASIS_POINTS < needed:
         raise PropertyViolationError(f"{owner} has {found}, and needs {needed} for new risk")
 
 
-def _check_reduced_position(
-    step: Transition, trade: Trade, owner: str, delta: int, newly: int | None
+def _check_margin_after_reduction(
+    step: Transition, trade: Trade, owner: str, delta: int, newly_marked_market: int | None
 ) -> None:
-    m, found = trade.market, compute_account_equity(step, owner, newly)
+    m, found = trade.market, compute_account_equity(step, owner, newly_marked_market)
     mark, size = (
         step.read_post_state(MARKET, PATHS, m).price,
         step.read_post_state(MARKET, POSITIONS, (owner, m)).size,
@@ -236,7 +241,7 @@ def _check_reduced_position(
     gained = delta * (mark - trade.price)
     needed = 0
     for each, lots in read_position_sizes(step.read_post_state, owner).items():
-        read = step.read_post_state if newly in (None, each) else step.read_pre_state
+        read = step.read_post_state if newly_marked_market in (None, each) else step.read_pre_state
         needed += compute_maintenance_margin(step, each, abs(lots) * read(MARKET, PATHS, each).price)
     if found.equity * BASIS_POINTS < needed:
         relieved = compute_maintenance_margin(step, m, abs(size - delta) * mark) - compute_maintenance_margin(
@@ -264,7 +269,7 @@ def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) 
     """
     if not has_margin_market(step) or step.action.method not in ("take", "liquidate"):
         return
-    trade = parse_trade(step)
+    trade = build_trade_from_events(step)
     if trade is None:
         return
     m, price = trade.market, trade.price
@@ -284,9 +289,9 @@ def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) 
     initial = maintenance = left = better = 0
     for each, held in {**read_position_sizes(step.read_post_state, owner), m: size}.items():
         # One without a price of now asks for nothing.
-        if not compute_reported_mark(step, each):
+        if not compute_lot_price_from_reports(step, each):
             continue
-        better += compute_range_benefit(step, each, held)
+        better += compute_best_range_value_gain(step, each, held)
         notional = abs(held) * step.read_post_state(MARKET, PATHS, each).price
         initial += compute_initial_margin(step, each, notional)
         maintenance += compute_maintenance_margin(step, each, notional)
@@ -297,7 +302,7 @@ def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) 
     )
     equity = found.equity if found else compute_account_equity(step, owner).equity - trade.one_gets
     is_safe = (equity + better) * BASIS_POINTS >= maintenance
-    made = compute_final_price(step, m)
+    made = compute_final_price_progress(step, m)
     if made is not None and made.is_final:
         raise PropertyViolationError(f"{lots} lots of {owner} were liquidated at a price that is final")
     if equity < 0 or is_safe or lots > whole or size * trade.delta >= 0:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
 from backstop.model.evm_crypto import ORDER as CURVE_ORDER
-from backstop.model.evm_crypto import ecrecover
+from backstop.model.evm_crypto import recover_signer_or_none
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
@@ -29,16 +29,19 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     POLICY,
     POOL,
     TRADING,
-    compute_final_price,
+    compute_final_price_progress,
     compute_initial_margin,
+    compute_lot_price_and_range,
     compute_maintenance_margin,
-    compute_mark_range,
     divide_ceil,
     get_withdrawing_account,
     has_margin_market,
 )
-from backstop.proof.properties.margin_market.account_ownership import compute_order_digest, is_own_account
-from backstop.proof.properties.margin_market.market_replay import MarketReplay, UnknownStateError
+from backstop.proof.properties.margin_market.account_ownership import (
+    compute_order_digest,
+    is_address_or_its_subaccount,
+)
+from backstop.proof.properties.margin_market.market_call_replay import MarketReplay, UnknownStateError
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     history_property,
@@ -67,10 +70,10 @@ _UNSIGNED, _USED_UP = "margin_orders: not its signer", "margin_orders: not so mu
 # ------------------------------------------------------------------ the two kinds
 
 
-def _find_first_reason(step: Transition, calls: Calls) -> tuple[bool, str | None]:
+def _judge_call_and_find_reason(step: Transition, reasons_by_call: Calls) -> tuple[bool, str | None]:
     """Return whether the call can be judged, and the first reason that stands in its way, None if none."""
     try:
-        for reason, stands in calls[f"{step.action.contract}.{step.action.method}"](step):
+        for reason, stands in reasons_by_call[f"{step.action.contract}.{step.action.method}"](step):
             if stands:
                 return True, reason
     except UnknownStateError:
@@ -78,13 +81,13 @@ def _find_first_reason(step: Transition, calls: Calls) -> tuple[bool, str | None
     return True, None
 
 
-def check_refusal_reason(step: Transition, calls: Calls) -> None:
+def check_refusal_has_first_reason(step: Transition, reasons_by_call: Calls) -> None:
     """Check that a call that the margin market refuses is refused for the first reason that stands."""
     reason = step.outcome.reason or ""
     name = f"{step.action.contract}.{step.action.method}"
-    if not has_margin_market(step) or name not in calls or reason.split(":")[0] not in _MODULES:
+    if not has_margin_market(step) or name not in reasons_by_call or reason.split(":")[0] not in _MODULES:
         return
-    is_known, found = _find_first_reason(step, calls)
+    is_known, found = _judge_call_and_find_reason(step, reasons_by_call)
     if is_known and found != reason:
         raise PropertyViolationError(
             f"{step.action} is refused by {reason!r}, and what stands in its way is {found!r}"
@@ -95,7 +98,7 @@ def check_no_reason(step: Transition, calls: Calls) -> None:
     """Check that no reason stood in the way of a call that was not refused."""
     if not has_margin_market(step) or f"{step.action.contract}.{step.action.method}" not in calls:
         return
-    _, found = _find_first_reason(step, calls)
+    _, found = _judge_call_and_find_reason(step, calls)
     if found is not None:
         raise PropertyViolationError(f"{step.action} was done, and {found!r} stood in its way")
 
@@ -135,8 +138,8 @@ def _has_signed(trial: MarketReplay, order: Order, signature: bytes) -> bool:
     digest = compute_order_digest(step, order)
     if len(signature) == 65:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        signer = ecrecover(digest, signature[64], r, s) if 2 * s < CURVE_ORDER else None
-        if signer is not None and is_own_account(step, order.account, signer):
+        signer = recover_signer_or_none(digest, signature[64], r, s) if 2 * s < CURVE_ORDER else None
+        if signer is not None and is_address_or_its_subaccount(step, order.account, signer):
             return True
     if order.account not in step.model.world.addresses:
         return False
@@ -152,22 +155,25 @@ def _has_signed(trial: MarketReplay, order: Order, signature: bytes) -> bool:
     )
     if trial.now >= quote.until or not 0 < abs(order.size) <= abs(held) - quote.down_to:
         return False
-    mark, low, high = compute_mark_range(step, m)
+    mark, low, high = compute_lot_price_and_range(step, m)
     mark = mark and (high if held > 0 else low)
     over = order.price - mark if held > 0 else mark - order.price
     return bool(mark and order.size * held < 0 and over * BASIS_POINTS >= mark * pool.spread)
 
 
-def _iter_cancel_reasons(step: Transition) -> Reasons:
+def _iter_cancel_order_reasons(step: Transition) -> Reasons:
     account = Order(*step.action.args[0]).account
-    yield "margin_orders: not its account", not is_own_account(step, account, step.action.sender)
+    yield (
+        "margin_orders: not its account",
+        not is_address_or_its_subaccount(step, account, step.action.sender),
+    )
 
 
-def _iter_nonce_reasons(step: Transition) -> Reasons:
+def _iter_raise_nonce_floor_reasons(step: Transition) -> Reasons:
     floor, *named = step.action.args
     account = named[0] if named else step.action.sender
     read = step.read_pre_state if step.outcome.ok else step.read_post_state
-    yield "margin_orders: not its owner", not is_own_account(step, account, step.action.sender)
+    yield "margin_orders: not its owner", not is_address_or_its_subaccount(step, account, step.action.sender)
     yield "margin_orders: floor only rises", floor <= read(ORDERS, "nonce_floor", account)
 
 
@@ -177,20 +183,20 @@ def _iter_nonce_reasons(step: Transition) -> Reasons:
 def _iter_trade_reasons(trial: MarketReplay, maker: Order, taker: Order, lots: int) -> Reasons:
     m, price, trading = maker.market, maker.price, trial.step.get_contract(TRADING)
     yield "trading: price bounds", not 0 < price <= bounds.MAX_LOT_PRICE
-    trial.accrue_market(m)
+    trial.update_mark_to_now(m)
     mark = trial.read_mark(m)
     yield "trading: no mark yet", mark == 0
     apart = abs(price - mark)
     yield "trading: outside the band", apart * BASIS_POINTS > trading.band * mark
     for order in (maker, taker):
-        yield "trading: owes, only pays in", trial.compute_equity(order.account) < 0
+        yield "trading: owes, only pays in", trial.compute_equity_after_haircuts(order.account) < 0
     yield "perpetuals: price is final", trial.has_ended(m)
     delta = lots if maker.size > 0 else -lots
     terms = trial.read(POLICY, "terms", m)
     premium = 0 if trial.is_delisted(m) else min(apart, mark * terms.max_funding // BASIS_POINTS)
     premium = divide_ceil(lots * premium * FUNDING_INTERVAL, FUNDING_PERIOD)
     is_better_for_taker = (price > mark) == (delta > 0)
-    was = trial.count_open_lots(m)
+    was = trial.count_larger_side_lots(m)
     sides = [
         (maker, delta, trading.maker_fee, not is_better_for_taker),
         (taker, -delta, trading.taker_fee, is_better_for_taker),
@@ -202,10 +208,10 @@ def _iter_trade_reasons(trial: MarketReplay, maker: Order, taker: Order, lots: i
         )
         gets = -divide_ceil(lots * price * fee, BASIS_POINTS) - premium * pays
         trial.exchange_lots(m, order.account, got, price, gets)
-        yield "price_path: too much is open", trial.count_open_lots(m) > _MOST_LOTS
-    if trial.count_open_lots(m) > was:
+        yield "price_path: too much is open", trial.count_larger_side_lots(m) > _MOST_LOTS
+    if trial.count_larger_side_lots(m) > was:
         base = trial.read(POLICY, "underlyings", m)
-        yield "trading: open limit", trial.count_open_lots(m) > base.open_limit
+        yield "trading: open limit", trial.count_larger_side_lots(m) > base.open_limit
         yield "trading: not insured", bool(base.insured) and not trial.is_open_interest_insured()
     for order, got, _, _ in sides:
         only_reduces = order.reduce_only or trial.is_delisted(m)
@@ -227,9 +233,9 @@ def _iter_side_reasons(
         yield "trading: would not reduce", only_reduces
         yield from _iter_risk_reasons(trial, name, guards)
         return
-    equity, gained, mark = trial.compute_equity(name), -delta * off, trial.read_mark(market_id)
+    equity, gained, mark = trial.compute_equity_after_haircuts(name), -delta * off, trial.read_mark(market_id)
     yield "trading: insolvent", equity < 0
-    if equity * BASIS_POINTS < trial.compute_margins(name)[2]:
+    if equity * BASIS_POINTS < trial.compute_initial_risk_maintenance_margins(name)[2]:
         before, left = (
             compute_maintenance_margin(trial.step, market_id, abs(size) * mark) for size in (old, old + delta)
         )
@@ -246,38 +252,48 @@ def _iter_risk_reasons(trial: MarketReplay, name: str, guards: bool = True) -> R
     # A liquidator waits for no index.
     yield (
         "trading: mark is off its index",
-        guards and any(map(trial.has_diverged, trial.read_position_sizes(name))),
+        guards and any(map(trial.is_mark_too_far_from_feed, trial.read_position_sizes(name))),
     )
-    free = trial.compute_equity(name) - trial.compute_unfinal_gains(name) - trial.compute_range_cost(name)
-    yield "trading: initial margin", free * BASIS_POINTS < trial.compute_margins(name)[1]
+    free = (
+        trial.compute_equity_after_haircuts(name)
+        - trial.compute_unfinal_gains(name)
+        - trial.compute_worst_range_value_loss(name)
+    )
+    yield (
+        "trading: initial margin",
+        free * BASIS_POINTS < trial.compute_initial_risk_maintenance_margins(name)[1],
+    )
 
 
-def _iter_take_call_reasons(step: Transition) -> Reasons:
+def _iter_lot_takeover_call_reasons(step: Transition) -> Reasons:
     m, lots, *named = step.action.args
     owner = named[0] if named else step.action.sender
-    yield "trading: not its owner", not is_own_account(step, owner, step.action.sender)
-    yield from iter_take_reasons(MarketReplay(step, [owner]), owner, m, lots)
+    yield "trading: not its owner", not is_address_or_its_subaccount(step, owner, step.action.sender)
+    yield from iter_ownerless_lots_take_refusals(MarketReplay(step, [owner]), owner, m, lots)
 
 
-def iter_take_reasons(trial: MarketReplay, owner: str, market_id: int, lots: int) -> Reasons:
-    yield "trading: no price for lots", not trial.accrue_market(market_id)
-    yield "trading: owes, only pays in", trial.compute_equity(owner) < 0
+def iter_ownerless_lots_take_refusals(trial: MarketReplay, taker: str, market_id: int, lots: int) -> Reasons:
+    yield "trading: no price for lots", not trial.update_mark_to_now(market_id)
+    yield "trading: owes, only pays in", trial.compute_equity_after_haircuts(taker) < 0
     long, short = trial.lots[market_id]
     yield "trading: not so many lots", not 0 < lots <= abs(long - short)
     delta, price = -lots if long > short else lots, trial.read_mark(market_id)
-    yield "cycle_book: too many lots", abs(trial.read_position_size(owner, market_id) + delta) > _MOST_LOTS
+    yield "cycle_book: too many lots", abs(trial.read_position_size(taker, market_id) + delta) > _MOST_LOTS
     fee = divide_ceil(lots * price * trial.step.get_contract(TRADING).taker_fee, BASIS_POINTS)
-    rewarded = trial.compute_bond_share(lots * price)
-    trial.exchange_lots(market_id, owner, delta, price, -fee)
-    trial.pay_reward(owner, rewarded)
-    yield from _iter_side_reasons(trial, owner, market_id, delta, 0, trial.is_delisted(market_id))
+    rewarded = trial.compute_takeover_reward(lots * price)
+    trial.exchange_lots(market_id, taker, delta, price, -fee)
+    trial.pay_reward(taker, rewarded)
+    yield from _iter_side_reasons(trial, taker, market_id, delta, 0, trial.is_delisted(market_id))
 
 
 def _iter_liquidate_call_reasons(step: Transition) -> Reasons:
     owner, m, lots, *named = step.action.args
     liquidator = named[0] if named else step.action.sender
     yield "trading: own account", owner == liquidator
-    yield "trading: not its liquidator", not is_own_account(step, liquidator, step.action.sender)
+    yield (
+        "trading: not its liquidator",
+        not is_address_or_its_subaccount(step, liquidator, step.action.sender),
+    )
     yield from iter_liquidation_reasons(MarketReplay(step, [owner, liquidator]), owner, liquidator, m, lots)
 
 
@@ -290,12 +306,17 @@ def iter_liquidation_reasons(
     yield "trading: not that many", not lots or not whole
     lots = min(lots, whole)
     trial.accrue_account_markets(owner)
-    yield "trading: no price of now", market_id not in trial.list_fresh_lots(owner)
-    equity = trial.compute_equity(owner)
+    yield "trading: no price of now", market_id not in trial.read_lots_in_freshly_marked_markets(owner)
+    equity = trial.compute_equity_after_haircuts(owner)
     yield "trading: seize first", equity < 0
-    initial, _, maintenance = trial.compute_margins(owner, trial.list_fresh_lots(owner))
-    yield "trading: safe account", (equity + trial.compute_range_benefit(owner)) * BASIS_POINTS >= maintenance
-    made = compute_final_price(trial.step, market_id)
+    initial, _, maintenance = trial.compute_initial_risk_maintenance_margins(
+        owner, trial.read_lots_in_freshly_marked_markets(owner)
+    )
+    yield (
+        "trading: safe account",
+        (equity + trial.compute_best_range_value_gain(owner)) * BASIS_POINTS >= maintenance,
+    )
+    made = compute_final_price_progress(trial.step, market_id)
     yield "trading: price is final", made is not None and made.is_final
     price, step = trial.read_mark(market_id), trial.step
     least = max(1, divide_ceil(trial.read(POLICY, "underlyings", market_id).dust * WAD, price))
@@ -340,7 +361,7 @@ def _iter_check_risk_reasons(step: Transition) -> Reasons:
 
 def _iter_withdraw_reasons(step: Transition) -> Reasons:
     owner, (amount, receiver) = get_withdrawing_account(step.action), step.action.args[:2]
-    yield "perpetuals: not its owner", not is_own_account(step, owner, step.action.sender)
+    yield "perpetuals: not its owner", not is_address_or_its_subaccount(step, owner, step.action.sender)
     trial = MarketReplay(step, [owner])
     brought = trial.get_account(owner).brought
     closing = trial.read(MARKET, CLOSING)
@@ -351,7 +372,10 @@ def _iter_withdraw_reasons(step: Transition) -> Reasons:
     if trial.read_position_sizes(owner):
         yield from _iter_risk_reasons(trial, owner)
     else:
-        yield "perpetuals: more than it has", trial.compute_equity(owner) < trial.compute_unfinal_gains(owner)
+        yield (
+            "perpetuals: more than it has",
+            trial.compute_equity_after_haircuts(owner) < trial.compute_unfinal_gains(owner),
+        )
     free, late = max(0, trial.read(MARKET, HELD) - trial.fees), trial.read(MARKET, LATE)
     least = step.action.args[3] if len(step.action.args) > 3 else 0
     if late and least and amount <= free + late:
@@ -362,33 +386,33 @@ def _iter_withdraw_reasons(step: Transition) -> Reasons:
         raise UnknownStateError
 
 
-def _iter_meet_reasons(step: Transition) -> Reasons:
+def _iter_seize_insolvent_reasons(step: Transition) -> Reasons:
     owner = step.action.args[0]
     trial = MarketReplay(step, [owner])
     trial.accrue_account_markets(owner)
     owes = (
-        bool(trial.list_fresh_lots(owner))
-        and trial.compute_equity(owner) + trial.compute_range_benefit(owner) < 0
+        bool(trial.read_lots_in_freshly_marked_markets(owner))
+        and trial.compute_equity_after_haircuts(owner) + trial.compute_best_range_value_gain(owner) < 0
     )
-    yield "perpetuals: nothing to do", not owes and not trial.book_pending_loss(owner)
+    yield "perpetuals: nothing to do", not owes and not trial.book_missing_pending_loss(owner)
 
 
 _CALLS: Calls = {
     f"{ORDERS}.fill": _iter_fill_reasons,
-    f"{ORDERS}.cancel": _iter_cancel_reasons,
-    f"{ORDERS}.raise_nonce": _iter_nonce_reasons,
-    f"{TRADING}.take": _iter_take_call_reasons,
+    f"{ORDERS}.cancel": _iter_cancel_order_reasons,
+    f"{ORDERS}.raise_nonce": _iter_raise_nonce_floor_reasons,
+    f"{TRADING}.take": _iter_lot_takeover_call_reasons,
     f"{TRADING}.liquidate": _iter_liquidate_call_reasons,
     f"{TRADING}.check_risk": _iter_check_risk_reasons,
     f"{MARKET}.withdraw": _iter_withdraw_reasons,
-    MEETINGS[0]: _iter_meet_reasons,
+    MEETINGS[0]: _iter_seize_insolvent_reasons,
 }
 
 
 @refusal_property(220, calls=_CALLS)
 def trade_revert_reasons_are_true(step: Transition) -> None:
     """Check that a trade, withdrawal or meeting is refused for the first reason that stands in its way."""
-    check_refusal_reason(step, _CALLS)
+    check_refusal_has_first_reason(step, _CALLS)
 
 
 @history_property(221, calls=_CALLS)

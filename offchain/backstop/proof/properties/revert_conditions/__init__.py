@@ -1,9 +1,9 @@
 """Conditions under which contracts refuse a call, by kind, method and reason: from the specification."""
 
 from backstop.proof.properties.revert_conditions import (
-    loss_conditions,
-    parameter_conditions,
+    parameter_bound_conditions,
     vault_conditions,
+    waterfall_and_pool_conditions,
 )
 from backstop.proof.properties.revert_conditions.call_context import CONDITIONS, CallContext, Condition
 
@@ -11,7 +11,7 @@ __all__ = [
     "CONDITIONS",
     "CallContext",
     "Condition",
-    "loss_conditions",
-    "parameter_conditions",
+    "parameter_bound_conditions",
     "vault_conditions",
+    "waterfall_and_pool_conditions",
 ]

@@ -7,8 +7,8 @@ from typing import Any
 
 from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.listed_types import decode_listed_types
+from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
-from backstop.proof.properties.independent_arithmetic import risk_policy_figures
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.step_transition import Transition
@@ -57,7 +57,7 @@ class CallContext:
         """Whether settlement has begun."""
         return bool(self.read("Settlement", "progress").begun_at)
 
-    def compute_rate_bounds(self, collateral_type: int) -> tuple[int, int]:
+    def compute_accumulated_rate_bounds(self, collateral_type: int) -> tuple[int, int]:
         """Return the lowest and the highest rate that a type may have with all fees up to now [ray]."""
         if self.step.outcome.ok:
             rate = int(self.step.read_post_state(ENGINE, "ledger.debts", collateral_type).accumulated_rate)
@@ -67,24 +67,26 @@ class CallContext:
             self.read_engine_slot("ledger.income", collateral_type).stability_fee,
         )
         elapsed = self.now - debts.accrued_at
-        exact, off = own.compound_amount(debts.accumulated_rate, RAY + fee, elapsed) if fee else (0, 0)
+        exact, off = (
+            own.compound_amount_with_tolerance(debts.accumulated_rate, RAY + fee, elapsed) if fee else (0, 0)
+        )
         highest = max(debts.accumulated_rate, exact + off)
         is_capped = exact + off >= 2**104 or debts.normalized_debt * (exact + off) >= 2**181
         return max(debts.accumulated_rate, 0 if is_capped else exact - off), highest
 
-    def compute_rounding_slacks(self, collateral_type: int) -> tuple[int, ...]:
+    def compute_debt_rounding_slacks(self, collateral_type: int) -> tuple[int, ...]:
         """Return by how much a rounded figure times the rate may be off between both rates [rad]."""
-        low, high = self.compute_rate_bounds(collateral_type)
+        low, high = self.compute_accumulated_rate_bounds(collateral_type)
         return (0,) if low == high else (-high, 0, high)
 
-    def compute_lost_debt(self, collateral_type: int) -> int:
+    def compute_auctioned_and_uncovered_debt(self, collateral_type: int) -> int:
         """Return what a type has under auction and uncovered [rad]."""
         return int(
             self.read_engine_slot("ledger.auctions", collateral_type).in_auction
             + self.read_engine_slot("ledger.deficit", collateral_type)
         )
 
-    def compute_shared_losses(self, collateral_type: int) -> int:
+    def compute_redistributed_rate_increase(self, collateral_type: int) -> int:
         """Return what losses have added to a rate and still counts [ray]."""
         borne = self.read_engine_slot("ledger.redistributions", collateral_type)
         return own.compute_recent_losses(borne, self.now, self.step.get_contract(WATERFALL).epoch_length)
@@ -124,11 +126,11 @@ class CallContext:
 
     # ------------------------------------------------------------------ limits
 
-    def read_limits_factor(self) -> int | None:
+    def read_auction_limits_factor(self) -> int | None:
         """Return what auction limits are multiplied by now [basis points]; None of another policy."""
         if not self.has_contract(POLICY):
             return BASIS_POINTS
-        if not risk_policy_figures._is_initial_policy(self.step):
+        if not policy_margin_and_margin_call_terms._is_initial_policy(self.step):
             return None
         modes = self.read(POLICY, "modes")
         return int(modes.emergency_factor) if modes.mode == 2 else BASIS_POINTS
@@ -137,7 +139,10 @@ class CallContext:
         """Return how much principal may still go under auction [rad]; None of another policy."""
         if self.read_engine_slot("terms.of_types", collateral_type).settling:
             return 0
-        factor, sold = self.read_limits_factor(), self.read_engine_slot("ledger.auctions", collateral_type)
+        factor, sold = (
+            self.read_auction_limits_factor(),
+            self.read_engine_slot("ledger.auctions", collateral_type),
+        )
         if factor is None:
             return None
         whole = sum(
@@ -168,13 +173,15 @@ CONDITIONS: dict[tuple[str, str], dict[str, Condition]] = {}
 """Kind of contract and method -> reason -> condition under which the call is refused for it."""
 
 
-def register_conditions(kinds: str, methods: str, prefix: str = "", **conditions: Condition) -> None:
+def register_conditions(
+    contract_kinds: str, methods: str, reason_prefix: str = "", **conditions: Condition
+) -> None:
     """List conditions of functions: their names are the reasons, `_` for a space, after a prefix."""
-    for kind in kinds.split():
+    for kind in contract_kinds.split():
         for method in methods.split():
             known = CONDITIONS.setdefault((kind, method), {})
             for name, condition in conditions.items():
-                known[prefix + name.replace("_", " ")] = condition
+                known[reason_prefix + name.replace("_", " ")] = condition
 
 
 def is_zero_address(address: str) -> bool:

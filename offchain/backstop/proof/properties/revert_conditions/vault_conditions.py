@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.proof.properties.collateral_auction_properties import (
-    _compute_principal,
-    _is_lot_worthless,
-    _read_auction_clock,
+    _compute_time_by_blocks_or_timestamp,
+    _compute_unraised_principal,
+    _is_indebted_lot_nearly_worthless,
     _read_lot_terms,
 )
-from backstop.proof.properties.incremental_sums import compute_principal_left
+from backstop.proof.properties.incremental_table_sums import compute_unraised_principal
+from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
-from backstop.proof.properties.independent_arithmetic import risk_policy_figures
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.revert_conditions.call_context import (
     ENGINE,
@@ -25,7 +25,7 @@ from backstop.proof.properties.revert_conditions.call_context import (
     is_zero_address,
     register_conditions,
 )
-from backstop.proof.properties.risk_margins import compute_risk_price, has_initial_policy
+from backstop.proof.properties.risk_margins import compute_growth_capped_risk_price, has_initial_policy
 
 _MOST_LOCKED, _MOST_LOT = 2**103 - 1, 2**104 - 1
 
@@ -37,13 +37,13 @@ def _read_terms(call: CallContext, collateral_type: int) -> Any:
     return call.read_engine_slot("terms.of_types", collateral_type)
 
 
-def _compute_token_unit(call: CallContext, collateral_type: int) -> int:
+def _compute_wad_per_token_unit(call: CallContext, collateral_type: int) -> int:
     return int(10 ** (18 - _read_terms(call, collateral_type).decimals))
 
 
 def _compute_debt(call: CallContext, collateral_type: int, owner: str, draw: int, rate: int) -> int:
     """Return what a vault owes after a draw [rad]."""
-    more = -(-draw * RAY // (rate - call.compute_shared_losses(collateral_type)))
+    more = -(-draw * RAY // (rate - call.compute_redistributed_rate_increase(collateral_type)))
     return int((call.read_engine_slot("vaults", (collateral_type, owner)).normalized_debt + more) * rate)
 
 
@@ -57,10 +57,12 @@ def _is_above_type_ceiling(
         _read_terms(call, collateral_type).debt_ceiling,
     )
     found = []
-    for rate in call.compute_rate_bounds(collateral_type):
-        more = -(-draw * RAY // (rate - call.compute_shared_losses(collateral_type)))
-        whole = (debts + more) * rate + call.compute_lost_debt(collateral_type)
-        found += [whole + slack > ceiling * RAD for slack in call.compute_rounding_slacks(collateral_type)]
+    for rate in call.compute_accumulated_rate_bounds(collateral_type):
+        more = -(-draw * RAY // (rate - call.compute_redistributed_rate_increase(collateral_type)))
+        whole = (debts + more) * rate + call.compute_auctioned_and_uncovered_debt(collateral_type)
+        found += [
+            whole + slack > ceiling * RAD for slack in call.compute_debt_rounding_slacks(collateral_type)
+        ]
     return find_common_value(found)
 
 
@@ -71,7 +73,7 @@ def _is_above_global_ceiling(
     system, supply = call.read_engine_slot("ledger.system"), call.read("Stablecoin", "erc20.totalSupply")
     debts, (_, most) = (
         call.read_engine_slot("ledger.debts", collateral_type),
-        call.compute_rate_bounds(collateral_type),
+        call.compute_accumulated_rate_bounds(collateral_type),
     )
     fees = debts.normalized_debt * (most - debts.accumulated_rate)
     dust = (
@@ -88,25 +90,25 @@ def _is_below_floor(
     floor = _read_terms(call, collateral_type).debt_floor * RAD
     owed = [
         _compute_debt(call, collateral_type, owner, draw, rate)
-        for rate in call.compute_rate_bounds(collateral_type)
+        for rate in call.compute_accumulated_rate_bounds(collateral_type)
     ]
     return find_common_value(
         draw > 0 and each + slack < floor
         for each in owed
-        for slack in call.compute_rounding_slacks(collateral_type)
+        for slack in call.compute_debt_rounding_slacks(collateral_type)
     )
 
 
 def _has_new_risk(
-    call: CallContext, collateral_type: int, owner: str, first: int, second: int, to: str
+    call: CallContext, collateral_type: int, owner: str, paid_amount: int, taken_amount: int, receiver: str
 ) -> bool | None:
     """Return whether a call draws, or withdraws and leaves a debt."""
     vault = call.read_engine_slot("vaults", (collateral_type, owner))
-    if not second or call.method == "deposit_and_draw":
-        return bool(second)
+    if not taken_amount or call.method == "deposit_and_draw":
+        return bool(taken_amount)
     return find_common_value(
-        not _is_repaid(vault.normalized_debt, first, rate)
-        for rate in call.compute_rate_bounds(collateral_type)
+        not _is_repaid(vault.normalized_debt, paid_amount, rate)
+        for rate in call.compute_accumulated_rate_bounds(collateral_type)
     )
 
 
@@ -120,13 +122,13 @@ def _has_no_price(call: CallContext, *args: Any) -> bool | None:
     return _has_new_risk(call, *args)
 
 
-def _is_called(call: CallContext, *args: Any) -> bool | None:
+def _has_new_risk_while_margin_called(call: CallContext, *args: Any) -> bool | None:
     if not call.read_engine_slot("vaults", args[:2]).called_at or not call.has_contract(POLICY):
         return False
     return _has_new_risk(call, *args)
 
 
-def _is_emergency(call: CallContext, *args: Any) -> bool | None:
+def _has_new_risk_in_emergency(call: CallContext, *args: Any) -> bool | None:
     if not has_initial_policy(call.step):
         return None
     if call.read(POLICY, "terms", args[0]).mode != 2:
@@ -134,23 +136,23 @@ def _is_emergency(call: CallContext, *args: Any) -> bool | None:
     return _has_new_risk(call, *args)
 
 
-def _is_flow_cap_exceeded(call: CallContext, *args: Any) -> bool | None:
+def _is_type_flow_cap_exceeded(call: CallContext, *args: Any) -> bool | None:
     """Return whether what flows out passes the limit of the flow, which lets it out evenly in its window."""
     if not has_initial_policy(call.step):
         return None
     c, _, _, second, _ = args
     flow = call.read(POLICY, "flows", c)
-    draws, unit = call.method == "deposit_and_draw", _compute_token_unit(call, c)
+    draws, unit = call.method == "deposit_and_draw", _compute_wad_per_token_unit(call, c)
     if not flow.cap or not second:
         return False
     out = -(-second // 10**12) if draws else 0
     if not draws:
-        out = -(-(second // unit * unit) * compute_risk_price(call.step, c) // (10**12 * RAY))
+        out = -(-(second // unit * unit) * compute_growth_capped_risk_price(call.step, c) // (10**12 * RAY))
     used = max(0, flow.used - flow.cap * 10**6 * (call.now - flow.updated) // flow.window)
     return bool(used + out > flow.cap * 10**6) and _has_new_risk(call, *args)
 
 
-def _is_repayment_too_small(
+def _is_debt_reduction_zero(
     call: CallContext, collateral_type: int, owner: str, repay: int, withdraw: int, to: str
 ) -> bool | None:
     normalized, floor = (
@@ -158,7 +160,7 @@ def _is_repayment_too_small(
         _read_terms(call, collateral_type).debt_floor * RAD,
     )
     found = []
-    for rate in call.compute_rate_bounds(collateral_type):
+    for rate in call.compute_accumulated_rate_bounds(collateral_type):
         is_part = repay * RAY < normalized * rate and 0 < repay < -(-normalized * rate // RAY)
         gone = repay * RAY // rate
         if normalized * rate >= floor:
@@ -180,7 +182,7 @@ register_conditions(
     "vault_engine: ",
     vault_is_full=lambda x, c, owner, deposit, *_: (
         x.read_engine_slot("vaults", (c, owner)).locked_collateral
-        + deposit // _compute_token_unit(x, c) * _compute_token_unit(x, c)
+        + deposit // _compute_wad_per_token_unit(x, c) * _compute_wad_per_token_unit(x, c)
         > _MOST_LOCKED
         and deposit > 0
     ),
@@ -200,18 +202,22 @@ register_conditions(
     ENGINE,
     "repay_and_withdraw",
     "vault_engine: ",
-    repays_nothing=_is_repayment_too_small,
+    repays_nothing=_is_debt_reduction_zero,
     not_approved=lambda x, c, owner, repay, withdraw, to: withdraw > 0 and not x.can_act_as_owner(owner),
     not_enough_locked=lambda x, c, owner, repay, withdraw, to: (
-        withdraw // _compute_token_unit(x, c) * _compute_token_unit(x, c)
+        withdraw // _compute_wad_per_token_unit(x, c) * _compute_wad_per_token_unit(x, c)
         > x.read_engine_slot("vaults", (c, owner)).locked_collateral
     ),
 )
 register_conditions(ENGINE, "repay_and_withdraw", "ledger: ", in_settlement=_has_debt_in_settlement)
 _RISKY = "deposit_and_draw repay_and_withdraw"
-register_conditions(ENGINE, _RISKY, "vault_engine: ", no_price=_has_no_price, margin_call=_is_called)
-register_conditions(ENGINE, _RISKY, "risk_policy: ", no_price=_has_no_price, emergency=_is_emergency)
-register_conditions(ENGINE, _RISKY, "risk_policy: ", flows_out_too_fast=_is_flow_cap_exceeded)
+register_conditions(
+    ENGINE, _RISKY, "vault_engine: ", no_price=_has_no_price, margin_call=_has_new_risk_while_margin_called
+)
+register_conditions(
+    ENGINE, _RISKY, "risk_policy: ", no_price=_has_no_price, emergency=_has_new_risk_in_emergency
+)
+register_conditions(ENGINE, _RISKY, "risk_policy: ", flows_out_too_fast=_is_type_flow_cap_exceeded)
 register_conditions(
     ENGINE,
     f"{_RISKY} accrue retire_collateral_type set_debt_ceiling set_debt_floor set_ratios set_stability_fee",
@@ -227,7 +233,7 @@ def _is_in_use(call: CallContext, collateral_type: int) -> bool:
     owes = call.read_engine_slot("ledger.debts", collateral_type).normalized_debt
     return bool(
         owes
-        or call.compute_lost_debt(collateral_type)
+        or call.compute_auctioned_and_uncovered_debt(collateral_type)
         or call.read_engine_slot("ledger.salvage", collateral_type)
         or sale.lot
     )
@@ -265,7 +271,7 @@ register_conditions(
 # ------------------------------------------------------------------- liquidations
 
 
-def _compute_liquidatable_debt(
+def _compute_liquidatable_and_whole_debt(
     call: CallContext, collateral_type: int, owner: str, rate: int
 ) -> tuple[int, int]:
     """Return what of a debt there is room for under the limits, and all of it [wad, normalized]."""
@@ -283,21 +289,21 @@ def _is_liquidatable_part_too_small(
     if call.compute_auction_room(collateral_type) is None:
         return None
     floor, found = _read_terms(call, collateral_type).debt_floor * RAD, []
-    for rate in call.compute_rate_bounds(collateral_type):
-        part, whole = _compute_liquidatable_debt(call, collateral_type, owner, rate)
-        for slack in call.compute_rounding_slacks(collateral_type):
+    for rate in call.compute_accumulated_rate_bounds(collateral_type):
+        part, whole = _compute_liquidatable_and_whole_debt(call, collateral_type, owner, rate)
+        for slack in call.compute_debt_rounding_slacks(collateral_type):
             found += [(whole - part) * rate + slack >= floor and part * rate - slack < floor]
     return find_common_value(found)
 
 
-def _has_nothing_to_liquidate(call: CallContext, collateral_type: int, owner: str, to: str) -> bool | None:
+def _has_no_liquidatable_part(call: CallContext, collateral_type: int, owner: str, to: str) -> bool | None:
     if not call.read_engine_slot("vaults", (collateral_type, owner)).locked_collateral:
         return True
     if call.compute_auction_room(collateral_type) is None:
         return None
     return find_common_value(
-        not _compute_liquidatable_debt(call, collateral_type, owner, rate)[0]
-        for rate in call.compute_rate_bounds(collateral_type)
+        not _compute_liquidatable_and_whole_debt(call, collateral_type, owner, rate)[0]
+        for rate in call.compute_accumulated_rate_bounds(collateral_type)
     )
 
 
@@ -309,7 +315,7 @@ def _has_no_auction_room(call: CallContext, collateral_type: int, *args: Any) ->
 def _is_margin_call_running(call: CallContext, collateral_type: int, owner: str) -> bool:
     called_at, terms = (
         call.read_engine_slot("vaults", (collateral_type, owner)).called_at,
-        risk_policy_figures.read_call_terms(call.step, collateral_type),
+        policy_margin_and_margin_call_terms.read_call_terms(call.step, collateral_type),
     )
     return bool(called_at and call.now <= called_at + terms.grace + terms.valid)
 
@@ -321,7 +327,7 @@ register_conditions(
     "liquidation_engine: ",
     no_price=lambda x, c, *_: x.read_liquidation_price(c) == 0,
     no_room=_has_no_auction_room,
-    nothing_in=_has_nothing_to_liquidate,
+    nothing_in=_has_no_liquidatable_part,
     part_too_low=_is_liquidatable_part_too_small,
 )
 register_conditions(
@@ -358,11 +364,14 @@ def _is_auction_missing(call: CallContext, auction_id: int, *args: Any) -> bool:
     return not any(call.read_own_slot("lots", auction_id))
 
 
-def _compute_lot_price(call: CallContext, auction_id: int) -> tuple[Any, int, int, int]:
+def _read_lot_terms_elapsed_price_bounds(call: CallContext, auction_id: int) -> tuple[Any, int, int, int]:
     """Return the terms of a lot, the seconds since its top, and the bounds of its price now [ray]."""
     lot = call.read_own_slot("lots", auction_id)
-    terms, elapsed = _read_lot_terms(call.step, lot), max(0, _read_auction_clock(call.step) - lot.started_at)
-    price, off = own.compute_auction_price(
+    terms, elapsed = (
+        _read_lot_terms(call.step, lot),
+        max(0, _compute_time_by_blocks_or_timestamp(call.step) - lot.started_at),
+    )
+    price, off = own.compute_auction_price_with_tolerance(
         terms.curve, terms.period, terms.cut, call.read_own_slot("tops", auction_id).top, elapsed
     )
     return terms, elapsed, max(0, price - off), price + off
@@ -371,7 +380,7 @@ def _compute_lot_price(call: CallContext, auction_id: int) -> tuple[Any, int, in
 def _is_reset_due(call: CallContext, auction_id: int, *args: Any) -> bool | None:
     if _is_auction_missing(call, auction_id):
         return None
-    terms, elapsed, low, high = _compute_lot_price(call, auction_id)
+    terms, elapsed, low, high = _read_lot_terms_elapsed_price_bounds(call, auction_id)
     top = call.read_own_slot("tops", auction_id).top
     return elapsed > terms.tail or find_common_value(
         price * BASIS_POINTS < top * terms.cusp for price in (low, high)
@@ -413,7 +422,7 @@ def _build_take_condition(reason: str) -> Any:
     def condition(call: CallContext, auction_id: int, *args: Any) -> bool | None:
         if _is_auction_missing(call, auction_id):
             return None
-        _, _, low, high = _compute_lot_price(call, auction_id)
+        _, _, low, high = _read_lot_terms_elapsed_price_bounds(call, auction_id)
         if low == 0 and low != high:
             return None
         # Inside a callback of another take nothing is known of the lot of now.
@@ -430,13 +439,15 @@ def _is_forbidden_receiver(
 
 
 def _is_worthless(call: CallContext, auction_id: int, *args: Any) -> bool:
-    return _is_lot_worthless(
+    return _is_indebted_lot_nearly_worthless(
         call.step, call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id)
     )
 
 
 def _compute_lot_principal(call: CallContext, auction_id: int) -> int:
-    return _compute_principal(call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id))
+    return _compute_unraised_principal(
+        call.read_own_slot("lots", auction_id), call.read_own_slot("tops", auction_id)
+    )
 
 
 _SALES = "CollateralAuction"
@@ -475,7 +486,7 @@ register_conditions(
     ),
     still_open=lambda x, auction_id: (
         x.read_own_slot("lots", auction_id).lot > 0
-        and _read_auction_clock(x.step)
+        and _compute_time_by_blocks_or_timestamp(x.step)
         <= x.read_own_slot("lots", auction_id).started_at
         + _read_lot_terms(x.step, x.read_own_slot("lots", auction_id)).tail
     ),
@@ -515,10 +526,10 @@ register_conditions(_SALES, "sell_salvage", "ledger: ", in_settlement=lambda x, 
 _WORKOUTS = "Workouts"
 
 
-def _compute_principal_remainder(call: CallContext, workout_id: int, less: int = 0) -> int:
+def _compute_principal_remainder(call: CallContext, workout_id: int, payment: int = 0) -> int:
     """Return the principal that a workout owes after a payment [rad]."""
     balance, sums = call.read_own_slot("balances", workout_id), call.read_own_slot("sums", workout_id)
-    return compute_principal_left(balance.left - min(less, balance.left), sums.premium, sums.excess)
+    return compute_unraised_principal(balance.left - min(payment, balance.left), sums.premium, sums.excess)
 
 
 def _read_workout_owner(call: CallContext, workout_id: int) -> str:
@@ -533,7 +544,7 @@ def _is_instalment_late(call: CallContext, workout_id: int) -> bool:
     )
 
 
-def _is_workout_sound(call: CallContext, workout_id: int, to: str) -> bool:
+def _is_workout_current_and_collateralised(call: CallContext, workout_id: int, to: str) -> bool:
     balance, schedule = (
         call.read_own_slot("balances", workout_id),
         call.read_own_slot("schedules", workout_id),
@@ -545,7 +556,7 @@ def _is_workout_sound(call: CallContext, workout_id: int, to: str) -> bool:
     )
 
 
-def _is_worth_too_little(
+def _is_collateral_below_vault_debt(
     call: CallContext, collateral_type: int, owner: str, instalments: int
 ) -> bool | None:
     vault, terms = (
@@ -559,11 +570,11 @@ def _is_worth_too_little(
         // BASIS_POINTS
     )
     return find_common_value(
-        value < vault.normalized_debt * rate for rate in call.compute_rate_bounds(collateral_type)
+        value < vault.normalized_debt * rate for rate in call.compute_accumulated_rate_bounds(collateral_type)
     )
 
 
-def _has_no_room_to_enter(
+def _is_auction_limit_room_below_debt(
     call: CallContext, collateral_type: int, owner: str, instalments: int
 ) -> bool | None:
     room, normalized = (
@@ -573,7 +584,9 @@ def _has_no_room_to_enter(
     return (
         None
         if room is None
-        else find_common_value(normalized * rate > room for rate in call.compute_rate_bounds(collateral_type))
+        else find_common_value(
+            normalized * rate > room for rate in call.compute_accumulated_rate_bounds(collateral_type)
+        )
     )
 
 
@@ -586,14 +599,14 @@ def _is_above_workout_cap(
         call.read_own_slot("in_workouts", collateral_type),
     )
     return find_common_value(
-        taken + normalized * rate > cap for rate in call.compute_rate_bounds(collateral_type)
+        taken + normalized * rate > cap for rate in call.compute_accumulated_rate_bounds(collateral_type)
     )
 
 
-def _is_dust_debt_left(call: CallContext, auction_id: int, amount: int) -> bool:
-    floor = _read_terms(call, call.read_own_slot("balances", auction_id).collateral_type).debt_floor * RAD
-    after = _compute_principal_remainder(call, auction_id, amount)
-    return bool(amount and 0 < after < floor <= _compute_principal_remainder(call, auction_id))
+def _is_workout_dust_debt_left(call: CallContext, workout_id: int, payment: int) -> bool:
+    floor = _read_terms(call, call.read_own_slot("balances", workout_id).collateral_type).debt_floor * RAD
+    after = _compute_principal_remainder(call, workout_id, payment)
+    return bool(payment and 0 < after < floor <= _compute_principal_remainder(call, workout_id))
 
 
 register_conditions(
@@ -609,8 +622,8 @@ register_conditions(
     ),
     not_called=lambda x, c, owner, n: x.read_engine_slot("vaults", (c, owner)).called_at == 0,
     no_price=lambda x, c, *_: x.read_risk_price(c) == 0,
-    worth_too_little=_is_worth_too_little,
-    no_room=_has_no_room_to_enter,
+    worth_too_little=_is_collateral_below_vault_debt,
+    no_room=_is_auction_limit_room_below_debt,
     over_the_cap=_is_above_workout_cap,
 )
 register_conditions(
@@ -622,7 +635,7 @@ register_conditions(
     "workouts: ",
     no_workout=lambda x, auction_id, *_: not any(x.read_own_slot("balances", auction_id)),
 )
-register_conditions(_WORKOUTS, "pay", "workouts: ", rest_under_floor=_is_dust_debt_left)
+register_conditions(_WORKOUTS, "pay", "workouts: ", rest_under_floor=_is_workout_dust_debt_left)
 register_conditions(
     _WORKOUTS, "unwind", "workouts: ", not_settling=lambda x, auction_id: not x.is_in_settlement
 )
@@ -642,13 +655,14 @@ register_conditions(
     not_approved=lambda x, workout_id, amount: not x.can_act_as_owner(_read_workout_owner(x, workout_id)),
     vault_has_debt=lambda x, workout_id, amount: _read_workout_vault(x, workout_id).normalized_debt > 0,
     not_enough_locked=lambda x, workout_id, amount: (
-        amount - amount % _compute_token_unit(x, x.read_own_slot("balances", workout_id).collateral_type)
+        amount
+        - amount % _compute_wad_per_token_unit(x, x.read_own_slot("balances", workout_id).collateral_type)
         > _read_workout_vault(x, workout_id).locked_collateral
     ),
     lot_is_full=lambda x, auction_id, amount: (
         x.read_own_slot("balances", auction_id).lot
         + amount
-        - amount % _compute_token_unit(x, x.read_own_slot("balances", auction_id).collateral_type)
+        - amount % _compute_wad_per_token_unit(x, x.read_own_slot("balances", auction_id).collateral_type)
         > _MOST_LOT
     ),
 )
@@ -670,5 +684,5 @@ register_conditions(
     stale_price=lambda x, auction_id, to: (
         x.read_liquidation_price(x.read_own_slot("balances", auction_id).collateral_type) == 0
     ),
-    in_good_standing=_is_workout_sound,
+    in_good_standing=_is_workout_current_and_collateralised,
 )

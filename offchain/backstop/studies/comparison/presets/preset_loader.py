@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstop.deployment.contract_names import CLOSERS, NAIVE
+from backstop.deployment.contracts_by_parameter_name import CLOSERS, NAIVE
 from backstop.errors import BackstopError
-from backstop.keepers.role_registry import ROLES
+from backstop.keepers.all_role_names import ROLES
 from backstop.simulation.scenario import quantity_units
-from backstop.simulation.scenario.scenario_library import read_scenario
+from backstop.simulation.scenario.scenario_library import read_unchecked_scenario_fields
 from backstop.simulation.scenario.scenario_loader import load_scenario, parse_scenario
-from backstop.simulation.scenario.scenario_schema import Scenario
-from backstop.simulation.scenario.yaml_document import Field, Section, merge_documents, read_document
+from backstop.simulation.scenario.scenario_records import Scenario
+from backstop.simulation.scenario.yaml_document_reader import Field, Section, merge_documents, read_document
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent
@@ -57,20 +57,21 @@ class Preset:
         return ALL if "waterfall" in self.terms else MARGIN
 
     @property
-    def naive_pools(self) -> list[str]:
+    def naive_pool_names(self) -> list[str]:
         """Names of the pools that are left at book value."""
-        pools = self.terms["pools"].read_entries() if "pools" in self.terms else {}
+        pools = self.terms["pools"].read_mapping_entries() if "pools" in self.terms else {}
         return [
             name
             for name, pool in pools.items()
-            if "contract" in (terms := pool.read_entries()) and terms["contract"].text == "InstantExitPool"
+            if "contract" in (terms := pool.read_mapping_entries())
+            and terms["contract"].text == "InstantExitPool"
         ]
 
     @property
     def naive_rules(self) -> list[str]:
         """Naive rules that the preset has, of NAIVE_RULES."""
         caps = "waterfall_contract" in self.terms and self.terms["waterfall_contract"].text in NAIVE
-        return [*([LEAVE_AT_ONCE] if self.naive_pools else []), *([EPOCH_CAPS] if caps else [])]
+        return [*([LEAVE_AT_ONCE] if self.naive_pool_names else []), *([EPOCH_CAPS] if caps else [])]
 
 
 def preset_names(group: str | None = None) -> list[str]:
@@ -105,7 +106,7 @@ def load_preset(name_or_file: str | Path) -> Preset:
         ("schema_version", "title", "description"),
         ("waterfall", *_TERMS, "of_each_type", "absent", "margin", "unsafe"),
     )
-    if section["schema_version"].read_value(quantity_units.read_count) != SCHEMA_VERSION:
+    if section["schema_version"].read_value(quantity_units.read_whole_number) != SCHEMA_VERSION:
         section["schema_version"].raise_error(f"is not the version {SCHEMA_VERSION} that this program reads")
     if "of_each_type" in section:
         section["of_each_type"].read_section((), ("buffer_share", "redistribution_cap"))
@@ -119,15 +120,15 @@ def load_preset(name_or_file: str | Path) -> Preset:
     return Preset(path.stem, title, description, section)
 
 
-def apply_preset(preset: Preset, scenario: str | Path, without: str = "") -> Scenario:
+def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str = "") -> Scenario:
     """Load a scenario, by name or file, with the preset's terms in place of its own.
 
     Without one of its naive rules it has ours there: caps over any window; or requests, batches, cooldowns as
     the preset `backstop` has them, and keepers who flag what is in doubt.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
-    document, name = read_scenario(scenario)
-    terms, parameters = preset.terms, document.read_entries()["parameters"].read_entries()
+    document, name = read_unchecked_scenario_fields(scenario)
+    terms, parameters = preset.terms, document.read_mapping_entries()["parameters"].read_mapping_entries()
     if "waterfall" in terms:
         # The waterfall is replaced as a whole: stages that the preset does not name are off.
         parameters["waterfall"] = terms["waterfall"]
@@ -136,35 +137,35 @@ def apply_preset(preset: Preset, scenario: str | Path, without: str = "") -> Sce
             own = copy.deepcopy(terms[term])
             parameters[term] = merge_documents(parameters[term], own) if term in parameters else own
     if "of_each_type" in terms:
-        types = parameters["collateral_types"].read_entries()
+        types = parameters["collateral_types"].read_mapping_entries()
         for symbol, fields in types.items():
             types[symbol] = merge_documents(fields, terms["of_each_type"])
     if "margin" in terms and ("margin" in parameters or "waterfall" not in terms):
-        _apply_margin_terms(preset, document.read_entries(), name)
+        _apply_margin_terms(preset, document.read_mapping_entries(), name)
     if "unsafe" in terms:
         # What a historic system breaks depends on the scenario as well, so nothing insists on it.
-        top = document.read_entries()
+        top = document.read_mapping_entries()
         top["unsafe"] = (
             merge_documents(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
         )
-    if without == EPOCH_CAPS:
+    if excluded_naive_rule == EPOCH_CAPS:
         del parameters["waterfall_contract"]
-    if without == LEAVE_AT_ONCE:
-        ours = load_preset(_OURS).terms["pools"].read_entries()
-        for name in preset.naive_pools:
-            pool = parameters["pools"].read_entries()[name].read_entries()
-            pool["cooldown"] = ours[name].read_entries()["cooldown"]
+    if excluded_naive_rule == LEAVE_AT_ONCE:
+        ours = load_preset(_OURS).terms["pools"].read_mapping_entries()
+        for name in preset.naive_pool_names:
+            pool = parameters["pools"].read_mapping_entries()[name].read_mapping_entries()
+            pool["cooldown"] = ours[name].read_mapping_entries()["cooldown"]
             del pool["contract"]
     if "absent" in terms:
         absent = [role.text for role in terms["absent"].read_items()]
-        if without == LEAVE_AT_ONCE:
+        if excluded_naive_rule == LEAVE_AT_ONCE:
             absent = [role for role in absent if role != "recogniser"]
-        keepers = document.read_entries()["keepers"].read_entries()
+        keepers = document.read_mapping_entries()["keepers"].read_mapping_entries()
         for group, fields in list(keepers.items()):
-            if fields.read_entries()["role"].text in absent:
+            if fields.read_mapping_entries()["role"].text in absent:
                 del keepers[group]
     # A recorded state belongs to its own terms, so the vault book is opened anew.
-    return parse_scenario(document, name, anew=True)
+    return parse_scenario(document, name, drops_opening_state=True)
 
 
 def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:
@@ -172,40 +173,46 @@ def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: st
 
     A preset that is about vaults as well says nothing where there is no such market.
     """
-    parameters = document["parameters"].read_entries()
+    parameters = document["parameters"].read_mapping_entries()
     if "margin" not in parameters:
         raise BackstopError(
             f"the preset {preset.name!r} is about a margin market, and the scenario {scenario!r} has none"
         )
-    own, margin = preset.terms["margin"].read_entries(), parameters["margin"].read_entries()
+    own, margin = preset.terms["margin"].read_mapping_entries(), parameters["margin"].read_mapping_entries()
     margin |= {name: own[name] for name in _OF_MARGIN if name in own}
     if "haircut" in own:
-        markets = margin["markets"].read_entries()
+        markets = margin["markets"].read_mapping_entries()
         for fields in markets.values():
-            fields.read_entries()["haircut"] = own["haircut"]
+            fields.read_mapping_entries()["haircut"] = own["haircut"]
     if "line" in own:
         if "facilitator" in margin:
-            _get_facilitator(margin, parameters)["line"] = own["line"]
-        elif own["line"].read_value(quantity_units.read_whole_stablecoin) != 0:
+            _get_fields_of_margin_facilitator(margin, parameters)["line"] = own["line"]
+        elif own["line"].read_value(quantity_units.read_whole_stablecoin_count) != 0:
             own["line"].raise_error(
                 f"the margin market of the scenario {scenario!r} has no facilitator to bear losses"
             )
 
     if "policy" in own and own["policy"].text in CLOSERS and "keepers" in document:
-        keepers = document["keepers"].read_entries()
-        if all(fields.read_entries()["role"].text != _CLOSING for fields in keepers.values()):
-            keepers[_CLOSING] = _build_deleverager(own["policy"], keepers)
+        keepers = document["keepers"].read_mapping_entries()
+        if all(fields.read_mapping_entries()["role"].text != _CLOSING for fields in keepers.values()):
+            keepers[_CLOSING] = _build_deleverager_group(own["policy"], keepers)
 
 
-def _build_deleverager(why: Field, keepers: Mapping[str, Field]) -> Field:
+def _build_deleverager_group(policy_field: Field, keepers: Mapping[str, Field]) -> Field:
     """Make a group that has positions closed, which pays for gas as whoever meets debtors does."""
-    made = {"role": Field(why.file, why.line, f"keepers.{_CLOSING}.role", _CLOSING)}
+    made = {"role": Field(policy_field.file, policy_field.line, f"keepers.{_CLOSING}.role", _CLOSING)}
     for fields in keepers.values():
-        crank = fields.read_entries()
+        crank = fields.read_mapping_entries()
         if crank["role"].text == _CRANK and "gas_price" in crank:
             made["gas_price"] = crank["gas_price"]
-    return Field(why.file, why.line, f"keepers.{_CLOSING}", made)
+    return Field(policy_field.file, policy_field.line, f"keepers.{_CLOSING}", made)
 
 
-def _get_facilitator(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
-    return parameters["facilitators"].read_entries()[margin["facilitator"].text].read_entries()
+def _get_fields_of_margin_facilitator(
+    margin_fields: Mapping[str, Field], parameter_fields: Mapping[str, Field]
+) -> dict[str, Field]:
+    return (
+        parameter_fields["facilitators"]
+        .read_mapping_entries()[margin_fields["facilitator"].text]
+        .read_mapping_entries()
+    )

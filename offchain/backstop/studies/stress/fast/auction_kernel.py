@@ -7,16 +7,16 @@ from numba import njit
 from backstop.model.dutch_auction import WORTHLESS
 from backstop.studies.stress.fast.kernel_tables import CLOSE, RESET, Floats, Integers, Table
 from backstop.studies.stress.fast.liquidations import add_wish, return_lot
-from backstop.studies.stress.fast.loss_kernel import pay_reward, recognise_loss
+from backstop.studies.stress.fast.loss_kernel import add_loss_to_deficit, pay_reward_or_recognise_loss
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     auction_price,
     best_amount,
     compute_fill,
     compute_proceeds,
-    highest_price,
+    compute_time_weighted_price,
+    get_higher_current_or_next_price,
     needs_reset,
-    time_weighted,
 )
 
 ENDLESS = 1e300
@@ -88,7 +88,7 @@ def _sort_by_key(keys: Floats, places: Integers, count: int) -> None:
 
 
 @njit(cache=True)
-def choose_takes(
+def add_resale_take_wishes(
     terms: Table,
     group: Table,
     cost: float,
@@ -140,7 +140,7 @@ def choose_takes(
 
 
 @njit(cache=True)
-def choose_bids(
+def add_bidder_take_wishes(
     terms: Table,
     group: Table,
     cost: float,
@@ -200,7 +200,7 @@ def choose_ends(
             how = CLOSE
             if not sold_out:
                 here = terms[auction.type]
-                price = highest_price(kinds[auction.type], now)
+                price = get_higher_current_or_next_price(kinds[auction.type], now)
                 if not auction.due or price == 0.0:
                     continue
                 if auction.lot * price * WORTHLESS >= here.minimum:
@@ -254,28 +254,28 @@ def _release_principal(kind: Table, system: Table, principal: float) -> None:
 
 
 @njit(cache=True)
-def close_auction(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
+def close_auction_and_book_loss(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
     """End an auction that can repay no more: its principal is a loss, its lot salvage."""
     if auction.target == 0.0:
         return
     principal = max(0.0, auction.target - auction.penalty)
     if auction.lot > 0.0:
-        price = highest_price(kind, now)
+        price = get_higher_current_or_next_price(kind, now)
         if principal == 0.0 or price == 0.0 or now <= auction.since + terms.tail:
             return
-        if auction.lot * max(price, time_weighted(kind, now)) * WORTHLESS >= terms.minimum:
+        if auction.lot * max(price, compute_time_weighted_price(kind, now)) * WORTHLESS >= terms.minimum:
             return
     kind.lots -= auction.lot
     auction.lot = auction.target = 0.0
     if principal > 0.0:
         _release_principal(kind, system, principal)
-        recognise_loss(kind, system, principal, now)
+        add_loss_to_deficit(kind, system, principal, now)
 
 
 @njit(cache=True)
 def reset_auction(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
     """Restart the price of an auction, for a reward of penalty that has come in."""
-    price, elapsed = highest_price(kind, now), now - auction.since
+    price, elapsed = get_higher_current_or_next_price(kind, now), now - auction.since
     old = auction_price(terms, auction.top, elapsed)
     if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
         return
@@ -284,7 +284,7 @@ def reset_auction(terms: Table, kind: Table, system: Table, auction: Table, now:
         came_in = max(0.0, auction.budget - auction.target)
         reward = min(terms.tip + terms.chip * auction.target, came_in)
         auction.budget -= reward
-        pay_reward(kind, system, reward, now)
+        pay_reward_or_recognise_loss(kind, system, reward, now)
 
 
 @njit(cache=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.deployment.deployment_parameters import FeedParameters, PolicyParameters
+from backstop.deployment.parameter_dataclasses import FeedParameters, PolicyParameters
 from backstop.deployment.parameter_rules import list_refused_findings
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import Scenario

@@ -7,9 +7,9 @@ from math import floor, isinf
 import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.simulation.scenario import Scenario, draw_path
-from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
-from backstop.studies.stress.fast.kernel import run_path
+from backstop.simulation.scenario import Scenario, draw_path_outcomes
+from backstop.studies.stress.columns import NEVER, NO_DEBT, OutcomeColumns, Rows
+from backstop.studies.stress.fast.kernel import try_run_path
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
     EVENT,
@@ -44,7 +44,7 @@ class FastEngine:
 
     def _allocate_tables(self, tables: ScenarioTables) -> None:
         self.tables = tables
-        self.columns = Columns.from_parameters(tables.scenario.parameters)
+        self.columns = OutcomeColumns.from_parameters(tables.scenario.parameters)
         types, stages, vaults = len(tables.terms), len(tables.stages), len(tables.vaults)
         groups = tables.groups
         keepers = int(groups["number"].sum())
@@ -62,12 +62,12 @@ class FastEngine:
         # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
-        self._make_room(ROOM)
+        self._allocate_auction_arrays(ROOM)
 
-    def _make_room(self, auctions: int) -> None:
-        self.auctions = np.zeros(auctions, dtype=AUCTION)
-        self.keys = np.zeros(auctions)
-        self.places = np.zeros(auctions, dtype=np.int64)
+    def _allocate_auction_arrays(self, auction_capacity: int) -> None:
+        self.auctions = np.zeros(auction_capacity, dtype=AUCTION)
+        self.keys = np.zeros(auction_capacity)
+        self.places = np.zeros(auction_capacity, dtype=np.int64)
 
     def run_paths(self, first: int, count: int) -> Rows:
         """Return the outcomes of consecutive paths."""
@@ -75,13 +75,13 @@ class FastEngine:
 
     def run_one_path(self, path: int) -> tuple[int, ...]:
         """Return the outcome of one path, which does not depend on those that ran before."""
-        chosen = draw_path(self.tables.scenario, self.tables.seed, path)
-        return self.run_drawn_path(path, self.tables.build_conditions(chosen))
+        chosen = draw_path_outcomes(self.tables.scenario, self.tables.seed, path)
+        return self.run_drawn_path(path, self.tables.build_path_conditions(chosen))
 
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
         """Return the outcome of a path that is already drawn."""
         tables = self.tables
-        while not run_path(
+        while not try_run_path(
             tables.setting,
             tables.gas,
             tables.terms,
@@ -105,7 +105,7 @@ class FastEngine:
             self.keys,
             self.places,
         ):
-            self._make_room(2 * len(self.auctions))
+            self._allocate_auction_arrays(2 * len(self.auctions))
         return self._build_row(path)
 
     def _build_row(self, path: int) -> tuple[int, ...]:
@@ -116,18 +116,18 @@ class FastEngine:
         return (
             path,
             int(system["liquidations"]),
-            _to_micro(system["liquidated"]),
-            _to_micro(lost.sum()),
-            _to_micro(left.sum()),
-            _to_micro(kinds["unsold"].sum()),
-            *(_to_micro(amount) for amount in self.stages["covered"]),
+            _stablecoins_to_millionths(system["liquidated"]),
+            _stablecoins_to_millionths(lost.sum()),
+            _stablecoins_to_millionths(left.sum()),
+            _stablecoins_to_millionths(kinds["unsold"].sum()),
+            *(_stablecoins_to_millionths(amount) for amount in self.stages["covered"]),
             int(system["first_loss_at"]),
             covered,
             NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
-            *(_to_micro(amount) for amount in lost),
+            *(_stablecoins_to_millionths(amount) for amount in lost),
         )
 
 
-def _to_micro(amount: float) -> int:
+def _stablecoins_to_millionths(stablecoins: float) -> int:
     """Convert stablecoins to millionths, rounded down."""
-    return floor(amount * MILLION)
+    return floor(stablecoins * MILLION)

@@ -6,11 +6,11 @@ import numpy as np
 from numba import njit
 
 from backstop.studies.stress.fast.auction_kernel import (
+    add_bidder_take_wishes,
+    add_resale_take_wishes,
     book_take,
-    choose_bids,
     choose_ends,
-    choose_takes,
-    close_auction,
+    close_auction_and_book_loss,
     forget_ended,
     quote_take,
     reset_auction,
@@ -42,17 +42,17 @@ from backstop.studies.stress.fast.liquidations import (
 from backstop.studies.stress.fast.loss_kernel import (
     LEAST_COVER,
     charge_fees,
-    cover_deficit,
-    payable_at_once,
+    compute_buffer_and_reserve_payment,
+    pay_deficit_from_stages,
     turn_epoch,
 )
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     can_poke,
     compute_proceeds,
-    open_feed,
+    get_fresh_price_or_zero,
+    initialise_feed_state,
     poke_feed,
-    valid_price,
 )
 
 SENT = -1
@@ -63,7 +63,7 @@ NOBODY = np.inf
 
 
 @njit(cache=True, nogil=True)
-def run_path(
+def try_run_path(
     settings: Table,
     gas: Floats,
     terms: Table,
@@ -95,7 +95,7 @@ def run_path(
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
-    _reset_state(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
+    _reset_kernel_state(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
     for t in range(setting.blocks + setting.more + 1):
         at = min(t, setting.blocks)  # prices stand still after the end
         now = float(t * setting.block_time)
@@ -106,30 +106,32 @@ def run_path(
             prices[c] = world.prices[c, at] / system.scarce
             _add_block_fees(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], stages, events[c], now)
-            _move_market(terms[c], kinds[c], system, prices[c], backing, t * setting.block_time)
+            _narrow_gap_to_outside_price(
+                terms[c], kinds[c], system, prices[c], backing, t * setting.block_time
+            )
         for i in range(len(world.exits)):
             leaving = world.exits[i]
             if now - setting.block_time < leaving.at <= now:
                 stages[leaving.stage].assets *= 1 - leaving.share
 
         if t > 0:
-            fits = _run_block(
+            fits = _run_included_calls(
                 setting, gas, terms, groups, world, kinds, system, vaults, auctions, stages, events,
                 reports, keepers, wishes, t, now,
             )  # fmt: skip
             if not fits:
                 break
             forget_ended(system, auctions)
-            _note_covered(kinds, system, now)
+            _note_losses_covered_time(kinds, system, now)
 
         update_prices(terms, system, auctions, now)
-        _rotate_wishes(groups, keepers, wishes, old)
+        _start_new_wish_lists(groups, keepers, wishes, old)
         for c in range(types):
             kind = kinds[c]
             kind.poke = kind.cover = kind.accrue = 0
             for r in range(reports.shape[1]):
                 reports[c, r].wished = 0
-            price = valid_price(kind, now)
+            price = get_fresh_price_or_zero(kind, now)
             if price == 0.0:
                 continue
             here = terms[c]
@@ -148,7 +150,7 @@ def run_path(
             cost = gas[group.role] * world.bids[g, t] * prices[setting.gas_type]
             if group.role == REPORTER:
                 for c in range(types):
-                    _plan_reports(group, world.sources[c, at], noise[c], reports[c], t, now)
+                    _mark_due_reports(group, world.sources[c, at], noise[c], reports[c], t, now)
             elif group.role == POKER:
                 for c in range(types):
                     kinds[c].poke = can_poke(kinds[c], terms[c], reports[c], now, group.deviation)
@@ -157,17 +159,17 @@ def run_path(
                     kinds[c].accrue = now >= kinds[c].accrued_at + group.heartbeat
             elif group.role == COVERER:
                 for c in range(types):
-                    _want_cover(terms[c], group, kinds[c], system, stages, events[c], now)
+                    _plan_cover_call(terms[c], group, kinds[c], system, stages, events[c], now)
             elif system.auctions == 0:
                 continue
             elif group.role == TAKER:
                 i = group.first
-                choose_takes(
+                add_resale_take_wishes(
                     terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], old[i], t,
                     keys, places, markets,
                 )  # fmt: skip
             elif group.role == BIDDER:
-                choose_bids(
+                add_bidder_take_wishes(
                     terms, group, cost, prices, system, auctions, keepers, wishes, old, t, budgets
                 )  # fmt: skip
             elif group.role == CRANK:
@@ -185,7 +187,7 @@ def run_path(
 
 
 @njit(cache=True)
-def _reset_state(
+def _reset_kernel_state(
     setting: Table,
     terms: Table,
     groups: Table,
@@ -200,7 +202,7 @@ def _reset_state(
     for c in range(len(terms)):
         kind = kinds[c]
         opened, stepped = -setting.opened_before, -setting.first_step
-        open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
+        initialise_feed_state(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
         kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = kind.added_before = 0.0
         kind.coins = kind.money = kind.virtual = 0.0
@@ -220,7 +222,7 @@ def _reset_state(
 
 
 @njit(cache=True)
-def _rotate_wishes(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
+def _start_new_wish_lists(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
     """Begin new lists of wishes, and keep the old ones for groups that are slow."""
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
@@ -249,15 +251,17 @@ def _compute_backing(terms: Table, kinds: Table, system: Table) -> float:
 
 
 @njit(cache=True)
-def _move_market(terms: Table, kind: Table, system: Table, outside: float, backing: float, now: int) -> None:
+def _narrow_gap_to_outside_price(
+    terms: Table, kind: Table, system: Table, outside_price: float, backing: float, now: int
+) -> None:
     """Close a part of the local market's gap to the outside price; what the maker lacks is virtual."""
     if now % terms.every != 0:
         return
-    target = outside
+    target = outside_price
     if kind.coins > 0.0:
         inside = kind.money / kind.coins
-        gap = outside - inside
-        if abs(gap) <= outside * terms.tolerance:
+        gap = outside_price - inside
+        if abs(gap) <= outside_price * terms.tolerance:
             return
         target = inside + gap * terms.every / terms.recovery
     held = kind.money - kind.virtual
@@ -268,7 +272,7 @@ def _move_market(terms: Table, kind: Table, system: Table, outside: float, backi
 
 
 @njit(cache=True)
-def _run_block(
+def _run_included_calls(
     setting: Table,
     gas: Floats,
     terms: Table,
@@ -307,7 +311,7 @@ def _run_block(
                 if group.role == POKER and kind.poke:
                     poke_feed(kind, terms[c], reports[c], now)
                 elif group.role == COVERER and kind.cover and kind.deficit > 0.0:
-                    cover_deficit(terms[c], kind, system, stages, events[c], now)
+                    pay_deficit_from_stages(terms[c], kind, system, stages, events[c], now)
                     kind.covered_at = now
                 elif group.role == ACCRUER and kind.accrue:
                     charge_fees(terms[c], kind, system, now)
@@ -328,7 +332,7 @@ def _run_block(
                 wish.key = SENT
                 if group.role == LIQUIDATOR:
                     c, v = int(wish.amount), wish.what
-                    price = valid_price(kinds[c], now)
+                    price = get_fresh_price_or_zero(kinds[c], now)
                     if not liquidate_vault(
                         terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
                     ):  # fmt: skip
@@ -339,14 +343,14 @@ def _run_block(
                 if resets:
                     reset_auction(here, kind, system, auction, now)
                 elif group.role == CRANK:
-                    close_auction(here, kind, system, auction, now)
+                    close_auction_and_book_loss(here, kind, system, auction, now)
                 else:
-                    _run_take(here, group, kind, system, auction, vaults, keepers[i], wish, now)
+                    _apply_take_wish(here, group, kind, system, auction, vaults, keepers[i], wish, now)
     return True
 
 
 @njit(cache=True)
-def _run_take(
+def _apply_take_wish(
     terms: Table,
     group: Table,
     kind: Table,
@@ -375,7 +379,9 @@ def _run_take(
 
 
 @njit(cache=True)
-def _plan_reports(group: Table, source: float, noise: Floats, reports: Table, block: int, now: float) -> None:
+def _mark_due_reports(
+    group: Table, source: float, noise: Floats, reports: Table, block: int, now: float
+) -> None:
     """Have each reporter plan a report if the price that it sees moved, or its heartbeat is due."""
     for r in range(len(reports)):
         report, seen = reports[r], source * noise[r, block]
@@ -397,18 +403,18 @@ def _run_reports(reports: Table, gas: float, room: float, now: float) -> float:
 
 
 @njit(cache=True)
-def _want_cover(
+def _plan_cover_call(
     terms: Table, group: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
     """Plan a cover call when the ledger's own stages can pay, and at every heartbeat."""
     if kind.deficit > 0.0:
-        at_once = min(kind.deficit, payable_at_once(terms, kind, system, stages, events))
+        at_once = min(kind.deficit, compute_buffer_and_reserve_payment(terms, kind, system, stages, events))
         waited = now - kind.covered_at >= group.heartbeat
         kind.cover = waited or at_once >= min(kind.deficit, LEAST_COVER)
 
 
 @njit(cache=True)
-def _note_covered(kinds: Table, system: Table, now: float) -> None:
+def _note_losses_covered_time(kinds: Table, system: Table, now: float) -> None:
     """Note since when nothing has been outstanding."""
     if system.first_loss_at < 0 or system.covered_at >= 0:
         return
@@ -450,7 +456,7 @@ def _has_unsold_debt(
     for c in range(len(kinds)):
         kind, v = kinds[c], terms[c].first
         kind.unsold = kind.besides = 0.0
-        seen, price = valid_price(kind, now), sources[c]
+        seen, price = get_fresh_price_or_zero(kind, now), sources[c]
         if 0.0 < seen < price:
             price = seen
         while v < terms[c].last and vaults[v].opening_trigger * kind.rate > min(price, prices[c]):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from numba import njit
 
 from backstop.studies.stress.fast.kernel_tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
-from backstop.studies.stress.fast.loss_kernel import charge_fees, pay_reward
-from backstop.studies.stress.fast.pricing import highest_price
+from backstop.studies.stress.fast.loss_kernel import charge_fees, pay_reward_or_recognise_loss
+from backstop.studies.stress.fast.pricing import get_higher_current_or_next_price
 
 
 @njit(cache=True)
-def _push_vault(vaults: Table, heap: Integers, size: int, vault_index: int) -> None:
+def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: int) -> None:
     """Push a vault into a heap of `size`, with the largest debt on top."""
     at, weight = size, vaults[vault_index].debt
     vaults[vault_index].weight = weight
@@ -24,7 +24,7 @@ def _push_vault(vaults: Table, heap: Integers, size: int, vault_index: int) -> N
 
 
 @njit(cache=True)
-def _pop_vault(vaults: Table, heap: Integers, size: int) -> int:
+def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
     """Pop the vault with the largest debt from a heap of `size`."""
     top, last = heap[0], heap[size - 1]
     at, weight = 0, vaults[last].weight
@@ -58,7 +58,7 @@ def find_unsafe_vaults(
     while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
         if vaults[v].state == QUIET:
             vaults[v].state = LISTED
-            _push_vault(vaults, heap, kind.listed, v)
+            _push_vault_by_debt(vaults, heap, kind.listed, v)
             kind.listed += 1
             if not vaults[v].touched:
                 vaults[v].touched = 1
@@ -69,7 +69,7 @@ def find_unsafe_vaults(
 
     count = 0
     while kind.listed > 0 and count < len(found):
-        v = _pop_vault(vaults, heap, kind.listed)
+        v = _pop_largest_debt_vault(vaults, heap, kind.listed)
         kind.listed -= 1
         if vaults[v].state == SOLD:
             continue
@@ -81,7 +81,7 @@ def find_unsafe_vaults(
             vaults[v].state = QUIET
             kind.reached = min(kind.reached, v)
     for i in range(count):
-        _push_vault(vaults, heap, kind.listed, found[i])
+        _push_vault_by_debt(vaults, heap, kind.listed, found[i])
         kind.listed += 1
     return count
 
@@ -106,7 +106,7 @@ def _compute_reward(terms: Table, principal: float) -> float:
 
 
 @njit(cache=True)
-def _compute_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
+def _compute_auction_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
     """Compute the principal that may still go under auction."""
     return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
 
@@ -142,7 +142,7 @@ def choose_vaults(
 ) -> None:
     """Choose the vaults that each keeper of a group wants liquidated, of those assigned to it."""
     for j in range(group.number):
-        room, i = _compute_room(terms, setting, system, kind), group.first + j
+        room, i = _compute_auction_room(terms, setting, system, kind), group.first + j
         for place in range(count):
             if room <= 0 or keepers[i].wishes == group.most:
                 break
@@ -176,7 +176,7 @@ def liquidate_vault(
     """Send an unsafe vault to auction; return False if the table has no room for the auction."""
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
-    room = _compute_room(terms, setting, system, kind)
+    room = _compute_auction_room(terms, setting, system, kind)
     if room <= 0:
         return True
     debt = vault.debt * kind.rate
@@ -201,7 +201,7 @@ def liquidate_vault(
     auction.id, auction.type, auction.vault = system.last_id, type_index, vault_index
     auction.penalty = principal * terms.penalty
     auction.lot, auction.target = lot, principal + auction.penalty
-    auction.top, auction.since = highest_price(kind, now) * terms.buf, now
+    auction.top, auction.since = get_higher_current_or_next_price(kind, now) * terms.buf, now
     reward = _compute_reward(terms, principal)
     auction.budget = auction.penalty - reward
     kind.art -= principal / kind.rate
@@ -211,7 +211,7 @@ def liquidate_vault(
     system.in_auction += principal
     system.liquidations += 1
     system.liquidated += principal
-    pay_reward(kind, system, reward, now)
+    pay_reward_or_recognise_loss(kind, system, reward, now)
     return True
 
 

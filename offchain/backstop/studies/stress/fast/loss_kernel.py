@@ -22,7 +22,7 @@ def charge_fees(terms: Table, kind: Table, system: Table, now: float) -> None:
 
 
 @njit(cache=True)
-def recognise_loss(kind: Table, system: Table, amount: float, now: float) -> None:
+def add_loss_to_deficit(kind: Table, system: Table, amount: float, now: float) -> None:
     """Recognise a loss."""
     kind.deficit += amount
     kind.bad_debt += amount
@@ -32,13 +32,13 @@ def recognise_loss(kind: Table, system: Table, amount: float, now: float) -> Non
 
 
 @njit(cache=True)
-def pay_reward(kind: Table, system: Table, reward: float, now: float) -> None:
+def pay_reward_or_recognise_loss(kind: Table, system: Table, reward: float, now: float) -> None:
     """Pay a reward out of the reserve; what the reserve lacks is a loss."""
     paid = min(system.reserve, reward)
     system.reserve -= paid
     system.supply += reward
     if reward > paid:
-        recognise_loss(kind, system, reward - paid, now)
+        add_loss_to_deficit(kind, system, reward - paid, now)
 
 
 @njit(cache=True)
@@ -60,7 +60,7 @@ def _read_capacity(terms: Table, kind: Table, system: Table, stage: Table) -> fl
 def _compute_allowance(terms: Table, kind: Table, system: Table, stage: Table, event: Table) -> float:
     """Compute what a stage may still pay under its caps, which count two epochs, and all types of a pool."""
     capacity = _read_capacity(terms, kind, system, stage)
-    used = stage.now + stage.before if _is_pooled(stage) else event.now + event.before
+    used = stage.now + stage.before if _has_shared_balance(stage) else event.now + event.before
     cap = stage.cap
     if stage.share < 1:
         cap = min(cap, (capacity + used) * stage.share)
@@ -68,7 +68,7 @@ def _compute_allowance(terms: Table, kind: Table, system: Table, stage: Table, e
 
 
 @njit(cache=True)
-def _is_pooled(stage: Table) -> bool:
+def _has_shared_balance(stage: Table) -> bool:
     """Return whether a stage has one balance, and one cap, for all types."""
     return stage.kind == RESERVE or stage.kind == POOL
 
@@ -92,7 +92,9 @@ def turn_epoch(setting: Table, kind: Table, stages: Table, events: Table, now: f
 
 
 @njit(cache=True)
-def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, events: Table) -> float:
+def compute_buffer_and_reserve_payment(
+    terms: Table, kind: Table, system: Table, stages: Table, events: Table
+) -> float:
     """Compute what the ledger's own accounts, buffer and reserve, can pay."""
     total = 0.0
     for k in range(len(stages)):
@@ -102,7 +104,9 @@ def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, eve
 
 
 @njit(cache=True)
-def cover_deficit(terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float) -> None:
+def pay_deficit_from_stages(
+    terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
+) -> None:
     """Have the stages pay a deficit, from the first one on."""
     for k in range(len(stages)):
         stage, event = stages[k], events[k]

@@ -6,7 +6,7 @@ from math import sqrt
 
 from numba import njit
 
-from backstop.deployment.deployment_parameters import EXPONENTIAL, STAIRSTEP
+from backstop.deployment.parameter_dataclasses import EXPONENTIAL, STAIRSTEP
 from backstop.model.bounds import MAX_SIGNED_AGE
 from backstop.studies.stress.fast.kernel_tables import Table
 
@@ -15,19 +15,19 @@ ROUNDING = 1e-12
 
 
 @njit(cache=True)
-def valid_price(kind: Table, now: float) -> float:
+def get_fresh_price_or_zero(kind: Table, now: float) -> float:
     """Return the price that decides about liquidations; 0 if it is stale."""
     return kind.current if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
-def highest_price(kind: Table, now: float) -> float:
+def get_higher_current_or_next_price(kind: Table, now: float) -> float:
     """Return the price from which lots are sold: current or next, the higher; 0 if it is stale."""
     return max(kind.current, kind.next) if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
-def time_weighted(kind: Table, now: float) -> float:
+def compute_time_weighted_price(kind: Table, now: float) -> float:
     """Return the average price over one to two windows."""
     if kind.since == now:
         return kind.current
@@ -35,19 +35,21 @@ def time_weighted(kind: Table, now: float) -> float:
 
 
 @njit(cache=True)
-def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: float, stepped: float) -> None:
+def initialise_feed_state(
+    feed: Table, terms: Table, reports: Table, price: float, opened_at: float, stepped_at: float
+) -> None:
     """Open the feed with two steps at one price: at the book's opening, and shortly before the start."""
-    kind.current = kind.next = price
-    kind.stepped_at = kind.since = kind.checkpoint_at = opened
-    kind.cumulative = kind.checkpoint = 0.0
-    kind.fresh_until = opened + terms.stale_after
+    feed.current = feed.next = price
+    feed.stepped_at = feed.since = feed.checkpoint_at = opened_at
+    feed.cumulative = feed.checkpoint = 0.0
+    feed.fresh_until = opened_at + terms.stale_after
     for r in range(len(reports)):
-        reports[r].price, reports[r].at, reports[r].wished = price, stepped, 0
-    poke_feed(kind, terms, reports, stepped)
+        reports[r].price, reports[r].at, reports[r].wished = price, stepped_at, 0
+    poke_feed(feed, terms, reports, stepped_at)
 
 
 @njit(cache=True)
-def _compute_median(terms: Table, reports: Table, now: float) -> float:
+def _compute_fresh_median_price(terms: Table, reports: Table, now: float) -> float:
     """Return the median of the fresh reports; of an even number, the lower of the two in the middle."""
     for r in range(len(reports)):
         if now > reports[r].at + terms.max_age:
@@ -79,7 +81,7 @@ def can_poke(kind: Table, terms: Table, reports: Table, now: float, deviation: f
         return True
     if now > kind.stepped_at + max(terms.step // 6, min(terms.step // 2, MAX_SIGNED_AGE)):
         return False
-    median = _compute_median(terms, reports, now)
+    median = _compute_fresh_median_price(terms, reports, now)
     return median != kind.next and abs(median - kind.next) >= kind.next * deviation
 
 
@@ -91,7 +93,7 @@ def poke_feed(kind: Table, terms: Table, reports: Table, now: float) -> None:
     """
     if not can_poke(kind, terms, reports, now, 0.0):
         return
-    median = _compute_median(terms, reports, now)
+    median = _compute_fresh_median_price(terms, reports, now)
     if now < kind.stepped_at + terms.step:
         kind.next = median
         return
@@ -109,7 +111,7 @@ def poke_feed(kind: Table, terms: Table, reports: Table, now: float) -> None:
 
 
 @njit(cache=True)
-def raise_power(base: float, times: float) -> float:
+def raise_float_to_whole_power(base: float, times: float) -> float:
     """Raise a number to a whole power by squaring, as the result of `**` depends on the processor."""
     found, left = 1.0, int(times)
     while left > 0:
@@ -124,9 +126,9 @@ def raise_power(base: float, times: float) -> float:
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
     """Compute an auction's price some seconds after its start."""
     if terms.curve == STAIRSTEP:
-        return top * raise_power(terms.cut, elapsed // terms.period)
+        return top * raise_float_to_whole_power(terms.cut, elapsed // terms.period)
     if terms.curve == EXPONENTIAL:
-        return top * raise_power(terms.cut, elapsed)
+        return top * raise_float_to_whole_power(terms.cut, elapsed)
     return top * max(0.0, terms.period - elapsed) / terms.period
 
 

@@ -8,16 +8,21 @@ from math import ceil
 
 import numpy as np
 
-from backstop.deployment.deployment_parameters import CollateralParameters
+from backstop.deployment.parameter_dataclasses import CollateralParameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.keepers.call_costs import require_call_gas
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup, StepSeries
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import Scenario, build_vault_book
-from backstop.simulation.scenario.draw_scenario import PathDraw, TickPrices, draw_path, set_market_depths
-from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.simulation.scenario.draw_scenario import (
+    PathDraw,
+    TickPrices,
+    draw_path_outcomes,
+    set_depths_from_debts,
+)
+from backstop.simulation.scenario.scenario_records import Vault
 from backstop.studies.stress.fast.capabilities import ROLES, refuse_unsupported
 from backstop.studies.stress.fast.kernel_tables import (
     BUFFER,
@@ -63,13 +68,15 @@ _GAS = [
 """Gas of each role's call, by role."""
 
 
-def _convert_debt(scenario: Scenario, vault: Vault, type_index: int, opening: Mapping[str, int]) -> float:
+def _convert_vault_debt_to_float(
+    scenario: Scenario, vault: Vault, type_index: int, opening_prices: Mapping[str, int]
+) -> float:
     """Return a vault's debt, so that a float's comparison at the first price says what the contracts' does.
 
     Books have rows right at their ratio, which are unsafe or safe by a wei.
     """
     terms = scenario.parameters.collateral_types[type_index]
-    worth = vault.locked * opening[vault.symbol] * BASIS_POINTS
+    worth = vault.locked * opening_prices[vault.symbol] * BASIS_POINTS
     needed = vault.debt * RAY * terms.liquidation_ratio
     if terms.stability_fee or abs(worth - needed) * EDGE >= needed:
         return vault.debt / WAD
@@ -96,7 +103,7 @@ class ScenarioTables:
     def from_scenario(cls, scenario: Scenario, seed: int) -> ScenarioTables:
         """Build the tables; raise BackstopError for what the fast engine does not support."""
         refuse_unsupported(scenario)
-        scenario = set_market_depths(scenario, seed)
+        scenario = set_depths_from_debts(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
         opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
         book = build_vault_book(scenario, seed, opening)
@@ -105,7 +112,12 @@ class ScenarioTables:
             seed,
             np.array([types[vault.symbol] for vault in book], dtype=np.int64),
             np.array([vault.locked / WAD for vault in book]),
-            np.array([_convert_debt(scenario, vault, types[vault.symbol], opening) for vault in book]),
+            np.array(
+                [
+                    _convert_vault_debt_to_float(scenario, vault, types[vault.symbol], opening)
+                    for vault in book
+                ]
+            ),
             [int(get_account(vault.owner), 16) for vault in book],
         )
 
@@ -114,10 +126,10 @@ class ScenarioTables:
         cls,
         scenario: Scenario,
         seed: int,
-        types: Integers,
-        locked: Floats,
-        debt: Floats,
-        owners: Sequence[int],
+        type_indices: Integers,
+        locked_coins: Floats,
+        drawn_debts: Floats,
+        owner_addresses: Sequence[int],
     ) -> ScenarioTables:
         """Build the tables with these vaults in place of the scenario's book.
 
@@ -127,65 +139,73 @@ class ScenarioTables:
         terms = _build_terms(scenario)
         listed = scenario.parameters.collateral_types
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
-        vaults = np.zeros(len(debt), dtype=VAULT)
-        vaults["opening_debt"], vaults["opening_locked"] = debt * growth[types], locked
-        worth = terms["ratio"][types] * vaults["opening_debt"]
-        vaults["opening_trigger"] = np.where(debt > 0, worth / np.maximum(locked, WEI), 0)
-        order = np.lexsort((-vaults["opening_trigger"], types))
-        vaults, types = vaults[order], types[order]
+        vaults = np.zeros(len(drawn_debts), dtype=VAULT)
+        vaults["opening_debt"], vaults["opening_locked"] = drawn_debts * growth[type_indices], locked_coins
+        worth = terms["ratio"][type_indices] * vaults["opening_debt"]
+        vaults["opening_trigger"] = np.where(drawn_debts > 0, worth / np.maximum(locked_coins, WEI), 0)
+        order = np.lexsort((-vaults["opening_trigger"], type_indices))
+        vaults, type_indices = vaults[order], type_indices[order]
         for name in ("debt", "locked", "trigger"):
             vaults[name] = vaults[f"opening_{name}"]
-        bounds = np.searchsorted(types, np.arange(len(listed) + 1))
+        bounds = np.searchsorted(type_indices, np.arange(len(listed) + 1))
         terms["first"], terms["last"] = bounds[:-1], bounds[1:]
-        terms["art"] = np.bincount(types, vaults["debt"], len(listed))
-        terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
+        terms["art"] = np.bincount(type_indices, vaults["debt"], len(listed))
+        terms["locked"] = np.bincount(type_indices, vaults["locked"], len(listed))
         # Fees were charged at the feed's last step before the start.
-        later = np.array([rpow(RAY + each.stability_fee, _first_step(scenario)) / RAY for each in listed])
+        later = np.array(
+            [rpow(RAY + each.stability_fee, _compute_longest_feed_step(scenario)) / RAY for each in listed]
+        )
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
-        _check_book(scenario, terms["art"] / growth)
-        setting = _build_setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
-        groups, mine = _build_groups(scenario, [owners[i] for i in order.tolist()])
+        _check_debt_within_ceilings(scenario, terms["art"] / growth)
+        setting = _build_setting_row(
+            scenario, float(drawn_debts.sum()), float((fees - terms["buffer"]).sum())
+        )
+        groups, mine = _build_keeper_groups_and_vault_assignments(
+            scenario, [owner_addresses[i] for i in order.tolist()]
+        )
         gas = np.array(_GAS, dtype=np.float64)
         stages, noise = _build_stages(scenario), _draw_noise(scenario, seed)
         tables = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
-            tables = replace(tables, shared=tables.build_conditions(draw_path(scenario, seed, 0)))
+            tables = replace(
+                tables, shared=tables.build_path_conditions(draw_path_outcomes(scenario, seed, 0))
+            )
         return tables
 
-    def build_conditions(self, chosen: PathDraw) -> PathConditions:
+    def build_path_conditions(self, path_draw: PathDraw) -> PathConditions:
         """Build the world of one path."""
         scenario, symbols = self.scenario, self.scenario.symbols
-        prices = np.array([_to_floats(chosen.prices[symbol]) for symbol in symbols])
+        prices = np.array([_convert_ticks_to_float_prices(path_draw.prices[symbol]) for symbol in symbols])
         sources = prices
-        if chosen.sources:
-            seen = (chosen.sources.get(symbol, chosen.prices[symbol]) for symbol in symbols)
-            sources = np.array([_to_floats(each) for each in seen])
-        exits = self._list_exits(chosen)
+        if path_draw.sources:
+            seen = (path_draw.sources.get(symbol, path_draw.prices[symbol]) for symbol in symbols)
+            sources = np.array([_convert_ticks_to_float_prices(each) for each in seen])
+        exits = self._build_member_exit_table(path_draw)
         if self.shared is not None:
             return self.shared._replace(prices=prices, sources=sources, exits=exits)
-        times = np.arange(scenario.blocks + scenario.more_blocks + 1) * scenario.block_time
+        times = np.arange(scenario.blocks + scenario.extra_block_count + 1) * scenario.block_time
         playing = _list_played_groups(scenario)
-        clearing = _sample_series(chosen.gas_prices, times) * WEI
-        capacity = _sample_series(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
-        bids = _compute_bids([group.gas for group in playing], chosen.gas_prices, times) * WEI
+        clearing = _sample_series(path_draw.gas_prices, times) * WEI
+        capacity = _sample_series(path_draw.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
+        bids = _compute_gas_bids([group.gas for group in playing], path_draw.gas_prices, times) * WEI
         up = np.ones(bids.shape, dtype=np.uint8)
         for g, group in enumerate(playing):
-            for outage in chosen.outages[group.name]:
+            for outage in path_draw.outages[group.name]:
                 up[g, (times >= outage.start) & (times < outage.end)] = 0
         # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
         return PathConditions(prices, sources, clearing, capacity, bids, up, order, exits)
 
-    def _list_exits(self, chosen: PathDraw) -> Table:
+    def _build_member_exit_table(self, path_draw: PathDraw) -> Table:
         """List the exits of members that run, which leave once their request has matured."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
-            (chosen.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
+            (path_draw.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
             for group in self.scenario.keepers
-            if group.name in chosen.runs and group.pool in _POOLS and group.pool in names
+            if group.name in path_draw.runs and group.pool in _POOLS and group.pool in names
         )
         exits = np.zeros(len(leaving), dtype=EXIT)
         left = self.stages["opening"].copy()
@@ -196,18 +216,18 @@ class ScenarioTables:
         return exits
 
 
-def _check_book(scenario: Scenario, drawn: Floats) -> None:
+def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats) -> None:
     """Refuse a book that the contracts would not open."""
-    for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
+    for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"
             _refuse_book(
                 f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}"
             )
-    total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
+    total, highest = float(drawn_debts.sum()), scenario.parameters.global_debt_ceiling
     if total > highest:
         _refuse_book(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
-    given = _sum_endowments(scenario)
+    given = _sum_stablecoin_endowments(scenario)
     if total < given / WAD:
         _refuse_book(
             f"its vaults draw {total:,.0f} stablecoins, the reserve, members of pools and "
@@ -220,8 +240,8 @@ def _refuse_book(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
 
 
-def _to_floats(prices: TickPrices) -> Floats:
-    return prices.ticks * (prices.tick / RAY)
+def _convert_ticks_to_float_prices(tick_prices: TickPrices) -> Floats:
+    return tick_prices.ticks * (tick_prices.tick / RAY)
 
 
 def _sample_series(series: StepSeries, times: Integers) -> Floats:
@@ -232,15 +252,17 @@ def _sample_series(series: StepSeries, times: Integers) -> Floats:
     return np.array(series.values, dtype=np.float64)[np.maximum(0, places)]
 
 
-def _compute_bids(policies: Sequence[GasPolicy], clearing: StepSeries, times: Integers) -> Floats:
+def _compute_gas_bids(
+    gas_policies: Sequence[GasPolicy], clearing_gas_prices: StepSeries, times: Integers
+) -> Floats:
     """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
-    bids, lagged = np.empty((len(policies), len(times))), {}
-    for row, policy in zip(bids, policies, strict=True):
+    bids, lagged = np.empty((len(gas_policies), len(times))), {}
+    for row, policy in zip(bids, gas_policies, strict=True):
         if policy.fixed is not None:
             row[:] = policy.fixed
             continue
         if policy.lag not in lagged:
-            lagged[policy.lag] = _sample_series(clearing, times - policy.lag)
+            lagged[policy.lag] = _sample_series(clearing_gas_prices, times - policy.lag)
         np.multiply(lagged[policy.lag], policy.factor / BASIS_POINTS, out=row)
         if policy.cap is not None:
             np.minimum(row, policy.cap, out=row)
@@ -255,7 +277,7 @@ def _list_played_groups(scenario: Scenario) -> list[KeeperGroup]:
 # ----------------------------------------------------------------------- tables
 
 
-def _sum_endowments(scenario: Scenario) -> int:
+def _sum_stablecoin_endowments(scenario: Scenario) -> int:
     """Sum the drawn stablecoins that are burned or that others hold; the market maker has the rest [wad].
 
     The reserve's are burned for it; members and keepers hold theirs.
@@ -272,22 +294,22 @@ def _sum_endowments(scenario: Scenario) -> int:
     return given
 
 
-def _first_step(scenario: Scenario) -> int:
+def _compute_longest_feed_step(scenario: Scenario) -> int:
     """Return how long before the start the feeds stepped for the last time [seconds]."""
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
-def _build_setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
+def _build_setting_row(scenario: Scenario, drawn_stablecoins: float, reserve_stablecoins: float) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
-    setting["first_step"] = _first_step(scenario)
+    setting["first_step"] = _compute_longest_feed_step(scenario)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
-    setting["money"] = drawn - _sum_endowments(scenario) / WAD
-    setting["supply"] = drawn - scenario.reserve / WAD
-    setting["reserve"] = reserve + scenario.reserve / WAD
+    setting["money"] = drawn_stablecoins - _sum_stablecoin_endowments(scenario) / WAD
+    setting["supply"] = drawn_stablecoins - scenario.reserve / WAD
+    setting["reserve"] = reserve_stablecoins + scenario.reserve / WAD
     setting["blocks"] = scenario.blocks
-    setting["more"] = scenario.more_blocks
+    setting["more"] = scenario.extra_block_count
     setting["block_time"] = scenario.block_time
     setting["start"] = scenario.start
     setting["epoch"] = scenario.parameters.epoch_length
@@ -304,7 +326,7 @@ def _build_terms(scenario: Scenario) -> Table:
         row["limit"] = each.auction_limit
         row["growth"] = rpow(RAY + each.stability_fee, scenario.block_time) / RAY
         row["buffer_share"] = each.buffer_share / BASIS_POINTS
-        row["redistribution"] = _limit_redistribution(each)
+        row["redistribution"] = _compute_max_redistribution_share(each)
         row["curve"], row["period"], row["cut"] = auction.curve, auction.period, auction.cut / RAY
         for name in ("cusp", "buf", "chip"):
             row[name] = getattr(auction, name) / BASIS_POINTS
@@ -320,17 +342,19 @@ def _build_terms(scenario: Scenario) -> Table:
     return terms
 
 
-def _limit_redistribution(collateral: CollateralParameters) -> float:
+def _compute_max_redistribution_share(collateral: CollateralParameters) -> float:
     """Return the most that redistribution may add: its cap, or the gap between the type's ratios."""
     gap = collateral.initial_ratio / collateral.liquidation_ratio - 1
     return min(collateral.redistribution_cap / BASIS_POINTS, gap)
 
 
-def _build_groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
+def _build_keeper_groups_and_vault_assignments(
+    scenario: Scenario, vault_owners: Sequence[int]
+) -> tuple[Table, Bytes]:
     """Build the table of groups, and which keeper of each liquidator group looks after which vault."""
     playing = _list_played_groups(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
-    rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
+    rows, first = [np.zeros(len(vault_owners), dtype=np.uint8)], 0
     for row, group in zip(groups, playing, strict=True):
         row["role"], row["number"], row["most"] = ROLES[group.role], group.count, group.most
         row["first"] = first
@@ -341,7 +365,7 @@ def _build_groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Byt
         first += group.count
         if group.role == "liquidator" and group.count > 1:
             row["row"] = len(rows)
-            rows.append(np.array([owner % group.count for owner in owners], dtype=np.uint8))
+            rows.append(np.array([owner % group.count for owner in vault_owners], dtype=np.uint8))
     return groups, np.array(rows)
 
 
@@ -364,7 +388,7 @@ def _build_stages(scenario: Scenario) -> Table:
 def _draw_noise(scenario: Scenario, seed: int) -> Floats:
     """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
-    blocks = scenario.blocks + scenario.more_blocks + 1
+    blocks = scenario.blocks + scenario.extra_block_count + 1
     noise = np.ones((len(scenario.symbols), group.count, blocks))
     if group.noise:
         for r, name in enumerate(group.list_keeper_names()):

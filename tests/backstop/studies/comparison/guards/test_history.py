@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment.deployment_parameters import GuardsParameters, PolicyParameters
+from backstop.deployment.parameter_dataclasses import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
-from tests.support.deep import mark_long_cases
+from backstop.studies.comparison.guard_comparison import (
+    build_guard_runs,
+    compare_guards,
+    list_guard_scenario_names,
+)
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 HISTORY = (
     "crv-squeeze",
@@ -57,7 +61,7 @@ def bad_debt(row: dict[str, Any]) -> int:
 
 
 def test_the_library_of_guards() -> None:
-    assert tuple(guard_scenarios()) == HISTORY
+    assert tuple(list_guard_scenario_names()) == HISTORY
     for name in HISTORY:
         scenario = load_scenario(name)
         assert scenario.facts and all(fact.source for fact in scenario.facts)
@@ -88,7 +92,7 @@ def test_every_guard_is_tried_somewhere() -> None:
     ) - {"flow_window", "call_grace", "call_valid", "speed"}
 
 
-@pytest.mark.parametrize("name", mark_long_cases(HISTORY, LONG, BRIEF))
+@pytest.mark.parametrize("name", build_pytest_params_with_deep_marks(HISTORY, LONG, BRIEF))
 def test_model_and_chain_agree(history, name) -> None:
     for row in history(name).values():
         assert row["differences"] == 0 < row["fields_compared"]

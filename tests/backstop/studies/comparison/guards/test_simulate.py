@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY
-from backstop.report.run_page import write_report
+from backstop.report.run_page import write_run_page
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -98,6 +98,6 @@ def test_the_flow_limit_holds_from_the_start_on(run) -> None:
 
 
 def test_the_page_tells_of_it(run) -> None:
-    text = write_report(run.path).read_text()
+    text = write_run_page(run.path).read_text()
     assert '<section id="guards">' in text
     assert 'data-path="guards.calls.met"' in text

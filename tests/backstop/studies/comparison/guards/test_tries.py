@@ -15,9 +15,13 @@ from click.testing import CliRunner
 from backstop.cli.guards import cli
 from backstop.errors import BackstopError
 from backstop.report.guards_page import write_page
-from backstop.simulation.progress import RunInterruptedError
+from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.guard_comparison import build_guard_runs, compare_guards, guard_scenarios
+from backstop.studies.comparison.guard_comparison import (
+    build_guard_runs,
+    compare_guards,
+    list_guard_scenario_names,
+)
 from tests.support.checkout_paths import DATA, ROOT
 
 BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_the_table"
@@ -252,7 +256,7 @@ def test_other_settings_need_another_directory(two, undisturbed) -> None:
 def test_a_scenario_without_tries() -> None:
     with pytest.raises(BackstopError, match="'black-thursday' names no guards under `tries`"):
         build_guard_runs("black-thursday")
-    assert "black-thursday" not in guard_scenarios()
+    assert "black-thursday" not in list_guard_scenario_names()
 
 
 def test_a_mistake_in_a_try_names_its_place(tmp_path) -> None:

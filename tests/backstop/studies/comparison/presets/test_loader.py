@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.deployment_parameters import MarginParameters
+from backstop.deployment.parameter_dataclasses import MarginParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario, scenario_names
-from backstop.simulation.scenario.scenario_schema import Scenario
+from backstop.simulation.scenario.scenario_records import Scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset, load_presets, preset_names
 from backstop.studies.comparison.presets.preset_loader import LIBRARY
 from tests.support.checkout_paths import ROOT
-from tests.support.deep import mark_long_cases
+from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 OURS = ("by-cycle", "ranked", "shared")
 OF_MARGIN = ("bitmex", "by-cycle", "dydx", "hyperliquid", "okex-clawback", "ranked", "shared")
@@ -71,7 +71,7 @@ def test_the_library_is_complete() -> None:
 @pytest.mark.parametrize("name", preset_names("all"))
 @pytest.mark.parametrize(
     "scenario",
-    mark_long_cases(
+    build_pytest_params_with_deep_marks(
         scenario_names(),
         scenario_names()[4:],
         "tests/backstop/studies/comparison/presets/test_loader.py::test_every_preset_fits_every_scenario",

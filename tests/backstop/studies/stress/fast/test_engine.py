@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backstop.deployment.deployment_parameters import (
+from backstop.deployment.parameter_dataclasses import (
     FacilitatorParameters,
     MarginParameters,
     PerpetualParameters,
@@ -15,12 +15,12 @@ from backstop.deployment.deployment_parameters import (
     StageParameters,
 )
 from backstop.errors import BackstopError
-from backstop.hosts.state_json import RawState
-from backstop.keepers.keeper_group import GasPolicy, KeeperGroup
+from backstop.hosts.world_storage_json import RawState
+from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_schema import GeneratedBook, OpeningState, Vault
-from backstop.simulation.scenario.stochastic_processes import PriceModel
+from backstop.simulation.scenario.scenario_random_processes import PriceModel
+from backstop.simulation.scenario.scenario_records import GeneratedBook, OpeningState, Vault
 from backstop.studies.stress.columns import NEVER
 from backstop.studies.stress.engine_agreement import COLUMNS, measure_agreement, run_both_engines
 from backstop.studies.stress.fast import FastEngine, fast_engine

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from backstop.keepers.auction_pricing import find_best_take
+from backstop.keepers.auction_purchases import find_best_take
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, ConstantProductPool
 from backstop.model import dutch_auction
@@ -29,7 +29,7 @@ from backstop.studies.stress.fast.kernel_tables import (
     TYPE,
     VAULT,
 )
-from backstop.studies.stress.fast.liquidations import _pop_vault, _push_vault
+from backstop.studies.stress.fast.liquidations import _pop_largest_debt_vault, _push_vault_by_debt
 
 CLOSE = 1e-9
 
@@ -159,7 +159,7 @@ def test_the_feed_steps_alike() -> None:
                 feed.report(reporter, 0, 200 * RAY)
             feed.poke(REPORTERS[0], 0)
         opened = world.timestamp
-        pricing.open_feed(kinds[0], table[0], reports, 200.0, -50_000.0, 0.0)
+        pricing.initialise_feed_state(kinds[0], table[0], reports, 200.0, -50_000.0, 0.0)
         for _ in range(60):
             world.timestamp += random.randrange(1, 4_000)
             now = float(world.timestamp - opened)
@@ -173,8 +173,8 @@ def test_the_feed_steps_alike() -> None:
             pricing.poke_feed(kinds[0], table[0], reports, now)
             world.timestamp += 17
             now += 17
-            assert pricing.valid_price(kinds[0], now) == feed.current_price("", 0) / RAY
-            weighted = pricing.time_weighted(kinds[0], now)
+            assert pricing.get_fresh_price_or_zero(kinds[0], now) == feed.current_price("", 0) / RAY
+            weighted = pricing.compute_time_weighted_price(kinds[0], now)
             assert weighted == pytest.approx(feed.time_weighted("", 0) / RAY, rel=CLOSE)
 
 
@@ -228,10 +228,10 @@ def test_the_heap_gives_the_largest_debt_first() -> None:
     vaults["debt"] = np.random.default_rng(5).random(200)
     heap = np.zeros(200, dtype=np.int64)
     for v in range(200):
-        _push_vault(vaults, heap, v, v)
+        _push_vault_by_debt(vaults, heap, v, v)
     popped = []
     for left in range(200, 0, -1):
-        popped.append(_pop_vault(vaults, heap, left))
+        popped.append(_pop_largest_debt_vault(vaults, heap, left))
         vaults[popped[-1]]["debt"] = 0  # what is sold leaves the others in order
         if left % 3 == 0:
             vaults[heap[left // 2]]["debt"] = 0
@@ -247,6 +247,6 @@ def test_what_redistribution_adds_counts_in_its_epoch_and_the_next() -> None:
     for now in (10.0, 90.0, 110.0, 210.0, 350.0):
         before = float(kind[0]["deficit"])
         loss_kernel.turn_epoch(setting[0], kind[0], stages, events, now)
-        loss_kernel.cover_deficit(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
+        loss_kernel.pay_deficit_from_stages(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
         paid.append(before - float(kind[0]["deficit"]))
     assert paid == pytest.approx([100, 0, 0, 110, 0])

@@ -1,0 +1,106 @@
+"""The contracts that names in the parameters stand for: stages, pools, closers and facilitators."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.deployment.parameter_dataclasses import FacilitatorParameters, MarginParameters, Parameters
+
+
+class StageContract(NamedTuple):
+    """The contract of a stage: its name and kind, what the waterfall has to know of it."""
+
+    contract: str
+    kind: str
+    pooled: bool  # one balance for all types, or one for each
+    asynchronous: bool = False
+    lifted: bool = False  # settlement lifts its caps
+    owes: bool = False  # has members, who owe what it misses while it fails
+
+
+STAGES = {
+    "scripted": StageContract("ScriptedStage", "ScriptedStage", pooled=False, asynchronous=True),
+    "buffer": StageContract("BufferStage", "LedgerStage", pooled=False, lifted=True),
+    "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True, lifted=True),
+    "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True, lifted=True),
+    "junior": StageContract("Junior", "Pool", pooled=True, lifted=True, owes=True),
+    "staked_equity": StageContract("StakeAuction", "EquityAuction", pooled=True, asynchronous=True),
+    "senior": StageContract("Senior", "Pool", pooled=True, lifted=True, owes=True),
+    "minted_equity": StageContract("MintAuction", "EquityAuction", pooled=True, asynchronous=True),
+    "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
+    "savings": StageContract("Savings", "Pool", pooled=True, owes=True),
+}
+"""Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
+
+POOLS = {
+    "junior": ("Junior", "Backstop Junior", "jBSD"),
+    "senior": ("Senior", "Backstop Senior", "nBSD"),
+    "savings": ("Savings", "Backstop Savings", "sBSD"),
+    "staked_equity": ("StakedEquity", "Staked Backstop Equity", "sBSE"),
+}
+"""The pools, by the names of their parameters: contract, name and symbol of its shares."""
+
+STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
+"""The pools of stablecoin, which have claims for what they lose."""
+
+NAIVE = {"InstantExitPool": "Pool", "CalendarCapWaterfall": "LossWaterfall"}
+"""Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
+
+BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
+"""Name and symbol of the shares of the pool that takes over positions in a margin market."""
+
+BY_CYCLE = "by-cycle"
+"""The policy by which lots of debtors are nobody's until somebody takes them over; nobody has to close."""
+
+CLOSERS = {"ranked": "RankedDeleveraging", "shared": "ProRataDeleveraging"}
+"""Whose positions are closed against such lots - the first in rank, or all by their gains - and the contract.
+
+In a deployment either is called PerpetualCloser. Who bears the losses is the same by all policies.
+"""
+
+MARGIN_POLICIES = (BY_CYCLE, *CLOSERS)
+"""What becomes of lots of debtors in a margin market."""
+
+
+ADMINISTERED = (
+    "VaultEngine",
+    "PriceFeed",
+    "CollateralAuction",
+    "LossWaterfall",
+    "Settlement",
+    "Equity",
+    "Treasury",
+    "RiskPolicy",
+    "AutoCeiling",
+    "CircuitBreaker",
+    "Workouts",
+    "BridgeFacilitator",
+    "MarginPolicy",
+    "MarginFund",
+    "PerpetualLiquidityVault",
+)
+"""Kinds of contracts that have an admin."""
+
+
+def list_pools(parameters: Parameters) -> list[str]:
+    """Return the pools of stablecoin that a deployment has, in the order in which they bear losses."""
+    found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
+    # Savers are always welcome, whether they bear losses or not.
+    return found if "savings" in found else [*found, "savings"]
+
+
+def map_margin_contract_kinds(margin_parameters: MarginParameters) -> dict[str, str]:
+    """Return name -> kind of the contracts of a margin market, in creation order."""
+    names = ("MarginPolicy", "PerpetualMarket", "PerpetualTrading", "MarginOrders", "MarginFund")
+    closer = (
+        {"PerpetualCloser": CLOSERS[margin_parameters.policy]} if margin_parameters.policy in CLOSERS else {}
+    )
+    pool = (
+        {} if margin_parameters.backstop is None else {"PerpetualLiquidityVault": "PerpetualLiquidityVault"}
+    )
+    return {name: name for name in names} | closer | pool
+
+
+def list_facilitators_with_type_ids(parameters: Parameters) -> list[tuple[int, FacilitatorParameters]]:
+    """Return the facilitators with the ids of their types, which follow those of the collateral types."""
+    return list(enumerate(parameters.facilitators, len(parameters.collateral_types)))

@@ -1,0 +1,332 @@
+"""The parameters of a deployment: one record for each part of the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from backstop.model.arithmetic import RAY
+
+LATER: dict[str, Any] = {"later": True}
+"""Metadata of a field that files of before do not have: they mean `before`, or else its default."""
+
+# Curves of an auction's price.
+LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class AuctionParameters:
+    """The terms of collateral auctions: the fields of CollateralAuction.add_terms, in its order."""
+
+    curve: int = LINEAR
+    period: int = 14_400  # seconds: the linear curve's length, the stairstep's step
+    cut: int = RAY // 2  # ray: factor of one step, or of one second on the exponential curve
+    tail: int = 14_400  # seconds until an auction needs a reset
+    cusp: int = 4_000  # basis points of the starting price, under which it needs a reset
+    buf: int = 12_000  # basis points of the feed price: where the price starts
+    penalty: int = 11_300  # basis points of principal
+    tip: int = 50  # whole stablecoins to whoever starts or resets
+    chip: int = 10  # basis points of the target to the same
+
+
+@dataclass(frozen=True)
+class FeedParameters:
+    """The terms of a market of the feed, and its guards. Times in seconds.
+
+    Of four reporters with a quorum of three any one may lie or be silent for ever, and one each at once.
+    """
+
+    reporters: int = 4
+    quorum: int = 3
+    step: int = 3_600
+    max_age: int = 7_200
+    stale_after: int = 14_400
+    window: int = 3_600
+    deviation: int = 0  # basis points of the time-weighted price; 0 is off
+    confirmations: int = 1  # steps that a price beyond it waits longer
+    grace: int = 0  # without liquidations after a gap; 0 is none
+    dead_after: int = 3 * 86_400  # without a price until the last one counts; 0 is never
+
+    @property
+    def guarded(self) -> bool:
+        """True if a guard is on that holds prices back."""
+        return bool(self.deviation or self.grace)
+
+
+@dataclass(frozen=True)
+class MarketParameters:
+    """A constant-product market of the collateral; its liquidity is set later."""
+
+    fee: int = 30  # basis points
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """The demands on new risk of a type beyond its ratios, calls and fees: all of it off by default."""
+
+    # (above, rate): debt above so many whole stablecoins needs so many basis points more.
+    of_vaults: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    of_type: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    flow_cap: int = 0  # whole stablecoins that may flow out in a window; 0 is no limit
+    flow_window: int = 86_400  # seconds
+    growth_anchor: int = 0  # ray; 0 is no cap on the price's growth
+    growth: int = 0  # basis points a year
+    curve: tuple[int, int, int, int] = (0, 0, 0, 0)  # base, slopes, kink; a kink of 0 is the plain fee
+    line: int = 0  # whole stablecoins that are full utilisation
+    speed: int = 0  # times a year; 0 is a fixed curve
+    call_ratio: int = 0  # basis points; 0 is no margin calls
+    call_grace: int = 6 * 3_600  # seconds
+    call_valid: int = 2 * 86_400  # seconds
+
+    @property
+    def has_size_surcharges(self) -> bool:
+        """True where large vaults, or vaults of a large type, need more margin than the ratio says."""
+        return any(rate for _, rate in (*self.of_vaults, *self.of_type))
+
+
+@dataclass(frozen=True)
+class CollateralParameters:
+    """One collateral type."""
+
+    symbol: str
+    decimals: int
+    debt_ceiling: int  # whole stablecoins
+    debt_floor: int  # whole stablecoins
+    liquidation_ratio: int  # basis points
+    initial_ratio: int  # basis points
+    stability_fee: int  # ray a second above RAY
+    auction_limit: int  # whole stablecoins
+    buffer_share: int = 5_000  # basis points of fees
+    redistribution_cap: int = 500  # basis points of the rate for each epoch
+    token: str = "Token"  # contract of the token: Token, NoReturnToken, ReturnsFalseToken, BlocklistToken
+    auction: AuctionParameters = AuctionParameters()
+    feed: FeedParameters = FeedParameters()
+    market: MarketParameters | None = MarketParameters()
+    policy: PolicyParameters = PolicyParameters()  # counts with guards only
+
+
+@dataclass(frozen=True)
+class StageParameters:
+    """A stage of the waterfall, by its name in STAGES, and what it pays at most for one loss event."""
+
+    name: str
+    cap_absolute: int | None = None  # rad
+    cap_bps: int = 10_000  # basis points of its balance and what it paid within the window
+
+
+@dataclass(frozen=True)
+class PoolParameters:
+    """The terms on which members of a pool leave and earn.
+
+    Times in seconds; with a cooldown of 0 nobody has to ask for leaving first.
+    """
+
+    cooldown: int = 86_400
+    vesting: int = 7 * 86_400  # of income
+    income_share: int = 0  # basis points of the surplus
+    contract: str = field(default="Pool", metadata=LATER)  # or InstantExitPool, to compare with
+
+
+@dataclass(frozen=True)
+class EquityParameters:
+    """The equity token, its price and its auctions."""
+
+    supply: int = 1_000_000  # whole tokens, for the admin
+    mint_cap: int = 100_000  # whole tokens for each epoch
+    buf: int = 12_000  # basis points of the price: where auctions start
+    floor: int = 5_000  # basis points of the time-weighted price: where they end
+    duration: int = 2 * 86_400  # seconds
+    surplus_lot: int = 10_000  # whole stablecoins
+    conversion_price: int = 0  # ray of stablecoin claims for one token; 0 is no conversion
+    feed: FeedParameters = FeedParameters()
+
+
+@dataclass(frozen=True)
+class TreasuryParameters:
+    """The use of income."""
+
+    target: int = 100_000  # whole stablecoins of the reserve that are not surplus
+
+
+@dataclass(frozen=True)
+class SettlementParameters:
+    """The conditions under which the protocol may be wound up."""
+
+    delay: int = 30 * 86_400  # seconds from the announcement
+    bound: int = 1_000_000  # whole stablecoins of deficit
+    epochs: int = 4  # that the deficit has to stay above the bound
+
+
+@dataclass(frozen=True)
+class AutoCeilingParameters:
+    """The way in which a type's debt ceiling follows its debt."""
+
+    gap: int  # whole stablecoins
+    max_line: int  # whole stablecoins; 0: it does not
+    ttl: int  # seconds between two raises
+
+
+@dataclass(frozen=True)
+class BreakerParameters:
+    """The triggers of the modes CAUTION and EMERGENCY (0 is never), and how long a mode stays up."""
+
+    losses: tuple[int, int] = (100_000, 1_000_000)  # whole stablecoins of uncovered deficits
+    fall: tuple[int, int] = (1_500, 3_000)  # basis points under the time-weighted price
+    silence: tuple[int, int] = (3_600, 21_600)  # seconds without a fresh price
+    auctions: tuple[int, int] = (5_000, 9_000)  # basis points of the auction limit
+    calm_period: int = 21_600  # seconds
+
+
+@dataclass(frozen=True)
+class WorkoutParameters:
+    """The terms of a type's workouts: the fields of Workouts.set_terms, in its order."""
+
+    discount: int = 2_000  # basis points of the lot's value that a sale in a hurry would cost
+    ratio: int = 11_500  # basis points of the principal left, under which a lot is foreclosed
+    premium: int = 200  # basis points of the principal
+    instalments: int = 8  # at most
+    interval: int = 86_400  # seconds between two
+    period: int = 30 * 86_400  # seconds between two entries of a vault
+    cap: int = 0  # whole stablecoins of principal; 0: nobody enters
+
+
+@dataclass(frozen=True)
+class GuardsParameters:
+    """The guards beside the ratios; each type has a policy of its own. A guard that is not set is off."""
+
+    ceilings: tuple[AutoCeilingParameters, ...] = ()  # of the first collateral types, in their order
+    breaker: BreakerParameters | None = None
+    workouts: tuple[WorkoutParameters, ...] = ()  # of the first collateral types, in their order
+    caution_margin: int = 1_000  # basis points that new risk needs more in caution
+    emergency_factor: int = 10_000  # basis points of the auction limits in an emergency
+
+
+@dataclass(frozen=True)
+class FacilitatorParameters:
+    """Debt drawn for somewhere else, through a bridge: a collateral type after the others."""
+
+    name: str  # of its contract and its note
+    line: int  # whole stablecoins that it may owe, and have lost
+    delay: int = 86_400  # seconds from the announcement of a loss to its booking
+    minter: str = "bridge"  # role of the account that draws
+    flow_cap: int = 0  # whole stablecoins that may be drawn in a window; 0 is no limit; with guards only
+    flow_window: int = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class PerpetualParameters:
+    """A perpetual market, on the feed of a collateral type."""
+
+    symbol: str  # of the collateral type whose price counts
+    lot: int  # wad of the base asset
+    initial: int = 2_000  # basis points of notional
+    maintenance: int = 1_000  # basis points of notional
+    discount: int = 10_000  # basis points of what margin is short of, to a liquidator
+    haircut: int = 5_000  # basis points of realised gains that repay unpaid losses
+    max_funding: int = 75  # basis points of the price in 8 hours
+    # (above, rate): notional above so many whole stablecoins needs so many basis points more.
+    of_accounts: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    of_market: tuple[tuple[int, int], tuple[int, int]] = ((1_000_000, 500), (0, 0))
+    open_limit: int = 10**9  # lots
+    dust: int = 100  # whole stablecoins of notional
+    # Basis points of what is open that insurance has to have; 0: nothing.
+    insured: int = field(default=0, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class BackstopParameters:
+    """The pool that takes over positions in the margin market for its members' account."""
+
+    limit: int = 250_000  # whole stablecoins of notional that its position in a market may be
+    notice: int = 86_400  # seconds in a batch of leavers, and from its end until it is due
+    leverage: int = 10_000  # basis points of its money that all its positions may be together
+    spread: int = 20  # basis points off the mark that it quotes at least
+    share: int = 2_500  # basis points of a position that one quote offers
+    quote_time: int = 600  # seconds that a quote runs
+
+
+@dataclass(frozen=True)
+class MarginParameters:
+    """The margin market: perpetual markets with one margin for all positions of an account."""
+
+    markets: tuple[PerpetualParameters, ...]
+    facilitator: str = ""  # that bears what nobody else does, by its name; "": none
+    policy: str = "by-cycle"  # what becomes of lots of debtors, of MARGIN_POLICIES
+    fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
+    bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
+    buckets: int = 7  # that pass until they have vested
+    cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
+    income_share: int = 0  # basis points of the surplus that insure it
+    insurance_target: int = 0  # whole stablecoins of insurance, above which no surplus does
+    window: int = 7_200  # seconds that a cycle is pending at least; at most four times that
+    quiet: int = 300  # seconds after the last booking of a loss until a cycle may be final
+    # Seconds, of the oldest report that makes a mark, and of the range that it has seen: a block of Ethereum.
+    mark_age: int = 12
+    band: int = 50  # basis points that a trade's price may be from the mark
+    maker_fee: int = 15  # basis points of notional, that are insurance
+    taker_fee: int = 15  # basis points of notional, that are insurance
+    third_bond: int = 5  # whole stablecoins, to each of those who seize, book and take over a debtor
+    backstop: BackstopParameters | None = field(default=None, metadata=LATER)  # None: no pool
+    # Basis points that a mark may be from the feed's current price for new risk; 0 is off.
+    divergence: int = field(default=2_000, metadata=LATER | {"before": 0})
+
+
+@dataclass(frozen=True)
+class TimelockParameters:
+    """How long a deployment's timelock has its governor wait; seconds."""
+
+    delay: int = 14 * 86_400  # of all that is not below
+    window: int = 3 * 86_400  # in which a proposal can be executed once it is ready
+    retraction: int = 43_200  # of taking an announced loss of a facilitator back
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of a whole deployment; integers in the units of the setters."""
+
+    collateral_types: tuple[CollateralParameters, ...]
+    global_debt_ceiling: int = 150_000_000  # whole stablecoins
+    global_auction_limit: int = 30_000_000  # whole stablecoins
+    epoch_length: int = 7 * 86_400  # seconds
+    cap_delay: int = 30 * 86_400  # seconds, longer than any cooldown
+    # The first to bear a loss comes first.
+    stages: tuple[StageParameters, ...] = (
+        StageParameters("buffer"),
+        StageParameters("reserve"),
+        StageParameters("clawback"),
+        StageParameters("junior"),
+        StageParameters("staked_equity", cap_bps=3_000),
+        StageParameters("senior"),
+        StageParameters("minted_equity"),
+        StageParameters("savings", cap_bps=5_000),
+    )
+    junior: PoolParameters = PoolParameters()
+    senior: PoolParameters = PoolParameters()
+    savings: PoolParameters = PoolParameters()
+    staked_equity: PoolParameters = PoolParameters()
+    equity: EquityParameters | None = EquityParameters()  # None: no equity, no treasury
+    treasury: TreasuryParameters = TreasuryParameters()
+    settlement: SettlementParameters = SettlementParameters()
+    guards: GuardsParameters | None = None  # None: no guards
+    facilitators: tuple[FacilitatorParameters, ...] = ()
+    margin: MarginParameters | None = None  # None: no margin market
+    timelock: TimelockParameters | None = None  # None: one account is the admin, at once
+    # Or CalendarCapWaterfall, to compare with.
+    waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
+    # seconds: the chain's slot, by which auctions of collateral count blocks; 0: they count seconds
+    block_time: int = field(default=0, metadata=LATER)
+
+    @property
+    def collateral_and_facilitator_names(self) -> tuple[str, ...]:
+        """Names of the types by id: symbols of collateral types, then names of facilitators."""
+        return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.facilitators))
+
+    def has_stage(self, name: str) -> bool:
+        """Return True if a stage is in the order of losses."""
+        return any(stage.name == name for stage in self.stages)
+
+
+def replace_stage_caps(parameters: Parameters, stage_name: str, **caps: Any) -> Parameters:
+    """Return the same parameters with other caps of one stage."""
+    stages = (replace(each, **caps) if each.name == stage_name else each for each in parameters.stages)
+    return replace(parameters, stages=tuple(stages))

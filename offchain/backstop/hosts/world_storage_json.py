@@ -1,0 +1,104 @@
+"""A model world's tables as raw words, as JSON keeps them, and back.
+
+contract -> storage path -> key -> word: the key as text ("" for a scalar, "0/0xab.." for two levels), the
+word in hex. What was never written is left out, and reads as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts import storage_layout
+from backstop.model.collateral_auction import CollateralAuction, Lot
+from backstop.model.contract_base import World
+
+Words = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+class WrongStateError(BackstopError, KeyError):
+    """An error: a state lacks a table that this deployment has."""
+
+    __str__ = Exception.__str__  # KeyError's is for a key
+
+
+class RawState(NamedTuple):
+    """A whole state that takes the place of another's, and the block that it was taken in."""
+
+    words: Words
+    block_number: int = 1
+
+
+def format_table_key(key: Hashable) -> str:
+    """Write a table's key as text."""
+    if isinstance(key, tuple):
+        return "/".join(format_table_key(part) for part in key)
+    return "0x" + key.hex() if isinstance(key, bytes) else str(key)
+
+
+def parse_key(text: str) -> Hashable:
+    """Read the key behind a text: numbers, addresses (20 bytes in hex) and bytes32; raise ValueError."""
+    if not text:
+        return ()
+    parts = tuple(_parse_key_part(part) for part in text.split("/"))
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _parse_key_part(text: str) -> int | str | bytes:
+    if not text.startswith("0x"):
+        return int(text)
+    return bytes.fromhex(text[2:]) if len(text) == 66 else text
+
+
+def encode_nonzero_storage_words(world: World) -> Words:
+    """Return every slot that is not zero."""
+    return {
+        name: {
+            path: {
+                format_table_key(key): hex(word)
+                for key, value in table.items()
+                if (word := storage_layout.encode_word(value))
+            }
+            for path, table in contract.tables.items()
+        }
+        for name, contract in world.contracts.items()
+    }
+
+
+def count_blocks_missing_for_lot_ages(world: World, raw_state: RawState) -> int:
+    """Return how many blocks have to pass in a world, so that lots of a state can have begun in it."""
+    oldest = 0
+    for name, contract in world.contracts.items():
+        if isinstance(contract, CollateralAuction) and contract.block_time:
+            words = raw_state.words.get(name, {}).get("lots", {}).values()
+            starts = [storage_layout.decode_word(int(word, 16), Lot()).started_at for word in words]
+            ages = [raw_state.block_number - each // contract.block_time for each in starts if each]
+            oldest = max(oldest, *ages, 0)
+    return max(0, oldest + 1 - world.block_number)
+
+
+def load_state(world: World, state: RawState) -> None:
+    """Make a state the world's whole state, its lots as old in blocks as they were."""
+    load_words(world, state.words)
+    for contract in world.contracts.values():
+        if isinstance(contract, CollateralAuction):
+            contract.move_starts(world.block_number - state.block_number)
+    world.journal.clear()
+
+
+def load_words(world: World, words: Words) -> None:
+    """Make these the world's whole state; raise WrongStateError or ValueError for another deployment's."""
+    for name, contract in world.contracts.items():
+        for path, table in contract.tables.items():
+            if path not in words.get(name, {}):
+                raise WrongStateError(
+                    f"the state has no {name} {path}: it is another deployment's, or of an older version"
+                )
+            table.clear()
+            for text, word in words[name][path].items():
+                dict.__setitem__(
+                    table, parse_key(text), storage_layout.decode_word(int(word, 16), table.default)
+                )
+    world.journal.clear()
+    world.logs.clear()

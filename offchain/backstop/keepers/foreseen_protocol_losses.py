@@ -1,0 +1,70 @@
+"""Losses that can be foreseen from the market and the auctions, before they are booked.
+
+A loss is foreseen where collateral would not repay its debt today: a vault's or a workout's at the market
+price outside, an auction's at that price or its own, whichever is lower, since nobody pays more; and a
+facilitator's once it is announced. It may still not come.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model.arithmetic import BASIS_POINTS, RAY
+
+HASTE = 1_000
+"""Loss of value when collateral is sold in a hurry [basis points]."""
+
+
+@lru_cache(maxsize=1)  # every member of a pool asks
+def estimate_type_and_facilitator_losses(view: KeeperView) -> list[int]:
+    """Return the loss, booked or expected, of each type, then of each facilitator [rad]; do not change it."""
+    found = []
+    for c, price in enumerate(view.outside.prices):
+        soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
+        loss = view.get_deficit(c)
+        loss += view.sum_vault_shortfalls_at_price(c, soon)
+        loss += sum(
+            max(0, workout.principal - workout.lot * soon)
+            for workout in view.workouts
+            if workout.collateral_type == c
+        )
+        found.append(loss)
+    for batch, own, _ in view.priced_auction_batches:
+        price = min(view.outside.prices[batch.collateral_type], own)
+        found[batch.collateral_type] += sum(max(0, each.principal - each.lot * price) for each in batch.lots)
+    for empty in view.list_auctions_without_lot():
+        found[empty.collateral_type] += empty.principal
+    for facilitator in view.facilitators_by_name.values():
+        found.append(
+            view.get_deficit(facilitator.collateral_type) + min(facilitator.announced * RAY, facilitator.debt)
+        )
+    return found
+
+
+def estimate_losses_reaching_stage(view: KeeperView, stage: str) -> int:
+    """Return what of the foreseen losses would reach a stage [rad].
+
+    Earlier stages pay what they have, those that need time nothing. Caps are ignored: what a stage leaves
+    under its cap today it may pay tomorrow.
+    """
+    left, pooled = list(estimate_type_and_facilitator_losses(view)), _get_balances_by_shared_stage(view)
+    for earlier in view.stages:
+        if earlier == stage:
+            return sum(left)
+        if earlier == "buffer":
+            left = [max(0, loss - view.get_buffer(c)) for c, loss in enumerate(left)]
+        elif earlier in pooled:
+            has = pooled[earlier]
+            for c, loss in enumerate(left):
+                left[c] = max(0, loss - has)
+                has -= min(has, loss)
+    return 0
+
+
+def _get_balances_by_shared_stage(view: KeeperView) -> dict[str, int]:
+    """Return the balances of the stages that have one for all types [rad]."""
+    pools = ("junior", "senior", "savings")
+    return {"reserve": view.get_reserve()} | {
+        pool: view.get_pool_assets(pool) * RAY for pool in pools if view.is_pool_deployed(pool)
+    }

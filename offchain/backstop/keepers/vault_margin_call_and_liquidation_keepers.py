@@ -1,0 +1,80 @@
+"""Keepers that call vaults for margin and liquidate those that are unsafe."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
+from backstop.keepers.keeper_view import KeeperView
+from backstop.model import dutch_auction
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+
+
+def _has_unsafe_vault_or_workout(view: KeeperView) -> bool:
+    return any(view.has_unsafe_vault(c) for c in range(len(view.symbols))) or bool(
+        view.list_foreclosable_workouts()
+    )
+
+
+@register_role("liquidator", occasion=_has_unsafe_vault_or_workout)
+def plan_liquidator_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas."""
+    least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
+    for c in range(len(view.symbols)):
+        yield from _plan_type_liquidations(keeper, view, c, least)
+    cost = view.estimate_call_cost("Workouts", "foreclose", gas_price)
+    for workout in view.list_foreclosable_workouts():
+        reward = _compute_reward(view.get_auction_terms(workout.collateral_type), workout.principal)
+        if keeper.is_assigned(workout.id) and reward >= cost + keeper.group.minimum_profit:
+            foreclosure = (workout.id, keeper.address)
+            yield keeper.build_intent("Workouts", "foreclose", *foreclosure, about=workout.id, gain=reward)
+
+
+def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: int, least: int) -> Decisions:
+    room, terms, floor = (
+        view.get_auction_room(collateral_type),
+        view.get_auction_terms(collateral_type),
+        view.get_terms(collateral_type).debt_floor * RAD,
+    )
+
+    def fits(debt: int) -> bool:
+        """Tell whether all of a debt (rad) may go under auction, or a part that is not under the floor."""
+        return room >= floor or debt < room + floor
+
+    # No part of a debt brings more than all of it, and no smaller debt either.
+    enough, share = partial(_is_reward_enough, terms, least), (keeper.group.count, keeper.index)
+    for vault in (
+        view.iter_unsafe_vaults(collateral_type, enough, can_fit_debt=fits, keeper_share=share)
+        if room > 0
+        else ()
+    ):
+        principal = vault.debt if vault.debt - room < floor else room
+        reward = _compute_reward(terms, principal)
+        if reward >= least:
+            room -= principal
+            args = (collateral_type, vault.owner, keeper.address)
+            yield keeper.build_intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
+            if room <= 0:
+                break
+
+
+@register_role("caller")
+def plan_margin_caller_calls(
+    keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
+) -> Decisions:
+    """Call vaults under the call ratio for more margin; liquidators then act when the call is due."""
+    for c in range(len(view.symbols)):
+        for vault in view.list_callable_vaults(c):
+            yield keeper.build_intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
+
+
+def _is_reward_enough(terms: dutch_auction.Terms, least: int, principal: int) -> bool:
+    return _compute_reward(terms, principal) >= least
+
+
+def _compute_reward(terms: dutch_auction.Terms, principal: int) -> int:
+    """Return the reward for starting an auction of a principal (rad) [wad]."""
+    penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
+    return min(terms.reward((principal + penalty) // RAY), penalty // RAY)

@@ -1,0 +1,173 @@
+"""Keepers and mirrors as processes of their own, which are killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from backstop.errors import BackstopError
+from backstop.files.installation import PACKAGE
+from backstop.hosts.anvil import build_parent_death_hook
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
+
+PATIENCE = 120.0
+"""Seconds in which a process has to get somewhere: more than enough on a busy machine."""
+
+_COMMAND = "import sys; from backstop.cli.{} import cli; cli()"
+
+
+class FollowerProcess:
+    """A command that follows the chain, with its port for health; its lines go to <name>.log."""
+
+    def __init__(self, name: str, command: str, flags: list[str], folder: Path) -> None:
+        self.name = name
+        self.command = command
+        self.folder = folder
+        self.log = folder / f"{name}.log"
+        self.port = find_free_non_ephemeral_port()
+        self.flags = [*flags, "--metrics", str(self.port), "--stale", "0"]
+        self.point = ""
+        """The point at which it is to kill itself, if it is."""
+        self.ready = False
+        """Whether it has caught up with the chain since it was started."""
+        self.away = True
+        """Whether it is meant not to work: it was killed, or stands still."""
+        self.starts = 0
+        self._output: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start_process(self, point: str = "", count: int = 1) -> None:
+        """Start it; with `point` it dies the `count`-th time that it gets there."""
+        self.close()
+        self.point, self.ready, self.away = point, False, False
+        self.starts += 1
+        program = ["-c", _COMMAND.format(self.command)]
+        if point:
+            program = ["-m", "backstop.live.chaos.crash_points", point, str(count), self.command]
+        self._output = self.log.open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", *program, *self.flags],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log.with_suffix(".out").open("ab"),
+            stderr=self._output,
+            preexec_fn=build_parent_death_hook(),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, while it is there."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, once it has ended."""
+        return None if self._process is None else self._process.poll()
+
+    def get_health(self) -> dict[str, Any] | None:
+        """Return what it says of itself; None if it does not answer."""
+        try:
+            try:
+                answer = urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
+            except HTTPError as error:  # what is wrong is said in the same way
+                answer = error
+            with answer:
+                return dict(json.load(answer))
+        except (OSError, HTTPException, ValueError):  # it is not there, or died over its answer
+            return None
+
+    def is_at_block(self, block: int) -> bool:
+        """Tell whether it has looked at this block, and at none after it."""
+        health = self.get_health()
+        found = health is not None and health.get("block") == block
+        self.ready |= found
+        return found
+
+    def kill_process(self) -> None:
+        """End it by SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self.ready, self.away = False, True
+
+    def abort_process(self) -> None:
+        """End one that hangs, with a word on where in its log."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGABRT)
+        self._process.wait()
+        self.ready, self.away = False, True
+
+    def freeze_process(self) -> None:
+        """Stop it where it stands."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        self.away = True
+
+    def unfreeze_process(self) -> None:
+        """Let it go on; it knows nothing of the halt."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+        self.ready, self.away = False, False
+
+    def send_sigterm(self) -> None:
+        """Send SIGTERM."""
+        assert self._process is not None
+        if self.running:
+            self._process.terminate()
+
+    def stop_process(self) -> int:
+        """Send SIGTERM, and wait; return the exit code."""
+        assert self._process is not None
+        self.send_sigterm()
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill_process()
+            raise BackstopError(f"{self.name} did not end within {PATIENCE:.0f} s of SIGTERM") from None
+
+    def read_last_lines(self) -> str:
+        """Return the end of what it said."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return " / ".join(lines[-3:])
+
+    def iter_json_log_records(self) -> Iterator[dict[str, Any]]:
+        """Return what a keeper said, in fields, without a line that its end cut off."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(content, dict):
+                yield content
+
+    def close(self) -> None:
+        """End it, so that it does not outlive the run."""
+        if self.running:
+            self.kill_process()
+        if self._output is not None:
+            self._output.close()
+
+
+def wait_for_condition(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition; BackstopError when it takes too long."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise BackstopError(f"after {patience:.0f} s {what}")
+        time.sleep(0.005)

@@ -1,0 +1,150 @@
+"""The world outside: prices, the markets' liquidity, who reports them.
+
+It acts before each block, by the block's time alone, so that whatever a chain lost of it comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from backstop.deployment.model_and_chain_deployment import attach_system
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.chaos.anvil_chain import AnvilChain
+from backstop.live.node.gas_fees import GWEI
+from backstop.live.node.live_host import LiveHost
+from backstop.live.node.signers import Signers
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.brownian_bridge import price_path
+
+_FUNDS = hex(10**24)
+_GAS = hex(400_000)
+# At any base fee, and a little more than keepers offer: the lowest tip of a block is what they offer next.
+_MOST, _TIP = hex(100_000 * GWEI), hex(2 * GWEI)
+_WITH_KEYS = frozenset(ACCOUNTS.values())
+# Blocks between two looks at a market by those who trade it back to the price outside.
+_MARKETS_EVERY = 4
+
+
+class MarketActors:
+    """The part of the chain's events that is neither keepers' nor disturbances'."""
+
+    def __init__(
+        self,
+        chain: AnvilChain,
+        scenario: Scenario,
+        seed: int,
+        refilled: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        self.chain = chain
+        self.scenario = scenario
+        self.refilled = refilled
+        """Accounts that get so much at every step of the feed when they have less, stablecoin wad."""
+        self.host = LiveHost(chain.node, Signers(test_accounts=False))
+        self.system = attach_system(chain.deployment, self.host, Artifacts())
+        self.begins = chain.head_block.timestamp
+        self.paths = {
+            symbol: price_path(
+                path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.prices.items()
+        }
+        self.lies: dict[str, int] = {}
+        """Reporters that lie, and what they multiply prices with, percent."""
+        self._funded: set[str] = set()
+        self._poked: dict[int, int] = {}
+        self._reported: int | None = None
+
+    def send_block_actions(self) -> None:
+        """Send what the world does in the next block."""
+        head = self.chain.head_block
+        now = head.timestamp + self.chain.block_time
+        if (head.number + 1) % _MARKETS_EVERY == 0:
+            for symbol in self.scenario.symbols:
+                depth, price = self.scenario.markets[symbol].depth, self.get_price(symbol, now)
+                self.send_call_for_hash(
+                    "market_maker", f"Market.{symbol}", "set_liquidity", depth * RAY // price, depth
+                )
+        for c, terms in enumerate(self.chain.deployment.parameters.collateral_types):
+            step = now // terms.feed.step
+            if self._reported != step:
+                self.send_reports(c, now)
+            # The feed says itself whether a step is due.
+            if self._poked.get(c) != step and self._would_succeed("poker", "PriceFeed", "poke", c):
+                self.send_call_for_hash("poker", "PriceFeed", "poke", c)
+                self._poked[c] = step
+        if self._reported != now // self.chain.deployment.parameters.collateral_types[0].feed.step:
+            self._refill_stablecoin_accounts()
+        self._reported = now // self.chain.deployment.parameters.collateral_types[0].feed.step
+
+    def _refill_stablecoin_accounts(self) -> None:
+        for name, wad in self.refilled.items():
+            if self.get_stablecoins(name) < wad <= self.get_stablecoins("market_maker"):
+                self.send_call_for_hash("market_maker", "Stablecoin", "transfer", get_account(name), wad)
+
+    def get_stablecoins(self, name: str) -> int:
+        """Return what an account has at the newest block, not on top of the pool [wad]."""
+        data = self.system.get_function("Stablecoin", "balanceOf", 1).encode_call((get_account(name),))
+        token = self.system.addresses["Stablecoin"]
+        return int.from_bytes(self.host.static_call(get_account(name), token, data, "latest").data)
+
+    def forget_actions(self) -> None:
+        """Take note that the chain went back: what was done may be undone."""
+        self._poked, self._reported = {}, None
+
+    def get_price(self, symbol: str, at: int) -> int:
+        """Return the price outside [ray]."""
+        path = self.paths[symbol]
+        return path[min(max(0, at - self.begins) // self.scenario.block_time, len(path) - 1)]
+
+    def send_reports(self, collateral_type: int, now: int) -> None:
+        """Have every reporter say what it sees, or what it says it does."""
+        terms = self.chain.deployment.parameters.collateral_types[collateral_type]
+        for i in range(terms.feed.reporters):
+            name = f"reporter_{i + 1}"
+            price = self.get_price(terms.symbol, now) * self.lies.get(name, 100) // 100
+            self.send_call_for_hash(
+                name, "PriceFeed", "report_range", collateral_type, price, price, price, 0
+            )
+
+    # ------------------------------------------------------------------- sending
+
+    def encode_call_target_and_data(self, contract: str, method: str, *args: Any) -> tuple[str, str]:
+        """Return a call's target and its data."""
+        function = self.system.get_function(contract, method, len(args))
+        return self.system.addresses[contract], "0x" + function.encode_call(args).hex()
+
+    def send_call_for_hash(self, actor_name: str, contract: str, method: str, *args: Any) -> str:
+        """Send for anybody, ahead of all others."""
+        return self.send_raw_call_for_hash(
+            actor_name, *self.encode_call_target_and_data(contract, method, *args)
+        )
+
+    def send_raw_call_for_hash(self, actor_name: str, to: str, data: str, **more: str) -> str:
+        """Send raw fields (`more` are others of the transaction), and return the hash.
+
+        The node signs for the roles' accounts, as their owners would: of a call that nobody signed no node
+        can prove the sender. It plays others, whose keys nobody has.
+        """
+        sender = get_account(actor_name)
+        if sender not in self._funded:
+            self.chain.node.request("anvil_setBalance", sender, _FUNDS)
+            self._funded.add(sender)
+        if sender not in _WITH_KEYS:
+            self.chain.node.request("anvil_impersonateAccount", sender)
+        call = {"from": sender, "to": to, "data": data, "gas": _GAS}
+        call |= {"maxFeePerGas": _MOST, "maxPriorityFeePerGas": _TIP} | more
+        return str(self.chain.node.request("eth_sendTransaction", call))
+
+    def _would_succeed(self, who: str, contract: str, method: str, *args: Any) -> bool:
+        to, data = self.encode_call_target_and_data(contract, method, *args)
+        return self.host.static_call(get_account(who), to, bytes.fromhex(data[2:])).ok
+
+
+def create_random(seed: int, name: str) -> Random:
+    """Return the dice for one purpose, by seed."""
+    return Random(f"{seed} {name}")

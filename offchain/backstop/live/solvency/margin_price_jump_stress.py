@@ -1,0 +1,163 @@
+"""How much more accounts of the margin market would owe than they have, if prices jumped before anybody acts.
+
+Pure arithmetic of integers, against the protocol where it rounds. An account that has `equity`, cash and
+value less known haircuts, lacks after a jump of some markets
+
+    max(0, -(equity + sum of size * what a lot of its side moves))
+
+A lot moves as the mark does, but where lots are nobody's: then one side moves by less, as the market says.
+A jump of whole wei a lot is exact; otherwise losses are rounded up and gains down. Amounts in wei.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from backstop.live.solvency.market_copy import advance_copied_account_to_now, copy_market_with_overlay_tables
+from backstop.model.arithmetic import BASIS_POINTS, div_up
+from backstop.model.margin_policy import MarginPolicy
+from backstop.model.perpetual_market import PerpetualMarket
+
+TWO = 2
+"""Accounts whose failure together is covered by a clearing house (CPMI-IOSCO, principle 4)."""
+_NOBODY = "0x" + "00" * 20
+
+
+class Market(NamedTuple):
+    """A market: its mark [wei a lot], and the lots of accounts that are long, and short."""
+
+    mark: int
+    long: int
+    short: int
+
+
+class Holder(NamedTuple):
+    """An account: what it has less known haircuts [wei], and its lots by market, above zero for longs."""
+
+    owner: str
+    equity: int
+    sizes: Mapping[int, int]
+
+
+class PriceJump(NamedTuple):
+    """A jump of some markets at once, by market [basis points, under zero for down]."""
+
+    name: str
+    gaps: Mapping[int, int]
+
+
+class JumpOutcome(NamedTuple):
+    """What accounts lack after a jump [wei], the largest first; of two the one whose address is lower."""
+
+    jump: PriceJump
+    lacking: tuple[tuple[str, int], ...]
+
+    @property
+    def total(self) -> int:
+        """What all accounts lack together [wei]."""
+        return sum(amount for _, amount in self.lacking)
+
+    def sum_largest(self, count: int) -> int:
+        """Return what those lack together that lack most [wei]."""
+        return sum(amount for _, amount in self.lacking[:count])
+
+
+def get_default_gaps(policy: MarginPolicy, markets: Iterable[int]) -> dict[int, int]:
+    """Return the jumps that are asked about [basis points]: twice the initial margin of each market.
+
+    Then whoever has just opened owes as much as it brought, and a market that is insured by its initial
+    margin is covered whoever holds what.
+    """
+    return {m: 2 * policy.terms[m].initial for m in markets}
+
+
+def iter_price_jump_scenarios(
+    gap_by_market: Mapping[int, int], name_by_market: Mapping[int, str]
+) -> Iterator[PriceJump]:
+    """Yield each market alone, up and down, and all together; nothing falls by more than all."""
+    ways = {
+        "up": gap_by_market,
+        "down": {m: -min(gap, BASIS_POINTS) for m, gap in gap_by_market.items()},
+    }
+    for m in gap_by_market:
+        for way, moved in ways.items():
+            yield PriceJump(f"{name_by_market[m]} {way}", {m: moved[m]})
+    if len(gap_by_market) > 1:
+        for way, moved in ways.items():
+            yield PriceJump(f"all {way}", moved)
+
+
+def compute_long_short_lot_gains(market: Market, jump_bps: int) -> tuple[int, int]:
+    """Return what a lot that is long, and one that is short, is worth more after a jump [wei]."""
+    wins, loses = (market.long, market.short) if jump_bps > 0 else (market.short, market.long)
+    if not wins or not loses:
+        return 0, 0
+    fewer, moved = min(wins, loses), market.mark * abs(jump_bps)
+    gain = moved // BASIS_POINTS * fewer // wins
+    loss = div_up(div_up(moved, BASIS_POINTS) * fewer // wins * wins, loses)
+    return (gain, -loss) if jump_bps > 0 else (-loss, gain)
+
+
+def compute_shortfall(holder: Holder, moves: Mapping[int, tuple[int, int]]) -> int:
+    """Return what an account lacks after lots have moved so much, by market and side [wei]."""
+    moved = sum(abs(size) * moves[m][size < 0] for m, size in holder.sizes.items() if m in moves)
+    return max(0, -(holder.equity + moved))
+
+
+def compute_price_jump_shortfalls(
+    holders: Iterable[Holder], markets: Mapping[int, Market], price_jumps: Iterable[PriceJump]
+) -> list[JumpOutcome]:
+    """Return what each jump leaves accounts without, in their order."""
+    found: list[tuple[PriceJump, dict[int, tuple[int, int]], list[tuple[str, int]]]] = [
+        (jump, {m: compute_long_short_lot_gains(markets[m], gap) for m, gap in jump.gaps.items()}, [])
+        for jump in price_jumps
+    ]
+    most = dict.fromkeys(markets, 0)
+    for _, moves, _ in found:
+        for m, pair in moves.items():
+            most[m] = max(most[m], *map(abs, pair))
+    for holder in holders:
+        # Most accounts bear any of them.
+        if holder.equity >= sum(abs(size) * most.get(m, 0) for m, size in holder.sizes.items()):
+            continue
+        for _, moves, lacking in found:
+            if amount := compute_shortfall(holder, moves):
+                lacking.append((holder.owner, amount))
+    return [
+        JumpOutcome(jump, tuple(sorted(lacking, key=lambda each: (-each[1], each[0]))))
+        for jump, _, lacking in found
+    ]
+
+
+# ------------------------------------------------------------------------ the market's
+
+
+def read_markets(market: PerpetualMarket) -> dict[int, Market]:
+    """Return the markets that have been traded and have not ended, at their last marks."""
+    ended = market.clocks[()].ended
+    return {
+        m: Market(market.mark_of(_NOBODY, m), *market.lots_of(_NOBODY, m))
+        for m in sorted(market.lots)
+        if not ended >> m & 1
+    }
+
+
+def iter_accounts_at_last_marks(market: PerpetualMarket) -> Iterator[Holder]:
+    """Yield all accounts as they would be if they were touched now, at the last marks."""
+    copied = copy_market_with_overlay_tables(market)
+    for owner in market.accounts:
+        advance_copied_account_to_now(copied, owner)
+        standing = copied._compute_standing(owner)
+        held = copied.holdings_of(_NOBODY, owner)
+        yield Holder(owner, standing.own - standing.haircut, {each.market: each.size for each in held})
+
+
+def compute_required_insurance(market: PerpetualMarket, policy: MarginPolicy) -> int:
+    """Return what insurance has to have where markets ask for it, before more is opened [wei], rounded up."""
+    whole = 0
+    for m in market.lots:
+        share = policy.insured(_NOBODY, m)
+        if share:
+            whole += max(market.lots_of(_NOBODY, m)) * market.mark_of(_NOBODY, m) * share
+    return div_up(whole, BASIS_POINTS)

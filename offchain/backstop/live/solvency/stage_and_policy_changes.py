@@ -1,0 +1,97 @@
+"""What has changed since the deployment, and what is announced: stages, the risk policy, settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from backstop.deployment.contracts_by_parameter_name import STAGES
+from backstop.deployment.planned_contracts import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.model_system import ModelSystem
+from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.stage_order import NOT_SET
+
+_NOBODY = ZERO_ADDRESS
+
+
+def stages_in_order(waterfall: LossWaterfall, deployment: Deployment) -> dict[int, str]:
+    """Return the names of the stages that bear losses, by id, in their order; some may be left out."""
+    found = {k: _get_stage_name(waterfall, k, deployment) for k in waterfall.stage_ids(_NOBODY)}
+    if not found:
+        raise BackstopError("the order of losses is not set yet")
+    return found
+
+
+def describe_stage_debts(waterfall: LossWaterfall, stage_id: int, types: Sequence[int]) -> dict[str, Any]:
+    """State what a stage missed while it failed, that others paid in its place, and owes [rad]."""
+    return {
+        "owed_rad": str(waterfall.owed[stage_id]),
+        "missed_rad": [str(waterfall.missed(_NOBODY, stage_id, c)) for c in types],
+    }
+
+
+def describe_removed_stages(
+    waterfall: LossWaterfall, deployment: Deployment, types: Sequence[int]
+) -> list[dict[str, Any]]:
+    """State the stages that bore losses once: they bear none any more, and owe what they owed."""
+    present = waterfall.stage_ids(_NOBODY)
+    rows = []
+    for k in range(waterfall.lineup[()].known):
+        if k not in present:
+            name = _get_stage_name(waterfall, k, deployment)
+            rows.append(
+                {
+                    "stage": name,
+                    "contract": STAGES[name].contract,
+                    **describe_stage_debts(waterfall, k, types),
+                }
+            )
+    return rows
+
+
+def build_policy_in_force_statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any] | None:
+    """State which risk policy is in force, and whether it is the one that was deployed; None without one."""
+    at = model.view("VaultEngine", "risk_policy")
+    if at == ZERO_ADDRESS:
+        return None
+    known = model.world.addresses[at]
+    deployed = at == deployment.addresses.get("RiskPolicy")
+    return {"contract": known.label, "kind": known.KIND, "address": at, "deployed": deployed}
+
+
+def describe_pending_stages_and_settlement(
+    waterfall: LossWaterfall, announced_for: int, model: ModelSystem
+) -> dict[str, Any]:
+    """State what waits in the contracts themselves, None for nothing: a list of stages, and settlement.
+
+    And perpetual markets that end, from when on they are settled, and whether they have been.
+    """
+    proposed = waterfall.proposed_hash(_NOBODY)
+    stages: Mapping[str, Any] = {
+        "hash": "0x" + proposed.hex(),
+        "ready_at": waterfall.stages_ready_at(_NOBODY),
+    }
+    return {
+        "stages": None if proposed == NOT_SET else stages,
+        "settlement_from": announced_for or None,
+        "delistings": list(_iter_market_delisting_rows(model)),
+    }
+
+
+def _iter_market_delisting_rows(model: ModelSystem) -> Iterator[dict[str, Any]]:
+    if "PerpetualMarket" in model.world.contracts:
+        ended = model.view("PerpetualMarket", "clock_of").ended
+        for m in range(model.view("MarginPolicy", "markets")):
+            if ends_at := model.view("MarginPolicy", "ends_at", m):
+                yield {"market": m, "ends_at": ends_at, "ended": bool(ended >> m & 1)}
+
+
+def _get_stage_name(waterfall: LossWaterfall, stage_id: int, deployment: Deployment) -> str:
+    """Return the name of the stage at an id; refuse one that is not the deployment's."""
+    at = waterfall.stage_terms(_NOBODY, stage_id).stage
+    for each in deployment.parameters.stages:
+        if deployment.addresses[STAGES[each.name].contract] == at:
+            return each.name
+    raise BackstopError(f"the stage {at} was added later, and is none of the deployment file: not supported")

@@ -1,0 +1,94 @@
+"""Workers that do jobs: this process, several, or a Dask cluster, with equal results.
+
+Each is a generator: it takes a function, what all jobs share, and the jobs; it yields (job, result) in any
+order, or None while nothing is ready, so that its caller can check whether to stop. Closing it stops the
+work, and jobs under way are lost.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from backstop.errors import BackstopError
+
+S = TypeVar("S")
+J = TypeVar("J")
+R = TypeVar("R")
+
+Done = Generator[tuple[J, R] | None, None, None]
+
+
+class Workers(Protocol):
+    """Whoever does jobs. The function and all that it is given are sent to other processes."""
+
+    def __call__(self, work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]: ...
+
+
+AHEAD = 2
+"""Jobs given to each worker at a time, so that none is idle."""
+
+ROOT = str(Path(__file__).parents[2])
+
+TICK = 0.2
+"""Longest wait before a None [seconds]."""
+
+
+def run_in_process(work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]:
+    """Do the jobs in this process, one after the other."""
+    for job in jobs:
+        yield job, work(shared, job)
+
+
+def build_process_workers(count: int) -> Workers:
+    """Return workers that are `count` processes of this machine."""
+
+    def run(work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]:
+        others = set(active_children())
+        # Children inherit sys.path, from which Ape has removed the project.
+        sys.path.insert(0, ROOT)
+        # A fork would copy locks that other threads hold.
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _initialise_worker, (work, shared))
+        waiting: dict[Future[R], J] = {}
+        todo = iter(jobs)
+        try:
+            while True:
+                for job in islice(todo, AHEAD * count - len(waiting)):
+                    waiting[pool.submit(_apply_given_work, job)] = job
+                if not waiting:
+                    return
+                done, _ = wait(waiting, TICK, FIRST_COMPLETED)
+                for future in done:
+                    yield waiting.pop(future), future.result()
+                yield None
+        except BrokenProcessPool:
+            raise BackstopError("a worker process died: it was killed, or memory ran out") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(active_children()) - others:
+                child.terminate()  # without waiting for its job
+            sys.path.remove(ROOT)
+
+    return run
+
+
+_given: tuple[Callable[[Any, Any], Any], Any]
+
+
+def _initialise_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
+    """Prepare a worker process, which ignores Ctrl-C: whoever gave the work tells it when to stop."""
+    global _given
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _given = work, shared
+
+
+def _apply_given_work(job: Any) -> Any:
+    work, shared = _given
+    return work(shared, job)

@@ -1,0 +1,132 @@
+"""A deployment that is played in lockstep up to the moment in which something breaks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from backstop.deployment.contracts_by_parameter_name import STAGES
+from backstop.deployment.role_accounts import get_account
+from backstop.errors import BackstopError
+from backstop.hosts.abi_codec import Parameter
+from backstop.hosts.revm import RevmHost
+from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof.lockstep import Lockstep
+from backstop.system import Action
+
+EQUITY = "Equity"
+AGGREGATOR, ADAPTER, ADAPTED = "Aggregator", "Chainlink", "WBTC"
+"""An aggregator, the contract that reports its answers beside the others, and for what."""
+REPORTERS = ("reporter_1", "reporter_2", "reporter_3", "reporter_4")
+
+
+def list_reporters(symbol: str) -> tuple[str, ...]:
+    """Return the accounts that report for a market; where the adapter does, it stands for the last."""
+    return REPORTERS[:-1] if symbol == ADAPTED else REPORTERS
+
+
+class FaultScenario:
+    """Calls and prices by name; whatever reverts while the stage is set is an error."""
+
+    def __init__(self, both: Lockstep) -> None:
+        assert both.parameters is not None
+        self.both = both
+        self.parameters = both.parameters
+        self.markets = {each.symbol: c for c, each in enumerate(self.parameters.collateral_types)}
+        self.markets[EQUITY] = EQUITY_MARKET
+        self.prices: dict[str, int | Fraction] = {}
+        self.stages = [STAGES[stage.name].contract for stage in self.parameters.stages]
+        self._codes: dict[str, bytes] = {}
+
+    def get_address(self, name: str) -> str:
+        """Return the address of a contract or of an account."""
+        return self.both.addresses.get(name) or get_account(name)
+
+    def build_action(self, call: str, *args: Any, by: str) -> Action:
+        """Return "Contract.method" as an action; addresses may be given as names."""
+        contract, method = call.rsplit(".", 1)
+        inputs = self.both.chain.get_function(contract, method, len(args)).inputs
+        values = tuple(self._resolve_address(p, value) for p, value in zip(inputs, args, strict=True))
+        return Action(contract, method, values, self.get_address(by))
+
+    def run_call_or_raise(self, call: str, *args: Any, by: str) -> Any:
+        """Run "Contract.method"; return its value."""
+        return self.run_action_or_raise(self.build_action(call, *args, by=by))
+
+    @property
+    def host(self) -> RevmHost:
+        """The chain, on which alone something can break."""
+        host = self.both.chain.host
+        assert isinstance(host, RevmHost)
+        return host
+
+    def get_code(self, name: str) -> bytes:
+        """Return a contract's own code; it has to be asked for before another is put in its place."""
+        if name not in self._codes:
+            self._codes[name] = self.host.get_code(self.get_address(name))
+        return self._codes[name]
+
+    def encode_call(self, call: str, *args: Any) -> bytes:
+        """Encode "Contract.method" as it is called."""
+        contract, method = call.rsplit(".", 1)
+        return self.both.chain.get_function(contract, method, len(args)).encode_call(args)
+
+    def run_action_or_raise(self, action: Action) -> Any:
+        """Run an action; return its value."""
+        outcome = self.both.apply(action)
+        if outcome.reason is not None:
+            raise BackstopError(f"the scene cannot be set: {action} reverted with {outcome.reason!r}")
+        return outcome.value
+
+    def read_view(self, call: str, *args: Any) -> Any:
+        """Call a view."""
+        contract, method = call.rsplit(".", 1)
+        return self.both.view(contract, method, *args)
+
+    def advance_time(self, seconds: int) -> None:
+        """Let time pass."""
+        self.both.advance(seconds)
+
+    def post_prices(self, **prices: int | Fraction) -> None:
+        """Have the feed step until these prices (coins) count beside the old, an hour a step.
+
+        One step shows a price that is far off, one confirms it, one has it count.
+        """
+        self.prices |= prices
+        for _ in range(3):
+            self.advance_time(3_600)
+            for symbol, price in self.prices.items():
+                if symbol == ADAPTED:
+                    now = self.both.timestamp
+                    self.run_call_or_raise(
+                        f"{AGGREGATOR}.set_answer", 1, int(price * 10**8), now, now, 1, by="poker"
+                    )
+                    self.run_call_or_raise(f"{ADAPTER}.push", by="poker")
+                for reporter in list_reporters(symbol):
+                    said = int(price * RAY)
+                    args = self.markets[symbol], said, said, said, 0
+                    self.run_call_or_raise("PriceFeed.report_range", *args, by=reporter)
+                self.run_call_or_raise("PriceFeed.poke", self.markets[symbol], by="poker")
+
+    def open_vault(self, who: str, symbol: str, ratio: int, debt: int) -> None:
+        """Lock collateral worth `ratio` basis points of a debt, and draw the debt, wad."""
+        decimals = self.parameters.collateral_types[self.markets[symbol]].decimals
+        unit = 10 ** (18 - decimals)
+        locked = -int(-debt * ratio // 10_000 // self.prices[symbol] // unit) * unit
+        self.run_call_or_raise(f"{symbol}.mint", who, locked // unit, by=who)
+        self.run_call_or_raise(f"{symbol}.approve", "VaultEngine", MAX_UINT256, by=who)
+        call = self.markets[symbol], who, locked, debt, who
+        self.run_call_or_raise("VaultEngine.deposit_and_draw", *call, by=who)
+
+    def approve_given_contracts_without_limit(
+        self, owner: str, *contracts: str, token: str = "Stablecoin"
+    ) -> None:
+        """Have somebody approve contracts without limit."""
+        for contract in contracts:
+            self.run_call_or_raise(f"{token}.approve", contract, MAX_UINT256, by=owner)
+
+    def _resolve_address(self, parameter: Parameter, value: Any) -> Any:
+        if isinstance(value, str) and parameter.type == "address" and not value.startswith("0x"):
+            return self.get_address(value)
+        return value

@@ -1,0 +1,49 @@
+"""Property of payments to leavers while their pool could still cover a booked loss under a share cap."""
+
+from __future__ import annotations
+
+from backstop.model.listed_types import decode_listed_types
+from backstop.proof.properties import stage_payment_order
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.step_transition import Changes, Transition
+
+_WATERFALL = "LossWaterfall"
+
+
+@transition_property(192, events=["*.BatchPaid"])
+def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> None:
+    """Check that no batch is paid while its pool could cover a booked loss under a cap that is a share of it.
+
+    Members who left before would take their part of the cap along, and later stages would pay it. A
+    ten-thousandth of the cap may stay. Earlier stages count with all they hold, so the loss reaches the pool.
+    """
+    paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[2]}
+    if not paid or step.read_pre_state(_WATERFALL, "books").settlement:
+        return
+    order = step.read_pre_state(_WATERFALL, "lineup").ids
+    for place, k in enumerate(order):
+        terms = step.read_pre_state(_WATERFALL, "stages", k)
+        if (
+            terms.cap_bps == BASIS_POINTS
+            or stage_payment_order.get_stage_contract_model(step, k).label not in paid
+        ):
+            continue
+        for c in decode_listed_types(step.read_pre_state("VaultEngine", "terms.listed")):
+            deficit = step.read_pre_state("VaultEngine", "ledger.deficit", c)
+            if not deficit or any(_has_reservation(step, j, c) for j in order):
+                continue
+            if deficit <= sum(stage_payment_order.compute_capacity(step, j, c) for j in order[:place]):
+                continue
+            held = stage_payment_order.compute_capacity(step, k, c)
+            free = min(held, stage_payment_order.compute_cap_room(step, k, c, held))
+            if free > held * terms.cap_bps // BASIS_POINTS // BASIS_POINTS:
+                raise PropertyViolationError(
+                    f"stage {k} pays leavers while it could cover {free} of {deficit} of type {c}"
+                )
+
+
+def _has_reservation(step: Transition, stage_id: int, collateral_type: int) -> bool:
+    """Return whether a stage holds a reservation of a type's deficit."""
+    stage = step.read_pre_state(_WATERFALL, "stages", stage_id).stage
+    return bool(step.read_pre_state(_WATERFALL, "reservations", (collateral_type, stage)).amount)

@@ -1,0 +1,170 @@
+"""Sums over long tables, carried along: what a property needs of them costs what changed, not what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY
+from backstop.model.collateral_auction import AuctionStart
+from backstop.model.workouts import WorkoutBalances
+from backstop.system import Snapshot
+
+MICRO_RAD = 10**39
+
+Figures = Callable[..., tuple[int, tuple[int, ...]]]
+"""The collateral type that records under one key belong to, and what is added up of them; absent ones are
+None. The first one is there.
+"""
+
+
+def _extract_vault_amounts(key: Any, vault: Any) -> tuple[int, tuple[int, ...]]:
+    return key[0], (vault.locked_collateral, vault.normalized_debt)
+
+
+def _extract_type_and_flagged_debt(flag_key: Any, flagged_debt: int) -> tuple[int, tuple[int, ...]]:
+    return flag_key[0], (flagged_debt,)
+
+
+def _extract_lot_collateral_and_principal(
+    key: Any, lot: Any, auction_start: Any
+) -> tuple[int, tuple[int, ...]]:
+    auction_start = auction_start or AuctionStart()
+    return lot.collateral_type, (
+        lot.lot,
+        compute_unraised_principal(lot.target, auction_start.penalty, auction_start.excess),
+    )
+
+
+def _extract_workout_collateral_and_principal(
+    key: Any, workout: Any, premium_and_excess: Any
+) -> tuple[int, tuple[int, ...]]:
+    premium_and_excess = premium_and_excess or WorkoutBalances()
+    principal = compute_unraised_principal(
+        workout.left, premium_and_excess.premium, premium_and_excess.excess
+    )
+    return workout.collateral_type, (workout.lot, principal, principal if workout.flagged else 0)
+
+
+def compute_unraised_principal(target_left: int, penalty: int, excess: int) -> int:
+    """Return what is left of a principal, which is repaid before what a target holds besides [rad]."""
+    return max(0, target_left * RAY - penalty * MICRO_RAD - excess)
+
+
+CARRIED: Mapping[str, Mapping[tuple[str, ...], Figures]] = {
+    "VaultEngine": {("vaults",): _extract_vault_amounts},
+    "LiquidationEngine": {("vault_flags.of_vaults",): _extract_type_and_flagged_debt},
+    "CollateralAuction": {("lots", "tops"): _extract_lot_collateral_and_principal},
+    "Workouts": {("balances", "sums"): _extract_workout_collateral_and_principal},
+}
+"""By contract, tables that grow with the book; those that are added up together have the same keys."""
+
+
+class SummedTable(dict[Any, Any]):
+    """A table of which sums are carried along."""
+
+    def __init__(self, carried: IncrementalSum) -> None:
+        """Begin with no record."""
+        super().__init__()
+        self.carried = carried
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if dict.get(self, key) != value:
+            dict.__setitem__(self, key, value)
+            self.carried.update_record(key)
+
+
+class IncrementalSum:
+    """The sums of some tables with the same keys, by collateral type."""
+
+    def __init__(self, paths: tuple[str, ...], figures: Figures) -> None:
+        self.tables = {path: SummedTable(self) for path in paths}
+        self.sums: dict[int, tuple[int, ...]] = {}
+        self._figures = figures
+        self._posted: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
+
+    def update_record(self, key: Hashable) -> None:
+        """Add up what the records under a key are now, in place of what they were."""
+        first, *others = (dict.get(table, key) for table in self.tables.values())
+        if first is None:
+            return
+        new, old = self._figures(key, first, *others), self._posted.get(key)
+        if new == old:
+            return
+        if old is not None:
+            self._add_parts(old[0], tuple([-part for part in old[1]]))
+        self._add_parts(*new)
+        self._posted[key] = new
+
+    def _add_parts(self, group: int, parts: tuple[int, ...]) -> None:
+        known = self.sums.get(group)
+        self.sums[group] = (
+            parts if known is None else tuple([a + b for a, b in zip(known, parts, strict=True)])
+        )
+
+    def check_full_count(self) -> None:
+        """Check the sums against a full count; raise BackstopError if they drifted."""
+        counted = sum_tables_by_group(self._figures, *self.tables.values())
+        if _drop_zero_sums(self.sums) != _drop_zero_sums(counted):
+            raise BackstopError("sums carried along differ from a full count: a fault of this program")
+
+
+def get_table_sums(snapshot: Snapshot, contract: str, *paths: str) -> Mapping[int, tuple[int, ...]]:
+    """Return the sums over tables of one contract, by collateral type; none if nothing was written."""
+    tables = [snapshot.get(contract, {}).get(path, {}) for path in paths]
+    if isinstance(tables[0], SummedTable):
+        return tables[0].carried.sums
+    return sum_tables_by_group(CARRIED[contract][paths], *tables)
+
+
+def sum_tables_by_group(record_figures: Figures, *tables: Mapping[Any, Any]) -> dict[int, tuple[int, ...]]:
+    """Add up whole tables."""
+    first, *others = tables
+    sums: dict[int, list[int]] = {}
+    for key, record in first.items():
+        group, parts = record_figures(key, record, *(table.get(key) for table in others))
+        total = sums.setdefault(group, [0] * len(parts))
+        for i, part in enumerate(parts):
+            total[i] += part
+    return {group: tuple(total) for group, total in sums.items()}
+
+
+def create_summed_or_plain_table(
+    contract: str, path: str, sibling_tables: Mapping[str, Mapping[Hashable, Any]]
+) -> dict[Hashable, Any]:
+    """Return an empty table, to stand `beside` others of the contract; summed up if it is one that grows."""
+    for paths, figures in CARRIED.get(contract, {}).items():
+        if path in paths:
+            there = next((sibling_tables[each] for each in paths if each in sibling_tables), None)
+            carried = there.carried if isinstance(there, SummedTable) else IncrementalSum(paths, figures)
+            return carried.tables[path]
+    return {}
+
+
+def copy_snapshot(snapshot: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
+    """Return a copy of a state, with sums of its own."""
+    copy: dict[str, dict[str, dict[Hashable, Any]]] = {}
+    for contract, tables in snapshot.items():
+        copied = copy[contract] = {}
+        for path, table in tables.items():
+            copied[path] = create_summed_or_plain_table(contract, path, copied)
+            if isinstance(table, SummedTable):
+                for key, value in table.items():
+                    copied[path][key] = value
+            else:
+                copied[path].update(table)
+    return copy
+
+
+def iter_snapshot_incremental_sums(snapshot: Snapshot) -> Iterator[IncrementalSum]:
+    """Yield all that is carried along in a state."""
+    for contract, definitions in CARRIED.items():
+        for paths in definitions:
+            table = snapshot.get(contract, {}).get(paths[0])
+            if isinstance(table, SummedTable):
+                yield table.carried
+
+
+def _drop_zero_sums(sums: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    return {group: parts for group, parts in sums.items() if any(parts)}

@@ -1,0 +1,52 @@
+"""What a risk policy asks of vaults: the deployment's by own arithmetic, any other by its word, bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.interfaces import CallTerms
+from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
+from backstop.proof.properties.step_transition import Transition
+from backstop.system import Action
+
+_MOST = 10_000
+"""What an add-on may be of a debt [basis points]; one that asks for more gets none."""
+_SHORTEST, _LONGEST = 60, 90 * 86_400
+"""Of the times of a margin call [seconds]; with others nobody is called."""
+
+
+def compute_extra_margin_amount(step: Transition, collateral_type: int, debt: int) -> int:
+    """Return what a debt needs beyond its ratio [basis points x rad]."""
+    if "RiskPolicy" not in step.model.world.contracts:
+        return 0
+    if _is_initial_policy(step):
+        terms = step.read_post_state("RiskPolicy", "terms", collateral_type)
+        return own.compute_bracket_margin_amount((terms[0:2], terms[2:4]), debt)
+    asked = _call_risk_policy(step, "add_on", collateral_type, debt)
+    return int(asked) if asked is not None and asked <= debt * _MOST else 0
+
+
+def read_call_terms(step: Transition, collateral_type: int) -> CallTerms:
+    """Return when vaults may be called; ratio 0 is never."""
+    terms = (
+        step.read_post_state("RiskPolicy", "calls", collateral_type)
+        if _is_initial_policy(step)
+        else _call_risk_policy(step, "call_terms", collateral_type)
+    )
+    if terms is None or not all(_SHORTEST <= each <= _LONGEST for each in (terms.grace, terms.valid)):
+        return CallTerms()
+    most = step.read_post_state("VaultEngine", "terms.of_types", collateral_type).initial_ratio
+    return CallTerms(min(terms.ratio, most), terms.grace, terms.valid)
+
+
+def _is_initial_policy(step: Transition) -> bool:
+    """Return whether the policy of the deployment has not been replaced."""
+    stands = step.read_post_state("VaultEngine", "terms.risk_policy")
+    return bool(stands == step.get_contract("RiskPolicy").address)
+
+
+def _call_risk_policy(step: Transition, method: str, *args: int) -> Any:
+    """Return what the policy that stands answers; None if it fails."""
+    policy = step.model.world.at(step.read_post_state("VaultEngine", "terms.risk_policy"))
+    outcome = step.model.dry_run(Action(policy.label, method, args, step.action.sender))
+    return outcome.value if outcome.ok else None

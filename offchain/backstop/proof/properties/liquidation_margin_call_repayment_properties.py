@@ -1,0 +1,172 @@
+"""Properties of a vault's record: how much of it is liquidated, when its call ends, what a payment leaves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
+from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
+from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.revert_conditions.call_context import ENGINE, RAD, CallContext
+from backstop.proof.properties.risk_margins import has_initial_policy
+from backstop.proof.properties.step_transition import Changes, Transition, is_auction_or_workout_unwind
+
+_LIQUIDATIONS = "LiquidationEngine"
+_SEIZES = {
+    (_LIQUIDATIONS, "liquidate"),
+    (_LIQUIDATIONS, "write_down"),
+    ("Workouts", "enter"),
+    ("Workouts", "top_up"),
+    ("BridgeFacilitator", "realise_loss"),
+    *(
+        ("PerpetualMarket", each)
+        for each in ("post_shortfall", "seize_insolvent", "update_and_seize", "advance_cycle", "withdraw")
+    ),
+    ("PerpetualLiquidityVault", "leave"),
+}
+"""Calls, by kind of contract, in which a vault is seized."""
+
+
+@transition_property(202, calls=[f"{_LIQUIDATIONS}.liquidate"])
+def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> None:
+    """Check that a liquidation takes all that there is room for, in whole units, and leaves no crumbs.
+
+    A part is at least the floor, and so is what it leaves; otherwise all of the vault is taken. The debt of a
+    part is what its units stand for, rounded up.
+    """
+    if not step.is_call(_LIQUIDATIONS, "liquidate"):
+        return
+    call = CallContext(step)
+    c, owner, _ = call.args
+    room, vault = call.compute_auction_room(c), call.read_engine_slot("vaults", (c, owner))
+    if room is None:
+        return
+    terms, rate = call.read_engine_slot("terms.of_types", c), call.compute_accumulated_rate_bounds(c)[0]
+    unit, floor, whole = 10 ** (18 - terms.decimals), terms.debt_floor * RAD, vault.normalized_debt
+    part, lot = min(whole, room // rate), vault.locked_collateral
+    if (whole - part) * rate >= floor:
+        lot = vault.locked_collateral * part // whole // unit * unit
+        part = -(-lot * whole // vault.locked_collateral)
+        if lot == 0 or part * rate < floor:
+            lot += unit
+            part = -(-lot * whole // vault.locked_collateral)
+    if (whole - part) * rate < floor:
+        lot, part = vault.locked_collateral, whole
+    left = step.read_post_state(ENGINE, "vaults", (c, owner))
+    expected = vault.locked_collateral - lot, whole - part
+    if (left.locked_collateral, left.normalized_debt) != expected:
+        raise PropertyViolationError(
+            f"vault {c, owner}: a liquidation with room for {room} leaves {left}, not {expected}"
+        )
+
+
+@transition_property(203, writes=["vaults"])
+def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
+    """Check that a margin call begins in its second, ends once it is met or nothing is owed, and not before.
+
+    Whoever is liquidated is marked for good.
+    """
+    for contract, (c, owner), old, new in changes.get("vaults", ()):
+        if contract != ENGINE:
+            continue
+        action = step.action
+        kind = step.get_contract(action.contract).KIND
+        seized = (kind, action.method) in _SEIZES
+        if new.liquidated != old.liquidated and not (seized and new.liquidated):
+            raise PropertyViolationError(f"vault {c, owner} is marked by {action.method}: {old} became {new}")
+        if seized and action.contract == _LIQUIDATIONS and not new.liquidated:
+            raise PropertyViolationError(f"vault {c, owner} is liquidated, and not marked: {new}")
+        called_at = old.called_at
+        if step.is_call(_LIQUIDATIONS, "call"):
+            called_at = step.model.timestamp
+        elif called_at and ((seized and not new.normalized_debt) or _is_call_met(step, c, new)):
+            called_at = 0
+        if new.called_at != called_at:
+            raise PropertyViolationError(
+                f"vault {c, owner} by {action.method}: {old} became {new}, its call is {called_at}"
+            )
+
+
+def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
+    """Return whether a call ends by this step: its owner or a payer has brought the margin back."""
+    if step.action.method not in ("deposit_and_draw", "repay_and_withdraw", "repay", "draw"):
+        return False
+    if not vault.normalized_debt:
+        return True
+    terms, prices = (
+        policy_margin_and_margin_call_terms.read_call_terms(step, collateral_type),
+        step.read_post_state("PriceFeed", "prices", collateral_type),
+    )
+    debt = (
+        vault.normalized_debt * step.read_post_state(ENGINE, "ledger.debts", collateral_type).accumulated_rate
+    )
+    price = prices.current if step.model.timestamp <= prices.fresh_until else 0
+    worth = vault.locked_collateral * price * BASIS_POINTS
+    return not terms.ratio or bool(
+        worth
+        >= debt * terms.ratio
+        + policy_margin_and_margin_call_terms.compute_extra_margin_amount(step, collateral_type, debt)
+    )
+
+
+@transition_property(204, calls=[f"{ENGINE}.repay_and_withdraw"])
+def repayment_leaves_no_dust_debt(step: Transition, changes: Changes) -> None:
+    """Check that a part of a debt that is repaid leaves at least the floor, and burns what that part costs.
+
+    Where a debt is over the floor a payment of a part ends there, and takes no more from whoever pays.
+    """
+    if not step.is_call(ENGINE, "repay_and_withdraw"):
+        return
+    call = CallContext(step)
+    c, owner, paid, _, _ = call.args
+    old, new = call.read_engine_slot("vaults", (c, owner)), step.read_post_state(ENGINE, "vaults", (c, owner))
+    rate, floor = (
+        call.compute_accumulated_rate_bounds(c)[0],
+        call.read_engine_slot("terms.of_types", c).debt_floor * RAD,
+    )
+    whole = -(-old.normalized_debt * rate // RAY)
+    gone, burned = old.normalized_debt, min(paid, whole)
+    if burned < whole:
+        gone = burned * RAY // rate
+        most = old.normalized_debt - -(-floor // rate)
+        if old.normalized_debt * rate >= floor and gone > most:
+            gone, burned = most, -(-most * rate // RAY)
+    supply = "erc20.totalSupply"
+    found = (
+        old.normalized_debt - new.normalized_debt,
+        call.read("Stablecoin", supply) - step.read_post_state("Stablecoin", supply),
+    )
+    if found != (gone, burned):
+        raise PropertyViolationError(
+            f"vault {c, owner}: of {paid} {found} were repaid and burned, not {gone, burned}"
+        )
+
+
+_FEE_CALLS = (
+    f"{ENGINE}.deposit_and_draw",
+    f"{ENGINE}.repay_and_withdraw",
+    f"{_LIQUIDATIONS}.liquidate",
+    f"{ENGINE}.set_fee_dynamic",
+)
+
+
+@transition_property(213, calls=_FEE_CALLS)
+def dynamic_fee_follows_debt_at_once(step: Transition, changes: Changes) -> None:
+    """Check that after a draw, a payment or a liquidation a dynamic fee is what the curve asks for now."""
+    action = step.action
+    if f"{action.contract}.{action.method}" not in _FEE_CALLS or not has_initial_policy(step):
+        return
+    c = action.args[0]
+    debts = [
+        read(ENGINE, "ledger.debts", c).normalized_debt
+        for read in (step.read_pre_state, step.read_post_state)
+    ]
+    if not step.read_post_state(ENGINE, "terms.of_types", c).dynamic or is_auction_or_workout_unwind(step):
+        return
+    fee = step.read_post_state(ENGINE, "ledger.income", c).stability_fee
+    is_moved = debts[0] != debts[1] or action.method == "set_fee_dynamic"
+    if is_moved and not is_permitted_fee(step, c, fee):
+        raise PropertyViolationError(
+            f"type {c}: {action.method} leaves a fee of {fee}, which its curve does not ask for"
+        )

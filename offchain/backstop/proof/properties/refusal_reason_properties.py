@@ -1,0 +1,43 @@
+"""Properties of what a call needs: its refusal gives a true reason, and its success was allowed."""
+
+from __future__ import annotations
+
+from backstop.proof.properties.property_registry import (
+    PropertyViolationError,
+    refusal_property,
+    transition_property,
+)
+from backstop.proof.properties.revert_conditions import CONDITIONS, CallContext
+from backstop.proof.properties.step_transition import Changes, Transition
+
+_METHODS = sorted({f"*.{method}" for _, method in CONDITIONS})
+
+
+@refusal_property(198, calls=_METHODS)
+def revert_reason_is_true(step: Transition) -> None:
+    """Check that what a refused call gives as its reason is so, by the tables before it."""
+    conditions = CONDITIONS.get(_build_kind_and_method_key(step), {})
+    condition = conditions.get(step.outcome.reason or "")
+    call = CallContext(step)
+    if condition is not None and condition(call, *call.args) is False:
+        raise PropertyViolationError(
+            f"{call.name}.{call.method}{call.args} is refused: {step.outcome.reason!r}"
+        )
+
+
+@transition_property(199, calls=_METHODS)
+def successful_call_meets_all_conditions(step: Transition, changes: Changes) -> None:
+    """Check that nothing that the specification names stood in the way of a successful call before it."""
+    conditions = CONDITIONS.get(_build_kind_and_method_key(step))
+    if not conditions:
+        return
+    call = CallContext(step)
+    for reason, condition in conditions.items():
+        if condition(call, *call.args):
+            raise PropertyViolationError(
+                f"{call.name}.{call.method}{call.args} succeeds in spite of {reason!r}"
+            )
+
+
+def _build_kind_and_method_key(step: Transition) -> tuple[str, str]:
+    return step.get_contract(step.action.contract).KIND, step.action.method

@@ -1,0 +1,101 @@
+"""Printed figures that carry their exact value, for readers to see and tests to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from backstop.report import amounts
+
+
+def render_amount(value: int | str, unit: str, style: str = "compact", name: str = "") -> Markup:
+    """Render a <data> element: rounded text, the raw integer as its value, the exact amount as its title.
+
+    `style` is compact (5.67M), fixed (5,672,123.40) or exact (all digits); `name` is the figure's path in the
+    summary.
+    """
+    raw, scale = int(value), amounts.UNITS[unit]
+    full = amounts.format_exact(raw, scale)
+    if unit == "count":
+        text = full
+    elif unit == "bps":
+        text = amounts.format_percent(raw, scale)
+    else:
+        text = {
+            "compact": amounts.format_compact,
+            "fixed": amounts.format_fixed,
+            "exact": amounts.format_exact,
+        }[style](raw, scale)
+    path = Markup(' data-path="{}"').format(name) if name else ""
+    title = Markup(' title="{}"').format(full) if text != full else ""
+    sign = Markup(' class="negative"') if raw < 0 else ""
+    return Markup('<data value="{}" data-unit="{}"{}{}{}>{}</data>').format(
+        raw, unit, path, title, sign, escape(text)
+    )
+
+
+def choose_noun_form(count: int, noun: str) -> str:
+    """Return a noun in the number that a count asks for: run, runs; search, searches; study, studies."""
+    if count == 1 or noun == "guards":
+        return noun
+    return (
+        noun[:-1] + "ies"
+        if noun.endswith(("dy", "ry"))
+        else noun + ("es" if noun.endswith(("s", "ch")) else "s")
+    )
+
+
+def render_count(count: int, noun: str) -> Markup:
+    """Render a count with its noun: 1 run, 2 runs."""
+    return Markup("{} {}").format(render_amount(count, "count"), choose_noun_form(count, noun))
+
+
+def render_duration(seconds: int) -> Markup:
+    """Render a span of time that a table can be sorted by."""
+    return Markup('<data value="{}" data-unit="seconds">{}</data>').format(
+        seconds, amounts.format_duration_text(seconds)
+    )
+
+
+def render_day_and_time(timestamp: int) -> Markup:
+    """Render a time of the epoch as `12 Mar 23:20`, with its date for tables."""
+    at = datetime.fromtimestamp(timestamp, UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}">{}</time>').format(
+        at, amounts.format_day_and_time(timestamp)
+    )
+
+
+class SummaryFigures:
+    """Figures of one summary, by path: "losses.created_rad", "keepers.0.profit_wad"."""
+
+    def __init__(self, summary: Mapping[str, Any]) -> None:
+        self._summary = summary
+
+    def get_value(self, path: str) -> int:
+        """Return the integer at the path."""
+        here: Any = self._summary
+        for part in path.split("."):
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        return int(here)
+
+    def render_figure(self, path: str, style: str = "compact") -> Markup:
+        """Render the figure at the path, in the unit that its name ends with."""
+        return render_amount(self.get_value(path), get_figure_unit(path), style, path)
+
+    def render_total(self, path: str, style: str = "compact") -> Markup:
+        """Render a sum over a list, whose place is a star: "collateral_types.*.liquidations"."""
+        before, after = path.split(".*.")
+        rows: Any = self._summary
+        for part in before.split("."):
+            rows = rows[part]
+        value = sum(self.get_value(f"{before}.{i}.{after}") for i in range(len(rows)))
+        return render_amount(value, get_figure_unit(path), style, path)
+
+
+def get_figure_unit(path: str) -> str:
+    """Return the unit that a name ends with (wad, ray, rad, micro, bps), or count."""
+    ending = path.replace(".", "_").rpartition("_")[2]
+    return ending if ending in amounts.UNITS else "count"

@@ -1,0 +1,129 @@
+"""Frames as tables on stdout and as CSV: a column's name ends with its unit, by which it is rounded here.
+
+CSV and JSON keep the integers as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_files
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
+from backstop.report.amounts import format_duration_text, format_fixed, format_percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MICRO = 10**6
+
+_UNITS: Mapping[str, Callable[[Any], str]] = {
+    "wad": lambda value: format_fixed(int(value), WAD, 0),
+    "rad": lambda value: format_fixed(int(value), RAD, 0),
+    "micro": lambda value: format_fixed(int(value), MICRO, 0),
+    "bps": lambda value: format_percent(int(value), BASIS_POINTS),
+    "seconds": lambda value: format_duration_text(int(value)),
+    "share": lambda value: f"{100 * value:.4g}%",
+    "dollars": lambda value: f"{value:,.0f}",
+    "days": lambda value: f"{value:.4g}",
+}
+
+
+def get_column_unit(column: str) -> str:
+    """Return the unit that a column's name ends with; nothing for text and plain numbers."""
+    ending = column.rpartition("_")[2]
+    return ending if ending in _UNITS else ""
+
+
+def format_console_cell(value: Any, unit: str) -> str:
+    """Write a cell in its unit, rounded; a dash for what is not known."""
+    if value is None or value != value:
+        return "–"
+    if unit:
+        return _UNITS[unit](value)
+    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+
+
+def print_frame(frame: pd.DataFrame, title: str, omitted_columns: tuple[str, ...] = ()) -> None:
+    """Print a frame; names lose their units, of which stablecoins are not said again."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    columns = [column for column in frame.columns if column not in omitted_columns]
+    for column in columns:
+        numbers = (
+            get_column_unit(column) or frame[column].map(lambda cell: isinstance(cell, int | float)).all()
+        )
+        name = column.removesuffix(f"_{get_column_unit(column)}") if get_column_unit(column) else column
+        table.add_column(name.replace("_", " "), justify="right" if numbers else "left", no_wrap=True)
+    for row in frame[columns].to_dict("records"):
+        table.add_row(
+            *(
+                format_console_cell(_to_python_number(row[column]), get_column_unit(column))
+                for column in columns
+            )
+        )
+    # As wide as its text: a reader's pager or file may be wider than this terminal.
+    Console(file=sys.stdout, highlight=False, width=40 + 24 * len(columns)).print(table)
+
+
+def _to_python_number(value: Any) -> Any:
+    """Return numpy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") else value
+
+
+_TITLES = {
+    "at-risk": "Bad debt at risk, stablecoins",
+    "falls": "What may be liquidated, and what collateral would lack, stablecoins",
+    "figures": "Now and proposed on the same paths, stablecoins",
+    "alone": "Each change alone: expected shortfall of all bad debt",
+    "sensitivity": "In other worlds: expected shortfall of all bad debt",
+    "payers": "Who pays, stablecoins on average",
+    "owners": "The largest owners, stablecoins",
+    "ceiling": "Sizes that were tried, stablecoins",
+}
+
+
+def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
+    """Print an answer's tables, its sentence, and where it is."""
+    import pandas as pd
+
+    for name, title in _TITLES.items():
+        if rows := summary["tables"].get(name):
+            print_frame(pd.DataFrame(rows, columns=summary["columns"][name], dtype=object), title)
+            print()
+    print(summary["sentence"])
+    for line in summary.get("besides", ()):
+        print(line)
+    for file in ("report.html", "summary.json"):
+        if (directory / file).is_file():
+            print(directory / file)
+
+
+def write_answer_files(folder: Path, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+    """Write summary.json, meta.json and a CSV file for each table."""
+    import pandas as pd
+
+    tables = {
+        name: pd.DataFrame(rows, columns=summary["columns"][name], dtype=object)
+        for name, rows in summary["tables"].items()
+        if rows
+    }
+    write_frames(folder, tables, summary=summary, meta=meta)
+
+
+def write_frames(folder: Path, frames: Mapping[str, pd.DataFrame], **documents: Any) -> None:
+    """Write frames as CSV and documents as JSON into a folder, all or none."""
+    files = {f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
+    for name, document in documents.items():
+        files[f"{name}.json"] = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, files)
+    except OSError as error:
+        raise BackstopError(f"{folder} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,247 @@
+"""Charts of answered questions, each drawn from the rows of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.report import amounts
+from backstop.report.chart_parts import (
+    Chart,
+    LegendKey,
+    build_axis_title,
+    build_vertical_line,
+    get_series_color,
+    shorten_name,
+    to_plot_values,
+)
+from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_bars
+from backstop.report.stress_console_output import MICRO
+from backstop.simulation.loss_bearers import ALL_GROUPS
+
+
+def build_price_fall_debt_chart(summary: Mapping[str, Any]) -> Chart:
+    """Draw the debt that may be liquidated by the fall, for each type's price alone, stacked."""
+    rows = summary["tables"]["falls"]
+    names = list(dict.fromkeys(row["falling"] for row in rows))
+    types = [name for name in names if name != "all"] or names
+    steps = list(dict.fromkeys(row["fall_bps"] for row in rows))
+    data, keys = [], []
+    for i, name in enumerate(types):
+        own = [row for row in rows if row["falling"] == name]
+        data.append(
+            {
+                "type": "bar",
+                "name": shorten_name(name),
+                "x": [steps.index(row["fall_bps"]) for row in own],
+                "y": to_plot_values((row["debt_wad"] for row in own), WAD),
+                "width": 0.7,
+                "marker": {"color": get_series_color(i)},
+                "customdata": [amounts.format_fixed(int(row["debt_wad"]), WAD) for row in own],
+                "hovertemplate": "%{customdata}",
+            }
+        )
+        keys.append(LegendKey(shorten_name(name), get_series_color(i), "area"))
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 320,
+            "barmode": "stack",
+            "xaxis": {
+                "tickvals": list(range(len(steps))),
+                "ticktext": [amounts.format_percent(step, BASIS_POINTS, 0) for step in steps],
+                "title": build_axis_title("fall of each price, %"),
+            },
+            "yaxis": {"tickformat": "~s", "rangemode": "tozero", "title": build_axis_title("stablecoins")},
+        },
+    }
+    whole = [row for row in rows if row["falling"] == names[-1]]
+    told = "; ".join(
+        f"{amounts.format_percent(row['fall_bps'], BASIS_POINTS, 0)}: "
+        f"{amounts.format_compact(int(row['debt_wad']), WAD)}"
+        for row in whole
+    )
+    label = f"Debt that may be liquidated by a fall of all prices. {told}."
+    return Chart("falls-chart", "Debt that may be liquidated", label, figure, tuple(keys))
+
+
+def build_expected_shortfall_chart(summary: Mapping[str, Any]) -> Chart:
+    """Draw the average and the expected shortfalls of bad debt, of all and of each type."""
+    rows = summary["tables"]["at-risk"]
+    names = list(dict.fromkeys(row["of"] for row in rows))
+    levels = list(dict.fromkeys(row["level_bps"] for row in rows))
+    series = [("average", "mean", [next(row for row in rows if row["of"] == name) for name in names])]
+    for level in levels:
+        title = f"shortfall at {amounts.format_percent(level, BASIS_POINTS, 0)}"
+        own = [next(row for row in rows if (row["of"], row["level_bps"]) == (name, level)) for name in names]
+        series.append((title, "shortfall", own))
+    data = [
+        # Rings within rings: where figures are the same, all of them are seen.
+        _build_interval_points(title, own, figure, list(range(len(names))), get_series_color(i), 15 - 5 * i)
+        for i, (title, figure, own) in enumerate(series)
+    ]
+    figure = _build_horizontal_figure(names, data, "bad debt, stablecoins")
+    whole = "; ".join(
+        f"{title} {amounts.format_compact(own[0][f'{name}_micro'], MICRO)}" for title, name, own in series
+    )
+    keys = tuple(LegendKey(title, get_series_color(i), "dots") for i, (title, _, _) in enumerate(series))
+    return Chart("at-risk-chart", "Bad debt", f"Bad debt of all types: {whole}.", figure, keys)
+
+
+def draw_payers(summary: Mapping[str, Any]) -> Chart:
+    """Draw who pays on average, a bar for each set of rules."""
+    rows = summary["tables"]["payers"]
+    presets = list(dict.fromkeys(row["preset"] for row in rows))
+    groups = [name for name in ALL_GROUPS if any(row["payer"] == name for row in rows)]
+    paid = {(row["preset"], row["payer"]): row["mean_micro"] for row in rows}
+    parts = [
+        BarPart(
+            ALL_GROUPS[name].label.partition(":")[0],
+            f"@{name}",
+            [paid.get((preset, name), 0) for preset in presets],
+        )
+        for name in groups
+    ]
+    told = "; ".join(
+        f"{preset}: {amounts.format_compact(sum(paid.get((preset, name), 0) for name in groups), MICRO)}"
+        for preset in presets
+    )
+    keys = tuple(LegendKey(part.name, part.color, "area") for part in parts if any(part.values))
+    figure = build_stacked_bars([shorten_name(preset) for preset in presets], parts, MICRO)
+    return Chart("payers-chart", "Paid on average", f"Bad debt on average. {told}.", figure, keys)
+
+
+def build_owner_share_chart(summary: Mapping[str, Any]) -> Chart:
+    """Draw each owner's share of the debt and of the losses."""
+    rows = summary["tables"]["owners"]
+    names = [shorten_name(row["owner"]) for row in rows]
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": title,
+            "x": [row[column] / BASIS_POINTS for row in rows],
+            "y": list(range(len(rows))),
+            "marker": {"color": ink},
+            "customdata": [amounts.format_percent(row[column], BASIS_POINTS) for row in rows],
+            "hovertemplate": f"{title}: %{{customdata}}<extra></extra>",
+        }
+        for title, column, ink in (
+            ("of the debt", "debt_share_bps", "@first"),
+            ("of the losses", "lost_share_bps", "@loss"),
+        )
+    ]
+    figure = _build_horizontal_figure(names, data, "share, %")
+    figure["layout"] |= {"barmode": "group", "bargap": 0.3}
+    figure["layout"]["xaxis"]["tickformat"] = ".0%"
+    told = "; ".join(
+        f"{name} {amounts.format_percent(row['debt_share_bps'], BASIS_POINTS)} of the debt, "
+        f"{amounts.format_percent(row['lost_share_bps'], BASIS_POINTS)} of the losses"
+        for name, row in zip(names, rows, strict=True)
+    )
+    keys = (LegendKey("of the debt", "@first", "area"), LegendKey("of the losses", "@loss", "area"))
+    return Chart("owners-chart", "Shares of the largest owners", f"{told}.", figure, keys)
+
+
+_CEILINGS = (
+    ("surely within the limit up to here", "@third", "dash", "sure"),
+    ("most likely up to here", "@ink", "line", "likely"),
+    ("surely beyond it from here", "@loss", "dash", "over"),
+)
+"""Ends of a ceiling as lines: name, colour, mark of the legend, key in the summary."""
+
+
+def draw_ceiling(summary: Mapping[str, Any]) -> Chart:
+    """Draw the expected shortfall by the size of the debt, with its intervals."""
+    rows = sorted(summary["tables"]["ceiling"], key=lambda row: int(row["debt_wad"]))
+    points = _build_interval_points("expected shortfall", rows, "shortfall", [], "@first")
+    points |= {
+        "x": to_plot_values((row["debt_wad"] for row in rows), WAD),
+        "y": points["x"],
+        "mode": "lines+markers",
+    }
+    points["error_y"] = points.pop("error_x")
+    ends = [
+        (name, color, mark, summary["stablecoins"][key])
+        for name, color, mark, key in _CEILINGS
+        if summary["stablecoins"][key] is not None
+    ]
+    figure = {
+        "data": [points | {"line": {"color": "@first", "width": 1.5}}],
+        "layout": {
+            "height": 320,
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~s", "title": build_axis_title("debt of the type, stablecoins")},
+            "yaxis": {
+                "tickformat": "~s",
+                "rangemode": "tozero",
+                "title": build_axis_title("expected shortfall, stablecoins"),
+            },
+            "shapes": [
+                build_vertical_line(debt, "solid" if mark == "line" else "dot", color)
+                for _, color, mark, debt in ends
+            ],
+        },
+    }
+    told = "; ".join(
+        f"{amounts.format_compact(int(row['debt_wad']), WAD)}: "
+        f"{amounts.format_compact(row['shortfall_micro'], MICRO)}"
+        for row in rows
+    )
+    label = f"Expected shortfall by the size of the debt. {told}."
+    keys = tuple(LegendKey(name, color, mark) for name, color, mark, _ in ends)
+    return Chart("ceiling-chart", "Expected shortfall by debt", label, figure, keys)
+
+
+def _build_interval_points(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    figure_name: str,
+    positions: Sequence[int],
+    color: str,
+    size: int = 9,
+) -> dict[str, Any]:
+    """Build points of estimates with their intervals, one beside another; an end may be missing."""
+    values = [row[f"{figure_name}_micro"] for row in rows]
+    ends = [(row[f"{figure_name}_low_micro"], row[f"{figure_name}_high_micro"]) for row in rows]
+    below = [None if low is None else value - low for value, (low, _) in zip(values, ends, strict=True)]
+    above = [None if high is None else high - value for value, (_, high) in zip(values, ends, strict=True)]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "orientation": "h",
+        "name": title,
+        "x": to_plot_values(values, MICRO),
+        "y": list(positions),
+        "marker": {"color": color, "size": max(5, size)},
+        "cliponaxis": False,
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": to_plot_values(above, MICRO),
+            "arrayminus": to_plot_values(below, MICRO),
+            "color": color,
+            "thickness": 1.5,
+        },
+        "text": [amounts.format_fixed(value, MICRO) for value in values],
+        "hovertemplate": f"{title}: %{{text}}<extra></extra>",
+    }
+
+
+def _build_horizontal_figure(names: Sequence[str], data: list[dict[str, Any]], title: str) -> dict[str, Any]:
+    """Build a figure whose rows have names, the first on top."""
+    return {
+        "data": data,
+        "layout": {
+            "height": 100 + 40 * len(names),
+            "hovermode": "closest",
+            "xaxis": {
+                "tickformat": "~s",
+                "showgrid": True,
+                "rangemode": "tozero",
+                "title": build_axis_title(title),
+            },
+            "yaxis": build_name_axis([shorten_name(name) for name in names]),
+        },
+    }

@@ -1,0 +1,103 @@
+"""Results of a study on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from backstop.files.installation import format_command_as_started
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import format_duration_text, format_fixed, format_percent
+
+MICRO = 10**6
+"""Millionths in a stablecoin."""
+
+
+MOST_CONFIRMED = 3
+"""Most paths run again that are printed; summary.json has all of them."""
+
+
+def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """Print the table of a study, or the whole summary as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    sure = format_percent(summary["confidence_bps"], BASIS_POINTS, 0)
+    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column(f"{summary['paths']:,} paths", justify="right", no_wrap=True)
+    table.add_column(f"{sure} interval", justify="right", no_wrap=True)
+    for line in _iter_estimate_rows(summary):
+        table.add_row(*line)
+    console.print(table)
+    worst = summary["worst"]
+    console.print(
+        f"\nworst path {worst['path']}: {format_whole_coins(worst['row']['bad_debt'])} "
+        "stablecoins of bad debt"
+    )
+    for each in summary["confirmed"][:MOST_CONFIRMED]:
+        figures = (
+            f"{format_whole_coins(each['exact_micro'])} on the contracts, "
+            f"{format_whole_coins(each['engine_micro'])} here"
+        )
+        console.print(f"path {each['path']} run again: {figures}")
+    for each in summary["on_contracts"]:
+        name = format_percent(each["level_bps"], BASIS_POINTS, 0)
+        console.print(
+            f"expected shortfall, {name}, on the contracts: {format_whole_coins(each['shortfall_micro'])}"
+        )
+    console.print(f"replay     {format_command_as_started(worst['replay'])}", soft_wrap=True)
+    console.print(f"study      {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def _iter_estimate_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    lost = summary["bad_debt"]
+    yield "paths with bad debt", *format_value_and_interval(lost["chance"])
+    yield "bad debt, stablecoins, average", *format_value_and_interval(lost["mean"])
+    for level in lost["levels"]:
+        name = format_percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"  value at risk, {name}", *format_value_and_interval(level["at_risk"])
+        yield f"  expected shortfall, {name}", *format_value_and_interval(level["shortfall"])
+    for level in summary["liquidated_debt"]["levels"]:
+        name = format_percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"liquidations at risk, {name}", *format_value_and_interval(level["at_risk"])
+    for stage in summary["stages"]:
+        yield f"{stage['stage']} reached", *format_value_and_interval(stage["covered"]["chance"])
+        yield "  paid on average", *format_value_and_interval(stage["covered"]["mean"])
+    answer = summary["sensitivity"]
+    if answer is not None:
+        yield "bad debt for 1% of all prices: slope", *format_value_and_interval(answer["slope"])
+        yield "  convexity", *format_value_and_interval(answer["convexity"])
+    yield "outstanding at the end", *format_value_and_interval(summary["outstanding"]["chance"])
+    yield "unsold a day after the end", *format_value_and_interval(summary["unsold"]["chance"])
+    yield "  of debt, on average", *format_value_and_interval(summary["unsold"]["mean"])
+    for each in summary["times"]["to_cover"]:
+        if each["level_bps"] in (5_000, 9_500):
+            name = format_percent(each["level_bps"], BASIS_POINTS, 0)
+            yield f"time to cover, {name} of paths within", format_duration_text(each["value"]), ""
+
+
+def format_value_and_interval(estimate: Mapping[str, int | None]) -> tuple[str, str]:
+    """Format an estimate's value and its interval."""
+    text = {
+        name.partition("_")[0]: "?" if value is None else _format_value(value, name.rpartition("_")[2])
+        for name, value in estimate.items()
+    }
+    return text["value"], f"{text['low']} to {text['high']}"
+
+
+def _format_value(value: int, unit: str) -> str:
+    return format_percent(value, BASIS_POINTS) if unit == "bps" else format_whole_coins(value)
+
+
+def format_whole_coins(amount_micro: int) -> str:
+    """Format millionths as whole stablecoins, rounded."""
+    return format_fixed(amount_micro, MICRO, 0)

@@ -1,0 +1,100 @@
+"""Results of a sweep on stdout, and the texts that its page shares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import format_percent
+from backstop.report.grid_edge import describe_grid_edge
+from backstop.report.stress_console_output import format_value_and_interval, format_whole_coins
+
+
+def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """Print the settings on the front and mark the recommended one, or print the summary as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    points, best = summary["points"], summary["recommended"]
+    level = format_percent(summary["level_bps"], BASIS_POINTS, 0)
+    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for axis in summary["axes"]:
+        table.add_column(axis["name"], justify="right", no_wrap=True)
+    table.add_column(summary["gain"], justify="right", no_wrap=True)
+    table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
+    table.add_column(
+        f"{format_percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval",
+        justify="right",
+        no_wrap=True,
+    )
+    order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
+    for number in order:
+        point = points[number]
+        mark = "→" if best is not None and number == best["point"] else ""
+        gain = format_sweep_setting_gain(point["gain"], summary["gain"])
+        table.add_row(
+            mark,
+            *list_setting_values_in_axis_order(summary, point),
+            gain,
+            *format_value_and_interval(point["shortfall"]),
+        )
+    console.print(table)
+    console.print(
+        f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
+    )
+    limit = format_whole_coins(summary["limit_micro"])
+    if withheld := summary.get("withheld"):
+        console.print(withheld, soft_wrap=True)
+    elif best is None:
+        console.print(f"no setting keeps its expected shortfall to {limit}")
+    else:
+        within, chosen = (
+            format_percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps")
+        )
+        console.print(f"→ has the most {summary['gain']} with at most {limit}:")
+        console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
+    if warning := describe_grid_edge(summary):
+        console.print(warning, soft_wrap=True)
+    console.print(f"sweep      {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def list_setting_values_in_axis_order(
+    summary: Mapping[str, Any], setting: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return a setting's values in the order of the axes, which JSON does not keep."""
+    return tuple(setting["values"][axis["name"]] for axis in summary["axes"])
+
+
+def get_recommended_or_first_setting(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the setting through which cuts are drawn: the recommended one, or the first."""
+    best = summary["recommended"]
+    anchor: Mapping[str, Any] = summary["points"][0 if best is None else best["point"]]
+    return anchor
+
+
+def list_settings_along_axis(
+    summary: Mapping[str, Any], axis: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """List the settings along one axis, each with its value; the other axes stand at `anchor_of`."""
+    by_values = {list_setting_values_in_axis_order(summary, point): point for point in summary["points"]}
+    anchor = get_recommended_or_first_setting(summary)["values"]
+    names = [each["name"] for each in summary["axes"]]
+    return [
+        (value, by_values[tuple(value if name == axis["name"] else anchor[name] for name in names)])
+        for value in axis["values"]
+    ]
+
+
+def format_sweep_setting_gain(gain: int, kind: str) -> str:
+    """Format a setting's gain: efficiency as a percentage, debt in whole stablecoins."""
+    return format_percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"

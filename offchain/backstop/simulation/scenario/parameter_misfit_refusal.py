@@ -1,0 +1,79 @@
+"""Whether a scenario's parameters fit each other, and what it is allowed to break to show a hole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from backstop.deployment.parameter_dataclasses import STAIRSTEP, Parameters
+from backstop.deployment.parameter_rules import RULES, list_refused_findings
+from backstop.deployment.parameter_rules.parameter_rule import REFUSED
+from backstop.simulation.scenario.scenario_records import Scenario
+from backstop.simulation.scenario.yaml_document_reader import Field
+
+SHORT_STEP = "short-step"
+"""Rule of scenarios alone: an auction's step is no shorter than a block, or several pass in each."""
+
+
+def read_unsafe_rules(field: Field) -> dict[str, str]:
+    """Read which rules a scenario breaks on purpose, by name, and why."""
+    found = {}
+    for name, entry in field.read_mapping_entries().items():
+        if name not in {SHORT_STEP, *(rule.name for rule in RULES if rule.verdict == REFUSED)}:
+            entry.raise_error(
+                f"{name!r} is no rule that refuses a setting: `ape run settings --rules` lists them"
+            )
+        found[name] = " ".join(entry.text.split())
+        if not found[name]:
+            entry.raise_error("gives no reason: say what the scenario is there to show")
+    return found
+
+
+def refuse_broken_rules(scenario: Scenario, field: Field) -> None:
+    """Raise an error for parameters that break a promise of the protocol, unless the scenario says so."""
+    _refuse_short_steps(scenario, field)
+    findings = [
+        found
+        for found in list_refused_findings(scenario.parameters, scenario.first_prices)
+        if found.rule.name not in scenario.unsafe
+    ]
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        field.raise_error(
+            f"do not fit each other: {findings[0]}{more}. If the scenario is there to show this, say so "
+            f"under `unsafe`, as `{findings[0].rule.name}: why`"
+        )
+
+
+def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str, Field]) -> None:
+    """Raise an error for a rule under `unsafe` that the parameters do not break."""
+    broken = {found.rule.name for found in list_refused_findings(scenario.parameters, scenario.first_prices)}
+    broken |= {SHORT_STEP for _ in iter_short_steps(scenario.parameters, scenario.block_time)}
+    for name, entry in unsafe_fields.items():
+        if name not in broken:
+            entry.raise_error(
+                "is not broken by these parameters: take it out, or write `null` if the base has it"
+            )
+
+
+def iter_short_steps(parameters: Parameters, block_time: int) -> Iterator[tuple[str, int]]:
+    """Yield the symbols whose auction step is shorter than a block, and the step [seconds]."""
+    for each in parameters.collateral_types:
+        if each.auction.curve == STAIRSTEP and each.auction.period < block_time:
+            yield each.symbol, each.auction.period
+
+
+def _refuse_short_steps(scenario: Scenario, field: Field) -> None:
+    """Raise an error for an auction step that is shorter than a block, unless the scenario says so.
+
+    Keepers act once a block: of a shorter step they see every other price alone, and the answer to a change
+    of the step is the block's.
+    """
+    found = next(iter_short_steps(scenario.parameters, scenario.block_time), None)
+    if found is None or SHORT_STEP in scenario.unsafe:
+        return
+    symbol, step = found
+    field.raise_error(
+        f"collateral_types.{symbol}.auction.step: {step} s is shorter than a block of "
+        f"{scenario.block_time} s, and keepers act once a block; set a block_time of {step} s or less, or "
+        f"say under `unsafe` why not, as `{SHORT_STEP}: why`"
+    )

@@ -1,0 +1,148 @@
+"""The world outside, in sections of a scenario: prices and other values over time, markets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from backstop.keepers.keeper_group_settings import StepSeries
+from backstop.model.bounds import MAX_PRICE
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import read_table
+from backstop.simulation.scenario.scenario_records import DAY, MarketDepth, PricePath, TypeAssets
+from backstop.simulation.scenario.stochastic_sections import read_price_model
+from backstop.simulation.scenario.yaml_document_reader import Field, Section
+
+
+def read_symbol_entries(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
+    """Read one entry for each collateral type, in their order."""
+    section = field.read_section(symbols)
+    return {symbol: section[symbol] for symbol in symbols}
+
+
+def build_type_price(assets: TypeAssets, prices: Mapping[str, PricePath]) -> PricePath:
+    """Return the price of a type: of its collateral, over that of its debt asset where it has one.
+
+    A price over another begins as the collateral's, in dollars of the start. Rounded down.
+    """
+    one = prices[assets.collateral]
+    if not assets.debt:
+        return one
+    other = prices[assets.debt]
+    first = other.points[0]
+    points, below = {}, first
+    above = one.points[0]
+    for time in sorted({*one.points, *other.points}):
+        above, below = one.points.get(time, above), other.points.get(time, below)
+        points[time] = max(1, above * first // below)
+    return PricePath(points, frozenset(), max(one.volatility, other.volatility), one.model or other.model)
+
+
+def read_series(field: Field, reader: Callable[[str], int]) -> tuple[StepSeries, frozenset[int]]:
+    """Read `published` and `assumed` entries of time: value; also return the published times."""
+    values, published = _read_timed_values(field, reader)
+    if min(values) != 0:
+        field.raise_error("has no value for 00:00")
+    times = sorted(values)
+    return StepSeries(tuple(times), tuple(values[time] for time in times)), published
+
+
+def _read_timed_values(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], frozenset[int]]:
+    section = field.read_section((), ("published", "assumed", "volatility"))
+    values: dict[int, int] = {}
+    given: dict[int, Field] = {}
+    published: set[int] = set()
+    for label in ("published", "assumed"):
+        for text, entry in section[label].read_mapping_entries().items() if label in section else ():
+            try:
+                time = quantity_units.read_multiday_clock(text)
+            except ValueError as error:
+                entry.raise_error(str(error))
+            if time in values:
+                first = given[time]
+                where = f"{first.file.name}:{first.line}"
+                under = first.path.split(".")[-2]
+                entry.raise_error(
+                    f"this time is under `{under}` too ({where}): remove one, there with `null`"
+                )
+            given[time] = entry
+            values[time] = entry.read_value(reader)
+            if label == "published":
+                published.add(time)
+    if not values:
+        field.raise_error("needs `published` or `assumed` entries")
+    return values, frozenset(published)
+
+
+def read_price_path(field: Field, duration: int, block_time: int) -> PricePath:
+    """Read the points of a price, or the model that draws it; fail unless they cover the duration.
+
+    Points stand in the file, or in a column of a CSV file, where each holds till the next.
+    """
+    for way, others in (
+        ("model", ("published", "assumed", "volatility", "file")),
+        ("file", ("published", "assumed")),
+    ):
+        for name in others if way in field.read_mapping_entries() else ():
+            if name in field.read_mapping_entries():
+                field.find_given_exclusive_key(way, name)
+    if "file" in field.read_mapping_entries():
+        return _read_price_column(field.read_section(("file", "column", "every")), duration, block_time)
+    if "model" in field.read_mapping_entries():
+        return read_price_model(field.read_section(("model",))["model"], block_time)
+    points, published = _read_timed_values(field, quantity_units.read_price_as_ray)
+    volatility = field.read_mapping_entries().get("volatility")
+    if 0 not in points:
+        field.raise_error("has no price at 00:00")
+    if max(points) < duration:
+        field.raise_error("has no price at the end of the scenario or after it")
+    for time in points:
+        if time % block_time:
+            field.raise_error(f"has a price at {time} seconds, which is not a block's time")
+    if volatility is None:
+        field.raise_error("'volatility' is missing")
+    return PricePath(points, published, volatility.read_bounded(quantity_units.read_basis_points, 0, 5_000))
+
+
+def _read_price_column(section: Section, duration: int, block_time: int) -> PricePath:
+    """Read the points of a CSV file's column, `every` so often from the start; each holds till the next."""
+    every, file, column = (
+        section["every"].read_bounded(quantity_units.read_seconds, 1, DAY),
+        section["file"],
+        section["column"].text,
+    )
+    if every % block_time and block_time % every:
+        section["every"].raise_error(
+            f"and a block of {block_time} seconds: one must be a multiple of the other"
+        )
+    path, prices = file.find_local_file(), []
+    for number, cells in read_table(path, file.raise_error, (column,), exactly=False):
+        try:
+            value = quantity_units.read_price_as_ray(f"{cells[column]} USD")
+        except ValueError:
+            value = 0
+        if not 0 < value <= MAX_PRICE:
+            problem = f"{cells[column]!r} is no price: write a number above 0, as 195.21"
+            file.raise_error(f"{path.name}: row {number}, column {column}: {problem}")
+        prices.append(value)
+    if (len(prices) - 1) * every < duration:
+        file.raise_error(f"has {len(prices):,} prices, and none at the end of the scenario or after it")
+    times = range(0, duration + 1, block_time)
+    return PricePath({time: prices[time // every] for time in times}, frozenset(), 0)
+
+
+def read_market_depth(field: Field, block_time: int) -> MarketDepth:
+    """Read the market of a collateral type: its depth, and how fast it follows the price outside."""
+    section = field.read_section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
+    every = section["every"].read_bounded(quantity_units.read_seconds, block_time, DAY)
+    depth = debt_to_depth = 0
+    if field.find_given_exclusive_key("depth", "debt_to_depth") == "depth":
+        depth = section["depth"].read_bounded(quantity_units.read_stablecoin, 10**18, 10**28)
+    else:
+        debt_to_depth = section["debt_to_depth"].read_bounded(quantity_units.read_basis_points, 1, 10_000_000)
+    return MarketDepth(
+        depth=depth,
+        debt_to_depth=debt_to_depth,
+        every=every,
+        recovery=section["recovery"].read_bounded(quantity_units.read_seconds, every, 7 * DAY),
+        tolerance=section["tolerance"].read_bounded(quantity_units.read_basis_points, 0, 5_000),
+    )

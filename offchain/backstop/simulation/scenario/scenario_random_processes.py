@@ -1,0 +1,81 @@
+"""The chances in a scenario: how prices move, when keepers fail, blocks are full, a feed is off.
+
+These are the figures of the file, in integers; `drawn` makes one path of each out of a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backstop.keepers.keeper_group_settings import RandomOutages
+
+BILLIONTH = 10**9
+"""Rates, drifts and correlations are in billionths: of one, or of one a year."""
+
+
+@dataclass(frozen=True)
+class PriceJumps:
+    """Falls (or rises) at random times: how often on average, their size and its deviation, in logarithms."""
+
+    every: int  # seconds
+    mean: int  # billionths
+    deviation: int  # billionths
+    cause: str = ""  # prices with the same cause and `every` jump together, by the same normal number
+
+
+@dataclass(frozen=True)
+class PriceCrash:
+    """One fall in each path, at a time that all coins share."""
+
+    fall: int  # billionths of the price
+    deviation: int = 0  # billionths of the price
+    recovery: int = 0  # seconds in which what was lost comes back; 0 is never
+
+
+@dataclass(frozen=True)
+class PriceModel:
+    """The model of a price; drift and volatility in billionths a year."""
+
+    kind: str
+    drift: int = 0
+    volatility: int = 0
+    degrees: int = 0  # of freedom of Student's t, where the moves of one block have its tails
+    jumps: PriceJumps | None = None
+    alpha: int = 0  # garch, billionths: what the last move adds to the variance
+    beta: int = 0  # garch, billionths: what stays of the variance
+    reversion: int = 0  # peg: seconds in which half of a gap closes
+    crash: PriceCrash | None = None
+    returns: tuple[float, ...] = ()  # bootstrap: logarithms of the moves of its file, block by block
+    source: str = ""  # bootstrap: columns of one file are drawn together
+    run: int = 0  # bootstrap: blocks that are drawn in a row
+
+
+@dataclass(frozen=True)
+class GasSpike:
+    """Spells in which blocks are full: gas costs a multiple, and the protocol gets a part of its share."""
+
+    spells: RandomOutages
+    factor: int  # basis points of the gas price
+    share: int  # basis points of the share
+
+
+@dataclass(frozen=True)
+class FeedFault:
+    """Spells in which a feed's source is stuck, late or wrong."""
+
+    kind: str  # stuck, delayed, wrong
+    spells: RandomOutages
+    by: int = 0  # delayed: seconds; wrong: basis points off, up or down
+
+
+def build_correlation_matrix(
+    symbols: Sequence[str], pairs: Mapping[tuple[str, str], int]
+) -> list[list[float]]:
+    """Return the matrix of some prices' correlations, from those of pairs in billionths."""
+    matrix = [[float(one == other) for other in symbols] for one in symbols]
+    for (one, other), value in pairs.items():
+        if one in symbols and other in symbols:
+            i, j = symbols.index(one), symbols.index(other)
+            matrix[i][j] = matrix[j][i] = value / BILLIONTH
+    return matrix

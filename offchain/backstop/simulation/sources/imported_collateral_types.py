@@ -1,0 +1,115 @@
+"""Collateral types of an imported book: a type for each collateral, debt asset and liquidation threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
+from backstop.model.bounds import MAX_COLLATERAL_TYPES
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.scenario.scenario_records import TypeAssets
+from backstop.simulation.sources.account_to_vault_splitting import AccountPosition
+
+_LONGEST = 32  # letters of a symbol
+
+
+class PositionType(NamedTuple):
+    """What makes two positions of one type: their collateral, what they owe, and when they are liquidated."""
+
+    collateral: str
+    debt_asset: str  # "" is the stablecoin
+    threshold: int  # basis points; 0: not given
+
+
+class TypeTable(NamedTuple):
+    """Types of a book: the name of each, their assets and ratios, and what to say of them."""
+
+    names: dict[PositionType, str]
+    assets: dict[str, TypeAssets]
+    ratios: dict[str, int]  # basis points, rounded up; types whose positions have a threshold
+    notes: list[str]
+
+
+def build_type_table(positions: Sequence[AccountPosition]) -> TypeTable:
+    """Name the types of positions; merge the smallest thresholds where there are more types than 32.
+
+    The type that owes most of a collateral and debt asset has the plain name. A merged position is
+    liquidated at the threshold of the largest type of its assets.
+    """
+    debts: dict[PositionType, int] = {}
+    for each in positions:
+        kind = get_position_type(each)
+        debts[kind] = debts.get(kind, 0) + each.debt
+    ordered = sorted(debts, key=lambda kind: (-debts[kind], kind))
+    largest: dict[tuple[str, str], PositionType] = {}
+    for kind in ordered:
+        largest.setdefault(kind[:2], kind)
+    merged = _list_merged_types(ordered, largest, debts)
+    names = {kind: _name_type(kind, largest[kind[:2]] == kind) for kind in ordered if kind not in merged}
+    names |= {kind: names[largest[kind[:2]]] for kind in merged}
+    assets = {names[kind]: TypeAssets(kind.collateral, kind.debt_asset) for kind in ordered}
+    ratios = {
+        name: div_up(BASIS_POINTS * BASIS_POINTS, kind.threshold)
+        for kind, name in names.items()
+        if kind.threshold and kind not in merged
+    }
+    return TypeTable(names, assets, ratios, _describe_types(ordered, names, merged, debts))
+
+
+def get_position_type(position: AccountPosition) -> PositionType:
+    """Return the type of a position; one that owes nothing is of the stablecoin."""
+    return PositionType(position.symbol, position.debt_asset, position.threshold)
+
+
+def _name_type(kind: PositionType, is_largest: bool) -> str:
+    """Return the symbol of a type: wstETH, wstETH-WETH where WETH is owed, wstETH-81 at that threshold."""
+    debt = f"-{kind.debt_asset}" if kind.debt_asset else ""
+    threshold = "" if is_largest else f"-{format_decimal(kind.threshold, 100)}"
+    return f"{kind.collateral[: _LONGEST - len(debt) - len(threshold)]}{debt}{threshold}"
+
+
+def _list_merged_types(
+    ordered: Sequence[PositionType],
+    largest: dict[tuple[str, str], PositionType],
+    debts: dict[PositionType, int],
+) -> list[PositionType]:
+    """List the types that are merged into the largest of their assets: the smallest, as many as are over."""
+    indebted = [kind for kind in ordered if debts[kind]]
+    over = max(0, len(indebted) - MAX_COLLATERAL_TYPES)
+    mergeable = [kind for kind in reversed(indebted) if largest[kind[:2]] != kind]
+    idle = [kind for kind in ordered if not debts[kind] and largest[kind[:2]] != kind]
+    return [*mergeable[:over], *idle]
+
+
+def _describe_types(
+    ordered: Sequence[PositionType],
+    names: dict[PositionType, str],
+    merged: Sequence[PositionType],
+    debts: dict[PositionType, int],
+) -> list[str]:
+    notes = []
+    for asset in dict.fromkeys(kind.debt_asset for kind in ordered if kind.debt_asset):
+        owing = [kind for kind in ordered if kind.debt_asset == asset]
+        owed = sum(debts[kind] for kind in owing)
+        called = ", ".join(dict.fromkeys(names[kind] for kind in owing))
+        notes.append(
+            f"Debts of {asset} worth {owed // WAD:,} dollars are of types that are priced in it: {called}."
+        )
+    for collateral, asset in dict.fromkeys(kind[:2] for kind in ordered):
+        several = [kind for kind in ordered if kind[:2] == (collateral, asset) and kind not in merged]
+        if len(several) > 1:
+            of = ", ".join(
+                f"{names[kind]} ({format_decimal(kind.threshold, 100)}%)" if kind.threshold else names[kind]
+                for kind in several
+            )
+            notes.append(f"{collateral} has several thresholds, each a type of its own: {of}.")
+    owed = sum(debts[kind] for kind in merged)
+    if owed:
+        whole = max(1, sum(debts.values()))
+        notes.append(
+            f"{sum(1 for kind in merged if debts[kind]):,} thresholds of {owed // WAD:,} stablecoins of debt "
+            f"({100 * owed / whole:.2f}%) are merged into the largest of their assets: a protocol has "
+            f"{MAX_COLLATERAL_TYPES} types."
+        )
+    return notes

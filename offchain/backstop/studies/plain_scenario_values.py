@@ -1,0 +1,20 @@
+"""Plain values of a scenario's fields, as a file that stands elsewhere has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from backstop.simulation.scenario.yaml_document_reader import Field
+
+
+def build_plain_values(field: Field, name: str, output_folder: Path) -> Any:
+    """Convert a document to plain values, with the paths of files made relative to `out`."""
+    if isinstance(field.value, dict):
+        return {key: build_plain_values(each, key, output_folder) for key, each in field.value.items()}
+    if isinstance(field.value, list):
+        return [build_plain_values(each, name, output_folder) for each in field.value]
+    if name == "file":
+        return os.path.relpath(field.file.parent / field.text, output_folder)
+    return int(field.value) if field.value.isdigit() and str(int(field.value)) == field.value else field.value

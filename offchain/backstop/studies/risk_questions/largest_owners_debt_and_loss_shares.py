@@ -1,0 +1,135 @@
+"""How much of the debt, and of the losses, is that of the largest owners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.deployment.role_accounts import get_account
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.deployment_session import open_deployment_session
+from backstop.simulation.scenario import Scenario, draw_scenario
+from backstop.simulation.simulator import Simulation
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.path_runner import PATHS, PathRunner, build_vaults, load_with_changes
+from backstop.studies.stress.columns import OutcomeColumns
+from backstop.studies.stress.stress_summary import worst_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OTHERS = "all others"
+LATER = "opened later"
+"""Vaults that keepers opened on the way, which the book does not have."""
+
+WORST = 5
+"""Worst paths that are run on the model, unless so many others are asked for."""
+
+
+def owners(
+    scenario: str | Path | Scenario,
+    paths: int = PATHS,
+    *,
+    largest: int = 10,
+    worst: int = WORST,
+    by: str = "debt",
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: PathRunner | None = None,
+) -> pd.DataFrame:
+    """Return the owners who owe most, or by `lost` those whose vaults lose most on the worst paths.
+
+    The `worst` of so many paths are run again on the model, which says whose auction lost what, to the rad;
+    what is unsold when a path ends is lost as the column `bad_debt` has it. Vaults of one owner and type that
+    were opened under names of their own (`anna/2`) are hers.
+    """
+    if largest < 1 or worst < 1:
+        raise BackstopError("at least one owner and one path are needed")
+    if by not in ("debt", "lost"):
+        raise BackstopError(f"by: {by!r} is not one of: debt, lost")
+    run = runner or PathRunner(paths, seed, engine, workers)
+    day = load_with_changes(scenario)
+    (outcomes,) = run.run_outcomes([day])
+    vaults = [vault for vault in build_vaults(day, run.seed) if vault.debt]
+    names = {vault.owner for vault in vaults}
+    of = {get_account(name): find_owner_of_numbered_vault(name, names) for name in names}
+    owed: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for vault in vaults:
+        owner = of[get_account(vault.owner)]
+        owed[owner] = owed.get(owner, 0) + vault.debt
+        counts[owner] = counts.get(owner, 0) + 1
+    lost = dict.fromkeys(owed, 0)
+    for path in worst_paths(OutcomeColumns.from_parameters(day.parameters), outcomes, worst):
+        for address, amount in _iter_vault_losses_by_owner(day, run.seed, path):
+            if amount:
+                owner = of.get(address, LATER)
+                lost[owner] = lost.get(owner, 0) + amount
+    if LATER in lost:
+        owed[LATER] = counts[LATER] = 0
+    return build_frame(_build_owner_rows(owed, counts, lost, largest, lost if by == "lost" else owed))
+
+
+def _iter_vault_losses_by_owner(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
+    """Yield what vaults lose on a path, by their owners' addresses [rad].
+
+    Principal still in auctions when the path ends is lost, and debt beyond what its collateral is worth.
+    """
+    chosen = draw_scenario(day, seed, path)
+    with open_deployment_session(chosen, "model", seed) as session:
+        run = Simulation(chosen, session, seed)
+        run.run_scenario(lambda done, total, text: None, lambda: False, runs_until_sold=True)
+        view, seen = run.build_keeper_view(), run.recorder.auctions
+        # What settlement unwinds goes back to its vault, which owes it again.
+        yield from ((each.owner, each.lost) for each in seen.values() if each.ended_by != "unwound")
+        yield from ((seen[each.id].owner, each.principal) for each in view.auctions)
+        prices = view.outside.prices
+        for each in view.workouts:
+            under = each.principal - each.lot * prices[each.collateral_type]
+            yield each.owner, max(0, under)
+        for c, price in enumerate(prices):
+            yield from (
+                (each.owner, max(0, each.debt - each.locked * price))
+                for each in view.list_vaults_with_debt(c)
+            )
+
+
+def find_owner_of_numbered_vault(vault_name: str, owner_names: set[str]) -> str:
+    """Return the owner of a vault that was opened under a name of its own."""
+    base, slash, number = vault_name.rpartition("/")
+    return base if slash and number.isdigit() and base in owner_names else vault_name
+
+
+def _build_owner_rows(
+    owed: dict[str, int],
+    counts: dict[str, int],
+    lost: dict[str, int],
+    largest: int,
+    ranking_amounts: dict[str, int],
+) -> list[dict[str, Any]]:
+    """Return a row for each of the largest owners and one for all others; shares are rounded down."""
+    whole, gone = sum(owed.values()), sum(lost.values())
+    order = sorted(owed, key=lambda owner: (-ranking_amounts[owner], -owed[owner], owner))
+    groups = [(owner, [owner]) for owner in order[:largest]]
+    if order[largest:]:
+        groups.append((OTHERS, order[largest:]))
+    rows, sum_of_debt, sum_of_lost = [], 0, 0
+    for name, members in groups:
+        debt, bad = sum(owed[each] for each in members), sum(lost[each] for each in members)
+        sum_of_debt, sum_of_lost = sum_of_debt + debt, sum_of_lost + bad
+        rows.append(
+            {
+                "owner": name,
+                "vaults": sum(counts[each] for each in members),
+                "debt_wad": debt,
+                "debt_share_bps": debt * BASIS_POINTS // whole,
+                "debt_so_far_bps": sum_of_debt * BASIS_POINTS // whole,
+                "lost_rad": bad,
+                "lost_share_bps": bad * BASIS_POINTS // gone if gone else 0,
+                "lost_so_far_bps": sum_of_lost * BASIS_POINTS // gone if gone else 0,
+            }
+        )
+    return rows

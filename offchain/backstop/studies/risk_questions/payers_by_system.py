@@ -1,0 +1,62 @@
+"""Who pays for bad debt under the rules of each system, on the same paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario
+from backstop.studies.comparison.presets import apply_preset, load_presets
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.bad_debt_at_risk import build_estimate_columns
+from backstop.studies.risk_questions.path_runner import PathRunner, get_column, load_with_changes
+from backstop.studies.stress.columns import OutcomeColumns
+from backstop.studies.stress.path_statistics import estimate_mean_with_interval, estimate_share
+from backstop.studies.stress.stress_summary import sum_payments_by_loss_bearer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OWN = "as it is"
+PATHS = 50
+"""Fewer than of other questions: presets with equity need an engine that runs every call."""
+
+
+def payers(
+    scenario: str | Path,
+    presets: str = "all",
+    paths: int = PATHS,
+    *,
+    seed: int = 1,
+    engine: str = "model",
+    workers: int = 1,
+    runner: PathRunner | None = None,
+) -> pd.DataFrame:
+    """Return, for the scenario's own rules and each preset, what each group pays on average, and how often.
+
+    `share_bps` is of all bad debt of the preset's paths. `holders` is what nobody had paid when a path ended:
+    auctions of equity last longer than a day, so that presets which have them leave more open.
+    """
+    if isinstance(scenario, Scenario):
+        raise BackstopError("presets are laid over a scenario's file: give its name or path")
+    run = runner or PathRunner(paths, seed, engine, workers)
+    days = {OWN: load_with_changes(scenario)}
+    days |= {preset.name: apply_preset(preset, scenario) for preset in load_presets(presets)}
+    rows: list[dict[str, Any]] = []
+    for (name, day), outcomes in zip(days.items(), run.run_outcomes(list(days.values())), strict=True):
+        lost = int(np.sum(get_column(day, outcomes, "bad_debt")))
+        for group, paid in sum_payments_by_loss_bearer(
+            OutcomeColumns.from_parameters(day.parameters), outcomes
+        ).items():
+            hit = estimate_share(int(np.count_nonzero(paid)), len(paid))
+            rows.append(
+                {"preset": name, "payer": group}
+                | build_estimate_columns("mean", estimate_mean_with_interval(paid), "micro")
+                | {"share_bps": int(np.sum(paid)) * BASIS_POINTS // lost if lost else 0}
+                | build_estimate_columns("chance", hit, "bps", BASIS_POINTS)
+            )
+    return build_frame(rows)
