@@ -21,7 +21,7 @@ from backstop.cli.import_options import (
 from backstop.errors import BackstopError
 from backstop.files.output_directories import hash_content
 
-_OF_PRICES = ("time", "assets", "long", "duplicates", "splits")
+_OF_PRICES = ("time", "assets", "long", "duplicates", "splits", "prints")
 """Options without a meaning where no prices are given."""
 
 

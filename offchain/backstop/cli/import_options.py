@@ -93,6 +93,13 @@ _READING = (
         show_default=True,
         help="What becomes of steps that look like a split.",
     ),
+    click.option(
+        "--prints",
+        type=click.Choice(("refuse", "keep", "drop")),
+        default="refuse",
+        show_default=True,
+        help="What becomes of isolated prints: prices that leave both neighbours and come back.",
+    ),
 )
 
 _SCENARIO = (
@@ -177,6 +184,7 @@ def read_user_files(given: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory |
                 rename=names,
                 duplicates=given["duplicates"],
                 splits=given["splits"],
+                prints=given["prints"],
                 bad_rows=given["bad_rows"],
             )
         book = read_book(
