@@ -103,6 +103,21 @@ def liquity(lot: Lot, number: int) -> list[dict[str, object]]:
     ]
 
 
+def liquity_v2(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a trove of one of the three branches; every sixth is closed, and one is redeemed."""
+    closed, branch = number % 6 == 5, number % 3
+    return [
+        {
+            "id": f"{branch}:0x{number:064x}",
+            "borrower": lot.owner,
+            "collateral.collIndex": branch,
+            "status": "closed" if closed else "redeemed" if number == 7 else "active",
+            "deposit": 0 if closed else lot.coins("wstETH" if branch else "WETH", 18),
+            "debt": 0 if closed else lot.debt * 10**18,
+        }
+    ]
+
+
 def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
     """Return a loan of a controller, partly sold where it is in soft liquidation."""
     symbol = ("wstETH", "WBTC")[number % 2]
@@ -120,7 +135,14 @@ def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
     ]
 
 
-SYSTEMS = {"maker": maker, "aave": aave, "morpho": morpho, "liquity": liquity, "crvusd": crvusd}
+SYSTEMS = {
+    "maker": maker,
+    "aave": aave,
+    "morpho": morpho,
+    "liquity": liquity,
+    "liquity-v2": liquity_v2,
+    "crvusd": crvusd,
+}
 
 
 def prices() -> list[dict[str, object]]:

@@ -25,7 +25,7 @@ _READING = (
         "--like",
         metavar="NAME|FILE",
         default=None,
-        help="Which columns mean what: aave, crvusd, liquity, maker, morpho, or a YAML file.",
+        help="Which columns mean what: aave, crvusd, liquity, liquity-v2, maker, morpho, or a YAML file.",
     ),
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field."

@@ -63,6 +63,7 @@ class VaultBook:
     )  # basis points: liquidation ratios, from thresholds
     assets: Mapping[str, TypeAssets] = field(default_factory=dict)  # by symbol: what its price is made of
     has_accounts: bool = False  # vaults of one owner are parts of one account
+    system: str = ""  # whose liquidation terms hold where the file has no threshold
     told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
     read_columns: tuple[str, ...] = ()  # of the file, in its order
     ignored_columns: tuple[str, ...] = ()
@@ -208,6 +209,7 @@ class _BookReader:
             ratios=types.ratios,
             assets=types.assets,
             has_accounts=mapping.accounts == "pooled",
+            system=mapping.system,
             told=tuple(self.told),
             read_columns=tuple(column for column in table.columns if column in {*used, *mapping.only}),
             ignored_columns=tuple(column for column in table.columns if column not in {*used, *mapping.only}),

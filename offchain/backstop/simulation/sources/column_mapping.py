@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 from backstop.simulation.scenario.yaml_document import Field, read_document
+from backstop.simulation.sources.liquidation_terms import list_known_systems
 
 LIBRARY = Path(__file__).parent / "mappings"
 
@@ -40,6 +41,7 @@ class ColumnMapping:
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> cells of rows that count
     rename: Mapping[str, str] = field(default_factory=dict)  # symbol -> symbol
     accounts: str = "apart"
+    system: str = ""  # whose liquidation terms hold where a row has no threshold
 
     def get_column(self, name: str) -> str | None:
         """Return the column of a field; None where the file has none or one cell stands for all."""
@@ -105,12 +107,12 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
                 f"there is no mapping {str(name_or_file)!r}; there are {names}, or give a .yaml file"
             )
     section = read_document(path).read_section(
-        (), ("title", "columns", "fixed", "decimals", "only", "rename", "accounts")
+        (), ("title", "system", "columns", "fixed", "decimals", "only", "rename", "accounts")
     )
     for name, known in (("columns", FIELDS), ("fixed", FIELDS), ("decimals", SCALED)):
         if name in section:
             section[name].read_section((), known)
-    accounts = section.get("accounts")
+    accounts, system = section.get("accounts"), section.get("system")
 
     def texts(name: str) -> dict[str, str]:
         return (
@@ -125,6 +127,7 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
         only={column: _list_cells(each) for column, each in only.items()},
         rename=texts("rename"),
         accounts="apart" if accounts is None else accounts.read_choice(ACCOUNTS),
+        system="" if system is None else system.read_choice(list_known_systems()),
     )
 
 

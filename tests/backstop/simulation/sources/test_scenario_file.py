@@ -183,7 +183,7 @@ def test_a_large_book_is_scaled_to_what_a_protocol_can_owe(tmp_path) -> None:
     assert 200_000_000 * WAD < drawn <= 300_000_000 * WAD
 
 
-@pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "maker", "morpho"])
+@pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "liquity-v2", "maker", "morpho"])
 def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
     book = backstop.read_book(ROOT / "docs" / "do" / "samples" / f"synthetic-{name}.csv", like=name)
     worth = {"cbBTC": 95_000, "WBTC": 95_000, "wstETH": 4_000, "WSTETH-A": 4_000}
