@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _READING = (
-    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV or Parquet."),
+    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV, JSON or Parquet."),
     click.option(
         "--like",
         metavar="NAME|FILE",
@@ -64,7 +64,9 @@ _READING = (
         default=None,
         help="Write every fault here, as CSV.",
     ),
-    click.option("--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV or Parquet."),
+    click.option(
+        "--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV, JSON or Parquet."
+    ),
     click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices."),
     click.option(
         "--asset",

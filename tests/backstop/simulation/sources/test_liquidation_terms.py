@@ -156,5 +156,6 @@ def test_the_command_says_where_ratios_are_from(tmp_path) -> None:
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
     assert (
-        "\nLiquidation ratio of ETH 110%; penalty of ETH 9.99%: Liquity v1 (MCR), 2021-03-31, " in result.stdout
+        "\nLiquidation ratio of ETH 110%; penalty of ETH 9.99%: Liquity v1 (MCR), 2021-03-31, "
+        in result.stdout
     )
