@@ -25,7 +25,7 @@ _READING = (
         "--like",
         metavar="NAME|FILE",
         default=None,
-        help="Which columns mean what: aave, crvusd, liquity, liquity-v2, maker, morpho, or a YAML file.",
+        help="What columns mean: aave, crvusd, events, liquity, liquity-v2, maker, morpho, or a YAML file.",
     ),
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field."
@@ -48,6 +48,9 @@ _READING = (
         default="assets",
         show_default=True,
         help="Debts of other assets are priced in them, or count as dollars at their price.",
+    ),
+    click.option(
+        "--at", default=None, metavar="TIME|BLOCK", help="When events become positions.  [default: after all]"
     ),
     click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
     click.option(
@@ -202,6 +205,7 @@ def read_user_files(given: Mapping[str, Any]) -> tuple[VaultBook, PriceHistory |
             floats=given["floats"],
             debts=given["debts"],
             bad_rows=given["bad_rows"],
+            at=given["at"],
         )
     except TableFaultsError as error:
         _write_faults(error, given["faults_file"])

@@ -167,7 +167,7 @@ def test_a_malformed_file_of_prices_is_one_line(tmp_path, prices, said) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--like", "compound"), "there is no mapping 'compound'; there are aave, crvusd, liquity, liquity-"),
+        (("--like", "compound"), "there is no mapping 'compound'; there are aave, crvusd, events, liquity, "),
         (("--like", "aave"), "book.csv: the columns are missing: 'user.id', 'reserve.symbol', 'currentAToke"),
         (("--column", "owner"), "--column: 'owner' is no NAME=VALUE"),
         (("--column", "holder=owner"), "columns: 'holder' is not one of: owner, collateral, locked, debt"),
