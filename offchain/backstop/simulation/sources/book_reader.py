@@ -155,8 +155,12 @@ def read_book(
     events = EventReader(table, mapping, floats)
     table, mapping = events.build_position_table(prices or {}, at, bad_rows)
     book = _BookReader(table, mapping, floats, debts == "dollars").build_book(prices or {}, bad_rows)
-    told, columns = (*events.told, *book.told), events.read_columns
-    return replace(book, told=told, read_columns=columns, ignored_columns=events.ignored_columns)
+    return replace(
+        book,
+        told=(*events.told, *book.told),
+        read_columns=events.read_columns,
+        ignored_columns=events.ignored_columns,
+    )
 
 
 class _BookReader(RowReader):

@@ -61,8 +61,9 @@ class EventReader(RowReader):
 
         Events of that time or block count; later ones are left out and counted. Without `at` all count. Rows
         stand in the order in which events happened. A balance that falls below zero is refused: events before
-        it, or interest, are missing. A debt has the price that `prices` (ray, by symbol) has of its token, or
-        the fixed `debt_price`. Rounded floats favour the protocol: less collateral, more debt.
+        it, or interest, are missing; with floats, what rounding alone makes is nothing. A debt has the price
+        that `prices` (ray, by symbol) has of its token, or the fixed `debt_price`. Rounded floats favour the
+        protocol: less collateral, more debt.
         """
         name = self.table.name
         if bad_rows != "refuse":
@@ -75,6 +76,8 @@ class EventReader(RowReader):
             raise BackstopError(f"at: {error}") from None
         rows = self.select_rows()
         changes, counted, last = self._read_changes(rows, moment)
+        if self.faults:  # a sum without an event would add faults that are none
+            raise TableFaultsError(name, self.faults)
         balances = self._sum_changes(changes)
         if self.faults:
             raise TableFaultsError(name, self.faults)
@@ -155,6 +158,8 @@ class EventReader(RowReader):
                 "--only",
             )
             return []
+        if not self._get_text("account"):
+            self._add_fault("account", "is empty: name the account")
         is_debt, is_less = kind in ("draw", "repayment"), kind in ("withdrawal", "repayment", "liquidation")
         found = [self._read_change("symbol", "amount", is_debt, is_less)]
         if kind == "liquidation":
@@ -164,14 +169,15 @@ class EventReader(RowReader):
         return found if len(self.faults) == faults else []
 
     def _read_change(self, symbol_field: str, field: str, is_debt: bool, is_less: bool) -> BalanceChange:
-        account, symbol = self._get_text("account"), self._get_text(symbol_field)
-        if not account:
-            self._add_fault("account", "is empty: name the account")
+        """Read an amount of a token; one that adds collateral or repays is rounded down, the rest up."""
+        account, symbol, faults = self._get_text("account"), self._get_text(symbol_field), len(self.faults)
         if not symbol:
             self._add_fault(symbol_field, "is empty: name the token")
         amount = self._read_amount(field, down=is_debt == is_less)
-        decimals = min(18, self._read_decimals(field)) if field in self.mapping.decimals else 18
-        if self.decimals.setdefault(symbol, decimals) != decimals:
+        decimals = 18
+        if field in self.mapping.decimals and len(self.faults) == faults:
+            decimals = min(18, self._read_decimals(field))
+        if len(self.faults) == faults and self.decimals.setdefault(symbol, decimals) != decimals:
             self._add_fault(
                 symbol_field,
                 f"{symbol} has {decimals} decimals here and {self.decimals[symbol]} before: mend one",
@@ -189,7 +195,7 @@ class EventReader(RowReader):
             balance.row = each.row
             there = balance.debt if each.is_debt else balance.locked
             after = there + each.amount
-            if after < 0:
+            if after < -self.rounded:  # a wei for each figure that was rounded
                 what = "debt" if each.is_debt else "collateral"
                 missing = "interest as draws, or the events before" if each.is_debt else "the events before"
                 problem = (

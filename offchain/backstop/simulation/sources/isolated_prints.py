@@ -23,7 +23,7 @@ class IsolatedPrint(NamedTuple):
     """A run of prints away from both neighbours: where it begins, its length, and the usual move there."""
 
     first: int  # position in the series
-    count: int
+    length: int  # prices
     usual_move: int  # billionths: the median move of the prices near it
 
 
@@ -43,7 +43,7 @@ def list_isolated_prints(values: Sequence[int]) -> list[IsolatedPrint]:
         each = _find_run(values, moves, first) if moves[first - 1] >= LEAST_MOVE else None
         if each is not None:
             found.append(each)
-        first += 1 if each is None else each.count + 1  # the price after a run is none of the next
+        first += 1 if each is None else each.length + 1  # the price after a run is none of the next
     return found
 
 
@@ -54,14 +54,14 @@ def compute_move(one: int, other: int) -> int:
 
 def _find_run(values: Sequence[int], moves: Sequence[int], first: int) -> IsolatedPrint | None:
     """Return the shortest isolated run that begins at a position; None if there is none."""
-    for count in range(1, min(LONGEST_RUN, len(values) - 1 - first) + 1):
-        before, run, after = values[first - 1], values[first : first + count], values[first + count]
+    for length in range(1, min(LONGEST_RUN, len(values) - 1 - first) + 1):
+        before, run, after = values[first - 1], values[first : first + length], values[first + length]
         if not (max(run) < min(before, after) or min(run) > max(before, after)):
             continue
         least = min(compute_move(each, neighbour) for each in run for neighbour in (before, after))
-        end = first + count
+        end = first + length
         near = [*moves[max(0, first - 1 - _WINDOW) : first - 1], *moves[end : end + _WINDOW]]
         usual = median_low(near) if near else 0
         if least >= max(LEAST_MOVE, _USUAL_MOVES * usual) and 2 * compute_move(before, after) <= least:
-            return IsolatedPrint(first, count, usual)
+            return IsolatedPrint(first, length, usual)
     return None

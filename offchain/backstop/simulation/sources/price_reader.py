@@ -366,9 +366,9 @@ class _PriceReader:
         One that is refused is left out, too, so that its moves are no splits besides.
         """
         isolated: list[_PriceQuote] = []
-        for first, count, usual in list_isolated_prints([quote.value for quote in quotes]):
-            before, after = quotes[first - 1], quotes[first + count]
-            for quote in quotes[first : first + count]:
+        for first, length, usual in list_isolated_prints([quote.value for quote in quotes]):
+            before, after = quotes[first - 1], quotes[first + length]
+            for quote in quotes[first : first + length]:
                 isolated.append(quote)
                 if self.prints == "refuse":
                     problem = _describe_print(quote, before, after, usual)

@@ -135,6 +135,32 @@ def test_floats_are_rounded_against_the_account(tmp_path) -> None:
     assert book.told[1].startswith("4 amounts had more than 18 digits behind the point")
 
 
+def test_a_float_that_is_taken_back_leaves_nothing(tmp_path) -> None:
+    """19 digits: the deposit is rounded down and the withdrawal up, which is no balance below zero."""
+    amount = 0.0012345678901234567
+    rows = [("deposit", "a", "WETH", amount, 10), ("withdrawal", "a", "WETH", amount, 11)]
+    rows += [("deposit", "a", "WBTC", 1.0, 12), ("draw", "a", "DAI", 5.0, 12)]
+    frame = pd.DataFrame(rows, columns=["kind", "account", "symbol", "amount", "time"])
+    book = backstop.read_book(frame, like="events", fixed=DOLLARS, floats=True)
+    assert list_vaults(book) == [("a", "WBTC", WAD, 5 * WAD)]
+
+
+def test_tokens_have_one_number_of_decimals_and_faults_are_said_once(tmp_path) -> None:
+    rows = [
+        ("deposit", "a", "WBTC", 1, 8, 10),
+        ("deposit", "a", "WBTC", 1, 18, 11),
+        ("deposit", "", "X", 1, "?", 12),
+    ]
+    frame = pd.DataFrame(rows, columns=["kind", "account", "symbol", "amount", "d", "time"], dtype=object)
+    with pytest.raises(TableFaultsError) as caught:
+        backstop.read_book(frame, like="events", fixed=DOLLARS, decimals={"amount": "d"})
+    assert [str(each) for each in caught.value.faults] == [
+        "row 2, column symbol: WBTC has 18 decimals here and 8 before: mend one",
+        "row 3, column account: is empty: name the account",
+        "row 3, column d: '?' is no number of decimals: write e.g. '18'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -188,11 +214,11 @@ def test_what_does_not_fit_events_is_one_line(tmp_path, given, said) -> None:
 
 def test_what_is_of_events_alone_is_refused_elsewhere(tmp_path) -> None:
     (tmp_path / "book.csv").write_text("owner,collateral,locked,debt\na,ETH,1,1\n")
-    with pytest.raises(BackstopError, match="^at: is for events: give --like events, or a mapping with"):
+    with pytest.raises(BackstopError, match=r"^at: is for events: give --like events, or a mapping with"):
         backstop.read_book(tmp_path / "book.csv", at="2022-06-18")
     (tmp_path / "mine.yaml").write_text("kinds: {Supply: deposit}\n")
     with pytest.raises(
-        BackstopError, match="^mine.yaml:1: kinds: is not of a mapping of the form 'positions'"
+        BackstopError, match=r"^mine.yaml:1: kinds: is not of a mapping of the form 'positions'"
     ):
         backstop.read_book(tmp_path / "book.csv", like=tmp_path / "mine.yaml")
 

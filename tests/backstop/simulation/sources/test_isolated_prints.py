@@ -23,7 +23,7 @@ CALM = [1340, 1346, 1341, 1349, 1068, 1364, 1360, 1366, 1361]
 
 
 def list_runs(values: list[int]) -> list[tuple[int, int]]:
-    return [(each.first, each.count) for each in list_isolated_prints(values)]
+    return [(each.first, each.length) for each in list_isolated_prints(values)]
 
 
 def write_history(values: list[int]) -> pd.DataFrame:
