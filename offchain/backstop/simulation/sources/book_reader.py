@@ -21,7 +21,7 @@ from backstop.simulation.scenario.scenario_schema import TypeAssets, Vault
 from backstop.simulation.scenario.scenario_writer import format_decimal
 from backstop.simulation.scenario.vault_books import COLUMNS
 from backstop.simulation.sources.account_pooling import AccountPosition, pool_accounts
-from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
+from backstop.simulation.sources.column_mapping import FIELDS, ColumnMapping, load_mapping
 from backstop.simulation.sources.position_types import build_type_table, get_position_type
 from backstop.simulation.sources.symbols import name_symbols
 from backstop.simulation.sources.table_reader import (
@@ -157,6 +157,8 @@ class _BookReader:
     def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool, in_dollars: bool) -> None:
         self.table = table
         self.mapping = mapping
+        self.columns = {name: mapping.get_column(name) for name in FIELDS}
+        self.fields = frozenset(name for name in FIELDS if mapping.has_field(name))
         self.floats = floats
         self.in_dollars = in_dollars
         self.priced = 0  # debts of other assets that count as dollars
@@ -223,35 +225,31 @@ class _BookReader:
         self._number, self._cells = row.number, row.cells
         before, mapping = len(self.faults), self.mapping
         owner = self._get_text("owner")
-        if mapping.has_field("position"):
+        if "position" in self.fields:
             owner = self._get_text("position") or owner
         if not owner:
-            self._add_fault(
-                "position" if mapping.has_field("position") else "owner", "is empty: name the owner"
-            )
+            self._add_fault("position" if "position" in self.fields else "owner", "is empty: name the owner")
         symbol, pooled = self._get_text("collateral"), mapping.accounts == "pooled"
         locked = self._read_amount("locked", down=True, empty=pooled)
-        if mapping.has_field("counts") and not self._read_boolean("counts"):
+        if "counts" in self.fields and not self._read_boolean("counts"):
             locked = 0
         debt = self._read_amount("debt", down=False, empty=pooled)
-        if mapping.has_field("rate") and debt:
+        if "rate" in self.fields and debt:
             debt = div_up(debt * self._read_amount("rate", down=False, scale=RAY), RAY)
-        if mapping.has_field("repaid"):
+        if "repaid" in self.fields:
             debt = max(0, debt - self._read_amount("repaid", down=True, empty=True))
         if not symbol and (locked or not pooled):
             self._add_fault("collateral", "is empty: name the collateral")
-        price = (
-            self._read_amount("price", down=True, scale=RAY, empty=True) if mapping.has_field("price") else 0
-        )
-        threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
+        price = self._read_amount("price", down=True, scale=RAY, empty=True) if "price" in self.fields else 0
+        threshold = self._read_threshold() if locked and "threshold" in self.fields else 0
         debt_asset = ""
-        if debt and mapping.has_field("debt_price"):
+        if debt and "debt_price" in self.fields:
             of = self._read_amount("debt_price", down=False, scale=RAY)
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
                 self.priced += self.in_dollars
                 debt_asset = "" if self.in_dollars else self._get_text("debt_token") or UNNAMED
-        elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
+        elif debt and "debt_token" in self.fields and "debt_price" not in self.fields:
             self._add_fault(
                 "debt_token",
                 "has no price beside it: map a column to `debt_price`, or give `--fixed debt_price=1`",
@@ -271,12 +269,12 @@ class _BookReader:
         )
 
     def _add_fault(self, name: str, problem: str) -> None:
-        self.faults.append(TableFault(self._number, self.mapping.get_column(name) or name, problem))
+        self.faults.append(TableFault(self._number, self.columns[name] or name, problem))
 
     def _get_text(self, name: str) -> str:
         if name in self.mapping.fixed:
             return self.mapping.fixed[name]
-        column = self.mapping.get_column(name)
+        column = self.columns[name]
         return "" if column is None else self._cells[column]
 
     def _read_boolean(self, name: str) -> bool:
@@ -287,7 +285,9 @@ class _BookReader:
 
     def _read_decimals(self, name: str) -> int:
         """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
-        said = self.mapping.decimals.get(name, "0")
+        said = self.mapping.decimals.get(name)
+        if said is None:
+            return 0
         text = said if said.isdigit() else self._cells[said]
         if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
             return int(text)
