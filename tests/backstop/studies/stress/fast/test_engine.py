@@ -244,3 +244,11 @@ def test_vaults_are_ranked_by_the_addresses_of_their_owners() -> None:
     made = tables.from_vaults(replace(given, reserve=0), 1, types, locked, debt, owners)
     assert made.vaults["debt"].round().tolist() == [1, 3, 2]  # with fees from before the start
     assert made.vaults["rank"].tolist() == [2, 0, 1]
+
+
+def test_what_nobody_buys_is_unsold_at_the_end() -> None:
+    scenario = severe()
+    selling = tuple(each for each in scenario.keepers if each.role not in ("flash_taker", "bidder", "crank"))
+    rows = named(FastEngine(replace(scenario, keepers=selling), 1).run_paths(0, 3), scenario)
+    assert rows["liquidated_debt"].min() > 0
+    assert (rows["unsold"] >= rows["liquidated_debt"] - 1).all()

@@ -20,6 +20,8 @@ from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kern
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
     EVENT,
+    GROUP,
+    KEEPER,
     REDISTRIBUTION,
     REPORT,
     SETTING,
@@ -28,6 +30,7 @@ from backstop.studies.stress.fast.kernel_tables import (
     TERMS,
     TYPE,
     VAULT,
+    WISH,
 )
 from backstop.studies.stress.fast.liquidations import _pop_vault, _push_vault
 
@@ -336,3 +339,37 @@ def test_the_cheapest_auctions_come_first() -> None:
         keys[0], places[0] = keys[left], places[left]
         auction_kernel.sift_down(keys, places, left, 0)
     assert found == expected
+
+
+def test_bidders_without_enough_money_plan_nothing_that_a_plan_would_give_them() -> None:
+    """What is left out before it is planned has no take with the least profit; all others are planned."""
+    random, wished, left_out = Random(6), 0, 0
+    for _ in range(200):
+        _, terms = terms_of(random)
+        auctions = np.zeros(12, dtype=AUCTION)
+        for at, auction in enumerate(auctions):
+            auction["id"], auction["lot"], auction["top"] = at, random.randrange(1, 50), 1_300
+            auction["price"], auction["target"] = random.randrange(900, 1_010), random.randrange(10**4, 10**5)
+        group, keepers = one(GROUP, number=2, most=20, takes_at=1.1, profit=40), np.zeros(2, dtype=KEEPER)
+        money = [random.randrange(1, 3_000), random.randrange(1, 100_000)]
+        keepers["budget"] = money
+        wishes, expected = np.zeros((2, 20), dtype=WISH), list[tuple[int, int, float]]()
+        for at, auction in enumerate(auctions):
+            i = at % 2
+            args = min(auction["lot"], money[i] / auction["price"]), float(money[i]), 1_000.0, 0.0, 0.0, 0.0
+            profit, asked, _, paid = auction_kernel._plan_take(terms[0], auction, *args)
+            if asked and profit >= 40 + 3:
+                money[i] -= paid
+                expected.append((i, at, asked))
+        system, prices = one(SYSTEM, auctions=12), np.array([1_000.0])
+        auction_kernel.choose_bids(
+            terms, group[0], 3.0, prices, system[0], auctions, keepers, wishes, wishes.copy(), 1, np.zeros(2)
+        )
+        made = [
+            (i, int(wish["what"]), float(wish["amount"]))
+            for i in range(2)
+            for wish in wishes[i, : keepers[i]["wishes"]]
+        ]
+        assert made == sorted(expected)
+        wished, left_out = wished + len(made), left_out + 12 - len(made)
+    assert wished > 300 and left_out > 300
