@@ -83,7 +83,7 @@ def _plan_take(
 
 
 @njit(cache=True)
-def sift_down(keys: Floats, places: Integers, count: int, root: int) -> None:
+def sink_heap_entry(keys: Floats, places: Integers, count: int, root: int) -> None:
     """Let an entry sink in a heap of `count`: the least key is on top, of equal keys the first place."""
     key, place, at = keys[root], places[root], root
     while True:
@@ -130,13 +130,13 @@ def choose_takes(
         return
     # The taker has few wishes: most auctions need no order.
     for root in range(count // 2 - 1, -1, -1):
-        sift_down(keys, places, count, root)
+        sink_heap_entry(keys, places, count, root)
     for c in range(len(kinds)):
         markets[c, 0], markets[c, 1] = kinds[c].coins, kinds[c].money
     while count > 0 and keeper.wishes < group.most:
         place, count = places[0], count - 1
         keys[0], places[0] = keys[count], places[count]
-        sift_down(keys, places, count, 0)
+        sink_heap_entry(keys, places, count, 0)
         auction = auctions[place]
         c = auction.type
         coins, money, virtual = markets[c, 0], markets[c, 1], kinds[c].virtual

@@ -332,12 +332,12 @@ def test_the_cheapest_auctions_come_first() -> None:
     places = np.array(random.sample(range(101), 101))
     expected = sorted(zip(keys.tolist(), places.tolist(), strict=True))
     for root in reversed(range(50)):
-        auction_kernel.sift_down(keys, places, 101, root)
+        auction_kernel.sink_heap_entry(keys, places, 101, root)
     found = []
     for left in reversed(range(101)):
         found.append((float(keys[0]), int(places[0])))
         keys[0], places[0] = keys[left], places[left]
-        auction_kernel.sift_down(keys, places, left, 0)
+        auction_kernel.sink_heap_entry(keys, places, left, 0)
     assert found == expected
 
 
