@@ -24,6 +24,7 @@ from backstop.cli.command_helpers import (
 from backstop.errors import BackstopError
 from backstop.files.installation import has_extra
 from backstop.studies.stress.engines import ENGINES
+from backstop.studies.stress.tail_confirmation import CONFIRMED, MOST_VAULTS, choose_confirmed_paths
 
 
 @click.command(
@@ -53,9 +54,9 @@ Examples:
 @click.option(
     "--confirm",
     type=click.IntRange(0),
-    default=3 if has_extra("chain") else 0,
-    show_default=True,
-    help="So many of the worst paths of a fast study are run again on the contracts.",
+    default=None,
+    help="So many of the worst paths of a fast study are run again on the contracts.  "
+    f"[default: {CONFIRMED if has_extra('chain') else 0}; 0 with more than {MOST_VAULTS:,} vaults]",
 )
 @click.option(
     "--shift",
@@ -75,7 +76,7 @@ def cli(
     workers: int,
     dask: str | None,
     seed: int,
-    confirm: int,
+    confirm: int | None,
     shift: int | None,
     out: Path | None,
     fresh: bool,
@@ -108,6 +109,14 @@ def cli(
         )
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
+    if confirm is None:
+        confirm = choose_confirmed_paths(task.scenario) if has_extra("chain") else 0
+        if has_extra("chain") and not confirm and engine == "fast":
+            click.echo(
+                f"no path is run again on the contracts, which takes minutes for more than {MOST_VAULTS:,} "
+                f"vaults: --confirm {CONFIRMED} does",
+                err=True,
+            )
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
     make_engine(task)  # what it does not know shows before anything is written
     moved = {} if shift is None else build_shifted_tasks(task, 100 * shift)

@@ -339,7 +339,8 @@ def _draw_past_moves(model: PriceModel, blocks: int, stream: np.random.Generator
     count = len(model.returns)
     begins = stream.integers(0, count, -(-blocks // model.run))
     rows = (begins[:, None] + np.arange(model.run)[None, :]).ravel()[:blocks] % count
-    return np.asarray(model.returns)[rows]
+    moves: Floats = model.return_array[rows]
+    return moves
 
 
 def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: Scenario) -> Floats:

@@ -220,35 +220,31 @@ class _BookReader(RowReader):
         self._number, self._cells = row.number, row.cells
         before, mapping = len(self.faults), self.mapping
         owner = self._get_text("owner")
-        if mapping.has_field("position"):
+        if "position" in self.fields:
             owner = self._get_text("position") or owner
         if not owner:
-            self._add_fault(
-                "position" if mapping.has_field("position") else "owner", "is empty: name the owner"
-            )
+            self._add_fault("position" if "position" in self.fields else "owner", "is empty: name the owner")
         symbol, pooled = self._get_text("collateral"), mapping.accounts == "pooled"
         locked = self._read_amount("locked", down=True, empty=pooled)
-        if mapping.has_field("counts") and not self._read_boolean("counts"):
+        if "counts" in self.fields and not self._read_boolean("counts"):
             locked = 0
         debt = self._read_amount("debt", down=False, empty=pooled)
-        if mapping.has_field("rate") and debt:
+        if "rate" in self.fields and debt:
             debt = div_up(debt * self._read_amount("rate", down=False, scale=RAY), RAY)
-        if mapping.has_field("repaid"):
+        if "repaid" in self.fields:
             debt = max(0, debt - self._read_amount("repaid", down=True, empty=True))
         if not symbol and (locked or not pooled):
             self._add_fault("collateral", "is empty: name the collateral")
-        price = (
-            self._read_amount("price", down=True, scale=RAY, empty=True) if mapping.has_field("price") else 0
-        )
-        threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
+        price = self._read_amount("price", down=True, scale=RAY, empty=True) if "price" in self.fields else 0
+        threshold = self._read_threshold() if locked and "threshold" in self.fields else 0
         debt_asset = ""
-        if debt and mapping.has_field("debt_price"):
+        if debt and "debt_price" in self.fields:
             of = self._read_amount("debt_price", down=False, scale=RAY)
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
                 self.priced += self.in_dollars
                 debt_asset = "" if self.in_dollars else self._get_text("debt_token") or UNNAMED
-        elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
+        elif debt and "debt_token" in self.fields and "debt_price" not in self.fields:
             self._add_fault(
                 "debt_token",
                 "has no price beside it: map a column to `debt_price`, or give `--fixed debt_price=1`",

@@ -69,10 +69,6 @@ class ColumnMapping:
         """List the fields that the mapping reads."""
         return list(dict.fromkeys((*self.required_fields, *self.columns)))
 
-    def has_field(self, name: str) -> bool:
-        """Return True if a field is said of every row."""
-        return name in self.fixed or self.get_column(name) is not None
-
     def add_documented_columns(self, columns: Sequence[str]) -> ColumnMapping:
         """Return the mapping with the documented columns that a file has and that nothing else is said of."""
         documented = _EVENT_DOCUMENTED if self.form == "events" else DOCUMENTED

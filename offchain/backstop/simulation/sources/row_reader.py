@@ -20,6 +20,8 @@ class RowReader:
     def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
         self.table = table
         self.mapping = mapping
+        self.columns = {name: mapping.get_column(name) for name in mapping.list_fields()}
+        self.fields = frozenset((*mapping.list_fields(), *mapping.fixed))
         self.floats = floats
         self.faults: list[TableFault] = []
         self.told: list[str] = []
@@ -55,12 +57,12 @@ class RowReader:
         return all(row.cells[column] in cells for column, cells in self.mapping.only.items())
 
     def _add_fault(self, name: str, problem: str) -> None:
-        self.faults.append(TableFault(self._number, self.mapping.get_column(name) or name, problem))
+        self.faults.append(TableFault(self._number, self.columns.get(name) or name, problem))
 
     def _get_text(self, name: str) -> str:
         if name in self.mapping.fixed:
             return self.mapping.fixed[name]
-        column = self.mapping.get_column(name)
+        column = self.columns.get(name)
         return "" if column is None else self._cells[column]
 
     def _read_boolean(self, name: str) -> bool:
@@ -71,7 +73,9 @@ class RowReader:
 
     def _read_decimals(self, name: str) -> int:
         """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
-        said = self.mapping.decimals.get(name, "0")
+        said = self.mapping.decimals.get(name)
+        if said is None:
+            return 0
         text = said if said.isdigit() else self._cells[said]
         if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
             return int(text)

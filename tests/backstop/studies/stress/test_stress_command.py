@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress import tail_confirmation
 from backstop.studies.stress.engines import CHUNKS
 from backstop.studies.stress.stress_study import read_rows
 from tests.support.checkout_paths import DATA, ROOT
@@ -258,3 +260,14 @@ def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp
     pages = [(folder / "report.html").read_text() for folder in (where / "out", tmp_path / "whole")]
     # Each names its own folder, in the commands of what to do next.
     assert pages[0].replace(str(where / "out"), str(tmp_path / "whole")) == pages[1]
+
+
+def test_no_path_of_a_large_book_is_run_again_unless_it_is_said(tmp_path, monkeypatch) -> None:
+    """The book has 18 vaults."""
+    monkeypatch.setattr(tail_confirmation, "MOST_VAULTS", 17)
+    result = run(SMALL, "--paths", "4", "--out", str(tmp_path / "large"))
+    assert result.exit_code == 0, result.stderr
+    assert "no path is run again on the contracts" in result.stderr and "--confirm 3 does" in result.stderr
+    assert json.loads((tmp_path / "large" / "summary.json").read_text())["confirmed"] == []
+    monkeypatch.setattr(tail_confirmation, "MOST_VAULTS", 18)
+    assert tail_confirmation.choose_confirmed_paths(load_scenario(SMALL)) == 3

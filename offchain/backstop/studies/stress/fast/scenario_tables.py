@@ -129,6 +129,7 @@ class ScenarioTables:
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
         vaults = np.zeros(len(debt), dtype=VAULT)
         vaults["opening_debt"], vaults["opening_locked"] = debt * growth[types], locked
+        vaults["rank"][sorted(range(len(owners)), key=owners.__getitem__)] = np.arange(len(owners))
         worth = terms["ratio"][types] * vaults["opening_debt"]
         vaults["opening_trigger"] = np.where(debt > 0, worth / np.maximum(locked, WEI), 0)
         order = np.lexsort((-vaults["opening_trigger"], types))
