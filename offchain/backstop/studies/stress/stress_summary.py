@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
+from backstop.simulation.scenario import build_vault_book
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.path_statistics import (
@@ -29,6 +30,7 @@ from backstop.studies.stress.path_statistics import (
 from backstop.studies.stress.price_quantiles import compute_price_quantiles
 
 SCHEMA_VERSION = 1
+MILLION = 10**6
 
 LEVELS = (9_500, 9_900)
 """Levels of value at risk and expected shortfall [bps]."""
@@ -43,11 +45,13 @@ def build_summary(
     rows: Rows,
     confirmed: Sequence[Mapping[str, int]] = (),
     sensitivity: Mapping[str, Any] | None = None,
+    drivers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build summary.json.
 
     `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
-    `sensitivity` is how losses answer to prices, where that was asked for.
+    `sensitivity` is how losses answer to prices, `drivers` how the tail answers to assumptions, where that
+    was asked for.
     """
     scenario, columns = task.scenario, Columns.from_parameters(task.scenario.parameters)
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
@@ -63,6 +67,7 @@ def build_summary(
         "digest": task.digest,
         "paths": len(rows),
         "duration_seconds": scenario.duration,
+        "debt_micro": compute_total_debt(task),
         "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
         "bad_debt": estimate_loss(column["bad_debt"]),
         "outstanding": estimate_loss(column["outstanding"]),
@@ -88,10 +93,20 @@ def build_summary(
         "lowest_ratio": _compute_percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
         "contagion": _estimate_contagion(columns, rows),
         "sensitivity": sensitivity,
+        "drivers": drivers,
         "worst": _describe_worst(task, called, columns, rows),
         "confirmed": list(confirmed),
         "on_contracts": on_contracts(len(rows), confirmed),
     }
+
+
+def compute_total_debt(task: Task) -> int | None:
+    """Return what all vaults owe at the opening [micro], rounded down; None where that is in a state."""
+    scenario = task.scenario
+    if scenario.opening is not None:
+        return None
+    vaults = build_vault_book(scenario, task.seed, scenario.first_prices)
+    return sum(vault.debt for vault in vaults) * MILLION // WAD
 
 
 def sum_by_group(columns: Columns, rows: Rows) -> dict[str, Sample]:

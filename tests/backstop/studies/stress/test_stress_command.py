@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
+from backstop.studies.risk_questions import loss_drivers
 from backstop.studies.stress.engines import CHUNKS
 from backstop.studies.stress.stress_study import read_rows
 from tests.support.checkout_paths import DATA, ROOT
@@ -110,6 +112,71 @@ def test_prices_that_fall_further_lose_more(summary) -> None:
     for fall in answer["falls"]:
         own = next(each["more"] for each in fall["changes"] if each["symbol"] == fall["shifted"])
         assert own["low_micro"] > 0
+
+
+def test_drivers_are_the_first_thing_that_is_said(summary, printed) -> None:
+    lines = printed.splitlines()
+    assert lines[0] == f"total debt {summary['debt_micro'] // 10**6:,} stablecoins"
+    assert " ".join(lines[2].split()) == "what makes the tail shortfall, 95% change 95% interval"
+    assert lines[3].startswith("as it is, 200 paths") and f"{904_012:,}" in lines[3]
+    assert [line[:25].strip() for line in lines[4:10]] == [
+        each["case"] for each in summary["drivers"]["cases"]
+    ]
+    assert summary["drivers"]["sentence"] in lines
+    assert "Blocks of 300 s are too long: in blocks of 150 s the expected shortfall is " in printed
+
+
+def test_drivers_are_of_the_same_paths(out, summary, column) -> None:
+    """What each case changes, from the outcomes of its own paths."""
+    names = json.loads((out / "study.json").read_text())["columns"]
+    tail = PATHS // 20
+    base = np.sort(column["bad_debt"])[-tail:].mean()
+    assert summary["drivers"]["paths"] == PATHS and summary["drivers"]["missing"] == []
+    for each in summary["drivers"]["cases"]:
+        rows = read_rows(out / "drivers" / each["key"] / "paths.parquet", names)
+        assert rows[:, 0].tolist() == list(range(PATHS))
+        found = np.sort(rows[:, names.index("bad_debt")])[-tail:].mean()
+        assert each["shortfall_micro"] == round(found)
+        assert each["change"]["value_micro"] == pytest.approx(found - base, abs=1)
+        if each["change"]["low_micro"] is not None:
+            assert each["change"]["low_micro"] <= found - base <= each["change"]["high_micro"]
+
+
+def test_drivers_go_on_where_they_were(tmp_path, monkeypatch) -> None:
+    """A study whose drivers were cut off, and one that had none, come to the files of one left alone."""
+    monkeypatch.setitem(CHUNKS, "fast", 10)
+    args = (SMALL, "--paths", "20", "--confirm", "0", "--out")
+    out, cut, bare = (tmp_path / name for name in ("out", "cut", "bare"))
+    assert run(*args, str(out)).exit_code == 0
+    shutil.copytree(out, cut)
+    record = json.loads((cut / "made.json").read_text())
+    (cut / "made.json").write_text(json.dumps(record | {"finished": None}))
+    for key in ("moves", "block-time"):
+        next((cut / "drivers" / key).glob("chunks/*")).unlink()
+    (cut / "summary.json").unlink()
+    assert run(*args, str(bare), "--no-drivers").exit_code == 0
+    assert json.loads((bare / "summary.json").read_text())["drivers"] is None
+    assert not (bare / "drivers").exists()
+    for folder in (cut, bare):
+        result = run(*args, str(folder))
+        assert result.exit_code == 0, result.stderr
+        assert (folder / "summary.json").read_bytes() == (out / "summary.json").read_bytes()
+    # What is there is not thrown away.
+    refused = run(*args, str(bare), "--no-drivers")
+    assert refused.exit_code == 1 and "paths with assumptions changed, not 0" in refused.stderr
+
+
+def test_drivers_run_the_first_paths_of_a_longer_study(out, printed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loss_drivers, "PATHS", 60)
+    longer = tmp_path / "longer"
+    assert run(SMALL, "--paths", "100", "--confirm", "0", "--out", str(longer)).exit_code == 0
+    summary = json.loads((longer / "summary.json").read_text())
+    names = json.loads((longer / "study.json").read_text())["columns"]
+    lost = read_rows(longer / "paths.parquet", names)[:60, names.index("bad_debt")]
+    assert summary["paths"] == 100 and summary["drivers"]["paths"] == 60
+    assert summary["drivers"]["shortfall"]["value_micro"] == round(np.sort(lost)[-3:].mean())
+    # Three paths of a tail bound nothing, and the table says so.
+    assert {each["verdict"] for each in summary["drivers"]["cases"]} == {"the data cannot tell"}
 
 
 def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp_path) -> None:
