@@ -158,7 +158,7 @@ def _write_sentence(cases: Sequence[DriverCase], compared: Sequence[Difference])
     case, found = cases[place], compared[place]
     share = f" ({found.change.value / found.now:+.0%})" if found.now > 0 else ""
     how = case.title if case.title.startswith("without") else f"with {case.title}"
-    return f"The expected shortfall moves most {how}{share}: {case.advice}."
+    return f"The expected shortfall changes most {how}{share}: {case.advice}."
 
 
 # ------------------------------------------------------------------------ cases
@@ -187,7 +187,7 @@ def _double_depths(day: Scenario, task: Task) -> DriverCase:
 
 def _advise_depth(day: Scenario) -> str:
     fields = _list_names([f"markets.{symbol}.depth" for symbol in day.markets])
-    return f"measure what sales lose (`calibrate --depth`), and state {fields}"
+    return f"measure what sales lose with calibrate --depth, and state {fields}"
 
 
 def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
@@ -197,7 +197,7 @@ def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
     paths = day.asset_prices or day.prices
     drawn = [name for name, path in paths.items() if path.model is not None]
     fields = _list_names([f"prices.{name}.model" for name in drawn])
-    advice = f"measure the law of prices (`calibrate --prices`), and state {fields}"
+    advice = f"measure the law of prices with calibrate --prices, and state {fields}"
     return DriverCase("moves", _LARGER_MOVES, advice, wilder)
 
 
@@ -262,7 +262,7 @@ def _list_names(names: Sequence[str]) -> str:
 _NEVER_FAIL = "keepers that never fail"
 _HALF_DEEP = "markets half as deep"
 _TWICE_DEEP = "markets twice as deep"
-_LARGER_MOVES = "moves half as large again"
+_LARGER_MOVES = "price moves half as large again"
 _SHORT_BLOCKS = "blocks half as long"
 _NO_LARGEST = "without the largest owner"
 

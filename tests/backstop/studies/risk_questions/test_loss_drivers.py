@@ -125,7 +125,7 @@ def test_what_the_scenario_does_not_have_is_said(day) -> None:
     missing = build_driver_cases(Task(calm, 1, "fast"))[1]
     assert missing == [
         {"case": "keepers that never fail", "why": "no keeper fails in the file"},
-        {"case": "moves half as large again", "why": "no price is drawn from a model"},
+        {"case": "price moves half as large again", "why": "no price is drawn from a model"},
     ]
 
 
@@ -172,8 +172,8 @@ def test_the_driver_that_moves_most_is_named_with_what_to_change(outcomes, cases
         and rows["keepers"]["verdict"] == "the data cannot tell"
     )
     assert found["sentence"] == (
-        "The expected shortfall moves most with markets half as deep (+200%): measure what sales lose "
-        "(`calibrate --depth`), and state markets.ETH.depth, markets.WBTC.depth."
+        "The expected shortfall changes most with markets half as deep (+200%): measure what sales lose "
+        "with calibrate --depth, and state markets.ETH.depth, markets.WBTC.depth."
     )
 
 
