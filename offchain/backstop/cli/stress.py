@@ -101,6 +101,7 @@ def cli(
     from backstop.report.stress_table import print_study
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.studies.assumption_record import list_assumptions, write_assumptions
     from backstop.studies.risk_questions.loss_drivers import PATHS as MOST_PATHS
     from backstop.studies.risk_questions.loss_drivers import (
         build_driver_cases,
@@ -111,7 +112,7 @@ def cli(
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.sensitivity import build_shifted_tasks, estimate_sensitivity
     from backstop.studies.stress.stress_study import Study, run_all
-    from backstop.studies.stress.stress_summary import build_summary
+    from backstop.studies.stress.stress_summary import LEVELS, build_summary
     from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
@@ -161,6 +162,15 @@ def cli(
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
     if drivers is not None:
         command += " --drivers" if drivers else " --no-drivers"
+    of_study = {
+        "study.paths": str(paths),
+        "study.seed": str(seed),
+        "study.engine": engine,
+        "study.levels": ", ".join(f"{level / 100:g}%" for level in LEVELS),
+        "study.paths_on_the_contracts": str(len(again)),
+        "study.paths_of_drivers": str(compared if drives else 0),
+    }
+    write_assumptions(directory, "stress", list_assumptions(task.scenario, seed) | of_study)
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )

@@ -262,7 +262,7 @@ def _list_names(names: Sequence[str]) -> str:
 _NEVER_FAIL = "keepers that never fail"
 _HALF_DEEP = "markets half as deep"
 _TWICE_DEEP = "markets twice as deep"
-_LARGER_MOVES = "price moves half as large again"
+_LARGER_MOVES = "moves half as large again"
 _SHORT_BLOCKS = "blocks half as long"
 _NO_LARGEST = "without the largest owner"
 

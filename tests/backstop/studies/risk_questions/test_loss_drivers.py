@@ -125,7 +125,7 @@ def test_what_the_scenario_does_not_have_is_said(day) -> None:
     missing = build_driver_cases(Task(calm, 1, "fast"))[1]
     assert missing == [
         {"case": "keepers that never fail", "why": "no keeper fails in the file"},
-        {"case": "price moves half as large again", "why": "no price is drawn from a model"},
+        {"case": "moves half as large again", "why": "no price is drawn from a model"},
     ]
 
 
