@@ -80,7 +80,8 @@ def build_log_axis(low: int, high: int) -> dict[str, Any]:
 
 def build_level_marks(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Build the lines and names of value at risk and expected shortfall, on an axis of powers of ten."""
-    shapes, notes = [], []
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for level in summary["bad_debt"]["levels"]:
         name = amounts.format_percent(level["level_bps"], BASIS_POINTS, 0)
         for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):

@@ -19,6 +19,9 @@ MICRO = 10**6
 """Millionths in a stablecoin."""
 
 
+CAP_LINES = {"buyers": "buyers' capital used up", "stablecoins": "too few stablecoins for depth"}
+"""What caps sales, as the table names it."""
+
 MOST_CONFIRMED = 3
 """Most paths run again that are printed; summary.json has all of them."""
 
@@ -115,6 +118,11 @@ def _iter_lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "outstanding at the end", *format_estimate(summary["outstanding"]["chance"])
     yield "unsold a day after the end", *format_estimate(summary["unsold"]["chance"])
     yield "  of debt, on average", *format_estimate(summary["unsold"]["mean"])
+    for each in (summary.get("caps") or {"causes": []})["causes"]:
+        if each["cause"] in CAP_LINES:
+            yield CAP_LINES[each["cause"]], f"{each['paths']:,} paths", ""
+            if each["unsold_paths"]:
+                yield "  unsold there, on average", format_coins(each["unsold_micro"]), ""
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
             name = format_percent(each["level_bps"], BASIS_POINTS, 0)

@@ -177,7 +177,7 @@ def studies(tmp_path_factory) -> dict[str, Path]:
     quick.write_text(f"extends: {SMALL}\nblock_time: 150 s\n")
     few = ("--paths", "4", "--out")
     proposed = ("--set", "parameters.collateral_types.ETH.auction.cut=98%", "--level", "50", "--paths", "20")
-    jobs = {
+    jobs: dict[str, tuple[typing.Any, ...]] = {
         "stress": (stress, str(SMALL), "--no-drivers", "--confirm", "0", *few),
         "quick": (stress, str(quick), "--no-drivers", "--confirm", "0", "--seed", "2", *few),
         "ask": (ask, "proposal", str(SMALL), *proposed, "--out"),

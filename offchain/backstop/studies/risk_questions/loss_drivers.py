@@ -110,20 +110,22 @@ def estimate_drivers(
             "share_bps": owed * BASIS_POINTS // whole if whole else 0,
         },
         "shortfall": round_estimate(estimate_shortfall(base, part), "micro"),
-        "cases": [_build_row(*each) for each in zip(cases, compared, strict=True)],
+        "unsold_micro": round(float(get_column(day, rows, "unsold").mean())),
+        "cases": [_build_row(*each) for each in zip(cases, compared, outcomes, strict=True)],
         "missing": list(missing),
         "block_time": _judge_block_time(day, cases, compared),
         "sentence": _write_sentence(cases, compared),
     }
 
 
-def _build_row(case: DriverCase, found: Difference) -> dict[str, Any]:
+def _build_row(case: DriverCase, found: Difference, rows: Rows) -> dict[str, Any]:
     return {
         "key": case.key,
         "case": case.title,
         "shortfall_micro": round(found.proposed),
         "change": round_estimate(found.change, "micro"),
         "verdict": found.verdict,
+        "unsold_micro": round(float(get_column(case.day, rows, "unsold").mean())),
         "advice": case.advice,
     }
 

@@ -15,6 +15,7 @@ import numpy as np
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
 from backstop.simulation.scenario import build_vault_book
+from backstop.simulation.scenario.draw_scenario import set_market_depths
 from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.path_statistics import (
@@ -88,6 +89,7 @@ def build_summary(
         "groups": [
             {"group": name, "paid": estimate_loss(paid)} for name, paid in sum_by_group(columns, rows).items()
         ],
+        "caps": describe_caps(task, columns, rows),
         "times": _summarise_times(column["first_loss_at"], column["covered_at"]),
         "prices": compute_price_quantiles(task, len(rows), worst_paths(columns, rows, 1)[0]),
         "lowest_ratio": _compute_percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
@@ -98,6 +100,45 @@ def build_summary(
         "confirmed": list(confirmed),
         "on_contracts": on_contracts(len(rows), confirmed),
     }
+
+
+def describe_caps(task: Task, columns: Columns, rows: Rows) -> dict[str, Any]:
+    """Describe what capped sales as paths ended, as far as the engines record it: paths, averages there.
+
+    Buyers' capital is used up where bidders have less left than is unsold, or less than a hundredth of what
+    they began with; circulating stablecoins are too few where markets lack more than a hundredth of their
+    depth. Both may be so on one path. `other` is what is unsold where neither is.
+    """
+    column = {name: rows[:, i] for i, name in enumerate(columns.names)}
+    unsold, lost, left = column["unsold"], column["bad_debt"], column["buyers_left"]
+    bidders = [group for group in task.scenario.keepers if group.role == "bidder"]
+    capital = sum(group.count * group.capital for group in bidders) * MILLION // WAD
+    markets = set_market_depths(task.scenario, task.seed).markets.values()
+    depth = sum(market.depth for market in markets) * MILLION // WAD
+    bound = {
+        "buyers": (left < unsold) | (left * 100 < capital),
+        "stablecoins": column["depth_missing"] * 100 > depth,
+    }
+    bound["other"] = (unsold > 0) & ~bound["buyers"] & ~bound["stablecoins"]
+    return {
+        "buyers_capital_micro": capital,
+        "depth_micro": depth,
+        "causes": [
+            {
+                "cause": name,
+                "paths": int(np.count_nonzero(where)),
+                "unsold_paths": int(np.count_nonzero(where & (unsold > 0))),
+                "unsold_micro": _round_average(unsold[where]),
+                "bad_debt_micro": _round_average(lost[where]),
+            }
+            for name, where in bound.items()
+        ],
+    }
+
+
+def _round_average(sample: Sample) -> int:
+    """Return the average, to the nearest; 0 of nothing."""
+    return round(float(np.mean(sample))) if len(sample) else 0
 
 
 def compute_total_debt(task: Task) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -140,6 +141,24 @@ def test_drivers_are_of_the_same_paths(out, summary, column) -> None:
         assert each["change"]["value_micro"] == pytest.approx(found - base, abs=1)
         if each["change"]["low_micro"] is not None:
             assert each["change"]["low_micro"] <= found - base <= each["change"]["high_micro"]
+
+
+def test_what_caps_a_sale_is_counted_on_the_paths(out, summary, column, printed) -> None:
+    left, unsold, missing = (column[name] for name in ("buyers_left", "unsold", "depth_missing"))
+    # Three desks with a hundred thousand, and an opportunist with a million; markets of 750,000 together.
+    used_up = (left < unsold) | (left < 13_000 * 10**6)
+    found = {each["cause"]: each for each in summary["caps"]["causes"]}
+    assert found["buyers"]["paths"] == used_up.sum() > 0
+    assert found["buyers"]["unsold_paths"] == (used_up & (unsold > 0)).sum() > 0
+    assert found["buyers"]["unsold_micro"] == round(unsold[used_up].mean())
+    assert found["stablecoins"]["paths"] == (missing > 7_500 * 10**6).sum() > 0
+    assert found["stablecoins"]["bad_debt_micro"] == round(column["bad_debt"][missing > 7_500 * 10**6].mean())
+    assert found["other"]["paths"] == 0
+    page = (out / "report.html").read_text()
+    assert re.search(rf"^buyers' capital used up +{used_up.sum()} paths *$", printed, re.MULTILINE)
+    assert "What caps a sale" in page and "buyers&#39; capital is used up" in page
+    (deeper,) = (each for each in summary["drivers"]["cases"] if each["key"] == "twice-depth")
+    assert f'<data value="{deeper["unsold_micro"]}"' in page.partition("Market depth: with markets twice")[2]
 
 
 def test_drivers_go_on_where_they_were(tmp_path, monkeypatch) -> None:
