@@ -101,7 +101,7 @@ def cli(
     from backstop.report.stress_table import print_study
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
-    from backstop.studies.assumption_record import list_assumptions, write_assumptions
+    from backstop.studies.assumption_record import list_study_assumptions, write_assumptions
     from backstop.studies.risk_questions.loss_drivers import PATHS as MOST_PATHS
     from backstop.studies.risk_questions.loss_drivers import (
         build_driver_cases,
@@ -163,14 +163,12 @@ def cli(
     if drivers is not None:
         command += " --drivers" if drivers else " --no-drivers"
     of_study = {
-        "study.paths": str(paths),
-        "study.seed": str(seed),
-        "study.engine": engine,
         "study.levels": ", ".join(f"{level / 100:g}%" for level in LEVELS),
         "study.paths_on_the_contracts": str(len(again)),
         "study.paths_of_drivers": str(compared if drives else 0),
     }
-    write_assumptions(directory, "stress", list_assumptions(task.scenario, seed) | of_study)
+    named = list_study_assumptions(task.scenario, seed, engine, paths)
+    write_assumptions(directory, "stress", named | of_study)
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )

@@ -62,7 +62,7 @@ def cli(
     from backstop.report.sweep_table import print_sweep
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario.scenario_writer import format_decimal
-    from backstop.studies.assumption_record import join_assumptions, list_assumptions, write_assumptions
+    from backstop.studies.assumption_record import join_assumptions, list_study_assumptions, write_assumptions
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.grid import load_grid
@@ -85,14 +85,13 @@ def cli(
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
     sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
     of_study = {
-        "study.paths": str(paths),
-        "study.seed": str(seed),
-        "study.engine": engine,
         "study.level": f"{loaded.level / 100:g}%",
         "study.limit": f"{format_decimal(loaded.limit, 10**6)} stablecoin",
         "study.gain": loaded.gain,
     }
-    named = join_assumptions([list_assumptions(point.scenario, seed) for point in loaded.points])
+    named = join_assumptions(
+        [list_study_assumptions(point.scenario, seed, engine, paths) for point in loaded.points]
+    )
     write_assumptions(directory, "sweep", named | of_study)
     page = write_page(directory)
     output.mark_finished()

@@ -116,6 +116,12 @@ def list_assumptions(scenario: Scenario, seed: int) -> dict[str, str]:
     return found | dict(_iter_book(scenario, seed))
 
 
+def list_study_assumptions(scenario: Scenario, seed: int, engine: str, paths: int) -> dict[str, str]:
+    """List what paths of a scenario assume: what the scenario does, and how they are run."""
+    how = {"study.seed": str(seed), "study.engine": engine, "study.paths": str(paths)}
+    return list_assumptions(scenario, seed) | how
+
+
 def _iter_book(scenario: Scenario, seed: int) -> Iterator[tuple[str, str]]:
     """Yield the sums of the vault book by type, and what stands for its vaults one by one."""
     vaults = build_vault_book(scenario, seed, scenario.first_prices)

@@ -172,7 +172,8 @@ def measure_import(folder: Path, paths: int = PATHS) -> Iterator[CommandTime]:
         files = "--book", book, "--prices", quotes
         yield _time_backstop(f"bring {name}", "bring", *files, *said, "--out", mine)
         yield _time_backstop(
-            f"stress, {paths:,} paths", "stress", mine / "scenario.yaml", "--paths", paths, "--out", study
+            f"stress --no-drivers, {paths:,} paths",
+            *("stress", mine / "scenario.yaml", "--no-drivers", "--paths", paths, "--out", study),
         )
         if not (study / "report.html").is_file():
             raise BackstopError(f"{study} has no page")

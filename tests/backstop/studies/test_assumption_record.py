@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import backstop
 from backstop.cli.ask import cli as ask
 from backstop.cli.assumptions import cli
 from backstop.cli.stress import cli as stress
@@ -210,6 +211,17 @@ def test_each_study_has_what_it_assumes(studies, small) -> None:
     # A grid has all the values that an axis takes.
     assert " | " in told["sweep"]["parameters.collateral_types.ETH.liquidation_ratio"]
     assert told["sweep"]["block_time"] == "300 s" and told["sweep"]["study.gain"] == "efficiency"
+
+
+def test_a_study_from_python_says_what_it_assumes(studies, tmp_path) -> None:
+    backstop.study(SMALL, 4, out=tmp_path / "study")
+    told, of_command = read(tmp_path / "study"), read(studies["stress"])
+    assert {*of_command} - {*told} == {
+        "study.levels",
+        "study.paths_of_drivers",
+        "study.paths_on_the_contracts",
+    }
+    assert of_command.items() > told.items()
 
 
 def test_two_studies_are_told_apart_line_by_line(studies) -> None:

@@ -50,7 +50,7 @@ def list_question_assumptions(
     now = list_assumptions(load_with_changes(scenario), run.seed)
     found = now | {"study.question": question, "study.seed": str(run.seed)}
     if question != "falls":
-        found |= {"study.paths": str(run.paths), "study.engine": run.engine}
+        found |= {"study.engine": run.engine, "study.paths": str(run.paths)}
     for name, value in options.items():
         if name == "level":
             found["study.level"] = _format_percent(value)
