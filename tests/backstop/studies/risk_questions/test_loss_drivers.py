@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backstop.keepers.keeper_group import Outage
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.risk_questions.loss_drivers import (
@@ -59,6 +60,12 @@ def cases(day) -> dict[str, DriverCase]:
 )
 def test_a_case_is_what_the_file_would_say(cases, tmp_path, key, text) -> None:
     assert cases[key].day == load_changed(tmp_path, text)
+
+
+def test_outages_that_are_given_do_not_happen_either(day) -> None:
+    down = tuple(replace(group, fails=None, outages=(Outage(0, 600),)) for group in day.keepers)
+    found = {each.key: each for each in build_driver_cases(Task(replace(day, keepers=down), 1, "fast"))[0]}
+    assert not any(group.outages for group in found["keepers"].day.keepers)
 
 
 def test_shorter_blocks_are_those_of_the_file_on_the_same_prices(day, cases, tmp_path) -> None:
@@ -194,6 +201,14 @@ def test_blocks_are_too_long_where_shorter_ones_surely_change_the_figure(
     assert found["too_long"] is too_long
     assert (found["now_seconds"], found["tried_seconds"]) == (300, 150)
     assert (found["now_micro"], found["tried_micro"]) == (30_500_000, times * 30_500_000)
+
+
+def test_one_path_does_not_make_blocks_too_long(outcomes, cases) -> None:
+    found = outcomes(
+        [cases[BLOCK_TIME]], block_time=lambda lost: np.where(lost == lost.max(), 9 * lost, lost)
+    )
+    assert found["block_time"]["tried_micro"] > found["block_time"]["now_micro"]
+    assert found["block_time"]["too_long"] is False
 
 
 def test_the_largest_owner_and_his_share(outcomes, day, cases) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import backstop
@@ -75,6 +76,28 @@ def test_buyers_whose_capital_is_used_up_cap_sales(known, engine, capital, paths
     assert causes["buyers"]["unsold_micro"] / COIN == pytest.approx(unsold, abs=1)
     assert bool(unsold > left) == (paths > 0)
     assert causes["other"]["paths"] == 0
+
+
+def test_caps_are_counted_path_by_path(known) -> None:
+    """Of a capital of 350,000, of markets that lack a share of their depth, and of debt that is unsold."""
+    day = load_scenario(known)
+    columns, depth = Columns.from_parameters(day.parameters), 100_000
+    markets = {name: replace(each, depth=depth * WAD, debt_to_depth=0) for name, each in day.markets.items()}
+    paths = [  # what buyers have left, what markets lack of 200,000, what is unsold
+        (3_499, 0, 0),
+        (3_500, 0, 0),
+        (5_000, 2_001, 5_001),
+        (5_000, 2_000, 5_000),
+    ]
+    rows = np.zeros((len(paths), len(columns.names)), dtype=np.int64)
+    for name, values in zip(
+        ("buyers_left", "depth_missing", "unsold"), zip(*paths, strict=True), strict=True
+    ):
+        rows[:, columns.get_index(name)] = np.array(values) * COIN
+    found = describe_caps(Task(replace(day, markets=markets), 1, "fast"), columns, rows)
+    counts = {each["cause"]: (each["paths"], each["unsold_paths"]) for each in found["causes"]}
+    assert counts == {"buyers": (2, 1), "stablecoins": (1, 1), "other": (1, 1)}
+    assert [each["unsold_micro"] for each in found["causes"]] == [2_500_500_000, 5_001_000_000, 5_000_000_000]
 
 
 @pytest.mark.parametrize("engine", ("fast", "model"))
