@@ -268,6 +268,22 @@ def test_the_report_can_be_written_again(out, printed) -> None:
     assert (out / "report.html").read_bytes() == page
 
 
+def test_a_study_without_drivers_or_caps_has_a_page(out, printed, tmp_path) -> None:
+    """As those have that were made before there were any."""
+    older = tmp_path / "older"
+    shutil.copytree(out, older)
+    summary = json.loads((older / "summary.json").read_text())
+    for name in ("drivers", "caps", "debt_micro"):
+        del summary[name]
+    (older / "summary.json").write_text(json.dumps(summary))
+    result = CliRunner(mix_stderr=False).invoke(report, [str(older)])
+    assert result.exit_code == 0, result.stderr
+    page = (older / "report.html").read_text()
+    assert "What makes the tail" not in page and "What caps a sale" not in page
+    again = run(SMALL, "--paths", str(PATHS), "--shift", "10", "--out", str(older))
+    assert again.exit_code == 0 and again.stdout.startswith("A small study")
+
+
 def test_json_is_the_summary(tmp_path) -> None:
     result = run(SMALL, "--paths", "4", "--engine", "model", "--out", str(tmp_path / "out"), "--json")
     assert result.exit_code == 0, result.stderr
