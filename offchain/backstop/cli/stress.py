@@ -153,10 +153,10 @@ def cli(
     with handle_stop_signals() as stop, progress_bar() as progress:
         rows, *others = run_all(studies, select_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
+    shifted, changed = others[: len(moved)], others[len(moved) :]
     answer = None
     if shift is not None:
-        answer = estimate_sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=False)))
-    changed = others[len(moved) :]
+        answer = estimate_sensitivity(task, 100 * shift, rows, dict(zip(moved, shifted, strict=True)))
     found = estimate_drivers(task, rows[:compared], cases, changed, missing) if drives else None
     summary = build_summary(task, name, rows, again, answer, found)
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
@@ -165,10 +165,11 @@ def cli(
     of_study = {
         "study.levels": ", ".join(f"{level / 100:g}%" for level in LEVELS),
         "study.paths_on_the_contracts": str(len(again)),
+        "study.shift": "none" if shift is None else f"{shift}%",
         "study.paths_of_drivers": str(compared if drives else 0),
     }
-    named = list_study_assumptions(task.scenario, seed, engine, paths)
-    write_assumptions(directory, "stress", named | of_study)
+    assumed = list_study_assumptions(task.scenario, seed, engine, paths)
+    write_assumptions(directory, "stress", assumed | of_study)
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )

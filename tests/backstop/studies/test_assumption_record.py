@@ -220,6 +220,7 @@ def test_a_study_from_python_says_what_it_assumes(studies, tmp_path) -> None:
         "study.levels",
         "study.paths_of_drivers",
         "study.paths_on_the_contracts",
+        "study.shift",
     }
     assert of_command.items() > told.items()
 
