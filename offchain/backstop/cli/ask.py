@@ -90,9 +90,14 @@ def cli(
     from backstop.report.frame_table import print_answer, write_answer
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.studies.assumption_record import write_assumptions
     from backstop.studies.risk_questions import payers
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
-    from backstop.studies.risk_questions.question_answers import OPTIONS, answer_question
+    from backstop.studies.risk_questions.question_answers import (
+        OPTIONS,
+        answer_question,
+        list_question_assumptions,
+    )
 
     _check_no_other_options(question, OPTIONS[question])
     paths = given["paths"] or (payers.PATHS if question == "payers" else PATHS)
@@ -120,6 +125,7 @@ def cli(
             summary = output.read_result()
         else:
             summary = answer_question(question, scenario, run, options)
+            write_assumptions(directory, "ask", list_question_assumptions(scenario, question, run, options))
             command = _build_repeat_command(question, scenario, paths, engine, seed, given)
             write_answer(
                 directory, summary, build_run_metadata(engine, command, directory, time.monotonic() - began)

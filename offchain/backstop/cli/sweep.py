@@ -61,6 +61,8 @@ def cli(
     from backstop.report.sweep_page import write_page
     from backstop.report.sweep_table import print_sweep
     from backstop.simulation.run_metadata import build_run_metadata
+    from backstop.simulation.scenario.scenario_writer import format_decimal
+    from backstop.studies.assumption_record import join_assumptions, list_study_assumptions, write_assumptions
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.grid import load_grid
@@ -82,6 +84,15 @@ def cli(
     summary = build_summary(sweep, outcomes)
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
     sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
+    of_study = {
+        "study.level": f"{loaded.level / 100:g}%",
+        "study.limit": f"{format_decimal(loaded.limit, 10**6)} stablecoin",
+        "study.gain": loaded.gain,
+    }
+    named = join_assumptions(
+        [list_study_assumptions(point.scenario, seed, engine, paths) for point in loaded.points]
+    )
+    write_assumptions(directory, "sweep", named | of_study)
     page = write_page(directory)
     output.mark_finished()
     print_sweep(summary, directory, page, as_json)

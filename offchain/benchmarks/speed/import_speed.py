@@ -174,7 +174,8 @@ def measure_import(folder: Path, paths: int = PATHS) -> Iterator[CommandTime]:
         files = "--book", book, "--prices", quotes
         yield time_backstop(f"import {name}", "import", *files, *said, "--out", mine)
         yield time_backstop(
-            f"stress, {paths:,} paths", "stress", mine / "scenario.yaml", "--paths", paths, "--out", study
+            f"stress --no-drivers, {paths:,} paths",
+            *("stress", mine / "scenario.yaml", "--no-drivers", "--paths", paths, "--out", study),
         )
         if not (study / "report.html").is_file():
             raise BackstopError(f"{study} has no page")

@@ -159,6 +159,13 @@ class _DebtSizes:
         return build_frame(rows)
 
 
+def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
+    """Return the collateral [wad] that makes a debt [wad] as good as safe, rounded up to the token's unit."""
+    terms = next(each for each in day.parameters.collateral_types if each.symbol == symbol)
+    unit = 10 ** (18 - terms.decimals)
+    return div_up(_SAFE * debt * RAY, day.first_prices[symbol] * unit) * unit
+
+
 def scale_debt(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Scenario:
     """Return a scenario whose vaults of one type owe so many per cent of what they do, at the same ratios.
 
@@ -179,7 +186,7 @@ def scale_debt(day: Scenario, vaults: list[Vault], symbol: str, size: int) -> Sc
         types.append(each)
     rest = sum(vault.debt for vault in vaults) - sum(vault.debt for vault in book)
     if rest > 0:
-        locked = div_up(_SAFE * rest * RAY, day.first_prices[symbol] * unit) * unit
+        locked = compute_safe_collateral(day, symbol, rest)
         book.append(Vault("the rest", symbol, locked, max(rest, debt_floor * WAD)))
     parameters = replace(
         day.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
+from backstop.studies.assumption_record import compare_assumptions, list_assumptions
 from backstop.studies.data_frames import list_records
 from backstop.studies.risk_questions.at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
 from backstop.studies.risk_questions.largest_owners import OTHERS, owners
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
-from backstop.studies.risk_questions.path_runner import PathRunner
+from backstop.studies.risk_questions.path_runner import PathRunner, load_with_changes
 from backstop.studies.risk_questions.payers import payers
 from backstop.studies.risk_questions.proposal import proposal
 
@@ -40,6 +41,29 @@ def answer_question(
         "tables": {name: list_records(frame) for name, frame in tables.items()},
         **more,
     }
+
+
+def list_question_assumptions(
+    scenario: str, question: str, run: PathRunner, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """List what an answer assumes: the scenario's assumptions, how it is run, and what is proposed."""
+    now = list_assumptions(load_with_changes(scenario), run.seed)
+    found = now | {"study.question": question, "study.seed": str(run.seed)}
+    if question != "falls":
+        found |= {"study.engine": run.engine, "study.paths": str(run.paths)}
+    for name, value in options.items():
+        if name == "level":
+            found["study.level"] = _format_percent(value)
+        elif name not in ("changes", "proposed") and value is not None:
+            found[f"study.{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if options.get("changes"):
+        proposed = load_with_changes(scenario, options["changes"])
+    elif options.get("proposed") is not None:
+        proposed = load_with_changes(options["proposed"])
+    else:
+        return found
+    changed = compare_assumptions(now, list_assumptions(proposed, run.seed))
+    return found | {f"proposed.{name}": value for name, _, value in changed}
 
 
 Answer = tuple[dict[str, "pd.DataFrame"], dict[str, Any]]

@@ -12,6 +12,7 @@ from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.fast.kernel import run_path
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
+    BIDDER,
     EVENT,
     KEEPER,
     LIQUIDATOR,
@@ -57,6 +58,7 @@ class FastEngine:
         self.events = np.zeros((types, stages), dtype=EVENT)
         self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
         self.keepers = np.zeros(keepers, dtype=KEEPER)
+        self.buyers = np.repeat(groups["role"] == BIDDER, groups["number"])
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
         self.old = self.wishes.copy()
         # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
@@ -124,6 +126,8 @@ class FastEngine:
             int(system["first_loss_at"]),
             covered,
             NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
+            _to_micro(self.keepers["budget"][self.buyers].sum()),
+            max(0, _to_micro(kinds["virtual"].sum())),
             *(_to_micro(amount) for amount in lost),
         )
 
