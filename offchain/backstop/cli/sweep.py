@@ -20,6 +20,7 @@ from backstop.cli.command_helpers import (
     seed_option,
     workers_options,
 )
+from backstop.studies.borrower_response import RESPONSES
 from backstop.studies.stress.engines import ENGINES
 
 
@@ -30,11 +31,18 @@ from backstop.studies.stress.engines import ENGINES
 Examples:
   ape run sweep offchain/backstop/studies/stress/grids/ratio-and-step.yaml
   ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep
+  ape run sweep my-grid.yaml --owners distance
 """,
 )
 @click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
 @click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
+@click.option(
+    "--owners",
+    type=click.Choice(RESPONSES),
+    default=None,
+    help="How owners respond to other ratios.  [default: the grid's, or still]",
+)
 @workers_options
 @seed_option
 @output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>", store=True)
@@ -44,6 +52,7 @@ def cli(
     grid: Path,
     paths: int,
     engine: str,
+    owners: str | None,
     workers: int,
     dask: str | None,
     seed: int,
@@ -54,8 +63,9 @@ def cli(
     """Run a study for every setting of a grid; say which are worth having, and which one to take.
 
     All settings meet the same paths. The recommended one has the most gain within the grid's limit of
-    expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
-    same command goes on; with more --paths it makes the sweep longer.
+    expected shortfall; how sure that is, resamples of the paths tell. A setting that breaks a rule of
+    `settings` is named and not run. Interrupt a sweep at any time, and the same command goes on; with more
+    --paths it makes the sweep longer.
     """
     from backstop.parallel.worker_selection import select_workers
     from backstop.report.sweep_page import write_page
@@ -66,7 +76,7 @@ def cli(
     from backstop.studies.stress.grid import load_grid
     from backstop.studies.stress.parameter_sweep import Sweep, build_summary
 
-    loaded = load_grid(grid)
+    loaded = load_grid(grid, owners, seed)
     for point in loaded.points:
         make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
@@ -80,7 +90,7 @@ def cli(
     with handle_stop_signals() as stop, progress_bar() as progress:
         outcomes = sweep.run_points(select_workers(workers, dask), progress, stop)
     summary = build_summary(sweep, outcomes)
-    command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
+    command = command_line("sweep", paths=paths, engine=engine, owners=owners, seed=seed) + f" {grid}"
     sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)
     output.mark_finished()

@@ -74,6 +74,10 @@ def compose_sweep_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
         "gain": Markup("{} of {} beaten by no other").format(
             render_amount(kept, "count"), render_count(len(points), "setting")
         ),
+        "usage": Markup("{} of {} efficient").format(
+            render_amount(sum(point.get("efficient", False) for point in points), "count"),
+            render_count(len(points), "setting"),
+        ),
         "maps": Markup("From {} with {} to {} with {}").format(
             numbers.render_figure(f"points.{low}.shortfall.value_micro"),
             _describe_setting(summary, low),
