@@ -10,6 +10,9 @@ from backstop.report import amounts
 from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, to_plot_values
 from backstop.report.stress_table import MICRO
 
+FRONT_TITLES = {"debt": "debt, stablecoins", "revenue": "stability fees of a year, stablecoins"}
+"""Titles of the axis of gains, by what stands against shortfall."""
+
 
 class FrontPoint(NamedTuple):
     """One setting: its name, its gain as drawn and as written, its shortfall, and whether none beats it."""

@@ -11,7 +11,7 @@ from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report import amounts, section_headings, tornado_chart
 from backstop.report.chart_parts import Chart, build_axis_title
-from backstop.report.front_chart import FrontAxis, FrontPoint, draw_front_chart
+from backstop.report.front_chart import FRONT_TITLES, FrontAxis, FrontPoint, draw_front_chart
 from backstop.report.grid_edge import describe_grid_edge
 from backstop.report.page_links import link_study
 from backstop.report.rendering import render_template
@@ -19,8 +19,6 @@ from backstop.report.stress_table import MICRO
 from backstop.report.study_files import read_study_files
 from backstop.report.summary_panel import compose_sweep_finding
 from backstop.report.sweep_table import describe_efficient, find_anchor, format_gain, list_values
-
-_TITLES = {"debt": "debt, stablecoins", "revenue": "stability fees of a year, stablecoins"}
 
 _FULL = 0.8
 """Share of the colour of loss beyond which a cell of a map is too strong for the text of the page."""
@@ -78,7 +76,7 @@ def draw_front(summary: Mapping[str, Any]) -> Chart:
     ]
     axis = FrontAxis("efficiency, % of the collateral", "~%")
     if scale == 1:
-        axis = FrontAxis(_TITLES[summary["gain"]], "~s")
+        axis = FrontAxis(FRONT_TITLES[summary["gain"]], "~s")
     best = None if summary["recommended"] is None else summary["recommended"]["point"]
     return draw_front_chart(
         "front",
@@ -111,7 +109,7 @@ def draw_trade_off(summary: Mapping[str, Any]) -> Chart | None:
         for point in summary["points"]
     ]
     title = f"{measure.capitalize()} against risk"
-    axis = FrontAxis(_TITLES[measure], "~s")
+    axis = FrontAxis(FRONT_TITLES[measure], "~s")
     return draw_front_chart("trade-off", title, points, axis, summary["level_bps"], "efficient")
 
 

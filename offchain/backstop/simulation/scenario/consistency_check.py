@@ -16,12 +16,13 @@ SHORT_STEP = "short-step"
 
 
 class BrokenRuleError(BackstopError):
-    """Parameters that break a rule of settings: its name, and where and how they break it, in one line."""
+    """Parameters that break a rule of settings: its name, how they break it, and the file and line."""
 
     def __init__(self, field: Field, rule: str, finding: str, problem: str) -> None:
         super().__init__(field.format_error(problem))
         self.rule = rule
-        self.finding = f"{field.file.name}:{field.line}: {finding}"
+        self.finding = finding
+        self.place = f"{field.file.name}:{field.line}"
 
 
 def read_unsafe_rules(field: Field) -> dict[str, str]:

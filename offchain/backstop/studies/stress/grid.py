@@ -237,7 +237,7 @@ def _build_points(
             # A recorded state belongs to its own terms, so the vault book is opened anew.
             scenario = parse_scenario(changed, name, anew=True, with_book=with_book)
         except BrokenRuleError as error:
-            refused.append(RefusedPoint(places, error.rule, error.finding))
+            refused.append(RefusedPoint(places, error.rule, f"{error.place}: {error.finding}"))
             continue
         except BackstopError as error:
             chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))
