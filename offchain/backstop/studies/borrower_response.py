@@ -136,7 +136,9 @@ def _limit_to_ceilings(setting: Scenario, book: Sequence[Vault], moved: Sequence
 
 def _find_opening_prices(base: Scenario, setting: Scenario, late: Sequence[Vault]) -> dict[str, int]:
     """Return at which prices (ray) a book is opened: as high as vaults under the initial ratio need it."""
-    terms, found = build_terms(replace(setting, opened_at={}), _cut_prices(setting)), dict(base.opened_at)
+    terms = build_terms(replace(setting, opened_at={}), _cut_prices(setting))
+    # Prices of some types alone are those that such vaults needed under the base's ratios.
+    found = dict(base.opened_at) if len(base.opened_at) == len(base.symbols) else {}
     for vault in late:
         if terms[vault.symbol].guarded:
             raise BackstopError(

@@ -173,7 +173,8 @@ def _render_book(scenario: Scenario) -> str:
 def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], file: str) -> dict[str, Any]:
     """Return the sections by which a setting's file has its own vaults, opening prices and depths."""
     book: dict[str, Any] = {"file": file}
-    if opened_at := point.scenario.opened_at:
+    opened_at = point.scenario.opened_at
+    if len(opened_at) == len(point.scenario.symbols):  # else they follow from the rows that are opened late
         book["opened_at"] = {symbol: format_price(price) for symbol, price in opened_at.items()}
     if grid.owners == STILL:
         return {BOOK: book}
