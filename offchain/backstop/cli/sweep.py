@@ -20,6 +20,7 @@ from backstop.cli.command_helpers import (
     seed_option,
     workers_options,
 )
+from backstop.errors import BackstopError
 from backstop.studies.borrower_response import RESPONSES
 from backstop.studies.stress.engines import ENGINES
 
@@ -73,12 +74,15 @@ def cli(
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
-    from backstop.studies.stress.grid import load_grid
+    from backstop.studies.stress.grid import describe_places, load_grid
     from backstop.studies.stress.parameter_sweep import Sweep, build_summary
 
     loaded = load_grid(grid, owners, seed)
     for point in loaded.points:
-        make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+        try:
+            make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+        except BackstopError as error:
+            raise BackstopError(f"{error} (with {describe_places(loaded.axes, point.places)})") from None
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
     sweep = Sweep(loaded, seed, engine, paths, directory)
     output = open_output(directory, "sweep", sweep.describe_settings(), {"paths": paths}, fresh=fresh)

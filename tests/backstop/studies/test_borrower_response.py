@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ vault_book: {{file: book.csv, rows: {{between_ratios: {how}, unsafe: {how}}}}}
 """
 
 
-def with_ratio(scenario: Scenario, liquidation: int, initial: int, **terms: int) -> Scenario:
+def with_ratio(scenario: Scenario, liquidation: int, initial: int, **terms: Any) -> Scenario:
     """The scenario with other ratios [bps] of ETH, and other terms of all types."""
     types = [replace(each, **terms) for each in scenario.parameters.collateral_types]
     types[0] = replace(types[0], liquidation_ratio=liquidation, initial_ratio=initial)

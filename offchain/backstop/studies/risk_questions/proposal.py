@@ -262,7 +262,7 @@ def _build_trade_off(
     *,
     is_still: bool,
 ) -> list[dict[str, Any]]:
-    """Return what each setting lends and earns against its shortfall; none is marked where a book is still."""
+    """Return what settings lend and earn against their shortfall; none is marked where the book is still."""
     tails = [estimate_shortfall(lost, level) for lost in losses]
     marks = find_efficient(usages, [round(tail.value) for tail in tails])
     rows = []

@@ -225,6 +225,11 @@ def _split_keys(path: str) -> list[str]:
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]
 
 
+def describe_places(axes: Sequence[Axis], places: Sequence[int]) -> str:
+    """Return a setting's names and values, `ratio 130%, step 90 s`."""
+    return ", ".join(f"{axis.name} {axis.values[place]}" for axis, place in zip(axes, places, strict=True))
+
+
 def _build_points(
     base: Field, name: str, axes: Sequence[Axis], *, with_book: bool
 ) -> tuple[tuple[Point, ...], tuple[RefusedPoint, ...]]:
@@ -240,7 +245,6 @@ def _build_points(
             refused.append(RefusedPoint(places, error.rule, f"{error.place}: {error.finding}"))
             continue
         except BackstopError as error:
-            chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))
-            raise BackstopError(f"{error} (with {chosen})") from None
+            raise BackstopError(f"{error} (with {describe_places(axes, places)})") from None
         found.append(Point(places, scenario))
     return tuple(found), tuple(refused)

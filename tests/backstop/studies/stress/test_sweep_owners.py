@@ -191,6 +191,16 @@ def test_an_axis_of_the_book_and_owners_who_respond_contradict_each_other(tmp_pa
         load_grid(tmp_path / "grid.yaml")
 
 
+def test_a_setting_whose_book_is_too_small_is_named(tmp_path) -> None:
+    """Members and keepers have their money of what the vaults draw: a high ratio leaves too little of it."""
+    text = (DATA / "stress" / "ratios.yaml").read_text().replace("145%", "590%").replace("150%", "600%")
+    (tmp_path / "grid.yaml").write_text(text.replace("small.yaml", str(DATA / "stress" / "small.yaml")))
+    result = run(str(tmp_path / "grid.yaml"), "--owners", "distance", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "the scenario does not fit: its vaults draw" in result.stderr
+    assert result.stderr.endswith("(with ratio 590%, share 10%)\n") and not (tmp_path / "out").exists()
+
+
 def test_revenue_stands_against_shortfall_where_debts_pay_fees(tmp_path) -> None:
     """Each setting lends as much, so that the dearer one earns more and, with drawn books, loses no less."""
     small = DATA / "stress" / "small.yaml"
