@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import backstop
+from backstop.cli.import_book import cli as import_book
 from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
@@ -224,3 +225,29 @@ axes:
     eth = measure_borrow_usage(load_scenario(small), 1).debts[0]
     assert high - low == pytest.approx(0.02 * eth, rel=1e-6) and low > 1_000 * WAD
     assert summary["points"][summary["recommended"]["point"]]["values"] == {"fee": "3% a year"}
+
+
+@pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_sweep_owners.py::"
+    "test_owners_who_keep_their_distance_make_the_lowest_ratio_the_dearest"
+)
+def test_the_page_says_what_the_command_prints(tmp_path) -> None:
+    page = (ROOT / "docs" / "do" / "stress.md").read_text()
+    grid, told = re.findall(
+        r"```(?:yaml|text)\n(.*?)```", page.partition("### How owners respond")[2], re.DOTALL
+    )[:2]
+    book = ["--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave"]
+    args = [*book, "--prices", str(SAMPLES / "synthetic-prices.csv"), "--out", str(tmp_path / "mine")]
+    assert CliRunner().invoke(import_book, args).exit_code == 0
+    (tmp_path / "mine" / "ratio.yaml").write_text(grid)
+    command = "sweep runs/mine/ratio.yaml --owners distance --paths 1000 --workers 2"
+    assert f"ape run {command}\n" in page
+    args = command.replace("runs/mine", str(tmp_path / "mine")).split()[1:]
+    printed = run(*args, "--out", str(tmp_path / "out"))
+    assert [line.rstrip() for line in printed.stdout.splitlines()][
+        : len(told.splitlines())
+    ] == told.splitlines()
+    still = run(*args, "--owners", "still", "--out", str(tmp_path / "still")).stdout
+    assert (
+        re.search(r"112%\s+7,500,146\s+35.7%\s+27,648 ", still) and "1 of 4 settings are not beaten" in still
+    )
