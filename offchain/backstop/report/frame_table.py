@@ -78,7 +78,7 @@ _TITLES = {
     "at-risk": "Bad debt at risk, stablecoins",
     "falls": "What may be liquidated, and what collateral would lack, stablecoins",
     "figures": "Now and proposed on the same paths, stablecoins",
-    "trade_off": "What settings lend against their expected shortfall, stablecoins",
+    "usage": "What settings lend against their expected shortfall, stablecoins",
     "alone": "Each change alone: expected shortfall of all bad debt",
     "sensitivity": "In other worlds: expected shortfall of all bad debt",
     "payers": "Who pays, stablecoins on average",

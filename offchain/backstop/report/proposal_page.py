@@ -34,7 +34,7 @@ def write_page(directory: Path) -> Path:
             "worlds", "Change in other worlds, with its interval", tables["sensitivity"], _get_world
         ),
         tornado_chart.draw_proposal_drivers(summary),
-        draw_trade_off(summary),
+        draw_efficient_settings(summary),
     ]
     text = render_template(
         "proposal.html",
@@ -48,9 +48,9 @@ def write_page(directory: Path) -> Path:
     return directory / "report.html"
 
 
-def draw_trade_off(summary: Mapping[str, Any]) -> Chart | None:
+def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
     """Draw each setting by its revenue, or debt, and shortfall; None in folders of old."""
-    rows, measure = summary["tables"].get("trade_off"), summary.get("measure")
+    rows, measure = summary["tables"].get("usage"), summary.get("measure")
     if not rows:
         return None
     points = []

@@ -221,7 +221,7 @@ def compose_proposal_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
     """Compose the answers of a proposal's page, by section."""
     whole, worlds = summary["tables"]["figures"][0], summary["tables"]["sensitivity"]
     answers = {"figures-by-collateral": Markup("All together: {}").format(whole["verdict"])}
-    if rows := summary["tables"].get("trade_off"):
+    if rows := summary["tables"].get("usage"):
         answers["trade-off-of-settings"] = Markup("Debt of {} now, {} as proposed").format(
             *(render_amount(rows[i]["debt_wad"], "wad") for i in range(2))
         )

@@ -36,7 +36,7 @@ def write_page(directory: Path) -> Path:
             each
             for each in (
                 draw_front(summary),
-                draw_trade_off(summary),
+                draw_efficient_settings(summary),
                 tornado_chart.draw_sweep_drivers(summary),
                 *maps,
             )
@@ -90,7 +90,7 @@ def draw_front(summary: Mapping[str, Any]) -> Chart:
     )
 
 
-def draw_trade_off(summary: Mapping[str, Any]) -> Chart | None:
+def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
     """Draw each setting by its revenue, or its debt, and expected shortfall; a line joins the efficient ones.
 
     None in folders of old, and where the chart of gains is the same.

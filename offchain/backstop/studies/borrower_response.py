@@ -71,7 +71,7 @@ def build_response_books(
             )
         )
     left = [vault for i, vault in enumerate(vaults) if i not in set(kept)]
-    return ComparedBooks(tuple(found), _describe_left_out(left, vaults))
+    return ComparedBooks(tuple(found), _describe_excluded_vaults(left, vaults))
 
 
 def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
@@ -192,10 +192,10 @@ def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
         for setting in settings
     ]
     whole = {key: vault for side in sides for key, vault in side.items()}
-    return ComparedBooks(tuple(kept), _describe_left_out(list(left.values()), list(whole.values())))
+    return ComparedBooks(tuple(kept), _describe_excluded_vaults(list(left.values()), list(whole.values())))
 
 
-def _describe_left_out(left: Sequence[Vault], whole: Sequence[Vault]) -> tuple[str, ...]:
+def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault]) -> tuple[str, ...]:
     """Say how many vaults are left out, and their share of the debt; nothing where none is."""
     if not left:
         return ()

@@ -16,6 +16,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.simulation.scenario import Scenario, build_vault_book, load_scenario
 from backstop.simulation.scenario.book_repairs import VaultTerms
 from backstop.simulation.scenario.scenario_schema import Vault
+from backstop.studies.borrow_usage import measure_borrow_usage
 from backstop.studies.borrower_response import (
     DISTANCE,
     LEVERAGE,
@@ -26,14 +27,13 @@ from backstop.studies.borrower_response import (
 )
 from backstop.studies.stress.exact_engine import ExactEngine
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
-from backstop.studies.trade_off import measure_borrow_usage
 from tests.support.checkout_paths import DATA
 
 SMALL = load_scenario(DATA / "stress" / "small.yaml")
 ROWS = """owner,collateral,locked,debt
 anna,ETH,1000,1000000
-bert,ETH,650,1000000
 cleo,ETH,630,1000000
+bert,ETH,650,1000000
 dora,ETH,4.75,6250
 """
 KNOWN = """extends: {base}
@@ -123,6 +123,7 @@ def draw_settings(random: Random) -> list[Scenario]:
 @pytest.mark.parametrize("response", [DISTANCE, LEVERAGE])
 def test_a_higher_ratio_never_raises_usage(response: str) -> None:
     random, moved, bound = Random(2), 0, 0
+    today = {(each.owner, each.symbol): each.debt for each in base_vaults()}
     for _ in range(40):
         settings = draw_settings(random)
         books = build_response_books(SMALL, settings, response, 1).scenarios
@@ -137,6 +138,9 @@ def test_a_higher_ratio_never_raises_usage(response: str) -> None:
             ceiling = book.parameters.collateral_types[0].debt_ceiling * WAD
             assert max(used.debts) <= ceiling
             bound += used.debts[0] == ceiling
+            eth = book.parameters.collateral_types[0]
+            if eth.liquidation_ratio <= 14_500 and eth.initial_ratio <= 15_000:  # today's: nobody repays
+                assert all(today[each.owner, each.symbol] <= each.debt for each in held)
             collateral = {(each.owner, each.symbol): each.locked for each in base_vaults()}
             assert all(collateral[each.owner, each.symbol] == each.locked for each in held)
     assert moved > 30
@@ -220,7 +224,7 @@ def test_a_vault_under_the_floor_is_left_out_of_all(by_hand) -> None:
     assert base.parameters.collateral_types[0].debt_floor == 5_000
     books = build_response_books(base, [base, with_ratio(base, 29_000, 29_500)], DISTANCE, 1)
     owners = [[each.owner for each in book.vaults] for book in books.scenarios]
-    assert owners == [["anna", "bert", "cleo"]] * 2
+    assert owners == [["anna", "cleo", "bert"]] * 2
     assert books.remarks[0].startswith("1 vaults that do not fit") and "6,250 stablecoins" in books.remarks[0]
     # At 190% she would owe 4,770, and as the initial ratio allows 5,000 she owes the floor.
     held = build_response_books(base, [with_ratio(base, 19_000, 19_500)], DISTANCE, 1).scenarios[0]
@@ -231,6 +235,31 @@ def test_no_vault_left_is_one_line(by_hand) -> None:
     with pytest.raises(BackstopError, match="none of its 4 vaults fits every setting: change less"):
         base = by_hand("open")
         build_response_books(base, [with_ratio(base, 29_000, 29_500, debt_floor=10**6)], DISTANCE, 1)
+
+
+def test_a_floor_that_rises_is_no_debt_that_a_ceiling_cuts(by_hand) -> None:
+    """Dora owes a floor of 7,000, above her 6,250 of today; the others share what the ceiling leaves."""
+    base = by_hand("open")
+    ceiling = sum(each.debt for each in base.vaults) // WAD + 5_000
+    setting = with_ratio(base, 14_000, 14_500, debt_floor=7_000, debt_ceiling=ceiling)
+    held = build_response_books(base, [setting], DISTANCE, 1).scenarios[0].vaults
+    assert sum(each.debt for each in held) == ceiling * WAD and held[-1].debt == 7_000 * WAD
+
+
+def test_all_types_share_the_global_ceiling() -> None:
+    ceiling = measure_borrow_usage(SMALL, 1).debt // WAD + 10_000
+    parameters = with_ratio(SMALL, 12_000, 12_500).parameters
+    setting = replace(SMALL, parameters=replace(parameters, global_debt_ceiling=ceiling))
+    (day,) = build_response_books(SMALL, [setting], DISTANCE, 1).scenarios
+    assert measure_borrow_usage(day, 1).debt == ceiling * WAD
+
+
+def test_a_feed_that_would_not_believe_the_fall_is_one_line(by_hand) -> None:
+    base = by_hand("open")
+    guarded = replace(base.parameters.collateral_types[0].feed, deviation=500)
+    told = "the vault of cleo cannot be opened at a higher price: the feed of ETH has a deviation"
+    with pytest.raises(BackstopError, match=told):
+        build_response_books(base, [with_ratio(base, 14_000, 14_500, feed=guarded)], DISTANCE, 1)
 
 
 def opened_debts(engine: ExactEngine) -> list[int]:

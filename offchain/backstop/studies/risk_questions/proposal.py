@@ -17,6 +17,14 @@ from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.consistency_check import BrokenRuleError, describe_short_steps
 from backstop.simulation.scenario.scenario_library import read_scenario
 from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.studies.borrow_usage import (
+    REVENUE,
+    BorrowUsage,
+    choose_measure,
+    describe_measure,
+    find_efficient,
+    measure_borrow_usage,
+)
 from backstop.studies.borrower_response import (
     RESPONSES,
     STILL,
@@ -43,14 +51,6 @@ from backstop.studies.stress.grid import BOOK, read_field_text
 from backstop.studies.stress.parameter_sweep import measure_gain
 from backstop.studies.stress.path_statistics import Sample, estimate_shortfall
 from backstop.studies.stress.stress_summary import round_estimate
-from backstop.studies.trade_off import (
-    REVENUE,
-    BorrowUsage,
-    choose_measure,
-    describe_measure,
-    find_efficient,
-    measure_borrow_usage,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ OTHER_PATHS = "other paths (the next seed)"
 class Proposal:
     """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns.
 
-    `trade_off` has a row for each setting: what it lends and earns, its shortfall, whether it is efficient.
+    `usage` has a row for each setting: what it lends and earns, its shortfall, whether it is efficient.
     """
 
     title: str
@@ -75,8 +75,8 @@ class Proposal:
     figures: pd.DataFrame
     alone: pd.DataFrame
     sensitivity: pd.DataFrame
-    trade_off: pd.DataFrame
-    measure: str  # what stands against shortfall in `trade_off`: revenue or debt
+    usage: pd.DataFrame
+    measure: str  # what stands against shortfall in `usage`: revenue or debt
     measure_says: str  # that in a sentence
     owners: str  # one of RESPONSES
     efficiency: tuple[int, int]  # bps that may be drawn against collateral, now and proposed
@@ -173,7 +173,7 @@ def proposal(
     still = _describe_still_types(books.scenarios, usages)
     names = ["now", "proposed", *(f"{name}={fields[name]}" for name in alone)]
     losses = [get_column(day, each, "bad_debt") for day, each in zip(books.scenarios, rows, strict=False)]
-    trade_off = _build_trade_off(names, usages, losses, part, is_still=bool(still))
+    usage = _build_usage_rows(names, usages, losses, part, is_still=bool(still))
     steps = (line for day in books.scenarios[:2] for line in describe_short_steps(day))
     return Proposal(
         title=now.title,
@@ -190,7 +190,7 @@ def proposal(
         figures=build_frame(figures),
         alone=build_frame(of_alone),
         sensitivity=build_frame(found),
-        trade_off=build_frame(trade_off),
+        usage=build_frame(usage),
         measure=choose_measure(usages),
         measure_says=describe_measure(usages),
         owners=owners,
@@ -254,7 +254,7 @@ def _describe_still_types(days: Sequence[Scenario], usages: Sequence[BorrowUsage
     ]
 
 
-def _build_trade_off(
+def _build_usage_rows(
     names: Sequence[str],
     usages: Sequence[BorrowUsage],
     losses: Sequence[Sample],

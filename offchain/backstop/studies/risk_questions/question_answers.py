@@ -74,7 +74,7 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
     if bool(changes) == (file is not None):
         raise BackstopError("a proposal is either fields that change (--set) or another file (--proposed)")
     found = proposal(scenario, changes or file, level=options["level"], owners=options["owners"], runner=run)
-    named = {"figures": found.figures, "trade_off": found.trade_off, "alone": found.alone}
+    named = {"figures": found.figures, "usage": found.usage, "alone": found.alone}
     named["sensitivity"] = found.sensitivity
     return named, {
         "title": found.title,

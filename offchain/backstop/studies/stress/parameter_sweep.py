@@ -35,6 +35,14 @@ from backstop.simulation.scenario.scenario_writer import (
     render_yaml,
 )
 from backstop.simulation.scenario.vault_books import COLUMNS
+from backstop.studies.borrow_usage import (
+    BorrowUsage,
+    choose_measure,
+    describe_measure,
+    find_efficient,
+    find_front,
+    measure_borrow_usage,
+)
 from backstop.studies.borrower_response import DISTANCE, STILL
 from backstop.studies.scenario_fields import as_plain_values
 from backstop.studies.stress.columns import Columns, Rows
@@ -50,14 +58,6 @@ from backstop.studies.stress.path_statistics import (
 )
 from backstop.studies.stress.stress_study import Study, run_all
 from backstop.studies.stress.stress_summary import round_estimate
-from backstop.studies.trade_off import (
-    BorrowUsage,
-    choose_measure,
-    describe_measure,
-    find_efficient,
-    find_front,
-    measure_borrow_usage,
-)
 
 SCHEMA_VERSION = 1
 RESAMPLES = 400

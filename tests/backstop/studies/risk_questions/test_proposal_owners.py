@@ -27,7 +27,7 @@ def ask(known, changes, **more):
 def test_owners_who_keep_their_distance_draw_a_quarter_more(known) -> None:
     """ETH owes 400,000 at 150%, and 500,000 at 120%; BTC's 100,000 stay."""
     found = ask(known, LOWER, owners="distance")
-    rows = found.trade_off.set_index("setting")
+    rows = found.usage.set_index("setting")
     assert rows["debt_wad"]["now"] == 500_000 * WAD and rows["debt_wad"]["proposed"] == 600_000 * WAD
     assert rows["of_ceiling_bps"]["now"] == 500_000 * 10_000 // 3_000_000
     assert list(rows["efficient"][:2]) == ["yes", "yes"] and "revenue_wad" not in rows
@@ -46,27 +46,27 @@ def test_owners_who_keep_their_distance_draw_a_quarter_more(known) -> None:
 
 def test_a_book_that_stands_still_says_so(known) -> None:
     found = ask(known, LOWER)
-    assert set(found.trade_off["debt_wad"]) == {500_000 * WAD} and set(found.trade_off["efficient"]) == {"–"}
+    assert set(found.usage["debt_wad"]) == {500_000 * WAD} and set(found.usage["efficient"]) == {"–"}
     told = "The ratio of ETH changes and the book stands still: the same owners hold as much collateral"
     assert sum(line.startswith(told) for line in found.besides) == 1
     other = ask(known, {"keepers.desk.takes_at": "60%"})
-    assert list(other.trade_off["efficient"]) == ["yes", "no"]
+    assert list(other.usage["efficient"]) == ["yes", "no"]
     assert not any("stands still" in line for line in other.besides)
 
 
 def test_owners_who_keep_their_leverage_draw_no_more(known) -> None:
     found = ask(known, LOWER, owners="leverage")
-    assert set(found.trade_off["debt_wad"]) == {500_000 * WAD}
+    assert set(found.usage["debt_wad"]) == {500_000 * WAD}
     assert any("stands still" in line for line in found.besides)
     higher = {f"{TERMS}.liquidation_ratio": "180%", f"{TERMS}.initial_ratio": "200%"}
     # Anna, at 160%, repays to 200%; bert is there.
-    lent = ask(known, higher, owners="leverage").trade_off.set_index("setting")["debt_wad"]
+    lent = ask(known, higher, owners="leverage").usage.set_index("setting")["debt_wad"]
     assert lent["proposed"] == 480_000 * WAD
 
 
 def test_fees_make_revenue_of_debt(known) -> None:
     found = ask(known, {f"{TERMS}.stability_fee": "5% a year"})
-    rows = found.trade_off.set_index("setting")
+    rows = found.usage.set_index("setting")
     assert found.measure == "revenue" and rows["revenue_wad"]["now"] == 0
     assert rows["revenue_wad"]["proposed"] == pytest.approx(0.05 * 400_000 * WAD, rel=1e-6)
 
@@ -100,7 +100,7 @@ def test_another_book_and_owners_who_respond_contradict_each_other(known, tmp_pa
     with pytest.raises(BackstopError, match="the proposal changes `vault_book`, and so do owners"):
         ask(known, {"vault_book.total": "450_000 stablecoin"}, owners="distance")
     half = ask(known, {"vault_book.total": "450_000 stablecoin"})
-    assert list(half.trade_off["debt_wad"]) == [500_000 * WAD, 450_000 * WAD]
+    assert list(half.usage["debt_wad"]) == [500_000 * WAD, 450_000 * WAD]
     folder = Path(known).parent
     file = folder / "halved.yaml"
     file.write_text(f"extends: {Path(known).name}\nvault_book: {{total: 450_000 stablecoin}}\n")
@@ -109,8 +109,8 @@ def test_another_book_and_owners_who_respond_contradict_each_other(known, tmp_pa
     lower = "parameters: {collateral_types: {ETH: {liquidation_ratio: 120%}}}\n"
     file.write_text(f"extends: {Path(known).name}\n{lower}")
     found = ask(known, file, owners="distance")
-    assert list(found.trade_off["setting"]) == ["now", "proposed"]
-    assert found.trade_off["debt_wad"][1] > found.trade_off["debt_wad"][0]
+    assert list(found.usage["setting"]) == ["now", "proposed"]
+    assert found.usage["debt_wad"][1] > found.usage["debt_wad"][0]
     with pytest.raises(BackstopError, match="owners: 'brave' is not one of: still, distance, leverage"):
         ask(known, LOWER, owners="brave")
 
@@ -136,9 +136,9 @@ def test_the_command_prints_and_writes_what_is_lent(known, tmp_path) -> None:
     assert "What settings lend against their expected shortfall" in result.stdout
     assert "no debt pays a stability fee" in result.stdout
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    with (tmp_path / "out" / "trade_off.csv").open() as file:
+    with (tmp_path / "out" / "usage.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["debt_wad"] for row in rows] == [row["debt_wad"] for row in summary["tables"]["trade_off"]]
+    assert [row["debt_wad"] for row in rows] == [row["debt_wad"] for row in summary["tables"]["usage"]]
     assert [row["efficient"] for row in rows[:2]] == ["yes", "yes"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert 'id="trade-off"' in page

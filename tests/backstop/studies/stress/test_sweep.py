@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
+from backstop.studies.borrow_usage import find_front, measure_borrow_usage
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.grid import load_grid
 from backstop.studies.stress.parameter_sweep import choose_point, measure_gain, recommend_point
 from backstop.studies.stress.stress_study import Study
-from backstop.studies.trade_off import find_front, measure_borrow_usage
 from tests.support.checkout_paths import DATA
 
 HERE = DATA / "stress"

@@ -16,9 +16,9 @@ from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import build_vault_book, load_scenario
+from backstop.studies.borrow_usage import measure_borrow_usage
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.grid import load_grid
-from backstop.studies.trade_off import measure_borrow_usage
 from tests.support.checkout_paths import DATA, ROOT
 
 SAMPLES = ROOT / "docs" / "do" / "samples"

@@ -9,7 +9,7 @@ from random import Random
 from backstop.deployment.deployment_parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import Scenario, build_vault_book, load_scenario
-from backstop.studies.trade_off import (
+from backstop.studies.borrow_usage import (
     DEBT,
     REVENUE,
     BorrowUsage,
