@@ -131,6 +131,11 @@ def set_market_depths(scenario: Scenario, seed: int) -> Scenario:
     debts = dict.fromkeys(scenario.symbols, 0)
     for vault in build_vault_book(scenario, seed, opening):
         debts[vault.symbol] += vault.debt
+    return scale_market_depths(scenario, debts)
+
+
+def scale_market_depths(scenario: Scenario, debts: Mapping[str, int]) -> Scenario:
+    """Return the scenario with markets as deep as these debts of types ask for [wad]; depths given stay."""
     markets = {
         symbol: replace(
             market, depth=max(1, debts[symbol] * BASIS_POINTS // market.debt_to_depth), debt_to_depth=0

@@ -97,17 +97,18 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
     return replace(scenario, source=str(name_or_file))
 
 
-def parse_scenario(top: Field, name: str, *, anew: bool = False) -> Scenario:
+def parse_scenario(top: Field, name: str, *, anew: bool = False, with_book: bool = True) -> Scenario:
     """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
 
     What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
+    Without its book the vaults of a file are left out, for a study that puts others in their place.
     """
-    scenario = _parse_sections(top, name, anew=anew)
+    scenario = _parse_sections(top, name, anew=anew, with_book=with_book)
     refuse_misfits(scenario, top.read_entries()["parameters"])
     return scenario
 
 
-def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
+def _parse_sections(top: Field, name: str, *, anew: bool = False, with_book: bool = True) -> Scenario:
     top = apply_shocks(top)
     version = top.read_entries().get("schema_version")
     if version is not None and version.read_value(quantity_units.read_count) != SCHEMA_VERSION:
@@ -231,7 +232,9 @@ def _parse_sections(top: Field, name: str, *, anew: bool = False) -> Scenario:
         else 0,
         unsafe=read_unsafe_rules(section["unsafe"]) if "unsafe" in section else {},
     )
-    return scenario if book is None or scenario.opening is not None else repair_imported_book(scenario, book)
+    if book is None or scenario.opening is not None or not with_book:
+        return scenario
+    return repair_imported_book(scenario, book)
 
 
 def read_guard_variants(field: Field) -> dict[str, Section]:

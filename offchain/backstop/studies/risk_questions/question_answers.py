@@ -97,8 +97,9 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
     changes, file = options["changes"], options["proposed"]
     if bool(changes) == (file is not None):
         raise BackstopError("a proposal is either fields that change (--set) or another file (--proposed)")
-    found = proposal(scenario, changes or file, level=options["level"], runner=run)
-    named = {"figures": found.figures, "alone": found.alone, "sensitivity": found.sensitivity}
+    found = proposal(scenario, changes or file, level=options["level"], owners=options["owners"], runner=run)
+    named = {"figures": found.figures, "usage": found.usage, "alone": found.alone}
+    named["sensitivity"] = found.sensitivity
     return named, {
         "title": found.title,
         "sentence": found.sentence,
@@ -109,6 +110,9 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
             for name, value in found.changes.items()
         ],
         "level_bps": found.level,
+        "owners": found.owners,
+        "measure": found.measure,
+        "measure_says": found.measure_says,
         "efficiency": {"now_bps": found.efficiency[0], "proposed_bps": found.efficiency[1]},
         "unsafe": {"now_wad": str(found.unsafe_wad[0]), "proposed_wad": str(found.unsafe_wad[1])},
         "assumptions": list(found.assumptions),
@@ -175,7 +179,7 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "at-risk": ("paths", "engine", "workers"),
     "falls": ("falls",),
-    "proposal": ("paths", "engine", "workers", "changes", "proposed", "level"),
+    "proposal": ("paths", "engine", "workers", "changes", "proposed", "level", "owners"),
     "payers": ("paths", "engine", "workers", "presets"),
     "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
     "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),

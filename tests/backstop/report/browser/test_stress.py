@@ -65,7 +65,7 @@ def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> No
     wanted = [
         {"tail", "histogram", "payers", "reached", "settling", "dots", "open", "fan-0", "fan-1"},
         {"fan-0", "fan-1"},
-        {"front", "drivers", "heat-ratio-share"},
+        {"front", "trade-off", "drivers", "heat-ratio-share"},
     ]
     for visit in visits:
         assert visit["untitled"] == []

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
+from backstop.studies.borrow_usage import find_front, measure_borrow_usage
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.grid import load_grid
-from backstop.studies.stress.parameter_sweep import choose_point, find_front, measure_gain, recommend_point
+from backstop.studies.stress.parameter_sweep import choose_point, measure_gain, recommend_point
 from backstop.studies.stress.stress_study import Study
 from tests.support.checkout_paths import DATA
 
@@ -146,8 +147,9 @@ def test_a_choice_is_as_sure_as_the_paths_make_it() -> None:
 
 def test_gains() -> None:
     day = load_scenario(HERE / "small.yaml")
-    assert measure_gain("efficiency", day, 1) == 10_000 * 10_000 // 15_000
-    assert measure_gain("debt", day, 1) > 100_000
+    used = measure_borrow_usage(day, 1)
+    assert measure_gain("efficiency", day, used) == 10_000 * 10_000 // 15_000
+    assert measure_gain("debt", day, used) > 100_000
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("*.yaml")), ids=lambda path: path.stem)
