@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from backstop.model.arithmetic import RAY, WAD
 from backstop.parallel import unordered_job_workers
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.price_reader import read_prices
@@ -33,6 +34,7 @@ def run(tmp_path, monkeypatch) -> Run:
         dask_cluster_speed,
         fuzz_speed,
         keeper_speed,
+        large_import_speed,
         page_speed,
         stress_speed,
         vault_index_speed,
@@ -63,6 +65,9 @@ def run(tmp_path, monkeypatch) -> Run:
             "measure_import_and_stress": partial(
                 csv_import_to_page_speed.measure_import_and_stress, path_count=20
             ),
+        },
+        large_import_speed: {
+            "measure_large_import": partial(large_import_speed.measure_large_import, paths=20),
         },
         page_speed: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
     }
@@ -213,6 +218,38 @@ def test_from_files_to_the_page(run) -> None:
     assert [row[0] for row in rows if len(row) == 3][2:] == [each["command"] for each in found["commands"]]
     errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]]
+
+
+def test_a_large_book_has_vaults_close_to_liquidation(tmp_path) -> None:
+    """No row is left out or under the floor; half of the vaults are unsafe after a fall by a fifth."""
+    from benchmarks.speed import large_import_speed
+
+    large_import_speed.write_large_files(tmp_path, 400)
+    book, prices = read_book(tmp_path / "positions.csv"), read_prices(tmp_path / "prices.csv")
+    assert len(book.rows) == 400 and len(book.symbols) == len(prices.symbols) == 8
+    ratios = [
+        10_000**2
+        * vault.locked
+        * prices.last_prices_by_symbol[vault.symbol]
+        // (vault.debt * RAY * book.ratios[vault.symbol])
+        for _, vault in book.rows
+    ]
+    assert min(vault.debt for _, vault in book.rows) > 2_000 * WAD
+    assert 0 < sum(each < 10_000 for each in ratios) < 10
+    assert 160 < sum(each < 12_500 for each in ratios) < 240
+
+
+@pytest.mark.deep(brief="tests/benchmarks/test_bench.py::test_a_large_book_has_vaults_close_to_liquidation")
+def test_from_a_large_file_to_the_page(run) -> None:
+    rows, found = run("large-files")
+    _, line, *printed = rows
+    assert set(line) == {"---"}
+    assert [row[0] for row in printed] == [each["command"] for each in found["commands"]]
+    played = ["stress, 2 paths", "stress, 20 paths", "stress, 2 paths, a crash on each"]
+    assert [row[0] for row in printed] == ["import", *played]
+    assert min(each["memory"] for each in found["commands"]) > 50 * 10**6
+    usual, crashed = numbers([row[1] for row in printed[2:]])
+    assert crashed > usual >= 0
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""Write the samples of docs/do: synthetic positions of five systems' exports, prices, and depths.
+"""Write the samples of docs/do: synthetic positions of six systems' exports, events, prices, and depths.
 
     python docs/do/samples/make.py [FOLDER]
 
@@ -103,6 +103,21 @@ def liquity(lot: Lot, number: int) -> list[dict[str, object]]:
     ]
 
 
+def liquity_v2(lot: Lot, number: int) -> list[dict[str, object]]:
+    """Return a trove of one of the three branches; every sixth is closed, and one is redeemed."""
+    closed, branch = number % 6 == 5, number % 3
+    return [
+        {
+            "id": f"{branch}:0x{number:064x}",
+            "borrower": lot.owner,
+            "collateral.collIndex": branch,
+            "status": "closed" if closed else "redeemed" if number == 7 else "active",
+            "deposit": 0 if closed else lot.coins("wstETH" if branch else "WETH", 18),
+            "debt": 0 if closed else lot.debt * 10**18,
+        }
+    ]
+
+
 def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
     """Return a loan of a controller, partly sold where it is in soft liquidation."""
     symbol = ("wstETH", "WBTC")[number % 2]
@@ -120,7 +135,14 @@ def crvusd(lot: Lot, number: int) -> list[dict[str, object]]:
     ]
 
 
-SYSTEMS = {"maker": maker, "aave": aave, "morpho": morpho, "liquity": liquity, "crvusd": crvusd}
+SYSTEMS = {
+    "maker": maker,
+    "aave": aave,
+    "morpho": morpho,
+    "liquity": liquity,
+    "liquity-v2": liquity_v2,
+    "crvusd": crvusd,
+}
 
 
 def prices() -> list[dict[str, object]]:
@@ -185,9 +207,35 @@ def depths() -> list[dict[str, object]]:
     return rows
 
 
+def events() -> list[dict[str, object]]:
+    """Return what forty accounts did in a month, in order: deposits, draws, repayments, liquidations."""
+    rows: list[tuple[int, dict[str, object]]] = []
+
+    def add(hour: int, kind: str, account: str, symbol: str, amount: str, *repaid: str) -> None:
+        stamp = (START + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:%MZ")
+        row: dict[str, object] = {"time": stamp, "kind": kind, "account": account}
+        debt_symbol, debt_amount = repaid or ("", "")
+        row |= {"symbol": symbol, "amount": amount, "debt_symbol": debt_symbol, "debt_amount": debt_amount}
+        rows.append((hour, row))
+
+    for number in range(ROWS):
+        lot = Lot("events", number)
+        symbol, hour = ("WETH", "wstETH", "cbBTC")[number % 3], lot.random.draw_index(300)
+        locked = lot.coins(symbol, 6, 150)
+        add(hour, "deposit", lot.owner, symbol, f"{locked}e-6")
+        add(hour + 1, "draw", lot.owner, "USDC", str(lot.debt))
+        if number % 4 == 1:
+            add(hour + 50, "repayment", lot.owner, "USDC", str(lot.debt // 3))
+            add(hour + 50, "withdrawal", lot.owner, symbol, f"{locked // 5}e-6")
+        if number % 7 == 3:
+            seized = lot.debt // 2 * 105 * 10**4 // PRICES[symbol]
+            add(hour + 200, "liquidation", lot.owner, symbol, f"{seized}e-6", "USDC", str(lot.debt // 2))
+    return [row for _, row in sorted(rows, key=lambda each: each[0])]
+
+
 def write(folder: Path) -> None:
-    """Write a file for each system, two of prices, and one of depths."""
-    files = {"prices": prices(), "year": year(), "depths": depths()}
+    """Write a file for each system, two of prices, one of depths, and one of events."""
+    files = {"prices": prices(), "year": year(), "depths": depths(), "events": events()}
     for name, system in SYSTEMS.items():
         files[name] = [row for number in range(ROWS) for row in system(Lot(name, number), number)]
     for name, rows in files.items():

@@ -26,6 +26,7 @@ from backstop.cli.command_helpers import (
 )
 from backstop.cli.import_options import parse_name_values
 from backstop.errors import BackstopError
+from backstop.studies.borrower_response import RESPONSES, STILL
 from backstop.studies.stress.engines import ENGINES
 
 _NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling")
@@ -40,6 +41,7 @@ Examples:
   ape run ask falls runs/laws/scenario.yaml
   ape run ask at-risk runs/laws/scenario.yaml --paths 5000
   ape run ask proposal runs/laws/scenario.yaml --set parameters.collateral_types.WETH.auction.step='60 s'
+  ape run ask proposal runs/laws/scenario.yaml --proposed lower.yaml --owners distance
   ape run ask payers runs/laws/scenario.yaml --presets maker,backstop --paths 20
   ape run ask owners runs/laws/scenario.yaml --largest 5
   ape run ask ceiling runs/laws/scenario.yaml --symbol WETH --limit 100000
@@ -61,6 +63,13 @@ Examples:
     show_default=True,
     metavar="PERCENT",
     help="proposal, ceiling: of the expected shortfall.",
+)
+@click.option(
+    "--owners",
+    type=click.Choice(RESPONSES),
+    default=STILL,
+    show_default=True,
+    help="proposal: how owners respond to other ratios.",
 )
 @click.option("--presets", default="all", show_default=True, metavar="NAME|FILE,...", help="payers: whose.")
 @click.option("--symbol", default=None, help="ceiling: whose.")
@@ -90,9 +99,14 @@ def cli(
     from backstop.report.frame_console_table import print_answer, write_answer_files
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.studies.assumption_record import write_assumptions
     from backstop.studies.risk_questions import payers_by_system
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
-    from backstop.studies.risk_questions.question_answers import OPTIONS, answer_question
+    from backstop.studies.risk_questions.question_answers import (
+        OPTIONS,
+        answer_question,
+        list_question_assumptions,
+    )
 
     _check_no_other_options(question, OPTIONS[question])
     paths = given["paths"] or (payers_by_system.PATHS if question == "payers" else PATHS)
@@ -120,6 +134,7 @@ def cli(
             summary = output.read_result()
         else:
             summary = answer_question(question, scenario, run, options)
+            write_assumptions(directory, "ask", list_question_assumptions(scenario, question, run, options))
             command = _build_repeat_command(question, scenario, paths, engine, seed, given)
             write_answer_files(
                 directory, summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
@@ -156,6 +171,8 @@ def _build_repeat_command(
         words += [(f"--{name}", str(given[name]))] if given[name] is not None else []
     if question in ("proposal", "ceiling"):
         words.append(("--level", f"{given['level']:g}"))
+    if given["owners"] != STILL:
+        words.append(("--owners", given["owners"]))
     if question == "payers":
         words.append(("--presets", given["presets"]))
     if question == "owners":

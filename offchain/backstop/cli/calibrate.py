@@ -73,8 +73,10 @@ def cli(
     """
     from backstop.report.calibration_console_output import print_calibration
     from backstop.report.frame_console_table import write_frames
+    from backstop.simulation.scenario import load_scenario
     from backstop.simulation.sources.depth_reader import read_depth
     from backstop.simulation.sources.scenario_builder import write_scenario
+    from backstop.studies.assumption_record import list_assumptions, write_assumptions
     from backstop.studies.calibration.fall_forecast_backtest import back_test
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.data_frames import list_records
@@ -123,6 +125,9 @@ def cli(
         )
         frames = {"calibration": found.to_frame()} | ({} if tested is None else {"backtest": tested})
         write_frames(directory, frames)
+        of_study = {"study.law": found.law, "study.cautious": "yes" if cautious else "no"}
+        day = load_scenario(directory / "scenario.yaml")
+        write_assumptions(directory, "calibrate", list_assumptions(day, 1) | of_study)
         output.mark_finished()
     file = directory / "scenario.yaml"
     if as_json:

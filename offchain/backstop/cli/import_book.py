@@ -21,8 +21,10 @@ from backstop.cli.import_options import (
 from backstop.errors import BackstopError
 from backstop.files.output_directories import hash_value_repr
 
-_OF_PRICES = ("time", "assets", "long", "duplicates", "splits")
+_OF_PRICES = ("time", "assets", "long", "duplicates", "splits", "prints")
 """Options without a meaning where no prices are given."""
+_SAID = ("Of ", "Liquidation ratio of ", "Penalty of ", "Without a known liquidation ratio")
+"""Beginnings of the assumptions that the command says: of rows, and where ratios and penalties are from."""
 
 
 @click.command(
@@ -80,7 +82,8 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     scenario = write_scenario(read, quotes, directory, use=use, **parse_scenario_writer_options(given))
     output.mark_finished()
     click.echo(f"{quotes.name}: {', '.join(quotes.symbols)}, {describe_time_span(quotes)}")
-    for line in (*quotes.told, *(line for line in scenario.assumptions if line.startswith("Of "))):
+    said = (line for line in scenario.assumptions if line.startswith(_SAID))
+    for line in (*quotes.told, *said):
         click.echo(line)
     click.echo(directory / "scenario.yaml")
 

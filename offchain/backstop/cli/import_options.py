@@ -20,12 +20,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _READING = (
-    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV or Parquet."),
+    click.option("--book", required=True, metavar="FILE|ADDRESS", help="Positions: CSV, JSON or Parquet."),
     click.option(
         "--like",
         metavar="NAME|FILE",
         default=None,
-        help="Which columns mean what: aave, crvusd, liquity, maker, morpho, or a YAML file.",
+        help="What columns mean: aave, crvusd, events, liquity, liquity-v2, maker, morpho, or a YAML file.",
     ),
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field."
@@ -49,6 +49,9 @@ _READING = (
         show_default=True,
         help="Debts of other assets are priced in them, or count as dollars at their price.",
     ),
+    click.option(
+        "--at", default=None, metavar="TIME|BLOCK", help="When events become positions.  [default: after all]"
+    ),
     click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up."),
     click.option(
         "--bad-rows",
@@ -64,7 +67,9 @@ _READING = (
         default=None,
         help="Write every fault here, as CSV.",
     ),
-    click.option("--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV or Parquet."),
+    click.option(
+        "--prices", default=None, metavar="FILE|ADDRESS", help="Prices in dollars: CSV, JSON or Parquet."
+    ),
     click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices."),
     click.option(
         "--asset",
@@ -92,6 +97,13 @@ _READING = (
         default="refuse",
         show_default=True,
         help="What becomes of steps that look like a split.",
+    ),
+    click.option(
+        "--prints",
+        type=click.Choice(("refuse", "keep", "drop")),
+        default="refuse",
+        show_default=True,
+        help="What becomes of isolated prints: prices that leave both neighbours and come back.",
     ),
 )
 
@@ -177,6 +189,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
                 rename=names,
                 duplicates=given_options["duplicates"],
                 splits=given_options["splits"],
+                prints=given_options["prints"],
                 bad_rows=given_options["bad_rows"],
             )
         book = read_book(
@@ -192,6 +205,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
             floats=given_options["floats"],
             debts=given_options["debts"],
             bad_rows=given_options["bad_rows"],
+            at=given_options["at"],
         )
     except TableFaultsError as error:
         _write_table_faults_csv(error, given_options["faults_file"])

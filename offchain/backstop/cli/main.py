@@ -36,6 +36,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "stress": "Many paths of a scenario: bad debt at risk",
         "sweep": "A grid of settings: efficiency against bad debt",
         "ask": "Questions about a book: proposals, ceilings, owners, payers, falls",
+        "assumptions": "What a study assumes, or what two assume otherwise",
         "attack": "The worst that can happen to a scenario within a budget",
     },
     "Who pays elsewhere?": {

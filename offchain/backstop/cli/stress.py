@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from backstop.cli.command_helpers import (
 from backstop.errors import BackstopError
 from backstop.files.installation import has_extra
 from backstop.studies.stress.engines import ENGINES
+from backstop.studies.stress.tail_confirmation import CONFIRMED, MOST_VAULTS, choose_confirmed_paths
 
 
 @click.command(
@@ -53,9 +55,9 @@ Examples:
 @click.option(
     "--confirm",
     type=click.IntRange(0),
-    default=3 if has_extra("chain") else 0,
-    show_default=True,
-    help="So many of the worst paths of a fast study are run again on the contracts.",
+    default=None,
+    help="So many of the worst paths of a fast study are run again on the contracts.  "
+    f"[default: {CONFIRMED if has_extra('chain') else 0}; 0 with more than {MOST_VAULTS:,} vaults]",
 )
 @click.option(
     "--shift",
@@ -63,6 +65,12 @@ Examples:
     default=None,
     metavar="PERCENT",
     help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
+)
+@click.option(
+    "--drivers/--no-drivers",
+    default=None,
+    help="Run at most 1,000 of the paths again with each of six assumptions changed: seven times what these "
+    "paths take.  [default: --drivers with the fast engine]",
 )
 @output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)
 @json_option
@@ -75,8 +83,9 @@ def cli(
     workers: int,
     dask: str | None,
     seed: int,
-    confirm: int,
+    confirm: int | None,
     shift: int | None,
+    drivers: bool | None,
     out: Path | None,
     fresh: bool,
     as_json: bool,
@@ -93,6 +102,13 @@ def cli(
     from backstop.report.stress_page import write_stress_page
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.studies.assumption_record import list_study_assumptions, write_assumptions
+    from backstop.studies.risk_questions.loss_drivers import PATHS as MOST_PATHS
+    from backstop.studies.risk_questions.loss_drivers import (
+        build_driver_cases,
+        estimate_drivers,
+        refuse_opening_state,
+    )
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
     from backstop.studies.stress.price_shift_sensitivity import (
@@ -100,7 +116,7 @@ def cli(
         estimate_price_shift_sensitivity,
     )
     from backstop.studies.stress.resumable_path_study import Study, run_all
-    from backstop.studies.stress.stress_summary import build_stress_summary
+    from backstop.studies.stress.stress_summary import LEVELS, build_stress_summary
     from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
     if scenario is not None and named is not None and scenario != named:
@@ -111,35 +127,65 @@ def cli(
         )
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
+    if confirm is None:
+        confirm = choose_confirmed_paths(task.scenario) if has_extra("chain") else 0
+        if has_extra("chain") and not confirm and engine == "fast":
+            click.echo(
+                f"no path is run again on the contracts, which takes minutes for more than {MOST_VAULTS:,} "
+                f"vaults: --confirm {CONFIRMED} does",
+                err=True,
+            )
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
     make_engine(task)  # what it does not know shows before anything is written
     moved = {} if shift is None else build_shifted_tasks(task, 100 * shift)
     asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
     if shift is not None:
         asked[f"shift by {shift}%"] = 1
+    drives = engine == "fast" if drivers is None else drivers
+    compared = min(paths, MOST_PATHS)
+    if drives:
+        refuse_opening_state(task.scenario)
+        asked["paths with assumptions changed"] = compared
     inputs = {**build_scenario_record_inputs(task.scenario), "seed": seed, "engine": engine}
     output = open_output(directory, "stress", inputs, asked, fresh=fresh)
     if output.finished:
         print_study(output.read_result(), directory, directory / "report.html", as_json)
         return
+    cases, missing = build_driver_cases(task) if drives else ([], [])
     studies = [Study.open_or_resume(task, paths, directory)]
     studies += [
         Study.open_or_resume(each, paths, directory / "shifted" / f"{shift}-{which}")
         for which, each in moved.items()
     ]
+    studies += [
+        Study.open_or_resume(replace(task, scenario=each.day), compared, directory / "drivers" / each.key)
+        for each in cases
+    ]
     began = time.monotonic()
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         rows, *others = run_all(studies, select_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
+    shifted, changed = others[: len(moved)], others[len(moved) :]
     answer = None
     if shift is not None:
         answer = estimate_price_shift_sensitivity(
-            task, 100 * shift, rows, dict(zip(moved, others, strict=True))
+            task, 100 * shift, rows, dict(zip(moved, shifted, strict=True))
         )
-    summary = build_stress_summary(task, name, rows, again, answer)
+    found = estimate_drivers(task, rows[:compared], cases, changed, missing) if drives else None
+    summary = build_stress_summary(task, name, rows, again, answer, found)
     command = format_repeat_command(
         "stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift
     )
+    if drivers is not None:
+        command += " --drivers" if drivers else " --no-drivers"
+    of_study = {
+        "study.levels": ", ".join(f"{level / 100:g}%" for level in LEVELS),
+        "study.paths_on_the_contracts": str(len(again)),
+        "study.shift": "none" if shift is None else f"{shift}%",
+        "study.paths_of_drivers": str(compared if drives else 0),
+    }
+    assumed = list_study_assumptions(task.scenario, seed, engine, paths)
+    write_assumptions(directory, "stress", assumed | of_study)
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )

@@ -20,6 +20,8 @@ from backstop.cli.command_helpers import (
     show_progress_bar,
     workers_options,
 )
+from backstop.errors import BackstopError
+from backstop.studies.borrower_response import RESPONSES
 from backstop.studies.stress.engines import ENGINES
 
 
@@ -30,11 +32,18 @@ from backstop.studies.stress.engines import ENGINES
 Examples:
   ape run sweep offchain/backstop/studies/stress/grids/ratio-and-step.yaml
   ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep
+  ape run sweep my-grid.yaml --owners distance
 """,
 )
 @click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
 @click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
+@click.option(
+    "--owners",
+    type=click.Choice(RESPONSES),
+    default=None,
+    help="How owners respond to other ratios.  [default: the grid's, or still]",
+)
 @workers_options
 @seed_option
 @output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>", store=True)
@@ -44,6 +53,7 @@ def cli(
     grid: Path,
     paths: int,
     engine: str,
+    owners: str | None,
     workers: int,
     dask: str | None,
     seed: int,
@@ -54,21 +64,27 @@ def cli(
     """Run a study for every setting of a grid; say which are worth having, and which one to take.
 
     All settings meet the same paths. The recommended one has the most gain within the grid's limit of
-    expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
-    same command goes on; with more --paths it makes the sweep longer.
+    expected shortfall; how sure that is, resamples of the paths tell. A setting that breaks a rule of
+    `settings` is named and not run. Interrupt a sweep at any time, and the same command goes on; with more
+    --paths it makes the sweep longer.
     """
     from backstop.parallel.worker_backend_selection import select_workers
     from backstop.report.sweep_console_output import print_sweep
     from backstop.report.sweep_page import write_sweep_page
     from backstop.simulation.run_metadata import build_run_metadata
+    from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+    from backstop.studies.assumption_record import join_assumptions, list_study_assumptions, write_assumptions
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import get_engine as make_engine
-    from backstop.studies.stress.parameter_grid import load_grid
+    from backstop.studies.stress.parameter_grid import describe_places, load_grid
     from backstop.studies.stress.parameter_sweep import Sweep, build_summary
 
-    loaded = load_grid(grid)
+    loaded = load_grid(grid, owners, seed)
     for point in loaded.points:
-        make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+        try:
+            make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+        except BackstopError as error:
+            raise BackstopError(f"{error} (with {describe_places(loaded.axes, point.places)})") from None
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
     sweep = Sweep(loaded, seed, engine, paths, directory)
     output = open_output(directory, "sweep", sweep.describe_settings(), {"paths": paths}, fresh=fresh)
@@ -80,8 +96,20 @@ def cli(
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         outcomes = sweep.run_points(select_workers(workers, dask), progress, stop)
     summary = build_summary(sweep, outcomes)
-    command = format_repeat_command("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
+    command = (
+        format_repeat_command("sweep", paths=paths, engine=engine, owners=owners, seed=seed) + f" {grid}"
+    )
     sweep.write_results(summary, build_run_metadata(engine, command, directory, time.monotonic() - began))
+    of_study = {
+        "study.level": f"{loaded.level / 100:g}%",
+        "study.limit": f"{format_decimal(loaded.limit, 10**6)} stablecoin",
+        "study.gain": loaded.gain or "what owners owe",
+        "study.owners": loaded.owners,
+    }
+    named = join_assumptions(
+        [list_study_assumptions(point.scenario, seed, engine, paths) for point in loaded.points]
+    )
+    write_assumptions(directory, "sweep", named | of_study)
     page = write_sweep_page(directory)
     output.mark_finished()
     print_sweep(summary, directory, page, as_json)

@@ -10,20 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from eth_hash.auto import keccak
+
+from backstop.files.json_nesting import is_nested_too_deep
 
 Check = Callable[[Any], None]
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _DATA = re.compile(r"0x[0-9a-fA-F]*")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = [1 if each in b"[{" else -1 for each in range(256)]
-MOST_NESTED = 128
-"""A trace of calls within calls takes two for each."""
 _MOST_BRACKETS = 1 << 23
 _TEXT = 80
 _MOST_TOPICS = 4
@@ -34,18 +30,10 @@ class TooNestedError(ValueError):
 
 
 def parse_json_refusing_deep_nesting(body: bytes) -> Any:
-    """Parse an answer; raise TooNestedError, or ValueError if it is no JSON.
-
-    Python's own parser ends the whole process on deep nesting once a library has raised the recursion limit.
-    """
+    """Parse an answer; raise TooNestedError, or ValueError if it is no JSON."""
     told = body.decode()
-    if body.count(b"[") + body.count(b"{") > MOST_NESTED:
-        brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
-        if (
-            len(brackets) > _MOST_BRACKETS
-            or max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MOST_NESTED
-        ):
-            raise TooNestedError
+    if is_nested_too_deep(body, _MOST_BRACKETS):
+        raise TooNestedError
     return json.loads(told)
 
 

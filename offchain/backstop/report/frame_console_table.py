@@ -81,6 +81,7 @@ _TITLES = {
     "at-risk": "Bad debt at risk, stablecoins",
     "falls": "What may be liquidated, and what collateral would lack, stablecoins",
     "figures": "Now and proposed on the same paths, stablecoins",
+    "usage": "What settings lend against their expected shortfall, stablecoins",
     "alone": "Each change alone: expected shortfall of all bad debt",
     "sensitivity": "In other worlds: expected shortfall of all bad debt",
     "payers": "Who pays, stablecoins on average",
@@ -98,7 +99,7 @@ def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
             print_frame(pd.DataFrame(rows, columns=summary["columns"][name], dtype=object), title)
             print()
     print(summary["sentence"])
-    for line in summary.get("besides", ()):
+    for line in (*summary.get("besides", ()), *filter(None, [summary.get("measure_says")])):
         print(line)
     for file in ("report.html", "summary.json"):
         if (directory / file).is_file():

@@ -73,21 +73,25 @@ def compute_log_loss_bins(losses: npt.NDArray[np.int64]) -> tuple[list[int], lis
 
 
 def build_log_axis(low: int, high: int) -> dict[str, Any]:
-    """Build an axis of powers of ten, which alone are named where there are many."""
-    return {"type": "log", "tickformat": "~s"} | ({"dtick": 1} if high > 1_000 * low else {})
+    """Build an axis of powers of ten; within a hundredfold twos and fives are named as well."""
+    axis = {"type": "log", "tickformat": "~s"}
+    if high > 100 * low:
+        return axis | {"dtick": 1}
+    return axis | ({"dtick": "D2"} if high > 5 * low else {"nticks": 5})
 
 
 def build_level_marks(summary: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Build the lines and names of value at risk and expected shortfall, on an axis of powers of ten."""
-    shapes, notes = [], []
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     for level in summary["bad_debt"]["levels"]:
         name = amounts.format_percent(level["level_bps"], BASIS_POINTS, 0)
         for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
             value = level[figure]["value_micro"] / COIN
             if value > 0:
                 shapes.append(build_vertical_line(value, dash))
-                # Two rows of labels, as an expected shortfall is near the next value at risk.
-                notes.append(_build_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
+                # A row for each label, as any two values may be near each other.
+                notes.append(_build_note(value, f"{text} {name}", 1 - 0.18 * len(notes)))
     return shapes, notes
 
 

@@ -74,6 +74,10 @@ def compose_sweep_headings(summary: Mapping[str, Any]) -> dict[str, Markup]:
         "gain": Markup("{} of {} beaten by no other").format(
             render_amount(kept, "count"), render_count(len(points), "setting")
         ),
+        "usage": Markup("{} of {} efficient").format(
+            render_amount(sum(point.get("efficient", False) for point in points), "count"),
+            render_count(len(points), "setting"),
+        ),
         "maps": Markup("From {} with {} to {} with {}").format(
             numbers.render_figure(f"points.{low}.shortfall.value_micro"),
             _describe_setting(summary, low),
@@ -219,6 +223,10 @@ def compose_proposal_section_headings(summary: Mapping[str, Any]) -> dict[str, M
     """Compose the answers of a proposal's page, by section."""
     whole, worlds = summary["tables"]["figures"][0], summary["tables"]["sensitivity"]
     answers = {"figures-by-collateral": Markup("All together: {}").format(whole["verdict"])}
+    if rows := summary["tables"].get("usage"):
+        answers["trade-off-of-settings"] = Markup("Debt of {} now, {} as proposed").format(
+            *(render_amount(rows[i]["debt_wad"], "wad") for i in range(2))
+        )
     if worlds:
         same = sum(row["verdict"] == whole["verdict"] for row in worlds)
         answers["sensitivity"] = Markup("{} in {} of {}").format(

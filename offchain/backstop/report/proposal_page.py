@@ -8,8 +8,10 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
+from backstop.model.arithmetic import WAD
 from backstop.report import amounts, multi_run_section_headings, tornado_chart
 from backstop.report.chart_parts import Chart, build_axis_title, to_plot_values
+from backstop.report.front_chart import FRONT_TITLES, FrontAxis, FrontPoint, draw_front_chart
 from backstop.report.named_bars import build_name_axis
 from backstop.report.stress_console_output import MICRO
 from backstop.report.study_file_reader import read_study_files
@@ -34,6 +36,7 @@ def write_page(directory: Path) -> Path:
             "worlds", "Change in other worlds, with its interval", tables["sensitivity"], _format_world_name
         ),
         tornado_chart.build_proposal_assumption_tornado_chart(summary),
+        draw_efficient_settings(summary),
     ]
     text = render_template(
         "proposal.html",
@@ -45,6 +48,25 @@ def write_page(directory: Path) -> Path:
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
+
+
+def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw each setting by its revenue, or debt, and shortfall; None in folders of old."""
+    rows, measure = summary["tables"].get("usage"), summary.get("measure")
+    if not rows:
+        return None
+    points = []
+    for row in rows:
+        amount = int(row[f"{measure}_wad"])
+        ends = {
+            f"{end}_micro": row[f"shortfall_{name}micro"]
+            for end, name in (("value", ""), ("low", "low_"), ("high", "high_"))
+        }
+        told = amounts.format_compact(amount, WAD)
+        points.append(FrontPoint(row["setting"], amount / WAD, told, ends, row["efficient"] == "yes"))
+    title = f"{str(measure).capitalize()} against risk"
+    axis = FrontAxis(FRONT_TITLES[str(measure)], "~s")
+    return draw_front_chart("trade-off", title, points, axis, summary["level_bps"], "efficient")
 
 
 def _format_figure_name(row: Mapping[str, Any]) -> str:

@@ -19,6 +19,9 @@ MICRO = 10**6
 """Millionths in a stablecoin."""
 
 
+CAP_LINES = {"buyers": "buyers' capital used up", "stablecoins": "too few stablecoins for depth"}
+"""What caps sales, as the table names it."""
+
 MOST_CONFIRMED = 3
 """Most paths run again that are printed; summary.json has all of them."""
 
@@ -30,6 +33,10 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         return
     console = Console(file=sys.stdout, highlight=False)
     sure = format_percent(summary["confidence_bps"], BASIS_POINTS, 0)
+    if summary.get("debt_micro") is not None:
+        console.print(f"total debt {format_whole_coins(summary['debt_micro'])} stablecoins\n")
+    if summary.get("drivers") is not None:
+        _print_drivers(console, summary, sure)
     table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column(f"{summary['paths']:,} paths", justify="right", no_wrap=True)
@@ -58,6 +65,41 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     console.print(f"report     {report}", soft_wrap=True)
 
 
+def _print_drivers(console: Console, summary: Mapping[str, Any], sure: str) -> None:
+    """Print what makes the tail: the shortfall with each assumption changed, on the same paths."""
+    drivers = summary["drivers"]
+    level = format_percent(drivers["level_bps"], BASIS_POINTS, 0)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("what makes the tail", no_wrap=True)
+    for name in (f"shortfall, {level}", "change", f"{sure} interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    as_it_is = f"as it is, {drivers['paths']:,} paths"
+    table.add_row(as_it_is, *(format_value_and_interval(drivers["shortfall"])[0], "", ""))
+    for each in drivers["cases"]:
+        value, interval = format_value_and_interval(each["change"])
+        if each["change"]["low_micro"] is None:
+            interval = "cannot tell"
+        table.add_row(each["case"], format_whole_coins(each["shortfall_micro"]), value, interval)
+    console.print(table)
+    for each in drivers["missing"]:
+        console.print(f"not tried: {each['case']}, as {each['why']}", soft_wrap=True)
+    console.print(f"\n{drivers['sentence']}", soft_wrap=True, markup=False)
+    if (found := drivers["block_time"]) is not None and found["too_long"]:
+        console.print(describe_block_time(found), soft_wrap=True, markup=False)
+    console.print()
+
+
+def describe_block_time(found: Mapping[str, Any]) -> str:
+    """Say that blocks are too long, with the figure of both, and what to set."""
+    tried, now = (f"{found[name]:,} s" for name in ("tried_seconds", "now_seconds"))
+    return (
+        f"Blocks of {now} are too long: in blocks of {tried} the expected shortfall is "
+        f"{format_whole_coins(found['tried_micro'])}, not "
+        f"{format_whole_coins(found['now_micro'])}, which is more than "
+        f"the paths leave open. In the file, {found['advice']}; the next study then tries shorter ones."
+    )
+
+
 def _iter_estimate_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     lost = summary["bad_debt"]
     yield "paths with bad debt", *format_value_and_interval(lost["chance"])
@@ -79,6 +121,11 @@ def _iter_estimate_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, 
     yield "outstanding at the end", *format_value_and_interval(summary["outstanding"]["chance"])
     yield "unsold a day after the end", *format_value_and_interval(summary["unsold"]["chance"])
     yield "  of debt, on average", *format_value_and_interval(summary["unsold"]["mean"])
+    for each in (summary.get("caps") or {"causes": []})["causes"]:
+        if each["cause"] in CAP_LINES:
+            yield CAP_LINES[each["cause"]], f"{each['paths']:,} paths", ""
+            if each["unsold_paths"]:
+                yield "  unsold there, on average", format_whole_coins(each["unsold_micro"]), ""
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
             name = format_percent(each["level_bps"], BASIS_POINTS, 0)

@@ -20,6 +20,13 @@ from backstop.studies.stress.resumable_path_study import read_parquet_rows
 
 MOST_PATHS = 100  # that a page lists
 
+CAPS = {
+    "buyers": "buyers' capital is used up",
+    "stablecoins": "too few stablecoins circulate for the markets' depth",
+    "other": "neither, and something is unsold",
+}
+"""Causes that cap sales, as the page names them."""
+
 
 def write_stress_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished study."""
@@ -41,10 +48,18 @@ def write_stress_page(directory: Path) -> Path:
         worst=_list_worst_paths(directory, summary, columns),
         strip=build_group_strip(summary, "of bad debt on average, by who pays", "paid.mean.value_micro"),
         spreads=_list_table_row_names_and_paths(summary),
+        caps=CAPS,
+        deeper=_find_deeper_markets(summary),
         at=partial(_get_value, summary),
     )
     write_files(directory, {"report.html": text})
     return directory / "report.html"
+
+
+def _find_deeper_markets(summary: Mapping[str, Any]) -> int | None:
+    """Return the place of the case with deeper markets among the drivers; None of a study without drivers."""
+    keys = [each["key"] for each in (summary.get("drivers") or {"cases": []})["cases"]]
+    return keys.index("twice-depth") if "twice-depth" in keys else None
 
 
 def _find_critical_ratio(columns: Mapping[str, Any]) -> int | None:

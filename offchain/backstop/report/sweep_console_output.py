@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report.amounts import format_percent
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.report.amounts import format_fixed, format_percent
 from backstop.report.grid_edge import describe_grid_edge
 from backstop.report.stress_console_output import format_value_and_interval, format_whole_coins
 
 
 def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the settings on the front and mark the recommended one, or print the summary as JSON."""
+    """Print the settings that no other beats and mark the recommended one, or print the summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -29,28 +29,40 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     table.add_column("")
     for axis in summary["axes"]:
         table.add_column(axis["name"], justify="right", no_wrap=True)
-    table.add_column(summary["gain"], justify="right", no_wrap=True)
+    columns = list_usage_columns(summary)
+    if summary["gain"] not in ("debt", "revenue"):
+        table.add_column(summary["gain"], justify="right", no_wrap=True)
+    for title, _ in columns:
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
     table.add_column(
         f"{format_percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval",
         justify="right",
         no_wrap=True,
     )
-    order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
-    for number in order:
+    kept = [i for i, point in enumerate(points) if point["front"] or point.get("efficient")]
+    for number in sorted(kept, key=lambda i: points[i]["gain"]):
         point = points[number]
         mark = "→" if best is not None and number == best["point"] else ""
-        gain = format_sweep_setting_gain(point["gain"], summary["gain"])
+        mark += "*" if point.get("efficient") else ""
+        cells = [format_sweep_setting_gain(point["gain"], summary["gain"])]
+        cells = cells[: summary["gain"] not in ("debt", "revenue")] + [write(point) for _, write in columns]
         table.add_row(
             mark,
             *list_setting_values_in_axis_order(summary, point),
-            gain,
+            *cells,
             *format_value_and_interval(point["shortfall"]),
         )
-    console.print(table)
+    # As wide as its text: a reader's pager or file may be wider than this terminal.
+    Console(file=sys.stdout, highlight=False, width=40 + 24 * len(table.columns)).print(table)
+    unbeaten = sum(point["front"] for point in points)
     console.print(
-        f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
+        f"\n{unbeaten} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
     )
+    if columns:
+        console.print(f"* {describe_efficient(summary)}", soft_wrap=True)
+    for line in list_remarks(summary):
+        console.print(line, soft_wrap=True)
     limit = format_whole_coins(summary["limit_micro"])
     if withheld := summary.get("withheld"):
         console.print(withheld, soft_wrap=True)
@@ -66,6 +78,42 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         console.print(warning, soft_wrap=True)
     console.print(f"sweep      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
+
+
+def list_usage_columns(
+    summary: Mapping[str, Any],
+) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
+    """Return titles of what settings lend and earn, with what writes each; none in folders of old."""
+    if "measure" not in summary:
+        return []
+    columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+        ("debt", lambda point: format_fixed(int(point["debt_wad"]), WAD, 0)),
+        ("of the ceiling", lambda point: format_percent(point["ceiling_share_bps"], BASIS_POINTS)),
+    ]
+    if summary["measure"] == "revenue":
+        columns.append(("revenue a year", lambda point: format_fixed(int(point["revenue_wad"]), WAD, 0)))
+    return columns
+
+
+def describe_efficient(summary: Mapping[str, Any]) -> str:
+    """Say how many settings are efficient, what that means, and what stands against shortfall."""
+    points = summary["points"]
+    if summary["withheld"]:
+        return f"None is marked as efficient, as the book stands still. {summary['measure_says']}"
+    kept = sum(point["efficient"] for point in points)
+    return (
+        f"{kept} of {len(points)} are efficient: no other has as much {summary['measure']} or more and as "
+        f"little shortfall or less, and one of them better. {summary['measure_says']}"
+    )
+
+
+def list_remarks(summary: Mapping[str, Any]) -> list[str]:
+    """List settings that are refused, and what else is to know of the others."""
+    refused = [
+        f"refused: {', '.join(list_setting_values_in_axis_order(summary, each))}: {each['finding']}"
+        for each in summary.get("refused", ())
+    ]
+    return [*refused, *summary.get("remarks", ())]
 
 
 def list_setting_values_in_axis_order(
@@ -85,16 +133,20 @@ def get_recommended_or_first_setting(summary: Mapping[str, Any]) -> Mapping[str,
 def list_settings_along_axis(
     summary: Mapping[str, Any], axis: Mapping[str, Any]
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """List the settings along one axis, each with its value; the other axes stand at `anchor_of`."""
+    """List the settings along one axis, each with its value; the other axes stand at `find_anchor`.
+
+    Refused settings are left out.
+    """
     by_values = {list_setting_values_in_axis_order(summary, point): point for point in summary["points"]}
     anchor = get_recommended_or_first_setting(summary)["values"]
     names = [each["name"] for each in summary["axes"]]
-    return [
-        (value, by_values[tuple(value if name == axis["name"] else anchor[name] for name in names)])
+    found = [
+        (value, by_values.get(tuple(value if name == axis["name"] else anchor[name] for name in names)))
         for value in axis["values"]
     ]
+    return [(value, point) for value, point in found if point is not None]
 
 
 def format_sweep_setting_gain(gain: int, kind: str) -> str:
-    """Format a setting's gain: efficiency as a percentage, debt in whole stablecoins."""
+    """Format a setting's gain: efficiency as a percentage, debt and revenue in whole stablecoins."""
     return format_percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report import amounts, multi_run_section_headings, tornado_chart
-from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, to_plot_values
+from backstop.report.chart_parts import Chart, build_axis_title
+from backstop.report.front_chart import FRONT_TITLES, FrontAxis, FrontPoint, draw_front_chart
 from backstop.report.grid_edge import describe_grid_edge
 from backstop.report.page_links import build_sweep_setting_link
 from backstop.report.rendering import render_template
@@ -18,6 +19,7 @@ from backstop.report.stress_console_output import MICRO
 from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import compose_sweep_finding
 from backstop.report.sweep_console_output import (
+    describe_efficient,
     format_sweep_setting_gain,
     get_recommended_or_first_setting,
     list_setting_values_in_axis_order,
@@ -37,7 +39,12 @@ def write_sweep_page(directory: Path) -> Path:
         summary,
         [
             each
-            for each in (draw_front(summary), tornado_chart.build_sweep_tornado_chart(summary), *maps)
+            for each in (
+                draw_front(summary),
+                draw_efficient_settings(summary),
+                tornado_chart.build_sweep_tornado_chart(summary),
+                *maps,
+            )
             if each is not None
         ],
         maps=[each.id for each in maps],
@@ -46,6 +53,11 @@ def write_sweep_page(directory: Path) -> Path:
         finding=compose_sweep_finding(summary),
         gain_text=format_sweep_setting_gain,
         edge=describe_grid_edge(summary),
+        efficient=describe_efficient(summary) if "measure" in summary else "",
+        refused=[
+            (list_setting_values_in_axis_order(summary, each), each["finding"])
+            for each in summary.get("refused", ())
+        ],
         order=sorted(
             range(len(points)),
             key=lambda i: (i != best, points[i]["gain"], -points[i]["shortfall"]["value_micro"]),
@@ -59,78 +71,58 @@ def write_sweep_page(directory: Path) -> Path:
 
 def draw_front(summary: Mapping[str, Any]) -> Chart:
     """Draw each setting by its gain and expected shortfall; a line joins those that no other beats."""
-    points = summary["points"]
     scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
-    kept = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
-    best = summary["recommended"]
-    groups = [
-        ("the others", "@faint", 7, [i for i, point in enumerate(points) if not point["front"]]),
-        ("not beaten by another", "@first", 9, kept),
-    ]
-    if best is not None:
-        groups.append(("recommended", "@loss", 13, [best["point"]]))
-    data: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [points[i]["gain"] / scale for i in kept],
-            "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in kept],
-            "line": {"color": "@first", "width": 1.5, "shape": "hv"},
-            "hoverinfo": "skip",
-        }
-    ]
-    for name, color, size, chosen in groups:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": [points[i]["gain"] / scale for i in chosen],
-                "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in chosen],
-                "text": [
-                    f"{_format_values(summary, points[i])}: {_format_interval(points[i])}" for i in chosen
-                ],
-                "marker": {"color": color, "size": size},
-                "error_y": _build_error_bars([points[i]["shortfall"] for i in chosen], color, chosen == kept),
-                "hovertemplate": "%{text}<extra></extra>",
-            }
+    points = [
+        FrontPoint(
+            _format_values(summary, point),
+            point["gain"] / scale,
+            format_sweep_setting_gain(point["gain"], summary["gain"]),
+            point["shortfall"],
+            point["front"],
         )
-    level = amounts.format_percent(summary["level_bps"], BASIS_POINTS, 0)
-    limit = summary["limit_micro"] / MICRO
-    figure = {
-        "data": data,
-        "layout": {
-            "height": 380,
-            "hovermode": "closest",
-            "xaxis": {
-                "tickformat": "~%" if scale != 1 else "~s",
-                "title": build_axis_title(
-                    "efficiency, % of the collateral" if scale != 1 else "debt, stablecoins"
-                ),
-            },
-            "yaxis": {
-                "tickformat": "~s",
-                "title": build_axis_title(f"expected shortfall at {level}, stablecoins"),
-                "rangemode": "tozero",
-            },
-            "shapes": [
-                {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit}
-                | {"line": {"color": "@muted", "width": 1, "dash": "dot"}}
-            ],
-        },
-    }
-    told = "; ".join(
-        f"{_format_values(summary, points[i])}: "
-        f"{format_sweep_setting_gain(points[i]['gain'], summary['gain'])}, "
-        f"{_format_interval(points[i])}"
-        for i in kept
+        for point in summary["points"]
+    ]
+    axis = FrontAxis("efficiency, % of the collateral", "~%")
+    if scale == 1:
+        axis = FrontAxis(FRONT_TITLES[summary["gain"]], "~s")
+    best = None if summary["recommended"] is None else summary["recommended"]["point"]
+    return draw_front_chart(
+        "front",
+        "Gain against risk",
+        points,
+        axis,
+        summary["level_bps"],
+        "not beaten by another",
+        best=best,
+        limit_micro=summary["limit_micro"],
     )
-    legend = tuple(LegendKey(name, color, "dots") for name, color, _, chosen in groups if chosen)
-    return Chart("front", "Gain against risk", f"Settings that no other beats: {told}.", figure, legend)
+
+
+def draw_efficient_settings(summary: Mapping[str, Any]) -> Chart | None:
+    """Draw each setting by its revenue, or its debt, and expected shortfall; a line joins the efficient ones.
+
+    None in folders of old, and where the chart of gains is the same.
+    """
+    measure = summary.get("measure")
+    if measure is None or measure == summary["gain"]:
+        return None
+    points = [
+        FrontPoint(
+            _format_values(summary, point),
+            int(point[f"{measure}_wad"]) / WAD,
+            amounts.format_compact(int(point[f"{measure}_wad"]), WAD),
+            point["shortfall"],
+            point["efficient"],
+        )
+        for point in summary["points"]
+    ]
+    title = f"{measure.capitalize()} against risk"
+    axis = FrontAxis(FRONT_TITLES[measure], "~s")
+    return draw_front_chart("trade-off", title, points, axis, summary["level_bps"], "efficient")
 
 
 def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
-    """Draw expected shortfall over each pair of axes.
+    """Draw expected shortfall over each pair of axes; a refused setting has no cell.
 
     The other axes stand at the recommended setting, or at the first where there is none.
     """
@@ -140,11 +132,12 @@ def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     found = []
     for across, up in combinations(axes, 2):
 
-        def get_cell(x: str, y: str, across: Any = across, up: Any = up) -> Mapping[str, Any]:
+        def get_cell(x: str, y: str, across: Any = across, up: Any = up) -> int | None:
             chosen = anchor | {across["name"]: x, up["name"]: y}
-            return by_values[tuple(chosen[axis["name"]] for axis in axes)]
+            point = by_values.get(tuple(chosen[axis["name"]] for axis in axes))
+            return None if point is None else int(point["shortfall"]["value_micro"])
 
-        cells = [[get_cell(x, y)["shortfall"]["value_micro"] for x in across["values"]] for y in up["values"]]
+        cells = [[get_cell(x, y) for x in across["values"]] for y in up["values"]]
         others = ", ".join(
             f"{axis['title']} {anchor[axis['name']]}" for axis in axes if axis not in (across, up)
         )
@@ -154,8 +147,8 @@ def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
                     "type": "heatmap",
                     "x": list(range(len(across["values"]))),
                     "y": list(range(len(up["values"]))),
-                    "z": [[cell / MICRO for cell in row] for row in cells],
-                    "text": [[amounts.format_compact(cell, MICRO) for cell in row] for row in cells],
+                    "z": [[None if cell is None else cell / MICRO for cell in row] for row in cells],
+                    "text": [[_format_cell(cell) for cell in row] for row in cells],
                     "colorscale": [[0, "@wash"], [1, "@loss"]],
                     "showscale": False,
                     "xgap": 2,
@@ -177,48 +170,26 @@ def build_axis_pair_heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     return found
 
 
-def _iter_heat_map_annotations(cells: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
+def _format_cell(cell: int | None) -> str:
+    """Write the shortfall of a map's cell."""
+    return "refused" if cell is None else amounts.format_compact(cell, MICRO)
+
+
+def _iter_heat_map_annotations(cells: Sequence[Sequence[int | None]]) -> Iterator[dict[str, Any]]:
     """Build the figures within a map's cells: light on dark and dark on light, in either theme."""
-    low, high = min(map(min, cells)), max(map(max, cells))
+    known = [cell for row in cells for cell in row if cell is not None]
+    low, high = min(known), max(known)
     for i, row in enumerate(cells):
         for j, cell in enumerate(row):
-            full = (cell - low) > _FULL * (high - low)
+            full = cell is not None and (cell - low) > _FULL * (high - low)
             font = {"size": 12, "color": "@paper" if full else "@ink"}
             yield {
                 "x": j,
                 "y": i,
-                "text": amounts.format_compact(cell, MICRO),
+                "text": _format_cell(cell),
                 "showarrow": False,
                 "font": font,
             }
-
-
-def _build_error_bars(estimates: Sequence[Mapping[str, Any]], color: str, drawn: bool) -> dict[str, Any]:
-    """Build the intervals of points, drawn or for the data alone; an end that has no bound is not drawn."""
-
-    def gap(each: Mapping[str, Any], end: str) -> int | None:
-        return None if each[end] is None else abs(each[end] - each["value_micro"])
-
-    above = to_plot_values((gap(each, "high_micro") for each in estimates), MICRO)
-    below = to_plot_values((gap(each, "low_micro") for each in estimates), MICRO)
-    ends = {
-        "array": above,
-        "arrayminus": below,
-        "color": color,
-        "thickness": 1.25,
-        "width": 4,
-        "visible": drawn,
-    }
-    return {"type": "data", "symmetric": False, **ends}
-
-
-def _format_interval(point: Mapping[str, Any]) -> str:
-    value, low, high = (point["shortfall"][f"{end}_micro"] for end in ("value", "low", "high"))
-    told = amounts.format_compact(value, MICRO)
-    if low is None and high is None:
-        return f"{told}, no interval"
-    ends = ("?" if end is None else amounts.format_compact(end, MICRO) for end in (low, high))
-    return f"{told} ({' to '.join(ends)})"
 
 
 def _build_heat_map_axis(sweep_axis: Mapping[str, Any]) -> dict[str, Any]:

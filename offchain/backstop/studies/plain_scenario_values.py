@@ -9,6 +9,13 @@ from typing import Any
 from backstop.simulation.scenario.yaml_document_reader import Field
 
 
+def has_equal_sections(one: Field, other: Field, name: str) -> bool:
+    """Return True if two documents say the same in a section, or both have none."""
+    sections = [top.read_mapping_entries().get(name) for top in (one, other)]
+    plain = [None if each is None else build_plain_values(each, name, Path()) for each in sections]
+    return bool(plain[0] == plain[1])
+
+
 def build_plain_values(field: Field, name: str, output_folder: Path) -> Any:
     """Convert a document to plain values, with the paths of files made relative to `out`."""
     if isinstance(field.value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from os import getloadavg
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from benchmarks.speed import (
     day_cost_by_book_size,
     fuzz_speed,
     keeper_speed,
+    large_import_speed,
     vault_index_speed,
 )
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from backstop.studies.stress.engine_agreement import Agreement
 
 SCENARIOS = 200
+PARTS = ("all", "fuzz", "keeper", "book", "stress", "cluster", "agreement", "files", "large-files", "pages")
 
 Cells = tuple[str, ...]
 
@@ -34,12 +37,13 @@ Cells = tuple[str, ...]
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "cluster", "agreement", "files", "pages")),
+    type=click.Choice(PARTS),
     default="all",
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
-    "how far their fast engine is from the exact one; from two files to the first page; how fast pages open.",
+    "how far their fast engine is from the exact one; from two files to the first page; the same of 150,000 "
+    "positions; how fast pages open.",
 )
 @click.option(
     "--out",
@@ -51,8 +55,9 @@ Cells = tuple[str, ...]
 @click.option(
     "--vaults",
     type=click.IntRange(1_000),
-    help="How many to index, to keep, or to open.  "
-    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {day_cost_by_book_size.VAULTS:,}]",
+    help="How many to index, to keep, to open, or to import.  "
+    f"[default: {vault_index_speed.VAULTS:,}, {keeper_speed.VAULTS:,}, {day_cost_by_book_size.VAULTS:,}, "
+    f"{large_import_speed.POSITIONS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
@@ -70,6 +75,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part cluster
       ape run bench --part agreement
       ape run bench --part files
+      ape run bench --part large-files
       ape run bench --part pages
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
@@ -87,6 +93,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _bench_engine_agreement(console, out / "bench-agreement.json")
     if part in ("all", "files"):
         _bench_import(console, out)
+    if part in ("all", "large-files"):
+        _bench_large_import(console, out / "bench-large-files.json", vaults or large_import_speed.POSITIONS)
     if part in ("all", "pages"):
         _bench_pages(console, out / "bench-pages.json")
 
@@ -332,6 +340,24 @@ def _bench_import(console: Console, out: Path) -> None:
     write_json({"schema_version": 1, **content}, path)
     console.print(f"written {path}", highlight=False)
     _require_engines_to_agree(off)
+
+
+def _bench_large_import(console: Console, path: Path, positions: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="backstop-files-") as name:
+        folder = Path(name)
+        large_import_speed.write_large_files(folder, positions)
+        took, rows = list[csv_import_to_page_speed.CommandTime](), list[Cells]()
+        for each, study in zip(
+            large_import_speed.measure_large_import(folder), (None, "short", "scenario", "crash"), strict=True
+        ):
+            took.append(each)
+            sold = "" if study is None else f"{large_import_speed.count_liquidations(folder / study):,}"
+            spent = f"{each.seconds:,.0f}", f"{each.cpu:,.0f}", f"{each.memory / 1e6:,.0f}"
+            rows.append((each.command, sold, *spent))
+    load = f"{positions:,} positions; load {getloadavg()[1]:.1f} over the last five minutes"
+    _print_markdown(console, load, ("command", "liquidations a path", "s", "CPU s", "MB"), rows)
+    write_json({"schema_version": 1, "commands": [each._asdict() for each in took]}, path)
+    console.print(f"written {path}", highlight=False)
 
 
 def _print_engine_agreement_table(console: Console, title: str, agreements: Sequence[Agreement]) -> None:

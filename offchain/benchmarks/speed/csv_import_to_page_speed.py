@@ -7,9 +7,10 @@ positions and prices are written twice: with columns that need nothing said, and
 from __future__ import annotations
 
 import csv
-import resource
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -53,11 +54,12 @@ _EMPTY, _TWICE = 500, 600
 
 
 class CommandTime(NamedTuple):
-    """What a command took, by the clock and of all its processes."""
+    """What a command took: seconds by the clock, CPU seconds of all its processes, bytes of the largest."""
 
     command: str
     seconds: float
     cpu: float
+    memory: int
 
 
 def draw_random_hourly_prices(days: int = DAYS) -> list[dict[str, int]]:
@@ -172,33 +174,34 @@ def measure_import_and_stress(folder: Path, path_count: int = PATHS) -> Iterator
         book, quotes = folder / f"{before}positions.csv", folder / f"{before}prices.csv"
         name = f"{before}positions.csv"
         files = "--book", book, "--prices", quotes
-        yield _time_backstop_command(f"bring {name}", "bring", *files, *said, "--out", mine)
-        yield _time_backstop_command(
-            f"stress, {path_count:,} paths",
-            "stress",
-            mine / "scenario.yaml",
-            "--paths",
-            path_count,
-            "--out",
-            study,
+        yield time_backstop_command(f"import {name}", "import", *files, *said, "--out", mine)
+        yield time_backstop_command(
+            f"stress --no-drivers, {path_count:,} paths",
+            *("stress", mine / "scenario.yaml", "--no-drivers", "--paths", path_count, "--out", study),
         )
         if not (study / "report.html").is_file():
             raise BackstopError(f"{study} has no page")
     code = PYTHON.format(folder=str(folder), paths=path_count)
-    yield _time_command_once("Python", [sys.executable, "-c", code])
+    yield time_command_once("Python", [sys.executable, "-c", code])
     if not (folder / "python" / "report.html").is_file():
         raise BackstopError(f"{folder / 'python'} has no page")
 
 
-def _time_backstop_command(displayed_name: str, *args: object) -> CommandTime:
-    return _time_command_once(displayed_name, [sys.executable, "-m", "backstop.cli", *map(str, args)])
+def time_backstop_command(shown: str, *args: object) -> CommandTime:
+    """Run a command of Backstop in a process of its own, and return what it took."""
+    return time_command_once(shown, [sys.executable, "-m", "backstop.cli", *map(str, args)])
 
 
-def _time_command_once(shown: str, command: Sequence[str]) -> CommandTime:
-    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise BackstopError(f"{shown}: {(done.stderr.splitlines() or ['failed'])[-1]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return CommandTime(shown, time.perf_counter() - began, cpu)
+def time_command_once(shown: str, command: Sequence[str]) -> CommandTime:
+    """Run a command to its end and return what it took; raise BackstopError where it fails."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        lines = errors.read().decode().splitlines()
+    if process.returncode:
+        raise BackstopError(f"{shown}: {(lines or ['failed'])[-1]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return CommandTime(shown, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit)

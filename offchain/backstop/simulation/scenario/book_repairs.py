@@ -85,6 +85,11 @@ class VaultTerms:
         locked = vault.locked // self.unit * self.unit
         return div_up(vault.debt * RAY * self.initial_ratio, locked * BASIS_POINTS)
 
+    def compute_largest_debt(self, vault: Vault) -> int:
+        """Return the most that a vault may owe at its opening, by the initial ratio, wad, rounded down."""
+        locked = vault.locked // self.unit * self.unit
+        return locked * self.price * BASIS_POINTS // (RAY * self.initial_ratio)
+
     def is_below_floor(self, vault: Vault) -> bool:
         """Return True if a vault owes less than the floor, and something."""
         return 0 < vault.debt < self.floor

@@ -29,7 +29,7 @@ def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list
     except csv.Error as error:
         raise BackstopError(f"{name}: row {reader.line_num}: is no CSV: {error}") from None
     for number, line in lines:
-        if any("\0" in cell for cell in line):  # as in UTF-16, which is UTF-8 with zeros between
+        if "\0" in "".join(line):  # as in UTF-16, which is UTF-8 with zeros between
             raise BackstopError(f"{name}: row {number}: is no UTF-8 text: save it as CSV in UTF-8")
     lines = [(number, line) for number, line in lines if any(line)]
     first, header = lines[0] if lines else (1, [])

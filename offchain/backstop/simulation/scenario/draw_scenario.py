@@ -29,6 +29,11 @@ from backstop.simulation.scenario.deterministic_float import (
     exp,
     sum_weighted_rows,
 )
+from backstop.simulation.scenario.price_refinement import (
+    draw_bridge_noise,
+    get_price_interval,
+    insert_moves,
+)
 from backstop.simulation.scenario.scenario_random_processes import (
     BILLIONTH,
     FeedFault,
@@ -114,6 +119,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
         shifts={},
         correlation={},
         asset_prices={},
+        price_interval=0,
     )
 
 
@@ -125,6 +131,11 @@ def set_depths_from_debts(scenario: Scenario, seed: int) -> Scenario:
     debts = dict.fromkeys(scenario.symbols, 0)
     for vault in build_vault_book(scenario, seed, opening):
         debts[vault.symbol] += vault.debt
+    return scale_market_depths(scenario, debts)
+
+
+def scale_market_depths(scenario: Scenario, debts: Mapping[str, int]) -> Scenario:
+    """Return the scenario with markets as deep as these debts of types ask for [wad]; depths given stay."""
     markets = {
         symbol: replace(
             market, depth=max(1, debts[symbol] * BASIS_POINTS // market.debt_to_depth), debt_to_depth=0
@@ -261,8 +272,13 @@ def _round_prices_to_ticks(prices: Floats, first_price: int) -> TickPrices:
 def _draw_log_moves_by_block(
     models: Mapping[str, PriceModel], scenario: Scenario, streams: RandomStreams
 ) -> dict[str, Floats]:
-    """Draw by how much each price has moved since the start, at each block, in logarithms."""
-    blocks, years = scenario.blocks, scenario.block_time / YEAR
+    """Draw by how much each price has moved since the start, at each block, in logarithms.
+
+    Where prices are drawn further apart than blocks, those in between are drawn afterwards: what was drawn
+    before stays.
+    """
+    interval, parts = get_price_interval(scenario)
+    blocks, years = scenario.duration // interval, interval / YEAR
     symbols = list(models)
     independent = [streams.get_labelled_stream("price", symbol).standard_normal(blocks) for symbol in symbols]
     factor = _compute_cholesky_factor(tuple(symbols), tuple(scenario.correlation.items()))
@@ -275,21 +291,26 @@ def _draw_log_moves_by_block(
         streams.get_labelled_stream("crash").random(),
         streams.get_labelled_stream("depth").standard_normal(),
     )
+    between = [
+        draw_bridge_noise(blocks, parts, streams.get_labelled_stream("between", each)) for each in symbols
+    ]
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
         # Added one after the other: a product of matrices adds in an order of its processor's.
         shocks = sum_weighted_rows(factor[i], independent[: i + 1]) * tails[model.degrees]
-        moved = np.zeros(blocks + 1)
+        moved, jumps = np.zeros(blocks + 1), np.zeros(blocks)
         volatility = model.volatility / BILLIONTH
         drift = (model.drift / BILLIONTH - volatility * volatility / 2) * years
+        deviations: Floats | float = volatility * sqrt(years)
         if model.kind == "bootstrap":
             steps = _resample_past_moves(
                 model, blocks, streams.get_labelled_stream("rows", model.source, model.run)
             )
         elif model.kind == "garch":
-            steps = _apply_garch(model, shocks, volatility * volatility * years) + drift
+            deviations = _compute_garch_deviations(model, shocks, volatility * volatility * years)
+            steps = deviations * shocks + drift
         else:
-            steps = drift + volatility * sqrt(years) * shocks
+            steps = drift + deviations * shocks
         if model.jumps is not None:
             cause = model.jumps.cause
             stream = (
@@ -297,15 +318,25 @@ def _draw_log_moves_by_block(
                 if cause
                 else streams.get_labelled_stream("jumps", symbol)
             )
-            count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
+            count = stream.poisson(interval / model.jumps.every, blocks)
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
-            steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
+            jumps = (model.jumps.mean * count + spread) / BILLIONTH
+            steps = steps + jumps
         if model.kind == "peg":
             _accumulate_mean_reverting_moves(
-                steps, exp(compute_natural_log(0.5) * (scenario.block_time / model.reversion)), moved
+                steps, exp(compute_natural_log(0.5) * (interval / model.reversion)), moved
             )
         else:
             np.cumsum(steps, out=moved[1:])
+        if parts > 1 and model.kind == "bootstrap":  # a price of the past holds till the next
+            places = np.zeros(blocks, dtype=np.int64)
+            moved = insert_moves(moved, np.diff(moved), places, np.zeros((blocks, parts)))
+        elif parts > 1:
+            of = symbol if model.jumps is None else model.jumps.cause or symbol
+            places = streams.get_labelled_stream("place of jumps", of).integers(0, parts, blocks)
+            noise = sum_weighted_rows(factor[i], between[: i + 1])
+            scale = np.broadcast_to(deviations * tails[model.degrees], blocks)[:, None]
+            moved = insert_moves(moved, jumps, places, scale * noise)
         if model.crash is not None:
             moved += _compute_crash_moves(model.crash, crash_at, crash_depth, scenario)
         found[symbol] = moved
@@ -328,16 +359,16 @@ def _compute_cholesky_factor(
     return decompose_cholesky(build_correlation_matrix(symbols, dict(pairs)))
 
 
-def _apply_garch(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
-    """Return moves whose variance follows the last move and variance; it begins at the long run's."""
+def _compute_garch_deviations(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
+    """Return deviations of moves: the variance follows the last move and variance, from the long run's on."""
     alpha, beta = model.alpha / BILLIONTH, model.beta / BILLIONTH
     base, variance = (1 - alpha - beta) * long_run, long_run
-    steps = np.empty(len(shocks))
+    found = np.empty(len(shocks))
     for i, shock in enumerate(shocks.tolist()):
-        move = sqrt(variance) * shock
-        steps[i] = move
+        found[i] = sqrt(variance)
+        move = found[i] * shock
         variance = base + alpha * move * move + beta * variance
-    return steps
+    return found
 
 
 def _accumulate_mean_reverting_moves(steps: Floats, kept_share: float, moves: Floats) -> None:
@@ -353,7 +384,8 @@ def _resample_past_moves(model: PriceModel, blocks: int, stream: np.random.Gener
     count = len(model.returns)
     begins = stream.integers(0, count, -(-blocks // model.run))
     rows = (begins[:, None] + np.arange(model.run)[None, :]).ravel()[:blocks] % count
-    return np.asarray(model.returns)[rows]
+    moves: Floats = model.return_array[rows]
+    return moves
 
 
 def _compute_crash_moves(crash: PriceCrash, at: float, depth: float, scenario: Scenario) -> Floats:
@@ -378,8 +410,9 @@ def _draw_brownian_bridge_prices(
 
     It is filled by midpoints, stays within the points' range, and turning points stay.
     """
-    points = tuple(sorted((at // scenario.block_time, value) for at, value in path.points.items()))
-    levels, lowest, highest = _build_brownian_bridge_midpoints(points, scenario.block_time)
+    interval, parts = get_price_interval(scenario)
+    points = tuple(sorted((at // interval, value) for at, value in path.points.items()))
+    levels, lowest, highest = _build_brownian_bridge_midpoints(points, interval)
     prices = np.zeros(points[-1][0] + 1)
     for at, given in points:
         prices[at] = given / RAY
@@ -390,6 +423,15 @@ def _draw_brownian_bridge_prices(
         value = np.where(value < lowest[middle], 2 * lowest[middle] - value, value)
         value = np.where(value > highest[middle], 2 * highest[middle] - value, value)
         prices[middle] = np.clip(value, lowest[middle], highest[middle])
+    if parts > 1:
+        noise = draw_bridge_noise(len(prices) - 1, parts, stream) * (volatility * sqrt(interval / HOUR))
+        nothing = np.zeros(len(prices) - 1)
+        finer = insert_moves(prices, nothing, nothing.astype(np.int64), noise * prices[:-1, None])
+        points = tuple((at * parts, value) for at, value in points)
+        _, lowest, highest = _build_brownian_bridge_midpoints(points, scenario.block_time)
+        finer = np.clip(finer, lowest, highest)
+        finer[::parts] = prices
+        prices = finer
     return _round_prices_to_ticks(prices[: scenario.blocks + 1], points[0][1])
 
 

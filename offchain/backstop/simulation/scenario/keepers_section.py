@@ -92,6 +92,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+def get_role_options(role: str) -> tuple[str, ...]:
+    """Return the options of a role, besides those that every role has."""
+    return _OPTIONS[role]
+
+
 def _read_group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> KeeperGroup:
     """Read one group: its role decides which options it may have."""
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:

@@ -7,11 +7,22 @@ from collections.abc import Iterator, Mapping
 from backstop.deployment.parameter_dataclasses import STAIRSTEP, Parameters
 from backstop.deployment.parameter_rules import RULES, list_refused_findings
 from backstop.deployment.parameter_rules.parameter_rule import REFUSED
+from backstop.errors import BackstopError
 from backstop.simulation.scenario.scenario_records import Scenario
 from backstop.simulation.scenario.yaml_document_reader import Field
 
 SHORT_STEP = "short-step"
 """Rule of scenarios alone: an auction's step is no shorter than a block, or several pass in each."""
+
+
+class BrokenRuleError(BackstopError):
+    """Parameters that break a rule of settings: its name, how they break it, and the file and line."""
+
+    def __init__(self, field: Field, rule: str, finding: str, problem: str) -> None:
+        super().__init__(field.format_error(problem))
+        self.rule = rule
+        self.finding = finding
+        self.place = f"{field.file.name}:{field.line}"
 
 
 def read_unsafe_rules(field: Field) -> dict[str, str]:
@@ -38,10 +49,12 @@ def refuse_broken_rules(scenario: Scenario, field: Field) -> None:
     ]
     if findings:
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        field.raise_error(
+        name = findings[0].rule.name
+        problem = (
             f"do not fit each other: {findings[0]}{more}. If the scenario is there to show this, say so "
-            f"under `unsafe`, as `{findings[0].rule.name}: why`"
+            f"under `unsafe`, as `{name}: why`"
         )
+        raise BrokenRuleError(field, name, str(findings[0]), problem)
 
 
 def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str, Field]) -> None:
@@ -62,6 +75,16 @@ def iter_short_steps(parameters: Parameters, block_time: int) -> Iterator[tuple[
             yield each.symbol, each.auction.period
 
 
+def describe_short_steps(scenario: Scenario) -> list[str]:
+    """Say which auction steps are shorter than a block, as the scenario's `unsafe` allows them."""
+    return [
+        f"Auctions of {symbol} step every {step} s, and blocks are of {scenario.block_time} s: keepers see "
+        f"one price a block, and shortfalls are too high. The scenario allows this: `{SHORT_STEP}` under "
+        "`unsafe`."
+        for symbol, step in iter_short_steps(scenario.parameters, scenario.block_time)
+    ]
+
+
 def _refuse_short_steps(scenario: Scenario, field: Field) -> None:
     """Raise an error for an auction step that is shorter than a block, unless the scenario says so.
 
@@ -72,8 +95,9 @@ def _refuse_short_steps(scenario: Scenario, field: Field) -> None:
     if found is None or SHORT_STEP in scenario.unsafe:
         return
     symbol, step = found
-    field.raise_error(
+    problem = (
         f"collateral_types.{symbol}.auction.step: {step} s is shorter than a block of "
-        f"{scenario.block_time} s, and keepers act once a block; set a block_time of {step} s or less, or "
-        f"say under `unsafe` why not, as `{SHORT_STEP}: why`"
+        f"{scenario.block_time} s, and keepers act once a block; set a block_time of {step} s or less"
     )
+    mend = f", or say under `unsafe` why not, as `{SHORT_STEP}: why`"
+    raise BrokenRuleError(field, SHORT_STEP, f"{SHORT_STEP}: {problem}", problem + mend)

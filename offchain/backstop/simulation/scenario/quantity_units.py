@@ -21,6 +21,9 @@ BILLION = 10**9
 
 def _split_number_and_unit(text: str, description: str, example: str) -> tuple[int, int, str]:
     """Split '1_000.25 USD' into (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
+    bare = text.replace(".", "", 1)
+    if bare.isascii() and bare.isdigit():  # nearly all cells of a table, and much faster
+        return int(bare), len(text) - 1 - text.index(".") if len(bare) < len(text) else 0, ""
     match = _NUMBER.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not {description}; write e.g. '{example}'")

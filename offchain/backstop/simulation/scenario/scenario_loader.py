@@ -108,18 +108,23 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
     return replace(scenario, source=str(name_or_file))
 
 
-def parse_scenario(scenario_field: Field, name: str, *, drops_opening_state: bool = False) -> Scenario:
+def parse_scenario(
+    scenario_field: Field, name: str, *, drops_opening_state: bool = False, with_book: bool = True
+) -> Scenario:
     """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
 
     What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
+    Without its book the vaults of a file are left out, for a study that puts others in their place.
     """
-    scenario = _parse_scenario_sections(scenario_field, name, drops_opening_state=drops_opening_state)
+    scenario = _parse_scenario_sections(
+        scenario_field, name, drops_opening_state=drops_opening_state, with_book=with_book
+    )
     refuse_broken_rules(scenario, scenario_field.read_mapping_entries()["parameters"])
     return scenario
 
 
 def _parse_scenario_sections(
-    scenario_field: Field, name: str, *, drops_opening_state: bool = False
+    scenario_field: Field, name: str, *, drops_opening_state: bool = False, with_book: bool = True
 ) -> Scenario:
     scenario_field = overlay_scenario_with_named_shocks(scenario_field)
     version = scenario_field.read_mapping_entries().get("schema_version")
@@ -246,9 +251,9 @@ def _parse_scenario_sections(
         else 0,
         unsafe=read_unsafe_rules(section["unsafe"]) if "unsafe" in section else {},
     )
-    return (
-        scenario if book is None or scenario.opening is not None else repair_scenario_vaults(scenario, book)
-    )
+    if book is None or scenario.opening is not None or not with_book:
+        return scenario
+    return repair_scenario_vaults(scenario, book)
 
 
 def read_guard_variants(field: Field) -> dict[str, Section]:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from backstop.keepers.keeper_group_settings import RandomOutages
+from backstop.simulation.scenario.deterministic_float import Floats
 
 BILLIONTH = 10**9
 """Rates, drifts and correlations are in billionths: of one, or of one a year."""
@@ -49,6 +53,11 @@ class PriceModel:
     returns: tuple[float, ...] = ()  # bootstrap: logarithms of the moves of its file, block by block
     source: str = ""  # bootstrap: columns of one file are drawn together
     run: int = 0  # bootstrap: blocks that are drawn in a row
+
+    @cached_property
+    def return_array(self) -> Floats:
+        """Past moves as an array, which every path draws from."""
+        return np.array(self.returns)
 
 
 @dataclass(frozen=True)

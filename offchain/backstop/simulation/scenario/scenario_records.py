@@ -203,6 +203,9 @@ class Scenario:
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why
+    # Seconds between the prices that are drawn, a multiple of the block time: prices of blocks in between are
+    # drawn so that those stay. 0 draws every block's.
+    price_interval: int = 0
     # Where it was read, by which questions change its fields; no part of what it is.
     source: str = field(default="", compare=False, repr=False)
 

@@ -39,8 +39,12 @@ class Field:
 
     def raise_error(self, problem: str) -> NoReturn:
         """Stop with the one line that names file, line and field."""
+        raise BackstopError(self.format_error(problem))
+
+    def format_error(self, problem: str) -> str:
+        """Return the one line that names file, line and field."""
         place = f"{self.path}: " if self.path else ""
-        raise BackstopError(f"{self.file.name}:{self.line}: {place}{problem}")
+        return f"{self.file.name}:{self.line}: {place}{problem}"
 
     # ------------------------------------------------------------------ scalars
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,17 +22,17 @@ from backstop.simulation.scenario.scenario_records import TypeAssets, Vault
 from backstop.simulation.scenario.vault_books import COLUMNS
 from backstop.simulation.sources.account_to_vault_splitting import AccountPosition, convert_accounts_to_vaults
 from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
+from backstop.simulation.sources.event_reader import EventReader
 from backstop.simulation.sources.imported_collateral_types import build_type_table, get_position_type
+from backstop.simulation.sources.row_reader import RowReader
 from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
-    FloatCell,
     SourceTable,
     TableFault,
     TableFaultsError,
     check_bad_row_policy,
     count_droppable_rows,
     read_source_table,
-    require_columns,
 )
 
 if TYPE_CHECKING:
@@ -40,14 +40,12 @@ if TYPE_CHECKING:
 
     from backstop.simulation.sources.table_reader import Source
 
-MOST_DECIMALS = 77  # of an integer of 256 bits
 DOLLAR = 300
 """Basis points from a dollar within which a debt asset's price is one, and its debts are of dollars."""
 DEBTS = ("assets", "dollars")
 """What a debt of another asset is: a debt of that asset, or of dollars at its price."""
 UNNAMED = "?"
 """Debt asset of a row that has a price of its debt and no token."""
-_MEND = "say which columns mean what, by a mapping or by names of columns"
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,7 @@ class VaultBook:
     )  # basis points: liquidation ratios, from thresholds
     assets: Mapping[str, TypeAssets] = field(default_factory=dict)  # by symbol: what its price is made of
     has_accounts: bool = False  # vaults of one owner are parts of one account
+    system: str = ""  # whose liquidation terms hold where the file has no threshold
     told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
     read_columns: tuple[str, ...] = ()  # of the file, in its order
     ignored_columns: tuple[str, ...] = ()
@@ -129,9 +128,10 @@ def read_book(
     floats: bool = False,
     debts: str = "assets",
     bad_rows: str = "refuse",
+    at: str | int | None = None,
     filesystem: pafs.FileSystem | None = None,
 ) -> VaultBook:
-    """Read positions of a CSV or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+    """Read positions of a CSV, JSON or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
 
     `like` names a mapping or its file; the others say it anew, field by field. Figures are exact: floats are
     refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
@@ -139,46 +139,41 @@ def read_book(
     one in a hundred, `"drop-any"` any number.
     `prices` (ray, by symbol) stand in where debt has to be split and the file has none. A debt of another
     asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at its price.
+    A mapping of the form `events` adds up a file of deposits and draws `at` a time or a block.
     """
     check_bad_row_policy(bad_rows)
     if debts not in DEBTS:
         raise BackstopError(f"debts: {debts!r} is not one of: {', '.join(DEBTS)}")
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename, accounts)
     table = read_source_table(source, filesystem)
-    if like is None:
+    if like is None or mapping.form == "events":
         mapping = mapping.add_documented_columns(table.columns)
-    reading = _BookReader(table, mapping, floats, debts == "dollars")
-    return reading.build_book(prices or {}, bad_rows)
+    if mapping.form != "events":
+        if at is not None:
+            raise BackstopError("at: is for events: give --like events, or a mapping with `form: events`")
+        return _BookReader(table, mapping, floats, debts == "dollars").build_book(prices or {}, bad_rows)
+    events = EventReader(table, mapping, floats)
+    table, mapping = events.build_position_table(prices or {}, at, bad_rows)
+    book = _BookReader(table, mapping, floats, debts == "dollars").build_book(prices or {}, bad_rows)
+    return replace(
+        book,
+        told=(*events.told, *book.told),
+        read_columns=events.read_columns,
+        ignored_columns=events.ignored_columns,
+    )
 
 
-class _BookReader:
+class _BookReader(RowReader):
     """One table on its way to a book."""
 
     def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool, in_dollars: bool) -> None:
-        self.table = table
-        self.mapping = mapping
-        self.floats = floats
+        super().__init__(table, mapping, floats)
         self.in_dollars = in_dollars
         self.priced = 0  # debts of other assets that count as dollars
-        self.faults: list[TableFault] = []
-        self.told: list[str] = []
-        self.rounded = 0
-        self._cells: Mapping[str, str] = {}
-        self._number = 0
 
     def build_book(self, prices: Mapping[str, int], bad_rows: str) -> VaultBook:
         mapping, table = self.mapping, self.table
-        used = [
-            column
-            for name in _list_mapped_fields(mapping)
-            if (column := mapping.get_column(name)) is not None
-        ]
-        used += [column for column in mapping.decimals.values() if not column.isdigit()]
-        require_columns(table, [*used, *mapping.only], _MEND)
-        rows = [row for row in table.rows if self._is_selected(row)]
-        if len(rows) < len(table.rows):
-            wanted = ", ".join(f"{column} {'|'.join(cells)}" for column, cells in mapping.only.items())
-            self.told.append(f"{len(table.rows) - len(rows):,} rows are not {wanted}, and are left out.")
+        rows = self.select_rows()
         positions = [each for row in rows if (each := self._read_vault_position(row)) is not None]
         if dropped := count_droppable_rows(table, self.faults, bad_rows):
             self.told.append(f"{dropped:,} rows cannot be read, and are left out.")
@@ -212,52 +207,48 @@ class _BookReader:
             ratios=types.ratios,
             assets=types.assets,
             has_accounts=mapping.accounts == "pooled",
+            system=mapping.system,
             told=tuple(self.told),
-            read_columns=tuple(column for column in table.columns if column in {*used, *mapping.only}),
-            ignored_columns=tuple(column for column in table.columns if column not in {*used, *mapping.only}),
+            read_columns=self.read_columns,
+            ignored_columns=self.ignored_columns,
         )
 
     # --------------------------------------------------------------------- rows
-
-    def _is_selected(self, row: TableRow) -> bool:
-        return all(row.cells[column] in cells for column, cells in self.mapping.only.items())
 
     def _read_vault_position(self, row: TableRow) -> AccountPosition | None:
         """Read a row; None if something is wrong with it, which is noted."""
         self._number, self._cells = row.number, row.cells
         before, mapping = len(self.faults), self.mapping
         owner = self._get_text_or_empty("owner")
-        if mapping.has_field("position"):
+        if "position" in self.fields:
             owner = self._get_text_or_empty("position") or owner
         if not owner:
-            self._add_fault(
-                "position" if mapping.has_field("position") else "owner", "is empty: name the owner"
-            )
+            self._add_fault("position" if "position" in self.fields else "owner", "is empty: name the owner")
         symbol, pooled = self._get_text_or_empty("collateral"), mapping.accounts == "pooled"
         locked = self._read_amount("locked", rounds_down=True, allows_empty=pooled)
-        if mapping.has_field("counts") and not self._read_boolean("counts"):
+        if "counts" in self.fields and not self._read_boolean("counts"):
             locked = 0
         debt = self._read_amount("debt", rounds_down=False, allows_empty=pooled)
-        if mapping.has_field("rate") and debt:
+        if "rate" in self.fields and debt:
             debt = div_up(debt * self._read_amount("rate", rounds_down=False, scale=RAY), RAY)
-        if mapping.has_field("repaid"):
+        if "repaid" in self.fields:
             debt = max(0, debt - self._read_amount("repaid", rounds_down=True, allows_empty=True))
         if not symbol and (locked or not pooled):
             self._add_fault("collateral", "is empty: name the collateral")
         price = (
             self._read_amount("price", rounds_down=True, scale=RAY, allows_empty=True)
-            if mapping.has_field("price")
+            if "price" in self.fields
             else 0
         )
-        threshold = self._read_threshold() if locked and mapping.has_field("threshold") else 0
+        threshold = self._read_threshold() if locked and "threshold" in self.fields else 0
         debt_asset = ""
-        if debt and mapping.has_field("debt_price"):
+        if debt and "debt_price" in self.fields:
             of = self._read_amount("debt_price", rounds_down=False, scale=RAY)
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
                 self.priced += self.in_dollars
                 debt_asset = "" if self.in_dollars else self._get_text_or_empty("debt_token") or UNNAMED
-        elif debt and mapping.has_field("debt_token") and not mapping.has_field("debt_price"):
+        elif debt and "debt_token" in self.fields and "debt_price" not in self.fields:
             self._add_fault(
                 "debt_token",
                 "has no price beside it: map a column to `debt_price`, or give `--fixed debt_price=1`",
@@ -275,62 +266,6 @@ class _BookReader:
             decimals=min(18, self._read_decimal_places("locked") or 18),
             debt_asset=debt_asset,
         )
-
-    def _add_fault(self, name: str, problem: str) -> None:
-        self.faults.append(TableFault(self._number, self.mapping.get_column(name) or name, problem))
-
-    def _get_text_or_empty(self, field_name: str) -> str:
-        if field_name in self.mapping.fixed:
-            return self.mapping.fixed[field_name]
-        column = self.mapping.get_column(field_name)
-        return "" if column is None else self._cells[column]
-
-    def _read_boolean(self, name: str) -> bool:
-        text = self._get_text_or_empty(name).lower()
-        if text not in ("true", "false", "1", "0", "yes", "no"):
-            self._add_fault(name, f"{text!r} is neither true nor false")
-        return text in ("true", "1", "yes")
-
-    def _read_decimal_places(self, field_name: str) -> int:
-        """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
-        said = self.mapping.decimals.get(field_name, "0")
-        text = said if said.isdigit() else self._cells[said]
-        if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
-            return int(text)
-        self.faults.append(
-            TableFault(self._number, said, f"{text!r} is no number of decimals: write e.g. '18'")
-        )
-        return 0
-
-    def _read_amount(
-        self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
-    ) -> int:
-        """Read a figure times scale, exactly; what is finer is refused, or rounded where it was a float."""
-        text = self._get_text_or_empty(field_name)
-        if not text and allows_empty:
-            return 0
-        if isinstance(text, FloatCell) and not self.floats:
-            self._add_fault(field_name, f"{text} is a float: give text or integers, or ask for floats")
-            return 0
-        try:
-            digits, below = quantity_units.read_numerator_and_denominator(text, "an amount", "12.5")
-        except ValueError as error:
-            self._add_fault(field_name, str(error))
-            return 0
-        if digits < 0:
-            self._add_fault(field_name, f"{text!r} is negative")
-            return 0
-        value, rest = divmod(digits * scale, below * 10 ** self._read_decimal_places(field_name))
-        if rest:
-            if not self.floats:
-                most = len(str(scale)) - 1
-                self._add_fault(
-                    field_name, f"{text!r} is finer than {most} decimals: round it, or ask for floats"
-                )
-                return 0
-            self.rounded += 1
-            value += 0 if rounds_down else 1
-        return value
 
     def _read_threshold(self) -> int:
         """Read a liquidation threshold (debt over collateral), basis points, rounded down."""
@@ -403,8 +338,3 @@ class _BookReader:
 
     def _raise_fault(self, number: int, problem: str) -> NoReturn:
         raise TableFaultsError(self.table.name, [TableFault(number, "", problem)])
-
-
-def _list_mapped_fields(column_mapping: ColumnMapping) -> list[str]:
-    """List the fields that a mapping reads."""
-    return list(dict.fromkeys((*COLUMNS, *column_mapping.columns)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 from backstop.simulation.scenario.yaml_document_reader import Field, read_document
+from backstop.simulation.sources.liquidation_terms import list_known_systems
 
 LIBRARY = Path(__file__).parent / "mappings"
 
@@ -26,6 +27,15 @@ FIELDS = (
 DOCUMENTED = ("debt_token", "price", "debt_price", "threshold")
 """Optional fields that a column of their own name is read for; `rate` or `position` may mean anything."""
 SCALED = ("locked", "debt", "rate", "repaid", "price", "debt_price", "threshold")
+FORMS = ("positions", "events")
+"""What a row is: a position, or an event that changed one."""
+_DEFAULT_ACCOUNTS = {"positions": "apart", "events": "pooled"}
+EVENT_FIELDS = ("kind", "account", "symbol", "amount", "time", "debt_symbol", "debt_amount")
+_EVENT_REQUIRED = EVENT_FIELDS[:5]
+_EVENT_DOCUMENTED = EVENT_FIELDS[5:]
+_EVENT_SCALED = ("amount", "debt_amount")
+KINDS = ("deposit", "withdrawal", "draw", "repayment", "liquidation")
+"""What an event may be."""
 ACCOUNTS = ("apart", "pooled")
 """Whether each row is a vault, or the rows of one owner are one account with one debt."""
 
@@ -40,22 +50,31 @@ class ColumnMapping:
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> cells of rows that count
     rename: Mapping[str, str] = field(default_factory=dict)  # symbol -> symbol
     accounts: str = "apart"
+    form: str = "positions"
+    kinds: Mapping[str, str] = field(default_factory=dict)  # what the file calls a kind -> kind, of events
+    system: str = ""  # whose liquidation terms hold where a row has no threshold
 
     def get_column(self, name: str) -> str | None:
         """Return the column of a field; None where the file has none or one cell stands for all."""
         if name in self.fixed:
             return None
-        return self.columns.get(name, name if name in REQUIRED else None)
+        return self.columns.get(name, name if name in self.required_fields else None)
 
-    def has_field(self, name: str) -> bool:
-        """Return True if a field is said of every row."""
-        return name in self.fixed or self.get_column(name) is not None
+    @property
+    def required_fields(self) -> tuple[str, ...]:
+        """Fields that every file of this form has."""
+        return _EVENT_REQUIRED if self.form == "events" else REQUIRED
+
+    def list_fields(self) -> list[str]:
+        """List the fields that the mapping reads."""
+        return list(dict.fromkeys((*self.required_fields, *self.columns)))
 
     def add_documented_columns(self, columns: Sequence[str]) -> ColumnMapping:
         """Return the mapping with the documented columns that a file has and that nothing else is said of."""
+        documented = _EVENT_DOCUMENTED if self.form == "events" else DOCUMENTED
         found = {
             name: name
-            for name in DOCUMENTED
+            for name in documented
             if name in columns and name not in {**self.columns, **self.fixed}
         }
         return replace(self, columns={**self.columns, **found})
@@ -70,11 +89,14 @@ class ColumnMapping:
         accounts: str | None = None,
     ) -> ColumnMapping:
         """Return the mapping with some of it said anew; refuse what it does not know."""
-        _refuse_unknown("columns", columns, FIELDS)
-        _refuse_unknown("fixed", fixed, FIELDS)
-        _refuse_unknown("decimals", decimals, SCALED)
+        known, settable, scaled = _get_known_fields(self.form)
+        _refuse_unknown("columns", columns, known)
+        _refuse_unknown("fixed", fixed, settable)
+        _refuse_unknown("decimals", decimals, scaled)
         if accounts not in (None, *ACCOUNTS):
             raise BackstopError(f"accounts: {accounts!r} is not one of: {', '.join(ACCOUNTS)}")
+        if self.form == "events" and accounts == "apart":
+            raise BackstopError("accounts: 'apart': an event is of an account, whose tokens belong together")
         settled = {name: cell for name, cell in self.fixed.items() if name not in (columns or {})}
         return replace(
             self,
@@ -105,12 +127,17 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
                 f"there is no mapping {str(name_or_file)!r}; there are {names}, or give a .yaml file"
             )
     section = read_document(path).read_section(
-        (), ("title", "columns", "fixed", "decimals", "only", "rename", "accounts")
+        (), ("title", "form", "kinds", "system", "columns", "fixed", "decimals", "only", "rename", "accounts")
     )
-    for name, known in (("columns", FIELDS), ("fixed", FIELDS), ("decimals", SCALED)):
+    form = section["form"].read_choice(FORMS) if "form" in section else "positions"
+    for name, known in zip(("columns", "fixed", "decimals"), _get_known_fields(form), strict=True):
         if name in section:
             section[name].read_section((), known)
-    accounts = section.get("accounts")
+    for name in ("kinds",) if form == "positions" else ("accounts",):
+        if name in section:
+            section[name].raise_error(f"is not of a mapping of the form {form!r}: remove it")
+    kinds = section["kinds"].read_mapping_entries() if "kinds" in section else {}
+    accounts, system = section.get("accounts"), section.get("system")
 
     def texts(name: str) -> dict[str, str]:
         return (
@@ -126,8 +153,18 @@ def load_mapping(name_or_file: str | Path | None) -> ColumnMapping:
         decimals=texts("decimals"),
         only={column: _list_accepted_cell_texts(each) for column, each in only.items()},
         rename=texts("rename"),
-        accounts="apart" if accounts is None else accounts.read_choice(ACCOUNTS),
+        accounts=_DEFAULT_ACCOUNTS[form] if accounts is None else accounts.read_choice(ACCOUNTS),
+        form=form,
+        kinds={name: each.read_choice(KINDS) for name, each in kinds.items()},
+        system="" if system is None else system.read_choice(list_known_systems()),
     )
+
+
+def _get_known_fields(form: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the fields of a form that may have a column, one cell for all rows, and decimals."""
+    if form == "events":
+        return EVENT_FIELDS, (*EVENT_FIELDS, "debt_price"), _EVENT_SCALED
+    return FIELDS, FIELDS, SCALED
 
 
 def _list_accepted_cell_texts(filter_field: Field) -> tuple[str, ...]:

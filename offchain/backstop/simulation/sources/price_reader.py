@@ -1,4 +1,4 @@
-"""Prices of strangers: any spacing, many assets, read exactly; gaps, doubles, splits and zeros are named."""
+"""Prices of strangers: any spacing, many assets, read exactly; what is odd about them is named."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.scenario_records import TypeAssets
+from backstop.simulation.sources.isolated_prints import BILLIONTH, list_isolated_prints
 from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     BAD_ROWS,
@@ -52,6 +53,7 @@ _EPOCH = re.compile(r"([0-9]+)(?:\.[0-9]+)?")  # a fraction is of its last unit:
 _EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 _GAP = 3
 _FACTOR = 5
+_NAMED_PRINTS = 3  # of an asset in a note
 
 
 @dataclass(frozen=True)
@@ -174,19 +176,22 @@ def read_prices(
     rename: Mapping[str, str] | None = None,
     duplicates: str = "refuse",
     splits: str = "refuse",
+    prints: str = "refuse",
     bad_rows: str = "refuse",
     filesystem: pafs.FileSystem | None = None,
 ) -> PriceHistory:
-    """Read prices in dollars of a CSV or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+    """Read prices in dollars of CSV, JSON or Parquet, a DataFrame or an Arrow table; docs/do/own-data.md.
 
     A file has a column for each asset (all but `time`, or `columns`, by symbol), or a row for each asset and
     time (`symbol` and `price` name columns). Times are of the epoch (seconds to nanoseconds) or of ISO 8601,
     without a zone in UTC. Two prices of a time are refused, or the `first` or `last` counts; a step that
-    looks like a split is refused, or `keep`.
+    looks like a split is refused, or `keep`. Isolated prints (`isolated_prints.list_isolated_prints`) are
+    refused, `keep`, or `drop`: then the price before holds in their place, and they are counted.
     """
     for name, given, known in (
         ("duplicates", duplicates, ("refuse", "first", "last")),
         ("splits", splits, ("refuse", "keep")),
+        ("prints", prints, ("refuse", "keep", "drop")),
         ("bad_rows", bad_rows, BAD_ROWS),
     ):
         if given not in known:
@@ -196,7 +201,7 @@ def read_prices(
             f"columns: are for a file with a column for each asset; the assets of this one are in {symbol!r}"
         )
     table = read_source_table(source, filesystem)
-    reading = _PriceReader(table, duplicates, splits)
+    reading = _PriceReader(table, duplicates, splits, prints)
     if symbol is not None:
         require_columns(table, [time, symbol, price], "say which columns mean what: time, symbol, price")
         found = reading.read_long_table(time, symbol, price)
@@ -232,10 +237,11 @@ class _PriceQuote:
 class _PriceReader:
     """One table on its way to prices."""
 
-    def __init__(self, table: SourceTable, duplicates: str, splits: str) -> None:
+    def __init__(self, table: SourceTable, duplicates: str, splits: str, prints: str) -> None:
         self.table = table
         self.duplicates = duplicates
         self.splits = splits
+        self.prints = prints
         self.faults: list[TableFault] = []
         self.told: list[str] = []
         self.told_of: dict[str, list[str]] = {}  # symbols by what is told of them
@@ -336,6 +342,7 @@ class _PriceReader:
                 kept.append(quote)
         if twice:
             self._note_oddity(symbol, f"prices of a time that has one already: {twice:,}.")
+        kept = self._resolve_prints(symbol, kept)
         self._note_price_gaps(symbol, kept)
         self._report_suspected_splits(symbol, kept)
         return PriceSeries(tuple(quote.time for quote in kept), tuple(quote.value for quote in kept))
@@ -354,6 +361,32 @@ class _PriceReader:
             self.faults.append(TableFault(quote.row, quote.column, problem))
         elif self.duplicates == "last":
             kept_quotes[-1] = quote
+
+    def _resolve_prints(self, symbol: str, quotes: list[_PriceQuote]) -> list[_PriceQuote]:
+        """Return prices without the isolated ones, unless these are kept; refuse, or note, each of them.
+
+        One that is refused is left out, too, so that its moves are no splits besides.
+        """
+        isolated: list[_PriceQuote] = []
+        for first, length, usual in list_isolated_prints([quote.value for quote in quotes]):
+            before, after = quotes[first - 1], quotes[first + length]
+            for quote in quotes[first : first + length]:
+                isolated.append(quote)
+                if self.prints == "refuse":
+                    problem = _describe_print(quote, before, after, usual)
+                    self.faults.append(TableFault(quote.row, quote.column, problem))
+        if not isolated:
+            return quotes
+        if self.prints != "refuse":
+            listed = ", ".join(
+                f"{format_decimal(each.value, RAY)} at {format_utc_time(each.time)}"
+                for each in isolated[:_NAMED_PRINTS]
+            )
+            more = ", ..." if len(isolated) > _NAMED_PRINTS else ""
+            what = "kept" if self.prints == "keep" else "left out, where the price before holds"
+            self._note_oddity(symbol, f"isolated prints, {what}: {len(isolated):,} ({listed}{more}).")
+        left_out = {quote.time for quote in isolated} if self.prints != "keep" else set()
+        return [quote for quote in quotes if quote.time not in left_out]
 
     def _note_price_gaps(self, symbol: str, quotes: Sequence[_PriceQuote]) -> None:
         usual = find_median_spacing(_list_steps([quote.time for quote in quotes]))
@@ -409,6 +442,21 @@ def format_utc_time(timestamp: int) -> str:
 
 def _list_steps(times: Sequence[int]) -> list[int]:
     return [after - before for before, after in pairwise(times)]
+
+
+def _describe_print(quote: _PriceQuote, before: _PriceQuote, after: _PriceQuote, usual: int) -> str:
+    """Say how far a print is from its neighbours, and what to do about it."""
+    side = "above" if quote.value > before.value else "below"
+    far = " and ".join(
+        f"{1_000 * abs(quote.value - each.value) // each.value / 10}% {side} "
+        f"{format_decimal(each.value, RAY)} (row {each.row})"
+        for each in (before, after)
+    )
+    return (
+        f"{format_decimal(quote.value, RAY)} at {format_utc_time(quote.time)} is {far}, where prices move by "
+        f"{1_000 * usual // BILLIONTH / 10}%: an isolated print: keep all with --prints keep, or leave them "
+        "out with --prints drop"
+    )
 
 
 def _is_suspected_price_split(price_before: int, price_after: int) -> bool:

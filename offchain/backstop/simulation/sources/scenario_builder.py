@@ -29,6 +29,11 @@ from backstop.simulation.scenario.parameters_yaml_writer import format_decimal, 
 from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibration_results import CalibratedValues
+from backstop.simulation.sources.liquidation_terms import (
+    LiquidationTerms,
+    describe_liquidation_terms,
+    read_liquidation_terms,
+)
 from backstop.simulation.sources.price_reader import PriceHistory
 
 ROWS: Mapping[str, str] = {
@@ -97,7 +102,8 @@ def write_scenario(
     `use` is what prices are for: `history` draws a day from them on each path, in runs of a day, beginning at
     their last; `replay` takes them as they are, from the midnight before the first on; `measured` draws days
     by laws that a calibration `measured`, and has markets as deep as it found them. `ratios` are
-    liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book or 150%; `floor` and
+    liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book, of the system that its
+    mapping names (`liquidation_terms.yaml`) or 150%; `floor` and
     `total`, the debt that all vaults are scaled to, are whole stablecoins; `rows` says what becomes of rows
     that the contracts refuse. `reserve` and `pools` (junior, savings) are whole
     stablecoins at the start; with `outages` keepers fail now and then.
@@ -154,6 +160,10 @@ class _ScenarioBuilder:
         if len(self.symbols) > MAX_COLLATERAL_TYPES:
             raise BackstopError(_describe_excess_types(book))
         self.assets = {symbol: book.assets.get(symbol, TypeAssets(symbol)) for symbol in self.symbols}
+        known = read_liquidation_terms(self.book.system)
+        self.terms = {
+            symbol: known[each.collateral] for symbol, each in self.assets.items() if each.collateral in known
+        }
         self.prices = prices.select_assets(self.assets.values())
         self.replay = use == "replay"
         self.measured = measured
@@ -217,7 +227,7 @@ class _ScenarioBuilder:
             "written_by": _join_lines(f"Written of {self.book.name} and {prices.name} by Backstop."),
             "title": _quote_text(f"{self.book.name} at the prices of {prices.name}"),
             "description": _join_lines(self._describe_imported_scenario()),
-            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas)],
+            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas, ratios)],
             "start": datetime.fromtimestamp(self._compute_start(), UTC).strftime("%Y-%m-%dT%H:%MZ"),
             "duration": _format_time(self.duration),
             "block_time": _format_time(self.block),
@@ -309,13 +319,27 @@ class _ScenarioBuilder:
             limit=max(10 * floor, owed // 10),
             ratio=f"{format_decimal(ratio, 100)}%",
             initial=f"{format_decimal(min(MAX_RATIO, ratio + ROOM), 100)}%",
-            # A vault that has just become unsafe is worth its debt and the penalty.
-            penalty=f"{format_decimal(min(1_300, (ratio - BASIS_POINTS) // 2), 100)}%",
+            penalty=f"{format_decimal(self._get_penalty(symbol, ratio), 100)}%",
         )
+
+    def _get_penalty(self, symbol: str, ratio: int) -> int:
+        """Return a type's penalty, basis points: that of its system, or half of what its ratio is above 100%.
+
+        A vault that has just become unsafe is worth its debt and the penalty: a ratio under the system's own
+        has not the system's penalty, as with thresholds of efficiency modes.
+        """
+        terms = self._find_penalty_terms(symbol, ratio)
+        return min(1_300, (ratio - BASIS_POINTS) // 2) if terms is None else terms.penalty
+
+    def _find_penalty_terms(self, symbol: str, ratio: int) -> LiquidationTerms | None:
+        terms = self.terms.get(symbol)
+        return terms if terms is not None and ratio >= terms.ratio else None
 
     def _get_ratio(self, symbol: str, ratios: Mapping[str, str]) -> int:
         if symbol not in ratios:
             found = self.book.ratios.get(symbol)
+            if found is None and symbol in self.terms:
+                found = self.terms[symbol].ratio
             return quantity_units.read_basis_points(RATIO) if found is None else found
         try:
             value = quantity_units.read_basis_points(ratios[symbol])
@@ -325,6 +349,24 @@ class _ScenarioBuilder:
             highest = format_decimal(MAX_RATIO - ROOM, 100)
             raise BackstopError(f"ratios: {symbol}: {ratios[symbol]!r} is not between 100% and {highest}%")
         return value
+
+    def _list_ratio_assumptions(self, ratios: Mapping[str, str]) -> list[str]:
+        """Return where ratios and penalties are from that are the known system's, and which are guessed."""
+        unsaid = [
+            symbol for symbol in self.symbols if symbol not in ratios and symbol not in self.book.ratios
+        ]
+        penalties = {
+            symbol: terms
+            for symbol in self.symbols
+            if (terms := self._find_penalty_terms(symbol, self._get_ratio(symbol, ratios))) is not None
+        }
+        lines = describe_liquidation_terms(
+            {symbol: self.terms[symbol] for symbol in unsaid if symbol in self.terms}, penalties
+        )
+        guessed = [symbol for symbol in unsaid if symbol not in self.terms]
+        if guessed and (self.book.system or len(guessed) < len(self.symbols)):
+            lines.append(f"Without a known liquidation ratio, and at {RATIO}: {', '.join(guessed)}.")
+        return lines
 
     def _list_asset_assumptions(self) -> list[str]:
         """Return what is assumed of types that share an asset, and of debts that are no stablecoin."""
@@ -358,14 +400,13 @@ class _ScenarioBuilder:
             f"drawn {drawn}."
         )
 
-    def _list_import_assumptions(self, gas_token: str) -> list[str]:
-        ratios = [symbol for symbol in self.symbols if symbol not in self.book.ratios]
+    def _list_import_assumptions(self, gas_token: str, ratios: Mapping[str, str]) -> list[str]:
         measured = self.measured or CalibratedValues({})
         guessed = [
             symbol for symbol in self.symbols if self.assets[symbol].collateral not in measured.markets
         ]
         of = f" of {', '.join(guessed)}" if measured.markets else ""
-        lines = [
+        return [
             *self.notes,
             *measured.assumptions,
             *(
@@ -376,6 +417,7 @@ class _ScenarioBuilder:
                 ]
             ),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
+            *self._list_ratio_assumptions(ratios),
             *self._list_asset_assumptions(),
             "Buyers of auctions have 8% of the debt.",
             *(
@@ -387,9 +429,6 @@ class _ScenarioBuilder:
             "Equity, where a preset has it: a million tokens are worth the debt at first.",
             "Keepers, auctions, floors and limits are the template's.",
         ]
-        if ratios and len(ratios) < len(self.symbols):
-            lines.append(f"Without a threshold in the book: {', '.join(ratios)}.")
-        return lines
 
 
 def _find_divisor(number: int, most: int) -> int:

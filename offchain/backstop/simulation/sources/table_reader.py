@@ -1,4 +1,4 @@
-"""Tables of strangers as text: CSV, Parquet, frames, local or in an object store. Rows know their number."""
+"""Tables of strangers as text: CSV, JSON, Parquet, frames, also of object stores. Rows know their number."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
 from backstop.simulation.scenario.csv_table import CsvRow, parse_header_and_rows
+from backstop.simulation.sources.json_records import parse_json_records
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | Path | pd.DataFrame | pa.Table
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_NAME = re.compile(r"[\w. ]+")  # of a column; a header with other separators is one column
 _SHOWN = 3
 _PATIENCE = 20
 
@@ -34,7 +36,7 @@ class FloatCell(str):
 
 
 class SourceTable(NamedTuple):
-    """A table's name, its columns and its rows, counted as an editor shows them, of frames from 1."""
+    """A table's name, its columns and its rows: as an editor counts them, of frames and JSON from 1."""
 
     name: str
     columns: tuple[str, ...]
@@ -158,9 +160,8 @@ def _parse_csv_bytes(file_name: str, content: bytes) -> SourceTable:
     except UnicodeDecodeError:
         raise BackstopError(f"{file_name} cannot be read: not UTF-8 text: save it as CSV in UTF-8") from None
     if text.lstrip()[:1] in ("{", "["):
-        raise BackstopError(
-            f"{file_name} is JSON: write it as CSV or Parquet, a row for each position or price"
-        )
+        columns, records = parse_json_records(text, file_name)
+        return SourceTable(file_name, tuple(columns), records)
     _, header, rows = parse_header_and_rows(io.StringIO(text, newline=""), file_name)
     if not header:
         raise BackstopError(f"{file_name}: row 1: is empty: write a header and rows under it")
@@ -217,6 +218,7 @@ def require_columns(table: SourceTable, columns: Sequence[str], fail_hint: str) 
 def _raise_missing_columns(table: SourceTable, missing: Sequence[str], hint: str) -> NoReturn:
     listed = ", ".join(repr(column) for column in missing)
     there = ", ".join(table.columns[:20])
-    commas = ", with commas between" if len(table.columns) == 1 else ""
+    is_joined = len(table.columns) == 1 and not _NAME.fullmatch(table.columns[0])
+    commas = ", with commas between" if is_joined else ""
     are = "columns are" if len(missing) > 1 else "column is"
     raise BackstopError(f"{table.name}: the {are} missing: {listed}{commas}; there are {there}: {hint}")

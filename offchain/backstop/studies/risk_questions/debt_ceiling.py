@@ -161,6 +161,13 @@ class _DebtSizes:
         return build_frame(rows)
 
 
+def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
+    """Return the collateral [wad] that makes a debt [wad] as good as safe, rounded up to the token's unit."""
+    terms = next(each for each in day.parameters.collateral_types if each.symbol == symbol)
+    unit = 10 ** (18 - terms.decimals)
+    return div_up(_SAFE * debt * RAY, day.first_prices[symbol] * unit) * unit
+
+
 def build_scenario_with_scaled_debt(
     scenario: Scenario, vaults: list[Vault], symbol: str, size_percent: int
 ) -> Scenario:
@@ -183,7 +190,7 @@ def build_scenario_with_scaled_debt(
         types.append(each)
     rest = sum(vault.debt for vault in vaults) - sum(vault.debt for vault in book)
     if rest > 0:
-        locked = div_up(_SAFE * rest * RAY, scenario.first_prices[symbol] * unit) * unit
+        locked = compute_safe_collateral(scenario, symbol, rest)
         book.append(Vault("the rest", symbol, locked, max(rest, debt_floor * WAD)))
     parameters = replace(
         scenario.parameters, collateral_types=tuple(types), global_debt_ceiling=MAX_GLOBAL_DEBT_CEILING

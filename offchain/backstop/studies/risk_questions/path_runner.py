@@ -78,12 +78,27 @@ def parse_basis_points(value: int | str, option_name: str) -> int:
 
 
 def load_with_changes(
-    scenario: str | Path | Scenario, changes: Mapping[str, str] | None = None, what: str = "proposal"
+    scenario: str | Path | Scenario,
+    changes: Mapping[str, str] | None = None,
+    what: str = "proposal",
+    *,
+    with_book: bool = True,
 ) -> Scenario:
-    """Load a scenario whose book is opened anew, with some fields changed, by their paths in the file."""
+    """Load a scenario whose book is opened anew, with some fields changed, by their paths in the file.
+
+    Without its book the vaults of a file are left out (`parse_scenario`).
+    """
+    if isinstance(scenario, Scenario) and not changes:
+        return scenario
+    top, name = read_changed_document(scenario, changes or {}, what)
+    return parse_scenario(top, name, drops_opening_state=True, with_book=with_book)
+
+
+def read_changed_document(
+    scenario: str | Path | Scenario, changes: Mapping[str, str], what: str = "proposal"
+) -> tuple[Field, str]:
+    """Return a scenario's document with some fields changed, not checked, and the scenario's name."""
     if isinstance(scenario, Scenario):
-        if not changes:
-            return scenario
         if not scenario.source:
             raise BackstopError("fields are changed in a scenario's file: give its name or path")
         scenario = scenario.source
@@ -91,7 +106,7 @@ def load_with_changes(
     if changes:
         fields = {path: Field(Path(what), 1, path, value, value == "null") for path, value in changes.items()}
         top = merge_documents(top, build_field_changes(top, fields), ORDERS)
-    return parse_scenario(top, name, drops_opening_state=True)
+    return top, name
 
 
 def build_vaults(scenario: Scenario, seed: int) -> list[Vault]:

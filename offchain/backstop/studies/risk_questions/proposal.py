@@ -7,16 +7,33 @@ answer should still hold. Where the paths do not tell, the answer says that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.parameter_misfit_refusal import BrokenRuleError, describe_short_steps
 from backstop.simulation.scenario.scenario_library import read_unchecked_scenario_fields
+from backstop.simulation.scenario.scenario_loader import parse_scenario
+from backstop.studies.borrow_usage import (
+    REVENUE,
+    BorrowUsage,
+    choose_measure,
+    describe_measure,
+    find_efficient,
+    measure_borrow_usage,
+)
+from backstop.studies.borrower_response import (
+    RESPONSES,
+    STILL,
+    ComparedBooks,
+    build_response_books,
+    keep_shared_vaults,
+)
 from backstop.studies.data_frames import build_frame
+from backstop.studies.plain_scenario_values import has_equal_sections
 from backstop.studies.risk_questions.assumption_cases import build_scenario_changes_by_name
 from backstop.studies.risk_questions.liquidations_at_price_drop import falls
 from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
@@ -27,10 +44,13 @@ from backstop.studies.risk_questions.path_runner import (
     get_column,
     load_with_changes,
     parse_basis_points,
+    read_changed_document,
 )
 from backstop.studies.stress.columns import Rows
-from backstop.studies.stress.parameter_grid import read_field_text_or_empty
+from backstop.studies.stress.parameter_grid import BOOK, read_field_text_or_empty
 from backstop.studies.stress.parameter_sweep import measure_book_debt_or_capital_efficiency
+from backstop.studies.stress.path_statistics import Sample, estimate_shortfall
+from backstop.studies.stress.stress_summary import convert_estimate_to_integers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +61,10 @@ OTHER_PATHS = "other paths (the next seed)"
 
 @dataclass(frozen=True)
 class Proposal:
-    """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns."""
+    """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns.
+
+    `usage` has a row for each setting: what it lends and earns, its shortfall, whether it is efficient.
+    """
 
     title: str
     changes: Mapping[str, str]
@@ -52,6 +75,10 @@ class Proposal:
     figures: pd.DataFrame
     alone: pd.DataFrame
     sensitivity: pd.DataFrame
+    usage: pd.DataFrame
+    measure: str  # what stands against shortfall in `usage`: revenue or debt
+    measure_says: str  # that in a sentence
+    owners: str  # one of RESPONSES
     efficiency: tuple[int, int]  # bps that may be drawn against collateral, now and proposed
     unsafe_wad: tuple[int, int]  # debt that is unsafe at the first prices, now and proposed
     assumptions: tuple[str, ...]
@@ -68,6 +95,7 @@ def proposal(
     paths: int = PATHS,
     *,
     level: int | str = LEVEL,
+    owners: str = STILL,
     sensitivity: bool = True,
     seed: int = 1,
     engine: str = "fast",
@@ -77,8 +105,11 @@ def proposal(
     """Compare a scenario with one in which some fields have other values; all meet the same paths.
 
     `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
-    another scenario's file. `level` is that of expected shortfalls ('95%', or bps).
+    another scenario's file. `level` is that of expected shortfalls ('95%', or bps); `owners` is how they
+    respond to other ratios, one of RESPONSES. A proposal that breaks a rule of settings is refused.
     """
+    if owners not in RESPONSES:
+        raise BackstopError(f"owners: {owners!r} is not one of: {', '.join(RESPONSES)}")
     run = runner or PathRunner(paths, seed, engine, workers)
     level = parse_basis_points(level, "level")
     run.need_tail(level)
@@ -87,18 +118,36 @@ def proposal(
         raise BackstopError("nothing is proposed: change at least one field")
     now = load_with_changes(scenario)
     file = scenario.source if isinstance(scenario, Scenario) else scenario
-    proposed = (
-        load_with_changes(scenario, fields) if isinstance(changes, Mapping) else load_with_changes(changes)
-    )
+    has_own_book = _changes_book(scenario, changes)
+    if has_own_book and owners != STILL:
+        raise BackstopError(
+            f"the proposal changes `{BOOK}`, and so do owners who respond: take that out, or set owners to "
+            f"{STILL}"
+        )
+    try:
+        proposed = (
+            load_with_changes(scenario, fields, with_book=owners == STILL)
+            if isinstance(changes, Mapping)
+            else parse_scenario(
+                *read_unchecked_scenario_fields(changes), drops_opening_state=True, with_book=owners == STILL
+            )
+        )
+    except BrokenRuleError as error:
+        where = "" if fields else f"{error.place}: "
+        raise BackstopError(f"{where}the proposal is refused, it breaks the rule {error.finding}") from None
     if proposed.symbols != now.symbols:
         raise BackstopError(
             f"the proposal has the types {', '.join(proposed.symbols)}, and now there are "
             f"{', '.join(now.symbols)}: types are compared one by one"
         )
-    shared, left_out = _find_shared_vaults(now, proposed)
-    now, proposed = _keep_scenario_vaults(now, shared), _keep_scenario_vaults(proposed, shared)
-    singles = _build_single_changes(scenario, fields)
-    alone = {name: _keep_scenario_vaults(each, shared) for name, each in singles.items()}
+    alone, refused = _build_single_changes(scenario, fields, with_book=owners == STILL)
+    settings = [now, proposed, *alone.values()]
+    if owners != STILL:
+        books = build_response_books(now, settings, owners, run.seed)
+    else:
+        books = ComparedBooks(tuple(settings)) if has_own_book else keep_shared_vaults(settings)
+    now, proposed, *others_alone = books.scenarios
+    alone = dict(zip(alone, others_alone, strict=True))
     others = build_scenario_changes_by_name() if sensitivity else {}
     pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
     pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
@@ -123,6 +172,12 @@ def proposal(
             | _build_row(_compare_total_bad_debt(one, other, first, second, part), "shortfall", "all")
         )
     whole = _compare_total_bad_debt(now, proposed, base, then, part)
+    usages = [measure_borrow_usage(day, run.seed) for day in books.scenarios]
+    still = _describe_still_types(books.scenarios, usages)
+    names = ["now", "proposed", *(f"{name}={fields[name]}" for name in alone)]
+    losses = [get_column(day, each, "bad_debt") for day, each in zip(books.scenarios, rows, strict=False)]
+    usage = _build_usage_rows(names, usages, losses, part, is_still=bool(still))
+    steps = (line for day in books.scenarios[:2] for line in describe_short_steps(day))
     return Proposal(
         title=now.title,
         changes=fields or {"file": str(changes)},
@@ -130,20 +185,29 @@ def proposal(
             name: read_field_text_or_empty(read_unchecked_scenario_fields(file)[0], name) for name in fields
         },
         sentence=_write_shortfall_change_sentence(whole, level, run.paths),
-        besides=tuple(_iter_remarks(figures, found, whole.verdict)),
+        besides=(
+            *_iter_remarks(figures, found, whole.verdict),
+            *refused,
+            *still,
+            *dict.fromkeys(steps),
+        ),
         verdict=whole.verdict,
         figures=build_frame(figures),
         alone=build_frame(of_alone),
         sensitivity=build_frame(found),
+        usage=build_frame(usage),
+        measure=choose_measure(usages),
+        measure_says=describe_measure(usages),
+        owners=owners,
         efficiency=(
-            measure_book_debt_or_capital_efficiency("efficiency", now, run.seed),
-            measure_book_debt_or_capital_efficiency("efficiency", proposed, run.seed),
+            measure_book_debt_or_capital_efficiency("efficiency", now, usages[0]),
+            measure_book_debt_or_capital_efficiency("efficiency", proposed, usages[1]),
         ),
         unsafe_wad=(
             _compute_unsafe_debt_at_first_prices(now, run.seed),
             _compute_unsafe_debt_at_first_prices(proposed, run.seed),
         ),
-        assumptions=(*_list_assumptions(now, proposed), *left_out),
+        assumptions=(*_list_assumptions(now, proposed), *books.remarks),
         facts=tuple(f"{fact.statement} ({fact.source})" for fact in now.facts),
         paths=run.paths,
         seed=run.seed,
@@ -152,37 +216,74 @@ def proposal(
     )
 
 
-def _find_shared_vaults(now: Scenario, proposed: Scenario) -> tuple[set[tuple[str, str]], list[str]]:
-    """Return the vaults that are opened with equal debt on both sides, and what is said of the others.
+def _changes_book(scenario: str | Path | Scenario, changes: Mapping[str, str] | str | Path) -> bool:
+    """Return True if a proposal says anything else of the vault book."""
+    if isinstance(changes, Mapping):
+        return any(name.split(".")[0] == BOOK for name in changes)
+    if isinstance(scenario, Scenario) and not scenario.source:
+        return True
+    return not has_equal_sections(
+        read_changed_document(scenario, {})[0], read_unchecked_scenario_fields(changes)[0], BOOK
+    )
 
-    A higher debt floor drops or merges small vaults of the proposed side: their losses of now would be a gain
-    of the proposal.
+
+def _build_single_changes(
+    scenario: str | Path | Scenario, fields: Mapping[str, str], *, with_book: bool
+) -> tuple[dict[str, Scenario], list[str]]:
+    """Return the scenario with each of several changes alone, and which of these a rule refuses.
+
+    Those that need another are left out.
     """
-    sides = [{(each.owner, each.symbol): each.debt for each in side.vaults} for side in (now, proposed)]
-    shared = {key for key, debt in sides[0].items() if sides[1].get(key) == debt}
-    other = {key: debt for side in sides for key, debt in side.items() if key not in shared}
-    if not other:
-        return shared, []
-    owed, whole = sum(other.values()), sum({**sides[0], **sides[1]}.values())
-    return shared, [
-        f"{len(other):,} vaults that are not opened alike on both sides, as of a higher floor, are left out "
-        f"of both: {owed // WAD:,} stablecoins, {100 * owed / max(1, whole):.2f}% of the debt."
+    found, refused = {}, []
+    for name, value in fields.items() if len(fields) > 1 else ():
+        try:
+            found[name] = load_with_changes(scenario, {name: value}, with_book=with_book)
+        except BrokenRuleError as error:
+            refused.append(f"Alone, {name}={value} is refused, it breaks the rule {error.finding}")
+        except BackstopError:
+            continue
+    return found, refused
+
+
+def _describe_still_types(days: Sequence[Scenario], usages: Sequence[BorrowUsage]) -> list[str]:
+    """Say of which types the ratio changes and the book does not; nothing where there is none."""
+    types = [day.parameters.collateral_types for day in days[:2]]
+    still = [
+        one.symbol
+        for i, (one, other) in enumerate(zip(*types, strict=True))
+        if (one.liquidation_ratio, one.initial_ratio) != (other.liquidation_ratio, other.initial_ratio)
+        and usages[0].debts[i] == usages[1].debts[i] > 0
+        and usages[0].locked[i] == usages[1].locked[i]
+    ]
+    if not still:
+        return []
+    return [
+        f"The ratio of {', '.join(still)} changes and the book stands still: the same owners hold as much "
+        "collateral, so that a lower ratio only looks safer, and a higher one riskier. Let owners respond "
+        "(--owners distance)."
     ]
 
 
-def _keep_scenario_vaults(scenario: Scenario, kept_vault_keys: set[tuple[str, str]]) -> Scenario:
-    """Return the scenario with these of its vaults; vaults that are drawn by lot stay."""
-    kept = tuple(each for each in scenario.vaults if (each.owner, each.symbol) in kept_vault_keys)
-    return scenario if len(kept) == len(scenario.vaults) else replace(scenario, vaults=kept)
-
-
-def _build_single_changes(scenario: str | Path | Scenario, fields: Mapping[str, str]) -> dict[str, Scenario]:
-    """Return the scenario with each of several changes alone; leave out those that need another."""
-    found = {}
-    for name, value in fields.items() if len(fields) > 1 else ():
-        with suppress(BackstopError):
-            found[name] = load_with_changes(scenario, {name: value})
-    return found
+def _build_usage_rows(
+    names: Sequence[str],
+    usages: Sequence[BorrowUsage],
+    losses: Sequence[Sample],
+    level: float,
+    *,
+    is_still: bool,
+) -> list[dict[str, Any]]:
+    """Return what settings lend and earn against their shortfall; none is marked where the book is still."""
+    tails = [estimate_shortfall(lost, level) for lost in losses]
+    marks = find_efficient(usages, [round(tail.value) for tail in tails])
+    rows = []
+    for name, used, tail, is_efficient in zip(names, usages, tails, marks, strict=True):
+        row: dict[str, Any] = {"setting": name, "debt_wad": used.debt, "of_ceiling_bps": used.share_bps}
+        if choose_measure(usages) == REVENUE:
+            row["revenue_wad"] = used.revenue
+        figures = convert_estimate_to_integers(tail, "micro")
+        row |= {f"shortfall_{end}".replace("_value", ""): each for end, each in figures.items()}
+        rows.append(row | {"efficient": "–" if is_still else "yes" if is_efficient else "no"})
+    return rows
 
 
 def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:

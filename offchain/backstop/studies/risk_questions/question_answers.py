@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
+from backstop.studies.assumption_record import compare_assumptions, list_assumptions
 from backstop.studies.data_frames import list_records
 from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS, owners
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
-from backstop.studies.risk_questions.path_runner import PathRunner
+from backstop.studies.risk_questions.path_runner import PathRunner, load_with_changes
 from backstop.studies.risk_questions.payers_by_system import payers
 from backstop.studies.risk_questions.proposal import proposal
 
@@ -40,6 +41,29 @@ def answer_question(
         "tables": {name: list_records(frame) for name, frame in tables.items()},
         **more,
     }
+
+
+def list_question_assumptions(
+    scenario: str, question: str, run: PathRunner, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """List what an answer assumes: the scenario's assumptions, how it is run, and what is proposed."""
+    now = list_assumptions(load_with_changes(scenario), run.seed)
+    found = now | {"study.question": question, "study.seed": str(run.seed)}
+    if question != "falls":
+        found |= {"study.engine": run.engine, "study.paths": str(run.paths)}
+    for name, value in options.items():
+        if name == "level":
+            found["study.level"] = _format_percent(value)
+        elif name not in ("changes", "proposed") and value is not None:
+            found[f"study.{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if options.get("changes"):
+        proposed = load_with_changes(scenario, options["changes"])
+    elif options.get("proposed") is not None:
+        proposed = load_with_changes(options["proposed"])
+    else:
+        return found
+    changed = compare_assumptions(now, list_assumptions(proposed, run.seed))
+    return found | {f"proposed.{name}": value for name, _, value in changed}
 
 
 Answer = tuple[dict[str, "pd.DataFrame"], dict[str, Any]]
@@ -73,8 +97,9 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
     changes, file = options["changes"], options["proposed"]
     if bool(changes) == (file is not None):
         raise BackstopError("a proposal is either fields that change (--set) or another file (--proposed)")
-    found = proposal(scenario, changes or file, level=options["level"], runner=run)
-    named = {"figures": found.figures, "alone": found.alone, "sensitivity": found.sensitivity}
+    found = proposal(scenario, changes or file, level=options["level"], owners=options["owners"], runner=run)
+    named = {"figures": found.figures, "usage": found.usage, "alone": found.alone}
+    named["sensitivity"] = found.sensitivity
     return named, {
         "title": found.title,
         "sentence": found.sentence,
@@ -85,6 +110,9 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
             for name, value in found.changes.items()
         ],
         "level_bps": found.level,
+        "owners": found.owners,
+        "measure": found.measure,
+        "measure_says": found.measure_says,
         "efficiency": {"now_bps": found.efficiency[0], "proposed_bps": found.efficiency[1]},
         "unsafe": {"now_wad": str(found.unsafe_wad[0]), "proposed_wad": str(found.unsafe_wad[1])},
         "assumptions": list(found.assumptions),
@@ -151,7 +179,7 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "at-risk": ("paths", "engine", "workers"),
     "falls": ("falls",),
-    "proposal": ("paths", "engine", "workers", "changes", "proposed", "level"),
+    "proposal": ("paths", "engine", "workers", "changes", "proposed", "level", "owners"),
     "payers": ("paths", "engine", "workers", "presets"),
     "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
     "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),

@@ -27,7 +27,7 @@ Rows = npt.NDArray[np.int64]
 """Outcomes: a row for each path, a column for each name of `Columns.names`."""
 
 _BEFORE = ("path", "liquidations", "liquidated_debt", "bad_debt", "outstanding", "unsold")
-_AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
+_AFTER = ("first_loss_at", "covered_at", "lowest_ratio", "buyers_left", "depth_missing")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class OutcomeColumns:
     `lowest_ratio`: the lowest ratio of collateral to debt at the end of any block, in basis points, rounded
         down: the collateral of vaults, auctions and workouts at the market's price, over their debt and what
         is outstanding. NO_DEBT if nobody owed anything.
+    `buyers_left`: stablecoins that bidders still have when the path ends.
+    `depth_missing`: what the markets lack of their depth then, as too few stablecoins circulate.
     """
 
     stages: tuple[str, ...]
@@ -88,6 +90,8 @@ class OutcomeColumns:
         first_loss_at: int = NEVER,
         covered_at: int = NEVER,
         lowest_ratio: int = NO_DEBT,
+        buyers_left: int = 0,
+        depth_missing: int = 0,
     ) -> tuple[int, ...]:
         """Build a row from amounts in rad; `bad_debt` and `lost_besides` are by type, `covered` by stage."""
         left = sum(lost_besides)
@@ -103,5 +107,7 @@ class OutcomeColumns:
             first_loss_at,
             NEVER if left else covered_at,
             lowest_ratio,
+            buyers_left // MICRO,
+            depth_missing // MICRO,
             *(amount // MICRO for amount in lost),
         )

@@ -17,7 +17,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.revm import RevmHost
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, Workout
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.contract_base import Log
 from backstop.proof.lockstep import Lockstep
 from backstop.simulation.deployment_session import Session
@@ -48,6 +48,8 @@ class OutcomeRecorder(RunRecorder):
         self.first_loss_at = NEVER
         self.covered_at = NEVER
         self.lowest_ratio = NO_DEBT
+        self.buyers_left = 0
+        self.depth_missing = 0
 
     def record_action(
         self,
@@ -99,8 +101,16 @@ class OutcomeRecorder(RunRecorder):
                 self.lowest_ratio = ratio
 
     def record_end(self, run: Simulation) -> None:
-        """Note what is left when the path ends: debt whose collateral is unsold, and what of it is lost."""
+        """Note what is left when the path ends: debt whose collateral is unsold, and what of it is lost.
+
+        And what capped sales: what bidders have left, and the depth that markets do not hold.
+        """
         view = run.build_keeper_view()
+        buyers = (group for group in run.scenario.keepers if group.role == "bidder")
+        names = (name for group in buyers for name in group.list_keeper_names())
+        self.buyers_left = sum(run.get_stablecoins(run.register_account(name)) for name in names) * RAY
+        pools = (view.find_constant_product_pool(c) for c in range(len(run.scenario.symbols)))
+        self.depth_missing = sum(pool.virtual for pool in pools if pool is not None) * RAY
         self.unsold = run.sum_auctioned_and_unsafe_debt()
         for c, price in enumerate(view.outside.prices):
             of_workouts = (
@@ -126,6 +136,8 @@ class OutcomeRecorder(RunRecorder):
             first_loss_at=self.first_loss_at,
             covered_at=self.covered_at,
             lowest_ratio=self.lowest_ratio,
+            buyers_left=self.buyers_left,
+            depth_missing=self.depth_missing,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 from pathlib import Path
@@ -12,15 +12,25 @@ from pathlib import Path
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario, quantity_units
+from backstop.simulation.scenario.parameter_misfit_refusal import BrokenRuleError
 from backstop.simulation.scenario.scenario_library import ORDERS, read_unchecked_scenario_fields
 from backstop.simulation.scenario.scenario_loader import parse_scenario
 from backstop.simulation.scenario.yaml_document_reader import Field, merge_documents, read_document
+from backstop.studies.borrower_response import (
+    RESPONSES,
+    STILL,
+    build_response_books,
+    keep_shared_vaults,
+)
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000
 
-GAINS = ("efficiency", "debt")
-"""Kinds of gain that a setting may have: see `gain_of` in sweep.py."""
+GAINS = ("efficiency", "debt", "revenue")
+"""Kinds of gain that a setting may have: see `measure_gain` in parameter_sweep.py."""
+
+BOOK = "vault_book"
+"""Section of a scenario whose fields move the book by themselves."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,16 @@ class Point:
 
     places: tuple[int, ...]
     scenario: Scenario
+    has_own_book: bool = False  # vaults that its fields alone do not make
+
+
+@dataclass(frozen=True)
+class RefusedPoint:
+    """One setting that breaks a rule of settings, and is not run."""
+
+    places: tuple[int, ...]
+    rule: str
+    finding: str  # in one line, with file and line
 
 
 @dataclass(frozen=True)
@@ -51,24 +71,33 @@ class Grid:
     scenario: str
     axes: tuple[Axis, ...]
     points: tuple[Point, ...]
-    gain: str  # one of GAINS
+    gain: str | None  # one of GAINS; None is revenue, or debt where nobody pays a fee
     limit: int  # micro stablecoins
     level: int  # of the shortfall, basis points
+    refused: tuple[RefusedPoint, ...] = ()
+    owners: str = STILL  # one of RESPONSES
+    remarks: tuple[str, ...] = ()  # of vaults that are left out
 
     def build_change(self, point: Point) -> Field:
         """Return the part of a scenario file that makes this point of the scenario."""
         chosen = (axis.changes[place] for axis, place in zip(self.axes, point.places, strict=True))
         return reduce(lambda whole, change: merge_documents(whole, change, ORDERS), chosen)
 
-    def get_value_texts(self, point: Point) -> tuple[str, ...]:
+    def get_value_texts(self, point: Point | RefusedPoint) -> tuple[str, ...]:
         """Return a point's values, as they are written."""
         return tuple(axis.values[place] for axis, place in zip(self.axes, point.places, strict=True))
 
 
-def load_grid(path: Path) -> Grid:
-    """Read a grid and build all its scenarios, so that errors show before anything runs."""
+def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
+    """Read a grid and build all its scenarios, so that errors show before anything runs.
+
+    `owners` is one of RESPONSES, in place of what the file says; the seed draws the book that they hold.
+    Settings that break a rule of settings are set apart; a value that no setting may have is an error.
+    """
     top = read_document(path)
-    section = top.read_section(("schema_version", "title", "scenario", "gain", "limit", "level", "axes"))
+    section = top.read_section(
+        ("schema_version", "title", "scenario", "limit", "level", "axes"), ("gain", "owners")
+    )
     if section["schema_version"].read_value(quantity_units.read_whole_number) != SCHEMA_VERSION:
         section["schema_version"].raise_error(
             f"is version {section['schema_version'].text}, this program reads {SCHEMA_VERSION}"
@@ -87,16 +116,58 @@ def load_grid(path: Path) -> Grid:
         count *= len(axis.values)
     if count > MOST_POINTS:
         section["axes"].raise_error(f"make {count:,} settings: {MOST_POINTS:,} is the most")
-    return Grid(
+    if owners is None:
+        owners = section["owners"].read_choice(RESPONSES) if "owners" in section else STILL
+    if owners != STILL:
+        _refuse_moved_books(axes)
+    points, refused = _build_points(base, name, axes, with_book=owners == STILL)
+    grid = Grid(
         name=path.stem,
         title=" ".join(section["title"].text.split()),
         scenario=str(beside) if called.endswith((".yaml", ".yml")) else called,
         axes=axes,
-        points=tuple(_build_points(base, name, axes)),
-        gain=section["gain"].read_choice(GAINS),
+        points=points,
+        gain=section["gain"].read_choice(GAINS) if "gain" in section else None,
         limit=section["limit"].read_value(quantity_units.read_stablecoin) // 10**12,
         level=section["level"].read_bounded(quantity_units.read_basis_points, 5_000, BASIS_POINTS - 1),
+        refused=refused,
+        owners=owners,
     )
+    if not points:
+        raise BackstopError(
+            f"{path.name}: each of its {count:,} settings breaks a rule, the first {refused[0].rule}: "
+            f"{refused[0].finding}"
+        )
+    return _share_books(grid, base, name, seed)
+
+
+def _refuse_moved_books(axes: Sequence[Axis]) -> None:
+    """Raise an error for an axis that moves the book itself, which owners who respond move already."""
+    for axis in axes:
+        entries = axis.changes[0].read_mapping_entries()
+        if BOOK in entries:
+            entries[BOOK].raise_error(
+                f"the axis {axis.name} moves the book itself, and so do owners who respond: "
+                f"take the field out, or set owners to {STILL}"
+            )
+
+
+def _share_books(grid: Grid, base: Field, name: str, seed: int) -> Grid:
+    """Return the grid with books of the same vaults in all settings, moved as the owners respond."""
+    scenarios = [point.scenario for point in grid.points]
+    if grid.owners != STILL:
+        found = build_response_books(
+            parse_scenario(base, name, drops_opening_state=True), scenarios, grid.owners, seed
+        )
+    elif any(BOOK in axis.changes[0].read_mapping_entries() for axis in grid.axes):
+        return grid
+    else:
+        found = keep_shared_vaults(scenarios)
+    points = tuple(
+        replace(point, scenario=scenario, has_own_book=scenario is not point.scenario)
+        for point, scenario in zip(grid.points, found.scenarios, strict=True)
+    )
+    return replace(grid, points=points, remarks=found.remarks)
 
 
 def _parse_axis(name: str, field: Field) -> Axis:
@@ -156,17 +227,26 @@ def _split_field_path(field_path: str) -> list[str]:
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', field_path)]
 
 
-def _build_points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
-    found = []
+def describe_places(axes: Sequence[Axis], places: Sequence[int]) -> str:
+    """Return a setting's names and values, `ratio 130%, step 90 s`."""
+    return ", ".join(f"{axis.name} {axis.values[place]}" for axis, place in zip(axes, places, strict=True))
+
+
+def _build_points(
+    base: Field, name: str, axes: Sequence[Axis], *, with_book: bool
+) -> tuple[tuple[Point, ...], tuple[RefusedPoint, ...]]:
+    found, refused = [], []
     for places in product(*(range(len(axis.values)) for axis in axes)):
         changed = base
         for axis, place in zip(axes, places, strict=True):
             changed = merge_documents(changed, axis.changes[place], ORDERS)
         try:
             # A recorded state belongs to its own terms, so the vault book is opened anew.
-            scenario = parse_scenario(changed, name, drops_opening_state=True)
+            scenario = parse_scenario(changed, name, drops_opening_state=True, with_book=with_book)
+        except BrokenRuleError as error:
+            refused.append(RefusedPoint(places, error.rule, f"{error.place}: {error.finding}"))
+            continue
         except BackstopError as error:
-            chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))
-            raise BackstopError(f"{error} (with {chosen})") from None
+            raise BackstopError(f"{error} (with {describe_places(axes, places)})") from None
         found.append(Point(places, scenario))
-    return found
+    return tuple(found), tuple(refused)

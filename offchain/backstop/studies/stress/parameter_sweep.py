@@ -2,19 +2,22 @@
 
 All settings meet the same paths (common random numbers), so that their differences are not luck. A folder
 holds the paths of each setting under points/, each setting as a scenario file under settings/, sweep.parquet
-with a row for each, summary.json, and the page.
+and sweep.csv with a row for each, summary.json, and the page.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
@@ -23,13 +26,28 @@ from backstop.files.output_directories import hash_value_repr, refuse_other
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.parallel.unordered_job_workers import Workers
 from backstop.simulation.progress_and_interruption import Progress
-from backstop.simulation.scenario import Scenario, build_vault_book
-from backstop.simulation.scenario.parameters_yaml_writer import render_yaml
-from backstop.simulation.scenario.scenario_records import Vault
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.parameter_misfit_refusal import describe_short_steps
+from backstop.simulation.scenario.parameters_yaml_writer import (
+    format_decimal,
+    format_exact_stablecoin,
+    format_exact_usd_price,
+    render_yaml,
+)
+from backstop.simulation.scenario.vault_books import COLUMNS
+from backstop.studies.borrow_usage import (
+    BorrowUsage,
+    choose_measure,
+    describe_measure,
+    find_efficient,
+    find_front,
+    measure_borrow_usage,
+)
+from backstop.studies.borrower_response import DISTANCE, STILL
 from backstop.studies.plain_scenario_values import build_plain_values
 from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.parameter_grid import Grid, Point
+from backstop.studies.stress.parameter_grid import BOOK, Axis, Grid, Point, RefusedPoint
 from backstop.studies.stress.path_statistics import (
     CONFIDENCE,
     Sample,
@@ -97,6 +115,9 @@ class Sweep:
             setting = ", ".join(f"{axis.title} {value}" for axis, value in pairs)
             content = {"extends": called, "title": f"{point.scenario.title}: {setting}"}
             content |= build_plain_values(self.grid.build_change(point), "", folder)
+            if point.has_own_book:
+                texts[f"{number:04}.csv"] = _render_book(point.scenario)
+                content |= _build_book_sections(self.grid, point, content, f"{number:04}.csv")
             texts[f"{number:04}.yaml"] = render_yaml(content)
         write_files(folder, texts)
 
@@ -109,6 +130,7 @@ class Sweep:
             "grid": self.grid.name,
             "seed": self.seed,
             "engine": self.engine,
+            "owners": grid.owners,
             "content of the grid": hash_value_repr(
                 (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
             ),
@@ -123,18 +145,46 @@ class Sweep:
         return run_all(studies, workers, progress, stop)
 
     def write_results(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Write sweep.parquet, summary.json and meta.json."""
+        """Write sweep.parquet, sweep.csv, summary.json and meta.json."""
         rows = [_flatten_point(point) for point in summary["points"]]
-        part = self.out / "sweep.part"
+        part, table = self.out / "sweep.part", pa.Table.from_pylist(rows)
         try:
-            pq.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
+            pq.write_table(table, part, compression="zstd")
             replace_file(part, self.out / "sweep.parquet")
+            pc.write_csv(table, part)
+            replace_file(part, self.out / "sweep.csv")
         except OSError as error:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
         self.write_scenarios()
         contents = {"summary.json": summary, "meta.json": meta}
         files = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in contents.items()}
         write_files(self.out, files)
+
+
+def _render_book(scenario: Scenario) -> str:
+    """Return a setting's vaults as a file of vaults, exactly."""
+    file = StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for vault in scenario.vaults:
+        amounts = (format_decimal(amount, WAD) for amount in (vault.locked, vault.debt))
+        table.writerow((vault.owner, vault.symbol, *amounts))
+    return file.getvalue()
+
+
+def _build_book_sections(grid: Grid, point: Point, content: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Return the sections by which a setting's file has its own vaults, opening prices and depths."""
+    book: dict[str, Any] = {"file": file}
+    opened_at = point.scenario.opened_at
+    if len(opened_at) == len(point.scenario.symbols):  # else they follow from the rows that are opened late
+        book["opened_at"] = {symbol: format_exact_usd_price(price) for symbol, price in opened_at.items()}
+    if grid.owners == STILL:
+        return {BOOK: book}
+    markets = dict(content.get("markets", {}))
+    for symbol, market in point.scenario.markets.items():
+        changed = {name: each for name, each in markets.get(symbol, {}).items() if name != "debt_to_depth"}
+        markets[symbol] = changed | {"depth": format_exact_stablecoin(market.depth)}
+    return {BOOK: book, "markets": markets}
 
 
 def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,26 +204,31 @@ def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
-    """Build summary.json: the gain and losses of every setting, the front, the recommendation."""
+    """Build summary.json: what each setting gains, lends and loses, the front, the recommendation."""
     grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
     losses = [_get_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
     tails = [estimate_shortfall(lost, level) for lost in losses]
     risks = [round(tail.value) for tail in tails]
-    gains = [
-        measure_book_debt_or_capital_efficiency(grid.gain, point.scenario, sweep.seed)
-        for point in grid.points
-    ]
-    unbeaten = flag_pareto_front(gains, risks)
+    usages = [measure_borrow_usage(point.scenario, sweep.seed) for point in grid.points]
+    gain = grid.gain or choose_measure(usages)
+    pairs = zip(grid.points, usages, strict=True)
+    gains = [measure_book_debt_or_capital_efficiency(gain, point.scenario, used) for point, used in pairs]
+    withheld = explain_withheld_recommendation(grid, usages, choose_point(gains, risks, grid.limit))
+    unbeaten = find_front(gains, risks)
+    # A book that stands still makes the lowest ratio look best here, too.
+    efficient = [False] * len(risks) if withheld else find_efficient(usages, risks)
     points = []
     for number, (point, rows) in enumerate(zip(grid.points, outcomes, strict=True)):
-        lost, left = losses[number], _get_column(point, rows, "outstanding")
+        lost, left, used = losses[number], _get_column(point, rows, "outstanding"), usages[number]
         points.append(
             {
-                "values": dict(
-                    zip((axis.name for axis in grid.axes), grid.get_value_texts(point), strict=True)
-                ),
+                "values": _get_named_values(grid, point),
                 "gain": gains[number],
                 "front": unbeaten[number],
+                "debt_wad": str(used.debt),
+                "ceiling_share_bps": used.share_bps,
+                "revenue_wad": None if used.revenue is None else str(used.revenue),
+                "efficient": efficient[number],
                 "shortfall": convert_estimate_to_integers(tails[number], "micro"),
                 "at_risk": convert_estimate_to_integers(estimate_quantile(lost, level), "micro"),
                 "mean": convert_estimate_to_integers(estimate_mean_with_interval(lost), "micro"),
@@ -185,7 +240,6 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
                 ),
             }
         )
-    withheld = explain_withheld_recommendation(grid, sweep.seed)
     return {
         "schema_version": SCHEMA_VERSION,
         "grid": grid.name,
@@ -194,72 +248,93 @@ def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
         "seed": sweep.seed,
         "engine": sweep.engine,
         "paths": sweep.paths,
-        "gain": grid.gain,
+        "gain": gain,
+        "owners": grid.owners,
+        "measure": choose_measure(usages),
+        "measure_says": describe_measure(usages),
         "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
         "level_bps": grid.level,
         "limit_micro": grid.limit,
         "axes": [{"name": axis.name, "title": axis.title, "values": list(axis.values)} for axis in grid.axes],
         "points": points,
+        "refused": [
+            {"values": _get_named_values(grid, each), "rule": each.rule, "finding": each.finding}
+            for each in grid.refused
+        ],
+        "remarks": [*grid.remarks, *_list_warnings(grid)],
         "recommended": None if withheld else recommend_point(gains, risks, losses, level, grid.limit),
         "withheld": withheld,
     }
 
 
-def explain_withheld_recommendation(grid: Grid, seed: int) -> str | None:
+def _get_named_values(grid: Grid, point: Point | RefusedPoint) -> dict[str, str]:
+    return dict(zip((axis.name for axis in grid.axes), grid.get_value_texts(point), strict=True))
+
+
+def _list_warnings(grid: Grid) -> list[str]:
+    """Return what exemptions of the scenario do to settings, each once."""
+    return list(dict.fromkeys(line for point in grid.points for line in describe_short_steps(point.scenario)))
+
+
+def explain_withheld_recommendation(
+    grid: Grid, usages: Sequence[BorrowUsage], chosen: int | None
+) -> str | None:
     """Return why no setting can be recommended: the ratio changes and the book does not; None if it can.
 
     Owners who hold as much collateral at a ratio of 106% as at 145% are further from liquidation at 106%, so
-    that the lowest ratio always looks safest. In truth they would borrow up to the lower ratio.
+    that the lowest ratio always looks safest. In truth they would borrow up to the lower ratio. A book stands
+    still between two settings of an axis of ratios if each type owes and locks the same. That matters where
+    the chosen setting is one of them, or where none is chosen.
     """
-    for place, axis in enumerate(grid.axes):
-        if not any(path.endswith(_RATIOS) for path in axis.paths):
+    for axis, same in _iter_still_groups(grid, usages):
+        if chosen is not None and chosen not in same:
             continue
-        of_axis = [each for each in grid.points if not any(each.places[:place] + each.places[place + 1 :])]
-        books = {build_opening_book(each.scenario, seed) for each in of_axis}
-        if len(books) < len(of_axis):
-            return (
-                f"No setting is recommended: {axis.title} changes from {axis.values[0]} to {axis.values[-1]} "
-                "and the book stands still. The same owners hold as much collateral at each, so that a lower "
-                "ratio only looks safer. Have the axis change the book, too, or compare at equal ratios."
-            )
+        values = [axis.values[grid.points[i].places[grid.axes.index(axis)]] for i in same]
+        cause = f"{axis.title} changes from {values[0]} to {values[-1]} and the book stands still"
+        instead = "Let owners respond (--owners distance)"
+        if grid.owners == DISTANCE:
+            instead = "Where a ceiling keeps owners from drawing more, raise it"
+        return (
+            f"No setting is recommended: {cause}. The same owners hold as much collateral at each, so that a "
+            f"lower ratio only looks safer. {instead}, have the axis change the book, too, or compare at "
+            "equal ratios."
+        )
     return None
 
 
-def build_opening_book(scenario: Scenario, seed: int) -> tuple[Vault, ...]:
-    """Return the vaults of a scenario at its opening prices."""
-    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
-    return tuple(build_vault_book(scenario, seed, opening))
+def _iter_still_groups(grid: Grid, usages: Sequence[BorrowUsage]) -> Iterator[tuple[Axis, list[int]]]:
+    """Yield settings of an axis of ratios, all else equal, whose types owe and lock the same."""
+    for place, axis in enumerate(grid.axes):
+        if not any(path.endswith(_RATIOS) for path in axis.paths):
+            continue
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for number, (point, used) in enumerate(zip(grid.points, usages, strict=True)):
+            others = point.places[:place] + point.places[place + 1 :]
+            groups.setdefault((others, used.debts, used.locked), []).append(number)
+        for same in groups.values():
+            if len(same) > 1:
+                yield axis, same
 
 
 def _get_column(point: Point, rows: Rows, name: str) -> Sample:
     return rows[:, OutcomeColumns.from_parameters(point.scenario.parameters).get_index(name)]
 
 
-def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, seed: int) -> int:
-    """Measure what a setting is good for.
+def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, usage: BorrowUsage) -> int:
+    """Return what a setting is good for.
 
     `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
     initial ratio, averaged over the types by their share of the book's debt. `debt` is what the book lends,
-    in whole stablecoins.
+    `revenue` its stability fees of a year, both in whole stablecoins, rounded down.
     """
-    debts = dict.fromkeys(scenario.symbols, 0)
-    for vault in build_opening_book(scenario, seed):
-        debts[vault.symbol] += vault.debt
-    whole = sum(debts.values())
-    if gain_kind == "debt":
-        return whole // WAD
+    if gain_kind != "efficiency":
+        return (usage.debt if gain_kind == "debt" else usage.revenue or 0) // WAD
     types = scenario.parameters.collateral_types
-    drawn = sum(debts[each.symbol] * BASIS_POINTS * BASIS_POINTS // each.initial_ratio for each in types)
-    return drawn // max(1, whole)
-
-
-def flag_pareto_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
-    """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
-    pairs = list(zip(gains, risks, strict=True))
-    return [
-        not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
-        for gain, risk in pairs
-    ]
+    drawn = sum(
+        debt * BASIS_POINTS * BASIS_POINTS // each.initial_ratio
+        for each, debt in zip(types, usage.debts, strict=True)
+    )
+    return drawn // max(1, usage.debt)
 
 
 def choose_point(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:

@@ -12,6 +12,7 @@ from backstop.errors import BackstopError
 from backstop.parallel.worker_backend_selection import select_workers
 from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.studies.assumption_record import list_study_assumptions, write_assumptions
 from backstop.studies.stress.engines import ENGINES, Task
 from backstop.studies.stress.resumable_path_study import Study
 from backstop.studies.stress.stress_summary import build_stress_summary
@@ -61,5 +62,7 @@ def study(
         again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
         summary = build_stress_summary(task, called, rows, again, None)
         if out is not None:
+            named = list_study_assumptions(loaded, seed, engine, paths)
+            write_assumptions(made.out, "stress", named)
             made.write_results(summary, build_run_metadata(engine, "", made.out, time.monotonic() - began))
     return StressStudy(summary, pd.DataFrame(rows, columns=list(made.columns.names)))

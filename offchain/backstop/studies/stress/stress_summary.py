@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.loss_bearers import GROUPS, get_loss_bearer
+from backstop.simulation.scenario import build_vault_book
+from backstop.simulation.scenario.draw_scenario import set_depths_from_debts
 from backstop.studies.stress.columns import NEVER, NO_DEBT, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.path_statistics import (
@@ -29,6 +31,7 @@ from backstop.studies.stress.path_statistics import (
 from backstop.studies.stress.price_quantiles import compute_price_quantiles
 
 SCHEMA_VERSION = 1
+MILLION = 10**6
 
 LEVELS = (9_500, 9_900)
 """Levels of value at risk and expected shortfall [bps]."""
@@ -43,11 +46,13 @@ def build_stress_summary(
     rows: Rows,
     confirmed_paths: Sequence[Mapping[str, int]] = (),
     price_sensitivity: Mapping[str, Any] | None = None,
+    drivers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build summary.json.
 
     `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
-    `sensitivity` is how losses answer to prices, where that was asked for.
+    `sensitivity` is how losses answer to prices, `drivers` how the tail answers to assumptions, where that
+    was asked for.
     """
     scenario, columns = task.scenario, OutcomeColumns.from_parameters(task.scenario.parameters)
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
@@ -63,6 +68,7 @@ def build_stress_summary(
         "digest": task.digest,
         "paths": len(rows),
         "duration_seconds": scenario.duration,
+        "debt_micro": compute_total_debt(task),
         "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
         "bad_debt": estimate_loss_chance_mean_and_tail(column["bad_debt"]),
         "outstanding": estimate_loss_chance_mean_and_tail(column["outstanding"]),
@@ -84,15 +90,65 @@ def build_stress_summary(
             {"group": name, "paid": estimate_loss_chance_mean_and_tail(paid)}
             for name, paid in sum_payments_by_loss_bearer(columns, rows).items()
         ],
+        "caps": describe_caps(task, columns, rows),
         "times": _summarise_times(column["first_loss_at"], column["covered_at"]),
         "prices": compute_price_quantiles(task, len(rows), worst_paths(columns, rows, 1)[0]),
         "lowest_ratio": _list_percentile_values(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
         "contagion": _estimate_joint_loss_chances(columns, rows),
         "sensitivity": price_sensitivity,
+        "drivers": drivers,
         "worst": _build_worst_path_record(task, scenario_name, columns, rows),
         "confirmed": list(confirmed_paths),
         "on_contracts": estimate_shortfalls_from_confirmed_paths(len(rows), confirmed_paths),
     }
+
+
+def describe_caps(task: Task, columns: OutcomeColumns, rows: Rows) -> dict[str, Any]:
+    """Describe what capped sales as paths ended, as far as the engines record it: paths, averages there.
+
+    Buyers' capital is used up where bidders have less left than is unsold, or less than a hundredth of what
+    they began with; circulating stablecoins are too few where markets lack more than a hundredth of their
+    depth. Both may be so on one path. `other` is what is unsold where neither is.
+    """
+    column = {name: rows[:, i] for i, name in enumerate(columns.names)}
+    unsold, lost, left = column["unsold"], column["bad_debt"], column["buyers_left"]
+    bidders = [group for group in task.scenario.keepers if group.role == "bidder"]
+    capital = sum(group.count * group.capital for group in bidders) * MILLION // WAD
+    markets = set_depths_from_debts(task.scenario, task.seed).markets.values()
+    depth = sum(market.depth for market in markets) * MILLION // WAD
+    bound = {
+        "buyers": (left < unsold) | (left * 100 < capital),
+        "stablecoins": column["depth_missing"] * 100 > depth,
+    }
+    bound["other"] = (unsold > 0) & ~bound["buyers"] & ~bound["stablecoins"]
+    return {
+        "buyers_capital_micro": capital,
+        "depth_micro": depth,
+        "causes": [
+            {
+                "cause": name,
+                "paths": int(np.count_nonzero(where)),
+                "unsold_paths": int(np.count_nonzero(where & (unsold > 0))),
+                "unsold_micro": _round_average(unsold[where]),
+                "bad_debt_micro": _round_average(lost[where]),
+            }
+            for name, where in bound.items()
+        ],
+    }
+
+
+def _round_average(sample: Sample) -> int:
+    """Return the average, to the nearest; 0 of nothing."""
+    return round(float(np.mean(sample))) if len(sample) else 0
+
+
+def compute_total_debt(task: Task) -> int | None:
+    """Return what all vaults owe at the opening [micro], rounded down; None where that is in a state."""
+    scenario = task.scenario
+    if scenario.opening is not None:
+        return None
+    vaults = build_vault_book(scenario, task.seed, scenario.first_prices)
+    return sum(vault.debt for vault in vaults) * MILLION // WAD
 
 
 def sum_payments_by_loss_bearer(columns: OutcomeColumns, rows: Rows) -> dict[str, Sample]:

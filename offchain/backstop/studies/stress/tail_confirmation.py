@@ -6,9 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backstop.simulation.progress_and_interruption import Progress
+from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.stress_summary import worst_paths
+
+CONFIRMED = 3
+"""Worst paths that a fast study runs again on the contracts, unless it is said."""
+MOST_VAULTS = 20_000
+"""Vaults up to which it does: each takes about three milliseconds to open and to keep there."""
+
+
+def choose_confirmed_paths(scenario: Scenario) -> int:
+    """Return how many worst paths of a scenario are run again, unless it is said; none of a large book."""
+    vaults = len(scenario.vaults) + sum(book.vaults for book in scenario.generated.values())
+    return CONFIRMED if vaults <= MOST_VAULTS else 0
 
 
 def confirm_worst_paths(

@@ -65,7 +65,7 @@ def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> No
     wanted = [
         {"tail", "histogram", "payers", "reached", "settling", "dots", "open", "fan-0", "fan-1"},
         {"fan-0", "fan-1"},
-        {"front", "drivers", "heat-ratio-share"},
+        {"front", "trade-off", "drivers", "heat-ratio-share"},
     ]
     for visit in visits:
         assert visit["untitled"] == []
@@ -86,6 +86,35 @@ def test_every_figure_equals_the_summary(visits: list[dict[str, Any]]) -> None:
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
         assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+
+
+OVERLAPS = """[...document.querySelectorAll('#tail, #histogram')].flatMap((plot) => {
+  const labels = [...plot.querySelectorAll('.xtick text, .ytick text, .xtitle, .ytitle, .annotation-text')]
+    .map((label) => [label.textContent, label.getBoundingClientRect()]);
+  return labels.flatMap(([one, here], i) => labels.slice(i + 1).filter(([, there]) =>
+    Math.min(here.right, there.right) - Math.max(here.left, there.left) > 0.5 &&
+    Math.min(here.bottom, there.bottom) - Math.max(here.top, there.top) > 0.5,
+  ).map(([two]) => `${plot.id}: ${one} and ${two}`));
+})"""
+"""Labels of the two charts whose boxes share more than half a pixel each way."""
+
+
+def test_no_label_of_the_losses_is_upon_another(pages: list[Path]) -> None:
+    """Losses of this study are within three powers of ten, and its levels near each other."""
+    count = "document.querySelectorAll('#tail .xtick, #histogram .xtick, #tail .annotation-text').length"
+    steps = [{"read": OVERLAPS}, {"read": count}]
+    for visit in run_visits([{"page": str(pages[0]), "width": width, "steps": steps} for width in WIDTHS]):
+        overlaps, labels = visit["gave"]
+        assert overlaps == [] and labels >= 4 + 2 * 2, visit["width"]
+
+
+def test_the_drivers_are_on_the_first_screen(pages: list[Path]) -> None:
+    sentence = "document.querySelector('#drivers + p')"
+    bottom = f"[{sentence}.textContent, {sentence}.getBoundingClientRect().bottom]"
+    (visit,) = run_visits([{"page": str(pages[0]), "steps": [{"read": bottom}]}])
+    summary = json.loads((pages[0].parent / "summary.json").read_text())
+    text, bottom = visit["gave"][0]
+    assert text == summary["drivers"]["sentence"] and bottom < 900
 
 
 def test_the_data_of_a_front_has_the_ends_of_its_intervals(pages: list[Path]) -> None:

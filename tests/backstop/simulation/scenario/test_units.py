@@ -88,3 +88,14 @@ def test_no_decimal_passes_through_a_float() -> None:
 def test_a_yearly_rate_is_the_largest_that_stays_under_it(percent: int) -> None:
     fee, factor = quantity_units.read_yearly_rate(f"{percent}% a year"), RAY + percent * RAY // 100
     assert rpow(RAY + fee, 365 * 86_400) <= factor < rpow(RAY + fee + 1, 365 * 86_400)
+
+
+def test_plain_numbers_are_read_as_all_others_are() -> None:
+    """The short way for cells of digits says what the pattern says, which reads them with a sign before."""
+    for text in ("0", "12", "12.5", "0.000000000000000001", ".5", "5.", "007.50"):
+        assert quantity_units.read_numerator_and_denominator(
+            text, "an amount", "12.5"
+        ) == quantity_units.read_numerator_and_denominator(f"+{text}", "an amount", "12.5")
+    for text in ("", ".", "1.2.3", "1,5", "٣", "²", "1.²", "12 ETH", "-"):
+        with pytest.raises(ValueError, match="is not an amount"):
+            quantity_units.read_numerator_and_denominator(text, "an amount", "12.5")

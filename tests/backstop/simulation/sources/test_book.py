@@ -102,7 +102,7 @@ def test_what_is_written_is_what_was_read(tmp_path) -> None:
     assert list(book.to_frame()["debt_wad"]) == [1_000 * WAD, WAD // 2]
 
 
-@pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "maker", "morpho"])
+@pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "liquity-v2", "maker", "morpho"])
 def test_the_sample_of_each_system_reads_without_a_flag_but_its_name(name) -> None:
     book = read_book(SAMPLES / f"synthetic-{name}.csv", like=name)
     assert len(book.rows) >= 9 and book.debt > 10**6 * WAD

@@ -54,7 +54,7 @@ def test_the_two_files_as_they_should_be(tmp_path) -> None:
         (b"PK\x03\x04xlsx", "book.csv is a spreadsheet or an archive: save the sheet as CSV in UTF-8"),
         (b"\xff\xfeo\x00w\x00", "book.csv cannot be read: not UTF-8 text: save it as CSV in UTF-8"),
         (b"PAR1broken", "book.csv is no whole Parquet file: "),
-        ('[{"owner": "a"}]', "book.csv is JSON: write it as CSV or Parquet, a row for each position or pric"),
+        ('[{"owner": "a"}]', "book.csv: the columns are missing: 'collateral', 'locked', 'debt'; there are"),
         ("<html>404</html>\n", "book.csv: the columns are missing: 'owner', 'collateral', 'locked', 'debt'"),
         (BOOK.replace(",", ";"), "'debt', with commas between; there are owner;collateral;locked;debt: say "),
         (BOOK.replace(",", "\t"), "with commas between; there are owner"),
@@ -140,7 +140,7 @@ def test_a_malformed_book_is_one_line(tmp_path, book, said) -> None:
          "prices.csv: has no prices of cbBTC; there are wstETH"),
         ("time,wstETH,cbBTC\n2024-03-12,4000,95000\n2024-03-13,4010,95500\n", "for fewer than two blocks: t"),
         ("<html>404</html>\n", "prices.csv: the column is missing: 'time', with commas between; there are <"),
-        ('{"prices": []}', "prices.csv is JSON: write it as CSV or Parquet, a row for each position or pric"),
+        ('{"prices": []}', "prices.csv: is one object with a list under 'prices': give that list, a record "),
         (b"PK\x03\x04xlsx", "prices.csv is a spreadsheet or an archive: save the sheet as CSV in UTF-8"),
         (b"PAR1broken", "prices.csv is no whole Parquet file: "),
         (parquet(time=[None], wstETH=["1"], cbBTC=["1"]), "prices.csv: row 1, column time: '' is no time: w"),
@@ -167,7 +167,7 @@ def test_a_malformed_file_of_prices_is_one_line(tmp_path, prices, said) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--like", "compound"), "there is no mapping 'compound'; there are aave, crvusd, liquity, maker, m"),
+        (("--like", "compound"), "there is no mapping 'compound'; there are aave, crvusd, events, liquity, "),
         (("--like", "aave"), "book.csv: the columns are missing: 'user.id', 'reserve.symbol', 'currentAToke"),
         (("--column", "owner"), "--column: 'owner' is no NAME=VALUE"),
         (("--column", "holder=owner"), "columns: 'holder' is not one of: owner, collateral, locked, debt"),

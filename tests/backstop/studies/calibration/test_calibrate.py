@@ -13,9 +13,10 @@ from scipy.stats import multivariate_normal, norm
 import backstop
 from backstop.cli.calibrate import cli
 from backstop.errors import BackstopError
-from backstop.simulation.scenario import draw_path_outcomes
+from backstop.simulation.scenario import draw_path_outcomes, load_scenario
 from backstop.simulation.scenario.scenario_random_processes import PriceJumps, PriceModel
 from backstop.simulation.sources.depth_reader import DepthQuote
+from backstop.studies.assumption_record import list_assumptions, read_assumptions
 from backstop.studies.calibration.calibrated_scenario_values import _is_positive_definite
 from backstop.studies.calibration.correlation import solve_tail_correlation
 from backstop.studies.calibration.jackknife import round_figure
@@ -258,6 +259,13 @@ def test_the_command_prints_and_keeps_what_it_measured(found, laws) -> None:
     measured = {(row["figure"], row["of"]): row["value"] for row in document["calibration"]}
     assert measured["volatility", "WETH"] == value and len(document["backtest"]) == 6
     assert "was made with cautious False, not True" in run(*ARGS, *YEAR, *DEPTHS, *out, "--cautious").stderr
+
+
+def test_the_folder_says_what_the_scenario_assumes(laws) -> None:
+    folder = laws[0]
+    told = read_assumptions(folder)
+    assert told.items() > list_assumptions(load_scenario(folder / "scenario.yaml"), 1).items()
+    assert told["study.law"] == "jumps" and told["study.cautious"] == "no"
 
 
 def test_the_page_says_what_the_command_prints(laws) -> None:

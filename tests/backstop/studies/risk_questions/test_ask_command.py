@@ -128,7 +128,7 @@ def test_the_page_in_a_browser(folder, proposed) -> None:
     for seen in (wide, *others):
         assert seen["drawn"] and not seen["problems"] and len(seen["requests"]) == 1
         assert seen["faults"] == [] and seen["untitled"] == []
-        assert {plot["id"] for plot in seen["plots"]} == {"figures", "worlds", "drivers"}
+        assert {plot["id"] for plot in seen["plots"]} == {"figures", "worlds", "drivers", "trade-off"}
         assert all(plot["marks"] > 2 for plot in seen["plots"])
         assert seen["scrollWidth"] <= seen["clientWidth"]
     summary = json.loads((folder / "proposal" / "summary.json").read_text())

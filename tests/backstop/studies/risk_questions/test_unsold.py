@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import backstop
-from backstop.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
+from backstop.studies.stress.columns import OutcomeColumns
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.stress_summary import describe_caps
 
 COIN = 10**6
 UNSAFE = 200_000
@@ -51,6 +55,71 @@ def test_what_nobody_buys_is_lost_in_full(known, engine) -> None:
     # Besides, the reserve could not pay rewards of 100 and a thousandth for either auction.
     assert found["bad_debt"] == found["bad_debt_ETH"] == pytest.approx(found["unsold"] + 426, rel=1e-4)
     assert 0 < found["outstanding"] < found["bad_debt"]  # pools pay for the rewards
+
+
+@pytest.mark.parametrize("engine", ("fast", "model"))
+@pytest.mark.parametrize(("capital", "paths"), [(350_000, 0), (60_000, 2)])
+def test_buyers_whose_capital_is_used_up_cap_sales(known, engine, capital, paths) -> None:
+    """Of 180 coins at four fifths of 800 dollars, 115,200, sixty thousand buy a half."""
+    day = replace(load_scenario(known), duration=600)
+    desk = tuple(replace(g, capital=capital * WAD) if g.role == "bidder" else g for g in day.keepers)
+    day = replace(day, keepers=desk)
+    (rows,) = PathRunner(2, engine=engine).run_outcomes([day])
+    columns = OutcomeColumns.from_parameters(day.parameters)
+    left, unsold = (rows[0, columns.get_index(name)] / COIN for name in ("buyers_left", "unsold"))
+    spent = min(capital, 0.8 * 180 * 800)
+    assert capital - left == pytest.approx(spent, rel=0.07) and left >= 0
+    found = describe_caps(Task(day, 1, engine), columns, rows)
+    assert found["buyers_capital_micro"] == capital * COIN
+    causes = {each["cause"]: each for each in found["causes"]}
+    assert causes["buyers"]["paths"] == causes["buyers"]["unsold_paths"] == paths
+    assert causes["buyers"]["unsold_micro"] / COIN == pytest.approx(unsold, abs=1)
+    assert bool(unsold > left) == (paths > 0)
+    assert causes["other"]["paths"] == 0
+
+
+def test_caps_are_counted_path_by_path(known) -> None:
+    """Of a capital of 350,000, of markets that lack a share of their depth, and of debt that is unsold."""
+    day = load_scenario(known)
+    columns, depth = OutcomeColumns.from_parameters(day.parameters), 100_000
+    markets = {name: replace(each, depth=depth * WAD, debt_to_depth=0) for name, each in day.markets.items()}
+    paths = [  # what buyers have left, what markets lack of 200,000, what is unsold
+        (3_499, 0, 0),
+        (3_500, 0, 0),
+        (5_000, 2_001, 5_001),
+        (5_000, 2_000, 5_000),
+    ]
+    rows = np.zeros((len(paths), len(columns.names)), dtype=np.int64)
+    for name, values in zip(
+        ("buyers_left", "depth_missing", "unsold"), zip(*paths, strict=True), strict=True
+    ):
+        rows[:, columns.get_index(name)] = np.array(values) * COIN
+    found = describe_caps(Task(replace(day, markets=markets), 1, "fast"), columns, rows)
+    counts = {each["cause"]: (each["paths"], each["unsold_paths"]) for each in found["causes"]}
+    assert counts == {"buyers": (2, 1), "stablecoins": (1, 1), "other": (1, 1)}
+    assert [each["unsold_micro"] for each in found["causes"]] == [2_500_500_000, 5_001_000_000, 5_000_000_000]
+
+
+@pytest.mark.parametrize("engine", ("fast", "model"))
+@pytest.mark.parametrize(("depth", "paths"), [(30_000, 0), (1_000_000, 2)])
+def test_markets_lack_what_does_not_circulate(known, engine, depth, paths) -> None:
+    """On a calm path the market maker has what is drawn, less what others were given."""
+    day = replace(load_scenario(known), duration=600)
+    path = day.prices["ETH"]
+    still = replace(path, points=dict.fromkeys(path.points, path.points[0]))
+    markets = {name: replace(each, depth=depth * WAD, debt_to_depth=0) for name, each in day.markets.items()}
+    day = replace(day, prices={**day.prices, "ETH": still}, markets=markets)
+    pools = (members for pool, members in day.members.items() if pool != "staked_equity")
+    given = sum(amount for members in pools for amount in members.values()) + day.reserve
+    given += sum(group.count * group.endowment for group in day.keepers if group.asset == "Stablecoin")
+    circulating = 500_000 - given / WAD
+    (rows,) = PathRunner(2, engine=engine).run_outcomes([day])
+    columns = OutcomeColumns.from_parameters(day.parameters)
+    lacking = rows[0, columns.get_index("depth_missing")] / COIN
+    assert lacking == pytest.approx(max(0, 2 * depth - circulating), abs=1)
+    found = describe_caps(Task(day, 1, engine), columns, rows)
+    assert found["depth_micro"] == 2 * depth * COIN
+    assert [each["paths"] for each in found["causes"]] == [0, paths, 0]
 
 
 @pytest.mark.parametrize("engine", ("fast", "model"))

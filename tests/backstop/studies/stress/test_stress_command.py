@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +16,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from backstop.cli.assumptions import cli as assumptions
 from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.risk_questions import loss_drivers
+from backstop.studies.stress import tail_confirmation
 from backstop.studies.stress.engines import CHUNKS
 from backstop.studies.stress.resumable_path_study import read_parquet_rows
 from tests.support.checkout_paths import DATA, ROOT
@@ -112,6 +118,109 @@ def test_prices_that_fall_further_lose_more(summary) -> None:
         assert own["low_micro"] > 0
 
 
+def test_drivers_are_the_first_thing_that_is_said(summary, printed) -> None:
+    lines = printed.splitlines()
+    assert lines[0] == f"total debt {summary['debt_micro'] // 10**6:,} stablecoins"
+    assert " ".join(lines[2].split()) == "what makes the tail shortfall, 95% change 95% interval"
+    assert lines[3].startswith("as it is, 200 paths") and f"{904_012:,}" in lines[3]
+    assert [line[:25].strip() for line in lines[4:10]] == [
+        each["case"] for each in summary["drivers"]["cases"]
+    ]
+    assert summary["drivers"]["sentence"] in lines
+    assert "Blocks of 300 s are too long: in blocks of 150 s the expected shortfall is " in printed
+
+
+def test_drivers_are_of_the_same_paths(out, summary, column) -> None:
+    """What each case changes, from the outcomes of its own paths."""
+    names = json.loads((out / "study.json").read_text())["columns"]
+    tail = PATHS // 20
+    base = np.sort(column["bad_debt"])[-tail:].mean()
+    assert summary["drivers"]["paths"] == PATHS and summary["drivers"]["missing"] == []
+    for each in summary["drivers"]["cases"]:
+        rows = read_parquet_rows(out / "drivers" / each["key"] / "paths.parquet", names)
+        assert rows[:, 0].tolist() == list(range(PATHS))
+        found = np.sort(rows[:, names.index("bad_debt")])[-tail:].mean()
+        assert each["shortfall_micro"] == round(found)
+        assert each["change"]["value_micro"] == pytest.approx(found - base, abs=1)
+        if each["change"]["low_micro"] is not None:
+            assert each["change"]["low_micro"] <= found - base <= each["change"]["high_micro"]
+
+
+def test_what_caps_a_sale_is_counted_on_the_paths(out, summary, column, printed) -> None:
+    left, unsold, missing = (column[name] for name in ("buyers_left", "unsold", "depth_missing"))
+    # Three desks with a hundred thousand, and an opportunist with a million; markets of 750,000 together.
+    used_up = (left < unsold) | (left < 13_000 * 10**6)
+    found = {each["cause"]: each for each in summary["caps"]["causes"]}
+    assert found["buyers"]["paths"] == used_up.sum() > 0
+    assert found["buyers"]["unsold_paths"] == (used_up & (unsold > 0)).sum() > 0
+    assert found["buyers"]["unsold_micro"] == round(unsold[used_up].mean())
+    assert found["stablecoins"]["paths"] == (missing > 7_500 * 10**6).sum() > 0
+    assert found["stablecoins"]["bad_debt_micro"] == round(column["bad_debt"][missing > 7_500 * 10**6].mean())
+    assert found["other"]["paths"] == 0
+    page = (out / "report.html").read_text()
+    assert re.search(rf"^buyers' capital used up +{used_up.sum()} paths *$", printed, re.MULTILINE)
+    assert "What caps a sale" in page and "buyers&#39; capital is used up" in page
+    (deeper,) = (each for each in summary["drivers"]["cases"] if each["key"] == "twice-depth")
+    assert f'<data value="{deeper["unsold_micro"]}"' in page.partition("Market depth: with markets twice")[2]
+
+
+def test_drivers_go_on_where_they_were(tmp_path, monkeypatch) -> None:
+    """A study whose drivers were cut off, and one that had none, come to the files of one left alone."""
+    monkeypatch.setitem(CHUNKS, "fast", 10)
+    args = (SMALL, "--paths", "20", "--confirm", "0", "--out")
+    out, cut, bare = (tmp_path / name for name in ("out", "cut", "bare"))
+    assert run(*args, str(out)).exit_code == 0
+    shutil.copytree(out, cut)
+    record = json.loads((cut / "made.json").read_text())
+    (cut / "made.json").write_text(json.dumps(record | {"finished": None}))
+    for key in ("moves", "block-time"):
+        next((cut / "drivers" / key).glob("chunks/*")).unlink()
+    (cut / "summary.json").unlink()
+    assert run(*args, str(bare), "--no-drivers").exit_code == 0
+    assert json.loads((bare / "summary.json").read_text())["drivers"] is None
+    assert not (bare / "drivers").exists()
+    for folder in (cut, bare):
+        result = run(*args, str(folder))
+        assert result.exit_code == 0, result.stderr
+        assert (folder / "summary.json").read_bytes() == (out / "summary.json").read_bytes()
+    # What is there is not thrown away.
+    refused = run(*args, str(bare), "--no-drivers")
+    assert refused.exit_code == 1 and "paths with assumptions changed, not 0" in refused.stderr
+
+
+def test_drivers_run_the_first_paths_of_a_longer_study(out, printed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loss_drivers, "PATHS", 60)
+    longer = tmp_path / "longer"
+    assert run(SMALL, "--paths", "100", "--confirm", "0", "--out", str(longer)).exit_code == 0
+    summary = json.loads((longer / "summary.json").read_text())
+    names = json.loads((longer / "study.json").read_text())["columns"]
+    lost = read_parquet_rows(longer / "paths.parquet", names)[:60, names.index("bad_debt")]
+    assert summary["paths"] == 100 and summary["drivers"]["paths"] == 60
+    assert summary["drivers"]["shortfall"]["value_micro"] == round(np.sort(lost)[-3:].mean())
+    # Three paths of a tail bound nothing, and the table says so.
+    assert {each["verdict"] for each in summary["drivers"]["cases"]} == {"the data cannot tell"}
+
+
+@pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_stress_command.py::test_drivers_are_the_first_thing_that_is_said"
+)
+def test_the_page_says_what_the_commands_print(tmp_path, monkeypatch) -> None:
+    """In the order of the page: a study, what its advice comes to, and what both assume otherwise."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "do" / "stress.md").read_text().partition("## What makes the tail")[2]
+    file = page.partition("```yaml\n")[2].partition("```")[0]
+    Path("shorter-blocks.yaml").write_text(file)
+    shown = re.findall(r"```text\n\$ \.venv/bin/ape run (\S+) (.*)\n((?s:.*?))\n```", page)[:3]
+    assert [name for name, _, _ in shown] == ["stress", "stress", "assumptions"]
+    for name, args, block in shown:
+        command = cli if name == "stress" else assumptions
+        result = CliRunner(mix_stderr=False).invoke(command, shlex.split(args))
+        assert result.exit_code == 0, result.stderr
+        printed = [line.rstrip() for line in result.stdout.splitlines()]
+        wanted = block.removesuffix("\n...").splitlines()
+        assert len(wanted) > 4 and printed[: len(wanted)] == wanted
+
+
 def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp_path) -> None:
     worst = summary["worst"]
     assert worst["row"]["bad_debt"] == column["bad_debt"].max() == column["bad_debt"][worst["path"]]
@@ -159,6 +268,22 @@ def test_the_report_can_be_written_again(out, printed) -> None:
     result = CliRunner(mix_stderr=False).invoke(report, [str(out)])
     assert result.exit_code == 0 and result.stdout.strip() == str(out / "report.html")
     assert (out / "report.html").read_bytes() == page
+
+
+def test_a_study_without_drivers_or_caps_has_a_page(out, printed, tmp_path) -> None:
+    """As those have that were made before there were any."""
+    older = tmp_path / "older"
+    shutil.copytree(out, older)
+    summary = json.loads((older / "summary.json").read_text())
+    for name in ("drivers", "caps", "debt_micro"):
+        del summary[name]
+    (older / "summary.json").write_text(json.dumps(summary))
+    result = CliRunner(mix_stderr=False).invoke(report, [str(older)])
+    assert result.exit_code == 0, result.stderr
+    page = (older / "report.html").read_text()
+    assert "What makes the tail" not in page and "What caps a sale" not in page
+    again = run(SMALL, "--paths", str(PATHS), "--shift", "10", "--out", str(older))
+    assert again.exit_code == 0 and again.stdout.startswith("A small study")
 
 
 def test_json_is_the_summary(tmp_path) -> None:
@@ -258,3 +383,14 @@ def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp
     pages = [(folder / "report.html").read_text() for folder in (where / "out", tmp_path / "whole")]
     # Each names its own folder, in the commands of what to do next.
     assert pages[0].replace(str(where / "out"), str(tmp_path / "whole")) == pages[1]
+
+
+def test_no_path_of_a_large_book_is_run_again_unless_it_is_said(tmp_path, monkeypatch) -> None:
+    """The book has 18 vaults."""
+    monkeypatch.setattr(tail_confirmation, "MOST_VAULTS", 17)
+    result = run(SMALL, "--paths", "4", "--out", str(tmp_path / "large"))
+    assert result.exit_code == 0, result.stderr
+    assert "no path is run again on the contracts" in result.stderr and "--confirm 3 does" in result.stderr
+    assert json.loads((tmp_path / "large" / "summary.json").read_text())["confirmed"] == []
+    monkeypatch.setattr(tail_confirmation, "MOST_VAULTS", 18)
+    assert tail_confirmation.choose_confirmed_paths(load_scenario(SMALL)) == 3

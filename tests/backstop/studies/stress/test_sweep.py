@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from backstop.cli.sweep import cli
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
+from backstop.studies.borrow_usage import find_front, measure_borrow_usage
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.parameter_grid import load_grid
 from backstop.studies.stress.parameter_sweep import (
     choose_point,
-    flag_pareto_front,
     measure_book_debt_or_capital_efficiency,
     recommend_point,
 )
@@ -129,7 +129,7 @@ def test_axes_may_come_in_any_order(tmp_path) -> None:
 def test_the_front_is_what_no_other_beats() -> None:
     gains, risks = [1, 2, 2, 3, 1], [10, 20, 30, 20, 10]
     # The second has the risk of the fourth for less gain; equal ones do not beat each other.
-    assert flag_pareto_front(gains, risks) == [True, False, False, True, True]
+    assert find_front(gains, risks) == [True, False, False, True, True]
 
 
 def test_the_choice_has_the_most_gain_within_the_limit() -> None:
@@ -151,8 +151,9 @@ def test_a_choice_is_as_sure_as_the_paths_make_it() -> None:
 
 def test_gains() -> None:
     day = load_scenario(HERE / "small.yaml")
-    assert measure_book_debt_or_capital_efficiency("efficiency", day, 1) == 10_000 * 10_000 // 15_000
-    assert measure_book_debt_or_capital_efficiency("debt", day, 1) > 100_000
+    used = measure_borrow_usage(day, 1)
+    assert measure_book_debt_or_capital_efficiency("efficiency", day, used) == 10_000 * 10_000 // 15_000
+    assert measure_book_debt_or_capital_efficiency("debt", day, used) > 100_000
 
 
 @pytest.mark.parametrize("path", sorted(GRIDS.glob("*.yaml")), ids=lambda path: path.stem)

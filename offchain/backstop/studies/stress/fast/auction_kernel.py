@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
+from backstop.deployment.parameter_dataclasses import LINEAR
 from backstop.model.dutch_auction import WORTHLESS
 from backstop.studies.stress.fast.kernel_tables import CLOSE, RESET, Floats, Integers, Table
 from backstop.studies.stress.fast.liquidations import add_wish, return_lot
@@ -12,6 +13,7 @@ from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     auction_price,
     best_amount,
+    compute_decay,
     compute_fill,
     compute_proceeds,
     compute_time_weighted_price,
@@ -25,11 +27,18 @@ ENDLESS = 1e300
 @njit(cache=True)
 def update_prices(terms: Table, system: Table, auctions: Table, now: float) -> None:
     """Update the price of every open auction for this block."""
+    last_type, last_elapsed, decay = -1, 0.0, 0.0
     for a in range(system.auctions):
         auction = auctions[a]
-        elapsed = now - auction.since
-        auction.price = auction_price(terms[auction.type], auction.top, elapsed)
-        auction.due = needs_reset(terms[auction.type], auction.top, auction.price, elapsed)
+        here, elapsed = terms[auction.type], now - auction.since
+        if here.curve == LINEAR:
+            auction.price = auction_price(here, auction.top, elapsed)
+        else:
+            # Auctions that began together stand together.
+            if auction.type != last_type or elapsed != last_elapsed:
+                last_type, last_elapsed, decay = auction.type, elapsed, compute_decay(here, elapsed)
+            auction.price = auction.top * decay
+        auction.due = needs_reset(here, auction.top, auction.price, elapsed)
 
 
 @njit(cache=True)
@@ -74,17 +83,20 @@ def _plan_take(
 
 
 @njit(cache=True)
-def _sort_by_key(keys: Floats, places: Integers, count: int) -> None:
-    """Sort by key, then by place (Shell's sort)."""
-    gap = count // 2
-    while gap > 0:
-        for i in range(gap, count):
-            key, place, at = keys[i], places[i], i
-            while at >= gap and (keys[at - gap], places[at - gap]) > (key, place):
-                keys[at], places[at] = keys[at - gap], places[at - gap]
-                at -= gap
-            keys[at], places[at] = key, place
-        gap //= 2
+def sink_heap_entry(keys: Floats, places: Integers, count: int, root: int) -> None:
+    """Let an entry sink in a heap of `count`: the least key is on top, of equal keys the first place."""
+    key, place, at = keys[root], places[root], root
+    while True:
+        child = 2 * at + 1
+        if child >= count:
+            break
+        if child + 1 < count and (keys[child + 1], places[child + 1]) < (keys[child], places[child]):
+            child += 1
+        if (keys[child], places[child]) > (key, place):
+            break
+        keys[at], places[at] = keys[child], places[child]
+        at = child
+    keys[at], places[at] = key, place
 
 
 @njit(cache=True)
@@ -116,13 +128,16 @@ def add_resale_take_wishes(
             count += 1
     if count == 0:
         return
-    _sort_by_key(keys, places, count)
+    # The taker has few wishes: most auctions need no order.
+    for root in range(count // 2 - 1, -1, -1):
+        sink_heap_entry(keys, places, count, root)
     for c in range(len(kinds)):
         markets[c, 0], markets[c, 1] = kinds[c].coins, kinds[c].money
-    for at in range(count):
-        if keeper.wishes == group.most:
-            break
-        auction = auctions[places[at]]
+    while count > 0 and keeper.wishes < group.most:
+        place, count = places[0], count - 1
+        keys[0], places[0] = keys[count], places[count]
+        sink_heap_entry(keys, places, count, 0)
+        auction = auctions[place]
         c = auction.type
         coins, money, virtual = markets[c, 0], markets[c, 1], kinds[c].virtual
         amount = best_amount(coins, money, virtual, terms[c].fee, auction.price)
@@ -135,7 +150,7 @@ def add_resale_take_wishes(
         markets[c, 1] = money - compute_proceeds(coins, money, terms[c].fee, bought)
         wish = wishes[keeper.wishes]
         # Others may sell first: the take must not lose even then.
-        wish.what, wish.amount, wish.profit = places[at], asked, max(profit / 2, cost)
+        wish.what, wish.amount, wish.profit = place, asked, max(profit / 2, cost)
         add_wish(wish, auction.id, group, keeper, old, block)
 
 
@@ -156,6 +171,7 @@ def add_bidder_take_wishes(
     """Choose the takes that bidders pay with their own money and keep."""
     for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
+    least = cost + group.profit
     for a in range(system.auctions):
         auction = auctions[a]
         market = prices[auction.type]
@@ -164,11 +180,14 @@ def add_bidder_take_wishes(
         i = group.first + auction.id % group.number
         if keepers[i].wishes == group.most:
             continue
+        # Money buys no more than its worth at the auction's price: most have spent theirs, and need no plan.
+        if budgets[i] * (market - auction.price) * (1 + ROUNDING) < least * auction.price:
+            continue
         amount = min(auction.lot, budgets[i] / auction.price)
         profit, asked, _, paid = _plan_take(
             terms[auction.type], auction, amount, budgets[i], market, 0.0, 0.0, 0.0
         )
-        if asked == 0.0 or profit < cost + group.profit:
+        if asked == 0.0 or profit < least:
             continue
         budgets[i] -= paid
         wish = wishes[i, keepers[i].wishes]

@@ -12,6 +12,7 @@ from backstop.studies.stress.columns import NEVER, NO_DEBT, OutcomeColumns, Rows
 from backstop.studies.stress.fast.kernel import try_run_path
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
+    BIDDER,
     EVENT,
     KEEPER,
     LIQUIDATOR,
@@ -57,6 +58,7 @@ class FastEngine:
         self.events = np.zeros((types, stages), dtype=EVENT)
         self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
         self.keepers = np.zeros(keepers, dtype=KEEPER)
+        self.buyers = np.repeat(groups["role"] == BIDDER, groups["number"])
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
         self.old = self.wishes.copy()
         # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
@@ -124,6 +126,8 @@ class FastEngine:
             int(system["first_loss_at"]),
             covered,
             NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
+            _stablecoins_to_millionths(self.keepers["budget"][self.buyers].sum()),
+            max(0, _stablecoins_to_millionths(kinds["virtual"].sum())),
             *(_stablecoins_to_millionths(amount) for amount in lost),
         )
 

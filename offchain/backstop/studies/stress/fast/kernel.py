@@ -135,7 +135,9 @@ def try_run_path(
             if price == 0.0:
                 continue
             here = terms[c]
-            count = find_unsafe_vaults(here, kind, system, vaults, heap[here.first :], touched, price, found)
+            count = find_unsafe_vaults(
+                here, setting, kind, system, vaults, heap[here.first :], touched, price, found
+            )
             for g in range(len(groups)):
                 if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
                     cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
@@ -178,9 +180,10 @@ def try_run_path(
                     terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
                 )  # fmt: skip
         _note_ratio(kinds, system, prices)
-        if t >= setting.blocks and not _has_unsold_debt(
-            terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now
-        ):
+        is_last = t == setting.blocks + setting.more
+        if t < setting.blocks or (not is_last and _has_open_principal(system, auctions)):
+            continue
+        if not _has_unsold_debt(terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now):
             break
     restore_vaults(vaults, touched, system.touched)
     return fits
@@ -434,6 +437,15 @@ def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
         owed += kind.art * kind.rate + kind.in_auction + kind.deficit
     if owed > 1e-6:
         system.lowest_ratio = min(system.lowest_ratio, worth / owed)
+
+
+@njit(cache=True)
+def _has_open_principal(system: Table, auctions: Table) -> bool:
+    """Tell whether an open auction has principal to repay, which needs no look at the vaults."""
+    a = 0
+    while a < system.auctions and auctions[a].target <= auctions[a].penalty:
+        a += 1
+    return a < system.auctions
 
 
 @njit(cache=True)

@@ -58,6 +58,7 @@ VAULT = build_row_type(
     # opening_*: at the start, with fees; debt: what is left, at the start's rate; weight: debt when it went
     # into the heap.
     floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
+    integers="rank",  # of its owner's address, which decides between equal debts
     flags="state touched",
 )
 """Vault, sorted by type and by falling trigger: the price below which it is unsafe at the start's rate.

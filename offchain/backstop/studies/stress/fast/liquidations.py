@@ -10,13 +10,21 @@ from backstop.studies.stress.fast.pricing import get_higher_current_or_next_pric
 
 
 @njit(cache=True)
+def _is_ahead(vault: Table, other: Table) -> bool:
+    """Tell whether a vault is liquidated before another: it owed more, or as much and its owner is first."""
+    if vault.weight == other.weight:
+        return vault.rank < other.rank
+    return vault.weight > other.weight
+
+
+@njit(cache=True)
 def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: int) -> None:
     """Push a vault into a heap of `size`, with the largest debt on top."""
-    at, weight = size, vaults[vault_index].debt
-    vaults[vault_index].weight = weight
+    at, vault = size, vaults[vault_index]
+    vault.weight = vault.debt
     while at > 0:
         parent = (at - 1) // 2
-        if vaults[heap[parent]].weight >= weight:
+        if not _is_ahead(vault, vaults[heap[parent]]):
             break
         heap[at] = heap[parent]
         at = parent
@@ -27,14 +35,14 @@ def _push_vault_by_debt(vaults: Table, heap: Integers, size: int, vault_index: i
 def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
     """Pop the vault with the largest debt from a heap of `size`."""
     top, last = heap[0], heap[size - 1]
-    at, weight = 0, vaults[last].weight
+    at, vault = 0, vaults[last]
     while True:
         child = 2 * at + 1
         if child >= size - 1:
             break
-        if child + 1 < size - 1 and vaults[heap[child + 1]].weight > vaults[heap[child]].weight:
+        if child + 1 < size - 1 and _is_ahead(vaults[heap[child + 1]], vaults[heap[child]]):
             child += 1
-        if vaults[heap[child]].weight <= weight:
+        if not _is_ahead(vaults[heap[child]], vault):
             break
         heap[at] = heap[child]
         at = child
@@ -43,8 +51,15 @@ def _pop_largest_debt_vault(vaults: Table, heap: Integers, size: int) -> int:
 
 
 @njit(cache=True)
+def _compute_auction_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
+    """Compute the principal that may still go under auction."""
+    return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
+
+
+@njit(cache=True)
 def find_unsafe_vaults(
     terms: Table,
+    setting: Table,
     kind: Table,
     system: Table,
     vaults: Table,
@@ -53,7 +68,12 @@ def find_unsafe_vaults(
     price: float,
     found: Integers,
 ) -> int:
-    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many."""
+    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many.
+
+    Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them.
+    """
+    if _compute_auction_room(terms, setting, system, kind) <= 0:
+        return 0
     v = kind.reached
     while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
         if vaults[v].state == QUIET:
@@ -72,6 +92,11 @@ def find_unsafe_vaults(
         v = _pop_largest_debt_vault(vaults, heap, kind.listed)
         kind.listed -= 1
         if vaults[v].state == SOLD:
+            continue
+        if vaults[v].debt < vaults[v].weight:
+            # A part of it was sold since: its place is further down.
+            _push_vault_by_debt(vaults, heap, kind.listed, v)
+            kind.listed += 1
             continue
         if vaults[v].trigger * kind.rate > price:
             found[count] = v
@@ -103,12 +128,6 @@ def _compute_reward(terms: Table, principal: float) -> float:
     """Compute a liquidator's reward."""
     penalty = principal * terms.penalty
     return min(terms.tip + terms.chip * (principal + penalty), penalty)
-
-
-@njit(cache=True)
-def _compute_auction_room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
-    """Compute the principal that may still go under auction."""
-    return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
 
 
 @njit(cache=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import floor, sqrt
 
 from numba import njit
 
-from backstop.deployment.parameter_dataclasses import EXPONENTIAL, STAIRSTEP
+from backstop.deployment.parameter_dataclasses import LINEAR, STAIRSTEP
 from backstop.model.bounds import MAX_SIGNED_AGE
 from backstop.studies.stress.fast.kernel_tables import Table
 
@@ -125,11 +125,18 @@ def raise_float_to_whole_power(base: float, times: float) -> float:
 @njit(cache=True)
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
     """Compute an auction's price some seconds after its start."""
-    if terms.curve == STAIRSTEP:
-        return top * raise_float_to_whole_power(terms.cut, elapsed // terms.period)
-    if terms.curve == EXPONENTIAL:
-        return top * raise_float_to_whole_power(terms.cut, elapsed)
-    return top * max(0.0, terms.period - elapsed) / terms.period
+    if terms.curve == LINEAR:
+        return top * max(0.0, terms.period - elapsed) / terms.period
+    return top * compute_decay(terms, elapsed)
+
+
+@njit(cache=True)
+def compute_decay(terms: Table, elapsed: float) -> float:
+    """Compute the share of its first price that an auction of a curve with a cut has left."""
+    # A quotient of whole seconds is never rounded up to the next whole number.
+    return raise_float_to_whole_power(
+        terms.cut, floor(elapsed / terms.period) if terms.curve == STAIRSTEP else elapsed
+    )
 
 
 @njit(cache=True)

@@ -141,6 +141,9 @@ class ScenarioTables:
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
         vaults = np.zeros(len(drawn_debts), dtype=VAULT)
         vaults["opening_debt"], vaults["opening_locked"] = drawn_debts * growth[type_indices], locked_coins
+        vaults["rank"][sorted(range(len(owner_addresses)), key=owner_addresses.__getitem__)] = np.arange(
+            len(owner_addresses)
+        )
         worth = terms["ratio"][type_indices] * vaults["opening_debt"]
         vaults["opening_trigger"] = np.where(drawn_debts > 0, worth / np.maximum(locked_coins, WEI), 0)
         order = np.lexsort((-vaults["opening_trigger"], type_indices))
@@ -217,7 +220,8 @@ class ScenarioTables:
 
 
 def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats) -> None:
-    """Refuse a book that the contracts would not open."""
+    """Refuse a book that the contracts would not open; one right at its ceiling is not over it in floats."""
+    drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"

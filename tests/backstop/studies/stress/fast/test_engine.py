@@ -234,3 +234,21 @@ def test_a_wei_decides_at_the_liquidation_ratio(more, sold) -> None:
     still = replace(still, keepers=tuple(replace(group, noise=0) for group in still.keepers))
     exact, fast = (named(rows, still) for rows in run_both_engines(still, 1, 1))
     assert exact["liquidations"].tolist() == fast["liquidations"].tolist() == [sold]
+
+
+def test_vaults_are_ranked_by_the_addresses_of_their_owners() -> None:
+    tables = fast_engine.ScenarioTables.from_scenario(DAY, 1)
+    types, locked, debt = np.array([1, 0, 1]), np.array([50.0, 50.0, 10.0]), np.array([2.0, 1.0, 3.0])
+    given = replace(DAY, members={}, keepers=tuple(replace(each, capital=0) for each in DAY.keepers))
+    owners = [9, 2**159, 7]
+    made = tables.from_vaults(replace(given, reserve=0), 1, types, locked, debt, owners)
+    assert made.vaults["debt"].round().tolist() == [1, 3, 2]  # with fees from before the start
+    assert made.vaults["rank"].tolist() == [2, 0, 1]
+
+
+def test_what_nobody_buys_is_unsold_at_the_end() -> None:
+    scenario = severe()
+    selling = tuple(each for each in scenario.keepers if each.role not in ("flash_taker", "bidder", "crank"))
+    rows = named(FastEngine(replace(scenario, keepers=selling), 1).run_paths(0, 3), scenario)
+    assert rows["liquidated_debt"].min() > 0
+    assert (rows["unsold"] >= rows["liquidated_debt"] - 1).all()

@@ -20,6 +20,8 @@ from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kern
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
     EVENT,
+    GROUP,
+    KEEPER,
     REDISTRIBUTION,
     REPORT,
     SETTING,
@@ -28,6 +30,7 @@ from backstop.studies.stress.fast.kernel_tables import (
     TERMS,
     TYPE,
     VAULT,
+    WISH,
 )
 from backstop.studies.stress.fast.liquidations import _pop_largest_debt_vault, _push_vault_by_debt
 
@@ -250,3 +253,123 @@ def test_what_redistribution_adds_counts_in_its_epoch_and_the_next() -> None:
         loss_kernel.pay_deficit_from_stages(terms[0], kind[0], one(SYSTEM)[0], stages, events, now)
         paid.append(before - float(kind[0]["deficit"]))
     assert paid == pytest.approx([100, 0, 0, 110, 0])
+
+
+def find_unsafe(vaults: np.ndarray, found: int, **state: float) -> list[int]:
+    """Return the vaults that are found at a price of 1, in order, by an engine that begins."""
+    heap, places = np.zeros(len(vaults), dtype=np.int64), np.zeros(found, dtype=np.int64)
+    terms, setting = one(TERMS, limit=state.pop("limit", 1e9), last=len(vaults)), one(SETTING, limit=1e9)
+    args = terms[0], setting[0], one(TYPE, rate=1, **state)[0], one(SYSTEM)[0], vaults, heap, heap.copy(), 1.0
+    return places[: liquidations.find_unsafe_vaults(*args, places)].tolist()
+
+
+def test_equal_debts_are_liquidated_by_the_address_of_their_owners() -> None:
+    vaults = np.zeros(60, dtype=VAULT)
+    random = Random(3)
+    vaults["debt"] = [random.randrange(1, 6) for _ in range(60)]
+    vaults["rank"] = random.sample(range(60), 60)
+    vaults["trigger"] = vaults["opening_trigger"] = np.linspace(2, 0.5, 60)
+    unsafe = [v for v in range(60) if vaults["trigger"][v] > 1]
+    ordered = sorted(unsafe, key=lambda v: (-vaults["debt"][v], vaults["rank"][v]))
+    assert 30 < len(ordered) < 60
+    assert find_unsafe(vaults.copy(), 60) == ordered
+    assert find_unsafe(vaults.copy(), 7) == ordered[:7]
+
+
+def test_no_vault_is_looked_for_while_no_more_may_go_under_auction() -> None:
+    vaults = np.zeros(3, dtype=VAULT)
+    vaults["debt"], vaults["trigger"], vaults["opening_trigger"], vaults["rank"] = 100, 2, 2, (0, 1, 2)
+    assert find_unsafe(vaults, 3, limit=50, in_auction=50) == []
+    assert not vaults["state"].any()
+    assert find_unsafe(vaults, 3, limit=51, in_auction=50) == [0, 1, 2]
+
+
+def test_a_vault_of_which_a_part_was_sold_moves_down() -> None:
+    """By what it owes now, as in the keepers' view, not by what it owed when it became unsafe."""
+    vaults = np.zeros(3, dtype=VAULT)
+    vaults["debt"], vaults["rank"] = (90, 80, 70), (0, 1, 2)
+    vaults["trigger"] = vaults["opening_trigger"] = 2
+    heap, places = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    terms, kind = one(TERMS, limit=1e9, last=3), one(TYPE, rate=1)
+    args = (
+        terms[0],
+        one(SETTING, limit=1e9)[0],
+        kind[0],
+        one(SYSTEM)[0],
+        vaults,
+        heap,
+        heap.copy(),
+        1.0,
+        places,
+    )
+    assert liquidations.find_unsafe_vaults(*args) == 3 and places.tolist() == [0, 1, 2]
+    vaults[0]["debt"] = 75
+    assert liquidations.find_unsafe_vaults(*args) == 3 and places.tolist() == [1, 0, 2]
+
+
+def test_auctions_side_by_side_have_each_its_own_price() -> None:
+    """Of any type, curve and age: what neighbours share is worked out once."""
+    random = Random(8)
+    tables = [terms_of(random)[1] for _ in range(6)]
+    for curve, table in enumerate(tables):
+        table["curve"] = curve % 3
+    terms, system = np.concatenate(tables), one(SYSTEM, auctions=200)
+    auctions = np.zeros(200, dtype=AUCTION)
+    for auction in auctions:
+        auction["type"], auction["since"] = random.randrange(6), 90 * random.randrange(2)
+        auction["top"] = random.randrange(1, 5_000)
+    auction_kernel.update_prices(terms, system[0], auctions, 360.0)
+    for auction in auctions:
+        here, elapsed = terms[auction["type"]], 360.0 - auction["since"]
+        assert auction["price"] == pricing.auction_price(here, auction["top"], elapsed)
+        assert auction["due"] == pricing.needs_reset(here, auction["top"], auction["price"], elapsed)
+    assert len(set(auctions["price"])) > 150
+
+
+def test_the_cheapest_auctions_come_first() -> None:
+    random = Random(4)
+    keys = np.array([float(random.randrange(20)) for _ in range(101)])
+    places = np.array(random.sample(range(101), 101))
+    expected = sorted(zip(keys.tolist(), places.tolist(), strict=True))
+    for root in reversed(range(50)):
+        auction_kernel.sink_heap_entry(keys, places, 101, root)
+    found = []
+    for left in reversed(range(101)):
+        found.append((float(keys[0]), int(places[0])))
+        keys[0], places[0] = keys[left], places[left]
+        auction_kernel.sink_heap_entry(keys, places, left, 0)
+    assert found == expected
+
+
+def test_bidders_without_enough_money_plan_nothing_that_a_plan_would_give_them() -> None:
+    """What is left out before it is planned has no take with the least profit; all others are planned."""
+    random, wished, left_out = Random(6), 0, 0
+    for _ in range(200):
+        _, terms = terms_of(random)
+        auctions = np.zeros(12, dtype=AUCTION)
+        for at, auction in enumerate(auctions):
+            auction["id"], auction["lot"], auction["top"] = at, random.randrange(1, 50), 1_300
+            auction["price"], auction["target"] = random.randrange(900, 1_010), random.randrange(10**4, 10**5)
+        group, keepers = one(GROUP, number=2, most=20, takes_at=1.1, profit=40), np.zeros(2, dtype=KEEPER)
+        money = [random.randrange(1, 3_000), random.randrange(1, 100_000)]
+        keepers["budget"] = money
+        wishes, expected = np.zeros((2, 20), dtype=WISH), list[tuple[int, int, float]]()
+        for at, auction in enumerate(auctions):
+            i = at % 2
+            args = min(auction["lot"], money[i] / auction["price"]), float(money[i]), 1_000.0, 0.0, 0.0, 0.0
+            profit, asked, _, paid = auction_kernel._plan_take(terms[0], auction, *args)
+            if asked and profit >= 40 + 3:
+                money[i] -= paid
+                expected.append((i, at, asked))
+        system, prices = one(SYSTEM, auctions=12), np.array([1_000.0])
+        auction_kernel.add_bidder_take_wishes(
+            terms, group[0], 3.0, prices, system[0], auctions, keepers, wishes, wishes.copy(), 1, np.zeros(2)
+        )
+        made = [
+            (i, int(wish["what"]), float(wish["amount"]))
+            for i in range(2)
+            for wish in wishes[i, : keepers[i]["wishes"]]
+        ]
+        assert made == sorted(expected)
+        wished, left_out = wished + len(made), left_out + 12 - len(made)
+    assert wished > 300 and left_out > 300

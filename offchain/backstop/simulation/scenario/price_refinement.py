@@ -1,0 +1,52 @@
+"""Prices of blocks between those that are drawn: a path of longer blocks, looked at in shorter ones.
+
+What was drawn stays as it is, so that the same paths can be run with other blocks. A Brownian motion whose
+ends are known is a Brownian bridge in between.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.simulation.scenario.deterministic_float import Floats
+from backstop.simulation.scenario.scenario_records import Scenario
+
+
+def get_price_interval(scenario: Scenario) -> tuple[int, int]:
+    """Return the seconds between prices that are drawn, and how many blocks that is."""
+    interval = scenario.price_interval or scenario.block_time
+    return interval, interval // scenario.block_time
+
+
+def draw_bridge_noise(intervals: int, parts: int, stream: np.random.Generator) -> Floats:
+    """Draw what the parts of an interval move besides an equal share, for a deviation of one in all.
+
+    A row for each interval, whose sum is zero: a Brownian bridge. Where an interval is one part, all is zero.
+    """
+    if parts == 1:
+        return np.zeros((intervals, 1))
+    moves: Floats = stream.standard_normal((intervals, parts)) / sqrt(parts)
+    total = np.zeros(intervals)
+    for part in range(parts):
+        total += moves[:, part]
+    return moves - (total / parts)[:, None]
+
+
+def insert_moves(moved: Floats, jumps: Floats, places: npt.NDArray[np.int64], noise: Floats) -> Floats:
+    """Return moves since the start at the end of each part of each interval; those at its ends stay.
+
+    `jumps` are what of each interval's move happens at once, in the part at its place; the rest is shared
+    equally, plus noise (a row for each interval, a column for each part).
+    """
+    intervals, parts = noise.shape
+    steps = ((np.diff(moved) - jumps) / parts)[:, None] + noise
+    steps[np.arange(intervals), places] += jumps
+    found, at = np.empty(intervals * parts + 1), moved[:-1]
+    for part in range(parts - 1):
+        at = at + steps[:, part]
+        found[part + 1 :: parts] = at
+    found[::parts] = moved
+    return found

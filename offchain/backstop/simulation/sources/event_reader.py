@@ -1,0 +1,264 @@
+"""Events of accounts (deposits, draws, liquidations), added up into positions at a time or a block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario.csv_table import CsvRow
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.sources.column_mapping import KINDS, ColumnMapping
+from backstop.simulation.sources.price_reader import format_utc_time, parse_time
+from backstop.simulation.sources.row_reader import RowReader
+from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
+from backstop.simulation.sources.table_reader import SourceTable, TableFault, TableFaultsError
+
+_COLUMNS = ("owner", "collateral", "locked", "decimals", "debt", "debt_token", "debt_price")
+_FIRST_TIME = 10**8
+"""Smallest number that is a time of the epoch, in seconds; a smaller one is a block's."""
+
+
+class Moment(NamedTuple):
+    """When an event was: a time in seconds of the epoch, or the number of a block."""
+
+    is_block: bool
+    value: int
+
+
+class BalanceChange(NamedTuple):
+    """What an event adds to one balance of an account, wad; a balance is of collateral or of debt."""
+
+    row: int
+    column: str  # of the amount
+    account: str
+    symbol: str
+    is_debt: bool
+    amount: int  # below zero: it takes that much away
+
+
+class AccountBalance:
+    """What an account has locked and owes of one token, wad, and the row of its last event."""
+
+    __slots__ = ("debt", "locked", "row")
+
+    def __init__(self) -> None:
+        self.locked = self.debt = self.row = 0
+
+
+class EventReader(RowReader):
+    """One table of events on its way to a table of positions."""
+
+    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
+        super().__init__(table, mapping, floats)
+        self.decimals: dict[str, int] = {}  # of each token
+
+    def build_position_table(
+        self, prices: Mapping[str, int], at: str | int | None, bad_rows: str
+    ) -> tuple[SourceTable, ColumnMapping]:
+        """Return a row for each account and token that is not nothing at a time or a block, and its mapping.
+
+        Events of that time or block count; later ones are left out and counted. Without `at` all count. Rows
+        stand in the order in which events happened. A balance that falls below zero is refused: events before
+        it, or interest, are missing; with floats, what rounding alone makes is nothing. A debt has the price
+        that `prices` (ray, by symbol) has of its token, or the fixed `debt_price`. Rounded floats favour the
+        protocol: less collateral, more debt.
+        """
+        name = self.table.name
+        if bad_rows != "refuse":
+            raise BackstopError(
+                f"bad_rows: {bad_rows!r}: no event may be left out: a balance is the sum of all of them"
+            )
+        try:
+            moment = None if at is None else parse_moment(str(at))
+        except ValueError as error:
+            raise BackstopError(f"at: {error}") from None
+        rows = self.select_rows()
+        changes, counted, last = self._read_changes(rows, moment)
+        if self.faults:  # a sum without an event would add faults that are none
+            raise TableFaultsError(name, self.faults)
+        balances = self._sum_changes(changes)
+        if self.faults:
+            raise TableFaultsError(name, self.faults)
+        if last is None:
+            until = "" if at is None else f" until {at}: give a later --at"
+            raise BackstopError(f"{name}: has no events{until}")
+        later = f"; {len(rows) - counted:,} later ones are left out" if counted < len(rows) else ""
+        until = format_moment(last if moment is None else moment)
+        self.told.append(
+            f"{counted:,} events until {until} are added up, the last of {format_moment(last)}{later}."
+        )
+        table = self._build_rows(balances, prices)
+        if self.faults:
+            raise TableFaultsError(name, self.faults)
+        if self.rounded:
+            self.told.append(
+                f"{self.rounded:,} amounts had more than 18 digits behind the point: what adds collateral or "
+                "repays was rounded down, the rest up."
+            )
+        return table, ColumnMapping(
+            columns={each: each for each in _COLUMNS if each != "decimals"},
+            decimals={"locked": "decimals"},
+            rename=self.mapping.rename,
+            accounts="pooled",
+            system=self.mapping.system,
+        )
+
+    # ------------------------------------------------------------------- events
+
+    def _read_changes(
+        self, rows: Sequence[CsvRow], moment: Moment | None
+    ) -> tuple[list[BalanceChange], int, Moment | None]:
+        """Return the changes until a moment, of how many events they are, and when the last of these was."""
+        found: list[BalanceChange] = []
+        counted, last = 0, None
+        before: tuple[int, Moment] | None = None
+        for row in rows:
+            self._number, self._cells = row.number, row.cells
+            time = self._read_moment(moment or (before[1] if before else None))
+            changes = self._read_event()
+            if time is None:
+                continue
+            if before is not None and time.value < before[1].value:
+                self._add_fault(
+                    "time",
+                    f"{self._get_text_or_empty('time')!r} is before the time of row {before[0]}: "
+                    "sort the events as "
+                    "they happened",
+                )
+            before = row.number, time
+            if moment is None or time.value <= moment.value:
+                found += changes
+                counted, last = counted + 1, time
+        return found, counted, last
+
+    def _read_moment(self, like: Moment | None) -> Moment | None:
+        """Read when an event was: a time where `like` is one, a block where that is one."""
+        text = self._get_text_or_empty("time")
+        try:
+            found = parse_moment(text)
+            if like is not None and found.is_block != like.is_block:
+                kinds = ("a block", "a time") if like.is_block else ("a time", "a block")
+                raise ValueError(f"{text!r} is {kinds[1]}, where {kinds[0]} is expected: give one of the two")
+        except ValueError as error:
+            self._add_fault("time", str(error))
+            return None
+        return found
+
+    def _read_event(self) -> list[BalanceChange]:
+        """Return what a row changes; note what is wrong with it."""
+        faults = len(self.faults)
+        said = self._get_text_or_empty("kind")
+        kind = self.mapping.kinds.get(said, said)
+        if kind not in KINDS:
+            known = ", ".join(KINDS)
+            self._add_fault(
+                "kind",
+                f"{said!r} is not one of: {known}: name it under `kinds` of a mapping, or leave it out with "
+                "--only",
+            )
+            return []
+        if not self._get_text_or_empty("account"):
+            self._add_fault("account", "is empty: name the account")
+        is_debt, is_less = kind in ("draw", "repayment"), kind in ("withdrawal", "repayment", "liquidation")
+        found = [self._read_change("symbol", "amount", is_debt, is_less)]
+        if kind == "liquidation":
+            found.append(self._read_change("debt_symbol", "debt_amount", True, True))
+        elif self._get_text_or_empty("debt_amount").strip("0."):
+            self._add_fault("debt_amount", f"is of liquidations alone, and this is a {kind}: empty it")
+        return found if len(self.faults) == faults else []
+
+    def _read_change(self, symbol_field: str, field: str, is_debt: bool, is_less: bool) -> BalanceChange:
+        """Read an amount of a token; one that adds collateral or repays is rounded down, the rest up."""
+        account, symbol, faults = (
+            self._get_text_or_empty("account"),
+            self._get_text_or_empty(symbol_field),
+            len(self.faults),
+        )
+        if not symbol:
+            self._add_fault(symbol_field, "is empty: name the token")
+        amount = self._read_amount(field, rounds_down=is_debt == is_less)
+        decimals = 18
+        if field in self.mapping.decimals and len(self.faults) == faults:
+            decimals = min(18, self._read_decimal_places(field))
+        if len(self.faults) == faults and self.decimals.setdefault(symbol, decimals) != decimals:
+            self._add_fault(
+                symbol_field,
+                f"{symbol} has {decimals} decimals here and {self.decimals[symbol]} before: mend one",
+            )
+        column = self.mapping.get_column(field) or field
+        return BalanceChange(self._number, column, account, symbol, is_debt, -amount if is_less else amount)
+
+    # ----------------------------------------------------------------- balances
+
+    def _sum_changes(self, changes: Sequence[BalanceChange]) -> dict[tuple[str, str], AccountBalance]:
+        """Add up changes by account and token; note each that takes away more than there is."""
+        found: dict[tuple[str, str], AccountBalance] = {}
+        for each in changes:
+            balance = found.setdefault((each.account, each.symbol), AccountBalance())
+            balance.row = each.row
+            there = balance.debt if each.is_debt else balance.locked
+            after = there + each.amount
+            if after < -self.rounded:  # a wei for each figure that was rounded
+                what = "debt" if each.is_debt else "collateral"
+                missing = "interest as draws, or the events before" if each.is_debt else "the events before"
+                problem = (
+                    f"takes {format_decimal(-each.amount, WAD)} {each.symbol} from the {what} of "
+                    f"{each.account}, which is {format_decimal(there, WAD)}: add {missing}"
+                )
+                self.faults.append(TableFault(each.row, each.column, problem))
+            if each.is_debt:
+                balance.debt = max(0, after)
+            else:
+                balance.locked = max(0, after)
+        return found
+
+    def _build_rows(
+        self, balances: Mapping[tuple[str, str], AccountBalance], prices: Mapping[str, int]
+    ) -> SourceTable:
+        """Return the table of positions; note each debt whose token has no price."""
+        try:
+            names = map_symbols_to_scenario_names(
+                dict.fromkeys(symbol for _, symbol in balances), self.mapping.rename
+            )
+        except BackstopError as error:
+            raise BackstopError(f"{self.table.name}: {error}") from None
+        rows, unpriced = [], set()
+        for (account, symbol), balance in balances.items():
+            if not balance.locked and not balance.debt:
+                continue
+            price = self.mapping.fixed.get("debt_price", "")
+            if names[symbol] in prices:
+                price = format_decimal(prices[names[symbol]], RAY)
+            if balance.debt and not price and symbol not in unpriced:
+                unpriced.add(symbol)
+                problem = (
+                    f"debts of {symbol} have no price: give --prices with a column of it, or "
+                    "--fixed debt_price=1 if they are dollars"
+                )
+                self.faults.append(TableFault(balance.row, "", problem))
+            decimals = self.decimals[symbol]
+            cells = (
+                account,
+                symbol,
+                str(balance.locked // 10 ** (18 - decimals)),
+                str(decimals),
+                format_decimal(balance.debt, WAD),
+                symbol,
+                price,
+            )
+            rows.append(CsvRow(balance.row, dict(zip(_COLUMNS, cells, strict=True))))
+        return SourceTable(self.table.name, _COLUMNS, rows)
+
+
+def parse_moment(text: str) -> Moment:
+    """Read a time (ISO 8601, or of the epoch) or the number of a block, which is under a hundred million."""
+    if text.isascii() and text.isdigit() and int(text) < _FIRST_TIME:
+        return Moment(True, int(text))
+    return Moment(False, parse_time(text))
+
+
+def format_moment(moment: Moment) -> str:
+    """Write a time as `2024-03-12T08:00Z`, a block as `block 19,000,000`."""
+    return f"block {moment.value:,}" if moment.is_block else format_utc_time(moment.value)

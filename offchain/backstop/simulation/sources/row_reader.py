@@ -1,0 +1,115 @@
+"""Rows of a table by a mapping: cells by field, exact figures, and what is wrong with each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import CsvRow as TableRow
+from backstop.simulation.sources.column_mapping import ColumnMapping
+from backstop.simulation.sources.table_reader import FloatCell, SourceTable, TableFault, require_columns
+
+MOST_DECIMALS = 77  # of an integer of 256 bits
+_MEND = "say which columns mean what, by a mapping or by names of columns"
+
+
+class RowReader:
+    """A table and the mapping of its columns; reads one row at a time, and notes all faults."""
+
+    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool) -> None:
+        self.table = table
+        self.mapping = mapping
+        self.columns = {name: mapping.get_column(name) for name in mapping.list_fields()}
+        self.fields = frozenset((*mapping.list_fields(), *mapping.fixed))
+        self.floats = floats
+        self.faults: list[TableFault] = []
+        self.told: list[str] = []
+        self.rounded = 0
+        self.used_columns: list[str] = []
+        self._cells: Mapping[str, str] = {}
+        self._number = 0
+
+    def select_rows(self) -> list[TableRow]:
+        """Return the rows that count; refuse a table that lacks a column of the mapping."""
+        mapping, table = self.mapping, self.table
+        used = [column for name in mapping.list_fields() if (column := mapping.get_column(name)) is not None]
+        used += [column for column in mapping.decimals.values() if not column.isdigit()]
+        self.used_columns = [*used, *mapping.only]
+        require_columns(table, self.used_columns, _MEND)
+        rows = [row for row in table.rows if self._is_selected(row)]
+        if len(rows) < len(table.rows):
+            wanted = ", ".join(f"{column} {'|'.join(cells)}" for column, cells in mapping.only.items())
+            self.told.append(f"{len(table.rows) - len(rows):,} rows are not {wanted}, and are left out.")
+        return rows
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """Columns that were read, in the file's order."""
+        return tuple(column for column in self.table.columns if column in self.used_columns)
+
+    @property
+    def ignored_columns(self) -> tuple[str, ...]:
+        """Columns that nothing was read from, in the file's order."""
+        return tuple(column for column in self.table.columns if column not in self.used_columns)
+
+    def _is_selected(self, row: TableRow) -> bool:
+        return all(row.cells[column] in cells for column, cells in self.mapping.only.items())
+
+    def _add_fault(self, field_name: str, problem: str) -> None:
+        self.faults.append(TableFault(self._number, self.columns.get(field_name) or field_name, problem))
+
+    def _get_text_or_empty(self, field_name: str) -> str:
+        if field_name in self.mapping.fixed:
+            return self.mapping.fixed[field_name]
+        column = self.columns.get(field_name)
+        return "" if column is None else self._cells[column]
+
+    def _read_boolean(self, field_name: str) -> bool:
+        text = self._get_text_or_empty(field_name).lower()
+        if text not in ("true", "false", "1", "0", "yes", "no"):
+            self._add_fault(field_name, f"{text!r} is neither true nor false")
+        return text in ("true", "1", "yes")
+
+    def _read_decimal_places(self, field_name: str) -> int:
+        """Return how many digits of a field's integer are behind the point; 0 if it is in whole coins."""
+        said = self.mapping.decimals.get(field_name)
+        if said is None:
+            return 0
+        text = said if said.isdigit() else self._cells[said]
+        if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
+            return int(text)
+        self.faults.append(
+            TableFault(self._number, said, f"{text!r} is no number of decimals: write e.g. '18'")
+        )
+        return 0
+
+    def _read_amount(
+        self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
+    ) -> int:
+        """Read a figure times scale, exactly; what is finer is refused, or rounded where it was a float."""
+        text = self._get_text_or_empty(field_name)
+        if not text and allows_empty:
+            return 0
+        if isinstance(text, FloatCell) and not self.floats:
+            self._add_fault(field_name, f"{text} is a float: give text or integers, or ask for floats")
+            return 0
+        try:
+            digits, below = quantity_units.read_numerator_and_denominator(text, "an amount", "12.5")
+        except ValueError as error:
+            self._add_fault(field_name, str(error))
+            return 0
+        if digits < 0:
+            self._add_fault(field_name, f"{text!r} is negative")
+            return 0
+        value, rest = divmod(digits * scale, below * 10 ** self._read_decimal_places(field_name))
+        if rest:
+            if not self.floats:
+                most = len(str(scale)) - 1
+                self._add_fault(
+                    field_name, f"{text!r} is finer than {most} decimals: round it, or ask for floats"
+                )
+                return 0
+            self.rounded += 1
+            value += 0 if rounds_down else 1
+        return value

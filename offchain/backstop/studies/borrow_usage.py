@@ -1,0 +1,88 @@
+"""What a setting lends and earns against what it loses: debt drawn, stability fees, who is efficient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
+from backstop.model.ledger import YEAR
+from backstop.simulation.scenario import Scenario, build_vault_book
+
+REVENUE, DEBT = "revenue", "debt"
+"""What stands against expected shortfall: fees of a year, or the debt alone where nobody pays any."""
+
+
+@dataclass(frozen=True)
+class BorrowUsage:
+    """What the vaults of a book draw at its opening."""
+
+    debts: tuple[int, ...]  # wad, of each collateral type
+    locked: tuple[int, ...]  # wad, of each collateral type
+    ceiling: int  # wad: the global one, or the sum of the types' where that is less
+    revenue: int | None  # wad: stability fees of a year; None where a curve sets them
+
+    @property
+    def debt(self) -> int:
+        """Debt of all vaults, wad."""
+        return sum(self.debts)
+
+    @property
+    def share_bps(self) -> int:
+        """Share of the ceiling that is drawn, basis points, rounded down."""
+        return self.debt * BASIS_POINTS // max(1, self.ceiling)
+
+
+def measure_borrow_usage(scenario: Scenario, seed: int) -> BorrowUsage:
+    """Return what the vaults of a scenario draw and lock at its opening prices, and pay in a year.
+
+    Fees are those on the drawn debt if it stands for a year at the scenario's rates, compounded by the
+    second, rounded down. Penalties of liquidations are not in them: engines do not tell them from what
+    sales bring.
+    """
+    types = scenario.parameters.collateral_types
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    debts, locked = dict.fromkeys(scenario.symbols, 0), dict.fromkeys(scenario.symbols, 0)
+    for vault in build_vault_book(scenario, seed, opening):
+        debts[vault.symbol] += vault.debt
+        locked[vault.symbol] += vault.locked
+    fees = [debts[each.symbol] * (rpow(RAY + each.stability_fee, YEAR) - RAY) // RAY for each in types]
+    has_curve = scenario.parameters.guards is not None and any(each.policy.curve[-1] for each in types)
+    ceilings = sum(each.debt_ceiling for each in types)
+    return BorrowUsage(
+        tuple(debts.values()),
+        tuple(locked.values()),
+        min(ceilings, scenario.parameters.global_debt_ceiling) * WAD,
+        None if has_curve else sum(fees),
+    )
+
+
+def choose_measure(usages: Sequence[BorrowUsage]) -> str:
+    """Return what stands against shortfall: revenue, or debt where a setting's is not known or all are 0."""
+    revenues = [each.revenue for each in usages]
+    return DEBT if None in revenues or not any(revenues) else REVENUE
+
+
+def describe_measure(usages: Sequence[BorrowUsage]) -> str:
+    """Say in a sentence what stands against shortfall, and what is not in it."""
+    if choose_measure(usages) == REVENUE:
+        return "Revenue is a year's stability fees on the debt drawn, without penalties of liquidations."
+    is_unknown = None in (each.revenue for each in usages)
+    why = "a curve sets the stability fees" if is_unknown else "no debt pays a stability fee"
+    return f"Debt drawn stands for revenue, as {why}, and penalties of liquidations are not counted."
+
+
+def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
+    """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
+    pairs = list(zip(gains, risks, strict=True))
+    return [
+        not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
+        for gain, risk in pairs
+    ]
+
+
+def find_efficient(usages: Sequence[BorrowUsage], risks: Sequence[int]) -> list[bool]:
+    """Tell which settings no other dominates: by as much revenue or debt, as little shortfall, one better."""
+    if choose_measure(usages) == REVENUE:
+        return find_front([each.revenue or 0 for each in usages], risks)
+    return find_front([each.debt for each in usages], risks)

@@ -1,0 +1,206 @@
+"""Books of settings that are compared: how owners respond to other ratios, and the vaults that all share.
+
+A book that stands still makes the lowest liquidation ratio look safest: owners with as much collateral at
+106% as at 145% are further from liquidation at 106%. In truth they would borrow more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.book_repairs import VaultTerms, build_vault_terms_by_type
+from backstop.simulation.scenario.draw_scenario import scale_market_depths
+from backstop.simulation.scenario.scenario_records import Vault
+from backstop.simulation.scenario.vault_books import cut_to_digits
+
+STILL, DISTANCE, LEVERAGE = "still", "distance", "leverage"
+RESPONSES = (STILL, DISTANCE, LEVERAGE)
+"""What owners do where a ratio changes; docs/do/stress.md#how-owners-respond describes each."""
+
+
+@dataclass(frozen=True)
+class ComparedBooks:
+    """Scenarios whose books hold the same vaults, and what is said of those that are left out of all."""
+
+    scenarios: tuple[Scenario, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def build_response_books(
+    base: Scenario, settings: Sequence[Scenario], response: str, seed: int
+) -> ComparedBooks:
+    """Return the settings, each with the base's book as its owners would hold it there.
+
+    Collateral stays, debts are those of compute_response_debt, and limit_drawn_debts keeps to the ceilings.
+    A vault that one setting cannot hold is left out of all. Markets are as deep as the base's debt asks for.
+    """
+    prices = _cut_prices(base)
+    vaults = build_vault_book(base, seed, prices)
+    before = build_vault_terms_by_type(replace(base, opened_at={}), prices)
+    late = [vault.debt > before[vault.symbol].compute_largest_debt(vault) for vault in vaults]
+    wanted = []
+    for setting in settings:
+        after = build_vault_terms_by_type(replace(setting, opened_at={}), _cut_prices(setting))
+        terms = [(before[vault.symbol], after[vault.symbol]) for vault in vaults]
+        wanted.append(
+            [compute_response_debt(vault, response, *of) for vault, of in zip(vaults, terms, strict=True)]
+        )
+    kept = [i for i in range(len(vaults)) if all(debts[i] is not None for debts in wanted)]
+    if not kept:
+        raise BackstopError(
+            f"{base.name}: none of its {len(vaults):,} vaults fits every setting: change less"
+        )
+    book, found = [vaults[i] for i in kept], []
+    whole = sum_debts(base.symbols, vaults)
+    for setting, debts in zip(settings, wanted, strict=True):
+        moved = _limit_to_ceilings(setting, book, [replace(vaults[i], debt=debts[i] or 0) for i in kept])
+        under = [each for i, each in zip(kept, moved, strict=True) if late[i]]
+        said = (line for line in base.assumptions if line not in setting.assumptions)
+        found.append(
+            replace(
+                scale_market_depths(setting, whole),
+                vaults=tuple(moved),
+                generated={},
+                book_total=0,
+                opened_at=_find_opening_prices(base, setting, under),
+                assumptions=(*setting.assumptions, *said),
+            )
+        )
+    left = [vault for i, vault in enumerate(vaults) if i not in set(kept)]
+    return ComparedBooks(tuple(found), _describe_excluded_vaults(left, vaults))
+
+
+def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
+    """Return what a vault owes under other terms, wad, rounded down; None if these cannot hold it.
+
+    `distance`: the collateral's ratio over the liquidation ratio stays, so that the debt is multiplied by the
+    old ratio over the new one. `leverage`: the debt stays. Either is at most what the new initial ratio
+    allows at the first price. A debt under the floor is raised to it, where the initial ratio allows that.
+
+    An owner who is under the initial ratio already (an imported row) keeps its distance either way, but with
+    `leverage` draws no more at a lower ratio.
+    """
+    if vault.debt == 0:
+        return 0
+    distant = vault.debt * before.liquidation_ratio // after.liquidation_ratio
+    debt = distant if response == DISTANCE else vault.debt
+    most = after.compute_largest_debt(vault)
+    if vault.debt > before.compute_largest_debt(vault):
+        debt = most = min(debt, distant) if response == LEVERAGE else distant
+    floor = max(1, after.floor)
+    debt = max(min(debt, most), floor)
+    return debt if debt <= most else None
+
+
+def limit_drawn_debts(kept: Sequence[int], wanted: Sequence[int], ceiling: int) -> list[int]:
+    """Return debts of `wanted` in all, or of the ceiling [wad]: what is left over `kept` is shared by size.
+
+    Shares are of cumulative sums, so that they add up to the ceiling to the wei. Each is from `kept` to
+    `wanted`; a ceiling under the sum of `kept` leaves these, and the book is refused where it is opened.
+    """
+    room = max(0, ceiling - sum(kept))
+    more = sum(wanted) - sum(kept)
+    if more <= room:
+        return list(wanted)
+    found, asked = [], 0
+    for held, debt in zip(kept, wanted, strict=True):
+        given = asked * room // more
+        asked += debt - held
+        found.append(held + asked * room // more - given)
+    return found
+
+
+def _limit_to_ceilings(setting: Scenario, book: Sequence[Vault], moved: Sequence[Vault]) -> list[Vault]:
+    """Return vaults that draw at most each type's ceiling, and together the global one.
+
+    Whoever owes no more than before is not touched.
+    """
+    types = {each.symbol: each for each in setting.parameters.collateral_types}
+    kept = [
+        min(each.debt, max(old.debt, types[old.symbol].debt_floor * WAD))
+        for old, each in zip(book, moved, strict=True)
+    ]
+    debts = [each.debt for each in moved]
+    for symbol, each in types.items():
+        of = [i for i, vault in enumerate(moved) if vault.symbol == symbol]
+        drawn = limit_drawn_debts([kept[i] for i in of], [debts[i] for i in of], each.debt_ceiling * WAD)
+        for i, debt in zip(of, drawn, strict=True):
+            debts[i] = debt
+    debts = limit_drawn_debts(kept, debts, setting.parameters.global_debt_ceiling * WAD)
+    return [replace(vault, debt=debt) for vault, debt in zip(moved, debts, strict=True)]
+
+
+def _find_opening_prices(base: Scenario, setting: Scenario, late: Sequence[Vault]) -> dict[str, int]:
+    """Return at which prices (ray) a book is opened: as high as vaults under the initial ratio need it."""
+    terms = build_vault_terms_by_type(replace(setting, opened_at={}), _cut_prices(setting))
+    # Prices of some types alone are those that such vaults needed under the base's ratios.
+    found = dict(base.opened_at) if len(base.opened_at) == len(base.symbols) else {}
+    for vault in late:
+        if terms[vault.symbol].guarded:
+            raise BackstopError(
+                f"{base.name}: the vault of {vault.owner} cannot be opened at a higher price: the feed of "
+                f"{vault.symbol} has a deviation, and would not believe the fall to its first price"
+            )
+        needed = terms[vault.symbol].compute_needed_price(vault)
+        found[vault.symbol] = max(found.get(vault.symbol, 0), needed)
+    return found
+
+
+def _cut_prices(scenario: Scenario) -> dict[str, int]:
+    """Return first prices (ray) of nine digits, at which a book also opens on paths that are drawn."""
+    return {symbol: cut_to_digits(price) for symbol, price in scenario.first_prices.items()}
+
+
+def sum_debts(symbols: Sequence[str], vaults: Sequence[Vault]) -> dict[str, int]:
+    """Return what the vaults of each type owe, wad."""
+    debts = dict.fromkeys(symbols, 0)
+    for vault in vaults:
+        debts[vault.symbol] += vault.debt
+    return debts
+
+
+# ----------------------------------------------------------------- books that stand still
+
+
+def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
+    """Return the settings with those of their given vaults alone that owe the same under all of them.
+
+    A higher floor or ratio drops or merges vaults of one side: their losses on the other would be a gain of
+    the setting. Vaults that are drawn by lot stay.
+    """
+    sides = [{(each.owner, each.symbol): each for each in setting.vaults} for setting in settings]
+    first, *others = sides
+    shared = {
+        key
+        for key, vault in first.items()
+        if all(key in side and side[key].debt == vault.debt for side in others)
+    }
+    left = {key: vault for side in sides for key, vault in side.items() if key not in shared}
+    if not left:
+        return ComparedBooks(tuple(settings))
+    if not shared and not any(setting.generated for setting in settings):
+        raise BackstopError(f"{settings[0].name}: no vault owes the same under every setting")
+    kept = [
+        replace(
+            setting,
+            vaults=tuple(each for each in setting.vaults if (each.owner, each.symbol) in shared),
+        )
+        for setting in settings
+    ]
+    whole = {key: vault for side in sides for key, vault in side.items()}
+    return ComparedBooks(tuple(kept), _describe_excluded_vaults(list(left.values()), list(whole.values())))
+
+
+def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault]) -> tuple[str, ...]:
+    """Say how many vaults are left out, and their share of the debt; nothing where none is."""
+    if not left:
+        return ()
+    owed, debt = (sum(vault.debt for vault in vaults) for vaults in (left, whole))
+    return (
+        f"{len(left):,} vaults that do not fit every setting alike, as of a higher floor, are left out of "
+        f"each: {owed // WAD:,} stablecoins, {100 * owed / max(1, debt):.2f}% of the debt.",
+    )
