@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say of a build: it carries the contracts, compiled, and the charts' library.
+"""What pyproject.toml cannot say of a build: it carries the contracts, compiled, the charts' library, and samples.
 
 They lie in `shipped/` of an sdist, so that a wheel of it needs neither compiler nor npm, and in the package
 of a wheel. An editable installation has neither: a checkout compiles what it needs when it needs it.
@@ -18,13 +18,14 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 CONTRACTS = ROOT / "contracts"
+SAMPLES = ROOT / "docs" / "learn" / "samples"
 SHIPPED = ROOT / "shipped"
 BUNDLE = "plotly-cartesian.min.js"
 SOURCES = "sources.json"
 
 
 class BuildPackage(build_py):
-    """The package, with contracts beside it."""
+    """The package, with contracts and the files of tutorials in it."""
 
     def run(self) -> None:
         if self.editable_mode:
@@ -34,6 +35,8 @@ class BuildPackage(build_py):
         super().run()
         package = Path(self.build_lib) / "backstop"
         shutil.copytree(CONTRACTS, package / "contracts")
+        for folder in filter(Path.is_dir, SAMPLES.iterdir()):
+            shutil.copytree(folder, package / "samples" / folder.name)
         fill(package / "artifacts", package / "report")
 
 

@@ -20,7 +20,7 @@ from backstop.files.installation import CHECKOUT
 
 assert CHECKOUT is not None
 ROOT = CHECKOUT
-BUILT_FROM = ("contracts", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
+BUILT_FROM = ("contracts", "docs", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py")
 BLOCKED = "BLOCKED_MODULES"
 
 

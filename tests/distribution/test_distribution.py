@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from backstop.files.installation import EXTRAS
+from backstop.files.installation import EXTRAS, SAMPLES
 from backstop.hosts.artifacts import Artifacts
 from tests.distribution.conftest import ROOT, Built, Installed
 
@@ -53,6 +53,12 @@ def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
         assert shipped["bytecode_hex"] == artifacts[kind].bytecode_hex
         source = path.relative_to(ROOT).as_posix()
         assert contents[0][f"backstop/{source}"] == path.read_bytes()
+    samples = {
+        f"backstop/samples/{path.relative_to(SAMPLES).as_posix()}": path.read_bytes()
+        for folder in filter(Path.is_dir, SAMPLES.iterdir())
+        for path in folder.iterdir()
+    }
+    assert samples.items() <= contents[0].items() and "backstop/samples/june-2022/prices.csv" in samples
     assert not [name for name in contents[0] if name.startswith(("benchmarks", "tests", "scripts"))]
 
 

@@ -30,6 +30,9 @@ ROOT = CHECKOUT or PACKAGE
 
 CONTRACTS = ROOT / "contracts"
 
+SAMPLES = CHECKOUT / "docs" / "learn" / "samples" if CHECKOUT else PACKAGE / "samples"
+"""Files of tutorials; each folder in it is one that `samples` copies."""
+
 OLD_COMMANDS = {"bring": "import", "straddle": "self-hedge"}
 """Old name of a command -> its name. The old one works for one release; its folders stay readable."""
 

@@ -1,0 +1,5 @@
+"""The files of a tutorial, copied into a folder."""
+
+from backstop.cli.samples import cli
+
+__all__ = ["cli"]

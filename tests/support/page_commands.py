@@ -1,0 +1,70 @@
+"""Pages whose text blocks begin with a command: `$ backstop ...` and what it prints.
+
+    python -m tests.support.page_commands docs/learn/memo.md
+
+runs a page's commands in an empty folder, one after the other, and writes their outputs anew. A block that
+ends in a line `...` shows the first lines of an output, and keeps their number.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+BLOCK = re.compile(r"^```text\n\$ (.+)\n((?:(?!```).*\n)*)```$", re.MULTILINE)
+CUT = "...\n"
+
+
+def list_page_blocks(page_text: str) -> list[tuple[str, str]]:
+    """Return the command and the shown output of each block, in the order of the page."""
+    return BLOCK.findall(page_text)
+
+
+def run_page_command(command: str, folder: Path) -> str:
+    """Return what a command prints: stdout, or the last line of stderr where it is refused.
+
+    Spaces at the ends of lines, which tables have, are left out.
+    """
+    program, *arguments = shlex.split(command)
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    printed = done.stdout if done.returncode == 0 else done.stderr.splitlines(keepends=True)[-1]
+    return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+
+
+def cut_output_like_block(output: str, shown: str) -> str:
+    """Return as many first lines of an output as a block shows, or all of it where the block is whole."""
+    if not shown.endswith(CUT):
+        return output
+    return "".join(output.splitlines(keepends=True)[: shown.count("\n") - 1]) + CUT
+
+
+def run_page_blocks(page_text: str, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield command, shown output and present output of each block."""
+    for command, shown in list_page_blocks(page_text):
+        yield command, shown, cut_output_like_block(run_page_command(command, folder), shown)
+
+
+def run_and_save_page(page_file: Path) -> None:
+    """Run the commands of a page and write what they printed into it."""
+    text = page_file.read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        for command, shown, present in run_page_blocks(text, Path(folder)):
+            print(f"$ {command}", "as it was" if shown == present else "changed", flush=True)
+            text = text.replace(f"$ {command}\n{shown}```", f"$ {command}\n{present}```")
+    page_file.write_text(text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        run_and_save_page(Path(name))
