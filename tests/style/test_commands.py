@@ -13,7 +13,7 @@ from tests.support.checkout_paths import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py")} - {"__init__", *OLD_COMMANDS}
-SHOWN = re.compile(r"ape run ([a-z][a-z-]*)([^`\n#]*)")
+SHOWN = re.compile(r"(?:ape run|^\$ backstop) ([a-z][a-z-]*)([^`\n#]*)", re.MULTILINE)
 OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 

@@ -56,6 +56,8 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     Every row is checked and every figure exact; what is wrong is said with its row. With prices the folder
     has `scenario.yaml`, to be read and changed, without them `book.csv` alone.
     """
+    from backstop.simulation.scenario.book_repairs import UNDER_WATER
+    from backstop.simulation.sources.price_reader import format_utc_time
     from backstop.simulation.sources.scenario_builder import write_scenario
 
     if given["prices"] is None:
@@ -82,9 +84,14 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     scenario = write_scenario(read, quotes, directory, use=use, **parse_scenario_writer_options(given))
     output.mark_finished()
     click.echo(f"{quotes.name}: {', '.join(quotes.symbols)}, {describe_time_span(quotes)}")
-    said = (line for line in scenario.assumptions if line.startswith(_SAID))
+    said = [line for line in scenario.assumptions if line.startswith(_SAID)]
     for line in (*quotes.told, *said):
         click.echo(line)
+    if use == "history" and any(UNDER_WATER in line for line in said):
+        click.echo(
+            f"Opened at the last prices, of {format_utc_time(quotes.last_common_time)}: if the positions are "
+            "of an earlier time, end the prices there, or open the book at the first with --use replay."
+        )
     click.echo(directory / "scenario.yaml")
 
 

@@ -27,10 +27,13 @@ TREATMENTS: Mapping[str, tuple[str, ...]] = {
 }
 """What may become of each kind of row; the first unless a book says otherwise."""
 
+UNDER_WATER = "worth less than their debt"
+"""What a book says of rows whose collateral does not cover them at the opening price."""
+
 _WHAT = {
     "duplicate": "of an owner with another vault of the type",
     "no_collateral": "without collateral that any price would open",
-    "under_water": "worth less than their debt",
+    "under_water": UNDER_WATER,
     "unsafe": "under the liquidation ratio",
     "between_ratios": "between the liquidation ratio and the initial ratio",
     "under_floor": "under the debt floor",

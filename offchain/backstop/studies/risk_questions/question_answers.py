@@ -123,8 +123,13 @@ def _answer_proposal(scenario: str, run: PathRunner, options: Mapping[str, Any])
 def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
     frame = payers(scenario, options["presets"], runner=run)
     most = frame.loc[frame.groupby("preset", sort=False)["share_bps"].idxmax()]
-    line = "; ".join(f"{row.preset}: mostly {row.payer}" for row in most.itertuples() if row.share_bps)
-    return {"payers": frame}, {"sentence": f"{line}." if line else "No path had any bad debt."}
+    shares = [
+        f"{row.preset}: {row.payer} ({_format_percent(row.share_bps)})"
+        for row in most.itertuples()
+        if row.share_bps
+    ]
+    line = f"Who pays most, {'; '.join(shares)}." if shares else "No path had any bad debt."
+    return {"payers": frame}, {"sentence": line}
 
 
 def _answer_largest_owners_share(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:

@@ -142,6 +142,29 @@ def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
         assert points[3 * 3_600] == series.values[1] and points[day.duration] == series.values[-1]
 
 
+def test_rows_under_water_are_told_the_price_that_opened_them(tmp_path) -> None:
+    """Positions that are older than the last price look insolvent: the line says which price, and what to do."""
+    (tmp_path / "p.csv").write_text(
+        "owner,collateral,locked,debt\nanna,ETH,9,9000\nbert,ETH,90,9000\ncarl,ETH,4,9000\n"
+    )
+    rows = "".join(f"2022-06-{10 + i}T00:00Z,{1_800 - 100 * i}\n" for i in range(10))
+    (tmp_path / "q.csv").write_text(f"time,ETH\n{rows}")
+    given = ["--book", str(tmp_path / "p.csv"), "--prices", str(tmp_path / "q.csv"), "--block-time", "1 h"]
+    told = (
+        "Opened at the last prices, of 2022-06-19T00:00Z: if the positions are of an earlier time, end the "
+        "prices there, or open the book at the first with --use replay."
+    )
+    for more, expected in (((), True), (("--use", "replay"), False)):
+        out = ["--out", str(tmp_path / f"out{expected}"), *more]
+        done = CliRunner().invoke(import_book, [*given, *out])
+        assert done.exit_code == 0, done.output
+        assert (told in done.stdout.splitlines()) is expected
+    (tmp_path / "p.csv").write_text("owner,collateral,locked,debt\nbert,ETH,90,9000\n")
+    assert (
+        "Opened at" not in CliRunner().invoke(import_book, [*given, "--out", str(tmp_path / "safe")]).stdout
+    )
+
+
 @pytest.mark.deep(brief="tests/backstop/simulation/sources/test_scenario_file.py::test_seconds_are_blocks")
 def test_months_are_replayed_in_blocks_of_an_hour(tmp_path) -> None:
     history = backstop.read_prices(prices(24 * 90))

@@ -100,6 +100,17 @@ def test_answers_are_those_of_the_functions(known, folder) -> None:
     assert "anna" in printed.stdout and "all others" in printed.stdout
 
 
+def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
+    """The largest share of several may be far from most of the loss."""
+    given = ("--paths", "2", "--presets", "morpho", "--out", str(folder / "payers"), "--json")
+    summary = json.loads(run("payers", str(known), *given).stdout)
+    most = {}
+    for row in summary["tables"]["payers"]:
+        most[row["preset"]] = max(most.get(row["preset"], (0, "")), (int(row["share_bps"]), row["payer"]))
+    told = "; ".join(f"{preset}: {payer} ({share / 100:g}%)" for preset, (share, payer) in most.items())
+    assert summary["sentence"] == f"Who pays most, {told}." and len(most) == 2
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
