@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say of a build: it carries the contracts, compiled, the charts' library, and samples.
+"""What pyproject.toml cannot say of a build: it carries compiled contracts, the charts' library and samples.
 
 They lie in `shipped/` of an sdist, so that a wheel of it needs neither compiler nor npm, and in the package
 of a wheel. An editable installation has neither: a checkout compiles what it needs when it needs it.

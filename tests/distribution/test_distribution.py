@@ -92,6 +92,19 @@ def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
     assert files(installed.package) == before and (installed.cache / "backstop" / "numba").is_dir()
 
 
+@pytest.mark.deep(brief="tests/backstop/test_memo.py::test_samples_are_copied_and_shown_again")
+def test_a_wheel_has_the_files_of_the_memo(installed: Installed) -> None:
+    copied = installed.run("backstop", "samples", "june-2022", core=True)
+    assert copied.returncode == 0, copied.stderr
+    folder = installed.work / "runs" / "june-2022"
+    given = ("--book", folder / "positions.csv", "--prices", folder / "prices.csv", "--asset", "ETH-B=ETH")
+    more = ("--use", "replay", "--prints", "drop", "--floor", "40000", "--out", folder / "imported")
+    read = installed.run("backstop", "import", *given, *more, core=True)
+    assert read.returncode == 0, read.stderr
+    asked = installed.run("backstop", "ask", "falls", folder / "study.yaml", "--fall", "42", core=True)
+    assert "56,083,862" in asked.stdout, asked.stderr
+
+
 @pytest.mark.deep(brief="tests/distribution/test_declared.py::test_every_import_is_declared")
 def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
     for command, told in (

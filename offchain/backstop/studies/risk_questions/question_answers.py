@@ -124,9 +124,9 @@ def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -
     frame = payers(scenario, options["presets"], runner=run)
     most = frame.loc[frame.groupby("preset", sort=False)["share_bps"].idxmax()]
     shares = [
-        f"{row.preset}: {row.payer} ({_format_percent(row.share_bps)})"
-        for row in most.itertuples()
-        if row.share_bps
+        f"{preset}: {payer} ({_format_percent(share)})"
+        for preset, payer, share in zip(most["preset"], most["payer"], most["share_bps"], strict=True)
+        if share
     ]
     line = f"Who pays most, {'; '.join(shares)}." if shares else "No path had any bad debt."
     return {"payers": frame}, {"sentence": line}

@@ -143,7 +143,7 @@ def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
 
 
 def test_rows_under_water_are_told_the_price_that_opened_them(tmp_path) -> None:
-    """Positions that are older than the last price look insolvent: the line says which price, and what to do."""
+    """Positions older than the last price look insolvent: a line says which price, and what to do."""
     (tmp_path / "p.csv").write_text(
         "owner,collateral,locked,debt\nanna,ETH,9,9000\nbert,ETH,90,9000\ncarl,ETH,4,9000\n"
     )

@@ -104,7 +104,7 @@ def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     """The largest share of several may be far from most of the loss."""
     given = ("--paths", "2", "--presets", "morpho", "--out", str(folder / "payers"), "--json")
     summary = json.loads(run("payers", str(known), *given).stdout)
-    most = {}
+    most: dict[str, tuple[int, str]] = {}
     for row in summary["tables"]["payers"]:
         most[row["preset"]] = max(most.get(row["preset"], (0, "")), (int(row["share_bps"]), row["payer"]))
     told = "; ".join(f"{preset}: {payer} ({share / 100:g}%)" for preset, (share, payer) in most.items())
