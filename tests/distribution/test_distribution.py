@@ -98,8 +98,8 @@ def test_a_wheel_has_the_files_of_the_memo(installed: Installed) -> None:
     assert copied.returncode == 0, copied.stderr
     folder = installed.work / "runs" / "june-2022"
     given = ("--book", folder / "positions.csv", "--prices", folder / "prices.csv", "--asset", "ETH-B=ETH")
-    given += ("--ratio", "ETH-B=130%", "--floor", "40000")
-    more = ("--use", "replay", "--prints", "drop", "--out", folder / "imported")
+    terms = ("--ratio", "ETH-B=130%", "--floor", "40000")
+    more = (*terms, "--use", "replay", "--prints", "drop", "--out", folder / "imported")
     read = installed.run("backstop", "import", *given, *more, core=True)
     assert read.returncode == 0, read.stderr
     asked = installed.run("backstop", "ask", "falls", folder / "study.yaml", "--fall", "42", core=True)
