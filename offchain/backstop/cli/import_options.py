@@ -32,7 +32,10 @@ _READING = (
     ),
     click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field is in all rows."),
     click.option(
-        "--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="An integer with so many decimals."
+        "--decimals",
+        multiple=True,
+        metavar="FIELD=N|COLUMN",
+        help="An integer with so many decimals; or each token's, FIELD=ETH:18|USDC:6.",
     ),
     click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other rows out."),
     click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -137,8 +137,9 @@ def read_book(
     refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found
     before the first is raised (`Faults.faults`); `bad_rows="drop"` leaves out and counts such rows, up to
     one in a hundred, `"drop-any"` any number.
-    `prices` (ray, by symbol) stand in where debt has to be split and the file has none. A debt of another
-    asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at its price.
+    `prices` (ray, by symbol) stand in where debt has to be split, or is of a token, and the file has none. A
+    debt of another asset is of a type that is priced in it, or with `debts="dollars"` counts as dollars, at
+    its price.
     A mapping of the form `events` adds up a file of deposits and draws `at` a time or a block.
     """
     check_bad_row_policy(bad_rows)
@@ -151,10 +152,10 @@ def read_book(
     if mapping.form != "events":
         if at is not None:
             raise BackstopError("at: is for events: give --like events, or a mapping with `form: events`")
-        return _BookReader(table, mapping, floats, debts == "dollars").build_book(prices or {}, bad_rows)
+        return _BookReader(table, mapping, floats, debts == "dollars", prices or {}).build_book(bad_rows)
     events = EventReader(table, mapping, floats)
     table, mapping = events.build_position_table(prices or {}, at, bad_rows)
-    book = _BookReader(table, mapping, floats, debts == "dollars").build_book(prices or {}, bad_rows)
+    book = _BookReader(table, mapping, floats, debts == "dollars", prices or {}).build_book(bad_rows)
     return replace(
         book,
         told=(*events.told, *book.told),
@@ -166,13 +167,21 @@ def read_book(
 class _BookReader(RowReader):
     """One table on its way to a book."""
 
-    def __init__(self, table: SourceTable, mapping: ColumnMapping, floats: bool, in_dollars: bool) -> None:
+    def __init__(
+        self,
+        table: SourceTable,
+        mapping: ColumnMapping,
+        floats: bool,
+        in_dollars: bool,
+        prices: Mapping[str, int],
+    ) -> None:
         super().__init__(table, mapping, floats)
         self.in_dollars = in_dollars
+        self.prices = prices  # ray, by symbol, of a file of prices
         self.priced = 0  # debts of other assets that count as dollars
 
-    def build_book(self, prices: Mapping[str, int], bad_rows: str) -> VaultBook:
-        mapping, table = self.mapping, self.table
+    def build_book(self, bad_rows: str) -> VaultBook:
+        mapping, table, prices = self.mapping, self.table, self.prices
         rows = self.select_rows()
         positions = [each for row in rows if (each := self._read_vault_position(row)) is not None]
         if dropped := count_droppable_rows(table, self.faults, bad_rows):
@@ -181,7 +190,7 @@ class _BookReader(RowReader):
         if len(full) < len(positions):
             count = len(positions) - len(full)
             self.told.append(f"{count:,} rows lock nothing and owe nothing, and are left out.")
-        names = self._rename_symbols_and_map_names(full, prices)
+        names = self._rename_symbols_and_map_names(full)
         held = self._pool_positions(
             full, {names.get(symbol, symbol): price for symbol, price in prices.items()}
         )
@@ -222,9 +231,7 @@ class _BookReader(RowReader):
         owner = self._get_text_or_empty("owner")
         if "position" in self.fields:
             owner = self._get_text_or_empty("position") or owner
-        if not owner:
-            self._add_fault("position" if "position" in self.fields else "owner", "is empty: name the owner")
-        symbol, pooled = self._get_text_or_empty("collateral"), mapping.accounts == "pooled"
+        symbol, pooled = self._read_symbol_or_empty("collateral"), mapping.accounts == "pooled"
         locked = self._read_amount("locked", rounds_down=True, allows_empty=pooled)
         if "counts" in self.fields and not self._read_boolean("counts"):
             locked = 0
@@ -233,7 +240,11 @@ class _BookReader(RowReader):
             debt = div_up(debt * self._read_amount("rate", rounds_down=False, scale=RAY), RAY)
         if "repaid" in self.fields:
             debt = max(0, debt - self._read_amount("repaid", rounds_down=True, allows_empty=True))
-        if not symbol and (locked or not pooled):
+        # An empty slot, as of a closed vault, is nobody's: it is counted with the rows of nothing.
+        is_empty = not locked and not debt and len(self.faults) == before
+        if not owner and not is_empty:
+            self._add_fault("position" if "position" in self.fields else "owner", "is empty: name the owner")
+        if not symbol and (locked or not pooled) and not is_empty:
             self._add_fault("collateral", "is empty: name the collateral")
         price = (
             self._read_amount("price", rounds_down=True, scale=RAY, allows_empty=True)
@@ -242,17 +253,12 @@ class _BookReader(RowReader):
         )
         threshold = self._read_threshold() if locked and "threshold" in self.fields else 0
         debt_asset = ""
-        if debt and "debt_price" in self.fields:
-            of = self._read_amount("debt_price", rounds_down=False, scale=RAY)
+        if debt and ("debt_price" in self.fields or "debt_token" in self.fields):
+            of = self._read_debt_price()
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
                 self.priced += self.in_dollars
-                debt_asset = "" if self.in_dollars else self._get_text_or_empty("debt_token") or UNNAMED
-        elif debt and "debt_token" in self.fields and "debt_price" not in self.fields:
-            self._add_fault(
-                "debt_token",
-                "has no price beside it: map a column to `debt_price`, or give `--fixed debt_price=1`",
-            )
+                debt_asset = "" if self.in_dollars else self._read_symbol_or_empty("debt_token") or UNNAMED
         if len(self.faults) > before:
             return None
         return AccountPosition(
@@ -266,6 +272,25 @@ class _BookReader(RowReader):
             decimals=min(18, self._read_decimal_places("locked") or 18),
             debt_asset=debt_asset,
         )
+
+    def _read_debt_price(self) -> int:
+        """Read the price of what a row owes, ray: its column's, rounded up, or the last one of its token.
+
+        A fixed price is of debts whose token has no other: ether is not a dollar because all else is.
+        """
+        if "debt_price" not in self.mapping.columns and "debt_token" in self.fields:
+            token = self._read_symbol_or_empty("debt_token")
+            name = self._map_symbols([token])[token] if token else ""
+            if name in self.prices:
+                return self.prices[name]
+            if "debt_price" not in self.fields:
+                self._add_fault(
+                    "debt_token",
+                    "has no price beside it: map a column to `debt_price`, give --prices with a column of "
+                    f"{token!r}, or `--fixed debt_price=1` if it is a dollar",
+                )
+                return RAY
+        return self._read_amount("debt_price", rounds_down=False, scale=RAY)
 
     def _read_threshold(self) -> int:
         """Read a liquidation threshold (debt over collateral), basis points, rounded down."""
@@ -285,16 +310,11 @@ class _BookReader(RowReader):
 
     # ------------------------------------------------------------------- vaults
 
-    def _rename_symbols_and_map_names(
-        self, positions: list[AccountPosition], prices: Mapping[str, int]
-    ) -> dict[str, str]:
+    def _rename_symbols_and_map_names(self, positions: list[AccountPosition]) -> dict[str, str]:
         """Call each symbol as scenarios can, and say which are called otherwise."""
         symbols = [each.symbol for each in positions if each.symbol]
         symbols += [each.debt_asset for each in positions if each.debt_asset not in ("", UNNAMED)]
-        try:
-            names = map_symbols_to_scenario_names(symbols, self.mapping.rename)
-        except BackstopError as error:
-            raise BackstopError(f"{self.table.name}: {error}") from None
+        names = self._map_symbols(symbols)
         for each in positions:
             each.symbol = names.get(each.symbol, each.symbol)
             each.debt_asset = names.get(each.debt_asset, each.debt_asset)
@@ -302,6 +322,13 @@ class _BookReader(RowReader):
         if other:
             self.told.append(f"{', '.join(other)}.")
         return names
+
+    def _map_symbols(self, symbols: Sequence[str]) -> dict[str, str]:
+        """Return what a scenario calls each symbol; refuse two that it could not tell apart."""
+        try:
+            return map_symbols_to_scenario_names(symbols, self.mapping.rename)
+        except BackstopError as error:
+            raise BackstopError(f"{self.table.name}: {error}") from None
 
     def _pool_positions(
         self, positions: list[AccountPosition], prices: Mapping[str, int]

@@ -46,7 +46,7 @@ class ColumnMapping:
 
     columns: Mapping[str, str] = field(default_factory=dict)  # field -> column; its own name without
     fixed: Mapping[str, str] = field(default_factory=dict)  # field -> the same cell in all rows
-    decimals: Mapping[str, str] = field(default_factory=dict)  # field -> digits behind the point, or a column
+    decimals: Mapping[str, str] = field(default_factory=dict)  # field -> digits, a column, or TOKEN:N|TOKEN:N
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> cells of rows that count
     rename: Mapping[str, str] = field(default_factory=dict)  # symbol -> symbol
     accounts: str = "apart"

@@ -173,7 +173,7 @@ class EventReader(RowReader):
         """Read an amount of a token; one that adds collateral or repays is rounded down, the rest up."""
         account, symbol, faults = (
             self._get_text_or_empty("account"),
-            self._get_text_or_empty(symbol_field),
+            self._read_symbol_or_empty(symbol_field),
             len(self.faults),
         )
         if not symbol:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from backstop.model.arithmetic import BASIS_POINTS, WAD, div_up
@@ -113,3 +114,34 @@ def _describe_types(
             f"{MAX_COLLATERAL_TYPES} types."
         )
     return notes
+
+
+def describe_excess_types(
+    type_debts: Mapping[str, int], type_assets: Mapping[str, TypeAssets], has_accounts: bool
+) -> str:
+    """Return why types (debts in wad) are more than a protocol has, and how to have fewer, in one line.
+
+    Types of a collateral and a debt asset become fewer as debts of dollars. Else the collaterals that fit are
+    named, by debt, and what the others owe. A row of an account may be its debt alone, which --only of a
+    collateral would leave out: there the accounts have to be.
+    """
+    debts: dict[str, int] = {}
+    for symbol, debt in type_debts.items():
+        collateral = type_assets[symbol].collateral
+        debts[collateral] = debts.get(collateral, 0) + debt
+    has_pairs = any(type_assets[symbol].debt for symbol in type_debts)
+    ordered = sorted(debts, key=lambda symbol: (-debts[symbol], symbol))
+    excess = f"has {len(type_debts)} types, and a protocol {MAX_COLLATERAL_TYPES} at most"
+    if has_pairs and len(ordered) <= MAX_COLLATERAL_TYPES:
+        dollars = f"with --debts dollars: {len(ordered)} types are left"
+        return f"{excess}: count debts of other assets as dollars, {dollars}"
+    kept = ordered[:MAX_COLLATERAL_TYPES]
+    left_out = sum(debts[symbol] for symbol in ordered[MAX_COLLATERAL_TYPES:])
+    share = float(Fraction(100 * left_out, max(1, sum(debts.values()))))
+    if has_accounts:
+        advice = f"leave accounts with other collateral out of the file than {', '.join(kept)}"
+    else:
+        dollars = "--debts dollars " if has_pairs else ""
+        advice = f"keep the largest with {dollars}--only '{'|'.join(kept)}' of its column of collateral"
+    rest = f"the others owe {left_out // WAD:,} stablecoins, {share:.2f}% of the debt"
+    return f"{excess}: {advice}; {rest}"

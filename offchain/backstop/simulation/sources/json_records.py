@@ -42,9 +42,12 @@ def parse_json_records(text: str, name: str) -> tuple[list[str], list[CsvRow]]:
     found: list[tuple[RecordNumber, dict[str, str]]] = []
     columns: dict[str, None] = {}
     objects = list(_read_objects(text, name))
-    if len(objects) == 1 and (column := _find_list_column(objects[0][1])):
-        # Which of its lists is meant is not said.
-        raise BackstopError(f"{name}: is one object with a list under {column!r}: give that list, {_HINT}")
+    if len(objects) == 1 and (lists := _list_list_columns(objects[0][1])):
+        # Which of its lists is meant is not said; one of objects is likelier than one of figures.
+        likely = [column for column, values in lists if values and isinstance(values[0], _PairList)]
+        listed = ", ".join(repr(column) for column in likely or [column for column, _ in lists])
+        which = "a list under {}: give that list" if "," not in listed else "lists under {}: give one of them"
+        raise BackstopError(f"{name}: is one object with {which.format(listed)}, {_HINT}")
     for number, record in objects:
         cells: dict[str, str] = {}
         _add_cells(cells, "", record, f"{name}: row {number}")
@@ -133,15 +136,15 @@ def _format_value(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value)
 
 
-def _find_list_column(members: _PairList, prefix: str = "") -> str:
-    """Return the first column of an object that is a list; nothing if there is none."""
+def _list_list_columns(members: _PairList, prefix: str = "") -> list[tuple[str, list[Any]]]:
+    """List the columns of an object that are lists, and what is in each."""
+    found: list[tuple[str, list[Any]]] = []
     for key, value in members:
         if isinstance(value, _PairList):
-            if column := _find_list_column(value, f"{prefix}{key}."):
-                return column
+            found += _list_list_columns(value, f"{prefix}{key}.")
         elif isinstance(value, list):
-            return f"{prefix}{key}"
-    return ""
+            found.append((f"{prefix}{key}", value))
+    return found
 
 
 def _refuse_rest(text: str, place: int, name: str) -> None:

@@ -113,7 +113,10 @@ class PriceHistory:
         missing = [symbol for symbol in symbols if symbol not in self.series]
         if missing:
             there = ", ".join(self.series)
-            raise BackstopError(f"{self.name}: has no prices of {', '.join(missing)}; there are {there}")
+            raise BackstopError(
+                f"{self.name}: has no prices of {', '.join(missing)}; there are {there}: say which column "
+                f"has them, as --asset {missing[0]}=COLUMN"
+            )
         return PriceHistory(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
 
     def select_assets(self, assets: Iterable[TypeAssets]) -> PriceHistory:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow as TableRow
@@ -12,6 +14,13 @@ from backstop.simulation.sources.table_reader import FloatCell, SourceTable, Tab
 
 MOST_DECIMALS = 77  # of an integer of 256 bits
 _MEND = "say which columns mean what, by a mapping or by names of columns"
+_TOKENS = {"amount": "symbol", "debt_amount": "debt_symbol"} | dict.fromkeys(
+    ("debt", "repaid", "rate", "debt_price"), "debt_token"
+)
+"""The field that names the token of another field's figures; of the others it is `collateral`."""
+_LIST = re.compile(r"[,;]|:\s*[\d.]|^[\[{]")
+"""What a cell of several tokens or amounts has, and no symbol: `ETH: 0.45, DAI: 2.5`, `[["ETH", ...`."""
+_LIST_SHOWN = 40
 
 
 class RowReader:
@@ -23,6 +32,11 @@ class RowReader:
         self.columns = {name: mapping.get_column(name) for name in mapping.list_fields()}
         self.fields = frozenset((*mapping.list_fields(), *mapping.fixed))
         self.floats = floats
+        self.token_decimals = {
+            name: _parse_token_decimals(name, said)
+            for name, said in mapping.decimals.items()
+            if ":" in said and said not in table.columns
+        }
         self.faults: list[TableFault] = []
         self.told: list[str] = []
         self.rounded = 0
@@ -34,7 +48,11 @@ class RowReader:
         """Return the rows that count; refuse a table that lacks a column of the mapping."""
         mapping, table = self.mapping, self.table
         used = [column for name in mapping.list_fields() if (column := mapping.get_column(name)) is not None]
-        used += [column for column in mapping.decimals.values() if not column.isdigit()]
+        used += [
+            column
+            for name, column in mapping.decimals.items()
+            if not column.isdigit() and name not in self.token_decimals
+        ]
         self.used_columns = [*used, *mapping.only]
         require_columns(table, self.used_columns, _MEND)
         rows = [row for row in table.rows if self._is_selected(row)]
@@ -65,6 +83,14 @@ class RowReader:
         column = self.columns.get(field_name)
         return "" if column is None else self._cells[column]
 
+    def _read_symbol_or_empty(self, field_name: str) -> str:
+        """Return the symbol of a cell; note a list, which would be a token of its own in every row."""
+        text = self._get_text_or_empty(field_name)
+        if _LIST.search(text):
+            shown = f"{text[:_LIST_SHOWN]}..." if len(text) > _LIST_SHOWN else repr(text)
+            self._add_fault(field_name, f"{shown} is a list, and no symbol: write a row for each token")
+        return text
+
     def _read_boolean(self, field_name: str) -> bool:
         text = self._get_text_or_empty(field_name).lower()
         if text not in ("true", "false", "1", "0", "yes", "no"):
@@ -76,6 +102,8 @@ class RowReader:
         said = self.mapping.decimals.get(field_name)
         if said is None:
             return 0
+        if field_name in self.token_decimals:
+            return self._get_token_decimals(field_name)
         text = said if said.isdigit() else self._cells[said]
         if text.isascii() and text.isdigit() and int(text) <= MOST_DECIMALS:
             return int(text)
@@ -83,6 +111,16 @@ class RowReader:
             TableFault(self._number, said, f"{text!r} is no number of decimals: write e.g. '18'")
         )
         return 0
+
+    def _get_token_decimals(self, field_name: str) -> int:
+        """Return the decimals of the token that a field's figures are of; note a token that has none."""
+        token_field = _TOKENS.get(field_name, "collateral")
+        symbol = self._get_text_or_empty(token_field)
+        found = self.token_decimals[field_name].get(symbol)
+        if found is None and (symbol or token_field != "collateral"):  # no collateral is a fault of its own
+            problem = f"{symbol!r} has no decimals: add {symbol or 'SYMBOL'}:N to those of {field_name}"
+            self._add_fault(token_field, problem)
+        return found or 0
 
     def _read_amount(
         self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
@@ -92,7 +130,7 @@ class RowReader:
         if not text and allows_empty:
             return 0
         if isinstance(text, FloatCell) and not self.floats:
-            self._add_fault(field_name, f"{text} is a float: give text or integers, or ask for floats")
+            self._add_fault(field_name, f"{text} is a float: give text or integers, or give --floats")
             return 0
         try:
             digits, below = quantity_units.read_numerator_and_denominator(text, "an amount", "12.5")
@@ -107,9 +145,22 @@ class RowReader:
             if not self.floats:
                 most = len(str(scale)) - 1
                 self._add_fault(
-                    field_name, f"{text!r} is finer than {most} decimals: round it, or ask for floats"
+                    field_name, f"{text!r} is finer than {most} decimals: round it, or give --floats"
                 )
                 return 0
             self.rounded += 1
             value += 0 if rounds_down else 1
         return value
+
+
+def _parse_token_decimals(field_name: str, text: str) -> dict[str, int]:
+    """Read the decimals of each token, as `ETH:18|USDC:6`; raise BackstopError for what is none."""
+    found: dict[str, int] = {}
+    for part in text.split("|"):
+        symbol, _, digits = (each.strip() for each in part.rpartition(":"))
+        if not (symbol and digits.isascii() and digits.isdigit() and int(digits) <= MOST_DECIMALS):
+            raise BackstopError(f"decimals: {field_name}: {part!r} is not SYMBOL:N, as ETH:18")
+        if symbol in found:
+            raise BackstopError(f"decimals: {field_name}: {symbol} is there twice: remove one")
+        found[symbol] = int(digits)
+    return found

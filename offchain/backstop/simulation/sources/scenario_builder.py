@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from backstop.simulation.scenario.parameters_yaml_writer import format_decimal, 
 from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibration_results import CalibratedValues
+from backstop.simulation.sources.imported_collateral_types import describe_excess_types
 from backstop.simulation.sources.liquidation_terms import (
     LiquidationTerms,
     describe_liquidation_terms,
@@ -62,6 +62,7 @@ _LONG = 31 * DAY
 _GAS_TOKENS = ("ETH", "WETH", "wstETH", "stETH", "weETH", "rETH", "cbETH")
 # Parts of the book's debt: what members hold and keepers have adds up to a fifth of it.
 _JUNIOR, _SAVINGS, _TRADING, _OPPORTUNIST = 50, 10, 100, 20
+_UNDRAWN = 1  # percent of the debt that vaults need not draw for these to be parts of all of it
 _EQUITY = 10**6  # tokens that are worth as much as the debt
 _TEMPLATE = "template.yaml"
 
@@ -116,20 +117,30 @@ def write_scenario(
             raise BackstopError(
                 f"rows: {f'{kind}: {how}' if kind in TREATMENTS else kind!r} is not of: {known}"
             )
-    values = writing.build_values(ratios or {}, floor, total, settled, gas_token)
-    values |= writing.build_balances(values, reserve, pools or {}) | {"outages": outages}
-    values["assumptions"] += [
-        _quote_text(line) for line in _list_balance_assumptions(values, reserve is None, pools or {}, outages)
-    ]
+
+    def render_scenario(drawn: int | None) -> str:
+        values = writing.build_values(ratios or {}, floor, total, settled, gas_token, drawn)
+        values |= writing.build_balances(values, reserve, pools or {}) | {"outages": outages}
+        values["assumptions"] += [
+            _quote_text(line)
+            for line in _list_balance_assumptions(values, reserve is None, pools or {}, outages)
+        ]
+        return _render_scenario_yaml(values)
+
     files = {
         "book.csv": writing.book.to_csv(),
         "prices.csv": writing.prices.to_csv(writing.begin, writing.every),
-        "scenario.yaml": _render_scenario_yaml(values),
+        "scenario.yaml": render_scenario(None),
     }
     # What does not load is not left behind.
     with tempfile.TemporaryDirectory(prefix="backstop-scenario-") as temporary:
         write_files(Path(temporary), files)
         scenario = load_scenario(Path(temporary) / "scenario.yaml")
+        drawn = sum(vault.debt for vault in scenario.vaults or ()) // WAD
+        if drawn * 100 < (100 - _UNDRAWN) * writing.sum_whole_debt(total):
+            files["scenario.yaml"] = render_scenario(drawn)
+            write_files(Path(temporary), files)
+            scenario = load_scenario(Path(temporary) / "scenario.yaml")
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -157,9 +168,10 @@ class _ScenarioBuilder:
             raise BackstopError("use: 'measured' goes with what a calibration measured, and only that does")
         self.book, left_out = _remove_debtless_types(book)
         self.symbols = self.book.symbols
-        if len(self.symbols) > MAX_COLLATERAL_TYPES:
-            raise BackstopError(_describe_excess_types(book))
         self.assets = {symbol: book.assets.get(symbol, TypeAssets(symbol)) for symbol in self.symbols}
+        if len(self.symbols) > MAX_COLLATERAL_TYPES:
+            excess = describe_excess_types(self._sum_debts(None), self.assets, book.has_accounts)
+            raise BackstopError(f"{book.name}: {excess}")
         known = read_liquidation_terms(self.book.system)
         self.terms = {
             symbol: known[each.collateral] for symbol, each in self.assets.items() if each.collateral in known
@@ -203,20 +215,16 @@ class _ScenarioBuilder:
         total: int | None,
         rows: Mapping[str, str],
         gas_token: str | None,
+        drawn: int | None = None,
     ) -> dict[str, Any]:
-        """Return what the template asks for."""
+        """Return what the template asks for; capital is in parts of what is `drawn`, or of all debt."""
         for symbol in (*ratios, *([gas_token] if gas_token else [])):
             if symbol not in self.symbols:
                 raise BackstopError(f"{symbol!r} is not one of the book's: {', '.join(self.symbols)}")
-        debts = dict.fromkeys(self.symbols, 0)
-        for _, vault in self.book.rows:
-            debts[vault.symbol] += vault.debt
-        whole = sum(debts.values())
-        if total is not None:
-            debts = {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
-        coins = {symbol: max(1, -(-debt // WAD)) for symbol, debt in debts.items()}
+        debts = self._sum_debts(total)
+        coins = _compute_whole_debts(debts)
         types = [self._build_type(symbol, coins[symbol], ratios, floor) for symbol in self.symbols]
-        owed = sum(coins.values())
+        owed = sum(coins.values()) if drawn is None else drawn
         gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
         prices = self.prices
         run = max(
@@ -255,11 +263,26 @@ class _ScenarioBuilder:
             "step": _format_time(STEP),
             "short_step": _describe_short_step(self.block),
             "owed": owed,
+            "undrawn_of": 0 if drawn is None else sum(coins.values()),
             "desk": max(1, owed // _TRADING),
             "opportunist": max(1, owed // _OPPORTUNIST),
             "equity": format_decimal(max(10_000, owed), _EQUITY),
             "block_gas": max(1_000_000, 30_000_000 * self.block // 12),
         }
+
+    def _sum_debts(self, total: int | None) -> dict[str, int]:
+        """Return the debt of each type, wad, scaled to a total of whole stablecoins if there is one."""
+        debts = dict.fromkeys(self.symbols, 0)
+        for _, vault in self.book.rows:
+            debts[vault.symbol] += vault.debt
+        if total is None:
+            return debts
+        whole = sum(debts.values())
+        return {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
+
+    def sum_whole_debt(self, total: int | None) -> int:
+        """Return the debt of the book in whole stablecoins, each type's rounded up."""
+        return sum(_compute_whole_debts(self._sum_debts(total)).values())
 
     @property
     def visit(self) -> int:
@@ -431,6 +454,11 @@ class _ScenarioBuilder:
         ]
 
 
+def _compute_whole_debts(debts: Mapping[str, int]) -> dict[str, int]:
+    """Return debts (wad) in whole stablecoins, at least one of each type."""
+    return {symbol: max(1, -(-debt // WAD)) for symbol, debt in debts.items()}
+
+
 def _find_divisor(number: int, most: int) -> int:
     """Return the largest divisor of a number that is no larger than `most`."""
     return next(each for each in range(min(number, most), 0, -1) if number % each == 0)
@@ -455,7 +483,16 @@ def _list_balance_assumptions(
     guessed = [
         text for name, text in (("junior", "2% (junior)"), ("savings", "10% (savings)")) if name not in pools
     ]
+    undrawn = values["undrawn_of"]
     return [
+        *(
+            [
+                f"Reserve, pools and keepers' capital are parts of the {values['owed']:,} stablecoins that "
+                f"vaults draw, of {undrawn:,} in the book."
+            ]
+            if undrawn
+            else []
+        ),
         f"The reserve begins with {held}: 1% of the debt."
         if is_guessed
         else f"The reserve begins with {held}.",
@@ -465,21 +502,6 @@ def _list_balance_assumptions(
         if outages
         else "Keepers do not fail.",
     ]
-
-
-def _describe_excess_types(book: VaultBook) -> str:
-    """Return why a book has too many types: the largest that fit, by debt, and what the others owe."""
-    debts = dict.fromkeys(book.symbols, 0)
-    for _, vault in book.rows:
-        debts[vault.symbol] += vault.debt
-    ordered = sorted(debts, key=lambda symbol: (-debts[symbol], symbol))
-    left_out = sum(debts[symbol] for symbol in ordered[MAX_COLLATERAL_TYPES:])
-    share = Fraction(100 * left_out, max(1, sum(debts.values())))
-    return (
-        f"{book.name}: has {len(ordered)} types, and a protocol {MAX_COLLATERAL_TYPES} at most: "
-        f"keep the largest with --only '{'|'.join(ordered[:MAX_COLLATERAL_TYPES])}' of its column of "
-        f"collateral; the others owe {left_out // WAD:,} stablecoins, {float(share):.2f}% of the debt"
-    )
 
 
 def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:

@@ -29,6 +29,8 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NAME = re.compile(r"[\w. ]+")  # of a column; a header with other separators is one column
 _SHOWN = 3
 _PATIENCE = 20
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+"""First bytes of compressed files."""
 
 
 class FloatCell(str):
@@ -81,6 +83,8 @@ def count_droppable_rows(table: SourceTable, faults: Sequence[TableFault], bad_r
     dropped = len({fault.row for fault in faults})
     if dropped and bad_row_policy == "refuse":
         raise TableFaultsError(table.name, faults)
+    if dropped and dropped == len(table.rows):
+        raise BackstopError(f"{table.name}: none of its {dropped:,} rows can be read; the first: {faults[0]}")
     if bad_row_policy == "drop" and 100 * dropped > _MOST_PER_HUNDRED * len(table.rows):
         share = f"{100 * dropped / len(table.rows):.1f}%"
         raise BackstopError(
@@ -99,7 +103,8 @@ def check_bad_row_policy(bad_row_policy: str) -> None:
 def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
     """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
 
-    Paths are of `filesystem`, where one is given. What is compressed (.gz, .zst, .bz2) is read as it is.
+    Paths are of `filesystem`, where one is given. What is compressed (gzip, zstd, bz2) is read whatever its
+    name.
     """
     if isinstance(source, pa.Table):
         return _from_arrow("table", source)
@@ -131,13 +136,25 @@ def _read_file_name_and_bytes(path: str, filesystem: pafs.FileSystem | None) -> 
         if filesystem.get_file_info(path).type == pafs.FileType.Directory:
             raise BackstopError(f"{given} is a directory: give a file in it")
         with filesystem.open_input_stream(path) as stream:
-            return name, stream.read()
+            content = stream.read()
     except FileNotFoundError:
         raise BackstopError(f"there is no file {given}") from None
     except (OSError, pa.ArrowException) as error:
         unknown = "Unrecognized filesystem" in str(error)
         hint = ": give a file, s3://, gs://, abfs:// or hdfs://" if unknown else ""
         raise BackstopError(f"{given} cannot be read: {_get_first_line(error)}{hint}") from None
+    return name, _decompress_bytes(name, content)
+
+
+def _decompress_bytes(file_name: str, content: bytes) -> bytes:
+    """Return what a compressed file holds, told by its first bytes: files called .csv may be compressed."""
+    kind = next((kind for begin, kind in _COMPRESSED.items() if content.startswith(begin)), None)
+    if kind is None:
+        return content
+    try:
+        return bytes(pa.CompressedInputStream(pa.BufferReader(content), kind).read())
+    except (OSError, pa.ArrowException) as error:
+        raise BackstopError(f"{file_name} is no whole {kind} file: {_get_first_line(error)}") from None
 
 
 def _append_retry_limit_to_gcs_url(storage_url: str) -> str:

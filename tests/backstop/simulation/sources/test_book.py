@@ -83,7 +83,8 @@ def test_integers_of_a_tokens_unit_are_exact() -> None:
 def test_floats_are_refused_and_on_request_rounded_for_the_worse() -> None:
     frame = pd.DataFrame({**ROWS, "locked": [1.5, 1e-19], "debt": [1000.0, 1e-19]})
     with pytest.raises(
-        TableFaultsError, match=r"row 1, column locked: 1.5 is a float: give text or integers, or ask for"
+        TableFaultsError,
+        match=r"row 1, column locked: 1.5 is a float: give text or integers, or give --floats",
     ):
         read_book(frame)
     book = read_book(frame, floats=True)

@@ -128,7 +128,7 @@ def test_floats_are_rounded_against_the_account(tmp_path) -> None:
         ("repayment", "a", "DAI", 1e-19, 12),
     ]
     frame = pd.DataFrame(rows, columns=["kind", "account", "symbol", "amount", "time"])
-    with pytest.raises(TableFaultsError, match="is a float: give text or integers, or ask for floats"):
+    with pytest.raises(TableFaultsError, match="is a float: give text or integers, or give --floats"):
         backstop.read_book(frame, like="events", fixed=DOLLARS)
     book = backstop.read_book(frame, like="events", fixed=DOLLARS, floats=True)
     assert list_vaults(book) == [("a", "WETH", WAD + 1_000 - 1, 5 * WAD + 1)]

@@ -75,7 +75,7 @@ def test_the_two_files_as_they_should_be(tmp_path) -> None:
         (HEAD + 'a,wstETH,1,"1,000"\n', "book.csv: row 2, column debt: '1,000' is not an amount; write e.g."),
         (HEAD + "a,wstETH,0x1f,5\n", "book.csv: row 2, column locked: '0x1f' is not an amount; write e.g. '"),
         (HEAD + "a,wstETH,1e999,5\n", "book.csv: row 2, column locked: '1e999' is not an amount; write e.g."),
-        (HEAD + "a,wstETH,.1234567890123456789,5\n", "is finer than 18 decimals: round it, or ask for float"),
+        (HEAD + "a,wstETH,.1234567890123456789,5\n", "is finer than 18 decimals: round it, or give --float"),
         (HEAD + "a,wstETH,x,5\nb,,1,5\nc,x,1,y\nd,x,1,z\n", "row 4, column debt: 'y' is not an amount; writ"),
         (HEAD + "a,wstETH,x,5\n" * 5, "; and 2 more faults"),
         (HEAD + "a,wsteth,1,1\nb,wstETH,1,1\n", "'wsteth' and 'wstETH' differ in capitals alone: rename one"),

@@ -142,7 +142,9 @@ def test_a_frame_of_the_prices_holds_each_till_the_next() -> None:
     table = prices.select_symbols(("wstETH",)).to_frame()
     assert list(table["wstETH"]) == [2 * RAY, 21 * RAY // 10]
     assert str(table.index[0]) == "2024-03-12 00:00:00+00:00"
-    with pytest.raises(BackstopError, match=r"^frame: has no prices of DAI; there are wstETH, cbBTC$"):
+    with pytest.raises(
+        BackstopError, match=r"^frame: has no prices of DAI; there are wstETH, cbBTC: say which column"
+    ):
         prices.select_symbols(("DAI",))
 
 
