@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backstop.studies.risk_questions.liquidations_at_price_drop import falls
     from backstop.studies.risk_questions.payers_by_system import payers
     from backstop.studies.risk_questions.proposal import proposal
-    from backstop.studies.stress.stress_study_function import study
+    from backstop.studies.stress_study_function import study
 
 __all__ = [
     "Run",
@@ -75,7 +75,7 @@ _PLACES = {
     "read_depth": "backstop.simulation.sources.depth_reader",
     "read_prices": "backstop.simulation.sources.price_reader",
     "simulate": "backstop.simulation.simulator",
-    "study": "backstop.studies.stress.stress_study_function",
+    "study": "backstop.studies.stress_study_function",
     "write_page": "backstop.report.result_kinds",
     "write_scenario": "backstop.simulation.sources.scenario_builder",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -102,11 +101,16 @@ def cli(
     from backstop.report.stress_page import write_stress_page
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
-    from backstop.studies.assumption_record import list_study_assumptions, write_assumptions
+    from backstop.studies.assumption_record import (
+        list_stress_options,
+        list_study_assumptions,
+        write_assumptions,
+    )
     from backstop.studies.risk_questions.loss_drivers import PATHS as MOST_PATHS
     from backstop.studies.risk_questions.loss_drivers import (
         build_driver_cases,
         estimate_drivers,
+        open_driver_studies,
         refuse_opening_state,
     )
     from backstop.studies.stress.engines import Task
@@ -157,10 +161,7 @@ def cli(
         Study.open_or_resume(each, paths, directory / "shifted" / f"{shift}-{which}")
         for which, each in moved.items()
     ]
-    studies += [
-        Study.open_or_resume(replace(task, scenario=each.day), compared, directory / "drivers" / each.key)
-        for each in cases
-    ]
+    studies += open_driver_studies(task, cases, compared, directory)
     began = time.monotonic()
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         rows, *others = run_all(studies, select_workers(workers, dask), progress, stop)
@@ -178,14 +179,9 @@ def cli(
     )
     if drivers is not None:
         command += " --drivers" if drivers else " --no-drivers"
-    of_study = {
-        "study.levels": ", ".join(f"{level / 100:g}%" for level in LEVELS),
-        "study.paths_on_the_contracts": str(len(again)),
-        "study.shift": "none" if shift is None else f"{shift}%",
-        "study.paths_of_drivers": str(compared if drives else 0),
-    }
+    asked_for = list_stress_options(LEVELS, len(again), compared if drives else 0, shift)
     assumed = list_study_assumptions(task.scenario, seed, engine, paths)
-    write_assumptions(directory, "stress", assumed | of_study)
+    write_assumptions(directory, "stress", assumed | asked_for)
     studies[0].write_results(
         summary, build_run_metadata(engine, command, directory, time.monotonic() - began)
     )

@@ -126,6 +126,18 @@ def list_study_assumptions(scenario: Scenario, seed: int, engine: str, paths: in
     return list_assumptions(scenario, seed) | how
 
 
+def list_stress_options(
+    levels: Iterable[int], contract_paths: int, driver_paths: int, shift_percent: int | None = None
+) -> dict[str, str]:
+    """List what else a stress study was asked for: levels [basis points], paths of each kind, a shift."""
+    return {
+        "study.levels": ", ".join(f"{level / 100:g}%" for level in levels),
+        "study.paths_on_the_contracts": str(contract_paths),
+        "study.shift": "none" if shift_percent is None else f"{shift_percent}%",
+        "study.paths_of_drivers": str(driver_paths),
+    }
+
+
 def _iter_book(scenario: Scenario, seed: int) -> Iterator[tuple[str, str]]:
     """Yield the sums of the vault book by type, and what stands for its vaults one by one."""
     vaults = build_vault_book(scenario, seed, scenario.first_prices)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
@@ -25,6 +26,7 @@ from backstop.studies.risk_questions.path_runner import LEVEL, build_vaults, get
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.path_statistics import estimate_shortfall
+from backstop.studies.stress.resumable_path_study import Study
 from backstop.studies.stress.stress_summary import convert_estimate_to_integers
 
 PATHS = 1_000
@@ -56,17 +58,15 @@ def refuse_opening_state(day: Scenario) -> None:
     """Raise BackstopError for a scenario that begins with a state, whose book no case changes."""
     if day.opening is not None:
         raise BackstopError(
-            f"{day.name} begins with a state, whose book no driver changes: give --no-drivers"
+            f"{day.name} begins with a state, whose book no driver changes: give --no-drivers, "
+            f"in Python drivers=False"
         )
 
 
 def build_driver_cases(task: Task) -> tuple[list[DriverCase], list[dict[str, str]]]:
     """Build the cases of a study, and say of each assumption that it does not have why (`case`, `why`)."""
     day = task.scenario
-    if day.opening is not None:
-        raise BackstopError(
-            f"{day.name} begins with a state, whose book no driver changes: give --no-drivers"
-        )
+    refuse_opening_state(day)
     day = set_depths_from_debts(day, task.seed)  # a case changes one thing, and depths would follow the book
     found, missing = [], []
     for title, build in _BUILDERS.items():
@@ -78,6 +78,14 @@ def build_driver_cases(task: Task) -> tuple[list[DriverCase], list[dict[str, str
         else:
             found.append(case)
     return found, missing
+
+
+def open_driver_studies(task: Task, cases: Sequence[DriverCase], paths: int, folder: Path) -> list[Study]:
+    """Open or resume the study of each case, in a study's folder."""
+    return [
+        Study.open_or_resume(replace(task, scenario=each.day), paths, folder / "drivers" / each.key)
+        for each in cases
+    ]
 
 
 def estimate_drivers(

@@ -12,10 +12,18 @@ from backstop.errors import BackstopError
 from backstop.parallel.worker_backend_selection import select_workers
 from backstop.simulation.run_metadata import build_run_metadata
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.studies.assumption_record import list_study_assumptions, write_assumptions
+from backstop.studies.assumption_record import list_stress_options, list_study_assumptions, write_assumptions
+from backstop.studies.risk_questions.loss_drivers import (
+    PATHS as MOST_PATHS,
+)
+from backstop.studies.risk_questions.loss_drivers import (
+    build_driver_cases,
+    estimate_drivers,
+    open_driver_studies,
+)
 from backstop.studies.stress.engines import ENGINES, Task
-from backstop.studies.stress.resumable_path_study import Study
-from backstop.studies.stress.stress_summary import build_stress_summary
+from backstop.studies.stress.resumable_path_study import Study, run_all
+from backstop.studies.stress.stress_summary import LEVELS, build_stress_summary
 from backstop.studies.stress.tail_confirmation import confirm_worst_paths as run_again
 
 if TYPE_CHECKING:
@@ -38,13 +46,16 @@ def study(
     engine: str = "fast",
     workers: int = 1,
     confirm: int = 0,
+    drivers: bool | None = None,
     out: str | Path | None = None,
 ) -> StressStudy:
     """Run many paths of a scenario, as the command `stress` does.
 
-    `workers` is a number of processes; `confirm` runs so many of the worst paths again on the contracts. With
-    `out` everything is kept in that folder, from which the command `report` writes its page, and the same
-    call goes on where it was interrupted.
+    `workers` is a number of processes; `confirm` runs so many of the worst paths again on the contracts.
+    `drivers` runs the first paths again with each of the assumptions changed that make the tail, which
+    takes several times as long; without a value the fast engine does, as with the command. With `out`
+    everything is kept in that folder, from which the command `report` writes its page, and the same call
+    goes on where it was interrupted.
     """
     import pandas as pd
 
@@ -55,14 +66,23 @@ def study(
     loaded = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     called = loaded.name if isinstance(scenario, Scenario) else str(scenario)
     task = Task(loaded, seed, engine)
+    has_drivers = engine == "fast" if drivers is None else drivers
+    cases, missing = build_driver_cases(task) if has_drivers else ([], [])
+    compared = min(paths, MOST_PATHS)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="backstop-study-") as temporary:
-        made = Study.open_or_resume(task, paths, Path(out or temporary))
-        rows = made.run_missing_paths(select_workers(workers, None))
+        folder = Path(out or temporary)
+        made = Study.open_or_resume(task, paths, folder)
+        studies = [made, *open_driver_studies(task, cases, compared, folder)]
+        rows, *changed = run_all(
+            studies, select_workers(workers, None), lambda done, total, text: None, lambda: False
+        )
         again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
-        summary = build_stress_summary(task, called, rows, again, None)
+        found = estimate_drivers(task, rows[:compared], cases, changed, missing) if has_drivers else None
+        summary = build_stress_summary(task, called, rows, again, None, found)
         if out is not None:
             named = list_study_assumptions(loaded, seed, engine, paths)
-            write_assumptions(made.out, "stress", named)
+            asked_for = list_stress_options(LEVELS, len(again), compared if has_drivers else 0)
+            write_assumptions(made.out, "stress", named | asked_for)
             made.write_results(summary, build_run_metadata(engine, "", made.out, time.monotonic() - began))
     return StressStudy(summary, pd.DataFrame(rows, columns=list(made.columns.names)))
