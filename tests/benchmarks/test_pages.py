@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.report import participant_loss_rows, run_page, run_table_rows
+from backstop.report import run_page, run_table_rows, vault_and_pool_member_loss_rows
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -35,7 +35,7 @@ def test_very_many_fills_are_a_page_of_a_few_megabytes(fills: int, tmp_path: Pat
     assert len(large.frames["takes"]) >= fills and rest == 0 and times > 1
     auctions = run_table_rows.list_auctions(large)
     assert len({row.id for row in auctions}) == len(auctions) == times * len(run.frames["auctions"])
-    steps = participant_loss_rows.list_step_costs(large, auctions)
+    steps = vault_and_pool_member_loss_rows.list_step_costs(large, auctions)
     created = sum(row.amount_rad for row in steps if row.what.startswith("bad debt"))
     assert created == times * int(run.summary["losses"]["created_rad"])
     page = run_page.render_page(large)

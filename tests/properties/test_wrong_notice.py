@@ -7,14 +7,14 @@ import pytest
 from backstop.model.timelock import Record
 from backstop.system import Action
 from tests.support.auction_steps import start_auction
-from tests.support.governance_steps import (
+from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
+from tests.support.timelock_proposals import (
     TERMS,
     deploy_with_timelock,
     encode_proposal_call,
     execute_timelock_proposal,
     submit_timelock_proposal,
 )
-from tests.support.property_violation_checks import change_sender, check_last_step, expect_violation
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 
 
 def publish_all_alarms_on_board(board: StatusBoard) -> None:

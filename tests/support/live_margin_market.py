@@ -24,7 +24,7 @@ from backstop.live.operate.resumable_deployment import deploy_live, load_paramet
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.vault_market_after_drop import apply_successful_call
+from tests.support.vault_auctions_after_price_drop import apply_successful_call
 
 ETH = 0
 PRICES = {0: 2_000, 1: 30_000}

@@ -121,7 +121,7 @@ def cli(
     search = WorstCaseSearch(
         task, directory
     )  # what leaves nothing to choose shows before anything is written
-    inputs = {**task.build_settings_json(), "host": host}
+    inputs = {**task.build_settings_record(), "host": host}
     output = open_output(directory, "attack", inputs, {"generations": generations}, fresh=fresh)
     if output.finished:
         print_attack(output.read_result(), directory, directory / "report.html", as_json)

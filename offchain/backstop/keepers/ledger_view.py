@@ -214,7 +214,7 @@ class LedgerView(PriceView):
         return self._get_brackets(collateral_type).add_on(vault_debt)
 
     def _get_brackets(self, collateral_type: int) -> risk_policy.Terms:
-        return self._policy.get_brackets(collateral_type)
+        return self._policy.get_margin_brackets(collateral_type)
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:

@@ -22,7 +22,7 @@ class PolicyInForce(NamedTuple):
     calls: interfaces.CallTerms
     tables: Tables
 
-    def get_brackets(self, collateral_type: int) -> risk_policy.Terms:
+    def get_margin_brackets(self, collateral_type: int) -> risk_policy.Terms:
         """Return the margin by size of a type."""
         found: risk_policy.Terms = self.tables["terms"].get(collateral_type, self.brackets)
         return found

@@ -54,7 +54,7 @@ def write_page(directory: Path, other: Path) -> Path:
         answers={
             "figures": Markup("{} of {} differ").format(len(differing), render_count(len(rows), "figure"))
         },
-        finding=_compose_finding(strips, len(differing), len(rows)),
+        finding=_describe_difference_counts(strips, len(differing), len(rows)),
     )
     write_files(directory, {FILE: text})
     return directory / FILE
@@ -92,7 +92,7 @@ def _iter_figures(value: Any, path: str = "") -> Iterator[tuple[str, int]]:
         yield path, int(value)
 
 
-def _compose_finding(strips: list[LossStrip | None], differing: int, figures: int) -> Markup:
+def _describe_difference_counts(strips: list[LossStrip | None], differing: int, figures: int) -> Markup:
     if differing == 0:
         return Markup("Nothing differs: {} are the same in both runs.").format(
             render_count(figures, "figure")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.files.atomic_files import write_files
-from backstop.report import participant_loss_rows, run_table_rows
+from backstop.report import run_table_rows, vault_and_pool_member_loss_rows
 from backstop.report.auction_purchase_charts import MOST_DOTS
 from backstop.report.debt_maturity import list_run_debt_maturities
 from backstop.report.loss_charts import get_stage_color
@@ -41,11 +41,14 @@ def render_page(run: Run) -> str:
     auctions, bought = run_table_rows.list_auctions(run), run_table_rows.list_largest_purchases(run)
     fills, listed = run_table_rows.count_takes_by_discount(run), auctions[: run_table_rows.MOST_ROWS]
     vaults, steps = (
-        participant_loss_rows.list_vaults(auctions),
-        participant_loss_rows.list_step_costs(run, auctions),
+        vault_and_pool_member_loss_rows.list_vaults(auctions),
+        vault_and_pool_member_loss_rows.list_step_costs(run, auctions),
     )
-    shown_steps = participant_loss_rows.select_largest_loss_steps(steps, run_table_rows.MOST_ROWS)
-    shown_vaults, members = vaults[: run_table_rows.MOST_ROWS], participant_loss_rows.list_members(summary)
+    shown_steps = vault_and_pool_member_loss_rows.select_largest_loss_steps(steps, run_table_rows.MOST_ROWS)
+    shown_vaults, members = (
+        vaults[: run_table_rows.MOST_ROWS],
+        vault_and_pool_member_loss_rows.list_members(summary),
+    )
     moved = collect_replay(run)
     return render_template(
         "run.html",
@@ -89,7 +92,9 @@ def render_page(run: Run) -> str:
         short_of_penalty=sum(row.ended_by == "closed" and not row.lost_rad for row in auctions),
         unwound=sum(row.ended_by == "unwound" for row in auctions),
         loss_gap=compute_unexplained_loss(summary),
-        causes=participant_loss_rows.split_bad_debt(int(summary["losses"]["created_rad"]), auctions, steps),
+        causes=vault_and_pool_member_loss_rows.split_bad_debt(
+            int(summary["losses"]["created_rad"]), auctions, steps
+        ),
         margin_paid=list_margin_payers(summary),
         margin_left=sum_unpaid_margin_loss(summary["margin"]) if summary.get("margin") else 0,
         facts=summary.get("facts", []),

@@ -16,7 +16,6 @@ from backstop.report.exact_amount_markup import (
     render_day_and_time,
 )
 from backstop.report.opening_vaults_from_events import read_opening_book
-from backstop.report.participant_loss_rows import LossStep, MemberRow, VaultRow
 from backstop.report.run_frames import (
     find_lowest_value_and_time,
     get_first_value,
@@ -27,6 +26,7 @@ from backstop.report.run_frames import (
 )
 from backstop.report.run_table_rows import AuctionRow, FillCounts
 from backstop.report.slippage_by_sale_size_chart import compute_slippage, list_largest_auction_lot_by_market
+from backstop.report.vault_and_pool_member_loss_rows import LossStep, MemberRow, VaultRow
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.loss_totals import sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run

@@ -22,7 +22,7 @@ def compute_total_account_worth(run: ScenarioRun, owner: str) -> int:
     It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
     it took and kept. After settlement a coin is worth the collateral it brings.
     """
-    view, total = run.build_keeper_view(), run.get_stablecoins(owner)
+    view, total = run.build_keeper_view(), run.get_stablecoin_balance(owner)
     if view.cycles is not None:
         total += view.cycles.get_account_equity(owner)
     for member in run.members:
@@ -58,11 +58,11 @@ def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
         return 0
     model = run.session.model
     with model.fork_state():  # somebody has to ask for it
-        before = run.get_stablecoins(member.address)
+        before = run.get_stablecoin_balance(member.address)
         model.apply(Action(member.pool, "collect_claims", (member.address,), member.address))
         for generation in range(model.view(claims, "generation") + 1):
             model.apply(Action(claims, "collect", (member.address, generation), member.address))
-        return run.get_stablecoins(member.address) - before
+        return run.get_stablecoin_balance(member.address) - before
 
 
 def has_planned_exit(run: ScenarioRun, member: PoolDepositor) -> bool:

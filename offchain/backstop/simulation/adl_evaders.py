@@ -111,7 +111,7 @@ def _run_evader_moves(run: ScenarioRun, evader: AdlEvader) -> None:
 def _move_position_to_second_account(run: ScenarioRun, evader: AdlEvader, market: int, size: int) -> None:
     """Have the second account take a position over, with a fifth of its notional as margin; back, if so."""
     purse, mark = run.register_account(PURSE), int(_get_perpetual_market_contract(run).paths[market].price)
-    margin = min(abs(size) * mark // 5, run.get_stablecoins(purse))
+    margin = min(abs(size) * mark // 5, run.get_stablecoin_balance(purse))
     if run.apply(Action("PerpetualMarket", "deposit", (get_trader_account(evader.pal), margin), purse)).ok:
         evader.brought += margin
     off = 0
@@ -181,7 +181,7 @@ def _compute_holdings(run: ScenarioRun, owner: str) -> int:
     fund = cast(MarginFund, run.session.model.world.contracts["MarginFund"])
     vests = sum(fund.profit_of(owner, owner, bucket) for who, bucket in list(fund.holdings) if who == owner)
     return (
-        run.get_stablecoins(owner)
+        run.get_stablecoin_balance(owner)
         + vests
         + cast(CycleView, run.build_keeper_view().cycles).get_account_equity(owner)
     )

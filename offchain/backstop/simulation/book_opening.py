@@ -273,4 +273,4 @@ def give_keeper_capital(run: ScenarioRun, keeper_state: KeeperState) -> None:
         run.apply_or_raise(
             group.asset, "transfer", keeper_state.keeper.address, group.endowment, sender=holder
         )
-    keeper_state.opening = run.get_stablecoins(keeper_state.keeper.address)
+    keeper_state.opening = run.get_stablecoin_balance(keeper_state.keeper.address)

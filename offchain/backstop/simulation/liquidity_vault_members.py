@@ -67,7 +67,7 @@ def _summarise_member(
     return {
         "name": name,
         "paid_in_wad": str(money),
-        "has_wad": str(run.get_stablecoins(who) + vests + inside),
+        "has_wad": str(run.get_stablecoin_balance(who) + vests + inside),
         "vests_wad": str(vests),
         "inside_wad": str(inside),
         "left_at": None if left_at is None else left_at - run.scenario.start,

@@ -369,7 +369,7 @@ class ScenarioRun:
         in proportion to their depths.
         """
         maker = self.register_account("market_maker")
-        money = self.get_stablecoins(maker)
+        money = self.get_stablecoin_balance(maker)
         view = (
             self.build_keeper_view()
             if any(now % each.every == 0 for each in self.scenario.markets.values())
@@ -434,7 +434,7 @@ class ScenarioRun:
         )
         self.apply_or_raise(f"Market.{symbol}", "set_liquidity", *args, sender=maker)
 
-    def get_stablecoins(self, owner: str) -> int:
+    def get_stablecoin_balance(self, owner: str) -> int:
         """Return an account's stablecoins, wad."""
         return self.get_balance("Stablecoin", owner)
 

@@ -42,7 +42,7 @@ def test_it_liquidates_for_the_pool_and_quotes(crowd: PoolScenario) -> None:
     called = crowd.run_keeper(keeper)
     assert called[:2] == ["submit_signed_reports", "liquidate"] and called[-1] == "quote"
     assert 0 < crowd.size <= 1_500 * 100 // 176
-    assert crowd.run.get_stablecoins(keeper.address) == 0
+    assert crowd.run.get_stablecoin_balance(keeper.address) == 0
 
 
 def test_a_reward_that_is_too_little_is_left(crowd: PoolScenario) -> None:
@@ -68,10 +68,10 @@ def test_who_is_due_is_paid_first(crowd: PoolScenario) -> None:
     crowd.set_price_seen_by_reporters(160)
     crowd.mark_ether_market()
     crowd.do(HOUSE, "seize_insolvent", get_trader_account("long"), by="saver")
-    had = crowd.run.get_stablecoins(get_account("saver"))
+    had = crowd.run.get_stablecoin_balance(get_account("saver"))
     called = crowd.run_keeper(crowd.build_keeper())
     assert called[0] == "leave" and "take" not in called
-    assert crowd.run.get_stablecoins(get_account("saver")) - had == 2_000 * WAD
+    assert crowd.run.get_stablecoin_balance(get_account("saver")) - had == 2_000 * WAD
 
 
 def test_once_they_have_waited_for_a_day_it_only_reduces(crowd: PoolScenario) -> None:

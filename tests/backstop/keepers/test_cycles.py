@@ -198,7 +198,7 @@ def test_a_liquidator_deposits_first_and_takes_over(crowd: MarginScenario) -> No
     assert crowd.cycle_view.get_position(me, ETH).size > 0
     assert (
         compute_total_account_worth(crowd.run, me)
-        == crowd.run.get_stablecoins(me) + crowd.cycle_view.get_account_equity(me)
+        == crowd.run.get_stablecoin_balance(me) + crowd.cycle_view.get_account_equity(me)
         > 2_000 * WAD
     )
     assert crowd.cycle_view.simulate_reports({}).liquidatable_accounts == []

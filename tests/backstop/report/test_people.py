@@ -8,7 +8,7 @@ import re
 import pytest
 
 from backstop.model.arithmetic import RAY
-from backstop.report import participant_loss_rows, run_page, run_table_rows
+from backstop.report import run_page, run_table_rows, vault_and_pool_member_loss_rows
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.presets import apply_preset, load_preset
@@ -28,11 +28,11 @@ def page(run: Run) -> str:
     return run_page.render_page(run)
 
 
-def steps_of(run: Run) -> list[participant_loss_rows.LossStep]:
-    return participant_loss_rows.list_step_costs(run, run_table_rows.list_auctions(run))
+def steps_of(run: Run) -> list[vault_and_pool_member_loss_rows.LossStep]:
+    return vault_and_pool_member_loss_rows.list_step_costs(run, run_table_rows.list_auctions(run))
 
 
-def total(steps: list[participant_loss_rows.LossStep], what: str, who: str | None = None) -> int:
+def total(steps: list[vault_and_pool_member_loss_rows.LossStep], what: str, who: str | None = None) -> int:
     return sum(row.amount_rad for row in steps if row.what.startswith(what) and who in (None, row.who))
 
 
@@ -48,7 +48,7 @@ def test_the_steps_add_up_to_the_losses(run: Run) -> None:
 
 def test_the_vaults_add_up_to_their_auctions(run: Run) -> None:
     auctions = run_table_rows.list_auctions(run)
-    vaults = participant_loss_rows.list_vaults(auctions)
+    vaults = vault_and_pool_member_loss_rows.list_vaults(auctions)
     assert sum(row.liquidations for row in vaults) == len(auctions) > 0
     assert sum(row.left_rad for row in vaults) == sum(row.lost_rad for row in auctions) > 0
     steps = steps_of(run)
@@ -68,7 +68,7 @@ def test_bad_debt_of_a_step_is_a_vaults(run: Run) -> None:
 
 
 def test_a_member_has_what_the_summary_says(run: Run, page: str) -> None:
-    rows = participant_loss_rows.list_members(run.summary)
+    rows = vault_and_pool_member_loss_rows.list_members(run.summary)
     assert [(row.name, row.deposit_wad, row.end_wad) for row in rows] == [
         (each["name"], int(each["deposit_wad"]), int(each["end_wad"])) for each in run.summary["members"]
     ]
@@ -91,7 +91,7 @@ def test_an_auction_leads_to_its_vault_and_that_to_its_auctions_and_steps(run: R
 
 def test_a_pool_that_paid_leads_to_its_members_and_back(run: Run, page: str) -> None:
     paid = {each["stage"] for each in run.summary["losses"]["covered"] if int(each["rad"])}
-    pools = [row for row in participant_loss_rows.list_members(run.summary) if row.stage in paid]
+    pools = [row for row in vault_and_pool_member_loss_rows.list_members(run.summary) if row.stage in paid]
     assert pools
     for row in pools:
         assert f'<a href="#members" data-search="stage:{row.stage}">' in page

@@ -269,13 +269,13 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     scenario = at_leisure()
     accounts = (replace(scenario.margin_book.accounts[0], takes_out=600), scenario.margin_book.accounts[1])
     with opened(at_leisure(margin_book=replace(scenario.margin_book, accounts=accounts))) as run:
-        whale, before = get_trader_account("whale"), run.get_stablecoins(get_trader_account("whale"))
+        whale, before = get_trader_account("whale"), run.get_stablecoin_balance(get_trader_account("whale"))
         while run.now < 600:
-            assert run.get_stablecoins(whale) == before and run.withdrawing_accounts
+            assert run.get_stablecoin_balance(whale) == before and run.withdrawing_accounts
             run.block += 1
             run.now = run.block * run.scenario.block_time
             run.run_block()
-        assert run.get_stablecoins(whale) > before and not run.withdrawing_accounts
+        assert run.get_stablecoin_balance(whale) > before and not run.withdrawing_accounts
         assert run.compute_free_margin(whale) == 0
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.governance_steps import deploy_with_timelock
+from tests.support.timelock_proposals import deploy_with_timelock
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.support.governance_steps import TERMS, enact_calls, encode_proposal_call, read_last_call_events
 from tests.support.revert_setter_and_source_helpers import get_revert_reason, reverts
+from tests.support.timelock_proposals import TERMS, enact_calls, encode_proposal_call, read_last_call_events
 
 
 @pytest.fixture

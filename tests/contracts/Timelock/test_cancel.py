@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.governance_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.timelock_proposals import (
     TERMS,
     encode_proposal_call,
     execute_timelock_proposal,
     read_last_call_events,
     submit_timelock_proposal,
 )
-from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.mark.parametrize("sender", ["admin", "guardian"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.governance_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.timelock_proposals import (
     TERMS,
     enact_calls,
     encode_proposal_call,
@@ -10,7 +11,6 @@ from tests.support.governance_steps import (
     read_last_call_events,
     submit_timelock_proposal,
 )
-from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import pytest
 
 from backstop.model.evm_crypto import keccak256
-from tests.support.governance_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.timelock_proposals import (
     TERMS,
     enact_calls,
     encode_proposal_call,
@@ -11,7 +12,6 @@ from tests.support.governance_steps import (
     read_last_call_events,
     submit_timelock_proposal,
 )
-from tests.support.revert_setter_and_source_helpers import reverts
 
 FLOOR = keccak256(b"set_debt_floor(uint256,uint256)")[:4]
 NOBODY = "0x" + "00" * 20

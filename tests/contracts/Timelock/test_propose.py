@@ -6,7 +6,8 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters
-from tests.support.governance_steps import (
+from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.timelock_proposals import (
     SALT,
     TERMS,
     deploy_with_timelock,
@@ -15,7 +16,6 @@ from tests.support.governance_steps import (
     read_last_call_events,
     submit_timelock_proposal,
 )
-from tests.support.revert_setter_and_source_helpers import reverts
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[
             crash.open_book(lambda done, total, text: None, lambda: False)
             maker = get_account("market_maker")
             for name, wad in capital.items():
-                before = crash.get_stablecoins(get_account(name))
+                before = crash.get_stablecoin_balance(get_account(name))
                 source, sink = (maker, get_account(name)) if wad >= before else (get_account(name), maker)
                 outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
                 if not outcome.ok:

@@ -21,8 +21,8 @@ from backstop.live.chaos.byzantine_proxy import FAULTS, OF_LOGS, ByzantineProxy,
 from backstop.live.index.index_follower import IndexFollower
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.monitor.alerts import Alerts
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import TIP_CAP
 from backstop.live.node.rpc_node import LOOK_EVERY, Node

@@ -40,7 +40,7 @@ class CapitalCheck:
         self.looks = 0
         self.faults: list[str] = []
         self.longest_gap = 0
-        self.before = {name: scene.world.get_stablecoins(name) for name in BIDDERS}
+        self.before = {name: scene.world.read_stablecoin_balance(name) for name in BIDDERS}
         self.most_reserved = dict.fromkeys(BIDDERS, 0)
         self._gaps: Counter[str] = Counter()
         self._known: set[tuple[str, int, Action]] = set()
@@ -73,7 +73,10 @@ class CapitalCheck:
         """Check that what is signed and not mined cannot spend more than there is."""
         used = self.scene.chain.node.get_nonce(get_account(bidder_name), "latest")
         under_way = read_pending_spends(self.scene.folder / "journal", get_account(bidder_name), used)
-        spends, has = sum_largest_spend_per_nonce(under_way), self.scene.world.get_stablecoins(bidder_name)
+        spends, has = (
+            sum_largest_spend_per_nonce(under_way),
+            self.scene.world.read_stablecoin_balance(bidder_name),
+        )
         self.most_reserved[bidder_name] = max(self.most_reserved[bidder_name], spends)
         signed = {(bidder_name, *each) for each in under_way}
         # As above: what was mined waits again beside what was signed for the rest.
@@ -275,7 +278,7 @@ def _replay_storm_blocks_into_figures(
     mirror.compare_all_known_slots()
     mirror.raise_differences()
     for name in BIDDERS:
-        left = chaos_environment.world.get_stablecoins(name)
+        left = chaos_environment.world.read_stablecoin_balance(name)
         had = capital_check.before[name] + got[name]
         if had - spent[name] != left:
             faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")

@@ -83,10 +83,10 @@ class MarketActors:
 
     def _refill_stablecoin_accounts(self) -> None:
         for name, wad in self.refilled.items():
-            if self.get_stablecoins(name) < wad <= self.get_stablecoins("market_maker"):
+            if self.read_stablecoin_balance(name) < wad <= self.read_stablecoin_balance("market_maker"):
                 self.send_call_for_hash("market_maker", "Stablecoin", "transfer", get_account(name), wad)
 
-    def get_stablecoins(self, name: str) -> int:
+    def read_stablecoin_balance(self, name: str) -> int:
         """Return what an account has at the newest block, not on top of the pool [wad]."""
         data = self.system.get_function("Stablecoin", "balanceOf", 1).encode_call((get_account(name),))
         token = self.system.addresses["Stablecoin"]

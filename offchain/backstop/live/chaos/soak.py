@@ -95,7 +95,9 @@ class CyclicMarketActors(MarketActors):
             else:
                 self._draw_more(c, owner, locked, debt, head.timestamp)
         depth = sum(market.depth for market in self.scenario.markets.values())
-        if self.get_stablecoins("market_maker") < depth and self._ensure_owner_has_collateral(c, "patron"):
+        if self.read_stablecoin_balance("market_maker") < depth and self._ensure_owner_has_collateral(
+            c, "patron"
+        ):
             self._open_vault(c, "patron", depth, _PATRON, head.timestamp)
 
     def _ensure_owner_has_collateral(self, collateral_type: int, owner: str) -> bool:

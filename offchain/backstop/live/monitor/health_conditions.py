@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from backstop.live.monitor.status_snapshot import COIN, ChainStatus, StatusBoard
+from backstop.live.monitor.status_facts_and_board import COIN, ChainStatus, StatusBoard
 from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.amounts import format_fixed

@@ -25,7 +25,7 @@ from backstop.live.monitor.health_conditions import (
     report_readiness,
 )
 from backstop.live.monitor.http_server import Answer, Request, Route
-from backstop.live.monitor.status_snapshot import LATENCIES, ChainStatus, KeeperWork, StatusBoard
+from backstop.live.monitor.status_facts_and_board import LATENCIES, ChainStatus, KeeperWork, StatusBoard
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.report.amounts import UNITS
 from backstop.report.exact_amount_markup import get_figure_unit

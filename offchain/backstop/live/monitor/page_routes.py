@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from backstop.live.monitor.health_conditions import build_health_report
 from backstop.live.monitor.http_server import Answer, Request, Route
-from backstop.live.monitor.status_snapshot import ChainStatus, StatusBoard
+from backstop.live.monitor.status_facts_and_board import ChainStatus, StatusBoard
 from backstop.report.chart_parts import Chart
 from backstop.report.live_charts import draw_live_charts_by_id
 from backstop.report.live_page import (

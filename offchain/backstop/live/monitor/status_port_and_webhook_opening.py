@@ -13,8 +13,8 @@ from backstop.live.monitor.alerts import Alerts, AlertSettings, Webhook
 from backstop.live.monitor.health_conditions import report_liveness
 from backstop.live.monitor.http_server import Server
 from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_facts_and_board import SILENT, StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import SILENT, StatusBoard
 from backstop.live.monitor.systemd_notify import has_supervisor, send_systemd_heartbeat
 from backstop.live.node.log_lines import Line
 

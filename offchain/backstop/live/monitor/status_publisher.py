@@ -12,7 +12,7 @@ from backstop.live.monitor.alerts import Alerts
 from backstop.live.monitor.health_conditions import find_health_issues
 from backstop.live.monitor.monitor_history import DAY, SPARSE
 from backstop.live.monitor.page_sections import PageSections
-from backstop.live.monitor.status_snapshot import ChainStatus, KeeperWork, StatusBoard
+from backstop.live.monitor.status_facts_and_board import ChainStatus, KeeperWork, StatusBoard
 from backstop.live.node.log_lines import Line
 from backstop.live.solvency.adl_queue_figures import MOST_WATCHED, build_deleveraging_queue_figures
 from backstop.live.solvency.solvency_statement import build_statement

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from backstop.live.monitor.status_snapshot import COIN
+from backstop.live.monitor.status_facts_and_board import COIN
 from backstop.live.operate.live_system import LiveSystem
 
 

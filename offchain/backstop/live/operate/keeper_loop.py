@@ -19,8 +19,8 @@ from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.token_approvals import iter_missing_approval_intents
 from backstop.live.mirror.chain_mirror import ReorgError
 from backstop.live.monitor.health_conditions import describe_unsettled_slots
+from backstop.live.monitor.status_facts_and_board import KeeperWork
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import KeeperWork
 from backstop.live.node.failover import Takeover
 from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
 from backstop.live.node.live_host import gas_limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, deque
 
-from backstop.live.monitor.status_snapshot import LATENCIES
+from backstop.live.monitor.status_facts_and_board import LATENCIES
 
 _MINED = ("done", "failed", "withdrawn")
 

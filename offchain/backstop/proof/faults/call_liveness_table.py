@@ -93,7 +93,7 @@ def judge_call_under_failure(
     return FaultTableCell(component.name, failure_mode, call.name, WRONG if wrong else WORKS, wrong or "")
 
 
-def _find_storage_difference(
+def _find_difference_outside_component(
     call_runner: CallRunner,
     call: LivenessCall,
     component: Component,
@@ -178,7 +178,7 @@ def _find_wrong_leaver_payout(
 
 
 _JUDGES = {
-    SAME: _find_storage_difference,
+    SAME: _find_difference_outside_component,
     SPLIT: _find_wrong_stage_payment,
     AT_MOST: _find_wrong_leaver_payout,
 }

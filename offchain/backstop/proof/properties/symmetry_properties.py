@@ -92,9 +92,9 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
         first, last, forfeited = dict[str, int](), dict[str, int](), dict[str, int]()
         for one, other in (pair, pair[::-1]):
             with lockstep.fork_state():
-                before = _read_engine_reserve(lockstep)
+                before = _read_model_reserve(lockstep)
                 first[one] = _exit_and_measure_payout(lockstep, name, one, batch)
-                forfeited[one] = -(-(_read_engine_reserve(lockstep) - before) // RAY)
+                forfeited[one] = -(-(_read_model_reserve(lockstep) - before) // RAY)
                 last[other] = _exit_and_measure_payout(lockstep, name, other, batch)
     for who, other in (pair, pair[::-1]):
         if not -2 <= last[who] - first[who] <= 2 + forfeited[other]:
@@ -104,7 +104,7 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
     return True
 
 
-def _read_engine_reserve(lockstep: LockstepLike) -> int:
+def _read_model_reserve(lockstep: LockstepLike) -> int:
     """Return the reserve [rad]."""
     return int(get_contract(lockstep, "VaultEngine").system[()].reserve)
 
@@ -191,7 +191,7 @@ def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
             apply_or_raise(
                 lockstep, "Stablecoin", "approve", get_contract(lockstep, contract).address, _EVER, by=who
             )
-        before = _read_engine_reserve(lockstep)
+        before = _read_model_reserve(lockstep)
         for amounts in ([args[place]], parts):
             with lockstep.fork_state():
                 for amount in amounts:
@@ -200,7 +200,7 @@ def split_calls_pay_no_more(lockstep: LockstepLike, random: Random) -> bool:
                         return False
                 ends.append(_measure_holdings(lockstep, who))
                 if method == "redeem":
-                    forfeited = -(-(_read_engine_reserve(lockstep) - before) // RAY)
+                    forfeited = -(-(_read_model_reserve(lockstep) - before) // RAY)
     for what, one in ends[0].items():
         unit = {"debt": 2, "Stablecoin": 1 + forfeited}.get(what, 1)
         if ends[1][what] > one + unit and all(ends[1][other] >= ends[0][other] for other in ends[0]):

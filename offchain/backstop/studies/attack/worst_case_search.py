@@ -46,7 +46,7 @@ class Task:
     population: int
     engine: str
 
-    def build_settings_json(self) -> dict[str, Any]:
+    def build_settings_record(self) -> dict[str, Any]:
         """Return attack.json, which has to be equal for a search to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
@@ -96,12 +96,12 @@ class WorstCaseSearch:
         if not file.exists():
             try:
                 self.out.mkdir(parents=True, exist_ok=True)
-                write_json(self.task.build_settings_json(), file)
+                write_json(self.task.build_settings_record(), file)
             except OSError as error:
                 raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
             return
         there = read_versioned_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
-        refuse_other(self.out, there, self.task.build_settings_json())
+        refuse_other(self.out, there, self.task.build_settings_record())
         self._load_progress()
 
     def _load_progress(self) -> None:

@@ -227,14 +227,14 @@ class BlockPacker:
         self.progress(self.phase.accounts, self._total, self.phase.name)
         if self.stop():
             raise RunInterruptedError(f"interrupted while {self.phase.name}")
-        self.wait_seconds(BLOCK_SECONDS)
+        self.let_empty_time_pass(BLOCK_SECONDS)
 
     def mine_block_and_forget_gas(self) -> None:
         """Take nothing for known of what calls take: prices have moved."""
         self.mine_block_of_waiting_calls()
         self._each.clear()
 
-    def wait_seconds(self, seconds: int) -> None:
+    def let_empty_time_pass(self, seconds: int) -> None:
         """Let time pass, in which no block has anything."""
         self.mine_block_of_waiting_calls()
         self.system.advance(seconds)

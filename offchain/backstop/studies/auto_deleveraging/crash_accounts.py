@@ -140,7 +140,7 @@ class AccountPopulation:
         blocks.begin_phase("money is drawn")
         # The core goes by its own prices, an hour and more behind.
         for _ in range(2):
-            blocks.wait_seconds(3_600)
+            blocks.let_empty_time_pass(3_600)
             for action in self._iter_reports():
                 blocks.apply_call_in_block(
                     f"{action.contract}.{action.method}", *action.args, sender=action.sender

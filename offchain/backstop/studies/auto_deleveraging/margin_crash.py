@@ -144,7 +144,7 @@ class MarginCrash:
         blocks.begin_phase("two cycles pass")
         for _ in range(2):
             self._roll_cycle()
-        blocks.wait_seconds(_INTO)
+        blocks.let_empty_time_pass(_INTO)
         had = self._read_net_values()
         blocks.begin_phase(FALLING)
         fell_at = blocks.timestamp
@@ -260,7 +260,7 @@ class MarginCrash:
         blocks.mine_block_of_waiting_calls()
         clock = market.clocks[()]
         soonest = max(clock.rolled_at + market.window, clock.booked_at + market.quiet)
-        blocks.wait_seconds(max(0, soonest - blocks.timestamp))
+        blocks.let_empty_time_pass(max(0, soonest - blocks.timestamp))
         rolled = blocks.apply_call_in_block(f"{HOUSE}.advance_cycle")
         blocks.mine_block_of_waiting_calls()
         return rolled

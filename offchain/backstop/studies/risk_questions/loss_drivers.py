@@ -121,7 +121,7 @@ def estimate_drivers(
         "unsold_micro": round(float(get_column(day, rows, "unsold").mean())),
         "cases": [_build_row(*each) for each in zip(cases, compared, outcomes, strict=True)],
         "missing": list(missing),
-        "block_time": _judge_block_time(day, cases, compared),
+        "block_time": _compare_shorter_blocks(day, cases, compared),
         "sentence": _write_sentence(cases, compared),
     }
 
@@ -138,7 +138,7 @@ def _build_row(case: DriverCase, found: Difference, rows: Rows) -> dict[str, Any
     }
 
 
-def _judge_block_time(
+def _compare_shorter_blocks(
     day: Scenario, cases: Sequence[DriverCase], compared: Sequence[Difference]
 ) -> dict[str, Any] | None:
     """Say whether shorter blocks change the figure by more than the paths leave open; None if not tried."""

@@ -108,7 +108,7 @@ class OutcomeRecorder(RunRecorder):
         view = run.build_keeper_view()
         buyers = (group for group in run.scenario.keepers if group.role == "bidder")
         names = (name for group in buyers for name in group.list_keeper_names())
-        self.buyers_left = sum(run.get_stablecoins(run.register_account(name)) for name in names) * RAY
+        self.buyers_left = sum(run.get_stablecoin_balance(run.register_account(name)) for name in names) * RAY
         pools = (view.find_constant_product_pool(c) for c in range(len(run.scenario.symbols)))
         self.depth_missing = sum(pool.virtual for pool in pools if pool is not None) * RAY
         self.unsold = run.sum_auctioned_and_unsafe_debt()

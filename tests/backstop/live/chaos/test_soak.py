@@ -157,13 +157,13 @@ def test_a_maker_who_runs_dry_is_given_more(tide: CyclicMarketActors) -> None:
         "Stablecoin",
         "transfer",
         get_account("stranger"),
-        tide.get_stablecoins("market_maker"),
+        tide.read_stablecoin_balance("market_maker"),
     )
     tide.chain.mine_block()
     for _ in range(30):
         tide.send_block_actions()
         tide.chain.mine_block()
-    assert tide.get_stablecoins("market_maker") >= depth // 2
+    assert tide.read_stablecoin_balance("market_maker") >= depth // 2
 
 
 @pytest.mark.deep(

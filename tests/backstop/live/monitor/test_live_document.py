@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from backstop.live.monitor.http_server import Answer, Request
 from backstop.live.monitor.page_routes import build_page_and_event_routes
-from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.report.plotly_bundle import read_plotly_bundle
 
 

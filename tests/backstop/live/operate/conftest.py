@@ -10,8 +10,8 @@ import pytest
 
 from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.planned_contracts import Deployment
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
@@ -21,7 +21,7 @@ from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.simulation.scenario import Scenario, load_scenario
 from tests.support.devnet_process import SMALL, Devnet
 from tests.support.proxy import Proxy
-from tests.support.vault_market_after_drop import open_vaults_and_drop_price
+from tests.support.vault_auctions_after_price_drop import open_vaults_and_drop_price
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

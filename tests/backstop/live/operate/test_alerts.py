@@ -26,9 +26,9 @@ from backstop.live.monitor import alerts as module
 from backstop.live.monitor import status_port_and_webhook_opening
 from backstop.live.monitor.alerts import Alerts, AlertSettings, Webhook
 from backstop.live.monitor.health_conditions import ALERTS, HealthIssue, find_health_issues
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_port_and_webhook_opening import open_status_publisher
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.operate import network_options
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name

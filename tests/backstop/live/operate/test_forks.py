@@ -21,7 +21,10 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
-from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
+from tests.support.vault_auctions_after_price_drop import (
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+)
 
 LONGER = pytest.mark.deep(brief="tests/backstop/live/operate/test_forks.py::test_a_fork_that_is_ahead")
 

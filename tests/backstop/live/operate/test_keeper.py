@@ -29,7 +29,7 @@ from backstop.system import Action, Outcome
 from tests.support.background_threads import BackgroundServer, run_thread_until_context_ends
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.vault_market_after_drop import (
+from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
     apply_successful_call,

@@ -23,7 +23,10 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
+from tests.support.vault_auctions_after_price_drop import (
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+)
 
 PROGRAM = """
 import json, sys, time

@@ -20,7 +20,7 @@ from backstop.live.operate.outbox import CallRequest, Outbox, TransactionRules
 from backstop.live.operate.transaction_journal import Journal
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.vault_market_after_drop import (
+from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
     apply_successful_call,

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.role_accounts import get_account
 from backstop.live.monitor.health_conditions import HealthIssue, find_health_issues
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.gas_fees import GWEI
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_name
@@ -32,7 +32,7 @@ from backstop.live.operate.spending_limits import (
 from backstop.live.operate.transaction_journal import DAY, Attempt, Entry, Journal, Spending
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.support.vault_market_after_drop import (
+from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
     apply_successful_call,

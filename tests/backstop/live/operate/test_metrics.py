@@ -25,8 +25,8 @@ from backstop.live.mirror.chain_mirror import Mirror, open_mirror
 from backstop.live.monitor import metrics, status_port_and_webhook_opening
 from backstop.live.monitor.http_server import Server
 from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
 from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
@@ -38,7 +38,7 @@ from tests.support.background_threads import run_thread_until_context_ends
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.vault_market_after_drop import BORROWER, ETH, apply_successful_call
+from tests.support.vault_auctions_after_price_drop import BORROWER, ETH, apply_successful_call
 
 BRIEF = "tests/backstop/live/operate/test_metrics.py::test_a_mirrors_figures_are_the_chains"
 

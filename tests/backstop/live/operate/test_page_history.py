@@ -12,12 +12,12 @@ from backstop.errors import BackstopError
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.monitor.monitor_history import SPARSE, STEP, MonitorHistory
 from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.mirror_loop import MirrorLoop
 from tests.support.devnet_process import Devnet
-from tests.support.vault_market_after_drop import BORROWER, liquidate_borrower_and_advance_time
+from tests.support.vault_auctions_after_price_drop import BORROWER, liquidate_borrower_and_advance_time
 
 BRIEF = "tests/backstop/live/operate/test_mirror.py::test_it_goes_back_to_where_the_chain_forked"
 

@@ -15,7 +15,7 @@ from backstop.model.margin_fund import MarginFund
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
-from tests.support.vault_market_after_drop import apply_successful_call
+from tests.support.vault_auctions_after_price_drop import apply_successful_call
 
 BTC = 1
 HOUR = 3_600

@@ -12,7 +12,7 @@ from backstop.live.operate.keeper_settings import read_yaml_keeper_settings_by_n
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.devnet_process import Devnet
 from tests.support.live_margin_market import ETH, LOTS, LiveMarginMarket
-from tests.support.vault_market_after_drop import apply_successful_call
+from tests.support.vault_auctions_after_price_drop import apply_successful_call
 
 ROLES = ("margin_crank", "matcher", "backstop_keeper", "pool_buyer")
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from backstop.live.monitor import metrics
 from backstop.live.monitor.health_conditions import ALERTS
 from backstop.live.monitor.http_server import Answer, Request
-from backstop.live.monitor.status_snapshot import StatusBoard
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from tests.support.alarming_status_board import publish_all_alarms_on_board
 from tests.support.checkout_paths import ROOT
 

@@ -25,7 +25,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from backstop.model.interfaces import CallTerms
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.vault_market_after_drop import apply_successful_call
+from tests.support.vault_auctions_after_price_drop import apply_successful_call
 
 WETH = 0
 HIGH_ADD_ON = 3_000

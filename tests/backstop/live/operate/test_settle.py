@@ -19,8 +19,8 @@ from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
 from backstop.live.monitor.health_conditions import build_health_report
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.disputed_slot_resolution import find_settled_words, prove_words
 from backstop.live.node.failover import Failover
 from backstop.live.node.live_host import LiveHost

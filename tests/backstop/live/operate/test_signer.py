@@ -33,7 +33,7 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 from tests.support.manual_clock import ManualClock
-from tests.support.vault_market_after_drop import BORROWER, ETH
+from tests.support.vault_auctions_after_price_drop import BORROWER, ETH
 from tests.support.web3signer_stub import CHAIN, Web3SignerStub
 
 NO_TRANSACTION = pytest.mark.deep(

@@ -29,7 +29,10 @@ from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import Written
 from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
-from tests.support.vault_market_after_drop import apply_successful_call, liquidate_borrower_and_advance_time
+from tests.support.vault_auctions_after_price_drop import (
+    apply_successful_call,
+    liquidate_borrower_and_advance_time,
+)
 
 BRIEF = "tests/backstop/live/operate/test_what_was_signed.py::test_what_a_node_refuses_and_sends_on_counts"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters
 from backstop.live.solvency.admin_rights import build_admin_rights_statement
-from tests.support.governance_steps import (
+from tests.support.timelock_proposals import (
     TERMS,
     deploy_with_timelock,
     encode_proposal_call,

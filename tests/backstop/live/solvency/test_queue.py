@@ -21,8 +21,8 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.live.monitor import metrics, page_routes
 from backstop.live.monitor.http_server import Answer, Request
 from backstop.live.monitor.page_sections import PageSections
+from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
-from backstop.live.monitor.status_snapshot import StatusBoard
 from backstop.live.node.signers import Signers
 from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.solvency.adl_queue_figures import ORDERS, build_deleveraging_queue_figures

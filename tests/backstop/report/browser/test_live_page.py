@@ -20,7 +20,7 @@ from tests.support.live_page_browser import (
     stop_all,
     wait_until_page_address_printed,
 )
-from tests.support.vault_market_after_drop import (
+from tests.support.vault_auctions_after_price_drop import (
     liquidate_borrower_and_advance_time,
     open_vaults_and_drop_price,
 )

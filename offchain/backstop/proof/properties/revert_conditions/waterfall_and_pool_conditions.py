@@ -299,7 +299,7 @@ def _has_pool_equity_at_auction(call: CallContext) -> bool | None:
     return None if may_lose else False
 
 
-def _is_more_than_paid(call: CallContext, amount: int, to: str, controller: str) -> bool | None:
+def _is_more_than_claimable(call: CallContext, amount: int, to: str, controller: str) -> bool | None:
     if not call.contract.cooldown:
         return False
     most = (amount, 2**256 - 1) if call.method == "redeem" else (2**256 - 1, amount)
@@ -372,7 +372,7 @@ register_conditions(
     "pool: ",
     not_controller=lambda x, amount, to, owner: x.contract.cooldown > 0 and not _can_act_as_owner(x, owner),
 )
-register_conditions(_BOTH, "redeem withdraw", "pool: ", more_than_max=_is_more_than_paid)
+register_conditions(_BOTH, "redeem withdraw", "pool: ", more_than_max=_is_more_than_claimable)
 register_conditions(_BOTH, "redeem", "shares: ", balance_too_small=_has_too_few_shares)
 register_conditions(
     _BOTH,
