@@ -31,6 +31,14 @@ class Position(NamedTuple):
     account: str = ""  # positions of one account are liquidated together; "" is an account of its own
 
 
+class LoneVault(NamedTuple):
+    """Vault of no account and of stablecoin debt: worth and debt [rad], and debt by its ratio [rad, bps]."""
+
+    worth: int
+    debt: int
+    bound: int
+
+
 def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, seed: int = 1) -> pd.DataFrame:
     """Return, for each asset's price alone and all together, what is unsafe after each fall ('30%', or bps).
 
@@ -69,8 +77,18 @@ def compute_fall_rows(
     whole = sum(each.debt for each in positions)
     made = {symbol: assets.get(symbol, TypeAssets(symbol)) for symbol in prices}
     accounts: dict[str | int, list[Position]] = {}
+    lone: dict[str, list[LoneVault]] = {}  # by collateral; books have many
     for number, each in enumerate(positions):
-        accounts.setdefault(each.account or number, []).append(each)
+        if each.account or made[each.symbol].debt:
+            accounts.setdefault(each.account or number, []).append(each)
+        else:
+            vault = LoneVault(each.locked * prices[each.symbol], each.debt, each.debt * each.ratio)
+            lone.setdefault(made[each.symbol].collateral, []).append(vault)
+    unsafe = {
+        (name, fall): _sum_unsafe_lone_vaults(vaults, BASIS_POINTS - fall)
+        for name, vaults in lone.items()
+        for fall in of
+    }
     names = dict.fromkeys(name for each in made.values() for name in each if name)
     rows: list[dict[str, Any]] = []
     for falling in (*names, "all"):
@@ -79,7 +97,8 @@ def compute_fall_rows(
         for fall in of:
             kept = {name: BASIS_POINTS - (fall if falling in (name, "all") else 0) for name in (*names, "")}
             kept[""] = BASIS_POINTS
-            count = debt = worth = missing = 0
+            sums = [unsafe[name, fall] for name in lone if falling in (name, "all")]
+            count, debt, worth, missing = map(sum, zip((0, 0, 0, 0), *sums, strict=True))
             for account in accounts.values():
                 if not any(falling in ("all", *made[each.symbol]) for each in account):
                     continue
@@ -107,6 +126,23 @@ def compute_fall_rows(
                 }
             )
     return rows
+
+
+def _sum_unsafe_lone_vaults(vaults: Sequence[LoneVault], kept: int) -> tuple[int, int, int, int]:
+    """Return what is unsafe at what is kept of a price [bps]: vaults, debt [rad], worth and missing [wad].
+
+    Worth is rounded down and what is missing up, vault by vault.
+    """
+    count = debt = worth = missing = 0
+    for before, owed, bound in vaults:
+        if before * kept < bound:
+            value = before * kept // BASIS_POINTS
+            count += 1
+            debt += owed
+            worth += value // RAY
+            if owed > value:
+                missing += div_up(owed - value, RAY)
+    return count, debt, worth, missing
 
 
 def _is_unsafe(account: Sequence[Position], values: Sequence[int], debts: Sequence[int]) -> bool:

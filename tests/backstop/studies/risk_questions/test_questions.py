@@ -10,9 +10,11 @@ import pytest
 import backstop
 from backstop.deployment.parameter_dataclasses import PolicyParameters
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
+from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_records import PricePath
+from backstop.simulation.scenario.scenario_records import PricePath, TypeAssets
+from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position, compute_fall_rows
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 
 BRIEF = "tests/backstop/studies/risk_questions/test_questions.py::test_what_nobody_can_buy_is_no_answer"
@@ -31,6 +33,27 @@ def test_falls_are_those_of_the_book(known) -> None:
     together = found[found["falling"] == "all"].set_index("fall_bps")
     assert together["debt_wad"][2_501] == 300_000 * WAD and together["vaults"][2_501] == 3
     assert {type(each) for each in found["debt_wad"]} == {int}
+
+
+def test_a_vault_by_itself_counts_as_an_account_of_one() -> None:
+    """The short way for vaults without an account is the long one, to the wei, also on the boundary."""
+    dice = SeededRandom(1, "falls")
+    assets = {"ETH": TypeAssets("WETH"), "ETH-B": TypeAssets("WETH"), "LOOP": TypeAssets("BTC", "WETH")}
+    prices = {"ETH": 2_000 * RAY + 1, "ETH-B": 2_000 * RAY + 1, "LOOP": 60_000 * RAY // 7}
+    positions = []
+    for number in range(300):
+        symbol, ratio = list(assets)[number % 3], (11_000, 15_000)[number % 2]
+        locked = dice.draw_integer(1, 10**20)
+        # Every fifth is at its boundary after a fall by 30%, to a wei.
+        least = -(-locked * prices[symbol] * 7_000 // ratio // RAY)
+        debt = (
+            least + dice.draw_integer(-1, 1) if number % 5 == 0 else least * dice.draw_integer(40, 160) // 100
+        )
+        positions.append(Position(symbol, locked, debt * RAY, ratio))
+    named = [each._replace(account=f"owner-{number}") for number, each in enumerate(positions)]
+    rows = compute_fall_rows(positions, prices, FALLS, assets)
+    assert rows == compute_fall_rows(named, prices, FALLS, assets)
+    assert len({row["debt_wad"] for row in rows}) > 12
 
 
 GROWS = ((1_000, 0), (2_000, 500))
