@@ -8,6 +8,7 @@ from typing import Any
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.report import amounts
 from backstop.report.chart_parts import (
+    SERIES,
     Chart,
     LegendKey,
     build_axis_title,
@@ -20,47 +21,55 @@ from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_b
 from backstop.report.stress_console_output import MICRO
 from backstop.simulation.loss_bearers import ALL_GROUPS
 
+_MOST_FALLING_PRICES = 7  # lines that can be told apart beside that of all prices
+
 
 def build_price_fall_debt_chart(summary: Mapping[str, Any]) -> Chart:
-    """Draw the debt that may be liquidated by the fall, for each type's price alone, stacked."""
+    """Draw the debt that may be liquidated by the fall: of all prices together, and of each price alone.
+
+    They do not add up: an account with two collaterals may be unsafe by the fall of either. Of many prices
+    those are drawn whose largest fall makes most debt unsafe.
+    """
     rows = summary["tables"]["falls"]
-    names = list(dict.fromkeys(row["falling"] for row in rows))
-    types = [name for name in names if name != "all"] or names
-    steps = list(dict.fromkeys(row["fall_bps"] for row in rows))
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_name.setdefault(row["falling"], []).append(row)
+    *alone, together = by_name  # where there is one price, its fall is that of all
+    largest = sorted(alone, key=lambda name: -int(by_name[name][-1]["debt_wad"]))[:_MOST_FALLING_PRICES]
+    drawn = [name for name in alone if name in largest]
     data, keys = [], []
-    for i, name in enumerate(types):
-        own = [row for row in rows if row["falling"] == name]
+    for i, name in enumerate((together, *drawn)):
+        own = by_name[name]
+        title = "all prices" if name == "all" else shorten_name(name)
+        color = "@ink" if i == 0 else get_series_color(i - 1)
+        mark = "line" if i <= len(SERIES) else "dash"
         data.append(
             {
-                "type": "bar",
-                "name": shorten_name(name),
-                "x": [steps.index(row["fall_bps"]) for row in own],
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": title,
+                "x": [row["fall_bps"] / BASIS_POINTS for row in own],
                 "y": to_plot_values((row["debt_wad"] for row in own), WAD),
-                "width": 0.7,
-                "marker": {"color": get_series_color(i)},
+                "line": {"color": color, "width": 1.5, "dash": "dot" if mark == "dash" else "solid"},
+                "marker": {"color": color, "size": 5},
+                "cliponaxis": False,
                 "customdata": [amounts.format_fixed(int(row["debt_wad"]), WAD) for row in own],
                 "hovertemplate": "%{customdata}",
             }
         )
-        keys.append(LegendKey(shorten_name(name), get_series_color(i), "area"))
+        keys.append(LegendKey(title, color, mark))
     figure = {
         "data": data,
         "layout": {
             "height": 320,
-            "barmode": "stack",
-            "xaxis": {
-                "tickvals": list(range(len(steps))),
-                "ticktext": [amounts.format_percent(step, BASIS_POINTS, 0) for step in steps],
-                "title": build_axis_title("fall of each price, %"),
-            },
+            "xaxis": {"tickformat": ".0%", "rangemode": "tozero", "title": build_axis_title("fall, %")},
             "yaxis": {"tickformat": "~s", "rangemode": "tozero", "title": build_axis_title("stablecoins")},
         },
     }
-    whole = [row for row in rows if row["falling"] == names[-1]]
     told = "; ".join(
         f"{amounts.format_percent(row['fall_bps'], BASIS_POINTS, 0)}: "
         f"{amounts.format_compact(int(row['debt_wad']), WAD)}"
-        for row in whole
+        for row in by_name[together]
     )
     label = f"Debt that may be liquidated by a fall of all prices. {told}."
     return Chart("falls-chart", "Debt that may be liquidated", label, figure, tuple(keys))

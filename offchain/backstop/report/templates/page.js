@@ -36,6 +36,7 @@ const Charts = (() => {
     gridcolor: "@rule", linecolor: "@rule", zeroline: false, automargin: true, ticks: "",
     spikecolor: "@faint", spikethickness: 1, spikedash: "solid",
     ...(name[0] === "x" ? { showgrid: false, showline: true, ticks: "outside", ticklen: 4, tickcolor: "@rule",
+                            ticklabelstandoff: 4, // or the first meets that of the other axis in the corner
                             nticks: innerWidth < NARROW ? 5 : 9 } : { fixedrange: true, nticks: 6 }),
     ...(touch ? { fixedrange: true } : {}),
     ...own,
