@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SCALES = {"rad": 1, "wad": 10**27, "micro": 10**39}
 VOID = {"meta", "link", "br", "input", "img", "hr"}
@@ -69,3 +69,35 @@ def read_page_figures(html: str) -> tuple[list[FigureStrip], list[dict[str, list
         for title, found, names in reader.wholes
     ]
     return wholes, reader.tables
+
+
+class _NamedFigureReader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.figures: list[dict[str, str]] = []
+        self.is_open = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = {name: value or "" for name, value in attrs}
+        self.is_open = tag == "data" and "data-path" in own
+        if self.is_open:
+            names = {"path": "data-path", "unit": "data-unit", "value": "value", "title": "title"}
+            self.figures.append({key: own.get(name, "") for key, name in names.items()} | {"text": ""})
+
+    def handle_endtag(self, tag: str) -> None:
+        self.is_open = False
+
+    def handle_data(self, data: str) -> None:
+        if self.is_open:
+            self.figures[-1]["text"] += data
+
+
+def read_named_figures(html: str) -> dict[str, Any]:
+    """The figures of a page that name their place in its summary, and the summary that it carries.
+
+    That is what `check_page_figures_against_summary` takes of a browser.
+    """
+    reader = _NamedFigureReader()
+    reader.feed(html.partition("<body>")[2].partition("<script")[0])
+    summary = html.partition('<script type="application/json" id="summary">')[2].partition("</script>")[0]
+    return {"figures": reader.figures, "summary": summary}

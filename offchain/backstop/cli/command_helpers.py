@@ -349,6 +349,23 @@ def format_repeat_command(command: str, **options: Any) -> str:
     return shlex.join(words)
 
 
+def format_given_command(command: str) -> str:
+    """Return the command that does it again, with the options that were given but --out and --fresh."""
+    context = click.get_current_context()
+    words = format_command_as_started(command).split()
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name in ("out", "fresh", "as_json") or source is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[each.name or ""]
+        if value is True:
+            words.append(each.opts[0])
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [each.opts[0], str(one)]
+    return shlex.join(words)
+
+
 def print_run_summary(
     run_summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
 ) -> None:

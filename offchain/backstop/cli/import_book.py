@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from backstop.cli.command_helpers import RUNS, Command, handle_errors, open_output, output_options
+from backstop.cli.command_helpers import (
+    RUNS,
+    Command,
+    format_given_command,
+    handle_errors,
+    open_output,
+    output_options,
+)
 from backstop.cli.import_options import (
     OF_SCENARIO,
     add_imported_scenario_options,
@@ -54,12 +62,19 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
     """Read positions as others keep them, and prices; write them as a scenario that every command takes.
 
     Every row is checked and every figure exact; what is wrong is said with its row. With prices the folder
-    has `scenario.yaml`, to be read and changed, without them `book.csv` alone.
+    has `scenario.yaml`, to be read and changed, and `report.html`, which says what was read, what became of
+    it and what was assumed; without them it has `book.csv` alone.
     """
+    from backstop.report.frame_console_table import write_frames
+    from backstop.report.import_page import write_page
+    from backstop.report.page_links import REPORT
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario.book_repairs import UNDER_WATER
     from backstop.simulation.sources.price_reader import format_utc_time
     from backstop.simulation.sources.scenario_builder import write_scenario
+    from backstop.studies.import_summary import build_import_summary
 
+    began = time.monotonic()
     if given["prices"] is None:
         _refuse_price_options_without_prices()
     read, quotes = read_book_and_prices(given)
@@ -80,8 +95,14 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
         return
     if output.finished:
         click.echo(directory / "scenario.yaml")
+        click.echo(directory / REPORT)
         return
-    scenario = write_scenario(read, quotes, directory, use=use, **parse_scenario_writer_options(given))
+    options = parse_scenario_writer_options(given)
+    scenario = write_scenario(read, quotes, directory, use=use, **options)
+    meta = build_run_metadata("none", format_given_command("import"), directory, time.monotonic() - began)
+    found = build_import_summary(read, quotes, scenario, use, options)
+    write_frames(directory, {}, **{"import": found, "meta": meta})
+    write_page(directory)
     output.mark_finished()
     click.echo(f"{quotes.name}: {', '.join(quotes.symbols)}, {describe_time_span(quotes)}")
     said = [line for line in scenario.assumptions if line.startswith(_SAID)]
@@ -93,6 +114,7 @@ def cli(use: str, out: Path | None, fresh: bool, **given: Any) -> None:
             "of an earlier time, end the prices there, or open the book at the first with --use replay."
         )
     click.echo(directory / "scenario.yaml")
+    click.echo(directory / REPORT)
 
 
 def _refuse_price_options_without_prices() -> None:

@@ -72,7 +72,7 @@ def write_answer_page(answer_folder: Path) -> Path:
         asked=asked,
         strips=[each for each in asked.strips(summary) if each],
         columns=build_answer_columns_with_intervals(summary["columns"][name]),
-        rows=rows,
+        numbered=list(enumerate(rows)),
         first_rows=FIRST_ROWS,
         answers={name: Markup("{}").format(compose_heading(summary))},
     )

@@ -16,6 +16,7 @@ from backstop.report import (
     deleverage_page,
     guards_page,
     hunt_page,
+    import_page,
     preset_comparison_page,
     proposal_page,
     run_page,
@@ -125,6 +126,11 @@ KINDS = (
         REPORT,
         hunt_page.write_page,
         hunt_page.compose_hunt_result_sentence,
+    ),
+    ResultKind(
+        *("import", import_page.FILE, import_page.FILE, REPORT),
+        import_page.write_page,
+        import_page.compose_finding,
     ),
     ResultKind(
         "run", "trace.json", "summary.json", REPORT, run_page.write_run_page, _compose_run_loss_sentence

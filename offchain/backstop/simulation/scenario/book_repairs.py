@@ -109,6 +109,16 @@ class RepairedRows:
     left: int = 0  # merged: vaults that they became
     uncovered: int = 0  # liquidated: debt that their collateral did not repay, wad
 
+    @property
+    def subject(self) -> str:
+        """Which rows these are, as `under the debt floor`."""
+        return _WHAT[self.kind]
+
+    @property
+    def outcome(self) -> str:
+        """What became of them, as `are left out`."""
+        return _DONE.get(self.how) or f"are merged into {self.left:,}"
+
 
 @dataclass(frozen=True)
 class RepairedBook:
@@ -129,11 +139,10 @@ class RepairedBook:
             f"{len(self.vaults):,} vaults are opened, which draw {_format_coins(owed)}."
         ]
         for each in self.touched:
-            done = _DONE.get(each.how) or f"are merged into {each.left:,}"
             line = (
-                f"{len(each.rows):,} {_WHAT[each.kind]} "
+                f"{len(each.rows):,} {each.subject} "
                 f"({_format_share_or_zero(each.debt, self.debt)} of the "
-                f"debt) {done}"
+                f"debt) {each.outcome}"
             )
             if each.how == "liquidate":
                 line += f"; {_format_coins(each.uncovered)} of it was bad debt already, and is in no figure"

@@ -15,6 +15,7 @@ from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.book_repairs import (
     BookRow,
+    RepairedBook,
     build_vault_terms_by_type,
     check_vaults,
     repair_book,
@@ -44,7 +45,19 @@ def build_vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -
 
 
 def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> Scenario:
-    """Return the scenario with the vaults of a file that the contracts open, and what was done to the rest.
+    """Return the scenario with the vaults of a file that the contracts open, told what became of others."""
+    found = repair_imported_book(scenario, imported_book)
+    return replace(
+        scenario,
+        vaults=found.vaults,
+        opened_at={**scenario.opened_at, **found.opened_at},
+        book_total=0,
+        assumptions=(*scenario.assumptions, *(found.describe_repairs() if imported_book.treatments else ())),
+    )
+
+
+def repair_imported_book(scenario: Scenario, imported_book: ImportedBook) -> RepairedBook:
+    """Return the vaults of a file that the contracts open in a scenario, and what was done to each other row.
 
     They fit also at a first price of nine digits, which is what paths that are drawn begin with.
     """
@@ -54,16 +67,8 @@ def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> S
         vaults = scale_debts([row.vault for row in rows], scenario.book_total, units_of)
         rows = [row._replace(vault=vault) for row, vault in zip(rows, vaults, strict=True)]
     prices = {symbol: cut_to_digits(price) for symbol, price in scenario.first_prices.items()}
-    found = repair_book(
-        imported_book.name, rows, imported_book.treatments, build_vault_terms_by_type(scenario, prices)
-    )
-    return replace(
-        scenario,
-        vaults=found.vaults,
-        opened_at={**scenario.opened_at, **found.opened_at},
-        book_total=0,
-        assumptions=(*scenario.assumptions, *(found.describe_repairs() if imported_book.treatments else ())),
-    )
+    terms = build_vault_terms_by_type(scenario, prices)
+    return repair_book(imported_book.name, rows, imported_book.treatments, terms)
 
 
 def cut_to_digits(price: int) -> int:

@@ -21,6 +21,13 @@ from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.scenario_records import TypeAssets, Vault
 from backstop.simulation.scenario.vault_books import COLUMNS
 from backstop.simulation.sources.account_to_vault_splitting import AccountPosition, convert_accounts_to_vaults
+from backstop.simulation.sources.book_changes import (
+    COUNTED_AS_DOLLARS,
+    LEFT_OUT,
+    READ,
+    SPLIT,
+    BookChange,
+)
 from backstop.simulation.sources.column_mapping import ColumnMapping, load_mapping
 from backstop.simulation.sources.event_reader import EventReader
 from backstop.simulation.sources.imported_collateral_types import build_type_table, get_position_type
@@ -63,6 +70,7 @@ class VaultBook:
     has_accounts: bool = False  # vaults of one owner are parts of one account
     system: str = ""  # whose liquidation terms hold where the file has no threshold
     told: tuple[str, ...] = ()  # what was left out, split or rounded, counted
+    changes: tuple[BookChange, ...] = ()  # the same of rows, with the debt of each
     read_columns: tuple[str, ...] = ()  # of the file, in its order
     ignored_columns: tuple[str, ...] = ()
 
@@ -159,6 +167,7 @@ def read_book(
     return replace(
         book,
         told=(*events.told, *book.told),
+        changes=(*events.changes, *book.changes),
         read_columns=events.read_columns,
         ignored_columns=events.ignored_columns,
     )
@@ -178,17 +187,21 @@ class _BookReader(RowReader):
         super().__init__(table, mapping, floats)
         self.in_dollars = in_dollars
         self.prices = prices  # ray, by symbol, of a file of prices
-        self.priced = 0  # debts of other assets that count as dollars
+        self.priced = self.priced_debt = 0  # debts of other assets that count as dollars; wad
 
     def build_book(self, bad_rows: str) -> VaultBook:
         mapping, table, prices = self.mapping, self.table, self.prices
         rows = self.select_rows()
         positions = [each for row in rows if (each := self._read_vault_position(row)) is not None]
+        self._add_change(READ, "rows", len(table.rows), sum(each.debt for each in positions))
+        self._add_change(LEFT_OUT, "rows that --only does not name", len(table.rows) - len(rows), None)
         if dropped := count_droppable_rows(table, self.faults, bad_rows):
+            self._add_change(LEFT_OUT, "rows that cannot be read", dropped, None)
             self.told.append(f"{dropped:,} rows cannot be read, and are left out.")
         full = [each for each in positions if each.locked or each.debt]
         if len(full) < len(positions):
             count = len(positions) - len(full)
+            self._add_change(LEFT_OUT, "rows that lock nothing and owe nothing", count, 0)
             self.told.append(f"{count:,} rows lock nothing and owe nothing, and are left out.")
         names = self._rename_symbols_and_map_names(full)
         held = self._pool_positions(
@@ -203,6 +216,7 @@ class _BookReader(RowReader):
             )
         types = build_type_table(held)
         self.told += types.notes
+        self.changes += types.changes
         called = [(each, types.names[get_position_type(each)]) for each in held]
         return VaultBook(
             name=table.name,
@@ -218,6 +232,7 @@ class _BookReader(RowReader):
             has_accounts=mapping.accounts == "pooled",
             system=mapping.system,
             told=tuple(self.told),
+            changes=tuple(self.changes),
             read_columns=self.read_columns,
             ignored_columns=self.ignored_columns,
         )
@@ -257,7 +272,8 @@ class _BookReader(RowReader):
             of = self._read_debt_price()
             debt = div_up(debt * of, RAY)
             if abs(of - RAY) * BASIS_POINTS > DOLLAR * RAY:
-                self.priced += self.in_dollars
+                if self.in_dollars:
+                    self.priced, self.priced_debt = self.priced + 1, self.priced_debt + debt
                 debt_asset = "" if self.in_dollars else self._read_symbol_or_empty("debt_token") or UNNAMED
         if len(self.faults) > before:
             return None
@@ -335,11 +351,14 @@ class _BookReader(RowReader):
     ) -> list[AccountPosition]:
         """Return positions of one collateral and one debt asset each."""
         if self.priced:
+            self._add_change(COUNTED_AS_DOLLARS, "debts of other tokens", self.priced, self.priced_debt)
             self.told.append(
                 f"{self.priced:,} debts are of other tokens, and count at their price, as dollars."
             )
         unnamed = [each for each in positions if each.debt_asset == UNNAMED]
         if unnamed:
+            unnamed_debt = sum(each.debt for each in unnamed)
+            self._add_change(COUNTED_AS_DOLLARS, "debts of tokens without a name", len(unnamed), unnamed_debt)
             self.told.append(
                 f"{len(unnamed):,} debts are of tokens without a name, and count at their price, as dollars: "
                 "map a column to `debt_token`."
@@ -350,12 +369,14 @@ class _BookReader(RowReader):
             return positions
         found = convert_accounts_to_vaults(positions, prices, self._raise_fault)
         if found.split:
+            self._add_change(SPLIT, "accounts of several collaterals or debts", found.split, found.split_debt)
             self.told.append(
                 f"{found.split:,} accounts have several collaterals or debts: their debt of "
                 f"{found.split_debt // WAD:,} is split by what each collateral is worth, into "
                 f"{found.parts:,} vaults."
             )
         if found.bare:
+            self._add_change(LEFT_OUT, "accounts that lock nothing", found.bare, found.bare_debt)
             owed = f"{(found.bare_debt + WAD // 2) // WAD:,}"
             self.told.append(
                 f"{found.bare:,} accounts owe {owed} stablecoins and lock nothing: they are left out, and "

@@ -9,6 +9,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.sources.book_changes import LEFT_OUT
 from backstop.simulation.sources.column_mapping import KINDS, ColumnMapping
 from backstop.simulation.sources.price_reader import format_utc_time, parse_time
 from backstop.simulation.sources.row_reader import RowReader
@@ -85,6 +86,7 @@ class EventReader(RowReader):
             until = "" if at is None else f" until {at}: give a later --at"
             raise BackstopError(f"{name}: has no events{until}")
         later = f"; {len(rows) - counted:,} later ones are left out" if counted < len(rows) else ""
+        self._add_change(LEFT_OUT, "events after that time or block", len(rows) - counted, None)
         until = format_moment(last if moment is None else moment)
         self.told.append(
             f"{counted:,} events until {until} are added up, the last of {format_moment(last)}{later}."

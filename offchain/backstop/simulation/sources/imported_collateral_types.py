@@ -11,6 +11,7 @@ from backstop.model.bounds import MAX_COLLATERAL_TYPES
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.scenario_records import TypeAssets
 from backstop.simulation.sources.account_to_vault_splitting import AccountPosition
+from backstop.simulation.sources.book_changes import MERGED, PRICED, BookChange
 
 _LONGEST = 32  # letters of a symbol
 
@@ -24,12 +25,13 @@ class PositionType(NamedTuple):
 
 
 class TypeTable(NamedTuple):
-    """Types of a book: the name of each, their assets and ratios, and what to say of them."""
+    """Types of a book: the name of each, their assets and ratios, what to say of them, and debts moved."""
 
     names: dict[PositionType, str]
     assets: dict[str, TypeAssets]
     ratios: dict[str, int]  # basis points, rounded up; types whose positions have a threshold
     notes: list[str]
+    changes: list[BookChange]
 
 
 def build_type_table(positions: Sequence[AccountPosition]) -> TypeTable:
@@ -55,7 +57,8 @@ def build_type_table(positions: Sequence[AccountPosition]) -> TypeTable:
         for kind, name in names.items()
         if kind.threshold and kind not in merged
     }
-    return TypeTable(names, assets, ratios, _describe_types(ordered, names, merged, debts))
+    notes = _describe_types(ordered, names, merged, debts)
+    return TypeTable(names, assets, ratios, notes, _list_type_changes(positions, merged))
 
 
 def get_position_type(position: AccountPosition) -> PositionType:
@@ -81,6 +84,23 @@ def _list_merged_types(
     mergeable = [kind for kind in reversed(indebted) if largest[kind[:2]] != kind]
     idle = [kind for kind in ordered if not debts[kind] and largest[kind[:2]] != kind]
     return [*mergeable[:over], *idle]
+
+
+def _list_type_changes(
+    positions: Sequence[AccountPosition], merged: Sequence[PositionType]
+) -> list[BookChange]:
+    """Return the positions whose debt is of another asset, and those whose threshold was merged."""
+    found = []
+    debts: dict[str, list[int]] = {}
+    for each in positions:
+        if each.debt_asset:
+            debts.setdefault(each.debt_asset, []).append(each.debt)
+    found += [BookChange(PRICED, f"debts of {asset}", len(each), sum(each)) for asset, each in debts.items()]
+    kinds = set(merged)
+    moved = [each.debt for each in positions if each.debt and get_position_type(each) in kinds]
+    if moved:
+        found.append(BookChange(MERGED, "vaults of the smallest thresholds", len(moved), sum(moved)))
+    return found
 
 
 def _describe_types(

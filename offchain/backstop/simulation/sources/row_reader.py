@@ -9,6 +9,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow as TableRow
+from backstop.simulation.sources.book_changes import BookChange
 from backstop.simulation.sources.column_mapping import ColumnMapping
 from backstop.simulation.sources.table_reader import FloatCell, SourceTable, TableFault, require_columns
 
@@ -39,6 +40,7 @@ class RowReader:
         }
         self.faults: list[TableFault] = []
         self.told: list[str] = []
+        self.changes: list[BookChange] = []
         self.rounded = 0
         self.used_columns: list[str] = []
         self._cells: Mapping[str, str] = {}
@@ -70,6 +72,11 @@ class RowReader:
     def ignored_columns(self) -> tuple[str, ...]:
         """Columns that nothing was read from, in the file's order."""
         return tuple(column for column in self.table.columns if column not in self.used_columns)
+
+    def _add_change(self, outcome: str, subject: str, number: int, debt: int | None) -> None:
+        """Note what became of rows, if any."""
+        if number:
+            self.changes.append(BookChange(outcome, subject, number, debt))
 
     def _is_selected(self, row: TableRow) -> bool:
         return all(row.cells[column] in cells for column, cells in self.mapping.only.items())

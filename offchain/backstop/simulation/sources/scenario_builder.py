@@ -15,7 +15,7 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
-from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.arithmetic import WAD
 from backstop.model.bounds import (
     MAX_COLLATERAL_TYPES,
     MAX_DEBT_CEILING,
@@ -29,12 +29,13 @@ from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAsse
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibration_results import CalibratedValues
 from backstop.simulation.sources.imported_collateral_types import describe_excess_types
-from backstop.simulation.sources.liquidation_terms import (
-    LiquidationTerms,
-    describe_liquidation_terms,
-    read_liquidation_terms,
-)
 from backstop.simulation.sources.price_reader import PriceHistory
+from backstop.simulation.sources.type_liquidation_terms import (
+    ROOM,
+    TypeTerms,
+    choose_type_terms,
+    list_terms_assumptions,
+)
 
 ROWS: Mapping[str, str] = {
     "duplicate": "apart",
@@ -50,8 +51,6 @@ USES = ("history", "replay", "measured")
 """What prices may be for."""
 
 FLOOR = 2_000
-RATIO = "150%"
-ROOM = 500  # basis points between the two ratios
 TIP = 100
 STEP = 90  # seconds of an auction's step, as of Maker's ETH-A
 RESERVE = 100
@@ -172,10 +171,6 @@ class _ScenarioBuilder:
         if len(self.symbols) > MAX_COLLATERAL_TYPES:
             excess = describe_excess_types(self._sum_debts(None), self.assets, book.has_accounts)
             raise BackstopError(f"{book.name}: {excess}")
-        known = read_liquidation_terms(self.book.system)
-        self.terms = {
-            symbol: known[each.collateral] for symbol, each in self.assets.items() if each.collateral in known
-        }
         self.prices = prices.select_assets(self.assets.values())
         self.replay = use == "replay"
         self.measured = measured
@@ -223,7 +218,8 @@ class _ScenarioBuilder:
                 raise BackstopError(f"{symbol!r} is not one of the book's: {', '.join(self.symbols)}")
         debts = self._sum_debts(total)
         coins = _compute_whole_debts(debts)
-        types = [self._build_type(symbol, coins[symbol], ratios, floor) for symbol in self.symbols]
+        terms = choose_type_terms(self.book, ratios)
+        types = [self._build_type(symbol, coins[symbol], terms[symbol], floor) for symbol in self.symbols]
         owed = sum(coins.values()) if drawn is None else drawn
         gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
         prices = self.prices
@@ -235,7 +231,7 @@ class _ScenarioBuilder:
             "written_by": _join_lines(f"Written of {self.book.name} and {prices.name} by Backstop."),
             "title": _quote_text(f"{self.book.name} at the prices of {prices.name}"),
             "description": _join_lines(self._describe_imported_scenario()),
-            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas, ratios)],
+            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas, terms)],
             "start": datetime.fromtimestamp(self._compute_start(), UTC).strftime("%Y-%m-%dT%H:%MZ"),
             "duration": _format_time(self.duration),
             "block_time": _format_time(self.block),
@@ -328,68 +324,21 @@ class _ScenarioBuilder:
         """Return when the scenario begins: with a replay's prices, or on the day after a history."""
         return self.begin if self.replay else -(-self.prices.last_common_time // DAY) * DAY
 
-    def _build_type(self, symbol: str, owed: int, ratios: Mapping[str, str], floor: int) -> _CollateralTerms:
+    def _build_type(self, symbol: str, owed: int, terms: TypeTerms, floor: int) -> _CollateralTerms:
         if owed > MAX_DEBT_CEILING:
             raise BackstopError(
                 f"{self.book.name}: its {symbol} vaults owe {owed:,} stablecoins, and a type may owe "
                 f"{MAX_DEBT_CEILING:,}: scale the book by a `total`"
             )
-        ratio = self._get_ratio(symbol, ratios)
         return _CollateralTerms(
             symbol=symbol,
             decimals=self.book.decimals[symbol],
             ceiling=min(MAX_DEBT_CEILING, 2 * owed + 1_000_000),
             limit=max(10 * floor, owed // 10),
-            ratio=f"{format_decimal(ratio, 100)}%",
-            initial=f"{format_decimal(min(MAX_RATIO, ratio + ROOM), 100)}%",
-            penalty=f"{format_decimal(self._get_penalty(symbol, ratio), 100)}%",
+            ratio=f"{format_decimal(terms.ratio, 100)}%",
+            initial=f"{format_decimal(min(MAX_RATIO, terms.ratio + ROOM), 100)}%",
+            penalty=f"{format_decimal(terms.penalty, 100)}%",
         )
-
-    def _get_penalty(self, symbol: str, ratio: int) -> int:
-        """Return a type's penalty, basis points: that of its system, or half of what its ratio is above 100%.
-
-        A vault that has just become unsafe is worth its debt and the penalty: a ratio under the system's own
-        has not the system's penalty, as with thresholds of efficiency modes.
-        """
-        terms = self._find_penalty_terms(symbol, ratio)
-        return min(1_300, (ratio - BASIS_POINTS) // 2) if terms is None else terms.penalty
-
-    def _find_penalty_terms(self, symbol: str, ratio: int) -> LiquidationTerms | None:
-        terms = self.terms.get(symbol)
-        return terms if terms is not None and ratio >= terms.ratio else None
-
-    def _get_ratio(self, symbol: str, ratios: Mapping[str, str]) -> int:
-        if symbol not in ratios:
-            found = self.book.ratios.get(symbol)
-            if found is None and symbol in self.terms:
-                found = self.terms[symbol].ratio
-            return quantity_units.read_basis_points(RATIO) if found is None else found
-        try:
-            value = quantity_units.read_basis_points(ratios[symbol])
-        except ValueError as error:
-            raise BackstopError(f"ratios: {symbol}: {error}") from None
-        if not BASIS_POINTS <= value <= MAX_RATIO - ROOM:
-            highest = format_decimal(MAX_RATIO - ROOM, 100)
-            raise BackstopError(f"ratios: {symbol}: {ratios[symbol]!r} is not between 100% and {highest}%")
-        return value
-
-    def _list_ratio_assumptions(self, ratios: Mapping[str, str]) -> list[str]:
-        """Return where ratios and penalties are from that are the known system's, and which are guessed."""
-        unsaid = [
-            symbol for symbol in self.symbols if symbol not in ratios and symbol not in self.book.ratios
-        ]
-        penalties = {
-            symbol: terms
-            for symbol in self.symbols
-            if (terms := self._find_penalty_terms(symbol, self._get_ratio(symbol, ratios))) is not None
-        }
-        lines = describe_liquidation_terms(
-            {symbol: self.terms[symbol] for symbol in unsaid if symbol in self.terms}, penalties
-        )
-        guessed = [symbol for symbol in unsaid if symbol not in self.terms]
-        if guessed and (self.book.system or len(guessed) < len(self.symbols)):
-            lines.append(f"Without a known liquidation ratio, and at {RATIO}: {', '.join(guessed)}.")
-        return lines
 
     def _list_asset_assumptions(self) -> list[str]:
         """Return what is assumed of types that share an asset, and of debts that are no stablecoin."""
@@ -423,7 +372,7 @@ class _ScenarioBuilder:
             f"drawn {drawn}."
         )
 
-    def _list_import_assumptions(self, gas_token: str, ratios: Mapping[str, str]) -> list[str]:
+    def _list_import_assumptions(self, gas_token: str, terms: Mapping[str, TypeTerms]) -> list[str]:
         measured = self.measured or CalibratedValues({})
         guessed = [
             symbol for symbol in self.symbols if self.assets[symbol].collateral not in measured.markets
@@ -440,7 +389,7 @@ class _ScenarioBuilder:
                 ]
             ),
             "All debt is the protocol's stablecoin, which counts as one dollar, and pays no stability fee.",
-            *self._list_ratio_assumptions(ratios),
+            *list_terms_assumptions(self.book, terms),
             *self._list_asset_assumptions(),
             "Buyers of auctions have 8% of the debt.",
             *(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import Scenario, draw_scenario
+from backstop.simulation.scenario.scenario_records import Vault
 from backstop.simulation.simulator import Simulation
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import PATHS, PathRunner, build_vaults, load_with_changes
@@ -54,14 +55,9 @@ def owners(
     day = load_with_changes(scenario)
     (outcomes,) = run.run_outcomes([day])
     vaults = [vault for vault in build_vaults(day, run.seed) if vault.debt]
+    owed, counts = sum_owner_debts(vaults)
     names = {vault.owner for vault in vaults}
     of = {get_account(name): find_owner_of_numbered_vault(name, names) for name in names}
-    owed: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    for vault in vaults:
-        owner = of[get_account(vault.owner)]
-        owed[owner] = owed.get(owner, 0) + vault.debt
-        counts[owner] = counts.get(owner, 0) + 1
     lost = dict.fromkeys(owed, 0)
     for path in worst_paths(OutcomeColumns.from_parameters(day.parameters), outcomes, worst):
         for address, amount in _iter_vault_losses_by_owner(day, run.seed, path):
@@ -71,6 +67,29 @@ def owners(
     if LATER in lost:
         owed[LATER] = counts[LATER] = 0
     return build_frame(_build_owner_rows(owed, counts, lost, largest, lost if by == "lost" else owed))
+
+
+def sum_owner_debts(vaults: Sequence[Vault]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return what each owner owes [wad], and in how many vaults."""
+    names = {vault.owner for vault in vaults}
+    owed: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for vault in vaults:
+        owner = find_owner_of_numbered_vault(vault.owner, names)
+        owed[owner] = owed.get(owner, 0) + vault.debt
+        counts[owner] = counts.get(owner, 0) + 1
+    return owed, counts
+
+
+def list_largest_debtors(
+    owed: Mapping[str, int], counts: Mapping[str, int], largest: int = 10
+) -> list[dict[str, Any]]:
+    """Return a row for each of the owners who owe most, and one for all others; shares are rounded down.
+
+    `owed` and `counts` are those of `sum_owner_debts`.
+    """
+    rows = _build_owner_rows(owed, counts, dict.fromkeys(owed, 0), largest, owed)
+    return [{name: cell for name, cell in row.items() if not name.startswith("lost_")} for row in rows]
 
 
 def _iter_vault_losses_by_owner(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
@@ -104,11 +123,11 @@ def find_owner_of_numbered_vault(vault_name: str, owner_names: set[str]) -> str:
 
 
 def _build_owner_rows(
-    owed: dict[str, int],
-    counts: dict[str, int],
-    lost: dict[str, int],
+    owed: Mapping[str, int],
+    counts: Mapping[str, int],
+    lost: Mapping[str, int],
     largest: int,
-    ranking_amounts: dict[str, int],
+    ranking_amounts: Mapping[str, int],
 ) -> list[dict[str, Any]]:
     """Return a row for each of the largest owners and one for all others; shares are rounded down."""
     whole, gone = sum(owed.values()), sum(lost.values())

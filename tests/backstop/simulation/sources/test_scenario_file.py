@@ -227,7 +227,7 @@ def test_the_page_says_what_the_command_prints(tmp_path) -> None:
     samples = ROOT / "docs" / "do" / "samples"
     args = ["--book", f"{samples}/synthetic-aave.csv", "--like", "aave"]
     args += ["--prices", f"{samples}/synthetic-prices.csv", "--out", str(tmp_path / "mine")]
-    printed = CliRunner(mix_stderr=False).invoke(import_book, args).stdout.splitlines()[:-1]
+    printed = CliRunner(mix_stderr=False).invoke(import_book, args).stdout.splitlines()[:-2]
     assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
 
 
@@ -248,7 +248,7 @@ def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
     runner = CliRunner(mix_stderr=False)
     assert runner.invoke(import_book, lines[0].split()).stderr == refused
     printed = runner.invoke(import_book, lines[1].split()).stdout
-    assert printed == f"{read}runs/mine/scenario.yaml\n"
+    assert printed == f"{read}runs/mine/scenario.yaml\nruns/mine/report.html\n"
     code = page.partition("```python\n")[2].partition("```")[0]
     exec(code.replace('out="runs', 'paths=20, out="runs'), {})
     assert "bad debt" in Path("runs/mine-study/report.html").read_text()

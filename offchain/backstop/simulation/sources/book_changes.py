@@ -1,0 +1,21 @@
+"""What became of a file's rows on their way to a book: how many, and the debt of each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+READ = "read"
+LEFT_OUT = "left out"
+SPLIT = "split"
+MERGED = "merged"
+PRICED = "priced in what is owed"
+COUNTED_AS_DOLLARS = "counted as dollars"
+
+
+class BookChange(NamedTuple):
+    """Rows, accounts or thresholds that one thing became of; a row may be in several."""
+
+    outcome: str
+    subject: str
+    number: int
+    debt: int | None  # wad, rounded as it was read; None where no debt could be read
