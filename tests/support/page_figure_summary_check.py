@@ -6,7 +6,7 @@ import json
 from decimal import Decimal, localcontext
 from typing import Any
 
-_UNITS = {"wad": 18, "ray": 27, "rad": 45, "micro": 6, "bps": 4, "count": 0}
+_UNITS = {"wad": 18, "ray": 27, "rad": 45, "micro": 6, "billionths": 9, "bps": 4, "count": 0}
 _SUFFIXES = {"k": 3, "M": 6, "B": 9, "T": 12, "%": -2}
 
 

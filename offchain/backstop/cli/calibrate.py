@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
+    format_given_command,
     handle_errors,
     json_option,
     open_output,
@@ -69,18 +71,25 @@ def cli(
     """Measure prices and markets, each figure with its interval, and write the laws as a scenario.
 
     The file has every figure and how it came about, to be read and changed. A back-test says how often the
-    past exceeded what the law had forecast, where the history is long enough for one.
+    past exceeded what the law had forecast, where the history is long enough for one. `report.html` has all
+    of it, the falls of the history beside those of the law, and what was not measured.
     """
     from backstop.report.calibration_console_output import print_calibration
+    from backstop.report.calibration_page import write_page
     from backstop.report.frame_console_table import write_frames
+    from backstop.report.page_links import REPORT
+    from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.sources.depth_reader import read_depth
     from backstop.simulation.sources.scenario_builder import write_scenario
     from backstop.studies.assumption_record import list_assumptions, write_assumptions
+    from backstop.studies.calibration.calibration_summary import build_calibration_summary
     from backstop.studies.calibration.fall_forecast_backtest import back_test
+    from backstop.studies.calibration.fall_quantiles import compare_fall_quantiles
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.data_frames import list_records
 
+    began = time.monotonic()
     if given["prices"] is None:
         raise BackstopError("--prices: is missing: there is nothing to measure")
     if depth is None and depth_columns:
@@ -103,6 +112,7 @@ def cli(
         tested, short = back_test(book, quotes, law=found.law), ""
     except BackstopError as error:
         tested, short = None, str(error)
+    fallen = compare_fall_quantiles(book, quotes, found)
     directory = out or RUNS / "calibrated"
     inputs = {
         **{
@@ -123,22 +133,32 @@ def cli(
             measured=found.measured,
             **parse_scenario_writer_options(given),
         )
-        frames = {"calibration": found.to_frame()} | ({} if tested is None else {"backtest": tested})
-        write_frames(directory, frames)
+        frames = {"calibration": found.to_frame(), "quantiles": fallen} | (
+            {} if tested is None else {"backtest": tested}
+        )
         of_study = {"study.law": found.law, "study.cautious": "yes" if cautious else "no"}
         day = load_scenario(directory / "scenario.yaml")
         write_assumptions(directory, "calibrate", list_assumptions(day, 1) | of_study)
+        summary = build_calibration_summary(found, day, fallen, tested, short, depths)
+        meta = build_run_metadata(
+            "none", format_given_command("calibrate"), directory, time.monotonic() - began
+        )
+        write_frames(directory, frames, calibration=summary, meta=meta)
+        write_page(directory)
         output.mark_finished()
     file = directory / "scenario.yaml"
     if as_json:
         document = {
             "calibration": list_records(found.to_frame()),
+            "quantiles": list_records(fallen),
             "backtest": [] if tested is None else list_records(tested),
             "told": found.moves_description,
             "scenario": str(file),
+            "report": str(directory / REPORT),
         }
         click.echo(json.dumps(document, indent=2, sort_keys=True))
         return
     print_book_import_summary(book)
     print_calibration(found, tested, short)
     click.echo(file)
+    click.echo(directory / REPORT)

@@ -13,7 +13,15 @@ from backstop.simulation.scenario.quantity_units import (
 )
 
 MINUS = "\u2212"
-UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "micro": 10**6, "count": 1}
+UNITS = {
+    "wad": WAD,
+    "ray": RAY,
+    "rad": RAD,
+    "bps": BASIS_POINTS,
+    "micro": 10**6,
+    "billionths": 10**9,
+    "count": 1,
+}
 SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -55,6 +63,15 @@ def format_percent(part: int, whole: int, places: int = 1) -> str:
     if 0 < 200 * part * 10**places < whole:  # would print as 0
         return f"<{least}%"
     return f"{format_fixed(100 * part, whole, places)}%"
+
+
+def format_measured_share(billionths: int) -> str:
+    """Write a measured share as a percentage of four digits that count: 39.72%, 0.2984%, 100%."""
+    places = 0
+    while places < 7 and abs(billionths) * 10**places < 10**10:
+        places += 1
+    text = format_fixed(100 * billionths, 10**9, places)
+    return f"{text.rstrip('0').rstrip('.') if places else text}%"
 
 
 def format_moment(timestamp: int) -> str:

@@ -23,6 +23,8 @@ def render_amount(value: int | str, unit: str, style: str = "compact", name: str
         text = full
     elif unit == "bps":
         text = amounts.format_percent(raw, scale)
+    elif unit == "billionths":
+        text = amounts.format_measured_share(raw)
     else:
         text = {
             "compact": amounts.format_compact,

@@ -13,6 +13,7 @@ from backstop.errors import BackstopError
 from backstop.report import (
     answer_page,
     attack_page,
+    calibration_page,
     deleverage_page,
     guards_page,
     hunt_page,
@@ -126,6 +127,11 @@ KINDS = (
         REPORT,
         hunt_page.write_page,
         hunt_page.compose_hunt_result_sentence,
+    ),
+    ResultKind(
+        *("calibration", calibration_page.FILE, calibration_page.FILE, REPORT),
+        calibration_page.write_page,
+        calibration_page.compose_finding,
     ),
     ResultKind(
         *("import", import_page.FILE, import_page.FILE, REPORT),

@@ -4,7 +4,7 @@ const Tables = (() => {
   const MANY = 8; // rows, above which a table can be searched
   const MOST_CHOICES = 12; // different words of a column that may be chosen from
   const MOST_LABEL = 16; // letters of a column's name that fit beside a figure in half the width of a telephone
-  const PLACES = { wad: 18, ray: 27, rad: 45, micro: 6, bps: 4, count: 0, seconds: 0 };
+  const PLACES = { wad: 18, ray: 27, rad: 45, micro: 6, billionths: 9, bps: 4, count: 0, seconds: 0 };
   const SCALES = { k: 3, M: 6, B: 9, T: 12, "%": -2 };
   const kept = new Map(); // what a reader chose, by table: a live page replaces the tables themselves
 
