@@ -33,7 +33,7 @@ async function step(page, { click, press, type, read, until, save, axe: checked,
     return saved(folder);
   }
   if (media) return page.emulateMediaType(media).then(() => null);
-  if (pdf) return page.pdf({ path: pdf, format: "a4", preferCSSPageSize: true }).then(() => null);
+  if (pdf) return page.pdf({ path: pdf, format: "a4", preferCSSPageSize: true, outline: true }).then(() => null);
   if (checked) return faults(page);
   if (shot) return page.screenshot({ path: shot }).then(() => null);
   return page.evaluate(read);

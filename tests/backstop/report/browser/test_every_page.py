@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli import ask, attack, deleverage, hunt, self_hedge, stress, sweep
+from backstop.cli import ask, attack, calibrate, deleverage, hunt, import_book, self_hedge, stress, sweep
 from backstop.report import difference_page, guards_page, index_page, preset_comparison_page, run_page
 from backstop.report.result_kinds import KINDS, find_result_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
@@ -23,13 +23,17 @@ from backstop.studies.comparison.presets import load_presets
 from backstop.studies.self_hedge import second_prices_from_bars, self_hedge_study
 from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
-from tests.support.checkout_paths import DATA
+from tests.support.checkout_paths import DATA, ROOT
+from tests.support.printed_page import CUT_ON_PAPER, read_outline
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.anvil, pytest.mark.deep(brief=BRIEF)]
 
 NAME = "<img src=x onerror=\"document.title='taken'\">\u202e" + "long-" * 40
-NAMED = ("title", "scenario", "description", "owner", "facts", "assumptions", "says")
+NAMED = (
+    *("title", "scenario", "description", "owner", "facts", "assumptions", "says"),
+    *("read_columns", "ignored_columns", "notes", "ratio_source", "unmeasured"),
+)
 """Texts of a summary that somebody outside may have chosen."""
 
 CONTROLS = "button, a[href], input, select, summary, [tabindex]"
@@ -56,6 +60,14 @@ BEYOND = """[...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => 
   return [...plot.querySelectorAll('text')].map((each) => [each, each.getBoundingClientRect()])
     .filter(([, own]) => own.width && (own.left < box.left - 2 || own.right > box.right + 2))
     .map(([each]) => `${plot.id}: ${each.textContent}`); })"""
+# Labels of axes that stand on each other.
+OVERLAPPING = """[...document.querySelectorAll('.js-plotly-plot')].flatMap((plot) => {
+  const labels = [...plot.querySelectorAll(".xtick text, .ytick text")]
+    .map((each) => [each, each.getBoundingClientRect()]);
+  const meet = (a, b) => Math.min(a.right, b.right) > Math.max(a.left, b.left) &&
+    Math.min(a.bottom, b.bottom) > Math.max(a.top, b.top);
+  return labels.flatMap(([one, own], i) => labels.slice(i + 1).filter(([, other]) => meet(own, other))
+    .map(([other]) => `${plot.id}: ${one.textContent} and ${other.textContent}`)); })"""
 # Figures of a usual length whose digits stand in several lines.
 BROKEN = """[...document.querySelectorAll('main data')]
   .filter((each) => each.textContent.length < 12 && !each.textContent.includes(' '))
@@ -137,6 +149,8 @@ def hunted(folder: Path) -> Path:
 
 
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
+SAMPLES = ROOT / "docs" / "do" / "samples"
+POSITIONS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")
 BUDGET = str(DATA / "attack" / "insider-budget.yaml")
 MADE: dict[str, Callable[[Path], Path]] = {
     "run": lambda folder: run_page.write_page(
@@ -158,6 +172,11 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "self-hedge": straddled,
     "hunt": hunted,
     "deleveraging": asked(deleverage, "--accounts", "20"),
+    "import": asked(import_book, *POSITIONS, "--prices", str(SAMPLES / "synthetic-prices.csv")),
+    "calibration": asked(
+        *(calibrate, *POSITIONS, "--prices", str(SAMPLES / "synthetic-year.csv")),
+        *("--depth", str(SAMPLES / "synthetic-depths.csv")),
+    ),
     "index": index,
     "difference": difference,
 }
@@ -178,7 +197,7 @@ def test_all_kinds_are_here() -> None:
 @pytest.mark.parametrize("kind", MADE)
 def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: str) -> None:
     looks: list[dict[str, Any]] = [
-        {"read": each} for each in (CLIPPED, CUT, BEYOND, BROKEN, UNLABELLED, BARE, UNSAVED)
+        {"read": each} for each in (CLIPPED, CUT, BEYOND, OVERLAPPING, BROKEN, UNLABELLED, BARE, UNSAVED)
     ]
     for width, scheme, axe in (
         (360, "dark", True),
@@ -209,6 +228,40 @@ def test_the_tab_key_comes_to_every_control(page_of: Callable[[str], Path], kind
     (seen,) = run_visits([{"page": str(page_of(kind)), "steps": steps}])
     *_, unmet, met, mouse_only = seen["gave"]
     assert seen["problems"] == [] and unmet == [] and met > 1 and mouse_only == 0
+
+
+# Sections whose heading is not shown, charts that a page's end would cut, charts that are cut at a side.
+HEADINGS = """[...document.querySelectorAll("main h2")].filter((each) => each.checkVisibility()).map((each) =>
+  each.dataset.name || each.textContent.trim())"""
+HIDDEN = """[...document.querySelectorAll("main section")]
+  .filter((each) => !each.getClientRects().length).map((each) => each.id)"""
+TORN = """[...document.querySelectorAll("figure.chart")]
+  .filter((each) => getComputedStyle(each).breakInside !== "avoid" || each.offsetHeight > 1000)
+  .map((each) => each.outerHTML.slice(0, 90))"""
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_it_prints_to_a_pdf_of_all_sections(
+    page_of: Callable[[str], Path], kind: str, tmp_path: Path
+) -> None:
+    """No chart is cut; a page of A4 has 1,000 pixels between its margins. It asks for nothing else."""
+    file = tmp_path / "page.pdf"
+    steps = [
+        {"media": "print"},
+        {"until": "document.documentElement.dataset.paper === 'true'"},
+        {"read": CUT_ON_PAPER},
+        {"read": BROKEN},
+        {"read": TORN},
+        {"read": HIDDEN},
+        {"read": HEADINGS},
+        {"read": "performance.getEntriesByType('resource').length"},
+        {"pdf": str(file)},
+    ]
+    (seen,) = run_visits([{"page": str(page_of(kind)), "width": 1400, "scheme": "dark", "steps": steps}])
+    *_, cut, broken, torn, hidden, headings, requests, _ = seen["gave"]
+    assert seen["problems"] == [] and cut == broken == torn == hidden == [] and requests == 0
+    outline = read_outline(file)
+    assert headings and all(any(each in title for title in outline) for each in headings)
 
 
 def poisoned(value: Any, named: bool = False) -> Any:

@@ -10,22 +10,13 @@ import pytest
 from backstop.report.run_page import render_page
 from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
+from tests.support.printed_page import CUT_ON_PAPER
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
 pytestmark = [pytest.mark.browser, pytest.mark.deep(brief=BRIEF)]
 
 CONTROLS = ".tools, .more, .copy, .here, .chart-tools, .data:not([open]), .span, #tip"
 SHOWN = f"[...document.querySelectorAll('{CONTROLS}')].filter((each) => each.getClientRects().length).length"
-# What ends to the right of the column, or is cut off by a box that scrolls.
-CUT = """(() => {
-  const right = (each) => each.getBoundingClientRect().right;
-  const column = right(document.querySelector("main"));
-  const hides = (each) => each.matches(".table, .plot") && each.scrollWidth > each.clientWidth + 1;
-  return [...document.querySelectorAll("main *")]
-    .filter((each) => each.getClientRects().length && !each.closest("svg"))
-    .filter((each) => right(each) > column + 1 || hides(each))
-    .map((each) => each.outerHTML.slice(0, 90));
-})()"""
 STYLE = """((of, one) => ({
   ground: of(document.body).backgroundColor, ink: of(document.body).color,
   row: of(one("tbody tr")).breakInside, section: of(one("section")).breakInside,
@@ -49,7 +40,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         {"media": "print"},
         {"until": "document.documentElement.dataset.paper === 'true'"},
         {"read": SHOWN},
-        {"read": CUT},
+        {"read": CUT_ON_PAPER},
         {"read": STYLE},
         {"read": WIDTHS},
         {"pdf": str(path.with_name("page.pdf"))},
