@@ -129,14 +129,16 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
 
 
 def _build_lacking_collateral_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build what collateral would lack after the last fall of all prices, by type."""
+    """Build what collateral would lack after the last fall of all prices, by type where that adds up.
+
+    It does not where an account of several collaterals is unsafe by the fall of either.
+    """
     rows = summary["tables"]["falls"]
     fall = rows[-1]["fall_bps"]
-    parts = [
-        (row["falling"], "", [f"tables.falls.{place}.missing_wad"])
-        for place, row in enumerate(rows)
-        if row["fall_bps"] == fall and row["falling"] != "all"
-    ]
+    alone = [place for place, row in enumerate(rows) if row["fall_bps"] == fall and row["falling"] != "all"]
+    parts = [(rows[place]["falling"], "", [f"tables.falls.{place}.missing_wad"]) for place in alone]
+    if sum(int(rows[place]["missing_wad"]) for place in alone) != int(rows[-1]["missing_wad"]):
+        parts = [("all prices", "", [f"tables.falls.{len(rows) - 1}.missing_wad"])]
     title = f"lacking after a fall of {format_percent(fall, BASIS_POINTS, 0)}"
     return [build_strip(summary, title, _color_parts(parts))]
 

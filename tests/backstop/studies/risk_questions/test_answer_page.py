@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from backstop.cli.ask import cli
 from backstop.cli.report import cli as report
 from backstop.errors import BackstopError
+from backstop.model.arithmetic import WAD
 from backstop.report import answer_page
 from backstop.report.answer_page import QUESTIONS, build_answer_columns_with_intervals, write_answer_page
 from tests.support.browser_user import run_visits
@@ -99,6 +100,17 @@ def test_the_first_screen_adds_up_to_the_table(asked: Callable[[str], Path], que
     expected = sum(int(row[column]) for row in rows if where(row)) * unit
     # Averages of parts are each rounded to a millionth.
     assert abs(whole.total - expected) <= (len(whole.parts) * unit if unit == SCALES["micro"] else 0)
+
+
+@pytest.mark.parametrize(("whole", "expected"), [(5, ["ETH", "BTC"]), (4, ["all prices"])])
+def test_what_falls_lack_is_by_price_only_where_that_adds_up(whole: int, expected: list[str]) -> None:
+    """Before: an account of two collaterals, unsafe by the fall of either, was counted twice."""
+    rows = [
+        {"falling": name, "fall_bps": 6_000, "missing_wad": str(missing * WAD)}
+        for name, missing in (("ETH", 2), ("BTC", 3), ("all", whole))
+    ]
+    (strip,) = QUESTIONS["falls"].strips({"tables": {"falls": rows}})
+    assert strip is not None and [share.label for share in strip.shares] == expected
 
 
 def test_ends_of_intervals_stand_with_their_figure() -> None:
