@@ -1,6 +1,7 @@
 """What only `make deep` tests has something like it in every run."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from tests.support.checkout_paths import ROOT
 
 TESTS = ROOT / "tests"
+MARKING = ("pytest.mark.deep", "build_pytest_params_with_deep_marks")
+FULL_NAME = re.compile(r"tests/\S+\.py::\w+")
 
 
 def speaking_of(*words: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -31,21 +34,23 @@ def deep_marks(function: ast.FunctionDef) -> bool:
 
 
 def named() -> set[str]:
-    """Every test that a deep one calls its brief: by the mark, by `cases`, or by a constant for either."""
-    found: set[object] = set()
-    for _, tree in speaking_of("deep"):
+    """Every test that a deep one calls its brief: in a mark, for some of many cases, or by a constant."""
+    values: list[ast.expr] = []
+    for _, tree in speaking_of("mark.deep", "deep_marks("):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "cases":
-                found.add(getattr(node.args[2], "value", None))
-            elif (isinstance(node, ast.keyword) and node.arg == "brief") or (
-                isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BRIEF"
-            ):
-                found.add(getattr(node.value, "total_rad", None))
-    return {str(each) for each in found - {None}}
+            if isinstance(node, ast.Assign):
+                values.append(node.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in MARKING:
+                values += [*node.args, *(each.value for each in node.keywords)]
+    texts = {str(each.value) for each in values if isinstance(each, ast.Constant)}
+    return {each for each in texts if FULL_NAME.fullmatch(each)}
 
 
 def test_the_brief_of_a_deep_test_is_there_and_is_not_deep() -> None:
-    for brief in sorted(named()):
+    briefs = named()
+    # Deep tests of each folder name others: fewer means that they are no longer found.
+    assert len(briefs) > 100
+    for brief in sorted(briefs):
         file, _, name = brief.partition("::")
         found = [each for each in functions_of(ROOT / file) if each.name == name]
         assert [deep_marks(each) for each in found] == [False], brief
