@@ -124,7 +124,7 @@ from backstop.studies.stress.resumable_path_study import Study
 from backstop.parallel.unordered_job_workers import build_process_workers
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
-    Study.open(task, {paths}, Path({out!r})).run(build_process_workers(2))
+    Study.open_or_resume(task, {paths}, Path({out!r})).run_missing_paths(build_process_workers(2))
 """
 
 
@@ -193,7 +193,7 @@ def die(job: object) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_study.py::test_it_goes_on_where_it_was_stopped")
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(unordered_job_workers, "_run_job", die)
+    monkeypatch.setattr(unordered_job_workers, "_apply_given_work", die)
     text = refused(
         lambda: Study.open_or_resume(task, PATHS, tmp_path / "out").run_missing_paths(
             build_process_workers(2)
