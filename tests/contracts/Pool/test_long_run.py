@@ -53,15 +53,16 @@ class Run:
         assets = self.pool._get_vested_assets()
         self.scale(assets)
         supply = int(self.pool.state[()].supply)
-        # An entry or an exit may cost a share; a loss brings claims in ray, rounded.
-        self.slack += Decimal(assets + 1) / (supply + 10**6)
+        # An entry or an exit may cost a share, or the wei that it is rounded by: others gain it, and it grows
+        # with income as all value does. A loss brings claims in ray, rounded.
+        self.slack += Decimal(assets + 1) / (supply + 10**6) + 1
         self.dust += Decimal(supply) / RAY
 
     def scale(self, assets: int) -> None:
         if assets != self.assets:
             for who in MEMBERS:
                 self.value[who] *= Decimal(assets + 1) / (self.assets + 1)
-            self.slack *= max(Decimal(1), Decimal(assets + 1) / (self.assets + 1))
+            self.slack *= Decimal(assets + 1) / (self.assets + 1)
         self.assets = assets
 
     def enter(self) -> None:
