@@ -222,7 +222,6 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
                 "list_callable_vaults",
                 "list_vaults_spared_by_halt",
                 "list_restructurable_vaults",
-                "list_vaults",
                 "get_locked_collateral",
             ):
                 assert getattr(carried, look)(c) == getattr(anew, look)(c), look
