@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from backstop.cli import ask, attack, calibrate, deleverage, hunt, import_book, self_hedge, stress, sweep
+from backstop.cli import ask, attack, calibrate, deleverage, import_book, self_hedge, stress, sweep
 from backstop.report import difference_page, guards_page, index_page, preset_comparison_page, run_page
 from backstop.report.result_kinds import KINDS, find_result_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
@@ -24,6 +24,7 @@ from backstop.studies.self_hedge import second_prices_from_bars, self_hedge_stud
 from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
 from tests.support.checkout_paths import DATA, ROOT
+from tests.support.planted_hunt_story import hunt_planted_story
 from tests.support.printed_page import CUT_ON_PAPER, read_outline
 
 BRIEF = "tests/backstop/report/browser/test_report.py::test_opens_without_an_error_and_without_a_request"
@@ -129,25 +130,6 @@ def straddled(folder: Path) -> Path:
         return asked(self_hedge, *quick)(folder)
 
 
-def hunted(folder: Path) -> Path:
-    """A hunt of one alarm, which ends with another exit code where it found a story."""
-    args = [
-        "--cases",
-        "1",
-        "--alarm",
-        "liveness",
-        "--trials",
-        "3",
-        "--max-findings",
-        "0",
-        "--out",
-        str(folder),
-    ]
-    result = CliRunner(mix_stderr=False).invoke(hunt.cli, args)
-    assert result.exit_code == 1, result.stderr
-    return folder / "report.html"
-
-
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
 SAMPLES = ROOT / "docs" / "do" / "samples"
 POSITIONS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")
@@ -170,7 +152,7 @@ MADE: dict[str, Callable[[Path], Path]] = {
     "comparison": compared,
     "guards": guarded,
     "self-hedge": straddled,
-    "hunt": hunted,
+    "hunt": hunt_planted_story,
     "deleveraging": asked(deleverage, "--accounts", "20"),
     "import": asked(import_book, *POSITIONS, "--prices", str(SAMPLES / "synthetic-prices.csv")),
     "calibration": asked(
