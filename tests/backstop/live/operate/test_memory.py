@@ -10,24 +10,24 @@ import pytest
 # Threads make and drop what is as large as a page of the mirror's, beside something small that stays.
 PROGRAM = """
 import os, sys, threading
-from backstop.live.chaos.leak_detection import read_process_usage
-from backstop.live.operate.heap_trim import limit_heap_growth
+from backstop.live.chaos.leak_detection import read_memory_and_descriptor_usage
+from backstop.live.operate.heap_trim import configure_malloc_arenas_and_mmap
 if sys.argv[1] == "small":
-    limit_heap_growth()
+    configure_malloc_arenas_and_mmap()
 kept = []
 def work():
     for _ in range(30):
         large = ["x" * size for size in (300_000, 700_000, 1_700_000)]
         kept.append(bytes(1_500))
         del large
-before = read_process_usage(os.getpid(), 0.0).memory
+before = read_memory_and_descriptor_usage(os.getpid(), 0.0).memory
 for _ in range(40):
     threads = [threading.Thread(target=work) for _ in range(3)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-print(read_process_usage(os.getpid(), 0.0).memory - before - 1_500 * len(kept))
+print(read_memory_and_descriptor_usage(os.getpid(), 0.0).memory - before - 1_500 * len(kept))
 """
 
 

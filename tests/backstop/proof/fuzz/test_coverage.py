@@ -261,7 +261,7 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     # In a module: at once, and a second later.
     accrual = outcomes(coverage, "VaultEngine", "_post_accrual")
     assert {"elapsed == 0: true", "elapsed == 0: false", "earned == 0: false"} <= accrual
-    assert outcomes(coverage, "CollateralAuction", "_fill") == set()
+    assert outcomes(coverage, "CollateralAuction", "_compute_take_fill") == set()
 
     write_decision_coverage(coverage, tmp_path / "coverage.json")
     again = read_decision_coverage(tmp_path / "coverage.json")
