@@ -146,11 +146,11 @@ def test_without_steering_only_the_steered_runs_differ(steered, tmp_path):
     brief="tests/backstop/proof/fuzz/test_steering.py::test_moves_that_lead_there_weigh_more_and_those_that_end_it_less"
 )
 def test_a_workout_may_outlive_its_type():
-    """No run came there before there was a move that repays all of a type but a premium."""
+    """No run came there before there was a move that repays all of a type but a premium; few do."""
     place = list_state_predicate_names().index("a workout runs in a retired type")
-    for index in range(40):
+    for index in range(20):
         with open_host("revm") as host:
-            machine = FuzzRun(host, derive_policy_balanced_run_seed(12, index), check_every=0, traces=None)
+            machine = FuzzRun(host, derive_policy_balanced_run_seed(14, index), check_every=0, traces=None)
             if machine.scene.workouts is None:
                 continue
             observer = machine.start_state_observer()
