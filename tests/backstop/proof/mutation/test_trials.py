@@ -31,7 +31,7 @@ def run(results, **options):
 @pytest.mark.deep(brief="tests/backstop/proof/mutation/test_trials.py::test_results_come_back_from_disk")
 def test_the_same_mutants_whether_stopped_or_not(results, tmp_path):
     whole, shown, done = run(results)
-    assert done and whole.mutants == 4 and whole.killed and whole.survived
+    assert done and whole.mutant_count == 4 and whole.killed and whole.survived
     assert all(GOOD in result.by for _, result in whole.killed)
 
     other = MutantResultStore(tmp_path / "other.json")
