@@ -43,8 +43,8 @@ def _holes() -> Iterator[Hole]:
         (WORD, ("Senior",), ("leave Junior",), (ONE,)),
         (BUSY, AUCTIONS, (LARGE,), ("keeps",)),
         (BUSY, ("MintAuction",), (AFTER,), ("keeps",)),
-        (CLOSING, ("MarginPolicy",), CLOSE, (*FAILS, MOST)),
-        (CLOSING, ("MarginPolicy",), ("reduce by cycle",), (*FAILS, MOST)),
+        # One that says one marks the market at a wei, far from the price of any trade.
+        (CLOSING, ("MarginPolicy",), (*CLOSE, "reduce by cycle"), (*FAILS, ONE, MOST)),
         (FUND, ("MarginFund",), ("roll with losses by cycle",), (*FAILS, ONE, MOST)),
         (STAKE, ("StakeAuction",), ("leave StakedEquity",), (*FAILS, ONE, MOST, *LIES)),
         (SLASHED, ("Equity",), (LARGE, SETTLE_LATER), ("no data",)),
