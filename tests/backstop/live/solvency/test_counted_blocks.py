@@ -55,7 +55,7 @@ def ages(model: Any) -> dict[int, int]:
     """How many blocks ago each open lot began."""
     auction = model.world.contracts["CollateralAuction"]
     open_lots = {id: lot for id, lot in auction.lots.items() if lot.target}
-    return {id: model.block_number - lot.started_at // SLOT for id, lot in open_lots.items()}
+    return {id: model.next_block_number - lot.started_at // SLOT for id, lot in open_lots.items()}
 
 
 @pytest.mark.deep(brief="tests/backstop/live/solvency/test_audit.py::test_the_statement_is_the_models")
