@@ -43,6 +43,7 @@ from backstop.simulation.scenario import (
     draw_scenario,
     price_path,
 )
+from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_blocks_within
 from backstop.simulation.scenario.margin_book import OpeningBook
 from backstop.simulation.scenario.scenario_records import Vault
 from backstop.simulation.signed_price_source import SignedPrices
@@ -364,7 +365,8 @@ class ScenarioRun:
     def rebalance_local_markets(self, now: int) -> None:
         """Trade the local markets back towards the price outside, and refill them.
 
-        A market is as deep as the scenario says. What the market maker has no stablecoins for is a virtual
+        A market is as deep as the scenario says: one whose depth falls with the price is refilled, too, where
+        it is off by more than the tolerance. What the market maker has no stablecoins for is a virtual
         reserve: it counts for the price, and a sale that would need it reverts. Markets share the stablecoins
         in proportion to their depths.
         """
@@ -377,7 +379,8 @@ class ScenarioRun:
         )
         if view is None:
             return
-        prices, needed = self.market_prices(), sum(each.depth for each in self.scenario.markets.values())
+        prices, depths = self.market_prices(), self.compute_market_depths(now)
+        needed = sum(depths)
         pools = [view.find_constant_product_pool(c) for c in range(len(self.scenario.symbols))]
         circulating = money + sum(pool.stable - pool.virtual for pool in pools if pool is not None)
         for c, symbol in enumerate(self.scenario.symbols):
@@ -385,11 +388,15 @@ class ScenarioRun:
             if now % market.every:
                 continue
             outside, pool = prices[c], pools[c]
-            target, depth, held = outside, market.depth, 0
+            target, depth, held = outside, depths[c], 0
             if pool is not None:
                 inside = pool.stable * RAY // pool.collateral
                 gap = outside - inside
-                if abs(gap) * BASIS_POINTS <= outside * market.tolerance:
+                is_deep_enough = (
+                    market.depth_after_fall is None
+                    or abs(depth - pool.stable) * BASIS_POINTS <= depth * market.tolerance
+                )
+                if abs(gap) * BASIS_POINTS <= outside * market.tolerance and is_deep_enough:
                     continue
                 target = inside + gap * market.every // market.recovery
                 held = pool.stable - pool.virtual
@@ -397,6 +404,19 @@ class ScenarioRun:
             paid_in = min(share - held, money)
             money -= paid_in
             self.refill_market(symbol, depth * RAY // target, depth, depth - held - paid_in)
+
+    def compute_market_depths(self, now: int) -> list[int]:
+        """Return how deep each market is at a time of the present block's prices, by type [wad].
+
+        After the last block prices stand still while time goes on: a fall is over once it is long ago.
+        """
+        depths = []
+        for symbol in self.scenario.symbols:
+            market, block_time = self.scenario.markets[symbol], self.scenario.block_time
+            first = now // block_time - count_blocks_within(market, block_time)
+            prices_within = self.paths[symbol][max(0, min(first, self.block)) : self.block + 1]
+            depths.append(compute_depth_after_fall(market, prices_within))
+        return depths
 
     def submit_marks(self, sender: str) -> None:
         """Bring what reporters sign now, as whoever needs marks does, and have the sender's account woken."""

@@ -57,7 +57,7 @@ _BY_UNIT = {
         "tail step max_age stale_after window grace dead_after flow_window call_grace call_valid cooldown "
         "vesting delay ttl silence calm_period interval bucket quiet mark_age notice quote_time "
         "retraction every recovery reversion lasts latency heartbeat lag at end runs leaves_from asks "
-        "ends leaves takes_out times"
+        "ends leaves takes_out times within"
     ),
     "bps": (
         "gas_share scarcity liquidation_ratio initial_ratio buffer_share redistribution_cap cusp buf chip "
@@ -95,6 +95,8 @@ _UNITS = {name: unit for unit, names in _BY_UNIT.items() for name in names.split
     "FeedParameters.deviation": "bps",
     "KeeperGroup.deviation": "bps",
     "BreakerParameters.fall": "bps",
+    "DepthAfterFall.fall": "bps",
+    "DepthAfterFall.depth": "bps",
     "GasPolicy.cap": "wei",
     "Outage.start": "s",
     "PerpetualParameters.lot": "wad of the asset",

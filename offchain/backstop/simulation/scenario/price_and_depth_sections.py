@@ -8,7 +8,13 @@ from backstop.keepers.keeper_group_settings import StepSeries
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import read_table
-from backstop.simulation.scenario.scenario_records import DAY, MarketDepth, PricePath, TypeAssets
+from backstop.simulation.scenario.scenario_records import (
+    DAY,
+    DepthAfterFall,
+    MarketDepth,
+    PricePath,
+    TypeAssets,
+)
 from backstop.simulation.scenario.stochastic_sections import read_price_model
 from backstop.simulation.scenario.yaml_document_reader import Field, Section
 
@@ -132,7 +138,9 @@ def _read_price_column(section: Section, duration: int, block_time: int) -> Pric
 
 def read_market_depth(field: Field, block_time: int) -> MarketDepth:
     """Read the market of a collateral type: its depth, and how fast it follows the price outside."""
-    section = field.read_section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
+    section = field.read_section(
+        ("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth", "depth_after_fall")
+    )
     every = section["every"].read_bounded(quantity_units.read_seconds, block_time, DAY)
     depth = debt_to_depth = 0
     if field.find_given_exclusive_key("depth", "debt_to_depth") == "depth":
@@ -145,4 +153,19 @@ def read_market_depth(field: Field, block_time: int) -> MarketDepth:
         every=every,
         recovery=section["recovery"].read_bounded(quantity_units.read_seconds, every, 7 * DAY),
         tolerance=section["tolerance"].read_bounded(quantity_units.read_basis_points, 0, 5_000),
+        depth_after_fall=(
+            _read_depth_after_fall(section["depth_after_fall"], block_time)
+            if "depth_after_fall" in section
+            else None
+        ),
+    )
+
+
+def _read_depth_after_fall(field: Field, block_time: int) -> DepthAfterFall:
+    """Read how much of its depth a market keeps after a fall; prices within a block have none."""
+    section = field.read_section(("within", "fall", "depth"))
+    return DepthAfterFall(
+        within=section["within"].read_bounded(quantity_units.read_seconds, block_time, 7 * DAY),
+        fall=section["fall"].read_bounded(quantity_units.read_basis_points, 1, 9_999),
+        depth=section["depth"].read_bounded(quantity_units.read_basis_points, 1, 10_000),
     )

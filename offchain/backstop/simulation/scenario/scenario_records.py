@@ -137,6 +137,15 @@ class MarginBook:
 
 
 @dataclass(frozen=True)
+class DepthAfterFall:
+    """How much of its depth a market keeps as the price outside falls, linear up to `fall`."""
+
+    within: int  # seconds: the fall is from the highest price in them
+    fall: int  # basis points of the highest price, from which on only `depth` is left
+    depth: int  # basis points of the whole depth
+
+
+@dataclass(frozen=True)
 class MarketDepth:
     """A constant-product market, and how fast the world outside pulls it back to its price."""
 
@@ -145,6 +154,7 @@ class MarketDepth:
     recovery: int  # seconds in which a gap closes
     tolerance: int  # basis points of gap that nobody bothers about
     debt_to_depth: int = 0  # basis points; 0 if the depth is given
+    depth_after_fall: DepthAfterFall | None = None  # as deep at any price without it
 
 
 @dataclass(frozen=True)

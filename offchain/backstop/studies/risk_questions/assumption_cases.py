@@ -25,6 +25,9 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
         "markets half as deep": lambda day: replace(
             day, markets={symbol: _halve_depth(each) for symbol, each in day.markets.items()}
         ),
+        "markets that keep their depth": lambda day: replace(
+            day, markets={symbol: _keep_depth(each) for symbol, each in day.markets.items()}
+        ),
         "bidders with half the capital": lambda day: replace(
             day, keepers=tuple(_halve_bidder_capital(group) for group in day.keepers)
         ),
@@ -61,6 +64,10 @@ def _scale_model_volatility(model: PriceModel) -> PriceModel:
 
 def _halve_depth(market: MarketDepth) -> MarketDepth:
     return replace(market, depth=market.depth // 2, debt_to_depth=2 * market.debt_to_depth)
+
+
+def _keep_depth(market: MarketDepth) -> MarketDepth:
+    return replace(market, depth_after_fall=None)
 
 
 def _halve_bidder_capital(keeper_group: KeeperGroup) -> KeeperGroup:

@@ -70,6 +70,8 @@ def build_driver_cases(task: Task) -> tuple[list[DriverCase], list[dict[str, str
     day = set_depths_from_debts(day, task.seed)  # a case changes one thing, and depths would follow the book
     found, missing = [], []
     for title, build in _BUILDERS.items():
+        if title == _KEPT_DEPTH and not _list_thinning_markets(day):
+            continue
         try:
             case = build(day, task)
             get_engine(replace(task, scenario=case.day))
@@ -203,6 +205,22 @@ def _advise_depth(day: Scenario) -> str:
     return f"measure what sales lose with calibrate --depth, and state {fields}"
 
 
+def _keep_depths(day: Scenario, task: Task) -> DriverCase:
+    thinning = _list_thinning_markets(day)
+    fields = _list_names([f"markets.{symbol}.depth_after_fall" for symbol in thinning])
+    return DriverCase(
+        "kept-depth",
+        _KEPT_DEPTH,
+        f"measure what falls leave of the depth with calibrate --depth, and state {fields}",
+        build_scenario_changes_by_name()[_KEPT_DEPTH](day),
+    )
+
+
+def _list_thinning_markets(day: Scenario) -> list[str]:
+    """List the types whose market's depth falls with the price."""
+    return [symbol for symbol, market in day.markets.items() if market.depth_after_fall is not None]
+
+
 def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
     wilder = build_scenario_changes_by_name()["moves half as large again"](day)
     if wilder == day:
@@ -275,6 +293,7 @@ def _list_names(names: Sequence[str]) -> str:
 _NEVER_FAIL = "keepers that never fail"
 _HALF_DEEP = "markets half as deep"
 _TWICE_DEEP = "markets twice as deep"
+_KEPT_DEPTH = "markets that keep their depth"
 _LARGER_MOVES = "moves half as large again"
 _SHORT_BLOCKS = "blocks half as long"
 _NO_LARGEST = "without the largest owner"
@@ -283,6 +302,7 @@ _BUILDERS: Mapping[str, Callable[[Scenario, Task], DriverCase]] = {
     _NEVER_FAIL: _stop_failures,
     _HALF_DEEP: _halve_depths,
     _TWICE_DEEP: _double_depths,
+    _KEPT_DEPTH: _keep_depths,
     _LARGER_MOVES: _enlarge_moves,
     _SHORT_BLOCKS: _shorten_blocks,
     _NO_LARGEST: _secure_largest_owner,

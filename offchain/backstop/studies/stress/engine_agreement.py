@@ -21,7 +21,7 @@ from backstop.randomness import SeededRandom
 from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.scenario_random_processes import FeedFault, PriceCrash
-from backstop.simulation.scenario.scenario_records import GeneratedBook
+from backstop.simulation.scenario.scenario_records import DepthAfterFall, GeneratedBook
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
@@ -200,7 +200,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
     book = GeneratedBook(vaults, debt=(20_000 * WAD, 1_000_000 * WAD), ratio=ratios)
     fault = ("stuck", "delayed", "wrong")[dice.draw_index(3)]
     by = {"stuck": 0, "delayed": 3_600, "wrong": dice.draw_integer(100, 3_000)}[fault]
-    return replace(
+    varied = replace(
         base,
         parameters=replace(parameters, collateral_types=types, stages=stages, global_auction_limit=limit),
         prices=prices,
@@ -212,6 +212,22 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
         faults={"ETH": (FeedFault(fault, RandomOutages(43_200, 3_600), by),)} if dice.draw_index(2) else {},
         scarcity=(0, 0, 5_000, 10_000)[dice.draw_index(4)],
         keepers=tuple(_vary_keeper_group(each, dice) for each in base.keepers),
+    )
+    markets = {
+        symbol: replace(market, depth_after_fall=_draw_depth_after_fall(dice))
+        for symbol, market in varied.markets.items()
+    }
+    return replace(varied, markets=markets)
+
+
+def _draw_depth_after_fall(dice: SeededRandom) -> DepthAfterFall | None:
+    """Draw how a market's depth falls with the price; that it does not is as likely."""
+    if dice.draw_index(2):
+        return None
+    return DepthAfterFall(
+        within=(600, 3_600, 14_400)[dice.draw_index(3)],
+        fall=dice.draw_integer(2, 20) * 100,
+        depth=dice.draw_integer(10, 90) * 100,
     )
 
 

@@ -62,6 +62,22 @@ def test_a_case_is_what_the_file_would_say(cases, tmp_path, key, text) -> None:
     assert cases[key].day == load_changed(tmp_path, text)
 
 
+def test_markets_that_thin_out_have_the_case_that_they_do_not(day, cases, tmp_path) -> None:
+    entry = "markets: {WBTC: {depth_after_fall: {within: 1 h, fall: 10%, depth: 20%}}}\n"
+    thinning = load_changed(tmp_path, entry)
+    found, missing = build_driver_cases(Task(thinning, 1, "fast"))
+    assert missing == [] and "kept-depth" not in cases
+    by_key = {each.key: each for each in found}
+    assert list(by_key) == [*list(cases)[:3], "kept-depth", *list(cases)[3:]]
+    kept = by_key["kept-depth"]
+    assert (kept.title, kept.day) == ("markets that keep their depth", day)
+    assert kept.advice.endswith("and state markets.WBTC.depth_after_fall")
+    assert by_key["half-depth"].day == load_changed(
+        tmp_path,
+        entry.replace("WBTC: {", "ETH: {depth: 250_000 stablecoin}, WBTC: {depth: 125_000 stablecoin, "),
+    )
+
+
 def test_outages_that_are_given_do_not_happen_either(day) -> None:
     down = tuple(replace(group, fails=None, outages=(Outage(0, 600),)) for group in day.keepers)
     found = {each.key: each for each in build_driver_cases(Task(replace(day, keepers=down), 1, "fast"))[0]}

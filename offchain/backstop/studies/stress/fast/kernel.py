@@ -101,13 +101,14 @@ def try_run_path(
         now = float(t * setting.block_time)
         gone = max(0.0, setting.supply - system.supply)
         system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
-        backing = _compute_backing(terms, kinds, system)
+        depths = world.depths[:, min(t, world.depths.shape[1] - 1)]
+        backing = _compute_backing(depths, kinds, system)
         for c in range(types):
             prices[c] = world.prices[c, at] / system.scarce
             _add_block_fees(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], stages, events[c], now)
             _narrow_gap_to_outside_price(
-                terms[c], kinds[c], system, prices[c], backing, t * setting.block_time
+                terms[c], kinds[c], system, prices[c], depths[c], backing, t * setting.block_time
             )
         for i in range(len(world.exits)):
             leaving = world.exits[i]
@@ -244,34 +245,44 @@ def _add_block_fees(terms: Table, kind: Table) -> None:
 
 
 @njit(cache=True)
-def _compute_backing(terms: Table, kinds: Table, system: Table) -> float:
+def _compute_backing(depths: Floats, kinds: Table, system: Table) -> float:
     """Compute the share of the markets' depth that the maker's money and the markets hold, up to 1."""
     needed, circulating = 0.0, system.maker
-    for c in range(len(terms)):
-        needed += terms[c].depth
+    for c in range(len(depths)):
+        needed += depths[c]
         circulating += kinds[c].money - kinds[c].virtual
     return min(1.0, circulating / needed)
 
 
 @njit(cache=True)
 def _narrow_gap_to_outside_price(
-    terms: Table, kind: Table, system: Table, outside_price: float, backing: float, now: int
+    terms: Table,
+    kind: Table,
+    system: Table,
+    outside_price: float,
+    depth: float,
+    backing: float,
+    now: int,
 ) -> None:
-    """Close a part of the local market's gap to the outside price; what the maker lacks is virtual."""
+    """Close a part of the local market's gap to the outside price; what the maker lacks is virtual.
+
+    A market whose depth falls with the price is refilled, too, where it is off by more than the tolerance.
+    """
     if now % terms.every != 0:
         return
     target = outside_price
     if kind.coins > 0.0:
         inside = kind.money / kind.coins
         gap = outside_price - inside
-        if abs(gap) <= outside_price * terms.tolerance:
+        is_deep_enough = not terms.thins or abs(depth - kind.money) <= depth * terms.tolerance
+        if abs(gap) <= outside_price * terms.tolerance and is_deep_enough:
             return
         target = inside + gap * terms.every / terms.recovery
     held = kind.money - kind.virtual
-    paid_in = min(terms.depth * backing - held, system.maker)
+    paid_in = min(depth * backing - held, system.maker)
     system.maker -= paid_in
-    kind.money, kind.coins = terms.depth, terms.depth / target
-    kind.virtual = terms.depth - held - paid_in
+    kind.money, kind.coins = depth, depth / target
+    kind.virtual = depth - held - paid_in
 
 
 @njit(cache=True)

@@ -50,7 +50,8 @@ TERMS = build_row_type(
     "step max_age stale_after window "
     "depth fee recovery tolerance",
     # first, last: range of its vaults.
-    integers="curve every quorum first last",
+    # thins: 1 if its depth falls with the price.
+    integers="curve every quorum first last thins",
 )
 """Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""
 
@@ -130,11 +131,13 @@ KEEPER = build_row_type(floats="budget", integers="wishes before")
 class PathConditions(NamedTuple):
     """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion.
 
-    Prices end with the scenario's last block and stand still from there on, while all else goes on.
+    Prices end with the scenario's last block and stand still from there on, while all else goes on. Depths
+    end once nothing changes them any more.
     """
 
     prices: Floats  # [c, t]
     sources: Floats  # [c, t]
+    depths: Floats  # [c, t] of markets; one column where they never change
     clearing: Floats  # [t], coins for one gas
     capacity: Floats  # [t], gas
     bids: Floats  # [g, t]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from backstop.deployment.parameter_dataclasses import CollateralParameters
 from backstop.deployment.role_accounts import get_account
@@ -16,6 +17,7 @@ from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup, StepS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import Scenario, build_vault_book
+from backstop.simulation.scenario.depth_after_fall import count_blocks_within
 from backstop.simulation.scenario.draw_scenario import (
     PathDraw,
     TickPrices,
@@ -186,8 +188,9 @@ class ScenarioTables:
             seen = (path_draw.sources.get(symbol, path_draw.prices[symbol]) for symbol in symbols)
             sources = np.array([_convert_ticks_to_float_prices(each) for each in seen])
         exits = self._build_member_exit_table(path_draw)
+        depths = self._compute_market_depths(prices)
         if self.shared is not None:
-            return self.shared._replace(prices=prices, sources=sources, exits=exits)
+            return self.shared._replace(prices=prices, sources=sources, depths=depths, exits=exits)
         times = np.arange(scenario.blocks + scenario.extra_block_count + 1) * scenario.block_time
         playing = _list_played_groups(scenario)
         clearing = _sample_series(path_draw.gas_prices, times) * WEI
@@ -200,7 +203,27 @@ class ScenarioTables:
         # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
-        return PathConditions(prices, sources, clearing, capacity, bids, up, order, exits)
+        return PathConditions(prices, sources, depths, clearing, capacity, bids, up, order, exits)
+
+    def _compute_market_depths(self, prices: Floats) -> Floats:
+        """Compute how deep each market is at each block, until falls are over after the end [c, t].
+
+        `compute_depth_after_fall` in floats.
+        """
+        whole = self.terms["depth"][:, np.newaxis].copy()
+        if not self.terms["thins"].any():
+            return whole
+        markets = [self.scenario.markets[symbol] for symbol in self.scenario.symbols]
+        spans = [count_blocks_within(market, self.scenario.block_time) for market in markets]
+        standing = np.pad(prices, ((0, 0), (0, max(spans))), mode="edge")
+        depths = np.repeat(whole, standing.shape[1], axis=1)
+        for row, course, market, span in zip(depths, standing, markets, spans, strict=True):
+            if (thinning := market.depth_after_fall) is not None:
+                # Of a block and as many before it as `span`; before the first is nothing.
+                highest = maximum_filter1d(course, span + 1, origin=span - (span + 1) // 2, mode="nearest")
+                fallen = np.minimum((1 - course / highest) * BASIS_POINTS / thinning.fall, 1.0)
+                row *= 1 - (1 - thinning.depth / BASIS_POINTS) * fallen
+        return depths
 
     def _build_member_exit_table(self, path_draw: PathDraw) -> Table:
         """List the exits of members that run, which leave once their request has matured."""
@@ -343,6 +366,7 @@ def _build_terms(scenario: Scenario) -> Table:
         row["fee"] = 0 if each.market is None else each.market.fee / BASIS_POINTS
         row["depth"], row["tolerance"] = market.depth / WAD, market.tolerance / BASIS_POINTS
         row["every"], row["recovery"] = market.every, market.recovery
+        row["thins"] = market.depth_after_fall is not None
     return terms
 
 
