@@ -8,6 +8,7 @@ from backstop.keepers.keeper_group_settings import StepSeries
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import read_table
+from backstop.simulation.scenario.isolated_print_refusal import refuse_isolated_prints
 from backstop.simulation.scenario.scenario_records import (
     DAY,
     DepthAfterFall,
@@ -92,7 +93,9 @@ def read_price_path(field: Field, duration: int, block_time: int) -> PricePath:
             if name in field.read_mapping_entries():
                 field.find_given_exclusive_key(way, name)
     if "file" in field.read_mapping_entries():
-        return _read_price_column(field.read_section(("file", "column", "every")), duration, block_time)
+        return _read_price_column(
+            field.read_section(("file", "column", "every"), ("prints",)), duration, block_time
+        )
     if "model" in field.read_mapping_entries():
         return read_price_model(field.read_section(("model",))["model"], block_time)
     points, published = _read_timed_values(field, quantity_units.read_price_as_ray)
@@ -120,7 +123,7 @@ def _read_price_column(section: Section, duration: int, block_time: int) -> Pric
         section["every"].raise_error(
             f"and a block of {block_time} seconds: one must be a multiple of the other"
         )
-    path, prices = file.find_local_file(), []
+    path, prices, rows = file.find_local_file(), [], []
     for number, cells in read_table(path, file.raise_error, (column,), exactly=False):
         try:
             value = quantity_units.read_price_as_ray(f"{cells[column]} USD")
@@ -130,6 +133,8 @@ def _read_price_column(section: Section, duration: int, block_time: int) -> Pric
             problem = f"{cells[column]!r} is no price: write a number above 0, as 195.21"
             file.raise_error(f"{path.name}: row {number}, column {column}: {problem}")
         prices.append(value)
+        rows.append(number)
+    refuse_isolated_prints(section, rows, prices)
     if (len(prices) - 1) * every < duration:
         file.raise_error(f"has {len(prices):,} prices, and none at the end of the scenario or after it")
     times = range(0, duration + 1, block_time)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import read_table
 from backstop.simulation.scenario.deterministic_float import compute_natural_log, decompose_cholesky
+from backstop.simulation.scenario.isolated_print_refusal import refuse_isolated_prints
 from backstop.simulation.scenario.scenario_random_processes import (
     BILLIONTH,
     FeedFault,
@@ -31,7 +33,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "brownian": (("drift", "volatility"), ("degrees", "jumps", "crash")),
     "garch": (("drift", "volatility", "alpha", "beta"), ("degrees", "jumps", "crash")),
     "peg": (("volatility", "reversion"), ("degrees", "jumps", "crash")),
-    "bootstrap": (("file", "column", "every", "run"), ("crash",)),
+    "bootstrap": (("file", "column", "every", "run"), ("crash", "prints")),
 }
 """What each kind of model needs, and what it may have."""
 
@@ -116,7 +118,7 @@ def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
         section["every"].raise_error("must divide the time of a block, or be a multiple of it")
     run = section["run"].read_bounded(quantity_units.read_seconds, block_time, YEAR)
     file = section["file"]
-    prices = _read_price_column(file, section["column"])[:: max(1, block_time // every)]
+    prices = _read_price_column(section)[:: max(1, block_time // every)]
     if len(prices) < 3:
         file.raise_error("has prices for fewer than two blocks")
     moves = []
@@ -125,18 +127,21 @@ def _read_bootstrap(section: Section, block_time: int) -> dict[str, Any]:
     return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
 
 
-def _read_price_column(file_field: Field, column_field: Field) -> list[float]:
-    """Read the prices of a CSV file's column, from the first row to the last."""
-    path, name, prices = file_field.find_local_file(), column_field.text, []
-    for number, cells in read_table(path, file_field.raise_error, (name,), exactly=False):
+def _read_price_column(section: Section) -> list[float]:
+    """Read the prices of a CSV file's column, from the first row to the last; refuse isolated prints."""
+    file, name = section["file"], section["column"].text
+    path, prices, rows = file.find_local_file(), [], []
+    for number, cells in read_table(path, file.raise_error, (name,), exactly=False):
         try:
             price = float(cells[name])
         except ValueError:
             price = 0.0
         if not 0 < price < float("inf"):
             problem = f"{cells[name]!r} is no price: write a number above 0, as 195.21"
-            file_field.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
+            file.raise_error(f"{path.name}: row {number}, column {name}: {problem}")
         prices.append(price)
+        rows.append(number)
+    refuse_isolated_prints(section, rows, [max(1, int(Decimal(repr(each)).scaleb(27))) for each in prices])
     return prices
 
 

@@ -234,8 +234,8 @@ def _build_field_tree(file: Path, path: str, yaml_node: Node) -> Field:
 
 _MODEL, _POINTS, _FILE = ("model",), ("published", "assumed", "volatility"), ("file", "column", "every")
 _PRICE = {
-    **dict.fromkeys(_MODEL, (*_POINTS, *_FILE)),
-    **dict.fromkeys(_POINTS, (*_MODEL, *_FILE)),
+    **dict.fromkeys(_MODEL, (*_POINTS, *_FILE, "prints")),
+    **dict.fromkeys(_POINTS, (*_MODEL, *_FILE, "prints")),
     **dict.fromkeys(_FILE, (*_MODEL, *_POINTS)),
 }
 

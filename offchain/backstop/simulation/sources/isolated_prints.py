@@ -6,7 +6,7 @@ crash is none: its neighbours move, too, or its price does not come back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median_low
 from typing import NamedTuple
@@ -45,6 +45,24 @@ def list_isolated_prints(values: Sequence[int]) -> list[IsolatedPrint]:
             found.append(each)
         first += 1 if each is None else each.length + 1  # the price after a run is none of the next
     return found
+
+
+def describe_isolated_print(
+    price: int, neighbours: Sequence[tuple[int, int]], usual_move: int, format_price: Callable[[int], str]
+) -> str:
+    """Say how far a print is from the prices before and after it, each with its row, and from usual moves.
+
+    Shares are rounded down to a tenth of a percent.
+    """
+    side = "above" if price > neighbours[0][0] else "below"
+    far = " and ".join(
+        f"{1_000 * abs(price - value) // value / 10}% {side} {format_price(value)} (row {row})"
+        for value, row in neighbours
+    )
+    return (
+        f"{format_price(price)} is {far}, where prices move by "
+        f"{1_000 * usual_move // BILLIONTH / 10}%: an isolated print"
+    )
 
 
 def compute_move(one: int, other: int) -> int:

@@ -24,7 +24,7 @@ from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.scenario_records import TypeAssets
-from backstop.simulation.sources.isolated_prints import BILLIONTH, list_isolated_prints
+from backstop.simulation.sources.isolated_prints import describe_isolated_print, list_isolated_prints
 from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     BAD_ROWS,
@@ -449,17 +449,18 @@ def _list_steps(times: Sequence[int]) -> list[int]:
 
 def _describe_print(quote: _PriceQuote, before: _PriceQuote, after: _PriceQuote, usual: int) -> str:
     """Say how far a print is from its neighbours, and what to do about it."""
-    side = "above" if quote.value > before.value else "below"
-    far = " and ".join(
-        f"{1_000 * abs(quote.value - each.value) // each.value / 10}% {side} "
-        f"{format_decimal(each.value, RAY)} (row {each.row})"
-        for each in (before, after)
+    what = describe_isolated_print(
+        quote.value, [(each.value, each.row) for each in (before, after)], usual, _format_price
     )
+    value, _, rest = what.partition(" ")
     return (
-        f"{format_decimal(quote.value, RAY)} at {format_utc_time(quote.time)} is {far}, where prices move by "
-        f"{1_000 * usual // BILLIONTH / 10}%: an isolated print: keep all with --prints keep, or leave them "
-        "out with --prints drop"
+        f"{value} at {format_utc_time(quote.time)} {rest}: keep all with --prints keep, or leave them out "
+        "with --prints drop"
     )
+
+
+def _format_price(value: int) -> str:
+    return format_decimal(value, RAY)
 
 
 def _is_suspected_price_split(price_before: int, price_after: int) -> bool:

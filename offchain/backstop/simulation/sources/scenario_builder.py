@@ -29,6 +29,7 @@ from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAsse
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibration_results import CalibratedValues
 from backstop.simulation.sources.imported_collateral_types import describe_excess_types
+from backstop.simulation.sources.isolated_prints import list_isolated_prints
 from backstop.simulation.sources.price_reader import PriceHistory
 from backstop.simulation.sources.type_liquidation_terms import (
     ROOM,
@@ -249,6 +250,7 @@ class _ScenarioBuilder:
             "replay": self.replay,
             "measured": self.measured and self._share_measured(debts),
             "every": _format_time(self.every),
+            "kept_prints": self._list_assets_with_prints(),
             "run": _format_time(run),
             "gas_token": gas,
             "total": total,
@@ -275,6 +277,18 @@ class _ScenarioBuilder:
             return debts
         whole = sum(debts.values())
         return {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
+
+    def _list_assets_with_prints(self) -> list[str]:
+        """List the assets whose column of prices.csv has isolated prints, which the user has judged.
+
+        That is in the file of the user's own: a crash of minutes may be one row of prices.csv.
+        """
+        times = range(self.begin, self.prices.last_common_time + 1, self.every)
+        return [
+            symbol
+            for symbol, series in self.prices.series.items()
+            if list_isolated_prints([series.get_price(time) for time in times])
+        ]
 
     def sum_whole_debt(self, total: int | None) -> int:
         """Return the debt of the book in whole stablecoins, each type's rounded up."""

@@ -91,10 +91,10 @@ correlation: null
 
 
 def test_a_bootstrap_takes_the_moves_of_its_file(tmp_path) -> None:
-    (tmp_path / "eth.csv").write_text("time,close\n0,100\n1,110\n2,99\n")
+    (tmp_path / "eth.csv").write_text("time,close\n0,100\n1,110\n2,104.5\n")
     model = load(tmp_path, BOOTSTRAP).prices["ETH"].model
     assert model is not None
-    assert model.returns == pytest.approx((0.0953102, -0.1053605))
+    assert model.returns == pytest.approx((0.0953102, -0.0512933))
     assert model.run == 6
 
 

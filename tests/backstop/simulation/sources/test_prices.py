@@ -180,7 +180,7 @@ def test_daily_prices_make_months_of_blocks_of_an_hour(tmp_path) -> None:
 
 
 def test_a_history_of_hours_is_drawn_from_in_blocks_of_minutes(tmp_path) -> None:
-    (tmp_path / "prices.csv").write_text("time,close\n0,100\n1,110\n2,99\n")
+    (tmp_path / "prices.csv").write_text("time,close\n0,100\n1,110\n2,104.5\n")
     (tmp_path / "day.yaml").write_text(
         "extends: stress-day\nprices: {ETH: {model: {kind: bootstrap, start: 2_300 USD, file: prices.csv, "
         "column: close, every: 1 h, run: 4 h, drift: null, volatility: null, degrees: null, jumps: null}}}\n"

@@ -1,0 +1,37 @@
+"""Refusal of isolated prints in a price file that a scenario names, as `import` refuses them in its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
+from backstop.simulation.scenario.yaml_document_reader import Section
+from backstop.simulation.sources.isolated_prints import describe_isolated_print, list_isolated_prints
+
+PRINTS = ("refuse", "keep")
+"""What a section may say becomes of isolated prints; without it they are refused."""
+
+
+def refuse_isolated_prints(section: Section, row_numbers: Sequence[int], prices: Sequence[int]) -> None:
+    """Raise BackstopError for the first isolated print of a column [ray], unless its section keeps them.
+
+    A false print would be a crash on each path that meets it. The line names file, row, column, value and
+    both neighbours; `row_numbers` are those of the prices in the file.
+    """
+    if "prints" in section and section["prints"].read_choice(PRINTS) == "keep":
+        return
+    found = list_isolated_prints(prices)
+    if not found:
+        return
+    first, length, usual_move = found[0]
+    neighbours = [(prices[place], row_numbers[place]) for place in (first - 1, first + length)]
+    what = describe_isolated_print(
+        prices[first], neighbours, usual_move, lambda value: format_decimal(value, RAY)
+    )
+    file, others = section["file"], sum(each.length for each in found) - 1
+    more = f" (and {others:,} more)" if others else ""
+    file.raise_error(
+        f"{file.find_local_file().name}: row {row_numbers[first]}, column {section['column'].text}: "
+        f"{what}{more}: correct the file, or keep what is real with `prints: keep` beside `file`"
+    )
