@@ -24,6 +24,7 @@ _NAMES = {
     "correlation_in_crashes": "  in crashes",
     "depth": "depth, dollars",
     "depth_1_in_20": "  one snapshot in 20 is under",
+    "depth_after_falls": "  left after falls of 3% in 1 h",
 }
 
 

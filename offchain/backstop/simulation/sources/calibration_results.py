@@ -23,6 +23,7 @@ class MarketEstimate:
     depth: int  # whole stablecoins
     fee: str = ""
     recovery: int = 0  # seconds
+    depth_after_fall: str = ""  # "{within: 1 h, fall: 5.2%, depth: 46%}"; an empty text leaves it out
     told: tuple[str, ...] = ()
 
 

@@ -13,7 +13,13 @@ from backstop.simulation.sources.price_reader import format_utc_time
 from backstop.studies.calibration.calibration_estimates import Calibration, PriceFigures
 from backstop.studies.calibration.correlation import WORST
 from backstop.studies.calibration.jackknife import Figure, round_figure
-from backstop.studies.calibration.market_depth import MarketFigures
+from backstop.studies.calibration.market_depth import (
+    FALL_WINDOW,
+    FALLS,
+    LEAST_FALL,
+    SNAPSHOTS,
+    MarketFigures,
+)
 from backstop.studies.calibration.return_distributions import LEAST_DEGREES, MOST_DEGREES
 
 _STEP = 0.02
@@ -31,7 +37,7 @@ def build_calibrated_scenario_values(
     markets = {
         symbol: market
         for symbol, each in calibration.markets.items()
-        if (market := _build_market(each, is_cautious)) is not None
+        if (market := _build_market(each, is_cautious, block_seconds)) is not None
     }
     facts = [
         (f"{symbol}: {line}", f"{calibration.name}: {calibration.moves_description}")
@@ -174,7 +180,7 @@ def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], f
     return True
 
 
-def _build_market(found: MarketFigures, cautious: bool) -> MarketEstimate | None:
+def _build_market(found: MarketFigures, cautious: bool, block_seconds: int) -> MarketEstimate | None:
     if found.depth is None:
         return None
     told = [
@@ -193,7 +199,26 @@ def _build_market(found: MarketFigures, cautious: bool) -> MarketEstimate | None
     if found.recovery is not None:
         told.append(f"a hole shrinks to 37% in {_format_interval(found.recovery, _format_time)}")
         recovery = min(_WEEK, max(1, round(_choose_end(found.recovery, "high", cautious))))
-    return MarketEstimate(max(1, round(round_figure(depth))), fee, recovery, tuple(told))
+    told.append(_describe_depth_after_falls(found))
+    left = found.left_after_falls
+    after_fall = ""
+    if left is not None and left.high is not None and left.high < 1 and block_seconds <= FALL_WINDOW:
+        fall = f"{_format_share(floor(10_000 * found.mean_fall) / 10_000)}%"
+        part = max(1, floor(10_000 * _choose_end(left, "low", cautious)))
+        after_fall = f"{{within: 1 h, fall: {fall}, depth: {_format_share(part / 10_000)}%}}"
+    return MarketEstimate(max(1, round(round_figure(depth))), fee, recovery, after_fall, tuple(told))
+
+
+def _describe_depth_after_falls(found: MarketFigures) -> str:
+    """Say how much of its depth a market keeps after falls, or why that is not known."""
+    of = f"{found.fall_snapshots:,} snapshots after falls of {100 * LEAST_FALL:.4g}% or more within 1 h"
+    left = found.left_after_falls
+    if left is None:
+        return f"what falls leave of the depth cannot be measured: {of}, and {SNAPSHOTS} are needed"
+    if left.low is None:
+        return f"what falls leave of the depth has no interval: {of} are of fewer than {FALLS} falls"
+    change = "" if left.high is not None and left.high < 1 else ", which may be no change: not written"
+    return f"{format_percent_interval(left)} of the depth is left in {of}{change}"
 
 
 def _format_whole_dollars(value: float) -> str:

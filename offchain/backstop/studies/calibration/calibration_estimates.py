@@ -86,5 +86,6 @@ class Calibration:
             if market.lowest is not None:
                 named.append(("depth_1_in_20", symbol, "dollars", Figure(market.lowest, None, None)))
             named.append(("fee", symbol, "share", market.fee))
+            named.append(("depth_after_falls", symbol, "share", market.left_after_falls))
             named.append(("recovery", symbol, "seconds", market.recovery))
         return [(what, of, unit, *figure) for what, of, unit, figure in named if figure is not None]

@@ -6,14 +6,17 @@ straight line in the size. Depths of venues add up, since whoever sells splits t
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log as natural
 
 import numpy as np
 from scipy.stats import linregress
 
 from backstop.simulation.sources.depth_reader import BILLIONTH, MICRO, DepthQuote, DepthQuotes
+from backstop.simulation.sources.price_reader import PriceSeries, find_median_spacing
 from backstop.studies.calibration.jackknife import (
     Figure,
     compute_figure_with_jackknife_interval,
@@ -22,7 +25,16 @@ from backstop.studies.calibration.jackknife import (
 )
 
 SNAPSHOTS = 20
-"""Times of depth that a recovery needs at least."""
+"""Times of depth that a recovery needs at least, and the depth after falls, of these and of calm times."""
+
+FALL_WINDOW = 3_600
+"""Seconds before a snapshot in which the highest price is that its fall is from."""
+
+FALLS = 5
+"""Falls more than an hour apart that an interval needs: one crash says nothing of the next."""
+
+LEAST_FALL, CALM_FALL = 0.03, 0.01
+"""A snapshot is of a fall from the one on, and of a calm time under the other."""
 
 _FEWEST = 3  # sizes that a line needs to say how well it fits
 
@@ -37,10 +49,16 @@ class MarketFigures:
     recovery: Figure | None = None  # seconds in which a hole shrinks to 37%
     venues: int = 0
     quotes: int = 0
+    left_after_falls: Figure | None = None  # share of the calm depth
+    mean_fall: float = 0.0  # share: of the snapshots of falls
+    fall_snapshots: int = 0
 
 
-def measure_market(depth: DepthQuotes, symbol: str) -> MarketFigures:
-    """Measure one asset's markets; leave out venues whose sales of several sizes make no line."""
+def measure_market(depth: DepthQuotes, symbol: str, prices: PriceSeries | None = None) -> MarketFigures:
+    """Measure one asset's markets; leave out venues whose sales of several sizes make no line.
+
+    Without prices the depth after falls is not measured.
+    """
     quotes = depth.get_quotes(symbol)
     venues = {quote.venue for quote in quotes}
     lined = {
@@ -68,8 +86,18 @@ def measure_market(depth: DepthQuotes, symbol: str) -> MarketFigures:
     lowest = (
         None if len(series) < SNAPSHOTS else round_figure(float(np.quantile(list(series.values()), 0.05)))
     )
+    falls = {} if prices is None else _compute_falls(list(series), prices)
+    after = [time for time, fall in falls.items() if fall >= LEAST_FALL]
     return MarketFigures(
-        figures[0], lowest, figures[1], _estimate_depth_recovery_time(series), len(venues), len(quotes)
+        figures[0],
+        lowest,
+        figures[1],
+        _estimate_depth_recovery_time(series),
+        len(venues),
+        len(quotes),
+        _estimate_depth_left_after_falls(series, falls),
+        sum(falls[time] for time in after) / max(1, len(after)),
+        len(after),
     )
 
 
@@ -111,6 +139,52 @@ def _compute_depth_series(quotes: Sequence[DepthQuote]) -> dict[int, float]:
         if depth is not None:
             found[time] = depth[0]
     return found
+
+
+def _compute_falls(times: Sequence[int], prices: PriceSeries) -> dict[int, float]:
+    """Return the fall of the price from its highest in the hour before each time, as a share, by time.
+
+    Times without a whole hour of prices before them are left out; none where prices are further apart.
+    """
+    if find_median_spacing([after - before for before, after in pairwise(prices.times)]) > FALL_WINDOW:
+        return {}
+    found = {}
+    for time in times:
+        if prices.times[0] <= time - FALL_WINDOW and time <= prices.times[-1]:
+            first, last = bisect_left(prices.times, time - FALL_WINDOW), bisect_right(prices.times, time)
+            highest = max(prices.get_price(time - FALL_WINDOW), *prices.values[first:last])
+            found[time] = 1 - prices.get_price(time) / highest
+    return found
+
+
+def _estimate_depth_left_after_falls(
+    depth_by_time: dict[int, float], fall_by_time: dict[int, float]
+) -> Figure | None:
+    """Return the mean depth of snapshots of falls over that of calm ones, with its interval.
+
+    None with fewer than `SNAPSHOTS` of either; no interval with fewer than `FALLS` falls apart from each
+    other, or where one stretch of the file has all of them.
+    """
+    rows = [(fall, depth_by_time[time]) for time, fall in fall_by_time.items()]
+
+    def compute_ratio(part: Sequence[tuple[float, float]]) -> float | None:
+        after = [depth for fall, depth in part if fall >= LEAST_FALL]
+        calm = [depth for fall, depth in part if fall < CALM_FALL]
+        return sum(after) / len(after) / (sum(calm) / len(calm)) if after and calm else None
+
+    counts = sum(fall >= LEAST_FALL for fall, _ in rows), sum(fall < CALM_FALL for fall, _ in rows)
+    whole = compute_ratio(rows)
+    if whole is None or min(counts) < SNAPSHOTS:
+        return None
+    parts = [
+        compute_ratio(rows[: cut.start] + rows[cut.stop :]) for cut in cut_jackknife_stretches(len(rows))
+    ]
+    known = [part for part in parts if part is not None]
+    after = [time for time, fall in fall_by_time.items() if fall >= LEAST_FALL]
+    falls = 1 + sum(later - earlier > FALL_WINDOW for earlier, later in pairwise(after))
+    if falls < FALLS or len(known) < len(parts):
+        return Figure(round_figure(whole), None, None)
+    return compute_figure_with_jackknife_interval(whole, known, "logarithm")
 
 
 def _estimate_depth_recovery_time(depth_by_time: dict[int, float]) -> Figure | None:

@@ -97,7 +97,11 @@ def calibrate(
     }
     collaterals = {each.collateral for each in find_priced_assets(book)}
     markets = (
-        {symbol: measure_market(depth, symbol) for symbol in symbols if symbol in collaterals}
+        {
+            symbol: measure_market(depth, symbol, chosen.series[symbol])
+            for symbol in symbols
+            if symbol in collaterals
+        }
         if depth is not None
         else {}
     )
