@@ -66,7 +66,10 @@ class Course:
 @pytest.fixture
 def course() -> Iterator[Course]:
     crowd = KeeperScenario()
-    crowd.run.scenario = thin(crowd.run.scenario, HALF_GONE, "ETH")
+    day = thin(crowd.run.scenario, HALF_GONE, "ETH")
+    # A gap closes at one visit.
+    markets = {symbol: replace(market, recovery=market.every) for symbol, market in day.markets.items()}
+    crowd.run.scenario = replace(day, markets=markets)
     yield Course(crowd.run)
     crowd.close()
 
@@ -92,7 +95,7 @@ def test_a_market_without_the_entry_is_not_refilled_without_a_gap(course) -> Non
     first = course.paths[-1]
     course.visit(first * 90 // 100)
     markets = course.run.scenario.markets
-    steady = replace(markets["ETH"], depth_after_fall=None, recovery=course.every)
+    steady = replace(markets["ETH"], depth_after_fall=None)
     course.run.scenario = replace(course.run.scenario, markets={**markets, "ETH": steady})
     course.visit(first * 80 // 100)
     halved = replace(steady, depth=steady.depth // 2)

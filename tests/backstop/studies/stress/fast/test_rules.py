@@ -16,7 +16,7 @@ from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.contract_base import RevertError, World
 from backstop.model.price_feed import PriceFeed
-from backstop.studies.stress.fast import auction_kernel, liquidations, loss_kernel, pricing
+from backstop.studies.stress.fast import auction_kernel, kernel, liquidations, loss_kernel, pricing
 from backstop.studies.stress.fast.kernel_tables import (
     AUCTION,
     EVENT,
@@ -373,3 +373,18 @@ def test_bidders_without_enough_money_plan_nothing_that_a_plan_would_give_them()
         assert made == sorted(expected)
         wished, left_out = wished + len(made), left_out + 12 - len(made)
     assert wished > 300 and left_out > 300
+
+
+@pytest.mark.parametrize(
+    ("thins", "depth", "expected"),
+    [(1, 500.0, 500.0), (1, 994.0, 1_000.0), (1, 992.0, 992.0), (1, 1_500.0, 1_500.0), (0, 500.0, 1_000.0)],
+)
+def test_a_market_that_thins_out_is_refilled_without_a_gap(thins, depth, expected) -> None:
+    """Where it is off its depth by more than its tolerance of 0.75%; what it has beyond goes to the maker."""
+    terms, kind, system = (np.zeros(1, dtype=each) for each in (TERMS, TYPE, SYSTEM))
+    terms["every"] = terms["recovery"] = 300
+    terms["tolerance"], terms["thins"], system["maker"] = 0.0075, thins, 10_000.0
+    for time, deep in ((0, 1_000.0), (300, depth)):
+        kernel._narrow_gap_to_outside_price(terms[0], kind[0], system[0], 50.0, deep, 1.0, time)
+    assert (kind["money"], kind["coins"] * 50, kind["virtual"]) == (expected, expected, 0)
+    assert system["maker"] == 10_000 - expected
