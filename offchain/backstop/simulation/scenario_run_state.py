@@ -43,7 +43,7 @@ from backstop.simulation.scenario import (
     draw_scenario,
     price_path,
 )
-from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_blocks_within
+from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_window_blocks
 from backstop.simulation.scenario.margin_book import OpeningBook
 from backstop.simulation.scenario.scenario_records import Vault
 from backstop.simulation.signed_price_source import SignedPrices
@@ -413,9 +413,9 @@ class ScenarioRun:
         depths = []
         for symbol in self.scenario.symbols:
             market, block_time = self.scenario.markets[symbol], self.scenario.block_time
-            first = now // block_time - count_blocks_within(market, block_time)
-            prices_within = self.paths[symbol][max(0, min(first, self.block)) : self.block + 1]
-            depths.append(compute_depth_after_fall(market, prices_within))
+            first = now // block_time - count_window_blocks(market, block_time)
+            window_prices = self.paths[symbol][max(0, min(first, self.block)) : self.block + 1]
+            depths.append(compute_depth_after_fall(market, window_prices))
         return depths
 
     def submit_marks(self, sender: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_blocks_within
+from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_window_blocks
 from backstop.simulation.scenario.draw_scenario import convert_ticks_to_rays, draw_path_outcomes
 from backstop.simulation.scenario.scenario_random_processes import PriceJumps
 from backstop.simulation.scenario.scenario_records import DepthAfterFall, Scenario
@@ -111,7 +111,7 @@ def test_the_fast_engine_has_the_depths_of_the_exact_one(small, within) -> None:
     chosen = draw_path_outcomes(day, 1, 3)
     depths = ScenarioTables.from_scenario(day, 1).build_path_conditions(chosen).depths
     prices, market = convert_ticks_to_rays(chosen.prices["ETH"]), day.markets["ETH"]
-    span = count_blocks_within(market, day.block_time)
+    span = count_window_blocks(market, day.block_time)
     standing = prices + prices[-1:] * span  # after the end
     exact = [
         compute_depth_after_fall(market, standing[max(0, block - span) : block + 1])

@@ -8,12 +8,12 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario.scenario_records import MarketDepth
 
 
-def count_blocks_within(market: MarketDepth, block_time: int) -> int:
+def count_window_blocks(market: MarketDepth, block_time: int) -> int:
     """Return how many blocks back the highest price may be of which a market's fall is measured."""
     return 0 if market.depth_after_fall is None else market.depth_after_fall.within // block_time
 
 
-def compute_depth_after_fall(market: MarketDepth, prices_within: Sequence[int]) -> int:
+def compute_depth_after_fall(market: MarketDepth, window_prices: Sequence[int]) -> int:
     """Return a market's depth, given the prices outside in the last `within` seconds, the present one last.
 
     Whole at the highest of them, `depth` of it from a fall of `fall` on, linear between. Wad, rounded down: a
@@ -22,8 +22,8 @@ def compute_depth_after_fall(market: MarketDepth, prices_within: Sequence[int]) 
     thinning = market.depth_after_fall
     if thinning is None:
         return market.depth
-    highest = max(prices_within)
+    highest = max(window_prices)
     whole = highest * thinning.fall
-    fallen = min((highest - prices_within[-1]) * BASIS_POINTS, whole)
+    fallen = min((highest - window_prices[-1]) * BASIS_POINTS, whole)
     lost = (BASIS_POINTS - thinning.depth) * fallen
     return max(1, market.depth * (BASIS_POINTS * whole - lost) // (BASIS_POINTS * whole))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario.isolated_prints import describe_isolated_print, list_isolated_prints
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.yaml_document_reader import Section
-from backstop.simulation.sources.isolated_prints import describe_isolated_print, list_isolated_prints
 
 PRINTS = ("refuse", "keep")
 """What a section may say becomes of isolated prints; without it they are refused."""

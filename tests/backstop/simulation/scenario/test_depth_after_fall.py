@@ -10,7 +10,7 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_blocks_within
+from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fall, count_window_blocks
 from backstop.simulation.scenario.scenario_records import DepthAfterFall, MarketDepth
 from backstop.studies.assumption_record import list_assumptions
 from backstop.studies.stress.parameter_grid import load_grid
@@ -46,7 +46,7 @@ def test_depth_by_the_fall_from_the_highest_price(prices, depth) -> None:
 def test_a_market_without_the_entry_keeps_its_depth() -> None:
     market = replace(MARKET, depth_after_fall=None)
     assert compute_depth_after_fall(market, [2_000, 1]) == WHOLE
-    assert count_blocks_within(market, 300) == 0
+    assert count_window_blocks(market, 300) == 0
 
 
 def test_a_market_is_never_without_a_reserve() -> None:
@@ -55,7 +55,7 @@ def test_a_market_is_never_without_a_reserve() -> None:
 
 @pytest.mark.parametrize(("block_time", "blocks"), [(300, 12), (3_600, 1), (700, 5), (60, 60)])
 def test_the_window_has_the_blocks_that_are_at_most_as_old(block_time, blocks) -> None:
-    assert count_blocks_within(MARKET, block_time) == blocks
+    assert count_window_blocks(MARKET, block_time) == blocks
 
 
 def test_the_entry_is_read_in_the_units_of_the_file(tmp_path) -> None:

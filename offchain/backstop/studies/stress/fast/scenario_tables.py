@@ -17,7 +17,7 @@ from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup, StepS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import Scenario, build_vault_book
-from backstop.simulation.scenario.depth_after_fall import count_blocks_within
+from backstop.simulation.scenario.depth_after_fall import count_window_blocks
 from backstop.simulation.scenario.draw_scenario import (
     PathDraw,
     TickPrices,
@@ -214,7 +214,7 @@ class ScenarioTables:
         if not self.terms["thins"].any():
             return whole
         markets = [self.scenario.markets[symbol] for symbol in self.scenario.symbols]
-        spans = [count_blocks_within(market, self.scenario.block_time) for market in markets]
+        spans = [count_window_blocks(market, self.scenario.block_time) for market in markets]
         standing = np.pad(prices, ((0, 0), (0, max(spans))), mode="edge")
         depths = np.repeat(whole, standing.shape[1], axis=1)
         for row, course, market, span in zip(depths, standing, markets, spans, strict=True):
