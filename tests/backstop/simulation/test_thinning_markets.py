@@ -59,7 +59,7 @@ class Course:
         run.rebalance_local_markets(run.now)
         pool = run.build_keeper_view().find_constant_product_pool(0)
         assert pool is not None
-        money = run.get_stablecoins(run.register_account("market_maker"))
+        money = run.get_stablecoin_balance(run.register_account("market_maker"))
         return pool.stable // WAD, pool.virtual // WAD, money // WAD
 
 

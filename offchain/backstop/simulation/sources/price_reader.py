@@ -22,9 +22,9 @@ from backstop.model.arithmetic import RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.csv_table import CsvRow
+from backstop.simulation.scenario.isolated_prints import describe_isolated_print, list_isolated_prints
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.scenario_records import TypeAssets
-from backstop.simulation.sources.isolated_prints import describe_isolated_print, list_isolated_prints
 from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
 from backstop.simulation.sources.table_reader import (
     BAD_ROWS,

@@ -24,12 +24,12 @@ from backstop.model.bounds import (
 )
 from backstop.simulation.scenario import Scenario, load_scenario, quantity_units
 from backstop.simulation.scenario.book_repairs import TREATMENTS
+from backstop.simulation.scenario.isolated_prints import list_isolated_prints
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal, format_exact_usd_price
 from backstop.simulation.scenario.scenario_records import DAY, LONGEST, TypeAssets
 from backstop.simulation.sources.book_reader import VaultBook
 from backstop.simulation.sources.calibration_results import CalibratedValues
 from backstop.simulation.sources.imported_collateral_types import describe_excess_types
-from backstop.simulation.sources.isolated_prints import list_isolated_prints
 from backstop.simulation.sources.price_reader import PriceHistory
 from backstop.simulation.sources.type_liquidation_terms import (
     ROOM,

@@ -13,7 +13,7 @@ import backstop
 from backstop.cli.import_book import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
-from backstop.simulation.sources.isolated_prints import list_isolated_prints
+from backstop.simulation.scenario.isolated_prints import list_isolated_prints
 from backstop.simulation.sources.table_reader import TableFaultsError
 from tests.support.checkout_paths import ROOT
 
