@@ -76,10 +76,18 @@ Examples:
 @click.option("--limit", type=click.IntRange(1), default=None, help="ceiling: stablecoins of shortfall.")
 @click.option("--largest", type=click.IntRange(1), default=10, show_default=True, help="owners: so many.")
 @click.option(
-    "--worst", type=click.IntRange(1), default=5, show_default=True, help="owners: of how many paths."
+    "--worst",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="owners: of how many paths `lost` is the sum.",
 )
 @click.option(
-    "--by", type=click.Choice(("debt", "lost")), default="debt", show_default=True, help="owners: largest by."
+    "--by",
+    type=click.Choice(("debt", "lost")),
+    default="debt",
+    show_default=True,
+    help="owners: largest by the debt, or by the bad debt of their vaults on the worst paths.",
 )
 @click.option("--fall", "falls", type=click.IntRange(0, 99), multiple=True, help="falls: per cent of each.")
 @seed_option

@@ -35,7 +35,7 @@ from backstop.files.output_directories import (
 )
 from backstop.hosts.host_registry import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.simulation.loss_bearers import MARGIN_GROUPS
+from backstop.simulation.loss_bearers import MARGIN_GROUPS, NOBODY
 from backstop.simulation.loss_totals import POSTED, build_model_chain_agreement_texts, compute_loss_totals
 
 if TYPE_CHECKING:
@@ -442,7 +442,8 @@ def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, 
         )
     for entry in run_summary["paid_by"]:
         if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
-            yield f"lost by {entry['group']}", format_whole_coins(entry["wad"], WAD), ""
+            label = f"borne by {NOBODY}" if entry["group"] == "holders" else f"lost by {entry['group']}"
+            yield label, format_whole_coins(entry["wad"], WAD), ""
     if margin is not None and int(margin["left_alone_wad"]):
         yield (
             "owed at the last prices",

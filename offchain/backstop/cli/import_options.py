@@ -288,7 +288,7 @@ def print_book_import_summary(vault_book: VaultBook) -> None:
     owed = f"{(vault_book.debt + WAD // 2) // WAD:,}"
     click.echo(
         f"{vault_book.name}: {len(vault_book.rows):,} vaults of {', '.join(vault_book.symbols)}, "
-        f"owing {owed} stablecoins"
+        f"owing {owed} stablecoins; written as book.csv"
     )
     ignored = ", ".join(vault_book.ignored_columns) or "none"
     click.echo(f"Columns read: {', '.join(vault_book.read_columns)}; ignored: {ignored}.")

@@ -68,8 +68,8 @@ Examples:
 @click.option(
     "--drivers/--no-drivers",
     default=None,
-    help="Run at most 1,000 of the paths again with each of six assumptions changed: seven times what these "
-    "paths take.  [default: --drivers with the fast engine]",
+    help="Run at most 1,000 of the paths again with each of seven assumptions changed: eight times what "
+    "these paths take.  [default: --drivers with the fast engine]",
 )
 @output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>", store=True)
 @json_option

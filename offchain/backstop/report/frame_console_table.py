@@ -15,6 +15,7 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.report.amounts import format_duration_text, format_fixed, format_percent
+from backstop.simulation.loss_bearers import NOBODY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,8 @@ def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
 
     for name, title in _TITLES.items():
         if rows := summary["tables"].get(name):
-            print_frame(pd.DataFrame(rows, columns=summary["columns"][name], dtype=object), title)
+            frame = pd.DataFrame(rows, columns=summary["columns"][name], dtype=object)
+            print_frame(frame.replace({"payer": {"holders": NOBODY}}), title)
             print()
     print(summary["sentence"])
     for line in (*summary.get("besides", ()), *filter(None, [summary.get("measure_says")])):

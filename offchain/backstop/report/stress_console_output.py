@@ -22,6 +22,9 @@ MICRO = 10**6
 CAP_LINES = {"buyers": "buyers' capital used up", "stablecoins": "too few stablecoins for depth"}
 """What caps sales, as the table names it."""
 
+_WIDTH = 160
+"""Columns of the console, more than any table has: in a narrow one rich cuts figures."""
+
 MOST_CONFIRMED = 3
 """Most paths run again that are printed; summary.json has all of them."""
 
@@ -31,7 +34,7 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    console = Console(file=sys.stdout, highlight=False)
+    console = Console(file=sys.stdout, highlight=False, width=_WIDTH)
     sure = format_percent(summary["confidence_bps"], BASIS_POINTS, 0)
     if summary.get("debt_micro") is not None:
         console.print(f"total debt {format_whole_coins(summary['debt_micro'])} stablecoins\n")
@@ -126,10 +129,13 @@ def _iter_estimate_rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, 
             yield CAP_LINES[each["cause"]], f"{each['paths']:,} paths", ""
             if each["unsold_paths"]:
                 yield "  unsold there, on average", format_whole_coins(each["unsold_micro"]), ""
-    for each in summary["times"]["to_cover"]:
+    times = summary["times"]
+    if times["first_loss"]:
+        yield "not covered, of paths with a loss", *format_value_and_interval(times["never_covered"])
+    for each in times["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
             name = format_percent(each["level_bps"], BASIS_POINTS, 0)
-            yield f"time to cover, {name} of paths within", format_duration_text(each["value"]), ""
+            yield f"time to cover, {name} of the others within", format_duration_text(each["value"]), ""
 
 
 def format_value_and_interval(estimate: Mapping[str, int | None]) -> tuple[str, str]:

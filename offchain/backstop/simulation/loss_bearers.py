@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+NOBODY = "nobody yet"
+"""The name of `holders` in tables: what is outstanding, is borne by nobody yet."""
+
 
 class LossBearer(NamedTuple):
     """Some people; `stages` pay with their money."""

@@ -71,7 +71,9 @@ def build_response_books(
             )
         )
     left = [vault for i, vault in enumerate(vaults) if i not in set(kept)]
-    return ComparedBooks(tuple(found), _describe_excluded_vaults(left, vaults))
+    # A debt beyond what the initial ratio allows is the floor's: compute_response_debt cuts every other.
+    why = "that the initial ratio of some setting does not let owe the debt floor"
+    return ComparedBooks(tuple(found), _describe_excluded_vaults(left, vaults, why))
 
 
 def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
@@ -192,15 +194,17 @@ def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
         for setting in settings
     ]
     whole = {key: vault for side in sides for key, vault in side.items()}
-    return ComparedBooks(tuple(kept), _describe_excluded_vaults(list(left.values()), list(whole.values())))
+    why = "that do not owe the same under every setting"
+    said = _describe_excluded_vaults(list(left.values()), list(whole.values()), why)
+    return ComparedBooks(tuple(kept), said)
 
 
-def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault]) -> tuple[str, ...]:
-    """Say how many vaults are left out, and their share of the debt; nothing where none is."""
+def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault], why: str) -> tuple[str, ...]:
+    """Say how many vaults are left out, why, and their share of the debt; nothing where none is."""
     if not left:
         return ()
     owed, debt = (sum(vault.debt for vault in vaults) for vaults in (left, whole))
     return (
-        f"{len(left):,} vaults that do not fit every setting alike, as of a higher floor, are left out of "
-        f"each: {owed // WAD:,} stablecoins, {100 * owed / max(1, debt):.2f}% of the debt.",
+        f"{len(left):,} vaults {why} are left out of each: {owed // WAD:,} stablecoins, "
+        f"{100 * owed / max(1, debt):.2f}% of the debt.",
     )

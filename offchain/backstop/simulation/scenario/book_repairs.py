@@ -43,7 +43,7 @@ _DONE = {
     "apart": "are vaults of their own",
     "drop": "are left out",
     "liquidate": "are liquidated before the start, at the first price",
-    "open": "are opened as they are, at a price before the start",
+    "open": "are opened as they are, before the start, at a price that the initial ratio allows",
     "raise": "are raised to the floor, collateral in proportion",
 }
 

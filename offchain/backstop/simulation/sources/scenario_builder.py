@@ -223,6 +223,7 @@ class _ScenarioBuilder:
         types = [self._build_type(symbol, coins[symbol], terms[symbol], floor) for symbol in self.symbols]
         owed = sum(coins.values()) if drawn is None else drawn
         gas = gas_token or next((each for each in _GAS_TOKENS if each in self.symbols), self.symbols[0])
+        recovery = _format_time(max(self.visit, 4 * _VISIT))
         prices = self.prices
         run = max(
             self.block,
@@ -232,7 +233,9 @@ class _ScenarioBuilder:
             "written_by": _join_lines(f"Written of {self.book.name} and {prices.name} by Backstop."),
             "title": _quote_text(f"{self.book.name} at the prices of {prices.name}"),
             "description": _join_lines(self._describe_imported_scenario()),
-            "assumptions": [_quote_text(line) for line in self._list_import_assumptions(gas, terms)],
+            "assumptions": [
+                _quote_text(line) for line in self._list_import_assumptions(gas, terms, recovery)
+            ],
             "start": datetime.fromtimestamp(self._compute_start(), UTC).strftime("%Y-%m-%dT%H:%MZ"),
             "duration": _format_time(self.duration),
             "block_time": _format_time(self.block),
@@ -257,7 +260,7 @@ class _ScenarioBuilder:
             "rows": rows,
             "visit_seconds": self.visit,
             "visits": _format_time(self.visit),
-            "recovery": _format_time(max(self.visit, 4 * _VISIT)),
+            "recovery": recovery,
             "step": _format_time(STEP),
             "short_step": _describe_short_step(self.block),
             "owed": owed,
@@ -386,7 +389,9 @@ class _ScenarioBuilder:
             f"drawn {drawn}."
         )
 
-    def _list_import_assumptions(self, gas_token: str, terms: Mapping[str, TypeTerms]) -> list[str]:
+    def _list_import_assumptions(
+        self, gas_token: str, terms: Mapping[str, TypeTerms], recovery: str
+    ) -> list[str]:
         measured = self.measured or CalibratedValues({})
         guessed = [
             symbol for symbol in self.symbols if self.assets[symbol].collateral not in measured.markets
@@ -407,7 +412,10 @@ class _ScenarioBuilder:
             *self._list_asset_assumptions(),
             "Buyers of auctions have 8% of the debt.",
             *(
-                [f"Markets{of} are as deep as a fifth of each type's debt, and recover within 20 minutes."]
+                [
+                    f"Markets{of} are as deep as a fifth of each type's debt (markets.TYPE.debt_to_depth), "
+                    f"and their recovery is {recovery} (markets.TYPE.recovery)."
+                ]
                 if guessed
                 else []
             ),

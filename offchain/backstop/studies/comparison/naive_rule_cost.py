@@ -7,10 +7,7 @@ from typing import Any
 
 from backstop.deployment.contracts_by_parameter_name import POOLS, STABLECOIN_POOLS
 from backstop.model.arithmetic import RAY
-from backstop.simulation.loss_bearers import get_loss_bearer
-
-NOBODY = "nobody yet"
-"""Who has paid what is outstanding at the end."""
+from backstop.simulation.loss_bearers import NOBODY, get_loss_bearer
 
 _POOL_OF = {get_loss_bearer(name): POOLS[name][0] for name in ("junior", "senior", "savings")}
 

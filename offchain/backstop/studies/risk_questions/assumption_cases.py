@@ -28,6 +28,9 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
         "markets that keep their depth": lambda day: replace(
             day, markets={symbol: _keep_depth(each) for symbol, each in day.markets.items()}
         ),
+        "markets that recover half as fast": lambda day: replace(
+            day, markets={symbol: _double_recovery(each) for symbol, each in day.markets.items()}
+        ),
         "bidders with half the capital": lambda day: replace(
             day, keepers=tuple(_halve_bidder_capital(group) for group in day.keepers)
         ),
@@ -68,6 +71,10 @@ def _halve_depth(market: MarketDepth) -> MarketDepth:
 
 def _keep_depth(market: MarketDepth) -> MarketDepth:
     return replace(market, depth_after_fall=None)
+
+
+def _double_recovery(market: MarketDepth) -> MarketDepth:
+    return replace(market, recovery=2 * market.recovery)
 
 
 def _halve_bidder_capital(keeper_group: KeeperGroup) -> KeeperGroup:

@@ -154,7 +154,7 @@ class _DebtSizes:
             elif risk.low is not None and risk.low > shortfall_limit:
                 said = "no"
             rows.append(
-                {"debt_wad": self.whole * size // 100, "of_today_bps": 100 * size}
+                {"debt_wad": self.compute_debt_at_percent(size) * WAD, "of_today_bps": 100 * size}
                 | {f"shortfall_{name}".replace("_value", ""): each for name, each in figures.items()}
                 | {"within_the_limit": said}
             )

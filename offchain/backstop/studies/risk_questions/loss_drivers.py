@@ -221,6 +221,16 @@ def _list_thinning_markets(day: Scenario) -> list[str]:
     return [symbol for symbol, market in day.markets.items() if market.depth_after_fall is not None]
 
 
+def _slow_recoveries(day: Scenario, task: Task) -> DriverCase:
+    fields = _list_names([f"markets.{symbol}.recovery" for symbol in day.markets])
+    return DriverCase(
+        "slow-recovery",
+        _SLOW_RECOVERY,
+        f"measure how fast depth comes back with calibrate --depth, and state {fields}",
+        build_scenario_changes_by_name()[_SLOW_RECOVERY](day),
+    )
+
+
 def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
     wilder = build_scenario_changes_by_name()["moves half as large again"](day)
     if wilder == day:
@@ -294,6 +304,7 @@ _NEVER_FAIL = "keepers that never fail"
 _HALF_DEEP = "markets half as deep"
 _TWICE_DEEP = "markets twice as deep"
 _KEPT_DEPTH = "markets that keep their depth"
+_SLOW_RECOVERY = "markets that recover half as fast"
 _LARGER_MOVES = "moves half as large again"
 _SHORT_BLOCKS = "blocks half as long"
 _NO_LARGEST = "without the largest owner"
@@ -303,6 +314,7 @@ _BUILDERS: Mapping[str, Callable[[Scenario, Task], DriverCase]] = {
     _HALF_DEEP: _halve_depths,
     _TWICE_DEEP: _double_depths,
     _KEPT_DEPTH: _keep_depths,
+    _SLOW_RECOVERY: _slow_recoveries,
     _LARGER_MOVES: _enlarge_moves,
     _SHORT_BLOCKS: _shorten_blocks,
     _NO_LARGEST: _secure_largest_owner,

@@ -38,8 +38,8 @@ def payers(
 ) -> pd.DataFrame:
     """Return, for the scenario's own rules and each preset, what each group pays on average, and how often.
 
-    `share_bps` is of all bad debt of the preset's paths. `holders` is what nobody had paid when a path ended:
-    auctions of equity last longer than a day, so that presets which have them leave more open.
+    `share_bps` is of all bad debt of the preset's paths. `holders` is what nobody had paid when a path ended,
+    which it does with its last auction: what that one lost may be paid by the next call.
     """
     if isinstance(scenario, Scenario):
         raise BackstopError("presets are laid over a scenario's file: give its name or path")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
+from backstop.simulation.loss_bearers import NOBODY
 from backstop.studies.assumption_record import compare_assumptions, list_assumptions
 from backstop.studies.data_frames import list_records
 from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
@@ -124,7 +125,7 @@ def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -
     frame = payers(scenario, options["presets"], runner=run)
     most = frame.loc[frame.groupby("preset", sort=False)["share_bps"].idxmax()]
     shares = [
-        f"{preset}: {payer} ({_format_percent(share)})"
+        f"{preset}: {NOBODY if payer == 'holders' else payer} ({_format_percent(share)})"
         for preset, payer, share in zip(most["preset"], most["payer"], most["share_bps"], strict=True)
         if share
     ]
@@ -140,7 +141,8 @@ def _answer_largest_owners_share(scenario: str, run: PathRunner, options: Mappin
     owed, lost = _format_percent(last["debt_so_far_bps"]), _format_percent(last["lost_so_far_bps"])
     line = (
         f"The {len(named)} {who} {owed} of the debt, and {lost} of what is lost on the "
-        f"{options['worst']} worst of {run.paths:,} paths is theirs."
+        f"{options['worst']} worst of {run.paths:,} paths is theirs. `lost` is the bad debt that an owner's "
+        f"vaults leave, summed over these paths."
     )
     return {"owners": frame}, {"sentence": line}
 

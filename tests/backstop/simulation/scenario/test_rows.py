@@ -161,6 +161,7 @@ def test_opening_as_it_is_asks_for_the_least_price_that_opens_every_row() -> Non
     given = rows(("a", "6.6", "9000"), ("b", "5.2", "9000"), ("c", "90", "9000"))
     found = repair_book("b", given, {"between_ratios": "open", "unsafe": "open"}, TERMS)
     assert len(found.vaults) == 3
+    assert found.describe_repairs()[1].endswith("at a price that the initial ratio allows.")
     price = found.opened_at["ETH"]
     dear = {"ETH": replace(TERMS["ETH"], price=price)}
     less = {"ETH": replace(TERMS["ETH"], price=price - 1)}

@@ -227,7 +227,10 @@ def test_a_mapping_of_ones_own_and_the_command(tmp_path) -> None:
     args = ["--book", str(tmp_path / "p.csv"), "--like", str(tmp_path / "mine.yaml")]
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.splitlines()[0] == "p.csv: 2 vaults of ETH, owing 2,000 stablecoins"
+    assert (
+        result.stdout.splitlines()[0]
+        == "p.csv: 2 vaults of ETH, owing 2,000 stablecoins; written as book.csv"
+    )
     written = (tmp_path / "out" / "book.csv").read_text()
     assert written == "owner,collateral,locked,debt\na,ETH,1.5,1000\nb,ETH,2,1000\n"
 
@@ -248,6 +251,9 @@ def test_documented_columns_are_read_without_a_mapping(tmp_path) -> None:
     assert book.assets == {"wstETH-WETH": ("wstETH", "WETH")}
     assert book.ignored_columns == ("note", "rate")
     result = CliRunner().invoke(cli, ["--book", str(file), "--out", str(tmp_path / "out")])
+    assert result.stdout.startswith(
+        f"{file.name}: 1 vaults of wstETH-WETH, owing 16,000 stablecoins; written as book.csv\n"
+    )
     assert result.stdout.splitlines()[1] == (
         "Columns read: owner, collateral, locked, debt, debt_token, debt_price, price, threshold; "
         "ignored: note, rate."

@@ -24,6 +24,7 @@ from backstop.randomness import SeededRandom
 from backstop.simulation.book_opening import open_book
 from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.quantity_units import format_duration_text
 from backstop.simulation.scenario_run_state import ScenarioRun
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 from backstop.studies.stress.engine_agreement import run_both_engines
@@ -309,7 +310,7 @@ def test_a_higher_debt_floor_is_compared_on_the_same_vaults(tmp_path) -> None:
     backstop.write_scenario(backstop.read_book(rows), backstop.read_prices(prices()), tmp_path, floor=2_000)
     fields = {f"parameters.collateral_types.{symbol}.debt_floor": "3_000 stablecoin" for symbol in SYMBOLS}
     found = backstop.proposal(tmp_path / "scenario.yaml", fields, paths=200, sensitivity=False)
-    (said,) = (line for line in found.assumptions if "do not fit every setting alike" in line)
+    (said,) = (line for line in found.assumptions if "do not owe the same under every setting" in line)
     assert said.startswith("13 vaults") and said.endswith("42,941 stablecoins, 0.29% of the debt.")
     figures = found.figures
     (change,) = figures[(figures["figure"] == "shortfall") & (figures["of"] == "all")]["change_micro"]
@@ -373,6 +374,16 @@ def test_the_ledger_holds_the_starting_balance(tmp_path) -> None:
         engine = partial(session.model.view, "VaultEngine")
         assert engine("reserve") == 30_000 * RAD
         assert not engine("has_role", STAGE, run.register_account("market_maker"))
+
+
+def test_the_recovery_of_markets_is_said_with_its_entry(tmp_path) -> None:
+    """Blocks of an hour ask for visits of an hour, in which 20 minutes are no recovery."""
+    book, history = backstop.read_book(positions()), backstop.read_prices(prices())
+    for name, options, told in (("plain", {}, "20 min"), ("slow", {"block_time": "1 h"}, "1 h")):
+        day = backstop.write_scenario(book, history, tmp_path / name, **options)
+        (said,) = (line for line in day.assumptions if line.startswith("Markets are as deep as a fifth"))
+        assert said.endswith(f"their recovery is {told} (markets.TYPE.recovery).")
+        assert {format_duration_text(each.recovery) for each in day.markets.values()} == {told}
 
 
 def test_keepers_fail_only_where_it_is_asked_for(tmp_path) -> None:

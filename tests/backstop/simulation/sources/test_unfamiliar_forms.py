@@ -217,7 +217,9 @@ def test_the_command_takes_debt_prices_from_its_prices(tmp_path) -> None:
     args = ["--book", str(file), "--prices", str(quotes), "--out", str(tmp_path / "out")]
     result = CliRunner(mix_stderr=False).invoke(import_book, args)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("book.csv: 2 vaults of DAI-ETH, ETH, owing 45,200 stablecoins\n")
+    assert result.stdout.startswith(
+        "book.csv: 2 vaults of DAI-ETH, ETH, owing 45,200 stablecoins; written as "
+    )
 
 
 # --------------------------------------------------------------------- compressed files

@@ -51,6 +51,7 @@ def cases(day) -> dict[str, DriverCase]:
         ("keepers", "keepers: {liquidator: {fails: null}, taker: {fails: null}, desk: {fails: null}}"),
         ("half-depth", "markets: {ETH: {depth: 250_000 stablecoin}, WBTC: {depth: 125_000 stablecoin}}"),
         ("twice-depth", "markets: {ETH: {depth: 1_000_000 stablecoin}, WBTC: {depth: 500_000 stablecoin}}"),
+        ("slow-recovery", "markets: {ETH: {recovery: 40 min}, WBTC: {recovery: 40 min}}"),
         (
             "moves",
             "prices: {ETH: {model: {volatility: 366.9% a year, jumps: {mean: -30%, deviation: 22.5%}}},"

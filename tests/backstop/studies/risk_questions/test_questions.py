@@ -110,6 +110,10 @@ def test_a_ceiling_is_as_large_as_losses_are_small(known) -> None:
     assert found.likely == pytest.approx(1.8 * 400_000, rel=0.03)
     assert found.sure is not None and found.likely is not None and found.over is not None
     assert found.sure <= found.likely < found.over
+    assert {found.sure, found.likely, found.over} <= {each // 10**18 for each in found.probes["debt_wad"]}
+    assert not any(
+        each % 10**18 for each in found.probes["debt_wad"]
+    )  # the table rounds as the sentence does
     for name in ("debt_wad", "shortfall_micro"):
         assert (found.probes[name].diff().dropna() > 0).all()
     small = backstop.ceiling(known, "ETH", round(lost / 10), 200)

@@ -71,10 +71,12 @@ def test_the_table(out, printed) -> None:
         "liquidations at risk, 99%",
         "savings reached",
         "bad debt for 1% of all prices: slope",
-        "time to cover, 95% of paths within",
+        "not covered, of paths with a loss",
+        "time to cover, 95% of the others within",
         "run again",
     ):
         assert piece in printed
+    assert "markets that recover half as fast" in printed and "…" not in printed
     for name in ("study.json", "paths.parquet", "summary.json", "meta.json", "report.html"):
         assert (out / name).is_file()
 
