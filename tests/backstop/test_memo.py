@@ -103,7 +103,7 @@ def test_the_false_print_is_met(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_files(tmp_path: Path) -> None:
     text = PAGE.read_text()
-    for name in ("week.yaml", "study.yaml", "ratio.yaml"):
+    for name in ("week.yaml", "study.yaml", "study-proposal.yaml", "ratio.yaml"):
         assert f"```yaml\n{(FILES / name).read_text()}```" in text
     (opened,) = (row["ETH"] for row in read_rows("prices.csv")[:1])
     model = yaml.safe_load((FILES / "study.yaml").read_text())["prices"]["ETH-B"]["model"]
@@ -126,7 +126,7 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:
     blocks = list(run_page_blocks(PAGE.read_text(), tmp_path))
     for command, shown, present in blocks:
         assert present == shown, command
-    assert len(blocks) == 17
+    assert len(blocks) == 22
 
 
 def test_a_page_is_written_anew(tmp_path: Path) -> None:

@@ -379,8 +379,8 @@ def test_the_ledger_holds_the_starting_balance(tmp_path) -> None:
 def test_the_recovery_of_markets_is_said_with_its_entry(tmp_path) -> None:
     """Blocks of an hour ask for visits of an hour, in which 20 minutes are no recovery."""
     book, history = backstop.read_book(positions()), backstop.read_prices(prices())
-    for name, options, told in (("plain", {}, "20 min"), ("slow", {"block_time": "1 h"}, "1 h")):
-        day = backstop.write_scenario(book, history, tmp_path / name, **options)
+    for name, block_time, told in (("plain", None, "20 min"), ("slow", "1 h", "1 h")):
+        day = backstop.write_scenario(book, history, tmp_path / name, block_time=block_time)
         (said,) = (line for line in day.assumptions if line.startswith("Markets are as deep as a fifth"))
         assert said.endswith(f"their recovery is {told} (markets.TYPE.recovery).")
         assert {format_duration_text(each.recovery) for each in day.markets.values()} == {told}

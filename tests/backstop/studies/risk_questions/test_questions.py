@@ -14,8 +14,10 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.scenario_records import PricePath, TypeAssets
+from backstop.studies.risk_questions.debt_ceiling import _DebtSizes
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position, compute_fall_rows
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
+from backstop.studies.stress.path_statistics import Estimate
 
 BRIEF = "tests/backstop/studies/risk_questions/test_questions.py::test_what_nobody_can_buy_is_no_answer"
 RATIO = "parameters.collateral_types.ETH.{}"
@@ -110,16 +112,19 @@ def test_a_ceiling_is_as_large_as_losses_are_small(known) -> None:
     assert found.likely == pytest.approx(1.8 * 400_000, rel=0.03)
     assert found.sure is not None and found.likely is not None and found.over is not None
     assert found.sure <= found.likely < found.over
-    assert {found.sure, found.likely, found.over} <= {each // 10**18 for each in found.probes["debt_wad"]}
-    assert not any(
-        each % 10**18 for each in found.probes["debt_wad"]
-    )  # the table rounds as the sentence does
     for name in ("debt_wad", "shortfall_micro"):
         assert (found.probes[name].diff().dropna() > 0).all()
     small = backstop.ceiling(known, "ETH", round(lost / 10), 200)
     assert small.likely == pytest.approx(40_000, abs=4_000)  # in whole per cents of today's
     # A type that never loses may grow as far as the contracts let it.
     assert backstop.ceiling(known, "BTC", 1, 200).likely == 100 * 100_000
+
+
+def test_sizes_of_the_table_are_rounded_as_those_of_the_sentence(known) -> None:
+    """70% of 101 stablecoins are 70, in both."""
+    sizes = _DebtSizes(load_scenario(str(known)), "ETH", PathRunner(20), 0.5)
+    sizes.whole, sizes.found = 101 * WAD, {70: Estimate(1.0, 1.0, 1.0)}
+    assert list(sizes.to_frame(2)["debt_wad"]) == [70 * WAD] == [sizes.compute_debt_at_percent(70) * WAD]
 
 
 def test_what_nobody_can_buy_is_no_answer(known) -> None:
