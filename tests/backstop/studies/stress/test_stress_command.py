@@ -20,6 +20,7 @@ from backstop.cli.assumptions import cli as assumptions
 from backstop.cli.report import cli as report
 from backstop.cli.simulate import cli as simulate
 from backstop.cli.stress import cli
+from backstop.report.stress_console_output import print_study
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.risk_questions import loss_drivers
 from backstop.studies.stress import tail_confirmation
@@ -76,7 +77,6 @@ def test_the_table(out, printed) -> None:
         "run again",
     ):
         assert piece in printed
-    assert "markets that recover half as fast" in printed and "…" not in printed
     for name in ("study.json", "paths.parquet", "summary.json", "meta.json", "report.html"):
         assert (out / name).is_file()
 
@@ -129,6 +129,17 @@ def test_drivers_are_the_first_thing_that_is_said(summary, printed) -> None:
     assert [re.split("  +", line)[0] for line in lines[4:11]] == cases and len(cases) == 7
     assert summary["drivers"]["sentence"] in lines
     assert "Blocks of 300 s are too long: in blocks of 150 s the expected shortfall is " in printed
+
+
+def test_no_figure_is_cut_where_output_is_no_terminal(summary, capsys, monkeypatch) -> None:
+    """Rich takes 80 columns for a pipe, and shortened intervals of seven digits."""
+    monkeypatch.setenv("COLUMNS", "80")
+    large = {"value_micro": -1_646_698 * 10**6, "low_micro": -1_746_698 * 10**6, "high_micro": -(10**12)}
+    cases = [each | {"change": large} for each in summary["drivers"]["cases"]]
+    shown = summary | {"drivers": summary["drivers"] | {"cases": cases}}
+    print_study(shown, Path("study"), Path("report.html"), as_json=False)
+    printed = capsys.readouterr().out
+    assert "…" not in printed and printed.count("−1,746,698 to −1,000,000") == 7
 
 
 def test_drivers_are_of_the_same_paths(out, summary, column) -> None:
