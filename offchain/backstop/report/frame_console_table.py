@@ -98,7 +98,7 @@ def print_answer(summary: Mapping[str, Any], directory: Path) -> None:
     for name, title in _TITLES.items():
         if rows := summary["tables"].get(name):
             frame = pd.DataFrame(rows, columns=summary["columns"][name], dtype=object)
-            print_frame(frame.replace({"payer": {"holders": NOBODY}}), title)
+            print_frame(frame.replace(to_replace={"payer": {"holders": NOBODY}}), title)
             print()
     print(summary["sentence"])
     for line in (*summary.get("besides", ()), *filter(None, [summary.get("measure_says")])):
