@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from backstop.simulation.sources.price_reader import read_prices
     from backstop.simulation.sources.scenario_builder import write_scenario
     from backstop.studies.calibration.fall_forecast_backtest import back_test
+    from backstop.studies.calibration.owner_fit import fit_owners
+    from backstop.studies.calibration.owner_history import read_owner_history
     from backstop.studies.calibration.scenario_calibration import calibrate
     from backstop.studies.comparison.preset_comparison import compare
     from backstop.studies.comparison.presets import load_presets
@@ -41,6 +43,7 @@ __all__ = [
     "ceiling",
     "compare",
     "falls",
+    "fit_owners",
     "load_presets",
     "load_run",
     "load_scenario",
@@ -49,6 +52,7 @@ __all__ = [
     "proposal",
     "read_book",
     "read_depth",
+    "read_owner_history",
     "read_prices",
     "simulate",
     "study",
@@ -65,6 +69,7 @@ _PLACES = {
     "ceiling": "backstop.studies.risk_questions.debt_ceiling",
     "compare": "backstop.studies.comparison.preset_comparison",
     "falls": "backstop.studies.risk_questions.liquidations_at_price_drop",
+    "fit_owners": "backstop.studies.calibration.owner_fit",
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",
@@ -73,6 +78,7 @@ _PLACES = {
     "proposal": "backstop.studies.risk_questions.proposal",
     "read_book": "backstop.simulation.sources.book_reader",
     "read_depth": "backstop.simulation.sources.depth_reader",
+    "read_owner_history": "backstop.studies.calibration.owner_history",
     "read_prices": "backstop.simulation.sources.price_reader",
     "simulate": "backstop.simulation.simulator",
     "study": "backstop.studies.stress_study_function",

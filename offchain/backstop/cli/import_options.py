@@ -211,7 +211,7 @@ def read_book_and_prices(given_options: Mapping[str, Any]) -> tuple[VaultBook, P
             at=given_options["at"],
         )
     except TableFaultsError as error:
-        _write_table_faults_csv(error, given_options["faults_file"])
+        write_table_faults_csv(error, given_options["faults_file"])
         raise
     return book, quotes
 
@@ -254,7 +254,8 @@ def _parse_count(option: str, text: str) -> int:
     raise BackstopError(f"{option}: {text!r} is no whole number of stablecoins, as 1000000")
 
 
-def _write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:
+def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) -> None:
+    """Write every fault of a table, where a file is named."""
     if path is None:
         return
     try:

@@ -30,10 +30,23 @@ SCALED = ("locked", "debt", "rate", "repaid", "price", "debt_price", "threshold"
 FORMS = ("positions", "events")
 """What a row is: a position, or an event that changed one."""
 _DEFAULT_ACCOUNTS = {"positions": "apart", "events": "pooled"}
-EVENT_FIELDS = ("kind", "account", "symbol", "amount", "time", "debt_symbol", "debt_amount")
+_AMOUNTS = ("amount", "debt_amount")
+BALANCES = ("locked_after", "debt_after")
+"""Fields of what an account has and owes after an event, in place of the amounts."""
+EVENT_FIELDS = (
+    "kind",
+    "account",
+    "symbol",
+    "amount",
+    "time",
+    "debt_symbol",
+    "debt_amount",
+    "position",
+    *BALANCES,
+)
 _EVENT_REQUIRED = EVENT_FIELDS[:5]
-_EVENT_DOCUMENTED = EVENT_FIELDS[5:]
-_EVENT_SCALED = ("amount", "debt_amount")
+_EVENT_DOCUMENTED = EVENT_FIELDS[5:7]
+_EVENT_SCALED = (*_AMOUNTS, *BALANCES)
 KINDS = ("deposit", "withdrawal", "draw", "repayment", "liquidation")
 """What an event may be."""
 ACCOUNTS = ("apart", "pooled")
@@ -61,13 +74,21 @@ class ColumnMapping:
         return self.columns.get(name, name if name in self.required_fields else None)
 
     @property
+    def has_balances(self) -> bool:
+        """True if events say what an account has and owes after them."""
+        return self.form == "events" and any(name in self.columns for name in BALANCES)
+
+    @property
     def required_fields(self) -> tuple[str, ...]:
         """Fields that every file of this form has."""
+        if self.has_balances:
+            return (*(name for name in _EVENT_REQUIRED if name != "amount"), "debt_symbol", *BALANCES)
         return _EVENT_REQUIRED if self.form == "events" else REQUIRED
 
     def list_fields(self) -> list[str]:
-        """List the fields that the mapping reads."""
-        return list(dict.fromkeys((*self.required_fields, *self.columns)))
+        """List the fields that the mapping reads; where events have balances, amounts are none of them."""
+        found = list(dict.fromkeys((*self.required_fields, *self.columns)))
+        return [name for name in found if not (self.has_balances and name in _AMOUNTS)]
 
     def add_documented_columns(self, columns: Sequence[str]) -> ColumnMapping:
         """Return the mapping with the documented columns that a file has and that nothing else is said of."""
@@ -75,7 +96,9 @@ class ColumnMapping:
         found = {
             name: name
             for name in documented
-            if name in columns and name not in {**self.columns, **self.fixed}
+            if name in columns
+            and name not in {**self.columns, **self.fixed}
+            and not (self.has_balances and name in _AMOUNTS)
         }
         return replace(self, columns={**self.columns, **found})
 

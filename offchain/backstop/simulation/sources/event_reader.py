@@ -10,7 +10,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario.csv_table import CsvRow
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.sources.book_changes import LEFT_OUT
-from backstop.simulation.sources.column_mapping import KINDS, ColumnMapping
+from backstop.simulation.sources.column_mapping import BALANCES, KINDS, ColumnMapping
 from backstop.simulation.sources.price_reader import format_utc_time, parse_time
 from backstop.simulation.sources.row_reader import RowReader
 from backstop.simulation.sources.symbol_to_scenario_name_mapping import map_symbols_to_scenario_names
@@ -29,14 +29,26 @@ class Moment(NamedTuple):
 
 
 class BalanceChange(NamedTuple):
-    """What an event adds to one balance of an account, wad; a balance is of collateral or of debt."""
+    """What an event makes of one balance of an account, wad; a balance is of collateral or of debt."""
 
     row: int
     column: str  # of the amount
     account: str
     symbol: str
     is_debt: bool
-    amount: int  # below zero: it takes that much away
+    amount: int  # added; below zero: it takes that much away
+    is_balance: bool = False  # the amount is the balance after the event
+
+
+class AccountEvent(NamedTuple):
+    """An event of an account: when it was, what kind, whose, and which balances it changes."""
+
+    row: int
+    time: Moment
+    kind: str
+    owner: str
+    account: str
+    changes: tuple[BalanceChange, ...]
 
 
 class AccountBalance:
@@ -75,21 +87,22 @@ class EventReader(RowReader):
             moment = None if at is None else parse_moment(str(at))
         except ValueError as error:
             raise BackstopError(f"at: {error}") from None
-        rows = self.select_rows()
-        changes, counted, last = self._read_changes(rows, moment)
-        if self.faults:  # a sum without an event would add faults that are none
-            raise TableFaultsError(name, self.faults)
-        balances = self._sum_changes(changes)
+        events = self.read_events(like=moment)
+        counted = [each for each in events if moment is None or each.time.value <= moment.value]
+        balances: dict[tuple[str, str], AccountBalance] = {}
+        for each in counted:
+            self.apply_event(balances, each)
         if self.faults:
             raise TableFaultsError(name, self.faults)
-        if last is None:
+        if not counted:
             until = "" if at is None else f" until {at}: give a later --at"
             raise BackstopError(f"{name}: has no events{until}")
-        later = f"; {len(rows) - counted:,} later ones are left out" if counted < len(rows) else ""
-        self._add_change(LEFT_OUT, "events after that time or block", len(rows) - counted, None)
+        last, late = counted[-1].time, len(events) - len(counted)
+        later = f"; {late:,} later ones are left out" if late else ""
+        self._add_change(LEFT_OUT, "events after that time or block", late, None)
         until = format_moment(last if moment is None else moment)
         self.told.append(
-            f"{counted:,} events until {until} are added up, the last of {format_moment(last)}{later}."
+            f"{len(counted):,} events until {until} are added up, the last of {format_moment(last)}{later}."
         )
         table = self._build_rows(balances, prices)
         if self.faults:
@@ -109,17 +122,26 @@ class EventReader(RowReader):
 
     # ------------------------------------------------------------------- events
 
-    def _read_changes(
-        self, rows: Sequence[CsvRow], moment: Moment | None
-    ) -> tuple[list[BalanceChange], int, Moment | None]:
-        """Return the changes until a moment, of how many events they are, and when the last of these was."""
-        found: list[BalanceChange] = []
-        counted, last = 0, None
+    def read_events(self, like: Moment | None = None) -> list[AccountEvent]:
+        """Return all events in the order of their times; raise TableFaultsError with all that is wrong.
+
+        Their times are of the same kind as `like`, or as the first one's.
+        """
+        if self.mapping.has_balances:
+            lacking = [
+                name for name in BALANCES if name not in {**self.mapping.columns, **self.mapping.fixed}
+            ]
+            if lacking:
+                raise BackstopError(
+                    f"{self.table.name}: {' and '.join(BALANCES)} belong together: say which column is "
+                    f"{lacking[0]}"
+                )
+        found: list[AccountEvent] = []
         before: tuple[int, Moment] | None = None
-        for row in rows:
+        for row in self.select_rows():
             self._number, self._cells = row.number, row.cells
-            time = self._read_moment(moment or (before[1] if before else None))
-            changes = self._read_event()
+            time = self._read_moment(like or (before[1] if before else None))
+            kind, changes = self._read_event()
             if time is None:
                 continue
             if before is not None and time.value < before[1].value:
@@ -130,10 +152,15 @@ class EventReader(RowReader):
                     "they happened",
                 )
             before = row.number, time
-            if moment is None or time.value <= moment.value:
-                found += changes
-                counted, last = counted + 1, time
-        return found, counted, last
+            owner = self._get_text_or_empty("account")
+            found.append(AccountEvent(row.number, time, kind, owner, self._get_account(), changes))
+        if self.faults:  # a sum without an event would add faults that are none
+            raise TableFaultsError(self.table.name, self.faults)
+        return found
+
+    def _get_account(self) -> str:
+        """Return the account's name: the position's, where the file has one."""
+        return self._get_text_or_empty("position") or self._get_text_or_empty("account")
 
     def _read_moment(self, like: Moment | None) -> Moment | None:
         """Read when an event was: a time where `like` is one, a block where that is one."""
@@ -148,8 +175,8 @@ class EventReader(RowReader):
             return None
         return found
 
-    def _read_event(self) -> list[BalanceChange]:
-        """Return what a row changes; note what is wrong with it."""
+    def _read_event(self) -> tuple[str, tuple[BalanceChange, ...]]:
+        """Return a row's kind and what it changes; note what is wrong with it."""
         faults = len(self.faults)
         said = self._get_text_or_empty("kind")
         kind = self.mapping.kinds.get(said, said)
@@ -160,27 +187,43 @@ class EventReader(RowReader):
                 f"{said!r} is not one of: {known}: name it under `kinds` of a mapping, or leave it out with "
                 "--only",
             )
-            return []
+            return kind, ()
         if not self._get_text_or_empty("account"):
             self._add_fault("account", "is empty: name the account")
+        if self.mapping.has_balances:
+            found = [
+                self._read_balance("symbol", "locked_after"),
+                self._read_balance("debt_symbol", "debt_after"),
+            ]
+            return kind, tuple(found) if len(self.faults) == faults else ()
         is_debt, is_less = kind in ("draw", "repayment"), kind in ("withdrawal", "repayment", "liquidation")
         found = [self._read_change("symbol", "amount", is_debt, is_less)]
         if kind == "liquidation":
             found.append(self._read_change("debt_symbol", "debt_amount", True, True))
         elif self._get_text_or_empty("debt_amount").strip("0."):
             self._add_fault("debt_amount", f"is of liquidations alone, and this is a {kind}: empty it")
-        return found if len(self.faults) == faults else []
+        return kind, tuple(found) if len(self.faults) == faults else ()
 
-    def _read_change(self, symbol_field: str, field: str, is_debt: bool, is_less: bool) -> BalanceChange:
+    def _read_balance(self, symbol_field: str, field: str) -> BalanceChange:
+        """Read a balance after an event; collateral is rounded down, debt up."""
+        is_debt = field == "debt_after"
+        change = self._read_change(symbol_field, field, is_debt, False, rounds_down=not is_debt)
+        return change._replace(is_balance=True)
+
+    def _read_change(
+        self, symbol_field: str, field: str, is_debt: bool, is_less: bool, rounds_down: bool | None = None
+    ) -> BalanceChange:
         """Read an amount of a token; one that adds collateral or repays is rounded down, the rest up."""
         account, symbol, faults = (
-            self._get_text_or_empty("account"),
+            self._get_account(),
             self._read_symbol_or_empty(symbol_field),
             len(self.faults),
         )
         if not symbol:
             self._add_fault(symbol_field, "is empty: name the token")
-        amount = self._read_amount(field, rounds_down=is_debt == is_less)
+        amount = self._read_amount(
+            field, rounds_down=is_debt == is_less if rounds_down is None else rounds_down
+        )
         decimals = 18
         if field in self.mapping.decimals and len(self.faults) == faults:
             decimals = min(18, self._read_decimal_places(field))
@@ -194,14 +237,13 @@ class EventReader(RowReader):
 
     # ----------------------------------------------------------------- balances
 
-    def _sum_changes(self, changes: Sequence[BalanceChange]) -> dict[tuple[str, str], AccountBalance]:
-        """Add up changes by account and token; note each that takes away more than there is."""
-        found: dict[tuple[str, str], AccountBalance] = {}
-        for each in changes:
-            balance = found.setdefault((each.account, each.symbol), AccountBalance())
+    def apply_event(self, balances: dict[tuple[str, str], AccountBalance], event: AccountEvent) -> None:
+        """Change the balances, by account and token, as an event says; note one that takes more than there is."""
+        for each in event.changes:
+            balance = balances.setdefault((each.account, each.symbol), AccountBalance())
             balance.row = each.row
             there = balance.debt if each.is_debt else balance.locked
-            after = there + each.amount
+            after = each.amount if each.is_balance else there + each.amount
             if after < -self.rounded:  # a wei for each figure that was rounded
                 what = "debt" if each.is_debt else "collateral"
                 missing = "interest as draws, or the events before" if each.is_debt else "the events before"
@@ -214,7 +256,6 @@ class EventReader(RowReader):
                 balance.debt = max(0, after)
             else:
                 balance.locked = max(0, after)
-        return found
 
     def _build_rows(
         self, balances: Mapping[tuple[str, str], AccountBalance], prices: Mapping[str, int]

@@ -15,9 +15,10 @@ from backstop.simulation.sources.table_reader import FloatCell, SourceTable, Tab
 
 MOST_DECIMALS = 77  # of an integer of 256 bits
 _MEND = "say which columns mean what, by a mapping or by names of columns"
-_TOKENS = {"amount": "symbol", "debt_amount": "debt_symbol"} | dict.fromkeys(
-    ("debt", "repaid", "rate", "debt_price"), "debt_token"
-)
+_TOKENS = {
+    **dict.fromkeys(("amount", "locked_after"), "symbol"),
+    **dict.fromkeys(("debt_amount", "debt_after"), "debt_symbol"),
+} | dict.fromkeys(("debt", "repaid", "rate", "debt_price"), "debt_token")
 """The field that names the token of another field's figures; of the others it is `collateral`."""
 _LIST = re.compile(r"[,;]|:\s*[\d.]|^[\[{]")
 """What a cell of several tokens or amounts has, and no symbol: `ETH: 0.45, DAI: 2.5`, `[["ETH", ...`."""

@@ -1,0 +1,240 @@
+"""How owners of vaults react, measured from files of events of one's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backstop.cli.command_helpers import (
+    RUNS,
+    Command,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    seed_option,
+)
+from backstop.cli.import_options import parse_name_values, write_table_faults_csv
+from backstop.errors import BackstopError
+from backstop.files.output_directories import hash_value_repr
+
+if TYPE_CHECKING:
+    from backstop.simulation.sources.book_reader import VaultBook
+    from backstop.simulation.sources.price_reader import PriceHistory
+    from backstop.studies.calibration.owner_history import OwnerHistory
+
+
+@click.command(
+    cls=Command,
+    short_help="Measure from events how owners of vaults react: when they make them safer, how, how much",
+    epilog="""\b
+Examples:
+  ape run fit-owners --events events.csv --prices prices.csv --ratio WETH=130% --fixed debt_price=1
+  ape run fit-owners --events may.csv --book may-book.csv --prices may-prices.csv --like mine.yaml
+  ape run fit-owners --events may.csv --events june.csv --prices prices.csv --like mine.yaml --out runs/owners
+""",
+)
+@click.option(
+    "--events", "events", multiple=True, required=True, metavar="FILE|ADDRESS",
+    help="Events of vaults, a period each; several add up.",
+)  # fmt: skip
+@click.option(
+    "--book", "books", multiple=True, metavar="FILE|ADDRESS",
+    help="Positions at the beginning, one for each file of events.  [default: events until then added up]",
+)  # fmt: skip
+@click.option(
+    "--prices", "price_files", multiple=True, required=True, metavar="FILE|ADDRESS",
+    help="Prices in dollars: one file, or one for each file of events.",
+)  # fmt: skip
+@click.option(
+    "--from", "begins", multiple=True, metavar="TIME",
+    help="First full hour, once or for each file of events.  [default: of events and prices]",
+)  # fmt: skip
+@click.option("--until", "ends", multiple=True, metavar="TIME", help="Last full hour, likewise.")
+@click.option(
+    "--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio, as 125%."
+)
+@click.option(
+    "--like", default="events", show_default=True, metavar="NAME|FILE",
+    help="What columns of events mean: a mapping with `form: events`.",
+)  # fmt: skip
+@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Of events.")
+@click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field of events is in all rows.")
+@click.option(
+    "--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="Of events: an integer with so many."
+)
+@click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other events out.")
+@click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise.")
+@click.option(
+    "--book-like",
+    default=None,
+    metavar="NAME|FILE",
+    help="What columns of the book mean: a mapping's name or file.",
+)
+@click.option("--book-column", "book_columns", multiple=True, metavar="FIELD=COLUMN", help="Of the book.")
+@click.option(
+    "--book-fixed", multiple=True, metavar="FIELD=CELL", help="What a field of the book is in all rows."
+)
+@click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up.")
+@click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices.")
+@click.option(
+    "--asset", "assets", multiple=True, metavar="SYMBOL=COLUMN", help="Which column has an asset's prices."
+)
+@click.option(
+    "--prints",
+    type=click.Choice(("refuse", "keep", "drop")),
+    default="refuse",
+    show_default=True,
+    help="What becomes of isolated prints: prices that leave both neighbours and come back.",
+)
+@click.option(
+    "--floor", type=click.IntRange(1), default=2_000, show_default=True,
+    help="Vaults that owe less, in dollars, are not looked at.",
+)  # fmt: skip
+@click.option(
+    "--large", type=click.IntRange(1), default=1_000_000, show_default=True,
+    help="Debts of so many dollars or more have a factor of their own.",
+)  # fmt: skip
+@click.option(
+    "--default", "default_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
+    help="A file with `owners`: stands in for what is not measured, and is compared.  [default: the package's]",
+)  # fmt: skip
+@click.option(
+    "--draws", type=click.IntRange(40, 100_000), default=200, show_default=True,
+    help="Draws of owners that intervals are made of.",
+)  # fmt: skip
+@click.option(
+    "--faults", "faults_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
+    help="Write every fault of a file here, as CSV.",
+)  # fmt: skip
+@seed_option
+@output_options("Folder of what was measured.", "runs/owners")
+@json_option
+@handle_errors
+def cli(
+    default_file: Path | None,
+    draws: int,
+    large: int,
+    seed: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Measure how owners of vaults react to falls, each figure with its interval, as a section `owners`.
+
+    Every vault is looked at each full hour, from the beginning of the events to their end: how far it is from
+    liquidation, how far the price has fallen, and whether its owner makes it safer, or takes more risk, within
+    the hour after.
+    """
+    from backstop.files.atomic_files import write_files
+    from backstop.report.frame_console_table import write_frames
+    from backstop.report.owner_fit_console_output import print_owner_fit
+    from backstop.studies.calibration.owner_fit import fit_owners
+    from backstop.studies.calibration.owner_section import read_owner_law
+
+    default = None if default_file is None else read_owner_law(default_file)
+    histories = _read_histories(given)
+    fit = fit_owners(histories, seed=seed, draws=draws, large_debt=large, default=default)
+    directory = out or RUNS / "owners"
+    inputs = {
+        **{"histories": [hash_value_repr(each) for each in histories], "seed": seed, "draws": draws},
+        **{"large": large, "default": hash_value_repr(fit.default_text)},
+    }
+    output = open_output(directory, "fit-owners", inputs, fresh=fresh)
+    if not output.finished:
+        frames = {"parameters": fit.to_frame(), "by-distance": fit.distances, "by-day": fit.days}
+        write_frames(directory, frames, summary=fit.to_summary())
+        try:
+            write_files(directory, {"owners.yaml": fit.to_yaml()})
+        except OSError as error:
+            raise BackstopError(f"{directory} cannot be written: {error.strerror or error}") from None
+        output.mark_finished()
+    if as_json:
+        click.echo(json.dumps(fit.to_summary(), indent=2, sort_keys=True))
+        return
+    print_owner_fit(fit)
+    for name in ("owners.yaml", "summary.json"):
+        click.echo(directory / name)
+
+
+def _read_histories(given: dict[str, Any]) -> list[OwnerHistory]:
+    """Read each file of events with its book, its prices and its period; write faults where that is asked."""
+    from backstop.simulation.sources.table_reader import TableFaultsError
+    from backstop.studies.calibration.owner_history import read_owner_history
+
+    events: Sequence[str] = given["events"]
+    books, files, begins, ends = (
+        _spread_option(option, given[name], len(events))
+        for option, name in (
+            *(("--book", "books"), ("--prices", "price_files")),
+            *(("--from", "begins"), ("--until", "ends")),
+        )
+    )
+    names = parse_name_values("--rename", given["rename"])
+    found, prices = [], dict[str, Any]()
+    try:
+        for source, book, file, begin, end in zip(events, books, files, begins, ends, strict=True):
+            assert file is not None
+            if file not in prices:
+                prices[file] = _read_price_file(file, given, names)
+            found.append(
+                read_owner_history(
+                    source,
+                    prices[file],
+                    None if book is None else _read_book_file(book, given, names),
+                    like=given["like"],
+                    columns=parse_name_values("--column", given["columns"]),
+                    fixed=parse_name_values("--fixed", given["fixed"]),
+                    decimals=parse_name_values("--decimals", given["decimals"]),
+                    only=parse_name_values("--only", given["only"]),
+                    rename=names,
+                    floats=given["floats"],
+                    ratios=parse_name_values("--ratio", given["ratios"]),
+                    begin=begin,
+                    until=end,
+                    floor=given["floor"],
+                )
+            )
+    except TableFaultsError as error:
+        write_table_faults_csv(error, given["faults_file"])
+        raise
+    return found
+
+
+def _read_price_file(file: str, given: dict[str, Any], names: dict[str, str]) -> PriceHistory:
+    from backstop.simulation.sources.price_reader import read_prices
+
+    return read_prices(
+        file,
+        time=given["time"],
+        columns=parse_name_values("--asset", given["assets"]) or None,
+        rename=names,
+        prints=given["prints"],
+    )
+
+
+def _read_book_file(file: str, given: dict[str, Any], names: dict[str, str]) -> VaultBook:
+    from backstop.simulation.sources.book_reader import read_book
+
+    return read_book(
+        file,
+        like=given["book_like"],
+        columns=parse_name_values("--book-column", given["book_columns"]),
+        fixed=parse_name_values("--book-fixed", given["book_fixed"]),
+        rename=names,
+        floats=given["floats"],
+    )
+
+
+def _spread_option(option: str, given: Sequence[str], count: int) -> list[str | None]:
+    """Return a value for each file of events: one counts for all, none is none."""
+    if len(given) in (0, 1):
+        return [given[0] if given else None] * count
+    if len(given) != count:
+        raise BackstopError(f"{option}: is given {len(given)} times, and there are {count} files of --events")
+    return list(given)

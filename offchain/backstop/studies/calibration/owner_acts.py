@@ -1,0 +1,51 @@
+"""How owners act: the ways of defences and releases, their sizes, and the distance that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from backstop.studies.calibration.owner_history import OwnerAct
+
+PARTS = 10
+LEAST_SHARE = 20
+"""One act in so many leaves less than the least distance."""
+
+
+class ActLaw(NamedTuple):
+    """Ways, sizes and least distance of acts in one direction."""
+
+    ways: tuple[float, ...]  # shares, of DEFENCES or RELEASES
+    sizes: tuple[float, ...]  # parts of the debt: quantiles 0%, 10%, ..., 100%
+    least: int  # basis points of distance
+
+
+def measure_act_law(acts: Iterable[tuple[OwnerAct, int]], ways: Sequence[str]) -> ActLaw:
+    """Measure acts, each of which counts so many times; one time at least.
+
+    Quantiles are acts that happened: of n in the order of their sizes, that at the place (n - 1) times the share,
+    rounded down. The least distance is that which one act in twenty stays under, never below 0; who owes nothing
+    afterwards has none.
+    """
+    counted = [(act, times) for act, times in acts if times]
+    total = sum(times for _, times in counted)
+    shares = tuple(sum(times for act, times in counted if act.way == way) / total for way in ways)
+    sizes = sorted((act.size, times) for act, times in counted)
+    distances = sorted(
+        (act.distance_after, times) for act, times in counted if act.distance_after is not None
+    )
+    left = sum(times for _, times in distances)
+    return ActLaw(
+        ways=shares,
+        sizes=tuple(_find_at_place(sizes, (total - 1) * i // PARTS) for i in range(PARTS + 1)),
+        least=max(0, int(_find_at_place(distances, (left - 1) // LEAST_SHARE))) if left else 0,
+    )
+
+
+def _find_at_place(sorted_values: Sequence[tuple[float, int]], place: int) -> float:
+    """Return the value at a place, counted from 0, of values that count so many times each."""
+    for value, times in sorted_values:
+        if place < times:
+            return value
+        place -= times
+    return sorted_values[-1][0]

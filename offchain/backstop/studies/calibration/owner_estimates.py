@@ -1,0 +1,265 @@
+"""How often owners act: chances by distance, factors of falls and of large debts, and who never acts.
+
+The law: an owner is idle with some chance, and then never acts. Any other owner defends a vault within an hour
+with the chance of its distance, times a factor of the price's fall over a day, times a factor if the debt is
+large, at most 100%; if it does not defend, it releases with the chance of its distance.
+
+Every parameter is set so that what the law expects of it is what was observed (the score equations of a Poisson
+law): defences at each distance; their falls added up; defences of large debts; releases at each distance. Who
+never acted counts as idle with its posterior chance, and the share of the idle is the mean of it over owners
+who came near liquidation: the maximum likelihood of a mixture, by expectation and maximisation. Rounds and
+order are fixed, sums are of whole arrays or in order: one result on every processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log, exp
+from backstop.studies.calibration.owner_history import DEFENCES, OwnerHistory, VaultHour
+
+DISTANCES = (0, 200, 500, 1_000, 2_000, 4_000, 8_000)
+RELEASE_DISTANCES = (2_000, 4_000, 8_000)
+"""Bounds of the distances at which chances are measured, basis points."""
+FALLS = (0, 1_000, 2_000, 3_000)
+"""Falls of a day at which factors are given, basis points; between them a factor is linear."""
+NEAR = 1_000
+NEAR_HOURS = 3
+"""An owner came near liquidation whose vaults were under a distance of 10% for so many hours."""
+LEAST_HOURS = 20
+LEAST_ACTS = 10
+LEAST_OWNERS = 10
+"""What a chance, a distribution or factor, and a share of owners need to be measured."""
+
+_CELL = 100  # basis points of a fall
+_CELLS = FALLS[-1] // _CELL + 2  # none, up to 1%, ..., up to 30%, more
+_MOST_ROUNDS = 300
+_SETTLED = 1e-6
+_ALMOST = 1 - 1e-9
+_STEEPEST = 1.5
+_STEEPEST_ROUND = 0.5
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OwnerRates:
+    """Parameters of how often owners act."""
+
+    idle: float
+    chances: tuple[float, ...]  # by DISTANCES
+    factors: tuple[float, ...]  # by FALLS
+    large: float
+    releases: tuple[float, ...]  # by RELEASE_DISTANCES
+
+
+@dataclass(frozen=True)
+class MeasuredParts:
+    """Which parameters the hours of a history can measure; the others stay as they are given."""
+
+    idle: bool
+    chances: tuple[bool, ...]
+    factors: bool
+    large: bool
+    releases: tuple[bool, ...]
+
+
+class OwnerCounts:
+    """Hours and acts of each owner, added up by cell: distance, fall and size of debt; and by distance."""
+
+    def __init__(self, histories: Sequence[OwnerHistory], large_debt: int) -> None:
+        self.owner_count = sum(len(history.owners) for history in histories)
+        size = (len(DISTANCES) + 1) * _CELLS * 2
+        self.shape = (len(DISTANCES) + 1, _CELLS, 2)
+        hours, defences = (np.zeros((self.owner_count, size), dtype=np.int64) for _ in range(2))
+        self.release_hours, self.releases = (
+            np.zeros((self.owner_count, len(RELEASE_DISTANCES) + 1), dtype=np.int64) for _ in range(2)
+        )
+        near = np.zeros(self.owner_count, dtype=np.int64)
+        first = 0
+        for history in histories:
+            for each in history.hours:
+                owner, cell = first + each.owner, get_cell(each, large_debt)
+                hours[owner, cell] += 1
+                near[owner] += each.distance < NEAR
+                if is_defence(each):
+                    defences[owner, cell] += 1
+                    continue
+                place = get_place(RELEASE_DISTANCES, each.distance)
+                self.release_hours[owner, place] += 1
+                self.releases[owner, place] += each.act is not None
+            first += len(history.owners)
+        self.is_near = near >= NEAR_HOURS
+        self.defences = defences
+        self.hours = hours
+        self.is_actor = (defences.sum(axis=1) + self.releases.sum(axis=1)) > 0
+        # Hours of those who never acted, the only ones that may be idle, without the empty cells.
+        self.row_owners, self.row_cells = np.nonzero(np.where(self.is_actor[:, None], 0, hours))
+        self.row_hours = hours[self.row_owners, self.row_cells]
+
+    def find_measured_parts(self) -> MeasuredParts:
+        """Return which parameters these hours can measure."""
+        hours = self.hours.sum(axis=0).reshape(self.shape)
+        acts = self.defences.sum(axis=0).reshape(self.shape)
+        steep = FALLS[1] // 2 // _CELL
+        large = hours[..., 1].sum() >= LEAST_HOURS
+        return MeasuredParts(
+            idle=int(self.is_near.sum()) >= LEAST_OWNERS,
+            chances=tuple(bool(each >= LEAST_HOURS) for each in hours.sum(axis=(1, 2))),
+            factors=bool(acts[:, steep:].sum() >= LEAST_ACTS <= acts[:, :steep].sum()),
+            large=bool(large and acts[..., 1].sum() >= LEAST_ACTS <= acts[..., 0].sum()),
+            releases=tuple(bool(each >= LEAST_HOURS) for each in self.release_hours.sum(axis=0)),
+        )
+
+
+def is_defence(hour: VaultHour) -> bool:
+    """Return True if the owner made the vault safer within the hour."""
+    return hour.act is not None and hour.act.way in DEFENCES
+
+
+def get_place(bounds: Sequence[int], value: int) -> int:
+    """Return between which bounds a value is: 0 under the first, and at a bound above it."""
+    return sum(value >= bound for bound in bounds)
+
+
+def get_cell(hour: VaultHour, large_debt: int) -> int:
+    """Return the cell of an hour: by distance, then fall (rounded up to 1%), then whether the debt is large."""
+    fall = min(_CELLS - 1, -(-hour.fall // _CELL))
+    return (get_place(DISTANCES, hour.distance) * _CELLS + fall) * 2 + (hour.debt >= large_debt * WAD)
+
+
+def _list_cell_falls() -> Floats:
+    """List the fall of each cell, in steps of FALLS: the middle of its 1%, none, or what is held."""
+    middles = [(2 * each - 1) * _CELL / 2 / FALLS[1] for each in range(1, _CELLS - 1)]
+    return np.array([0.0, *middles, float(len(FALLS) - 1)])
+
+
+_CELL_FALLS = _list_cell_falls()
+
+
+def compute_chances(rates: OwnerRates) -> Floats:
+    """Return the chance of a defence within an hour of an owner who is not idle, in each cell."""
+    knots = np.array(rates.factors)
+    low = np.minimum(_CELL_FALLS.astype(np.int64), len(FALLS) - 2)
+    factors = knots[low] + (knots[low + 1] - knots[low]) * (_CELL_FALLS - low)
+    chances = np.array(rates.chances)[:, None] * factors[None, :]
+    both = np.stack([chances, chances * rates.large], axis=2)
+    return np.minimum(1.0, both).reshape(-1)
+
+
+def estimate_rates(
+    counts: OwnerCounts, start: OwnerRates, measured: MeasuredParts, draws: Integers | None = None
+) -> OwnerRates:
+    """Estimate the rates; `draws` says how often each owner counts. What is not measured stays as at the start."""
+    draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
+    acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
+    released = (counts.releases * draws[:, None]).sum(axis=0)
+    hours = (counts.hours * draws[:, None]).sum(axis=0)
+    release_hours = (counts.release_hours * draws[:, None]).sum(axis=0)
+    quiet = counts.release_hours[~counts.is_actor]
+    near = draws * counts.is_near
+    slope = compute_natural_log(max(start.factors[1], 1e-3))
+    rates = start
+    for _ in range(_MOST_ROUNDS):
+        before = rates
+        idle = compute_idle_posteriors(counts, rates)
+        if measured.idle and near.sum():
+            share = float(np.sum(idle * near)) / int(near.sum())
+            rates = replace(rates, idle=share)
+        lost = np.bincount(
+            counts.row_cells,
+            weights=counts.row_hours * (idle * draws)[counts.row_owners],
+            minlength=hours.size,
+        )
+        awake = hours - lost
+        quiet_lost = (quiet * (idle * draws)[~counts.is_actor][:, None]).sum(axis=0)
+        rates = replace(
+            rates,
+            releases=tuple(
+                float(acts) / float(of) if is_measured and of > 0 else kept
+                for acts, of, kept, is_measured in zip(
+                    released, release_hours - quiet_lost, rates.releases, measured.releases, strict=True
+                )
+            ),
+        )
+        expected = (awake * compute_chances(rates)).reshape(counts.shape)
+        rates = replace(rates, chances=_scale_chances(rates.chances, acted, expected, measured.chances))
+        if measured.factors:
+            expected = (awake * compute_chances(rates)).reshape(counts.shape)
+            slope += _compute_slope_step(acted.sum(axis=2), expected.sum(axis=2))
+            slope = min(_STEEPEST, max(-_STEEPEST, slope))
+            rates = replace(rates, factors=tuple(exp(slope * i) for i in range(len(FALLS))))
+        if measured.large:
+            expected = (awake * compute_chances(rates)).reshape(counts.shape)
+            there = float(np.sum(expected[..., 1]))
+            if there > 0:
+                large = min(100.0, rates.large * float(acted[..., 1].sum()) / there)
+                rates = replace(rates, large=large)
+        if _is_settled(before, rates):
+            break
+    return rates
+
+
+def _is_settled(before: OwnerRates, after: OwnerRates) -> bool:
+    """Return True if no rate has moved by more than a millionth of itself, or of one."""
+    pairs = zip(
+        (before.idle, before.large, *before.chances, *before.factors, *before.releases),
+        (after.idle, after.large, *after.chances, *after.factors, *after.releases),
+        strict=True,
+    )
+    return all(abs(new - old) <= _SETTLED * max(abs(old), 1e-3) for old, new in pairs)
+
+
+def _scale_chances(
+    chances: Sequence[float], acted: Integers, expected: Floats, measured: Sequence[bool]
+) -> tuple[float, ...]:
+    """Return chances scaled so that each distance expects what was observed."""
+    found = []
+    for i, before in enumerate(chances):
+        there, of = float(acted[i].sum()), float(np.sum(expected[i]))
+        if not measured[i]:
+            found.append(before)
+        elif there == 0:
+            found.append(0.0)
+        else:  # a chance that a draw without defences made 0 begins again
+            found.append(min(1.0, (before or 1e-3) * there / of) if of > 0 else 1e-3)
+    return tuple(found)
+
+
+def _compute_slope_step(acted: Integers, expected: Floats) -> float:
+    """Return Newton's step of the factors' logarithm: until defences' falls add up as expected."""
+    falls = _CELL_FALLS[None, :]
+    score = float(np.sum(falls * (acted - expected)))
+    information = 0.0
+    for row in expected:
+        total = float(np.sum(row))
+        if total > 0:
+            first = float(np.sum(row * _CELL_FALLS))
+            information += float(np.sum(row * _CELL_FALLS * _CELL_FALLS)) - first * first / total
+    if information <= 0:
+        return 0.0
+    return min(_STEEPEST_ROUND, max(-_STEEPEST_ROUND, score / information))
+
+
+def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
+    """Return the logarithm of the chance that an owner who is not idle never acts, for who never acted; else 0."""
+    logs = compute_natural_log(1 - np.minimum(_ALMOST, compute_chances(rates)))
+    found = np.bincount(
+        counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count
+    )
+    of_releases = compute_natural_log(1 - np.minimum(_ALMOST, np.array(rates.releases)))
+    for i, log in enumerate(of_releases):
+        found += np.where(counts.is_actor, 0, counts.release_hours[:, i]) * log
+    return np.asarray(found)
+
+
+def compute_idle_posteriors(counts: OwnerCounts, rates: OwnerRates) -> Floats:
+    """Return the chance that each owner is idle, given what it did: 0 for who has acted."""
+    quiet = exp(np.maximum(-700.0, compute_quiet_logs(counts, rates)))
+    share = rates.idle / np.maximum(1e-300, rates.idle + (1 - rates.idle) * quiet)
+    return np.where(counts.is_actor, 0.0, share)

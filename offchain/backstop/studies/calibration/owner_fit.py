@@ -1,0 +1,404 @@
+"""The law of how owners react, measured from events: every parameter with its interval, and how well it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backstop.errors import BackstopError
+from backstop.randomness import SeededRandom
+from backstop.simulation.scenario.deterministic_float import compute_natural_log, exp
+from backstop.simulation.sources.price_reader import format_utc_time
+from backstop.studies.calibration.jackknife import Figure, round_figure
+from backstop.studies.calibration.owner_acts import PARTS, ActLaw, measure_act_law
+from backstop.studies.calibration.owner_estimates import (
+    DISTANCES,
+    FALLS,
+    LEAST_ACTS,
+    RELEASE_DISTANCES,
+    Integers,
+    OwnerCounts,
+    OwnerRates,
+    compute_chances,
+    estimate_rates,
+    get_cell,
+    get_place,
+    is_defence,
+)
+from backstop.studies.calibration.owner_history import DAY, DEFENCES, RELEASES, OwnerAct, OwnerHistory
+from backstop.studies.calibration.owner_section import (
+    OwnerLaw,
+    format_points,
+    read_owner_law,
+    write_owner_section,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DRAWS = 200
+"""Draws of owners, with replacement, that an interval is made of."""
+_TAIL = 40  # one draw in so many is outside of an interval of 95%, on each side
+_RULE_OF_THREE = 3
+"""Nothing in n hours: the chance is under 3 / n, with 95%."""
+_ALMOST = 1 - 1e-9
+
+
+@dataclass(frozen=True)
+class OwnerParameter:
+    """A parameter of the section `owners`, with its interval and what it was measured on."""
+
+    name: str  # its place in the section
+    of: str
+    unit: str  # share, x
+    figure: Figure
+    count: int  # hours, acts or owners that it was measured on
+    acts: int
+    is_measured: bool
+
+
+@dataclass(frozen=True)
+class FitQuality:
+    """How well a law tells the hours with a defence: natural logarithms of likelihoods."""
+
+    law: float
+    default: float
+    constant: float  # of one chance in every hour
+    constant_chance: float
+
+
+@dataclass(frozen=True)
+class OwnerFit:
+    """All that was measured of owners, and of what."""
+
+    histories: tuple[OwnerHistory, ...]
+    law: OwnerLaw
+    parameters: tuple[OwnerParameter, ...]
+    quality: FitQuality
+    distances: pd.DataFrame  # calibration: defences observed and expected at each distance
+    days: pd.DataFrame  # the same on each day
+    seed: int
+    draws: int
+    default_text: str  # the default law's section
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Names of parameters that the events could not measure: the default stands in."""
+        return tuple(f"{each.name} {each.of}".strip() for each in self.parameters if not each.is_measured)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each parameter: its value, interval of 95%, counts, and whether it was measured."""
+        import pandas as pd
+
+        rows = [
+            (each.name, each.of, each.unit, *each.figure, each.count, each.acts, each.is_measured)
+            for each in self.parameters
+        ]
+        columns = ["parameter", "of", "unit", "value", "low", "high", "measured_on", "acts", "measured"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
+
+    def to_yaml(self) -> str:
+        """Return the section `owners`, whole, with what it was measured on."""
+        told = [
+            f"Measured from {each.name}: {format_utc_time(each.first)} to {format_utc_time(each.last)}, "
+            f"{each.vaults:,} vaults, {len(each.hours):,} hours of vaults, "
+            f"{sum(map(is_defence, each.hours)):,} defences."
+            for each in self.histories
+        ]
+        if self.unmeasured:
+            told.append(f"Not measured, and the default: {', '.join(self.unmeasured)}.")
+        return write_owner_section(self.law, told)
+
+    def to_summary(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            "histories": [_summarise_history(each) for each in self.histories],
+            "parameters": [
+                {
+                    **{"name": each.name, "of": each.of, "unit": each.unit, "value": each.figure.value},
+                    **{"low": each.figure.low, "high": each.figure.high, "measured_on": each.count},
+                    **{"acts": each.acts, "measured": each.is_measured},
+                }
+                for each in self.parameters
+            ],
+            "not_measured": list(self.unmeasured),
+            "log_likelihood": {
+                "law": self.quality.law,
+                "default": self.quality.default,
+                "constant": self.quality.constant,
+                "constant_chance": self.quality.constant_chance,
+            },
+            "calibration_by_distance": self.distances.to_dict("records"),
+            "calibration_by_day": self.days.to_dict("records"),
+            "seed": self.seed,
+            "draws": self.draws,
+        }
+
+
+def fit_owners(
+    histories: Sequence[OwnerHistory],
+    *,
+    seed: int = 1,
+    draws: int = DRAWS,
+    large_debt: int = 1_000_000,
+    default: OwnerLaw | None = None,
+) -> OwnerFit:
+    """Measure how owners react, of one history or several; docs/do/owners.md.
+
+    Owners of two histories are others, whatever their names. Debts of `large_debt` dollars or more have a factor
+    of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are drawn with
+    replacement `draws` times. What the hours cannot measure is that of `default`, or of the package's own law.
+    """
+    if not histories:
+        raise BackstopError("histories: are missing: read one with read_owner_history")
+    if draws < _TAIL:
+        raise BackstopError(f"draws: {draws} are too few for an interval: give {_TAIL} or more")
+    return _OwnerFitting(tuple(histories), seed, draws, large_debt, default or read_owner_law()).build_fit()
+
+
+class _OwnerFitting:
+    """Histories on their way to a law."""
+
+    def __init__(
+        self, histories: tuple[OwnerHistory, ...], seed: int, draws: int, large_debt: int, default: OwnerLaw
+    ) -> None:
+        self.histories, self.seed, self.draws, self.large_debt = histories, seed, draws, large_debt
+        self.default = default
+        self.counts = OwnerCounts(histories, large_debt)
+        self.measured = self.counts.find_measured_parts()
+        self.start = default.rates
+        if default.large_debt != large_debt and not self.measured.large:
+            self.start = replace(self.start, large=1.0)
+        self.acts: dict[tuple[str, ...], list[tuple[int, OwnerAct]]] = {DEFENCES: [], RELEASES: []}
+        first = 0
+        for history in histories:
+            for each in history.hours:
+                if each.act is not None:
+                    self.acts[DEFENCES if is_defence(each) else RELEASES].append(
+                        (first + each.owner, each.act)
+                    )
+            first += len(history.owners)
+
+    def build_fit(self) -> OwnerFit:
+        drawn = [self._draw_owners(i) for i in range(self.draws)]
+        rates, parameters = self._measure_rates(drawn)
+        large = next(each for each in parameters if each.name == "defend.large")
+        debt = None if large.is_measured else self.default.large_debt
+        if large.is_measured and (
+            _is_above_one(large.figure.low) or _is_above_one(large.figure.high) is False
+        ):
+            debt = self.large_debt
+        elif large.is_measured:  # the law that is written has no such factor: measure the others without it
+            self.start, self.measured = replace(rates, large=1.0), replace(self.measured, large=False)
+            rates, parameters = self._measure_rates(drawn)
+            parameters = [large if each.name == "defend.large" else each for each in parameters]
+        laws = {}
+        for ways, prefix in ((DEFENCES, "defend"), (RELEASES, "release")):
+            laws[prefix], found = self._measure_acts(prefix, ways, drawn)
+            parameters += found
+        law = OwnerLaw(rates, debt, laws["defend"], laws["release"])
+        return OwnerFit(
+            *(self.histories, law, tuple(parameters), self._judge_fit(rates)),
+            *self._build_calibration(rates),
+            seed=self.seed,
+            draws=self.draws,
+            default_text=write_owner_section(self.default, []),
+        )
+
+    def _measure_rates(self, drawn: Sequence[Integers]) -> tuple[OwnerRates, list[OwnerParameter]]:
+        rates = estimate_rates(self.counts, self.start, self.measured)
+        drawn_rates = [estimate_rates(self.counts, rates, self.measured, each) for each in drawn]
+        return rates, list(self._list_rate_parameters(rates, drawn_rates))
+
+    def _draw_owners(self, number: int) -> Integers:
+        """Return how often each owner is among as many that are drawn with replacement."""
+        count = self.counts.owner_count
+        random = SeededRandom(self.seed, "owners", number)
+        return np.bincount([random.draw_index(count) for _ in range(count)], minlength=count)
+
+    # --------------------------------------------------------------- parameters
+
+    def _list_rate_parameters(
+        self, rates: OwnerRates, drawn: Sequence[OwnerRates]
+    ) -> Iterator[OwnerParameter]:
+        counts, measured = self.counts, self.measured
+        hours = counts.hours.sum(axis=0).reshape(counts.shape)
+        acts = counts.defences.sum(axis=0).reshape(counts.shape)
+
+        def build(
+            name: str, of: str, unit: str, read: Callable[[OwnerRates], float], on: int, did: int, has: bool
+        ) -> OwnerParameter:
+            figure = _build_figure(read(rates), [read(each) for each in drawn] if has else [])
+            if has and not did and unit == "share" and name != "idle":
+                figure = Figure(figure.value, 0.0, round_figure(min(1.0, _RULE_OF_THREE / on)))
+            return OwnerParameter(name, of, unit, figure, on, did, has)
+
+        near = counts.is_near
+        yield build(
+            *("idle", "", "share", lambda each: each.idle),
+            *(int(near.sum()), int((near & ~counts.is_actor).sum()), measured.idle),
+        )
+        for i, of in enumerate(list_distance_texts(DISTANCES)):
+            on, did = int(hours[i].sum()), int(acts[i].sum())
+            yield build(
+                "defend.chances", of, "share", lambda each, i=i: each.chances[i], on, did, measured.chances[i]
+            )
+        steep = slice(FALLS[1] // 200, None)
+        for i, fall in enumerate(FALLS[1:], 1):
+            yield build(
+                *("defend.factors", f"fall of {format_points(fall)}", "x", lambda each, i=i: each.factors[i]),
+                *(int(hours[:, steep].sum()), int(acts[:, steep].sum()), measured.factors),
+            )
+        yield build(
+            *("defend.large", f"{self.large_debt:,} or more", "x", lambda each: each.large),
+            *(int(hours[..., 1].sum()), int(acts[..., 1].sum()), measured.large),
+        )
+        for i, of in enumerate(list_distance_texts(RELEASE_DISTANCES)):
+            on, did = int(counts.release_hours[:, i].sum()), int(counts.releases[:, i].sum())
+            yield build(
+                "release.chances",
+                of,
+                "share",
+                lambda each, i=i: each.releases[i],
+                on,
+                did,
+                measured.releases[i],
+            )
+
+    def _measure_acts(
+        self, prefix: str, ways: tuple[str, ...], drawn: Sequence[Integers]
+    ) -> tuple[ActLaw, list[OwnerParameter]]:
+        """Measure the ways, sizes and least distance of acts; the default's where there are too few."""
+        acts = self.acts[ways]
+        has = len(acts) >= LEAST_ACTS
+        law = self.default.defend if ways is DEFENCES else self.default.release
+        laws: list[ActLaw] = []
+        if has:
+            law = measure_act_law(((act, 1) for _, act in acts), ways)
+            samples = [[(act, int(times[owner])) for owner, act in acts] for times in drawn]
+            laws = [measure_act_law(each, ways) for each in samples if any(times for _, times in each)]
+        found = []
+        for i, way in enumerate(ways):
+            figure = _build_figure(law.ways[i], [each.ways[i] for each in laws])
+            did = sum(act.way == way for _, act in acts)
+            found.append(OwnerParameter(f"{prefix}.ways", way, "share", figure, len(acts), did, has))
+        for i in range(PARTS + 1):
+            figure = _build_figure(law.sizes[i], [each.sizes[i] for each in laws])
+            of = f"quantile {100 * i // PARTS}%"
+            found.append(OwnerParameter(f"{prefix}.sizes", of, "share", figure, len(acts), len(acts), has))
+        figure = _build_figure(law.least / 10_000, [each.least / 10_000 for each in laws])
+        left = sum(act.distance_after is not None for _, act in acts)
+        found.append(OwnerParameter(f"{prefix}.least", "", "share", figure, left, left, has))
+        return law, found
+
+    # ------------------------------------------------------------------ quality
+
+    def _judge_fit(self, rates: OwnerRates) -> FitQuality:
+        """Return logarithms of the likelihood of all hours with and without a defence, owner by owner.
+
+        An owner without a defence is idle, or has had no luck in any hour.
+        """
+        hours, acts = int(self.counts.hours.sum()), int(self.counts.defences.sum())
+        chance = acts / hours
+        constant = 0.0
+        if 0 < acts < hours:
+            constant = acts * compute_natural_log(chance) + (hours - acts) * compute_natural_log(1 - chance)
+        return FitQuality(
+            round(self._sum_log_likelihood(rates), 3),
+            round(self._sum_log_likelihood(self._get_default_rates()), 3),
+            round(constant, 3),
+            round_figure(chance),
+        )
+
+    def _get_default_rates(self) -> OwnerRates:
+        """Return the default's rates, for debts that are large by this fit's bound."""
+        if self.default.large_debt == self.large_debt:
+            return self.default.rates
+        return replace(self.default.rates, large=1.0)
+
+    def _sum_log_likelihood(self, rates: OwnerRates) -> float:
+        chances = compute_chances(rates)
+        yes = compute_natural_log(np.maximum(1e-9, chances))
+        no = compute_natural_log(1 - np.minimum(_ALMOST, chances))
+        total = 0.0
+        for hours, acts in zip(self.counts.hours, self.counts.defences, strict=True):
+            log = float(np.sum(np.where(acts > 0, acts * yes, 0.0))) + float(np.sum((hours - acts) * no))
+            if acts.any():
+                total += log + compute_natural_log(max(1e-9, 1 - rates.idle))
+            else:
+                total += compute_natural_log(
+                    max(1e-300, rates.idle + (1 - rates.idle) * exp(max(-700.0, log)))
+                )
+        return total
+
+    def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return defences, observed and expected by the law and the default, by distance and by day."""
+        import pandas as pd
+
+        laws = [
+            ((1 - each.idle) * compute_chances(each)).tolist() for each in (rates, self._get_default_rates())
+        ]
+        by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_distance_texts(DISTANCES)}
+        by_day: dict[str, list[float]] = {}
+        texts = list_distance_texts(DISTANCES)
+        for history in self.histories:
+            for each in history.hours:
+                cell = get_cell(each, self.large_debt)
+                day = datetime.fromtimestamp(each.time // DAY * DAY, UTC).strftime("%Y-%m-%d")
+                for line in (
+                    by_distance[texts[get_place(DISTANCES, each.distance)]],
+                    by_day.setdefault(day, [0, 0, 0, 0]),
+                ):
+                    line[0] += 1
+                    line[1] += is_defence(each)
+                    line[2] += laws[0][cell]
+                    line[3] += laws[1][cell]
+        return tuple(  # type: ignore[return-value]
+            pd.DataFrame(
+                [
+                    (of, *map(int, line[:2]), *(round(each, 2) for each in line[2:]))
+                    for of, line in lines.items()
+                ],
+                columns=[name, "hours", "observed", "expected", "expected_by_default"],
+            )
+            for name, lines in (("distance", by_distance), ("day", by_day))
+        )
+
+
+def _is_above_one(end: float | None) -> bool | None:
+    """Return True if an end of an interval is above 1, False if under it; None at it, or without one."""
+    return None if end is None or end == 1 else end > 1
+
+
+def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
+    """Return a figure with the interval between the draws that one in forty is under, and over."""
+    if not drawn:
+        return Figure(round_figure(value), None, None)
+    ordered, outside = sorted(drawn), len(drawn) // _TAIL
+    return Figure(round_figure(value), round_figure(ordered[outside]), round_figure(ordered[-1 - outside]))
+
+
+def list_distance_texts(bounds: Sequence[int]) -> list[str]:
+    """List ranges of distances as `under 0%`, `0% to 2%`, ..., `80% or more`."""
+    texts = [format_points(each) for each in bounds]
+    between = [f"{one} to {other}" for one, other in zip(texts, texts[1:], strict=False)]
+    return [f"under {texts[0]}", *between, f"{texts[-1]} or more"]
+
+
+def _summarise_history(history: OwnerHistory) -> dict[str, Any]:
+    under = {each.owner for each in history.hours if each.distance < 0}
+    return {
+        **{
+            "name": history.name,
+            "from": format_utc_time(history.first),
+            "until": format_utc_time(history.last),
+        },
+        **{"vaults": history.vaults, "owners": len(history.owners), "vault_hours": len(history.hours)},
+        **{"defences": sum(map(is_defence, history.hours)), "liquidated_vaults": history.liquidated},
+        **{"releases": sum(each.act is not None and not is_defence(each) for each in history.hours)},
+        **{"owners_under_the_liquidation_price": len(under), "told": list(history.told)},
+    }
