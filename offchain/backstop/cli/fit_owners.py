@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Measure from events how owners of vaults react: when they make them safer, how, how much",
+    short_help="Measure from events how owners of vaults react to falls",
     epilog="""\b
 Examples:
   ape run fit-owners --events events.csv --prices prices.csv --ratio WETH=130% --fixed debt_price=1
@@ -55,30 +55,24 @@ Examples:
     help="First full hour, once or for each file of events.  [default: of events and prices]",
 )  # fmt: skip
 @click.option("--until", "ends", multiple=True, metavar="TIME", help="Last full hour, likewise.")
-@click.option(
-    "--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio, as 125%."
-)
+@click.option("--ratio", "ratios", multiple=True, metavar="SYMBOL=RATIO", help="A liquidation ratio.")
 @click.option(
     "--like", default="events", show_default=True, metavar="NAME|FILE",
     help="What columns of events mean: a mapping with `form: events`.",
 )  # fmt: skip
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="Of events.")
 @click.option("--fixed", multiple=True, metavar="FIELD=CELL", help="What a field of events is in all rows.")
-@click.option(
-    "--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="Of events: an integer with so many."
-)
+@click.option("--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="Of events, of integers.")
 @click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="Leave other events out.")
 @click.option("--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="Call a token otherwise.")
 @click.option(
     "--book-like",
     default=None,
     metavar="NAME|FILE",
-    help="What columns of the book mean: a mapping's name or file.",
+    help="What columns of the book mean: a mapping.",
 )
 @click.option("--book-column", "book_columns", multiple=True, metavar="FIELD=COLUMN", help="Of the book.")
-@click.option(
-    "--book-fixed", multiple=True, metavar="FIELD=CELL", help="What a field of the book is in all rows."
-)
+@click.option("--book-fixed", multiple=True, metavar="FIELD=CELL", help="What a field of it is in all rows.")
 @click.option("--floats", is_flag=True, help="Take floats, and round: collateral down, debt up.")
 @click.option("--time", default="time", show_default=True, metavar="COLUMN", help="Times of the prices.")
 @click.option(
@@ -101,7 +95,7 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--default", "default_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
-    help="A file with `owners`: stands in for what is not measured, and is compared.  [default: the package's]",
+    help="A file with `owners`: stands in for what is not measured.  [default: the package's]",
 )  # fmt: skip
 @click.option(
     "--draws", type=click.IntRange(40, 100_000), default=200, show_default=True,
@@ -128,8 +122,8 @@ def cli(
     """Measure how owners of vaults react to falls, each figure with its interval, as a section `owners`.
 
     Every vault is looked at each full hour, from the beginning of the events to their end: how far it is from
-    liquidation, how far the price has fallen, and whether its owner makes it safer, or takes more risk, within
-    the hour after.
+    liquidation, how far the price has fallen, and whether its owner makes it safer, or takes more risk,
+    within the hour after.
     """
     from backstop.files.atomic_files import write_files
     from backstop.report.frame_console_table import write_frames

@@ -30,7 +30,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "deleverage": "Crash a perpetual market: gas, blocks and time until it is solvent, and who pays",
         "import": "Take positions and prices of your own into a scenario",
         "calibrate": "Measure a history of prices and depths: a scenario of its laws",
-        "fit-owners": "Measure from events how owners of vaults react: when they make them safer, how, how much",
+        "fit-owners": "Measure from events how owners of vaults react to falls",
         "samples": "Copy the files of a tutorial into a folder",
         "report": "Write the page of a run, a study or a comparison, or the index of many",
     },

@@ -76,7 +76,8 @@ def _describe_quality(fit: OwnerFit) -> str:
     quality = fit.quality
     return (
         f"Logarithm of the likelihood: {quality.law:,.1f}; of one chance in every hour "
-        f"({100 * quality.constant_chance:.4g}%) {quality.constant:,.1f}; of the default law {quality.default:,.1f}."
+        f"({100 * quality.constant_chance:.4g}%) {quality.constant:,.1f}; of the default law "
+        f"{quality.default:,.1f}."
     )
 
 

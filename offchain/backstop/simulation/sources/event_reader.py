@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
@@ -238,7 +238,7 @@ class EventReader(RowReader):
     # ----------------------------------------------------------------- balances
 
     def apply_event(self, balances: dict[tuple[str, str], AccountBalance], event: AccountEvent) -> None:
-        """Change the balances, by account and token, as an event says; note one that takes more than there is."""
+        """Change the balances, by account and token; note an event that takes more than there is."""
         for each in event.changes:
             balance = balances.setdefault((each.account, each.symbol), AccountBalance())
             balance.row = each.row

@@ -1,14 +1,14 @@
 """How often owners act: chances by distance, factors of falls and of large debts, and who never acts.
 
-The law: an owner is idle with some chance, and then never acts. Any other owner defends a vault within an hour
-with the chance of its distance, times a factor of the price's fall over a day, times a factor if the debt is
-large, at most 100%; if it does not defend, it releases with the chance of its distance.
+The law: an owner is idle with some chance, and then never acts. Any other owner defends a vault within an
+hour with the chance of its distance, times a factor of the price's fall over a day, times a factor if the
+debt is large, at most 100%; if it does not defend, it releases with the chance of its distance.
 
-Every parameter is set so that what the law expects of it is what was observed (the score equations of a Poisson
-law): defences at each distance; their falls added up; defences of large debts; releases at each distance. Who
-never acted counts as idle with its posterior chance, and the share of the idle is the mean of it over owners
-who came near liquidation: the maximum likelihood of a mixture, by expectation and maximisation. Rounds and
-order are fixed, sums are of whole arrays or in order: one result on every processor.
+Every parameter is set so that what the law expects of it is what was observed (the score equations of a
+Poisson law): defences at each distance; their falls added up; defences of large debts; releases at each
+distance. Who never acted counts as idle with its posterior chance, and the share of the idle is the mean of
+it over owners who came near liquidation: the maximum likelihood of a mixture, by expectation and
+maximisation. Rounds and order are fixed, sums are of whole arrays or in order: one result on every processor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log, exp
 from backstop.studies.calibration.owner_history import DEFENCES, OwnerHistory, VaultHour
 
@@ -128,7 +128,7 @@ def get_place(bounds: Sequence[int], value: int) -> int:
 
 
 def get_cell(hour: VaultHour, large_debt: int) -> int:
-    """Return the cell of an hour: by distance, then fall (rounded up to 1%), then whether the debt is large."""
+    """Return the cell of an hour: by distance, then fall (rounded up to 1%), then size of the debt."""
     fall = min(_CELLS - 1, -(-hour.fall // _CELL))
     return (get_place(DISTANCES, hour.distance) * _CELLS + fall) * 2 + (hour.debt >= large_debt * WAD)
 
@@ -155,7 +155,10 @@ def compute_chances(rates: OwnerRates) -> Floats:
 def estimate_rates(
     counts: OwnerCounts, start: OwnerRates, measured: MeasuredParts, draws: Integers | None = None
 ) -> OwnerRates:
-    """Estimate the rates; `draws` says how often each owner counts. What is not measured stays as at the start."""
+    """Estimate the rates; what is not measured stays as at the start.
+
+    `draws` says how often each owner counts; without it each counts once.
+    """
     draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
     acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
     released = (counts.releases * draws[:, None]).sum(axis=0)
@@ -219,15 +222,15 @@ def _scale_chances(
     chances: Sequence[float], acted: Integers, expected: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
     """Return chances scaled so that each distance expects what was observed."""
+    there, of = acted.sum(axis=(1, 2)).tolist(), expected.sum(axis=(1, 2)).tolist()
     found = []
     for i, before in enumerate(chances):
-        there, of = float(acted[i].sum()), float(np.sum(expected[i]))
         if not measured[i]:
             found.append(before)
-        elif there == 0:
+        elif not there[i]:
             found.append(0.0)
         else:  # a chance that a draw without defences made 0 begins again
-            found.append(min(1.0, (before or 1e-3) * there / of) if of > 0 else 1e-3)
+            found.append(min(1.0, (before or 1e-3) * there[i] / of[i]) if of[i] > 0 else 1e-3)
     return tuple(found)
 
 
@@ -235,19 +238,16 @@ def _compute_slope_step(acted: Integers, expected: Floats) -> float:
     """Return Newton's step of the factors' logarithm: until defences' falls add up as expected."""
     falls = _CELL_FALLS[None, :]
     score = float(np.sum(falls * (acted - expected)))
-    information = 0.0
-    for row in expected:
-        total = float(np.sum(row))
-        if total > 0:
-            first = float(np.sum(row * _CELL_FALLS))
-            information += float(np.sum(row * _CELL_FALLS * _CELL_FALLS)) - first * first / total
+    totals, firsts = expected.sum(axis=1), (expected * falls).sum(axis=1)
+    spread = (expected * falls * falls).sum(axis=1) - firsts * firsts / np.maximum(1e-300, totals)
+    information = float(np.sum(spread))
     if information <= 0:
         return 0.0
     return min(_STEEPEST_ROUND, max(-_STEEPEST_ROUND, score / information))
 
 
 def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return the logarithm of the chance that an owner who is not idle never acts, for who never acted; else 0."""
+    """Return the logarithm of the chance of never acting without being idle; 0 for who has acted."""
     logs = compute_natural_log(1 - np.minimum(_ALMOST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count

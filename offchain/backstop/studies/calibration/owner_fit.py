@@ -1,10 +1,11 @@
-"""The law of how owners react, measured from events: every parameter with its interval, and how well it fits."""
+"""How owners react, measured from events: every parameter with its interval, and how well the law fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +92,7 @@ class OwnerFit:
         return tuple(f"{each.name} {each.of}".strip() for each in self.parameters if not each.is_measured)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each parameter: its value, interval of 95%, counts, and whether it was measured."""
+        """Return a row for each parameter: value, interval of 95%, counts, and whether it was measured."""
         import pandas as pd
 
         rows = [
@@ -149,9 +150,10 @@ def fit_owners(
 ) -> OwnerFit:
     """Measure how owners react, of one history or several; docs/do/owners.md.
 
-    Owners of two histories are others, whatever their names. Debts of `large_debt` dollars or more have a factor
-    of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are drawn with
-    replacement `draws` times. What the hours cannot measure is that of `default`, or of the package's own law.
+    Owners of two histories are others, whatever their names. Debts of `large_debt` dollars or more have a
+    factor of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are drawn
+    with replacement `draws` times. What the hours cannot measure is that of `default`, or of the package's
+    own law.
     """
     if not histories:
         raise BackstopError("histories: are missing: read one with read_owner_history")
@@ -228,44 +230,31 @@ class _OwnerFitting:
         counts, measured = self.counts, self.measured
         hours = counts.hours.sum(axis=0).reshape(counts.shape)
         acts = counts.defences.sum(axis=0).reshape(counts.shape)
-
-        def build(
-            name: str, of: str, unit: str, read: Callable[[OwnerRates], float], on: int, did: int, has: bool
-        ) -> OwnerParameter:
-            figure = _build_figure(read(rates), [read(each) for each in drawn] if has else [])
-            if has and not did and unit == "share" and name != "idle":
-                figure = Figure(figure.value, 0.0, round_figure(min(1.0, _RULE_OF_THREE / on)))
-            return OwnerParameter(name, of, unit, figure, on, did, has)
-
+        both = [rates, *drawn]
         near = counts.is_near
-        yield build(
-            *("idle", "", "share", lambda each: each.idle),
+        yield _build_parameter(
+            *("idle", "", "share", [each.idle for each in both]),
             *(int(near.sum()), int((near & ~counts.is_actor).sum()), measured.idle),
         )
         for i, of in enumerate(list_distance_texts(DISTANCES)):
-            on, did = int(hours[i].sum()), int(acts[i].sum())
-            yield build(
-                "defend.chances", of, "share", lambda each, i=i: each.chances[i], on, did, measured.chances[i]
+            yield _build_parameter(
+                *("defend.chances", of, "share", [each.chances[i] for each in both]),
+                *(int(hours[i].sum()), int(acts[i].sum()), measured.chances[i]),
             )
-        steep = slice(FALLS[1] // 200, None)
         for i, fall in enumerate(FALLS[1:], 1):
-            yield build(
-                *("defend.factors", f"fall of {format_points(fall)}", "x", lambda each, i=i: each.factors[i]),
-                *(int(hours[:, steep].sum()), int(acts[:, steep].sum()), measured.factors),
+            of = f"fall of {format_points(fall)}"
+            yield _build_parameter(
+                *("defend.factors", of, "x", [each.factors[i] for each in both]),
+                *(int(hours[:, 1:].sum()), int(acts[:, 1:].sum()), measured.factors),
             )
-        yield build(
-            *("defend.large", f"{self.large_debt:,} or more", "x", lambda each: each.large),
+        yield _build_parameter(
+            *("defend.large", f"{self.large_debt:,} or more", "x", [each.large for each in both]),
             *(int(hours[..., 1].sum()), int(acts[..., 1].sum()), measured.large),
         )
         for i, of in enumerate(list_distance_texts(RELEASE_DISTANCES)):
-            on, did = int(counts.release_hours[:, i].sum()), int(counts.releases[:, i].sum())
-            yield build(
-                "release.chances",
-                of,
-                "share",
-                lambda each, i=i: each.releases[i],
-                on,
-                did,
+            yield _build_parameter(
+                *("release.chances", of, "share", [each.releases[i] for each in both]),
+                *(int(counts.release_hours[:, i].sum()), int(counts.releases[:, i].sum())),
                 measured.releases[i],
             )
 
@@ -343,20 +332,20 @@ class _OwnerFitting:
             ((1 - each.idle) * compute_chances(each)).tolist() for each in (rates, self._get_default_rates())
         ]
         by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_distance_texts(DISTANCES)}
-        by_day: dict[str, list[float]] = {}
-        texts = list_distance_texts(DISTANCES)
+        by_day: dict[int, list[float]] = {}
+        texts = list(by_distance)
         for history in self.histories:
             for each in history.hours:
                 cell = get_cell(each, self.large_debt)
-                day = datetime.fromtimestamp(each.time // DAY * DAY, UTC).strftime("%Y-%m-%d")
                 for line in (
                     by_distance[texts[get_place(DISTANCES, each.distance)]],
-                    by_day.setdefault(day, [0, 0, 0, 0]),
+                    by_day.setdefault(each.time // DAY, [0, 0, 0, 0]),
                 ):
                     line[0] += 1
                     line[1] += is_defence(each)
                     line[2] += laws[0][cell]
                     line[3] += laws[1][cell]
+        days = {_format_day(day): line for day, line in by_day.items()}
         return tuple(  # type: ignore[return-value]
             pd.DataFrame(
                 [
@@ -365,13 +354,27 @@ class _OwnerFitting:
                 ],
                 columns=[name, "hours", "observed", "expected", "expected_by_default"],
             )
-            for name, lines in (("distance", by_distance), ("day", by_day))
+            for name, lines in (("distance", by_distance), ("day", days))
         )
+
+
+def _format_day(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d")
 
 
 def _is_above_one(end: float | None) -> bool | None:
     """Return True if an end of an interval is above 1, False if under it; None at it, or without one."""
     return None if end is None or end == 1 else end > 1
+
+
+def _build_parameter(
+    name: str, of: str, unit: str, values: Sequence[float], count: int, acts: int, is_measured: bool
+) -> OwnerParameter:
+    """Return a parameter of its value and its drawn values; a chance without an act has the rule of three."""
+    figure = _build_figure(values[0], values[1:] if is_measured else [])
+    if is_measured and not acts and name.endswith("chances"):
+        figure = Figure(figure.value, 0.0, round_figure(min(1.0, _RULE_OF_THREE / count)))
+    return OwnerParameter(name, of, unit, figure, count, acts, is_measured)
 
 
 def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
@@ -385,7 +388,7 @@ def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
 def list_distance_texts(bounds: Sequence[int]) -> list[str]:
     """List ranges of distances as `under 0%`, `0% to 2%`, ..., `80% or more`."""
     texts = [format_points(each) for each in bounds]
-    between = [f"{one} to {other}" for one, other in zip(texts, texts[1:], strict=False)]
+    between = [f"{one} to {other}" for one, other in pairwise(texts)]
     return [f"under {texts[0]}", *between, f"{texts[-1]} or more"]
 
 

@@ -104,11 +104,11 @@ def read_owner_history(
 ) -> OwnerHistory:
     """Read what owners of vaults did in a file of events; docs/do/owners.md.
 
-    `like` names a mapping of the form `events` or its file; the others say it anew, field by field. The vaults
-    at `begin` are those of `book`, to which later events are added, or without one the sum of all events until
-    then. `ratios` are liquidation ratios by symbol, in place of those of the book and of the mapping's system.
-    Vaults that owe less than `floor` dollars are not looked at. Raise BackstopError, all faults of the file at
-    once, for what cannot be read.
+    `like` names a mapping of the form `events` or its file; the others say it anew, field by field. The
+    vaults at `begin` are those of `book`, to which later events are added, or without one the sum of all
+    events until then. `ratios` are liquidation ratios by symbol, in place of those of the book and of the
+    mapping's system. Vaults that owe less than `floor` dollars are not looked at. Raise BackstopError, all
+    faults of the file at once, for what cannot be read.
     """
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename)
     if mapping.form != "events":
@@ -174,14 +174,14 @@ class _HistoryBuilder:
         self.last = _read_full_hour("until", until, min(-(-last_event // HOUR), there[1] // HOUR) * HOUR)
         if self.first >= self.last:
             raise BackstopError(
-                f"{self.name}: from {format_utc_time(self.first)} until {format_utc_time(self.last)} is no hour: "
-                f"its events are of {format_utc_time(first_event)} to {format_utc_time(last_event)}, prices of "
-                f"{format_utc_time(there[0])} to {format_utc_time(there[1])}: give --from and --until"
+                f"{self.name}: {_format_span(self.first, self.last)} is no hour: its events are of "
+                f"{_format_span(first_event, last_event)}, prices of {_format_span(*there)}: give --from and "
+                "--until"
             )
         if self.first < there[0] or self.last > there[1] + HOUR:
             raise BackstopError(
-                f"{self.prices.name}: has prices from {format_utc_time(there[0])} to {format_utc_time(there[1])}, "
-                f"not from {format_utc_time(self.first)} to {format_utc_time(self.last)}"
+                f"{self.prices.name}: has prices of {_format_span(*there)}, not of all hours of "
+                f"{_format_span(self.first, self.last)}: give others, or another --from and --until"
             )
         if self.first - there[0] < DAY:
             self.told.append(
@@ -198,7 +198,7 @@ class _HistoryBuilder:
             self.next_event = early
             if early:
                 self.told.append(
-                    f"{early:,} events until {format_utc_time(self.first)}, of which the book is, are left out."
+                    f"{early:,} events until {format_utc_time(self.first)}, when the book was, are left out."
                 )
         for vault in self.vaults.values():
             vault.added = vault.drawn = 0
@@ -211,8 +211,8 @@ class _HistoryBuilder:
         if len(tokens) > 1:
             listed = ", ".join(tokens)
             raise BackstopError(
-                f"{self.name}: debts are of {listed}, those of {book.name} of one token: leave the others out "
-                "with --only"
+                f"{self.name}: debts are of {listed}, those of {book.name} of one token: leave the others "
+                "out with --only"
             )
         token = next(iter(tokens), "")
         for number, each in book.rows:
@@ -261,9 +261,8 @@ class _HistoryBuilder:
             if self.ratios[symbol] <= BASIS_POINTS:
                 raise BackstopError(f"ratio: {symbol}: {given.get(symbol)!r} is not above 100%")
         self.prices.select_symbols(tuple(used))
-        self.told.append(
-            f"Liquidation ratio of {', '.join(f'{each} {format_decimal(self.ratios[each], 100)}%' for each in used)}."
-        )
+        listed = ", ".join(f"{each} {format_decimal(self.ratios[each], 100)}%" for each in used)
+        self.told.append(f"Liquidation ratio of {listed}.")
 
     # -------------------------------------------------------------------- hours
 
@@ -292,8 +291,8 @@ class _HistoryBuilder:
             raise TableFaultsError(self.name, self.reader.faults)
         if not hours:
             raise BackstopError(
-                f"{self.name}: no vault owes {format_decimal(floor, WAD)} dollars or more from "
-                f"{format_utc_time(self.first)} to {format_utc_time(self.last)}: give another --from, or --floor"
+                f"{self.name}: no vault owes {format_decimal(floor, WAD)} dollars or more of "
+                f"{_format_span(self.first, self.last)}: give another --from, or --floor"
             )
         mixed = sum("?" in (vault.symbol, vault.token) for vault in self.vaults.values())
         if mixed:
@@ -318,8 +317,8 @@ class _HistoryBuilder:
             return self.prices.series[vault.token].get_price(time)
         if not self.has_fixed_debt_price:
             raise BackstopError(
-                f"{self.name}: debts of {vault.token or 'the book'} have no price: give --prices with a column of "
-                "it, or --fixed debt_price=1 if they are dollars"
+                f"{self.name}: debts of {vault.token or 'the book'} have no price: give --prices with a "
+                "column of it, or --fixed debt_price=1 if they are dollars"
             )
         return self.debt_price
 
@@ -383,7 +382,7 @@ def classify_owner_act(
     A defence raises the ratio: collateral taken out while debt is repaid is sold for it; else what is worth
     more, collateral added (less what is drawn on it) or debt repaid, is the way. Its size is that amount over
     the debt, all of it where nothing is owed afterwards. A release lowers the ratio: by the larger of what is
-    drawn and taken out. Its size is what a draw, or a withdrawal, alone would need to lower the ratio as much.
+    drawn and taken out. Its size is that of a draw, or a withdrawal, alone that lowers the ratio as much.
     """
     after_locked, after_debt = locked + added, debt + drawn
     worth = added * price // RAY
@@ -405,6 +404,10 @@ def classify_owner_act(
         lowered = (before - after) * price // (RAY * after_debt)
         return OwnerAct(WITHDRAW, min(1.0, lowered / debt), distance)
     return None
+
+
+def _format_span(first: int, last: int) -> str:
+    return f"{format_utc_time(first)} to {format_utc_time(last)}"
 
 
 def _read_full_hour(option: str, given: str | int | None, default: int) -> int:

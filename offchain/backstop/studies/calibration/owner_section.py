@@ -101,7 +101,7 @@ def _read_shares(field: Field, count: int) -> tuple[float, ...]:
 
 
 def write_owner_section(law: OwnerLaw, comments: Sequence[str]) -> str:
-    """Return the section as YAML under its comments; shares have four digits that count, sizes two decimals."""
+    """Return the section as YAML under its comments: shares to four digits, sizes to two decimals."""
     rates = law.rates
     large = ""
     if law.large_debt is not None:
