@@ -28,9 +28,11 @@ RELEASE_DISTANCES = (2_000, 4_000, 8_000)
 """Bounds of the distances at which chances are measured, basis points."""
 FALLS = (0, 1_000, 2_000, 3_000)
 """Falls of a day at which factors are given, basis points; between them a factor is linear."""
-NEAR = 1_000
 NEAR_HOURS = 3
-"""An owner came near liquidation whose vaults were under a distance of 10% for so many hours."""
+"""An owner came near liquidation whose vaults, had nobody moved, would have been near it in so many hours.
+
+What they were after their owners had acted says less: who never acts stays near, whoever acts gets away.
+"""
 LEAST_HOURS = 20
 LEAST_ACTS = 10
 LEAST_OWNERS = 10
@@ -80,13 +82,11 @@ class OwnerCounts:
         self.release_hours, self.releases = (
             np.zeros((self.owner_count, len(RELEASE_DISTANCES) + 1), dtype=np.int64) for _ in range(2)
         )
-        near = np.zeros(self.owner_count, dtype=np.int64)
         first = 0
         for history in histories:
             for each in history.hours:
                 owner, cell = first + each.owner, get_cell(each, large_debt)
                 hours[owner, cell] += 1
-                near[owner] += each.distance < NEAR
                 if is_defence(each):
                     defences[owner, cell] += 1
                     continue
@@ -94,7 +94,8 @@ class OwnerCounts:
                 self.release_hours[owner, place] += 1
                 self.releases[owner, place] += each.act is not None
             first += len(history.owners)
-        self.is_near = near >= NEAR_HOURS
+        near = [count for history in histories for count in history.near_hours]
+        self.is_near = np.array(near, dtype=np.int64) >= NEAR_HOURS
         self.defences = defences
         self.hours = hours
         self.is_actor = (defences.sum(axis=1) + self.releases.sum(axis=1)) > 0
@@ -263,3 +264,24 @@ def compute_idle_posteriors(counts: OwnerCounts, rates: OwnerRates) -> Floats:
     quiet = exp(np.maximum(-700.0, compute_quiet_logs(counts, rates)))
     share = rates.idle / np.maximum(1e-300, rates.idle + (1 - rates.idle) * quiet)
     return np.where(counts.is_actor, 0.0, share)
+
+
+class OwnerForecast:
+    """Chances of a defence hour by hour, by what each owner has done until then."""
+
+    def __init__(self, rates: OwnerRates, large_debt: int) -> None:
+        self.rates, self.large_debt = rates, large_debt
+        self.chances: list[float] = compute_chances(rates).tolist()
+        self.quiet: dict[int, float] = {}  # by owner: chance of no act so far if not idle; 0: has acted
+
+    def forecast_defence(self, owner: int, hour: VaultHour) -> float:
+        """Return the chance of a defence in an hour, and take note of what its owner did."""
+        quiet = self.quiet.get(owner, 1.0)
+        chance = self.chances[get_cell(hour, self.large_debt)]
+        awake = (1 - self.rates.idle) * quiet
+        share = 1.0 if not quiet else awake / max(1e-300, self.rates.idle + awake)
+        release = self.rates.releases[get_place(RELEASE_DISTANCES, hour.distance)]
+        if quiet:
+            after = max(1e-300, quiet * (1 - chance) * (1 - release))
+            self.quiet[owner] = 0.0 if hour.act is not None else after
+        return share * chance

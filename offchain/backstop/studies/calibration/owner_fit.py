@@ -23,10 +23,10 @@ from backstop.studies.calibration.owner_estimates import (
     RELEASE_DISTANCES,
     Integers,
     OwnerCounts,
+    OwnerForecast,
     OwnerRates,
     compute_chances,
     estimate_rates,
-    get_cell,
     get_place,
     is_defence,
 )
@@ -325,26 +325,30 @@ class _OwnerFitting:
         return total
 
     def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return defences, observed and expected by the law and the default, by distance and by day."""
+        """Return defences, observed and expected by the law and the default, by distance and by day.
+
+        Each hour is forecast from what its owner has done before: who has acted is not idle, and who has had
+        many occasions and used none more likely is.
+        """
         import pandas as pd
 
-        laws = [
-            ((1 - each.idle) * compute_chances(each)).tolist() for each in (rates, self._get_default_rates())
-        ]
+        forecasts = [OwnerForecast(each, self.large_debt) for each in (rates, self._get_default_rates())]
         by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_distance_texts(DISTANCES)}
         by_day: dict[int, list[float]] = {}
         texts = list(by_distance)
+        first = 0
         for history in self.histories:
             for each in history.hours:
-                cell = get_cell(each, self.large_debt)
+                expected = [forecast.forecast_defence(first + each.owner, each) for forecast in forecasts]
                 for line in (
                     by_distance[texts[get_place(DISTANCES, each.distance)]],
                     by_day.setdefault(each.time // DAY, [0, 0, 0, 0]),
                 ):
                     line[0] += 1
                     line[1] += is_defence(each)
-                    line[2] += laws[0][cell]
-                    line[3] += laws[1][cell]
+                    line[2] += expected[0]
+                    line[3] += expected[1]
+            first += len(history.owners)
         days = {_format_day(day): line for day, line in by_day.items()}
         return tuple(  # type: ignore[return-value]
             pd.DataFrame(

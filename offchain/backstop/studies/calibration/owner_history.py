@@ -33,6 +33,8 @@ HOUR = 3_600
 DAY = 86_400
 LEAST_CHANGE = 30
 """Least change of a ratio that is an act, basis points: 0.3%."""
+NEAR = 1_000
+"""Distance under which a vault is near liquidation, basis points: 10%."""
 SELL, REPAY, ADD, DRAW, WITHDRAW = "sell", "repay", "add", "draw", "withdraw"
 DEFENCES, RELEASES = (SELL, REPAY, ADD), (DRAW, WITHDRAW)
 
@@ -66,6 +68,7 @@ class OwnerHistory:
     first: int  # full hour, seconds of the epoch
     last: int
     owners: tuple[str, ...]
+    near_hours: tuple[int, ...]  # of each owner: full hours in which its vaults, left alone, had been near
     hours: tuple[VaultHour, ...]
     vaults: int  # that were looked at
     liquidated: int  # vaults
@@ -270,7 +273,8 @@ class _HistoryBuilder:
         """Look at each vault at each full hour, and at what its owner changes within the hour after."""
         hours: list[VaultHour] = []
         owners: dict[str, int] = {}
-        seen: set[str] = set()
+        near: list[int] = []
+        seen: dict[str, tuple[_Vault, int, int]] = {}  # as first seen: what it has locked and owes
         liquidated: set[str] = set()
         for time in range(self.first, self.last, HOUR):
             before = [
@@ -284,9 +288,15 @@ class _HistoryBuilder:
             self._play_events(time + HOUR)
             liquidated.update(each.account for each in self.vaults.values() if each.is_liquidated)
             for locked, debt, vault in before:
-                place = owners.setdefault(vault.owner, len(owners))
-                seen.add(vault.account)
+                if (place := owners.setdefault(vault.owner, len(owners))) == len(near):
+                    near.append(0)
+                seen.setdefault(vault.account, (vault, locked, debt))
                 hours.append(self._build_hour(place, time, locked, debt, vault))
+            for vault, locked, debt in seen.values():
+                price = self._get_relative_price(vault, time)
+                near[owners[vault.owner]] += (
+                    compute_distance(locked, debt, price, self.ratios[vault.symbol]) < NEAR
+                )
         if self.reader.faults:
             raise TableFaultsError(self.name, self.reader.faults)
         if not hours:
@@ -301,7 +311,7 @@ class _HistoryBuilder:
         if late:
             self.told.append(f"{late:,} events after {format_utc_time(self.last)} are left out.")
         return OwnerHistory(
-            *(self.name, self.first, self.last, tuple(owners), tuple(hours), len(seen)),
+            *(self.name, self.first, self.last, tuple(owners), tuple(near), tuple(hours), len(seen)),
             liquidated=len(liquidated),
             told=(*self.told, *self.prices.told),
         )
@@ -321,6 +331,10 @@ class _HistoryBuilder:
                 "column of it, or --fixed debt_price=1 if they are dollars"
             )
         return self.debt_price
+
+    def _get_relative_price(self, vault: _Vault, time: int) -> int:
+        """Return the price of a vault's collateral in what it owes, ray, rounded down."""
+        return self.prices.series[vault.symbol].get_price(time) * RAY // self._get_debt_price(vault, time)
 
     def _play_events(self, until: int) -> None:
         """Apply events to the end of an hour, and note what owners have changed by themselves."""
@@ -346,8 +360,7 @@ class _HistoryBuilder:
                 vault.drawn += vault.debt - debt
 
     def _build_hour(self, owner: int, time: int, locked: int, debt: int, vault: _Vault) -> VaultHour:
-        series = self.prices.series[vault.symbol]
-        price = series.get_price(time) * RAY // self._get_debt_price(vault, time)
+        series, price = self.prices.series[vault.symbol], self._get_relative_price(vault, time)
         earlier = series.get_price(time - DAY)
         act = classify_owner_act(locked, debt, vault.added, vault.drawn, price, self.ratios[vault.symbol])
         return VaultHour(
