@@ -141,7 +141,12 @@ def cli(
     }
     output = open_output(directory, "fit-owners", inputs, fresh=fresh)
     if not output.finished:
-        frames = {"parameters": fit.to_frame(), "by-distance": fit.distances, "by-day": fit.days}
+        frames = {
+            "parameters": fit.to_frame(),
+            "by-distance": fit.distances,
+            "by-day": fit.days,
+            "by-fall": fit.falls,
+        }
         write_frames(directory, frames, summary=fit.to_summary())
         try:
             write_files(directory, {"owners.yaml": fit.to_yaml()})

@@ -61,6 +61,8 @@ def print_owner_fit(fit: OwnerFit) -> None:
     print()
     print_frame(fit.days, "Defences, observed and expected, by day")
     print()
+    print_frame(fit.falls, "Defences, by the fall of a day: under the liquidation price, and above it")
+    print()
     print(_describe_quality(fit))
     if fit.unmeasured:
         print(f"Not measured, and the default: {_list_names(fit.unmeasured)}.")

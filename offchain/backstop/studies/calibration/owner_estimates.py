@@ -42,7 +42,8 @@ _CELL = 100  # basis points of a fall
 _CELLS = FALLS[-1] // _CELL + 2  # none, up to 1%, ..., up to 30%, more
 _MOST_ROUNDS = 300
 _SETTLED = 1e-6
-_ALMOST = 1 - 1e-9
+SUREST = 0.99
+"""Surest chance that counts in likelihoods: the law's own 100%, where a factor meets its bound, is too sure."""
 _STEEPEST = 1.5
 _STEEPEST_ROUND = 0.5
 
@@ -249,11 +250,11 @@ def _compute_slope_step(acted: Integers, expected: Floats) -> float:
 
 def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
     """Return the logarithm of the chance of never acting without being idle; 0 for who has acted."""
-    logs = compute_natural_log(1 - np.minimum(_ALMOST, compute_chances(rates)))
+    logs = compute_natural_log(1 - np.minimum(SUREST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count
     )
-    of_releases = compute_natural_log(1 - np.minimum(_ALMOST, np.array(rates.releases)))
+    of_releases = compute_natural_log(1 - np.minimum(SUREST, np.array(rates.releases)))
     for i, log in enumerate(of_releases):
         found += np.where(counts.is_actor, 0, counts.release_hours[:, i]) * log
     return np.asarray(found)

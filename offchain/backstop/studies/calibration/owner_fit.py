@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -21,6 +21,7 @@ from backstop.studies.calibration.owner_estimates import (
     FALLS,
     LEAST_ACTS,
     RELEASE_DISTANCES,
+    SUREST,
     Integers,
     OwnerCounts,
     OwnerForecast,
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 
 DRAWS = 200
 """Draws of owners, with replacement, that an interval is made of."""
+_SHOWN_FALLS = (500, 1_000, 1_500, 2_000, 3_000)
 _TAIL = 40  # one draw in so many is outside of an interval of 95%, on each side
 _RULE_OF_THREE = 3
 """Nothing in n hours: the chance is under 3 / n, with 95%."""
-_ALMOST = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class OwnerFit:
     quality: FitQuality
     distances: pd.DataFrame  # calibration: defences observed and expected at each distance
     days: pd.DataFrame  # the same on each day
+    falls: pd.DataFrame  # the same after each fall, under the liquidation price and above it
     seed: int
     draws: int
     default_text: str  # the default law's section
@@ -135,6 +137,7 @@ class OwnerFit:
             },
             "calibration_by_distance": self.distances.to_dict("records"),
             "calibration_by_day": self.days.to_dict("records"),
+            "calibration_by_fall": self.falls.to_dict("records"),
             "seed": self.seed,
             "draws": self.draws,
         }
@@ -236,7 +239,7 @@ class _OwnerFitting:
             *("idle", "", "share", [each.idle for each in both]),
             *(int(near.sum()), int((near & ~counts.is_actor).sum()), measured.idle),
         )
-        for i, of in enumerate(list_distance_texts(DISTANCES)):
+        for i, of in enumerate(list_range_texts(DISTANCES)):
             yield _build_parameter(
                 *("defend.chances", of, "share", [each.chances[i] for each in both]),
                 *(int(hours[i].sum()), int(acts[i].sum()), measured.chances[i]),
@@ -251,7 +254,7 @@ class _OwnerFitting:
             *("defend.large", f"{self.large_debt:,} or more", "x", [each.large for each in both]),
             *(int(hours[..., 1].sum()), int(acts[..., 1].sum()), measured.large),
         )
-        for i, of in enumerate(list_distance_texts(RELEASE_DISTANCES)):
+        for i, of in enumerate(list_range_texts(RELEASE_DISTANCES)):
             yield _build_parameter(
                 *("release.chances", of, "share", [each.releases[i] for each in both]),
                 *(int(counts.release_hours[:, i].sum()), int(counts.releases[:, i].sum())),
@@ -312,7 +315,7 @@ class _OwnerFitting:
     def _sum_log_likelihood(self, rates: OwnerRates) -> float:
         chances = compute_chances(rates)
         yes = compute_natural_log(np.maximum(1e-9, chances))
-        no = compute_natural_log(1 - np.minimum(_ALMOST, chances))
+        no = compute_natural_log(1 - np.minimum(SUREST, chances))
         total = 0.0
         for hours, acts in zip(self.counts.hours, self.counts.defences, strict=True):
             log = float(np.sum(np.where(acts > 0, acts * yes, 0.0))) + float(np.sum((hours - acts) * no))
@@ -324,18 +327,17 @@ class _OwnerFitting:
                 )
         return total
 
-    def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return defences, observed and expected by the law and the default, by distance and by day.
+    def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return defences, observed and expected by the law and the default: by distance, day and fall.
 
         Each hour is forecast from what its owner has done before: who has acted is not idle, and who has had
         many occasions and used none more likely is.
         """
-        import pandas as pd
-
         forecasts = [OwnerForecast(each, self.large_debt) for each in (rates, self._get_default_rates())]
-        by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_distance_texts(DISTANCES)}
+        by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_range_texts(DISTANCES)}
         by_day: dict[int, list[float]] = {}
-        texts = list(by_distance)
+        by_fall: dict[str, list[float]] = {of: [0] * 6 for of in list_range_texts(_SHOWN_FALLS)}
+        texts, fall_texts = list(by_distance), list(by_fall)
         first = 0
         for history in self.histories:
             for each in history.hours:
@@ -348,18 +350,37 @@ class _OwnerFitting:
                     line[1] += is_defence(each)
                     line[2] += expected[0]
                     line[3] += expected[1]
+                place = 0 if each.distance < 0 else 3
+                line = by_fall[fall_texts[get_place(_SHOWN_FALLS, each.fall)]]
+                line[place] += 1
+                line[place + 1] += is_defence(each)
+                line[place + 2] += expected[0]
             first += len(history.owners)
         days = {_format_day(day): line for day, line in by_day.items()}
-        return tuple(  # type: ignore[return-value]
-            pd.DataFrame(
-                [
-                    (of, *map(int, line[:2]), *(round(each, 2) for each in line[2:]))
-                    for of, line in lines.items()
-                ],
-                columns=[name, "hours", "observed", "expected", "expected_by_default"],
-            )
-            for name, lines in (("distance", by_distance), ("day", days))
+        both = ("hours", "observed", "expected", "expected_by_default")
+        split = ("under_0_hours", "observed_under_0", "expected_under_0", *both[:3])
+        return (
+            _build_frame("distance", both, by_distance),
+            _build_frame("day", both, days),
+            _build_frame("fall", split, by_fall),
         )
+
+
+def _build_frame(name: str, columns: Sequence[str], lines: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Return a row for each line: counts as whole numbers, what is expected to two decimals."""
+    import pandas as pd
+
+    rows = [
+        (
+            of,
+            *(
+                round(value, 2) if column.startswith("expected") else int(value)
+                for column, value in zip(columns, line, strict=True)
+            ),
+        )
+        for of, line in lines.items()
+    ]
+    return pd.DataFrame(rows, columns=[name, *columns])
 
 
 def _format_day(day: int) -> str:
@@ -389,8 +410,8 @@ def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
     return Figure(round_figure(value), round_figure(ordered[outside]), round_figure(ordered[-1 - outside]))
 
 
-def list_distance_texts(bounds: Sequence[int]) -> list[str]:
-    """List ranges of distances as `under 0%`, `0% to 2%`, ..., `80% or more`."""
+def list_range_texts(bounds: Sequence[int]) -> list[str]:
+    """List ranges of distances or falls as `under 0%`, `0% to 2%`, ..., `80% or more`."""
     texts = [format_points(each) for each in bounds]
     between = [f"{one} to {other}" for one, other in pairwise(texts)]
     return [f"under {texts[0]}", *between, f"{texts[-1]} or more"]
