@@ -47,7 +47,7 @@ class _Vault:
 
 
 def build_prices(days: int) -> list[float]:
-    """Return hourly prices: calm, then a fall by a third within a day and a half, and half of it back; twice."""
+    """Return hourly prices of weeks: calm, then a fall by a third in a day and a half, then a rise."""
     prices, price = [], 2_000.0
     draws = _Draws(7, "prices")
     for hour in range(24 * days + 1):
@@ -91,7 +91,7 @@ def draw_events(law: SyntheticLaw, owners: int, prices: list[float], seed: int) 
 def _play_hour(
     law: SyntheticLaw, vault: _Vault, draws: _Draws, prices: list[float], hour: int
 ) -> list[tuple[int, str, str]]:
-    """Return what happens to a vault within an hour: when, the event, and the debt that a liquidation repays."""
+    """Return what happens to a vault within an hour: when, the event, what a liquidation repays."""
     time, price = START + 3_600 * hour, prices[hour]
     distance = vault.locked * price / (RATIO * vault.debt) - 1
     fall = max(0.0, 1 - price / prices[max(0, hour - 24)])

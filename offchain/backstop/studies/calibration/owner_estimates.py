@@ -36,14 +36,17 @@ What they were after their owners had acted says less: who never acts stays near
 LEAST_HOURS = 20
 LEAST_ACTS = 10
 LEAST_OWNERS = 10
-"""What a chance, a distribution or factor, and a share of owners need to be measured."""
+"""What a chance, a distribution or factor, and the share of the idle need to be measured.
+
+Without so many owners who came near and acted nobody can tell idle owners from chances that are small.
+"""
 
 _CELL = 100  # basis points of a fall
 _CELLS = FALLS[-1] // _CELL + 2  # none, up to 1%, ..., up to 30%, more
 _MOST_ROUNDS = 300
 _SETTLED = 1e-6
 SUREST = 0.99
-"""Surest chance that counts in likelihoods: the law's own 100%, where a factor meets its bound, is too sure."""
+"""Surest chance in likelihoods: the law's own 100%, where a factor takes it to its bound, is too sure."""
 _STEEPEST = 1.5
 _STEEPEST_ROUND = 0.5
 
@@ -111,7 +114,7 @@ class OwnerCounts:
         steep = FALLS[1] // 2 // _CELL
         large = hours[..., 1].sum() >= LEAST_HOURS
         return MeasuredParts(
-            idle=int(self.is_near.sum()) >= LEAST_OWNERS,
+            idle=int((self.is_near & self.is_actor).sum()) >= LEAST_OWNERS,
             chances=tuple(bool(each >= LEAST_HOURS) for each in hours.sum(axis=(1, 2))),
             factors=bool(acts[:, steep:].sum() >= LEAST_ACTS <= acts[:, :steep].sum()),
             large=bool(large and acts[..., 1].sum() >= LEAST_ACTS <= acts[..., 0].sum()),
@@ -253,7 +256,7 @@ def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
     logs = compute_natural_log(1 - np.minimum(SUREST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count
-    )
+    ).astype(np.float64)
     of_releases = compute_natural_log(1 - np.minimum(SUREST, np.array(rates.releases)))
     for i, log in enumerate(of_releases):
         found += np.where(counts.is_actor, 0, counts.release_hours[:, i]) * log
