@@ -27,6 +27,8 @@ from backstop.simulation.sources.depth_reader import read_depth
 from backstop.simulation.sources.price_reader import read_prices
 from backstop.studies.attack.adversary_budget import load_scenario_and_adversary_budget
 from backstop.studies.attack.worst_case_search import Task, WorstCaseSearch
+from backstop.studies.calibration.owner_fit import fit_owners
+from backstop.studies.calibration.owner_history import OwnerHistory, read_owner_history
 from backstop.studies.calibration.scenario_calibration import calibrate
 from backstop.studies.self_hedge.hedge_pair import PairOpening, simulate_hedge_pair
 from backstop.studies.self_hedge.pair_market import LIBRARY, HedgePairMarket
@@ -81,9 +83,23 @@ def results() -> dict[str, object]:
         ],
         "sweep": chosen,
         "calibration": measured,
+        "owners": fit_owners([_read_owners()], draws=40).to_summary(),
         "prices": {symbol: digest.hexdigest() for symbol, digest in prices.items()},
         "pairs": [_pair(start) for start in (1_500, 1_900)],
     }
+
+
+def _read_owners() -> OwnerHistory:
+    """Owners of a week in which ether fell by two fifths."""
+    june = ROOT / "docs" / "learn" / "samples" / "june-2022"
+    prices = read_prices(june / "prices.csv", columns={"ETH-B": "ETH"}, prints="drop")
+    return read_owner_history(
+        june / "events.csv",
+        prices,
+        fixed={"debt_price": "1"},
+        ratios={"ETH-B": "130%"},
+        begin="2022-06-10T00:00Z",
+    )
 
 
 @pytest.fixture(scope="module")

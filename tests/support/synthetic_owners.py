@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from backstop.randomness import SeededRandom
 
@@ -138,3 +139,19 @@ def _change(vault: _Vault, kind: str, symbol: str, amount: float) -> str:
     else:
         vault.locked = round(vault.locked + sign * amount, 9)
     return f"{kind},{vault.name},{symbol},{amount:.9f}"
+
+
+def list_known_figures(law: SyntheticLaw) -> dict[tuple[str, str], float]:
+    """Return each figure of a law by its name in the section `owners` and what it is of."""
+    found = {("idle", ""): law.idle, ("defend.large", "1,000,000 or more"): law.large}
+    found |= {("defend.factors", f"fall of {10 * i}%"): each for i, each in enumerate(law.factors) if i}
+    for name, bounds, chances in (
+        ("defend.chances", ("0%", "2%", "5%", "10%", "20%", "40%", "80%"), law.chances),
+        ("release.chances", ("20%", "40%", "80%"), law.releases),
+    ):
+        between = [f"{one} to {other}" for one, other in pairwise(bounds)]
+        ranges = [f"under {bounds[0]}", *between, f"{bounds[-1]} or more"]
+        found |= {(name, of): each for of, each in zip(ranges, chances, strict=True)}
+    found |= {("defend.ways", way): law.ways[i] for i, way in enumerate(("sell", "repay", "add"))}
+    found |= {("release.ways", "draw"): law.draws}
+    return found | {("defend.sizes", f"quantile {10 * i}%"): law.sizes[i] for i in range(1, 10)}

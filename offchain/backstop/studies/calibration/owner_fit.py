@@ -406,8 +406,8 @@ def _build_figure(value: float, drawn: Sequence[float]) -> Figure:
     """Return a figure with the interval between the draws that one in forty is under, and over."""
     if not drawn:
         return Figure(round_figure(value), None, None)
-    ordered, outside = sorted(drawn), len(drawn) // _TAIL
-    return Figure(round_figure(value), round_figure(ordered[outside]), round_figure(ordered[-1 - outside]))
+    ordered, place = sorted(drawn), (len(drawn) + 1) // _TAIL
+    return Figure(round_figure(value), round_figure(ordered[place - 1]), round_figure(ordered[-place]))
 
 
 def list_range_texts(bounds: Sequence[int]) -> list[str]:

@@ -17,7 +17,7 @@ from backstop.simulation.sources.table_reader import TableFaultsError
 from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.owner_acts import measure_act_law
 from backstop.studies.calibration.owner_estimates import OwnerForecast, OwnerRates, compute_chances, get_cell
-from backstop.studies.calibration.owner_fit import OwnerFit, list_range_texts
+from backstop.studies.calibration.owner_fit import OwnerFit
 from backstop.studies.calibration.owner_history import (
     DEFENCES,
     OwnerAct,
@@ -33,12 +33,14 @@ from backstop.studies.calibration.owner_section import (
     split_whole,
     write_owner_section,
 )
+from tests.support.checkout_paths import ROOT
 from tests.support.synthetic_owners import (
     HEAD,
     START,
     SyntheticLaw,
     build_prices,
     draw_events,
+    list_known_figures,
     write_price_csv,
 )
 
@@ -103,16 +105,7 @@ def list_acts(history: OwnerHistory) -> list[OwnerAct | None]:
 def test_a_known_law_is_found_within_its_intervals(fit: OwnerFit) -> None:
     """Of 30 parameters one or two may miss their intervals of 95%; none is far off."""
     figures = {(each.name, each.of): each.figure for each in fit.parameters}
-    known = {("idle", ""): LAW.idle, ("defend.large", "1,000,000 or more"): LAW.large}
-    known |= {("defend.factors", f"fall of {10 * i}%"): each for i, each in enumerate(LAW.factors) if i}
-    for name, bounds, chances in (
-        ("defend.chances", (0, 200, 500, 1_000, 2_000, 4_000, 8_000), LAW.chances),
-        ("release.chances", (2_000, 4_000, 8_000), LAW.releases),
-    ):
-        known |= {(name, of): each for of, each in zip(list_range_texts(bounds), chances, strict=True)}
-    known |= {("defend.ways", way): share for way, share in zip(DEFENCES, LAW.ways, strict=True)}
-    known |= {("release.ways", "draw"): LAW.draws}
-    known |= {("defend.sizes", f"quantile {10 * i}%"): LAW.sizes[i] for i in range(1, 10)}
+    known = list_known_figures(LAW)
     missed = {place for place, value in known.items() if not is_inside(value, figures[place])}
     assert len(known) == 30 and len(missed) <= 3, missed
     for place, value in known.items():
@@ -488,6 +481,20 @@ def test_histories_add_up(small: OwnerFit) -> None:
 
 
 # --------------------------------------------------------------- the command
+
+
+def test_the_page_and_the_default_are_what_the_command_finds(tmp_path) -> None:
+    """The package's own law is that of the page's example, to the byte."""
+    page = (ROOT / "docs" / "do" / "owners.md").read_text()
+    line = next(each for each in page.splitlines() if "ape run fit-owners" in each)
+    args = line.partition("fit-owners ")[2].partition(" --out")[0].replace("docs/", f"{ROOT}/docs/").split()
+    result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.stderr
+    shown = page.partition("```text\n")[2].partition("```")[0].splitlines()
+    printed = result.stdout.replace(str(tmp_path / "out"), "runs/owners").splitlines()
+    assert [each.rstrip() for each in printed] == [each.rstrip() for each in shown] and len(shown) > 50
+    found, default = ((tmp_path / "out" / "owners.yaml").read_text(), DEFAULTS.read_text())
+    assert found.partition("\nowners:")[2] == default.partition("\nowners:")[2]
 
 
 def invoke(folder: Path, *args: str):
