@@ -34,7 +34,7 @@ class _Draws:
     def __init__(self, seed: int, *labels: str | int) -> None:
         self._random = SeededRandom(seed, *labels)
 
-    def draw(self) -> float:
+    def draw_uniform(self) -> float:
         return (self._random.draw_bits() >> 203) / 2**53
 
 
@@ -55,7 +55,7 @@ def build_prices(days: int) -> list[float]:
         prices.append(round(price, 6))
         place = hour % 168
         drift = -0.011 if 60 <= place < 96 else 0.004 if 96 <= place < 144 else 0.0
-        price *= 1 + drift + 0.008 * (draws.draw() - 0.5)
+        price *= 1 + drift + 0.008 * (draws.draw_uniform() - 0.5)
     return prices
 
 
@@ -74,10 +74,10 @@ def draw_events(law: SyntheticLaw, owners: int, prices: list[float], seed: int) 
     rows: list[tuple[int, str, str]] = []
     for number in range(owners):
         draws = _Draws(seed, "owner", number)
-        debt = 20_000.0 if draws.draw() < 0.7 else 1_500_000.0
-        distance = 0.03 + 1.5 * draws.draw() ** 2
+        debt = 20_000.0 if draws.draw_uniform() < 0.7 else 1_500_000.0
+        distance = 0.03 + 1.5 * draws.draw_uniform() ** 2
         locked = round(debt * RATIO * (1 + distance) / prices[0], 9)
-        vault = _Vault(f"o{number}", locked, debt, draws.draw() < law.idle)
+        vault = _Vault(f"o{number}", locked, debt, draws.draw_uniform() < law.idle)
         for opening in (f"deposit,{vault.name},WETH,{locked:.9f}", f"draw,{vault.name},DAI,{debt:.9f}"):
             rows.append((START, opening, ","))
         for hour in range(len(prices) - 1):
@@ -101,24 +101,24 @@ def _play_hour(
     chance = law.chances[bisect_right((0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8), distance)]
     chance *= law.factors[low] + (law.factors[low + 1] - law.factors[low]) * steep
     chance *= law.large if vault.debt >= 1_000_000 else 1
-    defends, releases, way, part = (draws.draw() for _ in range(4))
+    defends, releases, way, part = (draws.draw_uniform() for _ in range(4))
     found: list[str] = []
     size = _draw_size(law.sizes, part)
     if not vault.is_idle and defends < chance:
         amount, coins = round(size * vault.debt, 9), round(size * vault.debt / price, 9)
         if way < law.ways[0] + law.ways[1]:
-            found.append(_change(vault, "repayment", "DAI", amount))
+            found.append(_change_vault(vault, "repayment", "DAI", amount))
         if way < law.ways[0]:
-            found.append(_change(vault, "withdrawal", "WETH", coins))
+            found.append(_change_vault(vault, "withdrawal", "WETH", coins))
         elif way >= law.ways[0] + law.ways[1]:
-            found.append(_change(vault, "deposit", "WETH", coins))
+            found.append(_change_vault(vault, "deposit", "WETH", coins))
     elif not vault.is_idle and releases < law.releases[bisect_right((0.2, 0.4, 0.8), distance)]:
         if way < law.draws:
-            found.append(_change(vault, "draw", "DAI", round(0.05 * vault.debt, 9)))
+            found.append(_change_vault(vault, "draw", "DAI", round(0.05 * vault.debt, 9)))
         else:
-            found.append(_change(vault, "withdrawal", "WETH", round(0.05 * vault.debt / price, 9)))
+            found.append(_change_vault(vault, "withdrawal", "WETH", round(0.05 * vault.debt / price, 9)))
     rows = [(time + 600, each, ",") for each in found]
-    if distance < 0 and not found and draws.draw() < 0.5:
+    if distance < 0 and not found and draws.draw_uniform() < 0.5:
         seized = f"liquidation,{vault.name},WETH,{vault.locked:.9f}"
         rows.append((time + 1_800, seized, f"DAI,{vault.debt:.9f}"))
         vault.is_closed = True
@@ -131,7 +131,7 @@ def _draw_size(sizes: tuple[float, ...], uniform: float) -> float:
     return sizes[place] + (sizes[place + 1] - sizes[place]) * (uniform * 10 - place)
 
 
-def _change(vault: _Vault, kind: str, symbol: str, amount: float) -> str:
+def _change_vault(vault: _Vault, kind: str, symbol: str, amount: float) -> str:
     """Change a vault, and return the event without its time."""
     sign = 1 if kind in ("deposit", "draw") else -1
     if symbol == "DAI":

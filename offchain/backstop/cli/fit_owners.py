@@ -79,6 +79,20 @@ Examples:
     "--asset", "assets", multiple=True, metavar="SYMBOL=COLUMN", help="Which column has an asset's prices."
 )
 @click.option(
+    "--duplicates",
+    type=click.Choice(("refuse", "first", "last")),
+    default="refuse",
+    show_default=True,
+    help="Which of two prices of one time counts.",
+)
+@click.option(
+    "--splits",
+    type=click.Choice(("refuse", "keep")),
+    default="refuse",
+    show_default=True,
+    help="What becomes of steps that look like a split.",
+)
+@click.option(
     "--prints",
     type=click.Choice(("refuse", "keep", "drop")),
     default="refuse",
@@ -213,6 +227,8 @@ def _read_price_file(file: str, given: dict[str, Any], names: dict[str, str]) ->
         time=given["time"],
         columns=parse_name_values("--asset", given["assets"]) or None,
         rename=names,
+        duplicates=given["duplicates"],
+        splits=given["splits"],
         prints=given["prints"],
     )
 

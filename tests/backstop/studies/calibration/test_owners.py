@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -272,7 +273,7 @@ def test_a_book_begins_what_events_go_on_with(tmp_path) -> None:
     book = backstop.read_book(tmp_path / "book.csv")
     (tmp_path / "later.csv").write_text(HEAD + text)
     prices = backstop.read_prices(tmp_path / "prices.csv")
-    given = {
+    given: dict[str, Any] = {
         "ratios": {"WETH": "130%"}, "fixed": DOLLARS, "begin": "2024-03-02", "until": "2024-03-02T05:00Z"
     }  # fmt: skip
     later = backstop.read_owner_history(tmp_path / "later.csv", prices, book, **given)
