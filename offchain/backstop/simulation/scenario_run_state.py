@@ -35,6 +35,7 @@ from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.deployment_session import Session
 from backstop.simulation.evasion_record import AdlEvasion
 from backstop.simulation.mempool import Mempool
+from backstop.simulation.owner_activity import OwnerActivity
 from backstop.simulation.run_recorder import RunRecorder
 from backstop.simulation.scenario import (
     Scenario,
@@ -155,6 +156,8 @@ class ScenarioRun:
         self.delisting = list(scenario.margin_book.delistings)
         self.dodging = AdlEvasion()
         self.asking = [each for each in scenario.pool_members if each.asks is not None]
+        self.owner_activity: dict[tuple[int, str], OwnerActivity] = {}  # by type and owner
+        self.refused_owner_calls = 0
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None

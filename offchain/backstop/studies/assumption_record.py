@@ -65,7 +65,7 @@ _BY_UNIT = {
         "caution_margin emergency_factor discount ratio premium fee_share band maker_fee taker_fee "
         "divergence initial maintenance haircut max_funding of_accounts of_market insured leverage spread "
         "share tolerance debt_to_depth noise takes_at leaves_at answers relieves factor shifts longs "
-        "shorts large dodgers"
+        "shorts large dodgers falls factors large_factor distances sizes least"
     ),
     "bps a year": "growth curve",
     "stablecoin": (
@@ -74,18 +74,18 @@ _BY_UNIT = {
     ),
     "wad": (
         "depth members reserve insurance pool_money money capital minimum_profit stake each debt notional "
-        "cash"
+        "cash large_debt"
     ),
     "ray": "opened_at growth_anchor conversion_price refuses_at price points",
     "factor": "cut",
     "gas": "block_gas call_gas",
     "wei": "gas_prices fixed",
-    "billionths": "correlation mean deviation fall alpha beta",
+    "billionths": "correlation mean deviation fall alpha beta idle chances ways",
     "billionths a year": "drift volatility",
     "fee": "stability_fee pays",
     "": (
         "decimals reporters quorum confirmations speed epochs instalments buckets open_limit degrees run "
-        "vaults count most lots force_mode supply mint_cap has_accounts dodges by"
+        "vaults count most lots force_mode supply mint_cap has_accounts dodges by owner_key"
     ),
 }
 _UNITS = {name: unit for unit, names in _BY_UNIT.items() for name in names.split()} | {

@@ -75,6 +75,7 @@ class PathDraw:
     runs: Mapping[str, int]  # by group of members
     gas_prices: StepSeries
     gas_share: StepSeries
+    owner_key: int = 0  # of the owners' draws
 
 
 def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
@@ -120,6 +121,7 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
         correlation={},
         asset_prices={},
         price_interval=0,
+        owner_key=chosen.owner_key,
     )
 
 
@@ -189,7 +191,8 @@ def draw_outcomes_from_streams(scenario: Scenario, streams: RandomStreams) -> Pa
         )
         gas_prices = scale_step_series(gas_prices, scenario.spike.factor, spans)
         gas_share = scale_step_series(gas_share, scenario.spike.share, spans)
-    return PathDraw(prices, sources, equity, outages, runs, gas_prices, gas_share)
+    key = 0 if scenario.owners is None else int(streams.get_labelled_stream("owners").integers(1, 2**63))
+    return PathDraw(prices, sources, equity, outages, runs, gas_prices, gas_share, key)
 
 
 def convert_ticks_to_rays(tick_prices: TickPrices) -> list[int]:

@@ -24,6 +24,7 @@ from backstop.simulation.scenario.opening_section import (
     read_reserve,
     read_vault_book_and_prices,
 )
+from backstop.simulation.scenario.owners_section import read_owner_behavior
 from backstop.simulation.scenario.parameter_misfit_refusal import (
     read_unsafe_rules,
     refuse_broken_rules,
@@ -91,6 +92,7 @@ _OPTIONAL = (
     "unsafe",
     "starting_balances",
     "assets",
+    "owners",
 )
 
 
@@ -249,6 +251,7 @@ def _parse_scenario_sections(
         aftermath=section["aftermath"].read_bounded(quantity_units.read_seconds, 0, LONGEST)
         if "aftermath" in section
         else 0,
+        owners=read_owner_behavior(section["owners"], block_time) if "owners" in section else None,
         unsafe=read_unsafe_rules(section["unsafe"]) if "unsafe" in section else {},
     )
     if book is None or scenario.opening is not None or not with_book:

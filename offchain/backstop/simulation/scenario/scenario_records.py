@@ -10,6 +10,7 @@ from typing import NamedTuple
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.hosts.world_storage_json import RawState
 from backstop.keepers.keeper_group_settings import KeeperGroup, StepSeries
+from backstop.simulation.scenario.owner_behavior import OwnerBehavior
 from backstop.simulation.scenario.scenario_random_processes import FeedFault, GasSpike, PriceModel
 
 BLOCK_GAS = 12_500_000
@@ -216,6 +217,8 @@ class Scenario:
     # Seconds between the prices that are drawn, a multiple of the block time: prices of blocks in between are
     # drawn so that those stay. 0 draws every block's.
     price_interval: int = 0
+    owners: OwnerBehavior | None = None  # how owners of vaults react; None if they stand still
+    owner_key: int = 0  # of the owners' draws; 0 until a path is drawn
     # Where it was read, by which questions change its fields; no part of what it is.
     source: str = field(default="", compare=False, repr=False)
 
@@ -233,6 +236,7 @@ class Scenario:
             or any(group.fails is not None or group.runs for group in self.keepers)
             or any(market.debt_to_depth for market in self.markets.values())
             or self.spike is not None
+            or (self.owners is not None and not self.owner_key)
             or bool(self.faults)
         )
 

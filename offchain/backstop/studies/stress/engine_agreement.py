@@ -20,8 +20,9 @@ from backstop.parallel.unordered_job_workers import Workers, run_in_process
 from backstop.randomness import SeededRandom
 from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.owner_behavior import BILLION, OwnerAction, OwnerBehavior
 from backstop.simulation.scenario.scenario_random_processes import FeedFault, PriceCrash
-from backstop.simulation.scenario.scenario_records import DepthAfterFall, GeneratedBook
+from backstop.simulation.scenario.scenario_records import DAY, DepthAfterFall, GeneratedBook
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
@@ -217,7 +218,41 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
         symbol: replace(market, depth_after_fall=_draw_depth_after_fall(dice))
         for symbol, market in varied.markets.items()
     }
-    return replace(varied, markets=markets)
+    owners = _draw_owner_behavior(dice, base.block_time) if dice.draw_index(2) else None
+    return replace(varied, markets=markets, owners=owners)
+
+
+def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
+    """Draw owners who defend and release often, so that most paths of a day have both."""
+    defend = OwnerAction(
+        distances=(0, dice.draw_integer(100, 2_000)),
+        chances=(
+            dice.draw_integer(1, BILLION),
+            dice.draw_integer(1, BILLION),
+            dice.draw_integer(1, BILLION // 10),
+        ),
+        ways=(BILLION // 2, BILLION // 4, BILLION // 4),
+        sizes=tuple(range(0, 2_200, 200)),
+        least=dice.draw_integer(0, 1_000),
+    )
+    release = OwnerAction(
+        distances=(3_000,),
+        chances=(0, dice.draw_integer(1, BILLION // 10)),
+        ways=(BILLION // 2, BILLION // 2),
+        sizes=tuple(range(0, 2_200, 200)),
+        least=dice.draw_integer(0, 1_000),
+    )
+    return OwnerBehavior(
+        every=3_600 // block_time * block_time,
+        idle=dice.draw_integer(0, BILLION // 2),
+        within=DAY,
+        falls=(0, 1_000),
+        factors=(10_000, dice.draw_integer(10_000, 40_000)),
+        large_debt=500_000 * WAD,
+        large_factor=dice.draw_integer(5_000, 20_000),
+        defend=defend,
+        release=release,
+    )
 
 
 def _draw_depth_after_fall(dice: SeededRandom) -> DepthAfterFall | None:

@@ -22,6 +22,7 @@ from backstop.studies.stress.fast.kernel_tables import (
     WISH,
     PathConditions,
 )
+from backstop.studies.stress.fast.owner_kernel import ACTIVITY, build_owner_tables
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 
 MILLION = 10**6
@@ -54,6 +55,8 @@ class FastEngine:
         self.vaults = tables.vaults.copy()
         self.heap = np.zeros(vaults, dtype=np.int64)
         self.touched = np.zeros(vaults, dtype=np.int64)
+        self.owners = build_owner_tables(tables.scenario.owners)
+        self.activity = np.zeros(vaults, dtype=ACTIVITY)
         self.stages = tables.stages.copy()
         self.events = np.zeros((types, stages), dtype=EVENT)
         self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
@@ -83,16 +86,19 @@ class FastEngine:
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
         """Return the outcome of a path that is already drawn."""
         tables = self.tables
+        self.activity[:] = 0
         while not try_run_path(
             tables.setting,
             tables.gas,
             tables.terms,
             tables.groups,
             tables.mine,
+            self.owners,
             world,
             self.kinds,
             self.system,
             self.vaults,
+            self.activity,
             self.heap,
             self.touched,
             self.auctions,
@@ -108,6 +114,7 @@ class FastEngine:
             self.places,
         ):
             self._allocate_auction_arrays(2 * len(self.auctions))
+            self.activity[:] = 0
         return self._build_row(path)
 
     def _build_row(self, path: int) -> tuple[int, ...]:

@@ -46,6 +46,7 @@ from backstop.studies.stress.fast.loss_kernel import (
     pay_deficit_from_stages,
     turn_epoch,
 )
+from backstop.studies.stress.fast.owner_kernel import OwnerTables, run_owner_reactions
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     can_poke,
@@ -69,10 +70,12 @@ def try_run_path(
     terms: Table,
     groups: Table,
     mine: Bytes,
+    owners: OwnerTables,
     world: PathConditions,
     kinds: Table,
     systems: Table,
     vaults: Table,
+    activity: Table,
     heap: Integers,
     touched: Integers,
     auctions: Table,
@@ -115,9 +118,13 @@ def try_run_path(
             if now - setting.block_time < leaving.at <= now:
                 stages[leaving.stage].assets *= 1 - leaving.share
 
+        if 0 < t <= setting.blocks and owners.every > 0 and t * setting.block_time % owners.every == 0:
+            run_owner_reactions(
+                owners, setting, terms, world, kinds, system, vaults, touched, activity, prices, t
+            )
         if t > 0:
             fits = _run_included_calls(
-                setting, gas, terms, groups, world, kinds, system, vaults, auctions, stages, events,
+                setting, gas, terms, groups, world, kinds, system, vaults, activity, auctions, stages, events,
                 reports, keepers, wishes, t, now,
             )  # fmt: skip
             if not fits:
@@ -137,8 +144,9 @@ def try_run_path(
                 continue
             here = terms[c]
             count = find_unsafe_vaults(
-                here, setting, kind, system, vaults, heap[here.first :], touched, price, found
-            )
+                here, setting, kind, system, vaults, heap[here.first :], touched, price, found,
+                owners.every > 0,
+            )  # fmt: skip
             for g in range(len(groups)):
                 if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
                     cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
@@ -184,7 +192,9 @@ def try_run_path(
         is_last = t == setting.blocks + setting.more
         if t < setting.blocks or (not is_last and _has_open_principal(system, auctions)):
             continue
-        if not _has_unsold_debt(terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now):
+        if not _has_unsold_debt(
+            terms, kinds, system, vaults, auctions, prices, world.sources[:, at], now, owners.every > 0
+        ):
             break
     restore_vaults(vaults, touched, system.touched)
     return fits
@@ -295,6 +305,7 @@ def _run_included_calls(
     kinds: Table,
     system: Table,
     vaults: Table,
+    activity: Table,
     auctions: Table,
     stages: Table,
     events: Table,
@@ -346,11 +357,12 @@ def _run_included_calls(
                 wish.key = SENT
                 if group.role == LIQUIDATOR:
                     c, v = int(wish.amount), wish.what
-                    price = get_fresh_price_or_zero(kinds[c], now)
+                    price, before = get_fresh_price_or_zero(kinds[c], now), system.liquidated
                     if not liquidate_vault(
                         terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
                     ):  # fmt: skip
                         return False
+                    activity[v].liquidated += system.liquidated - before
                     continue
                 auction = auctions[wish.what]
                 here, kind = terms[auction.type], kinds[auction.type]
@@ -469,6 +481,7 @@ def _has_unsold_debt(
     prices: Floats,
     sources: Floats,
     now: float,
+    are_vaults_unordered: bool,
 ) -> bool:
     """Note the debt whose collateral is still to be sold, and what of it is lost; tell whether there is any.
 
@@ -482,7 +495,9 @@ def _has_unsold_debt(
         seen, price = get_fresh_price_or_zero(kind, now), sources[c]
         if 0.0 < seen < price:
             price = seen
-        while v < terms[c].last and vaults[v].opening_trigger * kind.rate > min(price, prices[c]):
+        while v < terms[c].last and (
+            are_vaults_unordered or vaults[v].opening_trigger * kind.rate > min(price, prices[c])
+        ):
             owed = vaults[v].debt * kind.rate
             kind.besides += max(0.0, owed - vaults[v].locked * prices[c])
             if vaults[v].trigger * kind.rate > price:

@@ -37,7 +37,7 @@ def build_row_type(floats: str, integers: str = "", flags: str = "") -> np.dtype
 SETTING = build_row_type(
     # opened_before, first_step: seconds before the start at which the feed stepped; limit: of all auctions;
     # money: of the market maker.
-    floats="opened_before first_step limit scarcity money supply reserve",
+    floats="opened_before first_step limit ceiling scarcity money supply reserve",
     # more: blocks for which a path may go on after its end.
     integers="blocks more block_time start epoch gas_type",
 )
@@ -45,7 +45,8 @@ SETTING = build_row_type(
 
 TERMS = build_row_type(
     # growth: of debt in a block; redistribution: most of a rate in an epoch; minimum: least rest of a target.
-    floats="ratio floor limit growth buffer_share redistribution buffer fees art locked "
+    floats="ratio initial_ratio floor limit ceiling growth buffer_share redistribution buffer fees art "
+    "locked "
     "period cut tail cusp buf penalty minimum tip chip "
     "step max_age stale_after window "
     "depth fee recovery tolerance",
@@ -59,7 +60,8 @@ VAULT = build_row_type(
     # opening_*: at the start, with fees; debt: what is left, at the start's rate; weight: debt when it went
     # into the heap.
     floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
-    integers="rank",  # of its owner's address, which decides between equal debts
+    # rank: of its owner's address, which decides between equal debts; number: in the book.
+    integers="rank number",
     flags="state touched",
 )
 """Vault, sorted by type and by falling trigger: the price below which it is unsafe at the start's rate.
@@ -144,3 +146,4 @@ class PathConditions(NamedTuple):
     up: Bytes  # [g, t]
     order: Integers  # [t, g]
     exits: Table
+    owner_key: int  # of the draws of owners who react

@@ -67,16 +67,18 @@ def find_unsafe_vaults(
     touched: Integers,
     price: float,
     found: Integers,
+    are_vaults_unordered: bool,
 ) -> int:
     """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many.
 
     Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them.
+    Owners who draw more leave the vaults unordered, and all are looked at.
     """
     if _compute_auction_room(terms, setting, system, kind) <= 0:
         return 0
     v = kind.reached
-    while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
-        if vaults[v].state == QUIET:
+    while v < terms.last and (are_vaults_unordered or vaults[v].opening_trigger * kind.rate > price):
+        if vaults[v].state == QUIET and vaults[v].trigger * kind.rate > price:
             vaults[v].state = LISTED
             _push_vault_by_debt(vaults, heap, kind.listed, v)
             kind.listed += 1
@@ -85,7 +87,7 @@ def find_unsafe_vaults(
                 touched[system.touched] = v
                 system.touched += 1
         v += 1
-    kind.reached = v
+    kind.reached = terms.first if are_vaults_unordered else v
 
     count = 0
     while kind.listed > 0 and count < len(found):

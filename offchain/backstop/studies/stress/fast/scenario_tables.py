@@ -146,6 +146,7 @@ class ScenarioTables:
         vaults["rank"][sorted(range(len(owner_addresses)), key=owner_addresses.__getitem__)] = np.arange(
             len(owner_addresses)
         )
+        vaults["number"] = np.arange(len(vaults))
         worth = terms["ratio"][type_indices] * vaults["opening_debt"]
         vaults["opening_trigger"] = np.where(drawn_debts > 0, worth / np.maximum(locked_coins, WEI), 0)
         order = np.lexsort((-vaults["opening_trigger"], type_indices))
@@ -190,7 +191,9 @@ class ScenarioTables:
         exits = self._build_member_exit_table(path_draw)
         depths = self._compute_market_depths(prices)
         if self.shared is not None:
-            return self.shared._replace(prices=prices, sources=sources, depths=depths, exits=exits)
+            return self.shared._replace(
+                prices=prices, sources=sources, depths=depths, exits=exits, owner_key=path_draw.owner_key
+            )
         times = np.arange(scenario.blocks + scenario.extra_block_count + 1) * scenario.block_time
         playing = _list_played_groups(scenario)
         clearing = _sample_series(path_draw.gas_prices, times) * WEI
@@ -203,7 +206,9 @@ class ScenarioTables:
         # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
-        return PathConditions(prices, sources, depths, clearing, capacity, bids, up, order, exits)
+        return PathConditions(
+            prices, sources, depths, clearing, capacity, bids, up, order, exits, path_draw.owner_key
+        )
 
     def _compute_market_depths(self, prices: Floats) -> Floats:
         """Compute how deep each market is at each block, until falls are over after the end [c, t].
@@ -331,6 +336,7 @@ def _build_setting_row(scenario: Scenario, drawn_stablecoins: float, reserve_sta
     setting["opened_before"] = scenario.opened_before
     setting["first_step"] = _compute_longest_feed_step(scenario)
     setting["limit"] = scenario.parameters.global_auction_limit
+    setting["ceiling"] = scenario.parameters.global_debt_ceiling
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
     setting["money"] = drawn_stablecoins - _sum_stablecoin_endowments(scenario) / WAD
     setting["supply"] = drawn_stablecoins - scenario.reserve / WAD
@@ -349,7 +355,8 @@ def _build_terms(scenario: Scenario) -> Table:
     for row, each in zip(terms, scenario.parameters.collateral_types, strict=True):
         auction, feed, market = each.auction, each.feed, scenario.markets[each.symbol]
         row["ratio"] = each.liquidation_ratio / BASIS_POINTS
-        row["floor"] = each.debt_floor
+        row["initial_ratio"] = each.initial_ratio / BASIS_POINTS
+        row["floor"], row["ceiling"] = each.debt_floor, each.debt_ceiling
         row["limit"] = each.auction_limit
         row["growth"] = rpow(RAY + each.stability_fee, scenario.block_time) / RAY
         row["buffer_share"] = each.buffer_share / BASIS_POINTS

@@ -255,12 +255,14 @@ def test_what_redistribution_adds_counts_in_its_epoch_and_the_next() -> None:
     assert paid == pytest.approx([100, 0, 0, 110, 0])
 
 
-def find_unsafe(vaults: np.ndarray, found: int, **state: float) -> list[int]:
+def find_unsafe(
+    vaults: np.ndarray, found: int, *, are_vaults_unordered: bool = False, **state: float
+) -> list[int]:
     """Return the vaults that are found at a price of 1, in order, by an engine that begins."""
     heap, places = np.zeros(len(vaults), dtype=np.int64), np.zeros(found, dtype=np.int64)
     terms, setting = one(TERMS, limit=state.pop("limit", 1e9), last=len(vaults)), one(SETTING, limit=1e9)
     args = terms[0], setting[0], one(TYPE, rate=1, **state)[0], one(SYSTEM)[0], vaults, heap, heap.copy(), 1.0
-    return places[: liquidations.find_unsafe_vaults(*args, places)].tolist()
+    return places[: liquidations.find_unsafe_vaults(*args, places, are_vaults_unordered)].tolist()
 
 
 def test_equal_debts_are_liquidated_by_the_address_of_their_owners() -> None:
@@ -274,6 +276,14 @@ def test_equal_debts_are_liquidated_by_the_address_of_their_owners() -> None:
     assert 30 < len(ordered) < 60
     assert find_unsafe(vaults.copy(), 60) == ordered
     assert find_unsafe(vaults.copy(), 7) == ordered[:7]
+
+
+def test_a_vault_whose_owner_drew_more_is_found_among_safe_ones() -> None:
+    vaults = np.zeros(3, dtype=VAULT)
+    vaults["debt"], vaults["rank"] = (90, 80, 70), (0, 1, 2)
+    vaults["opening_trigger"], vaults["trigger"] = (0.9, 0.8, 0.7), (0.9, 0.5, 1.1)
+    assert find_unsafe(vaults.copy(), 3) == []
+    assert find_unsafe(vaults, 3, are_vaults_unordered=True) == [2]
 
 
 def test_no_vault_is_looked_for_while_no_more_may_go_under_auction() -> None:
@@ -301,6 +311,7 @@ def test_a_vault_of_which_a_part_was_sold_moves_down() -> None:
         heap.copy(),
         1.0,
         places,
+        False,
     )
     assert liquidations.find_unsafe_vaults(*args) == 3 and places.tolist() == [0, 1, 2]
     vaults[0]["debt"] = 75

@@ -1,0 +1,17 @@
+"""What owners of vaults have done in a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class OwnerActivity:
+    """What the owner of one vault has done."""
+
+    actions: int = 0
+    repaid: int = 0  # wad, what was sold for it included
+    sold: int = 0  # wad of collateral
+    added: int = 0  # wad of collateral
+    drawn: int = 0  # wad
+    withdrawn: int = 0  # wad of collateral, without what was sold

@@ -1,0 +1,327 @@
+"""Owners who react, in the kernel: the rule of `simulation/scenario/owner_behavior.py` on tables.
+
+Draws and chances are the same integers; debts and worth are floats here, so that a decision differs only
+where a distance is within rounding of a bound.
+"""
+
+from __future__ import annotations
+
+from math import floor
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.scenario.owner_behavior import (
+    BILLION,
+    DEFENCE_SIZE,
+    DEFENCE_WAY,
+    DEFENDS,
+    DRAWN,
+    IDLE,
+    PARTS,
+    RELEASE_SIZE,
+    RELEASE_WAY,
+    RELEASES_RISK,
+    OwnerAction,
+    OwnerBehavior,
+)
+from backstop.studies.stress.fast.kernel_tables import (
+    SOLD,
+    Floats,
+    Integers,
+    PathConditions,
+    Table,
+    build_row_type,
+)
+from backstop.studies.stress.fast.loss_kernel import charge_fees
+from backstop.studies.stress.fast.pricing import get_fresh_price_or_zero
+
+_SELL, _REPAY, _ADD = range(3)
+_DRAW = 0
+
+ACTIVITY = build_row_type(floats="repaid sold added drawn withdrawn liquidated", integers="actions")
+"""What the owner of a vault has done on a path, and what of its debt was liquidated [coins, stablecoins]."""
+
+
+class OwnerTables(NamedTuple):
+    """The behavior of owners; `every` is 0 where they stand still."""
+
+    every: int
+    idle: int
+    within: int
+    falls: Integers
+    factors: Integers
+    large_debt: float
+    large_factor: int
+    distances: Integers
+    chances: Integers
+    ways: Integers
+    sizes: Integers
+    least: int
+    release_distances: Integers
+    release_chances: Integers
+    release_ways: Integers
+    release_sizes: Integers
+    release_least: int
+
+
+def build_owner_tables(behavior: OwnerBehavior | None) -> OwnerTables:
+    """Build the tables of a behavior; of none, those of owners who stand still."""
+    if behavior is None:
+        still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
+        behavior = OwnerBehavior(0, 0, 0, (0,), (BASIS_POINTS,), 0, BASIS_POINTS, still, still)
+
+    def build_array(values: tuple[int, ...]) -> Integers:
+        return np.array(values, dtype=np.int64)
+
+    one, other = behavior.defend, behavior.release
+    return OwnerTables(
+        behavior.every,
+        behavior.idle,
+        behavior.within,
+        build_array(behavior.falls),
+        build_array(behavior.factors),
+        behavior.large_debt / WAD,
+        behavior.large_factor,
+        build_array(one.distances),
+        build_array(one.chances),
+        build_array(one.ways),
+        build_array(one.sizes),
+        one.least,
+        build_array(other.distances),
+        build_array(other.chances),
+        build_array(other.ways),
+        build_array(other.sizes),
+        other.least,
+    )
+
+
+@njit(cache=True)
+def draw_number(key: int, vault: int, look: int, purpose: int) -> int:
+    """Return a draw from 0 to DRAWN - 1, as owner_behavior.draw_number does."""
+    mixed = (
+        np.uint64(key)
+        + np.uint64(vault) * np.uint64(0x9E3779B97F4A7C15)
+        + np.uint64(look) * np.uint64(0xD1B54A32D192ED03)
+        + np.uint64(purpose) * np.uint64(0x8CB92BA72F3D8DD7)
+    )
+    for _ in range(2):
+        mixed += np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    drawn: int = np.int64(mixed >> np.uint64(32))  # type: ignore[assignment]
+    return drawn
+
+
+@njit(cache=True)
+def _interpolate_factor(places: Integers, factors: Integers, place: int) -> int:
+    if place <= places[0]:
+        return factors[0]
+    for i in range(1, len(places)):
+        if place < places[i]:
+            step = places[i] - places[i - 1]
+            return factors[i - 1] + (factors[i] - factors[i - 1]) * (place - places[i - 1]) // step
+    return factors[-1]
+
+
+@njit(cache=True)
+def _interpolate_size(sizes: Integers, drawn: int) -> int:
+    part = drawn * PARTS // DRAWN
+    rest = drawn * PARTS - part * DRAWN
+    return sizes[part] + (sizes[part + 1] - sizes[part]) * rest // DRAWN
+
+
+@njit(cache=True)
+def _select_chance(distances: Integers, chances: Integers, distance: int) -> int:
+    place = 0
+    while place < len(distances) and distance >= distances[place]:
+        place += 1
+    return chances[place]
+
+
+@njit(cache=True)
+def _select_way(ways: Integers, drawn: int) -> int:
+    passed = 0
+    for place in range(len(ways)):
+        passed += ways[place]
+        if drawn * BILLION < passed * DRAWN:
+            return place
+    return len(ways) - 1
+
+
+@njit(cache=True)
+def run_owner_reactions(
+    owners: OwnerTables,
+    setting: Table,
+    terms: Table,
+    world: PathConditions,
+    kinds: Table,
+    system: Table,
+    vaults: Table,
+    touched: Integers,
+    activity: Table,
+    prices: Floats,
+    block: int,
+) -> None:
+    """Have each owner look at its vault and act, type by type, the least safe at the start first."""
+    now = block * setting.block_time
+    look, before = now // owners.every, max(0, block - owners.within // setting.block_time)
+    for c in range(len(terms)):
+        past, present = world.prices[c, before], world.prices[c, block]
+        fall = max(0, floor((past - present) / past * BASIS_POINTS))
+        factor = _interpolate_factor(owners.falls, owners.factors, fall)
+        for v in range(terms[c].first, terms[c].last):
+            vault = vaults[v]
+            if vault.state == SOLD or vault.debt <= 0.0:
+                continue
+            debt, worth = vault.debt * kinds[c].rate, vault.locked * prices[c]
+            if worth <= debt:
+                continue
+            key, number = world.owner_key, vault.number
+            if draw_number(key, number, 0, IDLE) * BILLION < owners.idle * DRAWN:
+                continue
+            distance = floor(worth * BASIS_POINTS / (debt * terms[c].ratio)) - BASIS_POINTS
+            chance = _select_chance(owners.distances, owners.chances, distance) * factor // BASIS_POINTS
+            if owners.large_debt > 0 and debt >= owners.large_debt:
+                chance = chance * owners.large_factor // BASIS_POINTS
+            acts = False
+            if draw_number(key, number, look, DEFENDS) * BILLION < min(chance, BILLION) * DRAWN:
+                acts = _defend_vault(
+                    owners, terms[c], kinds[c], system, vault, activity[v], prices[c], debt, worth, now, look,
+                    key,
+                )  # fmt: skip
+            else:
+                chance = _select_chance(owners.release_distances, owners.release_chances, distance)
+                if draw_number(key, number, look, RELEASES_RISK) * BILLION < chance * DRAWN:
+                    acts = _release_collateral_or_draw(
+                        owners, setting, terms[c], kinds, c, system, vault, activity[v], prices[c], debt,
+                        worth, now, look, key,
+                    )  # fmt: skip
+            if acts:
+                activity[v].actions += 1
+                if not vault.touched:
+                    vault.touched = 1
+                    touched[system.touched] = v
+                    system.touched += 1
+                vault.trigger = terms[c].ratio * vault.debt / vault.locked if vault.locked > 0 else 0.0
+
+
+@njit(cache=True)
+def _repay_debt(
+    terms: Table, kind: Table, system: Table, vault: Table, amount: float, debt: float, now: float
+) -> None:
+    charge_fees(terms, kind, system, now)
+    part = vault.debt if amount >= debt else amount / kind.rate
+    vault.debt -= part
+    kind.art -= part
+    system.maker -= amount
+    system.supply -= amount
+
+
+@njit(cache=True)
+def _defend_vault(
+    owners: OwnerTables,
+    terms: Table,
+    kind: Table,
+    system: Table,
+    vault: Table,
+    activity: Table,
+    price: float,
+    debt: float,
+    worth: float,
+    now: float,
+    look: int,
+    key: int,
+) -> bool:
+    """Make a vault safer; return False if that is not possible."""
+    way = _select_way(owners.ways, draw_number(key, vault.number, look, DEFENCE_WAY))
+    size = _interpolate_size(owners.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
+    wanted = terms.ratio * (1 + owners.least / BASIS_POINTS)
+    if way == _SELL:
+        wanted = max(wanted, terms.initial_ratio)
+    lacking = max(0.0, debt * wanted - worth)
+    divisor = 1.0
+    if way == _SELL:
+        divisor = wanted - 1
+    elif way == _REPAY:
+        divisor = wanted
+    amount = max(debt * size / BASIS_POINTS, lacking / divisor)
+    if way == _ADD:
+        coins = amount / price
+        vault.locked += coins
+        kind.locked += coins
+        activity.added += coins
+        return amount > 0
+    if debt - amount < terms.floor:
+        amount = debt
+    if amount <= 0 or system.maker < amount:
+        return False
+    if way == _SELL:
+        coins = amount / price
+        risk_price = min(get_fresh_price_or_zero(kind, now), kind.next)
+        rest = debt - amount
+        if coins > vault.locked or (
+            rest > 0 and (vault.locked - coins) * risk_price < rest * terms.initial_ratio
+        ):
+            return False
+        vault.locked -= coins
+        kind.locked -= coins
+        activity.sold += coins
+    _repay_debt(terms, kind, system, vault, amount, debt, now)
+    activity.repaid += amount
+    return True
+
+
+@njit(cache=True)
+def _release_collateral_or_draw(
+    owners: OwnerTables,
+    setting: Table,
+    terms: Table,
+    kinds: Table,
+    type_index: int,
+    system: Table,
+    vault: Table,
+    activity: Table,
+    price: float,
+    debt: float,
+    worth: float,
+    now: float,
+    look: int,
+    key: int,
+) -> bool:
+    """Draw more or withdraw collateral; return False if the contracts would refuse that."""
+    kind = kinds[type_index]
+    way = _select_way(owners.release_ways, draw_number(key, vault.number, look, RELEASE_WAY))
+    size = _interpolate_size(owners.release_sizes, draw_number(key, vault.number, look, RELEASE_SIZE))
+    wanted = max(terms.ratio * (1 + owners.release_least / BASIS_POINTS), terms.initial_ratio)
+    room = worth / wanted - debt if way == _DRAW else worth - debt * wanted
+    amount = min(debt * size / BASIS_POINTS, room)
+    if amount <= 0:
+        return False
+    coins = amount / price
+    after_debt = debt + amount if way == _DRAW else debt
+    after_locked = vault.locked if way == _DRAW else vault.locked - coins
+    risk_price = min(get_fresh_price_or_zero(kind, now), kind.next)
+    if after_locked * risk_price < after_debt * terms.initial_ratio:
+        return False
+    if way == _DRAW:
+        owed = 0.0
+        for each in kinds:
+            owed += each.art * each.rate + each.in_auction + each.deficit
+        mine = kind.art * kind.rate + kind.in_auction + kind.deficit
+        if mine + amount > terms.ceiling or owed + amount > setting.ceiling:
+            return False
+        charge_fees(terms, kind, system, now)
+        vault.debt += amount / kind.rate
+        kind.art += amount / kind.rate
+        system.maker += amount
+        system.supply += amount
+        activity.drawn += amount
+    else:
+        vault.locked -= coins
+        kind.locked -= coins
+        activity.withdrawn += coins
+    return True
