@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
     from backstop.studies.risk_questions.debt_ceiling import ceiling
+    from backstop.studies.risk_questions.history_comparison import history
     from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import owners
     from backstop.studies.risk_questions.liquidations_at_price_drop import falls
     from backstop.studies.risk_questions.payers_by_system import payers
@@ -44,6 +45,7 @@ __all__ = [
     "compare",
     "falls",
     "fit_owners",
+    "history",
     "load_presets",
     "load_run",
     "load_scenario",
@@ -70,6 +72,7 @@ _PLACES = {
     "compare": "backstop.studies.comparison.preset_comparison",
     "falls": "backstop.studies.risk_questions.liquidations_at_price_drop",
     "fit_owners": "backstop.studies.calibration.owner_fit",
+    "history": "backstop.studies.risk_questions.history_comparison",
     "load_presets": "backstop.studies.comparison.presets",
     "load_run": "backstop.simulation.run_directory",
     "load_scenario": "backstop.simulation.scenario",

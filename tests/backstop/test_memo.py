@@ -61,7 +61,7 @@ def test_samples_are_copied_and_shown_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "out", "told"),
     [
-        ("july", "a", "NAME: 'july' is no folder of samples; name one of june-2022"),
+        ("july", "a", "NAME: 'july' is no folder of samples; name one of january-2022, june-2022"),
         ("positions.csv", "a", "NAME: 'positions.csv' is no folder of samples"),
         ("../samples", "a", "NAME: '../samples' is no folder of samples"),
         ("june-2022", "taken", "is not empty, and nothing that Backstop made"),
@@ -122,11 +122,12 @@ def test_figures_of_the_text_are_of_its_outputs() -> None:
 
 
 @pytest.mark.deep(brief="tests/backstop/test_memo.py::test_figures_of_the_text_are_of_its_outputs")
-def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:
-    blocks = list(run_page_blocks(PAGE.read_text(), tmp_path))
+@pytest.mark.parametrize(("page", "count"), [(PAGE, 22), (PAGE.with_name("history.md"), 5)])
+def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, page: Path, count: int) -> None:
+    blocks = list(run_page_blocks(page.read_text(), tmp_path))
     for command, shown, present in blocks:
         assert present == shown, command
-    assert len(blocks) == 22
+    assert len(blocks) == count
 
 
 def test_a_page_is_written_anew(tmp_path: Path) -> None:

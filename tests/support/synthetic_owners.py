@@ -99,7 +99,8 @@ def _play_hour(
     low = min(2, int(fall / 0.1))
     steep = min(3.0, fall / 0.1) - low
     chance = law.chances[bisect_right((0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8), distance)]
-    chance *= law.factors[low] + (law.factors[low + 1] - law.factors[low]) * steep
+    if distance >= 0:
+        chance *= law.factors[low] + (law.factors[low + 1] - law.factors[low]) * steep
     chance *= law.large if vault.debt >= 1_000_000 else 1
     defends, releases, way, part = (draws.draw_uniform() for _ in range(4))
     found: list[str] = []

@@ -6,6 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from backstop.errors import BackstopError
 from backstop.studies.borrower_response import RESPONSES, STILL
 from backstop.studies.stress.engines import ENGINES
 
-_NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling")
+_NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling", "history")
 _ALWAYS = ("question", "scenario", "seed", "out", "fresh", "as_json")
 
 
@@ -45,11 +46,17 @@ Examples:
   ape run ask payers runs/laws/scenario.yaml --presets maker,backstop --paths 20
   ape run ask owners runs/laws/scenario.yaml --largest 5
   ape run ask ceiling runs/laws/scenario.yaml --symbol WETH --limit 100000
+  ape run ask history runs/week/react.yaml --events events.csv
 """,
 )
 @click.argument("question", type=click.Choice(_NAMES))
 @click.argument("scenario", metavar="SCENARIO")
-@click.option("--paths", type=click.IntRange(2, 10_000_000), default=None, help="[default: 1000; payers 50]")
+@click.option(
+    "--paths",
+    type=click.IntRange(2, 10_000_000),
+    default=None,
+    help="[default: 1000; payers 50; history 200]",
+)
 @click.option("--engine", type=click.Choice(ENGINES), default=None, help="[default: fast; payers model]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option(
@@ -72,7 +79,11 @@ Examples:
     help="proposal: how owners respond to other ratios.",
 )
 @click.option("--presets", default="all", show_default=True, metavar="NAME|FILE,...", help="payers: whose.")
-@click.option("--symbol", default=None, help="ceiling: whose.")
+@click.option("--symbol", default=None, help="ceiling, history: whose.")
+@click.option("--events", default=None, metavar="FILE", help="history: what happened, as import reads it.")
+@click.option(
+    "--like", default="events", show_default=True, metavar="NAME|FILE", help="history: a mapping of events."
+)
 @click.option("--limit", type=click.IntRange(1), default=None, help="ceiling: stablecoins of shortfall.")
 @click.option("--largest", type=click.IntRange(1), default=10, show_default=True, help="owners: so many.")
 @click.option(
@@ -101,14 +112,15 @@ def cli(
 
     at-risk: how much bad debt, how likely. falls: which debt may be liquidated at which fall. proposal: what
     other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:
-    how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk.
+    how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk. history:
+    what a period makes of the book with owners who react, beside what happened.
     """
     from backstop.report import answer_page, proposal_page
     from backstop.report.frame_console_table import print_answer, write_answer_files
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.assumption_record import write_assumptions
-    from backstop.studies.risk_questions import payers_by_system
+    from backstop.studies.risk_questions import history_comparison, payers_by_system
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
     from backstop.studies.risk_questions.question_answers import (
         OPTIONS,
@@ -117,7 +129,8 @@ def cli(
     )
 
     _check_no_other_options(question, OPTIONS[question])
-    paths = given["paths"] or (payers_by_system.PATHS if question == "payers" else PATHS)
+    fewer = {"payers": payers_by_system.PATHS, "history": history_comparison.PATHS}
+    paths = given["paths"] or fewer.get(question, PATHS)
     engine = given["engine"] or ("model" if question == "payers" else "fast")
     day = load_scenario(scenario)
     options = {name: given[name] for name in OPTIONS[question] if name not in ("paths", "engine", "workers")}
@@ -134,6 +147,8 @@ def cli(
     if options.get("proposed") is not None:
         other = build_scenario_record_inputs(load_scenario(options["proposed"]))
         inputs |= {f"proposed {name}": each for name, each in other.items()}
+    if options.get("events") is not None and Path(options["events"]).is_file():
+        inputs["content of the events"] = sha256(Path(options["events"]).read_bytes()).hexdigest()
     began = time.monotonic()
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         run = PathRunner(paths, seed, engine, given["workers"], progress, stop)
@@ -175,12 +190,14 @@ def _build_repeat_command(
         line = format_repeat_command(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)
     words = [("--set", each) for each in given["changes"]]
     words += [("--fall", str(each)) for each in given["falls"]]
-    for name in ("proposed", "symbol", "limit"):
+    for name in ("proposed", "symbol", "limit", "events"):
         words += [(f"--{name}", str(given[name]))] if given[name] is not None else []
     if question in ("proposal", "ceiling"):
         words.append(("--level", f"{given['level']:g}"))
     if given["owners"] != STILL:
         words.append(("--owners", given["owners"]))
+    if question == "history" and given["like"] != "events":
+        words.append(("--like", given["like"]))
     if question == "payers":
         words.append(("--presets", given["presets"]))
     if question == "owners":

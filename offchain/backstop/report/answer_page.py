@@ -73,6 +73,16 @@ def write_answer_page(answer_folder: Path) -> Path:
         strips=[each for each in asked.strips(summary) if each],
         columns=build_answer_columns_with_intervals(summary["columns"][name]),
         numbered=list(enumerate(rows)),
+        others=[
+            (
+                each,
+                OTHER_TABLES[each],
+                list(enumerate(found)),
+                build_answer_columns_with_intervals(summary["columns"][each]),
+            )
+            for each, found in summary["tables"].items()
+            if each != name
+        ],
         first_rows=FIRST_ROWS,
         answers={name: Markup("{}").format(compose_heading(summary))},
     )
@@ -123,6 +133,11 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
         named = [i for i, row in enumerate(rows) if row["owner"] != OTHERS]
         return Markup("{} of the debt").format(
             numbers.render_figure(f"tables.owners.{named[-1]}.debt_so_far_bps")
+        )
+    if name == "history":
+        sure = [row for row in rows if row["within"]]
+        return Markup("{} of {} figures of history within the paths").format(
+            sum(row["within"] == "yes" for row in sure), len(sure)
         )
     within = sum(row["within_the_limit"] == "yes" for row in rows)
     return Markup("{} of {} sizes surely within the limit").format(within, len(rows))
@@ -185,6 +200,12 @@ def _color_parts(parts: Sequence[tuple[str, str, Sequence[str]]]) -> list[tuple[
     return [(label, series[i % len(series)], paths) for i, (label, _, paths) in enumerate(parts)]
 
 
+OTHER_TABLES: Mapping[str, str] = {
+    "days": "From the start to the end of each day",
+    "vaults": "By vault, the largest debt first: what its owner did, and what the paths make of it",
+}
+"""Headings of tables besides that of the question's name."""
+
 QUESTIONS: Mapping[str, QuestionPage] = {
     "falls": QuestionPage(
         "What may be liquidated when prices fall?",
@@ -218,6 +239,14 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "Debt at the opening, and what the owner's vaults lose on the worst paths, run again exactly.",
         risk_answer_charts.build_owner_share_chart,
         _build_owner_loss_strips,
+    ),
+    "history": QuestionPage(
+        "What did this period do to the book?",
+        "By figure",
+        "What a file of events says, the book that stands still, and owners who react: the average of the "
+        "paths, and what 95% of them are within. A factor is how many times history a figure is.",
+        risk_answer_charts.draw_history,
+        lambda summary: [],
     ),
     "ceiling": QuestionPage(
         "How large may the debt become?",

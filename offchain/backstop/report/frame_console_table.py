@@ -46,7 +46,9 @@ def format_console_cell(value: Any, unit: str) -> str:
         return "–"
     if unit:
         return _UNITS[unit](value)
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:,.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def print_frame(frame: pd.DataFrame, title: str, omitted_columns: tuple[str, ...] = ()) -> None:
@@ -88,6 +90,8 @@ _TITLES = {
     "payers": "Who pays, stablecoins on average",
     "owners": "The largest owners, stablecoins",
     "ceiling": "Sizes that were tried, stablecoins",
+    "history": "What happened, and what the paths come to: the average, and what 95% of them are within",
+    "days": "Liquidated and repaid from the start to the end of each day, stablecoins",
 }
 
 

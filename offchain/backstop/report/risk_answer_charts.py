@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from backstop.model.arithmetic import BASIS_POINTS, WAD
@@ -12,15 +13,20 @@ from backstop.report.chart_parts import (
     Chart,
     LegendKey,
     build_axis_title,
+    build_line,
+    build_time_axis,
     build_vertical_line,
+    compute_panel_domains,
     get_series_color,
     shorten_name,
+    to_milliseconds,
     to_plot_values,
 )
 from backstop.report.named_bars import BarPart, build_name_axis, build_stacked_bars
 from backstop.report.stress_console_output import MICRO
 from backstop.simulation.loss_bearers import ALL_GROUPS
 
+_DAY = 86_400
 _MOST_FALLING_PRICES = 7  # lines that can be told apart beside that of all prices
 
 
@@ -201,6 +207,59 @@ def draw_ceiling(summary: Mapping[str, Any]) -> Chart:
     label = f"Expected shortfall by the size of the debt. {told}."
     keys = tuple(LegendKey(name, color, mark) for name, color, mark, _ in ends)
     return Chart("ceiling-chart", "Expected shortfall by debt", label, figure, keys)
+
+
+def draw_history(summary: Mapping[str, Any]) -> Chart:
+    """Draw what was liquidated and repaid to the end of each day: in history, standing still, reacting."""
+    rows = summary["tables"]["days"]
+    begin = int(datetime.fromisoformat(f"{rows[0]['day']}T00:00Z").timestamp())
+    end = begin + len(rows) * _DAY
+    x = to_milliseconds(range(begin, end + 1, _DAY))
+    data: list[dict[str, Any]] = []
+    panels = dict(zip(("liquidated", "repaid"), compute_panel_domains((1, 1), gap=0.14), strict=True))
+    for name, axis in zip(panels, ("y", "y2"), strict=True):
+        lines = {
+            column: [0.0, *to_plot_values((row[f"{name}_{column}micro"] for row in rows), MICRO)]
+            for column in ("low_", "high_", "", "still_", "history_")
+        }
+        band = {"fill": "tonexty", "fillcolor": "@first:33"}
+        data += [
+            build_line(f"{name}, 95% of paths from", x, lines["low_"], "@first", axis=axis, width=0.5),
+            build_line(f"{name}, to", x, lines["high_"], "@first", axis=axis, width=0.5) | band,
+            build_line(f"{name}, owners who react", x, lines[""], "@first", axis=axis),
+            build_line(f"{name}, still book", x, lines["still_"], "@second", axis=axis, dash="dot"),
+            build_line(f"{name}, history", x, lines["history_"], "@ink", axis=axis),
+        ]
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 520,
+            "xaxis": build_time_axis(begin, end) | {"tickformat": "%-d %b", "anchor": "y2"},
+            **{
+                f"yaxis{number}": {
+                    "domain": domain,
+                    "tickformat": "~s",
+                    "rangemode": "tozero",
+                    "title": build_axis_title(f"{name}, stablecoins"),
+                }
+                for number, (name, domain) in zip(("", "2"), panels.items(), strict=True)
+            },
+        },
+    }
+    last = rows[-1]
+    told = "; ".join(
+        f"{name}: history {amounts.format_compact(last[f'{name}_history_micro'], MICRO)}, owners who react "
+        f"{amounts.format_compact(last[f'{name}_micro'], MICRO)}, still book "
+        f"{amounts.format_compact(last[f'{name}_still_micro'], MICRO)}"
+        for name in panels
+    )
+    keys = (
+        LegendKey("history", "@ink", "line"),
+        LegendKey("owners who react, and 95% of their paths", "@first", "line"),
+        LegendKey("book that stands still", "@second", "dash"),
+    )
+    title = "Liquidated and repaid since the start"
+    return Chart("history-chart", title, f"{title}. {told}.", figure, keys)
 
 
 def _build_interval_points(

@@ -32,8 +32,9 @@ def compute_price_fall(prices: list[int], block: int, within_blocks: int) -> int
 def run_owner_reactions(run: ScenarioRun) -> None:
     """Have each owner look at its vault, if it is time, and do what the scenario's behavior says.
 
-    Owners trade with the market maker at the price outside: stablecoins for a repayment come from it, those
-    that are drawn go to it. Where it has too few, nobody repays. A call that the contracts refuse is counted.
+    Owners trade with the market maker at the price outside: stablecoins for a repayment come from it and from
+    what the local markets hold, those that are drawn go to it. Where all that is too little, nobody repays.
+    A call that the contracts refuse is counted.
     """
     behavior, now = run.scenario.owners, run.now
     if behavior is None or run.block == 0 or now > run.scenario.duration or now % behavior.every:
@@ -69,7 +70,7 @@ def _apply_decision(
     activity = run.owner_activity.setdefault((collateral_type, owner), OwnerActivity())
     coins, way, engine = decision.amount * RAY // price, decision.way, "VaultEngine"
     if way in (SELL, REPAY):
-        if run.get_stablecoin_balance(maker) < decision.amount:
+        if not _provide_stablecoins(run, decision.amount):
             run.refused_owner_calls += 1
             return
         run.apply_or_raise("Stablecoin", "transfer", owner, decision.amount, sender=maker)
@@ -97,3 +98,20 @@ def _apply_decision(
     activity.added += coins if way == ADD else 0
     activity.drawn += decision.amount if way == DRAW else 0
     activity.withdrawn += coins if way == WITHDRAW else 0
+
+
+def _provide_stablecoins(run: ScenarioRun, amount: int) -> bool:
+    """Give the market maker so many stablecoins [wad] out of the markets; False if these hold too few.
+
+    A market that is emptied keeps its price and its depth, of which more is virtual.
+    """
+    maker = run.register_account("market_maker")
+    for c, symbol in enumerate(run.scenario.symbols):
+        missing = amount - run.get_stablecoin_balance(maker)
+        if missing <= 0:
+            return True
+        pool = run.build_keeper_view().find_constant_product_pool(c)
+        if pool is not None and pool.stable > pool.virtual:
+            moved = min(missing, pool.stable - pool.virtual)
+            run.refill_market(symbol, pool.collateral, pool.stable, pool.virtual + moved)
+    return run.get_stablecoin_balance(maker) >= amount

@@ -93,10 +93,10 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
     """Return the scenario in which everything that is left to chance has come out as `chosen`."""
     times = range(0, scenario.duration + 1, scenario.block_time)
 
-    def fixed(found: TickPrices) -> PricePath:
+    def build_fixed_path(found: TickPrices) -> PricePath:
         return PricePath(dict(zip(times, convert_ticks_to_rays(found), strict=True)), frozenset(), 0)
 
-    prices = {symbol: fixed(found) for symbol, found in chosen.prices.items()}
+    prices = {symbol: build_fixed_path(found) for symbol, found in chosen.prices.items()}
     keepers = tuple(
         replace(
             group,
@@ -110,8 +110,8 @@ def apply_draw(scenario: Scenario, chosen: PathDraw, seed: int) -> Scenario:
     return replace(
         set_depths_from_debts(scenario, seed),
         prices=prices,
-        feed_prices={symbol: fixed(found) for symbol, found in chosen.sources.items()},
-        equity_price=None if chosen.equity is None else fixed(chosen.equity),
+        feed_prices={symbol: build_fixed_path(found) for symbol, found in chosen.sources.items()},
+        equity_price=None if chosen.equity is None else build_fixed_path(chosen.equity),
         keepers=keepers,
         gas_prices=chosen.gas_prices,
         gas_share=chosen.gas_share,

@@ -14,7 +14,7 @@ from backstop.simulation.scenario.owner_behavior import (
     OwnerAction,
     OwnerBehavior,
 )
-from backstop.simulation.scenario.yaml_document_reader import Field, Section
+from backstop.simulation.scenario.yaml_document_reader import Field, Section, read_document
 
 WEEK = 7 * 86_400
 _MOST_PLACES = 20
@@ -22,7 +22,13 @@ _FARTHEST = 1_000_000  # basis points
 
 
 def read_owner_behavior(field: Field, block_time: int) -> OwnerBehavior:
-    """Read how owners react."""
+    """Read how owners react: here, or in the section `owners` of a file, as fit-owners writes it."""
+    if "file" in field.read_mapping_entries():
+        path = field.read_section(("file",))["file"].find_local_file()
+        document = read_document(path)
+        if "owners" not in document.read_mapping_entries():
+            document.raise_error("has no section `owners`")
+        return read_owner_behavior(document.read_mapping_entries()["owners"], block_time)
     section = field.read_section(("every", "idle", "defend", "release"))
     every = section["every"].read_bounded(quantity_units.read_seconds, block_time, WEEK)
     if every % block_time:

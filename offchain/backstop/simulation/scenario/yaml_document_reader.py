@@ -280,6 +280,7 @@ _INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
     ("prices.", _PRICE),
     ("feed_prices.", _PRICE),
     ("equity_price", _PRICE),
+    ("owners", {"file": ("every", "idle", "defend", "release"), "every": ("file",), "defend": ("file",)}),
     ("markets.", {"depth": ("debt_to_depth",), "debt_to_depth": ("depth",)}),
 )
 """At which paths a key takes the place of which others, of a file that is extended."""

@@ -1,14 +1,16 @@
 """How often owners act: chances by distance, factors of falls and of large debts, and who never acts.
 
 The law: an owner is idle with some chance, and then never acts. Any other owner defends a vault within an
-hour with the chance of its distance, times a factor of the price's fall over a day, times a factor if the
+hour with the chance of its distance, times a factor of the price's fall over a day (not of a vault under the
+liquidation price), times a factor if the
 debt is large, at most 100%; if it does not defend, it releases with the chance of its distance.
 
 Every parameter is set so that what the law expects of it is what was observed (the score equations of a
-Poisson law): defences at each distance; their falls added up; defences of large debts; releases at each
-distance. Who never acted counts as idle with its posterior chance, and the share of the idle is the mean of
-it over owners who came near liquidation: the maximum likelihood of a mixture, by expectation and
-maximisation. Rounds and order are fixed, sums are of whole arrays or in order: one result on every processor.
+Poisson law): defences at each distance; their falls added up; defences of large debts; at each distance, the
+owners who release there at all. Who never acted counts as idle with its posterior chance, and the share of
+the idle is the mean of it over owners who came near liquidation: the maximum likelihood of a mixture, by
+expectation and maximisation. Rounds and order are fixed, sums are of whole arrays or in order: one result on
+every processor.
 """
 
 from __future__ import annotations
@@ -153,6 +155,7 @@ def compute_chances(rates: OwnerRates) -> Floats:
     low = np.minimum(_CELL_FALLS.astype(np.int64), len(FALLS) - 2)
     factors = knots[low] + (knots[low + 1] - knots[low]) * (_CELL_FALLS - low)
     chances = np.array(rates.chances)[:, None] * factors[None, :]
+    chances[0] = rates.chances[0]  # of who stands under the liquidation price, whatever the fall
     both = np.stack([chances, chances * rates.large], axis=2)
     return np.minimum(1.0, both).reshape(-1)
 
@@ -166,10 +169,8 @@ def estimate_rates(
     """
     draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
     acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
-    released = (counts.releases * draws[:, None]).sum(axis=0)
+    released = ((counts.releases > 0) * draws[:, None]).sum(axis=0)
     hours = (counts.hours * draws[:, None]).sum(axis=0)
-    release_hours = (counts.release_hours * draws[:, None]).sum(axis=0)
-    quiet = counts.release_hours[~counts.is_actor]
     near = draws * counts.is_near
     slope = compute_natural_log(max(start.factors[1], 1e-3))
     rates = start
@@ -185,21 +186,14 @@ def estimate_rates(
             minlength=hours.size,
         )
         awake = hours - lost
-        quiet_lost = (quiet * (idle * draws)[~counts.is_actor][:, None]).sum(axis=0)
         rates = replace(
-            rates,
-            releases=tuple(
-                float(acts) / float(of) if is_measured and of > 0 else kept
-                for acts, of, kept, is_measured in zip(
-                    released, release_hours - quiet_lost, rates.releases, measured.releases, strict=True
-                )
-            ),
+            rates, releases=_scale_releases(counts, rates, released, (1 - idle) * draws, measured.releases)
         )
         expected = (awake * compute_chances(rates)).reshape(counts.shape)
         rates = replace(rates, chances=_scale_chances(rates.chances, acted, expected, measured.chances))
         if measured.factors:
             expected = (awake * compute_chances(rates)).reshape(counts.shape)
-            slope += _compute_slope_step(acted.sum(axis=2), expected.sum(axis=2))
+            slope += _compute_slope_step(acted[1:].sum(axis=2), expected[1:].sum(axis=2))
             slope = min(_STEEPEST, max(-_STEEPEST, slope))
             rates = replace(rates, factors=tuple(exp(slope * i) for i in range(len(FALLS))))
         if measured.large:
@@ -236,6 +230,24 @@ def _scale_chances(
             found.append(0.0)
         else:  # a chance that a draw without defences made 0 begins again
             found.append(min(1.0, (before or 1e-3) * there[i] / of[i]) if of[i] > 0 else 1e-3)
+    return tuple(found)
+
+
+def _scale_releases(
+    counts: OwnerCounts, rates: OwnerRates, released: Integers, weights: Floats, measured: Sequence[bool]
+) -> tuple[float, ...]:
+    """Return chances scaled so that as many owners release at each distance as were observed to.
+
+    Owners are counted, not releases: a few who steer close to liquidation make most of these.
+    """
+    logs = compute_natural_log(1 - np.minimum(SUREST, np.array(rates.releases)))
+    expected = ((1 - exp(np.maximum(-700.0, counts.release_hours * logs))) * weights[:, None]).sum(axis=0)
+    found = []
+    for acted, of, before, is_measured in zip(
+        released.tolist(), expected.tolist(), rates.releases, measured, strict=True
+    ):
+        scaled = min(1.0, (before or 1e-3) * acted / of) if of > 0 else 1e-3
+        found.append(before if not is_measured else scaled if acted else 0.0)
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from backstop.studies.assumption_record import compare_assumptions, list_assumpt
 from backstop.studies.data_frames import list_records
 from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
+from backstop.studies.risk_questions.history_comparison import history
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS, owners
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
 from backstop.studies.risk_questions.path_runner import PathRunner, load_with_changes
@@ -165,6 +166,15 @@ def _answer_ceiling(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
     return {"ceiling": found.probes}, {"sentence": line, "stablecoins": figures}
 
 
+def _answer_history(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    events = options["events"]
+    if events is None:
+        raise BackstopError("a history is compared with what happened: give a file of it (--events)")
+    found = history(scenario, events, like=options["like"], symbol=options["symbol"], runner=run)
+    tables = {"history": found.figures, "days": found.days, "vaults": found.vaults}
+    return tables, {"sentence": found.sentence, "besides": list(found.besides)}
+
+
 def _format_percent(bps: int) -> str:
     return f"{int(bps) / 100:g}%"
 
@@ -180,6 +190,7 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
     "payers": _answer_payers,
     "owners": _answer_largest_owners_share,
     "ceiling": _answer_ceiling,
+    "history": _answer_history,
 }
 """Questions by name, which are those of the functions."""
 
@@ -190,5 +201,6 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "payers": ("paths", "engine", "workers", "presets"),
     "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
     "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),
+    "history": ("paths", "events", "like", "symbol"),
 }
 """Which options say something of which question."""

@@ -100,6 +100,25 @@ def test_owners_stand_still_without_the_section(tmp_path) -> None:
     assert load_scenario("black-thursday").owners is None
 
 
+def test_the_section_may_be_in_a_file(tmp_path, behavior) -> None:
+    (tmp_path / "owners.yaml").write_text(OWNERS)
+    assert load(tmp_path, "owners: {file: owners.yaml}\n").owners == behavior
+    # One takes the place of the other in a file that extends.
+    (tmp_path / "base.yaml").write_text("extends: stress-day\ntitle: A day\nowners: {file: owners.yaml}\n")
+    (tmp_path / "top.yaml").write_text(f"extends: base.yaml\n{OWNERS.replace('idle: 20%', 'idle: 0%')}")
+    found = load_scenario(tmp_path / "top.yaml").owners
+    assert found is not None and found.idle == 0
+    (tmp_path / "other.yaml").write_text("title: nothing\n")
+    for text, message in (
+        ("owners: {file: none.yaml}\n", "none.yaml"),
+        ("owners: {file: other.yaml}\n", "has no section `owners`"),
+        ("owners: {file: owners.yaml, idle: 0%}\n", "owners.idle: unknown field"),
+    ):
+        with pytest.raises(BackstopError) as caught:
+            load(tmp_path, text)
+        assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -208,6 +227,9 @@ def test_falls_and_large_debts_multiply_the_chance(behavior) -> None:
     large = vault(debt=1_000_000 * WAD, worth=1_500_000 * WAD)
     assert abs(count(vault()) - 600) < 75  # 3% at a distance of 15%
     assert abs(count(vault(fall=1_000)) - 1_500) < 115
+    under = vault(worth=1_299 * WAD)  # 80%, whatever the fall
+    assert count(under) == count(under._replace(fall=1_000))
+    assert abs(count(under) - 16_000) < 225
     assert abs(count(large) - 1_200) < 105
     assert abs(count(large._replace(debt=large.debt - 1)) - 600) < 75
 

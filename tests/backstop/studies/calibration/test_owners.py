@@ -17,7 +17,14 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.sources.table_reader import TableFaultsError
 from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.owner_acts import measure_act_law
-from backstop.studies.calibration.owner_estimates import OwnerForecast, OwnerRates, compute_chances, get_cell
+from backstop.studies.calibration.owner_estimates import (
+    OwnerCounts,
+    OwnerForecast,
+    OwnerRates,
+    compute_chances,
+    compute_idle_posteriors,
+    get_cell,
+)
 from backstop.studies.calibration.owner_fit import OwnerFit
 from backstop.studies.calibration.owner_history import (
     DEFENCES,
@@ -127,12 +134,28 @@ def test_what_is_expected_is_what_was_observed(fit: OwnerFit) -> None:
         for row in table.to_dict("records"):
             assert abs(row["observed"] - row["expected"]) <= 3 * max(1, row["expected"]) ** 0.5, row
     assert fit.distances["observed"].sum() == fit.days["observed"].sum() > 400
+    assert fit.distances["expected"].sum() == pytest.approx(fit.distances["observed"].sum(), rel=0.02)
     falls = fit.falls[["observed", "observed_under_0"]].to_numpy().sum()
     assert falls == fit.days["observed"].sum()
 
 
 def test_the_law_tells_hours_better_than_one_chance(fit: OwnerFit) -> None:
     assert fit.quality.law > fit.quality.constant + 100 and fit.quality.law > fit.quality.default + 20
+
+
+def test_releases_are_counted_by_owner(tmp_path) -> None:
+    """Of 20 owners one releases ten times, and nineteen never: as if one in twenty did once."""
+    opening = "".join(
+        f"deposit,o{i},WETH,10,2024-03-02T00:00Z,,\ndraw,o{i},DAI,5000,2024-03-02T00:00Z,,\n"
+        for i in range(19)
+    )
+    draws = "".join(f"draw,a,DAI,20,2024-03-02T{hour:02}:30Z,,\n" for hour in range(10))
+    week = read_story(tmp_path, opening + draws, until="2024-03-02T10:00Z")
+    found = backstop.fit_owners([week], draws=40)
+    chance = found.law.rates.releases[2]
+    assert 190 * chance < 3 and sum(hour.act is not None for hour in week.hours) == 10
+    awake = sum(1 - share for share in compute_idle_posteriors(OwnerCounts([week], 10**9), found.law.rates))
+    assert awake * (1 - (1 - chance) ** 10) == pytest.approx(1, rel=1e-3)
 
 
 def test_an_owner_who_stays_quiet_is_more_likely_idle() -> None:
@@ -212,6 +235,8 @@ def test_quantiles_are_acts_that_happened() -> None:
     assert law.ways == (0.5, 0.0, 0.5)
     assert law.sizes == (0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 1.0, 1.0, 1.0, 1.0, 1.0)
     assert law.least == 100  # one in twenty of the 21 that still owe is under it
+    twenty = [(OwnerAct("add", 0.1, 100 * i), 1) for i in range(3, 23)]
+    assert measure_act_law(twenty, DEFENCES).least == 300
     assert measure_act_law([(OwnerAct("sell", 0.5, -300), 3)], DEFENCES).least == 0
     assert measure_act_law([(OwnerAct("sell", 1.0, None), 1)], DEFENCES).least == 0
 
@@ -437,7 +462,7 @@ def test_a_section_is_written_as_it_is_read(tmp_path, fit: OwnerFit, small: Owne
         ),
         ("[20%, 40%, 80%]", "[20%, 40%]", "owners.release.distances: has 2 entries, expected 3"),
         ("  release:", "  releases:", "owners.releases: unknown field; known here: every, idle, defend, rel"),
-        ("idle: ", "idle: 10", "owners.idle: '107.806%' is too high: the most is 1000000000 (as stored)"),
+        ("idle: ", "idle: 10", "%' is too high: the most is 1000000000 (as stored)"),
     ],
 )
 def test_a_default_of_another_form_is_one_line(tmp_path, old, new, said) -> None:

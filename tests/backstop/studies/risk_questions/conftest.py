@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import backstop
+from backstop.simulation.scenario import load_scenario
 
 BOOK = [
     # Collateral at 2,000 dollars: ratios of 160%, 200%, 400%; two vaults of one owner.
@@ -35,6 +36,38 @@ keepers:
   desk: {count: 1, capital: 350_000 stablecoin, takes_at: 80%, most: 20, fails: null}
 """
 
+OWNERS = """
+owners:
+  every: 1 h
+  idle: 0%
+  defend:
+    distances: [100%]
+    chances: [100%, 0%]
+    within: 1 h
+    falls: [0%]
+    factors: [1 x]
+    ways: {sell: 0%, repay: 100%, add: 0%}
+    sizes: [20%, 20%, 20%, 20%, 20%, 20%, 20%, 20%, 20%, 20%, 20%]
+    least: 0%
+  release:
+    distances: [100%]
+    chances: [0%, 0%]
+    ways: {draw: 100%, withdraw: 0%}
+    sizes: [1%, 1%, 1%, 1%, 1%, 1%, 1%, 1%, 1%, 1%, 1%]
+    least: 0%
+"""
+EVENTS = [
+    # Hours from the start: a day before it, those of the scenario, and one after its end.
+    (-24, "deposit,cleo,ETH,7,,"),
+    (0.5, "liquidation,anna,ETH,80,USD,100000"),
+    (1, "repayment,bert,USD,30000,,"),
+    (1, "deposit,bert,ETH,5,,"),
+    (2, "draw,cleo,USD,1000,,"),
+    (2, "withdrawal,cleo,ETH,3,,"),
+    (2, "liquidation,dora,ETH,9,USD,7000"),
+    (7, "repayment,cleo,USD,1000,,"),
+]
+
 
 @pytest.fixture(scope="session")
 def known(tmp_path_factory) -> Path:
@@ -47,3 +80,15 @@ def known(tmp_path_factory) -> Path:
     file = folder / "known.yaml"
     file.write_text(WORLD)
     return file
+
+
+@pytest.fixture(scope="session")
+def lived(known: Path) -> Path:
+    """That book with owners who react, beside the file of what happened to it: `events.csv`."""
+    path = known.with_name("lived.yaml")
+    path.write_text(f"extends: {known.name}\ntitle: A fall that was lived through\n{OWNERS}")
+    start = load_scenario(path).start
+    rows = [f"{start + int(hours * 3_600)},{rest}" for hours, rest in EVENTS]
+    header = "time,kind,account,symbol,amount,debt_symbol,debt_amount"
+    path.with_name("events.csv").write_text("\n".join([header, *rows]) + "\n")
+    return path

@@ -27,6 +27,7 @@ ASKED = {
     "owners": ("--paths", "8", "--largest", "2", "--worst", "2"),
     "payers": ("--paths", "2", "--presets", "maker"),
     "ceiling": ("--paths", "20", "--symbol", "ETH", "--limit", "50000", "--level", "50"),
+    "history": ("--paths", "4", "--symbol", "ETH"),
 }
 # What a strip's whole is in the table: a column, and its rows.
 WHOLE: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
@@ -44,7 +45,7 @@ EACH = [pytest.param(name, marks=SLOW) if name in ("payers", "ceiling") else nam
 
 
 @pytest.fixture(scope="module")
-def asked(known, tmp_path_factory) -> Callable[[str], Path]:
+def asked(known, lived, tmp_path_factory) -> Callable[[str], Path]:
     """Asks a question, once, and returns the folder of its answer."""
     here = tmp_path_factory.mktemp("asked")
 
@@ -52,6 +53,8 @@ def asked(known, tmp_path_factory) -> Callable[[str], Path]:
         folder = here / question
         if not folder.is_dir():
             given = [question, str(known), *ASKED[question], "--out", str(folder)]
+            if question == "history":
+                given[1:2] = [str(lived), "--events", str(lived.with_name("events.csv"))]
             result = CliRunner(mix_stderr=False).invoke(cli, given)
             assert result.exit_code == 0, result.stderr
             assert str(folder / "report.html") in result.stdout
@@ -72,7 +75,7 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
     again = json.loads((folder / "meta.json").read_text())["command"]
     assert summary["sentence"] in page and again in page
     assert f'data-name="{QUESTIONS[question].table}"' in page
-    assert page.count("<tr>") == 1 + len(summary["tables"][question])
+    assert page.count("<tr>") == sum(1 + len(rows) for rows in summary["tables"].values())
     chart = QUESTIONS[question].chart(summary)
     go.Figure(replace_colors_with_fixed_hex(chart.figure))
     if question == "ceiling":  # its answer stands in the chart, too
@@ -89,7 +92,7 @@ def test_each_has_a_page_with_the_answer(asked: Callable[[str], Path], question:
 def test_the_first_screen_adds_up_to_the_table(asked: Callable[[str], Path], question: str) -> None:
     folder = asked(question)
     wholes, _ = read_page_figures((folder / "report.html").read_text())
-    if question == "ceiling":  # nobody's loss is in its answer
+    if question in ("ceiling", "history"):  # nobody's loss is in its answer
         assert wholes == []
         return
     column, where = WHOLE[question]

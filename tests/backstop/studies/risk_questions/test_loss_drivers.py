@@ -11,6 +11,7 @@ import pytest
 from backstop.keepers.keeper_group_settings import Outage
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
 from backstop.studies.risk_questions.loss_drivers import (
     BLOCK_TIME,
     DriverCase,
@@ -85,6 +86,18 @@ def test_outages_that_are_given_do_not_happen_either(day) -> None:
     assert not any(group.outages for group in found["keepers"].day.keepers)
 
 
+def test_owners_react_by_the_default_or_stand_still_where_they_react(day, cases) -> None:
+    default = read_default_owner_behavior(day.block_time)
+    assert cases["owners"].day == replace(day, owners=default)
+    assert cases["owners"].title == "owners who react"
+    reacting = replace(day, owners=replace(default, idle=0))
+    found = {each.key: each for each in build_driver_cases(Task(reacting, 1, "fast"))[0]}
+    assert found["owners"].title == "owners who stand still" and found["owners"].day == day
+    odd = replace(day, block_time=420, duration=8_400)
+    missing = {each["case"]: each["why"] for each in build_driver_cases(Task(odd, 1, "fast"))[1]}
+    assert missing["owners who react"] == "an hour is no whole number of blocks of 7 min"
+
+
 def test_shorter_blocks_are_those_of_the_file_on_the_same_prices(day, cases, tmp_path) -> None:
     text = "block_time: 150 s\ncongestion: {block_gas: 375_000_000 gas}\n"
     assert cases[BLOCK_TIME].advice == "set block_time: 150 s and congestion.block_gas: 375000000 gas"
@@ -133,7 +146,7 @@ def test_blocks_divide_into_whole_seconds(day, block_time, tried) -> None:
     assert times == ([] if tried is None else [tried])
     if tried is None:
         why = f"blocks of {block_time} s do not divide into 2 to 5 of whole seconds"
-        assert missing == [{"case": "blocks half as long", "why": why}]
+        assert {"case": "blocks half as long", "why": why} in missing
 
 
 def test_what_the_scenario_does_not_have_is_said(day) -> None:

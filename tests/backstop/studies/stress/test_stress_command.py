@@ -126,7 +126,7 @@ def test_drivers_are_the_first_thing_that_is_said(summary, printed) -> None:
     assert " ".join(lines[2].split()) == "what makes the tail shortfall, 95% change 95% interval"
     assert lines[3].startswith("as it is, 200 paths") and f"{904_012:,}" in lines[3]
     cases = [each["case"] for each in summary["drivers"]["cases"]]
-    assert [re.split("  +", line)[0] for line in lines[4:11]] == cases and len(cases) == 7
+    assert [re.split("  +", line)[0] for line in lines[4:12]] == cases and len(cases) == 8
     assert summary["drivers"]["sentence"] in lines
     assert "Blocks of 300 s are too long: in blocks of 150 s the expected shortfall is " in printed
 
@@ -139,7 +139,7 @@ def test_no_figure_is_cut_where_output_is_no_terminal(summary, capsys, monkeypat
     shown = summary | {"drivers": summary["drivers"] | {"cases": cases}}
     print_study(shown, Path("study"), Path("report.html"), as_json=False)
     printed = capsys.readouterr().out
-    assert "…" not in printed and printed.count("−1,746,698 to −1,000,000") == 7
+    assert "…" not in printed and printed.count("−1,746,698 to −1,000,000") == len(cases) == 8
 
 
 def test_drivers_are_of_the_same_paths(out, summary, column) -> None:

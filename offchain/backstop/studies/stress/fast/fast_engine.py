@@ -20,9 +20,11 @@ from backstop.studies.stress.fast.kernel_tables import (
     SYSTEM,
     TYPE,
     WISH,
+    Floats,
     PathConditions,
+    Table,
 )
-from backstop.studies.stress.fast.owner_kernel import ACTIVITY, build_owner_tables
+from backstop.studies.stress.fast.owner_kernel import ACTIVITY, DAY, build_owner_tables
 from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 
 MILLION = 10**6
@@ -55,8 +57,10 @@ class FastEngine:
         self.vaults = tables.vaults.copy()
         self.heap = np.zeros(vaults, dtype=np.int64)
         self.touched = np.zeros(vaults, dtype=np.int64)
-        self.owners = build_owner_tables(tables.scenario.owners)
+        self.owners = build_owner_tables(tables.scenario.owners, tables.vaults, tables.terms)
         self.activity = np.zeros(vaults, dtype=ACTIVITY)
+        ends_at = tables.scenario.duration + tables.scenario.extra_block_count * tables.scenario.block_time
+        self.daily = np.zeros((ends_at // DAY + 1, 2))
         self.stages = tables.stages.copy()
         self.events = np.zeros((types, stages), dtype=EVENT)
         self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
@@ -86,7 +90,7 @@ class FastEngine:
     def run_drawn_path(self, path: int, world: PathConditions) -> tuple[int, ...]:
         """Return the outcome of a path that is already drawn."""
         tables = self.tables
-        self.activity[:] = 0
+        self._reset_activity()
         while not try_run_path(
             tables.setting,
             tables.gas,
@@ -99,6 +103,7 @@ class FastEngine:
             self.system,
             self.vaults,
             self.activity,
+            self.daily,
             self.heap,
             self.touched,
             self.auctions,
@@ -114,8 +119,24 @@ class FastEngine:
             self.places,
         ):
             self._allocate_auction_arrays(2 * len(self.auctions))
-            self.activity[:] = 0
+            self._reset_activity()
         return self._build_row(path)
+
+    def list_activity_by_book(self) -> Table:
+        """Return what became of each vault on the path that ran last, in the order of the book."""
+        found = np.zeros_like(self.activity)
+        found[self.vaults["number"]] = self.activity
+        return found
+
+    def get_market_prices(self, path: int, type_index: int) -> Floats:
+        """Return a type's price outside at each block of a path [stablecoins]."""
+        chosen = draw_path_outcomes(self.tables.scenario, self.tables.seed, path)
+        prices: Floats = self.tables.build_path_conditions(chosen).prices[type_index]
+        return prices
+
+    def _reset_activity(self) -> None:
+        self.activity[:] = 0
+        self.daily[:] = 0
 
     def _build_row(self, path: int) -> tuple[int, ...]:
         system, kinds = self.system[0], self.kinds

@@ -46,7 +46,7 @@ from backstop.studies.stress.fast.loss_kernel import (
     pay_deficit_from_stages,
     turn_epoch,
 )
-from backstop.studies.stress.fast.owner_kernel import OwnerTables, run_owner_reactions
+from backstop.studies.stress.fast.owner_kernel import DAY, LIQUIDATED, OwnerTables, run_owner_reactions
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     can_poke,
@@ -76,6 +76,7 @@ def try_run_path(
     systems: Table,
     vaults: Table,
     activity: Table,
+    daily: Floats,
     heap: Integers,
     touched: Integers,
     auctions: Table,
@@ -120,11 +121,12 @@ def try_run_path(
 
         if 0 < t <= setting.blocks and owners.every > 0 and t * setting.block_time % owners.every == 0:
             run_owner_reactions(
-                owners, setting, terms, world, kinds, system, vaults, touched, activity, prices, t
+                owners, setting, terms, world, kinds, system, vaults, touched, activity, daily, prices, t
             )
         if t > 0:
             fits = _run_included_calls(
-                setting, gas, terms, groups, world, kinds, system, vaults, activity, auctions, stages, events,
+                setting, gas, terms, groups, world, kinds, system, vaults, activity, daily, auctions, stages,
+                events,
                 reports, keepers, wishes, t, now,
             )  # fmt: skip
             if not fits:
@@ -306,6 +308,7 @@ def _run_included_calls(
     system: Table,
     vaults: Table,
     activity: Table,
+    daily: Floats,
     auctions: Table,
     stages: Table,
     events: Table,
@@ -358,11 +361,14 @@ def _run_included_calls(
                 if group.role == LIQUIDATOR:
                     c, v = int(wish.amount), wish.what
                     price, before = get_fresh_price_or_zero(kinds[c], now), system.liquidated
+                    lot = vaults[v].locked
                     if not liquidate_vault(
                         terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
                     ):  # fmt: skip
                         return False
-                    activity[v].liquidated += system.liquidated - before
+                    _note_liquidation(
+                        activity[v], daily, system.liquidated - before, lot - vaults[v].locked, price, now
+                    )
                     continue
                 auction = auctions[wish.what]
                 here, kind = terms[auction.type], kinds[auction.type]
@@ -373,6 +379,21 @@ def _run_included_calls(
                 else:
                     _apply_take_wish(here, group, kind, system, auction, vaults, keepers[i], wish, now)
     return True
+
+
+@njit(cache=True)
+def _note_liquidation(
+    activity: Table, daily: Floats, principal: float, seized: float, price: float, now: float
+) -> None:
+    """Note what a liquidation took; nothing if the vault was safe again."""
+    if principal <= 0.0:
+        return
+    if activity.liquidated == 0.0:
+        activity.liquidated_at = now
+    activity.liquidated += principal
+    activity.seized += seized
+    activity.price += price * principal
+    daily[int(now) // DAY, LIQUIDATED] += principal
 
 
 @njit(cache=True)

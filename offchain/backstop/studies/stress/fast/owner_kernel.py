@@ -41,13 +41,23 @@ from backstop.studies.stress.fast.pricing import get_fresh_price_or_zero
 _SELL, _REPAY, _ADD = range(3)
 _DRAW = 0
 
-ACTIVITY = build_row_type(floats="repaid sold added drawn withdrawn liquidated", integers="actions")
-"""What the owner of a vault has done on a path, and what of its debt was liquidated [coins, stablecoins]."""
+ACTIVITY = build_row_type(
+    # price: sum of the feed's prices at liquidations, each times the debt; liquidated_at: time of the first.
+    floats="repaid sold added drawn withdrawn liquidated seized price liquidated_at",
+    integers="actions",
+)
+"""What the owner of a vault has done on a path, and what was liquidated [coins, stablecoins, seconds]."""
+
+DAY = 86_400
+LIQUIDATED, REPAID = range(2)
+"""Columns of what happens by day."""
 
 
 class OwnerTables(NamedTuple):
     """The behavior of owners; `every` is 0 where they stand still."""
 
+    book: Integers  # places of the vaults, in the order of the book
+    types: Integers  # of the vault at each place
     every: int
     idle: int
     within: int
@@ -67,7 +77,7 @@ class OwnerTables(NamedTuple):
     release_least: int
 
 
-def build_owner_tables(behavior: OwnerBehavior | None) -> OwnerTables:
+def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Table) -> OwnerTables:
     """Build the tables of a behavior; of none, those of owners who stand still."""
     if behavior is None:
         still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
@@ -78,6 +88,8 @@ def build_owner_tables(behavior: OwnerBehavior | None) -> OwnerTables:
 
     one, other = behavior.defend, behavior.release
     return OwnerTables(
+        np.argsort(vaults["number"]),
+        np.repeat(np.arange(len(terms)), terms["last"] - terms["first"]),
         behavior.every,
         behavior.idle,
         behavior.within,
@@ -163,50 +175,69 @@ def run_owner_reactions(
     vaults: Table,
     touched: Integers,
     activity: Table,
+    daily: Floats,
     prices: Floats,
     block: int,
 ) -> None:
-    """Have each owner look at its vault and act, type by type, the least safe at the start first."""
+    """Have each owner look at its vault and act, in the order of the book."""
     now = block * setting.block_time
     look, before = now // owners.every, max(0, block - owners.within // setting.block_time)
+    factors = np.empty(len(terms), dtype=np.int64)
     for c in range(len(terms)):
         past, present = world.prices[c, before], world.prices[c, block]
         fall = max(0, floor((past - present) / past * BASIS_POINTS))
-        factor = _interpolate_factor(owners.falls, owners.factors, fall)
-        for v in range(terms[c].first, terms[c].last):
-            vault = vaults[v]
-            if vault.state == SOLD or vault.debt <= 0.0:
-                continue
-            debt, worth = vault.debt * kinds[c].rate, vault.locked * prices[c]
-            if worth <= debt:
-                continue
-            key, number = world.owner_key, vault.number
-            if draw_number(key, number, 0, IDLE) * BILLION < owners.idle * DRAWN:
-                continue
-            distance = floor(worth * BASIS_POINTS / (debt * terms[c].ratio)) - BASIS_POINTS
-            chance = _select_chance(owners.distances, owners.chances, distance) * factor // BASIS_POINTS
-            if owners.large_debt > 0 and debt >= owners.large_debt:
-                chance = chance * owners.large_factor // BASIS_POINTS
-            acts = False
-            if draw_number(key, number, look, DEFENDS) * BILLION < min(chance, BILLION) * DRAWN:
-                acts = _defend_vault(
-                    owners, terms[c], kinds[c], system, vault, activity[v], prices[c], debt, worth, now, look,
-                    key,
+        factors[c] = _interpolate_factor(owners.falls, owners.factors, fall)
+    for v in owners.book:
+        c = owners.types[v]
+        vault = vaults[v]
+        if vault.state == SOLD or vault.debt <= 0.0:
+            continue
+        debt, worth = vault.debt * kinds[c].rate, vault.locked * prices[c]
+        if worth <= debt:
+            continue
+        key, number = world.owner_key, vault.number
+        if draw_number(key, number, 0, IDLE) * BILLION < owners.idle * DRAWN:
+            continue
+        distance = floor(worth * BASIS_POINTS / (debt * terms[c].ratio)) - BASIS_POINTS
+        chance = _select_chance(owners.distances, owners.chances, distance)
+        if distance >= 0:
+            chance = chance * factors[c] // BASIS_POINTS
+        if owners.large_debt > 0 and debt >= owners.large_debt:
+            chance = chance * owners.large_factor // BASIS_POINTS
+        acts, repaid = False, activity[v].repaid
+        if draw_number(key, number, look, DEFENDS) * BILLION < min(chance, BILLION) * DRAWN:
+            acts = _defend_vault(
+                owners, terms[c], kinds, c, system, vault, activity[v], prices[c], debt, worth, now,
+                look, key,
+            )  # fmt: skip
+        else:
+            chance = _select_chance(owners.release_distances, owners.release_chances, distance)
+            if draw_number(key, number, look, RELEASES_RISK) * BILLION < chance * DRAWN:
+                acts = _release_collateral_or_draw(
+                    owners, setting, terms[c], kinds, c, system, vault, activity[v], prices[c], debt,
+                    worth, now, look, key,
                 )  # fmt: skip
-            else:
-                chance = _select_chance(owners.release_distances, owners.release_chances, distance)
-                if draw_number(key, number, look, RELEASES_RISK) * BILLION < chance * DRAWN:
-                    acts = _release_collateral_or_draw(
-                        owners, setting, terms[c], kinds, c, system, vault, activity[v], prices[c], debt,
-                        worth, now, look, key,
-                    )  # fmt: skip
-            if acts:
-                activity[v].actions += 1
-                if not vault.touched:
-                    vault.touched = 1
-                    touched[system.touched] = v
-                    system.touched += 1
-                vault.trigger = terms[c].ratio * vault.debt / vault.locked if vault.locked > 0 else 0.0
+        if acts:
+            activity[v].actions += 1
+            daily[int(now) // DAY, REPAID] += activity[v].repaid - repaid
+            if not vault.touched:
+                vault.touched = 1
+                touched[system.touched] = v
+                system.touched += 1
+            vault.trigger = terms[c].ratio * vault.debt / vault.locked if vault.locked > 0 else 0.0
+
+
+@njit(cache=True)
+def _provide_stablecoins(kinds: Table, system: Table, amount: float) -> bool:
+    """Give the market maker so many stablecoins out of the markets; False if these hold too few."""
+    for kind in kinds:
+        missing = amount - system.maker
+        if missing <= 0:
+            return True
+        moved = min(missing, max(0.0, kind.money - kind.virtual))
+        kind.virtual += moved
+        system.maker += moved
+    return system.maker >= amount
 
 
 @njit(cache=True)
@@ -225,7 +256,8 @@ def _repay_debt(
 def _defend_vault(
     owners: OwnerTables,
     terms: Table,
-    kind: Table,
+    kinds: Table,
+    type_index: int,
     system: Table,
     vault: Table,
     activity: Table,
@@ -237,6 +269,7 @@ def _defend_vault(
     key: int,
 ) -> bool:
     """Make a vault safer; return False if that is not possible."""
+    kind = kinds[type_index]
     way = _select_way(owners.ways, draw_number(key, vault.number, look, DEFENCE_WAY))
     size = _interpolate_size(owners.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
     wanted = terms.ratio * (1 + owners.least / BASIS_POINTS)
@@ -257,7 +290,7 @@ def _defend_vault(
         return amount > 0
     if debt - amount < terms.floor:
         amount = debt
-    if amount <= 0 or system.maker < amount:
+    if amount <= 0 or not _provide_stablecoins(kinds, system, amount):
         return False
     if way == _SELL:
         coins = amount / price

@@ -67,6 +67,26 @@ def test_engines_agree_and_owners_act_in_every_way(day) -> None:
     assert all(done.values()), done
 
 
+def test_engines_agree_where_repayments_make_stablecoins_dear(day) -> None:
+    """Half the supply repaid doubles the stablecoin's price; who sells has to reach a high initial ratio."""
+    types = tuple(
+        replace(each, initial_ratio=each.liquidation_ratio + 1_500)
+        for each in day.parameters.collateral_types
+    )
+    sellers = replace(EAGER, defend=replace(EAGER.defend, ways=(BILLION, 0, 0), sizes=(0,) * 11))
+    dear = replace(
+        day,
+        owners=sellers,
+        scarcity=10_000,
+        parameters=replace(day.parameters, collateral_types=types),
+        opened_at={symbol: 3 * price for symbol, price in day.first_prices.items()},
+    )
+    exact, fast = (name_columns(rows, dear) for rows in run_both_engines(dear, 3, 6))
+    assert np.allclose(exact["liquidated_debt"], fast["liquidated_debt"], rtol=1e-5)
+    assert np.allclose(exact["lowest_ratio"], fast["lowest_ratio"], atol=1)
+    assert exact["liquidated_debt"].sum() > 0
+
+
 def test_a_path_is_the_same_whatever_ran_before(day) -> None:
     engine = FastEngine(replace(day, owners=EAGER), 3)
     alone = FastEngine(replace(day, owners=EAGER), 3).run_one_path(4)

@@ -1,0 +1,398 @@
+"""A book through a period, beside what happened: with owners who react, and with owners who stand still.
+
+The scenario has the book at the beginning, the prices of the period and the owners' behavior; a file of
+events has what happened. Only vaults of the book count: what later ones did is told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.progress_and_interruption import RunInterruptedError
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.sources.column_mapping import load_mapping
+from backstop.simulation.sources.event_reader import AccountEvent, EventReader
+from backstop.simulation.sources.price_reader import format_utc_time
+from backstop.simulation.sources.table_reader import read_source_table
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.path_runner import PathRunner, build_vaults, load_with_changes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backstop.simulation.sources.table_reader import Source
+
+PATHS = 200
+DAY = 86_400
+LEVEL = 9_500
+"""Part of the paths that an interval holds [bps]."""
+MICRO = 10**6
+
+HISTORY, STILL, REACTING = "history", "still", "reacting"
+_AMOUNTS = ("liquidated", "repaid", "drawn")  # stablecoins
+_COINS = ("seized", "added", "withdrawn")
+
+
+@dataclass
+class VaultHistory:
+    """What happened to one vault in the period; stablecoins and coins in wad."""
+
+    debt: int = 0
+    liquidated: int = 0
+    repaid: int = 0
+    drawn: int = 0
+    seized: int = 0
+    added: int = 0
+    withdrawn: int = 0
+    liquidated_at: int | None = None  # seconds from the start, of the first liquidation
+    price_sum: float = 0.0  # of the market's prices at liquidations, each times the debt
+
+
+class HistoryComparison(NamedTuple):
+    """Tables and sentences of a comparison."""
+
+    figures: pd.DataFrame
+    days: pd.DataFrame
+    vaults: pd.DataFrame
+    sentence: str
+    besides: tuple[str, ...]
+
+
+def history(
+    scenario: str | Path | Scenario,
+    events: Source,
+    *,
+    like: str | Path = "events",
+    symbol: str | None = None,
+    paths: int = PATHS,
+    seed: int = 1,
+    runner: PathRunner | None = None,
+) -> HistoryComparison:
+    """Compare what a scenario's owners do with what happened, over the scenario's time.
+
+    `events` are read as `import --like events` reads them (`like`: a mapping of that form); those before the
+    start or after the end do not count. Every path has the same prices and other draws of owners, so that the
+    interval, which holds 95% of the paths, is that of owners alone. A book that stands still is one path.
+    """
+    run = runner or PathRunner(paths, seed)
+    day = load_with_changes(scenario)
+    if day.owners is None:
+        raise BackstopError(
+            f"{day.name}: has no section `owners`: fit one with fit-owners, and add it to the scenario"
+        )
+    if len(day.symbols) > 1 and symbol is None:
+        raise BackstopError(f"{day.name} has {', '.join(day.symbols)}: give --symbol, whose events these are")
+    chosen = symbol or day.symbols[0]
+    if chosen not in day.symbols:
+        raise BackstopError(f"{chosen!r} is not one of the scenario's: {', '.join(day.symbols)}")
+    return _HistoryReplay(day, chosen, run).compare_with_events(*_read_events(events, like))
+
+
+def _read_events(source: Source, like: str | Path) -> tuple[str, list[AccountEvent]]:
+    mapping = load_mapping(like)
+    if mapping.form != "events":
+        raise BackstopError(f"like: {str(like)!r} is of positions: name a mapping with `form: events`")
+    table = read_source_table(source)
+    found = EventReader(table, mapping.add_documented_columns(table.columns), False).read_events()
+    if not found:
+        raise BackstopError(f"{table.name}: has no events: write a row for each under the header")
+    if found[0].time.is_block:
+        raise BackstopError(f"{table.name}: times are blocks: map `time` to a column of times")
+    return table.name, found
+
+
+class _HistoryReplay:
+    """One scenario on its way to a comparison."""
+
+    def __init__(self, day: Scenario, symbol: str, run: PathRunner) -> None:
+        self.day, self.symbol, self.run = day, symbol, run
+        self.book = [vault for vault in build_vaults(day, run.seed) if vault.symbol == symbol and vault.debt]
+        self.vaults = {vault.owner: VaultHistory(debt=vault.debt) for vault in self.book}
+        self.days = -(-day.duration // DAY)
+        self.daily = np.zeros((self.days, 2))
+        self.strangers: set[str] = set()
+        self.strange_debt = 0
+        engine = self._open_engine(replace(day, owners=None))
+        self.prices = engine.get_market_prices(0, day.symbols.index(symbol))
+
+    def compare_with_events(self, name: str, events: Sequence[AccountEvent]) -> HistoryComparison:
+        """Play the book with and without reaction, and set each beside the events."""
+        begin, end = self.day.start, self.day.start + self.day.duration
+        counted = [each for each in events if begin < each.time.value <= end]
+        if not counted:
+            first, last = format_utc_time(events[0].time.value), format_utc_time(events[-1].time.value)
+            raise BackstopError(
+                f"{name}: none of its events, of {first} to {last}, is within the scenario's time, "
+                f"{format_utc_time(begin)} to {format_utc_time(end)}: give those of that time"
+            )
+        for each in counted:
+            self._add_event(each)
+        known = {each.account for each in counted} & set(self.vaults)
+        if not known:
+            raise BackstopError(
+                f"{name}: none of its accounts owns a vault of {self.day.name}: {counted[0].account!r} is "
+                f"not among {', '.join(list(self.vaults)[:3])}, ...: give both the same names"
+            )
+        still, still_days = self._play_paths(replace(self.day, owners=None), 1)
+        found, by_day = self._play_paths(self.day, self.run.paths)
+        figures = [*self._list_figures(still, found)]
+        return HistoryComparison(
+            build_frame(figures),
+            build_frame(self._list_days(still_days, by_day)),
+            build_frame(self._list_vaults(still, found)),
+            self._write_sentence(figures),
+            tuple(self._list_remarks(name, len(counted), len(events))),
+        )
+
+    # ------------------------------------------------------------------- events
+
+    def _add_event(self, event: AccountEvent) -> None:
+        """Add an event to its vault's history; vaults that are not of the book are counted apart."""
+        vault, at = self.vaults.get(event.account), event.time.value - self.day.start
+        if vault is None:
+            self.strangers.add(event.account)
+            if event.kind == "liquidation":
+                self.strange_debt += sum(-each.amount for each in event.changes if each.is_debt)
+            return
+        day = min(self.days - 1, at // DAY)
+        for each in event.changes:
+            amount = abs(each.amount)
+            if event.kind == "liquidation" and each.is_debt:
+                if vault.liquidated_at is None:
+                    vault.liquidated_at = at
+                vault.liquidated += amount
+                vault.price_sum += self._get_price(at) * amount
+                self.daily[day, 0] += amount / WAD
+            elif event.kind == "liquidation":
+                vault.seized += amount
+            elif event.kind == "repayment":
+                vault.repaid += amount
+                self.daily[day, 1] += amount / WAD
+            else:
+                named = {"deposit": "added", "withdrawal": "withdrawn", "draw": "drawn"}[event.kind]
+                setattr(vault, named, getattr(vault, named) + amount)
+
+    def _get_price(self, at: int) -> float:
+        """Return the market's price at a time [stablecoins]."""
+        return float(self.prices[at // self.day.block_time])
+
+    # -------------------------------------------------------------------- paths
+
+    def _open_engine(self, day: Scenario) -> Any:
+        from backstop.studies.stress.fast import FastEngine  # numba takes seconds to load
+
+        return FastEngine(day, self.run.seed)
+
+    def _play_paths(self, day: Scenario, paths: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what became of each vault on each path, as the book has them, and what happened by day."""
+        engine = self._open_engine(day)
+        of_type = [
+            place
+            for place, vault in enumerate(build_vaults(day, self.run.seed))
+            if vault.symbol == self.symbol and vault.debt
+        ]
+        found, by_day = [], []
+        for path in range(paths):
+            if self.run.stop():
+                raise RunInterruptedError(f"stopped after {path} of {paths} paths")
+            self.run.progress(path, paths, "paths")
+            engine.run_one_path(path)
+            found.append(engine.list_activity_by_book()[of_type])
+            by_day.append(engine.daily[: self.days].copy())
+        return np.array(found), np.array(by_day)
+
+    # ------------------------------------------------------------------- tables
+
+    def _list_figures(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
+        """List each figure: in history, standing still, and reacting with the interval of its paths."""
+        happened = list(self.vaults.values())
+        measured: list[tuple[str, str, float | None, np.ndarray, np.ndarray]] = []
+
+        def add_figure(name: str, unit: str, was: float | None, of: Any) -> None:
+            measured.append((name, unit, was, of(still), of(found)))
+
+        add_figure(
+            "vaults liquidated",
+            "vaults",
+            float(sum(each.liquidated > 0 for each in happened)),
+            lambda rows: (rows["liquidated"] > 0).sum(axis=1).astype(float),
+        )
+        for name in _AMOUNTS:
+            add_figure(
+                f"debt {name}" if name == "liquidated" else name,
+                "stablecoins",
+                sum(getattr(each, name) for each in happened) / WAD,
+                lambda rows, name=name: rows[name].sum(axis=1),
+            )
+        for name in _COINS:
+            add_figure(
+                name,
+                self.symbol,
+                sum(getattr(each, name) for each in happened) / WAD,
+                lambda rows, name=name: (
+                    rows[name].sum(axis=1) + (rows["sold"].sum(axis=1) if name == "withdrawn" else 0)
+                ),
+            )
+        price_sum, owed = sum(each.price_sum for each in happened), sum(each.liquidated for each in happened)
+        add_figure(
+            "price at liquidation",
+            "stablecoins",
+            price_sum / owed if owed else None,
+            lambda rows: _divide_or_nan(rows["price"].sum(axis=1), rows["liquidated"].sum(axis=1)),
+        )
+        times = [each.liquidated_at for each in happened if each.liquidated_at is not None]
+        add_figure(
+            "time of the first liquidations, median",
+            "hours",
+            float(np.median(times)) / 3_600 if times else None,
+            lambda rows: np.array(
+                [
+                    np.median(row["liquidated_at"][row["liquidated"] > 0]) / 3_600
+                    if (row["liquidated"] > 0).any()
+                    else np.nan
+                    for row in rows
+                ]
+            ),
+        )
+        return [_build_figure(*each) for each in measured]
+
+    def _list_days(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
+        """List what was liquidated and repaid from the start to the end of each day."""
+        rows = []
+        was, stood, reacted = (np.cumsum(each, axis=-2) for each in (self.daily, still[0], found))
+        low, high = np.percentile(reacted, _get_ends(), axis=0)
+        mean = reacted.mean(axis=0)
+        for day in range(self.days):
+            row: dict[str, Any] = {"day": format_utc_time(self.day.start + day * DAY)[:10]}
+            for column, name in enumerate(("liquidated", "repaid")):
+                row |= {
+                    f"{name}_history_micro": _to_micro(was[day, column]),
+                    f"{name}_still_micro": _to_micro(stood[day, column]),
+                    f"{name}_micro": _to_micro(mean[day, column]),
+                    f"{name}_low_micro": _to_micro(low[day, column]),
+                    f"{name}_high_micro": _to_micro(high[day, column]),
+                }
+            rows.append(row)
+        return rows
+
+    def _list_vaults(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
+        """List the vaults, the largest debt first: what each did, and what the paths make of it."""
+        rows = []
+        for place, vault in enumerate(self.book):
+            was = self.vaults[vault.owner]
+            chance = float((found["liquidated"][:, place] > 0).mean())
+            rows.append(
+                {
+                    "vault": vault.owner,
+                    "debt_wad": str(vault.debt),
+                    "repaid_history_wad": str(was.repaid),
+                    "repaid_micro": _to_micro(found["repaid"][:, place].mean()),
+                    "added_history": round(was.added / WAD, 3),
+                    "added": round(float(found["added"][:, place].mean()), 3),
+                    "liquidated_history_wad": str(was.liquidated),
+                    "liquidated_still_micro": _to_micro(still["liquidated"][0, place]),
+                    "liquidated_micro": _to_micro(found["liquidated"][:, place].mean()),
+                    "chance_bps": round(chance * BASIS_POINTS),
+                    "difference": _explain_difference(was, bool(still["liquidated"][0, place] > 0), chance),
+                }
+            )
+        return sorted(rows, key=lambda row: (-int(row["debt_wad"]), row["vault"]))
+
+    # ---------------------------------------------------------------- sentences
+
+    def _write_sentence(self, figures: Sequence[Mapping[str, Any]]) -> str:
+        """Say how near the reacting and the still book come to history, in vaults and in debt."""
+        vaults, debt = figures[0], figures[1]
+        within = "contains" if debt["within"] == "yes" else "does not contain"
+        return (
+            f"History liquidated {vaults['history']:,.0f} vaults and {debt['history']:,.0f} stablecoins; "
+            f"with owners who react it is {vaults['reacting']:,.0f} vaults ({vaults['low']:,.0f} to "
+            f"{vaults['high']:,.0f}), and the interval of the debt, {debt['low']:,.0f} to "
+            f"{debt['high']:,.0f}, {within} history; the book that stands still: {vaults['still']:,.0f} "
+            f"vaults, {debt['still']:,.0f}."
+        )
+
+    def _list_remarks(self, name: str, counted: int, read: int) -> list[str]:
+        largest = sorted((vault.debt for vault in self.book), reverse=True)
+        ten = largest[:10]
+        share = sum(ten) * 1_000 // max(1, sum(largest)) / 10
+        found = [
+            f"{name}: {counted:,} of {read:,} events are of the scenario's time.",
+            f"The largest {len(ten)} vaults owe {share:g}% of the debt: the number of vaults can be "
+            "forecast, the debt only within an interval.",
+            "What auctions brought is not in a file of events: no loss is compared.",
+        ]
+        if self.strangers:
+            found.append(
+                f"{len(self.strangers):,} accounts of {name} have no vault in the book and are left out"
+                + (
+                    f", with {self.strange_debt / WAD:,.0f} stablecoins liquidated."
+                    if self.strange_debt
+                    else "."
+                )
+            )
+        return found
+
+
+def _explain_difference(was: VaultHistory, still_liquidated: bool, chance: float) -> str:
+    """Say what a vault's owner did where the paths, or the still book, come to something else."""
+    done = [word for word, amount in (("repaid", was.repaid), ("added", was.added)) if amount] or ["waited"]
+    acts = " and ".join(done)
+    if was.liquidated:
+        return f"{acts}, liquidated" + ("" if chance >= 0.5 else f"; in {chance:.0%} of paths")
+    if still_liquidated:
+        return f"{acts}, saved" + ("" if chance < 0.5 else f"; liquidated in {chance:.0%} of paths")
+    return acts + ("" if chance < 0.5 else f"; liquidated in {chance:.0%} of paths")
+
+
+def _build_figure(
+    name: str, unit: str, was: float | None, still: np.ndarray, found: np.ndarray
+) -> dict[str, Any]:
+    """Build the row of a figure; a path without the figure (no liquidation has no price) does not count."""
+    known = found[~np.isnan(found)]
+    low, high = (float(each) for each in np.percentile(known, _get_ends())) if len(known) else (None, None)
+    mean = float(known.mean()) if len(known) else None
+    first = float(still[0])
+    within = "" if was is None or low is None or high is None else "yes" if low <= was <= high else "no"
+    return {
+        "figure": name,
+        "of": unit,
+        "history": _round_figure(was),
+        "still": None if np.isnan(first) else _round_figure(first),
+        "reacting": _round_figure(mean),
+        "low": _round_figure(low),
+        "high": _round_figure(high),
+        "within": within,
+        "factor_still": _compute_factor(None if np.isnan(first) else first, was),
+        "factor": _compute_factor(mean, was),
+    }
+
+
+def _compute_factor(figure: float | None, was: float | None) -> float | None:
+    """Return how many times history a figure is; None where either is nothing."""
+    return round(figure / was, 2) if figure is not None and was else None
+
+
+def _round_figure(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _divide_or_nan(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.where(other > 0, one / np.where(other > 0, other, 1), np.nan)
+
+
+def _get_ends() -> tuple[float, float]:
+    """Return the percentiles between which LEVEL of the paths are."""
+    outside = (BASIS_POINTS - LEVEL) / 200
+    return outside, 100 - outside
+
+
+def _to_micro(stablecoins: float) -> int:
+    return round(float(stablecoins) * MICRO)
