@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 NOBODY = "nobody yet"
-"""The name of `holders` in tables: what is outstanding, is borne by nobody yet."""
+"""Label of `holders` in tables: no group has paid the outstanding bad debt."""
 
 
 class LossBearer(NamedTuple):

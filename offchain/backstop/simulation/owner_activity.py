@@ -1,4 +1,4 @@
-"""What owners of vaults have done in a run."""
+"""Record of the calls of a vault's owner in a run: repayments, draws, collateral in and out."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ class _HistoryReplay:
             f"{name}: {counted:,} of {read:,} events are of the scenario's time.",
             f"The largest {len(ten)} vaults owe {share:g}% of the debt: the number of vaults can be "
             "forecast, the debt only within an interval.",
-            "What auctions brought is not in a file of events: no loss is compared.",
+            "A file of events has no auction proceeds, so no loss is compared.",
         ]
         if self.strangers:
             found.append(

@@ -130,7 +130,7 @@ def _answer_payers(scenario: str, run: PathRunner, options: Mapping[str, Any]) -
         for preset, payer, share in zip(most["preset"], most["payer"], most["share_bps"], strict=True)
         if share
     ]
-    line = f"Who pays most, {'; '.join(shares)}." if shares else "No path had any bad debt."
+    line = f"Largest payer, {'; '.join(shares)}." if shares else "No path had any bad debt."
     return {"payers": frame}, {"sentence": line}
 
 

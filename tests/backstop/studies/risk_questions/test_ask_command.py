@@ -112,7 +112,7 @@ def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     told = "; ".join(
         f"{preset}: {names.get(payer, payer)} ({share / 100:g}%)" for preset, (share, payer) in most.items()
     )
-    assert summary["sentence"] == f"Who pays most, {told}." and len(most) == 2
+    assert summary["sentence"] == f"Largest payer, {told}." and len(most) == 2
     printed = run("payers", str(known), *given[:-1]).stdout
     assert "nobody yet" in printed and "holders" not in printed and told in printed
 
