@@ -1,4 +1,4 @@
-"""What was measured of owners, as tables on stdout."""
+"""Tables on stdout of a fit of owners: each parameter with its interval, and forecasts beside events."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ def print_owner_fit(fit: OwnerFit) -> None:
         for line in history.told:
             print(line)
     table = Table(box=None, pad_edge=False)
-    for heading, justify in (("", "left"), ("of", "left"), ("measured", "right"), ("95% interval", "right")):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for heading in ("", "of"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("measured", "95% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("measured on", "acts"):
         table.add_column(heading, justify="right")
     for each in fit.parameters:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from backstop.simulation.scenario.owner_behavior import PARTS
 from backstop.studies.calibration.owner_history import OwnerAct
 
-PARTS = 10
 LEAST_SHARE = 20
 """One act in so many leaves less than the least distance."""
 

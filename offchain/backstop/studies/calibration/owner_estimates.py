@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log, exp
-from backstop.studies.calibration.owner_history import DEFENCES, OwnerHistory, VaultHour
+from backstop.simulation.scenario.owner_behavior import DEFENCES
+from backstop.studies.calibration.owner_history import OwnerHistory, VaultHour
 
 DISTANCES = (0, 200, 500, 1_000, 2_000, 4_000, 8_000)
 RELEASE_DISTANCES = (2_000, 4_000, 8_000)

@@ -13,9 +13,10 @@ import numpy as np
 from backstop.errors import BackstopError
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario.deterministic_float import compute_natural_log, exp
+from backstop.simulation.scenario.owner_behavior import DEFENCES, PARTS, RELEASES
 from backstop.simulation.sources.price_reader import format_utc_time
 from backstop.studies.calibration.jackknife import Figure, round_figure
-from backstop.studies.calibration.owner_acts import PARTS, ActLaw, measure_act_law
+from backstop.studies.calibration.owner_acts import ActLaw, measure_act_law
 from backstop.studies.calibration.owner_estimates import (
     DISTANCES,
     FALLS,
@@ -31,7 +32,7 @@ from backstop.studies.calibration.owner_estimates import (
     get_place,
     is_defence,
 )
-from backstop.studies.calibration.owner_history import DAY, DEFENCES, RELEASES, OwnerAct, OwnerHistory
+from backstop.studies.calibration.owner_history import DAY, OwnerAct, OwnerHistory
 from backstop.studies.calibration.owner_section import (
     OwnerLaw,
     format_points,

@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.simulation.scenario.owner_behavior import ADD, DRAW, REPAY, SELL, WITHDRAW
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.quantity_units import read_basis_points
 from backstop.simulation.sources.book_reader import VaultBook
@@ -35,8 +36,6 @@ LEAST_CHANGE = 30
 """Least change of a ratio that is an act, basis points: 0.3%."""
 NEAR = 1_000
 """Distance under which a vault is near liquidation, basis points: 10%."""
-SELL, REPAY, ADD, DRAW, WITHDRAW = "sell", "repay", "add", "draw", "withdraw"
-DEFENCES, RELEASES = (SELL, REPAY, ADD), (DRAW, WITHDRAW)
 
 
 class OwnerAct(NamedTuple):

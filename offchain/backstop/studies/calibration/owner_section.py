@@ -6,23 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.scenario.owner_behavior import BILLION, DEFENCES, RELEASES, OwnerAction
+from backstop.simulation.scenario.owners_section import read_owner_behavior
 from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
-from backstop.simulation.scenario.quantity_units import (
-    BILLION,
-    read_basis_points,
-    read_percent_as_billionths,
-    read_whole_stablecoin_count,
-)
-from backstop.simulation.scenario.yaml_document_reader import Field, Section, read_document
-from backstop.simulation.sources import column_mapping
+from backstop.simulation.scenario.quantity_units import read_seconds
+from backstop.simulation.scenario.yaml_document_reader import Field, read_document
+from backstop.simulation.sources.default_owner_behavior import PATH as DEFAULTS
 from backstop.studies.calibration.jackknife import round_figure
-from backstop.studies.calibration.owner_acts import PARTS, ActLaw
+from backstop.studies.calibration.owner_acts import ActLaw
 from backstop.studies.calibration.owner_estimates import DISTANCES, FALLS, RELEASE_DISTANCES, OwnerRates
-from backstop.studies.calibration.owner_history import DEFENCES, RELEASES
+from backstop.studies.calibration.owner_history import HOUR
 
-DEFAULTS = Path(column_mapping.__file__).parent / "default_owners.yaml"
-"""The section that stands in for what an event file cannot measure."""
 HEAVIEST = 100
 """Largest factor that is written."""
 
@@ -41,63 +36,47 @@ class OwnerLaw:
 
 def read_owner_law(path: Path = DEFAULTS) -> OwnerLaw:
     """Read the section `owners` of a file whose distances and falls are those that are measured."""
-    top = read_document(path)
-    section = top.read_section(("owners",))["owners"].read_section(("every", "idle", "defend", "release"))
-    defend = section["defend"].read_section(
-        ("distances", "chances", "within", "falls", "factors", "ways", "sizes", "least"), ("large",)
-    )
-    release = section["release"].read_section(("distances", "chances", "ways", "sizes", "least"))
-    for field, text in ((section["every"], "1 h"), (defend["within"], "24 h")):
-        if field.text != text:
+    section = read_document(path).read_section(("owners",))["owners"]
+    found = read_owner_behavior(section, HOUR)
+    for place, value, text in (("every", found.every, "1 h"), ("defend.within", found.within, "24 h")):
+        if value != read_seconds(text):
+            field = _find_field(section, place)
             field.raise_error(f"{field.text!r} is not {text}, over which is measured")
-    for field, bounds in (
-        (defend["distances"], DISTANCES),
-        (defend["falls"], FALLS),
-        (release["distances"], RELEASE_DISTANCES),
+    for place, values, bounds in (
+        ("defend.distances", found.defend.distances, DISTANCES),
+        ("defend.falls", found.falls, FALLS),
+        ("release.distances", found.release.distances, RELEASE_DISTANCES),
     ):
-        if _read_list(field, read_basis_points, len(bounds)) != bounds:
-            listed = ", ".join(f"{format_decimal(each, 100)}%" for each in bounds)
-            field.raise_error(f"are not those that are measured: {listed}")
-    large = defend["large"].read_section(("debt", "factor")) if "large" in defend else None
+        if values != bounds:
+            listed = _format_list(bounds, format_points).strip("[]")
+            _find_field(section, place).raise_error(f"are not those that are measured: {listed}")
     rates = OwnerRates(
-        idle=section["idle"].read_bounded(read_percent_as_billionths, 0, BILLION) / BILLION,
-        chances=_read_shares(defend["chances"], len(DISTANCES) + 1),
-        factors=tuple(
-            each / BASIS_POINTS for each in _read_list(defend["factors"], read_basis_points, len(FALLS))
-        ),
-        large=1.0 if large is None else large["factor"].read_value(read_basis_points) / BASIS_POINTS,
-        releases=_read_shares(release["chances"], len(RELEASE_DISTANCES) + 1),
+        idle=found.idle / BILLION,
+        chances=tuple(each / BILLION for each in found.defend.chances),
+        factors=tuple(each / BASIS_POINTS for each in found.factors),
+        large=found.large_factor / BASIS_POINTS,
+        releases=tuple(each / BILLION for each in found.release.chances),
     )
-    return OwnerLaw(
-        rates,
-        None if large is None else large["debt"].read_value(read_whole_stablecoin_count),
-        _read_act_law(defend, DEFENCES),
-        _read_act_law(release, RELEASES),
-    )
+    large_debt = found.large_debt // WAD or None
+    return OwnerLaw(rates, large_debt, _convert_act_law(found.defend), _convert_act_law(found.release))
 
 
-def _read_act_law(section: Section, ways: Sequence[str]) -> ActLaw:
-    shares = section["ways"].read_section(ways)
+def _find_field(section: Field, place: str) -> Field:
+    """Return the field at a dotted place, or the section where another file has it."""
+    for name in place.split("."):
+        entries = section.read_mapping_entries()
+        if name not in entries:
+            return section
+        section = entries[name]
+    return section
+
+
+def _convert_act_law(action: OwnerAction) -> ActLaw:
     return ActLaw(
-        ways=tuple(
-            shares[way].read_bounded(read_percent_as_billionths, 0, BILLION) / BILLION for way in ways
-        ),
-        sizes=tuple(
-            each / BASIS_POINTS for each in _read_list(section["sizes"], read_basis_points, PARTS + 1)
-        ),
-        least=section["least"].read_value(read_basis_points),
+        ways=tuple(each / BILLION for each in action.ways),
+        sizes=tuple(each / BASIS_POINTS for each in action.sizes),
+        least=action.least,
     )
-
-
-def _read_list(field: Field, reader: Callable[[str], T], count: int) -> tuple[T, ...]:
-    entries = field.read_items()
-    if len(entries) != count:
-        field.raise_error(f"has {len(entries)} entries, expected {count}")
-    return tuple(each.read_value(reader) for each in entries)
-
-
-def _read_shares(field: Field, count: int) -> tuple[float, ...]:
-    return tuple(each / BILLION for each in _read_list(field, read_percent_as_billionths, count))
 
 
 def write_owner_section(law: OwnerLaw, comments: Sequence[str]) -> str:

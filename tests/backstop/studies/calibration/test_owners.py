@@ -14,6 +14,7 @@ import backstop
 from backstop.cli.fit_owners import cli
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario.owner_behavior import DEFENCES
 from backstop.simulation.sources.table_reader import TableFaultsError
 from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.owner_acts import measure_act_law
@@ -27,7 +28,6 @@ from backstop.studies.calibration.owner_estimates import (
 )
 from backstop.studies.calibration.owner_fit import OwnerFit
 from backstop.studies.calibration.owner_history import (
-    DEFENCES,
     OwnerAct,
     OwnerHistory,
     VaultHour,
@@ -460,7 +460,11 @@ def test_a_section_is_written_as_it_is_read(tmp_path, fit: OwnerFit, small: Owne
             "[0%, 3%, 5%,",
             "owners.defend.distances: are not those that are measured: 0%, 2%, 5%",
         ),
-        ("[20%, 40%, 80%]", "[20%, 40%]", "owners.release.distances: has 2 entries, expected 3"),
+        (
+            "[20%, 40%, 80%]",
+            "[20%, 40%]",
+            "owners.release.chances: has 4 chances, and 2 distances divide into 3",
+        ),
         ("  release:", "  releases:", "owners.releases: unknown field; known here: every, idle, defend, rel"),
         ("idle: ", "idle: 10", "%' is too high: the most is 1000000000 (as stored)"),
     ],

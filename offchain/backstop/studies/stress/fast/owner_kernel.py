@@ -53,6 +53,16 @@ LIQUIDATED, REPAID = range(2)
 """Columns of what happens by day."""
 
 
+class ActionTables(NamedTuple):
+    """When owners act in one direction, in which ways, and how much: OwnerAction in arrays."""
+
+    distances: Integers
+    chances: Integers
+    ways: Integers
+    sizes: Integers
+    least: int
+
+
 class OwnerTables(NamedTuple):
     """The behavior of owners; `every` is 0 where they stand still."""
 
@@ -65,16 +75,8 @@ class OwnerTables(NamedTuple):
     factors: Integers
     large_debt: float
     large_factor: int
-    distances: Integers
-    chances: Integers
-    ways: Integers
-    sizes: Integers
-    least: int
-    release_distances: Integers
-    release_chances: Integers
-    release_ways: Integers
-    release_sizes: Integers
-    release_least: int
+    defend: ActionTables
+    release: ActionTables
 
 
 def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Table) -> OwnerTables:
@@ -82,36 +84,33 @@ def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Tab
     if behavior is None:
         still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
         behavior = OwnerBehavior(0, 0, 0, (0,), (BASIS_POINTS,), 0, BASIS_POINTS, still, still)
-
-    def build_array(values: tuple[int, ...]) -> Integers:
-        return np.array(values, dtype=np.int64)
-
-    one, other = behavior.defend, behavior.release
     return OwnerTables(
         np.argsort(vaults["number"]),
         np.repeat(np.arange(len(terms)), terms["last"] - terms["first"]),
         behavior.every,
         behavior.idle,
         behavior.within,
-        build_array(behavior.falls),
-        build_array(behavior.factors),
+        np.array(behavior.falls, dtype=np.int64),
+        np.array(behavior.factors, dtype=np.int64),
         behavior.large_debt / WAD,
         behavior.large_factor,
-        build_array(one.distances),
-        build_array(one.chances),
-        build_array(one.ways),
-        build_array(one.sizes),
-        one.least,
-        build_array(other.distances),
-        build_array(other.chances),
-        build_array(other.ways),
-        build_array(other.sizes),
-        other.least,
+        _build_action_tables(behavior.defend),
+        _build_action_tables(behavior.release),
+    )
+
+
+def _build_action_tables(action: OwnerAction) -> ActionTables:
+    return ActionTables(
+        np.array(action.distances, dtype=np.int64),
+        np.array(action.chances, dtype=np.int64),
+        np.array(action.ways, dtype=np.int64),
+        np.array(action.sizes, dtype=np.int64),
+        action.least,
     )
 
 
 @njit(cache=True)
-def draw_number(key: int, vault: int, look: int, purpose: int) -> int:
+def draw_number(key: int, vault: int, look: int, purpose: int) -> np.int64:
     """Return a draw from 0 to DRAWN - 1, as owner_behavior.draw_number does."""
     mixed = (
         np.uint64(key)
@@ -124,8 +123,7 @@ def draw_number(key: int, vault: int, look: int, purpose: int) -> int:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    drawn: int = np.int64(mixed >> np.uint64(32))  # type: ignore[assignment]
-    return drawn
+    return np.int64(mixed >> np.uint64(32))
 
 
 @njit(cache=True)
@@ -140,22 +138,23 @@ def _interpolate_factor(places: Integers, factors: Integers, place: int) -> int:
 
 
 @njit(cache=True)
-def _interpolate_size(sizes: Integers, drawn: int) -> int:
+def _interpolate_size(sizes: Integers, drawn: np.int64) -> int:
     part = drawn * PARTS // DRAWN
     rest = drawn * PARTS - part * DRAWN
     return sizes[part] + (sizes[part + 1] - sizes[part]) * rest // DRAWN
 
 
 @njit(cache=True)
-def _select_chance(distances: Integers, chances: Integers, distance: int) -> int:
+def _select_chance(action: ActionTables, distance: int) -> int:
     place = 0
-    while place < len(distances) and distance >= distances[place]:
+    while place < len(action.distances) and distance >= action.distances[place]:
         place += 1
-    return chances[place]
+    chance: int = action.chances[place]
+    return chance
 
 
 @njit(cache=True)
-def _select_way(ways: Integers, drawn: int) -> int:
+def _select_way(ways: Integers, drawn: np.int64) -> int:
     passed = 0
     for place in range(len(ways)):
         passed += ways[place]
@@ -199,7 +198,7 @@ def run_owner_reactions(
         if draw_number(key, number, 0, IDLE) * BILLION < owners.idle * DRAWN:
             continue
         distance = floor(worth * BASIS_POINTS / (debt * terms[c].ratio)) - BASIS_POINTS
-        chance = _select_chance(owners.distances, owners.chances, distance)
+        chance = _select_chance(owners.defend, distance)
         if distance >= 0:
             chance = chance * factors[c] // BASIS_POINTS
         if owners.large_debt > 0 and debt >= owners.large_debt:
@@ -207,14 +206,14 @@ def run_owner_reactions(
         acts, repaid = False, activity[v].repaid
         if draw_number(key, number, look, DEFENDS) * BILLION < min(chance, BILLION) * DRAWN:
             acts = _defend_vault(
-                owners, terms[c], kinds, c, system, vault, activity[v], prices[c], debt, worth, now,
+                owners.defend, terms[c], kinds, c, system, vault, activity[v], prices[c], debt, worth, now,
                 look, key,
             )  # fmt: skip
         else:
-            chance = _select_chance(owners.release_distances, owners.release_chances, distance)
+            chance = _select_chance(owners.release, distance)
             if draw_number(key, number, look, RELEASES_RISK) * BILLION < chance * DRAWN:
                 acts = _release_collateral_or_draw(
-                    owners, setting, terms[c], kinds, c, system, vault, activity[v], prices[c], debt,
+                    owners.release, setting, terms[c], kinds, c, system, vault, activity[v], prices[c], debt,
                     worth, now, look, key,
                 )  # fmt: skip
         if acts:
@@ -254,7 +253,7 @@ def _repay_debt(
 
 @njit(cache=True)
 def _defend_vault(
-    owners: OwnerTables,
+    action: ActionTables,
     terms: Table,
     kinds: Table,
     type_index: int,
@@ -270,9 +269,9 @@ def _defend_vault(
 ) -> bool:
     """Make a vault safer; return False if that is not possible."""
     kind = kinds[type_index]
-    way = _select_way(owners.ways, draw_number(key, vault.number, look, DEFENCE_WAY))
-    size = _interpolate_size(owners.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
-    wanted = terms.ratio * (1 + owners.least / BASIS_POINTS)
+    way = _select_way(action.ways, draw_number(key, vault.number, look, DEFENCE_WAY))
+    size = _interpolate_size(action.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))
+    wanted = terms.ratio * (1 + action.least / BASIS_POINTS)
     if way == _SELL:
         wanted = max(wanted, terms.initial_ratio)
     lacking = max(0.0, debt * wanted - worth)
@@ -310,7 +309,7 @@ def _defend_vault(
 
 @njit(cache=True)
 def _release_collateral_or_draw(
-    owners: OwnerTables,
+    action: ActionTables,
     setting: Table,
     terms: Table,
     kinds: Table,
@@ -327,9 +326,9 @@ def _release_collateral_or_draw(
 ) -> bool:
     """Draw more or withdraw collateral; return False if the contracts would refuse that."""
     kind = kinds[type_index]
-    way = _select_way(owners.release_ways, draw_number(key, vault.number, look, RELEASE_WAY))
-    size = _interpolate_size(owners.release_sizes, draw_number(key, vault.number, look, RELEASE_SIZE))
-    wanted = max(terms.ratio * (1 + owners.release_least / BASIS_POINTS), terms.initial_ratio)
+    way = _select_way(action.ways, draw_number(key, vault.number, look, RELEASE_WAY))
+    size = _interpolate_size(action.sizes, draw_number(key, vault.number, look, RELEASE_SIZE))
+    wanted = max(terms.ratio * (1 + action.least / BASIS_POINTS), terms.initial_ratio)
     room = worth / wanted - debt if way == _DRAW else worth - debt * wanted
     amount = min(debt * size / BASIS_POINTS, room)
     if amount <= 0:
