@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backstop.studies.comparison.presets import load_presets
     from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
     from backstop.studies.risk_questions.debt_ceiling import ceiling
+    from backstop.studies.risk_questions.episode_outcomes import compare_episodes
     from backstop.studies.risk_questions.history_comparison import history
     from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import owners
     from backstop.studies.risk_questions.liquidations_at_price_drop import falls
@@ -43,6 +44,7 @@ __all__ = [
     "calibrate",
     "ceiling",
     "compare",
+    "compare_episodes",
     "falls",
     "fit_owners",
     "history",
@@ -70,6 +72,7 @@ _PLACES = {
     "calibrate": "backstop.studies.calibration.scenario_calibration",
     "ceiling": "backstop.studies.risk_questions.debt_ceiling",
     "compare": "backstop.studies.comparison.preset_comparison",
+    "compare_episodes": "backstop.studies.risk_questions.episode_outcomes",
     "falls": "backstop.studies.risk_questions.liquidations_at_price_drop",
     "fit_owners": "backstop.studies.calibration.owner_fit",
     "history": "backstop.studies.risk_questions.history_comparison",

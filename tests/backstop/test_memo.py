@@ -23,6 +23,7 @@ from tests.support.page_commands import (
 )
 
 PAGE = ROOT / "docs" / "learn" / "memo.md"
+EPISODES = ROOT / "docs" / "do" / "episodes.md"
 FILES = SAMPLES / "june-2022"
 AMOUNT = re.compile(r"\d{1,3}(?:,\d{3})+|\d+\.\d+%")
 PARAMETERS = {"1,789", "1,032"}
@@ -122,7 +123,7 @@ def test_figures_of_the_text_are_of_its_outputs() -> None:
 
 
 @pytest.mark.deep(brief="tests/backstop/test_memo.py::test_figures_of_the_text_are_of_its_outputs")
-@pytest.mark.parametrize(("page", "count"), [(PAGE, 22), (PAGE.with_name("history.md"), 5)])
+@pytest.mark.parametrize(("page", "count"), [(PAGE, 22), (PAGE.with_name("history.md"), 5), (EPISODES, 4)])
 def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, page: Path, count: int) -> None:
     blocks = list(run_page_blocks(page.read_text(), tmp_path))
     for command, shown, present in blocks:

@@ -16,6 +16,7 @@ from backstop.cli.command_helpers import (
     RUNS,
     Command,
     build_scenario_record_inputs,
+    episode_option,
     format_repeat_command,
     handle_errors,
     handle_stop_signals,
@@ -30,8 +31,8 @@ from backstop.errors import BackstopError
 from backstop.studies.borrower_response import RESPONSES, STILL
 from backstop.studies.stress.engines import ENGINES
 
-_NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling", "history")
-_ALWAYS = ("question", "scenario", "seed", "out", "fresh", "as_json")
+_NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling", "history", "episodes")
+_ALWAYS = ("question", "scenario", "episode", "seed", "out", "fresh", "as_json")
 
 
 @click.command(
@@ -47,15 +48,17 @@ Examples:
   ape run ask owners runs/laws/scenario.yaml --largest 5
   ape run ask ceiling runs/laws/scenario.yaml --symbol WETH --limit 100000
   ape run ask history runs/week/react.yaml --events events.csv
+  ape run ask episodes runs/laws/scenario.yaml
 """,
 )
 @click.argument("question", type=click.Choice(_NAMES))
 @click.argument("scenario", metavar="SCENARIO")
+@episode_option
 @click.option(
     "--paths",
     type=click.IntRange(2, 10_000_000),
     default=None,
-    help="[default: 1000; payers 50; history 200]",
+    help="[default: 1000; payers 50; history 200; episodes 100]",
 )
 @click.option("--engine", type=click.Choice(ENGINES), default=None, help="[default: fast; payers model]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
@@ -113,14 +116,16 @@ def cli(
     at-risk: how much bad debt, how likely. falls: which debt may be liquidated at which fall. proposal: what
     other parameters would change, and whether the paths can tell. payers: who pays under which rules. owners:
     how much is the largest owners'. ceiling: how large a type's debt may become for a stated risk. history:
-    what a period makes of the book with owners who react, beside what happened.
+    what a period makes of the book with owners who react, beside what happened. episodes: what six past
+    crashes would do to the book.
     """
     from backstop.report import answer_page, proposal_page
     from backstop.report.frame_console_table import print_answer, write_answer_files
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.scenario.scenario_library import join_episode
     from backstop.studies.assumption_record import write_assumptions
-    from backstop.studies.risk_questions import history_comparison, payers_by_system
+    from backstop.studies.risk_questions import episode_outcomes, history_comparison, payers_by_system
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
     from backstop.studies.risk_questions.question_answers import (
         OPTIONS,
@@ -129,9 +134,14 @@ def cli(
     )
 
     _check_no_other_options(question, OPTIONS[question])
-    fewer = {"payers": payers_by_system.PATHS, "history": history_comparison.PATHS}
+    fewer = {
+        "payers": payers_by_system.PATHS,
+        "history": history_comparison.PATHS,
+        "episodes": episode_outcomes.PATHS,
+    }
     paths = given["paths"] or fewer.get(question, PATHS)
     engine = given["engine"] or ("model" if question == "payers" else "fast")
+    scenario = join_episode(scenario, given.pop("episode"))
     day = load_scenario(scenario)
     options = {name: given[name] for name in OPTIONS[question] if name not in ("paths", "engine", "workers")}
     if "falls" in options:

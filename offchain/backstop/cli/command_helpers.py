@@ -89,6 +89,17 @@ def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
+def episode_option(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --episode NAME."""
+    return click.option(
+        "--episode",
+        default=None,
+        metavar="NAME",
+        help="Prices, gas prices and outages of a past crash in place of the scenario's own: march-2020, "
+        "may-2021, june-2022, november-2022, march-2023, october-2025; the same as SCENARIO@NAME.",
+    )(command)
+
+
 def host_option(command: Callable[P, T]) -> Callable[P, T]:
     """Add --host, of which `model` is none."""
     return click.option(

@@ -9,6 +9,7 @@ import click
 from backstop.cli.command_helpers import (
     RUNS,
     Command,
+    episode_option,
     format_repeat_command,
     handle_errors,
     handle_stop_signals,
@@ -32,10 +33,12 @@ Examples:
   ape run compare
   ape run compare --presets maker,morpho,backstop --host revm
   ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
+  ape run compare --scenario mine/scenario.yaml --episode may-2021 --host revm
   ape run compare --scenario october-2025-perpetuals --presets margin --dodgers 20
 """,
 )
 @scenario_option
+@episode_option
 @click.option(
     "--presets",
     default="all",
@@ -68,6 +71,7 @@ Examples:
 @handle_errors
 def cli(
     scenario_name: str,
+    episode: str | None,
     presets: str,
     host: str,
     seed: int,
@@ -85,9 +89,11 @@ def cli(
     from backstop.model.arithmetic import BASIS_POINTS
     from backstop.report.preset_comparison_page import write_page
     from backstop.simulation.progress_and_interruption import RunInterruptedError
+    from backstop.simulation.scenario.scenario_library import join_episode
     from backstop.studies.comparison.preset_comparison import DAY, compare
     from backstop.studies.comparison.presets import apply_preset, load_presets
 
+    scenario_name = join_episode(scenario_name, episode)
     chosen = load_presets(presets)
     laid = [apply_preset(preset, scenario_name) for preset in chosen]
     called = "-".join(Path(each).stem for each in presets.split(","))

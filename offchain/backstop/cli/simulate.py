@@ -8,6 +8,7 @@ import click
 
 from backstop.cli.command_helpers import (
     Command,
+    episode_option,
     format_repeat_command,
     get_run_directory,
     handle_errors,
@@ -32,9 +33,11 @@ Examples:
   ape run simulate --scenario black-thursday-healthy --host revm
   ape run simulate --scenario my-day.yaml --seed 7 --out runs/my-day --json
   ape run simulate --scenario stress-day --seed 1 --path 377
+  ape run simulate --scenario mine/scenario.yaml --episode march-2020 --host revm
 """,
 )
 @scenario_option
+@episode_option
 @host_option
 @seed_option
 @click.option(
@@ -44,11 +47,20 @@ Examples:
 @json_option
 @handle_errors
 def cli(
-    scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, fresh: bool, as_json: bool
+    scenario_name: str,
+    episode: str | None,
+    host: str,
+    seed: int,
+    path: int | None,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
 ) -> None:
     """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.scenario.scenario_library import join_episode
 
+    scenario_name = join_episode(scenario_name, episode)
     scenario = load_scenario(scenario_name)
     directory = get_run_directory(out, scenario.name, seed, host, path)
     command = format_repeat_command("simulate", scenario=scenario_name, host=host, seed=seed, path=path)

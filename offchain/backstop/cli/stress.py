@@ -11,6 +11,7 @@ from backstop.cli.command_helpers import (
     RUNS,
     Command,
     build_scenario_record_inputs,
+    episode_option,
     format_repeat_command,
     handle_errors,
     handle_stop_signals,
@@ -35,12 +36,14 @@ Examples:
   ape run stress stress-day
   ape run stress stress-day --paths 10000 --workers 2
   ape run stress stress-day --paths 10000 --fresh
+  ape run stress mine/scenario.yaml --episode march-2020
   ape run stress my-day.yaml --engine exact --paths 500 --seed 7 --out runs/my-study
   ape run stress stress-day --paths 100000 --dask tcp://10.0.0.5:8786
 """,
 )
 @click.argument("scenario", required=False, metavar="[SCENARIO]")
 @click.option("--scenario", "named", default=None, metavar="NAME|FILE", help="The same, as an option.")
+@episode_option
 @click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
 @click.option(
     "--engine",
@@ -77,6 +80,7 @@ Examples:
 def cli(
     scenario: str | None,
     named: str | None,
+    episode: str | None,
     paths: int,
     engine: str,
     workers: int,
@@ -101,6 +105,7 @@ def cli(
     from backstop.report.stress_page import write_stress_page
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
+    from backstop.simulation.scenario.scenario_library import join_episode
     from backstop.studies.assumption_record import (
         list_stress_options,
         list_study_assumptions,
@@ -129,7 +134,7 @@ def cli(
         click.echo(
             "no path is run again on the contracts: that needs pip install 'backstop[chain]'", err=True
         )
-    name = scenario or named or "stress-day"
+    name = join_episode(scenario or named or "stress-day", episode)
     task = Task(load_scenario(name), seed, engine)
     if confirm is None:
         confirm = choose_confirmed_paths(task.scenario) if has_extra("chain") else 0

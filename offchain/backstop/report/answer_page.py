@@ -22,6 +22,7 @@ from backstop.report.run_table_rows import FIRST_ROWS
 from backstop.report.study_file_reader import read_study_files
 from backstop.report.summary_panel import LossStrip, build_strip
 from backstop.simulation.loss_bearers import ALL_GROUPS
+from backstop.studies.risk_questions.episode_outcomes import STILL
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS
 
 
@@ -139,6 +140,13 @@ def compose_heading(summary: Mapping[str, Any]) -> Markup:
         return Markup("{} of {} figures of history within the paths").format(
             sum(row["within"] == "yes" for row in sure), len(sure)
         )
+    if name == "episodes":
+        place = max(
+            (i for i, row in enumerate(rows) if row["case"] == STILL), key=lambda i: rows[i]["bad_debt_micro"]
+        )
+        return Markup("{} at most, {}").format(
+            numbers.render_figure(f"tables.episodes.{place}.bad_debt_micro"), rows[place]["episode"]
+        )
     within = sum(row["within_the_limit"] == "yes" for row in rows)
     return Markup("{} of {} sizes surely within the limit").format(within, len(rows))
 
@@ -246,6 +254,15 @@ QUESTIONS: Mapping[str, QuestionPage] = {
         "What a file of events says, the book that stands still, and owners who react: the average of the "
         "paths, and what 95% of them are within. A factor is how many times history a figure is.",
         risk_answer_charts.draw_history,
+        lambda summary: [],
+    ),
+    "episodes": QuestionPage(
+        "What would past crashes do to this book?",
+        "By episode and case",
+        "Prices, gas prices and outages of each episode on this book, its markets and its keepers: averages "
+        "of the paths, with intervals of 95%, and the bad debt of the worst path. Paths differ in what lies "
+        "between published prices, in what is left to chance, and in what owners do.",
+        risk_answer_charts.draw_episodes,
         lambda summary: [],
     ),
     "ceiling": QuestionPage(

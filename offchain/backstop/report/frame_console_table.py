@@ -91,6 +91,7 @@ _TITLES = {
     "owners": "The largest owners, stablecoins",
     "ceiling": "Sizes that were tried, stablecoins",
     "history": "What happened, and what the paths come to: the average, and what 95% of them are within",
+    "episodes": "What each episode would do to this book: averages of the paths, stablecoins",
     "days": "Liquidated and repaid from the start to the end of each day, stablecoins",
 }
 

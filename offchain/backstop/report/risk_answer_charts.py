@@ -262,6 +262,27 @@ def draw_history(summary: Mapping[str, Any]) -> Chart:
     return Chart("history-chart", title, f"{title}. {told}.", figure, keys)
 
 
+def draw_episodes(summary: Mapping[str, Any]) -> Chart:
+    """Draw the bad debt that each episode leaves on average, a row for each and a point for each case."""
+    rows = summary["tables"]["episodes"]
+    names = list(dict.fromkeys(row["episode"] for row in rows))
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    data, keys = [], []
+    for i, case in enumerate(cases):
+        own = [row for row in rows if row["case"] == case]
+        positions = [names.index(row["episode"]) for row in own]
+        color = get_series_color(i)
+        # Rings within rings: where figures are the same, all of them are seen.
+        data.append(_build_interval_points(case, own, "bad_debt", positions, color, 17 - 4 * i))
+        keys.append(LegendKey(case, color, "dots"))
+    first = [row for row in rows if row["case"] == cases[0]]
+    told = "; ".join(
+        f"{row['episode']} {amounts.format_compact(row['bad_debt_micro'], MICRO)}" for row in first
+    )
+    figure = _build_horizontal_figure(names, data, "bad debt on average, stablecoins")
+    return Chart("episodes-chart", "Bad debt", f"Bad debt, {cases[0]}: {told}.", figure, tuple(keys))
+
+
 def _build_interval_points(
     title: str,
     rows: Sequence[Mapping[str, Any]],
@@ -310,6 +331,7 @@ def _build_horizontal_figure(names: Sequence[str], data: list[dict[str, Any]], t
                 "rangemode": "tozero",
                 "title": build_axis_title(title),
             },
-            "yaxis": build_name_axis([shorten_name(name) for name in names]),
+            "yaxis": build_name_axis([shorten_name(name) for name in names])
+            | {"ticklabelstandoff": 10},  # points at zero reach over the axis
         },
     }

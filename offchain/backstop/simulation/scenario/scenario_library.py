@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backstop.errors import BackstopError, refuse_url_as_local_path
+from backstop.simulation.scenario.episode_overlay import load_episode, overlay_scenario_with_episode
 from backstop.simulation.scenario.yaml_document_reader import (
     Field,
     merge_documents,
@@ -36,10 +37,30 @@ def scenario_names() -> list[str]:
 def read_unchecked_scenario_fields(name_or_file: str | Path) -> tuple[Field, str]:
     """Read a scenario's file together with what it extends, not checked yet; also return its name.
 
-    A `scenario.yaml`, as `import` writes one into each folder, is called by its folder.
+    A `scenario.yaml`, as `import` writes one into each folder, is called by its folder. An episode after an
+    `@`, or in the file, is laid over it.
     """
-    path = _find_scenario_file(str(name_or_file))
-    return _read_merged_file(path), path.resolve().parent.name if path.name == "scenario.yaml" else path.stem
+    file, episode = split_episode(str(name_or_file))
+    path = _find_scenario_file(file)
+    name = path.resolve().parent.name if path.name == "scenario.yaml" else path.stem
+    fields = _read_merged_file(path)
+    if episode:
+        load_episode(episode)  # an unknown name is no error of the file
+        named = Field(fields.file, 1, "episode", episode)
+        entries = fields.read_mapping_entries() | {"episode": named}
+        fields, name = Field(fields.file, fields.line, fields.path, entries), f"{name}-{episode}"
+    return overlay_scenario_with_episode(fields), name
+
+
+def join_episode(name_or_file: str, episode: str | None) -> str:
+    """Return a scenario by its name or file with an episode to be laid over it, as `NAME|FILE@EPISODE`."""
+    return name_or_file if episode is None else f"{split_episode(name_or_file)[0]}@{episode}"
+
+
+def split_episode(name_or_file: str) -> tuple[str, str]:
+    """Return the name or file of a scenario, and the episode after its `@`; empty if there is none."""
+    file, mark, episode = name_or_file.rpartition("@")
+    return (file, episode) if mark and not Path(name_or_file).is_file() else (name_or_file, "")
 
 
 def _find_scenario_file(name: str, base_folder: Path | None = None) -> Path:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
 from backstop.simulation.loss_bearers import NOBODY
+from backstop.simulation.scenario.episode_overlay import MOVES, load_episode
+from backstop.simulation.scenario.scenario_library import join_episode
 from backstop.studies.assumption_record import compare_assumptions, list_assumptions
 from backstop.studies.data_frames import list_records
 from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
+from backstop.studies.risk_questions.episode_outcomes import REACTING, STILL, compare_episodes
 from backstop.studies.risk_questions.history_comparison import history
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import OTHERS, owners
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, falls
@@ -175,6 +178,28 @@ def _answer_history(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
     return tables, {"sentence": found.sentence, "besides": list(found.besides)}
 
 
+def _answer_episodes(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
+    frame = compare_episodes(scenario, runner=run)
+    worst = frame.loc[frame[frame["case"] == STILL]["bad_debt_micro"].idxmax()]
+    reacting = frame[(frame["case"] == REACTING) & (frame["episode"] == worst["episode"])].iloc[0]
+    if not worst["bad_debt_micro"]:
+        line = "No episode leaves bad debt to a book that stands still."
+    else:
+        line = (
+            f"{worst['episode']} costs most: {_format_whole_coins(worst['bad_debt_micro'])} stablecoins of "
+            f"bad debt on average, {_format_whole_coins(reacting['bad_debt_micro'])} with owners who react."
+        )
+    besides = [_describe_episode(scenario, name) for name in dict.fromkeys(frame["episode"])]
+    return {"episodes": frame}, {"sentence": line, "besides": besides}
+
+
+def _describe_episode(scenario: str, name: str) -> str:
+    """Say of an episode what its title is, and which price follows which coin."""
+    assumptions = load_with_changes(join_episode(scenario, name)).assumptions
+    (follows,) = (line.removeprefix(MOVES) for line in assumptions if line.startswith(MOVES))
+    return f"{load_episode(name).section['title'].text}. Prices: {follows.partition('. ')[0]}."
+
+
 def _format_percent(bps: int) -> str:
     return f"{int(bps) / 100:g}%"
 
@@ -191,8 +216,9 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
     "owners": _answer_largest_owners_share,
     "ceiling": _answer_ceiling,
     "history": _answer_history,
+    "episodes": _answer_episodes,
 }
-"""Questions by name, which are those of the functions."""
+"""Questions by name."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "at-risk": ("paths", "engine", "workers"),
@@ -202,5 +228,6 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
     "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),
     "history": ("paths", "events", "like", "symbol"),
+    "episodes": ("paths", "engine", "workers"),
 }
 """Which options say something of which question."""

@@ -1,0 +1,331 @@
+"""Historic episodes: the prices, gas prices and outages of a crash, laid over any scenario before it is read.
+
+The book, the parameters, the markets' depth and the keepers' capital stay the scenario's own.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.csv_table import read_table
+from backstop.simulation.scenario.parameters_yaml_writer import format_decimal, format_exact_usd_price
+from backstop.simulation.scenario.yaml_document_reader import Field, Section, read_document
+
+FOLDER = Path(__file__).with_name("episodes")
+_COINS = "coins"
+
+MOVES = "Prices begin at this scenario's own and move as in the episode: "
+"""Beginning of the assumption that says which price follows which coin."""
+
+STANDS_STILL = "USD"
+"""What a price follows that does not move."""
+_OTHERS = ("ETH",)
+"""What prices follow that no list names."""
+
+BARGAIN = 7_000
+"""Share of the market's price [bps] up to which a bidder pays who buys through an outage too."""
+_FOLLOWS_GAS = 11_000  # of the gas price, by keepers whose own gas price is fixed [bps]
+_ROOM = 15_000  # highest gas price that a keeper is ready to pay, of the highest of the episode [bps]
+_OUT = ("flash_taker", "bidder")
+_SECONDS_APART = 600
+"""Longest time of a block: prices of some episodes are that far apart."""
+
+
+class Episode(NamedTuple):
+    """What was published of an episode: its file, and prices [ray] by coin and second from its start."""
+
+    name: str
+    section: Section
+    prices: Mapping[str, Mapping[int, int]]
+
+
+def list_episode_names() -> list[str]:
+    """List the episodes that come with the package, in the order of time."""
+    found = [path.stem for path in FOLDER.glob("*.yaml") if path.stem != _COINS]
+    return sorted(
+        found, key=lambda name: read_document(FOLDER / f"{name}.yaml").read_mapping_entries()["start"].text
+    )
+
+
+@cache
+def load_episode(name: str) -> Episode:
+    """Read an episode of the package: its file, and the prices beside it."""
+    if name not in list_episode_names():
+        raise BackstopError(f"{name!r} is not an episode; there are {', '.join(list_episode_names())}")
+    section = read_document(FOLDER / f"{name}.yaml").read_section(
+        ("title", "start", "duration", "facts", "assumptions", "volatility", "gas_prices"), ("outages",)
+    )
+    lines = (FOLDER / f"{name}.csv").read_text().splitlines()
+    prices: dict[str, dict[int, int]] = {}
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        time = quantity_units.read_multiday_clock(row.pop("time"))
+        for coin, price in row.items():
+            if price:
+                prices.setdefault(coin, {})[time] = quantity_units.read_price_as_ray(f"{price} USD")
+    return Episode(name, section, prices)
+
+
+def find_followed_coin(asset: str, episode: Episode) -> str:
+    """Return the coin of an episode that the price of an asset follows; STANDS_STILL for a dollar coin.
+
+    An asset of which the episode has prices follows these; another the first coin of its list; one that no
+    list names follows ether. What stands after the first `-` of a name does not count, as in ETH-B.
+    """
+    base = asset.split("-")[0]
+    for coins in ((base,), _read_followed_coins_by_asset().get(base.lower(), _OTHERS)):
+        for coin in coins:
+            if coin in episode.prices or coin == STANDS_STILL:
+                return coin
+    return _OTHERS[0]
+
+
+def overlay_scenario_with_episode(scenario_field: Field) -> Field:
+    """Return a scenario's document with the episode that it names laid over it; the same if it names none.
+
+    Each price begins where the scenario's begins, and moves as the price of its coin did: rounded down, one
+    at least. Outages and prices of feeds that the scenario gives are of its own day, and go. Raise
+    BackstopError where blocks are longer than the time between published prices.
+    """
+    given = scenario_field.read_mapping_entries()
+    named = given.get("episode")
+    if named is None:
+        return scenario_field
+    episode, chosen = _read_named_episode(named)
+    _check_block_time(given, episode)
+    writer = _FieldWriter(named)
+    prices = given["prices"].read_mapping_entries() if "prices" in given else {}
+    follows = {asset: chosen.get(asset) or find_followed_coin(asset, episode) for asset in prices}
+    for asset in chosen:
+        if asset not in prices:
+            named.raise_error(f"{asset!r} is no price of this scenario: it has {', '.join(prices)}")
+    changed = {
+        name: entry for name, entry in given.items() if name not in ("episode", "feed_prices", "correlation")
+    }
+    changed["prices"] = writer.build_field(
+        "prices",
+        {asset: _move_price(asset, prices[asset], coin, episode, given) for asset, coin in follows.items()},
+    )
+    if "equity_price" in given:
+        moved = _move_price("equity_price", given["equity_price"], _OTHERS[0], episode, given)
+        changed["equity_price"] = writer.build_field("equity_price", moved)
+    changed["duration"] = writer.build_field("duration", episode.section["duration"].text)
+    if "opening" not in given:
+        changed["start"] = writer.build_field("start", episode.section["start"].text)
+    _change_texts(changed, episode, follows, writer)
+    _change_gas(changed, episode, writer)
+    return Field(scenario_field.file, scenario_field.line, scenario_field.path, changed)
+
+
+class _FieldWriter:
+    """Makes fields whose place in the file is where the episode is named."""
+
+    def __init__(self, named: Field) -> None:
+        self.named = named
+
+    def build_field(self, path: str, value: object) -> Field:
+        """Return a value, a list or a mapping as a field; what is a field already stays one."""
+        if isinstance(value, Field):
+            return value
+        found: str | list[Field] | dict[str, Field]
+        if isinstance(value, dict):
+            found = {name: self.build_field(f"{path}.{name}", each) for name, each in value.items()}
+        elif isinstance(value, list):
+            found = [self.build_field(f"{path}[{i}]", each) for i, each in enumerate(value)]
+        else:
+            found = str(value)
+        return Field(self.named.file, self.named.line, path, found)
+
+
+def _read_named_episode(named: Field) -> tuple[Episode, dict[str, str]]:
+    """Read which episode is named, and which assets are to follow which of its coins."""
+    if isinstance(named.value, str):
+        field, chosen = named, dict[str, str]()
+    else:
+        section = named.read_section(("name",), ("follow",))
+        field = section["name"]
+        entries = section["follow"].read_mapping_entries() if "follow" in section else {}
+        chosen = {asset: entry.text for asset, entry in entries.items()}
+    try:
+        episode = load_episode(field.text)
+    except BackstopError as error:
+        field.raise_error(str(error))
+    for asset, coin in chosen.items():
+        if coin != STANDS_STILL and coin not in episode.prices:
+            named.raise_error(
+                f"{asset}: {coin!r} is no coin of {episode.name}; there are "
+                f"{', '.join([*episode.prices, STANDS_STILL])}"
+            )
+    return episode, chosen
+
+
+def _check_block_time(given: Mapping[str, Field], episode: Episode) -> None:
+    block = given.get("block_time")
+    if block is not None and block.read_value(quantity_units.read_seconds) > _SECONDS_APART:
+        block.raise_error(
+            f"{block.text!r}: prices of {episode.name} are minutes apart; give blocks of at most "
+            f"{quantity_units.format_duration_text(_SECONDS_APART)}"
+        )
+
+
+@cache
+def _read_followed_coins_by_asset() -> dict[str, tuple[str, ...]]:
+    """Read which coins an asset follows, by its name in small letters."""
+    return {
+        item.text.lower(): tuple(coin.strip() for coin in coins.split(","))
+        for coins, assets in read_document(FOLDER / f"{_COINS}.yaml").read_mapping_entries().items()
+        for item in assets.read_items()
+    }
+
+
+def _move_price(
+    asset: str, price: Field, coin: str, episode: Episode, given: Mapping[str, Field]
+) -> dict[str, object]:
+    """Return a price that begins where the scenario's does, and moves as a coin of the episode did.
+
+    Of published prices within one block the furthest from the first is taken, so that no low or high is lost.
+    """
+    first = _read_first_price(price)
+    block = given["block_time"].read_value(quantity_units.read_seconds) if "block_time" in given else 1
+    last = episode.section["duration"].read_value(quantity_units.read_seconds)
+    if coin == STANDS_STILL:
+        moves, volatility = {0: 1, last: 1}, "0 bps"
+    else:
+        moves = dict(episode.prices[coin])
+        volatility = episode.section["volatility"].read_mapping_entries()[coin].text
+    begin, furthest = moves[0], dict[int, int]()
+    for time, value in moves.items():
+        at = -(-time // block) * block
+        furthest[at] = max(furthest.get(at, begin), value, key=lambda each: _measure_distance(each, begin))
+    points = {
+        _format_clock(at): format_exact_usd_price(max(1, first * value // begin))
+        for at, value in furthest.items()
+    }
+    if last % block:
+        given["block_time"].raise_error(
+            f"{given['block_time'].text!r} does not divide the "
+            f"{episode.section['duration'].text} of {episode.name}"
+        )
+    return {"volatility": volatility, "assumed": points}
+
+
+def _measure_distance(price: int, begin: int) -> int:
+    """Return how far a price is from the first, as a ratio of at least one [ray]."""
+    return max(price, begin) * RAY // min(price, begin)
+
+
+def _read_first_price(price: Field) -> int:
+    """Return the price that a scenario begins at [ray], however its section gives it."""
+    entries = price.read_mapping_entries()
+    if "model" in entries:
+        return (
+            entries["model"]
+            .read_section(("start",), tuple(entries["model"].read_mapping_entries()))["start"]
+            .read_value(quantity_units.read_price_as_ray)
+        )
+    if "file" in entries:
+        file, column = entries["file"], entries["column"].text
+        row = read_table(file.find_local_file(), file.raise_error, (column,), exactly=False)[0]
+        return file.read_value(lambda _: quantity_units.read_price_as_ray(f"{row.cells[column]} USD"))
+    for label in ("published", "assumed"):
+        for clock, entry in entries[label].read_mapping_entries().items() if label in entries else ():
+            if quantity_units.read_multiday_clock(clock) == 0:
+                return entry.read_value(quantity_units.read_price_as_ray)
+    price.raise_error("has no price at 00:00")
+
+
+def _change_texts(
+    changed: dict[str, Field], episode: Episode, follows: Mapping[str, str], writer: _FieldWriter
+) -> None:
+    """Say in title, facts and assumptions what the episode is, and what follows which coin."""
+    title = episode.section["title"].text
+    if "title" in changed:
+        changed["title"] = writer.build_field("title", f"{changed['title'].text}: {title}")
+    if "facts" in changed:
+        changed["facts"] = writer.build_field(
+            "facts", [*changed["facts"].read_items(), *episode.section["facts"].read_items()]
+        )
+    if "assumptions" in changed:
+        lines: list[object] = [*changed["assumptions"].read_items(), *describe_overlay(follows)]
+        lines += episode.section["assumptions"].read_items()
+        changed["assumptions"] = writer.build_field("assumptions", lines)
+
+
+def describe_overlay(follows: Mapping[str, str]) -> list[str]:
+    """List what an episode assumes of a scenario: which price follows which coin, and what keepers do."""
+    return [
+        f"{MOVES}{describe_followed_coins(follows)}. Equity, where there is any, moves as ETH.",
+        "Keepers pay the episode's gas prices, up to one and a half times the highest.",
+    ]
+
+
+def describe_followed_coins(follows: Mapping[str, str]) -> str:
+    """Return which price follows which coin, as in `WBTC as BTC, ETH; DAI stays where it begins`."""
+    moving = ", ".join(
+        asset if asset == coin else f"{asset} as {coin}"
+        for asset, coin in follows.items()
+        if coin != STANDS_STILL
+    )
+    still = ", ".join(asset for asset, coin in follows.items() if coin == STANDS_STILL)
+    return "; ".join(filter(None, [moving, f"where they begin stay {still}" if still else ""]))
+
+
+def _change_gas(changed: dict[str, Field], episode: Episode, writer: _FieldWriter) -> None:
+    """Put in the episode's gas prices, what keepers are ready to pay of these, and the outages."""
+    gas = episode.section["gas_prices"]
+    highest = max(
+        entry.read_value(quantity_units.read_gas_price)
+        for label in gas.read_mapping_entries().values()
+        for entry in label.read_mapping_entries().values()
+    )
+    if "congestion" in changed:
+        entries = {
+            name: entry
+            for name, entry in changed["congestion"].read_mapping_entries().items()
+            if name != "spikes"
+        }
+        changed["congestion"] = writer.build_field("congestion", entries | {"gas_prices": gas})
+    outages = episode.section.get("outages")
+    groups: dict[str, object] = {}
+    for name, group in changed["keepers"].read_mapping_entries().items() if "keepers" in changed else ():
+        entries = {key: entry for key, entry in group.read_mapping_entries().items() if key != "outages"}
+        if "gas_price" in entries:
+            entries["gas_price"] = _raise_gas_cap(entries["gas_price"], highest, writer)
+        if outages is not None and _is_stopped_by_outage(entries):
+            entries["outages"] = outages
+        groups[name] = writer.build_field(f"keepers.{name}", entries)
+    changed["keepers"] = writer.build_field("keepers", groups)
+
+
+def _raise_gas_cap(gas_price: Field, highest: int, writer: _FieldWriter) -> Field:
+    """Return how a keeper bids for gas, if its own most were not below what the episode asks for."""
+    follow: object = f"{_FOLLOWS_GAS // 100}%"
+    most, lag = highest * _ROOM // 10_000, dict[str, Field]()
+    if isinstance(gas_price.value, dict):
+        entries = gas_price.read_mapping_entries()
+        follow = entries.get("follow", follow)
+        lag = {name: entry for name, entry in entries.items() if name == "lag"}
+        if "cap" in entries:
+            most = max(most, entries["cap"].read_value(quantity_units.read_gas_price))
+    return writer.build_field(
+        gas_price.path, {"follow": follow, **lag, "cap": f"{format_decimal(most, 10**9)} gwei"}
+    )
+
+
+def _is_stopped_by_outage(entries: Mapping[str, Field]) -> bool:
+    """Return True if an outage of the episode stops a group of keepers: who buys, but for bargains."""
+    role = entries["role"].text if "role" in entries else ""
+    if role not in _OUT:
+        return False
+    price = entries.get("takes_at")
+    return price is None or price.read_value(quantity_units.read_basis_points) > BARGAIN
+
+
+def _format_clock(seconds: int) -> str:
+    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,108 @@
+"""What each historic episode would do to a book: its prices, gas prices and outages, on the book as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backstop.errors import BackstopError
+from backstop.keepers.keeper_group_settings import KeeperGroup
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.draw_scenario import set_depths_from_debts
+from backstop.simulation.scenario.episode_overlay import list_episode_names, load_episode
+from backstop.simulation.scenario.scenario_library import join_episode, split_episode
+from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
+from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.bad_debt_at_risk import build_estimate_columns
+from backstop.studies.risk_questions.path_runner import PathRunner, get_column, load_with_changes
+from backstop.studies.stress.path_statistics import estimate_mean_with_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PATHS = 100
+"""Fewer than of other questions: prices are given, and paths differ in what lies between them."""
+
+REACTING, STILL, HALF_DEPTH, NO_OUTAGE = (
+    "owners who react",
+    "owners who stand still",
+    "still, half the depth",
+    "still, no outage",
+)
+
+
+def compare_episodes(
+    scenario: str | Path,
+    paths: int = PATHS,
+    *,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    runner: PathRunner | None = None,
+) -> pd.DataFrame:
+    """Return what each episode does to a scenario's book, with owners who react and who stand still.
+
+    `deepest_fall_bps` is the deepest fall of a collateral from the start. Debt liquidated and bad debt are
+    the averages of the paths, with intervals of 95%; `worst_micro` is the bad debt of the worst path. Owners
+    react by the scenario's law, or by the package's default. Two more cases have markets of half the depth,
+    and keepers without the episode's outages where it has any.
+    """
+    if isinstance(scenario, Scenario):
+        raise BackstopError("episodes are laid over a scenario's file: give its name or path")
+    if named := split_episode(str(scenario))[1]:
+        raise BackstopError(f"{scenario}: all episodes are asked for: leave out @{named}")
+    run = runner or PathRunner(paths, seed, engine, workers)
+    cases = [
+        (name, case, day)
+        for name in list_episode_names()
+        for case, day in _build_cases(load_with_changes(join_episode(str(scenario), name)), name, run.seed)
+    ]
+    found: list[dict[str, Any]] = []
+    for (name, case, day), rows in zip(cases, run.run_outcomes([day for *_, day in cases]), strict=True):
+        bad_debt = get_column(day, rows, "bad_debt")
+        found.append(
+            {
+                "episode": name,
+                "case": case,
+                "deepest_fall_bps": compute_deepest_fall(day),
+                "liquidations": round(float(np.mean(get_column(day, rows, "liquidations"))), 1),
+            }
+            | build_estimate_columns(
+                "liquidated", estimate_mean_with_interval(get_column(day, rows, "liquidated_debt")), "micro"
+            )
+            | build_estimate_columns("bad_debt", estimate_mean_with_interval(bad_debt), "micro")
+            | {"worst_micro": int(np.max(bad_debt))}
+        )
+    return build_frame(found)
+
+
+def compute_deepest_fall(day: Scenario) -> int:
+    """Return the deepest fall of a price of the episode from its first [bps], rounded up; 0 if none falls."""
+    return max(
+        -(-(first - min(path.points.values())) * BASIS_POINTS // first)
+        for path in day.prices.values()
+        for first in (path.points[0],)
+    )
+
+
+def _build_cases(day: Scenario, episode: str, seed: int) -> list[tuple[str, Scenario]]:
+    day = set_depths_from_debts(day, seed)
+    owners = day.owners or read_default_owner_behavior(day.block_time)
+    still = replace(day, owners=None)
+    found = [(REACTING, replace(day, owners=owners)), (STILL, still), (HALF_DEPTH, _halve_depth(still))]
+    if "outages" in load_episode(episode).section:
+        found.append((NO_OUTAGE, replace(still, keepers=_remove_outages(still))))
+    return found
+
+
+def _halve_depth(day: Scenario) -> Scenario:
+    markets = {name: replace(each, depth=each.depth // 2) for name, each in day.markets.items()}
+    return replace(day, markets=markets)
+
+
+def _remove_outages(day: Scenario) -> tuple[KeeperGroup, ...]:
+    return tuple(replace(group, outages=()) for group in day.keepers)
