@@ -110,6 +110,7 @@ def test_the_deepest_falls_are_those_of_the_sources() -> None:
         ("wstETH", "june-2022", "stETH"),
         ("wstETH", "may-2021", "ETH"),
         ("WBTC", "march-2020", "BTC"),
+        ("WBTC-A", "march-2020", "BTC"),
         ("DAI", "march-2023", "USDC"),
         ("DAI", "may-2021", "USD"),
         ("USDT", "march-2023", "USD"),
