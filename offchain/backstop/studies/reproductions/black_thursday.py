@@ -1,20 +1,23 @@
 """12 March 2020 on the contracts: losses with keepers down or up, blocks full or free.
 
 The books are assumptions, so each cell is the median of ten books, drawn from consecutive seeds. Only the day
-as it was, keepers down and blocks full, has published figures.
+as it was, keepers down and blocks full, has published figures; it is played with owners who react, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run_directory import transpose_table_rows
-from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.draw_scenario import draw_path_outcomes
 from backstop.simulation.simulator import RunResult, simulate
+from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
 from backstop.studies.reproductions.figure_comparison import (
     FigureRow,
     Reproduction,
@@ -58,11 +61,24 @@ class Loss(NamedTuple):
 def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
     """Run each cell on `books` books, drawn from this seed on."""
     rows: list[FigureRow] = []
+    seeds = range(seed, seed + books)
     for name, file in CELLS.items():
-        scenario = load_scenario(str(Path(__file__).with_name(file)))
-        losses = [collect_loss_figures(simulate(scenario, "revm", seed + i)) for i in range(books)]
-        rows += _build_rows(name, losses, as_it_was=not rows)
+        scenario, as_it_was = load_scenario(str(Path(__file__).with_name(file))), not rows
+        losses = [collect_loss_figures(simulate(scenario, "revm", each)) for each in seeds]
+        rows += _build_rows(name, losses, as_it_was=as_it_was)
+        if as_it_was:
+            reacting = [
+                collect_loss_figures(simulate(add_reacting_owners(scenario, each), "revm", each))
+                for each in seeds
+            ]
+            rows += _build_rows(f"{name}, owners react", reacting, as_it_was=True)
     return Reproduction("black-thursday", "Black Thursday, 12 March 2020", SOURCES, rows)
+
+
+def add_reacting_owners(scenario: Scenario, seed: int) -> Scenario:
+    """Return the scenario with owners who react by the default law; all else comes out as without it."""
+    owned = replace(scenario, owners=read_default_owner_behavior(scenario.block_time))
+    return replace(owned, owner_key=draw_path_outcomes(owned, seed, 0).owner_key)
 
 
 def collect_loss_figures(run_result: RunResult) -> Loss:

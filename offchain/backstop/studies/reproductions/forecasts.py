@@ -1,12 +1,14 @@
 """Forecasts of bad days against what was published of them: falls of prices, and the bad debt of one.
 
 Laws are measured as `calibrate` does, in published bars that came before. A fall is forecast for each bar, in
-the way of the back-test of days; bad debt for the day of 12 March 2020, on the fast engine.
+the way of the back-test of days, and once more with recent moves weighing more; bad debt for the day of
+12 March 2020, on the fast engine, with owners who stand still and with owners who react.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from math import sqrt
@@ -15,7 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.deterministic_float import Floats, compute_natural_log
+from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
 from backstop.studies.calibration.fall_forecast_backtest import (
     LEVELS,
     SIGNIFICANCE,
@@ -42,6 +46,15 @@ CALM_HOURS = 10
 PATHS = 1_000
 AS_IT_WAS = 20
 """Paths of the day at its published prices, which differ in what lies between these."""
+
+DECAY = 0.94
+"""Weight of the variance so far in that of the next bar, where recent moves weigh more.
+
+RiskMetrics' for days (J.P. Morgan and Reuters, Technical Document, 1996), taken for bars as it is and not
+fitted.
+"""
+
+RECENT, REACTING = "recent moves weigh more", "owners react"
 
 MICRO = 10**6
 HERE = Path(__file__).parent
@@ -75,13 +88,43 @@ CASES = (
 
 def reproduce(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction:
     """Forecast the published falls, and the bad debt of 12 March 2020 on books drawn from this seed on."""
-    rows = [each for case in CASES for each in _compare_falls(case)]
+    falls = [each for case in CASES for each in _compare_falls(case)]
+    seeds = range(seed, seed + books)
+    still, reacting = (
+        _forecast_bad_debt(seeds, paths, are_owners_reacting=reacts) for reacts in (False, True)
+    )
     return Reproduction(
         "forecasts",
         "Forecasts of bad days",
         SOURCES,
-        rows + _build_bad_debt_forecast_rows(seed, books, paths),
+        [
+            *falls,
+            *_interleave_rows(still, reacting, REACTING),
+            _count_rows_within_bounds(
+                "falls, one volatility", (row for row in falls if row.figure.strip() != RECENT)
+            ),
+            _count_rows_within_bounds(
+                f"falls, {RECENT}", (row for row in falls if row.figure.strip() == RECENT)
+            ),
+            _count_rows_within_bounds("bad debt, owners stand still", still),
+            _count_rows_within_bounds(f"bad debt, {REACTING}", reacting),
+        ],
     )
+
+
+def _interleave_rows(rows: Sequence[FigureRow], twins: Sequence[FigureRow], name: str) -> list[FigureRow]:
+    """Put each twin under its row, indented by two more, named by what differs."""
+    found: list[FigureRow] = []
+    for row, twin in zip(rows, twins, strict=True):
+        indent = len(row.figure) - len(row.figure.lstrip()) + 2
+        found += [row, replace(twin, figure=" " * indent + name)]
+    return found
+
+
+def _count_rows_within_bounds(name: str, rows: Iterable[FigureRow]) -> FigureRow:
+    """Count the figures within their bounds, of those that have one."""
+    agreed = [row.agrees for row in rows if row.agrees is not None]
+    return build_row(f"within bounds: {name}", sum(agreed), unit=f"of {len(agreed)}")
 
 
 # ------------------------------------------------------------------------ falls
@@ -102,18 +145,37 @@ def measure_seconds_per_bar(series: str) -> int:
     return found
 
 
-def find_exceedances(known: Floats, moves: Floats, first: int, refit: int) -> dict[int, list[bool]]:
+def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) -> Floats:
+    """Return the deviation expected of each move, by the squares before it: an exponentially weighted mean.
+
+    It begins at the mean square of the first `opening_count` moves: deviations of those know what followed.
+    """
+    variance = sum(float(each) * float(each) for each in moves[:opening_count]) / opening_count
+    variances = np.empty(len(moves))
+    for place, move in enumerate(moves):
+        variances[place] = variance
+        variance = decay * variance + (1 - decay) * float(move) * float(move)
+    deviations: Floats = np.sqrt(variances)
+    return deviations
+
+
+def find_exceedances(
+    known: Floats, moves: Floats, first: int, refit: int, decay: float | None = None
+) -> dict[int, list[bool]]:
     """Tell by level, from the move `first` on, which falls were deeper than the forecast of their time.
 
-    The law is fitted anew every `refit` moves, to what was known then and to the moves so far.
+    The law is fitted anew every `refit` moves, to what was known then and to the moves so far. With `decay`
+    it is that of moves in units of the deviation that was expected of them, estimated anew for each move.
     """
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     forecasts: Mapping[int, float] = {}
-    for place in range(first, len(moves)):
-        if (place - first) % refit == 0:
-            forecasts = forecast_falls(np.concatenate([known, moves[:place]]), 1, "tails")
+    every = np.concatenate([known, moves])
+    units = np.ones(len(every)) if decay is None else estimate_recent_deviations(every, refit, decay)
+    for place in range(len(known) + first, len(every)):
+        if (place - len(known) - first) % refit == 0:
+            forecasts = forecast_falls(every[:place] / units[:place], 1, "tails")
         for level in LEVELS:
-            found[level].append(bool(moves[place] < forecasts[level]))
+            found[level].append(bool(every[place] < forecasts[level] * units[place]))
     return found
 
 
@@ -129,12 +191,16 @@ def _compare_falls(case: ForecastCase) -> list[FigureRow]:
     moves = compute_bar_returns(case.series)
     known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2
-    found, rows = find_exceedances(known, moves, first, HOUR // measure_seconds_per_bar(case.series)), []
-    for level, bars in found.items():
+    refit, rows = HOUR // measure_seconds_per_bar(case.series), []
+    weighted = find_exceedances(known, moves, first, refit, DECAY)
+    for level, bars in find_exceedances(known, moves, first, refit).items():
         rate, count = Fraction(10_000 - level, 10_000), len(bars)
         expected, name = count * rate, f"{case.title}: of {count} bars, deeper than at {level // 100}%"
         bound = build_absolute_tolerance(find_most_hits_kupiec_accepts(count, rate) - expected)
-        rows.append(build_row(name, expected, sum(bars), bound, places=2, source=case.source))
+        rows += [
+            build_row(title, expected, sum(exceeded), bound, places=2, source=case.source)
+            for title, exceeded in ((name, bars), (f"  {RECENT}", weighted[level]))
+        ]
         power = round(100 * kupiec_power(count, float(rate)))
         rows.append(build_row("  chance that twice as many would have been noticed", power, unit="%"))
     return rows
@@ -153,27 +219,46 @@ def fit_student_model_fields(moves: Floats, step: int) -> dict[str, str]:
     return fields
 
 
+def add_default_owners(day: Scenario) -> Scenario:
+    """Return the scenario with owners who react by the package's default law; prices of its paths stay."""
+    return replace(day, owners=read_default_owner_behavior(day.block_time))
+
+
 def compute_bad_debt_by_path(
-    scenario_file: str, field_changes: Mapping[str, str], seed: int, path_count: int
+    scenario_file: str,
+    field_changes: Mapping[str, str],
+    seed: int,
+    path_count: int,
+    *,
+    are_owners_reacting: bool = False,
 ) -> list[Fraction]:
     """Return the bad debt of each path of a scenario on one book, stablecoins."""
     day = load_with_changes(str(HERE / scenario_file), field_changes)
+    if are_owners_reacting:
+        day = add_default_owners(day)
     (outcomes,) = PathRunner(path_count, seed, "fast").run_outcomes([day])
     return [Fraction(int(each), MICRO) for each in get_column(day, outcomes, "bad_debt")]
 
 
-def _build_bad_debt_forecast_rows(seed: int, book_count: int, path_count: int) -> list[FigureRow]:
-    """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day."""
+def _forecast_bad_debt(seeds: range, path_count: int, *, are_owners_reacting: bool) -> list[FigureRow]:
+    """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day.
+
+    What lies above the bad debt at the published prices is above that of the same owners.
+    """
     series = "eth-2020-03-12"
     moves, step = compute_bar_returns(series), measure_seconds_per_bar(series)
     laws = {"calm hours": moves[: CALM_HOURS * HOUR // step], "whole day": moves}
-    seeds = range(seed, seed + book_count)
 
-    def usual(file: str) -> Fraction:
-        each = (compute_bad_debt_by_path(file, {}, seed, AS_IT_WAS) for seed in seeds)
-        return compute_median([sum(found, Fraction()) / len(found) for found in each])
+    def run_books(file: str, fields: Mapping[str, str], count: int) -> list[list[Fraction]]:
+        return [
+            compute_bad_debt_by_path(file, fields, seed, count, are_owners_reacting=are_owners_reacting)
+            for seed in seeds
+        ]
 
-    up, down = usual("maker-2020-keepers-up.yaml"), usual("maker-2020.yaml")
+    up, down = (
+        compute_median([sum(found, Fraction()) / len(found) for found in run_books(file, {}, AS_IT_WAS)])
+        for file in ("maker-2020-keepers-up.yaml", "maker-2020.yaml")
+    )
     rows = [
         build_row("at the published prices, keepers up: bad debt", up, unit="USD"),
         build_row(
@@ -187,11 +272,7 @@ def _build_bad_debt_forecast_rows(seed: int, book_count: int, path_count: int) -
     ]
     for name, known in laws.items():
         fields = fit_student_model_fields(known, step)
-        found = sorted(
-            each
-            for seed in seeds
-            for each in compute_bad_debt_by_path("forecast.yaml", fields, seed, path_count)
-        )
+        found = sorted(each for book in run_books("forecast.yaml", fields, path_count) for each in book)
 
         def compute_share_above(least: Fraction | int, found: list[Fraction] = found) -> Fraction:
             return Fraction(100 * sum(each >= least for each in found), len(found))
@@ -202,15 +283,11 @@ def _build_bad_debt_forecast_rows(seed: int, book_count: int, path_count: int) -
             for one_in in (20, 100)
         ]  # fmt: skip
         rows += [
-            build_row(
-                "  days with more than at the published prices, keepers up",
-                compute_share_above(up),
-                unit="%",
-                places=2,
-            ),
-            build_row("  the same, keepers down", compute_share_above(down), unit="%", places=2),
-            build_row(
-                "  days with as much as was published", compute_share_above(BAD_DEBT), unit="%", places=2
-            ),
+            build_row(f"  days with {least}", compute_share_above(amount), unit="%", places=2)
+            for least, amount in (
+                ("more than at the published prices, keepers up", up),
+                ("more than at the published prices, keepers down", down),
+                ("as much as was published", BAD_DEBT),
+            )
         ]
     return rows

@@ -7,8 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from backstop.simulation.scenario.draw_scenario import draw_path_outcomes
 from backstop.studies.reproductions import forecasts
 from backstop.studies.reproductions.figure_comparison import Reproduction
+from backstop.studies.risk_questions.path_runner import load_with_changes
 from tests.support.checkout_paths import ROOT
 
 BRIEF = (
@@ -16,26 +18,46 @@ BRIEF = (
 )
 
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
-FALLS = 4 * len(forecasts.CASES)
+FALLS = 6 * len(forecasts.CASES)
+SCORES = 4
 
 
 @pytest.fixture(scope="module")
 def found() -> Reproduction:
-    return forecasts.reproduce(1, books=3, paths=300)
+    return forecasts.reproduce(1)
 
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_says_what_is_printed(found) -> None:
-    """All of the falls, which no seed moves; of the losses what is published, in the same order."""
-    lines = DOCS.split(f"## {found.title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
-    page = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in lines]
-    ours = [tuple(cell.strip() for cell in each.format_cells()) for each in found.rows]
-    assert page[:FALLS] == ours[:FALLS]
-    assert [(figure, published, bound, source) for figure, published, _, _, bound, _, source in page] == [
-        (figure, published, bound, source) for figure, published, _, _, bound, _, source in ours
+    assert found.format_markdown() in DOCS
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_each_figure_stands_beside_its_twin(found) -> None:
+    """Twins of falls weigh recent moves more, those of bad debt have owners who react; bounds are equal."""
+    falls, losses = found.rows[:FALLS], found.rows[FALLS:-SCORES]
+    pairs = [
+        *zip(falls[::3], falls[1::3], strict=True),
+        *zip(losses[::2], losses[1::2], strict=True),
     ]
-    for i, source in enumerate(found.sources, 1):
-        assert f"- [{i}] {source}\n" in DOCS
+    assert {twin.figure.strip() for _, twin in pairs} == {"recent moves weigh more", "owners react"}
+    for row, twin in pairs:
+        assert (row.bound, row.source, row.unit) == (twin.bound, twin.source, twin.unit)
+        assert row.figure.strip() != twin.figure.strip()
+    scores = {each.figure: (each.ours, each.unit) for each in found.rows[-SCORES:]}
+    assert scores == {
+        "within bounds: falls, one volatility": (sum(row.agrees is True for row in falls[::3]), "of 8"),
+        "within bounds: falls, recent moves weigh more": (
+            sum(row.agrees is True for row in falls[1::3]),
+            "of 8",
+        ),
+        "within bounds: bad debt, owners stand still": (
+            sum(row.agrees is True for row in losses[::2]),
+            "of 5",
+        ),
+        "within bounds: bad debt, owners react": (sum(row.agrees is True for row in losses[1::2]), "of 5"),
+    }
+    assert found.compared_count == 26
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -65,6 +87,53 @@ def test_only_what_came_before_is_known() -> None:
     # Whoever knew such moves from before is not surprised.
     before = forecasts.find_exceedances(0.02 * random.standard_normal(400), wild, 0, 6)
     assert sum(before[9_900]) < 3 < sum(whole[9_900][60:])
+
+
+def test_a_deviation_is_expected_from_the_squares_before() -> None:
+    """By hand: from the mean of the squares 9 and 1, then 75% of what was and 25% of the last square."""
+    moves = np.array([0.03, -0.01, 0.05, 0.0])
+    found = forecasts.estimate_recent_deviations(moves, 2, 0.75)
+    squares = [5.0, 0.75 * 5 + 0.25 * 9]
+    squares.append(0.75 * squares[1] + 0.25 * 1)
+    squares.append(0.75 * squares[2] + 0.25 * 25)
+    assert found == pytest.approx([1e-2 * each**0.5 for each in squares])
+    # What comes later changes nothing before it.
+    later = forecasts.estimate_recent_deviations(np.append(moves, 0.5), 2, 0.75)
+    assert list(later[:4]) == list(found)
+
+
+def test_recent_moves_weigh_more() -> None:
+    """After calm hours wild ones surprise a law of one volatility to the end, and the other only at first."""
+    random = np.random.default_rng(3)
+    moves = np.concatenate([0.001 * random.standard_normal(120), 0.02 * random.standard_normal(120)])
+    none = np.empty(0)
+    plain = forecasts.find_exceedances(none, moves, 120, 120)[9_900]
+    weighted = forecasts.find_exceedances(none, moves, 120, 120, 0.94)[9_900]
+    assert weighted[:20].count(True) > 1
+    assert weighted[20:].count(True) <= 3 < 30 < plain[20:].count(True)
+    # A past that is given counts as one that was played.
+    known = forecasts.find_exceedances(moves[:120], moves[120:], 0, 120, 0.94)[9_900]
+    assert known == weighted
+
+
+def test_owners_who_react_lower_bad_debt_at_the_same_prices() -> None:
+    still, reacting = (
+        forecasts.compute_bad_debt_by_path("maker-2020.yaml", {}, 1, 20, are_owners_reacting=reacts)
+        for reacts in (False, True)
+    )
+    assert len(still) == len(reacting) == 20
+    assert 0 < 2 * sum(reacting) < sum(still)
+
+
+def test_owners_draw_no_number_of_the_prices() -> None:
+    """Prices of a path stay: the twin of a figure differs by its owners alone."""
+    fields = {f"{forecasts.MODEL}.volatility": "90% a year"}
+    day = load_with_changes(str(forecasts.HERE / "forecast.yaml"), fields)
+    owned = forecasts.add_default_owners(day)
+    for path in range(3):
+        one, other = draw_path_outcomes(day, 1, path), draw_path_outcomes(owned, 1, path)
+        assert one.prices["ETH"].ticks.tolist() == other.prices["ETH"].ticks.tolist()
+        assert (one.owner_key, other.owner_key > 0) == (0, True)
 
 
 def test_a_law_known_by_construction_is_exceeded_as_often_as_it_says() -> None:
@@ -99,6 +168,13 @@ def test_losses_are_the_keepers_as_much_as_the_prices(found) -> None:
     ours = {each.figure: each.ours for each in found.rows[FALLS:]}
     up, down = (ours[f"at the published prices, keepers {each}: bad debt"] for each in ("up", "down"))
     assert 10 * up < down < 5_670_000
+    reacting = {
+        row.figure: twin.ours for row, twin in zip(found.rows[FALLS:], found.rows[FALLS + 1 :], strict=False)
+    }
+    # Owners who react cost every forecast its nearness to what was published.
+    for name, value in ours.items():
+        if name.endswith((": bad debt", "one day in 20", "one day in 100")):
+            assert 0 < 2 * reacting[name] < value
     for one_in in (20, 100):
         calm, whole = (
             ours[f"law of the {each}, keepers up: bad debt of one day in {one_in}"]

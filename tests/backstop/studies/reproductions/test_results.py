@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import exp, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import load_scenario
 from backstop.studies.reproductions import (
     black_thursday,
     crvusd_risk_ranking,
@@ -249,11 +252,28 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 @pytest.mark.deep(
     brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
 )
-def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
-    found = black_thursday.reproduce(1, books=1)
-    assert_in_docs(found)
-    assert found.agreed_count == found.compared_count == 4
+def test_the_outage_makes_the_loss_and_owners_who_react_lower_it() -> None:
+    """Amounts fall out of their bounds with owners who react; proportions stay."""
+    found = black_thursday.reproduce(1)
+    assert found.format_markdown() in DOCS
+    as_it_was, reacting = (
+        [each.agrees for each in found.rows[first : first + 6] if each.agrees is not None] for first in (0, 6)
+    )
+    assert (as_it_was, reacting) == ([True] * 4, [False, False, True, True])
     ours = figures(found)
     cells = [ours[f"{name}: bad debt"] for name in black_thursday.CELLS]
     assert min(cells[:2]) > 5 * max(cells[2:]) > 0
     assert ours["keepers up, blocks free: auctions won for nothing"] == 0
+    down = "keepers down, blocks full"
+    assert 0 < 2 * ours[f"{down}, owners react: bad debt"] < ours[f"{down}: bad debt"]
+
+
+def test_owners_who_react_change_nothing_else_of_a_day() -> None:
+    """Neither a law's draws nor the bridge between given prices: the scenario is one, whatever the seed."""
+    scenario = load_scenario(str(Path(black_thursday.__file__).with_name("maker-2020.yaml")))
+    owned = [black_thursday.add_reacting_owners(scenario, seed) for seed in (1, 1, 2)]
+    assert owned[0] == owned[1] != owned[2]
+    assert not owned[0].has_random_draws
+    for each in owned:
+        assert each.owners is not None
+        assert replace(each, owners=None, owner_key=0) == scenario
