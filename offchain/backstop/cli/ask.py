@@ -26,13 +26,20 @@ from backstop.cli.command_helpers import (
     seed_option,
     show_progress_bar,
 )
-from backstop.cli.import_options import parse_name_values
+from backstop.cli.import_options import parse_name_values, write_table_faults_csv
 from backstop.errors import BackstopError
 from backstop.studies.borrower_response import RESPONSES, STILL
 from backstop.studies.stress.engines import ENGINES
 
 _NAMES = ("at-risk", "falls", "proposal", "payers", "owners", "ceiling", "history", "episodes")
 _ALWAYS = ("question", "scenario", "episode", "seed", "out", "fresh", "as_json")
+_EVENT_FIELDS = {
+    "columns": "--column",
+    "fixed": "--fixed",
+    "decimals": "--decimals",
+    "only": "--only",
+    "rename": "--rename",
+}
 
 
 @click.command(
@@ -49,6 +56,7 @@ Examples:
   ape run ask ceiling runs/laws/scenario.yaml --symbol WETH --limit 100000
   ape run ask history runs/week/react.yaml --events events.csv
   ape run ask episodes runs/laws/scenario.yaml
+  ape run ask history runs/week/react.yaml --events may.csv --like mine.yaml --rename WETH=ETH
 """,
 )
 @click.argument("question", type=click.Choice(_NAMES))
@@ -83,10 +91,28 @@ Examples:
 )
 @click.option("--presets", default="all", show_default=True, metavar="NAME|FILE,...", help="payers: whose.")
 @click.option("--symbol", default=None, help="ceiling, history: whose.")
-@click.option("--events", default=None, metavar="FILE", help="history: what happened, as import reads it.")
 @click.option(
-    "--like", default="events", show_default=True, metavar="NAME|FILE", help="history: a mapping of events."
+    "--events", multiple=True, metavar="FILE|ADDRESS",
+    help="history: what happened; several files add up, of the same owners.",
+)  # fmt: skip
+@click.option(
+    "--like", default="events", show_default=True, metavar="NAME|FILE",
+    help="history: what columns of events mean: a mapping with `form: events`.",
+)  # fmt: skip
+@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help="history: of events.")
+@click.option(
+    "--fixed", multiple=True, metavar="FIELD=CELL", help="history: what a field of events is in all rows."
 )
+@click.option("--decimals", multiple=True, metavar="FIELD=N|COLUMN", help="history: of events, of integers.")
+@click.option("--only", multiple=True, metavar="COLUMN=CELL[|CELL]", help="history: leave other events out.")
+@click.option(
+    "--rename", multiple=True, metavar="SYMBOL=SYMBOL", help="history: call a token of events otherwise."
+)
+@click.option("--floats", is_flag=True, help="history: take floats of events, and round.")
+@click.option(
+    "--faults", "faults_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
+    help="history: write every fault of a file of events here, as CSV.",
+)  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), default=None, help="ceiling: stablecoins of shortfall.")
 @click.option("--largest", type=click.IntRange(1), default=10, show_default=True, help="owners: so many.")
 @click.option(
@@ -124,6 +150,7 @@ def cli(
     from backstop.simulation.run_metadata import build_run_metadata
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.scenario.scenario_library import join_episode
+    from backstop.simulation.sources.table_reader import TableFaultsError
     from backstop.studies.assumption_record import write_assumptions
     from backstop.studies.risk_questions import episode_outcomes, history_comparison, payers_by_system
     from backstop.studies.risk_questions.path_runner import PATHS, PathRunner
@@ -143,11 +170,16 @@ def cli(
     engine = given["engine"] or ("model" if question == "payers" else "fast")
     scenario = join_episode(scenario, given.pop("episode"))
     day = load_scenario(scenario)
-    options = {name: given[name] for name in OPTIONS[question] if name not in ("paths", "engine", "workers")}
+    apart = ("paths", "engine", "workers", "faults_file")
+    options = {name: given[name] for name in OPTIONS[question] if name not in apart}
     if "falls" in options:
         options["falls"] = list(options["falls"])
     if "changes" in options:
         options["changes"] = parse_name_values("--set", options["changes"])
+    if question == "history":
+        options["events"] = list(options["events"])
+        for name, option in _EVENT_FIELDS.items():
+            options[name] = parse_name_values(option, options[name])
     if "level" in options:
         options["level"] = round(100 * options["level"])
     directory = out or RUNS / f"ask-{question}-{day.name}-{seed}"
@@ -157,8 +189,9 @@ def cli(
     if options.get("proposed") is not None:
         other = build_scenario_record_inputs(load_scenario(options["proposed"]))
         inputs |= {f"proposed {name}": each for name, each in other.items()}
-    if options.get("events") is not None and Path(options["events"]).is_file():
-        inputs["content of the events"] = sha256(Path(options["events"]).read_bytes()).hexdigest()
+    contents = [Path(each) for each in options.get("events", ()) if Path(each).is_file()]
+    if contents:
+        inputs["content of the events"] = [sha256(each.read_bytes()).hexdigest() for each in contents]
     began = time.monotonic()
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         run = PathRunner(paths, seed, engine, given["workers"], progress, stop)
@@ -166,7 +199,11 @@ def cli(
         if output.finished:
             summary = output.read_result()
         else:
-            summary = answer_question(question, scenario, run, options)
+            try:
+                summary = answer_question(question, scenario, run, options)
+            except TableFaultsError as error:
+                write_table_faults_csv(error, given["faults_file"])
+                raise
             write_assumptions(directory, "ask", list_question_assumptions(scenario, question, run, options))
             command = _build_repeat_command(question, scenario, paths, engine, seed, given)
             write_answer_files(
@@ -198,16 +235,21 @@ def _build_repeat_command(
     line = format_repeat_command(f"ask {question} {scenario}", seed=seed)
     if question != "falls":
         line = format_repeat_command(f"ask {question} {scenario}", paths=paths, engine=engine, seed=seed)
-    words = [("--set", each) for each in given["changes"]]
+    words: list[tuple[str, ...]] = [("--set", each) for each in given["changes"]]
     words += [("--fall", str(each)) for each in given["falls"]]
-    for name in ("proposed", "symbol", "limit", "events"):
+    for name in ("proposed", "symbol", "limit"):
         words += [(f"--{name}", str(given[name]))] if given[name] is not None else []
     if question in ("proposal", "ceiling"):
         words.append(("--level", f"{given['level']:g}"))
     if given["owners"] != STILL:
         words.append(("--owners", given["owners"]))
+    words += [("--events", each) for each in given["events"]]
     if question == "history" and given["like"] != "events":
         words.append(("--like", given["like"]))
+    for name, option in _EVENT_FIELDS.items():
+        words += [(option, each) for each in given[name]]
+    if given["floats"]:
+        words.append(("--floats",))
     if question == "payers":
         words.append(("--presets", given["presets"]))
     if question == "owners":

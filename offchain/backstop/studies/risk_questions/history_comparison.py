@@ -17,12 +17,16 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.sources.column_mapping import load_mapping
-from backstop.simulation.sources.event_reader import AccountEvent, EventReader
 from backstop.simulation.sources.price_reader import format_utc_time
-from backstop.simulation.sources.table_reader import read_source_table
 from backstop.studies.data_frames import build_frame
 from backstop.studies.risk_questions.path_runner import PathRunner, build_vaults, load_with_changes
+from backstop.studies.risk_questions.vault_changes import (
+    EventTable,
+    VaultChange,
+    VaultChangeReader,
+    load_event_mapping,
+    read_event_tables,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,9 +71,15 @@ class HistoryComparison(NamedTuple):
 
 def history(
     scenario: str | Path | Scenario,
-    events: Source,
+    events: Source | Sequence[Source],
     *,
     like: str | Path = "events",
+    columns: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+    decimals: Mapping[str, str | int] | None = None,
+    only: Mapping[str, str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    floats: bool = False,
     symbol: str | None = None,
     paths: int = PATHS,
     seed: int = 1,
@@ -77,8 +87,9 @@ def history(
 ) -> HistoryComparison:
     """Compare what a scenario's owners do with what happened, over the scenario's time.
 
-    `events` are read as `import --like events` reads them (`like`: a mapping of that form); those before the
-    start or after the end do not count. Every path has the same prices and other draws of owners, so that the
+    `events`, a file or several of one time, are read as `fit-owners` reads them (`like`: a mapping of that
+    form; the others say it anew, field by field); those before the start or after the end do not count. Every
+    path has the same prices and other draws of owners, so that the
     interval, which holds 95% of the paths, is that of owners alone. A book that stands still is one path.
     """
     run = runner or PathRunner(paths, seed)
@@ -92,20 +103,8 @@ def history(
     chosen = symbol or day.symbols[0]
     if chosen not in day.symbols:
         raise BackstopError(f"{chosen!r} is not one of the scenario's: {', '.join(day.symbols)}")
-    return _HistoryReplay(day, chosen, run).compare_with_events(*_read_events(events, like))
-
-
-def _read_events(source: Source, like: str | Path) -> tuple[str, list[AccountEvent]]:
-    mapping = load_mapping(like)
-    if mapping.form != "events":
-        raise BackstopError(f"like: {str(like)!r} is of positions: name a mapping with `form: events`")
-    table = read_source_table(source)
-    found = EventReader(table, mapping.add_documented_columns(table.columns), False).read_events()
-    if not found:
-        raise BackstopError(f"{table.name}: has no events: write a row for each under the header")
-    if found[0].time.is_block:
-        raise BackstopError(f"{table.name}: times are blocks: map `time` to a column of times")
-    return table.name, found
+    mapping = load_event_mapping(like, columns, fixed, decimals, only, rename)
+    return _HistoryReplay(day, chosen, run).compare_with_events(read_event_tables(events, mapping, floats))
 
 
 class _HistoryReplay:
@@ -113,7 +112,8 @@ class _HistoryReplay:
 
     def __init__(self, day: Scenario, symbol: str, run: PathRunner) -> None:
         self.day, self.symbol, self.run = day, symbol, run
-        self.book = [vault for vault in build_vaults(day, run.seed) if vault.symbol == symbol and vault.debt]
+        self.opened = build_vaults(day, run.seed)
+        self.book = [vault for vault in self.opened if vault.symbol == symbol and vault.debt]
         self.vaults = {vault.owner: VaultHistory(debt=vault.debt) for vault in self.book}
         self.days = -(-day.duration // DAY)
         self.daily = np.zeros((self.days, 2))
@@ -122,24 +122,26 @@ class _HistoryReplay:
         engine = self._open_engine(replace(day, owners=None))
         self.prices = engine.get_market_prices(0, day.symbols.index(symbol))
 
-    def compare_with_events(self, name: str, events: Sequence[AccountEvent]) -> HistoryComparison:
+    def compare_with_events(self, table: EventTable) -> HistoryComparison:
         """Play the book with and without reaction, and set each beside the events."""
-        begin, end = self.day.start, self.day.start + self.day.duration
+        begin, end, events = self.day.start, self.day.start + self.day.duration, table.events
         counted = [each for each in events if begin < each.time.value <= end]
         if not counted:
             first, last = format_utc_time(events[0].time.value), format_utc_time(events[-1].time.value)
             raise BackstopError(
-                f"{name}: none of its events, of {first} to {last}, is within the scenario's time, "
+                f"{table.name}: none of its events, of {first} to {last}, is within the scenario's time, "
                 f"{format_utc_time(begin)} to {format_utc_time(end)}: give those of that time"
             )
-        for each in counted:
-            self._add_event(each)
-        known = {each.account for each in counted} & set(self.vaults)
-        if not known:
+        if not {each.account for each in counted} & set(self.vaults):
             raise BackstopError(
-                f"{name}: none of its accounts owns a vault of {self.day.name}: {counted[0].account!r} is "
-                f"not among {', '.join(list(self.vaults)[:3])}, ...: give both the same names"
+                f"{table.name}: none of its accounts owns a vault of {self.day.name}: "
+                f"{counted[0].account!r} is not among {', '.join(list(self.vaults)[:3])}, ...: give both the "
+                "same names"
             )
+        reader = VaultChangeReader(self.day, self.symbol, self.opened, table)
+        for change in reader.list_changes():
+            self._add_change(change)
+        self.strangers = {each.account for each in counted} - set(self.vaults)
         still, still_days = self._play_paths(replace(self.day, owners=None), 1)
         found, by_day = self._play_paths(self.day, self.run.paths)
         figures = [*self._list_figures(still, found)]
@@ -148,36 +150,33 @@ class _HistoryReplay:
             build_frame(self._list_days(still_days, by_day)),
             build_frame(self._list_vaults(still, found)),
             self._write_sentence(figures),
-            tuple(self._list_remarks(name, len(counted), len(events))),
+            (*self._list_remarks(table.name, len(counted), len(events)), *reader.list_remarks()),
         )
 
     # ------------------------------------------------------------------- events
 
-    def _add_event(self, event: AccountEvent) -> None:
-        """Add an event to its vault's history; vaults that are not of the book are counted apart."""
-        vault, at = self.vaults.get(event.account), event.time.value - self.day.start
+    def _add_change(self, change: VaultChange) -> None:
+        """Add a change to its vault's history; vaults that are not of the book are counted apart."""
+        vault, at = self.vaults.get(change.account), change.time - self.day.start
         if vault is None:
-            self.strangers.add(event.account)
-            if event.kind == "liquidation":
-                self.strange_debt += sum(-each.amount for each in event.changes if each.is_debt)
+            self.strange_debt += max(0, -change.debt) if change.is_liquidation else 0
             return
         day = min(self.days - 1, at // DAY)
-        for each in event.changes:
-            amount = abs(each.amount)
-            if event.kind == "liquidation" and each.is_debt:
-                if vault.liquidated_at is None:
-                    vault.liquidated_at = at
-                vault.liquidated += amount
-                vault.price_sum += self._get_price(at) * amount
-                self.daily[day, 0] += amount / WAD
-            elif event.kind == "liquidation":
-                vault.seized += amount
-            elif event.kind == "repayment":
-                vault.repaid += amount
-                self.daily[day, 1] += amount / WAD
-            else:
-                named = {"deposit": "added", "withdrawal": "withdrawn", "draw": "drawn"}[event.kind]
-                setattr(vault, named, getattr(vault, named) + amount)
+        if change.is_liquidation:
+            owed = max(0, -change.debt)
+            if vault.liquidated_at is None:
+                vault.liquidated_at = at
+            vault.liquidated += owed
+            vault.price_sum += self._get_price(at) * owed
+            self.daily[day, 0] += owed / WAD
+            vault.seized += max(0, -change.locked)
+            return
+        repaid = max(0, -change.debt)
+        vault.repaid += repaid
+        self.daily[day, 1] += repaid / WAD
+        vault.drawn += max(0, change.debt)
+        vault.added += max(0, change.locked)
+        vault.withdrawn += max(0, -change.locked)
 
     def _get_price(self, at: int) -> float:
         """Return the market's price at a time [stablecoins]."""

@@ -59,8 +59,9 @@ def list_question_assumptions(
     for name, value in options.items():
         if name == "level":
             found["study.level"] = _format_percent(value)
-        elif name not in ("changes", "proposed") and value is not None:
-            found[f"study.{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        elif name not in ("changes", "proposed") and not (value is None or value is False or value == {}):
+            said = [f"{key}={each}" for key, each in value.items()] if isinstance(value, dict) else value
+            found[f"study.{name}"] = ", ".join(map(str, said)) if isinstance(said, list) else str(said)
     if options.get("changes"):
         proposed = load_with_changes(scenario, options["changes"])
     elif options.get("proposed") is not None:
@@ -170,10 +171,10 @@ def _answer_ceiling(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
 
 
 def _answer_history(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
-    events = options["events"]
-    if events is None:
+    if not options["events"]:
         raise BackstopError("a history is compared with what happened: give a file of it (--events)")
-    found = history(scenario, events, like=options["like"], symbol=options["symbol"], runner=run)
+    said = {name: options[name] for name in EVENT_OPTIONS}
+    found = history(scenario, options["events"], symbol=options["symbol"], runner=run, **said)
     tables = {"history": found.figures, "days": found.days, "vaults": found.vaults}
     return tables, {"sentence": found.sentence, "besides": list(found.besides)}
 
@@ -220,6 +221,9 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
 }
 """Questions by name."""
 
+EVENT_OPTIONS = ("like", "columns", "fixed", "decimals", "only", "rename", "floats")
+"""Options that say what columns of events mean."""
+
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "at-risk": ("paths", "engine", "workers"),
     "falls": ("falls",),
@@ -227,7 +231,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "payers": ("paths", "engine", "workers", "presets"),
     "owners": ("paths", "engine", "workers", "largest", "worst", "by"),
     "ceiling": ("paths", "engine", "workers", "symbol", "limit", "level"),
-    "history": ("paths", "events", "like", "symbol"),
+    "history": ("paths", "events", "symbol", *EVENT_OPTIONS, "faults_file"),
     "episodes": ("paths", "engine", "workers"),
 }
 """Which options say something of which question."""

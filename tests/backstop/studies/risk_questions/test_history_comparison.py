@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,37 @@ from click.testing import CliRunner
 
 from backstop.cli.ask import cli
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.scenario_records import PricePath, TypeAssets
 from backstop.studies.risk_questions.history_comparison import history
+from backstop.studies.risk_questions.path_runner import build_vaults
+from backstop.studies.risk_questions.vault_changes import (
+    VaultChangeReader,
+    load_event_mapping,
+    read_event_tables,
+)
+
+AMOUNTS = "time,kind,account,symbol,amount,debt_symbol,debt_amount"
+BALANCES = "when,what,vault,ink,debt"
+AFTER = {
+    "form": "events",
+    "columns": "{kind: what, account: vault, time: when, locked_after: ink, debt_after: debt}",
+    "fixed": "{symbol: ETH, debt_symbol: USD}",
+    "kinds": "{lock: deposit, free: withdrawal, wipe: repayment, bite: liquidation}",
+}
+LEFT = [
+    # What conftest's EVENTS leave; anna's debt is that of both of her vaults.
+    (-24, "lock,cleo,407,200000"),
+    (-1, "lock,dora,9,7000"),
+    (0.5, "bite,anna,0,100000"),
+    (1, "wipe,bert,100,70000"),
+    (1, "lock,bert,105,70000"),
+    (2, "draw,cleo,400,201000"),
+    (2, "free,cleo,397,201000"),
+    (2, "bite,dora,0,0"),
+    (7, "wipe,cleo,397,200000"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +115,165 @@ def test_what_cannot_be_compared_is_one_line(known: Path, lived: Path, tmp_path:
         with pytest.raises(BackstopError) as caught:
             history(scenario, file, symbol=symbol, paths=2)
         assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def after(tmp_path: Path) -> Path:
+    """A mapping of events that say what is left."""
+    path = tmp_path / "after.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in AFTER.items()))
+    return path
+
+
+def write_events(path: Path, lived: Path, header: str, rows: Sequence[tuple[float, str]]) -> Path:
+    """Write events, at hours from the scenario's start."""
+    start = load_scenario(lived).start
+    path.write_text(
+        "\n".join([header, *(f"{start + int(hours * 3_600)},{rest}" for hours, rest in rows)]) + "\n"
+    )
+    return path
+
+
+def test_balances_after_events_are_the_same_history(lived: Path, found, after: Path, tmp_path: Path) -> None:
+    """They begin at the book's, whatever rows before the start say; a stranger's at what its rows leave."""
+    file = write_events(tmp_path / "left.csv", lived, BALANCES, LEFT)
+    other = history(lived, file, like=after, symbol="ETH", paths=8)
+    assert other.figures.equals(found.figures) and other.days.equals(found.days)
+    assert other.vaults.equals(found.vaults)
+    assert other.besides[-2:] == (
+        "1 accounts of left.csv have no vault in the book and are left out, with 7,000 stablecoins "
+        "liquidated.",
+        "Balances after events hold interest: what it added since the last is drawn.",
+    )
+
+
+def test_columns_and_cells_are_said_field_by_field(lived: Path, found, after: Path, tmp_path: Path) -> None:
+    """As `fit-owners` takes them: columns, cells of all rows, decimals, rows that count, and other names."""
+    rows = []
+    for hours, rest in LEFT:
+        what, vault, ink, debt = rest.split(",")
+        rows.append((hours, f"{what},{vault},{100 * int(ink)},{debt},a"))
+    rows.insert(3, (0.6, "bite,bert,0,0,b"))
+    file = write_events(tmp_path / "left.csv", lived, "at,what,vault,cents,owed,market", rows)
+    other = history(
+        lived,
+        file,
+        like=after,
+        columns={"time": "at", "locked_after": "cents", "debt_after": "owed"},
+        fixed={"symbol": "WETH"},
+        decimals={"locked_after": 2},
+        only={"market": "a"},
+        rename={"WETH": "ETH"},
+        symbol="ETH",
+        paths=8,
+    )
+    assert other.figures.equals(found.figures)
+    with pytest.raises(
+        BackstopError, match=r"its collateral is WETH, the scenario's ETH: give --rename WETH=ETH"
+    ):
+        history(
+            lived,
+            file,
+            like=after,
+            columns={"time": "at", "locked_after": "cents", "debt_after": "owed"},
+            fixed={"symbol": "WETH"},
+            symbol="ETH",
+            paths=2,
+        )
+
+
+def test_several_files_are_one_history(lived: Path, found, after: Path, tmp_path: Path) -> None:
+    """In whatever order they are given, though a second is in both; given twice, one would count twice."""
+    one = write_events(tmp_path / "one.csv", lived, BALANCES, LEFT[:4])
+    other = write_events(tmp_path / "other.csv", lived, BALANCES, LEFT[4:])
+    for files in ([one, other], [other, one]):
+        assert history(lived, files, like=after, symbol="ETH", paths=8).figures.equals(found.figures)
+    with pytest.raises(BackstopError, match=r"one\.csv: is given twice"):
+        history(lived, [one, other, one], like=after, symbol="ETH", paths=2)
+
+
+def test_what_is_of_other_vaults_is_left_out_and_told(lived: Path, tmp_path: Path) -> None:
+    """anna owes for two types: of her draws nothing says for which. BTC is not ETH, whoever adds it."""
+    rows = [
+        (1, "repayment,anna,USD,500,,"),
+        (1, "deposit,anna,ETH,2,,"),
+        (1, "deposit,bert,BTC,3,,"),
+        (2, "liquidation,anna,BTC,2,USD,100000"),
+    ]
+    file = write_events(tmp_path / "events.csv", lived, AMOUNTS, rows)
+    other = history(lived, file, symbol="ETH", paths=2)
+    was = read_figures(other, "history")
+    assert (was["repaid"], was["debt liquidated"], was["added"], was["seized"]) == (0, 0, 2, 0)
+    assert other.besides[-2:] == (
+        "Collateral of BTC is of other types and left out.",
+        "1 draws and repayments of accounts with vaults of several types are left out: nothing says of which "
+        "vault they are.",
+    )
+
+
+def test_debts_count_at_the_price_of_their_token(lived: Path, after: Path, tmp_path: Path) -> None:
+    """The scenario's as it begins, where it has one; else the fixed one. Other types' debts do not count."""
+    file = write_events(
+        tmp_path / "events.csv",
+        lived,
+        AMOUNTS,
+        [(1, "repayment,bert,WETH,2,,"), (1, "repayment,bert,USD,7,,")],
+    )
+    day = load_scenario(lived)
+
+    def list_debts(day, fixed) -> list[int]:
+        mapping = load_event_mapping("events", None, fixed, None, None, None)
+        table = read_event_tables(file, mapping, False)
+        reader = VaultChangeReader(day, "ETH", build_vaults(day, 1), table)
+        return [change.debt for change in reader.list_changes()]
+
+    assert list_debts(day, None) == [-2 * WAD, -7 * WAD]
+    assert list_debts(day, {"debt_price": "1.5"}) == [-3 * WAD, -21 * WAD // 2]
+    dear = PricePath({0: 3_000 * RAY, 3_600: 1_000 * RAY}, frozenset(), 0)
+    assets = {"ETH": TypeAssets("ETH", "WETH"), "BTC": TypeAssets("BTC")}
+    priced = replace(day, assets=assets, asset_prices={"WETH": dear})
+    assert list_debts(priced, {"debt_price": "1.5"}) == [-6_000 * WAD]
+    elsewhere = {"ETH": TypeAssets("ETH"), "BTC": TypeAssets("BTC", "WETH")}
+    assert list_debts(replace(day, assets=elsewhere), None) == [-7 * WAD]
+    two = write_events(
+        tmp_path / "two.csv",
+        lived,
+        f"{BALANCES},coin",
+        [(1, "wipe,bert,100,7,USD"), (1, "wipe,bert,100,7,DAI")],
+    )
+    with pytest.raises(
+        BackstopError, match="debts after events are of USD, DAI, and have to be of one token"
+    ):
+        history(lived, two, like=after, columns={"debt_symbol": "coin"}, symbol="ETH", paths=2)
+
+
+def test_the_command_takes_what_fit_owners_takes(lived: Path, found, after: Path, tmp_path: Path) -> None:
+    one = write_events(tmp_path / "one.csv", lived, BALANCES.replace("ink", "locked"), LEFT[:4])
+    other = write_events(tmp_path / "other.csv", lived, BALANCES.replace("ink", "locked"), LEFT[4:])
+    out = tmp_path / "out"
+    args = ["history", str(lived), "--symbol", "ETH", "--paths", "8", "--like", str(after)]
+    args += ["--events", str(one), "--events", str(other), "--out", str(out)]
+    said = ["--column", "locked_after=locked", "--fixed", "symbol=WETH", "--rename", "WETH=ETH", "--floats"]
+    result = CliRunner(mix_stderr=False).invoke(cli, [*args, *said])
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads((out / "summary.json").read_text())["tables"]["history"]
+    assert [row["history"] for row in rows] == list(found.figures["history"])
+    command = json.loads((out / "meta.json").read_text())["command"]
+    assert all(each in command for each in (*said, str(one), str(other)))
+    assumed = json.loads((out / "assumptions.json").read_text())["assumptions"]
+    assert assumed["study.rename"] == "WETH=ETH" and "study.only" not in assumed
+    # A fault of a file is one line, and all of them in a file.
+    bad = write_events(tmp_path / "bad.csv", lived, BALANCES, [(1, "wipe,bert,x,1"), (1, "wipe,bert,1,y")])
+    faults = tmp_path / "faults.csv"
+    given = ["--like", str(after), "--events", str(bad), "--faults", str(faults)]
+    result = CliRunner(mix_stderr=False).invoke(cli, [*args[:4], *given, "--out", str(tmp_path / "bad")])
+    assert result.exit_code == 1 and len(result.stderr.strip().splitlines()) == 1
+    assert [line.split(",")[:3] for line in faults.read_text().splitlines()[1:]] == [
+        ["bad.csv", "2", "ink"],
+        ["bad.csv", "3", "debt"],
+    ]
+    result = CliRunner(mix_stderr=False).invoke(cli, ["falls", str(lived), "--column", "a=b"])
+    assert result.exit_code == 1 and "--column: says nothing of the question falls" in result.stderr
 
 
 def test_the_command_asks_for_events(lived: Path, tmp_path: Path) -> None:
