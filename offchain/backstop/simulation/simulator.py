@@ -48,7 +48,7 @@ class Simulation(BlockRunner):
     ) -> None:
         """Run the whole scenario and some quiet time after it; raise RunInterruptedError if `stop` says so.
 
-        With `sell_out` it first goes on as the paths of studies do, until nothing is left to sell.
+        With `runs_until_sold` it first goes on as the paths of studies do, until nothing is left to sell.
         """
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)

@@ -42,7 +42,8 @@ class OutcomeColumns:
     `bad_debt`: recognised losses of all types, and what is lost besides when the path ends: the principal in
         auctions, as nobody wanted their lots for a day, and what vaults and workouts owe beyond their
         collateral's worth at the market's price. `bad_debt_TYPE`, the last columns, are those of one type.
-    `outstanding`: bad debt that nobody had paid when the path ended.
+    `outstanding`: bad debt that nobody had paid when the path ended. That is before stages are called for the
+        last auction's loss, so it is an upper bound of what stays unpaid.
     `unsold`: debt whose collateral was still to be sold then: the principal in auctions, and the debt of
         unsafe vaults. A path goes on at its last prices until there is none, for a day at most.
     `covered_STAGE`: what a stage paid, in the order of the waterfall.

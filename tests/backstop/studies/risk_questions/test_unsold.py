@@ -182,3 +182,16 @@ keepers:
     bad_debt = outcome(load_scenario(file), "model")["bad_debt"]
     # But for rewards that the reserve cannot pay: 100 and a thousandth for each of three or four auctions.
     assert 0 <= bad_debt - sum(found["lost_rad"]) / RAD < 4 * 300
+
+
+def test_a_path_ends_before_stages_pay_for_its_last_auction() -> None:
+    """So `outstanding` is an upper bound: on path 63 the buffer pays all of it within six hours more."""
+    day = load_scenario("stress-day")
+    ends, later = (
+        simulate(day, "revm", 1, path=63, aftermath=seconds).summary["losses"] for seconds in (0, 6 * 3_600)
+    )
+    assert ends["created_rad"] == later["created_rad"]
+    assert 30_000 * RAD < int(ends["outstanding_rad"]) < 32_000 * RAD
+    assert int(later["outstanding_rad"]) == 0
+    paid = {each["stage"]: int(each["rad"]) for each in later["covered"]}
+    assert paid["buffer"] == int(later["created_rad"])
