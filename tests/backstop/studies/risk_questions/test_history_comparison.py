@@ -148,18 +148,20 @@ def test_balances_after_events_are_the_same_history(lived: Path, found, after: P
 
 
 def test_columns_and_cells_are_said_field_by_field(lived: Path, found, after: Path, tmp_path: Path) -> None:
-    """As `fit-owners` takes them: columns, cells of all rows, decimals, rows that count, and other names."""
+    """As `fit-owners` takes them: columns, cells, decimals, rows that count, names; vaults of one owner."""
+    columns = {"time": "at", "account": "owner", "position": "vault"}
+    columns |= {"locked_after": "cents", "debt_after": "owed"}
     rows = []
     for hours, rest in LEFT:
         what, vault, ink, debt = rest.split(",")
-        rows.append((hours, f"{what},{vault},{100 * int(ink)},{debt},a"))
-    rows.insert(3, (0.6, "bite,bert,0,0,b"))
-    file = write_events(tmp_path / "left.csv", lived, "at,what,vault,cents,owed,market", rows)
+        rows.append((hours, f"{what},0x1,{vault},{100 * int(ink)},{debt},a"))
+    rows.insert(3, (0.6, "bite,0x1,bert,0,0,b"))
+    file = write_events(tmp_path / "left.csv", lived, "at,what,owner,vault,cents,owed,market", rows)
     other = history(
         lived,
         file,
         like=after,
-        columns={"time": "at", "locked_after": "cents", "debt_after": "owed"},
+        columns=columns,
         fixed={"symbol": "WETH"},
         decimals={"locked_after": 2},
         only={"market": "a"},
@@ -175,7 +177,7 @@ def test_columns_and_cells_are_said_field_by_field(lived: Path, found, after: Pa
             lived,
             file,
             like=after,
-            columns={"time": "at", "locked_after": "cents", "debt_after": "owed"},
+            columns=columns,
             fixed={"symbol": "WETH"},
             symbol="ETH",
             paths=2,
