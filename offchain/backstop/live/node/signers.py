@@ -38,6 +38,10 @@ class Signers:
         self._keys[address] = key
         return address
 
+    def add_account(self, account: LocalAccount) -> None:
+        """Sign for an account of eth-account from now on."""
+        self._keys[account.address.lower()] = account
+
     def can_sign(self, address: str) -> bool:
         """Tell whether this account can sign."""
         return address in self._keys or address in self._places or self._is_remote(address)

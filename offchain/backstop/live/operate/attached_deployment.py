@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eth_account.signers.local import LocalAccount
+from eth_utils import to_checksum_address
+
 from backstop.deployment.planned_contracts import Deployment
+from backstop.errors import BackstopError
 from backstop.keepers.keeper_view import KeeperView
 from backstop.live.mirror.chain_mirror import MinedCall
 from backstop.live.node.rpc_node import LOCAL
@@ -20,12 +25,32 @@ from backstop.system import Action, Outcome, Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
+    from eth_typing import ChecksumAddress
+    from web3 import Web3
 
 
 def attach(deployment_file: str | Path = "deployment.json", network: str | None = None) -> AttachedDeployment:
     """Open a deployment. Without `network`: where Ape is connected to, else port 8545 of this machine."""
     node = connect_node(network or _find_connected_ape_node_url() or LOCAL)
     return AttachedDeployment(open_system_and_named_accounts(node, Path(deployment_file))[0])
+
+
+def get_address(value: Any) -> Any:
+    """Return the address of an account or a contract, of Ape, eth-account or web3; another value as it is."""
+    address = getattr(value, "address", None)
+    return address.lower() if isinstance(address, str) else value
+
+
+class NamedContracts(dict[str, Any]):
+    """Contract objects of another library by name; those without a dot in it are attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(f"there is no contract {name!r}: there are {', '.join(self)}")
+        return self[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self if "." not in name)]
 
 
 class Contract:
@@ -47,12 +72,20 @@ class Contract:
         if not any(name == method for name, _ in self._abi.functions):
             raise AttributeError(f"{self.name} has no function {method!r}")
 
-        def call(*args: Any, sender: str | None = None) -> Any:
-            """Ask, or send if there is a sender (a role or an address), and return the Outcome."""
+        def call(*args: Any, sender: Any = None) -> Any:
+            """Ask, or send if there is a sender, and return the Outcome.
+
+            A sender is a role, an address, or an account of Ape or eth-account; the latter signs itself.
+            Accounts and contracts among the arguments are their addresses.
+            """
+            plain = tuple(get_address(arg) for arg in args)
             if sender is None:
-                return self._system.view(self.name, method, *args)
-            who = sender.lower() if sender.startswith("0x") else self._system.deployment.get_account(sender)
-            outcome: Outcome = self._system.apply(Action(self.name, method, args, who))
+                return self._system.view(self.name, method, *plain)
+            if isinstance(sender, LocalAccount):
+                self._system.host.signers.add_account(sender)
+            name = get_address(sender)
+            who = name.lower() if name.startswith("0x") else self._system.deployment.get_account(name)
+            outcome: Outcome = self._system.apply(Action(self.name, method, plain, who))
             return outcome
 
         return call
@@ -80,6 +113,47 @@ class AttachedDeployment:
         if name.startswith("_") or name not in self.contracts:
             raise AttributeError(f"there is no contract {name!r}: see .contracts")
         return self.contracts[name]
+
+    def web3(self, w3: Web3) -> NamedContracts:
+        """Return all contracts as web3.py's, with their events, on the node of a Web3.
+
+        They are web3.py's alone: what is sent goes through its node, and nothing is compared with the model.
+        Raise BackstopError where that node is on another chain.
+        """
+        there, here = w3.eth.chain_id, self.deployment.chain_id
+        if there != here:
+            raise BackstopError(
+                f"Web3 is on chain {there}, and the deployment on chain {here}: "
+                f"give a Web3 of {self.system.node.url}, or of another node of its chain"
+            )
+        return NamedContracts(
+            (name, w3.eth.contract(address=address, abi=abi)) for name, address, abi in self._iter_abis()
+        )
+
+    @property
+    def ape(self) -> NamedContracts:
+        """All contracts as Ape's, on the network that Ape is connected to.
+
+        Raise BackstopError where Ape is not connected, or to another chain.
+        """
+        import ape
+
+        provider = ape.networks.active_provider
+        if provider is None or provider.chain_id != self.deployment.chain_id:
+            there = "not connected" if provider is None else f"on chain {provider.chain_id}"
+            raise BackstopError(
+                f"Ape is {there}, and the deployment on chain {self.deployment.chain_id}: use "
+                f"`with ape.networks.parse_network_choice('{self.system.node.url}')`"
+            )
+        return NamedContracts(
+            (name, ape.Contract(address, abi=json.dumps(abi))) for name, address, abi in self._iter_abis()
+        )
+
+    def _iter_abis(self) -> Iterator[tuple[str, ChecksumAddress, list[dict[str, Any]]]]:
+        """Yield name, address with its checksum (EIP-55), and ABI of each contract."""
+        chain = self.system.chain
+        for name, address in self.system.addresses.items():
+            yield name, to_checksum_address(address), chain.artifacts[chain.kinds[name]].abi_json
 
     def snapshot(self) -> Snapshot:
         """Return all state: contract, storage path, key."""

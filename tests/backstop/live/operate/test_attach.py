@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import ape
 import pytest
+from eth_account import Account
+from web3 import Web3
 
 import backstop
 from backstop.deployment.role_accounts import get_account
@@ -41,6 +44,58 @@ def test_contracts_are_asked_and_told(deployed) -> None:
     assert refused.reason == "price_feed: too early"
     with pytest.raises(RevertError, match="terms: unknown type"):
         deployed.VaultEngine.terms_of(7)
+
+
+def test_contracts_are_those_of_web3(deployed, devnet: Devnet) -> None:
+    w3 = Web3(Web3.HTTPProvider(devnet.url))
+    contracts = deployed.web3(w3)
+    assert set(contracts) == set(deployed.contracts) and "VaultEngine" in dir(contracts)
+    assert contracts.VaultEngine.functions.collateral_types().call() == 3
+    assert contracts["Market.ETH"].functions.UNIT().call() == deployed.contracts["Market.ETH"].UNIT()
+    for i in range(4):
+        reporter = get_account(f"reporter_{i + 1}")
+        devnet.node.request("anvil_impersonateAccount", reporter)
+        devnet.node.request("anvil_setBalance", reporter, hex(WAD))
+        sent = contracts.PriceFeed.functions.report(0, 200 * RAY).transact(
+            {"from": Web3.to_checksum_address(reporter)}
+        )
+    (event,) = contracts.PriceFeed.events.Reported().process_receipt(
+        w3.eth.wait_for_transaction_receipt(sent)
+    )
+    assert (event["event"], event["args"]["price"]) == ("Reported", 200 * RAY)
+    assert deployed.frames["actions"]["method"].to_list()[-4:] == ["report"] * 4
+    with pytest.raises(AttributeError, match="there is no contract 'Vat': there are "):
+        _ = contracts.Vat
+
+
+def test_web3_of_another_chain_is_refused(deployed) -> None:
+    with pytest.raises(
+        BackstopError, match="Web3 is on chain 131277322940537, and the deployment on chain 31337"
+    ):
+        deployed.web3(Web3(Web3.EthereumTesterProvider()))
+
+
+def test_contracts_are_those_of_ape(deployed, devnet: Devnet) -> None:
+    with pytest.raises(
+        BackstopError, match=r"^Ape is not connected, and the deployment on chain 31337: use `with "
+    ):
+        _ = deployed.ape
+    with ape.networks.parse_network_choice(devnet.url):
+        engine = deployed.ape.VaultEngine
+        assert engine.collateral_types() == 3 and engine.address.lower() == deployed.VaultEngine.address
+        account = ape.accounts.test_accounts[0]
+        before = deployed.ETH.balanceOf(account)
+        receipt = deployed.ape["ETH"].mint(account, 7 * WAD, sender=account)
+        (event,) = receipt.decode_logs(deployed.ape["ETH"].Transfer)
+        assert event.amount == 7 * WAD == deployed.ETH.balanceOf(account) - before
+
+
+def test_accounts_of_other_libraries_are_addresses_and_sign(deployed, devnet: Devnet) -> None:
+    account = Account.from_key("0x" + "11" * 32)
+    devnet.node.request("anvil_setBalance", account.address, hex(WAD))
+    assert deployed.ETH.mint(account, 5 * WAD, sender=account).ok
+    assert deployed.ETH.balanceOf(account) == deployed.ETH.balanceOf(account.address.lower()) == 5 * WAD
+    assert deployed.ETH.allowance(account, deployed.VaultEngine) == 0
 
 
 def test_it_reads_what_others_did(deployed, attach: Callable[..., LiveSystem]) -> None:
