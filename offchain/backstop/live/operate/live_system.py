@@ -72,6 +72,8 @@ class LiveSystem:
         self.book = VaultIndexStore(self.mirror, snapshot, say)
         resumed = not cold and self.book.resume_mirror_from_file()
         self._driven_to: int | None = None
+        self.sent_transactions = set[str]()
+        """Hashes of what `apply` has sent and nobody has taken from `seen` yet."""
         self._follow_history(stop, progress)
         if resumed:
             self._check_resumed(snapshot)
@@ -115,6 +117,7 @@ class LiveSystem:
         if not foreseen.ok:
             return foreseen
         sent = self.send_action_without_waiting(action)
+        self.sent_transactions.add(sent)
         self.host.wait_for_receipt(sent)
         for _ in range(_LOOKS):
             self.follow_chain()

@@ -1,4 +1,4 @@
-"""Calls by name: `VaultEngine.set_debt_floor collateral_type=WETH new=500`, into call data and back."""
+"""Calls by name: `VaultEngine.set_debt_floor collateral_type=ETH new=500`, into call data and back."""
 
 from __future__ import annotations
 
@@ -94,6 +94,11 @@ class NamedCalls:
         symbols = self._deployment.parameters.collateral_and_facilitator_names
         if parameter.name == "collateral_type" and text in symbols:
             return symbols.index(text)
+        if parameter.name == "collateral_type" and not re.fullmatch(r"\d[\d_]*", text):
+            raise BackstopError(
+                f"{where} is no collateral type of this deployment: name one of {', '.join(symbols)}"
+                f"{_suggest_name(text, symbols)}"
+            )
         if parameter.type.startswith("uint") and re.fullmatch(r"\d[\d_]*", text):
             if int(text) < 2 ** int(parameter.type[4:] or 256):
                 return int(text)
@@ -115,7 +120,7 @@ class NamedCalls:
             return text
         if parameter.type.endswith("]") or parameter.components:
             return self._parse_list(where, parameter, text)
-        raise BackstopError(f"{where} is no {parameter.type}")
+        raise BackstopError(f"{where} is no {parameter.type}: {_describe_expected_value(parameter.type)}")
 
     def _parse_list(self, where: str, parameter: Parameter, text: str) -> Any:
         """Read a list or a struct, which is a list of JSON whose numbers may be strings of digits."""
@@ -169,6 +174,16 @@ class NamedCalls:
         if isinstance(value, (tuple, list)):
             return json.dumps(value, default=lambda each: "0x" + each.hex())
         return str(value)
+
+
+def _describe_expected_value(abi_type: str) -> str:
+    """Say what may be written for a value of a type."""
+    if abi_type.startswith(("uint", "int")):
+        return "give a whole number, raw as the contract has it, as 500 or 1_000_000"
+    if abi_type == "bool":
+        return "give true or false"
+    size = f" and {2 * int(abi_type[5:])} digits" if abi_type[5:] else " and an even number of digits"
+    return f"give 0x{size}{', or a role: ' + ', '.join(ROLES) if abi_type == 'bytes32' else ''}"
 
 
 def _suggest_name(word: str, known: Any) -> str:

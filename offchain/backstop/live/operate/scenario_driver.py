@@ -25,6 +25,7 @@ from backstop.keepers.keeper_role_register import Keeper
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import MinedCall
+from backstop.live.operate.live_roles import ROLES as LIVE_ROLES
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.interfaces import Vault
 from backstop.simulation.book_opening import give_keeper_capital, record_opening_auctions
@@ -112,6 +113,10 @@ class LiveSimulation(Simulation):
 
     def _record_call(self, seen: MinedCall) -> None:
         action, outcome = seen.action, seen.outcome
+        own = seen.transaction in self.live.sent_transactions
+        self.live.sent_transactions.discard(seen.transaction)
+        if not own:
+            self._require_not_played_here(seen)
         self.record_step(seen.timestamp, seen.block, action, outcome)
         state = self.by_address.get(action.sender)
         if state is None:
@@ -122,6 +127,21 @@ class LiveSimulation(Simulation):
         if outcome.reason is not None:
             state.failed += 1
             self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+    def _require_not_played_here(self, seen: MinedCall) -> None:
+        """Raise BackstopError if somebody else sends from the account of a keeper that acts from here.
+
+        One account has one sequence of nonces: two who count it hold each other up.
+        """
+        state = self.by_address.get(seen.action.sender)
+        if state is not None and state in self.keepers:
+            name, role = self.names[seen.action.sender], state.keeper.group.role
+            live_role = next((each for each, played in LIVE_ROLES.items() if role in played), role)
+            raise BackstopError(
+                f"block {seen.block}: somebody else sends {seen.action.contract}.{seen.action.method} from "
+                f"{name} ({seen.action.sender}), which this crash plays, one sender an account: run `keeper` "
+                f"without {live_role}, or this with --play without {role}"
+            )
 
     @property
     def ether_price(self) -> int:

@@ -239,15 +239,18 @@ def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
 
 
 def _print_powers(console: Console, powers: dict[str, Any]) -> None:
-    """Print who may change what, and what is proposed."""
+    """Print who may change what, and what is proposed; a role has a row, so that no name is cut off."""
     console.print()
-    rows = []
-    for each in powers["contracts"]:
-        roles = ", ".join(f"{role['role']} {role['account']}" for role in each["roles"])
-        rows.append(
-            (each["contract"], each["admin"], _format_duration(each["announced"]) or "at once", roles)
-        )
-    _print_table(console, ("contract", "admin", "announced", "roles"), rows)
+    contracts = powers["contracts"]
+    rows = [
+        (each["contract"], each["admin"], _format_duration(each["announced"]) or "at once")
+        for each in contracts
+    ]
+    _print_table(console, ("contract", "admin", "announced"), rows)
+    granted = [
+        (each["contract"], role["role"], role["account"]) for each in contracts for role in each["roles"]
+    ]
+    _print_table(console, ("contract", "role", "account"), granted)
     for each in powers["timelocks"]:
         console.print(
             f"{each['timelock']}: {each['governor']} proposes, {each['guardian']} cancels and forbids new "

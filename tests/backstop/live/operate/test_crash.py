@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from backstop.cli.crash import cli
 from backstop.deployment.parameter_dataclasses import TreasuryParameters
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
@@ -26,7 +28,7 @@ from backstop.live.operate.live_roles import PRIVATE, ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import PLAYED, LiveSimulation, drive_scenario, truncate_scenario
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.replayable_trace import read_trace
 from backstop.report.run_page import write_run_page
@@ -35,6 +37,7 @@ from backstop.simulation.progress_and_interruption import RunInterruptedError
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset
+from backstop.system import Action
 from tests.support.background_threads import run_thread_until_context_ends
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL, Devnet
@@ -223,6 +226,33 @@ def test_being_stopped_leaves_partial_results(
             stop=lambda: len(blocks) == 20,
         )
     assert len(load_run(tmp_path / "run").frames["system"]) == 20
+
+
+def test_who_sends_from_an_account_that_it_plays_is_told(
+    attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
+) -> None:
+    """As `keeper --roles all` beside it would: two who count one account's nonces hold each other up."""
+    other, blocks = attach(), list[int]()
+
+    def report(done: int, total: int, text: str) -> None:
+        if text == "running":
+            blocks.append(done)
+        if len(blocks) == 3:
+            price = other.view("PriceFeed", "current_price", 0) or 200 * RAY
+            sent = other.send_action_without_waiting(
+                Action("PriceFeed", "report", (0, price), get_account("reporter_2"))
+            )
+            other.host.wait_for_receipt(sent)
+
+    with pytest.raises(BackstopError) as refused:
+        drive_scenario(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, progress=report)
+    assert re.fullmatch(
+        r"block \d+: somebody else sends PriceFeed\.report from reporter_2 \(0x[0-9a-f]{40}\), which this "
+        r"crash plays, one sender an account: run `keeper` without reporter, "
+        r"or this with --play without reporter",
+        str(refused.value),
+    )
+    assert load_run(tmp_path / "run").meta["error"] == str(refused.value)
 
 
 def test_a_deployment_of_other_collateral_is_refused(

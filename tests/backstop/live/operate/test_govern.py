@@ -24,6 +24,7 @@ from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.named_calls import NamedCalls
 from backstop.live.operate.resumable_deployment import deploy_live, load_parameters, with_timelock
 from backstop.model.roles import STAGE
+from tests.support.checkout_paths import ROOT
 from tests.support.devnet_process import Devnet
 from tests.support.proxy import Proxy
 
@@ -130,7 +131,19 @@ def test_what_is_wrong_is_one_line(run: Run, tmp_path: Path, governed: tuple[Dev
             "no function 'set_debt_flor' to call (did you mean set_debt_floor?)",
         ),
         (("propose", "VaultEngine.set_debt_floor", "new=5"), "takes collateral_type=... new=..., each once"),
-        (("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=a"), "new=a is no uint256"),
+        (
+            ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=a"),
+            "new=a is no uint256: give a whole number, raw as the contract has it, as 500 or 1_000_000",
+        ),
+        (
+            ("propose", "VaultEngine.set_debt_floor", "collateral_type=ETH", "new=5"),
+            "VaultEngine.set_debt_floor: collateral_type=ETH is no collateral type of this deployment: name "
+            "one of WETH, WBTC, XAU (did you mean WETH?)",
+        ),
+        (
+            ("propose", "VaultEngine.grant_role", "role=STAG", "account=poker"),
+            "role=STAG is no bytes32: give 0x and 64 digits, or a role: CEILINGS, GUARDIAN, ",
+        ),
         (
             ("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", f"new={2**256}"),
             "too large for uint256",
@@ -202,6 +215,15 @@ def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, 
     finally:
         proxy.stop_proxy()
         done(run("cancel", id))
+
+
+def test_the_pages_example_fits_the_pages_deployment() -> None:
+    page = (ROOT / "docs/do/operate.md").read_text()
+    (deployed,) = set(re.findall(r"ape run deploy --params (\S+) --network \S+ --out", page))
+    (example,) = re.findall(r"ape run govern propose (VaultEngine.*?) --network", page)
+    deployment = plan_deployment(with_timelock(load_parameters(deployed)))
+    (call,) = NamedCalls(deployment, Artifacts()).parse_calls(example.split())
+    assert call[0] == deployment.addresses["VaultEngine"]
 
 
 def test_lists_and_structs_are_json() -> None:

@@ -55,6 +55,18 @@ def test_what_a_failed_stage_owes(made, capsys):
     )
 
 
+def test_the_table_has_every_contract_and_every_role_in_full(made, capsys):
+    found = stated(made)
+    contracts = found["powers"]["contracts"]
+    assert max(len(each["roles"]) for each in contracts) > 1  # all in one row would be wider than the table
+    print_statement(found, {"number": 1, "timestamp": found["timestamp"]})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for each in contracts:
+        assert [each["contract"], each["admin"], "at", "once"] in lines
+        for role in each["roles"]:
+            assert [each["contract"], role["role"], role["account"]] in lines
+
+
 def test_a_list_that_is_announced_and_a_stage_that_is_left_out(made, capsys):
     terms = terms_of(made)
     del terms[JUNIOR]
