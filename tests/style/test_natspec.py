@@ -71,6 +71,7 @@ UNITS = {
     "level",
     "kind",
     "bits",
+    "gas",
     # another field or parameter says which
     "unit of the parameter",
     "unit of the feed",

@@ -84,6 +84,20 @@ class LedgerView(PriceView):
         used = sum(self.get_principal_in_auction(other) for other in self.types)
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
 
+    def get_tightest_auction_limit(self, collateral_type: int) -> tuple[str, int, int]:
+        """Return which limit of auctions leaves a type least room: its name, limit and used part [rad]."""
+        own: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
+        unit = RAD * self._auction_limit_factor_bps // BASIS_POINTS
+        limits = (
+            ("auction_limit", own.limit * unit, own.in_auction),
+            (
+                "global_auction_limit",
+                self._engine["terms.global_auction_limit"].get((), 0) * unit,
+                sum(self.get_principal_in_auction(other) for other in self.types),
+            ),
+        )
+        return min(limits, key=lambda each: each[1] - each[2])
+
     def get_principal_in_auction(self, collateral_type: int) -> int:
         """Return the principal under auction [rad]."""
         return int(self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions()).in_auction)

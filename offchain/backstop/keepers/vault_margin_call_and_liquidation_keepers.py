@@ -6,6 +6,7 @@ from functools import partial
 
 from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.view_records import Vault
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 
@@ -30,6 +31,20 @@ def plan_liquidator_calls(
         if keeper.is_assigned(workout.id) and reward >= cost + keeper.group.minimum_profit:
             foreclosure = (workout.id, keeper.address)
             yield keeper.build_intent("Workouts", "foreclose", *foreclosure, about=workout.id, gain=reward)
+
+
+def list_vaults_without_auction_room(
+    keeper: Keeper, view: KeeperView, collateral_type: int, gas_price: int
+) -> list[Vault]:
+    """Return the vaults that a liquidator would liquidate if auctions had room, the largest first."""
+    least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
+    enough = partial(_is_reward_enough, view.get_auction_terms(collateral_type), least)
+    planned = {
+        intent.action.args[1] for intent in _plan_type_liquidations(keeper, view, collateral_type, least)
+    }
+    share = keeper.group.count, keeper.index
+    unsafe = view.iter_unsafe_vaults(collateral_type, enough, keeper_share=share)
+    return [vault for vault in unsafe if vault.owner not in planned]
 
 
 def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: int, least: int) -> Decisions:

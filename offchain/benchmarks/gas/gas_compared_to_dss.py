@@ -17,6 +17,7 @@ from backstop.hosts.anvil import AnvilHost
 from benchmarks.gas.facilitator_gas import FacilitatorJobs
 from benchmarks.gas.gas_jobs_base import GasJobs, disable_feed_deviation_and_grace
 from benchmarks.gas.guard_gas import GuardJobs
+from benchmarks.gas.liquidation_batch_gas import LiquidationBatchJobs
 from benchmarks.gas.loss_gas import (
     IncomeJobs,
     NoCooldownPoolJobs,
@@ -91,6 +92,7 @@ def measure_all_jobs() -> tuple[list[GasRow], dict[str, int]]:
         SavingsPoolJobs,
         NoCooldownPoolJobs,
         VaultFlagJobs,
+        LiquidationBatchJobs,
         GuardJobs,
         FacilitatorJobs,
         ManyDebtorsJobs,

@@ -45,7 +45,10 @@ log: json
 interval: 100 ms
 replace_after: 1 s
 grace: 0 s
-roles: {{liquidator: {{most: 100}}, {buyer}: {{most: 100}}, crank: {{most: 100}}}}
+roles:
+  liquidator: {{calls_per_block: 100}}
+  {buyer}: {{calls_per_block: 100}}
+  crank: {{calls_per_block: 100}}
 """
 
 

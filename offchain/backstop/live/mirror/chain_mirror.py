@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from backstop.deployment.configuration_calls import build_configuration_calls
 from backstop.deployment.model_and_chain_deployment import add_contract_model, attach_system, create_model
 from backstop.deployment.planned_contracts import Creation, Deployment
+from backstop.deployment.role_accounts import compute_contract_address
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem
@@ -23,6 +24,7 @@ from backstop.hosts.world_storage_json import encode_nonzero_storage_words, load
 from backstop.live.mirror.reorg_buffer import ReorgBuffer
 from backstop.live.mirror.storage_comparison import ReorgError, StorageComparator
 from backstop.live.mirror.successor_policies import (
+    BATCH_KIND,
     convert_creations_to_json,
     create_policy_model,
     find_policy_creation,
@@ -116,7 +118,9 @@ class Mirror:
         self.configured_at: int | None = None
         self._to_configure = self._configured
         self.later: list[Creation] = []
-        """Policies that were created after the deployment, in their order."""
+        """Policies and batches that were created after the deployment, in their order."""
+        self.block_gas: int | None = None
+        """The gas of the block followed last, as its header has it; None before the first."""
         self._written: set[Written] = set()
         self._doubtful = False
         self.unsettled_slots.clear()
@@ -349,6 +353,7 @@ class Mirror:
     def _follow_block(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
         self.model.world.timestamp, self.model.world.block_number = timestamp, number
+        self.block_gas = int(block["gasLimit"], 16)
         for transaction, receipt in zip(block["transactions"], receipts, strict=True):
             ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
             require_known_risk_policy(receipt["logs"], self._engine, self.model.world, number)
@@ -358,7 +363,9 @@ class Mirror:
                     self._create_contract(creation, transaction["input"])
                 elif ok:
                     self._track_new_policy(
-                        bytes.fromhex(transaction["input"][2:]), receipt["contractAddress"].lower()
+                        bytes.fromhex(transaction["input"][2:]),
+                        receipt["contractAddress"].lower(),
+                        transaction,
                     )
             elif to.lower() not in self.chain.names:
                 for call in self._list_inner_calls(name, receipt) if ok else []:
@@ -371,10 +378,35 @@ class Mirror:
                 if action is None:
                     continue
                 logs = self._decode_events(receipt)
+                gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+                if ok and self.chain.kinds[action.contract] == BATCH_KIND:
+                    self._follow_batch(name, action, logs, gas, price)
+                    continue
                 outcome = self._apply_call(action, logs) if ok else self._build_failed_call_outcome(action)
                 self._record_step(TraceStep(timestamp, action))
-                gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
                 self.seen.append(MinedCall(name, number, timestamp, action, outcome, gas, price))
+
+    def _follow_batch(
+        self, transaction: str, batch: Action, logs: tuple[Log, ...], gas: int, gas_price: int
+    ) -> None:
+        """Apply the liquidations that a batch did, each as a call of whoever sent it; the first has the gas.
+
+        Its event says which: only the chain knows for which of them there was gas.
+        """
+        collateral_type, owners, receiver, *_ = batch.args
+        done, each_logs = logs[-1].values[1], _split_logs_by_last_event(logs[:-1], "Liquidated")
+        world = self.model.world
+        wanted = [owner for i, owner in enumerate(owners) if done >> i & 1]
+        if len(each_logs) != len(wanted):
+            self._note_difference(batch, f"{len(wanted)} were done, with events of {len(each_logs)}")
+        for owner, own_logs in zip(wanted, each_logs, strict=False):
+            call = Action("LiquidationEngine", "liquidate", (collateral_type, owner, receiver), batch.sender)
+            outcome = self._apply_call(call, own_logs)
+            self._record_step(TraceStep(world.timestamp, call))
+            self.seen.append(
+                MinedCall(transaction, world.block_number, world.timestamp, call, outcome, gas, gas_price)
+            )
+            gas = 0
 
     def _decode_events(self, receipt: dict[str, Any]) -> tuple[Log, ...]:
         """Decode the events of a transaction."""
@@ -397,13 +429,26 @@ class Mirror:
         # No journal goes back behind a constructor.
         self._past.blocks.clear()
 
-    def _track_new_policy(self, data: bytes, address: str) -> None:
-        """Follow a contract from now on if it is a policy that may be put in force one day."""
-        found = find_policy_creation(data, address, self._engine, self.chain.artifacts)
-        if found is not None:
-            self._create_policy(self.model.world, found)
-            self.later = [each for each in self.later if each != found] + [found]  # it may come again
+    def _track_new_policy(self, data: bytes, address: str, transaction: dict[str, Any]) -> None:
+        """Follow a contract from now on if it is a policy that may be put in force one day, or a batch."""
+        found = find_policy_creation(data, address, self.deployment.addresses, self.chain.artifacts)
+        if found is None:
+            return
+        if found.kind == BATCH_KIND:
+            # Keepers call it: no receipt's word, which nothing binds, says where it is.
+            creator, nonce = transaction["from"].lower(), int(transaction["nonce"], 16)
+            if compute_contract_address(creator, nonce) != address:
+                return
+        self._create_policy(self.model.world, found)
+        self.later = [each for each in self.later if each != found] + [found]  # it may come again
+        if found.kind != BATCH_KIND:  # of a batch the trace has what it called
             self.repeatable = False
+
+    @property
+    def liquidation_batch(self) -> Creation | None:
+        """The first batch of liquidations that the chain has, if any."""
+        world = self.model.world.contracts
+        return next((each for each in self.later if each.kind == BATCH_KIND and each.name in world), None)
 
     def _create_policy(self, world: World, creation: Creation) -> None:
         create_policy_model(world, creation)
@@ -528,6 +573,12 @@ class Mirror:
         self.differences.append(
             f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
         )
+
+
+def _split_logs_by_last_event(logs: tuple[Log, ...], event: str) -> list[tuple[Log, ...]]:
+    """Split events into the parts that end with an event of a name; what follows the last is dropped."""
+    ends = [i + 1 for i, log in enumerate(logs) if log.event == event]
+    return [logs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:

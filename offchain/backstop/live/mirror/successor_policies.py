@@ -1,7 +1,8 @@
-"""Risk policies that take the place of a deployment's, followed from their creation on.
+"""Contracts that come after a deployment, followed from their creation on: other policies, and batches.
 
-Anybody may create one at any time, and have it told things before it is announced; so it is looked for in
-every creation, and costs nothing until it is put in force.
+Anybody may create a risk policy at any time, and have it told things before it is announced; so it is looked
+for in every creation, and costs nothing until it is put in force. A batch of liquidations holds nothing and
+has no owner: whoever created it, it does the same.
 """
 
 from __future__ import annotations
@@ -18,23 +19,28 @@ from backstop.model.contract_base import World
 KINDS = ("RiskPolicy", "ScriptedPolicy")
 """Policies that have a model, and are deployed by a transaction of their own."""
 
+BATCH_KIND = "LiquidationBatch"
+
+# The contract of the deployment that the first argument of the constructor names.
+_OF = {**dict.fromkeys(KINDS, "VaultEngine"), BATCH_KIND: "LiquidationEngine"}
+
 
 # In the data of the event that tells of another one, beside its address.
 _NAME = b"risk_policy".hex()
 
 
 def find_policy_creation(
-    creation_data: bytes, contract_address: str, engine: str, artifacts: Artifacts
+    creation_data: bytes, contract_address: str, addresses: Mapping[str, str], artifacts: Artifacts
 ) -> Creation | None:
-    """Return the policy of this engine that a transaction's data creates, if it is of a known kind."""
-    for kind in KINDS:
+    """Return the policy or batch of this deployment that a transaction's data creates, if of a known kind."""
+    for kind, contract in _OF.items():
         artifact = artifacts[kind]
         code, form = artifact.bytecode, artifact.contract_abi.constructor
         if creation_data.startswith(code) and len(creation_data) == len(code) + form.size:
             args = form.decode(creation_data, len(code))
             return (
                 Creation(f"{kind} {contract_address}", kind, args, contract_address)
-                if args[0] == engine
+                if args[0] == addresses[contract]
                 else None
             )
     return None
@@ -68,7 +74,7 @@ def parse_successor_policy_creations(content: Sequence[Any]) -> list[Creation]:
     """Read them back; raises KeyError, TypeError or ValueError for what was not written here."""
     found = []
     for kind, address, args in content:
-        if kind not in KINDS or not all(isinstance(each, str) for each in (address, *args)):
+        if kind not in _OF or not all(isinstance(each, str) for each in (address, *args)):
             raise ValueError(f"{kind} came later")
         found.append(Creation(f"{kind} {address}", kind, tuple(args), address))
     return found

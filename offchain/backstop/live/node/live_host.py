@@ -82,8 +82,10 @@ class LiveHost:
     def list_dry_run_gas_or_empty(self, calls: Sequence[Call]) -> list[int]:
         return []
 
-    def static_call(self, sender: str, to: str, data: bytes, block: str = "pending") -> RawResult:
-        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
+    def static_call(
+        self, sender: str, to: str, data: bytes, block: str = "pending", gas: int = CALL_GAS
+    ) -> RawResult:
+        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(gas)}
         try:
             answer = self.node.request("eth_call", call, block)
         except RpcError as error:

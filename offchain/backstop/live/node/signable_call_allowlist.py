@@ -41,7 +41,7 @@ _ABOUT: dict[str, tuple[str, ...]] = {
         ("call", "flag", "liquidate", "enter", "skim", "seize_insolvent", "update_account"), ("owner",)
     ),
     **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
-    "update_and_seize": ("owners",),
+    **dict.fromkeys(("update_and_seize", "liquidate_many"), ("owners",)),
     "leave": ("controller",),
     "fill": ("maker.account", "taker.account"),
 }

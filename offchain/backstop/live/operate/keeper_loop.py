@@ -6,17 +6,18 @@ A node that is gone for a while is waited for; what a role may spend, its brakes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
-from backstop.keepers.call_costs import convert_gas_to_stablecoin
+from backstop.keepers.call_costs import convert_gas_to_stablecoin, find_call_gas
 from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.token_approvals import iter_missing_approval_intents
+from backstop.keepers.vault_margin_call_and_liquidation_keepers import list_vaults_without_auction_room
 from backstop.live.mirror.chain_mirror import ReorgError
 from backstop.live.monitor.health_conditions import describe_unsettled_slots
 from backstop.live.monitor.status_facts_and_board import KeeperWork
@@ -28,6 +29,13 @@ from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Outlook, sleep_in_short_naps
 from backstop.live.operate.account_balances import AccountBalances
+from backstop.live.operate.block_gas import BLOCK_GAS, BlockGas
+from backstop.live.operate.liquidation_batches import (
+    build_batch_intent,
+    compute_batch_gas_limit,
+    list_subjects,
+    take_next_batch,
+)
 from backstop.live.operate.live_roles import get_role_name
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.log_deduplication import DeduplicatedLog
@@ -36,6 +44,8 @@ from backstop.live.operate.report_signing import sign_report_into_keeper_file
 from backstop.live.operate.run_statistics import RunStatistics
 from backstop.live.operate.spending_limits import LimitEnforcer, PendingCall
 from backstop.live.operate.transaction_journal import Entry, Journal
+from backstop.model.arithmetic import RAD
+from backstop.report.amounts import format_fixed
 
 _LONGEST_PAUSE = 10.0
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
@@ -44,6 +54,8 @@ _MUCH_GAS = 1_000_000
 _SAVE_EVERY = 10.0
 # Seconds between two questions whether another node has a block that none has yet.
 _ASK_EVERY = 0.5
+# Seconds for which a keeper sends no batch after one was refused.
+_WITHOUT_BATCHES = 60.0
 # Who acts first on a new block: those who race others for something.
 _BIDS = (
     *("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator"),
@@ -69,6 +81,7 @@ class KeeperLoop:
         journal: Path | None = None,
         dry: Callable[[str], None] | None = None,
         brakes: LimitEnforcer | None = None,
+        gas_per_block: int = BLOCK_GAS,
         observer: StatusPublisher | None = None,
     ) -> None:
         self.system = system
@@ -88,6 +101,11 @@ class KeeperLoop:
         self._looked_at: tuple[str, int] | None = None
         self._lines = DeduplicatedLog(say, dry)
         self._reserved: dict[tuple[str, str], int] = {}
+        self._block_gas = BlockGas(gas_per_block)
+        self._refused = set[str]()
+        """Accounts of which a call was refused in this look: the next would be as well."""
+        self._without_batches: dict[str, float] = {}
+        """Until when keepers whose batch was refused go on with single calls."""
         self._takeover = Takeover()
         self._saved_at = 0.0
         self._require_keeper_signers_and_gas(keepers)
@@ -311,6 +329,9 @@ class KeeperLoop:
             for entry in box.waiting:
                 self._reserve_spending(box.address, entry)
         mirror, finder = self.system.mirror, self.system.book.index
+        waiting = [entry for box in self.boxes.values() for entry in box.waiting]
+        self._block_gas.begin_look(mirror.hash, mirror.block_gas, waiting)
+        self._refused.clear()
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
         self._ether_price = view.outside.ether_price
         self._signer_gone = False
@@ -318,30 +339,89 @@ class KeeperLoop:
         for keeper in self.keepers:
             memory = self.memories[keeper.name]
             if keeper.address in self.boxes:
-                waiting = self.boxes[keeper.address].waiting
-                memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
+                memory.under_way = {
+                    subject
+                    for entry in self.boxes[keeper.address].waiting
+                    if entry.keeper == keeper.name
+                    for subject in list_subjects(entry.about)
+                }
             # Whoever has to allow something first bids when that is mined.
             wanted = list(iter_missing_approval_intents(keeper, view))
             if wanted:
                 wanted = [intent for intent in wanted if intent.about not in memory.under_way]
             else:
                 wanted = keeper.decide_calls(view, memory, fees.expected)
-            for intent in wanted:
-                if not self._try_intent(keeper, intent, view, fees):
-                    continue
+                self._report_vaults_without_room(keeper, view, fees.expected)
+            for _ in self._iter_sent_calls(keeper, wanted, view, fees):
                 sent += 1
                 if sent == 1 and began is not None:
                     self.tally.count_answered_block(time.monotonic() - began)
+            self._report_full_block(keeper)
         if not self._signer_gone:  # nobody waits for it any more
             self._lines.mark_ended("signer")
         return sent
+
+    def _iter_sent_calls(
+        self, keeper: Keeper, wanted: list[Intent], view: KeeperView, fees: Fees
+    ) -> Iterator[Intent]:
+        """Try calls in their order, and liquidations in batches if the chain has a contract for them.
+
+        Yield what was sent. What a batch would leave out is tried alone, which tells why.
+        """
+        queue, alone = wanted[: self._block_gas.get_calls_left(keeper)], set[tuple[Hashable, ...]]()
+        while queue and keeper.address not in self._refused:
+            parts = self._take_next_batch(keeper, [each for each in queue if each.about not in alone])
+            if not parts:
+                intent = queue.pop(0)
+                if self._try_intent(keeper, intent, view, fees):
+                    yield intent
+                continue
+            batch, left_out = self._try_batch(keeper, parts, view, fees)
+            alone |= {each.about for each in left_out}
+            tried = {each.about for each in parts} - alone
+            queue = [each for each in queue if each.about not in tried]
+            if batch is not None:
+                yield batch
+
+    def _take_next_batch(self, keeper: Keeper, queue: list[Intent]) -> list[Intent]:
+        """Return the next calls that go in one transaction; none if each goes alone."""
+        held_back = time.monotonic() < self._without_batches.get(keeper.name, 0.0)
+        one_at_a_time = (get_role_name(keeper.group), "failures") in self.brakes.stops
+        if self.system.mirror.liquidation_batch is None or held_back or one_at_a_time:
+            return []
+        return take_next_batch(queue, self._block_gas.left)
+
+    def _try_batch(
+        self, keeper: Keeper, parts: list[Intent], view: KeeperView, fees: Fees
+    ) -> tuple[Intent | None, list[Intent]]:
+        """Send a batch of what would succeed in the next block with its gas; return it, and what would not.
+
+        Each part pays for a transaction of its own already, so the batch does.
+        """
+        contract = self.system.mirror.liquidation_batch
+        assert contract is not None
+        intent, limit = build_batch_intent(contract.name, parts), compute_batch_gas_limit(len(parts))
+        foreseen = self.system.dry_run_within_gas(intent.action, limit)
+        done = foreseen.value if foreseen.ok else 0
+        left_out = [each for i, each in enumerate(parts) if not done >> i & 1]
+        if left_out:
+            parts = [each for i, each in enumerate(parts) if done >> i & 1]
+            if len(parts) < len(left_out) or len(parts) == 1:
+                return None, left_out + parts
+            intent, limit = build_batch_intent(contract.name, parts), compute_batch_gas_limit(len(parts))
+        of = f"{len(parts)} of {view.symbols[intent.action.args[0]]}"
+        label, gas = f"{contract.kind}.{intent.action.method}({of})", intent.gas or 0
+        sent = self._send_within_limits(keeper, intent, view, fees, limit, gas, intent.gain, label)
+        return (intent if sent else None), left_out
 
     def _try_intent(self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees) -> bool:
         """Send a call if it would succeed in the next block, and pay."""
         if keeper.signing is not None:
             return self._publish_signed_report(keeper, intent)
+        expected = intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
+        if not self._block_gas.is_call_within_block(keeper, expected):
+            return False
         memory, what = self.memories[keeper.name], f"{keeper.name}: {intent.label}"
-        to, data = self.system.encode_call(intent.action)
         foreseen, gas = self.system.dry_run_with_gas(intent.action)
         reason = foreseen.reason
         if reason is not None:
@@ -359,7 +439,24 @@ class KeeperLoop:
                 )
                 return False
         self._lines.mark_ended((keeper.name, intent.about))
-        call = PendingCall(keeper, intent, gas_limit(gas) * fees.most)
+        return self._send_within_limits(keeper, intent, view, fees, gas_limit(gas), gas, gain, intent.label)
+
+    def _send_within_limits(
+        self,
+        keeper: Keeper,
+        intent: Intent,
+        view: KeeperView,
+        fees: Fees,
+        most_gas: int,
+        gas: int,
+        gain: int | None,
+        label: str,
+    ) -> bool:
+        """Send a call that was tried, unless a limit stops it."""
+        what, calls = f"{keeper.name}: {label}", len(list_subjects(intent.about))
+        if not self._block_gas.is_call_within_block(keeper, gas, calls):
+            return False
+        call = PendingCall(keeper, intent, most_gas * fees.most)
         stop = self.brakes.find_stop(call, view, len(self.system.mirror.differences))
         if stop is not None:
             self._lines.log_once(stop[:2], Line(f"{stop.why}: {what} waits", "stopped", **stop._asdict()))
@@ -369,19 +466,49 @@ class KeeperLoop:
             text = f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins"
             self._lines.log_would_send((keeper.name, intent.about), text)
             return False
+        to, data = self.system.encode_call(intent.action)
         order = CallRequest(
             keeper.name,
-            intent.label,
+            label,
             intent.about,
             to,
             "0x" + data.hex(),
-            gas_limit(gas),
+            most_gas,
             keeper.group.asset if intent.spends else "",
             intent.spends,
             gain,
             gas,
         )
-        return self._send_order(keeper, order, fees, view.timestamp)
+        sent = self._send_order(keeper, order, fees, view.timestamp)
+        if sent:
+            self._block_gas.record_sent(keeper, gas, calls)
+        return sent
+
+    def _report_vaults_without_room(self, keeper: Keeper, view: KeeperView, gas_price: int) -> None:
+        """Say which limit of auctions holds liquidations up, and how many, once until it is over."""
+        if keeper.group.role != "liquidator":
+            return
+        for c, symbol in enumerate(view.symbols):
+            held_up = list_vaults_without_auction_room(keeper, view, c, gas_price)
+            if not held_up:
+                self._lines.mark_ended((keeper.name, "auction limit", c))
+                continue
+            name, limit, used = view.get_tightest_auction_limit(c)
+            debt = sum(vault.debt for vault in held_up)
+            text = (
+                f"{keeper.name}: {len(held_up)} unsafe vaults of {symbol} that owe "
+                f"{format_fixed(debt, RAD, 0)} wait for room: {format_fixed(used, RAD, 0)} of the "
+                f"{format_fixed(limit, RAD, 0)} stablecoins of {name} are under auction"
+            )
+            self._lines.log_once(
+                (keeper.name, "auction limit", c), Line(text, "auction limit", keeper=keeper.name)
+            )
+
+    def _report_full_block(self, keeper: Keeper) -> None:
+        if self._block_gas.waiting[keeper.name]:
+            self._lines.log_once((keeper.name, "block full"), self._block_gas.describe_waiting_calls(keeper))
+        else:
+            self._lines.mark_ended((keeper.name, "block full"))
 
     def _report_stops(self) -> None:
         for stop in self.brakes.refresh_and_list_ended_stops():
@@ -423,10 +550,15 @@ class KeeperLoop:
             SignerUnavailableError
         ) as error:  # not the call's fault: it is tried again when the signer is back
             self._signer_gone = True
+            self._refused.add(keeper.address)
             self._lines.log_once("signer", Line(f"{error}: {order.label} waits", "signer gone"))
             return False
         except BackstopError as error:
-            self.memories[keeper.name].record_outcome(order.about, False, now)
+            if len(list_subjects(order.about)) > 1:
+                self._without_batches[keeper.name] = time.monotonic() + _WITHOUT_BATCHES
+            else:
+                self.memories[keeper.name].record_outcome(order.about, False, now)
+            self._refused.add(keeper.address)
             self.say(
                 Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
             )
@@ -505,7 +637,8 @@ class KeeperLoop:
         memory = self.memories.get(entry.keeper)
         if memory is not None:  # else another keeper's, of an earlier process
             # The time of a block, which its hash binds: a node may say anything of the next one.
-            memory.record_outcome(entry.about, entry.ok, self.system.mirror.model.timestamp)
+            for subject in list_subjects(entry.about):
+                memory.record_outcome(subject, entry.ok, self.system.mirror.model.timestamp)
         self.tally.gas_paid += settled.gas * settled.gas_price
         result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
         why = f": {reason}" if reason and result == "FAILED" else ""

@@ -20,7 +20,8 @@ from backstop.live.monitor.health_conditions import ALERTS, STALE
 from backstop.live.monitor.http_server import parse_listen_address
 from backstop.live.node.gas_fees import FEE_CAP, TIP_CAP
 from backstop.live.node.private_relay import WAYS, RelaySettings
-from backstop.live.operate.live_roles import ROLES, Option
+from backstop.live.operate.block_gas import BLOCK_GAS
+from backstop.live.operate.live_roles import MOST_CALLS, ROLES, Option
 from backstop.live.operate.spending_limits import MOST_FAILURES, SpendingLimits
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import quantity_units
@@ -70,6 +71,7 @@ class KeeperSettings:
     fee_cap: int = FEE_CAP
     tip_cap: int = TIP_CAP
     replace_after: float = 20.0
+    gas_per_block: int = BLOCK_GAS
     gas_token: str | None = None
     metrics: str | None = None  # PORT, or ADDRESS:PORT
     stale: float = STALE
@@ -92,7 +94,7 @@ class KeeperSettings:
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "minimum_profit": (quantity_units.read_stablecoin, 0, 10**24),
     "takes_at": (quantity_units.read_basis_points, 1, 10_000),
-    "most": (quantity_units.read_whole_number, 1, 100),
+    "calls_per_block": (quantity_units.read_whole_number, 1, MOST_CALLS),
     "relieves": (quantity_units.read_basis_points, 0, 100_000),
     "premium": (quantity_units.read_basis_points, 0, 10_000),
     "deviation": (quantity_units.read_basis_points, 1, 10_000),
@@ -106,24 +108,35 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("deviation", "heartbeat", "signs"),
     "poker": ("reports", "deviation", "heartbeat"),
     "accruer": ("heartbeat",),
-    "liquidator": ("minimum_profit", "most"),
-    "taker": ("minimum_profit", "most", "strategy"),
-    "bidder": ("minimum_profit", "takes_at", "most", "strategy"),
-    "crank": ("most", "heartbeat"),
-    "recogniser": ("deviation", "most"),
+    "liquidator": ("minimum_profit", "calls_per_block"),
+    "taker": ("minimum_profit", "calls_per_block", "strategy"),
+    "bidder": ("minimum_profit", "takes_at", "calls_per_block", "strategy"),
+    "crank": ("calls_per_block", "heartbeat"),
+    "recogniser": ("deviation", "calls_per_block"),
     "recap_bidder": ("minimum_profit", "takes_at", "strategy"),
     "surplus_bidder": ("minimum_profit",),
     "treasurer": ("heartbeat",),
-    "caller": ("most",),
-    "settler": ("most",),
-    "margin_crank": ("call_gas", "reports", "deviation", "most"),
-    "backstop_keeper": ("minimum_profit", "most", "reports"),
-    "margin_liquidator": ("minimum_profit", "capital", "most", "relieves", "reports"),
-    "pool_buyer": ("minimum_profit", "capital", "premium", "most", "reports"),
-    "deleverager": ("call_gas", "most", "reports"),
-    "matcher": ("orders", "reports", "most"),
-    "debtor": ("instalments", "most"),
+    "caller": ("calls_per_block",),
+    "settler": ("calls_per_block",),
+    "margin_crank": ("call_gas", "reports", "deviation", "calls_per_block"),
+    "backstop_keeper": ("minimum_profit", "calls_per_block", "reports"),
+    "margin_liquidator": ("minimum_profit", "capital", "calls_per_block", "relieves", "reports"),
+    "pool_buyer": ("minimum_profit", "capital", "premium", "calls_per_block", "reports"),
+    "deleverager": ("call_gas", "calls_per_block", "reports"),
+    "matcher": ("orders", "reports", "calls_per_block"),
+    "debtor": ("instalments", "calls_per_block"),
     "bridge": ("facilitator", "each", "capital", "heartbeat", "to"),
+}
+
+
+# Settings that have another name in a KeeperGroup.
+_GROUP_FIELDS = {"calls_per_block": "most"}
+# Names of earlier versions: today's, and what has changed with it.
+_RENAMED = {
+    "most": (
+        "calls_per_block",
+        "it counts calls for a block, however often that is looked at; without it gas_per_block is the limit",
+    )
 }
 
 
@@ -222,9 +235,12 @@ def _read_roles_options_and_strategies(field: Field) -> dict[str, Any]:
             entry.raise_error(f"there is no role {role!r}; there are {', '.join(ROLES)}")
         if entry.value in ("", "null", "~"):
             continue
+        for old, (new, why) in _RENAMED.items():
+            if isinstance(entry.value, dict) and old in entry.value and new in _OF_ROLES.get(role, ()):
+                entry.read_mapping_entries()[old].raise_error(f"is called {new} now: {why}")
         section = entry.read_section((), _OF_ROLES.get(role, ()))
         options[role] = {
-            name: _read_keeper_role_option_value(value, name)
+            _GROUP_FIELDS.get(name, name): _read_keeper_role_option_value(value, name)
             for name, value in section.fields_by_name.items()
             if name != "strategy"
         }
@@ -323,6 +339,7 @@ _FIELDS: dict[str, Callable[[Field], Any]] = {
     "signer": partial(_read_text, check=require_http_or_socket_path),
     "relay": _read_relay,
     "may_sign": _read_allowed_calls_by_account,
+    "gas_per_block": partial(_read_bounded, read=quantity_units.read_gas, least=1_000_000, most=10**9),
     "most_failures": partial(_read_bounded, read=quantity_units.read_whole_number, least=1, most=1_000),
     "confirmations": partial(_read_bounded, read=quantity_units.read_whole_number, least=0, most=1_000),
     "minimum_profit": partial(_read_keeper_role_option_value, option_name="minimum_profit"),

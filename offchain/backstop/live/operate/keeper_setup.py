@@ -98,6 +98,7 @@ def build_caught_up_keeper_loop(
         brakes=LimitEnforcer(
             keepers, settings.limits, settings.most_failures, PausedRoles(settings.paused_roles_folder)
         ),
+        gas_per_block=settings.gas_per_block,
         observer=observer,
     )
 
@@ -114,6 +115,9 @@ def _build_allowlist(
         given = calls.setdefault(accounts[name], set())  # also where the list is empty: it allows nothing
         for each in methods:
             contract, _, method = each.partition(".")
+            batch = system.mirror.liquidation_batch
+            if batch is not None and contract == batch.kind:
+                contract = batch.name
             if contract not in system.addresses:
                 raise BackstopError(f"may_sign.{name}: there is no contract {contract!r} in the deployment")
             found = [f for f in system.chain.get_abi(contract).by_selector.values() if f.name == method]

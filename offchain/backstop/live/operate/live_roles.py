@@ -43,6 +43,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
 
 
+MOST_CALLS = 100_000
+"""Calls of a keeper for one block, if its settings say nothing else: more than a block has gas for."""
+
+
 PRIVATE = ("debtor", "bridge")
 """Those who act for somebody: `all` is without them."""
 
@@ -69,7 +73,11 @@ def build_keepers(
             count = 1
             if each == "reporter":
                 count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
-            settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
+            settings: dict[str, Any] = {
+                "minimum_profit": minimum_profit,
+                "most": MOST_CALLS,
+                **(options or {}).get(role, {}),
+            }
             group = KeeperGroup(name, each, count, GasPolicy(), **settings)
             if each == "bridge":
                 found.append(_build_facilitator_minter_keeper(deployment, group))

@@ -139,6 +139,12 @@ class LiveSystem:
             function, self.host.static_call(action.sender, *self.encode_call(action))
         )
 
+    def dry_run_within_gas(self, action: Action, gas: int) -> Outcome:
+        """Return what a call would do in the next block with so much gas and no more."""
+        function = self.chain.get_function(action.contract, action.method, len(action.args))
+        sender, (to, data) = action.sender, self.encode_call(action)
+        return self.chain.decode_outcome_or_revert(function, self.host.static_call(sender, to, data, gas=gas))
+
     def dry_run_with_gas(self, action: Action) -> tuple[Outcome, int]:
         """Return what a call would do in the next block, and the gas for it."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))

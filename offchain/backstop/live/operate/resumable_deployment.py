@@ -32,13 +32,14 @@ from backstop.deployment.model_and_chain_deployment import deploy_at_planned_add
 from backstop.deployment.parameter_dataclasses import Parameters, TimelockParameters
 from backstop.deployment.parameter_rules import Prices
 from backstop.deployment.parameter_rules.timelock_rules import LEAD, compute_longest_exit
-from backstop.deployment.planned_contracts import Deployment, plan_deployment
-from backstop.deployment.role_accounts import get_account
+from backstop.deployment.planned_contracts import Creation, Deployment, plan_deployment
+from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
 from backstop.files.output_directories import hash_value_repr, refuse_other
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
+from backstop.live.mirror.successor_policies import BATCH_KIND
 from backstop.live.node.live_host import PATIENCE, LiveHost
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
@@ -136,10 +137,11 @@ def deploy_live(
 
     artifacts = Artifacts()
     progress(0, 1, "compiling")
-    artifacts.load(creation.kind for creation in deployment.creations)
-    chain = ChainSystem(host, artifacts, deployment.contract_kinds, deployment.addresses)
     actions = build_configuration_calls(deployment)
-    total = len(deployment.creations) + len(actions)
+    batch = _plan_liquidation_batch(deployment, len(deployment.creations) + len(actions))
+    artifacts.load(creation.kind for creation in (*deployment.creations, batch))
+    chain = ChainSystem(host, artifacts, deployment.contract_kinds, deployment.addresses)
+    total = _count_transactions(deployment)
     write_deployment(deployment, part)
     with _freeze_time(node):
         for step in range(done, total):
@@ -152,6 +154,10 @@ def deploy_live(
                 progress(step, total, f"creating {creation.name}")
                 deploy_at_planned_address(host, artifacts, creation, deployment.deployer)
                 continue
+            if step == total - 1:
+                progress(step, total, f"creating {batch.name}")
+                deploy_at_planned_address(host, artifacts, batch, deployment.deployer)
+                continue
             action = actions[step - len(deployment.creations)]
             progress(step, total, f"{action.contract}.{action.method}")
             reason = chain.apply(action).reason
@@ -163,6 +169,20 @@ def deploy_live(
                 )
     replace_file(part, out)
     return deployment
+
+
+def _count_transactions(deployment: Deployment) -> int:
+    """Return how many transactions a deployment takes: creations, calls, and the batch of liquidations."""
+    return len(deployment.creations) + len(build_configuration_calls(deployment)) + 1
+
+
+def _plan_liquidation_batch(deployment: Deployment, transactions_before: int) -> Creation:
+    """Plan the contract by which keepers liquidate many vaults at once.
+
+    It is no part of the deployment, which does not know it: mirrors find it by the code that creates it.
+    """
+    address = compute_contract_address(deployment.deployer, deployment.first_nonce + transactions_before)
+    return Creation(BATCH_KIND, BATCH_KIND, (deployment.addresses["LiquidationEngine"],), address)
 
 
 def _check_slot(node: Node, block_time: int) -> None:
@@ -201,7 +221,7 @@ def _plan_or_resume_deployment(
         if begun.chain_id != node.chain_id:
             check_chain(begun, node.chain_id, genesis)
         done = _wait_for_mined_nonce(node, begun.deployer) - begun.first_nonce
-        steps = len(begun.creations) + len(build_configuration_calls(begun))
+        steps = _count_transactions(begun)
         there = [host.get_code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
         if 0 < done <= steps and all(there) and begun.genesis == genesis:
             if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):

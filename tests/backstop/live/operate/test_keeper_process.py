@@ -197,6 +197,7 @@ most_failures: 7
 fee_cap: 30 gwei
 tip_cap: 2 gwei
 replace_after: 12 s
+gas_per_block: 15_000_000 gas
 minimum_profit: 5 stablecoin
 gas_token: ETH
 accounts:
@@ -207,6 +208,7 @@ roles:
   crank:
   bidder:
     takes_at: 97%
+    calls_per_block: 30
     strategy:
       command: [python3, pricing.py]
       options: {margin: 3}
@@ -258,7 +260,11 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert (found["fee_cap"], found["tip_cap"]) == (30 * GWEI, 2 * GWEI)
     assert (found["log"], found["gas_token"], found["accounts"]) == ("json", "ETH", ("taker=me",))
     assert found["roles"] == ("taker", "crank", "bidder") and found["minimum_profit"] == 5 * WAD
-    assert found["options"] == {"taker": {"minimum_profit": 5 * WAD // 2}, "bidder": {"takes_at": 9_700}}
+    assert found["options"] == {
+        "taker": {"minimum_profit": 5 * WAD // 2},
+        "bidder": {"takes_at": 9_700, "most": 30},
+    }
+    assert found["gas_per_block"] == 15_000_000
     strategy = found["strategies"]["bidder"]
     assert strategy.command == ("python3", "pricing.py") and strategy.options == {"margin": "3"}
     assert (strategy.answer_within, strategy.otherwise) == (0.15, "built-in")
@@ -278,7 +284,14 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ("log: json", "log: xml", "keeper.yaml:6: log: 'xml' is not one of: human, json"),
         ("fee_cap: 30 gwei", "fee_cap: 30", "keeper.yaml:13: fee_cap: '30' is not a gas price"),
         ("  crank:\n", "  crang:\n", "roles.crang: there is no role 'crang'; there are reporter"),
-        ("  crank:\n", "  crank: {takes_at: 1%}\n", "roles.crank.takes_at: unknown field; known here: most"),
+        ("  crank:\n", "  crank: {takes_at: 1%}\n", "roles.crank.takes_at: unknown field; known here: "),
+        (
+            "calls_per_block: 30",
+            "most: 30",
+            "keeper.yaml:27: roles.bidder.most: is called calls_per_block now: it counts calls for a block, ",
+        ),
+        ("calls_per_block: 30", "calls_per_block: 0", "roles.bidder.calls_per_block: '0' is too low"),
+        ("15_000_000 gas", "900_000 gas", "gas_per_block: '900_000 gas' is too low"),
         ("takes_at: 97%", "takes_at: 120%", "roles.bidder.takes_at: '120%' is too high"),
         ("      command: [python3, pricing.py]\n", "", "roles.bidder.strategy: give either `class: "),
         ("command: [python3, pricing.py]", "command: []", "roles.bidder.strategy.command: is empty"),

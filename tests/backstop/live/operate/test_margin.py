@@ -135,7 +135,7 @@ def test_settings_of_the_roles(tmp_path: Path) -> None:
     file.write_text(
         "schema_version: 1\n"
         "roles:\n"
-        "  margin_crank: {reports: 'https://x.org/r', deviation: 0.5%, most: 40}\n"
+        "  margin_crank: {reports: 'https://x.org/r', deviation: 0.5%, calls_per_block: 40}\n"
         "  margin_liquidator: {reports: r.jsonl, relieves: 50%, capital: 500 stablecoin}\n"
         "  deleverager: {reports: r.jsonl, call_gas: 16_777_216 gas}\n"
         "  matcher: {orders: book/orders.jsonl}\n"

@@ -141,7 +141,8 @@ def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_pat
 def test_other_addresses_are_moved(crashed: DeploymentAfterPriceCrash, tmp_path: Path) -> None:
     """A deployment by an account with a history, and with accounts of its own."""
     mirror = crashed.open_mirror_at_block()
-    plain = encode_nonzero_storage_words(mirror.model.world)
+    words, own = encode_nonzero_storage_words(mirror.model.world), crashed.deployment.addresses
+    plain = {name: tables for name, tables in words.items() if name in own}  # a batch came later
     accounts = {"admin": "0x" + "ab" * 20, "guardian": "0x" + "cd" * 20}
     other = plan_deployment(crashed.deployment.parameters, 7, 31_337, accounts)
     moves = dict(zip(crashed.deployment.addresses.values(), other.addresses.values(), strict=True))

@@ -1,0 +1,80 @@
+"""Liquidations of one keeper in one transaction each, as large as gas allows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from backstop.hosts.host_interface import CALL_GAS
+from backstop.keepers.call_costs import get_job_gas
+from backstop.keepers.keeper_role_register import Intent
+from backstop.live.node.live_host import gas_limit
+from backstop.model.liquidation_batch import MAX_VAULTS
+from backstop.system import Action
+
+METHOD = "liquidate_many"
+"""What a batch is called by, and the first part of what it is about."""
+
+_LEAST = 2  # vaults: one alone costs less without a batch
+# Of the job of a single liquidation, with its sender's gas and every slot cold: no vault has to take more.
+_TIMES_SINGLE = 2
+
+
+def compute_gas_each() -> int:
+    """Return what each liquidation of a batch gets [gas]."""
+    return _TIMES_SINGLE * get_job_gas("liquidate with guards")
+
+
+def compute_batch_gas(vaults: int) -> int:
+    """Return the gas that a batch is expected to take, by the committed table."""
+    return get_job_gas("batch: liquidate") + vaults * get_job_gas("batch: liquidate, each vault")
+
+
+def compute_batch_gas_limit(vaults: int) -> int:
+    """Return the gas that a batch is sent with: what it takes, a margin, what the last vault has to find."""
+    each = compute_gas_each()
+    return min(gas_limit(compute_batch_gas(vaults)) + each + each // 32 + 20_000, CALL_GAS)
+
+
+def compute_most_vaults(block_gas_left: int) -> int:
+    """Return how many vaults a batch may have, by the gas of a transaction and what a block has left."""
+    most = MAX_VAULTS
+    # Whoever makes a block goes by what a transaction may use.
+    while most and compute_batch_gas_limit(most) > min(block_gas_left, CALL_GAS - 1):
+        most -= 1
+    return most
+
+
+def is_batchable(intent: Intent) -> bool:
+    """Tell whether a call may be part of a batch: a liquidation pays whom it names, whoever sends it."""
+    return (intent.action.contract, intent.action.method) == ("LiquidationEngine", "liquidate")
+
+
+def take_next_batch(intents: Sequence[Intent], block_gas_left: int) -> list[Intent]:
+    """Return the first liquidations of one collateral type, as many as one transaction has room for.
+
+    They keep their order, which is the most valuable first. Fewer than two are no batch: empty then.
+    """
+    collateral_type = next((each.action.args[0] for each in intents if is_batchable(each)), None)
+    of_type = [each for each in intents if is_batchable(each) and each.action.args[0] == collateral_type]
+    found = of_type[: compute_most_vaults(block_gas_left)]
+    return found if len(found) >= _LEAST else []
+
+
+def build_batch_intent(contract: str, parts: Sequence[Intent]) -> Intent:
+    """Make one call of several liquidations of one type."""
+    (collateral_type, _, receiver), sender = parts[0].action.args, parts[0].action.sender
+    owners = tuple(each.action.args[1] for each in parts)
+    action = Action(contract, METHOD, (collateral_type, owners, receiver, compute_gas_each(), 1), sender)
+    about = (METHOD, tuple(each.about for each in parts))
+    return Intent(
+        action, about, gain=sum(each.gain or 0 for each in parts), gas=compute_batch_gas(len(parts))
+    )
+
+
+def list_subjects(about: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
+    """Return what a transaction is about: of a batch, what each of its calls is."""
+    if about[:1] != (METHOD,):
+        return [about]
+    parts = about[1]
+    assert isinstance(parts, Iterable)
+    return list(parts)
