@@ -49,6 +49,7 @@ class UnsafeVaultsDevnet:
         self.node.request("evm_setAutomine", False)
         self._set_block_gas(10**10)
         self.time = self.node.get_head().timestamp
+        self.owners: list[str] = []
 
     def open_live_system(self) -> LiveSystem:
         """Open the deployment with a connection of its own."""
@@ -81,6 +82,7 @@ class UnsafeVaultsDevnet:
             ]
         )
         owners = ["0x" + (0xABCDEF << 136 | i).to_bytes(20).hex() for i in range(1, len(debts) + 1)]
+        self.owners = owners
         opened = list(zip(owners, debts, strict=True))
         for start in range(0, len(opened), _SEEDED_AT_ONCE):
             part = opened[start : start + _SEEDED_AT_ONCE]

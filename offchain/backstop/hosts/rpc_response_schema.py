@@ -311,6 +311,26 @@ def _check_call_trace_frames(params: Sequence[Any], result: Any) -> None:
         waiting += frame.get("calls") or ()
 
 
+_SIMULATED = make_list_check(
+    make_object_fields_check(
+        {
+            "calls": make_list_check(
+                make_object_fields_check(
+                    {"status": make_quantity_check(1), "gasUsed": _q64, "returnData": _bytes}
+                )
+            )
+        }
+    )
+)
+
+
+def _check_simulated_calls(params: Sequence[Any], result: Any) -> None:
+    _SIMULATED(result)
+    asked = [len(each["calls"]) for each in params[0]["blockStateCalls"]]
+    if [len(each["calls"]) for each in result] != asked:
+        raise ValueError("results of other calls than were asked for")
+
+
 _CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
     **{
         f"eth_{name}": _make_params_ignoring_check(_q64)
@@ -337,5 +357,6 @@ _CHECKS: dict[str, Callable[[Sequence[Any], Any], None]] = {
     "eth_getProof": _check_proof,
     "eth_feeHistory": _check_fee_history_rewards,
     "web3_clientVersion": _make_params_ignoring_check(check_value_is_string),
+    "eth_simulateV1": _check_simulated_calls,
     "debug_traceTransaction": _check_call_trace_frames,
 }

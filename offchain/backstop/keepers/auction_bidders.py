@@ -77,6 +77,9 @@ def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
         if keeper.is_assigned(each.id) and ("take", each.id) not in memory.under_way
     ]
     worth = compute_values_by_auction_id(keeper, view, "collateral", open_auctions, market)
+    if keeper.buys_best_first:
+        open_auctions = [each for each in open_auctions if worth.get(each.id)]
+        open_auctions.sort(key=lambda each: (each.price * WAD // worth[each.id], -each.lot, each.id))
     for auction in open_auctions:
         if auction.id not in worth or not can_be_profitable(auction, worth[auction.id], budget, least):
             continue

@@ -106,6 +106,8 @@ class Keeper:
     reports: ReportProvider | None = None
     signing: SignedReportFile | None = None
     sign_order: Callable[[Order], bytes] | None = None
+    buys_best_first: bool = False
+    """Whether a bidder begins with what earns most for each coin, not with the oldest: it may have few."""
 
     def decide_calls(self, view: KeeperView, memory: KeeperMemory, gas_price: int) -> list[Intent]:
         """Return the calls to send now, the most important first, at most as many as the group sends."""

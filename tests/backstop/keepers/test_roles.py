@@ -218,6 +218,27 @@ def test_the_bidder_buys_below_its_threshold_only(world) -> None:
     assert world.view.auctions == []
 
 
+def test_a_bidder_of_little_money_may_begin_with_what_earns_most(world) -> None:
+    """By a strategy to which the younger lot is worth more."""
+    world.set_feed_and_market_price(150)
+    older, younger = world.liquidate("edge"), world.liquidate("brink")
+    world.run.advance_clock(world.run.system.timestamp + 12 * 60)
+
+    class OfYounger:
+        def worth(self, offers):
+            return [each.market * (11 if each.id == younger else 10) // 10 for each in offers]
+
+    bidder, maker = world.build_keeper("bidder", "desk_1"), world.run.register_account("market_maker")
+    world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
+    bidder = dataclasses.replace(bidder, strategy=OfYounger())
+    best = dataclasses.replace(bidder, buys_best_first=True)
+    assert [args[1] for args in world.wants(bidder)] == [older]
+    assert [args[1] for args in world.wants(best)] == [younger]
+    world.run.apply_or_raise("Stablecoin", "transfer", bidder.address, 800_000 * WAD, sender=maker)
+    assert [args[1] for args in world.wants(bidder)] == [older, younger]
+    assert [args[1] for args in world.wants(best)] == [younger, older]
+
+
 def test_the_bidder_spends_no_more_than_it_has(world) -> None:
     world.set_feed_and_market_price(170)
     world.liquidate("edge")

@@ -6,7 +6,7 @@ A node that is gone for a while is waited for; what a role may spend, its brakes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Outlook, sleep_in_short_naps
 from backstop.live.operate.account_balances import AccountBalances
 from backstop.live.operate.block_gas import BLOCK_GAS, BlockGas
+from backstop.live.operate.call_trials import MOST_TRIED, CallTrials
 from backstop.live.operate.liquidation_batches import (
     build_batch_intent,
     compute_batch_gas_limit,
@@ -102,6 +103,7 @@ class KeeperLoop:
         self._lines = DeduplicatedLog(say, dry)
         self._reserved: dict[tuple[str, str], int] = {}
         self._block_gas = BlockGas(gas_per_block)
+        self._trials = CallTrials(system)
         self._refused = set[str]()
         """Accounts of which a call was refused in this look: the next would be as well."""
         self._without_batches: dict[str, float] = {}
@@ -332,6 +334,7 @@ class KeeperLoop:
         waiting = [entry for box in self.boxes.values() for entry in box.waiting]
         self._block_gas.begin_look(mirror.hash, mirror.block_gas, waiting)
         self._refused.clear()
+        self._trials.begin_look()
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
         self._ether_price = view.outside.ether_price
         self._signer_gone = False
@@ -373,7 +376,7 @@ class KeeperLoop:
             parts = self._take_next_batch(keeper, [each for each in queue if each.about not in alone])
             if not parts:
                 intent = queue.pop(0)
-                if self._try_intent(keeper, intent, view, fees):
+                if self._try_intent(keeper, intent, view, fees, queue):
                     yield intent
                 continue
             batch, left_out = self._try_batch(keeper, parts, view, fees)
@@ -414,15 +417,20 @@ class KeeperLoop:
         sent = self._send_within_limits(keeper, intent, view, fees, limit, gas, intent.gain, label)
         return (intent if sent else None), left_out
 
-    def _try_intent(self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees) -> bool:
-        """Send a call if it would succeed in the next block, and pay."""
+    def _try_intent(
+        self, keeper: Keeper, intent: Intent, view: KeeperView, fees: Fees, following: Sequence[Intent]
+    ) -> bool:
+        """Send a call if it would succeed in the next block, and pay; `following` are tried with it."""
         if keeper.signing is not None:
             return self._publish_signed_report(keeper, intent)
         expected = intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
         if not self._block_gas.is_call_within_block(keeper, expected):
             return False
         memory, what = self.memories[keeper.name], f"{keeper.name}: {intent.label}"
-        foreseen, gas = self.system.dry_run_with_gas(intent.action)
+        under_way = [(box.address, entry) for box in self.boxes.values() for entry in box.waiting]
+        foreseen, gas = self._trials.try_call(
+            intent, self._list_calls_with_room(following), under_way, view.timestamp
+        )
         reason = foreseen.reason
         if reason is not None:
             memory.record_outcome(intent.about, False, view.timestamp)
@@ -437,9 +445,24 @@ class KeeperLoop:
                 self._lines.log_once(
                     (keeper.name, intent.about), Line(f"{what} would not pay", "would not pay")
                 )
+                self._trials.forget_following()
                 return False
         self._lines.mark_ended((keeper.name, intent.about))
-        return self._send_within_limits(keeper, intent, view, fees, gas_limit(gas), gas, gain, intent.label)
+        label = intent.label
+        sent = self._send_within_limits(keeper, intent, view, fees, gas_limit(gas), gas, gain, label)
+        if not sent:
+            self._trials.forget_following()
+        return sent
+
+    def _list_calls_with_room(self, intents: Sequence[Intent]) -> list[Intent]:
+        """Return as many of these calls as the block has room for behind another one, by the gas table."""
+        found, left = list[Intent](), self._block_gas.left
+        for intent in intents:
+            left -= intent.gas or find_call_gas(intent.action.contract, intent.action.method) or 0
+            if left < 0 or len(found) == MOST_TRIED:
+                break
+            found.append(intent)
+        return found
 
     def _send_within_limits(
         self,

@@ -83,7 +83,7 @@ def build_keepers(
                 found.append(_build_facilitator_minter_keeper(deployment, group))
                 continue
             found += [
-                Keeper(name, deployment.get_account(name), group, i)
+                Keeper(name, deployment.get_account(name), group, i, buys_best_first=each == "bidder")
                 for i, name in enumerate(group.list_keeper_names())
             ]
     return found

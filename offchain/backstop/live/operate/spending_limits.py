@@ -131,6 +131,8 @@ class LimitEnforcer:
         self._most_failures = most_failures
         self._pauses = pauses or PausedRoles(None)
         self._spent: dict[tuple[str, int], Spending] = {}
+        self._failing: dict[str, bool] = {}
+        """Of each role, as of the look: what is sent changes nothing of what was mined."""
         self.paused: set[str] = set()
         self.stops: dict[tuple[str, str], LimitReached] = {}
         """What is stopped now, by role and cause."""
@@ -139,6 +141,7 @@ class LimitEnforcer:
     def refresh_and_list_ended_stops(self) -> list[LimitReached]:
         """Begin a look; return what is over since the one before."""
         self._spent.clear()
+        self._failing.clear()
         self.paused = self._pauses.read_paused() & set(self._roles.values())
         over = [stop for stop in self.stops.values() if not self._is_limit_still_reached(stop)]
         for stop in over:
@@ -223,8 +226,10 @@ class LimitEnforcer:
         return spent.gas if what == "gas" else spent.risk
 
     def _is_failing(self, role: str) -> bool:
-        spent = self._sum_spending(role, _WINDOWS["hour"])
-        return spent.failed >= self._most_failures and spent.failed >= spent.done
+        if role not in self._failing:
+            spent = self._sum_spending(role, _WINDOWS["hour"])
+            self._failing[role] = spent.failed >= self._most_failures and spent.failed >= spent.done
+        return self._failing[role]
 
     def _has_pending(self, role: str) -> bool:
         return any(

@@ -153,10 +153,12 @@ def test_an_audit_proves_the_policy_in_force(guarded: LiveSystem) -> None:
     mirror.replay_to_block(None)
     mirror.raise_differences()
     content = build_proven_statement(mirror)
-    assert content["later"] == [["ScriptedPolicy", address, [guarded.addresses["VaultEngine"]]]]
+    batch, policy = content["later"]
+    assert batch[0] == "LiquidationBatch"
+    assert policy == ["ScriptedPolicy", address, [guarded.addresses["VaultEngine"]]]
     verdict = recompute_audit_from_proofs(content, mirror.hash, mirror.chain.artifacts)
-    assert verdict.contracts == len(guarded.deployment.creations) + 1
-    content["later"][0][2] = [get_account("poker")]
+    assert verdict.contracts == len(guarded.deployment.creations) + 2
+    content["later"][1][2] = [get_account("poker")]
     with pytest.raises(BackstopError, match=f"ScriptedPolicy {address} at {address} has other code"):
         recompute_audit_from_proofs(content, mirror.hash, mirror.chain.artifacts)
 
