@@ -142,7 +142,7 @@ def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> N
 @pytest.mark.anvil
 def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]) -> None:
     assert restarted["faults"] == [] and restarted["equal_runs"] == restarted["runs"]
-    assert restarted["kills"] == KILLS and restarted["transactions_of_a_run"] > 3
+    assert restarted["kills"] == KILLS and restarted["transactions_of_a_run"] > 1
     assert restarted["fields_compared"] > 100 and restarted["recovery_seconds"]["median"] > 0
 
 
