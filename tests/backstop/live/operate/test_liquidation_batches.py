@@ -86,7 +86,7 @@ def test_all_go_in_one_transaction_the_largest_debt_first(
     assert re.match(rf"liquidator: {re.escape(BATCH)}\(6 of ETH\) sent, nonce 0", said[-1])
     # Nothing is sent twice while it waits.
     loop._looked_at = None
-    assert loop.run_round() == 0
+    assert loop.run_round() == 0 and len(said) == 1
     block = town.mine_block()
     assert loop.run_round() == 0 and loop.pending_transaction_count == 0
     ranked = [owner for _, owner in sorted(zip(DEBTS, owners, strict=True), reverse=True)]
@@ -167,6 +167,21 @@ def test_calls_of_a_block_may_be_limited(town: UnsafeVaultsDevnet) -> None:
     town.mine_block()
     assert loop.run_round() == 1
     assert f"{BATCH}(2 of ETH) sent" in said[-1]
+
+
+def test_with_coins_for_no_batch_the_largest_goes_alone(town: UnsafeVaultsDevnet, owners: list[str]) -> None:
+    said: list[str] = []
+    loop = open_loop(town, said)
+    me, fees = get_account("liquidator"), town.node.offer_fees()
+    town.node.request("anvil_setBalance", me, hex(600_000 * fees.most))
+    assert loop.run_round() == 0
+    assert said[-1].startswith(f"liquidator: {BATCH}(6 of ETH) was not taken: {me} cannot pay for gas")
+    loop._looked_at = None
+    assert loop.run_round() >= 1
+    first = loop.boxes[me].waiting[0]
+    assert first.about == ("liquidate", (0, owners[DEBTS.index(max(DEBTS))]))
+    # One refusal is enough for a look: the others would be refused as well.
+    assert sum("was not taken" in line for line in said) <= 2
 
 
 def test_a_limit_of_auctions_is_the_reason_that_is_told(town: UnsafeVaultsDevnet) -> None:
