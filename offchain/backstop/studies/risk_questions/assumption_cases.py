@@ -9,6 +9,7 @@ from backstop.keepers.keeper_group_settings import KeeperGroup
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.scenario_random_processes import PriceModel
 from backstop.simulation.scenario.scenario_records import MarketDepth, PricePath
+from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
 
 WILDER = 3, 2
 """By how much moves are larger: half as much again."""
@@ -16,9 +17,14 @@ WILDER = 3, 2
 SHIFT = 500
 """Basis points that prices are lower from the second block on."""
 
+HOUR = 3_600
+"""Seconds between two looks of the default's owners."""
+
+REACTING_OWNERS, STILL_OWNERS = "owners who react", "owners who stand still"
+
 
 def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenario]]:
-    """Return what changes a scenario's assumptions, by what it says."""
+    """Return what changes a scenario's assumptions, by what it says; where none is to change, it stays."""
     return {
         "moves half as large again": _raise_volatility,
         "all prices 5% lower": lambda day: replace(day, shifts=dict.fromkeys(day.price_names, -SHIFT)),
@@ -37,7 +43,27 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
         "keepers that fail twice as often": lambda day: replace(
             day, keepers=tuple(_double_failure_frequency(group) for group in day.keepers)
         ),
+        REACTING_OWNERS: _add_default_owners,
+        STILL_OWNERS: lambda day: replace(day, owners=None),
     }
+
+
+def find_other_reaction(day: Scenario) -> tuple[str, Scenario] | None:
+    """Return the case in which owners do what they do not do in the file, and its scenario.
+
+    Owners who stand still react by the package's default. None where an hour, at which these look, is no
+    whole number of blocks.
+    """
+    changes = build_scenario_changes_by_name()
+    name = REACTING_OWNERS if day.owners is None else STILL_OWNERS
+    changed = changes[name](day)
+    return None if changed == day else (name, changed)
+
+
+def _add_default_owners(day: Scenario) -> Scenario:
+    if day.owners is not None or HOUR % day.block_time:
+        return day
+    return replace(day, owners=read_default_owner_behavior(day.block_time))
 
 
 def _raise_volatility(day: Scenario) -> Scenario:

@@ -17,6 +17,7 @@ from backstop.simulation.scenario.episode_overlay import list_episode_names, loa
 from backstop.simulation.scenario.scenario_library import join_episode, split_episode
 from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
 from backstop.studies.data_frames import build_frame
+from backstop.studies.risk_questions.assumption_cases import REACTING_OWNERS, STILL_OWNERS
 from backstop.studies.risk_questions.bad_debt_at_risk import build_estimate_columns
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column, load_with_changes
 from backstop.studies.stress.path_statistics import estimate_mean_with_interval
@@ -27,12 +28,8 @@ if TYPE_CHECKING:
 PATHS = 100
 """Fewer than of other questions: prices are given, and paths differ in what lies between them."""
 
-REACTING, STILL, HALF_DEPTH, NO_OUTAGE = (
-    "owners who react",
-    "owners who stand still",
-    "still, half the depth",
-    "still, no outage",
-)
+REACTING, STILL = REACTING_OWNERS, STILL_OWNERS
+HALF_DEPTH, NO_OUTAGE = "still, half the depth", "still, no outage"
 
 
 def compare_episodes(

@@ -18,8 +18,12 @@ from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.draw_scenario import set_depths_from_debts
 from backstop.simulation.scenario.quantity_units import format_duration_text
 from backstop.simulation.scenario.scenario_records import Vault
-from backstop.simulation.sources.default_owner_behavior import read_default_owner_behavior
-from backstop.studies.risk_questions.assumption_cases import build_scenario_changes_by_name
+from backstop.studies.risk_questions.assumption_cases import (
+    REACTING_OWNERS,
+    STILL_OWNERS,
+    build_scenario_changes_by_name,
+    find_other_reaction,
+)
 from backstop.studies.risk_questions.debt_ceiling import compute_safe_collateral
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import find_owner_of_numbered_vault
 from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
@@ -234,16 +238,18 @@ def _slow_recoveries(day: Scenario, task: Task) -> DriverCase:
 
 def _change_reaction(day: Scenario, task: Task) -> DriverCase:
     """Let owners react by the package's default, or stand still where they react."""
-    if day.owners is not None:
-        advice = "measure how owners react with fit-owners, and state owners"
-        return DriverCase("owners", _STILL_OWNERS, advice, replace(day, owners=None))
-    if 3_600 % day.block_time:
+    found = find_other_reaction(day)
+    if found is None:
         raise MissingAssumptionError(
             f"an hour is no whole number of blocks of {format_duration_text(day.block_time)}"
         )
-    owners = read_default_owner_behavior(day.block_time)
-    advice = "measure how yours react with fit-owners, and state owners (these are of one week of one book)"
-    return DriverCase("owners", _REACTING_OWNERS, advice, replace(day, owners=owners))
+    title, changed = found
+    advice = {
+        STILL_OWNERS: "measure how owners react with fit-owners, and state owners",
+        REACTING_OWNERS: "measure how yours react with fit-owners, and state owners (these are of one week "
+        "of one book)",
+    }[title]
+    return DriverCase("owners", title, advice, changed)
 
 
 def _enlarge_moves(day: Scenario, task: Task) -> DriverCase:
@@ -320,8 +326,6 @@ _HALF_DEEP = "markets half as deep"
 _TWICE_DEEP = "markets twice as deep"
 _KEPT_DEPTH = "markets that keep their depth"
 _SLOW_RECOVERY = "markets that recover half as fast"
-_REACTING_OWNERS = "owners who react"
-_STILL_OWNERS = "owners who stand still"
 _LARGER_MOVES = "moves half as large again"
 _SHORT_BLOCKS = "blocks half as long"
 _NO_LARGEST = "without the largest owner"
@@ -332,7 +336,7 @@ _BUILDERS: Mapping[str, Callable[[Scenario, Task], DriverCase]] = {
     _TWICE_DEEP: _double_depths,
     _KEPT_DEPTH: _keep_depths,
     _SLOW_RECOVERY: _slow_recoveries,
-    _REACTING_OWNERS: _change_reaction,
+    REACTING_OWNERS: _change_reaction,
     _LARGER_MOVES: _enlarge_moves,
     _SHORT_BLOCKS: _shorten_blocks,
     _NO_LARGEST: _secure_largest_owner,

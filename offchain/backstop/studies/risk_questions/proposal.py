@@ -34,7 +34,7 @@ from backstop.studies.borrower_response import (
 )
 from backstop.studies.data_frames import build_frame
 from backstop.studies.plain_scenario_values import has_equal_sections
-from backstop.studies.risk_questions.assumption_cases import build_scenario_changes_by_name
+from backstop.studies.risk_questions.assumption_cases import REACTING_OWNERS, build_scenario_changes_by_name
 from backstop.studies.risk_questions.liquidations_at_price_drop import falls
 from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.risk_questions.path_runner import (
@@ -151,6 +151,8 @@ def proposal(
     others = build_scenario_changes_by_name() if sensitivity else {}
     pairs = {name: (change(now), change(proposed)) for name, change in others.items()}
     pairs = {name: pair for name, pair in pairs.items() if pair[0] != now}
+    if any(each.owners is None for each in pairs.get(REACTING_OWNERS, ())):
+        del pairs[REACTING_OWNERS]  # an hour is a whole number of blocks now, and not as proposed
     seeds = [run.seed] * (2 + len(alone) + 2 * len(pairs))
     if sensitivity:
         pairs[OTHER_PATHS] = now, proposed

@@ -14,6 +14,7 @@ from backstop.simulation.scenario.episode_overlay import MOVES, load_episode
 from backstop.simulation.scenario.scenario_library import join_episode
 from backstop.studies.assumption_record import compare_assumptions, list_assumptions
 from backstop.studies.data_frames import list_records
+from backstop.studies.risk_questions.assumption_cases import find_other_reaction
 from backstop.studies.risk_questions.bad_debt_at_risk import at_risk
 from backstop.studies.risk_questions.debt_ceiling import ceiling
 from backstop.studies.risk_questions.episode_outcomes import REACTING, STILL, compare_episodes
@@ -77,13 +78,23 @@ Answer = tuple[dict[str, "pd.DataFrame"], dict[str, Any]]
 
 def _answer_at_risk(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:
     frame = at_risk(scenario, runner=run)
+    sentence = _describe_risk(f"{{}} of {run.paths:,} paths", frame)
+    other = find_other_reaction(load_with_changes(scenario))
+    if other is None:
+        return {"at-risk": frame}, {"sentence": sentence, "besides": []}
+    case, day = other
+    line = _describe_risk(f"With {case}, on the same paths: {{}}", at_risk(day, runner=run))
+    return {"at-risk": frame}, {"sentence": sentence, "besides": [line]}
+
+
+def _describe_risk(opening: str, frame: pd.DataFrame) -> str:
+    """Say chance, average and expected shortfall at 95% of all bad debt, the chance in place of `{}`."""
     first = frame.iloc[0]
-    line = (
-        f"{_format_percent(first['chance_bps'])} of {run.paths:,} paths have bad debt, "
+    return (
+        f"{opening.format(_format_percent(first['chance_bps']))} have bad debt, "
         f"{_format_whole_coins(first['mean_micro'])} stablecoins on average; in the worst 5%, "
         f"{_format_whole_coins(first['shortfall_micro'])}."
     )
-    return {"at-risk": frame}, {"sentence": line}
 
 
 def _answer_liquidations_at_price_falls(scenario: str, run: PathRunner, options: Mapping[str, Any]) -> Answer:

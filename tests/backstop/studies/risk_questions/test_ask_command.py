@@ -13,6 +13,7 @@ import backstop
 from backstop.cli.ask import cli
 from backstop.cli.calibrate import cli as calibrate
 from backstop.cli.report import cli as report
+from backstop.simulation.sources.default_owner_behavior import PATH
 from tests.support.checkout_paths import ROOT
 from tests.support.chromium import collect_browser_page_facts
 
@@ -56,6 +57,7 @@ def test_a_proposal_is_a_sentence_figures_and_a_page(known, folder, proposed) ->
     assert summary["sentence"] in proposed.stdout
     worlds = {row["world"]: row["verdict"] for row in summary["tables"]["sensitivity"]}
     assert {"bidders with half the capital", "markets that recover half as fast"} < set(worlds)
+    assert "owners who react" in worlds and "owners who stand still" not in worlds
     assert worlds["other paths (the next seed)"] == "raises it"
     alone = {row["change"]: row["verdict"] for row in summary["tables"]["alone"]}
     assert alone == {"keepers.desk.takes_at": "raises it", "keepers.desk.most": "changes nothing"}
@@ -115,6 +117,28 @@ def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     assert summary["sentence"] == f"Largest payer, {told}." and len(most) == 2
     printed = run("payers", str(known), *given[:-1]).stdout
     assert "nobody yet" in printed and "holders" not in printed and told in printed
+
+
+def test_risk_is_told_with_owners_who_react_and_with_owners_who_stand_still(known, lived, folder) -> None:
+    """The line is that of the file with the package's law, or without its own."""
+    default = known.with_name("default-law.yaml")
+    default.write_text(f"extends: {known.name}\nowners: {{file: {PATH}}}\n")
+    for day, case, other in (
+        (known, "owners who react", default),
+        (lived, "owners who stand still", known),
+    ):
+        out = folder / f"at-risk-{day.stem}"
+        result = run("at-risk", str(day), "--paths", "20", "--out", str(out))
+        assert result.exit_code == 0, result.stderr
+        row = backstop.at_risk(other, 20).iloc[0]
+        (line,) = json.loads((out / "summary.json").read_text())["besides"]
+        assert line == (
+            f"With {case}, on the same paths: {row['chance_bps'] / 100:g}% have bad debt, "
+            f"{row['mean_micro'] / 10**6:,.0f} stablecoins on average; in the worst 5%, "
+            f"{row['shortfall_micro'] / 10**6:,.0f}."
+        )
+        lines = result.stdout.splitlines()
+        assert lines[lines.index(line) - 1].endswith(".") and line in (out / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,11 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.scenario_records import PricePath, TypeAssets
+from backstop.simulation.sources.default_owner_behavior import PATH
+from backstop.studies.risk_questions.assumption_cases import (
+    build_scenario_changes_by_name,
+    find_other_reaction,
+)
 from backstop.studies.risk_questions.debt_ceiling import _DebtSizes
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position, compute_fall_rows
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
@@ -189,6 +194,53 @@ def test_a_higher_ratio_makes_debt_unsafe_at_once(known) -> None:
     assert found.efficiency == (6_451, (4 * 5_714 + 6_451) // 5)
     assert list(found.alone["change"]) == [RATIO.format("initial_ratio")]  # the other needs it
     assert any(line.startswith("Under the proposal: Of its rows, 1 under") for line in found.assumptions)
+
+
+ODD = """
+block_time: 70 s
+duration: 350 min
+prices:
+  ETH: {assumed: {00:05: null, 06:00: null, 00:07: 800 USD, 05:50: 800 USD}}
+  BTC: {assumed: {06:00: null, 05:50: 100_000 USD}}
+markets: {ETH: {every: 7 min}, BTC: {every: 7 min}}
+"""
+
+
+def test_owners_react_by_the_package_or_stand_still_where_they_react(known, lived) -> None:
+    """Owners who look each hour are no case where an hour is no whole number of blocks."""
+    default = known.with_name("default.yaml")
+    default.write_text(f"extends: {known.name}\nowners: {{file: {PATH}}}\n")
+    day, reacting, own = map(load_scenario, (known, default, lived))
+    (_, react), (_, still) = list(build_scenario_changes_by_name().items())[-2:]
+    assert reacting.owners is not None and own.owners not in (None, reacting.owners)
+    assert (react(day).owners, still(day)) == (reacting.owners, day)
+    assert (react(own), replace(still(own), name="known", title=day.title)) == (own, day)
+    found = [find_other_reaction(each) for each in (day, own)]
+    assert found == [("owners who react", react(day)), ("owners who stand still", still(own))]
+    odd = replace(day, block_time=70)
+    assert react(odd) == odd and find_other_reaction(odd) is None
+    assert find_other_reaction(replace(own, block_time=70)) == (
+        "owners who stand still",
+        replace(still(own), block_time=70),
+    )
+
+
+def test_a_proposal_is_tried_with_owners_who_stand_still_where_they_react(known, lived) -> None:
+    found = backstop.proposal(lived, {"keepers.desk.takes_at": "60%"}, 20, level=5_000).sensitivity
+    row = found.set_index("world").loc["owners who stand still"]
+    assert "owners who react" not in set(found["world"])
+    still = backstop.proposal(known, {"keepers.desk.takes_at": "60%"}, 20, level=5_000, sensitivity=False)
+    ends = ["now_micro", "proposed_micro"]
+    assert list(row[ends]) == list(still.figures.iloc[0][ends])
+
+
+def test_no_world_has_owners_who_react_in_one_setting_alone(known) -> None:
+    """Blocks of the proposal alone do not divide an hour: the difference would be that of owners."""
+    odd = known.with_name("odd.yaml")
+    odd.write_text(f"extends: {known.name}\n{ODD}")
+    found = backstop.proposal(known, odd, 20, level=5_000)
+    worlds = set(found.sensitivity["world"])
+    assert "markets half as deep" in worlds and "owners who react" not in worlds
 
 
 def test_what_cannot_be_asked_is_one_line(known) -> None:
