@@ -83,6 +83,15 @@ def known(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def late(known: Path) -> Path:
+    """That book, with a fall four hours later: owners who look each hour have acted by then."""
+    path = known.with_name("late.yaml")
+    fall = "prices: {ETH: {assumed: {00:05: null, 04:00: 2_000 USD, 04:05: 800 USD}}}"
+    path.write_text(f"extends: {known.name}\ntitle: A fall that comes late\n{fall}\n")
+    return path
+
+
+@pytest.fixture(scope="session")
 def lived(known: Path) -> Path:
     """That book with owners who react, beside the file of what happened to it: `events.csv`."""
     path = known.with_name("lived.yaml")

@@ -23,6 +23,7 @@ from backstop.studies.risk_questions.debt_ceiling import _DebtSizes
 from backstop.studies.risk_questions.liquidations_at_price_drop import FALLS, Position, compute_fall_rows
 from backstop.studies.risk_questions.path_runner import PathRunner, get_column
 from backstop.studies.stress.path_statistics import Estimate
+from tests.backstop.studies.risk_questions.conftest import OWNERS
 
 BRIEF = "tests/backstop/studies/risk_questions/test_questions.py::test_what_nobody_can_buy_is_no_answer"
 RATIO = "parameters.collateral_types.ETH.{}"
@@ -225,13 +226,16 @@ def test_owners_react_by_the_package_or_stand_still_where_they_react(known, live
     )
 
 
-def test_a_proposal_is_tried_with_owners_who_stand_still_where_they_react(known, lived) -> None:
-    found = backstop.proposal(lived, {"keepers.desk.takes_at": "60%"}, 20, level=5_000).sensitivity
-    row = found.set_index("world").loc["owners who stand still"]
-    assert "owners who react" not in set(found["world"])
-    still = backstop.proposal(known, {"keepers.desk.takes_at": "60%"}, 20, level=5_000, sensitivity=False)
-    ends = ["now_micro", "proposed_micro"]
-    assert list(row[ends]) == list(still.figures.iloc[0][ends])
+def test_a_proposal_is_tried_with_owners_who_stand_still_where_they_react(late) -> None:
+    own = late.with_name("late-own.yaml")
+    own.write_text(f"extends: {late.name}\n{OWNERS}")
+    changes = {"keepers.desk.takes_at": "60%"}
+    asked = backstop.proposal(own, changes, 20, level=5_000)
+    row = asked.sensitivity.set_index("world").loc["owners who stand still"]
+    assert "owners who react" not in set(asked.sensitivity["world"])
+    still = backstop.proposal(late, changes, 20, level=5_000, sensitivity=False).figures.iloc[0]
+    for end in ("now_micro", "proposed_micro"):
+        assert row[end] == still[end] > asked.figures.iloc[0][end]
 
 
 def test_no_world_has_owners_who_react_in_one_setting_alone(known) -> None:
