@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from backstop.hosts.rpc_client import NodeClient
 from backstop.live.operate import transaction_journal
+from backstop.live.operate.outbox import Outbox
 from backstop.live.operate.transaction_journal import Journal
 
 
@@ -31,8 +32,8 @@ POINTS = {
     "decided": CrashPoint(Journal, "put_entry", "before"),
     "in the journal": CrashPoint(NodeClient, "request", "before", "eth_sendRawTransaction"),
     "sent": CrashPoint(NodeClient, "request", "after", "eth_sendRawTransaction"),
-    "before a receipt": CrashPoint(NodeClient, "batch", "before", "eth_getTransactionReceipt"),
-    "receipt read": CrashPoint(Journal, "note_outcome", "before"),
+    "before it settles": CrashPoint(Outbox, "_collect_from_blocks", "before"),
+    "outcome read": CrashPoint(Journal, "note_outcome", "before"),
     "outcome noted": CrashPoint(Journal, "note_outcome", "after"),
     "final": CrashPoint(Journal, "drop_final_entry_keep_spending", "before"),
     "forgotten": CrashPoint(Journal, "drop_final_entry_keep_spending", "after"),

@@ -8,6 +8,7 @@ What the newest blocks wrote is kept, so that the model goes back to where a reo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ DEPTH = 64
 """Blocks that can be taken back: two epochs of Ethereum, behind which blocks are final."""
 
 _BLOCKS_AT_ONCE = 100
+# Of the newest blocks that were followed, those that are kept whole: what was sent is looked for in them.
+_KEPT_WHOLE = 4
 
 
 class WrongDeploymentError(BackstopError):
@@ -94,7 +97,8 @@ class Mirror:
         # Anvil may play somebody who signs nothing.
         self.roots = BlockRootChecker(node, deployment.chain_id in TEST_CHAINS or host.impersonate)
         self.fields_compared = 0
-        self._verified_block: tuple[dict[str, Any], list[dict[str, Any]]] | None = None
+        self.forked_after = 0
+        """The last block that the chain still had when it was last reorganised."""
         self._creations = {creation.address: creation for creation in deployment.creations}
         self._configured = len(build_configuration_calls(deployment))
         self._engine = deployment.addresses["VaultEngine"]
@@ -124,6 +128,7 @@ class Mirror:
         """The gas of the block followed last, as its header has it; None before the first."""
         self._written: set[Written] = set()
         self._doubtful = False
+        self._newest: deque[tuple[dict[str, Any], list[dict[str, Any]]]] = deque(maxlen=_KEPT_WHOLE)
         self.unsettled_slots.clear()
 
     def roll_back_after_reorg(self) -> str:
@@ -134,8 +139,10 @@ class Mirror:
         self.node.check_chain()
         before = self.block
         if self._go_back():
+            self.forked_after = self.block
             return f"{before - self.block} taken back"
         self._start_empty_model()
+        self.forked_after = self.block
         return "following again from the start"
 
     def _go_back(self) -> bool:
@@ -275,9 +282,9 @@ class Mirror:
                 if block["parentHash"] != self.hash:
                     raise ReorgError(f"block {self.block} is no longer part of the chain")
                 self._check_roots(block, receipts)
-                self._verified_block = block, receipts
                 self._follow_block(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
+                self._newest.append((block, receipts))
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}
                 self._past.append_block_and_forget_oldest(
                     self.block, self.hash, self.model.timestamp, **progress
@@ -294,16 +301,12 @@ class Mirror:
     def get_verified_block(self, number: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return a block that was followed, with its transactions and receipts, as its hash stands for them.
 
-        The last one is kept, as many transactions of one block are asked for one after the other: of that
-        the chain is asked for the hash alone. Raises RetryError if it has another one there by now.
+        The newest are kept whole. Raises RetryError if the chain has another one there by now.
         """
-        kept, known = {each.number: each.hash for each in self._past.blocks}, self._verified_block
-        if (
-            known is not None
-            and known[0]["hash"] == kept.get(number)
-            and self.node.get_block_hash(number) == known[0]["hash"]
-        ):
-            return known
+        kept = {each.number: each.hash for each in self._past.blocks}
+        for block, receipts in self._newest:
+            if kept.get(number) == block["hash"]:
+                return block, receipts
         ((block, receipts),) = self.node.get_blocks_with_receipts(number, number)
         if kept.get(number, block["hash"]) != block["hash"]:
             raise RetryError(f"the node at {self.node.url} has another block {number} than was followed")

@@ -8,14 +8,21 @@ has to answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
 from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import Slot
 from backstop.hosts.rpc_client import RpcClient
 from backstop.live.node.rpc_node import TEST_CHAINS, Node
-from backstop.live.node.storage_proofs import TrieNodes, UnprovenError, encode_header, read_header
+from backstop.live.node.storage_proofs import (
+    Account,
+    Header,
+    TrieNodes,
+    UnprovenError,
+    encode_header,
+    read_header,
+)
 
 _SLOTS_AT_ONCE = 200
 
@@ -70,12 +77,7 @@ def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot
     told = client.request("eth_getBlockByNumber", hex(number), False)
     if told is None or told["hash"].lower() != block.lower():
         raise UnprovenError(f"the node has another block {number}")
-    try:
-        header = read_header(encode_header(told), block)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnprovenError(f"the header of block {number} is of no known form ({error!r})") from None
-    if not any(header.state_root):
-        raise NoStateRootError(f"block {number} has no state root")
+    header = _read_header_with_state_root(told)
     words: dict[Slot, int] = {}
     for address in dict.fromkeys(address for address, _ in slots):
         own = [slot for where, slot in slots if where == address]
@@ -90,6 +92,48 @@ def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot
             root = nodes.get_account(header.state_root, address).storage_root
             words |= {(address, each): nodes.get_word(root, each) for each in part}
     return words
+
+
+def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> Account | None:
+    """Return an account after a block that was followed, proven by any node under the block's hash.
+
+    None if no node proves it, as on a chain without state roots or where the state is pruned.
+    """
+    number = block["number"]
+    for client in (node.client, *node.client.list_other_nodes()):
+        try:
+            header = _read_header_with_state_root(block)
+            proof = client.request("eth_getProof", address, [], number)
+            nodes = TrieNodes(bytes.fromhex(each[2:]) for each in proof["accountProof"])
+            return nodes.get_account(header.state_root, address)
+        except BackstopError:  # refused, gone, or no proof at all
+            continue
+    return None
+
+
+def find_agreed_nonce(node: Node, block: str, address: str) -> int | None:
+    """Return how many transactions an account has sent, as two nodes count them at a block or tag.
+
+    Of more than two it is the most that two agree on. None if there is no second one that answers.
+    """
+    counts: list[int] = []
+    for client in (node.client, *node.client.list_other_nodes()):
+        try:
+            counts.append(int(client.request("eth_getTransactionCount", address, block), 16))
+        except BackstopError:
+            continue
+    return sorted(counts)[-2] if len(counts) > 1 else None
+
+
+def _read_header_with_state_root(told: Mapping[str, Any]) -> Header:
+    try:
+        header = read_header(encode_header(told), told["hash"])
+    except (KeyError, TypeError, ValueError) as error:
+        number = int(told["number"], 16)
+        raise UnprovenError(f"the header of block {number} is of no known form ({error!r})") from None
+    if not any(header.state_root):
+        raise NoStateRootError(f"block {header.number} has no state root")
+    return header
 
 
 def _has_block(client: RpcClient, number: int, block: str) -> bool:

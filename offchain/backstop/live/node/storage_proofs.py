@@ -46,8 +46,10 @@ class Header(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The fields of an account that are needed: the root of its storage and the hash of its code."""
+    """An account: the transactions that it has sent, its coins [wei], its storage's root, its code's hash."""
 
+    nonce: int
+    balance: int
     storage_root: bytes
     code_hash: bytes
 
@@ -94,8 +96,9 @@ class TrieNodes:
         found = self._get_value(state_root, bytes.fromhex(address[2:]), f"the account {address}")
         if not found:
             raise UnprovenError(f"there is no account {address} in the block's state")
-        _nonce, _balance, storage_root, code_hash = rlp.decode(found)
-        return Account(bytes(storage_root), bytes(code_hash))
+        nonce, balance, storage_root, code_hash = rlp.decode(found)
+        sent, coins = (int.from_bytes(each, "big") for each in (nonce, balance))
+        return Account(sent, coins, bytes(storage_root), bytes(code_hash))
 
     def get_word(self, storage_root: bytes, slot: int) -> int:
         """Return a slot's word, zero if it is proven that nothing is stored.

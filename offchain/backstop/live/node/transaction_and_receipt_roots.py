@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from eth_hash.auto import keccak
 from rlp.codec import encode_raw
 from rlp.exceptions import RLPException
 from trie import HexaryTrie
@@ -72,7 +73,8 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
     number = int(block["number"], 16)
     try:
         encode_header(block)
-        transactions = _compute_root(map(_encode_transaction, block["transactions"]))
+        encoded = list(map(_encode_transaction, block["transactions"]))
+        transactions = _compute_root(encoded)
         found = _compute_root(map(_encode_receipt, receipts))
     except (KeyError, TypeError, ValueError, AttributeError, RLPException) as error:
         raise UnprovenError(f"block {number} is of no known form ({error!r})") from None
@@ -82,6 +84,11 @@ def check_roots(block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]])
     ):
         if str(block[name]).lower() != root:
             raise UnprovenError(f"the {what} of block {number} are not those that its hash stands for")
+    for sent, content in zip(block["transactions"], encoded, strict=True):
+        # What nobody signed Anvil calls as it likes.
+        is_signed = int(sent["r"], 16) or int(sent["s"], 16)
+        if is_signed and str(sent["hash"]).lower() != "0x" + keccak(content).hex():
+            raise UnprovenError(f"a transaction of block {number} is not {sent['hash']}, as it is called")
 
 
 def transaction_hash(sent: Mapping[str, Any]) -> str:
@@ -103,12 +110,12 @@ def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: boo
             continue
         if unsigned and not int(sent["r"], 16) and not int(sent["s"], 16):
             continue
-        if _recover_signer(sent) != str(sent.get("from")).lower():
+        if recover_signer(sent) != str(sent.get("from")).lower():
             raise UnprovenError(f"{sent.get('from')} did not sign {sent['hash']}")
 
 
-def _recover_signer(sent: Mapping[str, Any]) -> str | None:
-    """Recover who signed a transaction; None if nobody did."""
+def recover_signer(sent: Mapping[str, Any]) -> str | None:
+    """Recover who signed a transaction, by its fields; None if nobody did."""
     kind = int(sent["type"], 16)
     fields = [_encode_transaction_field_for_rlp(name, sent.get(name)) for name in _FIELDS[kind]]
     v = int(sent["v"], 16)

@@ -308,7 +308,7 @@ class KeeperLoop:
             return
         self.say(Line(f"{error}: {system.resync_and_describe_reorg()}", "reorganised"))
         for box in self.boxes.values():
-            box.recheck_mined()
+            box.recheck_mined(system.mirror.forked_after)
 
     # ------------------------------------------------------------------- deciding
 

@@ -6,6 +6,10 @@ mined once, nothing is done twice, whichever of its transactions that is.
 
 What was signed may be mined, whatever a node says of it. So a transaction that nobody sends any more is given
 up, and no more than that: the next call has its nonce, and the journal keeps both until one of them is final.
+
+No node's word counts alone. A refusal is tried at the other nodes. What became of a transaction is read from
+the blocks that are followed. How many an account has sent is proven under the hash of such a block, or agreed
+by two nodes. A node that is refuted is left; where there is no other, a line says what contradicts it.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ from typing import Any, NamedTuple
 from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
-from backstop.hosts.rpc_client import NodeRefusedError, RpcError
+from backstop.hosts.rpc_client import NodeRefusedError, NodeUnavailableError, RpcClient, RpcError
+from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account
 from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, raise_fees
 from backstop.live.node.log_lines import Line
 from backstop.live.node.private_relay import Relay
@@ -27,12 +32,14 @@ from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Node, RetryError
 from backstop.live.node.signable_call_allowlist import CallNotAllowedError
 from backstop.live.node.signers import Signers
-from backstop.live.node.transaction_and_receipt_roots import transaction_hash
+from backstop.live.node.transaction_and_receipt_roots import recover_signer, transaction_hash
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 
 _NOTHING_GAS = 21_000
-# Blocks that a nonce is used up until it counts as used by somebody else: receipts can come late.
-_LATE_RECEIPTS = 20
+# Blocks that a nonce is used up until it counts as used by somebody else: a block can be read late.
+_LATE_BLOCKS = 20
+# Blocks that are looked through for what an earlier keeper sent, where no node has its receipt.
+_LOOKED_THROUGH = 64
 # Calls that are given up with one nonce until it is used up for nothing.
 _MOST_GIVEN_UP = 16
 # Nonces that are used up for nothing so that what follows can be mined. More are no accident: a node that
@@ -114,6 +121,10 @@ class Outbox:
         self.say = say
         self.replaced: Counter[str] = Counter()  # by keeper
         self._height = 0
+        self._looked_through: int | None = None  # the block up to which what is signed was looked for
+        self._counted_at = 0  # the block at which it was last asked how many are mined
+        self._contradictions: set[str] = set()
+        self._used = 0  # nonces that are used up, by blocks that were followed or as two nodes say
         self._last_sent: dict[int, _LastSent] = {}
         journal.lock_and_read_file()
         # Who knows what became of them in the meantime.
@@ -158,17 +169,41 @@ class Outbox:
         if relay is not None:  # on disk first: whoever goes on after a crash shows it to nobody either
             entry.private_until = self._height + relay.settings.blocks
         self.journal.put_entry(entry)
+        self._drop_earlier_copy(entry)
         self._last_sent[entry.nonce] = _LastSent(time.monotonic(), self._height)
         if relay is not None and self._send_privately(entry, relay):
             return entry
         try:
-            self._send_signed_attempt(attempt)
+            self._send_signed_attempt(attempt, entry.nonce)
         except NodeRefusedError:  # it may have gone on all the same
             raise
         except RpcError as error:
             self._mark_entry_given_up(entry)
+            self._report_refuted_refusal(error.reason, entry, order.gas * fees.most)
             raise self._explain_error(error, order.gas * fees.most) from None
         return entry
+
+    def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
+        """Say what contradicts a refusal for which no other node makes up: the account, as it is proven."""
+        words, where = reason.lower(), self.node.url
+        account = find_settled_account(self.node, self._get_followed_block(), self.address)
+        if account is None:
+            return
+        ahead = [each for each in self.waiting if each.nonce < entry.nonce]
+        needed = cost + sum(each.actual_or_maximum_spending.gas for each in ahead)
+        if "insufficient funds" in words and account.balance >= needed:
+            has, most = (f"{wei / 10**18:.4f}" for wei in (account.balance, needed))
+            self._leave_refuted_node(
+                where, f"it says {reason!r}: {has} coins are proven, {most} are needed", "sending"
+            )
+        if "nonce" in words and account.nonce <= entry.nonce <= account.nonce + len(ahead):
+            told = f"it says {reason!r} of nonce {entry.nonce}: {account.nonce} transactions are proven"
+            self._leave_refuted_node(where, told, "sending")
+        same = [each for each in self.journal.entries if each.nonce == entry.nonce and each is not entry]
+        if "underpriced" in words and account.nonce <= entry.nonce and not same:
+            self._leave_refuted_node(
+                where, f"it says {reason!r}, and shows none with nonce {entry.nonce}", "sending"
+            )
 
     def _send_privately(self, entry: Entry, relay: Relay) -> bool:
         """Hand an entry over to the relay; False, and a line, if it does not take it."""
@@ -187,11 +222,72 @@ class Outbox:
         entries = self.journal.entries
         after = [entry.nonce + 1 for entry in entries if not entry.given_up]
         # Somebody else may have used the account since.
-        nonce = max(after) if self.waiting else max([self.node.get_nonce(self.address), *after])
+        nonce = max(after) if self.waiting else max([self._count_sent(), *after])
         given_up = Counter(entry.nonce for entry in entries if entry.given_up)
         while given_up[nonce] >= _MOST_GIVEN_UP:
             nonce += 1
         return nonce
+
+    def _drop_earlier_copy(self, entry: Entry) -> None:
+        """Forget a call that was given up and is signed anew, to the last byte: it is one transaction."""
+        name = entry.first_transaction_hash
+        self.journal.entries[:] = [
+            each for each in self.journal.entries if each is entry or each.first_transaction_hash != name
+        ]
+
+    def _get_followed_block(self) -> dict[str, Any]:
+        """Return the newest block that was followed; before the first, the node's."""
+        return self._block(self._height or self.node.get_head().number)[0]
+
+    def _count_mined(self) -> int:
+        """Return how many transactions the account has sent up to the block followed.
+
+        It is proven, or else agreed by two nodes; only where neither can be had is it the node's own word.
+        """
+        block = self._get_followed_block()
+        account = find_settled_account(self.node, block, self.address)
+        if account is not None:
+            return account.nonce
+        agreed = find_agreed_nonce(self.node, block["number"], self.address)
+        if agreed is None:
+            agreed = self.node.get_nonce(self.address, block["number"])
+        return max(agreed, self._used)
+
+    def _count_sent(self) -> int:
+        """Return how many transactions the account has sent, with those that wait in the pool.
+
+        What waits is no part of a block: two nodes have to count it, or the node in use to show it, signed. A
+        node that counts others is left.
+        """
+        mined, told, where = self._count_mined(), self.node.get_nonce(self.address), self.node.url
+        if told == mined:
+            self._contradictions.discard("count")
+            return told
+        agreed = find_agreed_nonce(self.node, "pending", self.address)
+        sent = max(mined, min(told, mined if agreed is None else agreed))
+        sent = max(sent, self._count_shown(sent) if sent < told else sent)
+        if sent != told:
+            problem = f"it counts {told} transactions of {self.address}: {mined} are proven, {sent} known"
+            self._leave_refuted_node(where, problem, "count")
+        return sent
+
+    def _count_shown(self, count: int) -> int:
+        """Return how many transactions the account has sent, with those after `count` that the node shows."""
+        try:
+            pending = self.node.request("eth_getBlockByNumber", "pending", True)
+        except RpcError:  # it makes none
+            pending = None
+        shown = [] if pending is None else pending["transactions"]
+        own = {int(each["nonce"], 16) for each in shown if self._is_signed_here(each)}
+        while count in own:
+            count += 1
+        return count
+
+    def _is_signed_here(self, sent: dict[str, Any]) -> bool:
+        try:
+            return str(sent["from"]).lower() == self.address == recover_signer(sent)
+        except (KeyError, TypeError, ValueError):  # of no known form
+            return False
 
     def _mark_entry_given_up(self, entry: Entry) -> None:
         entry.given_up, entry.at = True, int(time.time())
@@ -214,13 +310,47 @@ class Outbox:
         name = "0x" + keccak(hexstr=raw).hex()
         return Attempt(name, raw, fees.most, fees.tip, withdraws)
 
-    def _send_signed_attempt(self, attempt: Attempt) -> None:
+    def _send_signed_attempt(self, attempt: Attempt, nonce: int) -> None:
+        """Send to the node in use, and what it refuses to the others; raise its refusal if none takes it.
+
+        Who says that it has a transaction already has to show it. A node that refused what another takes is
+        left.
+        """
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
+            self._contradictions.discard("sending")
+            return
+        except NodeRefusedError:
+            raise
         except RpcError as error:
-            reason = error.reason.lower()
-            if "already" not in reason and not reason.startswith("known transaction"):
-                raise
+            refusal = error
+        claimed = _is_known_already(refusal)
+        if claimed and _has_transaction(self.node.client, attempt.hash):
+            return
+        where, problem = self.node.url, f"it refused transaction {attempt.hash}: {refusal.reason}"
+        if claimed:
+            problem = f"it says that it has transaction {attempt.hash} already, and does not show it"
+        for client in self.node.client.list_other_nodes():
+            try:
+                client.request("eth_sendRawTransaction", attempt.raw)
+            except RpcError as error:
+                if not (_is_known_already(error) and _has_transaction(client, attempt.hash)):
+                    if all("nonce too low" in each.reason.lower() for each in (refusal, error)):
+                        self._used = max(self._used, nonce + 1)
+                    continue
+            except BackstopError:
+                continue
+            self._leave_refuted_node(where, f"{problem}, which the node at {client.where} took", "sending")
+            return
+        if not claimed:
+            raise refusal
+        self._leave_refuted_node(where, problem, "sending")
+
+    def _leave_refuted_node(self, where: str, problem: str, about: str) -> None:
+        """Leave the node in use; where there is no other, say once what contradicts it, until it does not."""
+        if not self.node.client.switch_node(problem) and about not in self._contradictions:
+            self._contradictions.add(about)
+            self.say(Line(f"the node at {where} is not believed: {problem}", "contradicted"))
 
     def _explain_error(self, error: RpcError, cost: int) -> BackstopError:
         reason = error.reason.lower()
@@ -237,20 +367,19 @@ class Outbox:
     # ------------------------------------------------------------------- settling
 
     def collect_mined(self, height: int) -> list[MinedTransaction]:
-        """Return what was mined up to a block since the last call; forget what is deep enough."""
+        """Return what was mined up to a block since the last call; forget what is deep enough.
+
+        All of it is read from the blocks that were followed since. What an earlier keeper signed may be in
+        any block before: a receipt, of any node, says in which to look.
+        """
         self._height = height
         found = list[MinedTransaction]()
-        unmined = [entry for entry in self.journal.entries if entry.block is None]
-        if unmined:
-            count = self.node.get_nonce(self.address, "latest")
-            used = [entry for entry in unmined if entry.nonce < count]
-            for entry, receipt in zip(used, self._list_mined_receipts_or_none(used), strict=True):
-                if receipt is None:
-                    self._note_lost_nonce(entry)
-                elif int(receipt["blockNumber"], 16) <= height:
-                    settled = self._record_verified_outcome(entry, receipt)
-                    if settled is not None:
-                        found.append(settled)
+        if self._looked_through is None:
+            found += self._collect_by_receipts(height)
+        elif self._list_unmined():
+            found += self._collect_from_blocks(self._looked_through + 1, height)
+        self._looked_through = height
+        self._note_lost_nonces(height)
         for entry in list(self.journal.entries):
             if entry.block is not None and entry.block + self.rules.confirmations <= height:
                 self.journal.drop_final_entry_keep_spending(entry)
@@ -258,21 +387,98 @@ class Outbox:
                     self.journal.drop_unminable_entry(other)
         return found
 
-    def recheck_mined(self) -> None:
-        """Have what is no longer mined after a reorganisation, or with another outcome, wait again."""
-        mined = [entry for entry in self.journal.entries if entry.block is not None]
-        for entry, receipt in zip(mined, self._list_mined_receipts_or_none(mined), strict=True):
+    def _list_unmined(self) -> list[Entry]:
+        return [entry for entry in self.journal.entries if entry.block is None]
+
+    def _collect_from_blocks(self, first: int, last: int) -> list[MinedTransaction]:
+        """Look through followed blocks for what was signed here, as far as the chain has them still."""
+        found = list[MinedTransaction]()
+        for number in range(first, last + 1):
+            try:
+                block, receipts = self._block(number)
+            except NodeUnavailableError:
+                if not found:
+                    raise
+                return found  # those that are left are looked through by their receipts
+            names = {each["hash"]: i for i, each in enumerate(block["transactions"])}
+            for entry in self._list_unmined():
+                for attempt in entry.attempts:
+                    if attempt.hash in names:
+                        found.append(
+                            self._record_outcome(entry, attempt, block, receipts, names[attempt.hash])
+                        )
+                        break
+        return found
+
+    def _collect_by_receipts(self, height: int) -> list[MinedTransaction]:
+        """Look for what was signed here where nodes say that it was mined, and else in the newest blocks."""
+        found = list[MinedTransaction]()
+        for client in (self.node.client, *self.node.client.list_other_nodes()):
+            unmined = self._list_unmined()
+            for entry, receipt in zip(
+                unmined, self._list_mined_receipts_or_none(unmined, client), strict=True
+            ):
+                if receipt is not None and int(receipt["blockNumber"], 16) <= height:
+                    settled = self._record_verified_outcome(entry, receipt)
+                    found += [] if settled is None else [settled]
+            if not self._list_unmined():
+                return found
+        mined = self._count_mined() if self._list_unmined() else 0
+        if any(entry.nonce < mined for entry in self._list_unmined()):
+            found += self._collect_from_blocks(max(1, height - _LOOKED_THROUGH), height)
+        return found
+
+    def _note_lost_nonces(self, height: int) -> None:
+        """Take note of nonces that are used up, as is proven, and not by what was signed here."""
+        waits = [entry for entry in self._list_unmined() if entry.at or entry.attempts]
+        if not waits or height == self._counted_at:
+            return
+        self._counted_at = height
+        told = self.node.get_nonce(self.address, "latest")
+        if any(entry.nonce < told for entry in waits):
+            mined = self._count_mined()
+            if mined < told:
+                problem = f"it counts {told} mined transactions of {self.address}: {mined} are proven"
+                self._leave_refuted_node(self.node.url, problem, "count")
+            for entry in [each for each in waits if each.nonce < mined]:
+                self._note_lost_nonce(entry)
+
+    def recheck_mined(self, fork: int = 0) -> None:
+        """Have what is no longer mined after a reorganisation, or with another outcome, wait again.
+
+        Blocks after `fork` are others than were followed before: they are looked through anew.
+        """
+        self._used = 0
+        for entry in [each for each in self.journal.entries if each.block is not None]:
             before = entry.ok, entry.failed
-            same = receipt is not None and self._record_verified_outcome(entry, receipt) is not None
-            if not same or (entry.ok, entry.failed) != before:
+            if not self._is_still_mined(entry) or (entry.ok, entry.failed) != before:
                 entry.block, entry.ok, entry.failed, entry.paid = None, False, False, 0
                 self._log_entry(entry, "unmined", "is no longer part of the chain")
             self.journal.note_outcome(entry)
+        if self._looked_through is not None:
+            too_far = fork < self._looked_through - _LOOKED_THROUGH
+            self._looked_through = None if too_far else min(fork, self._looked_through)
 
-    def _list_mined_receipts_or_none(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
+    def _is_still_mined(self, entry: Entry) -> bool:
+        """Tell whether the block in which an entry was mined has it, and take note of its outcome there."""
+        assert entry.block is not None
+        try:
+            block, receipts = self._block(entry.block)
+        except NodeUnavailableError:  # the chain is shorter now, or went back while it was read
+            return False
+        names = {each["hash"]: i for i, each in enumerate(block["transactions"])}
+        for attempt in entry.attempts:
+            if attempt.hash in names:
+                self._record_outcome(entry, attempt, block, receipts, names[attempt.hash])
+                return True
+        return False
+
+    def _list_mined_receipts_or_none(
+        self, entries: list[Entry], client: RpcClient
+    ) -> list[dict[str, Any] | None]:
         """Return the receipt of whichever attempt was mined, as a node tells it."""
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
-        receipts = iter(self.node.client.call_method_in_batches("eth_getTransactionReceipt", names))
+        receipts = iter(client.call_method_in_batches("eth_getTransactionReceipt", names))
         found = []
         for entry in entries:
             own = [next(receipts) for _ in entry.attempts]
@@ -293,10 +499,26 @@ class Outbox:
             return None
         place = next((i for i, sent in enumerate(block["transactions"]) if sent["hash"] == name), None)
         attempt = next((each for each in entry.attempts if each.hash == name), None)
-        if place is None or attempt is None or transaction_hash(block["transactions"][place]) != name:
+        if place is None or attempt is None:
             raise self.node.leave_node_and_build_error(f"its block {number} has no transaction {name}")
-        receipt = receipts[place]
+        return self._record_outcome(entry, attempt, block, receipts, place)
+
+    def _record_outcome(
+        self,
+        entry: Entry,
+        attempt: Attempt,
+        block: dict[str, Any],
+        receipts: list[dict[str, Any]],
+        place: int,
+    ) -> MinedTransaction:
+        """Take note of the outcome of the transaction at a place of a block that was followed."""
+        number, receipt = int(block["number"], 16), receipts[place]
+        if transaction_hash(block["transactions"][place]) != attempt.hash:
+            raise self.node.leave_node_and_build_error(
+                f"its block {number} has no transaction {attempt.hash}"
+            )
         self._last_sent.pop(entry.nonce, None)
+        self._used = max(self._used, entry.nonce + 1)
         before = int(receipts[place - 1]["cumulativeGasUsed"], 16) if place else 0
         gas = int(receipt["cumulativeGasUsed"], 16) - before
         price = _compute_gas_price(attempt, block, receipt)
@@ -305,17 +527,17 @@ class Outbox:
         entry.failed = not entry.ok and not attempt.withdraws
         entry.at, entry.paid = int(time.time()), gas * price
         self.journal.note_outcome(entry)
-        return MinedTransaction(entry, name, attempt.withdraws, gas, price)
+        return MinedTransaction(entry, attempt.hash, attempt.withdraws, gas, price)
 
     def _note_lost_nonce(self, entry: Entry) -> None:
-        """Take note that a nonce is used up, and not by what any node has a receipt of."""
+        """Take note that a nonce is used up, and not by what was signed here."""
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
                 self._mark_entry_given_up(entry)
             return  # one with the same nonce was mined, and takes it along when it is final
         blocks = self._get_last_send_record(entry).missing_at
         blocks.add(self._height)
-        if len(blocks) >= _LATE_RECEIPTS:
+        if len(blocks) >= _LATE_BLOCKS:
             if not entry.given_up:
                 self._mark_entry_given_up(entry)
             # No proof says that it was not mined: it counts as spent.
@@ -376,7 +598,7 @@ class Outbox:
 
     def _resend_unchanged_attempt(self, entry: Entry) -> None:
         try:
-            self._send_signed_attempt(entry.attempts[-1])
+            self._send_signed_attempt(entry.attempts[-1], entry.nonce)
         except RpcError as error:
             self._log_entry(entry, "refused", f"could not be sent again: {error.reason}")
         else:
@@ -396,6 +618,8 @@ class Outbox:
                 continue
         if news:
             self._log_entry(entry, "elsewhere", "waits: sent to the other nodes, too")
+            kept = f"it kept transaction {entry.attempts[-1].hash} to itself while blocks passed it over"
+            self.node.client.switch_node(kept)
         elif not clients and not self._get_last_send_record(entry).doubted:
             self._get_last_send_record(entry).doubted = True
             text = f"was passed over by a block: the node at {self.node.url} may keep it to itself"
@@ -442,7 +666,7 @@ class Outbox:
         self.replaced[entry.keeper] += 1
         what = "withdrawn" if withdraws else "replaced"
         try:
-            self._send_signed_attempt(attempt)
+            self._send_signed_attempt(attempt, entry.nonce)
         except RpcError as error:
             # Its price counts all the same: the next one offers more.
             self._log_entry(entry, "refused", f"could not be {what}: {error.reason}")
@@ -453,10 +677,10 @@ class Outbox:
         """Fill nonces before ours that have no transaction and keep all others waiting."""
         if (
             self._get_last_send_record(first).at != now
-            or self.node.get_nonce(self.address, "latest") >= first.nonce
+            or self.node.get_nonce(self.address, "latest") == first.nonce
+            or (pending := self._count_sent()) >= first.nonce
         ):
             return
-        pending = self.node.get_nonce(self.address, "pending")
         if first.nonce - pending > _MOST_MISSING:
             for entry in self.waiting:
                 text = f"has nonce {entry.nonce}, the account is at {pending}: given up, decided anew"
@@ -489,6 +713,20 @@ class Outbox:
         self.say(
             Line(line, event, keeper=entry.keeper, nonce=entry.nonce, transaction=entry.attempts[-1].hash)
         )
+
+
+def _is_known_already(error: RpcError) -> bool:
+    """Tell whether a node refuses a transaction because it has it."""
+    reason = error.reason.lower()
+    return "already" in reason or reason.startswith("known transaction")
+
+
+def _has_transaction(client: RpcClient, name: str) -> bool:
+    """Tell whether a node shows a transaction."""
+    try:
+        return client.request("eth_getTransactionByHash", name) is not None
+    except BackstopError:
+        return False
 
 
 def _compute_gas_price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:

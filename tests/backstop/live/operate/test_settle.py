@@ -234,7 +234,10 @@ def test_who_calls_a_contract_in_its_first_block_has_signed(
 def test_a_block_that_was_followed_is_told_or_none(
     devnet: Devnet, attach: Callable[..., LiveSystem], back: int
 ) -> None:
-    """What became of a transaction is read from it: another block at its height says something else."""
+    """What became of a transaction is read from it: another block at its height says something else.
+
+    The newest are kept as they were followed; an older one is asked for again.
+    """
     for _ in range(2):
         devnet.node.request("evm_mine")
     mirror = attach().mirror
@@ -246,6 +249,8 @@ def test_a_block_that_was_followed_is_told_or_none(
     for _ in range(back):
         devnet.node.request("evm_mine")
     assert devnet.node.get_block_hash(number) != followed
+    assert mirror.get_verified_block(number)[0]["hash"] == followed
+    mirror._newest.clear()
     with pytest.raises(RetryError, match=f"has another block {number} than was followed"):
         mirror.get_verified_block(number)
 

@@ -12,7 +12,7 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
-from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.hosts.rpc_client import NodeUnavailableError, RpcClient
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
@@ -208,9 +208,9 @@ def test_another_transaction_is_not_ours(
             each["hash"] = each.pop("was")
         return block, found
 
-    def of_another(entries: list[Entry]) -> list[dict[str, Any] | None]:
+    def of_another(entries: list[Entry], client: RpcClient) -> list[dict[str, Any] | None]:
         first = read(fresh.node.get_head().number)[1][0]
-        return [first for _ in receipts(entries)]
+        return [first for _ in receipts(entries, client)]
 
     if lie == "names":
         monkeypatch.setattr(outbox, "_block", renamed)
