@@ -71,6 +71,11 @@ class LedgerView(PriceView):
             self._rates[collateral_type] = grown * debts.accumulated_rate // RAY
         return self._rates[collateral_type]
 
+    def get_seconds_before_last_accrual(self) -> int:
+        """Return how long before a type's last accrual this is [seconds]; 0 unless time stepped back."""
+        latest = max((debts.accrued_at for debts in self._engine["ledger.debts"].values()), default=0)
+        return max(0, latest - self.timestamp)
+
     def get_auction_room(self, collateral_type: int) -> int:
         """Return the principal that may still go under auction, within the present mode's limits [rad]."""
         if collateral_type not in self._rooms:

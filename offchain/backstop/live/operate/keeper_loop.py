@@ -336,6 +336,12 @@ class KeeperLoop:
         self._refused.clear()
         self._trials.begin_look()
         view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
+        early = view.get_seconds_before_last_accrual()
+        if early:
+            text = f"the chain's time stepped back: nothing is sent for {early} s, until it is there again"
+            self._lines.log_once("time", Line(text, "time stepped back"))
+            return 0
+        self._lines.mark_ended("time")
         self._ether_price = view.outside.ether_price
         self._signer_gone = False
         sent = 0

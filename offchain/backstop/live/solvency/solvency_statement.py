@@ -108,6 +108,12 @@ class _StatementBuilder:
         self.stage_names = stages_in_order(self.waterfall, deployment)
         self.liquidations = cast(LiquidationEngine, world.contracts["LiquidationEngine"])
         self.view = build_view(model, deployment)
+        early = self.view.get_seconds_before_last_accrual()
+        if early:
+            raise BackstopError(
+                f"block {model.world.block_number} is {early} s before a fee was last charged: the chain's "
+                "time stepped back; wait until it is there again, or start the devnet anew"
+            )
         self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
         self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
         self.vaults = sorted(
