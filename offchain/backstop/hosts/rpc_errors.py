@@ -22,6 +22,8 @@ _NOT_TAKEN = (
     *("nonce", "already", "known transaction", "underpriced", "gas", "fee", "chain id", "chainid"),
     *("signature", "sender", "oversized", "transaction type"),
 )
+# What a node says of a block that it has not got.
+_LACKS_BLOCK = ("outofrange", "header not found", "unknown block", "block not found")
 _SENDS = ("eth_sendRawTransaction", "eth_sendTransaction")
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
@@ -65,6 +67,8 @@ class NodeUnavailableError(BackstopError):
 
     retry_after = 0.0
     """Seconds that the node wants to be left alone, as far as it says."""
+    lacks_block = False
+    """Whether the node has not got a block that it told of, as one of several backends, for a moment."""
 
 
 class NodeRefusedError(RpcError, NodeUnavailableError):
@@ -73,6 +77,8 @@ class NodeRefusedError(RpcError, NodeUnavailableError):
     def __init__(self, where: str, method: str, error: dict[str, Any], retry_after: float) -> None:
         super().__init__(method, error)
         self.retry_after = retry_after
+        words = self.reason.lower()
+        self.lacks_block = any(each in words for each in _LACKS_BLOCK)
         later = f"; it asks for {retry_after:.0f} s" if retry_after else ""
         self.args = (f"the node at {where} refused {method}: {self.reason}{later}",)
 

@@ -29,6 +29,8 @@ TIMEOUT = 20.0
 LOOK_EVERY = 5.0
 """Seconds between two looks at which chain a node is on, and how far others are."""
 _RECEIPTS_AT_ONCE = 500
+# Times that a look is repeated for a block that is missing, and seconds between them.
+_MOST_TRIES, _NEXT_TRY = 10, 0.1
 # Blocks whose tips are looked at.
 _TIPS_OF = 10
 # Chains on which the accounts that everybody knows are welcome.
@@ -39,6 +41,8 @@ _CHAIN_ID = "0x465f5260205ff3"
 
 class RetryError(NodeUnavailableError):
     """An error: the chain was reorganised while it was read, or another node is asked now."""
+
+    lacks_block = True
 
 
 class Head(NamedTuple):
@@ -295,6 +299,28 @@ def _extract_bracketed_text(error: Exception) -> str:
     """Return what is in brackets in the client's message."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
+
+
+class SoonAgain:
+    """Looks that are repeated at once, as one backend of an endpoint may be a block behind another.
+
+    A node that lacks a block for longer is as good as gone.
+    """
+
+    def __init__(self) -> None:
+        self._tries = 0
+
+    def note_success(self) -> None:
+        """Take note of a look that came to its end."""
+        self._tries = 0
+
+    def should_look_again(self, error: Exception) -> bool:
+        """Tell whether to look again for an error, after a pause, which this takes."""
+        if not getattr(error, "lacks_block", False) or self._tries == _MOST_TRIES:
+            return False
+        self._tries += 1
+        time.sleep(_NEXT_TRY)
+        return True
 
 
 def sleep_in_short_naps(seconds: float, should_stop: Callable[[], bool]) -> None:

@@ -27,7 +27,7 @@ from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
 from backstop.live.node.live_host import gas_limit
 from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import SignerUnavailableError
-from backstop.live.node.rpc_node import Outlook, sleep_in_short_naps
+from backstop.live.node.rpc_node import Outlook, SoonAgain, sleep_in_short_naps
 from backstop.live.operate.account_balances import AccountBalances
 from backstop.live.operate.block_gas import BLOCK_GAS, BlockGas
 from backstop.live.operate.call_trials import MOST_TRIED, CallTrials
@@ -195,17 +195,20 @@ class KeeperLoop:
         """
         gone_since: float | None = None
         reorganised: ReorgError | None = None
-        pause = interval
+        pause, again = interval, SoonAgain()
         while not stop():
             try:
                 if reorganised is not None:
                     self._handle_reorg(reorganised)
                     reorganised = None
                 self.run_round()
+                again.note_success()
                 if gone_since is not None:
                     self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
             except (NodeUnavailableError, RpcError) as error:  # a node may refuse what it has too much of
+                if again.should_look_again(error):
+                    continue
                 if gone_since is not None and not stop():  # whatever it is, another node may do better
                     self.system.node.client.switch_node(str(error))
                 if gone_since is None:

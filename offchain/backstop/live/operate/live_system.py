@@ -14,14 +14,14 @@ from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.rpc_client import never_stop
+from backstop.hosts.rpc_client import NodeUnavailableError, never_stop
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import MarketData, VaultFinder
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror, ReorgError
 from backstop.live.mirror.vault_index_store import VaultIndexStore
 from backstop.live.node.failover import Takeover
 from backstop.live.node.live_host import LiveHost
-from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, RetryError, sleep_in_short_naps
+from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, sleep_in_short_naps
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
@@ -202,7 +202,9 @@ class LiveSystem:
                 if stop():
                     raise BackstopError(f"stopped at block {self.mirror.block}, before anything was done")
                 return self.follow_chain()
-            except RetryError as error:
+            except NodeUnavailableError as error:
+                if not error.lacks_block:
+                    raise
                 problem: BackstopError = error
             except ReorgError as error:
                 if takeover.should_retry_on_missing_block(self.node, mirror.block, mirror.hash, str(error)):
