@@ -94,7 +94,7 @@ class Mirror:
         self.differences: list[str] = []
         self.strangers: list[str] = []
         self._words = StorageComparator(node, host, chain)
-        # Anvil may play somebody who signs nothing.
+        # Anvil and Hardhat may play somebody who signs nothing.
         self.roots = BlockRootChecker(node, deployment.chain_id in TEST_CHAINS or host.impersonate)
         self.fields_compared = 0
         self.forked_after = 0
@@ -311,7 +311,6 @@ class Mirror:
         if kept.get(number, block["hash"]) != block["hash"]:
             raise RetryError(f"the node at {self.node.url} has another block {number} than was followed")
         self._check_roots(block, receipts)
-        self._verified_block = block, receipts
         return block, receipts
 
     def _check_roots(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:

@@ -103,15 +103,21 @@ def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: boo
     """Raise UnprovenError unless the sender of each transaction to these addresses signed it.
 
     `check_roots` comes first: the hash binds the signature. With `unsigned`, one without any counts as well,
-    as Anvil has them of those whom it plays.
+    as Anvil and Hardhat have them of those whom they play.
     """
     for sent in block["transactions"]:
         if str(sent["to"]).lower() not in to:
             continue
-        if unsigned and not int(sent["r"], 16) and not int(sent["s"], 16):
+        if unsigned and _is_unsigned(sent):
             continue
         if recover_signer(sent) != str(sent.get("from")).lower():
             raise UnprovenError(f"{sent.get('from')} did not sign {sent['hash']}")
+
+
+def _is_unsigned(sent: Mapping[str, Any]) -> bool:
+    """Whether a node plays the sender: Anvil puts 0 in the place of a signature, Hardhat the sender twice."""
+    first, second = int(sent["r"], 16), int(sent["s"], 16)
+    return first == second and (not first or f"{first:#042x}" == str(sent.get("from")).lower())
 
 
 def recover_signer(sent: Mapping[str, Any]) -> str | None:
@@ -120,7 +126,7 @@ def recover_signer(sent: Mapping[str, Any]) -> str | None:
     fields = [_encode_transaction_field_for_rlp(name, sent.get(name)) for name in _FIELDS[kind]]
     v = int(sent["v"], 16)
     if kind:
-        v = int(sent.get("yParity", sent["v"]), 16) + 27
+        v = _read_parity(sent) + 27
         signed = _prefix_type(sent, encode_raw([_convert_hex_to_minimal_bytes(sent["chainId"]), *fields]))
     elif v < _REPLAYABLE:
         signed = encode_raw(fields)
@@ -161,10 +167,16 @@ def _encode_transaction(sent: Mapping[str, Any]) -> bytes:
     signature = [_convert_hex_to_minimal_bytes(sent["r"]), _convert_hex_to_minimal_bytes(sent["s"])]
     if not kind:
         return encode_raw([*values, _convert_hex_to_minimal_bytes(sent["v"]), *signature])
-    parity = _convert_hex_to_minimal_bytes(sent.get("yParity", sent.get("v")))
+    parity = _encode_minimal(_read_parity(sent))
     return _prefix_type(
         sent, encode_raw([_convert_hex_to_minimal_bytes(sent["chainId"]), *values, parity, *signature])
     )
+
+
+def _read_parity(sent: Mapping[str, Any]) -> int:
+    """Return the parity of a typed transaction, 0 or 1; Hardhat tells it as 27 or 28 of whom it plays."""
+    told = int(sent.get("yParity", sent.get("v")), 16)
+    return told - 27 if told in (27, 28) else told
 
 
 def _encode_transaction_field_for_rlp(field_name: str, value: Any) -> Any:
