@@ -13,19 +13,19 @@ from backstop.errors import BackstopError
 from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import CALL_GAS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
+from backstop.live.node.chain_driver import ChainDriver
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 
 PATIENCE = 120.0
 """Seconds until a transaction that is not mined counts as stuck."""
 
-_FUNDS = 10**24
 # Several such transactions have to fit into one block, or the rest waits for the next.
 _IMPERSONATED_GAS = 5_000_000
 
 
 class LiveHost:
-    """A host that signs with `signers`; with `impersonate` Anvil takes any sender, and pays for it."""
+    """A host that signs with `signers`; with `impersonate` a test node takes any sender, and pays for it."""
 
     name = "live"
 
@@ -37,7 +37,7 @@ class LiveHost:
         self.fee_cap = fee_cap
         self.impersonate = impersonate
         self._reader = SlotReader(node.client)
-        self._funded: set[str] = set()
+        self.driver = ChainDriver(node)
         self._next_nonce: dict[str, int] = {}
 
     @property
@@ -94,12 +94,11 @@ class LiveHost:
 
     def dry_run_with_gas(self, sender: str, to: str, data: bytes) -> RawResult:
         """Return what a call would do in the next block, and the gas for it, in one exchange."""
-        call = {"from": sender, "to": to, "data": "0x" + data.hex()}
-        wanted = (
-            ("eth_call", (call | {"gas": hex(CALL_GAS)}, "pending")),
-            ("eth_estimateGas", (call, "pending")),
-        )
+        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
+        wanted = (("eth_call", (call, "pending")), ("eth_estimateGas", (call, "pending")))
         answer, gas = self.node.client.request_batch_keeping_errors(wanted)
+        if not isinstance(answer, RpcError) and _is_above_gas_cap(gas):
+            gas = hex(self._search_gas(call))
         for each in (answer, gas):  # somebody may be faster, between the two
             if isinstance(each, RpcError):
                 return _build_reverted_result(each)
@@ -110,8 +109,9 @@ class LiveHost:
         call: dict[str, Any] = {"from": sender, "data": "0x" + data.hex()}
         if to is not None:
             call["to"] = to
+        self.driver.hold_time()
         if self.impersonate:
-            self._fund_sender(sender)
+            self.driver.play_sender(sender)
             return str(self.node.request("eth_sendTransaction", call | {"gas": hex(_IMPERSONATED_GAS)}))
         if not self.signers.can_sign(sender):
             raise BackstopError(f"nobody here can sign for {sender}: name its account, --account ROLE=ALIAS")
@@ -148,7 +148,29 @@ class LiveHost:
 
     def estimate_gas(self, call: dict[str, Any]) -> int:
         """Return the gas that a call would use in the next block."""
-        return int(self.node.request("eth_estimateGas", call, "pending"), 16)
+        try:
+            return int(self.node.request("eth_estimateGas", call | {"gas": hex(CALL_GAS)}, "pending"), 16)
+        except RpcError as error:
+            if _is_above_gas_cap(error):
+                return self._search_gas(call)
+            raise
+
+    def _search_gas(self, call: dict[str, Any]) -> int:
+        """Search the gas that a call needs in the next block, to 1/64 above it, by calls.
+
+        Hardhat 2 tries half of a block's gas in its own search, then refuses that as more than a transaction
+        may have.
+        """
+        least, most = 0, CALL_GAS
+        self.node.request("eth_call", call | {"gas": hex(most)}, "pending")
+        while most - least > most // 64:
+            gas = (least + most) // 2
+            try:
+                self.node.request("eth_call", call | {"gas": hex(gas)}, "pending")
+                most = gas
+            except RpcError:
+                least = gas
+        return most
 
     def wait_for_receipt(self, sent: str, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait until the transaction is mined, and return the receipt."""
@@ -188,10 +210,10 @@ class LiveHost:
     def close(self) -> None:
         self.node.client.close()
 
-    def _fund_sender(self, sender: str) -> None:
-        if sender not in self._funded:
-            self.node.request("anvil_setBalance", sender, hex(_FUNDS))
-            self._funded.add(sender)
+
+def _is_above_gas_cap(answer: Any) -> bool:
+    """Whether a node's own search for gas went above what a transaction may have."""
+    return isinstance(answer, RpcError) and "is greater than the cap" in answer.reason
 
 
 def gas_limit(used: int) -> int:

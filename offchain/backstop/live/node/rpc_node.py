@@ -128,8 +128,13 @@ class Node:
 
     @property
     def is_anvil(self) -> bool:
-        """Whether time and senders can be set."""
+        """Whether time and senders can be set as Anvil has it."""
         return self.version.startswith("anvil/")
+
+    @property
+    def is_hardhat(self) -> bool:
+        """Whether time and senders can be set as Hardhat has it, of version 2 or 3."""
+        return self.version.startswith("HardhatNetwork/")
 
     @property
     def is_test_chain(self) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -71,7 +71,6 @@ class LiveSystem:
         self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
         self.book = VaultIndexStore(self.mirror, snapshot, say)
         resumed = not cold and self.book.resume_mirror_from_file()
-        self._driven_to: int | None = None
         self.sent_transactions = set[str]()
         """Hashes of what `apply` has sent and nobody has taken from `seen` yet."""
         self._follow_history(stop, progress)
@@ -80,7 +79,10 @@ class LiveSystem:
 
     @property
     def timestamp(self) -> int:
-        return self._bound_timestamp(self.node.next_time()) if self._driven_to is None else self._driven_to
+        frozen = self.host.driver.frozen_at
+        if frozen is None:
+            return self._bound_timestamp(self.node.next_time())
+        return max(frozen, self.mirror.model.timestamp)
 
     @property
     def next_block_number(self) -> int:
@@ -90,7 +92,8 @@ class LiveSystem:
     def get_outlook_for_new_transaction(self) -> Outlook:
         """Return the conditions of a transaction that is sent now."""
         found = self.node.get_outlook()
-        at = found.timestamp if self._driven_to is None else self._driven_to
+        frozen = self.host.driver.frozen_at
+        at = found.timestamp if frozen is None else frozen
         return found._replace(timestamp=self._bound_timestamp(at))
 
     def _bound_timestamp(self, at: int) -> int:
@@ -263,35 +266,19 @@ class LiveSystem:
         """Set the time of the blocks from now on, and mine one so that everybody sees it.
 
         Where auctions count blocks, one is mined for each slot up to some hundreds, or so many as are named.
+        Where Hardhat's blocks have no time twice, it may have passed: then the earliest that can be counts.
         """
-        if not self.node.is_anvil:
-            raise BackstopError(
-                f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
-            )
+        self.host.driver.require_drivable_node("time is set")
         at = self.timestamp + seconds
-        self.node.request("anvil_setBlockTimestampInterval", 0)
         if blocks is None:
-            whole = count_slots(at - seconds, seconds, self.deployment.parameters.block_time)
+            whole = count_slots(at - seconds, max(0, seconds), self.deployment.parameters.block_time)
             blocks = min(whole, _MOST_EMPTY)
-        if blocks > 1:
-            self.node.request("hardhat_mine", hex(blocks - 1), "0x0")
-        self.node.request("evm_setNextBlockTimestamp", at)
-        self.node.request("evm_mine")
-        self._driven_to = at
+        self.host.driver.mine_blocks_until_time(at, blocks)
         self.follow_chain()
 
-    @contextmanager
-    def impersonate_and_freeze_time(self) -> Iterator[None]:
+    def impersonate_and_freeze_time(self) -> AbstractContextManager[None]:
         """Let any sender sign and time stand still between two calls of `advance`, until the context ends."""
-        request = self.node.request
-        request("anvil_autoImpersonateAccount", True)
-        try:
-            yield
-        finally:
-            self._driven_to = None
-            with suppress(BackstopError):  # the node may be gone
-                request("anvil_autoImpersonateAccount", False)
-                request("anvil_removeBlockTimestampInterval")
+        return self.host.driver.play_any_sender()
 
 
 def market_view(

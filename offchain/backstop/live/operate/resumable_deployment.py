@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +32,7 @@ from backstop.deployment.parameter_dataclasses import Parameters, TimelockParame
 from backstop.deployment.parameter_rules import Prices
 from backstop.deployment.parameter_rules.timelock_rules import LEAD, compute_longest_exit
 from backstop.deployment.planned_contracts import Creation, Deployment, plan_deployment
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import ACCOUNTS, compute_contract_address, get_account
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
 from backstop.files.output_directories import hash_value_repr, refuse_other
@@ -119,6 +118,8 @@ def deploy_live(
     """
     host = LiveHost(node, signers, fee_cap=fee_cap)
     accounts = dict(accounts or {})
+    if funded := host.driver.fund_empty_accounts(ACCOUNTS.values()):
+        say(f"{funded} accounts of roles had no coins, and got some for gas")
     there = None if fresh else _find_existing(out, node, host, parameters, accounts)
     if there is not None:
         say(f"{out} was there already, and on this chain: --fresh deploys another")
@@ -143,7 +144,8 @@ def deploy_live(
     chain = ChainSystem(host, artifacts, deployment.contract_kinds, deployment.addresses)
     total = _count_transactions(deployment)
     write_deployment(deployment, part)
-    with _freeze_time(node):
+    # One time for all of it, so that a run on it can be repeated to the wei.
+    with host.driver.freeze_time():
         for step in range(done, total):
             if stop():
                 raise DeploymentInterruptedError(
@@ -303,17 +305,3 @@ def _require_accounts_for_roles(parameters: Parameters, account_by_role: Mapping
             "on this chain everybody knows the keys of the test accounts: give your own for "
             f"{', '.join(missing)} (--account ROLE=ALIAS or ROLE=0xADDRESS)"
         )
-
-
-@contextmanager
-def _freeze_time(node: Node) -> Iterator[None]:
-    """Give the whole deployment one time on Anvil, so that a run on it can be repeated to the wei."""
-    if not node.is_anvil:
-        yield
-        return
-    node.request("evm_mine")
-    node.request("anvil_setBlockTimestampInterval", 0)
-    try:
-        yield
-    finally:
-        node.request("anvil_removeBlockTimestampInterval")

@@ -1,4 +1,4 @@
-"""A scenario that is driven against a deployment on an Anvil.
+"""A scenario that is driven against a deployment on an Anvil or a Hardhat.
 
 The scenario sets the world: time, vaults, reporters, the market's liquidity. What separately running keepers
 do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on the first day
@@ -250,11 +250,7 @@ def drive_scenario(
     unknown = [role for role in played if role not in ROLES]
     if unknown:
         raise BackstopError(f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}")
-    if not system.node.is_anvil:
-        raise BackstopError(
-            f"{system.node.url} is {system.node.version or 'no Anvil'}: a crash sets the time and acts for "
-            f"everybody, which only Anvil allows; start one with `{format_command_as_started('devnet')}`"
-        )
+    system.host.driver.require_drivable_node("a crash sets the time and acts for everybody")
     began = time.monotonic()
     with system.impersonate_and_freeze_time():
         run = LiveSimulation(scenario, system, seed, speed, played)
