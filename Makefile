@@ -30,7 +30,7 @@ test: .venv/.package ## the quick part of lint, then every test but the deep one
 	@$(MAKE) --jobs 5 testtools types compile engine style TYPED='offchain scripts'
 	$(TESTS)
 
-deep: testtools ## the tests that take too long for every change
+deep: testtools tools/hardhat3/node_modules/.done ## the tests that take too long for every change
 	$(TESTS) -m deep
 
 lint: style vyper-style types ## check style and types, change nothing
@@ -75,10 +75,10 @@ chaos: setup ## see whether keepers survive what can happen to them
 
 clean: ## remove what a run leaves behind
 	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist runs offchain/*.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well
-	rm -rf .venv node_modules
+	rm -rf .venv node_modules tools/hardhat3/node_modules
 
 # The stamps: a step runs again only when its locks change.
 
@@ -102,10 +102,16 @@ distclean: clean ## remove the installed tools as well
 
 node_modules/.done: package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done
 	@echo 'Anvil and the charts, into node_modules'
-	@tools/setup_node.sh --omit=dev
+	@tools/setup_node.sh . 20 --omit=dev
 	@touch $@
 
 node_modules/.tests: node_modules/.done
 	@echo 'A browser and Hardhat, into node_modules'
-	@tools/setup_node.sh
+	@tools/setup_node.sh . 20
 	@touch $< $@ # npm empties the folder first
+
+# Of its own, as Hardhat starts from where its package is, and version 3 asks for a later Node.
+tools/hardhat3/node_modules/.done: tools/hardhat3/package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done | testtools
+	@echo 'Hardhat 3, into tools/hardhat3'
+	@tools/setup_node.sh tools/hardhat3 22.13
+	@touch $@

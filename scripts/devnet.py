@@ -1,4 +1,4 @@
-"""An Anvil that stays, for `deploy`, `keeper` and `crash`."""
+"""An Anvil or a Hardhat that stays, for `deploy`, `keeper` and `crash`."""
 
 from backstop.cli.devnet import cli
 

@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Installs the Node packages (options: npm's) and puts Anvil's own binary into .venv/bin, where Ape finds it.
-# Where the machine has no Node of version 20 or later, Node comes from its Python wheel.
+# Installs the Node packages of a folder: setup_node.sh FOLDER LEAST_NODE [options of npm].
+# Where the machine has no Node of that version or later, Node comes from its Python wheel. Anvil's own binary goes
+# into .venv/bin, where Ape finds it; where no package of it fits the machine, there is none.
 set -euo pipefail
-PATH="$PWD/.venv/bin:$PATH"
+root=$PWD folder=$1 least=$2
+shift 2
+PATH="$root/.venv/bin:$PATH"
 
 node_fits() {
-    npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
+    npm --version && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        const [least, least_minor = 0] = process.argv[1].split(".").map(Number);
+        process.exit(major > least || (major === least && minor >= least_minor) ? 0 : 1)' "$least"
 } &>/dev/null
 
 if ! node_fits; then
@@ -15,5 +21,13 @@ if ! node_fits; then
     ln -sf "$wheel/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm
 fi
 
-npm ci "$@" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
-ln -sf "$PWD"/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil .venv/bin/anvil
+(cd "$folder" && npm ci "$@" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error)
+
+[[ $folder == . ]] || exit 0
+rm -f .venv/bin/anvil
+anvil=$(ls "$root"/node_modules/@foundry-rs/anvil-*/bin/anvil 2>/dev/null | head -1 || true)
+if [[ -n $anvil ]]; then
+    ln -s "$anvil" .venv/bin/anvil
+else
+    echo "no Anvil fits $(uname -s) on $(uname -m): what asks for one, takes --host revm" >&2
+fi

@@ -1,4 +1,4 @@
-"""An Anvil that stays, for `deploy`, `keeper` and `crash`."""
+"""An Anvil or a Hardhat that stays, for `deploy`, `keeper` and `crash`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ Examples:
   ape run devnet
   ape run devnet --port 8546 --state runs/devnet.json
   ape run devnet --port 8546 --fork-url http://127.0.0.1:8545 --fork-block 1200
+  ape run devnet --hardhat ../my-hardhat-project
 """,
 )
 @click.option("--port", type=click.IntRange(1, 65_535), default=8545, show_default=True)
@@ -32,16 +33,34 @@ Examples:
 )
 @click.option("--fork-url", metavar="URL", help="Go on with the chain of this node, which stays as it is.")
 @click.option("--fork-block", type=click.IntRange(0), help="After this block.  [default: the newest]")
+@click.option(
+    "--hardhat",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Not an Anvil but the Hardhat, version 2 or 3, that is installed in this project's folder.",
+)
 @handle_errors
 def cli(
-    port: int, state: Path | None, timestamp: str | None, fork_url: str | None, fork_block: int | None
+    port: int,
+    state: Path | None,
+    timestamp: str | None,
+    fork_url: str | None,
+    fork_block: int | None,
+    hardhat: Path | None,
 ) -> None:
     """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address.
 
     A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
+
+    With --hardhat it is a Hardhat, of the same chain and accounts. Its configuration is made here, not that
+    of the folder, where nothing is changed.
     """
     from backstop.live.node.rpc_node import require_lasting_node_address
-    from backstop.live.operate.devnet_process import Fork, run_anvil_until_stopped
+    from backstop.live.operate.devnet_process import (
+        Fork,
+        run_anvil_until_stopped,
+        run_hardhat_until_stopped,
+    )
     from backstop.simulation.scenario import quantity_units
 
     def started(node: Node) -> None:
@@ -58,8 +77,13 @@ def cli(
         raise BackstopError(f"--timestamp: {error}") from None
     if fork_url is None and fork_block is not None:
         raise BackstopError("--fork-block goes with --fork-url")
+    if hardhat is not None and not (state is None and fork_url is None):
+        raise BackstopError("--hardhat keeps no chain and forks none: leave out --state and --fork-url")
     fork = (
         None if fork_url is None else Fork(require_lasting_node_address(fork_url, "--fork-url"), fork_block)
     )
     with handle_stop_signals("stopping ...") as stop:
-        run_anvil_until_stopped(port, state, begins, fork=fork, started=started, stop=stop)
+        if hardhat is not None:
+            run_hardhat_until_stopped(hardhat, port, begins, started=started, stop=stop)
+        else:
+            run_anvil_until_stopped(port, state, begins, fork=fork, started=started, stop=stop)

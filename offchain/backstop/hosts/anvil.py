@@ -7,21 +7,13 @@ blocks cannot be set: blocks that passed are mined, empty, before the next call.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import ctypes
 import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,15 +22,13 @@ from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT
 from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
+from backstop.hosts.node_process import NodeProcess
 from backstop.hosts.rpc_client import NodeClient, RpcError
 
-START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.
 _IN_ORDER = 25
 # The most empty blocks that are mined at once: more take seconds, and hardly an auction is on for so long.
 _MOST_EMPTY = 5_000
-# Begins the names of their folders; the pid of the process that started it follows.
-_FOLDERS = "backstop-anvil-"
 
 
 class RpcHost:
@@ -47,6 +37,9 @@ class RpcHost:
     name = "rpc"
     # Whether the node can mine a transaction and answer with its receipt, in one call.
     _answers_mined = False
+
+    process: NodeProcess | None = None
+    """The node, where it is a throw-away one that ends with this."""
 
     def __init__(self, client: NodeClient) -> None:
         self.client = client
@@ -162,6 +155,8 @@ class RpcHost:
 
     def close(self) -> None:
         self.client.close()
+        if self.process is not None:
+            self.process.stop_process()
 
     def _mine_block_then_query_node(
         self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]
@@ -270,6 +265,7 @@ class AnvilHost(RpcHost):
     """A throw-away Anvil, killed with this process. It keeps little history, to stay fast."""
 
     name = "anvil"
+    process: AnvilProcess
     _answers_mined = True
 
     def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
@@ -292,12 +288,8 @@ class AnvilHost(RpcHost):
             self.process.stop_process()
             raise
 
-    def close(self) -> None:
-        super().close()
-        self.process.stop_process()
 
-
-class AnvilProcess:
+class AnvilProcess(NodeProcess):
     """An Anvil that ends with this process, whatever ends it.
 
     What it writes is in a temporary folder that goes with it: its log, its socket, and old states of its
@@ -306,74 +298,13 @@ class AnvilProcess:
 
     def __init__(self, *flags: str, throw_away: bool = True) -> None:
         command = [find_anvil_on_path(), "--quiet", "--hardfork", "cancun", *flags]
-        _remove_stale_folders()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
-        self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self._log = self.folder / "log"
+        super().__init__("anvil")
         self.socket = str(self.folder / "ipc")
         command += ["--cache-path", str(self.folder), "--ipc", self.socket]
         if throw_away:  # any sender, no fees
             command += ["--auto-impersonate", "--order", "fifo"]
             command += ["--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee"]
-        with self._log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,  # never a pipe: nobody would empty it
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=build_parent_death_hook(),
-            )
-        atexit.register(self.stop_process)
-        _exit_on_sigterm()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def connect_client(self, where: str) -> NodeClient:
-        """Wait until the node answers."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                said = self.read_log_tail()
-                self.stop_process()
-                raise BackstopError(f"anvil did not start:\n{said}")
-            try:
-                client = NodeClient(where)
-                client.request("eth_chainId")
-                return client
-            except RpcError:
-                raise
-            except BackstopError:
-                time.sleep(0.01)
-        said = self.read_log_tail()
-        self.stop_process()
-        raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
-
-    def stop_process(self) -> None:
-        """End the process, if it has not ended."""
-        atexit.unregister(self.stop_process)
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._clean_up()
-
-    @property
-    def ended(self) -> bool:
-        """True once the process has ended."""
-        return self._process.poll() is not None
-
-    def read_log_tail(self) -> str:
-        """Return the end of what the process wrote, until it is stopped."""
-        try:
-            return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
-        except OSError:
-            return "it said nothing"
+        self._start_process(command)
 
 
 @cache
@@ -393,50 +324,16 @@ def find_anvil_on_path() -> str:
     found = shutil.which("anvil", path=path)
     if found is None:
         mend = "run `make setup`" if CHECKOUT is not None else "get Foundry, with `foundryup`"
-        raise BackstopError(f"anvil is not installed: {mend}")
+        raise BackstopError(f"anvil is not installed: {mend}; hosts have --host revm instead")
     return found
 
 
-def _remove_stale_folders() -> None:
-    """Remove folders that killed processes left behind."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
-        owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
-        if owner.isdecimal() and not _is_alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
+def can_run_anvil() -> bool:
+    """Whether there is an Anvil that this machine can run: it is to be had for some processors only."""
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        return subprocess.run([find_anvil_on_path(), "--version"], capture_output=True).returncode == 0
+    except (BackstopError, OSError):  # none, or that of another processor
         return False
-    except PermissionError:  # somebody else's
-        pass
-    return True
-
-
-def build_parent_death_hook() -> Callable[[], None] | None:
-    """Return what has the kernel end a child when its parent is gone, even when that was killed.
-
-    Only Linux can; elsewhere return None.
-    """
-    # It watches the thread that started the child: only the main one lives as long as the process.
-    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    return ask
-
-
-def _exit_on_sigterm() -> None:
-    """Exit on SIGTERM: without a handler it would end this process before that could end its nodes."""
-    if threading.current_thread() is threading.main_thread():
-        with contextlib.suppress(ValueError):
-            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _build_result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:

@@ -10,7 +10,7 @@ on a node with each block that is mined, too: there calls share a number only wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 CHAIN_ID = 31_337
 # 2026-01-01T00:00:00Z, where every throw-away chain and every model starts.
@@ -120,3 +120,12 @@ class Host(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class StorageRootHost(Protocol):
+    """A host that cannot list a contract's storage, and tells the root of all of it."""
+
+    def read_storage_root(self, address: str) -> str:
+        """Read the root of a contract's storage, as a header's state root binds it."""
+        ...

@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import translate_missing_extra_errors
 from backstop.hosts.host_interface import GENESIS, Host
 
-HOSTS = ("anvil", "revm", "py-evm")
+HOSTS = ("anvil", "revm", "py-evm", "hardhat")
 
 
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
@@ -28,6 +28,10 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
             from backstop.hosts.py_evm import PyEvmHost
 
         return PyEvmHost(timestamp)
+    if name == "hardhat":
+        from backstop.hosts.hardhat import HardhatHost
+
+        return HardhatHost(timestamp)
     raise BackstopError(f"there is no host {name!r}: take one of {', '.join(HOSTS)}")
 
 

@@ -28,7 +28,7 @@ from backstop.files.installation import format_command_as_started
 from backstop.hosts import storage_layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host_interface import Host, Slot
+from backstop.hosts.host_interface import Host, Slot, StorageRootHost
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.world_storage_json import RawState, count_blocks_missing_for_lot_ages, load_state
 from backstop.model.contract_base import RevertError, Written
@@ -49,7 +49,7 @@ from backstop.proof.properties.incremental_table_sums import (
     iter_snapshot_incremental_sums,
 )
 from backstop.proof.replayable_trace import Trace, TraceStep, write_trace_json
-from backstop.proof.storage_audit import list_storage_differences
+from backstop.proof.storage_audit import list_storage_differences, list_storage_root_differences
 from backstop.system import Action, Outcome, Snapshot, System, count_slots
 
 TRACES = Path("runs") / "traces"
@@ -353,13 +353,16 @@ class Lockstep:
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
         self.apply_pending_chain_steps()
-        actual = self.chain.host.read_nonzero_slots(list(self.addresses.values()))
+        host, place = self.chain.host, (self.steps, self.model.world, self.chain)
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        if differences := list_storage_differences(
-            self.steps, self.model.world, self.chain, expected, actual
-        ):
+        if isinstance(host, StorageRootHost):
+            count, differences = len(expected), list_storage_root_differences(*place, host, expected)
+        else:
+            actual = host.read_nonzero_slots(list(self.addresses.values()))
+            count, differences = len(actual), list_storage_differences(*place, expected, actual)
+        if differences:
             raise self._build_divergence_with_trace(differences)
-        return len(actual)
+        return count
 
     def build_trace(self, reason: str = "") -> Trace:
         """Return all steps so far, to be written or replayed."""

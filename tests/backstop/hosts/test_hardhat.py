@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import RpcHost
+from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
-from backstop.hosts.host_interface import CALL_GAS
+from backstop.hosts.hardhat import PROJECT_VARIABLE, HardhatHost, HardhatProcess, find_hardhat_project
+from backstop.hosts.host_interface import CALL_GAS, GENESIS, Slot
+from backstop.hosts.py_evm import PyEvmHost
 from backstop.hosts.rpc_client import NodeClient
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.proof.lockstep import deploy_lockstep
+from backstop.proof.lockstep import Lockstep, deploy_lockstep
+from backstop.proof.lockstep_difference import DivergenceError
+from backstop.system import Action
 from tests.support.auction_steps import (
     WETH,
     get_only_event_values,
@@ -27,78 +29,34 @@ from tests.support.auction_steps import (
     read_stablecoins,
     take_collateral,
 )
-from tests.support.checkout_paths import ROOT
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
+from tests.support.hardhat_projects import PROJECTS, require_hardhat_project
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import BUFFER, SAVINGS, deposit_savings
 
-CLI = ROOT / "node_modules" / "hardhat" / "internal" / "cli" / "cli.js"
-CONFIG = ROOT / "tools" / "hardhat" / "hardhat.config.js"
-START_SECONDS = 15.0
+BRIEF = "tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot"
+
+each_version = pytest.mark.parametrize("version", PROJECTS)
+each_fork = pytest.mark.parametrize("hardfork", ["cancun", "osaka"])
 
 
-def node_binary() -> str:
-    """Node beside the running Python, else on PATH."""
-    found = shutil.which("node", path=os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ["PATH"])))
-    if found is None:
-        pytest.fail("node is not installed: run `make setup`", pytrace=False)
-    return found
-
-
-@pytest.fixture
-def hardhat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a Hardhat node of our own, of a hardfork."""
-    if not CLI.is_file():
-        pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
-    port = str(find_free_non_ephemeral_port())
-    command = [
-        node_binary(),
-        str(CLI),
-        "--config",
-        str(CONFIG),
-        "node",
-        "--hostname",
-        "127.0.0.1",
-        "--port",
-        port,
-    ]
-    said = tmp_path / "log"
-    env = os.environ | {"BACKSTOP_HARDFORK": getattr(request, "param", "cancun")}
-    with said.open("wb") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=env
-        )
+@contextmanager
+def open_hardhat(version: str, hardfork: str) -> Iterator[NodeClient]:
+    """Start a Hardhat, connect to it, and stop it."""
+    port = find_free_non_ephemeral_port()
+    process = HardhatProcess(require_hardhat_project(version), port, hardfork=hardfork)
     try:
-        yield wait_for(f"http://127.0.0.1:{port}", process, said)
+        with closing(process.connect_client(f"http://127.0.0.1:{port}")) as client:
+            yield client
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.stop_process()
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], said: Path) -> str:
-    """The address, once a node answers there."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with closing(NodeClient(url)) as client:
-                client.request("eth_chainId")
-            return url
-        except BackstopError:
-            time.sleep(0.05)
-    pytest.fail(f"hardhat does not run: {said.read_text(errors='replace')[-2_000:]}", pytrace=False)
-
-
-@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot")
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.hardhat
-@pytest.mark.parametrize("hardhat", ["osaka"], indirect=True)
-def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
-    with closing(NodeClient(hardhat)) as client:
+@each_version
+def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(version: str) -> None:
+    with open_hardhat(version, "osaka") as client:
         sender = client.request("eth_accounts")[0]
         call = {"from": sender, "to": sender, "gas": hex(CALL_GAS)}
         assert client.request("eth_sendTransaction", call)
@@ -106,12 +64,13 @@ def test_a_transaction_has_no_more_gas_than_a_chain_of_today_allows(hardhat):
             client.request("eth_sendTransaction", call | {"gas": hex(CALL_GAS + 1)})
 
 
-@pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_both_hosts_agree_to_the_last_slot")
+@pytest.mark.deep(brief=BRIEF)
 @pytest.mark.hardhat
-@pytest.mark.parametrize("hardhat", ["cancun", "osaka"], indirect=True)
-def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
-    with closing(RpcHost(NodeClient(hardhat))) as host:
-        assert "hardhat" in str(host.client.request("web3_clientVersion")).lower()
+@each_version
+@each_fork
+def test_a_loss_in_lockstep_with_hardhat(version: str, hardfork: str, artifacts: Artifacts) -> None:
+    with open_hardhat(version, hardfork) as client, closing(RpcHost(client)) as host:
+        assert str(client.request("web3_clientVersion")).startswith(f"HardhatNetwork/{version}/")
         protocol = DeployedProtocol(deploy_lockstep(host, artifacts=artifacts, traces=None))
         for symbol, price in PRICES.items():
             protocol.post_price(symbol, price)
@@ -149,3 +108,77 @@ def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
         assert 0 < protocol.read("Savings.totalAssets") < 20_000 * WAD
         # Nothing differed at any step; now once more all that the model knows.
         protocol.lockstep.compare_state()
+
+
+def check_storage_is_all_known(lockstep: Lockstep) -> None:
+    """Check that an audit passes, and notices a word that no table of the model has."""
+    host, mint = lockstep.chain.host, Action("WETH", "mint", (get_account("saver"), 1), get_account("saver"))
+    assert lockstep.audit_storage() > 100
+    host.write_slots({(lockstep.addresses["Stablecoin"], 10**6): 7})
+    lockstep.apply(mint)  # blocks from now on have it
+    with pytest.raises(DivergenceError, match=r"Stablecoin root of the storage: model '0x.*', chain '0x"):
+        lockstep.audit_storage()
+
+
+class RootOnlyHost(PyEvmHost):
+    """A host with a real trie, which lists its storage as little as Hardhat does."""
+
+    def read_nonzero_slots(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        raise BackstopError("it cannot list its storage")
+
+    def read_storage_root(self, address: str) -> str:
+        self._state.persist()
+        accounts: Any = self._state._account_db
+        account = accounts._get_account(bytes.fromhex(address[2:]))
+        return f"0x{account.storage_root.hex()}"
+
+
+def test_a_root_binds_all_of_a_contracts_storage(artifacts: Artifacts) -> None:
+    check_storage_is_all_known(deploy_lockstep(RootOnlyHost(), artifacts=artifacts, traces=None))
+
+
+@pytest.mark.deep(brief="tests/backstop/hosts/test_hardhat.py::test_a_root_binds_all_of_a_contracts_storage")
+@pytest.mark.hardhat
+@each_version
+def test_storage_that_no_model_knows_is_noticed(version: str, artifacts: Artifacts) -> None:
+    started = GENESIS + 1_000
+    with closing(HardhatHost(started, require_hardhat_project(version))) as host:
+        assert host.timestamp == started
+        check_storage_is_all_known(deploy_lockstep(host, artifacts=artifacts, traces=None))
+
+
+@pytest.mark.parametrize(
+    ("package", "told"),
+    [
+        (None, r"there is no Hardhat in .*: install it there, `npm install hardhat`, or name the folder"),
+        ("{", r"package.json is not that of a Hardhat: install it anew"),
+        ('{"version": "2.0.0"}', r"package.json is not that of a Hardhat: install it anew"),
+        (
+            '{"version": "latest", "bin": {"hardhat": "cli.js"}}',
+            r"has Hardhat latest: install version 2",
+        ),
+        ('{"version": "4.0.0", "bin": {"hardhat": "cli.js"}}', r"has Hardhat 4.0.0: install version 2 or 3"),
+        ('{"version": "3.0.0", "bin": {"hardhat": "no.js"}}', r"hardhat did not start: .*Cannot find module"),
+    ],
+)
+def test_a_folder_without_a_hardhat_is_refused(tmp_path: Path, package: str | None, told: str) -> None:
+    if package is not None:
+        (tmp_path / "node_modules" / "hardhat").mkdir(parents=True)
+        (tmp_path / "node_modules" / "hardhat" / "package.json").write_text(package)
+    with pytest.raises(BackstopError, match=told) as error:
+        HardhatHost(project=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_name_it_is_the_folder_of_the_environment_or_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name / "node_modules" / "hardhat").mkdir(parents=True)
+        (tmp_path / name / "node_modules" / "hardhat" / "package.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv(PROJECT_VARIABLE, raising=False)
+    assert find_hardhat_project() == tmp_path / "here"
+    monkeypatch.setenv(PROJECT_VARIABLE, str(tmp_path / "there"))
+    assert find_hardhat_project() == tmp_path / "there"
+    assert find_hardhat_project(tmp_path / "here") == tmp_path / "here"

@@ -17,8 +17,8 @@ from urllib.request import urlopen
 
 from backstop.errors import BackstopError
 from backstop.files.installation import PACKAGE
-from backstop.hosts.anvil import build_parent_death_hook
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
+from backstop.hosts.node_process import build_parent_death_hook
 
 PATIENCE = 120.0
 """Seconds in which a process has to get somewhere: more than enough on a busy machine."""

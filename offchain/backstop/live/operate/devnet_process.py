@@ -1,4 +1,4 @@
-"""An Anvil that outlives a command: with history, and with its state in a file if one is given."""
+"""A node that outlives a command: an Anvil, with its state in a file if one is given, or a Hardhat."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from backstop.deployment.role_accounts import ACCOUNTS
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
 from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.hardhat import HardhatProcess
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.hosts.rpc_client import RpcError
 from backstop.live.node.rpc_node import Node
@@ -77,6 +78,29 @@ def run_anvil_until_stopped(
         process.stop_process()
         if file is not None:
             file.copy_last_state_and_delete()
+
+
+def run_hardhat_until_stopped(
+    project: Path,
+    port: int,
+    timestamp: int | None,
+    *,
+    started: Callable[[Node], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Run the Hardhat of a project's folder until told to stop; `started` is called once it answers."""
+    _require_free_port(port)
+    process = HardhatProcess(project, port, timestamp=timestamp, accounts=len(ACCOUNTS), throw_away=False)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        process.connect_client(url).close()
+        started(Node(url))
+        while not stop():
+            if process.ended:
+                raise BackstopError(f"hardhat ended by itself:\n{process.read_log_tail()}")
+            time.sleep(0.05)
+    finally:
+        process.stop_process()
 
 
 def _build_anvil_fork_flags(fork: Fork) -> list[str]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.hosts.anvil import build_parent_death_hook
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.node_process import build_parent_death_hook
 from backstop.proof.fuzz.contract_instrumentation import InstrumentedArtifacts
 from backstop.proof.fuzz.decision_coverage import DecisionCoverage, cover_trace, make_empty_coverage
 from backstop.proof.replayable_trace import read_trace

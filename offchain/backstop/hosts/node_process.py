@@ -1,0 +1,153 @@
+"""A node of our own in a process that ends with this one, whatever ends it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.hosts.rpc_client import NodeClient, RpcError
+
+START_SECONDS = 20.0
+# Begins the names of their folders; the pid of the process that started it follows.
+_FOLDERS = "backstop-node-"
+
+
+class NodeProcess:
+    """A node that ends with this process.
+
+    What it writes is in a temporary folder that goes with it.
+    """
+
+    def __init__(self, program_name: str) -> None:
+        """Make the folder; `_start_process` starts what is in it."""
+        self.program_name = program_name
+        _remove_stale_folders()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
+        self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._log = self.folder / "log"
+
+    def _start_process(
+        self,
+        command: Sequence[str],
+        *,
+        logs_output: bool = True,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the node; without `logs_output` only its errors go to the log."""
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output if logs_output else subprocess.DEVNULL,  # never a pipe: nobody would empty it
+                stderr=output,
+                cwd=folder,
+                env=None if environment is None else os.environ | environment,
+                start_new_session=True,
+                preexec_fn=build_parent_death_hook(),
+            )
+        atexit.register(self.stop_process)
+        _exit_on_sigterm()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def connect_client(self, where: str) -> NodeClient:
+        """Wait until the node answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                said = self.read_log_tail()
+                self.stop_process()
+                raise BackstopError(f"{self.program_name} did not start: {' '.join(said.split())}")
+            try:
+                client = NodeClient(where)
+                client.request("eth_chainId")
+                return client
+            except RpcError:
+                raise
+            except BackstopError:
+                time.sleep(0.01)
+        said = self.read_log_tail()
+        self.stop_process()
+        raise BackstopError(f"{self.program_name} does not answer after {START_SECONDS:.0f} s:\n{said}")
+
+    def stop_process(self) -> None:
+        """End the process, if it has not ended."""
+        atexit.unregister(self.stop_process)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._clean_up()
+
+    @property
+    def ended(self) -> bool:
+        """True once the process has ended."""
+        return self._process.poll() is not None
+
+    def read_log_tail(self) -> str:
+        """Return the end of what the process wrote, until it is stopped."""
+        try:
+            return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
+        except OSError:
+            return "it said nothing"
+
+
+def _remove_stale_folders() -> None:
+    """Remove folders that killed processes left behind."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
+def build_parent_death_hook() -> Callable[[], None] | None:
+    """Return what has the kernel end a child when its parent is gone, even when that was killed.
+
+    Only Linux can; elsewhere return None.
+    """
+    # It watches the thread that started the child: only the main one lives as long as the process.
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    return ask
+
+
+def _exit_on_sigterm() -> None:
+    """Exit on SIGTERM: without a handler it would end this process before that could end its nodes."""
+    if threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(ValueError):
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
