@@ -1,7 +1,8 @@
-"""Black Thursday on Anvil, its report, and a bug caught on purpose."""
+"""Black Thursday on Anvil, or on revm where no Anvil runs, its report, and a bug caught on purpose."""
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,7 +18,6 @@ from backstop.cli.command_helpers import (
     get_run_directory,
     handle_errors,
     handle_stop_signals,
-    host_option,
     print_run_summary,
     run_once,
     seed_option,
@@ -25,6 +25,7 @@ from backstop.cli.command_helpers import (
 )
 from backstop.errors import BackstopError
 from backstop.files.installation import CHECKOUT, CONTRACTS
+from backstop.hosts.host_registry import HOSTS
 
 if TYPE_CHECKING:
     from backstop.proof.replayable_trace import Trace
@@ -38,23 +39,33 @@ WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
 
 
 @click.command(cls=Command, short_help="Black Thursday, its report, and a bug caught on purpose")
-@host_option
+@click.option(
+    "--host",
+    type=click.Choice((*HOSTS, "model")),
+    help="Throw-away chain that the model runs in lockstep with.  [default: anvil, or revm where none runs]",
+)
 @seed_option
 @fresh_option
 @handle_errors
-def cli(host: str, seed: int, fresh: bool) -> None:
+def cli(host: str | None, seed: int, fresh: bool) -> None:
     """Run Black Thursday in lockstep with the model, report it, and show the mirror catching a bug.
 
     \b
       ape run demo
       ape run demo --host revm --seed 2
     """
+    from backstop.hosts.anvil import can_run_anvil
     from backstop.hosts.artifacts import Artifacts
     from backstop.model.arithmetic import RAD
     from backstop.proof.replayable_trace import read_trace
     from backstop.simulation.scenario import load_scenario
     from backstop.simulation.simulator import simulate
 
+    if host is None:
+        host = "anvil" if can_run_anvil() else "revm"
+        if host == "revm":
+            where = f"{platform.system()} on {platform.machine()}"
+            click.echo(f"no Anvil runs here ({where}): on revm, which comes to the same state", err=True)
     with handle_stop_signals() as stop, show_progress_bar() as progress:
         directory = get_run_directory(None, SCENARIO, seed, host)
         command = format_repeat_command("simulate", scenario=SCENARIO, host=host, seed=seed)
