@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: node_modules/.done .venv/.package ## install what runs need, pinned, under .venv and node_modules
 
-testtools: node_modules/.tests .venv/.package ## install what only tests need besides: a browser and Hardhat
+testtools: node_modules/.tests .venv/.package ## install what only tests need besides: a browser and Hardhat 2
 
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
@@ -106,7 +106,7 @@ node_modules/.done: package-lock.json requirements-node.lock tools/setup_node.sh
 	@touch $@
 
 node_modules/.tests: node_modules/.done
-	@echo 'A browser and Hardhat, into node_modules'
+	@echo 'A browser and Hardhat 2, into node_modules'
 	@tools/setup_node.sh . 20
 	@touch $< $@ # npm empties the folder first
 

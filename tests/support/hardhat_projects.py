@@ -18,3 +18,13 @@ def require_hardhat_project(version: str) -> Path:
     if not (folder / "node_modules" / "hardhat").is_dir():
         pytest.fail(f"Hardhat {version} is not installed: `make deep` does it", pytrace=False)
     return folder
+
+
+def build_stock_project(version: str, folder: Path) -> Path:
+    """Make a project with a Hardhat and an empty configuration."""
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(require_hardhat_project(version) / "node_modules")
+    modern = not version.startswith("2.")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}' if modern else "{}")
+    (folder / "hardhat.config.js").write_text("export default {};" if modern else "module.exports = {};")
+    return folder

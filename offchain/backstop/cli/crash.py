@@ -23,6 +23,11 @@ from backstop.cli.command_helpers import (
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
 
+ONE_TIME_EACH = (
+    "each block of this Hardhat has a time of its own, so the day is not the same to the second, and nothing "
+    "replays it: `allowBlocksWithSameTimestamp: true` in the network of its configuration changes that"
+)
+
 
 @click.command(
     cls=Command,
@@ -89,6 +94,8 @@ def cli(
     played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
     node = connect_node(network)
     system, _ = open_system_and_named_accounts(node, deployment, (), impersonate=True)
+    if node.is_hardhat and not system.host.driver.can_repeat_time():
+        click.echo(ONE_TIME_EACH, err=True)
     output = None
     if out is not None:
         inputs = (

@@ -63,17 +63,9 @@ class ChainDriver:
             self._freeze_at_newest_block()
 
     def hold_time(self) -> None:
-        """Have Hardhat's next block take the time that was set, or the last block's where that is later."""
-        if self.frozen_at is None or self.node.is_anvil:
-            return
-        for _ in range(_TRIES):
-            if self._set_next_time_if_allowed(self.frozen_at):
-                return
-            head = self.node.get_head().timestamp
-            if head <= self.frozen_at:  # no two blocks may have one time
-                break
-            self.frozen_at = head
-        self.frozen_at = None
+        """Have Hardhat's next block take the time that was set, unless somebody's block is later already."""
+        if self.frozen_at is not None and not self.node.is_anvil:
+            self.frozen_at = self._set_next_block_time(self.frozen_at)
 
     @contextmanager
     def freeze_time(self) -> Iterator[None]:
@@ -90,6 +82,10 @@ class ChainDriver:
         finally:
             self.release_time()
 
+    def can_repeat_time(self) -> bool:
+        """Whether two blocks may have one time; if so, the next one has that of the last, until it is set."""
+        return self.node.is_anvil or self._set_next_block_time(self.node.get_head().timestamp) is not None
+
     def release_time(self) -> None:
         """Let time pass by itself again."""
         self.frozen_at = None
@@ -99,15 +95,23 @@ class ChainDriver:
     def _freeze_at_newest_block(self) -> None:
         """Freeze time at the newest block's, unless each block of the node has a time of its own."""
         head = self.node.get_head().timestamp
-        self.frozen_at = head if self.node.is_anvil or self._set_next_time_if_allowed(head) else None
+        self.frozen_at = head if self.node.is_anvil else self._set_next_block_time(head)
 
-    def _set_next_time_if_allowed(self, timestamp: int) -> bool:
-        """Set the next block's time; False if Hardhat refuses it as too early."""
-        try:
-            self.node.request("evm_setNextBlockTimestamp", timestamp)
-        except RpcError:
-            return False
-        return True
+    def _set_next_block_time(self, timestamp: int) -> int | None:
+        """Have Hardhat's next block take a time, or the last block's where that is later; return it.
+
+        None, and time passes by itself, where no two blocks may have one time.
+        """
+        for _ in range(_TRIES):
+            try:
+                self.node.request("evm_setNextBlockTimestamp", timestamp)
+                return timestamp
+            except RpcError:
+                head = self.node.get_head().timestamp
+                if head <= timestamp:
+                    return None
+                timestamp = head
+        return None
 
     # ----------------------------------------------------------------------- senders
 

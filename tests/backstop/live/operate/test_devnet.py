@@ -165,6 +165,13 @@ def test_a_broken_state_is_refused(tmp_path: Path) -> None:
     assert state.exists()
 
 
+def test_a_folder_without_a_hardhat_is_refused(tmp_path: Path) -> None:
+    port, here = ("--port", str(find_free_non_ephemeral_port())), ("--hardhat", str(tmp_path))
+    assert f"Error: there is no Hardhat in {tmp_path}: install it there" in refused(*port, *here)
+    for flags in (("--state", str(tmp_path / "state.json")), ("--fork-url", "http://127.0.0.1:1")):
+        assert "--hardhat keeps no chain and forks none" in refused(*port, *here, *flags)
+
+
 def test_a_bad_time_is_refused() -> None:
     assert "--timestamp: 'yesterday' is not a time in UTC" in refused("--timestamp", "yesterday")
 

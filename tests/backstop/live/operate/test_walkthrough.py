@@ -3,57 +3,81 @@
 from __future__ import annotations
 
 import doctest
+import json
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import find_anvil_on_path
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL
+from tests.support.hardhat_projects import PROJECTS, build_stock_project, require_hardhat_project
 
 MINUTE, DAY = 60, 86_400
 GUIDE = (ROOT / "docs/do/operate.md").read_text()
-DOC = GUIDE.partition("\n## A devnet of your own\n")[2].partition("\n## ")[0]
+
+
+def read_section(title: str) -> str:
+    return GUIDE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def list_commands(title: str) -> list[str]:
+    """The commands of a section, in its order."""
+    return re.findall(r"^    ((?:[A-Z_]+=\S+ )?\.venv/bin/ape .*|npx .*)$", read_section(title), re.M)
+
+
+DOC = read_section("A devnet of your own")
 
 
 class Terminal:
-    """Runs the page's commands on another port, with other files, and with a small scenario."""
+    """Runs the guide's commands in an empty folder and on another port, by default with a small scenario."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
+    def __init__(self, folder: Path, small: bool = True) -> None:
+        port = find_free_non_ephemeral_port()
+        self.url = f"http://127.0.0.1:{port}"
         self.folder = folder
         self.running: list[subprocess.Popen[str]] = []
         self.changes = {
             LOCAL: self.url,
-            "ape run devnet": f"ape run devnet --port {self.url.rpartition(':')[2]}",
-            "deployment.json": str(folder / "deployment.json"),
-            "runs/devnet": str(folder / "run"),
-            "black-thursday --until 12:00": f"{SMALL} --until 03:00 --speed 0.02",
-            "--params black-thursday": f"--params {SMALL}",
+            "ape run devnet": f"ape run devnet --port {port}",
+            "npx hardhat node": f"node_modules/.bin/hardhat node --hostname 127.0.0.1 --port {port}",
             # The same commands, without Ape, which takes longer to start than they do.
             ".venv/bin/ape run": f"{sys.executable} {Path(sys.executable).parent / 'backstop'}",
+            ".venv/bin/ape": str(Path(sys.executable).parent / "ape"),
         }
+        if small:
+            self.changes |= {
+                "black-thursday --until 12:00": f"{SMALL} --until 03:00 --speed 0.02",
+                "--params black-thursday": f"--params {SMALL}",
+            }
 
     def change(self, text: str) -> str:
         for old, new in self.changes.items():
             text = text.replace(old, new)
         return text
 
-    def start(self, command: str) -> subprocess.Popen[str]:
+    def start(
+        self, command: str, folder: Path | None = None, stdout: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             shlex.split(self.change(command)),
-            cwd=ROOT,
+            cwd=folder or self.folder,
             text=True,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=(self.folder / f"{len(self.running)}.err").open("w"),
         )
         self.running.append(process)
@@ -62,9 +86,14 @@ class Terminal:
     def run(self, command: str) -> str:
         """What a command prints; it has to succeed."""
         done = subprocess.run(
-            shlex.split(self.change(command)), cwd=ROOT, text=True, capture_output=True, timeout=300
+            ["bash", "-c", self.change(command)],
+            cwd=self.folder,
+            text=True,
+            capture_output=True,
+            timeout=600,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, (command, done.stderr)
+        assert "Traceback" not in done.stderr
         return done.stdout
 
     def close(self) -> None:
@@ -98,50 +127,148 @@ def wait_for_the_day(node: Node, opened: int) -> None:
     )
 
 
-@pytest.mark.deep(brief="tests/style/test_commands.py::test_commands_are_what_they_are")
-def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands = re.findall(r"^    (\.venv/bin/ape .*)$", DOC, re.M)
-    devnet_command, deploy, keeper, crash, report, replay, once, console = commands
-    assert devnet_command == ".venv/bin/ape run devnet"
-    devnet = start_devnet(terminal)
+KINDS = ("devnet", "plain")
 
+
+class Chain(NamedTuple):
+    """A way to have a chain: as this page says it, or as one has it who has not read it."""
+
+    kind: str
+    hardhat: str = ""
+    """The version; "" for Anvil."""
+
+    @property
+    def repeats_time(self) -> bool:
+        """Whether blocks may share a time, which lets a run be replayed."""
+        return self.kind == "devnet" or not self.hardhat
+
+    def start_node(self, terminal: Terminal) -> subprocess.Popen[str]:
+        """Start it as the guide says, and wait until it answers."""
+        plain_anvil = f"{find_anvil_on_path()} --port {terminal.url.rpartition(':')[2]} --hardfork cancun"
+        devnet, *_ = list_commands("A devnet of your own")
+        devnet_of_hardhat, stock, _fuzz = list_commands("On Hardhat")
+        if self.kind == "devnet":
+            process = terminal.start(devnet_of_hardhat if self.hardhat else devnet)
+        else:  # each writes a line for every call
+            folder = (
+                build_stock_project(self.hardhat, terminal.folder / "my-project") if self.hardhat else None
+            )
+            process = terminal.start(stock if self.hardhat else plain_anvil, folder, subprocess.DEVNULL)
+        if self.kind == "devnet":
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{terminal.url}\n"
+        wait_until_true(lambda: answers(terminal.url), seconds=30)
+        return process
+
+
+def answers(url: str) -> bool:
+    try:
+        return Node(url).get_head().number >= 0
+    except BackstopError:
+        return False
+
+
+CHAINS = [
+    Chain("devnet"),
+    Chain("plain"),
+    *(Chain(kind, version) for kind in KINDS for version in PROJECTS),
+]
+
+
+@pytest.mark.deep(brief="tests/style/test_commands.py::test_commands_are_what_they_are")
+@pytest.mark.hardhat
+@pytest.mark.parametrize(
+    "chain",
+    CHAINS,
+    ids=lambda chain: f"{chain.kind}-{'hardhat-' + chain.hardhat if chain.hardhat else 'anvil'}",
+)
+def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain: Chain) -> None:
+    """Every command of the page, to the letter on the chains that it starts; else with a small scenario."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    with closing(Terminal(tmp_path, small=chain.kind == "plain")) as terminal:
+        if chain.hardhat:
+            terminal.changes["../my-project"] = str(require_hardhat_project(chain.hardhat))
+        node = chain.start_node(terminal)
+        keepers = follow_first_section(terminal, chain)
+        follow_other_sections(terminal, chain)
+        keepers.send_signal(signal.SIGINT)
+        out, _ = keepers.communicate(timeout=60)
+        assert keepers.returncode == 0, terminal.errors(keepers)
+        # One may fail: the market can move between the try and the block.
+        assert re.match(
+            r"\d+ transactions, \d+ failed, .* coins for gas\nnew block to first transaction: ", out
+        )
+        node.send_signal(signal.SIGTERM)
+        node.communicate(timeout=60)
+        assert chain.kind == "plain" or node.returncode == 0
+        for process in terminal.running:
+            assert "Traceback" not in terminal.errors(process)
+
+
+def follow_first_section(terminal: Terminal, chain: Chain) -> subprocess.Popen[str]:
+    """A devnet of your own: from the deployment on; return the keepers."""
+    _, deploy, keeper, crash, report, replay, once, console = list_commands("A devnet of your own")
     assert "VaultEngine" in terminal.run(deploy)
     assert keeper.endswith(" &")
     keepers = terminal.start(keeper.removesuffix(" &"))
-    said = terminal.folder / "1.err"
-    wait_until_true(lambda: "watching" in said.read_text(), seconds=120, told=said.read_text)
-    printed = terminal.run(crash)
+    wait_until_true(
+        lambda: "watching" in terminal.errors(keepers), seconds=120, told=lambda: terminal.errors(keepers)
+    )
+    printed = terminal.run(f"{crash} 2>&1")
     assert "0 differences" in printed and "liquidations" in printed
-    assert terminal.run(report).strip() == str(terminal.folder / "run" / "report.html")
-    assert "differences      0" in terminal.run(replay)
+    assert ("allowBlocksWithSameTimestamp" in printed) != chain.repeats_time
+    assert terminal.run(report).strip() == "runs/devnet/report.html"
+    assert Path("runs/devnet/trace.json").exists() == chain.repeats_time
+    if chain.repeats_time:
+        assert "differences      0" in terminal.run(replay)
 
-    summary = load_run(terminal.folder / "run").summary
+    summary = load_run(terminal.folder / "runs" / "devnet").summary
     active = {each["name"]: each["included"] for each in summary["keepers"]}
     assert active["liquidator"] > 0 and active["taker"] > 0
     done = terminal.errors(keepers)
     assert done.count(" done in block ") >= active["liquidator"] + active["taker"]
 
     assert "transactions, 0 failed" in terminal.run(once)
+    assert "transactions, 0 failed" in terminal.run(
+        once.replace("accruer", "reporter,bidder,settler,matcher")
+    )
     assert "ratio_bps" in terminal.run(console)
     example = "\n".join(re.findall(r"```python\n(.*?)```", DOC, re.S))
     # The small scenario has fewer vaults.
+    fewer = "> 5" if chain.kind == "plain" else "> 50"
     test = doctest.DocTestParser().get_doctest(
-        terminal.change(example).replace("> 50", "> 5"), {}, "operate.md", None, 0
+        terminal.change(example).replace("> 50", fewer), {}, "operate.md", None, 0
     )
     runner, failures = doctest.DocTestRunner(), list[str]()
     runner.run(test, out=failures.append)
     assert runner.tries > 9 and not runner.failures, "".join(failures)
+    return keepers
 
-    keepers.send_signal(signal.SIGINT)
-    out, _ = keepers.communicate(timeout=60)
-    assert keepers.returncode == 0, terminal.errors(keepers)
-    # One may fail: the market can move between the try and the block.
-    assert re.match(r"\d+ transactions, \d+ failed, .* coins for gas\nnew block to first transaction: ", out)
-    devnet.send_signal(signal.SIGTERM)
-    devnet.communicate(timeout=60)
-    assert devnet.returncode == 0
-    for process in terminal.running:
-        assert "Traceback" not in terminal.errors(process)
+
+def follow_other_sections(terminal: Terminal, chain: Chain) -> None:
+    """Governing, following, and on Hardhat the fuzzer."""
+    status, propose, execute, cancel = list_commands("Governing")
+    assert "0 proposals are open" in terminal.run(status)
+    assert "would succeed now" in terminal.run(propose)
+    proposed = terminal.run(propose.removesuffix(" --dry-run"))
+    assert "done in block" in proposed
+    name = proposed.partition("proposal ")[2].split()[0]
+    with pytest.raises(AssertionError, match="timelock: too early"):
+        terminal.run(execute.replace("0x3fa1", name[:10]))
+    assert "done in block" in terminal.run(cancel.replace("0x3fa1", name[:10]))
+
+    commands = [each for each in list_commands("Following a deployment") if "--page" not in each]
+    mirror, audit, verify, _adl, export, simulate, *_ = commands
+    assert "; 0 differences; " in terminal.run(mirror)
+    assert "0 differences since the deployment" in terminal.run(audit)
+    block_hash = json.loads(Path("runs/audit/audit.json").read_text())["block"]["hash"]
+    assert "every figure follows from the block's hash" in terminal.run(verify.replace("0x...", block_hash))
+    assert terminal.run(export).strip() == "runs/today/scenario.yaml"
+    assert "0 differences" in terminal.run(simulate)
+    if chain.hardhat and chain.kind == "devnet":
+        *_, fuzz = list_commands("On Hardhat")
+        assert re.search(r"steps=2000 steps_per_s=\d+ differences=0 violations=0", terminal.run(fuzz))
 
 
 @pytest.mark.deep(
@@ -171,7 +298,7 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
             assert crash.returncode == 1, errors
             assert "Error: stopped at block" in errors and "what there is so far is in" in errors
             assert "Traceback" not in errors
-            loaded = load_run(each.folder / "run")
+            loaded = load_run(each.folder / "runs" / "devnet")
             assert loaded.summary["completed"] is False and len(loaded.frames["state"]) > 0
     finally:
         terminals[signal.SIGTERM].close()
