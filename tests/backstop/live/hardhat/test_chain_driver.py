@@ -17,6 +17,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.hosts.hardhat import HardhatProcess
+from backstop.hosts.host_interface import CALL_GAS
 from backstop.live.node.chain_driver import ChainDriver
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
@@ -183,7 +184,9 @@ def test_a_deployment_has_the_gas_that_it_needs(
         for block, receipts in mined
         for sent, receipt in zip(block["transactions"], receipts, strict=True)
     ]
-    assert len(calls) > 50
-    for sent, receipt in calls:
-        used, limit = int(receipt["gasUsed"], 16), int(sent["gas"], 16)
-        assert receipt["status"] == "0x1" and used < limit < 2 * used + 25_000
+    assert len(calls) > 50 and all(receipt["status"] == "0x1" for _, receipt in calls)
+    used = [int(receipt["gasUsed"], 16) for _, receipt in calls]
+    limits = [int(sent["gas"], 16) for sent, _ in calls]
+    # One call has to be given more than it uses: it keeps some for the stage that it asks.
+    assert all(limit > gas for gas, limit in zip(used, limits, strict=True))
+    assert max(limits) < CALL_GAS // 2 and sum(limits) < 1.5 * sum(used)
