@@ -329,7 +329,7 @@ def find_anvil_on_path() -> str:
 
 
 def can_run_anvil() -> bool:
-    """Whether there is an Anvil that this machine can run: it is to be had for some processors only."""
+    """Tell whether there is an Anvil that this machine can run: some processors have none."""
     try:
         return subprocess.run([find_anvil_on_path(), "--version"], capture_output=True).returncode == 0
     except (BackstopError, OSError):  # none, or that of another processor

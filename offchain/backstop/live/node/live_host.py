@@ -212,7 +212,7 @@ class LiveHost:
 
 
 def _is_above_gas_cap(answer: Any) -> bool:
-    """Whether a node's own search for gas went above what a transaction may have."""
+    """Tell whether a node's own search for gas went above what a transaction may have."""
     return isinstance(answer, RpcError) and "is greater than the cap" in answer.reason
 
 

@@ -115,7 +115,7 @@ def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: boo
 
 
 def _is_unsigned(sent: Mapping[str, Any]) -> bool:
-    """Whether a node plays the sender: Anvil puts 0 in the place of a signature, Hardhat the sender twice."""
+    """Tell whether a node plays the sender: Anvil signs with 0, Hardhat with the sender twice."""
     first, second = int(sent["r"], 16), int(sent["s"], 16)
     return first == second and (not first or f"{first:#042x}" == str(sent.get("from")).lower())
 
