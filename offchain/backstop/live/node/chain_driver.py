@@ -83,7 +83,7 @@ class ChainDriver:
             self.release_time()
 
     def can_repeat_time(self) -> bool:
-        """Tell whether two blocks may have one time; if so, the next has that of the last, until it is set."""
+        """Tell whether two blocks may have one time; if so, the next has that of the last until it is set."""
         return self.node.is_anvil or self._set_next_block_time(self.node.get_head().timestamp) is not None
 
     def release_time(self) -> None:
