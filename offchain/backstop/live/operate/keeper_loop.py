@@ -528,9 +528,9 @@ class KeeperLoop:
             name, limit, used = view.get_tightest_auction_limit(c)
             debt = sum(vault.debt for vault in held_up)
             text = (
-                f"{keeper.name}: {len(held_up)} unsafe vaults of {symbol} that owe "
-                f"{format_fixed(debt, RAD, 0)} wait for room: {format_fixed(used, RAD, 0)} of the "
-                f"{format_fixed(limit, RAD, 0)} stablecoins of {name} are under auction"
+                f"{keeper.name}: {name} leaves no room for {len(held_up)} unsafe vaults of {symbol} that owe "
+                f"{format_fixed(debt, RAD, 0)}: {format_fixed(used, RAD, 0)} of its "
+                f"{format_fixed(limit, RAD, 0)} stablecoins are under auction, larger vaults get the rest"
             )
             self._lines.log_once(
                 (keeper.name, "auction limit", c), Line(text, "auction limit", keeper=keeper.name)

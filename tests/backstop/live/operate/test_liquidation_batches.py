@@ -11,6 +11,7 @@ import pytest
 
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.host_interface import CALL_GAS
+from backstop.keepers.call_costs import get_job_gas
 from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
 from backstop.keepers.keeper_role_register import Keeper
 from backstop.live.mirror.chain_mirror import open_mirror
@@ -30,6 +31,7 @@ from backstop.live.operate.transaction_journal import Entry
 from backstop.model.arithmetic import WAD
 from backstop.model.liquidation_batch import MAX_VAULTS
 from backstop.system import Action
+from tests.support.checkout_paths import ROOT
 from tests.support.devnet_process import Devnet
 from tests.support.unsafe_vaults_devnet import Sent, UnsafeVaultsDevnet
 
@@ -191,8 +193,8 @@ def test_a_limit_of_auctions_is_the_reason_that_is_told(town: UnsafeVaultsDevnet
     assert loop.run_round() == 1
     # The limits are passed by one floor at most: 12,000 and 11,000 fit, of the next a part under the floor.
     assert re.fullmatch(
-        r"liquidator: 4 unsafe vaults of ETH that owe 34,00\d wait for room: 0 of the 25,000 stablecoins of "
-        r"auction_limit are under auction",
+        r"liquidator: auction_limit leaves no room for 4 unsafe vaults of ETH that owe 34,00\d: 0 of its "
+        r"25,000 stablecoins are under auction, larger vaults get the rest",
         said[0],
     )
     town.mine_block()
@@ -247,7 +249,11 @@ def test_any_account_may_sign_a_batch_that_pays_itself(town: UnsafeVaultsDevnet,
 
 def test_a_batch_keeps_to_a_transactions_gas() -> None:
     most = compute_most_vaults(BLOCK_GAS)
-    assert 100 < most <= MAX_VAULTS
+    assert most <= MAX_VAULTS
+    page = (ROOT / "docs/do/operate.md").read_text()
+    assert f"a batch: {most} liquidations" in page
+    for job in ("batch: liquidate", "batch: liquidate, each vault", "liquidate", "liquidate with guards"):
+        assert f"{get_job_gas(job):,}" in page.partition("\n### Many at once\n")[2]
     assert compute_batch_gas_limit(most) < CALL_GAS <= compute_batch_gas_limit(most + 1)
     few = compute_most_vaults(2_000_000)
     assert compute_batch_gas_limit(few) <= 2_000_000 < compute_batch_gas_limit(few + 1)

@@ -81,7 +81,7 @@ def test_all_are_under_auction_and_sold_within_ten_blocks(tmp_path: Path) -> Non
         auctioned = list_auctioned_owners(loop.system)
         assert sorted(auctioned) == sorted(owners)  # each once
         assert blocks <= BLOCKS and not loop.tally.counts["liquidator", "failed"]
-        assert not any("wait for room" in line for line in said)
+        assert not any("leaves no room" in line for line in said)
         loop.close()
         town.mine_block(seconds=1_700)
 
@@ -115,10 +115,10 @@ def test_with_too_little_room_and_money_the_most_valuable_come_first(tmp_path: P
         assert whole == sorted(debts, reverse=True)[: len(whole)]
         engine = loop.system.mirror.model.world.contracts["VaultEngine"]
         assert LIMIT - 5_000 <= engine.tables["ledger.auctions"][0].in_auction // RAD <= LIMIT + 5_001
-        (line,) = [line for line in said if "wait for room" in line]
+        (line,) = [line for line in said if "leaves no room" in line]
         assert re.fullmatch(
-            r"liquidator: \d{3} unsafe vaults of ETH that owe [\d,]+ wait for room: 0 of the 9,000,000 "
-            r"stablecoins of auction_limit are under auction",
+            r"liquidator: auction_limit leaves no room for \d{3} unsafe vaults of ETH that owe [\d,]+: "
+            r"0 of its 9,000,000 stablecoins are under auction, larger vaults get the rest",
             line,
         )
         loop.close()
