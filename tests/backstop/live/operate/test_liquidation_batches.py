@@ -245,6 +245,15 @@ def test_any_account_may_sign_a_batch_that_pays_itself(town: UnsafeVaultsDevnet,
         to, data = system.encode_call(action)
         call = {"to": to, "data": "0x" + data.hex(), "chainId": 31_337, "value": 0}
         assert allowed._find_problem(me, call) == problem
+    # Whether a batch that waits is of use still is seen on the model: as long as it would start anything.
+    now = system.timestamp
+    assert system.can_succeed_on_model(me, to, data, now)
+    assert (
+        system.can_succeed_on_model(
+            me, *system.encode_call(action._replace(args=(0, (me,), me, 400_000, 1))), now
+        )
+        is False
+    )
 
 
 def test_a_batch_keeps_to_a_transactions_gas() -> None:
