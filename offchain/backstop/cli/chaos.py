@@ -31,6 +31,7 @@ Examples:
   ape run chaos --part storm --minutes 60
   ape run chaos --part restarts --kills 20
   ape run chaos --part nodes
+  ape run chaos --part work
   ape run chaos --part soak --minutes 360
   ape run chaos --fresh
 """,
@@ -38,7 +39,7 @@ Examples:
 @click.option(
     "--part",
     "parts",
-    type=click.Choice(("storm", "restarts", "nodes", "soak")),
+    type=click.Choice(("storm", "restarts", "nodes", "work", "soak")),
     multiple=True,
     help="Only this one. The soak runs only if it is named.",
 )
@@ -77,8 +78,9 @@ def cli(
 
     The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
     and again in a short crash, and must come to the same end as one that is not. The nodes: one node lies,
-    drips, refuses and forgets, with an honest one beside it and alone. The soak: keepers, the mirror and its
-    page under load for hours, with their memory and descriptors. Fails if money was spent twice, a nonce
+    drips, refuses and forgets, with an honest one beside it and alone. The work: one node lies about what
+    keepers of every role have to do, and it may take twice the blocks at most. The soak: keepers, the
+    mirror and its page under load for hours, with their memory and descriptors. Fails if money was spent twice, a nonce
     was left open, an auction that paid was left alone, a lie was believed, model and chain differed, or a
     process grew. See docs/do/chaos.md.
     """

@@ -13,10 +13,12 @@ from backstop.live.chaos.byzantine_node_trials import run_node_trials
 from backstop.live.chaos.crash_recovery import run_restarts
 from backstop.live.chaos.fault_injection_run import run_storm
 from backstop.live.chaos.soak import run_soak
+from backstop.live.chaos.work_trials import WORK, run_work_trials
 from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import load_scenario
 
 SCHEMA_VERSION = 3
-PARTS = ("storm", "restarts", "nodes")
+PARTS = ("storm", "restarts", "nodes", "work")
 LONG = ("soak",)
 """Parts that are run only when they are named."""
 SOAK = 360.0
@@ -67,6 +69,8 @@ class ChaosResults:
             )
         elif part == "nodes":
             found = run_node_trials(place, scenario, progress=progress, stop=stop)
+        elif part == "work":
+            found = run_work_trials(place, load_scenario(WORK), progress=progress, stop=stop)
         else:
             found = run_restarts(place, scenario, seed, self.content["kills"], progress=progress, stop=stop)
         self.content["parts"][part] = found
@@ -173,9 +177,22 @@ def _iter_node_fault_trial_rows(trials_result: dict[str, Any]) -> Iterator[tuple
     yield "took", f"{trials_result['seconds']:,} s"
 
 
+def _iter_work_trial_rows(trials_result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    without, *trials = trials_result["trials"]
+    yield "without a liar", f"{without['blocks']} blocks, {without['mined']} transactions"
+    for each in trials:
+        spent = each["gas_wei"] / without["gas_wei"]
+        lost = f", {each['empty'] + each['failed']} for nothing" if each["empty"] + each["failed"] else ""
+        beside = "beside" if each["nodes"].startswith("beside") else "alone"
+        yield f"  {each['fault']}, {beside}", f"{each['blocks']} blocks, {spent:.2f} of the gas{lost}"
+    yield "faults", str(len(trials_result["faults"]))
+    yield "took", f"{trials_result['seconds']:,} s"
+
+
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
     "storm": _iter_chaos_storm_rows,
     "restarts": _iter_crash_recovery_rows,
     "nodes": _iter_node_fault_trial_rows,
+    "work": _iter_work_trial_rows,
     "soak": _iter_soak_rows,
 }

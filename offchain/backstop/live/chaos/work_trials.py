@@ -19,6 +19,7 @@ from backstop.errors import BackstopError
 from backstop.live.chaos.anvil_chain import AnvilChain, prepare_chain
 from backstop.live.chaos.byzantine_proxy import ByzantineProxy, Fault
 from backstop.live.chaos.lies_about_sending import OF_SENDING
+from backstop.live.chaos.lies_about_state import OF_STATE
 from backstop.live.chaos.price_and_liquidity_actors import MarketActors
 from backstop.live.mirror.chain_mirror import Mirror, open_mirror
 from backstop.live.node.failover import Failover
@@ -31,6 +32,7 @@ from backstop.live.operate.outbox import TransactionRules
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import Scenario
 
+WORK = Path(__file__).with_name("work.yaml")
 ROLES = ("reporter", "poker", "liquidator", "taker", "bidder", "crank")
 TIMES = 2
 """Beside an honest node the work takes at most so many times the blocks that it takes without a liar."""
@@ -62,7 +64,7 @@ def run_work_trials(
     folder: Path,
     scenario: Scenario,
     *,
-    faults: Sequence[Fault] = OF_SENDING,
+    faults: Sequence[Fault] = (*OF_SENDING, *OF_STATE),
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
@@ -130,7 +132,9 @@ class WorkTrial:
             "nodes": "beside an honest one" if self.beside else "alone",
             **done._asdict(),
             "noticed": self._has_noticed(hostile.url),
-            "lines": [line for line in self.said if hostile.url in line][:3],
+            "lines": [line for line in self.said if hostile.url in line and not line.startswith("asking")][
+                :3
+            ],
             "faults": self.wrong,
         }
 
@@ -159,21 +163,22 @@ class WorkTrial:
 
     def _run_keepers_until_done(self, loop: KeeperLoop, hostile: ByzantineProxy, first: int) -> None:
         """Mine blocks until the work is done, or for so long as nobody would wait."""
-        true, looks = open_mirror(self.chain.node, self.chain.deployment), 0
+        true, looks, is_over = open_mirror(self.chain.node, self.chain.deployment), 0, False
         true.replay_to_block(None)
 
-        def mine_and_check_done() -> bool:
-            nonlocal looks
+        def mine_and_check_over() -> bool:
+            nonlocal looks, is_over
             looks += 1
-            if looks % _LOOKS_A_BLOCK:
-                return False
+            if is_over or looks % _LOOKS_A_BLOCK:
+                return is_over
             block = self.chain.mine_block().number
             if not self.beside and block - first >= _LIES_FOR:
                 hostile.fault = None  # it is over
             true.sync_to_head()
-            return block - first >= _MOST_BLOCKS or self._is_work_done(true)
+            is_over = block - first >= _MOST_BLOCKS or self._is_work_done(true)
+            return is_over
 
-        loop.run(interval=0.001, patience=60.0, grace=0.0, stop=mine_and_check_done)
+        loop.run(interval=0.001, patience=60.0, grace=0.0, stop=mine_and_check_over)
 
     def _is_work_done(self, true: Mirror) -> bool:
         """Tell whether the chain has all calls that there was a reason for."""
@@ -203,11 +208,13 @@ class WorkTrial:
             self.wrong.append(f"the work is not done after {done.blocks} blocks")
         elif self.beside and self.without and done.blocks > TIMES * self.without:
             self.wrong.append(f"the work took {done.blocks} blocks, {self.without} without a liar")
-        if done.empty:
-            self.wrong.append(f"{done.empty} transactions that do nothing were paid for")
-        harmless = self.fault is None or self.fault.works or (self.beside and self.fault.stays)
+        if done.empty or done.failed:
+            self.wrong.append(f"{done.empty} empty transactions and {done.failed} failures were paid for")
+        harmless = self.fault is None or (self.fault.stays if self.beside else self.fault.works)
         if self._has_noticed(url) == harmless:
             self.wrong.append("it was noticed" if harmless else "it was not noticed")
 
     def _has_noticed(self, url: str) -> bool:
-        return any(url in line for line in self.said if not line.startswith("asking"))
+        """Return whether a line says that the node is left, is not believed, or has to be waited for."""
+        told = ("left the node at", "is not believed", "waiting up to")
+        return any(url in line and any(each in line for each in told) for line in self.said)

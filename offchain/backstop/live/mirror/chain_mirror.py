@@ -97,6 +97,8 @@ class Mirror:
         # Anvil and Hardhat may play somebody who signs nothing.
         self.roots = BlockRootChecker(node, deployment.chain_id in TEST_CHAINS or host.impersonate)
         self.fields_compared = 0
+        self.base_fee: int | None = None
+        """The base fee of the last block that was followed [wei], None before the first, or without one."""
         self.forked_after = 0
         """The last block that the chain still had when it was last reorganised."""
         self._creations = {creation.address: creation for creation in deployment.creations}
@@ -285,6 +287,8 @@ class Mirror:
                 self._follow_block(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
                 self._newest.append((block, receipts))
+                base = block.get("baseFeePerGas")
+                self.base_fee = None if base is None else int(base, 16)
                 progress = {"steps": len(self.steps), "to_configure": self._to_configure}
                 self._past.append_block_and_forget_oldest(
                     self.block, self.hash, self.model.timestamp, **progress

@@ -7,7 +7,7 @@ has to answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
@@ -25,6 +25,7 @@ from backstop.live.node.storage_proofs import (
 )
 
 _SLOTS_AT_ONCE = 200
+_NEVER_USED = Account(0, 0, b"", b"")
 
 
 class SettledWords(NamedTuple):
@@ -94,20 +95,34 @@ def prove_words(client: RpcClient, number: int, block: str, slots: Sequence[Slot
     return words
 
 
+def iter_clients(node: Node) -> Iterator[RpcClient]:
+    """Yield the node in use, then the others, which are looked at only once they are needed."""
+    yield node.client
+    yield from node.client.list_other_nodes()
+
+
 def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> Account | None:
     """Return an account after a block that was followed, proven by any node under the block's hash.
 
-    None if no node proves it, as on a chain without state roots or where the state is pruned.
+    None if no node can prove it, as on a chain without state roots or where the state is pruned. Raises
+    UnprovenError if one says that it does, and does not, and no other does.
     """
-    number = block["number"]
-    for client in (node.client, *node.client.list_other_nodes()):
+    number, broken = block["number"], None
+    try:
+        header = _read_header_with_state_root(block)
+    except NoStateRootError:
+        return None
+    for client in iter_clients(node):
         try:
-            header = _read_header_with_state_root(block)
             proof = client.request("eth_getProof", address, [], number)
             nodes = TrieNodes(bytes.fromhex(each[2:]) for each in proof["accountProof"])
-            return nodes.get_account(header.state_root, address)
-        except BackstopError:  # refused, gone, or no proof at all
+            return nodes.find_account(header.state_root, address) or _NEVER_USED
+        except UnprovenError as error:
+            broken = UnprovenError(f"the node at {client.where} proves nothing of {address}: {error}")
+        except BackstopError:  # refused, or gone
             continue
+    if broken is not None:
+        raise broken
     return None
 
 
@@ -117,7 +132,7 @@ def find_agreed_nonce(node: Node, block: str, address: str) -> int | None:
     Of more than two it is the most that two agree on. None if there is no second one that answers.
     """
     counts: list[int] = []
-    for client in (node.client, *node.client.list_other_nodes()):
+    for client in iter_clients(node):
         try:
             counts.append(int(client.request("eth_getTransactionCount", address, block), 16))
         except BackstopError:

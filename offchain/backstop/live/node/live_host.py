@@ -12,7 +12,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.hosts.batched_slot_reader import SlotReader
 from backstop.hosts.host_interface import CALL_GAS, Call, RawLog, RawResult, Slot
-from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
+from backstop.hosts.rpc_client import NodeUnavailableError, RpcClient, RpcError
 from backstop.live.node.chain_driver import ChainDriver
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
@@ -92,11 +92,16 @@ class LiveHost:
             return _build_reverted_result(error)
         return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
-    def dry_run_with_gas(self, sender: str, to: str, data: bytes) -> RawResult:
-        """Return what a call would do in the next block, and the gas for it, in one exchange."""
+    def dry_run_with_gas(
+        self, sender: str, to: str, data: bytes, client: RpcClient | None = None
+    ) -> RawResult:
+        """Return what a call would do in the next block, and the gas for it, in one exchange.
+
+        `client` asks another node than the one in use.
+        """
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         wanted = (("eth_call", (call, "pending")), ("eth_estimateGas", (call, "pending")))
-        answer, gas = self.node.client.request_batch_keeping_errors(wanted)
+        answer, gas = (client or self.node.client).request_batch_keeping_errors(wanted)
         if not isinstance(answer, RpcError) and _is_above_gas_cap(gas):
             gas = hex(self._search_gas(call))
         for each in (answer, gas):  # somebody may be faster, between the two

@@ -93,9 +93,16 @@ class TrieNodes:
 
     def get_account(self, state_root: bytes, address: str) -> Account:
         """Return an account of the state; raises UnprovenError without a way to it, or if there is none."""
+        found = self.find_account(state_root, address)
+        if found is None:
+            raise UnprovenError(f"there is no account {address} in the block's state")
+        return found
+
+    def find_account(self, state_root: bytes, address: str) -> Account | None:
+        """Return an account of the state, None if it is proven that there is none."""
         found = self._get_value(state_root, bytes.fromhex(address[2:]), f"the account {address}")
         if not found:
-            raise UnprovenError(f"there is no account {address} in the block's state")
+            return None
         nonce, balance, storage_root, code_hash = rlp.decode(found)
         sent, coins = (int.from_bytes(each, "big") for each in (nonce, balance))
         return Account(sent, coins, bytes(storage_root), bytes(code_hash))

@@ -22,12 +22,14 @@ from backstop.live.mirror.chain_mirror import ReorgError
 from backstop.live.monitor.health_conditions import describe_unsettled_slots
 from backstop.live.monitor.status_facts_and_board import KeeperWork
 from backstop.live.monitor.status_publisher import StatusPublisher
+from backstop.live.node.disputed_slot_resolution import find_settled_account
 from backstop.live.node.failover import Takeover
 from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
 from backstop.live.node.live_host import gas_limit
 from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Outlook, SoonAgain, sleep_in_short_naps
+from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.operate.account_balances import AccountBalances
 from backstop.live.operate.block_gas import BLOCK_GAS, BlockGas
 from backstop.live.operate.call_trials import MOST_TRIED, CallTrials
@@ -47,10 +49,14 @@ from backstop.live.operate.spending_limits import LimitEnforcer, PendingCall
 from backstop.live.operate.transaction_journal import Entry, Journal
 from backstop.model.arithmetic import RAD
 from backstop.report.amounts import format_fixed
+from backstop.system import Action, Outcome
 
 _LONGEST_PAUSE = 10.0
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
 _MUCH_GAS = 1_000_000
+# A call that pays for itself and takes more times the gas of the table is tried at another node. One that is
+# said to take less than half of it may take so many times it: a cover of many stages takes 44 of the table's.
+_MOST_TIMES_TABLE, _TIMES_TABLE = 4, 40
 # Between two saves of what was followed.
 _SAVE_EVERY = 10.0
 # Seconds between two questions whether another node has a block that none has yet.
@@ -146,10 +152,27 @@ class KeeperLoop:
                 raise BackstopError(
                     f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
                 )
-            if keeper.signing is None and system.node.get_balance(keeper.address) == 0:
+            if keeper.signing is None and self._has_no_coins(keeper.address):
                 raise BackstopError(
                     f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
                 )
+
+    def _has_no_coins(self, address: str) -> bool:
+        """Tell whether an account has nothing; that a node says so is proven, as far as it can be."""
+        node, mirror = self.system.node, self.system.mirror
+        if node.get_balance(address):
+            return False
+        where, block = node.url, mirror.get_verified_block(mirror.block)[0]
+        try:
+            account = find_settled_account(node, block, address)
+        except UnprovenError:
+            account = None
+        if account is None or not account.balance:
+            return True
+        problem = f"it says that {address} has no coins: {account.balance / 10**18:.4f} are proven"
+        if not node.client.switch_node(problem):
+            self.say(Line(f"the node at {where} is not believed: {problem}", "contradicted"))
+        return False
 
     def _open_outboxes_with_journals(self, folder: Path | None) -> None:
         system, genesis = self.system, self.system.deployment.genesis
@@ -207,6 +230,7 @@ class KeeperLoop:
                     self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
             except (NodeUnavailableError, RpcError) as error:  # a node may refuse what it has too much of
+                self._looked_at = None  # what was not decided is decided at the next look
                 if again.should_look_again(error):
                     continue
                 if gone_since is not None and not stop():  # whatever it is, another node may do better
@@ -440,6 +464,7 @@ class KeeperLoop:
         foreseen, gas = self._trials.try_call(
             intent, self._list_calls_with_room(following), under_way, view.timestamp
         )
+        foreseen, gas = self._ask_for_second_opinion(what, intent, foreseen, gas, view.timestamp)
         reason = foreseen.reason
         if reason is not None:
             memory.record_outcome(intent.about, False, view.timestamp)
@@ -541,6 +566,51 @@ class KeeperLoop:
             self._lines.log_once((keeper.name, "block full"), self._block_gas.describe_waiting_calls(keeper))
         else:
             self._lines.mark_ended((keeper.name, "block full"))
+
+    def _ask_for_second_opinion(
+        self, what: str, intent: Intent, foreseen: Outcome, gas: int, now: int
+    ) -> tuple[Outcome, int]:
+        """Return what a call would do, and its gas; a trial that is contradicted is asked of the other nodes.
+
+        Where none of them knows better, too little gas is made up by the committed table: what is not used is
+        not paid.
+        """
+        system = self.system
+        problem, where = self._find_contradiction(intent, foreseen, gas, now), system.node.url
+        if problem is None:
+            return foreseen, gas
+        for client in system.node.client.list_other_nodes():
+            try:
+                other = system.dry_run_with_gas(intent.action, client)
+            except BackstopError:
+                continue
+            if self._find_contradiction(intent, *other, now) is None:
+                found = f"it says that {what} {problem}, and the node at {client.where} does not"
+                system.node.client.switch_node(found)
+                return other
+        if foreseen.ok or self._is_refuted_by_model(intent.action):
+            text = f"the node at {where} is not believed: it says that {what} {problem}"
+            self._lines.log_once(("contradicted", intent.action.method), Line(text, "contradicted"))
+        least = find_call_gas(intent.action.contract, intent.action.method) or 0
+        return foreseen, _TIMES_TABLE * least if 2 * gas < least else gas
+
+    def _find_contradiction(self, intent: Intent, foreseen: Outcome, gas: int, now: int) -> str | None:
+        """Return what the model or the committed gas table contradicts in a node's trial of a call."""
+        action = intent.action
+        if not foreseen.ok:
+            can = self.system.can_succeed_on_model(action.sender, *self.system.encode_call(action), now)
+            return "would revert, and by the model it would not" if can else None
+        table = find_call_gas(action.contract, action.method)
+        if table is None or (table <= 2 * gas and (intent.gain is None or gas <= _MOST_TIMES_TABLE * table)):
+            return None
+        return f"takes {gas} gas, and by the gas table it takes {table}"
+
+    def _is_refuted_by_model(self, action: Action) -> bool:
+        """Tell whether a node has a call fail after the block followed, too, where nothing waits ahead."""
+        call, mirror = (action.sender, *self.system.encode_call(action)), self.system.mirror
+        if self.system.host.static_call(*call, hex(mirror.block)).ok:
+            return False
+        return bool(self.system.can_succeed_on_model(*call, mirror.model.timestamp))
 
     def _report_stops(self) -> None:
         for stop in self.brakes.refresh_and_list_ended_stops():

@@ -14,7 +14,7 @@ from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.rpc_client import NodeUnavailableError, never_stop
+from backstop.hosts.rpc_client import NodeUnavailableError, RpcClient, never_stop
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import MarketData, VaultFinder
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror, ReorgError
@@ -90,11 +90,14 @@ class LiveSystem:
         return self.mirror.block + 1
 
     def get_outlook_for_new_transaction(self) -> Outlook:
-        """Return the conditions of a transaction that is sent now."""
-        found = self.node.get_outlook()
-        frozen = self.host.driver.frozen_at
+        """Return the conditions of a transaction that is sent now.
+
+        The base fee is that of the block followed, which its hash binds.
+        """
+        found, base, frozen = self.node.get_outlook(), self.mirror.base_fee, self.host.driver.frozen_at
         at = found.timestamp if frozen is None else frozen
-        return found._replace(timestamp=self._bound_timestamp(at))
+        base = found.base if base is None else base
+        return found._replace(timestamp=self._bound_timestamp(at), base=base)
 
     def _bound_timestamp(self, at: int) -> int:
         """Return a time that a node tells for the next block, within bounds.
@@ -148,10 +151,10 @@ class LiveSystem:
         sender, (to, data) = action.sender, self.encode_call(action)
         return self.chain.decode_outcome_or_revert(function, self.host.static_call(sender, to, data, gas=gas))
 
-    def dry_run_with_gas(self, action: Action) -> tuple[Outcome, int]:
-        """Return what a call would do in the next block, and the gas for it."""
+    def dry_run_with_gas(self, action: Action, client: RpcClient | None = None) -> tuple[Outcome, int]:
+        """Return what a call would do in the next block, and the gas for it, as a node says."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
-        result = self.host.dry_run_with_gas(action.sender, *self.encode_call(action))
+        result = self.host.dry_run_with_gas(action.sender, *self.encode_call(action), client)
         return self.chain.decode_outcome_or_revert(function, result), result.gas
 
     def can_succeed_on_model(self, sender: str, to: str, data: bytes, timestamp: int) -> bool | None:

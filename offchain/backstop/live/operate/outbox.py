@@ -24,7 +24,7 @@ from eth_utils.crypto import keccak
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeRefusedError, NodeUnavailableError, RpcClient, RpcError
-from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account
+from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account, iter_clients
 from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, raise_fees
 from backstop.live.node.log_lines import Line
 from backstop.live.node.private_relay import Relay
@@ -32,6 +32,7 @@ from backstop.live.node.remote_signer import SignerUnavailableError
 from backstop.live.node.rpc_node import Node, RetryError
 from backstop.live.node.signable_call_allowlist import CallNotAllowedError
 from backstop.live.node.signers import Signers
+from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.node.transaction_and_receipt_roots import recover_signer, transaction_hash
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 
@@ -186,7 +187,10 @@ class Outbox:
     def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
         """Say what contradicts a refusal for which no other node makes up: the account, as it is proven."""
         words, where = reason.lower(), self.node.url
-        account = find_settled_account(self.node, self._get_followed_block(), self.address)
+        try:
+            account = find_settled_account(self.node, self._get_followed_block(), self.address)
+        except UnprovenError:
+            return
         if account is None:
             return
         ahead = [each for each in self.waiting if each.nonce < entry.nonce]
@@ -245,11 +249,17 @@ class Outbox:
         It is proven, or else agreed by two nodes; only where neither can be had is it the node's own word.
         """
         block = self._get_followed_block()
-        account = find_settled_account(self.node, block, self.address)
+        unproven = None
+        try:
+            account = find_settled_account(self.node, block, self.address)
+        except UnprovenError as error:
+            account, unproven = None, error
         if account is not None:
             return account.nonce
         agreed = find_agreed_nonce(self.node, block["number"], self.address)
         if agreed is None:
+            if unproven is not None:
+                raise self.node.leave_node_and_build_error(str(unproven))
             agreed = self.node.get_nonce(self.address, block["number"])
         return max(agreed, self._used)
 
@@ -267,6 +277,8 @@ class Outbox:
         sent = max(mined, min(told, mined if agreed is None else agreed))
         sent = max(sent, self._count_shown(sent) if sent < told else sent)
         if sent != told:
+            if self._height and self.node.get_head().number > self._height:
+                raise RetryError(f"a block came while the transactions of {self.address} were counted")
             problem = f"it counts {told} transactions of {self.address}: {mined} are proven, {sent} known"
             self._leave_refuted_node(where, problem, "count")
         return sent
@@ -325,7 +337,7 @@ class Outbox:
         except RpcError as error:
             refusal = error
         claimed = _is_known_already(refusal)
-        if claimed and _has_transaction(self.node.client, attempt.hash):
+        if claimed and self._is_on_node(self.node.client, attempt.hash, nonce):
             return
         where, problem = self.node.url, f"it refused transaction {attempt.hash}: {refusal.reason}"
         if claimed:
@@ -334,7 +346,7 @@ class Outbox:
             try:
                 client.request("eth_sendRawTransaction", attempt.raw)
             except RpcError as error:
-                if not (_is_known_already(error) and _has_transaction(client, attempt.hash)):
+                if not (_is_known_already(error) and self._is_on_node(client, attempt.hash, nonce)):
                     if all("nonce too low" in each.reason.lower() for each in (refusal, error)):
                         self._used = max(self._used, nonce + 1)
                     continue
@@ -413,7 +425,7 @@ class Outbox:
     def _collect_by_receipts(self, height: int) -> list[MinedTransaction]:
         """Look for what was signed here where nodes say that it was mined, and else in the newest blocks."""
         found = list[MinedTransaction]()
-        for client in (self.node.client, *self.node.client.list_other_nodes()):
+        for client in iter_clients(self.node):
             unmined = self._list_unmined()
             for entry, receipt in zip(
                 unmined, self._list_mined_receipts_or_none(unmined, client), strict=True
@@ -434,7 +446,7 @@ class Outbox:
         if not waits or height == self._counted_at:
             return
         self._counted_at = height
-        told = self.node.get_nonce(self.address, "latest")
+        told = self.node.get_nonce(self.address, hex(height))
         if any(entry.nonce < told for entry in waits):
             mined = self._count_mined()
             if mined < told:
@@ -698,8 +710,18 @@ class Outbox:
             self._resend_unchanged_attempt(entry)
 
     def _is_known(self, entry: Entry) -> bool:
-        """Tell whether the node has the last attempt."""
-        return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
+        """Tell whether a node has the last attempt: the one in use, or another."""
+        name = entry.attempts[-1].hash
+        return any(self._is_on_node(client, name, entry.nonce) for client in iter_clients(self.node))
+
+    def _is_on_node(self, client: RpcClient, name: str, nonce: int) -> bool:
+        """Tell whether a node shows a transaction, or counts it among those that wait."""
+        try:
+            if client.request("eth_getTransactionByHash", name) is not None:
+                return True
+            return int(client.request("eth_getTransactionCount", self.address, "pending"), 16) > nonce
+        except BackstopError:
+            return False
 
     def _get_last_send_record(self, entry: Entry) -> _LastSent:
         """Return when an entry was last sent.
@@ -719,14 +741,6 @@ def _is_known_already(error: RpcError) -> bool:
     """Tell whether a node refuses a transaction because it has it."""
     reason = error.reason.lower()
     return "already" in reason or reason.startswith("known transaction")
-
-
-def _has_transaction(client: RpcClient, name: str) -> bool:
-    """Tell whether a node shows a transaction."""
-    try:
-        return client.request("eth_getTransactionByHash", name) is not None
-    except BackstopError:
-        return False
 
 
 def _compute_gas_price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:

@@ -43,7 +43,11 @@ from backstop.live.chaos.disturbances import (
 )
 from backstop.live.chaos.fault_injection_run import run_storm
 from backstop.live.chaos.keeper_and_mirror_processes import FollowerProcess
+from backstop.live.chaos.lies_about_sending import OF_SENDING
+from backstop.live.chaos.lies_about_state import OF_STATE
 from backstop.live.chaos.price_and_liquidity_actors import create_random
+from backstop.live.chaos.work_trials import WORK, run_work_trials
+from backstop.live.operate.outbox import Outbox
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.simulation.scenario import load_scenario
 from tests.support.background_threads import BackgroundServer
@@ -53,6 +57,7 @@ from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 SMALL = DATA / "chaos" / "small.yaml"
 BLOCKS, KILLS = 40, 5
 ALL = (*FAULTS, *OF_LOGS)
+LIES_ABOUT_WORK = (*OF_SENDING, *OF_STATE)
 LIES = "wrong words", "no events", "swapped ids", "head ahead"
 OF_THE_CHAIN = (NodeKill, ChainReorg, ChainRollback, TransactionDrop, SameNonce, FrontRunner)
 
@@ -196,6 +201,60 @@ def test_no_fault_of_a_node_does_harm(tmp_path: Path) -> None:
     trials = judged(tmp_path, FAULTS)
     assert sum(each["noticed"] for each in trials.values()) > 50
     assert "which a proof refutes" in trials["wrong words", "alone"]["lines"][0]
+
+
+def list_work_trials(folder: Path, names: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """What became of the work beside each liar and with it alone; nothing is wrong."""
+    lies = [each for each in LIES_ABOUT_WORK if not names or each.name in names]
+    found = run_work_trials(folder, load_scenario(WORK), faults=lies)
+    assert found["faults"] == [], found["faults"]
+    trials = {(each["fault"], each["nodes"]): each for each in found["trials"]}
+    assert len(trials) == 1 + 2 * len(lies)
+    assert f"without a liar  {found['trials'][0]['blocks']} blocks" in re.sub(
+        " +", "  ", format_chaos_results_table({"parts": {"work": found}})
+    ).replace("without  a  liar", "without a liar").replace("  blocks", " blocks")
+    return trials
+
+
+LYING_BRIEF = (
+    "tests/backstop/live/operate/test_lies_about_sending.py::test_a_refusal_is_tried_at_the_other_node"
+)
+
+
+@pytest.mark.deep(brief=LYING_BRIEF)
+@pytest.mark.anvil
+def test_keepers_finish_their_work_beside_every_liar(tmp_path: Path) -> None:
+    """Of each role, in at most twice the blocks that it takes without one, and nothing is paid for in vain."""
+    trials = list_work_trials(tmp_path, ())
+    honest = trials["none", "beside an honest one"]
+    for (fault, nodes), each in trials.items():
+        assert each["empty"] == each["failed"] == 0, fault
+        assert nodes == "alone" or each["blocks"] <= 2 * honest["blocks"], fault
+    assert "which the node at" in trials["nonce too low", "beside an honest one"]["lines"][0]
+    assert "is not believed" in trials["nonce too low", "alone"]["lines"][0]
+
+
+@pytest.mark.deep(brief=LYING_BRIEF)
+@pytest.mark.anvil
+def test_work_that_is_not_done_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge itself: of keepers that believe what a node says of their transactions."""
+    monkeypatch.setattr(Outbox, "_leave_refuted_node", lambda *_: None)
+    monkeypatch.setattr("backstop.live.operate.outbox.find_settled_account", lambda *_: None)
+    monkeypatch.setattr("backstop.live.operate.outbox.find_agreed_nonce", lambda *_: None)
+    lies = [each for each in LIES_ABOUT_WORK if each.name == "nonce ahead"]
+    found = run_work_trials(tmp_path, load_scenario(WORK), faults=lies)
+    assert len(found["faults"]) >= 2 and any("was not noticed" in each for each in found["faults"])
+
+
+def test_the_page_names_every_lie_about_work() -> None:
+    page = (ROOT / "docs/do/chaos.md").read_text()
+    rows = page.partition("| lie | the node |")[2].partition("\n\n")[0]
+    found = re.findall(r"^\| `([^`]+)` \| (.*?) \| (\w+)[^|]*\| (\w+)", rows, re.M)
+    told = [
+        (each.name, each.what, "stays" if each.stays else "leaves", "works" if each.works else "waits")
+        for each in LIES_ABOUT_WORK
+    ]
+    assert found == told
 
 
 def test_the_page_names_every_fault() -> None:
