@@ -20,6 +20,8 @@ from backstop.live.node.signers import Signers
 PATIENCE = 120.0
 """Seconds until a transaction that is not mined counts as stuck."""
 
+# As Geth and Hardhat, and Anvil, say that a transaction may use more gas than a block has.
+_MORE_THAN_A_BLOCK = ("block gas limit", "block.gas_limit")
 # Several such transactions have to fit into one block, or the rest waits for the next.
 _IMPERSONATED_GAS = 5_000_000
 
@@ -258,6 +260,11 @@ def _build_reverted_result(error: RpcError) -> RawResult:
 def _explain_error(error: RpcError, sender: str, cost: int) -> BackstopError:
     if "insufficient funds" in error.reason.lower():
         return BackstopError(f"{sender} cannot pay for gas: up to {cost / 10**18:.4f} coins are needed")
+    if any(each in error.reason.lower() for each in _MORE_THAN_A_BLOCK):
+        return BackstopError(
+            f"a block has no room for the gas of a call ({error.reason}): have blocks take {CALL_GAS:_} gas "
+            "or more, by `blockGasLimit` in the network of Hardhat's configuration, by --gas-limit of Anvil"
+        )
     return error
 
 

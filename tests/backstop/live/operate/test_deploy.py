@@ -167,6 +167,29 @@ def test_a_file_of_before_is_read(fresh: Devnet, day: Scenario, tmp_path: Path) 
     assert read_deployment(out) == deployment
 
 
+def test_roles_without_coins_get_some(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
+    """A chain that somebody else started funds fewer accounts than roles have."""
+    said, poor = list[str](), [get_account("crank"), get_account("settler")]
+    for each in poor:
+        fresh.node.request("anvil_setBalance", each, "0x0")
+    signers = Signers(test_accounts=True)
+    deploy_live(fresh.node, day.parameters, tmp_path / "d.json", signers, say=said.append)
+    assert said == ["2 accounts of roles had no coins, and got some for gas"]
+    assert all(map(fresh.node.get_balance, poor))
+    # Also where the deployment is there already.
+    fresh.node.request("anvil_setBalance", poor[0], "0x0")
+    deploy_live(fresh.node, day.parameters, tmp_path / "d.json", signers)
+    assert fresh.node.get_balance(poor[0])
+
+
+def test_blocks_without_room_for_a_call_are_named(
+    new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path
+) -> None:
+    node = new_devnet("--gas-limit", "2000000").node
+    with pytest.raises(BackstopError, match="have blocks take 16_777_216 gas or more, by `blockGasLimit`"):
+        deploy_live(node, day.parameters, tmp_path / "d.json", Signers(test_accounts=True))
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
