@@ -79,10 +79,9 @@ def cli(
     The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
     and again in a short crash, and must come to the same end as one that is not. The nodes: one node lies,
     drips, refuses and forgets, with an honest one beside it and alone. The work: one node lies about what
-    keepers of every role have to do, and it may take twice the blocks at most. The soak: keepers, the
-    mirror and its page under load for hours, with their memory and descriptors. Fails if money was spent
-    twice, a nonce was left open, an auction that paid was left alone, a lie was believed, model and chain
-    differed, or a
+    keepers of five roles have to do, which may take twice the blocks at most. The soak: keepers, the mirror
+    and its page under load for hours, with their memory and descriptors. Fails if money was spent twice, a
+    nonce was left open, an auction that paid was left alone, a lie was believed, model and chain differed, or a
     process grew. See docs/do/chaos.md.
     """
     from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_chaos_results_table

@@ -92,17 +92,17 @@ def _refuse_account_proofs(talk: RpcExchange) -> None:
 
 
 def _go_back_and_forth(talk: RpcExchange) -> None:
-    """Tell every second time that the newest block is the one before."""
+    """Tell every third time that the newest block is the one before."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] != "eth_getBlockByNumber" or call["params"][0] != "latest":
             continue
         kept, told = talk.kept, answer["result"]
         before = kept.get("newest", told)
-        kept["turn"] = not kept.get("turn", False)
+        kept["turn"] = (kept.get("turn", 0) + 1) % 3
         if told["number"] != before["number"]:
             kept["older"] = before
         kept["newest"] = told
-        if kept["turn"] and "older" in kept:
+        if kept["turn"] == 0 and "older" in kept:
             answer["result"] = kept["older"]
 
 
@@ -135,7 +135,7 @@ OF_STATE = (
     Fault("no account proofs", "one transaction less, and proofs are refused", _refuse_account_proofs),
     Fault(
         "back and forth",
-        "every second time the newest block is the one before",
+        "every third time the newest block is the one before",
         _go_back_and_forth,
         stays=True,
         works=True,

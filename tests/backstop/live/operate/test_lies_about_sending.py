@@ -25,7 +25,7 @@ from backstop.model.arithmetic import WAD
 from tests.support.devnet_process import Devnet
 
 LIES = {each.name: each for each in (*OF_SENDING, *FAULTS)}
-REFUSALS = ("nonce too low", "underpriced", "insufficient funds", "already known")
+REFUSALS = ("nonce too low", "already known", "underpriced", "insufficient funds")
 COUNTS = {"nonce ahead": 2, "nonce far ahead": 18, "nonce behind": 0}
 ME = get_account("accruer")
 TAKE = CallRequest("bidder", "take", ("take", 0), ME, "0x", 60_000, "Stablecoin", 5_000 * WAD)
@@ -70,6 +70,7 @@ def list_contradictions(said: list[str]) -> list[str]:
     return [line for line in said if " is not believed: " in line]
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize("lie", REFUSALS)
 def test_a_refusal_is_tried_at_the_other_node(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet, said: list[str], lie: str
@@ -85,13 +86,14 @@ def test_a_refusal_is_tried_at_the_other_node(
     assert settled.entry is entry and entry.ok and not list_contradictions(said)
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize(
     ("lie", "words"),
     [
+        ("already known", "already, and does not show it"),
         ("nonce too low", "it says 'nonce too low' of nonce 1: 1 transactions are proven"),
         ("underpriced", "it says 'replacement transaction underpriced', and shows none with nonce 1"),
         ("insufficient funds", "coins are proven, 0.0006 are needed"),
-        ("already known", "already, and does not show it"),
     ],
 )
 def test_a_refusal_of_the_only_node_is_contradicted(
@@ -124,6 +126,7 @@ def test_a_refusal_of_the_only_node_is_contradicted(
     assert sum(spent.risk for *_, spent in box.journal.iter_spending()) == len(found) * TAKE.spends
 
 
+@pytest.mark.deep(cases=2)
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("lie", COUNTS)
 def test_a_count_is_proven(
@@ -141,7 +144,8 @@ def test_a_count_is_proven(
     assert settled.entry is entry and fresh.node.get_nonce(ME) == 2
 
 
-@pytest.mark.parametrize("lie", COUNTS)
+@pytest.mark.deep(cases=1)
+@pytest.mark.parametrize("lie", sorted(COUNTS, reverse=True))
 def test_a_count_without_proofs_is_what_two_nodes_agree_on(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
@@ -195,7 +199,8 @@ def test_a_transaction_settles_without_a_receipt(
     assert settled.entry.ok and "eth_getTransactionReceipt" not in hostile.asked
 
 
-@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.deep(cases=1)
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("blocks", [10, 80])
 def test_what_an_earlier_keeper_sent_settles_without_its_nodes_receipt(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet, beside: bool, blocks: int
