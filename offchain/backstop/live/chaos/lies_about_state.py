@@ -14,7 +14,7 @@ _GWEI = 10**9
 _BEHIND_FOR = 4
 
 
-def _answer_a_block_behind(talk: RpcExchange) -> None:
+def _answer_as_lagging_backend(talk: RpcExchange) -> None:
     """Answer every second exchange as a backend does that gets each block later, for a while."""
     kept = talk.kept
     for call, answer in zip(talk.asked, talk.told, strict=True):
@@ -114,7 +114,7 @@ OF_STATE = (
     Fault(
         "a block behind",
         "every second answer is of a backend that gets blocks later",
-        _answer_a_block_behind,
+        _answer_as_lagging_backend,
         stays=True,
         works=True,
     ),

@@ -166,7 +166,7 @@ class WorkTrial:
         true, looks, is_over = open_mirror(self.chain.node, self.chain.deployment), 0, False
         true.replay_to_block(None)
 
-        def mine_and_check_over() -> bool:
+        def mine_and_check_end() -> bool:
             nonlocal looks, is_over
             looks += 1
             if is_over or looks % _LOOKS_A_BLOCK:
@@ -178,7 +178,7 @@ class WorkTrial:
             is_over = block - first >= _MOST_BLOCKS or self._is_work_done(true)
             return is_over
 
-        loop.run(interval=0.001, patience=60.0, grace=0.0, stop=mine_and_check_over)
+        loop.run(interval=0.001, patience=60.0, grace=0.0, stop=mine_and_check_end)
 
     def _is_work_done(self, true: Mirror) -> bool:
         """Tell whether the chain has all calls that there was a reason for."""
