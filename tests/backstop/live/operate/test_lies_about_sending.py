@@ -12,6 +12,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
 from backstop.live.chaos.lies_about_sending import OF_SENDING
+from backstop.live.chaos.lies_about_state import OF_STATE
 from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
@@ -24,7 +25,7 @@ from backstop.live.operate.transaction_journal import Journal
 from backstop.model.arithmetic import WAD
 from tests.support.devnet_process import Devnet
 
-LIES = {each.name: each for each in (*OF_SENDING, *FAULTS)}
+LIES = {each.name: each for each in (*OF_SENDING, *OF_STATE, *FAULTS)}
 REFUSALS = ("nonce too low", "already known", "underpriced", "insufficient funds")
 COUNTS = {"nonce ahead": 2, "nonce far ahead": 18, "nonce behind": 0}
 ME = get_account("accruer")
@@ -283,9 +284,26 @@ def test_a_proven_account_is_that_of_the_block(hostile: ByzantineProxy, fresh: D
         talk.change_results("eth_getProof", lambda params, proof: older)
 
     hostile.set_fault(Fault("older", "", tell_older))
-    assert find_settled_account(node, block, ME) is None
+    with pytest.raises(UnprovenError, match=f"the node at {hostile.url} proves nothing of {ME}: "):
+        find_settled_account(node, block, ME)
     hostile.set_fault(None)
-    assert find_settled_account(node, block | {"stateRoot": "0x" + "11" * 32}, ME) is None
+    with pytest.raises(UnprovenError, match="does not hash to the block's hash"):
+        find_settled_account(node, block | {"stateRoot": "0x" + "11" * 32}, ME)
+    never = find_settled_account(node, block, "0x" + "77" * 20)
+    assert never is not None and (never.nonce, never.balance) == (0, 0)
+    # Without proofs, or roots to prove anything under, nobody is a liar for it.
+    hostile.set_fault(LIES["no account proofs"])
+    assert find_settled_account(node, block, ME) is None
+
+
+def test_a_node_alone_that_proves_nothing_is_waited_for(
+    open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet
+) -> None:
+    box = open_outbox(False)
+    hostile.set_fault(LIES["false account proofs"])
+    with pytest.raises(NodeUnavailableError, match="is not believed: .* proves nothing of"):
+        box.send_call(TAKE, FEES)
+    assert box.journal.entries == []
 
 
 def test_a_block_names_its_transactions(hostile: ByzantineProxy, fresh: Devnet) -> None:
