@@ -301,7 +301,7 @@ def test_a_node_alone_that_proves_nothing_is_waited_for(
 ) -> None:
     box = open_outbox(False)
     hostile.set_fault(LIES["false account proofs"])
-    with pytest.raises(NodeUnavailableError, match="is not believed: .* proves nothing of"):
+    with pytest.raises(NodeUnavailableError, match=r"is not believed: .* proves nothing of"):
         box.send_call(TAKE, FEES)
     assert box.journal.entries == []
 
