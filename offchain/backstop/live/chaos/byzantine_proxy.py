@@ -353,7 +353,6 @@ FAULTS = (
         "swallows",
         "transactions are taken, and passed on to nobody",
         _swallow_transactions,
-        stays=True,
         swallows="eth_sendRawTransaction",
         blocks=True,
     ),

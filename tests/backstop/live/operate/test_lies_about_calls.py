@@ -64,7 +64,7 @@ def test_a_trial_that_is_contradicted_is_made_at_the_other_node(
 
 
 @pytest.mark.deep(cases=1)
-@pytest.mark.parametrize(("lie", "sent"), [("reverts", 0), ("little gas", 1), ("much gas", 0)])
+@pytest.mark.parametrize(("lie", "sent"), [("reverts", 0), ("little gas", 1), ("much gas", 1)])
 def test_a_trial_of_the_only_node_is_contradicted_in_a_line(
     open_keeper: OpenKeeper, hostile: ByzantineProxy, said: list[str], lie: str, sent: int
 ) -> None:
