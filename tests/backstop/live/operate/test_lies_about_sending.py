@@ -13,6 +13,7 @@ from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
 from backstop.live.chaos.lies_about_sending import OF_SENDING
 from backstop.live.chaos.lies_about_state import OF_STATE
+from backstop.live.node import disputed_slot_resolution
 from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
@@ -272,6 +273,7 @@ def test_a_node_that_keeps_a_transaction_to_itself_is_left(
     assert len(box.collect_mined(mine(fresh))) == 1
 
 
+@pytest.mark.usefixtures("not_a_test_chain")
 def test_a_proven_account_is_that_of_the_block(hostile: ByzantineProxy, fresh: Devnet) -> None:
     """Neither a broken proof nor one of another block counts, and a header has to hash to its hash."""
     node, head = Node(hostile.url), mine(fresh)
@@ -296,6 +298,18 @@ def test_a_proven_account_is_that_of_the_block(hostile: ByzantineProxy, fresh: D
     assert find_settled_account(node, block, ME) is None
 
 
+@pytest.fixture
+def not_a_test_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a test chain a balance may be set between two blocks, and then nothing proves it."""
+    monkeypatch.setattr(disputed_slot_resolution, "TEST_CHAINS", ())
+
+
+def test_a_balance_that_was_set_between_blocks_stops_nobody(open_outbox: OpenOutbox, fresh: Devnet) -> None:
+    fresh.node.request("anvil_setBalance", ME, hex(10**18))
+    assert open_outbox(False).send_call(TAKE, FEES).nonce == 1
+
+
+@pytest.mark.usefixtures("not_a_test_chain")
 def test_a_node_alone_that_proves_nothing_is_waited_for(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet
 ) -> None:

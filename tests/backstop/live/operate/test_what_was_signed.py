@@ -140,7 +140,11 @@ def test_a_nonce_with_many_is_used_up_for_nothing(outbox: Outbox, fresh: Devnet)
 def test_nobody_pays_for_a_nonce_from_nowhere(
     outbox: Outbox, proxy: Proxy, fresh: Devnet, said: list[str]
 ) -> None:
-    """A node that tells one from far ahead once would have every one before it used up for nothing."""
+    """A node that tells one from far ahead once would have every one before it used up for nothing.
+
+    It proves no account, or the proof would tell.
+    """
+    proxy.errors = {"eth_getProof": {"code": -32_601, "message": "the method does not exist"}}
     proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
     assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 300
     proxy.change = lambda method, result: result
