@@ -453,7 +453,7 @@ def test_a_section_is_written_as_it_is_read(tmp_path, fit: OwnerFit, small: Owne
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("every: 1 h", "every: 2 h", "owners.yaml:8: owners.every: '2 h' is not 1 h, over which is measured"),
+        ("every: 1 h", "every: 2 h", "owners.yaml:9: owners.every: '2 h' is not 1 h, over which is measured"),
         ("within: 24 h", "within: 12 h", "owners.defend.within: '12 h' is not 24 h, over which is measured"),
         (
             "[0%, 2%, 5%,",
