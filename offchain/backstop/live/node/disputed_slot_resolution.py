@@ -105,8 +105,7 @@ def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> 
     """Return an account after a block that was followed, proven by any node under the block's hash.
 
     None if no node can prove it, as on a chain without state roots or where the state is pruned. Raises
-    UnprovenError if one says that it does, and does not, and no other does; not on a test chain, where a
-    balance or a word may be set between two blocks, which no block's root has.
+    UnprovenError if one says that it does, and does not, and no other does.
     """
     number, broken = block["number"], None
     try:
@@ -122,7 +121,7 @@ def find_settled_account(node: Node, block: Mapping[str, Any], address: str) -> 
             broken = UnprovenError(f"the node at {client.where} proves nothing of {address}: {error}")
         except BackstopError:  # refused, or gone
             continue
-    if broken is not None and node.chain_id not in TEST_CHAINS:
+    if broken is not None:
         raise broken
     return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.hosts.host_interface import CALL_GAS
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError
 from backstop.keepers.call_costs import convert_gas_to_stablecoin, find_call_gas
 from backstop.keepers.keeper_role_register import Intent, Keeper, KeeperMemory
@@ -592,7 +593,7 @@ class KeeperLoop:
             text = f"the node at {where} is not believed: it says that {what} {problem}"
             self._lines.log_once(("contradicted", intent.action.method), Line(text, "contradicted"))
         least = find_call_gas(intent.action.contract, intent.action.method) or 0
-        return foreseen, _TIMES_TABLE * least if 2 * gas < least else gas
+        return foreseen, min(_TIMES_TABLE * least if 2 * gas < least else gas, CALL_GAS)
 
     def _find_contradiction(self, intent: Intent, foreseen: Outcome, gas: int, now: int) -> str | None:
         """Return what the model or the committed gas table contradicts in a node's trial of a call."""
@@ -600,6 +601,8 @@ class KeeperLoop:
         if not foreseen.ok:
             can = self.system.can_succeed_on_model(action.sender, *self.system.encode_call(action), now)
             return "would revert, and by the model it would not" if can else None
+        if gas > CALL_GAS:
+            return f"takes {gas} gas, and a transaction may take {CALL_GAS}"
         table = find_call_gas(action.contract, action.method)
         if table is None or (table <= 2 * gas and (intent.gain is None or gas <= _MOST_TIMES_TABLE * table)):
             return None

@@ -29,7 +29,7 @@ from backstop.live.node.gas_fees import FEE_CAP, GWEI, TIP_CAP, Fees, raise_fees
 from backstop.live.node.log_lines import Line
 from backstop.live.node.private_relay import Relay
 from backstop.live.node.remote_signer import SignerUnavailableError
-from backstop.live.node.rpc_node import Node, RetryError
+from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
 from backstop.live.node.signable_call_allowlist import CallNotAllowedError
 from backstop.live.node.signers import Signers
 from backstop.live.node.storage_proofs import UnprovenError
@@ -37,6 +37,8 @@ from backstop.live.node.transaction_and_receipt_roots import recover_signer, tra
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 
 _NOTHING_GAS = 21_000
+# Seconds that a test chain's block has to stand until a state that it does not prove counts as set by hand.
+_STANDS_FOR = 3.0
 # Blocks that a nonce is used up until it counts as used by somebody else: a block can be read late.
 _LATE_BLOCKS = 20
 # Blocks that are looked through for what an earlier keeper sent, where no node has its receipt.
@@ -125,6 +127,7 @@ class Outbox:
         self._looked_through: int | None = None  # the block up to which what is signed was looked for
         self._counted_at = 0  # the block at which it was last asked how many are mined
         self._contradictions: set[str] = set()
+        self._unproven_block = "", 0.0  # the last one that did not prove this account, and since when
         self._used = 0  # nonces that are used up, by blocks that were followed or as two nodes say
         self._last_sent: dict[int, _LastSent] = {}
         journal.lock_and_read_file()
@@ -253,7 +256,7 @@ class Outbox:
         try:
             account = find_settled_account(self.node, block, self.address)
         except UnprovenError as error:
-            account, unproven = None, error
+            account, unproven = None, None if self._is_state_set_between_blocks(block["hash"]) else error
         if account is not None:
             return account.nonce
         agreed = find_agreed_nonce(self.node, block["number"], self.address)
@@ -262,6 +265,18 @@ class Outbox:
                 raise self.node.leave_node_and_build_error(str(unproven))
             agreed = self.node.get_nonce(self.address, block["number"])
         return max(agreed, self._used)
+
+    def _is_state_set_between_blocks(self, block_hash: str) -> bool:
+        """Tell whether a test chain stands at a block that its state has left, as after anvil_setBalance.
+
+        No proof leads from that block's root to such a state. A node that lies does so after the next block,
+        too, so the block has to stand for some seconds.
+        """
+        if self.node.chain_id not in TEST_CHAINS:
+            return False
+        if self._unproven_block[0] != block_hash:
+            self._unproven_block = block_hash, time.monotonic()
+        return time.monotonic() - self._unproven_block[1] >= _STANDS_FOR
 
     def _count_sent(self) -> int:
         """Return how many transactions the account has sent, with those that wait in the pool.

@@ -219,10 +219,12 @@ def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
         outbox.send_call(order(), fees)
     outbox.node.__dict__["chain_id"] = 31_337
     outbox.node.request("anvil_setBalance", ACCRUER, "0x1")
+    outbox.node.request("evm_mine")
     with pytest.raises(BackstopError, match=f"{ACCRUER} cannot pay for gas"):
         outbox.send_call(order(), fees)
     assert outbox.waiting == []
     outbox.node.request("anvil_setBalance", ACCRUER, "0x0")
+    outbox.node.request("evm_mine")
     system = attach()
     with pytest.raises(BackstopError, match="accruer has nothing to pay gas with: send coins to 0x1cbd"):
         KeeperLoop(system, build_keepers(system.deployment, ["accruer"]), print)

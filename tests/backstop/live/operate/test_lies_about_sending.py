@@ -13,7 +13,6 @@ from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
 from backstop.live.chaos.lies_about_sending import OF_SENDING
 from backstop.live.chaos.lies_about_state import OF_STATE
-from backstop.live.node import disputed_slot_resolution
 from backstop.live.node.disputed_slot_resolution import find_agreed_nonce, find_settled_account
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
@@ -21,6 +20,7 @@ from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.node.transaction_and_receipt_roots import check_roots
+from backstop.live.operate import outbox
 from backstop.live.operate.outbox import CallRequest, Outbox, TransactionRules
 from backstop.live.operate.transaction_journal import Journal
 from backstop.model.arithmetic import WAD
@@ -273,7 +273,6 @@ def test_a_node_that_keeps_a_transaction_to_itself_is_left(
     assert len(box.collect_mined(mine(fresh))) == 1
 
 
-@pytest.mark.usefixtures("not_a_test_chain")
 def test_a_proven_account_is_that_of_the_block(hostile: ByzantineProxy, fresh: Devnet) -> None:
     """Neither a broken proof nor one of another block counts, and a header has to hash to its hash."""
     node, head = Node(hostile.url), mine(fresh)
@@ -298,18 +297,18 @@ def test_a_proven_account_is_that_of_the_block(hostile: ByzantineProxy, fresh: D
     assert find_settled_account(node, block, ME) is None
 
 
-@pytest.fixture
-def not_a_test_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a test chain a balance may be set between two blocks, and then nothing proves it."""
-    monkeypatch.setattr(disputed_slot_resolution, "TEST_CHAINS", ())
-
-
-def test_a_balance_that_was_set_between_blocks_stops_nobody(open_outbox: OpenOutbox, fresh: Devnet) -> None:
+def test_a_balance_that_was_set_between_blocks_stops_nobody_for_long(
+    open_outbox: OpenOutbox, fresh: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No block's root has it. A node that lies about each block is waited for, also on a test chain."""
+    box = open_outbox(False)
     fresh.node.request("anvil_setBalance", ME, hex(10**18))
-    assert open_outbox(False).send_call(TAKE, FEES).nonce == 1
+    with pytest.raises(NodeUnavailableError, match="proves nothing of"):
+        box.send_call(TAKE, FEES)
+    monkeypatch.setattr(outbox, "_STANDS_FOR", 0.0)
+    assert box.send_call(TAKE, FEES).nonce == 1
 
 
-@pytest.mark.usefixtures("not_a_test_chain")
 def test_a_node_alone_that_proves_nothing_is_waited_for(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet
 ) -> None:

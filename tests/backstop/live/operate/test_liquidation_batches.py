@@ -176,6 +176,7 @@ def test_with_coins_for_no_batch_the_largest_goes_alone(town: UnsafeVaultsDevnet
     loop = open_loop(town, said)
     me, fees = get_account("liquidator"), town.node.offer_fees()
     town.node.request("anvil_setBalance", me, hex(600_000 * fees.most))
+    town.node.request("evm_mine")
     assert loop.run_round() == 0
     assert said[-1].startswith(f"liquidator: {BATCH}(6 of ETH) was not taken: {me} cannot pay for gas")
     loop._looked_at = None

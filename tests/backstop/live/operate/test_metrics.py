@@ -320,6 +320,7 @@ def test_what_is_wrong_beside_is_a_warning(
 ) -> None:
     port, system = watched("keeper"), attach_fallen()
     fallen_devnet.node.request("anvil_setBalance", LIQUIDATOR, hex(10**12))
+    fallen_devnet.node.request("evm_mine")
     keepers = build_keepers(system.deployment, ["liquidator"])
     KeeperLoop(system, keepers, print, observer=port.observer).run_round()
     status, health = port.health()

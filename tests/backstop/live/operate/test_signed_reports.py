@@ -58,6 +58,7 @@ def test_what_is_signed_here_is_brought_there(
     fallen.advance(7 * 3_600)  # nobody's reports count any more
     for i in range(4):
         fallen_devnet.node.request("anvil_setBalance", get_account(f"reporter_{i + 1}"), "0x0")
+    fallen_devnet.node.request("evm_mine")
     signers = build_caught_up_keeper_loop(settings(here), said.append)
     signers.run_round()
     assert sum(" signed" in line for line in said) == 4, said

@@ -64,6 +64,7 @@ def keeper(
 ) -> Callable[..., KeeperLoop]:
     """A liquidator whose key the signer has, where there is something to do."""
     fallen_devnet.node.request("anvil_setBalance", signer.address, hex(WAD))
+    fallen_devnet.node.request("evm_mine")
 
     def begin(**settings: Any) -> KeeperLoop:
         return build_caught_up_keeper_loop(
