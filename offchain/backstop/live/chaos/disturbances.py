@@ -18,6 +18,8 @@ from backstop.deployment.role_accounts import get_account
 from backstop.hosts.rpc_client import RpcError
 from backstop.live.chaos.byzantine_proxy import FAULTS, Fault
 from backstop.live.chaos.crash_points import POINTS
+from backstop.live.chaos.lies_about_sending import OF_SENDING
+from backstop.live.chaos.lies_about_state import OF_STATE
 from backstop.live.node.gas_fees import GWEI
 from backstop.live.node.signers import Signers
 
@@ -320,4 +322,6 @@ OF_THE_CHAIN: tuple[Kind, ...] = (
     ClockJumps,
 )
 OF_PROCESSES: tuple[Kind, ...] = (KeeperKill, KeeperKillAtPoint, KeeperFreeze)
-OF_A_NODE: tuple[Kind, ...] = tuple(partial(ByzantineNode, fault) for fault in FAULTS)
+OF_A_NODE: tuple[Kind, ...] = tuple(
+    partial(ByzantineNode, fault) for fault in (*FAULTS, *OF_SENDING, *OF_STATE)
+)
