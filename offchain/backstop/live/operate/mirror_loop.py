@@ -112,6 +112,8 @@ class MirrorLoop:
             except NodeUnavailableError as error:
                 if again.should_look_again(error):
                     continue
+                if gone_since is not None and not stop():  # whatever it is, another node may do better
+                    self.mirror.node.client.switch_node(str(error))
                 if gone_since is None:
                     gone_since = time.monotonic()
                     self.say(f"{error}; waiting up to {patience:.0f} s")
@@ -138,7 +140,6 @@ class MirrorLoop:
         mirror = self.mirror
         newest = mirror.node.get_head()
         head = newest.number
-        mirror.node.record_height_and_check_chain(head)
         last = head if until is None else min(head, until)
 
         def check_stop() -> bool:
@@ -175,6 +176,8 @@ class MirrorLoop:
                 self.say(f"{NOT_COMPARED} {mirror.block}: {error}")
         if not self._told:
             self._compare_storage_and_report(head)
+        if mirror.block == head:  # followed: a head that a node only tells of would make others look behind
+            mirror.node.record_height_and_check_chain(head)
         if self.observer is not None:
             self.observer.publish_block(mirror, self.found, head=head)
         self._save_sometimes()
