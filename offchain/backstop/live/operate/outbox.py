@@ -196,6 +196,7 @@ class Outbox:
             return
         if account is None:
             return
+        self._used = max(self._used, account.nonce)  # nothing that waits below it holds up what comes next
         ahead = [each for each in self.waiting if each.nonce < entry.nonce]
         needed = cost + sum(each.actual_or_maximum_spending.gas for each in ahead)
         if "insufficient funds" in words and account.balance >= needed:
@@ -229,7 +230,7 @@ class Outbox:
         entries = self.journal.entries
         after = [entry.nonce + 1 for entry in entries if not entry.given_up]
         # Somebody else may have used the account since.
-        nonce = max(after) if self.waiting else max([self._count_sent(), *after])
+        nonce = max([self._used, *after]) if self.waiting else max([self._count_sent(), *after])
         given_up = Counter(entry.nonce for entry in entries if entry.given_up)
         while given_up[nonce] >= _MOST_GIVEN_UP:
             nonce += 1

@@ -159,6 +159,20 @@ def test_nobody_pays_for_a_nonce_from_nowhere(
     assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 1
 
 
+def test_what_waits_behind_anothers_nonces_holds_up_one_call(outbox: Outbox, fresh: Devnet) -> None:
+    """Somebody else uses two nonces; what waits at the first is late only after twenty blocks."""
+    outbox.send_call(TAKE, outbox.node.offer_fees())
+    fees = {"maxFeePerGas": hex(100 * GWEI), "maxPriorityFeePerGas": hex(50 * GWEI)}
+    for nonce in (0, 1):
+        other = {"from": ME, "to": ME, "nonce": hex(nonce), "gas": hex(60_000)}
+        fresh.node.request("eth_sendTransaction", other | fees)
+    fresh.node.request("evm_mine")
+    assert outbox.collect_mined(fresh.node.get_head().number) == [] and len(outbox.waiting) == 1
+    with pytest.raises(BackstopError, match="nonce too low"):
+        outbox.send_call(TAKE._replace(about=("take", 1)), outbox.node.offer_fees())
+    assert outbox.send_call(TAKE._replace(about=("take", 2)), outbox.node.offer_fees()).nonce == 2
+
+
 def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
     """It is the node that refuses, not the call: nothing is decided anew, and it is sent again."""
     proxy.errors = {"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}}
