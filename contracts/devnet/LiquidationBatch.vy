@@ -4,11 +4,11 @@
 """
 @title LiquidationBatch
 @license GNU Affero General Public License v3.0 only
-@notice Starts the auctions of many vaults in one transaction. It holds nothing and has no owner: whoever
-        calls says who gets the rewards.
-@dev Each liquidation is a call of its own with gas of its own. One that reverts, because somebody was faster
-     or there is no room, takes nothing from the others; and what there is no gas for is left out, not
-     reverted.
+@notice Starts the auctions of many vaults in one transaction. The contract holds no tokens and has
+        no owner: the caller names the account that gets the rewards.
+@dev Each liquidation is a call of its own with gas of its own. A liquidation that reverts, because a rival
+     was faster or an auction limit is reached, takes nothing from the others. The batch leaves out the vaults
+     that it has no gas for, and does not revert.
 """
 interface ILiquidationEngine:
     def liquidate(collateral_type: uint256, owner: address, reward_receiver: address) -> uint256: nonpayable

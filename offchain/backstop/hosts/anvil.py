@@ -329,7 +329,7 @@ def find_anvil_on_path() -> str:
 
 
 def can_run_anvil() -> bool:
-    """Tell whether there is an Anvil that this machine can run: some processors have none."""
+    """Return True if an Anvil is installed that runs on this machine's processor."""
     try:
         return subprocess.run([find_anvil_on_path(), "--version"], capture_output=True).returncode == 0
     except (BackstopError, OSError):  # none, or that of another processor

@@ -1,4 +1,4 @@
-"""A node of our own in a process that ends with this one, whatever ends it."""
+"""A child process that runs a node: it ends with the parent, also when the parent is killed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _FOLDERS = "backstop-node-"
 
 
 class NodeProcess:
-    """A node that ends with this process.
+    """A child process that runs a node, and ends with its parent.
 
-    What it writes is in a temporary folder that goes with it.
+    The node's files are in a temporary folder, which is removed when the node ends.
     """
 
     def __init__(self, program_name: str) -> None:
-        """Make the folder; `_start_process` starts what is in it."""
+        """Create the temporary folder; `_start_process` starts the node."""
         self.program_name = program_name
         _remove_stale_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
@@ -81,7 +81,7 @@ class NodeProcess:
             except RpcError:
                 raise
             except BackstopError:
-                time.sleep(0.01)
+                time.sleep(0.01)  # a node that starts gives no other sign than an answer
         said = self.read_log_tail()
         self.stop_process()
         raise BackstopError(f"{self.program_name} does not answer after {START_SECONDS:.0f} s:\n{said}")

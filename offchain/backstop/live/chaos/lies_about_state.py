@@ -42,7 +42,7 @@ def _tell_no_coins(talk: RpcExchange) -> None:
 
 
 def _build_base_fee_fault(fee: int) -> Callable[[RpcExchange], None]:
-    """Have the newest block, and the history of fees, tell another base fee."""
+    """Build a fault: the newest block and the history of fees state this base fee [wei]."""
 
     def of_block(params: Any, block: dict[str, Any]) -> dict[str, Any]:
         if params[0] not in ("latest", "pending"):
@@ -60,7 +60,7 @@ def _build_base_fee_fault(fee: int) -> Callable[[RpcExchange], None]:
 
 
 def _revert_each_call(talk: RpcExchange) -> None:
-    """Have each trial of somebody's call revert; what reads without a sender is answered."""
+    """Answer each trial of a call with a revert; a call without a sender is answered truly."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] in ("eth_call", "eth_estimateGas") and "from" in call["params"][0]:
             answer.pop("result", None)

@@ -306,25 +306,25 @@ def _extract_bracketed_text(error: Exception) -> str:
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
 
 
-class SoonAgain:
-    """Looks that are repeated at once, as one backend of an endpoint may be a block behind another.
+class MissingBlockRetry:
+    """Retries for a block that an endpoint lacks: one of its backends may be a block behind another.
 
-    A node that lacks a block for longer is as good as gone.
+    After `_MOST_TRIES` retries the node counts as unavailable.
     """
 
     def __init__(self) -> None:
         self._tries = 0
 
     def note_success(self) -> None:
-        """Take note of a look that came to its end."""
+        """Start to count retries anew, after a look without an error."""
         self._tries = 0
 
     def should_look_again(self, error: Exception) -> bool:
-        """Tell whether to look again for an error, after a pause, which this takes."""
+        """Return True if the error is a missing block and a retry is left; pause first."""
         if not getattr(error, "lacks_block", False) or self._tries == _MOST_TRIES:
             return False
         self._tries += 1
-        time.sleep(_NEXT_TRY)
+        time.sleep(_NEXT_TRY)  # the slower backend needs a moment, and announces nothing
         return True
 
 

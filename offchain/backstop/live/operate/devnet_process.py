@@ -73,7 +73,7 @@ def run_anvil_until_stopped(
                 if file.copy_anvil_state_if_whole():
                     # A long history takes longer to check: it must not take all the time.
                     due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
-            time.sleep(0.05)
+            time.sleep(0.05)  # so that a signal to stop is heard
     finally:
         process.stop_process()
         if file is not None:
@@ -98,7 +98,7 @@ def run_hardhat_until_stopped(
         while not stop():
             if process.ended:
                 raise BackstopError(f"hardhat ended by itself:\n{process.read_log_tail()}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # so that a signal to stop is heard
     finally:
         process.stop_process()
 

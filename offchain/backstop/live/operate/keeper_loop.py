@@ -29,7 +29,7 @@ from backstop.live.node.gas_fees import GWEI, Fees, FeesTooHighError
 from backstop.live.node.live_host import gas_limit
 from backstop.live.node.log_lines import Line
 from backstop.live.node.remote_signer import SignerUnavailableError
-from backstop.live.node.rpc_node import Outlook, SoonAgain, sleep_in_short_naps
+from backstop.live.node.rpc_node import MissingBlockRetry, Outlook, sleep_in_short_naps
 from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.operate.account_balances import AccountBalances
 from backstop.live.operate.block_gas import BLOCK_GAS, BlockGas
@@ -219,7 +219,7 @@ class KeeperLoop:
         """
         gone_since: float | None = None
         reorganised: ReorgError | None = None
-        pause, again = interval, SoonAgain()
+        pause, again = interval, MissingBlockRetry()
         while not stop():
             try:
                 if reorganised is not None:

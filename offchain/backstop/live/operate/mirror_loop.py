@@ -24,7 +24,7 @@ from backstop.live.mirror.storage_comparison import StatePrunedError
 from backstop.live.monitor.health_conditions import describe_unsettled_slots
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.node.failover import Takeover
-from backstop.live.node.rpc_node import SoonAgain, sleep_in_short_naps
+from backstop.live.node.rpc_node import MissingBlockRetry, sleep_in_short_naps
 from backstop.live.operate.heap_trim import trim_heap
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, WAD
@@ -93,7 +93,7 @@ class MirrorLoop:
             raise BackstopError(f"block {until} is over: this mirror begins after block {self.mirror.block}")
         gone_since: float | None = None
         reorganised: ReorgError | None = None
-        again = SoonAgain()
+        again = MissingBlockRetry()
         while not stop():
             try:
                 if reorganised is not None:
