@@ -59,7 +59,6 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
         connect_node(network), read_deployment(deployment), snapshot=snapshot, cold=cold, say=say
     )
     follower.sync_to_head()
-    follower.save_snapshot()
     index = follower.index
     table = Table("type", "vaults", "unsafe", "to be called", "called", title=f"block {index.number:,}")
     symbols = follower.deployment.parameters.collateral_and_facilitator_names
@@ -73,4 +72,5 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
         say(difference)
     if differences:
         raise click.ClickException(f"index and chain differ {len(differences)} times: --cold builds it anew")
+    follower.save_snapshot()
     click.echo(f"{min(verify, len(index)):,} vaults compared with the chain, 0 differences")

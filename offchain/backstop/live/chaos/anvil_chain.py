@@ -37,22 +37,29 @@ def prepare_chain(folder: Path, scenario: Scenario, seed: int, capital: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     node, process = start_anvil("--state", str(folder / STATE))
     try:
-        signers = Signers(test_accounts=True)
-        deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
-        system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
-        with system.impersonate_and_freeze_time():
-            crash = LiveSimulation(scenario, system, seed, speed=0.0, played=())
-            crash.open_book(lambda done, total, text: None, lambda: False)
-            maker = get_account("market_maker")
-            for name, wad in capital.items():
-                before = crash.get_stablecoin_balance(get_account(name))
-                source, sink = (maker, get_account(name)) if wad >= before else (get_account(name), maker)
-                outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
-                if not outcome.ok:
-                    raise BackstopError(f"no {wad // WAD} stablecoins for {name}: {outcome.reason}")
-            system.raise_differences()
+        deploy_with_vaults(node, folder, scenario, seed, capital)
     finally:
         process.stop_process()
+
+
+def deploy_with_vaults(
+    node: Node, folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]
+) -> None:
+    """Deploy on a node, open the scenario's vaults and pools, give accounts stablecoins (wad, by name)."""
+    signers = Signers(test_accounts=True)
+    deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
+    system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
+    with system.impersonate_and_freeze_time():
+        crash = LiveSimulation(scenario, system, seed, speed=0.0, played=())
+        crash.open_book(lambda done, total, text: None, lambda: False)
+        maker = get_account("market_maker")
+        for name, wad in capital.items():
+            before = crash.get_stablecoin_balance(get_account(name))
+            source, sink = (maker, get_account(name)) if wad >= before else (get_account(name), maker)
+            outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
+            if not outcome.ok:
+                raise BackstopError(f"no {wad // WAD} stablecoins for {name}: {outcome.reason}")
+        system.raise_differences()
 
 
 def storm_scenario() -> Scenario:

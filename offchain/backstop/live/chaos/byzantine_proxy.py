@@ -370,14 +370,31 @@ def _limit_log_range(talk: RpcExchange) -> None:
                 answer["error"] = {"code": -32005, "message": "query returned more than 10000 results"}
 
 
-def _replace_logs(logs: Any) -> Callable[[RpcExchange], None]:
-    return lambda talk: talk.change_results("eth_getLogs", lambda params, result: logs)
+def _build_log_fault(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[RpcExchange], None]:
+    return lambda talk: talk.change_results("eth_getLogs", lambda params, logs: change(logs))
+
+
+def _raise_debts(logs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Change the last word of each log: a vault's normalized debt is 1 more."""
+    return [log | {"data": f"{log['data'][:-64]}{int(log['data'][-64:], 16) + 1:064x}"} for log in logs]
 
 
 OF_LOGS = (
     Fault("short ranges", "logs of more than 8 blocks are refused", _limit_log_range, stays=True, works=True),
-    Fault("null logs", "logs are null", _replace_logs(None)),
-    Fault("empty logs", "logs without fields", _replace_logs([{}])),
+    Fault("null logs", "logs are null", _build_log_fault(lambda logs: None)),
+    Fault("empty logs", "logs without fields", _build_log_fault(lambda logs: [{}])),
+    Fault("no log at all", "no logs were written", _build_log_fault(lambda logs: [])),
+    Fault(
+        "a log missing", "the last log of each answer is left out", _build_log_fault(lambda logs: logs[:-1])
+    ),
+    Fault(
+        "logs twice",
+        "each log is told twice",
+        _build_log_fault(lambda logs: [log for each in logs for log in (each, each)]),
+        stays=True,
+        works=True,
+    ),
+    Fault("other debts", "logs of vaults that owe more", _build_log_fault(_raise_debts)),
 )
 """Faults that the vault index meets, which reads logs."""
 
