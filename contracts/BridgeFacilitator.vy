@@ -89,11 +89,6 @@ event Redeemed:
     paid: uint256  # [wad]
 
 
-struct Announcement:
-    amount: uint256  # wad; 0 is none, 128 bits
-    ready_at: uint256  # seconds, when anyone may realise it, 32 bits
-
-
 MASK_128: constant(uint256) = 2**128 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
@@ -244,7 +239,9 @@ def announce_loss(amount: uint256):
         roles._check_role(roles.GUARDIAN)
         assert amount > self._announcement().amount, "facilitator: only raise"
     assert amount != 0 and amount <= MASK_128, "facilitator: loss bounds"
-    self._store_loss_announcement(Announcement(amount=amount, ready_at=block.timestamp + DELAY))
+    self._store_loss_announcement(
+        IBridgeFacilitator.Announcement(amount=amount, ready_at=block.timestamp + DELAY)
+    )
 
 
 @external
@@ -254,7 +251,7 @@ def cancel_loss():
     @notice Take an announced loss back. Admin only. It is in doubt no more.
     """
     roles._only_admin()
-    self._store_loss_announcement(empty(Announcement))
+    self._store_loss_announcement(empty(IBridgeFacilitator.Announcement))
 
 
 @external
@@ -266,14 +263,14 @@ def realise_loss() -> uint256:
             debt, so never more than the line; the doubt goes in the same call, and no loss counts twice.
     @return [wad] Stablecoin lost, rounded up; zero if all was paid back meanwhile.
     """
-    announcement: Announcement = self._announcement()
+    announcement: IBridgeFacilitator.Announcement = self._announcement()
     assert announcement.amount != 0, "facilitator: no loss"
     assert block.timestamp >= announcement.ready_at, "facilitator: too early"
     principal: uint256 = extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, announcement.amount)
     amount: uint256 = units._div_up(principal, units.RAY)
     self.lost += amount
     log LossRealised(amount=amount)
-    self._store_loss_announcement(empty(Announcement))
+    self._store_loss_announcement(empty(IBridgeFacilitator.Announcement))
     return amount
 
 
@@ -377,7 +374,7 @@ def redeem(notes: uint256) -> uint256:
 
 @external
 @view
-def announcement() -> Announcement:
+def announcement() -> IBridgeFacilitator.Announcement:
     """
     @notice The announced loss, and from when on it may be realised.
     @return The announcement; zeros if there is none.
@@ -389,7 +386,7 @@ def announcement() -> Announcement:
 
 
 @internal
-def _store_loss_announcement(new: Announcement):
+def _store_loss_announcement(new: IBridgeFacilitator.Announcement):
     self.announced = new.amount | (new.ready_at << 128)
     log LossAnnounced(amount=new.amount, ready_at=new.ready_at)
     self._set_note_price_and_flag()
@@ -430,6 +427,6 @@ def _check_none_announced():
 
 @internal
 @view
-def _announcement() -> Announcement:
+def _announcement() -> IBridgeFacilitator.Announcement:
     word: uint256 = self.announced
-    return Announcement(amount=word & MASK_128, ready_at=word >> 128)
+    return IBridgeFacilitator.Announcement(amount=word & MASK_128, ready_at=word >> 128)

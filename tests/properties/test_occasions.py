@@ -27,6 +27,7 @@ from backstop.proof.properties.property_registry import (
     select_triggered,
 )
 from backstop.proof.properties.step_transition import collect_changes
+from tests.support.adapter_steps import with_adapter
 
 ARTIFACTS = Artifacts()
 SEEDS, OF_MARGIN, STEPS = (2, 5, 23), (14, 22, 23), 250
@@ -139,6 +140,7 @@ def kinds():
     drawn += [
         build_margin_parameters(),
         build_backed_margin_parameters(),
+        with_adapter(),
         replace(build_standard_parameters(), timelock=TimelockParameters()),
     ]
     return {each.name: each.kind for parameters in drawn for each in plan_deployment(parameters).creations}

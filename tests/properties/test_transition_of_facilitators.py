@@ -3,8 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.model.bridge_facilitator import Announcement
-from backstop.model.interfaces import Vault
+from backstop.model.interfaces import Announcement, Vault
 from backstop.system import Action
 from tests.support.facilitator_steps import (
     DAY,

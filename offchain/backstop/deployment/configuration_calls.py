@@ -153,9 +153,15 @@ def _build_facilitator_calls(
         (name, "open", ()),
         ("VaultEngine", "set_debt_ceiling", (collateral_type, facilitator.line)),
         ("VaultEngine", "grant_role", (STAGE, at[name])),
-        (name, "grant_role", (MINTER, deployment.get_account(facilitator.minter))),
+        (
+            name,
+            "grant_role",
+            (MINTER, at.get(facilitator.adapter) or deployment.get_account(facilitator.minter)),
+        ),
         (name, "grant_role", (GUARDIAN, deployment.get_account("guardian"))),
     ]
+    if facilitator.coin:
+        calls.append((name, "grant_role", (GUARDIAN, at[facilitator.adapter])))
     if deployment.parameters.guards is not None and facilitator.flow_cap:
         calls.append(
             ("RiskPolicy", "set_flow_limit", (collateral_type, facilitator.flow_cap, facilitator.flow_window))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from backstop.deployment.contracts_by_parameter_name import (
@@ -189,6 +189,25 @@ def _build_equity_arguments(
             at["PriceFeed"],
             equity.conversion_price,
         )
+    return args
+
+
+def build_adapter_arguments(
+    parameters: Parameters, at: Mapping[str, str], get_account: Callable[[str], str]
+) -> dict[str, tuple[Any, ...]]:
+    """Return the arguments of other protocols' coins and adapters; `get_account` knows who a role is."""
+    args: dict[str, tuple[Any, ...]] = {}
+    for c, facilitator in list_facilitators_with_type_ids(parameters):
+        if facilitator.coin:
+            args[facilitator.coin] = (facilitator.coin, facilitator.coin, facilitator.coin_decimals)
+            args[facilitator.adapter] = (
+                at[facilitator.coin],
+                get_account(facilitator.minter),
+                at[facilitator.name],
+                at["VaultEngine"],
+                at["Stablecoin"],
+                c,
+            )
     return args
 
 

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backstop.deployment.constructor_arguments import build_constructor_arguments, build_timelock_arguments
+from backstop.deployment.constructor_arguments import (
+    build_adapter_arguments,
+    build_constructor_arguments,
+    build_timelock_arguments,
+)
 from backstop.deployment.contracts_by_parameter_name import (
     MARGIN_POLICIES,
     NAIVE,
@@ -16,7 +20,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     list_pools,
     map_margin_contract_kinds,
 )
-from backstop.deployment.parameter_dataclasses import Parameters
+from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
 from backstop.deployment.role_accounts import compute_contract_address, get_account
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import CHAIN_ID
@@ -79,6 +83,7 @@ def plan_deployment(
     kinds = _map_contract_kinds(parameters)
     at = {name: compute_contract_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
     args = build_constructor_arguments(parameters, at, admin, taker, market_maker)
+    args |= build_adapter_arguments(parameters, at, lambda role: accounts.get(role) or get_account(role))
     if parameters.timelock is not None:
         governor, guardian = (
             accounts.get("governor") or admin,
@@ -118,11 +123,30 @@ def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
         if facilitator.name in kinds:
             raise BackstopError(f"the name {facilitator.name} is taken: give each facilitator its own")
         kinds[facilitator.name] = "BridgeFacilitator"
+        if facilitator.coin:
+            kinds |= _map_adapter_contract_kinds(parameters, facilitator, kinds)
     kinds |= _list_margin_contracts(parameters)
     if len(parameters.collateral_types) + len(parameters.facilitators) > bounds.MAX_COLLATERAL_TYPES:
         raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, facilitators included")
     # The last: what is there already stays where it would be without.
     return kinds if parameters.timelock is None else kinds | {"Timelock": "Timelock"}
+
+
+def _map_adapter_contract_kinds(
+    parameters: Parameters, facilitator: FacilitatorParameters, taken: Mapping[str, str]
+) -> dict[str, str]:
+    """Return name -> kind of another protocol's coin and its adapter.
+
+    All stablecoin has to stand for that coin, else its holders could not all get it.
+    """
+    if parameters.collateral_types or len(parameters.facilitators) > 1 or parameters.margin is not None:
+        raise BackstopError(
+            f"a deployment for {facilitator.coin} draws stablecoin for nothing else: leave out collateral "
+            "types, margin markets and other facilitators"
+        )
+    if facilitator.coin in taken:
+        raise BackstopError(f"the name {facilitator.coin} is taken: give the coin its own")
+    return {facilitator.coin: "Token", facilitator.adapter: "CoinAdapter"}
 
 
 def _map_pool_and_equity_contract_kinds(parameters: Parameters) -> dict[str, str]:

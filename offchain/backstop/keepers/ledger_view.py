@@ -13,7 +13,6 @@ from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.view_records import Facilitator, MarketData, Tables
 from backstop.model import (
     auto_ceiling,
-    bridge_facilitator,
     circuit_breaker,
     interfaces,
     ledger,
@@ -272,9 +271,7 @@ class LedgerView(PriceView):
         found = {}
         for c, each in list_facilitators_with_type_ids(self._parameters):
             tables: Tables = self._snapshot[each.name]
-            announced: bridge_facilitator.Announcement = tables["announced"].get(
-                (), bridge_facilitator.Announcement()
-            )
+            announced: interfaces.Announcement = tables["announced"].get((), interfaces.Announcement())
             owed = self.get_vault(c, self.addresses[each.name]).normalized_debt * self.get_current_rate(c)
             found[each.name] = Facilitator(c, owed, int(tables["lost"].get((), 0)), *announced)
         return found

@@ -6,13 +6,12 @@ in doubt at once, and booked as a deficit after a delay. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add_uint256, div_up, mul_uint256
 from backstop.model.contract_base import (
     World,
-    declare_record_slot_bit_widths,
     external,
     immutable,
     require,
@@ -21,6 +20,7 @@ from backstop.model.contract_base import (
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import (
     IERC20,
+    Announcement,
     ILiquidationEngine,
     ILossWaterfall,
     IPriceFeed,
@@ -28,14 +28,6 @@ from backstop.model.interfaces import (
     VaultState,
 )
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
-
-
-@declare_record_slot_bit_widths(128, 32)
-class Announcement(NamedTuple):
-    """A loss that everybody knows of and that is not booked yet."""
-
-    amount: int = 0  # wad; 0 is none
-    ready_at: int = 0  # seconds
 
 
 class BridgeFacilitator(Administered, ERC20):

@@ -87,10 +87,23 @@ class ICollateralAuction(Protocol):
     def write_off(self, sender: str, collateral_type: int, principal: int) -> None: ...
 
 
-class IBridgeFacilitator(Protocol):
-    """A facilitator, for holders of the role SHORTFALL. Stablecoin in wad."""
+@declare_record_slot_bit_widths(128, 32)
+class Announcement(NamedTuple):
+    """A facilitator's loss that everybody knows of and that is not booked yet."""
 
+    amount: int = 0  # wad; 0 is none
+    ready_at: int = 0  # seconds
+
+
+class IBridgeFacilitator(Protocol):
+    """A facilitator, for its bridge and for holders of the role SHORTFALL. Stablecoin in wad."""
+
+    def draw(self, sender: str, amount: int, receiver: str) -> None: ...
+    def repay(self, sender: str, amount: int) -> int: ...
+    def announce_loss(self, sender: str, amount: int) -> None: ...
     def mint_for_loss(self, sender: str, amount: int, receiver: str) -> int: ...
+    def recover(self, sender: str, amount: int) -> int: ...
+    def announcement(self, sender: str) -> Announcement: ...
 
 
 class IEquity(Protocol):

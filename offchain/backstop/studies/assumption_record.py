@@ -85,7 +85,7 @@ _BY_UNIT = {
     "fee": "stability_fee pays",
     "": (
         "decimals reporters quorum confirmations speed epochs instalments buckets open_limit degrees run "
-        "vaults count most lots force_mode supply mint_cap has_accounts dodges by owner_key"
+        "coin_decimals vaults count most lots force_mode supply mint_cap has_accounts dodges by owner_key"
     ),
 }
 _UNITS = {name: unit for unit, names in _BY_UNIT.items() for name in names.split()} | {

@@ -81,7 +81,7 @@ def _iter_settlement_delay_violations(parameters: Parameters, prices: Prices) ->
     "counts up to two steps later",
 )
 def _iter_cooldown_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
-    slowest = max(each.feed.step for each in parameters.collateral_types)
+    slowest = max((each.feed.step for each in parameters.collateral_types), default=0)
     for name in iter_loss_pool_names(parameters):
         pool = getattr(parameters, name)
         if pool.cooldown < 2 * slowest:

@@ -22,7 +22,7 @@ from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import MOVES, ActionGenerator
 from backstop.proof.fuzz.initial_actions import iter_adversarial_contract_creations, iter_funding_actions
 from backstop.proof.fuzz.invalid_actions import make_invalid
-from backstop.proof.fuzz.parameter_generator import draw_parameters
+from backstop.proof.fuzz.parameter_generator import draw_parameters_of_run
 from backstop.proof.fuzz.run_predicate_observer import StateObserver
 from backstop.proof.fuzz.steering_targets import (
     SteeringTarget,
@@ -73,7 +73,7 @@ def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
     of_traders = kind is not None and (place // 3 + turn) % 3 != 2
     for attempt in count():
         found = derive_run_seed(campaign_seed, run_index + (attempt << 64))
-        margin = draw_parameters(Random(found)).margin
+        margin = draw_parameters_of_run(Random(found)).margin
         if (margin.policy if margin else None) == kind and (kind is None or found % 2 == of_traders):
             return found
     raise AssertionError("unreachable")
@@ -84,7 +84,7 @@ def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]
     ranks = {}
     for attempt in range(DEPLOYMENTS):
         found = derive_run_seed(seed, index + (attempt << 64))
-        kinds = plan_deployment(draw_parameters(Random(found))).contract_kinds.values()
+        kinds = plan_deployment(draw_parameters_of_run(Random(found))).contract_kinds.values()
         ranks[found], _ = find_first_reachable_target(targets, kinds)
         if not ranks[found]:
             break
@@ -121,7 +121,7 @@ class FuzzRun:
         # So has the chain that misses slots.
         self._chain = Random(f"blocks of {seed}")
         self.asked: Counter[int] = Counter()
-        self.parameters = parameters or draw_parameters(self.random)
+        self.parameters = parameters or draw_parameters_of_run(self.random)
         self.both: Lockstep = deploy_lockstep(
             host,
             self.parameters,
@@ -161,7 +161,10 @@ class FuzzRun:
 
     def play_random_steps(self, step_count: int) -> Iterator[RunStep]:
         """Play so many steps, moves by their weights; raises at the first difference or violation."""
-        moves = list(MOVES.values())
+        has_adapter = any(facilitator.coin for facilitator in self.parameters.facilitators)
+        moves = [
+            move for move in MOVES.values() if not (move.of_own_types if has_adapter else move.of_adapters)
+        ]
         weights, whole = self._accumulate_move_weights(moves)
         done = 0
         for number in count():

@@ -14,25 +14,30 @@ Plays = Callable[[GenerationContext], Iterator[Action | Wait]]
 class ActionGenerator(NamedTuple):
     """A generator of actions, chosen by `weight` against the others; none where it makes no sense.
 
-    Some runs are mostly of those that are `of_traders`.
+    Some runs are mostly of those that are `of_traders`. Those `of_adapters` are for deployments with the
+    coin of another protocol, those `of_own_types` for all others; so the dice of these stay as they were.
     """
 
     name: str
     weight: float
     play: Plays
     of_traders: bool = False
+    of_adapters: bool = False
+    of_own_types: bool = False
 
 
 MOVES: dict[str, ActionGenerator] = {}
 
 
-def register_generator(weight: float, of_traders: bool = False) -> Callable[[Plays], Plays]:
+def register_generator(
+    weight: float, of_traders: bool = False, of_adapters: bool = False, of_own_types: bool = False
+) -> Callable[[Plays], Plays]:
     """Put a move in the catalogue."""
 
     def register(play: Plays) -> Plays:
         name = play.__name__
         assert name not in MOVES, f"there are two moves {name}"
-        MOVES[name] = ActionGenerator(name, weight, play, of_traders)
+        MOVES[name] = ActionGenerator(name, weight, play, of_traders, of_adapters, of_own_types)
         return play
 
     return register

@@ -50,6 +50,23 @@ def draw_parameters(random: Random) -> Parameters:
     return replace(drawn, block_time=slot)
 
 
+def draw_parameters_of_run(random: Random) -> Parameters:
+    """Draw parameters as `draw_parameters` does; one deployment in 25 insures another protocol instead."""
+    drawn = draw_parameters(random)
+    return _insure_other_protocol(drawn) if Random(f"coin of {astuple(drawn)}").randrange(25) == 0 else drawn
+
+
+def _insure_other_protocol(parameters: Parameters) -> Parameters:
+    """Return parameters without types of their own, for the coin of another protocol."""
+    random = Random(f"other protocol of {astuple(parameters)}")
+    (found,) = parameters.facilitators[:1] or (FacilitatorParameters("BridgeFacilitator0", 10**6),)
+    insured = replace(found, coin="COIN", coin_decimals=random.choice((0, 6, 6, 18)), flow_cap=0)
+    guards = parameters.guards
+    if guards is not None:
+        guards = replace(guards, ceilings=(), workouts=())
+    return replace(parameters, collateral_types=(), facilitators=(insured,), guards=guards, margin=None)
+
+
 def _draw_parameters_without_block_time(random: Random) -> Parameters:
     """Draw all but the slot."""
     count = random.choice((1, 2, 2, 3, 3, 4))

@@ -52,6 +52,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "Settlement": ("Settlement.vy",),
     "AutoCeiling": ("AutoCeiling.vy",),
     "BridgeFacilitator": ("BridgeFacilitator.vy",),
+    "CoinAdapter": ("CoinAdapter.vy",),
     "CircuitBreaker": ("CircuitBreaker.vy",),
     "MarginOrders": ("MarginOrders.vy", "modules/account_owner.vy", "modules/signature_check.vy"),
     "MarginPolicy": ("MarginPolicy.vy",),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.bridge_facilitator import Announcement, BridgeFacilitator
+from backstop.model.bridge_facilitator import BridgeFacilitator
+from backstop.model.interfaces import Announcement
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL
+from backstop.proof.properties.coin_adapter_claims import list_facilitator_calls
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import Changes, Transition
 
@@ -36,7 +38,7 @@ def _check_facilitator_debt_and_loss(
         facilitator.collateral_type,
         (facilitator.collateral_type, facilitator.address),
     )
-    action, now = step.action, step.model.timestamp
+    (caller, calls), now = list_facilitator_calls(step, name), step.model.timestamp
     strangers = [key for _, key, *_ in changes.get("vaults", ()) if key[0] == c and key != vault]
     if strangers:
         raise PropertyViolationError(f"{name}: there are other vaults in its type: {strangers}")
@@ -48,9 +50,8 @@ def _check_facilitator_debt_and_loss(
     tells: Announcement = step.read_post_state(name, "announced")
     if owed > owed_before:
         line = step.read_post_state("VaultEngine", "terms.of_types", c).debt_ceiling * WAD * RAY
-        drawn = (action.contract, action.method) == (name, "draw")
-        if not drawn or not _has_role(step, name, MINTER) or told.amount:
-            raise PropertyViolationError(f"{action.sender} drew from {name} by {action.method}")
+        if "draw" not in calls or not _has_role(step, name, MINTER, caller) or told.amount:
+            raise PropertyViolationError(f"{caller} drew from {name} by {step.action.method}")
         if owed + step.read_post_state(name, "lost") * RAY > line:
             raise PropertyViolationError(f"{name} owes {owed} rad of a line of {line}")
     if lost > 0 and _has_margin_fund_posted_shortfall(step, name):
@@ -61,7 +62,7 @@ def _check_facilitator_debt_and_loss(
                 f"{name} lost {lost} at once of a line of {line}, owes {owed}; {others} changed"
             )
     elif lost > 0:
-        due = (action.contract, action.method) == (name, "realise_loss") and told.amount
+        due = "realise_loss" in calls and told.amount
         gone = owed_before - owed
         exact = -(-gone // RAY) == lost and gone == min(told.amount * RAY // rate * rate, owed_before)
         others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
@@ -69,16 +70,16 @@ def _check_facilitator_debt_and_loss(
             raise PropertyViolationError(
                 f"{name} lost {lost} of {told}, its debt fell by {gone}; {others} changed"
             )
-    if lost < 0 and (action.contract, action.method) != (name, "recover"):
-        raise PropertyViolationError(f"{name} forgot {-lost} of what it lost by {action.method}")
+    if lost < 0 and "recover" not in calls:
+        raise PropertyViolationError(f"{name} forgot {-lost} of what it lost by {step.action.method}")
     if tells != told:
-        admin = action.sender == step.read_pre_state(name, "roles.admin")
-        booked = action.method == "realise_loss" and told.amount and now >= told.ready_at
-        raised = _has_role(step, name, GUARDIAN) and tells.amount > told.amount
+        admin = caller == step.read_pre_state(name, "roles.admin")
+        booked = "realise_loss" in calls and told.amount and now >= told.ready_at
+        raised = _has_role(step, name, GUARDIAN, caller) and tells.amount > told.amount
         fresh = tells == Announcement() or tells.ready_at == now + facilitator.delay
         if not (admin or raised or booked) or not fresh:
-            raise PropertyViolationError(f"{action.sender} made {tells} of {told} at {name}")
-    if action.contract == name and action.method in _TELLING and tells.amount:
+            raise PropertyViolationError(f"{caller} made {tells} of {told} at {name}")
+    if any(method in _TELLING for method in calls) and tells.amount:
         locked = step.read_post_state("VaultEngine", "vaults", vault).locked_collateral
         flag = step.read_post_state("LiquidationEngine", "vault_flags.of_vaults", vault) * rate
         least = min(tells.amount * RAY, owed)
@@ -98,5 +99,5 @@ def _has_margin_fund_posted_shortfall(step: Transition, facilitator: str) -> boo
     return bool(step.read_pre_state(facilitator, "roles.access_control.hasRole", (SHORTFALL, poster)))
 
 
-def _has_role(step: Transition, contract: str, role: bytes) -> bool:
-    return bool(step.read_pre_state(contract, "roles.access_control.hasRole", (role, step.action.sender)))
+def _has_role(step: Transition, contract: str, role: bytes, account: str) -> bool:
+    return bool(step.read_pre_state(contract, "roles.access_control.hasRole", (role, account)))

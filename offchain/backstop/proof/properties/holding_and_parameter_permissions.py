@@ -12,6 +12,7 @@ from backstop.model.ledger import NO_CEILING
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signed_reports import report_digest
 from backstop.model.stage_order import Slot
+from backstop.proof.properties.coin_adapter_claims import list_facilitator_calls
 from backstop.proof.properties.independent_arithmetic.batch_figures import convert_shares
 from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
 from backstop.proof.properties.privilege_tables import DOORS, PARAMETERS
@@ -93,9 +94,8 @@ def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) 
         if owner == sender or step.read_pre_state(contract, "operators", (owner, sender)):
             continue
         # A facilitator draws for its minter; that has a property of its own.
-        drawn = step.action.method == "draw" and step.action.contract == getattr(
-            contracts.get(owner), "label", None
-        )
+        owning: Any = contracts.get(owner)
+        drawn = owning is not None and "draw" in list_facilitator_calls(step, owning.label)[1]
         if new.normalized_debt > old.normalized_debt and not is_auction_or_workout_unwind(step) and not drawn:
             raise PropertyViolationError(f"{sender} raised the debt of vault {c, owner}")
         liquidated = old.normalized_debt and ("last_id" in changes or step.is_call("Settlement", "skim"))

@@ -210,6 +210,20 @@ def _iter_note_redemption_token_flows(call: CallContext, notes: int) -> Iterable
     yield _STABLE, call.sender, call.step.outcome.value
 
 
+def _get_coin_label(call: CallContext) -> str:
+    return str(call.step.model.world.addresses[call.contract.coin_address].label)
+
+
+def _iter_coin_deposit_token_flows(call: CallContext, amount: int, to: str) -> Iterable[Flow]:
+    yield _get_coin_label(call), call.sender, -amount
+    yield _STABLE, to, amount * call.contract.unit
+
+
+def _iter_coin_withdrawal_token_flows(call: CallContext, amount: int, to: str) -> Iterable[Flow]:
+    yield _STABLE, call.sender, -amount * call.contract.unit
+    yield _get_coin_label(call), to, amount
+
+
 _FLOWS: dict[tuple[str, str], Any] = {
     (ENGINE, "deposit_and_draw"): _iter_draw_token_flows,
     (ENGINE, "repay_and_withdraw"): _iter_withdrawal_token_flows,
@@ -243,6 +257,11 @@ _FLOWS: dict[tuple[str, str], Any] = {
     ("BridgeFacilitator", "repay"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("BridgeFacilitator", "recover"): lambda x, amount: [(_STABLE, x.sender, -x.step.outcome.value)],
     ("BridgeFacilitator", "redeem"): _iter_note_redemption_token_flows,
+    ("CoinAdapter", "deposit"): _iter_coin_deposit_token_flows,
+    ("CoinAdapter", "withdraw"): _iter_coin_withdrawal_token_flows,
+    ("CoinAdapter", "pay_protocol"): lambda x: [
+        (_get_coin_label(x), x.contract.protocol, x.step.outcome.value)
+    ],
 }
 
 

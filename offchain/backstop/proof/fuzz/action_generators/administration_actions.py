@@ -33,7 +33,7 @@ def _draw_value(context: GenerationContext, usual: tuple[int, ...], highest: int
     return context.pick_item((lowest, highest, highest + 1, max(lowest - 1, 0), MAX_UINT256))
 
 
-@register_generator(weight=1)
+@register_generator(weight=1, of_own_types=True)
 def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set a ceiling, floor, fee, limit or share of a type."""
     c = context.draw_type()
@@ -57,7 +57,7 @@ def set_engine_parameter(context: GenerationContext) -> Iterator[Action | Wait]:
     )
 
 
-@register_generator(weight=0.7)
+@register_generator(weight=0.7, of_own_types=True)
 def set_ratios(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set the liquidation and initial ratio of a type; its own again soon after."""
     c = context.draw_type()
@@ -98,7 +98,7 @@ def set_global_limits(context: GenerationContext) -> Iterator[Action | Wait]:
             )
 
 
-@register_generator(weight=0.8)
+@register_generator(weight=0.8, of_own_types=True)
 def set_curve(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set how the price of auctions under way falls."""
     c = context.draw_type() if context.draw_bool(0.9) else context.listed
@@ -125,7 +125,7 @@ def set_curve(context: GenerationContext) -> Iterator[Action | Wait]:
     )
 
 
-@register_generator(weight=0.8)
+@register_generator(weight=0.8, of_own_types=True)
 def set_auction_terms(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set a type's starting price, penalty and rewards."""
     c = context.draw_type()
@@ -183,7 +183,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_action("CollateralAuction", "set_stop", c, 0, by=context.admin)
 
 
-@register_generator(weight=0.8)
+@register_generator(weight=0.8, of_own_types=True)
 def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set reporters and times of a feed: the same again, one more, or what is refused."""
     c = context.draw_type()
@@ -212,7 +212,7 @@ def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
     yield context.build_action("PriceFeed", "set_market", *args, by=_pick_admin_or_stranger(context))
 
 
-@register_generator(weight=0.8)
+@register_generator(weight=0.8, of_own_types=True)
 def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set the guards of a market, and most of the time its own again."""
     c = context.draw_feed_market()

@@ -12,7 +12,7 @@ from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
 
-@register_generator(weight=0.025)
+@register_generator(weight=0.025, of_own_types=True)
 def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Fill a vault to the brim three times, indebted and liquidated; then all lots come back to it."""
     c, owner = context.draw_type(), context.pick_account()

@@ -251,7 +251,7 @@ def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
         yield from post_price(context, c, usual)
 
 
-@register_generator(weight=0.5)
+@register_generator(weight=0.5, of_own_types=True)
 def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
     """Silence a feed until it is stale, or dead; somebody acts on that, and it comes back."""
     c = context.draw_feed_market()

@@ -41,7 +41,7 @@ def _pick_receiver(context: GenerationContext) -> str:
     return context.world.contracts[context.pick_item(names)].address
 
 
-@register_generator(weight=2)
+@register_generator(weight=2, of_own_types=True)
 def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
     """Send tokens to somebody, or to a contract as a donation."""
     token, who = _pick_token(context), context.pick_account()
@@ -55,7 +55,7 @@ def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
     )
 
 
-@register_generator(weight=1)
+@register_generator(weight=1, of_own_types=True)
 def approve_spender(context: GenerationContext) -> Iterator[Action | Wait]:
     """Give an allowance, rarely take the protocol's away and give it back."""
     token, who = _pick_token(context), context.pick_account()
@@ -69,7 +69,7 @@ def approve_spender(context: GenerationContext) -> Iterator[Action | Wait]:
     )
 
 
-@register_generator(weight=1)
+@register_generator(weight=1, of_own_types=True)
 def transfer_on_allowance(context: GenerationContext) -> Iterator[Action | Wait]:
     """Spend an allowance, found or asked for."""
     token, owner, spender = _pick_token(context), context.pick_account(), context.pick_account()
@@ -96,7 +96,7 @@ def sign_permit(context: GenerationContext) -> Iterator[Action | Wait]:
     yield permit_generator.draw_permit(context, context.pick_item(("Stablecoin", context.pick_item(others))))
 
 
-@register_generator(weight=1)
+@register_generator(weight=1, of_own_types=True)
 def mint_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
     """Take new collateral from the faucet."""
     c, who = context.draw_type(), context.pick_account()
@@ -146,7 +146,7 @@ def list_fee_token(context: GenerationContext) -> Iterator[Action | Wait]:
     )
 
 
-@register_generator(weight=1.6)
+@register_generator(weight=1.6, of_own_types=True)
 def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
     """Sell to or buy from the market of a type."""
     c, who = context.draw_type(), context.pick_item((context.find_richest_account(), context.pick_account()))
@@ -166,7 +166,7 @@ def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
         )
 
 
-@register_generator(weight=1)
+@register_generator(weight=1, of_own_types=True)
 def provide_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
     """Quote the feed's price, as the market maker, with what the richest lends."""
     c = context.draw_type()

@@ -736,6 +736,18 @@ register_conditions(
     "BridgeFacilitator", "redeem", "facilitator: ", not_settling=lambda x, notes: not x.is_in_settlement
 )
 
+_NOT_PROTOCOL = {"not_protocol": lambda x, amount: x.sender != x.contract.protocol}
+register_conditions("CoinAdapter", "report_deficit", "coin_adapter: ", **_NOT_PROTOCOL)
+register_conditions(
+    "CoinAdapter",
+    "waive_deficit",
+    "coin_adapter: ",
+    **_NOT_PROTOCOL,
+    over_the_deficit=lambda x, amount: (
+        amount * RAY >= x.read_engine_slot("ledger.deficit", x.contract.collateral_type) + RAY
+    ),
+)
+
 
 def _has_no_trigger(call: CallContext, trigger: int, collateral_type: int) -> bool | None:
     if not 1 <= trigger <= 4:

@@ -1,0 +1,126 @@
+"""A protocol that exists already, for a local chain: it lends a coin, and reports what liquidations lack."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from backstop.model.arithmetic import add_uint256, mul_uint256, sub
+from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.interfaces import IERC20
+
+
+class ICoin(IERC20, Protocol):
+    """The coin, which anyone may mint."""
+
+    def mint(self, sender: str, to: str, amount: int) -> None: ...
+
+
+class IAdapter(Protocol):
+    """Where deficits are reported."""
+
+    def report_deficit(self, sender: str, amount: int) -> None: ...
+
+
+class OtherLender(Contract):
+    """See contracts/devnet/OtherLender.vy."""
+
+    KIND = "OtherLender"
+
+    coin_address = immutable("COIN", str)
+    token_address = immutable("TOKEN", str)
+    owner = immutable("OWNER", str)
+
+    def __init__(self, world: World, name: str, address: str, coin: str, token: str, owner: str) -> None:
+        super().__init__(world, name, address)
+        self.coin_address = coin
+        self.token_address = token
+        self.owner = owner
+        self.adapters = self.table("adapter", ZERO_ADDRESS)
+        self.prices = self.table("price")
+        self.collaterals = self.table("collateral_of")
+        self.debts = self.table("debt_of")
+        self.bad_debts = self.table("bad_debt")
+        self.all_retired = self.table("retired")
+
+    @property
+    def coin(self) -> ICoin:
+        return cast(ICoin, self.world.at(self.coin_address))
+
+    @property
+    def token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.token_address))
+
+    @external
+    def set_adapter(self, sender: str, new: str) -> None:
+        """Name the adapter."""
+        self._only_owner(sender)
+        self.adapters[()] = new
+
+    @external
+    def set_price(self, sender: str, new: int) -> None:
+        """Say what the token is worth [units of the coin for one of the token]."""
+        self._only_owner(sender)
+        self.prices[()] = new
+
+    @external
+    def borrow(self, sender: str, collateral: int, amount: int) -> None:
+        """Give tokens, and get coins for at most two thirds of their worth."""
+        held = add_uint256(self.collaterals[sender], collateral)
+        debt = add_uint256(self.debts[sender], amount)
+        most = mul_uint256(mul_uint256(held, self.prices[()]), 2)
+        require(mul_uint256(debt, 3) <= most, "other_lender: too much debt")
+        self.collaterals[sender] = held
+        self.debts[sender] = debt
+        self.token.transferFrom(self.address, sender, self.address, collateral)
+        self.coin.mint(self.address, sender, amount)
+
+    @external
+    def liquidate(self, sender: str, owner: str) -> None:
+        """Buy all tokens of a loan that are worth less than its debt; report what is missing."""
+        collateral, debt = int(self.collaterals[owner]), int(self.debts[owner])
+        worth = mul_uint256(collateral, self.prices[()])
+        require(worth < debt, "other_lender: is covered")
+        self.collaterals[owner] = 0
+        self.debts[owner] = 0
+        self.bad_debts[()] = add_uint256(self.bad_debts[()], debt - worth)
+        self.all_retired[()] = add_uint256(self.all_retired[()], worth)
+        self.coin.transferFrom(self.address, sender, self.address, worth)
+        self.token.transfer(self.address, sender, collateral)
+        adapter = cast(IAdapter, self.world.at(self.adapters[()]))
+        adapter.report_deficit(self.address, debt - worth)
+
+    @external
+    def heal(self, sender: str) -> int:
+        """Retire coins that came in, and count as much bad debt as healed [units of the coin]."""
+        held = self.coin.balanceOf(self.address, self.address)
+        amount = min(sub(held, self.all_retired[()]), int(self.bad_debts[()]))
+        self.all_retired[()] = self.all_retired[()] + amount
+        self.bad_debts[()] = self.bad_debts[()] - amount
+        return amount
+
+    @view
+    def adapter(self, sender: str) -> str:
+        return str(self.adapters[()])
+
+    @view
+    def price(self, sender: str) -> int:
+        return int(self.prices[()])
+
+    @view
+    def collateral_of(self, sender: str, owner: str) -> int:
+        return int(self.collaterals[owner])
+
+    @view
+    def debt_of(self, sender: str, owner: str) -> int:
+        return int(self.debts[owner])
+
+    @view
+    def bad_debt(self, sender: str) -> int:
+        return int(self.bad_debts[()])
+
+    @view
+    def retired(self, sender: str) -> int:
+        return int(self.all_retired[()])
+
+    def _only_owner(self, sender: str) -> None:
+        require(sender == self.owner, "other_lender: not owner")
