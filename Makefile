@@ -82,15 +82,14 @@ distclean: clean ## remove the installed tools as well
 
 # The stamps: a step runs again only when its locks change.
 
-.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth
+.venv/.done: requirements-uv.lock requirements.lock tools/pip_install.sh tools/backstop.pth
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'python3-venv is missing: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Python packages, into .venv'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-uv.lock \
 		|| echo 'uv is not to be had: pip does its work' >&2
-	@tools/pip_install.sh --no-deps -r requirements-nodeps.lock
-	@tools/pip_install.sh --no-build-isolation -r requirements.lock
+	@tools/pip_install.sh requirements.lock
 	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, scipy, vyper.compiler, web3'
 	@touch $@

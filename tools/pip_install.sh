@@ -1,12 +1,24 @@
 #!/usr/bin/env bash
-# Installs into .venv what the given locks pin: with uv, else with pip, which may know a mirror from a
-# configuration that uv does not read. Neither compiles: most of the 10,000 files are never imported.
+# Installs into .venv what a lock pins, and nothing besides: pip_install.sh LOCK. With uv, else with pip, which may
+# know a mirror from a configuration that uv does not read. Neither compiles: most of the 10,000 files are never
+# imported. Neither resolves: a lock is complete, and mamushi's click is another one there (pyproject.toml).
 set -euo pipefail
+lock=$1
+exactly=(--require-hashes --no-deps --no-build-isolation)
 
 if [[ -x .venv/bin/uv ]]; then
     # Without the list of what was installed, which is the lock, and without uv's chain of causes.
-    .venv/bin/uv pip install --python .venv/bin/python --require-hashes "$@" 2>&1 | sed -u '/^ [-+~] /d; /^  cause:/d' >&2 && exit
+    .venv/bin/uv pip install --python .venv/bin/python "${exactly[@]}" -r "$lock" 2>&1 \
+        | sed -u '/^ [-+~] /d; /^  cause:/d' >&2 && exit
     echo 'uv could not install these: pip does, which takes some minutes' >&2
 fi
-.venv/bin/pip install --disable-pip-version-check --no-warn-conflicts --no-compile --require-hashes "$@" \
-    | sed -un 's/^\(Collecting [^ ]*\).*/\1/p; s/^\(Installing collected packages\):.*/\1/p' >&2
+
+pip_install() {
+    .venv/bin/pip install --disable-pip-version-check --no-compile "${exactly[@]}" -r "$1" \
+        | sed -un 's/^\(Collecting [^ ]*\).*/\1/p; s/^\(Installing collected packages\):.*/\1/p' >&2
+}
+# uv builds what has no wheel after it has installed the others, pip before: with what is there already.
+if builder=$(grep -A 99 '^setuptools==' "$lock"); then
+    pip_install <(sed '/^ *# via/,$d' <<<"$builder")
+fi
+pip_install "$lock"

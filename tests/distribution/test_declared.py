@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import tomllib
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
@@ -13,10 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from backstop.files.installation import EXTRAS
+from backstop.files.installation import EXTRAS, TOOLS
 from tests.support.checkout_paths import ROOT
+from tests.support.declared_requirements import EXTRA_REQUIREMENTS, PROJECT, list_group_requirements
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"backstop", "benchmarks"}
 
 
@@ -25,7 +24,7 @@ def names_in(requirements: Iterable[str]) -> set[str]:
 
 
 CORE = names_in(PROJECT["dependencies"])
-DECLARED = {extra: names_in(each) for extra, each in PROJECT["optional-dependencies"].items()}
+DECLARED = {extra: names_in(each) for extra, each in EXTRA_REQUIREMENTS.items()}
 
 
 @cache
@@ -53,7 +52,7 @@ def distributions_with(module: str) -> set[str]:
 
 @pytest.mark.parametrize("folder", ["offchain/backstop", "offchain/benchmarks"])
 def test_every_import_is_declared(folder: str) -> None:
-    declared = CORE.union(*DECLARED.values())
+    declared = CORE.union(*DECLARED.values(), names_in(list_group_requirements("dev")))
     modules = imported_modules(folder)
     assert len(modules) > 5
     found = {module: sorted(paths) for module, paths in modules.items()}
@@ -70,3 +69,15 @@ def test_a_module_of_an_extra_is_named_where_it_is_missing() -> None:
             if distributions_with(module) & (DECLARED[extra] - CORE)
         }
         assert modules <= set(EXTRAS[extra]), extra
+
+
+def test_a_module_of_no_extra_is_named_where_it_is_missing() -> None:
+    """What only a checkout's commands import needs no answer: they refuse to run without one."""
+    modules = {
+        module
+        for module, paths in imported_modules("offchain/backstop").items()
+        if not distributions_with(module) & CORE.union(*DECLARED.values())
+        and not all(path.startswith("offchain/backstop/proof/mutation/") for path in paths)
+    }
+    of_types_alone, of_py_evm = {"web3"}, {"eth_typing"}
+    assert modules == set(TOOLS) | of_types_alone | of_py_evm

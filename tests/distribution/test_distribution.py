@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
-from backstop.files.installation import EXTRAS, SAMPLES
+from backstop.files.installation import EXTRAS, SAMPLES, TOOLS
 from backstop.hosts.artifacts import Artifacts
 from tests.distribution.conftest import ROOT, Built, Installed
 
@@ -64,7 +62,7 @@ def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
 
 def test_a_study_and_its_page_import_nothing_of_an_extra(tmp_path: Path) -> None:
     """As in the next test, where the extras are not installed at all."""
-    absent = sorted({module for modules in EXTRAS.values() for module in modules})
+    absent = sorted({module for modules in EXTRAS.values() for module in modules} | set(TOOLS))
     args = [str(STUDY), "--paths", "2", "--out", str(tmp_path / "a")]
     code = f"""
 import sys
@@ -148,13 +146,3 @@ def test_a_users_script_is_checked_strictly(installed: Installed, tmp_path: Path
         '"StressStudy" has no attribute "upper"'
         in subprocess.run(list(map(str, mypy)), cwd=tmp_path, capture_output=True, text=True).stdout
     )
-
-
-def test_what_the_lock_pins_is_what_the_distribution_asks_for() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = project["project"]["dependencies"] + project["build-system"]["requires"]
-    for extra in project["project"]["optional-dependencies"].values():
-        asked += extra
-    for each in map(Requirement, asked):
-        if each.name != "backstop":
-            assert each.specifier.contains(metadata.version(each.name)), each

@@ -45,9 +45,20 @@ EXTRAS = {
         "urllib3",
     ),
     "cluster": ("distributed",),
-    "dev": ("ape", "eth", "hypothesis", "pytest", "snekmate", "vyper", "web3"),
 }
 """The modules that only an extra of the distribution brings."""
+
+_APE = ("eth-ape==0.8.51", "ape-foundry==0.8.12", "ape-vyper==0.8.12")
+_COMPILER = ("vyper==0.4.3", "snekmate==0.1.2", "cbor2")
+
+TOOLS = {
+    "ape": _APE,
+    "cbor2": _COMPILER,
+    "eth": ("py-evm==0.12.1b1",),
+    "snekmate": _COMPILER,
+    "vyper": _COMPILER,
+}
+"""The modules that no extra brings, as few need them besides a checkout, and what to install for each."""
 
 
 def cache_folder() -> Path:
@@ -70,11 +81,10 @@ def translate_missing_extra_errors() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        for extra, modules in EXTRAS.items():
-            if missing in modules:
-                raise BackstopError(
-                    f"this needs {missing}, which is not installed: pip install 'backstop[{extra}]'"
-                ) from None
+        asked = [f"backstop[{extra}]" for extra, modules in EXTRAS.items() if missing in modules]
+        if packages := asked or TOOLS.get(missing):
+            told = " ".join(map(repr, packages))
+            raise BackstopError(f"this needs {missing}, which is not installed: pip install {told}") from None
         raise
 
 

@@ -121,4 +121,4 @@ assert new_host("revm").get_code_size("0x" + 40 * "0") == 0
 new_host("py-evm")
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ended.stderr.endswith("eth, which is not installed: pip install 'backstop[dev]'\n")
+    assert ended.stderr.endswith("eth, which is not installed: pip install 'py-evm==0.12.1b1'\n")
