@@ -6,19 +6,22 @@ set -euo pipefail
 lock=$1
 exactly=(--require-hashes --no-deps --no-build-isolation)
 
-if [[ -x .venv/bin/uv ]]; then
-    # Without the list of what was installed, which is the lock, and without uv's chain of causes.
-    .venv/bin/uv pip install --python .venv/bin/python "${exactly[@]}" -r "$lock" 2>&1 \
-        | sed -u '/^ [-+~] /d; /^  cause:/d' >&2 && exit
-    echo 'uv could not install these: pip does, which takes some minutes' >&2
-fi
-
-pip_install() {
+install() {
+    if [[ -x .venv/bin/uv ]]; then
+        # Without the list of what was installed, which is the lock, and without uv's chain of causes.
+        .venv/bin/uv pip install --python .venv/bin/python "${exactly[@]}" -r "$1" 2>&1 \
+            | sed -u '/^ [-+~] /d; /^  cause:/d' >&2 && return
+        echo 'uv could not install these: pip does, which takes some minutes' >&2
+    fi
     .venv/bin/pip install --disable-pip-version-check --no-compile "${exactly[@]}" -r "$1" \
         | sed -un 's/^\(Collecting [^ ]*\).*/\1/p; s/^\(Installing collected packages\):.*/\1/p' >&2
 }
-# uv builds what has no wheel after it has installed the others, pip before: with what is there already.
-if builder=$(grep -A 99 '^setuptools==' "$lock"); then
-    pip_install <(sed '/^ *# via/,$d' <<<"$builder")
+
+# What builds the few packages that have no wheel, before them.
+if grep -q '^setuptools==' "$lock"; then
+    builder=$(mktemp)
+    trap 'rm -f "$builder"' EXIT
+    sed -n '/^setuptools==/,/^ *# via/p' "$lock" >"$builder"
+    install "$builder"
 fi
-pip_install "$lock"
+install "$lock"
