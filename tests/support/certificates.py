@@ -1,16 +1,11 @@
-"""Certificates of an authority of its own, as openssl makes them."""
+"""Certificates of an authority of its own."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
 
 
 class Certificates(NamedTuple):
@@ -40,21 +35,11 @@ class Certificates(NamedTuple):
 def make_certificates(folder: Path) -> Certificates:
     """Make an authority, and a certificate for 127.0.0.1, in a folder."""
     folder.mkdir()
-    now = datetime.datetime.now(datetime.UTC)
-    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
     found = Certificates(folder / "ca.pem", folder / "own.pem", folder / "key.pem")
-    for path, subject, public, extension in (
-        (found.authority, root, root_key.public_key(), x509.BasicConstraints(ca=True, path_length=None)),
-        (found.own, name, key.public_key(), address),
-    ):
-        built = x509.CertificateBuilder().subject_name(subject).issuer_name(root).public_key(public)
-        built = built.serial_number(x509.random_serial_number()).not_valid_before(now)
-        built = built.not_valid_after(now + datetime.timedelta(days=1))
-        made = built.add_extension(extension, critical=False).sign(root_key, hashes.SHA256())
-        path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    found.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    authority.cert_pem.write_to_path(found.authority)
+    (own,) = issued.cert_chain_pems
+    own.write_to_path(found.own)
+    issued.private_key_pem.write_to_path(found.key)
     return found
