@@ -1,17 +1,18 @@
-"""A node that cannot be trusted: a proxy in front of an Anvil, on a real port, with one fault at a time.
+"""A node that cannot be trusted: a proxy in front of a node, on a real port, with one fault at a time.
 
-A fault sees what was asked and what the Anvil said, and changes how that is told. `FAULTS` has them all, with
+A fault sees what was asked and what the node said, and changes how that is told. `FAULTS` has them all, with
 what has to come of each: of a keeper that knows another node besides, and of one that knows no other.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -44,6 +45,8 @@ class RpcExchange:
     """The length that is announced; None: the body's."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What a fault remembers from one exchange to the next."""
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set once the proxy is closed: a fault that waits waits no longer."""
 
     def change_results(self, method: str, change: Callable[[Any, Any], Any]) -> None:
         """Change the results of a method; `change` gets the parameters and the result."""
@@ -52,11 +55,15 @@ class RpcExchange:
                 answer["result"] = change(call["params"], answer["result"])
 
     def refuse_method(self, method: str, code: int, message: str) -> None:
-        """Answer a method with an error."""
+        """Answer a method with an error; "" is every method."""
+        self.set_error(method, {"code": code, "message": message})
+
+    def set_error(self, method: str, error: Any) -> None:
+        """Answer a method with an error, which need not have the form of one."""
         for call, answer in zip(self.asked, self.told, strict=True):
             if method in ("", call["method"]):
                 answer.pop("result", None)
-                answer["error"] = {"code": code, "message": message}
+                answer["error"] = error
 
 
 class Fault(NamedTuple):
@@ -400,7 +407,10 @@ OF_LOGS = (
 
 
 class ByzantineProxy:
-    """A proxy in front of the node on a port. `fault` is what is wrong with it now, None for nothing."""
+    """A proxy in front of the node on a port. `fault` is what is wrong with it now, None for nothing.
+
+    A mistake in a fault is told on stderr, as http.server does.
+    """
 
     def __init__(self, port: int) -> None:
         self.fault: Fault | None = None
@@ -409,6 +419,10 @@ class ByzantineProxy:
         self._kept: dict[str, Any] = {}
         self.asked: list[str] = []
         """Methods that were asked for, in order."""
+        self.request_path = ""
+        self.request_headers: dict[str, str] = {}
+        """Of the last request."""
+        self._closed = threading.Event()
         hostile = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -427,6 +441,8 @@ class ByzantineProxy:
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """Keep silent about whoever goes away, as a keeper that waits no longer does."""
+                if not isinstance(sys.exc_info()[1], OSError | HTTPException):
+                    super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -438,12 +454,17 @@ class ByzantineProxy:
         self.fault = fault
 
     def close(self) -> None:
-        """Free the port."""
+        """Free the port, and hang up on whoever is connected."""
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
 
     def relay_request(self, handler: BaseHTTPRequestHandler, port: int, request: bytes) -> None:
         """Ask the node, and tell what it said with whatever is wrong."""
+        if self._closed.is_set():
+            handler.close_connection = True
+            return
+        self.request_path, self.request_headers = handler.path, dict(handler.headers)
         calls, fault = json.loads(request), self.fault
         if fault is not None and isinstance(calls, dict) and calls["method"] == fault.swallows:
             answers: Any = {"jsonrpc": "2.0", "id": calls["id"], "result": None}
@@ -454,13 +475,17 @@ class ByzantineProxy:
             node.close()
         batch = isinstance(calls, list)
         talk = RpcExchange(
-            calls if batch else [calls], answers if batch else [answers], batch, kept=self._kept
+            calls if batch else [calls],
+            answers if batch else [answers],
+            batch,
+            kept=self._kept,
+            closed=self._closed,
         )
         self.asked += [each["method"] for each in talk.asked]
         if fault is not None:
             talk.told.sort(key=lambda each: int(each["id"]))
             fault.change(talk)
-        body = json.dumps(talk.told if batch else talk.told[0]).encode()
+        body = json.dumps(talk.told if talk.batch else talk.told[0]).encode()
         handler.send_response(talk.status)
         for name, value in talk.headers.items():
             handler.send_header(name, value)

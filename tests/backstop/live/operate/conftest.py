@@ -10,6 +10,7 @@ import pytest
 
 from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.planned_contracts import Deployment
+from backstop.live.chaos.byzantine_proxy import ByzantineProxy
 from backstop.live.monitor.status_facts_and_board import StatusBoard
 from backstop.live.monitor.status_publisher import StatusPublisher
 from backstop.live.node.signers import Signers
@@ -20,7 +21,7 @@ from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.live.operate.scenario_driver import truncate_scenario
 from backstop.simulation.scenario import Scenario, load_scenario
 from tests.support.devnet_process import SMALL, Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import ProxyPair
 from tests.support.vault_auctions_after_price_drop import open_vaults_and_drop_price
 
 
@@ -152,11 +153,11 @@ def fallen(attach_fallen: Callable[..., LiveSystem]) -> LiveSystem:
 
 
 @pytest.fixture
-def proxies(devnet: Devnet) -> Iterator[tuple[Proxy, Proxy]]:
-    pair = Proxy(devnet.port), Proxy(devnet.port)
+def proxies(devnet: Devnet) -> Iterator[ProxyPair]:
+    pair = ByzantineProxy(devnet.port), ByzantineProxy(devnet.port)
     yield pair
     for each in pair:
-        each.stop_proxy()
+        each.close()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.rpc_client import NodeUnavailableError
+from backstop.live.chaos.byzantine_proxy import ByzantineProxy
 from backstop.live.mirror.chain_mirror import open_mirror
 from backstop.live.monitor import alerts as module
 from backstop.live.monitor import status_port_and_webhook_opening
@@ -41,7 +42,7 @@ from tests.support.background_threads import BackgroundServer, Stop, run_thread_
 from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import HANGS_UP, build_status_fault
 
 BRIEF = "tests/backstop/live/operate/test_alerts.py::test_who_is_told_to_stop_waits_for_no_node"
 
@@ -374,8 +375,8 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
 ) -> None:
     """A supervisor starts it again and again: without that each start would be an alert that it stopped."""
     monkeypatch.setattr(network_options, "_AGAIN", 0.02)
-    proxy, tries = Proxy(devnet.port), list[float]()
-    proxy.ended = True
+    proxy, tries = ByzantineProxy(devnet.port), list[float]()
+    proxy.set_fault(HANGS_UP)
     hook = AlertSettings(receiver.url)
     with open_status_publisher("keeper", said.append, 0, alerts=hook) as observer:
 
@@ -388,11 +389,11 @@ def test_who_is_watched_waits_for_a_node_at_the_start(
 
         with run_thread_until_context_ends(wait):
             wait_until_true(lambda: receiver.got and len(tries) > 20)
-            proxy.ended = False
+            proxy.set_fault(None)
             wait_until_true(lambda: "the node is back" in said)
     assert [(body["alert"], body["state"]) for body in receiver.got] == [("node gone", "raised")]
     assert len(said) == 2 and said[0].startswith(f"no node answers at {proxy.url} ")
-    proxy.stop_proxy()
+    proxy.close()
 
 
 @pytest.mark.deep(brief=BRIEF)
@@ -400,12 +401,12 @@ def test_a_node_is_asked_again_when_it_says(
     watched_board: StatusBoard, devnet: Devnet, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(network_options, "_AGAIN", 0.01)
-    proxy, observer = Proxy(devnet.port), StatusPublisher(watched_board, lambda text: None, 0)
-    proxy.status, proxy.headers = 429, {"Retry-After": "1"}
+    proxy, observer = ByzantineProxy(devnet.port), StatusPublisher(watched_board, lambda text: None, 0)
+    proxy.set_fault(build_status_fault(429, "1"))
     with pytest.raises(NodeUnavailableError):
         connect_to_deployment_node([proxy.url], deployment, lambda text: None, observer, 0.5)
     assert len(proxy.asked) == 2
-    proxy.stop_proxy()
+    proxy.close()
 
 
 def test_who_is_told_to_stop_waits_for_no_node(watched_board: StatusBoard, deployment: Deployment) -> None:

@@ -11,6 +11,7 @@ import pytest
 from backstop.deployment.deployment_file import read_deployment
 from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
+from backstop.live.chaos.byzantine_proxy import ByzantineProxy
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
@@ -20,7 +21,7 @@ from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import build_result_fault, build_silent_fault
 from tests.support.vault_auctions_after_price_drop import (
     apply_successful_call,
     liquidate_borrower_and_advance_time,
@@ -91,10 +92,10 @@ def test_a_fork_of_the_same_height(
     offered(liar, fallen_folder, FALSE)
     assert liar.node.get_head().number == honest.node.get_head().number
     assert liar.node.get_head().hash != honest.node.get_head().hash
-    proxy = Proxy(honest.port if beside != "same" else liar.port)
+    proxy = ByzantineProxy(honest.port if beside != "same" else liar.port)
     loop = bidding(Failover([liar.url, proxy.url], 5.0, said.append), fallen_folder, said)
     if beside == "silent":
-        proxy.stop_proxy()
+        proxy.close()
     assert (rounds(loop) > 0) == (beside != "fork")
     assert (("bidder", "fork") in loop.brakes.stops) == (beside == "fork")
     assert sum("no other node has the newest block" in line for line in said) == (beside == "fork")
@@ -105,12 +106,16 @@ def test_a_fork_of_the_same_height(
             loop.run_round()
         assert proxy.asked.count("eth_getBlockByNumber") <= 2
         # As soon as another one has it, it is bid on.
-        proxy.change = lambda method, result: (
-            result | {"hash": loop.system.mirror.hash} if method == "eth_getBlockByNumber" else result
+        proxy.set_fault(
+            build_result_fault(
+                lambda method, result: (
+                    result | {"hash": loop.system.mirror.hash} if method == "eth_getBlockByNumber" else result
+                )
+            )
         )
         loop._asked_at = 0.0
         assert loop.run_round() == 1 and loop.brakes.stops == {}
-    proxy.stop_proxy()
+    proxy.close()
 
 
 def test_a_fork_that_is_ahead(
@@ -151,7 +156,7 @@ def test_who_confirms_a_block(
     devnet: Devnet, deployment: Deployment, said: list[str], other: str, confirmed: bool
 ) -> None:
     """One of this chain that answers has to have it; of another chain, or silent, it counts for nothing."""
-    proxy, head = Proxy(devnet.port), devnet.node.get_head()
+    proxy, head = ByzantineProxy(devnet.port), devnet.node.get_head()
     client = Failover([devnet.url, proxy.url], 0.5, said.append)
     client.drop_nodes_of_other_chain(
         31_337, deployment.genesis, deployment.block, deployment.creations[0].address
@@ -167,10 +172,10 @@ def test_who_confirms_a_block(
         return result | {"hash": "0x" + "12" * 32} if other == "fork" else None
 
     client.record_height(head.number)
-    proxy.change, proxy.stalls = change, lambda method: other == "silent"
+    proxy.set_fault(build_silent_fault() if other == "silent" else build_result_fault(change))
     for _ in range(2):
         assert client.is_confirmed_by_another_node(head.number, head.hash) == confirmed
     # One that is silent is not waited for again.
     left = any(line.startswith(f"left the node at {proxy.url}") for line in said)
     assert left == (other in ("far behind", "other chain", "silent"))
-    proxy.stop_proxy()
+    proxy.close()

@@ -19,6 +19,7 @@ from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
+from backstop.live.chaos.byzantine_proxy import ByzantineProxy
 from backstop.live.node.signers import Signers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.named_calls import NamedCalls
@@ -26,7 +27,7 @@ from backstop.live.operate.resumable_deployment import deploy_live, load_paramet
 from backstop.model.roles import STAGE
 from tests.support.checkout_paths import ROOT
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import build_result_fault
 
 DAY = 86_400
 Run = Callable[..., Result]
@@ -172,11 +173,15 @@ def test_a_list_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Pa
     """Each answer that is a list has 64 bytes, in which a node promises millions of items or more."""
     devnet, file = governed
     lie = "0x" + (32).to_bytes(32).hex() + promised.to_bytes(32).hex()
-    proxy = Proxy(devnet.port)
+    proxy = ByzantineProxy(devnet.port)
     try:
         deployed = attach(file, proxy.url)
-        proxy.change = lambda method, result: (
-            lie if method == "eth_call" and result.startswith("0x" + "0" * 62 + "20") else result
+        proxy.set_fault(
+            build_result_fault(
+                lambda method, result: (
+                    lie if method == "eth_call" and result.startswith("0x" + "0" * 62 + "20") else result
+                )
+            )
         )
         began = time.process_time()
         words = ["--network", proxy.url, "--deployment", str(file)]
@@ -189,14 +194,14 @@ def test_a_list_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Pa
         assert "\n" not in str(refused.value)
         assert time.process_time() - began < 10
     finally:
-        proxy.stop_proxy()
+        proxy.close()
 
 
 def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, Path], run: Run) -> None:
     devnet, file = governed
     proposed = done(run("propose", "VaultEngine.set_debt_floor", "collateral_type=WETH", "new=7"))
     id = re.findall(r"proposal (0x[0-9a-f]{64})", proposed)[0]
-    proxy = Proxy(devnet.port)
+    proxy = ByzantineProxy(devnet.port)
 
     def promise(method: str, result: Any) -> Any:
         """Let the length of the calls in each event be 2^60."""
@@ -207,13 +212,13 @@ def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, 
         return result
 
     try:
-        proxy.change = promise
+        proxy.set_fault(build_result_fault(promise))
         words = ["--network", proxy.url, "--deployment", str(file)]
         result = CliRunner(mix_stderr=False).invoke(cli, words)
         assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
         assert result.stderr.count("\n") == 1 and "cannot be read" in result.stderr
     finally:
-        proxy.stop_proxy()
+        proxy.close()
         done(run("cancel", id))
 
 

@@ -27,7 +27,13 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import (
+    OVER_LIMIT,
+    SENDS_PAGE,
+    ProxyPair,
+    build_result_fault,
+    build_silent_fault,
+)
 
 BRIEF = "tests/backstop/live/operate/test_keeper_nodes.py::test_history_is_not_what_one_node_says"
 
@@ -37,7 +43,7 @@ LONGER = pytest.mark.deep(
 
 
 @pytest.fixture
-def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
+def both(proxies: ProxyPair, deployment: Deployment, said: list[str]) -> Failover:
     """Both providers; the first is asked."""
     client = Failover([each.url for each in proxies], 2.0, said.append)
     Node("", client=client).require_deployment(deployment)
@@ -45,8 +51,8 @@ def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) 
     return client
 
 
-def test_a_node_that_stalls_is_left(both: Failover, proxies: tuple[Proxy, Proxy], said: list[str]) -> None:
-    proxies[0].stalls = lambda method: True
+def test_a_node_that_stalls_is_left(both: Failover, proxies: ProxyPair, said: list[str]) -> None:
+    proxies[0].set_fault(build_silent_fault())
     assert int(both.request("eth_blockNumber"), 16) > 0
     assert said[1:] == [
         f"left the node at {proxies[0].url} for 5 s: the node at {proxies[0].url} does not answer: "
@@ -56,28 +62,34 @@ def test_a_node_that_stalls_is_left(both: Failover, proxies: tuple[Proxy, Proxy]
 
 
 def test_a_keeper_goes_on_with_the_other_node(
-    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+    both: Failover,
+    proxies: ProxyPair,
+    devnet: Devnet,
+    deployment: Deployment,
+    said: list[str],
 ) -> None:
     node = Node("", client=both)
     system = LiveSystem(node, deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
     loop.run_round()
-    proxies[0].stop_proxy()
+    proxies[0].close()
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.mined_transaction_count == 3)
     assert node.url == proxies[1].url and loop.tally.failed_transaction_count == 0
     # When both are gone it waits, as for one.
-    proxies[1].stop_proxy()
+    proxies[1].close()
     with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):
         loop.run(interval=0.01, patience=0.1)
 
 
 def test_a_node_that_lags_is_left(
-    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+    both: Failover, proxies: ProxyPair, devnet: Devnet, said: list[str]
 ) -> None:
     height = devnet.node.get_head().number
-    proxies[0].change = lambda method, result: hex(height) if method == "eth_blockNumber" else result
+    proxies[0].set_fault(
+        build_result_fault(lambda method, result: hex(height) if method == "eth_blockNumber" else result)
+    )
     both.record_height(height)
     assert both.where == proxies[0].url
     devnet.node.request("anvil_mine", 10)
@@ -90,7 +102,7 @@ def test_a_node_that_lags_is_left(
 
 
 def test_a_chain_that_went_back_is_followed_again(
-    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+    proxies: ProxyPair, devnet: Devnet, said: list[str]
 ) -> None:
     """While no node is asked nobody notes that blocks are gone: the height is forgotten in time."""
     now = 1_000.0
@@ -104,9 +116,11 @@ def test_a_chain_that_went_back_is_followed_again(
 
 
 def test_one_that_only_claims_to_be_ahead_is_not_believed(
-    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+    both: Failover, proxies: ProxyPair, devnet: Devnet, said: list[str]
 ) -> None:
-    proxies[1].change = lambda method, result: hex(10**6) if method == "eth_blockNumber" else result
+    proxies[1].set_fault(
+        build_result_fault(lambda method, result: hex(10**6) if method == "eth_blockNumber" else result)
+    )
     both.record_height(devnet.node.get_head().number)
     assert both.where == proxies[0].url and len(said) == 1
 
@@ -136,30 +150,34 @@ def test_one_that_only_claims_to_be_ahead_is_not_believed(
 )
 def test_a_node_that_lies_is_left(
     both: Failover,
-    proxies: tuple[Proxy, Proxy],
+    proxies: ProxyPair,
     change: Callable[[str, Any], Any],
     line: str,
     said: list[str],
 ) -> None:
-    proxies[1].change = change
+    proxies[1].set_fault(build_result_fault(change))
     assert not both.switch_node("for a reason")
     assert line in said[2]
-    proxies[0].stalls = lambda method: True
+    proxies[0].set_fault(build_silent_fault())
     with pytest.raises(NodeUnavailableError, match="none of the 2 nodes can be asked"):
         both.request("eth_blockNumber")
 
 
 def test_a_fork_of_one_node_is_not_followed(
     both: Failover,
-    proxies: tuple[Proxy, Proxy],
+    proxies: ProxyPair,
     devnet: Devnet,
     deployment: Deployment,
     said: list[str],
 ) -> None:
     system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
-    proxies[0].change = lambda method, result: (
-        result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
+    proxies[0].set_fault(
+        build_result_fault(
+            lambda method, result: (
+                result | {"hash": "0x" + "12" * 32} if method == "eth_getBlockByNumber" and result else result
+            )
+        )
     )
     loop.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
     assert any("is no longer part of the chain" in line and "left the node" in line for line in said)
@@ -168,16 +186,15 @@ def test_a_fork_of_one_node_is_not_followed(
 
 @pytest.mark.parametrize("trouble", ["an error page", "a refusal"])
 def test_a_provider_in_trouble_is_waited_for(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], trouble: str
+    proxies: ProxyPair, deployment: Deployment, said: list[str], trouble: str
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
-    proxies[0].broken = trouble == "an error page"
-    proxies[0].refuses = trouble == "a refusal"
+    proxies[0].set_fault(SENDS_PAGE if trouble == "an error page" else OVER_LIMIT)
 
     def stop() -> bool:
         if said:
-            proxies[0].broken = proxies[0].refuses = False
+            proxies[0].set_fault(None)
         return len(said) > 1
 
     loop.run(interval=0.01, patience=10, stop=stop)
@@ -191,9 +208,11 @@ def run(*flags: object):
 
 
 def test_a_lie_about_the_chain_is_one_line(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path
+    proxies: ProxyPair, deployment: Deployment, tmp_path: Path
 ) -> None:
-    proxies[0].change = lambda method, result: "0x1" if method == "eth_chainId" else result
+    proxies[0].set_fault(
+        build_result_fault(lambda method, result: "0x1" if method == "eth_chainId" else result)
+    )
     file = tmp_path / "deployment.json"
     result = run("--network", proxies[0].url, "--deployment", file, "--roles", "accruer", "--once")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
@@ -247,13 +266,17 @@ def test_a_tip_is_what_others_paid_and_has_a_ceiling() -> None:
 @pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("command", ["keeper", "mirror"])
 def test_a_start_beside_a_liar_goes_to_the_honest_node(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
+    proxies: ProxyPair, deployment: Deployment, tmp_path: Path, command: str
 ) -> None:
     """The first node that answers does not say which chain it is: the deployment's file does."""
-    proxies[0].change = lambda method, result: (
-        result | {"hash": "0x" + result["hash"][:1:-1]}
-        if method == "eth_getBlockByNumber" and result
-        else result
+    proxies[0].set_fault(
+        build_result_fault(
+            lambda method, result: (
+                result | {"hash": "0x" + result["hash"][:1:-1]}
+                if method == "eth_getBlockByNumber" and result
+                else result
+            )
+        )
     )
     flags = [flag for proxy in proxies for flag in ("--network", proxy.url)]
     flags += ["--deployment", str(tmp_path / "deployment.json"), "--once"]
@@ -274,13 +297,19 @@ def test_a_start_beside_a_liar_goes_to_the_honest_node(
 )
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_start_with_a_chain_of_ones_own_comes_to_an_end(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, beside: bool
+    proxies: ProxyPair, deployment: Deployment, tmp_path: Path, beside: bool
 ) -> None:
     """Its block 0 is right, and no other block follows from the one before it."""
-    proxies[0].change = lambda method, result: (
-        result | {"hash": "0x" + result["hash"][:1:-1]}
-        if method == "eth_getBlockByNumber" and result and int(result["number"], 16) > deployment.block
-        else result
+    proxies[0].set_fault(
+        build_result_fault(
+            lambda method, result: (
+                result | {"hash": "0x" + result["hash"][:1:-1]}
+                if method == "eth_getBlockByNumber"
+                and result
+                and int(result["number"], 16) > deployment.block
+                else result
+            )
+        )
     )
     flags = [flag for proxy in proxies[: 1 + beside] for flag in ("--network", proxy.url)]
     flags += ["--deployment", str(tmp_path / "deployment.json"), "--journal", str(tmp_path / "runs")]
@@ -296,12 +325,16 @@ def test_a_start_with_a_chain_of_ones_own_comes_to_an_end(
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("command", ["keeper", "mirror", "audit", "index", "export"])
 def test_a_liar_alone_is_one_line_with_both_hashes(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path, command: str
+    proxies: ProxyPair, deployment: Deployment, tmp_path: Path, command: str
 ) -> None:
-    proxies[0].change = lambda method, result: (
-        result | {"hash": "0x" + result["hash"][:1:-1]}
-        if method == "eth_getBlockByNumber" and result
-        else result
+    proxies[0].set_fault(
+        build_result_fault(
+            lambda method, result: (
+                result | {"hash": "0x" + result["hash"][:1:-1]}
+                if method == "eth_getBlockByNumber" and result
+                else result
+            )
+        )
     )
     program, more = {
         "keeper": (cli, ["--roles", "accruer"]),
@@ -358,7 +391,11 @@ def test_history_is_not_what_one_node_says(
     brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_keeper_goes_on_with_the_other_node"
 )
 def test_a_look_at_the_other_node_holds_nothing_up(
-    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+    both: Failover,
+    proxies: ProxyPair,
+    devnet: Devnet,
+    deployment: Deployment,
+    said: list[str],
 ) -> None:
     """One that is silent takes as long as any answer may: what there is to do is sent before."""
     node = Node("", client=both)
@@ -367,7 +404,7 @@ def test_a_look_at_the_other_node_holds_nothing_up(
     loop.run_round()
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
-    proxies[1].stalls = lambda method: True
+    proxies[1].set_fault(build_silent_fault())
     node._looked_at = 0.0  # a look is due
     said.clear()
     loop.run_round()

@@ -27,7 +27,7 @@ from backstop.live.operate.network_options import connect_node_with_failover
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import ProxyPair
 
 BRIEF = "tests/backstop/live/operate/test_mirror_command.py::test_of_two_nodes_one_may_be_wrong"
 
@@ -132,7 +132,7 @@ def test_of_two_nodes_one_may_be_wrong(
 
 @pytest.mark.deep(brief=BRIEF)
 def test_a_node_that_takes_over_may_be_behind(
-    devnet: Devnet, deployment: Deployment, proxies: tuple[Proxy, Proxy], said: list[str]
+    devnet: Devnet, deployment: Deployment, proxies: ProxyPair, said: list[str]
 ) -> None:
     """Nothing was reorganised, so nothing is taken back."""
     hostile = ByzantineProxy(devnet.port)
@@ -152,7 +152,7 @@ def test_a_node_that_takes_over_may_be_behind(
                 answer["result"] = before if call["params"][0] == "latest" else None
 
     hostile.fault = Fault("behind", "it has not got as far", a_block_behind)
-    proxies[0].stop_proxy()
+    proxies[0].close()
     began = time.monotonic()
 
     def caught_up() -> bool:

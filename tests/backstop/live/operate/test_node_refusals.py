@@ -20,7 +20,14 @@ from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from tests.support.devnet_process import Devnet
 from tests.support.manual_clock import ManualClock
-from tests.support.proxy import Proxy
+from tests.support.node_faults import (
+    OVER_LIMIT,
+    SENDS_PAGE,
+    ProxyPair,
+    build_error_fault,
+    build_result_fault,
+    build_status_fault,
+)
 
 LONGER = pytest.mark.deep(
     brief="tests/backstop/live/operate/test_node_refusals.py::test_what_is_the_nodes_is_asked_of_the_next"
@@ -35,7 +42,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: ManualClock) -> Failover:
+def nodes(proxies: ProxyPair, said: list[str], clock: ManualClock) -> Failover:
     """Both providers; the first is asked."""
     client = Failover([each.url for each in proxies], 5.0, said.append, clock)
     client.request("eth_blockNumber")
@@ -60,9 +67,9 @@ def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: ManualClock) -> 
     ],
 )
 def test_what_is_the_nodes_is_asked_of_the_next(
-    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], error: Any
+    nodes: Failover, proxies: ProxyPair, said: list[str], error: Any
 ) -> None:
-    proxies[0].errors = {"eth_gasPrice": error, "eth_call": error}
+    proxies[0].set_fault(build_error_fault({"eth_gasPrice": error, "eth_call": error}))
     assert int(nodes.request("eth_gasPrice"), 16) > 0
     assert nodes.where == proxies[1].url
     reason = error if isinstance(error, str) else error["message"]
@@ -74,8 +81,8 @@ def test_what_is_the_nodes_is_asked_of_the_next(
 
 
 @pytest.mark.parametrize("batched", ["batch", "each"])
-def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: str) -> None:
-    proxies[0].errors = {"eth_gasPrice": {"code": -32005, "message": "limit exceeded"}}
+def test_in_a_batch_too(nodes: Failover, proxies: ProxyPair, batched: str) -> None:
+    proxies[0].set_fault(build_error_fault({"eth_gasPrice": {"code": -32005, "message": "limit exceeded"}}))
     if batched == "batch":
         found = nodes.call_method_in_batches("eth_gasPrice", [(), ()])
     else:
@@ -98,9 +105,13 @@ def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: 
     ],
 )
 def test_what_is_the_calls_own_answer_is_raised(
-    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], method: str, error: dict[str, Any]
+    nodes: Failover,
+    proxies: ProxyPair,
+    said: list[str],
+    method: str,
+    error: dict[str, Any],
 ) -> None:
-    proxies[0].errors = {method: error}
+    proxies[0].set_fault(build_error_fault({method: error}))
     with pytest.raises(RpcError, match="the node refused") as raised:
         nodes.request(method)
     assert not isinstance(raised.value, NodeRefusedError) and raised.value.code == error["code"]
@@ -111,16 +122,20 @@ def test_what_is_the_calls_own_answer_is_raised(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_node_is_left_for_as_long_as_it_asks(
-    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], clock: ManualClock, status: int
+    nodes: Failover,
+    proxies: ProxyPair,
+    said: list[str],
+    clock: ManualClock,
+    status: int,
 ) -> None:
     first, second = proxies
-    first.status, first.headers = status, {"Retry-After": "40"}
+    first.set_fault(build_status_fault(status, "40"))
     nodes.request("eth_blockNumber")
     assert nodes.where == second.url
     assert said[1].startswith(f"left the node at {first.url} for 40 s: the node at {first.url} refused")
     assert f"HTTP {status}" in said[1] and said[1].endswith("; it asks for 40 s")
     # Not even when there is no other.
-    second.status, second.headers = 429, {"Retry-After": "60"}
+    second.set_fault(build_status_fault(429, "60"))
     first.asked.clear()
     with pytest.raises(
         NodeUnavailableError, match=r"none of the 2 nodes can be asked: .* refused eth_blockNumber"
@@ -131,16 +146,16 @@ def test_a_node_is_left_for_as_long_as_it_asks(
     with pytest.raises(NodeUnavailableError) as gone:
         nodes.request("eth_blockNumber")
     assert gone.value.retry_after == 1 and first.asked == []
-    first.status = 200
+    first.set_fault(None)
     clock.now += 1
     nodes.request("eth_blockNumber")
     assert nodes.where == first.url
 
 
-def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], clock: ManualClock) -> None:
+def test_each_node_is_asked_once(nodes: Failover, proxies: ProxyPair, clock: ManualClock) -> None:
     """Both are well but for this call: it ends, with what the last one said."""
     for each in proxies:
-        each.errors = {"eth_gasPrice": {"code": -32000, "message": "upstream is busy"}}
+        each.set_fault(build_error_fault({"eth_gasPrice": {"code": -32000, "message": "upstream is busy"}}))
     for _ in range(3):
         for each in proxies:
             each.asked.clear()
@@ -153,21 +168,23 @@ def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], 
 
 
 def test_who_has_failed_or_is_slow_comes_last(
-    proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str], clock: ManualClock
+    proxies: ProxyPair, devnet: Devnet, said: list[str], clock: ManualClock
 ) -> None:
     first, second = proxies
     nodes = Failover([first.url, second.url, devnet.url], 5.0, said.append, clock)
     nodes.request("eth_chainId")
-    first.refuses = True
+    first.set_fault(OVER_LIMIT)
     nodes.request("eth_chainId")
     assert nodes.where == second.url
     # It is well again, and would be the next by its place.
-    first.refuses, second.refuses, clock.now = False, True, clock.now + 60
+    first.set_fault(None)
+    second.set_fault(OVER_LIMIT)
+    clock.now += 60
     nodes.request("eth_chainId")
     assert nodes.where == devnet.url
     # An hour later nobody remembers; but the second was slow when it was asked.
-    second.refuses, clock.now = False, clock.now + 7_200
-    second.change = lambda method, result: clock.advance_clock(4, result)
+    second.set_fault(build_result_fault(lambda method, result: clock.advance_clock(4, result)))
+    clock.now += 7_200
     nodes.switch_node("for a reason")
     assert nodes.where == first.url
     nodes.switch_node("for a reason")
@@ -190,62 +207,67 @@ def test_a_pause_has_a_bound() -> None:
 
 
 def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], monkeypatch: pytest.MonkeyPatch
+    proxies: ProxyPair,
+    deployment: Deployment,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
-    proxies[0].status, proxies[0].headers = 429, {"Retry-After": "45"}
+    proxies[0].set_fault(build_status_fault(429, "45"))
     naps: list[float] = []
 
     def nap(seconds: float, stop: Any) -> None:
         naps.append(seconds)
-        proxies[0].status = 200
+        proxies[0].set_fault(None)
 
     monkeypatch.setattr("backstop.live.operate.keeper_loop.sleep_in_short_naps", nap)
     loop.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
     assert naps[0] == 45 and said[1] == "the node is back"
 
 
-def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], deployment: Deployment) -> None:
+def test_a_refused_read_does_not_end_a_mirror(proxies: ProxyPair, deployment: Deployment) -> None:
     """It is waited for, as a node that is gone is."""
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     error = {"code": -32000, "message": "header not found"}
-    proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
+    proxies[0].set_fault(build_error_fault({"eth_call": error, "eth_getStorageAt": error}))
     with pytest.raises(NodeUnavailableError, match="header not found"):
         system.mirror._words.read_words_by_index([0, 1], system.mirror.block, system.mirror.hash)
 
 
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
-    proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+    proxies: ProxyPair, devnet: Devnet, deployment: Deployment, said: list[str]
 ) -> None:
     """It may have gone on: it is sent again, not forgotten."""
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)
-    proxies[0].errors = {"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}}
+    proxies[0].set_fault(
+        build_error_fault({"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}})
+    )
     with pytest.raises(NodeRefusedError, match="timed out"):
         loop.run_round()
     assert loop.pending_transaction_count == 1
 
 
 def test_a_user_and_a_password_are_sent_and_never_told(
-    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]
+    proxies: ProxyPair, deployment: Deployment, said: list[str]
 ) -> None:
     secret = "http://me:pass%2Fword@" + proxies[0].url.removeprefix("http://") + "/v3/key?token=abc"
     client = NodeClient(secret)
     client.request("eth_chainId")
-    assert proxies[0].seen["Authorization"] == "Basic " + b64encode(b"me:pass/word").decode()
-    assert proxies[0].seen["path"] == "/v3/key?token=abc"
+    assert proxies[0].request_headers["Authorization"] == "Basic " + b64encode(b"me:pass/word").decode()
+    assert proxies[0].request_path == "/v3/key?token=abc"
     assert client.where == Node(secret).url == proxies[0].url
     NodeClient(proxies[1].url).request("eth_chainId")
-    assert "Authorization" not in proxies[1].seen
+    assert "Authorization" not in proxies[1].request_headers
     # Whatever goes wrong.
     nodes = Failover([secret, proxies[1].url], 5.0, said.append)
     Node("", client=nodes).require_deployment(deployment)
-    proxies[0].broken = True
+    proxies[0].set_fault(SENDS_PAGE)
     nodes.request("eth_chainId")
-    proxies[0].stop_proxy()
+    proxies[0].close()
     for failing in (lambda: NodeClient(secret).request("eth_chainId"), lambda: Node(secret).chain_id):
         with pytest.raises(BackstopError) as raised:
             failing()

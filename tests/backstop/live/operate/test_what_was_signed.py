@@ -14,6 +14,7 @@ from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcClient
 from backstop.keepers.call_costs import convert_gas_to_stablecoin
+from backstop.live.chaos.byzantine_proxy import ByzantineProxy, Fault
 from backstop.live.node.failover import Failover
 from backstop.live.node.gas_fees import GWEI, Fees
 from backstop.live.node.rpc_node import Node
@@ -28,7 +29,12 @@ from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.model.arithmetic import WAD
 from backstop.model.contract_base import Written
 from tests.support.devnet_process import Devnet
-from tests.support.proxy import Proxy
+from tests.support.node_faults import (
+    build_error_fault,
+    build_result_fault,
+    build_silent_fault,
+    combine_faults,
+)
 from tests.support.vault_auctions_after_price_drop import (
     apply_successful_call,
     liquidate_borrower_and_advance_time,
@@ -46,16 +52,16 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def proxy(fresh: Devnet) -> Iterator[Proxy]:
+def proxy(fresh: Devnet) -> Iterator[ByzantineProxy]:
     """In front of a node that mines when it is told to."""
     fresh.node.request("evm_setAutomine", False)
-    made = Proxy(fresh.port)
+    made = ByzantineProxy(fresh.port)
     yield made
-    made.stop_proxy()
+    made.close()
 
 
 @pytest.fixture
-def outbox(proxy: Proxy, said: list[str]) -> Outbox:
+def outbox(proxy: ByzantineProxy, said: list[str]) -> Outbox:
     return box_of(Node(proxy.url, 5.0), said)
 
 
@@ -70,16 +76,23 @@ def at_risk(box: Outbox) -> int:
     return sum(spent.risk for *_, spent in box.journal.iter_spending())
 
 
-def refusing(proxy: Proxy, words: str) -> None:
-    """Have the node take what it is sent, and say that it does not."""
-    proxy.errors = {"eth_sendRawTransaction": {"code": -32_000, "message": words}}
+def build_refusal(words: str) -> Fault:
+    """The node takes what it is sent, and says that it does not."""
+    return build_error_fault({"eth_sendRawTransaction": {"code": -32_000, "message": words}})
+
+
+def build_nonce_fault(nonce: int) -> Fault:
+    """Each account has another nonce."""
+    return build_result_fault(
+        lambda method, result: hex(nonce) if method == "eth_getTransactionCount" else result
+    )
 
 
 @pytest.mark.parametrize("words", ["nonce too low", "transaction underpriced", "intrinsic gas too low"])
 def test_what_a_node_refuses_and_sends_on_counts(
-    outbox: Outbox, proxy: Proxy, fresh: Devnet, words: str
+    outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet, words: str
 ) -> None:
-    refusing(proxy, words)
+    proxy.set_fault(build_refusal(words))
     with pytest.raises(BackstopError):
         outbox.send_call(TAKE, outbox.node.offer_fees())
     assert outbox.waiting == [] and at_risk(outbox) == TAKE.spends
@@ -89,16 +102,16 @@ def test_what_a_node_refuses_and_sends_on_counts(
 
 
 @pytest.mark.parametrize("words", ["already known", "Known transaction: 0x1", "AlreadyKnown"])
-def test_what_a_node_has_already_is_sent(outbox: Outbox, proxy: Proxy, words: str) -> None:
-    refusing(proxy, words)
+def test_what_a_node_has_already_is_sent(outbox: Outbox, proxy: ByzantineProxy, words: str) -> None:
+    proxy.set_fault(build_refusal(words))
     outbox.send_call(TAKE, outbox.node.offer_fees())
     assert len(outbox.waiting) == 1
 
 
-def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: Proxy, said: list[str]) -> None:
+def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: ByzantineProxy, said: list[str]) -> None:
     """The second one says that its nonce is too low: it is mined by then."""
     fresh.node.request("evm_setAutomine", True)
-    proxy.stalls = lambda method: method == "eth_sendRawTransaction"
+    proxy.set_fault(build_silent_fault("eth_sendRawTransaction"))
     box = box_of(Node("", client=Failover([proxy.url, fresh.url], 0.5, said.append)), said)
     with pytest.raises(BackstopError, match="nonce too low"):
         box.send_call(TAKE, box.node.offer_fees())
@@ -106,16 +119,16 @@ def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: Proxy, said: list[
     assert settled.entry.ok and at_risk(box) == TAKE.spends
 
 
-def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
     """The one that was mined, once it is known; until then the most that it may be."""
-    refusing(proxy, "transaction underpriced")
+    refusal = build_refusal("transaction underpriced")
     dear = TAKE._replace(spends=7_000 * WAD, data="0x01")
-    proxy.change = lambda method, result: "0x0" if method == "eth_getTransactionCount" else result
+    proxy.set_fault(combine_faults(refusal, build_nonce_fault(0)))
     for i, each in enumerate((dear, TAKE)):
         with pytest.raises(BackstopError):  # each at a price at which it takes the place of the one before
             outbox.send_call(each, Fees((3 + i) * 10 * GWEI, (1 + i) * GWEI, 0))
     assert [entry.nonce for entry in outbox.journal.entries] == [0, 0] and at_risk(outbox) == dear.spends
-    proxy.change = lambda method, result: result
+    proxy.set_fault(refusal)
     outbox.rules = dataclasses.replace(outbox.rules, confirmations=30)
     for _ in range(31):
         assert len(outbox.journal.entries) == 2
@@ -138,16 +151,16 @@ def test_a_nonce_with_many_is_used_up_for_nothing(outbox: Outbox, fresh: Devnet)
 
 
 def test_nobody_pays_for_a_nonce_from_nowhere(
-    outbox: Outbox, proxy: Proxy, fresh: Devnet, said: list[str]
+    outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet, said: list[str]
 ) -> None:
     """A node that tells one from far ahead once would have every one before it used up for nothing.
 
     It proves no account, or the proof would tell.
     """
-    proxy.errors = {"eth_getProof": {"code": -32_601, "message": "the method does not exist"}}
-    proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
+    no_proof = build_error_fault({"eth_getProof": {"code": -32_601, "message": "the method does not exist"}})
+    proxy.set_fault(combine_faults(no_proof, build_nonce_fault(300)))
     assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 300
-    proxy.change = lambda method, result: result
+    proxy.set_fault(no_proof)
     fresh.node.request("evm_mine")
     outbox.collect_mined(fresh.node.get_head().number)
     outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
@@ -155,7 +168,7 @@ def test_nobody_pays_for_a_nonce_from_nowhere(
     assert said[-1] == "bidder: take has nonce 300, the account is at 0: given up, decided anew"
     assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 0
     # While anything waits it is what tells the next one.
-    proxy.change = lambda method, result: "0x12c" if method == "eth_getTransactionCount" else result
+    proxy.set_fault(combine_faults(no_proof, build_nonce_fault(300)))
     assert outbox.send_call(TAKE, outbox.node.offer_fees()).nonce == 1
 
 
@@ -173,13 +186,15 @@ def test_what_waits_behind_anothers_nonces_holds_up_one_call(outbox: Outbox, fre
     assert outbox.send_call(TAKE._replace(about=("take", 2)), outbox.node.offer_fees()).nonce == 2
 
 
-def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
     """It is the node that refuses, not the call: nothing is decided anew, and it is sent again."""
-    proxy.errors = {"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}}
+    proxy.set_fault(
+        build_error_fault({"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}})
+    )
     with pytest.raises(NodeUnavailableError):
         outbox.send_call(TAKE, outbox.node.offer_fees())
     (entry,) = outbox.waiting
-    proxy.errors = {}
+    proxy.set_fault(None)
     outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: True)
     fresh.node.request("evm_mine")
     assert [each.entry for each in outbox.collect_mined(fresh.node.get_head().number)] == [entry]
@@ -242,7 +257,7 @@ def test_another_transaction_is_not_ours(
 @pytest.mark.deep(
     brief="tests/backstop/live/operate/test_what_was_signed.py::test_a_receipt_is_what_the_block_says"
 )
-def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: Proxy, fresh: Devnet) -> None:
+def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
     """However often somebody looks; and after as many blocks as it takes all of it counts as paid."""
     entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     entry.attempts[0] = Attempt("0x" + "11" * 32, *list(vars(entry.attempts[0]).values())[1:])
@@ -403,8 +418,8 @@ def test_a_receipt_is_what_the_block_says(
 def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
     """The next call of the same look has what is left of the budget, and not more."""
     fallen.node.request("evm_setAutomine", False)
-    proxy = Proxy(int(fallen.node.url.rpartition(":")[2]))
-    refusing(proxy, "nonce too low")
+    proxy = ByzantineProxy(int(fallen.node.url.rpartition(":")[2]))
+    proxy.set_fault(build_refusal("nonce too low"))
     system = LiveSystem(Node(proxy.url), fallen.deployment, Signers(test_accounts=True))
     keepers = build_keepers(system.deployment, ["accruer"], options={"accruer": {"heartbeat": 1}})
 
@@ -420,7 +435,7 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
     assert sum(" was not taken: " in line for line in said) == 3
     limit = three // 2
     assert 0 < refused(SpendingLimits(gas_day=limit)) <= limit
-    proxy.stop_proxy()
+    proxy.close()
 
 
 @pytest.mark.deep(
