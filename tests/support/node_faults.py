@@ -21,14 +21,13 @@ def combine_faults(*faults: Fault) -> Fault:
 
 
 def build_result_fault(change: Callable[[str, Any], Any]) -> Fault:
-    """Tells other results; `change` gets the method and the node's result."""
+    """Tells other results of calls that come in no batch; `change` gets the method and the node's result."""
 
-    def change_all(talk: RpcExchange) -> None:
-        for call, answer in zip(talk.asked, talk.told, strict=True):
-            if "result" in answer:
-                answer["result"] = change(call["method"], answer["result"])
+    def change_result(talk: RpcExchange) -> None:
+        if not talk.batch and "result" in talk.told[0]:
+            talk.told[0]["result"] = change(talk.asked[0]["method"], talk.told[0]["result"])
 
-    return Fault("other results", "", change_all)
+    return Fault("another result", "", change_result)
 
 
 def build_error_fault(errors: dict[str, Any]) -> Fault:
