@@ -13,11 +13,11 @@ ProxyPair = tuple[ByzantineProxy, ByzantineProxy]
 def combine_faults(*faults: Fault) -> Fault:
     """One with all of these troubles, the first one first."""
 
-    def change(talk: RpcExchange) -> None:
+    def change_answers(talk: RpcExchange) -> None:
         for each in faults:
             each.change(talk)
 
-    return Fault(" and ".join(each.name for each in faults), "", change)
+    return Fault(" and ".join(each.name for each in faults), "", change_answers)
 
 
 def build_result_fault(change: Callable[[str, Any], Any]) -> Fault:
@@ -33,34 +33,34 @@ def build_result_fault(change: Callable[[str, Any], Any]) -> Fault:
 def build_error_fault(errors: dict[str, Any]) -> Fault:
     """Does what it is asked for, and answers these methods with an error."""
 
-    def change(talk: RpcExchange) -> None:
+    def change_answers(talk: RpcExchange) -> None:
         for method, error in errors.items():
             talk.set_error(method, error)
 
-    return Fault("errors", "", change)
+    return Fault("errors", "", change_answers)
 
 
 def build_silent_fault(*methods: str) -> Fault:
     """Does what it is asked for, and does not answer these methods; without any, none."""
 
-    def change(talk: RpcExchange) -> None:
+    def change_answers(talk: RpcExchange) -> None:
         if not methods or any(call["method"] in methods for call in talk.asked):
             talk.closed.wait()
             raise ConnectionResetError
 
-    return Fault("silent", "", change)
+    return Fault("silent", "", change_answers)
 
 
 def build_status_fault(status: int, retry_after: str) -> Fault:
     """Answers with another HTTP status, and asks for a pause."""
 
-    def change(talk: RpcExchange) -> None:
+    def change_answers(talk: RpcExchange) -> None:
         talk.status, talk.headers = status, {"Retry-After": retry_after}
 
-    return Fault("a status", "", change)
+    return Fault("a status", "", change_answers)
 
 
-def _hang_up(talk: RpcExchange) -> None:
+def _reset_connection(talk: RpcExchange) -> None:
     raise ConnectionResetError
 
 
@@ -75,6 +75,6 @@ def _send_page(talk: RpcExchange) -> None:
 
 _LIMIT = {"code": -32005, "message": "limit exceeded"}
 
-HANGS_UP = Fault("hangs up", "", _hang_up)
+HANGS_UP = Fault("hangs up", "", _reset_connection)
 OVER_LIMIT = Fault("over limit", "one refusal, whatever was asked, a batch too", _refuse_request)
 SENDS_PAGE = Fault("sends a page", "with HTTP 200", _send_page)

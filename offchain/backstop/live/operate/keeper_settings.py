@@ -142,7 +142,11 @@ _RENAMED = {
 
 def read_yaml_keeper_settings_by_name(path: Path) -> dict[str, Any]:
     """Read the fields of Settings that a file gives. Its paths start from its folder."""
-    document = read_document(path)
+    return read_keeper_settings_of_document(read_document(path))
+
+
+def read_keeper_settings_of_document(document: Field) -> dict[str, Any]:
+    """Read the fields of Settings that a document gives."""
     if (may_sign := document.read_mapping_entries().get("may_sign")) is not None and may_sign.null:
         _read_allowed_calls_by_account(may_sign)  # left empty is not left out
     top = document.read_section(("schema_version",), ("network", "roles", *_FIELDS))
@@ -156,7 +160,7 @@ def read_yaml_keeper_settings_by_name(path: Path) -> dict[str, Any]:
     if "roles" in top:
         found |= _read_roles_options_and_strategies(top["roles"])
     # As all its paths: whoever names the same file from another folder means the same keeper.
-    found.setdefault("journal", path.parent / KeeperSettings.journal)
+    found.setdefault("journal", document.file.parent / KeeperSettings.journal)
     return found
 
 
