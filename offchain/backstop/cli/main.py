@@ -66,6 +66,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "govern": "Propose changes to a timelock, by name; list, execute, cancel",
         "crash": "Drive a scenario against a devnet",
         "abi": "Write the ABIs of all contracts",
+        "schema": "Print the JSON Schema of a scenario, of a keeper's settings or of parameters",
     },
     "Look at a deployment": {
         "mirror": "Follow a deployment with the model",

@@ -46,15 +46,17 @@ def build_type_price(assets: TypeAssets, prices: Mapping[str, PricePath]) -> Pri
 
 def read_series(field: Field, reader: Callable[[str], int]) -> tuple[StepSeries, frozenset[int]]:
     """Read `published` and `assumed` entries of time: value; also return the published times."""
-    values, published = _read_timed_values(field, reader)
+    values, published = _read_timed_values(field, reader, ())
     if min(values) != 0:
         field.raise_error("has no value for 00:00")
     times = sorted(values)
     return StepSeries(tuple(times), tuple(values[time] for time in times)), published
 
 
-def _read_timed_values(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], frozenset[int]]:
-    section = field.read_section((), ("published", "assumed", "volatility"))
+def _read_timed_values(
+    field: Field, reader: Callable[[str], int], other_keys: tuple[str, ...]
+) -> tuple[dict[int, int], frozenset[int]]:
+    section = field.read_section((), ("published", "assumed", *other_keys))
     values: dict[int, int] = {}
     given: dict[int, Field] = {}
     published: set[int] = set()
@@ -98,7 +100,7 @@ def read_price_path(field: Field, duration: int, block_time: int) -> PricePath:
         )
     if "model" in field.read_mapping_entries():
         return read_price_model(field.read_section(("model",))["model"], block_time)
-    points, published = _read_timed_values(field, quantity_units.read_price_as_ray)
+    points, published = _read_timed_values(field, quantity_units.read_price_as_ray, ("volatility",))
     volatility = field.read_mapping_entries().get("volatility")
     if 0 not in points:
         field.raise_error("has no price at 00:00")

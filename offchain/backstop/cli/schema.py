@@ -1,0 +1,32 @@
+"""The JSON Schema of a file that people write, for editors that complete and check it."""
+
+from __future__ import annotations
+
+import click
+
+from backstop.cli.command_helpers import Command, handle_errors
+from backstop.errors import BackstopError
+from backstop.files.schemas import SCHEMAS
+
+
+@click.command(
+    cls=Command,
+    short_help="Print the JSON Schema of a scenario, of a keeper's settings or of parameters",
+    epilog="""\b
+Examples:
+  ape run schema scenario > scenario.schema.json
+  ape run schema keeper --path
+""",
+)
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--path", "prints_path", is_flag=True, help="Print where the schema lies, for an editor to read."
+)
+@handle_errors
+def cli(name: str, prints_path: bool) -> None:
+    """Print the schema NAME: scenario, keeper or parameters. docs/do/scenarios.md."""
+    names = sorted(path.stem for path in SCHEMAS.glob("*.json"))
+    if name not in names:
+        raise BackstopError(f"NAME: {name!r} is no schema; name one of {', '.join(names)}")
+    path = SCHEMAS / f"{name}.json"
+    click.echo(path if prints_path else path.read_text(encoding="utf-8"), nl=prints_path)
