@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from backstop.cli.command_helpers import (
 from backstop.errors import BackstopError
 from backstop.live.operate.network_options import deployment_option, network_option
 
+if TYPE_CHECKING:
+    from backstop.live.solvency.independent_witness import WitnessReport
+
 
 @click.command(
     cls=Command,
@@ -30,6 +34,7 @@ from backstop.live.operate.network_options import deployment_option, network_opt
 Examples:
   ape run audit --network http://127.0.0.1:8545
   ape run audit --network http://127.0.0.1:8545 --block 1200 --out runs/audit
+  ape run audit --network http://127.0.0.1:8545 --independent
   ape run audit --verify runs/audit/audit.json --block-hash 0x...
 """,
 )
@@ -43,6 +48,11 @@ Examples:
     metavar="BPS",
     help="How far prices of perpetual markets are taken to jump, basis points.  "
     "[default: twice the initial margin of each]",
+)
+@click.option(
+    "--independent",
+    is_flag=True,
+    help="Read all that the figures come from by web3.py and eth-abi as well, and compare.",
 )
 @output_options("Folder for audit.json and audit.html.", "runs/audit-<block>")
 @click.option(
@@ -59,6 +69,7 @@ def cli(
     deployment: Path,
     block: int | None,
     gap: int | None,
+    independent: bool,
     out: Path | None,
     fresh: bool,
     file: Path | None,
@@ -68,13 +79,18 @@ def cli(
     """Replay a deployment's history into the model up to a block, and say what it owes and what it has.
 
     The file holds proofs of every slot that a figure comes from. With --verify they are checked against a
-    block's hash, and every figure is worked out again.
+    block's hash, and every figure is worked out again. With --independent what the figures come from is read
+    once more, by another client and another codec; a value that differs is a line, and the exit code is 1.
     """
     from backstop.deployment.deployment_file import read_deployment
     from backstop.files.atomic_files import write_json
     from backstop.hosts.artifacts import Artifacts
     from backstop.live.mirror.chain_mirror import open_mirror
-    from backstop.live.operate.network_options import connect_node, describe_chain_inputs
+    from backstop.live.operate.network_options import (
+        connect_node,
+        describe_chain_inputs,
+        resolve_node_url,
+    )
     from backstop.live.solvency.proven_statement import (
         build_proven_statement,
         read_audit,
@@ -84,6 +100,8 @@ def cli(
     from backstop.report.solvency_audit_page import render_solvency_audit_page
 
     if file is not None:
+        if independent:
+            raise BackstopError("--independent asks a node, which --verify does without: give one of them")
         if block_hash is None:
             raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
         content = read_audit(file)
@@ -103,6 +121,9 @@ def cli(
         return
     if block_hash is not None:
         raise BackstopError("--block-hash goes with --verify")
+    if independent:  # before anything is replayed: it may not be installed
+        from backstop.live.solvency.independent_witness import compare_audit_with_web3
+        from backstop.live.solvency.web3_reader import open_web3
     node = connect_node(network)
     last = node.get_head().number if block is None else block
     folder = out or RUNS / f"audit-{last}"
@@ -124,12 +145,41 @@ def cli(
         write_json(content, folder / "audit.json")
         (folder / "audit.html").write_text(render_solvency_audit_page(content, command), encoding="utf-8")
         output.mark_finished()
+    witness: WitnessReport | None = None
+    if independent:
+        with show_progress_bar() as progress:
+            witness = compare_audit_with_web3(
+                content,
+                node,
+                open_web3(resolve_node_url(network or "")),
+                Artifacts(),
+                lambda done, total: progress(done, total, "comparing"),
+            )
     if as_json:
         files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}
-        print(json.dumps({**content["statement"], "block": content["block"], **files}, indent=2))
+        second = {} if witness is None else {"independent": witness._asdict()}
+        print(json.dumps({**content["statement"], "block": content["block"], **files, **second}, indent=2))
+        _refuse_differences(witness)
         return
     print_statement(content["statement"], content["block"])
     print(f"model against chain  {content['mirror']['differences']} differences since the deployment")
+    if witness is not None:
+        for line in witness.differences:
+            print(line)
+        print(
+            f"read again by {witness.client}: {witness.contracts} contracts, {witness.slots} slots and "
+            f"{witness.calls} views behind {witness.figures} figures, {len(witness.differences)} differences"
+        )
     print(folder / "audit.json")
     print(folder / "audit.html")
     print(f"verify it with: {command}")
+    _refuse_differences(witness)
+
+
+def _refuse_differences(witness: WitnessReport | None) -> None:
+    """Raise BackstopError if the independent witness has read something else."""
+    if witness is not None and witness.differences:
+        raise BackstopError(
+            f"{len(witness.differences)} values differ between the audit and {witness.client}: "
+            "believe neither, and run it at another node"
+        )

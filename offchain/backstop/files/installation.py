@@ -45,6 +45,7 @@ EXTRAS = {
         "urllib3",
     ),
     "cluster": ("distributed",),
+    "web3": ("eth_abi", "web3"),
 }
 """The modules that only an extra of the distribution brings."""
 

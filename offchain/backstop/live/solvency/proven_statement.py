@@ -166,6 +166,33 @@ def recompute_audit_from_proofs(
     return VerificationResult(header, figures, slots, len(deployment.creations) + len(later))
 
 
+def load_audited_model(audit: dict[str, Any]) -> tuple[ModelSystem, Deployment, Header]:
+    """Return a model that holds the slots of an audit's evidence, without a look at the proofs.
+
+    Raise BackstopError for a file that is no whole audit.
+    """
+    try:
+        deployment = deployment_from_json(audit["deployment"])
+        block, evidence = audit["block"], audit["evidence"]
+        header = read_header(bytes.fromhex(evidence["header"][2:]), block["hash"])
+        later = parse_successor_policy_creations(audit.get("later", []))
+        model = _build_empty_model(deployment, later, block["timestamp"], block["number"])
+        load_words(model.world, evidence["slots"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
+    return model, deployment, header
+
+
+def list_figure_differences(figures: Any, claimed_statement: Any) -> tuple[int, list[str]]:
+    """Return how many figures a statement has, and a line for each that an audit claims otherwise."""
+    pairs = list(_iter_figure_pairs("", figures, claimed_statement))
+    return len(pairs), [
+        f"{place}: {mine!r} by its own slots, {theirs!r} in the audit"
+        for place, mine, theirs in pairs
+        if mine != theirs
+    ]
+
+
 def _build_empty_model(
     deployment: Deployment, later_creations: Sequence[Creation], timestamp: int, block_number: int
 ) -> ModelSystem:

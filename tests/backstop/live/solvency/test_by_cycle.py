@@ -17,13 +17,16 @@ from backstop.deployment.devnet_trader_signatures import get_trader_account, sig
 from backstop.deployment.parameter_dataclasses import BackstopParameters, Parameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
+from backstop.hosts import abi_codec
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.monitor.metrics import _iter_statement_metrics
 from backstop.live.node.signers import Signers
 from backstop.live.node.storage_proofs import UnprovenError
 from backstop.live.operate.resumable_deployment import deploy_live
+from backstop.live.solvency.independent_witness import compare_audit_with_web3
 from backstop.live.solvency.proven_statement import build_proven_statement, recompute_audit_from_proofs
 from backstop.live.solvency.solvency_statement import build_statement
+from backstop.live.solvency.web3_reader import open_web3
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.margin_orders import Order
 from backstop.simulation.deployment_session import open_deployment_session
@@ -33,6 +36,7 @@ from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.devnet_process import Devnet
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.perpetual_test_market import build_cycle_market_parameters
+from tests.support.uncached_artifacts import build_uncached_artifacts
 
 LOTS, PRICE = 1_000, 20 * WAD
 
@@ -191,3 +195,18 @@ def test_it_becomes_a_scenario(market: DeploymentAfterPriceCrash, tmp_path: Path
     # The pending cycle becomes final: its loss is borne by insurance, and by the short.
     assert [each["side"] for each in summary["margin"]["cycles"]] == ["short"]
     assert int(summary["margin"]["insured_wad"]) == 500 * WAD
+
+
+def test_a_witness_reads_the_same_and_tells_a_lost_sign(
+    market: DeploymentAfterPriceCrash, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The short's lots are less than nothing, which a codec without signs does not say."""
+    node, w3 = market.devnet.node, open_web3(market.devnet.url)
+    assert compare_audit_with_web3(content, node, w3, Artifacts()).differences == ()
+    monkeypatch.setattr(abi_codec, "_make_int_codec", abi_codec._make_uint_codec)
+    unsigned = build_uncached_artifacts(["PerpetualMarket"])
+    found = compare_audit_with_web3(content, node, w3, unsigned).differences
+    view = f"PerpetualMarket.holdings_of({get_trader_account('short')}): "
+    (line,) = (each for each in found if each.startswith(view))
+    witness, own = line.removeprefix(view).split(" by web3.py, ")
+    assert f"-{LOTS}, " in witness and f"{2**256 - LOTS}, " in own and own.endswith(" by the own client")

@@ -1,0 +1,46 @@
+"""The views of contracts that a model asks while figures are worked out, and what they answer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from backstop.model.contract_base import Contract, RevertError, World
+
+ViewCall = tuple[str, str, tuple[Any, ...]]
+"""A contract's name, a view's, and its arguments."""
+
+
+def start_recording_view_calls(world: World) -> dict[ViewCall, Any]:
+    """Have all views noted that are asked from now on: what they answer, or the RevertError they end with.
+
+    Views of a copy of a contract are not noted: what it answers, nobody finds on the chain.
+    """
+    calls: dict[ViewCall, Any] = {}
+    for contract in world.contracts.values():
+        kind = type(contract)
+        views = {
+            name: _wrap_view(method, calls)
+            for name in dir(kind)
+            if getattr(method := getattr(kind, name), "abi", None) == "view"
+        }
+        contract.__class__ = type(kind.__name__, (kind,), views)
+    return calls
+
+
+def _wrap_view(method: Callable[..., Any], calls: dict[ViewCall, Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def ask(contract: Contract, sender: str, *args: Any, **named: Any) -> Any:
+        told: Any
+        try:
+            told = method(contract, sender, *args, **named)
+        except RevertError as error:
+            told = error
+        if not named and contract.world.contracts.get(contract.label) is contract:
+            calls[contract.label, method.__name__, args] = told
+        if isinstance(told, RevertError):
+            raise told
+        return told
+
+    return ask
