@@ -30,7 +30,7 @@ test: .venv/.package ## the quick part of lint, then every test but the deep one
 	@$(MAKE) --jobs 5 testtools types compile engine style TYPED='offchain scripts'
 	$(TESTS)
 
-deep: testtools tools/hardhat3/node_modules/.done ## the tests that take too long for every change
+deep: testtools tools/hardhat3/node_modules/.done tools/silverback/.venv/.done ## the tests that take too long for every change
 	$(TESTS) -m deep
 
 lint: style vyper-style types ## check style and types, change nothing
@@ -78,7 +78,7 @@ clean: ## remove what a run leaves behind
 	find . -name __pycache__ -not -path './.venv/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well
-	rm -rf .venv node_modules tools/hardhat3/node_modules
+	rm -rf .venv node_modules tools/hardhat3/node_modules tools/silverback/.venv
 
 # The stamps: a step runs again only when its locks change.
 
@@ -113,4 +113,16 @@ node_modules/.tests: node_modules/.done
 tools/hardhat3/node_modules/.done: tools/hardhat3/package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done | testtools
 	@echo 'Hardhat 3, into tools/hardhat3'
 	@tools/setup_node.sh tools/hardhat3 22.13
+	@touch $@
+
+PURELIB := import sysconfig; print(sysconfig.get_path('purelib'))
+
+# Beside .venv, whose packages it has as well: an example asks for it, the project does not.
+tools/silverback/.venv/.done: tools/silverback/requirements.lock .venv/.package
+	@echo 'Silverback, into tools/silverback'
+	@$(BIN)/python -m venv --without-pip tools/silverback/.venv
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c "$(PURELIB)")')" \
+		> "$$(tools/silverback/.venv/bin/python -c "$(PURELIB)")/checkout.pth"
+	@$(BIN)/pip --python tools/silverback/.venv/bin/python install --quiet --disable-pip-version-check --no-compile \
+		--no-deps --require-hashes -r $<
 	@touch $@
