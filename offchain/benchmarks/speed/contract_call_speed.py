@@ -157,7 +157,7 @@ def _time_actions_on_anvil(way: str, trace: Trace, shares_blocks: bool) -> CallS
             if timestamp != now:
                 client.request("evm_setNextBlockTimestamp", timestamp)
                 now = timestamp
-            function = contracts[step.contract].get_function_by_name(step.method)
+            function = contracts[step.contract].functions[step.method]  # of several, by the arguments
             sender = Web3.to_checksum_address(step.sender)
             terms = {"from": sender, "gas": 5_000_000, "gasPrice": Web3.to_wei(0, "wei")}
             waiting.append(function(*map(_to_checksum, step.args)).transact(terms))
