@@ -21,7 +21,7 @@ from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import host_registry as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_interface import Host
-from backstop.proof.lockstep import Lockstep, deploy_lockstep
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from tests.support.cached_deployments import CachedDeployment, DeploymentCache
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
@@ -188,19 +188,21 @@ def new_protocol(
 
     Properties are asserted after every step; all state is read in a steady rhythm, and at the test's end.
     """
-    taken: list[tuple[Hashable, CachedDeployment, Lockstep]] = []
+    taken: list[tuple[Hashable, CachedDeployment, ProtocolLockstep]] = []
     # Whoever puts something else in the place of a part may mean the deployment.
     keeps = request.getfixturevalue("host_kind") == "revm" and "monkeypatch" not in request.fixturenames
     unchecked = request.config.getoption("--without-properties")
     diverges = request.node.get_closest_marker("diverges") is not None
 
-    def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
+    def deployed(
+        host: Host, parameters: Parameters, prices: bool, check_every: int | None
+    ) -> ProtocolLockstep:
         both = deploy_lockstep(host, parameters, artifacts=artifacts, check_every=check_every, traces=traces)
         for symbol, price in PRICES.items() if prices else ():
             DeployedProtocol(both).post_price(symbol, price)
         return both
 
-    def handed_out(both: Lockstep) -> DeployedProtocol:
+    def handed_out(both: ProtocolLockstep) -> DeployedProtocol:
         if unchecked:
             both.step_check = both.state_check = None
         return DeployedProtocol(both)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from backstop.model.contract_base import Log
+from backstop.contract_base import Log
 
 Snapshot = Mapping[str, Mapping[str, Mapping[Hashable, Any]]]
 """All state, read out and frozen: contract -> storage path -> key -> value (int, bool, address or record)."""

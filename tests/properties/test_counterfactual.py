@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import RevertError, external
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import (
     dutch_auction,
@@ -21,7 +22,6 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MIN_NOTICE
-from backstop.model.contract_base import RevertError, external
 from backstop.model.roles import Administered
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.properties import (

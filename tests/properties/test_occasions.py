@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from backstop.contract_base import Table
 from backstop.deployment.example_parameters import (
     build_backed_margin_parameters,
     build_margin_parameters,
@@ -15,10 +16,9 @@ from backstop.deployment.parameter_dataclasses import TimelockParameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.model.contract_base import Table
+from backstop.lockstep.step_transition import Transition, collect_changes
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.parameter_generator import draw_parameters
-from backstop.proof.properties import Transition
 from backstop.proof.properties.property_registry import (
     HISTORY_PROPERTIES,
     OCCASIONS,
@@ -26,7 +26,6 @@ from backstop.proof.properties.property_registry import (
     TRANSITION_PROPERTIES,
     select_triggered,
 )
-from backstop.proof.properties.step_transition import collect_changes
 from tests.support.adapter_steps import with_adapter
 
 ARTIFACTS = Artifacts()

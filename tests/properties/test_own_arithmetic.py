@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import external
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import StageParameters
 from backstop.model import (
@@ -31,7 +32,6 @@ from backstop.model import (
     vesting_assets,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from backstop.model.contract_base import external
 from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import liquidate_vault, start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES

@@ -2,10 +2,10 @@
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model import cycle_book, margin_orders, margin_policy, perpetual_market, perpetual_trading
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import RevertError
 from backstop.model.margin_orders import Order
 from tests.support.market_delisting import announce_delisting
 from tests.support.model_only_perpetuals_with_properties import (

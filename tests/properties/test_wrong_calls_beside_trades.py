@@ -2,6 +2,7 @@
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.model import (
     cycle_losses,
     margin_fund,
@@ -13,7 +14,6 @@ from backstop.model import (
 )
 from backstop.model.arithmetic import WAD
 from backstop.model.bounds import MIN_NOTICE
-from backstop.model.contract_base import RevertError
 from backstop.model.price_path import SHORT
 from tests.support.margin_fund_steps import DAY
 from tests.support.market_delisting import announce_delisting, step_feeds_through_prices

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from backstop.contract_base import external
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.model import exit_batches, vault_engine
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.model.contract_base import external
 from backstop.model.equity_pool import Due, EquityPool
 from backstop.model.ledger import Ledger
 from backstop.model.loss_waterfall import LossWaterfall

@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import RevertError, external
 from backstop.deployment.devnet_trader_signatures import get_trader_account
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import RevertError, external
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import SideTotals

@@ -5,9 +5,9 @@ Each rule is wrong in what a caller meets, whatever the pool does inside.
 
 import pytest
 
+from backstop.contract_base import RevertError, external, view
 from backstop.model import loss_waterfall, pool
 from backstop.model.arithmetic import RAY
-from backstop.model.contract_base import RevertError, external, view
 from backstop.proof.properties import (
     CounterfactualSeed,
     PropertyViolationError,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.hosts.artifacts import CONTRACTS
+from backstop.lockstep.step_transition import Transition
 from backstop.model import liquidation_engine, loss_waterfall, member_pool, redeem_queue, vault_engine
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import RevertError
-from backstop.proof.properties import PropertyViolationError, Transition, check_refusal_properties
+from backstop.proof.properties import PropertyViolationError, check_refusal_properties
 from backstop.proof.properties.revert_conditions import CONDITIONS
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction

@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.model import cycle_losses, margin_fund, ranked_deleveraging
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import RevertError
 from backstop.model.perpetual_market import PerpetualMarket as Market
 from backstop.model.price_path import SHORT
 from tests.support.margin_fund_steps import DAY

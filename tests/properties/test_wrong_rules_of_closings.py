@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import external, view
 from backstop.model import perpetual_trading, pro_rata_deleveraging, ranked_deleveraging
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import external, view
 from backstop.model.cycle_book import BOOKED, SEIZED, TAKEN, CycleBook
 from backstop.model.interfaces import SideTotals
 from backstop.model.perpetual_market import PerpetualMarket as Market

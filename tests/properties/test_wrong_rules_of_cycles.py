@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import external, view
 from backstop.model import cycle_losses, margin_policy, perpetual_market, perpetual_trading, price_path
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import external, view
 from backstop.model.cycle_book import CycleBook
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import Mark, SideTotals, Standing

@@ -2,8 +2,8 @@
 
 import pytest
 
+from backstop.contract_base import view
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import view
 from backstop.model.margin_fund import MarginFund
 from backstop.model.perpetual_trading import PerpetualTrading as Desk
 from tests.support.margin_order_steps import build_perpetual_market_terms

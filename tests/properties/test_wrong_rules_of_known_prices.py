@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.parameter_dataclasses import EquityParameters
+from backstop.lockstep.step_transition import Transition
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.equity import Equity
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
-from backstop.proof.properties import PropertyMonitor, PropertyViolationError, Transition
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError
 from tests.support.auction_steps import WETH, liquidate_vault
 from tests.support.equity_steps import (
     XAU,

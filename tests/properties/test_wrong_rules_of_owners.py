@@ -2,11 +2,11 @@
 
 import pytest
 
+from backstop.contract_base import external
 from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model import margin_orders, perpetual_market, perpetual_trading, signature_check
 from backstop.model.account_owner import has_same_first_19_bytes
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import external
 from backstop.model.margin_orders import MarginOrders, Order
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.proof.properties import (

@@ -2,17 +2,13 @@
 
 import pytest
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model import price_feed
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import FINAL_DEADLINE
 from backstop.model.price_feed import Config, PriceFeed
 from backstop.model.roles import SETTLEMENT
-from backstop.proof.properties import (
-    PropertyViolationError,
-    Transition,
-    check_refusal_properties,
-    step_transition,
-)
+from backstop.proof.properties import PropertyViolationError, check_refusal_properties, step_transition
 from backstop.proof.properties.property_registry import HISTORY_PROPERTIES
 from backstop.system import Action, Outcome
 from tests.support.auction_steps import WETH

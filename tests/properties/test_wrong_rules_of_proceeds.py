@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import ZERO_ADDRESS, external
 from backstop.deployment.parameter_dataclasses import StageParameters
+from backstop.lockstep.step_transition import Transition
 from backstop.model import dutch_auction, margin_fund, risk_policy
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.model.contract_base import ZERO_ADDRESS, external
 from backstop.model.ledger import Ledger
 from backstop.model.liquidation_engine import LiquidationEngine
 from backstop.model.loss_waterfall import LossWaterfall
@@ -19,7 +20,7 @@ from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.stage_order import StageOrder
-from backstop.proof.properties import PropertyViolationError, Transition, check_refusal_properties
+from backstop.proof.properties import PropertyViolationError, check_refusal_properties
 from backstop.system import Action
 from tests.support.auction_steps import WETH, start_auction, take_collateral
 from tests.support.equity_steps import (

@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import external, view
 from backstop.model import perpetual_liquidity_vault
 from backstop.model.arithmetic import WAD, div_up
-from backstop.model.contract_base import external, view
 from backstop.model.perpetual_liquidity_vault import VALID, Batch, Request
 from backstop.model.perpetual_liquidity_vault import PerpetualLiquidityVault as Pool
 from backstop.proof.properties import PropertyViolationError, check_state_properties

@@ -2,10 +2,10 @@
 
 import pytest
 
+from backstop.contract_base import external
 from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MIN_NOTICE
-from backstop.model.contract_base import external
 from backstop.model.interfaces import Insurance
 from backstop.model.margin_fund import Bucket, MarginFund
 from backstop.model.margin_orders import MarginOrders, Order

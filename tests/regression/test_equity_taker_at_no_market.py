@@ -3,8 +3,8 @@
 EquityTaker reason: model '', chain 'erc20: approve to the zero address'
 """
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.equity_steps import (
     ALL,
     XAU,

@@ -5,8 +5,8 @@ Their value is looked at before the limit of what may be open is.
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import RevertError
 from tests.support.perpetual_test_market import ETH, deploy_perpetuals
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from tests.support.checkout_paths import ROOT
 
-MODEL = sorted((ROOT / "offchain" / "backstop" / "model").rglob("*.py"))
+PACKAGE = ROOT / "offchain" / "backstop"
+BASE = ("contract_base", "evm_crypto")
+MODEL = [*sorted((PACKAGE / "model").rglob("*.py")), *(PACKAGE / f"{name}.py" for name in BASE)]
+OWN = ("backstop.model", *(f"backstop.{name}" for name in BASE))
 
 
 @pytest.mark.parametrize("path", MODEL, ids=lambda p: p.stem)
@@ -21,7 +24,7 @@ def test_imports_only_the_standard_library_and_itself(path):
             names = [node.module or ""]
         for name in names:
             top = name.split(".")[0]
-            assert name.startswith("backstop.model") or top in sys.stdlib_module_names, f"{path.name}: {name}"
+            assert name.startswith(OWN) or top in sys.stdlib_module_names, f"{path.name}: {name}"
             assert top not in {"decimal", "fractions", "math", "random", "statistics", "time", "os"}, name
 
 

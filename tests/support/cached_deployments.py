@@ -14,7 +14,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Slot
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 
 MOST = 8
 """Deployments that are kept at a time: each holds some megabytes."""
@@ -41,7 +41,7 @@ class SharedRevmHost(RevmHost):
 class CachedDeployment:
     """One deployment as it was when it was made."""
 
-    def __init__(self, both: Lockstep, host: SharedRevmHost) -> None:
+    def __init__(self, both: ProtocolLockstep, host: SharedRevmHost) -> None:
         self.host = host
         self._both = both
         self._trace, self._produced = list(both.trace), both.produced
@@ -55,11 +55,13 @@ class CachedDeployment:
         self._checkpoint = host.snapshot()
         self._known = self._make_lockstep(both, both.check_every, both.traces)
 
-    def _make_lockstep(self, known: Lockstep, check_every: int | None, traces: Path | None) -> Lockstep:
+    def _make_lockstep(
+        self, known: ProtocolLockstep, check_every: int | None, traces: Path | None
+    ) -> ProtocolLockstep:
         """Return a new lockstep of this chain and model, with a copy of what another one knows."""
         was, slot = self._both, self._both.model.block_time
         chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses, slot)
-        return Lockstep(
+        return ProtocolLockstep(
             ModelSystem(self._world, block_time=slot),
             chain,
             parameters=was.parameters,
@@ -70,7 +72,7 @@ class CachedDeployment:
             known=known,
         )
 
-    def restore_lockstep(self, check_every: int | None, traces: Path) -> Lockstep:
+    def restore_lockstep(self, check_every: int | None, traces: Path) -> ProtocolLockstep:
         """Return the deployment as it was made: chain and model are set back."""
         self.host.restore_snapshot(self._checkpoint)
         self._checkpoint = self.host.snapshot()
@@ -106,7 +108,7 @@ class DeploymentCache:
         self._free: dict[Hashable, list[CachedDeployment]] = {}
 
     def take_free_or_new_deployment(
-        self, key: Hashable, make: Callable[[SharedRevmHost], Lockstep]
+        self, key: Hashable, make: Callable[[SharedRevmHost], ProtocolLockstep]
     ) -> CachedDeployment:
         """One that nobody has; a new one if there is none."""
         free = self._free.get(key)

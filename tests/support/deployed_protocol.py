@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from backstop.contract_base import RevertError
 from backstop.deployment.parameter_dataclasses import CollateralParameters, Parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.hosts.abi_codec import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Prices
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action, Outcome, System
 
 # What a fresh protocol starts with, ray for 1e18 of collateral.
@@ -23,7 +23,7 @@ PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
 @contextmanager
 def limit_checks_to_written_slots(system: System) -> Iterator[None]:
     """Compare only the slots that a step writes; what is read next, or asserted, is the state of all."""
-    if not isinstance(system, Lockstep):
+    if not isinstance(system, ProtocolLockstep):
         yield
         return
     check_every = system.check_every
@@ -37,7 +37,7 @@ def limit_checks_to_written_slots(system: System) -> Iterator[None]:
 class DeployedProtocol:
     """A lockstep deployment. Wherever an address is asked for, a contract's or an account's name will do."""
 
-    def __init__(self, both: Lockstep) -> None:
+    def __init__(self, both: ProtocolLockstep) -> None:
         self.lockstep = both
         self.last = Outcome(None, None, ())
 

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from backstop.contract_base import RevertError
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
@@ -23,7 +24,6 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import RevertError
 from backstop.proof.lockstep import deploy_lockstep
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import hold_equity_price_until_average

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World
+from backstop.contract_base import ZERO_ADDRESS, Contract, World
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.scripted_waterfall import ScriptedWaterfall

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.deployed_protocol import DeployedProtocol
 
 DAY = 86_400

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from backstop.contract_base import RevertError
 from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
 from backstop.deployment.devnet_trader_signatures import sign_order
 from backstop.deployment.model_and_chain_deployment import add_contract_model
-from backstop.deployment.planned_contracts import Creation
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
+from backstop.hosts.contract_creation import Creation
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import RevertError
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_liquidity_vault import KEEPER, PerpetualLiquidityVault, Rules, encode_offer
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetual_test_market import (
     ETH,
@@ -45,7 +46,7 @@ class MarketWithPool:
             market.get_contract_or_account_address("admin"),
         )
         arguments = (*NAMES, wired, tuple(rules))
-        if isinstance(market.system, Lockstep):
+        if isinstance(market.system, ProtocolLockstep):
             market.system.create_contract(POOL, POOL, *arguments)
         else:
             at = compute_contract_address(get_account(f"deployer_of_{POOL}"), 0)

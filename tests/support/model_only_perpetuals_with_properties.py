@@ -9,12 +9,8 @@ import pytest
 
 from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
 from backstop.hosts.model_system import ModelSystem
-from backstop.proof.properties import (
-    PropertyMonitor,
-    PropertyViolationError,
-    Transition,
-    check_refusal_properties,
-)
+from backstop.lockstep.step_transition import Transition
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError, check_refusal_properties
 from backstop.system import Action, Outcome
 from tests.support.perpetual_test_market import (
     Perpetuals,

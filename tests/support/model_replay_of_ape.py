@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.contract_base import Log
 from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.planned_contracts import Deployment
-from backstop.model.contract_base import Log
-from backstop.proof.lockstep_difference import convert_to_tuples
+from backstop.lockstep.lockstep_difference import convert_to_tuples
 from backstop.system import Action
 
 if TYPE_CHECKING:

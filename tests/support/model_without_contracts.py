@@ -9,7 +9,7 @@ from backstop.deployment.configuration_calls import apply_configuration
 from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import deposit_savings
@@ -18,7 +18,7 @@ from tests.support.saver_steps import deposit_savings
 class ModelAlone:
     """What a property needs of a lockstep, without a chain."""
 
-    def __init__(self, both: Lockstep) -> None:
+    def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None
         deployment = plan_deployment(both.parameters)
         self.parameters = both.parameters

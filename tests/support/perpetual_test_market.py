@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from backstop.contract_base import RevertError
 from backstop.deployment.contracts_by_parameter_name import BY_CYCLE
 from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.model_and_chain_deployment import deploy_protocol
@@ -13,13 +14,12 @@ from backstop.deployment.role_accounts import get_account
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bridge_facilitator import BridgeFacilitator
-from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Standing
 from backstop.model.margin_orders import Order
 from backstop.model.perpetual_market import PerpetualMarket, Rules
 from backstop.model.perpetual_trading import Rules as TradingRules
 from backstop.model.ranked_deleveraging import compute_gain_to_worth_score, get_side_gain
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action
 from tests.support.deployed_protocol import DeployedProtocol, limit_checks_to_written_slots
 from tests.support.margin_order_steps import with_margin
@@ -44,9 +44,9 @@ def build_cycle_market_parameters(third_bond: int = 0, policy: str = BY_CYCLE, *
 class Perpetuals:
     """The perpetual market of a deployment, what is done to it, and its books."""
 
-    def __init__(self, system: ModelSystem | Lockstep, money: int = 10**7) -> None:
+    def __init__(self, system: ModelSystem | ProtocolLockstep, money: int = 10**7) -> None:
         self.system = system
-        self.model = system.model if isinstance(system, Lockstep) else system
+        self.model = system.model if isinstance(system, ProtocolLockstep) else system
         self.world = self.model.world
         self._nonce = 0
         for feed, price in START.items():
@@ -108,13 +108,13 @@ class Perpetuals:
             for each in ("VaultEngine", "MarginPolicy", "Stablecoin")
         )
         wired = (engine, policy, coin, desk, self.get_contract_or_account_address(FUND))
-        assert isinstance(self.system, Lockstep)
+        assert isinstance(self.system, ProtocolLockstep)
         self.system.create_contract(HOUSE, name, wired, tuple(rules))
 
     def read(self, call: str, *args: Any) -> Any:
         """Call the view "Contract.method"."""
         contract, method = call.rsplit(".", 1)
-        if isinstance(self.system, Lockstep):
+        if isinstance(self.system, ProtocolLockstep):
             return self.system.view(contract, method, *args)
         return getattr(self.world.contracts[contract], method)(
             self.get_contract_or_account_address("stranger"), *args

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.proof.properties import PropertyMonitor, PropertyViolationError, Transition, check_transition
+from backstop.lockstep.step_transition import Transition
+from backstop.proof.properties import PropertyMonitor, PropertyViolationError, check_transition
 
 
 def check_last_step(protocol):

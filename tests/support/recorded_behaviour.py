@@ -25,7 +25,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.keepers import call_costs, gas_table
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
-from backstop.proof.lockstep import Lockstep, deploy_lockstep
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
@@ -52,7 +52,7 @@ def convert_outcome_to_json(outcome: Outcome) -> list[Any]:
     return [outcome.reason, to_json_value(outcome.value), logs]
 
 
-def read_token_balances_from_model(both: Lockstep) -> dict[str, dict[str, int]]:
+def read_token_balances_from_model(both: ProtocolLockstep) -> dict[str, dict[str, int]]:
     """Every token's balances, by the token's name and the owner's address; zeros left out."""
     found = {}
     for name, tables in both.model.get_live_tables().items():

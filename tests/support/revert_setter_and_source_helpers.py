@@ -14,12 +14,12 @@ import pytest
 from vyper import compile_code
 from vyper.compiler.settings import Settings
 
+from backstop.contract_base import RevertError
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
+from backstop.evm_crypto import keccak256
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.artifacts import CONTRACTS, EVM_VERSION, Artifacts
-from backstop.model.contract_base import RevertError
-from backstop.model.evm_crypto import keccak256
 
 STAGE = keccak256(b"STAGE")
 GUARDIAN = keccak256(b"GUARDIAN")

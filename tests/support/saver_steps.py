@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.parameter_dataclasses import Parameters
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.member_pool import MemberPool
 from backstop.model.redeem_queue import MOST_UNSETTLED, get_collecting_time
 from backstop.simulation.account_value import compute_stake

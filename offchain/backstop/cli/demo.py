@@ -28,7 +28,7 @@ from backstop.files.installation import CHECKOUT, CONTRACTS
 from backstop.hosts.host_registry import HOSTS
 
 if TYPE_CHECKING:
-    from backstop.proof.replayable_trace import Trace
+    from backstop.proof.replayable_trace import ProtocolTrace
 
 SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
 
@@ -102,12 +102,12 @@ def cli(host: str | None, seed: int, fresh: bool) -> None:
     print(f"{summary['differences']} differences")
 
 
-def describe_planted_bug_difference(trace: Trace) -> str:
+def describe_planted_bug_difference(trace: ProtocolTrace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
     from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.host_registry import open_host
+    from backstop.lockstep.lockstep_difference import DivergenceError
     from backstop.proof.lockstep import replay_trace_in_lockstep
-    from backstop.proof.lockstep_difference import DivergenceError
     from backstop.system import Action
 
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.contracts_by_parameter_name import (
     BACKSTOP,
     POOLS,
@@ -13,9 +14,8 @@ from backstop.deployment.contracts_by_parameter_name import (
     list_pools,
 )
 from backstop.deployment.parameter_dataclasses import MarginParameters, Parameters
+from backstop.evm_crypto import keccak256
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
-from backstop.model.evm_crypto import keccak256
 from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
 
 CANCEL_LOSS = keccak256(b"cancel_loss()")[:4]

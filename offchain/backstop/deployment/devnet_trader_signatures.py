@@ -12,8 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from backstop.deployment.role_accounts import ACCOUNTS
+from backstop.evm_crypto import GENERATOR, ORDER, keccak256, recover_signer_or_none
 from backstop.model.account_owner import derive_account
-from backstop.model.evm_crypto import GENERATOR, ORDER, keccak256, recover_signer_or_none
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signed_reports import SignedReport, Span, report_digest
 

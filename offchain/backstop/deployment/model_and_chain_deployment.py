@@ -7,16 +7,17 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from backstop.contract_base import Contract, RevertError, World
 from backstop.deployment.configuration_calls import apply_configuration
 from backstop.deployment.parameter_dataclasses import Parameters
-from backstop.deployment.planned_contracts import Creation, Deployment, plan_deployment
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
 from backstop.errors import BackstopError
+from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.model_system import ModelSystem
-from backstop.model.contract_base import Contract, RevertError, World
 
 if TYPE_CHECKING:
-    from backstop.hosts.artifacts import Artifacts
+    from backstop.hosts.artifacts import Artifacts, ArtifactSource
     from backstop.hosts.chain_system import ChainSystem
     from backstop.hosts.host_interface import Host
 
@@ -50,19 +51,6 @@ def create_model(deployment: Deployment, timestamp: int = GENESIS) -> ModelSyste
     return ModelSystem(world, block_time=deployment.parameters.block_time)
 
 
-def deploy_at_planned_address(host: Host, artifacts: Artifacts, creation: Creation, deployer: str) -> None:
-    """Deploy one contract; raise BackstopError if it is not where the plan says."""
-    artifact = artifacts[creation.kind]
-    address = host.deploy_contract(
-        artifact.bytecode + artifact.contract_abi.constructor.encode(creation.args), deployer
-    )
-    if address != creation.address:
-        raise BackstopError(
-            f"{creation.name} came to {address}, not {creation.address}: the deployer had sent "
-            "transactions before; start a fresh chain"
-        )
-
-
 def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
     """Create the contracts on a host, not yet configured."""
     from backstop.hosts.artifacts import Artifacts
@@ -74,7 +62,7 @@ def create_chain(deployment: Deployment, host: Host, artifacts: Artifacts | None
     return _build_chain_system(deployment, host, artifacts)
 
 
-def attach_system(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
+def attach_system(deployment: Deployment, host: Host, artifacts: ArtifactSource | None = None) -> ChainSystem:
     """Use the contracts of a deployment that is already on a chain."""
     from backstop.hosts.artifacts import Artifacts
 
@@ -87,7 +75,7 @@ def attach_system(deployment: Deployment, host: Host, artifacts: Artifacts | Non
     return _build_chain_system(deployment, host, artifacts or Artifacts())
 
 
-def _build_chain_system(deployment: Deployment, host: Host, artifacts: Artifacts) -> ChainSystem:
+def _build_chain_system(deployment: Deployment, host: Host, artifacts: ArtifactSource) -> ChainSystem:
     """Return the System of contracts that are on a host."""
     from backstop.hosts.chain_system import ChainSystem
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from backstop.deployment.constructor_arguments import (
     build_adapter_arguments,
@@ -21,20 +20,12 @@ from backstop.deployment.contracts_by_parameter_name import (
     map_margin_contract_kinds,
 )
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
+from backstop.hosts.account_addresses import compute_contract_address
+from backstop.hosts.contract_creation import Creation
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model import bounds
-
-
-@dataclass(frozen=True)
-class Creation:
-    """One contract: its name in the deployment, its kind (the Vyper file), its constructor's arguments."""
-
-    name: str
-    kind: str
-    args: tuple[Any, ...]
-    address: str
 
 
 @dataclass(frozen=True)

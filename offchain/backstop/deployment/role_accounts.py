@@ -1,10 +1,10 @@
-"""The accounts of roles, and the addresses of contracts to come."""
+"""The accounts of roles."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from eth_hash.auto import keccak  # eth_utils has it too, and takes a quarter of a second to start
+from backstop.hosts.account_addresses import derive_account
 
 # The accounts of the mnemonic that local nodes share ("test test ... junk"), in its order, by role.
 ACCOUNTS = {
@@ -52,14 +52,4 @@ def get_account(role: str) -> str:
     """
     if role.startswith("0x") and len(role) == 42:
         return role.lower()
-    return ACCOUNTS.get(role) or "0x" + keccak(f"backstop: {role}".encode())[12:].hex()
-
-
-@cache
-def compute_contract_address(deployer: str, nonce: int) -> str:
-    """Return the address of the contract that the deployer creates with this nonce."""
-    # As RLP has it: a number below 128 is itself, but for 0; the bytes of others come after their count.
-    raw = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
-    number = raw if 0 < nonce < 128 else bytes([128 + len(raw)]) + raw
-    fields = bytes([128 + 20]) + bytes.fromhex(deployer[2:]) + number
-    return "0x" + keccak(bytes([192 + len(fields)]) + fields)[12:].hex()
+    return ACCOUNTS.get(role) or derive_account(role)

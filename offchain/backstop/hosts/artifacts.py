@@ -15,13 +15,14 @@ from functools import cache, cached_property, lru_cache
 from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file, write_json
 from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.compiler_speedup import speed_up_compiler
+from backstop.hosts.storage_layout import StorageVariable, find_variable
 
 CACHE = cache_folder() / "artifacts"
 MADE_WITH = "made_with.json"
@@ -61,6 +62,20 @@ class Artifact:
     def bytecode(self) -> bytes:
         """The creation code, without constructor arguments."""
         return bytes.fromhex(self.bytecode_hex)
+
+    def find_variable(self, path: str) -> StorageVariable:
+        """Return the storage variable at a path of the compiler's layout; raise BackstopError without one."""
+        return find_variable(self.kind, path, self.storage)
+
+
+class ArtifactSource(Protocol):
+    """Compiled contracts by their kind."""
+
+    def __getitem__(self, kind: str) -> Artifact:
+        """Return a contract; raise BackstopError if there is none."""
+
+    def load(self, kinds: Iterable[str] | None = None) -> None:
+        """Have contracts ready, all if none is named."""
 
 
 class Artifacts:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backstop.contract_base import ZERO_ADDRESS, Log, RevertError, Table, World
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.abi_codec import AbiDecodingError, ContractAbi, Event, Function, decode_revert
-from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.artifacts import ArtifactSource
 from backstop.hosts.host_interface import Call, Host, RawLog, RawResult, Slot
-from backstop.model.contract_base import ZERO_ADDRESS, Log, RevertError, Table, World
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 
@@ -34,7 +34,7 @@ class ChainSystem:
     def __init__(
         self,
         host: Host,
-        artifacts: Artifacts,
+        artifacts: ArtifactSource,
         kinds: Mapping[str, str],
         addresses: Mapping[str, str],
         block_time: int = 0,
@@ -190,9 +190,7 @@ class ChainSystem:
         kind = self.kinds[contract]
         variable = self._variables.get((kind, path))
         if variable is None:
-            variable = self._variables[kind, path] = storage_layout.find_variable(
-                kind, path, self.artifacts[kind].storage
-            )
+            variable = self._variables[kind, path] = self.artifacts[kind].find_variable(path)
         return storage_layout.compute_slot(variable, key)
 
     def get_function(self, contract: str, method: str, arguments: int) -> Function:

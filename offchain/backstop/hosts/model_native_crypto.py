@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from backstop.model.evm_crypto import CryptoFunctions, replace_crypto_functions
+from backstop.evm_crypto import CryptoFunctions, replace_crypto_functions
 
 
 @cache

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from backstop.contract_base import RevertError, World, Written
 from backstop.hosts.model_native_crypto import use_native_crypto
-from backstop.model.contract_base import RevertError, World, Written
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
+from backstop.contract_base import World
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
-from backstop.model.collateral_auction import CollateralAuction, Lot
-from backstop.model.contract_base import World
 
 Words = Mapping[str, Mapping[str, Mapping[str, str]]]
 
@@ -64,27 +63,6 @@ def encode_nonzero_storage_words(world: World) -> Words:
         }
         for name, contract in world.contracts.items()
     }
-
-
-def count_blocks_missing_for_lot_ages(world: World, raw_state: RawState) -> int:
-    """Return how many blocks have to pass in a world, so that lots of a state can have begun in it."""
-    oldest = 0
-    for name, contract in world.contracts.items():
-        if isinstance(contract, CollateralAuction) and contract.block_time:
-            words = raw_state.words.get(name, {}).get("lots", {}).values()
-            starts = [storage_layout.decode_word(int(word, 16), Lot()).started_at for word in words]
-            ages = [raw_state.block_number - each // contract.block_time for each in starts if each]
-            oldest = max(oldest, *ages, 0)
-    return max(0, oldest + 1 - world.block_number)
-
-
-def load_state(world: World, state: RawState) -> None:
-    """Make a state the world's whole state, its lots as old in blocks as they were."""
-    load_words(world, state.words)
-    for contract in world.contracts.values():
-        if isinstance(contract, CollateralAuction):
-            contract.move_starts(world.block_number - state.block_number)
-    world.journal.clear()
 
 
 def load_words(world: World, words: Words) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.keepers.call_costs import get_job_gas
 from backstop.keepers.cycle_view import CLOSER, CycleView, MarketSimulation
 from backstop.keepers.keeper_role_register import Decisions, Intent, Keeper, KeeperMemory, register_role
@@ -21,7 +22,6 @@ from backstop.keepers.margin_keepers import (
     submit_reports,
 )
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import LONG, SHORT
 from backstop.model.ranked_deleveraging import (

@@ -8,13 +8,13 @@ from heapq import merge
 from itertools import chain, groupby
 from typing import NamedTuple
 
+from backstop.contract_base import RevertError
 from backstop.keepers.keeper_role_register import UNLIMITED, Keeper
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.strategy import MarketPriceStrategy, Offer
 from backstop.keepers.view_records import Auction, PricedBatch
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.contract_base import RevertError
 
 
 class TakePlan(NamedTuple):

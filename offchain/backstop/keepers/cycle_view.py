@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World
 from backstop.deployment.constructor_arguments import build_constructor_arguments
 from backstop.deployment.contracts_by_parameter_name import CLOSERS
 from backstop.deployment.model_and_chain_deployment import add_contract_model
 from backstop.deployment.parameter_dataclasses import Parameters
-from backstop.deployment.planned_contracts import Creation
+from backstop.hosts.contract_creation import Creation
 from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.view_records import Tables
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World
 from backstop.model.cycle_book import Account, Position
 from backstop.model.interfaces import EMERGENCY, Clock, Standing
 from backstop.model.margin_policy import MarginPolicy, Margins

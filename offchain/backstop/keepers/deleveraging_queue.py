@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
+from backstop.contract_base import ZERO_ADDRESS, RevertError
 from backstop.errors import BackstopError
 from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.adl_keeper import Rank, compute_ranks
 from backstop.keepers.cycle_view import MARKET
-from backstop.model.contract_base import ZERO_ADDRESS, RevertError
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import LONG, SHORT, get_side
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from backstop.contract_base import ZERO_ADDRESS, Contract
 from backstop.deployment.constructor_arguments import build_constructor_arguments
 from backstop.deployment.model_and_chain_deployment import add_contract_model
 from backstop.deployment.parameter_dataclasses import Parameters
-from backstop.deployment.planned_contracts import Creation
+from backstop.hosts.contract_creation import Creation
 from backstop.keepers.cycle_view import CycleView, MarketSimulation, find_largest_accepted
 from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.margin_keepers import get_submittable_reports, submit_reports
 from backstop.model.arithmetic import BASIS_POINTS, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, Contract
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.perpetual_liquidity_vault import VALID, PerpetualLiquidityVault, encode_offer
 from backstop.system import Action, Snapshot

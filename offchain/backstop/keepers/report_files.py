@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from backstop.contract_base import RevertError
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_text
 from backstop.keepers.json_line_parsing import parse_hex_string_to_lowercase, parse_number, parse_object
 from backstop.keepers.price_view import PriceView
 from backstop.model import bounds, price_feed
-from backstop.model.contract_base import RevertError
 from backstop.model.signed_reports import SignedReport, recover_signer
 
 SCHEMA_VERSION = 2

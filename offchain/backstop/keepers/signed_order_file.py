@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.evm_crypto import ORDER, recover_signer_or_none
 from backstop.keepers.json_line_parsing import parse_hex_string_to_lowercase, parse_number, parse_object
 from backstop.keepers.keeper_group_settings import KeeperGroup
 from backstop.model.account_owner import has_same_first_19_bytes
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 from backstop.model.margin_orders import Order, order_digest
 
 SCHEMA_VERSION = 1

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from backstop.contract_base import Written
 from backstop.keepers.ongoing_table_records import OngoingTableRecords
 from backstop.keepers.open_auctions import OpenAuctionIndex
 from backstop.keepers.vault_flag_index import VaultFlagIndex
 from backstop.keepers.vault_risk_index import VaultRiskIndex
-from backstop.model.contract_base import Written
 from backstop.system import Snapshot
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import World
+from backstop.contract_base import World
 
 
 def is_own_or_subaccount(world: World, account: str, owner: str) -> bool:

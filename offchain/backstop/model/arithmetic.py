@@ -7,7 +7,7 @@ with empty data where the compiled contract would.
 from collections.abc import Sequence
 from functools import lru_cache
 
-from backstop.model.contract_base import RevertError
+from backstop.contract_base import RevertError
 
 WAD = 10**18
 RAY = 10**27

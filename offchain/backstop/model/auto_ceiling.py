@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import RAD, div_up
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -14,6 +12,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import RAD, div_up
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
 

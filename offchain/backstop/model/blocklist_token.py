@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import World, external, require, view
 from backstop.model.arithmetic import BASIS_POINTS, mul_uint256
-from backstop.model.contract_base import World, external, require, view
 from backstop.model.token import Token
 
 

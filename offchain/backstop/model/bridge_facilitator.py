@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add_uint256, div_up, mul_uint256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     external,
     immutable,
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add_uint256, div_up, mul_uint256
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import (
     IERC20,

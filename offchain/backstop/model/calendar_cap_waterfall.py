@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import external, require
 from backstop.model.arithmetic import RAY, div_up
-from backstop.model.contract_base import external, require
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.stage_caps import ALL_TYPES
 from backstop.model.stage_order import Slot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require
 from backstop.model import bounds
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require
 from backstop.model.interfaces import IAggregator, IPriceFeed
 
 RAY_DECIMALS = 27

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -15,6 +13,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.interfaces import (
     CAUTION,
     EMERGENCY,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from backstop.contract_base import Contract, World, external, immutable, require, view
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY
-from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IPool, IVaultEngine
 
 TOO_MUCH = 2**96

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add_uint256, mul_uint256, sub
-from backstop.model.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IERC20
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple, cast
 
+from backstop.contract_base import World, declare_record_slot_bit_widths, immutable, require
 from backstop.model import bounds
 from backstop.model.arithmetic import check_signed, div_up, sub
-from backstop.model.contract_base import World, declare_record_slot_bit_widths, immutable, require
 from backstop.model.interfaces import Clock, SideTotals, Standing
 from backstop.model.price_path import MAX_LOTS, Moves, PricePath, get_side
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from backstop.contract_base import World, immutable, require
 from backstop.model import bounds
 from backstop.model.arithmetic import split_by_cumulative_weights
-from backstop.model.contract_base import World, immutable, require
 from backstop.model.cycle_book import BOOKED, PART, CycleBook, Pending, _list_markets_of_bits
 from backstop.model.interfaces import IERC20, Clock, IMarginFund, SideTotals
 

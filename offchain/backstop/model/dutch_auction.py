@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backstop.contract_base import declare_record_slot_bit_widths, require
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
-from backstop.model.contract_base import declare_record_slot_bit_widths, require
 
 LINEAR, STAIRSTEP, EXPONENTIAL = range(3)
 MAX_PRICE = 2**112 - 1

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model import bounds
-from backstop.model.arithmetic import WAD, add_uint256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -18,6 +16,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import WAD, add_uint256
 from backstop.model.erc20 import ERC20
 from backstop.model.roles import MINTER, Administered
 

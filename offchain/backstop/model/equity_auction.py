@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul_uint256
-from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
@@ -22,6 +19,9 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up, mul_uint256
+from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import (
     IERC20,
     MAX_DATA,

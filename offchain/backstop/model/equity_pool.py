@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.arithmetic import mul_uint256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -17,6 +16,7 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model.arithmetic import mul_uint256
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,

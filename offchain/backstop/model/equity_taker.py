@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from backstop.model.contract_base import Contract, NoSuchFunctionError, World, external, immutable, require
+from backstop.contract_base import Contract, NoSuchFunctionError, World, external, immutable, require
 from backstop.model.erc20 import encode_words
 from backstop.model.interfaces import IERC20
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import Contract, World, external, require, view
+from backstop.contract_base import Contract, World, external, require, view
 
 
 class Erc1271Wallet(Contract):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.evm_crypto import ORDER, keccak256, recover_signer_or_none
 from backstop.model.arithmetic import MAX_UINT256, add_uint256
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
-from backstop.model.evm_crypto import ORDER, keccak256, recover_signer_or_none
 
 _DOMAIN_TYPE = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backstop.contract_base import World, declare_record_slot_bit_widths, require
 from backstop.model.arithmetic import div_up, mul_uint256
-from backstop.model.contract_base import World, declare_record_slot_bit_widths, require
 from backstop.model.denominations import STEP, convert_shares
 from backstop.model.redeem_queue import MOST_UNSETTLED, Queue, RedeemQueue
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, require, view
+from backstop.contract_base import ZERO_ADDRESS, World, external, require, view
 from backstop.model.token import Token
 
 

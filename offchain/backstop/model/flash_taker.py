@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
+from backstop.contract_base import Contract, World, external, immutable, require
 from backstop.model.arithmetic import add_uint256
-from backstop.model.contract_base import Contract, World, external, immutable, require
 from backstop.model.interfaces import IERC20
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import World, require, view
+from backstop.contract_base import World, require, view
 from backstop.model.pool import Pool
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from backstop.contract_base import ZERO_ADDRESS, declare_record_slot_bit_widths
 from backstop.model.arithmetic import mul_uint256
-from backstop.model.contract_base import ZERO_ADDRESS, declare_record_slot_bit_widths
 
 NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
 """Modes of the protocol."""

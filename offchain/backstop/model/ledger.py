@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from backstop.contract_base import World, declare_record_slot_bit_widths, immutable, require, view
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, mul_uint256, rpow, sub
-from backstop.model.contract_base import World, declare_record_slot_bit_widths, immutable, require, view
 from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered

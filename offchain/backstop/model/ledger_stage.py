@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.contract_base import Contract, World, external, immutable, require, view
+from backstop.contract_base import Contract, World, external, immutable, require, view
 from backstop.model.interfaces import IVaultEngine
 
 BUFFER = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
-from backstop.model.contract_base import Contract, World, external, immutable, require
+from backstop.contract_base import Contract, World, external, immutable, require
 from backstop.model.liquidation_engine import LiquidationEngine
 
 MAX_VAULTS = 128

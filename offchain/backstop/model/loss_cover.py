@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.contract_base import World, external, immutable, require, view
 from backstop.model.arithmetic import RAY, div_up, mul_uint256, sub
-from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import _compute_max_redistribution_rate_rise
 from backstop.model.roles import STAGE

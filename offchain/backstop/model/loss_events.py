@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import add_uint256, sub
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -19,6 +17,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import add_uint256, sub
 from backstop.model.interfaces import ILiquidationEngine, IVaultEngine
 from backstop.model.roles import Administered
 

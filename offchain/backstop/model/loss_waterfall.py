@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, add_uint256, mul_uint256, sub
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -20,6 +18,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, add_uint256, mul_uint256, sub
 from backstop.model.interfaces import IPriceFeed
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.loss_events import WINDING_UP, Books, Loss, LossEvent

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, WAD, add_uint256, split_by_cumulative_weights
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -21,6 +19,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, WAD, add_uint256, split_by_cumulative_weights
 from backstop.model.interfaces import IERC20, IBridgeFacilitator, IMarginPolicy, Insurance, IPerpetualMarket
 from backstop.model.roles import Administered
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from backstop.contract_base import Contract, RevertError, World, external, immutable, require, view
+from backstop.evm_crypto import keccak256
 from backstop.model.account_owner import is_own_or_subaccount
 from backstop.model.arithmetic import MAX_UINT256, add_uint256
-from backstop.model.contract_base import Contract, RevertError, World, external, immutable, require, view
 from backstop.model.erc20 import domain_separator, encode_words
-from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IPerpetualTrading
 from backstop.model.signature_check import is_signed
 

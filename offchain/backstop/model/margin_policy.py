@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div, div_up, mul_uint256, sub
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -23,6 +21,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div, div_up, mul_uint256, sub
 from backstop.model.interfaces import Bracket, IPriceFeed, MarginRequirement, Mark, Takeover
 from backstop.model.roles import Administered
 

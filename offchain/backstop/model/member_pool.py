@@ -13,8 +13,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple, cast
 
+from backstop.contract_base import World, external, immutable, require, view
 from backstop.model.arithmetic import MAX_UINT256, div_up, mul_uint256
-from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.denominations import VIRTUAL_ASSETS, VIRTUAL_SHARES
 from backstop.model.interfaces import ILossWaterfall
 from backstop.model.redeem_queue import Queue, RedeemQueue

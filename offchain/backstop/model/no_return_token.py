@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import external
+from backstop.contract_base import external
 from backstop.model.token import Token
 
 

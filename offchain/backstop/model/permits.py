@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
@@ -16,8 +15,9 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.evm_crypto import ORDER, recover_signer_or_none
+from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.erc20 import domain_separator, permit_digest
-from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 
 
 class Permits(Contract, ABC):

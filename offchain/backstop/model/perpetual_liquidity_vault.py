@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add_uint256, div_up, mul_uint256, sub
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     RevertError,
     World,
     declare_record_slot_bit_widths,
@@ -21,6 +19,9 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.evm_crypto import keccak256
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD, add_uint256, div_up, mul_uint256, sub
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,
@@ -29,7 +30,6 @@ from backstop.model.denominations import (
     convert_shares,
     count_generation_steps,
 )
-from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IERC20, IAccounts, IMarginPolicy, IPerpetualMarket, MarginAccount
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.roles import Administered

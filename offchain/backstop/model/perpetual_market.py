@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+from backstop.contract_base import World, external, immutable, require, view
 from backstop.model import bounds
 from backstop.model.account_owner import is_own_or_subaccount
 from backstop.model.arithmetic import add_uint256, check_signed
-from backstop.model.contract_base import World, external, immutable, require, view
 from backstop.model.cycle_book import SEIZED, Account, _list_markets_of_bits
 from backstop.model.cycle_losses import CycleLosses
 from backstop.model.interfaces import (

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require
 from backstop.model import bounds
 from backstop.model.account_owner import is_own_or_subaccount
 from backstop.model.arithmetic import BASIS_POINTS, div_up
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require
 from backstop.model.interfaces import (
     EMERGENCY,
     IMarginFund,

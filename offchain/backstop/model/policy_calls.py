@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+from backstop.contract_base import World
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
-from backstop.model.contract_base import World
 from backstop.model.interfaces import EMERGENCY, CallTerms, IRiskPolicy
 from backstop.model.listed_types import decode_listed_types
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.arithmetic import MAX_UINT256, RAY, div_up, mul_uint256
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.denominations import (
     LEAST_ASSETS,
     VIRTUAL_ASSETS,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from backstop.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import FALL, LOOK, MAX_LOOK
-from backstop.model.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.roles import Administered
 
 # What `fallen` is a part of.

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, div_up
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -19,6 +17,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, div_up
 from backstop.model.interfaces import Mark, Prices
 from backstop.model.price_drops import PriceDrops, PriceDropState
 from backstop.model.roles import GUARDIAN, SETTLEMENT

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
+from backstop.contract_base import Contract, World, declare_record_slot_bit_widths, immutable, require
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, div_up, divide_signed
-from backstop.model.contract_base import Contract, World, declare_record_slot_bit_widths, immutable, require
 from backstop.model.interfaces import Clock, IMarginPolicy, Mark, SideTotals, Values
 from backstop.model.policy_calls import NOTHING
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     Contract,
     World,
     declare_record_slot_bit_widths,

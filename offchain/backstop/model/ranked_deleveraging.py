@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
@@ -21,8 +19,10 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.evm_crypto import keccak256
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.erc20 import encode_words
-from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
 
 SCALE = 10**9

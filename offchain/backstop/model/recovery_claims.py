@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import RAY, add_uint256, div_up, mul_uint256, sub
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -20,6 +18,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, add_uint256, div_up, mul_uint256, sub
 from backstop.model.denominations import STEP, VIRTUAL_SHARES, VOID
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.series_token import Balance, SeriesToken

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     World,
     declare_record_slot_bit_widths,
     external,
@@ -14,6 +12,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.denominations import convert_shares
 from backstop.model.shares import Shares
 

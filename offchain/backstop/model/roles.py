@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, require, view
-from backstop.model.evm_crypto import keccak256
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.evm_crypto import keccak256
 
 CEILINGS = keccak256(b"CEILINGS")
 GUARDIAN = keccak256(b"GUARDIAN")

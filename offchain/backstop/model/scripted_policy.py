@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import Contract, RevertError, World, external, immutable, require, view
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.contract_base import Contract, RevertError, World, external, immutable, require, view
 from backstop.model.interfaces import CallTerms, NewRisk
 
 

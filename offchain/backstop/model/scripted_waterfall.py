@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.contract_base import Contract, World, declare_constant_view, external, view
+from backstop.contract_base import Contract, World, declare_constant_view, external, view
 from backstop.model.interfaces import IStage
 
 

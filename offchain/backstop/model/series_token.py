@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.contract_base import ZERO_ADDRESS, World, declare_record_slot_bit_widths, require, view
+from backstop.contract_base import ZERO_ADDRESS, World, declare_record_slot_bit_widths, require, view
 from backstop.model.permits import Permits
 
 

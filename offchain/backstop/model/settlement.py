@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, mul_uint256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     RevertError,
     World,
     declare_record_slot_bit_widths,
@@ -19,6 +17,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, mul_uint256
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IVaultEngine
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import Administered

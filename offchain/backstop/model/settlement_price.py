@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from backstop.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.bounds import FINAL_DEADLINE, FINAL_WINDOW, MAX_FINAL_HALT
-from backstop.model.contract_base import World, declare_record_slot_bit_widths
 from backstop.model.roles import Administered
 
 

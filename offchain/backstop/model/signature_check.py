@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from backstop.contract_base import Contract
+from backstop.evm_crypto import ORDER, recover_signer_or_none
 from backstop.model.account_owner import is_own_or_subaccount
-from backstop.model.contract_base import Contract
-from backstop.model.evm_crypto import ORDER, recover_signer_or_none
 
 # What `isValidSignature` answers.
 IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backstop.model.contract_base import require
+from backstop.contract_base import require
+from backstop.evm_crypto import ORDER, keccak256, recover_signer_or_none
 from backstop.model.erc20 import domain_separator, encode_words
-from backstop.model.evm_crypto import ORDER, keccak256, recover_signer_or_none
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Prices", "1"
 _REPORT_TYPE = keccak256(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.model.contract_base import World, external, immutable, require
+from backstop.contract_base import World, external, immutable, require
 from backstop.model.erc20 import ERC20
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from backstop.contract_base import declare_record_slot_bit_widths, require
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul_uint256
-from backstop.model.contract_base import declare_record_slot_bit_widths, require
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Lineup, Slot, StageOrder
 

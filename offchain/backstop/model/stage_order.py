@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -19,8 +17,10 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.evm_crypto import keccak256
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256
 from backstop.model.erc20 import encode_words
-from backstop.model.evm_crypto import keccak256
 from backstop.model.interfaces import IStage
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.loss_events import Books, LossEvents

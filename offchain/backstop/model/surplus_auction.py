@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
-from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
@@ -21,6 +18,9 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
+from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
 
 

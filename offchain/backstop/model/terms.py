@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul_uint256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -15,6 +13,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul_uint256
 from backstop.model.interfaces import (
     IERC20,
     MAX_DECIMALS,

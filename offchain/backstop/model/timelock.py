@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     Contract,
     World,
@@ -17,7 +15,9 @@ from backstop.model.contract_base import (
     require,
     view,
 )
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
 

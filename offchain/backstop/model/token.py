@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 from backstop.model.arithmetic import MAX_UINT256, add_uint256
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
 class Token(Contract):

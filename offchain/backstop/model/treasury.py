@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div_up
-from backstop.model.contract_base import (
+from backstop.contract_base import (
     ZERO_ADDRESS,
     World,
     declare_record_slot_bit_widths,
@@ -19,6 +17,8 @@ from backstop.model.contract_base import (
     require,
     view,
 )
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add_uint256, div_up
 from backstop.model.interfaces import (
     IERC20,
     ILossWaterfall,

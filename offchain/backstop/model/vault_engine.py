@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add_uint256, div_up, sub
-from backstop.model.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.interfaces import (
     Debts,
     ILiquidationEngine,

@@ -6,7 +6,7 @@ the vault looked at again.
 
 from __future__ import annotations
 
-from backstop.model.contract_base import Contract, World
+from backstop.contract_base import Contract, World
 from backstop.model.interfaces import IPriceFeed
 
 

@@ -1,42 +1,32 @@
-"""The model and a chain side by side: every action goes to both, and everything is compared.
-
-After an action: whether it reverted and the exact reason, the returned value, every event in order, the
-set of slots that changed (where the host can tell), and every slot of every table, raw storage against
-the model's encoded record. The properties of `backstop.proof.properties` are asserted on the chain's values.
-"""
+"""The protocol's model and a chain side by side, with the numbered properties."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from backstop.deployment.example_parameters import build_standard_parameters
-from backstop.deployment.model_and_chain_deployment import (
-    add_contract_model,
-    deploy_at_planned_address,
-    deploy_protocol,
-)
+from backstop.deployment.model_and_chain_deployment import add_contract_model, deploy_protocol
 from backstop.deployment.parameter_dataclasses import Parameters
-from backstop.deployment.planned_contracts import Creation
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.deployment.state_restoration import count_blocks_missing_for_lot_ages, load_state
 from backstop.errors import BackstopError
-from backstop.files.installation import format_command_as_started
 from backstop.hosts import storage_layout
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.hosts.host_interface import Host, Slot, StorageRootHost
+from backstop.hosts.contract_creation import Creation
+from backstop.hosts.host_interface import Host, Slot
 from backstop.hosts.model_system import ModelSystem
-from backstop.hosts.world_storage_json import RawState, count_blocks_missing_for_lot_ages, load_state
-from backstop.model.contract_base import RevertError, Written
-from backstop.proof.lockstep_difference import Difference, DivergenceError, list_first_outcome_difference
+from backstop.hosts.world_storage_json import RawState
+from backstop.lockstep.engine import TRACES, Lockstep, StateCheck, StepCheck
+from backstop.lockstep.step_transition import Transition
 from backstop.proof.properties import (
     CounterfactualSeed,
     PropertyMonitor,
-    Transition,
     asserts_property,
     check_counterfactual_property,
     check_refusal_properties,
@@ -48,36 +38,12 @@ from backstop.proof.properties.incremental_table_sums import (
     create_summed_or_plain_table,
     iter_snapshot_incremental_sums,
 )
-from backstop.proof.replayable_trace import Trace, TraceStep, write_trace_json
-from backstop.proof.storage_audit import list_storage_differences, list_storage_root_differences
-from backstop.system import Action, Outcome, Snapshot, System, count_slots
-
-TRACES = Path("runs") / "traces"
-_READS_A_STEP = 8
-"""Slots that a step pays for: the more there are, the rarer all of them are read."""
-StateCheck = Callable[[Snapshot, Mapping[str, str], Iterable[str] | None], None]
-StepCheck = Callable[[Transition], None]
+from backstop.proof.replayable_trace import ProtocolTrace, write_trace_json
+from backstop.system import Snapshot
 
 
-class _PendingStep(NamedTuple):
-    """A step that the model has taken: what it expects, the words that change, all slots written."""
-
-    action: Action
-    expected: Outcome
-    changes: dict[Slot, int]
-    written: list[int]
-
-
-class Lockstep:
-    """A System made of two: answers are the model's, which the chain has confirmed.
-
-    All state is read and compared, and its properties are asserted, every `check_every` steps (0: only the
-    slots that the model wrote). With None the properties are asserted after every step, and all state is read
-    in the steady rhythm of `_READS_A_STEP`.
-    Up to `block` steps of one time go to the chain as one block: a difference is found that much later,
-    and is still that of its step, where the host tells what each step changed.
-    A divergence, a violated property or a fault of the model writes a trace into `traces` first.
-    """
+class ProtocolLockstep(Lockstep):
+    """A lockstep of the protocol: parameters, questions about the future, states of other deployments."""
 
     def __init__(
         self,
@@ -95,166 +61,31 @@ class Lockstep:
         known: Lockstep | None = None,
     ) -> None:
         """Compare a model and a chain; `known` is a lockstep of the same state, whose slots are copied."""
-        self.model = model
-        self.chain = chain
-        # What is given as call data means to the model what it means to the contracts.
-        model.world.read_call = chain.decode_call
         self.parameters = parameters
-        self.seed = seed
-        self.check_every = check_every
-        self.block = block
-        self.state_check = state_check
         self.promises = promises
-        self._watch = watch
-        self.step_check = watch(model) if watch else None
-        self.traces = traces
-        self.started_at = model.timestamp
-        # So many blocks have been told to be produced since then; a node mines more of its own accord.
-        self.produced = 0
-        # How many of the first steps belong to the deployment rather than to what is looked for.
-        self.opening = 0
-        self.trace: list[TraceStep] = []
-        self.steps = 0
-        self.fields_compared = 0
-        self._expected: list[int] = []
-        self._changed: set[int] = set()
-        self._fields = 0
-        self._unread_steps = 0
-        self._waiting: list[_PendingStep] = []
-        self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
-        if model.timestamp != chain.timestamp:
-            raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
-        model.world.block_number = chain.next_block_number
-        if known is None:
-            self._track_contract_tables()
-        else:
-            self._copy_state_from_lockstep(known)
-        self._check_state(None, everything=known is None)
-
-    # --------------------------------------------------------------- the System
-
-    @property
-    def timestamp(self) -> int:
-        return self.model.timestamp
-
-    @property
-    def next_block_number(self) -> int:
-        """Number of the block in which the next action runs: the chain's, which the model takes over."""
-        return self.chain.next_block_number
-
-    @property
-    def addresses(self) -> Mapping[str, str]:
-        return self.chain.addresses
-
-    def apply(self, action: Action) -> Outcome:
-        """Run one action on both; raises DivergenceError if anything differs."""
-        self.steps += 1
-        self.trace.append(self._build_timed_trace_step(action))
-        self.model.world.block_number = self.chain.next_block_number
-        try:
-            expected = self.model.apply(action)
-        except Exception as error:
-            error.add_note(
-                f"the model failed at step {self.steps}: {self._save_trace_with_replay_hint(repr(error))}"
-            )
-            raise
-        self._waiting.append(_PendingStep(action, expected, *self._record_model_writes()))
-        if len(self._waiting) >= self.block:
-            self.apply_pending_chain_steps()
-        if self.step_check is not None:
-            check = self.step_check if expected.reason is None else check_refusal_properties
-            try:
-                check(Transition(action, expected, self.model))
-            except BackstopError as violation:
-                self._add_location_to_violation(violation, action)
-                raise
-        if self.check_every is None:
-            self._unread_steps += 1
-            if self._unread_steps * _READS_A_STEP >= len(self._expected):
-                self._check_state(action)
-            else:
-                self.apply_pending_chain_steps()
-                self._assert_state_properties(action, everything=False)
-        elif self.check_every and self.steps % self.check_every == 0:
-            # Between two steps a property that reads nothing of what was written holds as it did.
-            self._check_state(action, everything=self.check_every > 1)
-        return expected
+        super().__init__(
+            model,
+            chain,
+            seed=seed,
+            check_every=check_every,
+            block=block,
+            state_check=state_check,
+            watch=watch,
+            traces=traces,
+            known=known,
+        )
 
     @asserts_property(20)
     def apply_pending_chain_steps(self) -> None:
-        """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        last, length = self.steps, len(self.trace)
-        results = self.chain.apply_all_with_changed_slots([one.action for one in waiting])
-        unread: dict[int, Action] = {}
-        places = self.chain.places
-        for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
-            # A difference is that of its step: what came later in the block is not part of it.
-            self.steps = last - len(waiting) + place
-            self.fields_compared += 2 + sum([len(values) + 1 for _, _, values in actual.logs])
-            wrong = list_first_outcome_difference(self.steps, one.action, one.expected, actual)
-            if changed is None:
-                unread |= dict.fromkeys(one.written, one.action)
-            elif changed != one.changes:
-                wrong = wrong or self._list_changed_slot_differences(one.action, one.changes, changed)
-            if wrong:
-                del self.trace[length - len(waiting) + place :]
-                raise self._build_divergence_with_trace(wrong)
-            self.fields_compared += sum([places[i].fields for i in one.written])
-        if unread:
-            slots, expected = self.chain.slots, self._expected
-            words = self.chain.host.read_slots([slots[i] for i in unread])
-            if words != [expected[i] for i in unread]:
-                found = dict(zip(unread, words, strict=True))
-                i = next(i for i, word in found.items() if word != expected[i])
-                raise self._build_divergence_with_trace(self._list_differences(unread[i], [i], found))
+        """Have the chain take the steps that it has not taken yet, and compare each."""
+        super().apply_pending_chain_steps()
 
-    def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view on both; raises RevertError as the contract does."""
-        self.apply_pending_chain_steps()
-        self.model.world.block_number = self.chain.next_block_number
-        action = Action(contract, method, args, "a view")
-        expected, actual = _get_view_outcome(self.model, action), _get_view_outcome(self.chain, action)
-        self.fields_compared += 2
-        wrong = list_first_outcome_difference(self.steps, action, expected, actual)
-        if wrong:
-            raise self._build_divergence_with_trace(wrong)
-        if expected.reason is not None:
-            raise RevertError(expected.reason)
-        return expected.value
-
-    def advance(self, seconds: int, blocks: int | None = None) -> None:
-        if blocks is None:
-            blocks = count_slots(self.model.timestamp, seconds, self.model.block_time)
-        if seconds or blocks:
-            self.apply_pending_chain_steps()
-        self.produced += blocks
-        self.model.advance(seconds, 0)
-        self.chain.advance(seconds, blocks)
-        self.model.world.block_number = self.chain.next_block_number
-
-    def snapshot(self) -> Snapshot:
-        """Return the chain's state, for every slot that the model ever wrote."""
-        self.apply_pending_chain_steps()
-        return self.chain.snapshot()
-
-    # -------------------------------------------------------------------- more
-
-    def play_step(self, step: TraceStep) -> None:
-        """Run a step of a trace, at its time."""
-        blocks = None if step.blocks is None else max(0, step.blocks - self.produced)
-        self.advance(step.timestamp - self.timestamp, blocks)
-        what = step.step
-        if isinstance(what, Creation):
-            self.add_contract(what)
-        elif isinstance(what, RawState):
-            self.restore_state(what)
-        elif isinstance(what, CounterfactualSeed):
-            self.check_counterfactual_property(what)
-        else:
-            self.apply(what)
+    def create_contract(self, kind: str, name: str, *args: Any) -> str:
+        """Add a contract from an account of its own, and return its address."""
+        deployer = get_account(f"deployer_of_{name}")
+        creation = Creation(name, kind, args, compute_contract_address(deployer, 0))
+        self.add_contract(creation)
+        return creation.address
 
     def check_counterfactual_property(self, counterfactual_seed: CounterfactualSeed) -> bool:
         """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
@@ -266,268 +97,29 @@ class Lockstep:
             self._add_location_to_violation(error, counterfactual_seed)
             raise
 
-    @contextmanager
-    def fork_state(self, *, should_watch_history: bool = False) -> Iterator[Lockstep]:
-        """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
-
-        With `remember` properties of a history watch it from its beginning; else only those of a step. It
-        holds actions, views and time; contracts cannot be created in it. All state is not looked at: a future
-        may begin with what only the protocol itself could do.
-        """
-        self.apply_pending_chain_steps()
-        check_every, self.check_every = self.check_every, 0
-        # What is imagined is no part of what has happened.
-        step_check = self.step_check
-        if step_check:
-            self.step_check = (
-                self._watch(self.model) if should_watch_history and self._watch else check_transition
-            )
-        steps, length, expected = self.steps, len(self.trace), self._expected.copy()
-        produced = self.produced
-        snapshot = self.chain.host.snapshot()
-        try:
-            with self.model.fork_state():
-                yield self
-                self.apply_pending_chain_steps()
-        finally:
-            self._waiting.clear()
-            self.chain.host.restore_snapshot(snapshot)
-            self.check_every, self.step_check = check_every, step_check
-            self.steps, self.produced = steps, produced
-            del self.trace[length:]
-            # What was learned meanwhile stays known, and is empty again.
-            expected += [0] * (len(self._expected) - len(expected))
-            if self._expected != expected:
-                pairs = zip(self._expected, expected, strict=True)
-                self._changed.update([i for i, (now, then) in enumerate(pairs) if now != then])
-            self._expected[:] = expected
-
-    def create_contract(self, kind: str, name: str, *args: Any) -> str:
-        """Add a contract from an account of its own, and return its address."""
-        deployer = get_account(f"deployer_of_{name}")
-        creation = Creation(name, kind, args, compute_contract_address(deployer, 0))
-        self.add_contract(creation)
-        return creation.address
-
-    def add_contract(self, creation: Creation) -> None:
-        """Add one contract to both."""
-        self.apply_pending_chain_steps()
-        self.trace.append(self._build_timed_trace_step(creation))
-        self.model.world.block_number = self.chain.next_block_number
-        add_contract_model(self.model.world, creation)
-        deployer = get_account(f"deployer_of_{creation.name}")
-        deploy_at_planned_address(self.chain.host, self.chain.artifacts, creation, deployer)
-        self.chain.add_contract(creation.name, creation.kind, creation.address)
-        self._track_contract_tables([creation.name])
-        self._check_state(creation)
-
-    def track_slot(self, contract: str, path: str, key: Hashable) -> None:
-        """Have a slot read and compared from now on, though the model has not written it yet."""
-        self._register_empty_slot(
-            contract, path, key, self.model.world.contracts[contract].tables[path].default
-        )
-
-    def restore_state(self, state: RawState) -> None:
-        """Continue on both from a state that another deployment with the same parameters had."""
-        self.apply_pending_chain_steps()
-        self.trace.append(self._build_timed_trace_step(state))
-        self.advance(0, count_blocks_missing_for_lot_ages(self.model.world, state))
-        load_state(self.model.world, state)
-        if self._watch and self.step_check:
-            self.step_check = self._watch(self.model)
-        self._track_contract_tables()
-        tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
-        for i, place in enumerate(self.chain.places):
-            self._expected[i] = storage_layout.encode_word(tables[place.contract][place.path][place.key])
-        self._changed.update(range(len(self._expected)))
-        self.chain.host.write_slots(dict(zip(self.chain.slots, self._expected, strict=True)))
-        self._check_state(None)
-
-    def compare_state(self, after: Action | Creation | None = None) -> None:
-        """Compare all known state now; a difference is put down to `after`."""
-        self._check_state(after)
-
-    def audit_storage(self) -> int:
-        """Compare the chain's whole storage, also slots that the model does not know; return how many.
-
-        Slow. What only the chain keeps (a variable without a table in the model) is left out.
-        """
-        self.apply_pending_chain_steps()
-        host, place = self.chain.host, (self.steps, self.model.world, self.chain)
-        expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        if isinstance(host, StorageRootHost):
-            count, differences = len(expected), list_storage_root_differences(*place, host, expected)
-        else:
-            actual = host.read_nonzero_slots(list(self.addresses.values()))
-            count, differences = len(actual), list_storage_differences(*place, expected, actual)
-        if differences:
-            raise self._build_divergence_with_trace(differences)
-        return count
-
-    def build_trace(self, reason: str = "") -> Trace:
+    def build_trace(self, reason: str = "") -> ProtocolTrace:
         """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
-        return Trace(
-            self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
+        return ProtocolTrace(
+            list(self.trace),
+            self.started_at,
+            self.seed,
+            reason,
+            self.opening,
+            parameters=self.parameters,
+            promises=self.promises,
         )
 
-    def _build_timed_trace_step(
-        self, step_content: Action | Creation | CounterfactualSeed | RawState
-    ) -> TraceStep:
-        """Note a step at the time of now, and at its block where blocks count."""
-        return TraceStep(self.model.timestamp, step_content, self.produced if self.model.block_time else None)
+    # ------------------------------------------------------------ of the base
 
-    # --------------------------------------------------------------- comparison
+    def play_step_content(self, step_content: Any) -> None:
+        if isinstance(step_content, CounterfactualSeed):
+            self.check_counterfactual_property(step_content)
+        else:
+            super().play_step_content(step_content)
 
-    def _track_contract_tables(self, contract_names: Iterable[str] | None = None) -> None:
-        """Take over all tables of the model, or of some contracts."""
-        contracts = self.model.world.contracts
-        for name in contracts if contract_names is None else contract_names:
-            contract = contracts[name]
-            self.chain.track_contract_slots(name, contract.tables)
-            known = self._chain_state.setdefault(name, {})
-            for path, table in contract.tables.items():
-                if path not in known:
-                    known[path] = create_summed_or_plain_table(name, path, known)
-                for key, value in table.items():
-                    index = self._register_empty_slot(name, path, key, table.default)
-                    self._expected[index] = self._encode_value(Written(name, path, key), value)
-
-    def _copy_state_from_lockstep(self, other_lockstep: Lockstep) -> None:
-        """Copy slots, words and state of another lockstep."""
-        self.chain.copy_tracked_slot_list(other_lockstep.chain)
-        self._expected, self._fields = list(other_lockstep._expected), other_lockstep._fields
-        self._chain_state = copy_snapshot(other_lockstep._chain_state)
-
-    def _record_model_writes(self) -> tuple[dict[Slot, int], list[int]]:
-        """Take over what the model wrote; return the slots with a new word now, and all that were written."""
-        contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
-        changes, written = {}, []
-        for slot in self.model.changes:
-            name, path, key = slot
-            table = contracts[name].tables[path]
-            index = known.get(slot)
-            if index is None:
-                index = self._register_empty_slot(name, path, key, table.default)
-            written.append(index)
-            word = self._encode_value(slot, table[key])
-            if word != expected[index]:
-                changes[self.chain.slots[index]] = expected[index] = word
-        self._changed.update(written)
-        return changes, written
-
-    def _encode_value(self, slot: Written, value: Any) -> int:
-        """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
-        try:
-            return storage_layout.encode_word(value)
-        except storage_layout.SlotOverflowError as misfit:
-            step = self.trace[-1].step if self.trace else None
-            action = step if isinstance(step, Action | Creation) else None
-            pair = misfit.value, f"room for {misfit.room}"
-            raise self._build_divergence_with_trace(
-                [Difference(self.steps, action, *slot, misfit.field, *pair)]
-            ) from None
-
-    def _register_empty_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Expect a slot to be empty from now on, until the model writes it; return its index."""
-        index = self.chain.track_slot(contract, path, key, default)
-        for place in self.chain.places[len(self._expected) :]:
-            self._expected.append(0)
-            self._fields += place.fields
-        self._changed.add(index)
-        return index
-
-    def _check_state(self, action: Action | Creation | None, *, everything: bool = True) -> None:
-        self.apply_pending_chain_steps()
-        words = self.chain.host.read_slots(self.chain.slots)
-        self.fields_compared += self._fields
-        if words != self._expected:
-            wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
-            raise self._build_divergence_with_trace(
-                self._list_differences(action, wrong, dict(enumerate(words)))
-            )
-        self._unread_steps = 0
-        self._assert_state_properties(action, everything=everything)
-        if everything:
-            for each in iter_snapshot_incremental_sums(self._chain_state):
-                each.check_full_count()
-
-    def _assert_state_properties(self, action: Action | Creation | None, *, everything: bool = True) -> None:
-        """Assert the properties of the chain's state, kept up to date from the words that changed.
-
-        All of them, or those that look at such words.
-        """
-        if self.state_check is None:
-            return
-        written = set()
-        for i in self._changed:
-            place = self.chain.places[i]
-            # The chain's word: it was compared.
-            value = storage_layout.decode_word(self._expected[i], place.default)
-            self._chain_state[place.contract][place.path][place.key] = value
-            written.add(place.path)
-        try:
-            self.state_check(self._chain_state, self.addresses, None if everything else written)
-        except BackstopError as violation:
-            self._add_location_to_violation(violation, action)
-            raise
-        self._changed.clear()
-
-    def _list_changed_slot_differences(
-        self, action: Action, model_changes: Mapping[Slot, int], chain_changes: Mapping[Slot, int]
-    ) -> list[Difference]:
-        """Return the slots that only one side changed, or each to another word."""
-        index = {slot: i for i, slot in enumerate(self.chain.slots)}
-        wrong = [
-            slot
-            for slot in {**model_changes, **chain_changes}
-            if model_changes.get(slot) != chain_changes.get(slot)
-        ]
-        known = [index[slot] for slot in wrong if slot in index]
-        words = dict(
-            zip(known, self.chain.host.read_slots([self.chain.slots[i] for i in known]), strict=True)
-        )
-        found = self._list_differences(action, known, words)
-        for address, slot in wrong:
-            if (address, slot) not in index:
-                name = self.chain.names.get(address, address)
-                word = chain_changes[address, slot]
-                found.append(Difference(self.steps, action, name, f"slot {slot:#x}", (), "", None, word))
-        return found
-
-    def _list_differences(
-        self, action: Action | Creation | None, indices: list[int], words: Mapping[int, int]
-    ) -> list[Difference]:
-        found = []
-        for i in indices:
-            place = self.chain.places[i]
-            pairs = storage_layout.list_field_differences(place.default, self._expected[i], words[i])
-            found += [
-                Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
-            ]
-        return found
-
-    def _add_location_to_violation(
-        self, violation: BackstopError, step_content: Action | Creation | CounterfactualSeed | None
-    ) -> None:
-        """Add to an error where it is, and write a trace that leads to it."""
-        text = str(violation)
-        violation.args = (
-            f"{text} at step {self.steps}, {step_content}: {self._save_trace_with_replay_hint(text)}",
-        )
-
-    def _build_divergence_with_trace(self, differences: list[Difference]) -> DivergenceError:
-        reason = str(differences[0])
-        return DivergenceError(differences, self._write_trace_file(reason))
-
-    def _save_trace_with_replay_hint(self, reason: str) -> str:
-        path = self._write_trace_file(reason)
-        return (
-            "no trace" if path is None else f"run it again with: {format_command_as_started('replay')} {path}"
-        )
-
-    def _write_trace_file(self, reason: str) -> Path | None:
+    def write_trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:
             return None
         trace = self.build_trace(reason)
@@ -535,6 +127,52 @@ class Lockstep:
         path = self.traces / f"{digest}.json"
         write_trace_json(trace, path)
         return path
+
+    def add_contract_model(self, creation: Creation) -> None:
+        add_contract_model(self.model.world, creation)
+
+    def get_contract_deployer(self, creation: Creation) -> str:
+        return get_account(f"deployer_of_{creation.name}")
+
+    def load_state(self, state: RawState) -> None:
+        self.advance(0, count_blocks_missing_for_lot_ages(self.model.world, state))
+        load_state(self.model.world, state)
+
+    def find_unmodelled_slots(self) -> Set[Slot]:
+        """Return the slots of variables without a table: scalars, mappings by known addresses."""
+        chain = self.chain
+        ignored = set()
+        deployers = [get_account("admin"), *(get_account(f"deployer_of_{name}") for name in chain.addresses)]
+        people = [*chain.addresses.values(), *deployers]
+        for name, contract in self.model.world.contracts.items():
+            artifact = chain.artifacts[chain.kinds[name]]
+            for path in artifact.storage.keys() - contract.tables.keys():
+                place = artifact.find_variable(path)
+                if place.depth == 0:
+                    ignored.add((contract.address, place.slot))
+                elif place.depth == 1:
+                    ignored |= {
+                        (contract.address, storage_layout.compute_slot(place, each)) for each in people
+                    }
+        return ignored
+
+    def check_refusal(self, step: Transition) -> None:
+        check_refusal_properties(step)
+
+    def check_future_step(self, step: Transition) -> None:
+        check_transition(step)
+
+    def create_state_table(
+        self, contract: str, path: str, sibling_tables: Mapping[str, Mapping[Hashable, Any]]
+    ) -> dict[Hashable, Any]:
+        return create_summed_or_plain_table(contract, path, sibling_tables)
+
+    def copy_chain_state(self, state: Snapshot) -> dict[str, dict[str, dict[Hashable, Any]]]:
+        return copy_snapshot(state)
+
+    def check_carried_sums(self, state: Snapshot) -> None:
+        for each in iter_snapshot_incremental_sums(state):
+            each.check_full_count()
 
 
 def deploy_lockstep(
@@ -547,12 +185,12 @@ def deploy_lockstep(
     block: int = 1,
     traces: Path | None = TRACES,
     promises: bool = False,
-) -> Lockstep:
+) -> ProtocolLockstep:
     """Set up a configured deployment on the model and on a host; `promises` are asserted only if asked."""
     parameters = parameters or build_standard_parameters()
     _, model, chain = deploy_protocol(host, parameters, artifacts)
     assert chain is not None
-    return Lockstep(
+    return ProtocolLockstep(
         model,
         chain,
         parameters=parameters,
@@ -567,13 +205,13 @@ def deploy_lockstep(
 
 
 def replay_trace_in_lockstep(
-    trace: Trace,
+    trace: ProtocolTrace,
     host: Host,
     *,
     artifacts: Artifacts | None = None,
     check_every: int | None = 1,
     block: int = 1,
-) -> Lockstep:
+) -> ProtocolLockstep:
     """Run a trace again from its start; raises DivergenceError where it did."""
     both = deploy_lockstep(
         host,
@@ -589,10 +227,3 @@ def replay_trace_in_lockstep(
         both.play_step(step)
     both.apply_pending_chain_steps()
     return both
-
-
-def _get_view_outcome(system: System, action: Action) -> Outcome:
-    try:
-        return Outcome(None, system.view(action.contract, action.method, *action.args), ())
-    except RevertError as revert:
-        return Outcome(revert.reason, None, ())

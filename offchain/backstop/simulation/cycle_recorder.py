@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, Log
 from backstop.keepers.perpetual_vault_keeper import POOL
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, Log
 from backstop.model.perpetual_market import PerpetualMarket
 from backstop.model.price_path import sum_values_of_all_positions
 from backstop.simulation.loss_bearers import PAYERS

@@ -16,7 +16,7 @@ from backstop.simulation.scenario import Scenario
 from backstop.system import System
 
 if TYPE_CHECKING:
-    from backstop.proof.lockstep import Lockstep
+    from backstop.proof.lockstep import ProtocolLockstep
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Session:
 
     system: System
     model: ModelSystem
-    both: Lockstep | None
+    both: ProtocolLockstep | None
     started_at: int
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backstop.contract_base import Log
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Workout
-from backstop.model.contract_base import Log
 from backstop.simulation.run_directory import Row
 
 

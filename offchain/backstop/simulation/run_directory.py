@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.parquet import ParquetWriter
 
-    from backstop.proof.replayable_trace import Trace
+    from backstop.proof.replayable_trace import ProtocolTrace
 
 SCHEMA_VERSION = 2
 _OLD_NAMES = 1
@@ -229,7 +229,7 @@ def write_run(
     summary: Mapping[str, Any],
     meta: Mapping[str, Any],
     tables: Mapping[str, Sequence[Row]],
-    trace: Trace | None,
+    trace: ProtocolTrace | None,
 ) -> None:
     """Write everything but the report. Rows hold Python integers; columns decide how they are kept."""
     from backstop.proof.replayable_trace import write_trace_json

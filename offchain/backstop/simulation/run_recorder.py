@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backstop.contract_base import Log
 from backstop.keepers.call_costs import find_call_gas
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.model.contract_base import Log
 from backstop.model.dutch_auction import Terms
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.margin_call_workout_and_mode_recorder import GuardRecorder

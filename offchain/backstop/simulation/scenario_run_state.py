@@ -15,8 +15,9 @@ from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.parameter_dataclasses import FeedParameters
 from backstop.deployment.role_accounts import get_account
+from backstop.deployment.state_restoration import count_blocks_missing_for_lot_ages, load_state
 from backstop.errors import BackstopError
-from backstop.hosts.world_storage_json import RawState, count_blocks_missing_for_lot_ages, load_state
+from backstop.hosts.world_storage_json import RawState
 from backstop.keepers.cycle_view import CycleView
 from backstop.keepers.keeper_group_settings import KeeperGroup
 from backstop.keepers.keeper_role_register import Keeper, KeeperMemory
@@ -26,11 +27,11 @@ from backstop.keepers.signed_order_file import OrderFile, open_matcher_order_fil
 from backstop.keepers.strategy import build_strategy
 from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.view_records import MarketData
+from backstop.lockstep.replayable_trace import TraceStep
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_orders import Order
 from backstop.model.signed_reports import Span
-from backstop.proof.replayable_trace import TraceStep
 from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.deployment_session import Session
 from backstop.simulation.evasion_record import AdlEvasion

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.replayable_trace import ProtocolTrace
 from backstop.simulation import book_opening
 from backstop.simulation.block_runner import BlockRunner
 from backstop.simulation.deployment_session import open_deployment_session
@@ -28,7 +28,7 @@ class RunResult(NamedTuple):
 
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
-    trace: Trace
+    trace: ProtocolTrace
 
 
 class Simulation(BlockRunner):
@@ -81,7 +81,9 @@ class Simulation(BlockRunner):
         if both is not None:
             trace = both.build_trace(reason)  # has the step that went wrong as well
         else:
-            trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
+            trace = ProtocolTrace(
+                self.steps, started_at, self.seed, reason, parameters=self.scenario.parameters
+            )
         return RunResult(summarise_run(self), tables, trace)
 
 

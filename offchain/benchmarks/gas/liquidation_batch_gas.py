@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from backstop.deployment.example_parameters import build_guarded_parameters
-from backstop.deployment.model_and_chain_deployment import deploy_at_planned_address
-from backstop.deployment.planned_contracts import Creation
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.anvil import AnvilHost
+from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.model.arithmetic import MAX_UINT256, WAD, div_up
 from benchmarks.gas.gas_jobs_base import WETH, GasJobs, disable_feed_deviation_and_grace
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from benchmarks.gas.gas_jobs_base import WETH, GasJobs
 
 HOUR = 3_600

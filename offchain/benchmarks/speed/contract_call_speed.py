@@ -21,8 +21,8 @@ from backstop.deployment.model_and_chain_deployment import deploy_protocol
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.revm import RevmHost
 from backstop.parallel.unordered_job_workers import build_process_workers
-from backstop.proof.lockstep import Lockstep
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.lockstep import ProtocolLockstep
+from backstop.proof.replayable_trace import ProtocolTrace
 from backstop.simulation.deployment_session import open_deployment_session
 from backstop.simulation.scenario import Scenario, draw_scenario
 from backstop.simulation.simulator import Simulation
@@ -64,7 +64,7 @@ def measure_call_speeds(scenario: Scenario, seed: int) -> Iterator[CallSpeed]:
         run.open_book(lambda *_: None, lambda: False)
         opening = len(run.steps)
         run.run_blocks(lambda *_: None, lambda: False)
-        trace = Trace(path.parameters, run.steps, session.started_at, opening=opening)
+        trace = ProtocolTrace(run.steps, session.started_at, opening=opening, parameters=path.parameters)
     number = len(trace.steps) - opening
     yield _time_actions_on_anvil(YARDSTICK, trace, shares_blocks=False)
     yield _time_actions_on_anvil(
@@ -105,13 +105,13 @@ def _time_path_on_workers(way: str, task: Task, action_count: int, worker_count:
     return CallSpeed(way, action_count * (paths - warm), seconds, used)
 
 
-def _time_action_replay(way: str, trace: Trace, compares_model: bool) -> CallSpeed:
+def _time_action_replay(way: str, trace: ProtocolTrace, compares_model: bool) -> CallSpeed:
     """Replay the path's recorded actions one after the other."""
     played = trace.steps[trace.opening :]
     with closing(RevmHost(trace.started_at)) as host:
         _, model, chain = deploy_protocol(host, trace.parameters)
         assert chain is not None
-        both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
+        both = ProtocolLockstep(model, chain, parameters=trace.parameters, check_every=0)
         for step in trace.steps[: trace.opening]:
             both.play_step(step)
         calls = [
@@ -135,13 +135,13 @@ def _time_action_replay(way: str, trace: Trace, compares_model: bool) -> CallSpe
     return CallSpeed(way, len(played) * AGAIN, seconds, used)
 
 
-def _time_actions_on_anvil(way: str, trace: Trace, shares_blocks: bool) -> CallSpeed:
+def _time_actions_on_anvil(way: str, trace: ProtocolTrace, shares_blocks: bool) -> CallSpeed:
     """Send the path's actions through web3.py, `contract.functions.f(...).transact()`, with receipts.
 
     Each is in a block of its own, as is usual, or all actions of one time are together in one block.
     """
     with closing(AnvilHost(trace.started_at)) as host:
-        opened = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+        opened = ProtocolTrace(trace.steps[: trace.opening], trace.started_at, parameters=trace.parameters)
         chain = begin_chain(opened, host)
         web3, abis = Web3(Web3.IPCProvider(host.path)), chain.artifacts
         contracts = {

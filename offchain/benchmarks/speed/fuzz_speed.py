@@ -20,18 +20,14 @@ from eth_typing import HexStr
 from web3 import Web3
 
 from backstop.deployment.configuration_calls import apply_configuration
-from backstop.deployment.model_and_chain_deployment import (
-    add_contract_model,
-    create_chain,
-    create_model,
-    deploy_at_planned_address,
-)
-from backstop.deployment.planned_contracts import Creation, plan_deployment
+from backstop.deployment.model_and_chain_deployment import add_contract_model, create_chain, create_model
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.files.atomic_files import write_json
 from backstop.hosts.anvil import AnvilHost, RpcHost
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
 from backstop.hosts.host_registry import open_host
 from backstop.hosts.model_system import ModelSystem
@@ -39,7 +35,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc_client import NodeClient
 from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun
 from backstop.proof.lockstep import replay_trace_in_lockstep
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.replayable_trace import ProtocolTrace
 from backstop.system import Action
 from benchmarks.speed.speed_comparison_row import SpeedRow
 
@@ -66,7 +62,7 @@ class FuzzSpeed(NamedTuple):
 class RecordedCampaign(NamedTuple):
     """Steps that all ways take, with the campaign that made them."""
 
-    traces: list[Trace]
+    traces: list[ProtocolTrace]
     speed: FuzzSpeed
     mix: Counter[str]
 
@@ -163,18 +159,23 @@ def _collect_garbage_and_read_clock() -> float:
 
 
 def _measure_fuzz_speed(
-    way: str, traces: Sequence[Trace], total_steps: int, time_trace: Callable[[Trace, int], float]
+    way: str,
+    traces: Sequence[ProtocolTrace],
+    total_steps: int,
+    time_trace: Callable[[ProtocolTrace, int], float],
 ) -> FuzzSpeed:
     """Run the first steps of each trace; `run` returns their seconds after the opening."""
     each = total_steps // len(traces)
     return FuzzSpeed(way, each * len(traces), sum(time_trace(trace, each) for trace in traces))
 
 
-def _split_opening_and_following_steps(trace: Trace, step_count: int) -> tuple[Trace, Trace]:
+def _split_opening_and_following_steps(
+    trace: ProtocolTrace, step_count: int
+) -> tuple[ProtocolTrace, ProtocolTrace]:
     """Split a trace into its opening and `steps` steps after it."""
-    opening = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+    opening = ProtocolTrace(trace.steps[: trace.opening], trace.started_at, parameters=trace.parameters)
     rest = trace.steps[trace.opening : trace.opening + step_count]
-    return opening, Trace(trace.parameters, rest, trace.started_at)
+    return opening, ProtocolTrace(rest, trace.started_at, parameters=trace.parameters)
 
 
 # ------------------------------------------------------------------------ ways
@@ -182,8 +183,8 @@ def _split_opening_and_following_steps(trace: Trace, step_count: int) -> tuple[T
 
 def _make_lockstep_timer(
     host: str, steps_per_block: int, check_every: int = 100
-) -> Callable[[Trace, int], float]:
-    def run(trace: Trace, steps: int) -> float:
+) -> Callable[[ProtocolTrace, int], float]:
+    def run(trace: ProtocolTrace, steps: int) -> float:
         opening, rest = _split_opening_and_following_steps(trace, steps)
         with open_host(host, trace.started_at) as chain:
             both = replay_trace_in_lockstep(opening, chain, check_every=check_every, block=steps_per_block)
@@ -196,7 +197,7 @@ def _make_lockstep_timer(
     return run
 
 
-def _begin_model(opening: Trace) -> ModelSystem:
+def _begin_model(opening: ProtocolTrace) -> ModelSystem:
     deployment = plan_deployment(opening.parameters)
     model = create_model(deployment, opening.started_at)
     # What a timelock executes is call data, which the contracts' ABI reads.
@@ -213,7 +214,7 @@ def _begin_model(opening: Trace) -> ModelSystem:
     return model
 
 
-def _time_model(trace: Trace, steps: int) -> float:
+def _time_model(trace: ProtocolTrace, steps: int) -> float:
     opening, rest = _split_opening_and_following_steps(trace, steps)
     model = _begin_model(opening)
     began = _collect_garbage_and_read_clock()
@@ -224,7 +225,7 @@ def _time_model(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def begin_chain(opening_trace: Trace, host: Any) -> ChainSystem:
+def begin_chain(opening_trace: ProtocolTrace, host: Any) -> ChainSystem:
     """Deploy on a host and run the opening's steps."""
     deployment = plan_deployment(opening_trace.parameters)
     chain = create_chain(deployment, host)
@@ -240,7 +241,7 @@ def begin_chain(opening_trace: Trace, host: Any) -> ChainSystem:
     return chain
 
 
-def _time_chain(trace: Trace, steps: int) -> float:
+def _time_chain(trace: ProtocolTrace, steps: int) -> float:
     """Time encoding, running and decoding."""
     opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
@@ -252,7 +253,7 @@ def _time_chain(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _measure_total_raw_call_seconds(trace: Trace, steps: int) -> float:
+def _measure_total_raw_call_seconds(trace: ProtocolTrace, steps: int) -> float:
     """Time the calls alone, with prepared call data and raw results."""
     opening, rest = _split_opening_and_following_steps(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
@@ -272,7 +273,7 @@ def encode_sender_contract_and_data(chain: ChainSystem, action: Any) -> tuple[st
     return action.sender, chain.addresses[action.contract], function.encode_call(action.args)
 
 
-def _time_web3(trace: Trace, steps: int) -> float:
+def _time_web3(trace: ProtocolTrace, steps: int) -> float:
     opening, rest = _split_opening_and_following_steps(trace, steps)
     with closing(AnvilHost(trace.started_at)) as host:
         chain = begin_chain(opening, host)
@@ -294,7 +295,7 @@ def _time_web3(trace: Trace, steps: int) -> float:
         return time.perf_counter() - began
 
 
-def _time_ape(trace: Trace, steps: int) -> float:
+def _time_ape(trace: ProtocolTrace, steps: int) -> float:
     """Time the steps as an Ape script makes them: contract.method(*args, sender=account)."""
     # The other ways do without Ape, which is slow to load.
     import ape

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.deployment.example_parameters import (
     build_guarded_parameters,
     build_margin_parameters,
@@ -21,7 +22,6 @@ from backstop.deployment.parameter_dataclasses import (
 )
 from backstop.deployment.parameter_rules import RULES, check_parameters
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
-from backstop.model.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
 from tests.support.equity_steps import WETH, XAU, build_equity_parameters, post_prices_and_fund_people
 from tests.support.revert_setter_and_source_helpers import get_revert_reason

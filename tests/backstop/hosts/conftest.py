@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from backstop.deployment.role_accounts import compute_contract_address
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from tests.support.storage_fixture_contract import SENDER

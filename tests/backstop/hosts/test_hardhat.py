@@ -18,9 +18,9 @@ from backstop.hosts.hardhat import PROJECT_VARIABLE, HardhatHost, HardhatProcess
 from backstop.hosts.host_interface import CALL_GAS, GENESIS, Slot
 from backstop.hosts.py_evm import PyEvmHost
 from backstop.hosts.rpc_client import NodeClient
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.proof.lockstep import Lockstep, deploy_lockstep
-from backstop.proof.lockstep_difference import DivergenceError
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.system import Action
 from tests.support.auction_steps import (
     WETH,
@@ -110,7 +110,7 @@ def test_a_loss_in_lockstep_with_hardhat(version: str, hardfork: str, artifacts:
         protocol.lockstep.compare_state()
 
 
-def check_storage_is_all_known(lockstep: Lockstep) -> None:
+def check_storage_is_all_known(lockstep: ProtocolLockstep) -> None:
     """Check that an audit passes, and notices a word that no table of the model has."""
     host, mint = lockstep.chain.host, Action("WETH", "mint", (get_account("saver"), 1), get_account("saver"))
     assert lockstep.audit_storage() > 100

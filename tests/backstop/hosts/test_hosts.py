@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.contract_base import Log, RevertError
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
@@ -20,7 +22,6 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.host_registry import new_host as open_by_name
 from backstop.hosts.revm import CallHaltedError
 from backstop.hosts.rpc_client import NodeClient
-from backstop.model.contract_base import Log, RevertError
 from backstop.system import Action
 from tests.support.condition_wait import wait_until_true
 from tests.support.storage_fixture_contract import SENDER

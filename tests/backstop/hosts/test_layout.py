@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstop.contract_base import ZERO_ADDRESS, Contract, World, declare_record_slot_bit_widths
 from backstop.deployment.contracts_by_parameter_name import STAGES
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.model_and_chain_deployment import create_model, find_model_class
@@ -19,7 +20,6 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
-from backstop.model.contract_base import ZERO_ADDRESS, Contract, World, declare_record_slot_bit_widths
 
 STORAGE = {
     "total": (0, "uint256"),

@@ -4,15 +4,15 @@ import random
 
 import pytest
 
+from backstop.contract_base import Log, RevertError, World
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import CHAIN_ID, GENESIS
 from backstop.hosts.model_system import ModelSystem
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import Log, RevertError, World
-from backstop.proof.lockstep import Lockstep, deploy_lockstep, replay_trace_in_lockstep
-from backstop.proof.lockstep_difference import DivergenceError
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep, replay_trace_in_lockstep
 from backstop.proof.properties import PropertyViolationError
 from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.system import Action
@@ -34,7 +34,7 @@ def empty_on(new_host):
 
     def make(name, artifacts, **options):
         chain = ChainSystem(new_host(name), artifacts, {}, {})
-        return Lockstep(ModelSystem(World(GENESIS, CHAIN_ID)), chain, **options)
+        return ProtocolLockstep(ModelSystem(World(GENESIS, CHAIN_ID)), chain, **options)
 
     return make
 
@@ -258,7 +258,7 @@ def test_a_difference_in_what_is_imagined_is_found(empty_on, mutated):
 def test_both_have_to_start_at_one_time(new_host, artifacts):
     chain = ChainSystem(new_host("revm"), artifacts, {}, {})
     with pytest.raises(BackstopError, match="the chain at"):
-        Lockstep(ModelSystem(World(GENESIS + 1, CHAIN_ID)), chain)
+        ProtocolLockstep(ModelSystem(World(GENESIS + 1, CHAIN_ID)), chain)
 
 
 @pytest.mark.deep(cases=2)

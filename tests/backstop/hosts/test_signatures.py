@@ -7,16 +7,16 @@ from random import Random
 
 import pytest
 
+from backstop import evm_crypto
 from backstop.deployment.devnet_trader_signatures import derive_trader_key, sign_digest
-from backstop.hosts.model_native_crypto import use_native_crypto
-from backstop.model import evm_crypto
-from backstop.model.evm_crypto import (
+from backstop.evm_crypto import (
     ORDER,
     PLAIN,
     CryptoFunctions,
     plain_keccak256,
     recover_in_plain_integers,
 )
+from backstop.hosts.model_native_crypto import use_native_crypto
 
 FIELD = 2**256 - 2**32 - 977
 

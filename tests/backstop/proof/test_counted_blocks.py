@@ -6,12 +6,13 @@ import pytest
 
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.hosts.host_registry import open_host
+from backstop.lockstep.delta_debugging import move_earlier
+from backstop.lockstep.replayable_trace import TraceStep
 from backstop.model.arithmetic import RAY, WAD
-from backstop.proof.fuzz.delta_debugging import _move_earlier
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.regression_test_writer import _iter_test_source_lines
 from backstop.proof.lockstep import deploy_lockstep, replay_trace_in_lockstep
-from backstop.proof.replayable_trace import TraceStep, read_trace, write_trace_json
+from backstop.proof.replayable_trace import read_trace, write_trace_json
 from backstop.system import Action, count_slots
 from tests.support.auction_steps import start_auction, take_collateral
 from tests.support.deployed_protocol import PRICES, DeployedProtocol
@@ -100,7 +101,7 @@ def test_a_shorter_gap_has_as_large_a_part_of_its_blocks():
 
     def moved(shorter, *times):
         steps = [TraceStep(time, action, blocks) for time, blocks in times]
-        return [(step.timestamp, step.blocks) for step in _move_earlier(steps, 1, 1_200, shorter)]
+        return [(step.timestamp, step.blocks) for step in move_earlier(steps, 1, 1_200, shorter)]
 
     assert moved(600, (100, 4), (1_300, 54), (1_400, 60)) == [(700, 29), (800, 35)]
     assert moved(0, (100, 4), (1_300, 54), (1_400, 60)) == [(100, 4), (200, 10)]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from backstop.evm_crypto import keccak256
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
-from backstop.model.evm_crypto import keccak256
 from tests.support.auction_steps import get_only_event_values, start_auction
 from tests.support.guard_steps import CEILING, open_secured_vault
 from tests.support.revert_setter_and_source_helpers import reverts

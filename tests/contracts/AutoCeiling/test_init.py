@@ -1,6 +1,6 @@
 """The constructor and the deployment: what the guard is wired to."""
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
 
 
 def test_is_wired(guarded):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.saver_steps import create_additional_pool, give_stablecoin
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.contract_base import ZERO_ADDRESS
 from tests.support.adapter_steps import ADAPTER, UNIT
 from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused
 

@@ -4,9 +4,10 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.model.arithmetic import MAX_UINT256, RAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.revert_setter_and_source_helpers import STAGE, reverts
 
 CALL = "Other.set_stages"

@@ -8,10 +8,10 @@ from backstop.deployment.devnet_trader_signatures import (
     sign_digest,
     sign_order,
 )
+from backstop.evm_crypto import keccak256
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.evm_crypto import keccak256
 from backstop.model.margin_orders import order_digest
 from backstop.model.signature_check import IS_VALID
 from tests.support.auction_steps import get_only_event_values

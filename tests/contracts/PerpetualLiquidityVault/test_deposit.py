@@ -1,7 +1,7 @@
 """deposit: into the pool's account, at rest, at what that has."""
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.denominations import VOID
 from tests.support.market_with_pool import (
     POOL,

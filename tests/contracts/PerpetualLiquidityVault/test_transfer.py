@@ -1,6 +1,6 @@
 """transfer: shares, but not those that are committed."""
 
-from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.contract_base import ZERO_ADDRESS
 from tests.support.market_with_pool import POOL
 from tests.support.revert_setter_and_source_helpers import reverts
 

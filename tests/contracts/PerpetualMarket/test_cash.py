@@ -2,9 +2,9 @@
 
 import pytest
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.perpetual_test_market import ETH, HOUSE, TRADING
 from tests.support.revert_setter_and_source_helpers import reverts
 

@@ -1,7 +1,7 @@
 """gains_of, cycle_of, mark_of, reward: what closers go by, and how the trading contract pays them."""
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.perpetual_test_market import BTC, ETH, HOUSE, deploy_perpetuals, open_and_bankrupt_long
 from tests.support.revert_setter_and_source_helpers import reverts
@@ -42,7 +42,7 @@ def test_what_nobody_has_got_is_insurance_in_the_end(new_protocol):
     market = open_and_bankrupt_long(deploy_perpetuals(new_protocol, third_bond=5 * WAD))
     fees = market.read(f"{HOUSE}.fees")
     assert market.read(f"{HOUSE}.rewards") == 5 * WAD
-    assert isinstance(market.system, Lockstep)
+    assert isinstance(market.system, ProtocolLockstep)
     start_settlement(DeployedProtocol(market.system))
     report_until_final_prices_exist(DeployedProtocol(market.system))
     market.do(f"{HOUSE}.end_market", ETH, sender="stranger")

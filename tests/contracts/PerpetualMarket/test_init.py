@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.configuration_calls import build_configuration_calls
 from backstop.deployment.contracts_by_parameter_name import CLOSERS
 from backstop.deployment.example_parameters import build_standard_parameters
@@ -11,7 +12,6 @@ from backstop.deployment.model_and_chain_deployment import find_model_class
 from backstop.deployment.parameter_dataclasses import GuardsParameters, TimelockParameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import SHORTFALL
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.margin_order_steps import with_margin

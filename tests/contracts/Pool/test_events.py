@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.saver_steps import (
     charge_pool,
@@ -25,7 +25,7 @@ PEOPLE = ("saver", "neighbour", "newcomer")
 class Indexer(DeployedProtocol):
     """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and tells what was void."""
 
-    def __init__(self, both: Lockstep) -> None:
+    def __init__(self, both: ProtocolLockstep) -> None:
         super().__init__(both)
         self.balances: Counter[str] = Counter()
         self.supply = 0

@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.model.arithmetic import MAX_UINT256, RAY
-from backstop.model.contract_base import RevertError
 from backstop.model.redeem_queue import MOST_UNSETTLED
 from tests.support.lone_pool import lone_pool
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks

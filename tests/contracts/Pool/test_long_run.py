@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import RevertError
 from tests.support.lone_pool import NoOpLedger, lone_pool
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 

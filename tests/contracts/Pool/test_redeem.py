@@ -1,7 +1,7 @@
 """redeem: shares for assets without a cooldown, rounded down, at the price that known losses will leave."""
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     XAU,

@@ -1,7 +1,7 @@
 """requestRedeem: shares are committed to the batch that collects; there is no way back."""
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (
     DAY,

@@ -1,6 +1,6 @@
 """supportsInterface, share: which standards a pool says it keeps."""
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
 
 REDEMPTION = (
     "requestRedeem(uint256,address,address)",

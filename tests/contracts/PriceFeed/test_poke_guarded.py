@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstop.contract_base import World
 from backstop.model.arithmetic import RAY
-from backstop.model.contract_base import World
 from backstop.model.price_feed import PriceFeed
 
 USUAL = 100

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstop.contract_base import World
 from backstop.model.arithmetic import RAY
 from backstop.model.bounds import EQUITY_MARKET, LOOK, MAX_LOOK
-from backstop.model.contract_base import World
 from backstop.model.price_feed import PriceFeed
 from tests.contracts.PriceFeed.conftest import MARKET, REPORTERS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.timelock_proposals import (
     TERMS,

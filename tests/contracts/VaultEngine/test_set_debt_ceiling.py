@@ -1,7 +1,7 @@
 """set_debt_ceiling: binds draws only, in whole stablecoins."""
 
+from backstop.evm_crypto import keccak256
 from backstop.model.arithmetic import RAY
-from backstop.model.evm_crypto import keccak256
 from tests.support.auction_steps import TERMS, list_token
 from tests.support.revert_setter_and_source_helpers import check_setter, reverts
 

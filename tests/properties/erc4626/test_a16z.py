@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backstop.model.contract_base import RevertError
+from backstop.contract_base import RevertError
 from tests.support.erc4626 import (
     MEMBERS,
     PEOPLE,

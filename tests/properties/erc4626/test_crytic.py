@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from backstop.contract_base import RevertError
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import RevertError
 from tests.support.erc4626 import (
     MEMBERS,
     PEOPLE,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backstop.model.contract_base import RevertError
+from backstop.contract_base import RevertError
 from tests.support.erc4626 import MEMBERS, STATES
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.saver_steps import LOOK

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.model.contract_base import RevertError
+from backstop.contract_base import RevertError
 from tests.support.deployed_protocol import PRICES
 from tests.support.erc4626 import MEMBERS, build_parameters
 from tests.support.known_issue_marks import check_holds, mark_known_issue

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import ContractAbi, decode_revert
 from backstop.hosts.host_interface import CALL_GAS
@@ -16,7 +17,6 @@ from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.live.index.liquidation_pricing_inputs import PricingConditions
 from backstop.live.node.live_host import revert_data
 from backstop.live.node.rpc_node import Node
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.interfaces import Bracket, CallTerms
 from backstop.model.risk_policy import Terms
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from backstop.contract_base import Log
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.rpc_client import RpcError
 from backstop.live.index.vault_index_state import MarginCalled, VaultChanged
 from backstop.live.node.rpc_node import Node
-from backstop.model.contract_base import Log
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
 """Of one request: at first, and what most services take at all."""

@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
+from backstop.contract_base import Log, World, Written
 from backstop.deployment.configuration_calls import build_configuration_calls
 from backstop.deployment.model_and_chain_deployment import add_contract_model, attach_system, create_model
-from backstop.deployment.planned_contracts import Creation, Deployment
-from backstop.deployment.role_accounts import compute_contract_address
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.contract_creation import Creation
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcError, never_stop
 from backstop.hosts.world_storage_json import encode_nonzero_storage_words, load_words
@@ -36,9 +38,8 @@ from backstop.live.node.live_host import LiveHost, raw_logs
 from backstop.live.node.rpc_node import TEST_CHAINS, Node, RetryError
 from backstop.live.node.signers import Signers
 from backstop.live.node.transaction_and_receipt_roots import BlockRootChecker
-from backstop.model.contract_base import Log, World, Written
-from backstop.proof.lockstep_difference import convert_to_tuples
-from backstop.proof.replayable_trace import TraceStep
+from backstop.lockstep.lockstep_difference import convert_to_tuples
+from backstop.lockstep.replayable_trace import TraceStep
 from backstop.system import Action, Outcome
 
 DEPTH = 64

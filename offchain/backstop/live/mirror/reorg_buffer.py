@@ -7,9 +7,9 @@ from collections.abc import Hashable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from backstop.contract_base import MISSING, Table, World, Written
 from backstop.hosts import storage_layout
 from backstop.hosts.world_storage_json import format_table_key, parse_key
-from backstop.model.contract_base import MISSING, Table, World, Written
 
 
 class FollowedBlock(NamedTuple):

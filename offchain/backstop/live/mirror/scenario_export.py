@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS, Table, World
 from backstop.deployment.contracts_by_parameter_name import CLOSERS, POOLS
 from backstop.deployment.deployment_file import parameters_to_json
 from backstop.deployment.model_and_chain_deployment import create_model
@@ -24,7 +25,6 @@ from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.contract_base import ZERO_ADDRESS, Table, World
 from backstop.model.member_pool import MemberPool
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.opening_section import OPENING_VERSION

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from backstop.contract_base import Table, World, Written
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.chain_system import ChainSystem, SlotMeaning
@@ -12,7 +13,6 @@ from backstop.hosts.rpc_client import NodeRefusedError, RpcError
 from backstop.live.node.disputed_slot_resolution import find_settled_words
 from backstop.live.node.live_host import LiveHost
 from backstop.live.node.rpc_node import Node
-from backstop.model.contract_base import Table, World, Written
 
 _SECOND_LOOKS = 4
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from backstop.contract_base import World
 from backstop.deployment.model_and_chain_deployment import find_model_class
-from backstop.deployment.planned_contracts import Creation
 from backstop.errors import BackstopError
-from backstop.hosts.artifacts import Artifacts
-from backstop.model.contract_base import World
+from backstop.hosts.artifacts import ArtifactSource
+from backstop.hosts.contract_creation import Creation
 
 KINDS = ("RiskPolicy", "ScriptedPolicy")
 """Policies that have a model, and are deployed by a transaction of their own."""
@@ -30,7 +30,7 @@ _NAME = b"risk_policy".hex()
 
 
 def find_policy_creation(
-    creation_data: bytes, contract_address: str, addresses: Mapping[str, str], artifacts: Artifacts
+    creation_data: bytes, contract_address: str, addresses: Mapping[str, str], artifacts: ArtifactSource
 ) -> Creation | None:
     """Return the policy or batch of this deployment that a transaction's data creates, if of a known kind."""
     for kind, contract in _OF.items():

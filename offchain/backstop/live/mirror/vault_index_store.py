@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from backstop.contract_base import Written
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.world_storage_json import format_table_key
@@ -20,7 +21,6 @@ from backstop.live.index.collateral_type_vaults import VaultRecord
 from backstop.live.index.index_snapshot import IndexSnapshot
 from backstop.live.index.vault_index_state import DEPTH, UndoEntry, VaultIndex
 from backstop.live.mirror.chain_mirror import Mirror
-from backstop.model.contract_base import Written
 from backstop.model.interfaces import Vault
 
 _ENGINE, _VAULTS = "VaultEngine", "vaults"

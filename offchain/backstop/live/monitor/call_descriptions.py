@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backstop.contract_base import Log
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.contract_base import Log
 from backstop.report.amounts import format_compact
 from backstop.system import Outcome
 

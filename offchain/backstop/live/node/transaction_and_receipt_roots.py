@@ -15,9 +15,9 @@ from rlp.codec import encode_raw
 from rlp.exceptions import RLPException
 from trie import HexaryTrie
 
+from backstop.evm_crypto import keccak256, recover_signer_or_none
 from backstop.live.node.rpc_node import TEST_CHAINS, Node
 from backstop.live.node.storage_proofs import UnprovenError, encode_header
-from backstop.model.evm_crypto import keccak256, recover_signer_or_none
 
 ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
 """Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eth_account.signers.local import LocalAccount
 from eth_utils import to_checksum_address
 
+from backstop.contract_base import Log
 from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.keepers.keeper_view import KeeperView
@@ -19,7 +20,6 @@ from backstop.live.node.rpc_node import LOCAL
 from backstop.live.operate.live_system import LiveSystem, market_view
 from backstop.live.operate.network_options import connect_node, open_system_and_named_accounts
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.contract_base import Log
 from backstop.simulation.run_directory import to_json_value
 from backstop.system import Action, Outcome, Snapshot
 

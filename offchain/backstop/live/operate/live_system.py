@@ -25,7 +25,7 @@ from backstop.live.node.rpc_node import FEE_CAP, TEST_CHAINS, Node, Outlook, sle
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.replayable_trace import ProtocolTrace
 from backstop.system import Action, Outcome, Snapshot, count_slots
 
 # The most empty blocks that are mined as time is set: whoever follows looks at each.
@@ -254,10 +254,12 @@ class LiveSystem:
         self.raise_differences()
         properties.check_state_properties(self.mirror.model.snapshot(), self.addresses)
 
-    def build_trace(self, reason: str = "") -> Trace:
+    def build_trace(self, reason: str = "") -> ProtocolTrace:
         """Return all steps since the contracts were configured, where the chain is driven from here."""
         mirror = self.mirror
-        return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
+        return ProtocolTrace(
+            mirror.steps, mirror.configured_at or 0, 0, reason, parameters=self.deployment.parameters
+        )
 
     def raise_differences(self) -> None:
         """Raise an error if model and chain have differed."""

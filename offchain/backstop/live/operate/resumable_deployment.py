@@ -27,17 +27,18 @@ from backstop.deployment.example_parameters import (
     build_margin_parameters,
     build_standard_parameters,
 )
-from backstop.deployment.model_and_chain_deployment import deploy_at_planned_address
 from backstop.deployment.parameter_dataclasses import Parameters, TimelockParameters
 from backstop.deployment.parameter_rules import Prices
 from backstop.deployment.parameter_rules.timelock_rules import LEAD, compute_longest_exit
-from backstop.deployment.planned_contracts import Creation, Deployment, plan_deployment
-from backstop.deployment.role_accounts import ACCOUNTS, compute_contract_address, get_account
+from backstop.deployment.planned_contracts import Deployment, plan_deployment
+from backstop.deployment.role_accounts import ACCOUNTS, get_account
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import replace_file
 from backstop.files.output_directories import hash_value_repr, refuse_other
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.live.mirror.successor_policies import BATCH_KIND
 from backstop.live.node.live_host import PATIENCE, LiveHost
 from backstop.live.node.rpc_node import FEE_CAP, Node

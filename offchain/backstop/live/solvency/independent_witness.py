@@ -24,7 +24,7 @@ from backstop.live.solvency.proven_statement import list_figure_differences, loa
 from backstop.live.solvency.recorded_view_calls import ViewCall, start_recording_view_calls
 from backstop.live.solvency.recording_and_proven_tables import refuse_reads_of_missing_slots
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.model.contract_base import RevertError
+from backstop.contract_base import RevertError
 
 if TYPE_CHECKING:
     from web3 import Web3

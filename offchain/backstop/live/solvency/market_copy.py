@@ -9,7 +9,7 @@ import copy
 from collections.abc import Hashable
 from typing import Any
 
-from backstop.model.contract_base import Table
+from backstop.contract_base import Table
 from backstop.model.perpetual_market import PerpetualMarket
 
 

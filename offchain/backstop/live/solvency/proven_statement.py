@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
 
+from backstop.contract_base import Written
 from backstop.deployment.deployment_file import deployment_from_json, deployment_to_json
-from backstop.deployment.model_and_chain_deployment import create_model, deploy_at_planned_address
-from backstop.deployment.planned_contracts import Creation, Deployment
+from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_versioned_json
-from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.artifacts import ArtifactSource
 from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
@@ -43,7 +45,6 @@ from backstop.live.solvency.recording_and_proven_tables import (
     start_recording_reads_into_list,
 )
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.model.contract_base import Written
 
 SCHEMA_VERSION = 1
 _SLOTS_AT_ONCE = 200
@@ -132,7 +133,7 @@ def read_audit(path: Path) -> dict[str, Any]:
 
 
 def recompute_audit_from_proofs(
-    audit: dict[str, Any], block_hash: str, artifacts: Artifacts
+    audit: dict[str, Any], block_hash: str, artifacts: ArtifactSource
 ) -> VerificationResult:
     """Compute every figure again from proven slots of that block; raises UnprovenError for the rest.
 
@@ -210,7 +211,7 @@ def _verify_and_count_slots(
     trie_nodes: TrieNodes,
     state_root: bytes,
     claimed_words: Words,
-    artifacts: Artifacts,
+    artifacts: ArtifactSource,
 ) -> int:
     """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
     hosted = _deploy_on_fresh_revm(deployment, artifacts)
@@ -243,7 +244,7 @@ def _verify_and_count_slots(
     return count
 
 
-def _deploy_on_fresh_revm(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
+def _deploy_on_fresh_revm(deployment: Deployment, artifacts: ArtifactSource) -> RevmHost:
     """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
     host = RevmHost(GENESIS, deployment.chain_id)
     host.set_nonce(deployment.deployer, deployment.first_nonce)

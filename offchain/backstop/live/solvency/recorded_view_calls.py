@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from backstop.model.contract_base import Contract, RevertError, World
+from backstop.contract_base import Contract, RevertError, World
 
 ViewCall = tuple[str, str, tuple[Any, ...]]
 """A contract's name, a view's, and its arguments."""

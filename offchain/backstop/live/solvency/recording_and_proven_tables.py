@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from backstop.contract_base import Table, World, Written
 from backstop.live.node.storage_proofs import UnprovenError
-from backstop.model.contract_base import Table, World, Written
 
 
 class _RecordingTable(Table):

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
+from backstop.contract_base import RevertError
 from backstop.deployment.contracts_by_parameter_name import POOLS, STAGES, list_pools
 from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
@@ -32,7 +33,6 @@ from backstop.live.solvency.stage_and_policy_changes import (
     stages_in_order,
 )
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.model.contract_base import RevertError
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
 from backstop.model.liquidation_engine import LiquidationEngine

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.contracts_by_parameter_name import STAGES
 from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model_system import ModelSystem
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.stage_order import NOT_SET
 

@@ -12,7 +12,7 @@ from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.system import Action
 
 EQUITY = "Equity"
@@ -29,7 +29,7 @@ def list_reporters(symbol: str) -> tuple[str, ...]:
 class FaultScenario:
     """Calls and prices by name; whatever reverts while the stage is set is an error."""
 
-    def __init__(self, both: Lockstep) -> None:
+    def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None
         self.both = both
         self.parameters = both.parameters

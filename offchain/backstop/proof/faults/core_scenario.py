@@ -15,9 +15,10 @@ from typing import Any
 from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.example_parameters import build_guarded_parameters, build_margin_parameters
 from backstop.deployment.parameter_dataclasses import EquityParameters, Parameters, replace_stage_caps
-from backstop.deployment.planned_contracts import Creation
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.contract_creation import Creation
 from backstop.hosts.host_interface import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD

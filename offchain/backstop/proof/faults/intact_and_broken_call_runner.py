@@ -22,7 +22,7 @@ from backstop.proof.faults.liveness_calls import (
     LivenessCall,
     list_price_report_steps,
 )
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.proof.properties import check_state_properties
 from backstop.system import Action, Outcome
 
@@ -43,7 +43,9 @@ class CallResult(NamedTuple):
     wrong: str | None = None
 
 
-def _build_action_with_viewed_first_argument(system: Lockstep | ChainSystem, call_step: CallStep) -> Action:
+def _build_action_with_viewed_first_argument(
+    system: ProtocolLockstep | ChainSystem, call_step: CallStep
+) -> Action:
     """Return a step's action, with what a view tells now."""
     if not call_step.first:
         return call_step.action

@@ -16,7 +16,7 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.proof.fuzz.contract_instrumentation import Decision, InstrumentedArtifacts, find_coverage_marks
 from backstop.proof.lockstep import replay_trace_in_lockstep
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.replayable_trace import ProtocolTrace
 
 SCHEMA_VERSION = 1
 
@@ -121,7 +121,7 @@ class DecisionCoverage:
         return "\n".join(lines)
 
 
-def measure_decision_coverage(traces: Iterable[Trace], artifacts: Artifacts) -> DecisionCoverage:
+def measure_decision_coverage(traces: Iterable[ProtocolTrace], artifacts: Artifacts) -> DecisionCoverage:
     """Play traces again on revm, all their steps, and tell which outcomes they reached.
 
     The calls that configure the deployment count too. Traces have no views: what only people read, and no
@@ -142,7 +142,7 @@ def make_empty_coverage(marked: InstrumentedArtifacts) -> DecisionCoverage:
     return DecisionCoverage({kind: marked.get_survey(kind).decisions for kind in marked.paths})
 
 
-def cover_trace(trace: Trace, marked: InstrumentedArtifacts) -> dict[str, set[int]]:
+def cover_trace(trace: ProtocolTrace, marked: InstrumentedArtifacts) -> dict[str, set[int]]:
     """Return the outcomes that one trace reached, by contract; `reach` says more."""
     host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
     chain = replay_trace_in_lockstep(trace, host, artifacts=marked, check_every=0).chain

@@ -11,12 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from backstop.contract_base import NoSuchFunctionError, RevertError
 from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host_interface import Host
-from backstop.model.contract_base import NoSuchFunctionError, RevertError
 from backstop.proof.fuzz import action_generators  # noqa: F401 (it registers the moves)
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import MOVES, ActionGenerator
@@ -29,7 +29,7 @@ from backstop.proof.fuzz.steering_targets import (
     accumulate_steered_move_weights,
     find_first_reachable_target,
 )
-from backstop.proof.lockstep import TRACES, Lockstep, deploy_lockstep
+from backstop.proof.lockstep import TRACES, ProtocolLockstep, deploy_lockstep
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, CounterfactualSeed
 from backstop.system import Action, Outcome, count_slots
 
@@ -122,7 +122,7 @@ class FuzzRun:
         self._chain = Random(f"blocks of {seed}")
         self.asked: Counter[int] = Counter()
         self.parameters = parameters or draw_parameters_of_run(self.random)
-        self.both: Lockstep = deploy_lockstep(
+        self.both: ProtocolLockstep = deploy_lockstep(
             host,
             self.parameters,
             artifacts=artifacts,

@@ -7,13 +7,13 @@ from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
+from backstop.contract_base import World
 from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
 from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.model.contract_base import World
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.erc20 import ERC20
 from backstop.model.interfaces import Debts, Terms, Vault

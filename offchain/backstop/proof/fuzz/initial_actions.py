@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
-from backstop.deployment.planned_contracts import Creation, Deployment
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.planned_contracts import Deployment
+from backstop.deployment.role_accounts import get_account
+from backstop.evm_crypto import keccak256
+from backstop.hosts.account_addresses import compute_contract_address
+from backstop.hosts.contract_creation import Creation
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
-from backstop.model.evm_crypto import keccak256
 from backstop.model.roles import CEILINGS
 from backstop.proof.fuzz.generation_context import PEOPLE
 from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_price

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.hosts.abi_codec import Parameter
 from backstop.hosts.chain_system import ChainSystem
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.system import Action
 

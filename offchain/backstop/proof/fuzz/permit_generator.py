@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.devnet_trader_signatures import test_key
 from backstop.deployment.role_accounts import get_account
-from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.evm_crypto import GENERATOR, ORDER, keccak256
 from backstop.model.erc20 import ERC20, encode_words
-from backstop.model.evm_crypto import GENERATOR, ORDER, keccak256
 from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.system import Action
 

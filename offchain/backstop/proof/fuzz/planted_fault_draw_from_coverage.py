@@ -19,8 +19,8 @@ from typing import Any
 
 import click
 
+from backstop.contract_base import Contract
 from backstop.files.atomic_files import read_versioned_json
-from backstop.model.contract_base import Contract
 from backstop.proof.fuzz.campaign_counts import CampaignCounts
 from backstop.proof.fuzz.fuzz_campaign import SCHEMA_VERSION as CAMPAIGN_VERSION
 from backstop.proof.fuzz.planted_faults import WRITES, PlantedFault, write_faults_yaml

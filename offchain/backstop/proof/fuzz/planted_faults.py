@@ -17,7 +17,7 @@ import yaml
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_text
 from backstop.proof.fuzz.run_predicate_observer import StateObserver, list_state_predicate_names
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.proof.properties import PropertyViolationError, check_state_properties
 from backstop.system import Action, Outcome
 
@@ -82,7 +82,9 @@ def read_faults_yaml(path: Path) -> list[PlantedFault]:
 class FaultTrial:
     """Watches one run for calls that planted faults would spoil; `reported` has the first step of each."""
 
-    def __init__(self, faults: Iterable[PlantedFault], both: Lockstep, observer: StateObserver) -> None:
+    def __init__(
+        self, faults: Iterable[PlantedFault], both: ProtocolLockstep, observer: StateObserver
+    ) -> None:
         self._both, self._observer = both, observer
         self._by_call: dict[tuple[str, str], list[tuple[PlantedFault, int]]] = {}
         for fault in faults:

@@ -14,20 +14,21 @@ from backstop.deployment import parameter_dataclasses
 from backstop.deployment.configuration_calls import apply_configuration
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.model_and_chain_deployment import add_contract_model, create_model
-from backstop.deployment.planned_contracts import Creation, plan_deployment
+from backstop.deployment.planned_contracts import plan_deployment
 from backstop.deployment.role_accounts import ACCOUNTS, get_account
+from backstop.hosts.contract_creation import Creation
+from backstop.lockstep.rollback_trace_tester import Failure
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.proof.fuzz.generation_context import PEOPLE
-from backstop.proof.fuzz.rollback_trace_tester import Failure
 from backstop.proof.properties import CounterfactualSeed
-from backstop.proof.replayable_trace import Trace
+from backstop.proof.replayable_trace import ProtocolTrace
 from backstop.system import Action
 
 UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
 _DATACLASSES = sorted(name for name in vars(parameter_dataclasses) if name.endswith("Parameters"))
 
 
-def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
+def write_regression(trace: ProtocolTrace, failure: Failure, folder: Path) -> Path:
     """Write the test file; return its path. It fails as long as the trace does, and passes from then on."""
     body = list(_iter_test_source_lines(trace))
     last = trace.steps[-1].step if trace.steps else None
@@ -43,7 +44,7 @@ def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
     return path
 
 
-def _render_source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
+def _render_source(trace: ProtocolTrace, failure: Failure, name: str, body: list[str]) -> str:
     usual = trace.parameters == build_standard_parameters()
     code = "\n".join(body) + ("" if usual else repr(trace.parameters))
     imports = []
@@ -69,7 +70,7 @@ def _render_source(trace: Trace, failure: Failure, name: str, body: list[str]) -
     )
 
 
-def _iter_test_source_lines(trace: Trace) -> Iterator[str]:
+def _iter_test_source_lines(trace: ProtocolTrace) -> Iterator[str]:
     """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
     deployment = plan_deployment(trace.parameters)
     model = create_model(deployment, trace.started_at)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-from backstop.model.contract_base import Written
+from backstop.contract_base import Written
 from backstop.proof.fuzz.generation_context import GenerationContext
 from backstop.proof.fuzz.named_state_predicates import ENTRIES, STATES, NamedState
 from backstop.proof.fuzz.state_predicates import Predicate, derive_model_state_predicates

@@ -11,6 +11,7 @@ from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_registry import open_host
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.proof.fuzz.campaign_counts import CampaignCounts, format_paying_stage_indices
 from backstop.proof.fuzz.fuzz_run import (
     BLOCK,
@@ -22,9 +23,8 @@ from backstop.proof.fuzz.fuzz_run import (
 from backstop.proof.fuzz.planted_faults import FaultTrial, read_faults_yaml
 from backstop.proof.fuzz.state_coverage import StateCoverage
 from backstop.proof.fuzz.steering_targets import parse_steering_targets
-from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import PropertyViolationError
-from backstop.proof.replayable_trace import Trace, write_trace_json
+from backstop.proof.replayable_trace import ProtocolTrace, write_trace_json
 
 if TYPE_CHECKING:
     from backstop.proof.fuzz.model_branch_coverage import BranchMarks
@@ -139,7 +139,7 @@ class RunExecutor:
         self._branches = branches
         return found
 
-    def _write_run_trace(self, trace: Trace, folder: str, run_index: int) -> str:
+    def _write_run_trace(self, trace: ProtocolTrace, folder: str, run_index: int) -> str:
         path = self.out / folder / f"{run_index:06}.json"
         write_trace_json(trace, path)
         return str(path.relative_to(self.out))

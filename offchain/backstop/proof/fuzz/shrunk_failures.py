@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from backstop.files.installation import format_command_as_started
 from backstop.hosts.artifacts import Artifacts
-from backstop.proof.fuzz.delta_debugging import shrink_trace
+from backstop.lockstep.rollback_trace_tester import Failure
+from backstop.proof.fuzz.protocol_trace_shrinking import shrink_trace
 from backstop.proof.fuzz.regression_test_writer import write_regression
-from backstop.proof.fuzz.rollback_trace_tester import Failure
 from backstop.proof.replayable_trace import read_trace, write_trace_json
 
 # Most failures are small within a few seconds; some hang on what hundreds of steps made.

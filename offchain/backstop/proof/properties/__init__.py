@@ -1,6 +1,7 @@
 """The numbered properties: of a state, of a step, and of what would happen if."""
 
 # The one place that makes all of them known: a module registers its properties when it is imported.
+from backstop.lockstep.step_transition import Transition
 from backstop.proof.properties import (  # noqa: F401
     auction_start_time_and_reset_reward,
     batch_payments,
@@ -69,7 +70,6 @@ from backstop.proof.properties.property_registry import (
 from backstop.proof.properties.state_properties import check_state_properties
 from backstop.proof.properties.step_transition import (
     PropertyMonitor,
-    Transition,
     check_refusal_properties,
     check_transition,
 )

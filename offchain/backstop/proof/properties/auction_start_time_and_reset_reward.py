@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.collateral_auction_properties import _read_lot_terms
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, WAD, CallContext
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _SALES = "CollateralAuction"
 _MOST_SALVAGE, _MOST_PENALTY, _MICRO = 10**31, 2**48 - 1, 10**12

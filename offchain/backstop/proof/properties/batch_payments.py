@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.roles import STAGE
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
@@ -9,7 +10,6 @@ from backstop.proof.properties.independent_arithmetic.claimable_figures import c
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.pool_properties import _compute_known_losses_and_exactness, _is_waterfall_pool
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _SCALE, _MOST_RUNS = 10**47, 20
 

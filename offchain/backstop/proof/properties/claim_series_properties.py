@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof.properties.independent_arithmetic.price_figures import (
     compute_time_weighted_price,
@@ -11,7 +12,6 @@ from backstop.proof.properties.independent_arithmetic.price_figures import (
 )
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _MOST_OWED, _DILUTION = 2**104 - 1, 2**40
 _EVENTS = ("LossRecorded", "Repaid", "Converted", "Collected", "Credited")

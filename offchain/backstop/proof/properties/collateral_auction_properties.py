@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.price_figures import (
     compute_time_weighted_price,
@@ -15,7 +16,6 @@ from backstop.proof.properties.property_registry import (
     history_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -7,9 +7,9 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+from backstop.contract_base import RevertError
 from backstop.deployment.role_accounts import get_account
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import RevertError
 from backstop.proof.properties.independent_arithmetic import batch_figures
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.lockstep_interface import LockstepLike

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY, compute_recent_losses
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _ENGINE = "VaultEngine"
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.properties.independent_arithmetic.price_figures import (
     compute_time_weighted_price,
     list_known_prices,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _UNIT = 10**14
 """Ray: ends of a price are multiples of it."""

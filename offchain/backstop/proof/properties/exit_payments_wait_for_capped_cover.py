@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.collateral_auction_properties import (
     _compute_time_by_blocks_or_timestamp,
     _is_indebted_lot_nearly_worthless,
@@ -17,7 +18,6 @@ from backstop.proof.properties.property_registry import (
     refusal_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.proof.properties.independent_arithmetic.price_figures import Read

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bridge_facilitator import BridgeFacilitator
 from backstop.model.interfaces import Announcement
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL
 from backstop.proof.properties.coin_adapter_claims import list_facilitator_calls
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _TOUCHED = ("vaults", "announced", "lost")
 # Calls that mark an announced loss anew.

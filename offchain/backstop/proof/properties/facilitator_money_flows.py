@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bridge_facilitator import BridgeFacilitator
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.margin_fund import MarginFund
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     history_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.stage_payment_order import compute_capacity
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 

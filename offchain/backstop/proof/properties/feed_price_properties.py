@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model import bounds
 from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
@@ -13,7 +14,6 @@ from backstop.proof.properties.property_registry import (
     refusal_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

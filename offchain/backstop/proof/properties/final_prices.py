@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import (
@@ -12,7 +13,6 @@ from backstop.proof.properties.property_registry import (
     history_property,
     refusal_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.bounds import GUARDIAN_HALT
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _FEED = "PriceFeed"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from backstop.evm_crypto import recover_signer_or_none
+from backstop.lockstep.step_transition import Changes, SlotChange, Transition
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.bounds import GUARDIAN_HALT, GUARDIAN_PAUSE, MAX_SIGNED_AGE
-from backstop.model.evm_crypto import recover_signer_or_none
 from backstop.model.ledger import NO_CEILING
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signed_reports import report_digest
@@ -17,12 +18,7 @@ from backstop.proof.properties.independent_arithmetic.batch_figures import conve
 from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
 from backstop.proof.properties.privilege_tables import DOORS, PARAMETERS
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import (
-    Changes,
-    SlotChange,
-    Transition,
-    is_auction_or_workout_unwind,
-)
+from backstop.proof.properties.step_transition import is_auction_or_workout_unwind
 from backstop.proof.properties.timelock_notice import get_timelock_or_sender
 
 # The order of losses: set once; after that by a timelock.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, POLICY, RAD
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _BREAKER, _CEILINGS = "CircuitBreaker", "AutoCeiling"
 

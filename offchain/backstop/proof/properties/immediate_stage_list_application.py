@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 _CALLS = ("set_stages", "apply_stages")

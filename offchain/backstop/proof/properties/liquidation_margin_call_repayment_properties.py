@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, RAD, CallContext
 from backstop.proof.properties.risk_margins import has_initial_policy
-from backstop.proof.properties.step_transition import Changes, Transition, is_auction_or_workout_unwind
+from backstop.proof.properties.step_transition import is_auction_or_workout_unwind
 
 _LIQUIDATIONS = "LiquidationEngine"
 _SEIZES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
@@ -12,7 +13,6 @@ from backstop.model.listed_types import decode_listed_types
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(21, writes=["state", "terms"], events=["*.TriggerSeen"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 # Where the vault engine keeps a parameter: the table's path, the field of its record.
 _OF_TYPES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, FEED, POLICY, CallContext
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _YEAR, _SALES, _WATERFALL = 365 * 86_400, "CollateralAuction", "LossWaterfall"
 Slot = tuple[str, str, Any, Any]

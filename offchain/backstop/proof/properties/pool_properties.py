@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic import batch_figures
@@ -21,7 +22,6 @@ from backstop.proof.properties.property_registry import (
     history_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

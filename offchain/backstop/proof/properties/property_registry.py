@@ -10,7 +10,7 @@ from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from backstop.errors import BackstopError
+from backstop.lockstep.property_violation import ViolationError
 from backstop.proof.properties.lockstep_interface import LockstepLike
 from backstop.system import Snapshot
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class PropertyViolationError(BackstopError):
+class PropertyViolationError(ViolationError):
     """The error of a numbered property that does not hold."""
 
     number = 0
@@ -28,7 +28,7 @@ class PropertyViolationError(BackstopError):
     def add_property_number(self, property_number: int) -> None:
         """Note the number, and say it in the text."""
         self.number = property_number
-        self.args = (f"property {property_number} is violated: {self}",)
+        self.add_property_name(str(property_number))
 
 
 class CounterfactualSeed(NamedTuple):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import (
     PropertyViolationError,
     refusal_property,
     transition_property,
 )
 from backstop.proof.properties.revert_conditions import CONDITIONS, CallContext
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _METHODS = sorted({f"*.{method}" for _, method in CONDITIONS})
 

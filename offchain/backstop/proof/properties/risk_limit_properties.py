@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import (
     BASIS_POINTS,
@@ -17,7 +18,6 @@ from backstop.proof.properties.property_registry import (
     counterfactual_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     accrue_fee,

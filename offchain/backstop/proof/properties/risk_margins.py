@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import (
     BASIS_POINTS,
     compute_bracket_margin_amount,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _ENGINE, _POLICY = "VaultEngine", "RiskPolicy"
 _YEAR = 365 * 86_400

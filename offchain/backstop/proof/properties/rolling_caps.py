@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
 from backstop.proof.properties.stability_fee_accrual import compute_rate_increase_by_losses
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.denominations import LEAST_ASSETS, VIRTUAL_SHARES
 from backstop.model.member_pool import MemberPool
 from backstop.model.recovery_claims import MAX_DILUTION
@@ -18,7 +19,6 @@ from backstop.proof.properties.independent_arithmetic.batch_figures import (
     convert_shares,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(11, writes=["funds.assets", "token.state"])

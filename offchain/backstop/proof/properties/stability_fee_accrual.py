@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 # What the fields of a type's debt can hold: its rate, its debt [rad].
 _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1

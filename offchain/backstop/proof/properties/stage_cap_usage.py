@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.stage_caps import ALL_TYPES
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 _PAYS = ("LossCovered", "MissedShareRepaid")

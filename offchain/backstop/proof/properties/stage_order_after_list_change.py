@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Slot
 from backstop.proof.properties.independent_arithmetic.debt_at_risk_figures import compute_debt_at_risk
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.stage_payment_order import compute_capacity, get_stage_contract_model
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL = "LossWaterfall"
 

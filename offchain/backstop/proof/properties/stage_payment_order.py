@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, cast
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_RATE, MAX_TYPE_DEBT
@@ -17,7 +18,6 @@ from backstop.model.stage_caps import ALL_TYPES
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.price_figures import compute_time_weighted_price
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 NO_CAP = MAX_UINT256
 """The room of a stage without a cap."""

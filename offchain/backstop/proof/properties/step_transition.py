@@ -1,13 +1,11 @@
-"""One successful step, as the properties of a step see it: what the action wrote, and its events.
-
-Lockstep has compared the chain's words of every written slot before, so the model's values are the chain's.
-"""
+"""The properties that apply to a step: those of its own, of its history, of a refusal."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
+from backstop.lockstep.step_transition import Changes, Transition, collect_changes
 from backstop.proof.properties.property_registry import (
     HISTORY_PROMISES,
     HISTORY_PROPERTIES,
@@ -17,7 +15,6 @@ from backstop.proof.properties.property_registry import (
     check_chosen_properties_in_order,
     select_triggered,
 )
-from backstop.system import Action, Outcome
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem
@@ -27,45 +24,6 @@ _WIDE = 198
 """From this number on properties are about all calls: a narrower one tells first."""
 _ALL_EVERY = 100
 """Steps of which one is asked about every property, whatever happens in it."""
-
-
-class Transition(NamedTuple):
-    """One successful step and the state after it; `model.changes` has the old values."""
-
-    action: Action
-    outcome: Outcome
-    model: ModelSystem
-
-    def read_post_state(self, contract: str, path: str, key: Any = ()) -> Any:
-        """Return what a slot holds now."""
-        return self.model.world.contracts[contract].tables[path][key]
-
-    def read_pre_state(self, contract: str, path: str, key: Any = ()) -> Any:
-        """Return what a slot held before the step."""
-        slot: Any = (contract, path, key)
-        changes = self.model.changes
-        return changes[slot] if slot in changes else self.read_post_state(contract, path, key)
-
-    def get_contract(self, name: str) -> Any:
-        """Return a contract of the model, for what it was made with."""
-        return self.model.world.contracts[name]
-
-    def is_call(self, contract: str, method: str) -> bool:
-        """Return whether the step is a call of a contract's method."""
-        return (self.action.contract, self.action.method) == (contract, method)
-
-
-class SlotChange(NamedTuple):
-    """A slot of a table whose value changed."""
-
-    contract: str
-    key: Any
-    old: Any
-    new: Any
-
-
-Changes = dict[str, list[SlotChange]]
-"""Path of a table -> what changed in the tables of that path."""
 
 
 def check_transition(step: Transition) -> None:
@@ -118,17 +76,6 @@ def _select_triggered_numbers(
     contract, method, _, _ = step.action
     events = frozenset([(log.contract, log.event) for log in step.outcome.logs])
     return select_triggered(numbers, contract, method, frozenset(changes), events)
-
-
-def collect_changes(step: Transition) -> Changes:
-    """Return the slots whose values a step changed."""
-    contracts = step.model.world.contracts
-    changes: Changes = {}
-    for (contract, path, key), old in step.model.changes.items():
-        new = contracts[contract].tables[path][key]
-        if new != old:
-            changes.setdefault(path, []).append(SlotChange(contract, key, old, new))
-    return changes
 
 
 def is_auction_or_workout_unwind(step: Transition) -> bool:

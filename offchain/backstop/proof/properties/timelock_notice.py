@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _AT_ONCE = ("lower_ceiling", "halt_draws")
 _BY_ITSELF = ("execute", "accept_admin", *_AT_ONCE)

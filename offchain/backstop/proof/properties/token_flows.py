@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from inspect import getattr_static
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, CallContext
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _BALANCES = ("balanceOf", "erc20.balanceOf")
 _SALES, _WORKOUTS, _STABLE = "CollateralAuction", "Workouts", "Stablecoin"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.debt_at_risk_figures import compute_debt_at_risk
 from backstop.proof.properties.independent_arithmetic.price_figures import (
@@ -15,7 +16,6 @@ from backstop.proof.properties.independent_arithmetic.price_figures import (
     is_price_fresh,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _SALE = "SurplusAuction"
 _DILUTION = 2**40

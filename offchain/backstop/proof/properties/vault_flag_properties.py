@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.incremental_table_sums import compute_unraised_principal
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.proof.properties.vault_liquidation_and_safety import is_vault_covered
 from backstop.system import Action
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition, is_auction_or_workout_unwind
+from backstop.proof.properties.step_transition import is_auction_or_workout_unwind
 
 
 @transition_property(8, writes=["vaults", "last_id"])

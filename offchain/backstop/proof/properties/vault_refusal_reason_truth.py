@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Transition
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import RAY
@@ -11,7 +12,6 @@ from backstop.proof.properties.risk_margins import (
     compute_required_margin,
     has_initial_policy,
 )
-from backstop.proof.properties.step_transition import Transition
 from backstop.proof.properties.vault_liquidation_and_safety import is_vault_covered
 
 _ENGINE, _LIQUIDATIONS = "VaultEngine", "LiquidationEngine"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties import stage_payment_order
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _WATERFALL, _ENGINE = "LossWaterfall", "VaultEngine"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY
 from backstop.proof.properties.incremental_table_sums import MICRO_RAD, compute_unraised_principal
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

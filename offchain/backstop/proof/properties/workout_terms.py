@@ -7,6 +7,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, SlotChange, Transition
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.dutch_auction import MAX_PRICE
@@ -18,7 +19,6 @@ from backstop.proof.properties.property_registry import (
     counterfactual_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, SlotChange, Transition
 from backstop.proof.properties.what_if_steps_and_state_readings import (
     VISITOR,
     accrue_fee,

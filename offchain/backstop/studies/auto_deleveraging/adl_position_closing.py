@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.devnet_trader_signatures import get_trader_account
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.interfaces import Gains
 from backstop.model.price_path import SHORT
 from backstop.model.ranked_deleveraging import RankedDeleveraging, compute_gain_to_worth_score

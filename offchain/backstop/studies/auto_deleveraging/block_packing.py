@@ -19,7 +19,7 @@ from backstop.hosts.model_system import ModelSystem
 from backstop.keepers.call_costs import find_call_gas, get_job_gas
 from backstop.model.arithmetic import div_up
 from backstop.model.bounds import MAX_CLOSED, MIN_RANKED
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.system import Action, Outcome
 
@@ -95,7 +95,7 @@ class BlockPacker:
 
     def __init__(
         self,
-        system: Lockstep | ModelSystem,
+        system: ProtocolLockstep | ModelSystem,
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -121,7 +121,7 @@ class BlockPacker:
         # Of each kind, what a call took at most for an account, beside what any such call takes.
         self._each: dict[str, int] = {}
         self._total = 0
-        if isinstance(system, Lockstep):
+        if isinstance(system, ProtocolLockstep):
             system.block = 10**9  # blocks end when they are full
 
     @property
@@ -264,7 +264,7 @@ class BlockPacker:
 
     def _dry_run_block_gas_by_call(self, added_action: Action) -> list[int]:
         """Return the gas of each call of the block and of another one behind them, if the host tells."""
-        if not isinstance(self.system, Lockstep):
+        if not isinstance(self.system, ProtocolLockstep):
             return []
         gas = self.system.chain.dry_run_gas([*(one.action for one in self._waiting), added_action])
         self._foresees = bool(gas)
@@ -301,7 +301,7 @@ class BlockPacker:
 
     def _list_gas_per_call(self, pending_calls: list[_PendingCall]) -> list[int]:
         """Return the gas of each call, measured or by the table."""
-        if isinstance(self.system, Lockstep):
+        if isinstance(self.system, ProtocolLockstep):
             self.system.apply_pending_chain_steps()
             spent = self.system.chain.spent
             if any(spent):

@@ -18,7 +18,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.host_interface import Host
 from backstop.hosts.model_system import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.simulation.progress_and_interruption import Progress
 from backstop.studies.auto_deleveraging.adl_position_closing import AdlResult, close_positions_by_policy
 from backstop.studies.auto_deleveraging.block_packing import BlockPacker, Phase
@@ -126,9 +126,11 @@ class MarginCrash:
         self.policy, self.seed, self.dodgers = policy, seed, dodgers
         deployment = build_parameters(markets, policy)
         _, model, chain = deploy_protocol(host, deployment)
-        system: Lockstep | ModelSystem = model
+        system: ProtocolLockstep | ModelSystem = model
         if chain is not None:
-            system = Lockstep(model, chain, parameters=deployment, seed=seed, check_every=0, traces=None)
+            system = ProtocolLockstep(
+                model, chain, parameters=deployment, seed=seed, check_every=0, traces=None
+            )
         self.blocks = BlockPacker(system, progress, stop)
         self.blocks.positions = markets
         self.crowd = AccountPopulation(self.blocks, accounts, insolvent, markets, seed)
@@ -184,7 +186,7 @@ class MarginCrash:
         later = _read_roll_figure(self._roll_cycle(), "later")
         blocks.mine_block_of_waiting_calls()
         system = blocks.system
-        if isinstance(system, Lockstep):
+        if isinstance(system, ProtocolLockstep):
             system.compare_state()
         nobody = market.late_table[()]
         unvested = late[0] - posted - later - nobody
@@ -205,8 +207,8 @@ class MarginCrash:
             tried=self.tried,
             liquidated=self.liquidated,
             escape=None if dodges is None else self._build_evasion_result(dodges, cycle, closings),
-            steps=system.steps if isinstance(system, Lockstep) else 0,
-            fields=system.fields_compared if isinstance(system, Lockstep) else 0,
+            steps=system.steps if isinstance(system, ProtocolLockstep) else 0,
+            fields=system.fields_compared if isinstance(system, ProtocolLockstep) else 0,
         )
 
     # ------------------------------------------------------------------- acts

@@ -13,14 +13,14 @@ from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.host_registry import open_host
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.proof.lockstep import Lockstep, deploy_lockstep
+from backstop.proof.lockstep import ProtocolLockstep, deploy_lockstep
 from backstop.system import Action
 
 
 class LockstepDeployment:
     """Deployment whose calls name contracts and accounts instead of addresses."""
 
-    def __init__(self, both: Lockstep, parameters: Parameters) -> None:
+    def __init__(self, both: ProtocolLockstep, parameters: Parameters) -> None:
         self.both = both
         self.parameters = parameters
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backstop.contract_base import Log
 from backstop.deployment.configuration_calls import apply_configuration
 from backstop.deployment.model_and_chain_deployment import create_model, deploy_protocol
 from backstop.deployment.planned_contracts import plan_deployment
@@ -18,8 +19,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, Workout
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.model.contract_base import Log
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from backstop.simulation.deployment_session import Session
 from backstop.simulation.run_recorder import RunRecorder
 from backstop.simulation.scenario import Scenario
@@ -189,7 +189,7 @@ class ExactEngine:
         if self.on_bytecode:
             _, model, chain = deploy_protocol(RevmHost(started_at), chosen.parameters)
             assert chain is not None
-            both = Lockstep(model, chain, parameters=chosen.parameters, seed=self.seed, check_every=0)
+            both = ProtocolLockstep(model, chain, parameters=chosen.parameters, seed=self.seed, check_every=0)
         else:
             deployment = plan_deployment(chosen.parameters)
             model = create_model(deployment, started_at)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import plotly.graph_objects as go
 import pytest
 
+from backstop.contract_base import Log
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.live.mirror.chain_mirror import MinedCall, Mirror
 from backstop.live.monitor.call_descriptions import (
@@ -30,7 +31,6 @@ from backstop.live.monitor.monitor_history import (
 from backstop.live.monitor.page_sections import FALLS, PageSections
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.contract_base import Log
 from backstop.report.live_charts import build_event_marks, draw_live_charts_by_id
 from backstop.report.live_mirror_headings import compose_live_headings
 from backstop.studies.risk_questions.liquidations_at_price_drop import Position, compute_fall_rows

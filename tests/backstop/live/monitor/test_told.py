@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from backstop.contract_base import Log
 from backstop.live.monitor.call_descriptions import DefaultNames, describe_call
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.model.contract_base import Log
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate

@@ -11,12 +11,12 @@ from eth_account import Account
 from web3 import Web3
 
 import backstop
+from backstop.contract_base import RevertError
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.live.operate.live_system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import RevertError
 from backstop.system import Action
 from tests.support.devnet_process import Devnet
 

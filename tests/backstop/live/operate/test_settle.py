@@ -12,8 +12,9 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from backstop.deployment.planned_contracts import Deployment
-from backstop.deployment.role_accounts import compute_contract_address, get_account
+from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
+from backstop.hosts.account_addresses import compute_contract_address
 from backstop.hosts.rpc_client import NodeUnavailableError
 from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backstop.contract_base import Written
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc_client import NodeUnavailableError, RpcClient
@@ -27,7 +28,6 @@ from backstop.live.operate.outbox import Block, CallRequest, Outbox, Transaction
 from backstop.live.operate.spending_limits import LimitEnforcer, SpendingLimits
 from backstop.live.operate.transaction_journal import Attempt, Entry, Journal
 from backstop.model.arithmetic import WAD
-from backstop.model.contract_base import Written
 from tests.support.devnet_process import Devnet
 from tests.support.node_faults import (
     build_error_fault,

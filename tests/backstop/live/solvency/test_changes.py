@@ -7,7 +7,7 @@ from backstop.errors import BackstopError
 from backstop.live.solvency.solvency_statement import build_statement
 from backstop.live.solvency.statement_table import print_statement
 from backstop.model.arithmetic import RAD, WAD
-from backstop.proof.lockstep import Lockstep
+from backstop.proof.lockstep import ProtocolLockstep
 from tests.support.deployed_protocol import DeployedProtocol
 from tests.support.guard_steps import deploy_with_prices, with_guards
 from tests.support.market_delisting import advance_to_moment, announce_delisting, end_market_at_prices
@@ -117,7 +117,7 @@ def test_the_policy_in_force_and_settlement_to_come(new_protocol, capsys):
 def test_a_market_that_ends(new_protocol, capsys):
     market = perpetuals(new_protocol)
     at = announce_delisting(market)
-    assert isinstance(market.system, Lockstep)
+    assert isinstance(market.system, ProtocolLockstep)
     protocol = DeployedProtocol(market.system)
     found = stated(protocol)
     assert found["pending"]["delistings"] == [{"market": ETH, "ends_at": at, "ended": False}]

@@ -20,7 +20,7 @@ from backstop.model.redeem_queue import get_collecting_time
 from backstop.proof.fuzz.fuzz_run import BLOCK, FuzzRun, derive_policy_balanced_run_seed, derive_run_seed
 from backstop.proof.fuzz.generator_registry import MOVES
 from backstop.proof.fuzz.parameter_generator import ODD_COOLDOWN, draw_parameters
-from backstop.proof.fuzz.rollback_trace_tester import find_failure
+from backstop.proof.fuzz.protocol_trace_shrinking import find_failure
 from backstop.proof.fuzz.run_series_with_kept_traces import RunExecutor
 from backstop.proof.lockstep import replay_trace_in_lockstep
 from backstop.proof.replayable_trace import read_trace

@@ -12,9 +12,9 @@ import pytest
 
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.host_registry import open_host
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
 from backstop.proof.lockstep import replay_trace_in_lockstep
-from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 from tests.support.revert_setter_and_source_helpers import edit_contracts
 

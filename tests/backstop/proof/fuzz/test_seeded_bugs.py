@@ -13,10 +13,10 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host_registry import open_host
-from backstop.proof.fuzz.delta_debugging import shrink_trace
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.fuzz.protocol_trace_shrinking import shrink_trace
 from backstop.proof.lockstep import replay_trace_in_lockstep
-from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))

@@ -7,23 +7,24 @@ from dataclasses import replace
 
 import pytest
 
+from backstop.contract_base import external
 from backstop.deployment.example_parameters import build_standard_parameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.host_interface import GENESIS
 from backstop.hosts.host_registry import open_host
-from backstop.model.contract_base import external
+from backstop.lockstep.lockstep_difference import DivergenceError
+from backstop.lockstep.replayable_trace import TraceStep
+from backstop.lockstep.rollback_trace_tester import Failure
 from backstop.model.price_feed import PriceFeed
-from backstop.proof.fuzz.delta_debugging import shrink_trace
 from backstop.proof.fuzz.fuzz_run import FuzzRun, derive_run_seed
+from backstop.proof.fuzz.protocol_trace_shrinking import find_failure, shrink_trace
 from backstop.proof.fuzz.regression_test_writer import write_regression
-from backstop.proof.fuzz.rollback_trace_tester import Failure, find_failure
 from backstop.proof.fuzz.shrunk_failures import shrink_file
 from backstop.proof.lockstep import replay_trace_in_lockstep
-from backstop.proof.lockstep_difference import DivergenceError
 from backstop.proof.properties import CounterfactualSeed
-from backstop.proof.replayable_trace import Trace, TraceStep, read_trace, write_trace_json
+from backstop.proof.replayable_trace import ProtocolTrace, read_trace, write_trace_json
 from backstop.system import Action
 from tests.support.revert_setter_and_source_helpers import edit_contracts
 
@@ -41,7 +42,7 @@ def wrong(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def failing(wrong) -> Trace:
+def failing(wrong) -> ProtocolTrace:
     """A run that meets them."""
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, traces=None)
@@ -154,7 +155,7 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
 def poked():
     """One call, of a feed that has no price."""
     step = TraceStep(GENESIS + 1, Action("PriceFeed", "poke", (0,), get_account("poker")))
-    return Trace(build_standard_parameters(), [step], GENESIS)
+    return ProtocolTrace([step], GENESIS, parameters=build_standard_parameters())
 
 
 def test_a_fault_of_the_model_is_a_plain_call(poked, tmp_path, monkeypatch):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from backstop.deployment.example_parameters import build_standard_parameters
+from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.proof.fuzz.fuzz_run import FuzzRun
 from backstop.proof.fuzz.generator_registry import MOVES
-from backstop.proof.lockstep_difference import DivergenceError
 from tests.support.revert_setter_and_source_helpers import edit_contracts
 
 

@@ -9,12 +9,12 @@ import pytest
 from vyper.compiler import compile_code
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
+from backstop.contract_base import RevertError
 from backstop.hosts.abi_codec import ContractAbi, decode_revert
 from backstop.hosts.revm import RevmHost
 from backstop.hosts.storage_layout import encode_word
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY, WAD, rpow
-from backstop.model.contract_base import RevertError
 
 CALLER = "0x" + "11" * 20
 HARNESS = """

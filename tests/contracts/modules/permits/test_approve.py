@@ -2,8 +2,8 @@
 
 import pytest
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import MAX_UINT256
-from backstop.model.contract_base import ZERO_ADDRESS
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import create_claims_pool_and_return_name
 

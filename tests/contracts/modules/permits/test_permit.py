@@ -3,9 +3,9 @@
 import pytest
 from eth_account import Account
 
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.evm_crypto import ORDER
 from backstop.hosts.host_interface import CHAIN_ID
-from backstop.model.contract_base import ZERO_ADDRESS
-from backstop.model.evm_crypto import ORDER
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import create_claims_pool_and_return_name
 

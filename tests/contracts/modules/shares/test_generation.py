@@ -6,8 +6,8 @@ entry divides all by 1e9; with less than 1e6 wei all are void at once, five gene
 
 import pytest
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.shares import Balance
 from tests.support.revert_setter_and_source_helpers import reverts
 from tests.support.saver_steps import (

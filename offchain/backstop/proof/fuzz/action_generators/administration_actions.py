@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.parameter_dataclasses import EXPONENTIAL, LINEAR
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator

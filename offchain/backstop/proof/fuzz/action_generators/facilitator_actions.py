@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.deployment.contracts_by_parameter_name import list_facilitators_with_type_ids
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bridge_facilitator import BridgeFacilitator
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.interfaces import CAUTION
 from backstop.model.member_pool import MemberPool

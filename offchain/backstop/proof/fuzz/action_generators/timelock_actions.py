@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from backstop.evm_crypto import keccak256
 from backstop.model import bounds
 from backstop.model.erc20 import encode_words
-from backstop.model.evm_crypto import keccak256
 from backstop.model.timelock import MAX_OPEN, SET_GUARDIAN, Call, Timelock, hash_proposal
 from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.constant_product_market import ConstantProductMarket
-from backstop.model.contract_base import ZERO_ADDRESS
 from backstop.model.pool import Pool
 from backstop.proof.fuzz import permit_generator
 from backstop.proof.fuzz.generation_context import Fungible, GenerationContext, Wait

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic.price_figures import Read
-from backstop.proof.properties.step_transition import Transition
 
 
 def compute_debt_at_risk(step: Transition, read: Read, collateral_type: int) -> int:

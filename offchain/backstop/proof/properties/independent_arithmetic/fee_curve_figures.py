@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import FEE_MOVE, MAX_POLICY_FEE
-from backstop.proof.properties.step_transition import Transition
 
 _YEAR = 365 * 86_400
 

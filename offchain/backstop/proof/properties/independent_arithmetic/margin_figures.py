@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.independent_arithmetic.price_figures import Read
-from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.system import Action
 
 MARKET, TRADING, POLICY, ORDERS = "PerpetualMarket", "PerpetualTrading", "MarginPolicy", "MarginOrders"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model.interfaces import CallTerms
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
-from backstop.proof.properties.step_transition import Transition
 from backstop.system import Action
 
 _MOST = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.proof.properties.step_transition import Transition
+from backstop.lockstep.step_transition import Transition
 
 _FEED = "PriceFeed"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import WAD
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
@@ -68,7 +69,6 @@ from backstop.proof.properties.margin_market.eager_settlement_model import (
     MarketTarget,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -7,7 +7,8 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.devnet_trader_signatures import get_trader_account
-from backstop.model.evm_crypto import keccak256, recover_signer_or_none
+from backstop.evm_crypto import keccak256, recover_signer_or_none
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     MARKET,
@@ -30,7 +31,6 @@ from backstop.proof.properties.property_registry import (
     counterfactual_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.proof.properties.what_if_steps_and_state_readings import VISITOR, apply_or_raise
 
 _DOMAIN = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import WAD
 from backstop.proof.properties.independent_arithmetic.batch_figures import MOST_SHARES, VOID, convert_shares
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
@@ -37,7 +38,6 @@ from backstop.proof.properties.property_registry import (
     state_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 from backstop.system import Snapshot
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(186, events=["*.ClawedBack"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.margin_policy import MarketTerms
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     CASES,
@@ -29,7 +30,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     replace_closer_calls_by_wildcard,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

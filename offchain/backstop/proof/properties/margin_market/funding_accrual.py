@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
     FUNDING_INTERVAL,
@@ -27,7 +28,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     list_met_accounts,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, history_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
     CLOCK,
@@ -22,7 +23,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     list_event_values,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(93, writes=[ACCOUNTS], events=[f"{MARKET}.Settled"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import WAD
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
@@ -16,7 +17,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     has_margin_market,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(132, writes=[LOTS])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model import bounds
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
@@ -35,7 +36,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     split_price_move_with_remainder,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, refusal_property
-from backstop.proof.properties.step_transition import Transition
 
 _LEAST_RANKED = 24
 

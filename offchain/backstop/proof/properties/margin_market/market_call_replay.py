@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from backstop.lockstep.step_transition import Transition
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
@@ -50,7 +51,6 @@ from backstop.proof.properties.margin_market.eager_settlement_model import (
     EagerSettlementModel,
     MarketTarget,
 )
-from backstop.proof.properties.step_transition import Transition
 
 # The contracts refuse cash and values of twice as much [wei].
 _FIGURES = 2**136

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import RAY
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
@@ -36,7 +37,6 @@ from backstop.proof.properties.property_registry import (
     history_property,
     transition_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.evm_crypto import keccak256
+from backstop.evm_crypto import keccak256
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.margin_policy import MarketTerms
 from backstop.proof.properties.independent_arithmetic.batch_figures import MOST_SHARES, VOID, convert_shares
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
@@ -41,7 +42,6 @@ from backstop.proof.properties.margin_market.trade_revert_reasons import (
     iter_ownerless_lots_take_refusals,
 )
 from backstop.proof.properties.property_registry import history_property, refusal_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
@@ -41,7 +42,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
     sum_bond_rewards_by_receiver,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 _EMERGENCY = 2
 

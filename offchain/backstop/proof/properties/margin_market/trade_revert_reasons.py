@@ -10,10 +10,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from backstop.evm_crypto import ORDER as CURVE_ORDER
+from backstop.evm_crypto import recover_signer_or_none
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD
-from backstop.model.evm_crypto import ORDER as CURVE_ORDER
-from backstop.model.evm_crypto import recover_signer_or_none
 from backstop.model.margin_orders import Order
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     BASIS_POINTS,
@@ -47,7 +48,6 @@ from backstop.proof.properties.property_registry import (
     history_property,
     refusal_property,
 )
-from backstop.proof.properties.step_transition import Changes, Transition
 
 if TYPE_CHECKING:
     from backstop.hosts.model_system import ModelSystem

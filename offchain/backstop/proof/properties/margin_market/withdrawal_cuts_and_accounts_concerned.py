@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backstop.lockstep.step_transition import Changes, Transition
 from backstop.proof.properties.independent_arithmetic.margin_figures import (
     ACCOUNTS,
     BONDS,
@@ -34,7 +35,6 @@ from backstop.proof.properties.independent_arithmetic.margin_figures import (
 )
 from backstop.proof.properties.margin_market.eager_settlement_model import BOOKED, SEIZED
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
-from backstop.proof.properties.step_transition import Changes, Transition
 
 
 @transition_property(86, calls=[f"{MARKET}.deposit", f"{MARKET}.withdraw"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from backstop.model.contract_base import ZERO_ADDRESS
+from backstop.contract_base import ZERO_ADDRESS
+from backstop.lockstep.step_transition import Transition
 from backstop.model.listed_types import decode_listed_types
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic import property_arithmetic as own
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS, RAY
-from backstop.proof.properties.step_transition import Transition
 
 WAD, RAD = 10**18, 10**45
 NO_CAP = 2**256 - 1

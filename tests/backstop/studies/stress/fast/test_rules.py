@@ -9,12 +9,12 @@ from typing import cast
 import numpy as np
 import pytest
 
+from backstop.contract_base import RevertError, World
 from backstop.keepers.auction_purchases import find_best_take
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, ConstantProductPool
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.contract_base import RevertError, World
 from backstop.model.price_feed import PriceFeed
 from backstop.studies.stress.fast import auction_kernel, kernel, liquidations, loss_kernel, pricing
 from backstop.studies.stress.fast.kernel_tables import (

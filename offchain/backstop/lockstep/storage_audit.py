@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
-from backstop.deployment.role_accounts import get_account
-from backstop.hosts import storage_layout
+from backstop.evm_crypto import keccak256
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host_interface import Slot, StorageRootHost
-from backstop.model.contract_base import World
-from backstop.model.evm_crypto import keccak256
-from backstop.proof.lockstep_difference import Difference
+from backstop.lockstep.lockstep_difference import Difference
 
 
 def list_storage_differences(
     step: int,
-    world: World,
     chain: ChainSystem,
+    unmodelled: Set[Slot],
     expected_words: Mapping[Slot, int],
     actual_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out."""
-    ignored = _find_unmodelled_slots(world, chain)
+    """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out.
+
+    What only the chain keeps is `unmodelled`.
+    """
     found = [
         (slot, expected_words.get(slot), word)
         for slot, word in actual_words.items()
-        if expected_words.get(slot) != word and slot not in ignored
+        if expected_words.get(slot) != word and slot not in unmodelled
     ]
     found += [(slot, word, 0) for slot, word in expected_words.items() if slot not in actual_words]
     return [
@@ -35,7 +34,11 @@ def list_storage_differences(
 
 
 def list_storage_root_differences(
-    step: int, world: World, chain: ChainSystem, host: StorageRootHost, expected_words: Mapping[Slot, int]
+    step: int,
+    chain: ChainSystem,
+    unmodelled: Set[Slot],
+    host: StorageRootHost,
+    expected_words: Mapping[Slot, int],
 ) -> list[Difference]:
     """Return the contracts whose storage has another root than the expected words have.
 
@@ -44,8 +47,8 @@ def list_storage_root_differences(
     from rlp.codec import encode_raw  # of an extra, as whatever is a host that tells roots
     from trie import HexaryTrie
 
-    unmodelled = sorted(_find_unmodelled_slots(world, chain))
-    words = dict(zip(unmodelled, chain.host.read_slots(unmodelled), strict=True)) | dict(expected_words)
+    own = sorted(unmodelled)
+    words = dict(zip(own, chain.host.read_slots(own), strict=True)) | dict(expected_words)
     tries = {address: HexaryTrie({}) for address in chain.names}
     for (address, slot), word in words.items():
         if word:
@@ -58,20 +61,3 @@ def list_storage_root_differences(
         if expected != actual:
             found.append(Difference(step, None, name, "root of the storage", (), "", expected, actual))
     return found
-
-
-def _find_unmodelled_slots(world: World, chain: ChainSystem) -> set[Slot]:
-    """Return the slots of variables without a table in the model: scalars, mappings by known addresses."""
-    ignored = set()
-    deployers = [get_account("admin"), *(get_account(f"deployer_of_{name}") for name in chain.addresses)]
-    people = [*chain.addresses.values(), *deployers]
-    for name, contract in world.contracts.items():
-        kind = chain.kinds[name]
-        storage = chain.artifacts[kind].storage
-        for path in storage.keys() - contract.tables.keys():
-            place = storage_layout.find_variable(kind, path, storage)
-            if place.depth == 0:
-                ignored.add((contract.address, place.slot))
-            elif place.depth == 1:
-                ignored |= {(contract.address, storage_layout.compute_slot(place, each)) for each in people}
-    return ignored

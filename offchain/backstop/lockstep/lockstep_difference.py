@@ -6,10 +6,10 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment.planned_contracts import Creation
+from backstop.contract_base import Log
 from backstop.errors import BackstopError
 from backstop.files.installation import format_command_as_started
-from backstop.model.contract_base import Log
+from backstop.hosts.contract_creation import Creation
 from backstop.system import Action, Outcome
 
 

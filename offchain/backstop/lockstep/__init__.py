@@ -1,0 +1,1 @@
+"""Lockstep: contracts against a Python model, for any project."""

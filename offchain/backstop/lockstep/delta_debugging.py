@@ -1,0 +1,255 @@
+"""Delta debugging: a failing trace made small, over its steps, their values and times.
+
+Every candidate is played and has to fail in the same way. Nothing here is random: a trace always shrinks
+to the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.lockstep.replayable_trace import Trace, TraceStep
+from backstop.lockstep.rollback_trace_tester import Failure, TraceTester, split_creations
+from backstop.system import Action
+
+HOUR, DAY = 3_600, 86_400
+# So few steps are left out two at a time.
+PAIRS = 30
+# Values that are read at a glance, beside 0 and 1.
+ROUND_VALUES = (10**18, 10**22, 10**27)
+
+
+class TraceShrinker:
+    """The part of a trace that is left: added contracts, opening, body.
+
+    A subclass says how a deployment is made, and what else it can leave out or make simpler.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        people: Sequence[str] = (),
+        stopped: Callable[[], bool] = lambda: False,
+        show: Callable[[int], None] = lambda steps: None,
+    ) -> None:
+        """Begin with a whole trace; of `people` an earlier one may do what a later one did."""
+        self.origin = trace
+        self.people = people
+        self.stopped, self.show = stopped, show
+        self.creations, rest = split_creations(trace)
+        tester = self.deploy_tester(self.creations)
+        failure = tester.find_failure_after_first(len(self.creations), rest)
+        if failure is None:
+            raise BackstopError("this trace does not fail: there is nothing to shrink")
+        self.failure = failure
+        cut = max(0, trace.opening - len(self.creations))
+        self.opening, self.body = rest[:cut], rest[cut : failure.steps - len(self.creations)]
+        # What only the last look at the whole storage finds needs that look every time.
+        self.audit = tester.find_failure_in_steps(rest) is None
+
+    def shrink_trace(self) -> tuple[Trace, Failure]:
+        """Return a small trace that fails as the whole one does, the best so far when stopped; and how."""
+        while not self.stopped():
+            before = repr(self.build_trace())
+            self._shrink_body()
+            self._drop_opening_steps()
+            self.shrink_deployment()
+            if repr(self.build_trace()) == before:
+                break
+        small = self.build_trace()
+        first, rest = split_creations(small)
+        found = self.deploy_tester(first).find_failure_after_first(len(first), rest)
+        return small, found or self.failure
+
+    def build_trace(self) -> Trace:
+        """Return what is left as a trace."""
+        first = [*self.creations, *self.opening]
+        return replace(self.origin, steps=[*first, *self.body], opening=len(first))
+
+    # --------------------------------------------------------------- for subclasses
+
+    def deploy_tester(self, first_steps: Sequence[TraceStep]) -> TraceTester:
+        """Deploy what the trace begins with, and play the first steps."""
+        raise NotImplementedError
+
+    def shrink_deployment(self) -> None:
+        """Leave out or make usual what is deployed."""
+
+    def drop_related_steps(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Leave out steps together that belong together."""
+        return steps
+
+    # ------------------------------------------------------------------ passes
+
+    def _shrink_body(self) -> None:
+        ground = self._deploy_tester_if_possible([*self.creations, *self.opening])
+        if ground is None:
+            return
+
+        def fails(body: list[TraceStep]) -> bool:
+            found = self.is_failing(ground, body)
+            if found:
+                self.show(len(body))
+            return found
+
+        self.body = self._drop_chunks(self.body, fails)
+        self.body = self._merge_people(self.body, fails)
+        self.body = self.drop_related_steps(self.body, fails)
+        self.body = self._drop_pairs(self.body, fails)
+        self.body = self._shorten_waits(self.body, fails)
+        for i in range(len(self.body)):
+            for simpler in self._iter_simpler_steps(self.body[i]):
+                candidate = [*self.body[:i], simpler, *self.body[i + 1 :]]
+                if self.stopped():
+                    return
+                if fails(candidate):
+                    self.body = candidate
+                    break
+        self.body = self._drop_chunks(self.body, fails)
+
+    def _drop_opening_steps(self) -> None:
+        ground = self._deploy_tester_if_possible(self.creations)
+        if ground is None:
+            return
+        body = self.body
+        self.opening = self._drop_chunks(
+            self.opening, lambda opening: self.is_failing(ground, [*opening, *body])
+        )
+
+    def _drop_chunks(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Leave out chunks of steps, large ones first; the order of what stays is kept."""
+        size = len(steps)
+        while size >= 1:
+            end = len(steps)
+            while end > 0:
+                if self.stopped():
+                    return steps
+                start = max(0, end - size)
+                candidate = steps[:start] + steps[end:]
+                if fails(candidate):
+                    steps = candidate
+                end = start
+            size = min(size // 2, max(1, len(steps) // 2)) if size > 1 else 0
+        return steps
+
+    def _merge_people(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Let one person do what two did: who owns all needs no allowance."""
+        for i, gone in enumerate(self.people):
+            for other in self.people[:i]:
+                candidate = [_replace_account(step, gone, other) for step in steps]
+                if candidate == steps or self.stopped():
+                    break
+                if fails(candidate):
+                    steps = self._drop_chunks(candidate, fails)
+                    break
+        return steps
+
+    def _drop_pairs(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Leave out two at once, where each needs the other to go."""
+        i = len(steps) - 1 if len(steps) <= PAIRS else 0
+        while i > 0:
+            for j in range(i - 1, -1, -1):
+                candidate = steps[:j] + steps[j + 1 : i] + steps[i + 1 :]
+                if self.stopped():
+                    return steps
+                if fails(candidate):
+                    steps = candidate
+                    i = len(steps)
+                    break
+            i -= 1
+        return steps
+
+    def _shorten_waits(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Let less time pass before each step, or a round one; later steps move along."""
+        for i in range(len(steps)):
+            start = steps[i - 1].timestamp if i else self._get_opening_end_timestamp()
+            gap = steps[i].timestamp - start
+            for shorter in (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR):
+                if not shorter < gap or self.stopped():
+                    continue
+                candidate = steps[:i] + move_earlier(steps, i, gap, shorter)
+                if fails(candidate):
+                    steps = candidate
+                    break
+        return steps
+
+    # ----------------------------------------------------------------- helpers
+
+    def _get_opening_end_timestamp(self) -> int:
+        first = [*self.creations, *self.opening]
+        return first[-1].timestamp if first else self.origin.started_at
+
+    def _deploy_tester_if_possible(self, first_steps: Sequence[TraceStep]) -> TraceTester | None:
+        """Deploy and play the first steps; None if they fail by themselves."""
+        try:
+            return self.deploy_tester(first_steps)
+        except Exception:
+            return None
+
+    def is_failing(self, ground: TraceTester, steps: list[TraceStep]) -> bool:
+        """Return whether steps fail as the whole trace does."""
+        # A difference that is there at the end shows there; a violation may pass.
+        failure = ground.find_failure_in_steps(
+            steps, self.audit, should_compare_each=self.failure.kind != "difference"
+        )
+        return failure is not None and failure.kind == self.failure.kind
+
+    def _iter_simpler_steps(self, step: TraceStep) -> Iterator[TraceStep]:
+        """Yield the same step with one simpler value, the simplest first."""
+        action = step.step
+        if not isinstance(action, Action):
+            return
+        for first in self.people[:1]:
+            if action.sender in self.people and action.sender != first:
+                yield step._replace(step=action._replace(sender=first))
+        for i, value in enumerate(action.args):
+            for simpler in _iter_simpler_values(value):
+                args = (*action.args[:i], simpler, *action.args[i + 1 :])
+                yield step._replace(step=action._replace(args=args))
+
+
+def move_earlier(steps: list[TraceStep], i: int, gap: int, shorter: int) -> list[TraceStep]:
+    """Return the steps from i on, so much earlier; of the blocks of the gap an equal part stays."""
+    later, here = steps[i:], steps[i].blocks
+    if here is not None:
+        between = here - ((steps[i - 1].blocks or 0) if i else 0)
+        fewer = between - between * shorter // gap
+        later = [each._replace(blocks=(each.blocks or 0) - fewer) for each in later]
+    return [each._replace(timestamp=each.timestamp - gap + shorter) for each in later]
+
+
+def _replace_account(step: TraceStep, gone: str, other: str) -> TraceStep:
+    """Return the step with another person wherever one is named."""
+    action = step.step
+    if not isinstance(action, Action):
+        return step
+    args = tuple(other if value == gone else value for value in action.args)
+    return step._replace(
+        step=action._replace(args=args, sender=other if action.sender == gone else action.sender)
+    )
+
+
+def _iter_simpler_values(value: Any) -> Iterator[Any]:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        return
+    for simpler in (0, 1, *ROUND_VALUES):
+        if simpler < value:
+            yield simpler
+    digits = len(str(value))
+    for kept in (1, 2, 4):
+        unit = 10 ** max(0, digits - kept)
+        if value % unit:
+            yield value // unit * unit
