@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.arithmetic import MAX_UINT256, RAY, add_uint256, div_up, mul_uint256
 from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.arithmetic import MAX_UINT256, RAY, add_uint256, div_up, mul_uint256
 from backstop.model.interfaces import IERC20, MAX_DECIMALS, IBridgeFacilitator, IVaultEngine
 
 

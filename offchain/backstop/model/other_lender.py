@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from backstop.model.arithmetic import add_uint256, mul_uint256, sub
 from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+from backstop.model.arithmetic import add_uint256, mul_uint256, sub
 from backstop.model.interfaces import IERC20
 
 

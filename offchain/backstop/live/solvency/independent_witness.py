@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backstop.contract_base import RevertError
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import AbiDecodingError, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
@@ -24,7 +25,6 @@ from backstop.live.solvency.proven_statement import list_figure_differences, loa
 from backstop.live.solvency.recorded_view_calls import ViewCall, start_recording_view_calls
 from backstop.live.solvency.recording_and_proven_tables import refuse_reads_of_missing_slots
 from backstop.live.solvency.solvency_statement import build_statement
-from backstop.contract_base import RevertError
 
 if TYPE_CHECKING:
     from web3 import Web3
