@@ -7,12 +7,7 @@ from typing import Protocol, cast
 from backstop.contract_base import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 from backstop.model.arithmetic import add_uint256, mul_uint256, sub
 from backstop.model.interfaces import IERC20
-
-
-class ICoin(IERC20, Protocol):
-    """The coin, which anyone may mint."""
-
-    def mint(self, sender: str, to: str, amount: int) -> None: ...
+from backstop.model.token import Token
 
 
 class IAdapter(Protocol):
@@ -43,8 +38,8 @@ class OtherLender(Contract):
         self.all_retired = self.table("retired")
 
     @property
-    def coin(self) -> ICoin:
-        return cast(ICoin, self.world.at(self.coin_address))
+    def coin(self) -> Token:
+        return cast(Token, self.world.at(self.coin_address))
 
     @property
     def token(self) -> IERC20:

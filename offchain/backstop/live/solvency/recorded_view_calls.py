@@ -31,7 +31,7 @@ def start_recording_view_calls(world: World) -> dict[ViewCall, Any]:
 
 def _wrap_view(method: Callable[..., Any], calls: dict[ViewCall, Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def ask(contract: Contract, sender: str, *args: Any, **named: Any) -> Any:
+    def ask_view(contract: Contract, sender: str, *args: Any, **named: Any) -> Any:
         told: Any
         try:
             told = method(contract, sender, *args, **named)
@@ -43,4 +43,4 @@ def _wrap_view(method: Callable[..., Any], calls: dict[ViewCall, Any]) -> Callab
             raise told
         return told
 
-    return ask
+    return ask_view
