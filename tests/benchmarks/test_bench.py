@@ -20,6 +20,16 @@ from tests.support.checkout_paths import DATA, ROOT
 Rows = list[list[str]]
 Run = Callable[[str], tuple[Rows, dict[str, Any]]]
 BRIEF = "tests/benchmarks/test_bench.py::test_the_same_positions_are_read_of_files_with_other_columns"
+FAULTS = {  # what becomes of each by web3.py, and by the own client
+    "no JSON": ("refused: JSONDecodeError: ", "refused"),
+    "batches in another order": ("unharmed", "unharmed"),
+    "wrong words, false proofs": ("believed: words", "refused"),
+    "failed": ("believed: receipts, outcome", "refused"),
+    "other senders": ("believed: transactions", "refused"),
+    "high tips": ("believed: tip", "unharmed"),
+    "stale head": ("believed: block, transactions, receipts, newest block", "refused"),
+    "short ranges": ("refused: Web3RPCError: ", "unharmed"),
+}
 PAGE = (ROOT / "docs" / "do" / "stress.md").read_text()
 
 
@@ -36,6 +46,8 @@ def run(tmp_path, monkeypatch) -> Run:
         keeper_speed,
         large_import_speed,
         page_speed,
+        rpc_client_faults,
+        rpc_client_speed,
         stress_speed,
         vault_index_speed,
     )
@@ -70,6 +82,9 @@ def run(tmp_path, monkeypatch) -> Run:
             "measure_large_import": partial(large_import_speed.measure_large_import, paths=20),
         },
         page_speed: {"FILLS": 600, "PATHS": 40, "OPENED": 1},
+        rpc_client_faults: {"SCENARIO": str(DATA / "runs" / "small.yaml")}
+        | {"JUDGED": [each for each in rpc_client_faults.JUDGED if each.name in FAULTS]},
+        rpc_client_speed: {"ROUNDS": 3, "TRANSACTIONS": 10, "SLOTS": 20},
     }
     for module, values in sizes.items():
         for name, value in values.items():
@@ -86,6 +101,19 @@ def run(tmp_path, monkeypatch) -> Run:
         return [[cell.strip() for cell in row] for row in rows], json.loads(written.read_text())
 
     return of
+
+
+@pytest.mark.anvil
+@pytest.mark.deep(brief=BRIEF)
+def test_clients(run: Run) -> None:
+    rows, written = run("clients")
+    judged = [row for row in rows if len(row) == 4][2:]
+    assert [row[0] for row in judged] == list(FAULTS) == [each["fault"] for each in written["faults"]]
+    for name, _, web3, own in judged:
+        assert web3.startswith(FAULTS[name][0]) and own == FAULTS[name][1], (name, web3, own)
+    speeds = [row for row in rows if len(row) == 5][2:]
+    assert [row[0] for row in speeds] == [each["question"] for each in written["speeds"]]
+    assert min(numbers(cell for row in speeds for cell in row[1:])) > 0
 
 
 def numbers(cells: Iterable[str]) -> list[float]:

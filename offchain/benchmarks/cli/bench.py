@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from backstop.studies.stress.engine_agreement import Agreement
 
 SCENARIOS = 200
-PARTS = ("all", "fuzz", "keeper", "book", "stress", "cluster", "agreement", "files", "large-files", "pages")
+PARTS = (
+    "all",
+    "fuzz",
+    "keeper",
+    "book",
+    "stress",
+    "cluster",
+    "agreement",
+    "files",
+    "large-files",
+    "pages",
+    "clients",
+)
 
 Cells = tuple[str, ...]
 
@@ -43,7 +55,8 @@ Cells = tuple[str, ...]
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
     "how far their fast engine is from the exact one; from two files to the first page; the same of 150,000 "
-    "positions; how fast pages open.",
+    "positions; how fast pages open; what stock web3.py and the own client make of a node's faults, and "
+    "how long they take.",
 )
 @click.option(
     "--out",
@@ -77,6 +90,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part files
       ape run bench --part large-files
       ape run bench --part pages
+      ape run bench --part clients
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):
@@ -97,6 +111,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _bench_large_import(console, out / "bench-large-files.json", vaults or large_import_speed.POSITIONS)
     if part in ("all", "pages"):
         _bench_pages(console, out / "bench-pages.json")
+    if part in ("all", "clients"):
+        _bench_clients(console, out / "bench-clients.json")
 
 
 def _bench_fuzz_and_index(console: Console, output_path: Path, vault_count: int) -> None:
@@ -275,6 +291,45 @@ def _bench_pages(console: Console, path: Path) -> None:
         table.add_row(each.page, f"{each.size / 1e6:,.2f}", f"{each.wrote:,.1f}", *took)
     console.print(table)
     page_speed.write_results(openings, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _bench_clients(console: Console, path: Path) -> None:
+    from backstop.simulation.scenario import load_scenario
+    from benchmarks.speed import rpc_client_faults, rpc_client_speed
+
+    scenario, rows = load_scenario(rpc_client_faults.SCENARIO), list[Cells]()
+    with show_progress_bar() as progress:
+        verdicts = list(
+            rpc_client_faults.judge_clients(
+                scenario,
+                rpc_client_faults.JUDGED,
+                lambda done, total: progress(done, total, "faults"),
+            )
+        )
+    for each in verdicts:
+        detail = f": {each.web3_detail}" if each.web3_detail else ""
+        rows.append((each.fault, each.what, each.web3 + detail.replace("|", " "), each.own))
+    _print_markdown(
+        console,
+        rpc_client_faults.count_verdicts(verdicts),
+        ("fault", "the node", "web3.py", "own client"),
+        rows,
+    )
+    speeds = list(rpc_client_speed.measure_client_speeds(scenario))
+    rows = [
+        (
+            each.question,
+            *(f"{seconds * 1e3:,.1f}" for seconds in (each.web3, each.own)),
+            f"{each.web3 / each.own:,.1f}",
+            f"{each.web3_cpu / each.own_cpu:,.1f}",
+        )
+        for each in speeds
+    ]
+    heads = ("asked", "web3.py, ms", "own client, ms", "times", "times of CPU")
+    _print_markdown(console, f"load {getloadavg()[0]:.1f} over the last minute", heads, rows)
+    faults, asked = ([each._asdict() for each in found] for found in (verdicts, speeds))
+    write_json({"schema_version": 1, "faults": faults, "speeds": asked}, path)
     console.print(f"written {path}", highlight=False)
 
 
