@@ -306,6 +306,11 @@ class AnvilProcess(NodeProcess):
             command += ["--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee"]
         self._start_process(command)
 
+    @property
+    def is_listening(self) -> bool:
+        """True once it has a socket, which it opens after its port."""
+        return Path(self.socket).exists()
+
 
 @cache
 def _start_empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:

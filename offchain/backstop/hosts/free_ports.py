@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
 
 _OURS = range(20_000, 32_000)
 """Below those from which systems take ports for outgoing connections (32,768 on Linux, 49,152 elsewhere): a
 process that is killed and started again finds its port as it left it."""
+_SLICE = 100
+"""Ports of one process: what was found free is listened on only a moment later, so no other may find it."""
+_held: list[tuple[Sequence[int], IO[bytes]]] = []
+os.register_at_fork(after_in_child=_held.clear)
 
 
 def find_free_non_ephemeral_port() -> int:
-    """Return a port of this machine that nobody listens on, and that no connection is given by itself."""
+    """Return a port of this machine that nobody listens on, and that no connection is given by itself.
+
+    No other process that asks here is given it while this one lives.
+    """
     draw = random.SystemRandom()
     while True:
-        port = draw.choice(_OURS)
+        port = draw.choice(_hold_own_ports())
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -22,3 +36,18 @@ def find_free_non_ephemeral_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def _hold_own_ports() -> Sequence[int]:
+    """Return the ports of this process, by a lock that ends with it; all of them if every slice is held."""
+    starts = [] if _held else random.SystemRandom().sample(_OURS[::_SLICE], len(_OURS[::_SLICE]))
+    for start in starts:
+        with suppress(OSError), ExitStack() as unless_held:
+            # It belongs to another user, or another process of ours has it.
+            path = Path(tempfile.gettempdir()) / f"backstop-ports-{start}.lock"
+            lock = unless_held.enter_context(path.open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unless_held.pop_all()
+            _held.append((range(start, start + _SLICE), lock))
+            break
+    return _held[0][0] if _held else _OURS

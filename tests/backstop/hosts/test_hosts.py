@@ -270,6 +270,19 @@ def test_a_node_over_http_is_a_host_too(shelf_artifacts):
 
 
 @pytest.mark.anvil
+def test_a_node_that_has_taken_the_port_first_is_not_connected_to():
+    """It answers at once there, before the later one has found out, which then would be of another chain."""
+    port = str(find_free_non_ephemeral_port())
+    first = AnvilProcess("--port", port)
+    try:
+        first.connect_client(f"http://127.0.0.1:{port}").close()
+        with pytest.raises(BackstopError, match=r"anvil did not start: .*[Aa]ddress already in use"):
+            AnvilProcess("--port", port).connect_client(f"http://127.0.0.1:{port}")
+    finally:
+        first.stop_process()
+
+
+@pytest.mark.anvil
 def test_a_dead_anvil_is_one_clear_error(shelf_on):
     shelf = shelf_on("anvil")
     shelf.host.process._process.kill()
