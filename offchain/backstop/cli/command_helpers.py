@@ -408,6 +408,8 @@ def print_run_summary(
         table.add_row(*row)
     actions = run_summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
+    if owners := run_summary.get("owners"):  # there are none where they stand still
+        table.add_row("owners' actions", f"{owners['actions']:,}", f"{owners['refused']:,} refused besides")
     said = build_model_chain_agreement_texts(run_summary["differences"], run_summary["fields_compared"])
     table.add_row("model against chain", said[0], f"{run_summary['steps']:,} steps, {said[1]}")
     console.print(table)

@@ -78,6 +78,7 @@ def summarise_run(run: ScenarioRun) -> dict[str, Any]:
         ],
         "losses": _summarise_losses(run, view),
         "paid_by": _sum_losses_by_bearer(run, view),
+        **({} if scenario.owners is None else {"owners": _summarise_owner_reactions(run)}),
         "guards": _summarise_calls_modes_and_ceilings(run, view),
         "margin": _summarise_margin(run),
         "settlement": _summarise_settlement(run, view),
@@ -185,6 +186,33 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
     sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
     amounts = sum_losses_by_group(covered, covered, sold_cheaply * RAY, _sum_unpaid_losses(run, view))
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
+
+
+def _summarise_owner_reactions(run: ScenarioRun) -> dict[str, Any]:
+    """Return what owners who react have done, and how many of their calls came to nothing."""
+    done = list(run.owner_activity.items())
+
+    def sum_by_type(field: str) -> list[int]:
+        types = range(len(run.scenario.symbols))
+        return [sum(getattr(each, field) for (c, _), each in done if c == number) for number in types]
+
+    sold, added, withdrawn = map(sum_by_type, ("sold", "added", "withdrawn"))
+    return {
+        "vaults": sum(each.actions > 0 for _, each in done),
+        "actions": sum(each.actions for _, each in done),
+        "refused": run.refused_owner_calls,
+        "repaid_wad": str(sum(each.repaid for _, each in done)),
+        "drawn_wad": str(sum(each.drawn for _, each in done)),
+        "collateral": [
+            {
+                "symbol": symbol,
+                "sold_wad": str(sold[c]),
+                "added_wad": str(added[c]),
+                "withdrawn_wad": str(withdrawn[c]),
+            }
+            for c, symbol in enumerate(run.scenario.symbols)
+        ],
+    }
 
 
 def _summarise_calls_modes_and_ceilings(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def run_owner_reactions(run: ScenarioRun) -> None:
 
     Owners trade with the market maker at the price outside: stablecoins for a repayment come from it and from
     what the local markets hold, those that are drawn go to it. Where all that is too little, nobody repays.
-    A call that the contracts refuse is counted.
+    A call that the contracts refuse is counted with these.
     """
     behavior, now = run.scenario.owners, run.now
     if behavior is None or run.block == 0 or now > run.scenario.duration or now % behavior.every:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from backstop.cli.command_helpers import print_run_summary
 from backstop.model.arithmetic import WAD
+from backstop.report.run_page import render_page
+from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.owner_behavior import BILLION, OwnerAction, OwnerBehavior, draw_number
 from backstop.simulation.simulator import simulate
@@ -65,6 +69,32 @@ def test_engines_agree_and_owners_act_in_every_way(day) -> None:
         engine.run_one_path(path)
         done = {name: done[name] + float(engine.activity[name].sum()) for name in done}
     assert all(done.values()), done
+
+
+def test_a_run_tells_what_owners_did_and_what_was_refused(day, tmp_path, capsys) -> None:
+    """A ceiling that the book has reached nearly refuses draws."""
+    ether, *others = day.parameters.collateral_types
+    types = (replace(ether, debt_ceiling=2_467_000), *others)
+    full = replace(day, owners=EAGER, parameters=replace(day.parameters, collateral_types=types))
+    simulate(full, "model", 3, tmp_path)
+    run = load_run(tmp_path)
+    told, actions = run.summary["owners"], run.frames["actions"]
+    calls = actions[(actions["contract"] == "VaultEngine") & (actions["timestamp"] > full.start)]
+    owned = calls[calls["method"].isin(["deposit_and_draw", "repay_and_withdraw"])]
+    assert told["actions"] == owned["ok"].sum() > 50 and told["refused"] == (~owned["ok"]).sum() > 0
+    assert 0 < told["vaults"] <= sum(each["opened_vaults"] for each in run.summary["collateral_types"])
+    assert [each["symbol"] for each in told["collateral"]] == [each.symbol for each in types]
+    repaid = owned[owned["ok"] & (owned["method"] == "repay_and_withdraw")]["args"].map(
+        lambda args: int(json.loads(args)[2])
+    )
+    assert 0 < int(told["repaid_wad"]) <= repaid.sum()
+    print_run_summary(run.summary, None, None, False)
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("owners' actions"))
+    assert line.split()[2:] == [str(told["actions"]), str(told["refused"]), "refused", "besides"]
+    page = render_page(run)
+    for field in ("vaults", "actions", "refused", "repaid_wad", "drawn_wad"):
+        assert f'data-path="owners.{field}"' in page
+    assert "owners" not in simulate(day, "model", 3).summary
 
 
 def test_engines_agree_where_repayments_make_stablecoins_dear(day) -> None:
