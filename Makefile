@@ -1,6 +1,6 @@
 # Backstop. `make` alone lists the targets; each sets up what it needs first.
 SHELL := /bin/bash
-# requirements.lock is made for Python 3.11; 3.12 works, 3.13 lacks this numpy.
+# requirements.lock is made for Python 3.11; 3.12 works, 3.13 lacks this numpy and pyrevm.
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait for processes of their own: one more worker than cores, at most four.
