@@ -14,6 +14,7 @@ SUFFIXES = (".md", ".py", ".vy", ".vyi", ".yaml", ".yml", ".html", ".sh")
 PLACE = re.compile(r"(?<![\w/.-])(?:contracts|offchain|scripts|tests|tools)/[\w/.*-]*\w")
 # What CONTRIBUTING.md has its reader make.
 EXAMPLES = {
+    "tools/silverback/.venv/bin/silverback",  # which `make deep` installs
     "contracts/Beacon.vy",
     "offchain/backstop/model/beacon.py",
     "tests/contracts/Beacon",
