@@ -1,6 +1,8 @@
 """Ports for processes that are killed and started again."""
 
+import fcntl
 import multiprocessing
+import os
 import socket
 import subprocess
 import sys
@@ -8,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from backstop.hosts.free_ports import _hold_own_ports, find_free_non_ephemeral_port
+from backstop.hosts import free_ports
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
 
 GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -31,23 +34,36 @@ def test_somebody_elses_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
         assert {find_free_non_ephemeral_port() for _ in range(20)} == {free}
 
 
-def test_two_processes_are_given_no_port_in_common() -> None:
-    """What one was given, it listens on only a moment later."""
-    code = "from backstop.hosts import free_ports as f; print(f._hold_own_ports()[0], flush=True); input()"
-    own = _hold_own_ports()
+def test_two_processes_are_given_no_port_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one was given, it listens on only a moment later. Here there are two slices, of nobody else."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(free_ports, "_OURS", range(20_000, 20_200))
+    monkeypatch.setattr(free_ports, "_held", [])
+    own = free_ports._hold_own_ports()
+    code = (
+        "from backstop.hosts import free_ports as f; f._OURS = range(20_000, 20_200); "
+        "print(*f._hold_own_ports(), flush=True); input()"
+    )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     ) as other:
         assert other.stdout is not None
-        started = int(other.stdout.readline())
-        with multiprocessing.get_context("fork").Pool(1) as pool:
-            forked = pool.apply(_hold_own_ports)
+        started = list(map(int, other.stdout.readline().split()))
+        assert sorted([*own, *started]) == list(range(20_000, 20_200))
+        free_ports._held.pop()[1].close()  # now the first is free again, and the second is held
+        assert free_ports._hold_own_ports() == own
+        free_ports._held.pop()
+        with (tmp_path / f"backstop-ports-{own[0]}.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert free_ports._hold_own_ports() == range(20_000, 20_200), "all where every slice is held"
         other.communicate("\n")
-    assert len({own[0], started, forked[0]}) == 3 and len(own) == len(forked) == 100
 
 
-def test_all_ports_are_given_where_every_slice_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = _hold_own_ports()
-    monkeypatch.setattr("backstop.hosts.free_ports._OURS", own)
-    monkeypatch.setattr("backstop.hosts.free_ports._held", [])
-    assert _hold_own_ports() == own and find_free_non_ephemeral_port() in own
+def test_a_forked_process_has_ports_of_its_own() -> None:
+    own = free_ports._hold_own_ports()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert not {*own} & {*pool.apply(free_ports._hold_own_ports)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +20,11 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.live.chaos.byzantine_proxy import FAULTS, ByzantineProxy, Fault, RpcExchange
 from backstop.live.node.rpc_node import Node
 from backstop.live.solvency.independent_witness import WitnessReport, compare_audit_with_web3
-from backstop.live.solvency.proven_statement import build_proven_statement
+from backstop.live.solvency.proven_statement import build_proven_statement, load_audited_model
+from backstop.live.solvency.recorded_view_calls import start_recording_view_calls
 from backstop.live.solvency.web3_reader import open_web3
+from backstop.model.contract_base import ZERO_ADDRESS as NOBODY
+from backstop.model.contract_base import RevertError
 from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.uncached_artifacts import build_uncached_artifacts
 
@@ -158,6 +162,41 @@ def test_a_view_that_is_told_otherwise_to_either_is_a_line(
     assert not [each for each in to_the_own if each.endswith("in the audit")]
     to_web3 = compare(crashed, content, theirs=liar.url).differences
     assert f"Stablecoin.totalSupply(): {supply + 1} by web3.py, {supply} by the own client" in to_web3
+
+
+def test_a_view_that_the_statement_asks_is_compared_with_the_model_too(
+    crashed: DeploymentAfterPriceCrash, content: dict[str, Any], liar: ByzantineProxy
+) -> None:
+    """No slot of the reserve's stage is read, so what its views take is known of the statement alone."""
+    stage = crashed.deployment.addresses["ReserveStage"]
+    assert not any(content["evidence"]["slots"]["ReserveStage"].values())
+
+    def more(params: Any, result: str) -> str:
+        return f"{int(result, 16) + 5:#066x}" if params[0]["to"].lower() == stage else result
+
+    liar.set_fault(lie("eth_call", more))
+    found = compare(crashed, content, theirs=liar.url).differences
+    told = [each for each in found if each.startswith("ReserveStage.capacity(0): ")]
+    assert [each.rpartition(" ")[2] for each in told] == ["client", "audit"]
+    assert all(
+        re.fullmatch(r"\S+ (\d+) by web3.py, (\d+) (by the own client|in the audit)", each) for each in told
+    )
+    liar.set_fault(lie("eth_call", more))
+    both = compare(crashed, content, own=liar.url, theirs=liar.url).differences
+    told = [each for each in both if each.startswith("ReserveStage.capacity(0): ")]
+    assert len(told) == 1 and told[0].endswith(" in the audit")
+
+
+def test_what_a_copy_of_a_contract_answers_is_not_asked_of_the_chain(content: dict[str, Any]) -> None:
+    contract = load_audited_model(content)[0].world.contracts["VaultEngine"]
+    calls = start_recording_view_calls(contract.world)
+    copied: Any = copy.copy(contract)
+    assert copied.collateral_types(NOBODY) == 3 and calls == {}
+    with pytest.raises(RevertError):
+        contract.terms_of(NOBODY, 9)
+    assert contract.collateral_types(NOBODY) == 3
+    assert calls["VaultEngine", "collateral_types", ()] == 3
+    assert calls["VaultEngine", "terms_of", (9,)].reason == "terms: unknown type"
 
 
 def test_code_time_and_another_block_are_told(
