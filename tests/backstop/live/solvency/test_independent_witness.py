@@ -188,9 +188,9 @@ def test_a_view_that_the_statement_asks_is_compared_with_the_model_too(
 
 
 def test_what_a_copy_of_a_contract_answers_is_not_asked_of_the_chain(content: dict[str, Any]) -> None:
-    contract = load_audited_model(content)[0].world.contracts["VaultEngine"]
+    contract: Any = load_audited_model(content)[0].world.contracts["VaultEngine"]
     calls = start_recording_view_calls(contract.world)
-    copied: Any = copy.copy(contract)
+    copied = copy.copy(contract)
     assert copied.collateral_types(NOBODY) == 3 and calls == {}
     with pytest.raises(RevertError):
         contract.terms_of(NOBODY, 9)
