@@ -114,6 +114,8 @@ class World:
         self.addresses: dict[str, Contract] = {}
         self.read_call: ReadCall | None = None
         """Tells what call data calls; None where nobody has the contracts' ABI."""
+        self.deployer = ZERO_ADDRESS
+        """Who creates the contract that is being constructed, where that is told."""
 
     def at(self, address: str) -> Contract:
         """Return the contract at an address; a call to an address without code reverts with empty data."""

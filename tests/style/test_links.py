@@ -16,9 +16,12 @@ PLACE = re.compile(r"(?<![\w/.-])(?:contracts|offchain|scripts|tests|tools)/[\w/
 EXAMPLES = {
     "tools/silverback/.venv/bin/silverback",  # which `make deep` installs
     "contracts/Beacon.vy",
+    "contracts/Token.vy",
     "offchain/backstop/model/beacon.py",
     "tests/contracts/Beacon",
     "tests/contracts/Beacon/test_light.py",
+    "tests/test_allowance_is_spent.py",
+    "tests/test_token.py",
 }
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^    .*$|`[^`\n]*`", re.MULTILINE)

@@ -74,9 +74,6 @@ class ArtifactSource(Protocol):
     def __getitem__(self, kind: str) -> Artifact:
         """Return a contract; raise BackstopError if there is none."""
 
-    def load(self, kinds: Iterable[str] | None = None) -> None:
-        """Have contracts ready, all if none is named."""
-
 
 class Artifacts:
     """The deployable contracts under a `contracts` folder, compiled when first asked for."""

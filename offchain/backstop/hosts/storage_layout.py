@@ -12,6 +12,8 @@ from eth_hash.auto import keccak
 
 from backstop.errors import BackstopError
 
+_WORDS = 2**256
+
 
 class SlotOverflowError(BackstopError):
     """A value of the model that its slot has no room for; `field` is the record's field if there is one."""
@@ -24,11 +26,36 @@ class SlotOverflowError(BackstopError):
         self.field = field
 
 
+class StorageLevel(NamedTuple):
+    """One way from a slot to the next one on the path to a value.
+
+    "slot_first" (Vyper), "key_first" and "text_key" (Solidity) are mappings, "index" is an array whose items
+    take `size` slots: each takes a part of the key. "member" is `size` slots further, "data" where a dynamic
+    array of Solidity begins: these take none.
+    """
+
+    kind: str
+    size: int = 0
+
+    @property
+    def takes_key(self) -> bool:
+        return self.kind not in ("member", "data")
+
+
 class StorageVariable(NamedTuple):
-    """One storage variable of a contract: its base slot and how many mappings are nested in it."""
+    """One storage variable of a contract: its base slot and how many parts its key has.
+
+    Without levels these are nested mappings of Vyper.
+    """
 
     slot: int
     depth: int
+    levels: tuple[StorageLevel, ...] = ()
+
+    def add_level(self, kind: str, size: int = 0) -> StorageVariable:
+        """Return the variable that is one level further."""
+        level = StorageLevel(kind, size)
+        return StorageVariable(self.slot, self.depth + level.takes_key, (*self.levels, level))
 
 
 def find_variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) -> StorageVariable:
@@ -62,8 +89,30 @@ def compute_slot(place: StorageVariable, key: Hashable) -> int:
     if not matches:
         raise BackstopError(f"{key!r} is no key of a variable with {place.depth} mapping levels")
     slot = place.slot
+    if place.levels:
+        return _follow_levels(place, keys)
     for part in keys:
         slot = _hash_slot_key(slot, _encode_scalar(part))
+    return slot
+
+
+def _follow_levels(place: StorageVariable, keys: Sequence[Any]) -> int:
+    slot, waiting = place.slot, iter(keys)
+    for level in place.levels:
+        if level.kind == "slot_first":
+            slot = _hash_slot_key(slot, _encode_scalar(next(waiting)))
+        elif level.kind == "key_first":
+            slot = _hash_slot_key(_encode_scalar(next(waiting)), slot)
+        elif level.kind == "text_key":
+            key = next(waiting)
+            text = key.encode() if isinstance(key, str) else key
+            slot = int.from_bytes(keccak(text + slot.to_bytes(32, "big")), "big")
+        elif level.kind == "index":
+            slot = (slot + int(next(waiting)) * level.size) % _WORDS
+        elif level.kind == "data":
+            slot = int.from_bytes(keccak(slot.to_bytes(32, "big")), "big")
+        else:
+            slot = (slot + level.size) % _WORDS
     return slot
 
 

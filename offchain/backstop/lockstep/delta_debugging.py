@@ -18,6 +18,8 @@ from backstop.system import Action
 HOUR, DAY = 3_600, 86_400
 # So few steps are left out two at a time.
 PAIRS = 30
+# So few steps get each other's numbers.
+UNIFIED = 6
 # Values that are read at a glance, beside 0 and 1.
 ROUND_VALUES = (10**18, 10**22, 10**27)
 
@@ -91,26 +93,28 @@ class TraceShrinker:
         if ground is None:
             return
 
-        def fails(body: list[TraceStep]) -> bool:
+        def is_same_failure(body: list[TraceStep]) -> bool:
             found = self.is_failing(ground, body)
             if found:
                 self.show(len(body))
             return found
 
-        self.body = self._drop_chunks(self.body, fails)
-        self.body = self._merge_people(self.body, fails)
-        self.body = self.drop_related_steps(self.body, fails)
-        self.body = self._drop_pairs(self.body, fails)
-        self.body = self._shorten_waits(self.body, fails)
+        self.body = self._drop_chunks(self.body, is_same_failure)
+        self.body = self._merge_people(self.body, is_same_failure)
+        self.body = self.drop_related_steps(self.body, is_same_failure)
+        self.body = self._drop_pairs(self.body, is_same_failure)
+        self.body = self._shorten_waits(self.body, is_same_failure)
         for i in range(len(self.body)):
             for simpler in self._iter_simpler_steps(self.body[i]):
                 candidate = [*self.body[:i], simpler, *self.body[i + 1 :]]
                 if self.stopped():
                     return
-                if fails(candidate):
+                if is_same_failure(candidate):
                     self.body = candidate
                     break
-        self.body = self._drop_chunks(self.body, fails)
+        self.body = self._simplify_equal_values(self.body, is_same_failure)
+        self.body = self._drop_steps_of_parts(self.body, is_same_failure)
+        self.body = self._drop_chunks(self.body, is_same_failure)
 
     def _drop_opening_steps(self) -> None:
         ground = self._deploy_tester_if_possible(self.creations)
@@ -186,6 +190,37 @@ class TraceShrinker:
                     break
         return steps
 
+    def _simplify_equal_values(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Give a number that several calls have a simpler value in all of them at once."""
+        for value in _list_numbers(steps):
+            for simpler in _iter_simpler_values(value):
+                candidate = [_replace_number(step, value, simpler) for step in steps]
+                if self.stopped():
+                    return steps
+                if fails(candidate):
+                    steps = candidate
+                    break
+        return steps
+
+    def _drop_steps_of_parts(
+        self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
+    ) -> list[TraceStep]:
+        """Leave out a step where another, with a number of a third, does the whole of what both did."""
+        i = 0
+        while i < len(steps) <= UNIFIED:
+            rest = [*steps[:i], *steps[i + 1 :]]
+            for candidate in _iter_unified_numbers(rest):
+                if self.stopped():
+                    return steps
+                if fails(candidate):
+                    steps = self._simplify_equal_values(candidate, fails)
+                    i = -1
+                    break
+            i += 1
+        return steps
+
     # ----------------------------------------------------------------- helpers
 
     def _get_opening_end_timestamp(self) -> int:
@@ -253,3 +288,35 @@ def _iter_simpler_values(value: Any) -> Iterator[Any]:
         unit = 10 ** max(0, digits - kept)
         if value % unit:
             yield value // unit * unit
+
+
+def _list_numbers(steps: Sequence[TraceStep]) -> list[int]:
+    """Return the numbers that are arguments of calls, each once, in the order of the steps."""
+    actions = [step.step for step in steps if isinstance(step.step, Action)]
+    values = [value for action in actions for value in action.args]
+    return list(dict.fromkeys(v for v in values if isinstance(v, int) and not isinstance(v, bool)))
+
+
+def _replace_number(step: TraceStep, gone: int, other: int) -> TraceStep:
+    """Return the step with another number wherever an argument is this one."""
+    action = step.step
+    if not isinstance(action, Action):
+        return step
+    args = tuple(other if type(value) is int and value == gone else value for value in action.args)
+    return step._replace(step=action._replace(args=args))
+
+
+def _iter_unified_numbers(steps: list[TraceStep]) -> Iterator[list[TraceStep]]:
+    """Yield the steps with one number of one call replaced by a number of another."""
+    numbers = _list_numbers(steps)
+    for i, step in enumerate(steps):
+        action = step.step
+        if not isinstance(action, Action):
+            continue
+        for place, value in enumerate(action.args):
+            if type(value) is not int:
+                continue
+            for other in numbers:
+                if other != value:
+                    args = (*action.args[:place], other, *action.args[place + 1 :])
+                    yield [*steps[:i], step._replace(step=action._replace(args=args)), *steps[i + 1 :]]

@@ -151,6 +151,7 @@ class Lockstep:
         elif self.check_every and self.steps % self.check_every == 0:
             # Between two steps a property that reads nothing of what was written holds as it did.
             self._check_state(action, everything=self.check_every > 1)
+        self.compare_views()
         return expected
 
     def apply_pending_chain_steps(self) -> None:
@@ -495,6 +496,9 @@ class Lockstep:
     def find_unmodelled_slots(self) -> Set[Slot]:
         """Return the slots that only the chain keeps, which no audit compares."""
         return frozenset()
+
+    def compare_views(self) -> None:
+        """Compare what views answer, after each step."""
 
     def check_refusal(self, step: Transition) -> None:
         """Assert the properties of a call that was refused."""

@@ -67,17 +67,17 @@ def list_first_outcome_difference(
 ) -> list[Difference]:
     """Return the first of reason, value and events in which the chain differs from the model."""
 
-    def difference(path: str, model: Any, chain: Any) -> list[Difference]:
+    def build_difference(path: str, model: Any, chain: Any) -> list[Difference]:
         return [Difference(step, action, action.contract, path, (), "", model, chain)]
 
     if expected.reason != actual.reason:
-        return difference("reason", expected.reason, actual.reason)
+        return build_difference("reason", expected.reason, actual.reason)
     if expected.value != actual.value:
         value = convert_to_tuples(expected.value)
         if value != actual.value:
-            return difference("value", value, actual.value)
+            return build_difference("value", value, actual.value)
     if expected.logs != actual.logs:
         logs = tuple(Log(log.contract, log.event, convert_to_tuples(log.values)) for log in expected.logs)
         if logs != actual.logs:
-            return difference("logs", logs, actual.logs)
+            return build_difference("logs", logs, actual.logs)
     return []

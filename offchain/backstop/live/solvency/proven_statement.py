@@ -18,7 +18,7 @@ from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.planned_contracts import Deployment
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import read_versioned_json
-from backstop.hosts.artifacts import ArtifactSource
+from backstop.hosts.artifacts import Artifacts, ArtifactSource
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.hosts.host_interface import GENESIS
@@ -248,7 +248,8 @@ def _deploy_on_fresh_revm(deployment: Deployment, artifacts: ArtifactSource) -> 
     """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
     host = RevmHost(GENESIS, deployment.chain_id)
     host.set_nonce(deployment.deployer, deployment.first_nonce)
-    artifacts.load(creation.kind for creation in deployment.creations)
+    if isinstance(artifacts, Artifacts):  # two at a time, where they are not compiled yet
+        artifacts.load(creation.kind for creation in deployment.creations)
     for creation in deployment.creations:
         deploy_at_planned_address(host, artifacts, creation, deployment.deployer)
     return host

@@ -1,0 +1,296 @@
+"""What a user writes: contracts with their models, the calls that are tried, properties.
+
+Nothing here runs anything, so that a test file which declares a campaign is collected in no time.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple, overload
+
+from backstop.contract_base import Contract, RevertError, World
+from backstop.errors import BackstopError
+
+MAX_UINT256 = 2**256 - 1
+_ACCOUNTS: dict[str, str] = {}
+"""Address -> the name that it was asked for by."""
+
+
+def derive_named_account(name: str) -> str:
+    """Return the address of a person of this name, the same in every campaign; nobody has its key."""
+    from backstop.hosts.account_addresses import derive_account
+
+    address = derive_account(name)
+    _ACCOUNTS[address] = name
+    return address
+
+
+def find_account_name(address: str) -> str | None:
+    """Return the name by which an address was asked for in this process; None if it was not."""
+    return _ACCOUNTS.get(address)
+
+
+class DeploymentAddress(NamedTuple):
+    """What stands for the address of a deployment, in arguments of constructors and calls."""
+
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One contract of a campaign: its name there, its model, the constructor's arguments, who deploys it.
+
+    The contract is the one that the model's `KIND` names, by default the name of the class. The model is made
+    with `(world, name, address, *arguments)`.
+    """
+
+    name: str
+    model: type[Contract]
+    arguments: Sequence[Any] = ()
+    sender: str = field(default_factory=lambda: derive_named_account("deployer"))
+
+    @property
+    def kind(self) -> str:
+        """The name of the contract among the project's artifacts."""
+        return str(getattr(self.model, "KIND", self.model.__name__))
+
+
+class Call:
+    """One call of a campaign: `Call("token.transfer", receiver, amount, sender=alice)`.
+
+    Without a sender it is sent by the campaign's first account.
+    """
+
+    def __init__(self, target: str, *arguments: Any, sender: str | None = None) -> None:
+        contract, dot, method = target.rpartition(".")
+        if not dot or not contract or not method:
+            raise BackstopError(f"a Call goes to 'deployment.function'; {target!r} has no dot")
+        self.contract = contract
+        self.method = method
+        self.arguments = arguments
+        self.sender = sender
+
+    def __repr__(self) -> str:
+        values = ", ".join(map(repr, self.arguments))
+        return f"Call({self.contract}.{self.method}({values}), sender={self.sender})"
+
+
+class Wait(NamedTuple):
+    """Time that passes before the next call [seconds]."""
+
+    seconds: int
+
+
+class Draw(Random):
+    """Dice of a campaign, with the draws that a call needs; equal seeds draw alike."""
+
+    accounts: Sequence[str] = ()
+
+    def draw_account(self) -> str:
+        """Draw one of the campaign's accounts."""
+        return self.choice(self.accounts)
+
+    def draw_amount(self, limit: int) -> int:
+        """Draw from 0 to a little more than a limit, often 0, 1, the limit itself or one beside it."""
+        kind = self.randrange(10)
+        if kind == 0:
+            return self.choice((0, 1, max(0, limit - 1)))
+        if kind == 1:
+            return min(limit + 1, MAX_UINT256)
+        if kind == 2:
+            return limit
+        if kind < 5:  # of every size, not nearly always of the largest
+            return self.randrange(2 ** self.randint(0, max(1, limit.bit_length()))) % (limit + 1)
+        return self.randint(0, limit)
+
+
+class CampaignState:
+    """The state before a call: each deployment's model by its name, the time, all addresses.
+
+    Every slot of it is confirmed by the chain. Nothing may be written.
+    """
+
+    def __init__(self, world: World, accounts: Sequence[str]) -> None:
+        self.world = world
+        self.accounts = accounts
+
+    @property
+    def timestamp(self) -> int:
+        """The time of the next call [seconds]."""
+        return self.world.timestamp
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses of the deployments by their names."""
+        return {name: contract.address for name, contract in self.world.contracts.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.world.contracts[name]
+        except KeyError:
+            known = ", ".join(self.world.contracts)
+            raise AttributeError(f"the campaign has no deployment {name!r}: there are {known}") from None
+
+
+Played = Call | Wait
+ActionFunction = Callable[[Draw, Any], Call | Wait | Iterable[Played] | None]
+Condition = Callable[[Any], bool]
+Calls = Sequence[Call] | Callable[[Any], Iterable[Call]]
+
+
+@dataclass(frozen=True)
+class CampaignAction:
+    """A way to draw calls, how often it is taken beside others, and when it makes sense."""
+
+    name: str
+    function: ActionFunction
+    weight: float = 1
+    when: Condition | None = None
+
+    def iter_calls(self, draw: Draw, state: Any) -> Iterator[Played]:
+        """Yield the calls of one turn; none where it makes no sense now."""
+        if self.when is not None and not self.when(state):
+            return
+        found = self.function(draw, state)
+        if found is None:
+            return
+        if isinstance(found, Call | Wait):
+            yield found
+        else:
+            yield from found
+
+
+@overload
+def declare_action(function: ActionFunction) -> CampaignAction: ...
+@overload
+def declare_action(
+    *, weight: float = 1, when: Condition | None = None
+) -> Callable[[ActionFunction], CampaignAction]: ...
+def declare_action(
+    function: ActionFunction | None = None, *, weight: float = 1, when: Condition | None = None
+) -> CampaignAction | Callable[[ActionFunction], CampaignAction]:
+    """Make an action of a function of dice and state that returns a Call, yields several, or returns None.
+
+    It is a decorator, with or without arguments.
+    """
+    if weight <= 0:
+        raise BackstopError(f"the weight of an action is {weight}: expected more than 0")
+
+    def make_action(function: ActionFunction) -> CampaignAction:
+        return CampaignAction(function.__name__, function, weight, when)
+
+    return make_action if function is None else make_action(function)
+
+
+@dataclass(frozen=True)
+class CampaignInvariant:
+    """A property of the state by its name, asked after every step."""
+
+    name: str
+    function: Callable[[Any], Any]
+
+
+def declare_invariant(function: Callable[[Any], Any]) -> CampaignInvariant:
+    """Make a property of a function of the state: it is violated where that returns False, or asserts."""
+    return CampaignInvariant(function.__name__, function)
+
+
+def custom_error(name: str, *arguments: Any) -> str:
+    """Return the reason that stands for a custom error of Solidity: its name and its arguments."""
+    return f"{name}({', '.join(map(_format_error_argument, arguments))})"
+
+
+def _format_error_argument(value: Any) -> str:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return str(value)
+
+
+def check_uint(value: int, bits: int = 256) -> int:
+    """Return an integer that an unsigned type has room for; revert without a reason as checked arithmetic."""
+    if not 0 <= value < 1 << bits:
+        raise RevertError("")
+    return value
+
+
+@dataclass(eq=False)
+class Campaign:
+    """Contracts, their models, and what is tried on both: a test in whatever file declares one.
+
+    - `deployments` are created in this order; `setup` calls then have to succeed.
+    - `actions` draw the calls, by their weights, for `accounts`. A share of them (`invalid_share`) goes out
+      with another sender or another argument. Before a call one of `waits` passes [seconds].
+    - `views` are compared after every step, `invariants` are asked, and `compare_all_storage` has the whole
+      storage compared now and then, also slots that the model knows nothing of.
+    - A campaign plays `steps` calls (`--lockstep-steps`, `--lockstep-seconds`), each `run_length` on a fresh
+      deployment. `block_time` (s) has blocks counted; 0 keeps the number at 1.
+    - `artifacts` are files of compiled contracts, from the project's root; see docs/do/lockstep.md.
+    """
+
+    deployments: Sequence[Deployment]
+    actions: Sequence[CampaignAction]
+    accounts: Sequence[str] = ()
+    invariants: Sequence[CampaignInvariant] = ()
+    views: Calls = ()
+    setup: Calls = ()
+    waits: Sequence[int] = (0, 0, 0, 12, 3_600)
+    invalid_share: float = 0.06
+    steps: int = 5_000
+    run_length: int = 1_000
+    block_time: int = 0
+    compare_all_storage: bool = True
+    artifacts: Sequence[Path | str] = ()
+    project: Path | str | None = None
+    file: Path = field(init=False)
+    """The file that declares it."""
+
+    def __post_init__(self) -> None:
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_globals.get("__name__") == __name__:
+            frame = frame.f_back
+        # The dataclass's own __init__ has a file that is none.
+        while frame is not None and not Path(frame.f_code.co_filename).is_file():
+            frame = frame.f_back
+        self.file = Path(frame.f_code.co_filename if frame else "campaign").resolve()
+        self.accounts = tuple(self.accounts) or tuple(map(derive_named_account, ("alice", "bob", "carol")))
+        self._check_declaration()
+
+    def _check_declaration(self) -> None:
+        names = [each.name for each in self.deployments]
+        place = self.file.name
+        if not names or not self.actions:
+            raise BackstopError(f"{place}: a Campaign needs deployments and actions, at least one of each")
+        for name in names:
+            if names.count(name) > 1 or not name.isidentifier():
+                raise BackstopError(f"{place}: a deployment is called {name!r}: expected a name of its own")
+        for kind, wanted, values in (
+            ("actions", CampaignAction, self.actions),
+            ("invariants", CampaignInvariant, self.invariants),
+        ):
+            for value in values:
+                if not isinstance(value, wanted):
+                    told = getattr(value, "__name__", repr(value))
+                    raise BackstopError(f"{place}: {told} among the {kind} has no @{kind[:-1]} above it")
+        if self.steps < 1 or self.run_length < 1 or min(self.waits, default=0) < 0 or not self.waits:
+            raise BackstopError(f"{place}: steps and run_length are 1 or more, waits are 0 or more seconds")
+        if not 0 <= self.invalid_share <= 1:
+            raise BackstopError(f"{place}: invalid_share is {self.invalid_share}: expected from 0 to 1")
+
+    @property
+    def root(self) -> Path:
+        """The project's folder: the given one, or the nearest above the file that has `contracts`."""
+        if self.project is not None:
+            return (self.file.parent / self.project).resolve()
+        folders = self.file.parents
+        return next((each for each in folders if (each / "contracts").is_dir()), self.file.parent)
+
+
+# Short names for test files.
+account = derive_named_account
+at = DeploymentAddress
+action = declare_action
+invariant = declare_invariant

@@ -1,0 +1,111 @@
+"""What came of a campaign: steps, calls by function and outcome, the failure if there is one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class CampaignFailure(NamedTuple):
+    """How a campaign failed: what `rollback_trace_tester.Failure` says, and the files that show it again.
+
+    `before` and `after` are the calls of the trace beyond the setup, before and after it was shrunk; `calls`
+    are those of the small one in words, the setup included.
+    """
+
+    kind: str
+    text: str
+    steps: int
+    before: int = 0
+    after: int = 0
+    calls: tuple[str, ...] = ()
+    trace: Path | None = None
+    test: Path | None = None
+
+
+@dataclass
+class CallCoverage:
+    """Calls of each external function that may change state, by their outcome: None is success.
+
+    `notes` are what is not compared, by deployment.
+    """
+
+    calls: dict[str, Counter[str | None]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def add_functions(self, functions: Iterable[str]) -> None:
+        """Make functions known that may be called: "token.transfer(address,uint256)"."""
+        for function in functions:
+            self.calls.setdefault(function, Counter())
+
+    def add_coverage(self, other: CallCoverage) -> None:
+        """Add what another one counted."""
+        for function, outcomes in other.calls.items():
+            self.calls.setdefault(function, Counter()).update(outcomes)
+        self.notes |= other.notes
+
+    def list_never_called(self) -> list[str]:
+        """Return the functions that nothing called."""
+        return [function for function, outcomes in self.calls.items() if not outcomes]
+
+    def list_never_succeeded(self) -> list[str]:
+        """Return the functions that were called, and reverted each time."""
+        return [name for name, outcomes in self.calls.items() if outcomes and not outcomes[None]]
+
+    def format_table(self) -> list[str]:
+        """Return a line for each function: successes, reverts, the reasons by their number."""
+        width = max([len(function) for function in self.calls], default=8)
+        lines = [f"{'function':<{width}} {'succeeded':>9} {'reverted':>9}  reasons"]
+        for function, outcomes in self.calls.items():
+            counted = Counter[str]()
+            for reason, count in outcomes.items():
+                if reason is not None:
+                    counted[_drop_error_arguments(reason)] += count
+            reasons = sorted(
+                ((count, name) for name, count in counted.items()), key=lambda each: (-each[0], each[1])
+            )
+            told = ", ".join(f"{name or '(none)'} {count:,}" for count, name in reasons[:4])
+            if len(reasons) > 4:
+                told += f", {len(reasons) - 4} more"
+            reverted = sum(count for count, _ in reasons)
+            lines.append(f"{function:<{width}} {outcomes[None]:>9,} {reverted:>9,}  {told}".rstrip())
+        for wanted, names in (
+            ("never called", self.list_never_called()),
+            ("never succeeded", self.list_never_succeeded()),
+        ):
+            if names:
+                lines.append(f"{wanted}: {', '.join(names)}")
+        lines += [f"{name}: {note}" for name, note in self.notes.items()]
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        calls = {name: [[*pair] for pair in outcomes.items()] for name, outcomes in self.calls.items()}
+        return {"calls": calls, "notes": self.notes}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CallCoverage:
+        calls = {
+            name: Counter({reason: count for reason, count in outcomes})
+            for name, outcomes in content["calls"].items()
+        }
+        return cls(calls, dict(content["notes"]))
+
+
+def _drop_error_arguments(reason: str) -> str:
+    """Return a reason without the arguments of a custom error: these are other ones in each call."""
+    name, bracket, _ = reason.partition("(")
+    return name if bracket and name.isidentifier() else reason
+
+
+@dataclass
+class CampaignResult:
+    """The outcome of a campaign."""
+
+    seed: int
+    steps: int
+    seconds: float
+    coverage: CallCoverage
+    failure: CampaignFailure | None = None

@@ -1,0 +1,120 @@
+"""Contracts of a project of the user's: ABI, bytecode, and where each variable lies, if anybody can tell.
+
+They come from files that the user names (the standard JSON output of solc, artifacts of Foundry, Hardhat or
+Ape), from Ape where Ape runs, or from Vyper sources under the project's `contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts.abi_codec import Function
+from backstop.hosts.artifacts import Artifact
+from backstop.hosts.storage_layout import StorageVariable
+
+
+class SlotPart(NamedTuple):
+    """A variable in a slot that it may share: its name, and its bits there, its type."""
+
+    name: str
+    shift: int
+    bits: int
+    type_name: str
+
+
+@dataclass(frozen=True)
+class LaidOutVariable:
+    """A storage variable; `parts` are all that share its slot, the first one's name is the path.
+
+    `size` is how many slots it takes, 0 if that is not known (mappings, dynamic arrays).
+    """
+
+    place: StorageVariable
+    parts: tuple[SlotPart, ...]
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class ProjectArtifact(Artifact):
+    """One contract of a project; `variables` is None where nobody tells its storage layout."""
+
+    variables: Mapping[str, LaidOutVariable] | None = None
+    why_no_layout: str = ""
+    errors: Mapping[bytes, Function] = field(default_factory=dict)
+
+    def find_variable(self, path: str) -> StorageVariable:
+        """Return the variable at a path of the layout; raise BackstopError with what there is."""
+        return self.get_variable(path).place
+
+    def get_variable(self, path: str) -> LaidOutVariable:
+        """Return the variable at a path, and what shares its slot."""
+        variables = self.variables or {}
+        if path in variables:
+            return variables[path]
+        for first, each in variables.items():
+            if any(part.name == path for part in each.parts):
+                raise BackstopError(
+                    f"{self.kind}: {path!r} shares a slot with {first!r}: declare a record at {first!r} with "
+                    f"{_describe_record(each)}"
+                )
+        known = ", ".join(sorted(variables)) or "nothing"
+        raise BackstopError(f"{self.kind} stores no {path!r}; it stores {known}")
+
+    def check_table(self, path: str, default: Any) -> None:
+        """Raise BackstopError if values of a table are not laid out as the variable at its path is."""
+        found = self.get_variable(path)
+        widths = getattr(default, "BITS", None)
+        bounds = [(part.shift, part.bits) for part in found.parts]
+        if widths is None:
+            if len(found.parts) > 1:
+                raise BackstopError(
+                    f"{self.kind}: {path!r} shares its slot: declare a record at it with "
+                    f"{_describe_record(found)}"
+                )
+        elif len(found.parts) > 1 and list(zip(default.SHIFTS, widths, strict=True)) != bounds:
+            raise BackstopError(
+                f"{self.kind}: the record at {path!r} has widths {tuple(widths)}; expected "
+                f"{_describe_record(found)}"
+            )
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """The functions that may change state, by their signatures."""
+        found = {each.signature: each for each in self.contract_abi.by_selector.values() if not each.view}
+        return [found[signature] for signature in sorted(found)]
+
+
+def _describe_record(variable: LaidOutVariable) -> str:
+    named = ", ".join(f"{part.name.rpartition('.')[2]} {part.bits}" for part in variable.parts)
+    return f"fields of these bits, in this order: {named}"
+
+
+def build_artifact(
+    kind: str,
+    abi_json: list[dict[str, Any]],
+    bytecode: str,
+    place: str,
+    variables: Mapping[str, LaidOutVariable] | None,
+    why_no_layout: str = "",
+) -> ProjectArtifact:
+    """Return a contract; raise BackstopError if its code cannot be deployed. Fallbacks are left out."""
+    code = bytecode.removeprefix("0x")
+    if not code:
+        raise BackstopError(f"{place}: {kind} has no bytecode: name a contract, not an interface")
+    try:
+        bytes.fromhex(code)
+    except ValueError:
+        raise BackstopError(
+            f"{place}: the bytecode of {kind} has places for libraries: link it before"
+        ) from None
+    known = [entry for entry in abi_json if entry.get("type") in ("function", "event", "constructor")]
+    errors = {}
+    for entry in abi_json:
+        if entry.get("type") == "error":
+            error = Function({**entry, "outputs": [], "stateMutability": "pure"})
+            errors[error.selector] = error
+    return ProjectArtifact(kind, known, code, 0, {}, {}, variables, why_no_layout, errors)
