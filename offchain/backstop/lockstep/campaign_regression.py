@@ -146,11 +146,12 @@ def describe_failure_in_names(text: str, addresses: Mapping[str, str]) -> str:
         if outcome := _REASON.fullmatch(line):
             model, chain = map(_describe_outcome, outcome.groups()[1:])
             line = f"  {outcome[1]} outcome: model {model}, chain {chain}"
-        lines.append(line.removesuffix(": no trace"))
+        lines.append(_UNTRACED.sub(r"\1", line))
     return "\n".join(lines)
 
 
 _REASON = re.compile(r"  (\S+) reason: model (.*), chain (.*)")
+_UNTRACED = re.compile(r"( at step \d+), .*: no trace$")
 _ADDRESS = re.compile(r"""(['"]?)(0x[0-9a-f]{40})(?![0-9a-f])\1""")
 
 

@@ -57,7 +57,7 @@ class CallCoverage:
 
     def format_table(self) -> list[str]:
         """Return a line for each function: successes, reverts, the reasons by their number."""
-        width = max([len(function) for function in self.calls], default=8)
+        width = max(len("function"), *map(len, self.calls))
         lines = [f"{'function':<{width}} {'succeeded':>9} {'reverted':>9}  reasons"]
         for function, outcomes in self.calls.items():
             counted = Counter[str]()
