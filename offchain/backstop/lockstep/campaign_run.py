@@ -182,7 +182,7 @@ class _CampaignRun:
         return not value if type_ == "bool" else value
 
 
-class _CampaignShrinker(TraceShrinker):
+class CampaignShrinker(TraceShrinker):
     """What is left of a campaign's trace."""
 
     def __init__(self, trace: Trace, campaign: Campaign, artifacts: ProjectArtifacts, seconds: float) -> None:
@@ -208,7 +208,7 @@ def _shrink_failure(
     trace = replace(played.lockstep.build_trace(), seed=seed)
     before = len(trace.steps) - trace.opening
     try:
-        small, failure = _CampaignShrinker(trace, campaign, artifacts, shrink_seconds).shrink_trace()
+        small, failure = CampaignShrinker(trace, campaign, artifacts, shrink_seconds).shrink_trace()
     except BackstopError:
         return None
     text = describe_failure_in_names(failure.text, played.lockstep.addresses)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstop.files.installation import translate_missing_extra_errors
+
 if TYPE_CHECKING:
     from backstop.lockstep.campaign import Campaign
     from backstop.lockstep.campaign_regression import RegressionRun
@@ -106,9 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(str(error)) from None
     kept = [item for item in items if isinstance(item, CampaignItem) and item.full_name == wanted]
     if not kept:
-        raise pytest.UsageError(
-            f"{trace} is a trace of {wanted}, which is not among the tests here: name its file"
-        )
+        raise pytest.UsageError(f"{trace} is of {wanted}, which is not collected: name its file")
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -139,15 +139,13 @@ class CampaignItem(pytest.Item):
         option = self.config.getoption
         out = self.config.rootpath / option("lockstep_out")
         compiled = _find_ape_contracts(self.config, self.campaign)
+        with translate_missing_extra_errors():
+            from backstop.lockstep.campaign_run import replay_campaign_trace, run_campaign
         if (trace := option("lockstep_replay")) is not None:
-            from backstop.lockstep.campaign_run import replay_campaign_trace
-
             failure = replay_campaign_trace(self.campaign, trace, compiled)
             if failure is not None:
                 raise CampaignFailedError(failure, option("lockstep_seed"))
             return
-        from backstop.lockstep.campaign_run import run_campaign
-
         seed = derive_case_seed(option("lockstep_seed"), self.case)
         result = run_campaign(
             self.campaign,
@@ -240,9 +238,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture
 def lockstep_campaign(request: pytest.FixtureRequest) -> Callable[[str], RegressionRun]:
     """Return a function that deploys a campaign anew by its name: "tests/test_token.py::campaign"."""
-    from backstop.lockstep.campaign_regression import RegressionRun
-    from backstop.lockstep.campaign_run import load_campaign_artifacts
-    from backstop.lockstep.declaration_loader import load_campaign
+    with translate_missing_extra_errors():
+        from backstop.lockstep.campaign_regression import RegressionRun
+        from backstop.lockstep.campaign_run import load_campaign_artifacts
+        from backstop.lockstep.declaration_loader import load_campaign
 
     def deploy_named_campaign(name: str) -> RegressionRun:
         campaign = load_campaign(name, request.config.rootpath)

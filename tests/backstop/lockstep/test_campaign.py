@@ -12,12 +12,15 @@ import pytest
 
 from backstop.contract_base import Contract, external
 from backstop.errors import BackstopError
+from backstop.hosts.host_interface import GENESIS
 from backstop.lockstep import Call, Campaign, Deployment, Wait, account, action, invariant, run_campaign
 from backstop.lockstep.campaign import CampaignAction, Draw
+from backstop.lockstep.campaign_lockstep import CampaignLockstep
 from backstop.lockstep.campaign_result import CallCoverage
-from backstop.lockstep.campaign_run import replay_campaign_trace
+from backstop.lockstep.campaign_run import CampaignShrinker, load_campaign_artifacts, replay_campaign_trace
 from backstop.lockstep.declaration_loader import load_campaign
 from backstop.lockstep.pytest_plugin import derive_case_seed
+from backstop.lockstep.replayable_trace import Trace, TraceStep
 from tests.backstop.lockstep.conftest import NewcomerProject
 
 NAME = "tests/test_token.py::campaign"
@@ -77,6 +80,26 @@ def test_a_violated_property_is_named_and_shrunk(module: ModuleType, tmp_path: P
     assert again is not None and (again.kind, again.calls) == (failure.kind, failure.calls)
     module.campaign.invariants = []
     assert replay_campaign_trace(module.campaign, failure.trace) is None
+
+
+def test_a_call_takes_the_number_of_another_where_that_spares_a_third(newcomer: NewcomerProject) -> None:
+    campaign = load_campaign(NAME, newcomer.folder)
+    artifacts = load_campaign_artifacts(campaign)
+    calls = [
+        Call("token.approve", ALICE, 10**18 + 7, sender=BOB),
+        Call("token.transferFrom", BOB, BOB, 10**17, sender=ALICE),
+        Call("token.transferFrom", BOB, BOB, 9 * 10**17 + 7, sender=ALICE),
+    ]
+    lockstep = CampaignLockstep(campaign, artifacts)
+    funds = Call("token.transfer", BOB, 10**20, sender=account("deployer"))
+    steps = [TraceStep(GENESIS, lockstep.resolve_call(call)) for call in (funds, *calls)]
+    shrinker = CampaignShrinker(Trace(steps, GENESIS), campaign, artifacts, seconds=60)
+    small, failure = shrinker.shrink_trace()
+    assert failure.kind == "difference" and [each.step.method for each in small.steps] == [
+        "approve",
+        "transferFrom",
+    ]
+    assert [each.step.args[-1] for each in small.steps] == [1, 1]
 
 
 def test_a_fault_of_the_model_is_shrunk_like_a_difference(module: ModuleType) -> None:

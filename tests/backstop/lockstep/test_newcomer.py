@@ -85,9 +85,27 @@ def test_the_plugin_loads_nothing_of_weight(newcomer: NewcomerProject) -> None:
     }
 
 
+@pytest.mark.deep(brief="test_cases_are_items lists the same items in one process")
 def test_two_workers_have_a_case_each_and_a_seed_each(newcomer: NewcomerProject) -> None:
     newcomer.repair_contract()
     told = newcomer.run_pytest("-n", "2", "--lockstep-steps", "50", "-v")
     assert told.returncode == 0, told.stdout + told.stderr
     assert "campaign[0]" in told.stdout and "campaign[1]" in told.stdout
     assert "tests/test_token.py::campaign: 100 calls" in told.stdout
+
+
+def test_a_missing_extra_and_a_trace_of_another_campaign_are_told(newcomer: NewcomerProject) -> None:
+    newcomer.write("conftest.py", "import sys\nsys.modules['pyrevm'] = None\n")
+    told = newcomer.run_pytest()
+    assert "this needs pyrevm, which is not installed: pip install 'backstop[chain]'" in told.stdout
+    newcomer.write("other.json", '{"schema_version": 1, "campaign": "tests/other.py::campaign", "steps": []}')
+    told = newcomer.run_pytest("--lockstep-replay", "other.json", "--lockstep-cases", "3")
+    assert told.returncode != 0
+    assert "other.json is of tests/other.py::campaign, which is not collected: name its file" in told.stderr
+
+
+def test_cases_are_items(newcomer: NewcomerProject) -> None:
+    told = newcomer.run_pytest("--collect-only", "-q", "--lockstep-cases", "3")
+    assert told.stdout.splitlines()[:3] == [f"tests/test_token.py::campaign[{case}]" for case in range(3)]
+    told = newcomer.run_pytest("--lockstep-steps", "0")
+    assert told.returncode != 0 and "--lockstep-steps is 0: expected 1 or more" in told.stderr

@@ -153,7 +153,7 @@ class NeverMarks(Book):
 
 
 def test_a_slot_that_only_the_chain_writes_is_found_and_shrunk(tmp_path: Path) -> None:
-    failure = run_campaign(build_campaign(tmp_path, NeverMarks), steps=300).failure
+    failure = run_campaign(build_campaign(tmp_path, NeverMarks), steps=40).failure
     assert failure is not None and failure.after == 1
     assert re.search(r"book slot 0x[0-9a-f]+: model None, chain 1", failure.text)
 
