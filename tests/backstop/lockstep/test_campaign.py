@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backstop import lockstep
 from backstop.contract_base import Contract, external
 from backstop.errors import BackstopError
 from backstop.hosts.host_interface import GENESIS
@@ -90,9 +91,9 @@ def test_a_call_takes_the_number_of_another_where_that_spares_a_third(newcomer: 
         Call("token.transferFrom", BOB, BOB, 10**17, sender=ALICE),
         Call("token.transferFrom", BOB, BOB, 9 * 10**17 + 7, sender=ALICE),
     ]
-    lockstep = CampaignLockstep(campaign, artifacts)
+    both = CampaignLockstep(campaign, artifacts)
     funds = Call("token.transfer", BOB, 10**20, sender=account("deployer"))
-    steps = [TraceStep(GENESIS, lockstep.resolve_call(call)) for call in (funds, *calls)]
+    steps = [TraceStep(GENESIS, both.resolve_call(call)) for call in (funds, *calls)]
     shrinker = CampaignShrinker(Trace(steps, GENESIS), campaign, artifacts, seconds=60)
     small, failure = shrinker.shrink_trace()
     assert failure.kind == "difference" and [each.step.method for each in small.steps] == [
@@ -232,3 +233,10 @@ def test_amounts_are_at_and_about_their_limit() -> None:
     assert sum(1 for each in drawn if 1 < each < 10**9) > 50
     assert draw.draw_amount(0) in (0, 1)
     assert all(0 <= draw.draw_amount(2**256 - 1) < 2**256 for _ in range(99))
+
+
+def test_every_name_of_the_package_is_there() -> None:
+    assert len(set(lockstep.__all__)) == len(lockstep.__all__)
+    assert all(getattr(lockstep, name) is not None for name in lockstep.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lockstep.nothing
