@@ -282,11 +282,17 @@ class Campaign:
 
     @property
     def root(self) -> Path:
-        """The project's folder: the given one, or the nearest above the file that has `contracts`."""
+        """The project's folder: the given one, or the nearest above the file that looks like one.
+
+        It has `contracts`, or a file of Ape or Foundry. A folder of tests is none: it may have contracts of its
+        own.
+        """
         if self.project is not None:
             return (self.file.parent / self.project).resolve()
-        folders = self.file.parents
-        return next((each for each in folders if (each / "contracts").is_dir()), self.file.parent)
+        folders = [each for each in self.file.parents if each.name not in ("test", "tests")]
+        signs = ("contracts", "ape-config.yaml", "ape-config.yml", "foundry.toml")
+        found = (each for each in folders if any((each / sign).exists() for sign in signs))
+        return next(found, self.file.parent)
 
 
 # Short names for test files.

@@ -240,3 +240,27 @@ def test_every_name_of_the_package_is_there() -> None:
     assert all(getattr(lockstep, name) is not None for name in lockstep.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = lockstep.nothing
+
+
+def test_contracts_of_the_tests_are_not_the_project(newcomer: NewcomerProject, module: ModuleType) -> None:
+    newcomer.write("tests/contracts/Token.vy", "another")
+    assert module.campaign.root == newcomer.folder
+    assert run_campaign(module.campaign, steps=1).failure is None
+    module.campaign.project = "contracts"
+    assert module.campaign.root == newcomer.folder / "tests" / "contracts"
+
+
+def test_blocks_are_counted_where_a_block_has_a_length(module: ModuleType) -> None:
+    numbers = []
+
+    @invariant
+    def note_block(state: Any) -> bool:
+        numbers.append((state.timestamp, state.world.block_number))
+        return True
+
+    module.campaign.block_time = 12
+    module.campaign.invariants = [note_block]
+    assert run_campaign(module.campaign, steps=50).failure is None
+    (first, number), *others = numbers
+    assert others[-1][1] > number
+    assert all(later - number == time // 12 - first // 12 for time, later in others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from backstop.lockstep import (
     external,
     run_campaign,
 )
+from backstop.lockstep.campaign_run import load_campaign_artifacts
 
 BOOK = """
 # pragma version ^0.4.0
@@ -174,3 +176,14 @@ def test_a_model_without_the_function_is_told(tmp_path: Path) -> None:
     campaign.actions = [call_other]
     with pytest.raises(BackstopError, match="Book has no transfer_ownership marked @external or @view"):
         run_campaign(campaign, steps=1)
+
+
+def test_who_compiled_it_keeps_its_code_and_gets_names_of_slots(tmp_path: Path) -> None:
+    campaign = build_campaign(tmp_path)
+    bare = replace(load_campaign_artifacts(campaign)["Book"], variables=None)
+    found = load_campaign_artifacts(campaign, {"Book": bare})["Book"]
+    assert found.bytecode_hex == bare.bytecode_hex and "queue.length" in (found.variables or {})
+    (tmp_path / "contracts" / "Book.vy").write_text("# pragma version 0.2.1\n")
+    unnamed = load_campaign_artifacts(campaign, {"Book": bare})["Book"]
+    assert unnamed.variables is None
+    assert unnamed.why_no_layout.startswith("the installed Vyper does not compile Book.vy: ")
