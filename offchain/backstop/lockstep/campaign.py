@@ -284,8 +284,8 @@ class Campaign:
     def root(self) -> Path:
         """The project's folder: the given one, or the nearest above the file that looks like one.
 
-        It has `contracts`, or a file of Ape or Foundry. A folder of tests is none: it may have contracts of its
-        own.
+        It has `contracts`, or a file of Ape or Foundry. A folder of tests is none: it may have contracts of
+        its own.
         """
         if self.project is not None:
             return (self.file.parent / self.project).resolve()
