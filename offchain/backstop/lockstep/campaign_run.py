@@ -220,7 +220,7 @@ def _shrink_failure(
         return found
     small = replace(small, reason=text)
     stem = re.sub(r"\W+", "_", name.rpartition("::")[2])
-    digest = hashlib.sha256(repr(small.steps).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(repr((name, small.steps)).encode()).hexdigest()[:8]
     path = out / f"{stem}_{digest}.json"
     write_campaign_trace(small, name, path)
     test = write_campaign_regression(small, found, campaign, artifacts, name, out)
