@@ -16,7 +16,9 @@ import pytest
 from tests.support.checkout_paths import ROOT
 
 DRIVER = Path(__file__).with_name("inspect_page.mjs")
-CACHE = ROOT / ".cache" / "chromium"  # unpacked here, not in a folder that others share
+VERSION: str = json.loads((ROOT / "package.json").read_text())["devDependencies"]["@sparticuz/chromium"]
+# Unpacked here, not in a folder that others share; its package takes what is unpacked, of any version.
+CACHE = ROOT / ".cache" / f"chromium-{VERSION}"
 TIMEOUT = 120
 
 

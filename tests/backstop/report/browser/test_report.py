@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -13,7 +14,7 @@ from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.support import handmade_page_runs
-from tests.support.chromium import DRIVER, collect_browser_page_facts, run_node_driver
+from tests.support.chromium import CACHE, DRIVER, VERSION, collect_browser_page_facts, run_node_driver
 from tests.support.page_figure_summary_check import check_page_figures_against_summary
 
 pytestmark = pytest.mark.browser
@@ -54,6 +55,14 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
     for visit in visits:
         assert visit["problems"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
+
+
+def test_the_browser_is_the_one_that_is_pinned(visits: list[dict[str, Any]]) -> None:
+    """Its package goes on with whatever version lies unpacked where it looks."""
+    assert visits
+    asked = [str(CACHE / "chromium"), "--version"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert told.startswith(f"Chromium {VERSION.partition('.')[0]}.")
 
 
 def test_draws_every_chart(visits: list[dict[str, Any]]) -> None:
