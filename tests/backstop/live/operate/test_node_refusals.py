@@ -90,6 +90,14 @@ def test_in_a_batch_too(nodes: Failover, proxies: ProxyPair, batched: str) -> No
     assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
 
 
+def test_a_batch_that_is_refused_as_a_whole(nodes: Failover, proxies: ProxyPair, said: list[str]) -> None:
+    """With one error instead of a list of answers."""
+    proxies[0].set_fault(OVER_LIMIT)
+    found = nodes.call_method_in_batches("eth_gasPrice", [(), ()])
+    assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
+    assert "limit exceeded" in said[1]
+
+
 @pytest.mark.deep(cases=2)
 @pytest.mark.parametrize(
     ("method", "error"),
