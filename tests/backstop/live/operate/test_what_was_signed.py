@@ -416,7 +416,7 @@ def test_a_receipt_is_what_the_block_says(
 
 @pytest.mark.deep(brief=BRIEF)
 def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
-    """The next call of the same look has what is left of the budget, and not more."""
+    """What was signed for a refused call is counted, and nothing more is signed in the same look."""
     fallen.node.request("evm_setAutomine", False)
     proxy = ByzantineProxy(int(fallen.node.url.rpartition(":")[2]))
     proxy.set_fault(build_refusal("nonce too low"))
@@ -431,9 +431,9 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
         (box,) = loop.boxes.values()
         return sum(entry.actual_or_maximum_spending.gas for entry in box.journal.entries)
 
-    three = refused(SpendingLimits(gas_day=10**18))
-    assert sum(" was not taken: " in line for line in said) == 3
-    limit = three // 2
+    one = refused(SpendingLimits(gas_day=10**18))
+    assert one > 0 and sum(" was not taken: " in line for line in said) == 1
+    limit = one // 2
     assert 0 < refused(SpendingLimits(gas_day=limit)) <= limit
     proxy.close()
 
