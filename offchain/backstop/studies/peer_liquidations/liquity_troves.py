@@ -1,0 +1,123 @@
+"""Troves of Liquity v1 and v2: stakes, redistribution to other troves, and the pools of collateral and debt.
+
+Both versions share these rules: github.com/liquity/dev, packages/contracts/contracts/TroveManager.sol (MIT),
+commit 39f1f7f, and github.com/liquity/bold, contracts/src/TroveManager.sol (BUSL-1.1), commit 405f912. They
+are written here anew. Amounts and ratios are in wad, sums for one unit of stake too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.studies.peer_liquidations.vector_case import PeerRefusalError
+
+
+@dataclass
+class Trove:
+    """A vault: what it has without redistributions, its stake, and the sums at its last change."""
+
+    collateral: int
+    debt: int
+    stake: int
+    collateral_sum: int
+    debt_sum: int
+
+
+@dataclass
+class TroveBook:
+    """All troves of a system."""
+
+    troves: dict[str, Trove] = field(default_factory=dict)
+    surplus: dict[str, int] = field(default_factory=dict)
+    collateral_sum: int = 0
+    debt_sum: int = 0
+    collateral_error: int = 0
+    debt_error: int = 0
+    total_stakes: int = 0
+    stakes_snapshot: int = 0
+    collateral_snapshot: int = 0
+    active_collateral: int = 0
+    active_debt: int = 0
+    default_collateral: int = 0
+    default_debt: int = 0
+
+    def open_trove(self, owner: str, collateral: int, debt: int) -> None:
+        """Add a trove, with a stake as if it had borne its part of all redistributions, rounded down."""
+        stake = collateral
+        if self.collateral_snapshot:
+            stake = collateral * self.stakes_snapshot // self.collateral_snapshot
+        self.troves[owner] = Trove(collateral, debt, stake, self.collateral_sum, self.debt_sum)
+        self.total_stakes += stake
+        self.active_collateral += collateral
+        self.active_debt += debt
+
+    def get_pending(self, owner: str) -> tuple[int, int]:
+        """Return collateral and debt that redistributions gave the trove, each rounded down."""
+        trove = self.troves[owner]
+        return (
+            trove.stake * (self.collateral_sum - trove.collateral_sum) // WAD,
+            trove.stake * (self.debt_sum - trove.debt_sum) // WAD,
+        )
+
+    def get_entire(self, owner: str) -> tuple[int, int]:
+        """Return collateral and debt of the trove, with redistributions."""
+        trove, (collateral, debt) = self.troves[owner], self.get_pending(owner)
+        return trove.collateral + collateral, trove.debt + debt
+
+    def compute_ratio(self, owner: str, price: int) -> int:
+        """Return the trove's collateral over its debt, rounded down."""
+        return compute_collateral_ratio(*self.get_entire(owner), price)
+
+    def close_trove(self, owner: str, only_trove_reason: str) -> None:
+        """Remove a liquidated trove and its stake; all that it has is in the active pool then."""
+        if len(self.troves) == 1:
+            raise PeerRefusalError(only_trove_reason)
+        collateral, debt = self.get_pending(owner)
+        self.default_collateral -= collateral
+        self.default_debt -= debt
+        self.active_collateral += collateral
+        self.active_debt += debt
+        self.total_stakes -= self.troves.pop(owner).stake
+
+    def redistribute_trove(self, collateral: int, debt: int) -> None:
+        """Give collateral and debt to the stakes that are left; what a division leaves waits for the next."""
+        if debt == 0:
+            return
+        collateral_part, self.collateral_error = divmod(
+            collateral * WAD + self.collateral_error, self.total_stakes
+        )
+        debt_part, self.debt_error = divmod(debt * WAD + self.debt_error, self.total_stakes)
+        self.collateral_sum += collateral_part
+        self.debt_sum += debt_part
+        self.active_collateral -= collateral
+        self.active_debt -= debt
+        self.default_collateral += collateral
+        self.default_debt += debt
+
+    def pay_surplus(self, owner: str, collateral: int) -> None:
+        """Put collateral aside that the owner may claim."""
+        if collateral:
+            self.surplus[owner] = self.surplus.get(owner, 0) + collateral
+            self.active_collateral -= collateral
+
+    def pay_compensation(self, collateral: int) -> None:
+        """Send the caller's collateral, and remember stakes and collateral for troves to come."""
+        self.active_collateral -= collateral
+        self.stakes_snapshot = self.total_stakes
+        self.collateral_snapshot = self.active_collateral + self.default_collateral
+
+
+def compute_collateral_ratio(collateral: int, debt: int, price: int) -> int:
+    """Return collateral at its price over debt [wad], rounded down, the largest integer without a debt."""
+    return collateral * price // debt if debt else MAX_UINT256
+
+
+@dataclass(frozen=True)
+class DepositSnapshot:
+    """A deposit as it was at its last change, with product, scale and sums of that time."""
+
+    value: int = 0
+    product: int = 1
+    scale: int = 0
+    sums: tuple[int, ...] = ()

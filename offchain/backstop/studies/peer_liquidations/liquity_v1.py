@@ -1,0 +1,274 @@
+"""Liquity v1, as its repository has it since April 2025: a stability pool, then redistribution.
+
+Source: github.com/liquity/dev, packages/contracts/contracts/TroveManager.sol and StabilityPool.sol, commit
+39f1f7f of April 2025, MIT. The rules are written here anew. They are not those of the immutable deployment of
+2021. Amounts, prices and ratios are in wad.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstop.model.arithmetic import WAD
+from backstop.studies.peer_liquidations.liquity_troves import (
+    DepositSnapshot,
+    TroveBook,
+    compute_collateral_ratio,
+)
+from backstop.studies.peer_liquidations.operation_sequence import play_operations
+from backstop.studies.peer_liquidations.vector_case import (
+    FLAG,
+    INTEGER,
+    TEXT,
+    PeerRefusalError,
+    VectorCaseError,
+    check_field_forms,
+)
+
+LEAST_RATIO = 11 * 10**17
+RECOVERY_RATIO = 15 * 10**17
+SCALE_FACTOR = 10**9
+LEAST_IN_POOL = WAD
+COIN_COMPENSATION = 200 * WAD
+COLLATERAL_DIVISOR = 200
+ONLY_TROVE = "TroveManager: Only one trove in the system"
+
+SEQUENCE_FORM = {"deployed": FLAG, "depositors": [TEXT], "owners": [TEXT]}
+OPERATION_FORMS: Mapping[str, Mapping[str, Any]] = {
+    "price": {"price": INTEGER},
+    "open": {"who": TEXT, "coll": INTEGER, "debt": INTEGER},
+    "provide": {"who": TEXT, "amount": INTEGER},
+    "withdraw": {"who": TEXT, "amount": INTEGER},
+    "liquidate": {"batch": [TEXT]},
+}
+
+
+@dataclass
+class _Pool:
+    """The stability pool: total, collateral, and product and sums from which each deposit is computed."""
+
+    total: int = 0
+    collateral: int = 0
+    product: int = WAD
+    scale: int = 0
+    sums: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    gain_error: int = 0
+    loss_error: int = 0
+    deposits: dict[str, DepositSnapshot] = field(default_factory=dict)
+
+    def get_deposit(self, owner: str) -> tuple[int, int]:
+        """Return value and collateral gain, rounded down; a value under a billionth of the former is 0."""
+        deposit = self.deposits.get(owner)
+        if not deposit:
+            return 0, 0
+        value, scales = deposit.value * self.product // deposit.product, self.scale - deposit.scale
+        value = 0 if scales > 1 else value // SCALE_FACTOR**scales
+        if value < deposit.value // SCALE_FACTOR:
+            value = 0
+        gains = self.sums[deposit.scale] - deposit.sums[0] + self.sums[deposit.scale + 1] // SCALE_FACTOR
+        return value, deposit.value * gains // deposit.product // WAD
+
+    def change_deposit(self, owner: str, value: int, gain: int) -> None:
+        """Store a new value, and send the whole collateral gain."""
+        self.deposits.pop(owner, None)
+        if value:
+            self.deposits[owner] = DepositSnapshot(value, self.product, self.scale, (self.sums[self.scale],))
+        if gain > self.collateral:
+            raise PeerRefusalError("SafeMath: subtraction overflow")
+        self.collateral -= gain
+
+    def get_offset_limit(self) -> int:
+        """Return the debt that the pool can take: one coin stays, and what the last rounding took."""
+        limit = self.total - min(LEAST_IN_POOL, self.total)
+        return 0 if limit * WAD <= self.loss_error else limit
+
+    def offset_debt(self, debt: int, collateral: int) -> None:
+        """Take debt over for collateral: the loss of a coin is rounded up, against depositors, its gain down.
+
+        What the roundings leave is set against the next time.
+        """
+        if self.total == 0 or debt == 0:
+            return
+        if debt >= self.total:
+            raise PeerRefusalError("panic")
+        gain, self.gain_error = divmod(collateral * WAD + self.gain_error, self.total)
+        numerator = max(debt * WAD - self.loss_error, 0)
+        loss = numerator // self.total + 1
+        self.loss_error = loss * self.total - numerator
+        if loss > WAD:
+            raise PeerRefusalError("panic")
+        self.sums[self.scale] += gain * self.product
+        product = self.product * (WAD - loss)
+        shift = 0
+        while product * SCALE_FACTOR**shift // WAD < SCALE_FACTOR and shift < 2:
+            shift += 1
+        self.product = product * SCALE_FACTOR**shift // WAD
+        self.scale += shift
+        if self.product == 0:
+            raise PeerRefusalError("panic")
+        self.decrease_total(debt)
+        self.collateral += collateral
+
+    def decrease_total(self, amount: int) -> None:
+        """Let coins go, of which one has to stay."""
+        if self.total - amount < LEAST_IN_POOL:
+            raise PeerRefusalError("Withdrawal must leave totalBoldDeposits >= MIN_LUSD_IN_SP")
+        self.total -= amount
+
+
+@dataclass(frozen=True)
+class _Split:
+    """What becomes of one trove: the pool's part, the part that is spread, the caller's and the owner's."""
+
+    offset_debt: int = 0
+    pool_collateral: int = 0
+    spread_debt: int = 0
+    spread_collateral: int = 0
+    compensation: int = 0
+    surplus: int = 0
+
+
+@dataclass
+class _System:
+    price: int = 0
+    book: TroveBook = field(default_factory=TroveBook)
+    pool: _Pool = field(default_factory=_Pool)
+
+    def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
+        """Carry out one operation; return what is paid, or None where nothing can be."""
+        kind = operation["op"]
+        if kind == "price":
+            self.price = operation["price"]
+        elif kind == "open":
+            self.book.open_trove(operation["who"], operation["coll"], operation["debt"])
+        elif kind == "provide":
+            return self._provide_deposit(operation["who"], operation["amount"])
+        elif kind == "withdraw":
+            return self._withdraw_deposit(operation["who"], operation["amount"])
+        else:
+            return self._liquidate_batch(operation["batch"])
+        return None
+
+    def _provide_deposit(self, owner: str, amount: int) -> list[int]:
+        if amount == 0:
+            raise PeerRefusalError("StabilityPool: Amount must be non-zero")
+        value, gain = self.pool.get_deposit(owner)
+        self.pool.total += amount
+        self.pool.change_deposit(owner, value + amount, gain)
+        return [gain]
+
+    def _withdraw_deposit(self, owner: str, amount: int) -> list[int]:
+        ratios = (self.book.compute_ratio(each, self.price) for each in self.book.troves)
+        if amount and min(ratios, default=LEAST_RATIO) < LEAST_RATIO:
+            raise PeerRefusalError("StabilityPool: Cannot withdraw while there are troves with ICR < MCR")
+        if owner not in self.pool.deposits:
+            raise PeerRefusalError("StabilityPool: User must have a non-zero deposit")
+        value, gain = self.pool.get_deposit(owner)
+        paid = min(amount, value)
+        if paid > self.pool.total:
+            raise PeerRefusalError("ERC20: transfer amount exceeds balance")
+        if paid:
+            self.pool.decrease_total(paid)
+        self.pool.change_deposit(owner, value - paid, gain)
+        return [gain]
+
+    def _liquidate_batch(self, batch: list[str]) -> list[int]:
+        """Liquidate troves one after the other with what is left in the pool, then book all at once."""
+        if not batch:
+            raise PeerRefusalError("TroveManager: Calldata address array must not be empty")
+        book, left, splits = self.book, self.pool.get_offset_limit(), []
+        collateral = book.active_collateral + book.default_collateral
+        debt = book.active_debt + book.default_debt
+        in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
+        for owner in batch:
+            if owner not in book.troves:
+                continue
+            ratio = book.compute_ratio(owner, self.price)
+            system_ratio = compute_collateral_ratio(collateral, debt, self.price) if in_recovery else None
+            split = self._split_trove(owner, ratio, left, system_ratio)
+            if split:
+                splits.append(split)
+                left -= split.offset_debt
+                debt -= split.offset_debt
+                collateral -= split.pool_collateral + split.compensation + split.surplus
+            if in_recovery:
+                in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
+        if not splits:
+            raise PeerRefusalError("TroveManager: nothing to liquidate")
+        offset_debt = sum(split.offset_debt for split in splits)
+        pool_collateral = sum(split.pool_collateral for split in splits)
+        if self.pool.total and offset_debt:
+            self.pool.offset_debt(offset_debt, pool_collateral)
+            book.active_debt -= offset_debt
+            book.active_collateral -= pool_collateral
+        book.redistribute_trove(
+            sum(split.spread_collateral for split in splits), sum(split.spread_debt for split in splits)
+        )
+        compensation = sum(split.compensation for split in splits)
+        book.pay_compensation(compensation)
+        return [compensation, COIN_COMPENSATION * len(splits)]
+
+    def _split_trove(self, owner: str, ratio: int, left: int, system_ratio: int | None) -> _Split | None:
+        """Close a trove that may be liquidated and return its split, or None.
+
+        `system_ratio` is None in normal mode. In recovery mode the last trove stays, and a trove of 100% or
+        less is spread whole. One from 110% up to the system's ratio goes to the pool, if that can take all
+        its debt, for 110% of it in collateral, rounded down; the owner may claim the rest.
+        """
+        book = self.book
+        if system_ratio is not None and len(book.troves) == 1:
+            return None
+        collateral, debt = book.get_entire(owner)
+        surplus = 0
+        if ratio >= LEAST_RATIO:
+            if system_ratio is None or ratio >= system_ratio or debt > left:
+                return None
+            surplus = collateral - debt * LEAST_RATIO // self.price
+            collateral -= surplus
+        elif system_ratio is not None and ratio <= WAD:
+            left = 0
+        compensation = collateral // COLLATERAL_DIVISOR
+        rest = collateral - compensation
+        offset_debt = min(debt, left)
+        pool_collateral = rest * offset_debt // debt
+        book.close_trove(owner, ONLY_TROVE)
+        book.pay_surplus(owner, surplus)
+        spread_debt = debt - offset_debt
+        return _Split(
+            offset_debt, pool_collateral, spread_debt, rest - pool_collateral, compensation, surplus
+        )
+
+    def describe_state(self, depositors: list[str]) -> dict[str, Any]:
+        """Return the state in the vectors' fields; there is one epoch, 0."""
+        book, pool = self.book, self.pool
+        return {
+            "pool": [pool.product, pool.scale, 0, pool.sums[pool.scale], pool.total, pool.collateral],
+            "deposits": {owner: list(pool.get_deposit(owner)) for owner in depositors},
+            "system": [
+                *(book.collateral_sum, book.debt_sum, book.total_stakes, book.stakes_snapshot),
+                *(book.collateral_snapshot, book.active_collateral, book.active_debt),
+                *(book.default_collateral, book.default_debt),
+            ],
+            "troves": {
+                owner: [trove.collateral, trove.debt, trove.stake, *book.get_pending(owner)]
+                for owner, trove in book.troves.items()
+            },
+            "surplus": dict(book.surplus),
+        }
+
+
+def play_liquity_v1_sequence(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Return outcome, payments and the whole state after each operation of a sequence.
+
+    A refused operation changes nothing. Raise VectorCaseError for a sequence of the deployment of 2021
+    (`deployed`), which has other rules.
+    """
+    check_field_forms(case, SEQUENCE_FORM, "liquity1")
+    if case["deployed"]:
+        raise VectorCaseError(
+            "liquity1, field 'deployed' is true: only the repository's code of 2025 is known"
+        )
+    return play_operations(case, _System(), OPERATION_FORMS, "liquity1")

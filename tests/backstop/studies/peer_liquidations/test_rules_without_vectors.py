@@ -1,0 +1,164 @@
+"""Refusals and limits that no measured case meets, read from the peers' code: values worked out by hand."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from backstop.studies.peer_liquidations.aave_v3 import eliminate_aave_v3_deficit, liquidate_aave_v3_position
+from backstop.studies.peer_liquidations.aave_v4 import liquidate_aave_v4_position
+from backstop.studies.peer_liquidations.euler_vault_kit import liquidate_euler_position
+from backstop.studies.peer_liquidations.liquity_v1 import play_liquity_v1_sequence
+from backstop.studies.peer_liquidations.liquity_v2 import (
+    play_liquity_v2_sequence,
+    redeem_liquity_v2_urgently,
+)
+from backstop.studies.peer_liquidations.morpho_blue import (
+    compute_incentive_factor,
+    liquidate_morpho_position,
+)
+from tests.support.peer_vectors import load_group
+
+WAD = 10**18
+
+
+def get_first_case(group: str, status: str = "ok") -> dict[str, Any]:
+    return copy.deepcopy(next(case for case in load_group(group) if case["status"] == status))
+
+
+@pytest.mark.parametrize(
+    ("lltv", "factor"),
+    [(860000000000000000, 1043841336116910229), (WAD, WAD), (10**17, 1150000000000000000)],
+)
+def test_the_factor_of_morpho_depends_on_the_lltv_alone(lltv: int, factor: int) -> None:
+    assert compute_incentive_factor(lltv) == factor
+
+
+def test_morpho_refuses_amounts_of_more_than_128_bits_and_prices_of_zero() -> None:
+    case = get_first_case("morpho_liquidate")
+    case |= {"seized_in": 0, "shares_in": 2**128}
+    assert liquidate_morpho_position(case) == {"status": "max uint128 exceeded"}
+    assert liquidate_morpho_position(case | {"shares_in": 1, "price": 0}) == {"status": "panic"}
+    assert liquidate_morpho_position(case | {"shares_in": 2**255}) == {"status": "panic"}
+
+
+def test_aave_v3_counts_collateral_without_a_threshold() -> None:
+    """It adds nothing to health, but as long as it is there, no deficit is booked."""
+    reserve = {
+        "decimals": 0,
+        "price": 10**8,
+        "threshold": 8000,
+        "bonus": 10500,
+        "fee": 0,
+        "supply_index": 10**27,
+        "debt_index": 10**27,
+        "scaled_supply": 100,
+        "scaled_debt": 0,
+        "collateral": True,
+        "borrowing": False,
+        "deficit": 0,
+    }
+    debt = reserve | {"scaled_supply": 0, "scaled_debt": 200, "collateral": False, "borrowing": True}
+    useless = reserve | {"threshold": 0, "scaled_supply": 7}
+    case = {"seize": 0, "repay": 1, "cover": 1000, "as_token": False, "reserves": [reserve, debt]}
+    result = liquidate_aave_v3_position(case)
+    # 100 of collateral pay for up(100 / 1.05) = 96 of 200.
+    assert result["account"] == [100 * 10**8, 200 * 10**8, 4 * 10**17]
+    assert result["out"] == {"repaid": 96, "seized": 100, "fee_scaled": 0, "taken_scaled": 100}
+    assert result["reserves_after"][1] == {
+        "scaled_supply": 0,
+        "scaled_debt": 0,
+        "collateral": False,
+        "borrowing": False,
+        "deficit": 104,
+    }
+    result = liquidate_aave_v3_position(case | {"reserves": [reserve, debt, useless]})
+    assert result["account"] == [107 * 10**8, 200 * 10**8, 4 * 10**17]
+    assert (result["reserves_after"][1]["scaled_debt"], result["reserves_after"][1]["deficit"]) == (104, 0)
+
+
+def test_a_coverer_of_aave_v3_who_owes_is_refused_after_amount_and_deficit() -> None:
+    case = get_first_case("aave_deficit") | {"owes": True}
+    assert eliminate_aave_v3_deficit(case) == {"status": "UserCannotHaveDebt"}
+    assert eliminate_aave_v3_deficit(case | {"deficit": 0}) == {"status": "ReserveNotInDeficit"}
+    assert eliminate_aave_v3_deficit(case | {"amount": 0}) == {"status": "InvalidAmount"}
+
+
+def test_euler_divides_by_zero_where_the_discount_is_whole() -> None:
+    case = get_first_case("euler")
+    case["max_discount"] = 10000
+    for collateral in case["collaterals"]:
+        collateral["ltv"] = 0
+    assert liquidate_euler_position(case) == {"status": "panic"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"cover": 0}, "InvalidDebtToCover"),
+        ({"shares": 0}, "ReserveNotSupplied"),
+        ({"drawn": 0}, "ReserveNotBorrowed"),
+        ({"hf": WAD}, "HealthFactorNotBelowThreshold"),
+        ({"cf": 0}, "ReserveNotEnabledAsCollateral"),
+        ({"cover": 0, "shares": 0}, "InvalidDebtToCover"),
+        ({"hf": WAD, "cf": 0}, "HealthFactorNotBelowThreshold"),
+    ],
+)
+def test_aave_v4_refuses_in_the_order_of_its_checks(change: dict[str, int], reason: str) -> None:
+    case = copy.deepcopy(load_group("aave_v4_whole")[0])
+    case["in"] |= change
+    assert liquidate_aave_v4_position(case) == {"out": {"revert": reason}}
+
+
+def build_sequence(*operations: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"depositors": ["D"], "owners": ["W", "T"], "ops": list(operations), **fields}
+
+
+OPEN = {"op": "open", "who": "T", "coll": 10 * WAD, "debt": 2000 * WAD}
+PRICE = {"op": "price", "price": 300 * WAD}
+
+
+def play_v1(*operations: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(play_liquity_v1_sequence(build_sequence(*operations, deployed=False))["ops"])
+
+
+def play_v2(*operations: dict[str, Any]) -> list[dict[str, Any]]:
+    case = build_sequence(*operations, mcr=11 * 10**17, penalty=[5 * 10**16, 10**17])
+    return list(play_liquity_v2_sequence(case)["ops"])
+
+
+def test_the_last_trove_of_liquity_v1_stays() -> None:
+    """Alone under 110% it brings the system under 150%: recovery mode, which passes it over."""
+    fall = {"op": "price", "price": 100 * WAD}
+    *_, last = play_v1(PRICE, OPEN, fall, {"op": "liquidate", "batch": ["T"]})
+    assert last["status"] == "TroveManager: nothing to liquidate"
+    assert last["state"]["troves"] == {"T": [10 * WAD, 2000 * WAD, 10 * WAD, 0, 0]}
+    *_, last = play_v1(PRICE, OPEN, {"op": "liquidate", "batch": []})
+    assert last["status"] == "TroveManager: Calldata address array must not be empty"
+
+
+def test_the_last_trove_of_liquity_v2_stays_and_nothing_changes() -> None:
+    fall = {"op": "price", "price": 100 * WAD}
+    before, last = play_v2(PRICE, OPEN | {"fee": 0}, fall, {"op": "liquidate", "batch": ["T"]})[-2:]
+    assert last == {"status": "OnlyOneTroveLeft", "state": before["state"]}
+    *_, last = play_v2(PRICE, {"op": "liquidate", "batch": []})
+    assert last["status"] == "EmptyData"
+
+
+def test_liquity_v1_spreads_what_the_pool_cannot_take() -> None:
+    """2,200 of 2,000 in worth; 0.5% of 10 goes to the caller, the rest to the only other trove."""
+    other = {"op": "open", "who": "W", "coll": 1000 * WAD, "debt": 2000 * WAD}
+    fall = {"op": "price", "price": 210 * WAD}
+    *_, last = play_v1(PRICE, other, OPEN, fall, {"op": "liquidate", "batch": ["T"]})
+    assert (last["status"], last["paid"]) == ("ok", [5 * 10**16, 200 * WAD])
+    assert last["state"]["troves"] == {
+        "W": [1000 * WAD, 2000 * WAD, 1000 * WAD, 9950 * 10**15, 2000 * WAD],
+    }
+
+
+def test_urgent_redemption_of_nothing_is_refused_and_unknown_troves_are_passed_over() -> None:
+    case = {"price": 100 * WAD, "amount": 0, "batch": ["X", "T"], "troves": {"T": [2 * WAD, 100 * WAD]}}
+    assert redeem_liquity_v2_urgently(case) == {"status": "ZeroAmount"}
+    found = redeem_liquity_v2_urgently(case | {"amount": 50 * WAD})
+    assert found["out"] == [51 * 10**16, 50 * WAD]
+    assert found["troves_after"] == {"T": [149 * 10**16, 50 * WAD]}
