@@ -227,6 +227,7 @@ def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
     try:
         _check_liquidatable(before)
         out = _compute_amounts(before)
+        _check_amounts(case, out)
     except PeerRefusalError as refusal:
         return {"out": {"revert": refusal.reason}}
     is_emptied = out["col_shares"] == before["shares"]
@@ -289,3 +290,13 @@ def _check_liquidatable(case: Mapping[str, Any]) -> None:
         raise PeerRefusalError("HealthFactorNotBelowThreshold")
     if case["cf"] == 0:
         raise PeerRefusalError("ReserveNotEnabledAsCollateral")
+
+
+def _check_amounts(case: Mapping[str, Any], out: Mapping[str, int]) -> None:
+    """Refuse as the hub does: to send no asset for the liquidator's shares, or to take no debt back."""
+    before, shares = case["in"], out["liquidator_shares"]
+    assets = shares * (before["A"] + VIRTUAL_ASSETS) // (before["S"] + VIRTUAL_SHARES)
+    if shares > 0 and assets == 0 and not case["receive_shares"]:
+        raise PeerRefusalError("InvalidAmount")
+    if out["drawn_shares"] == 0 and out["premium_ray"] == 0:
+        raise PeerRefusalError("InvalidAmount")

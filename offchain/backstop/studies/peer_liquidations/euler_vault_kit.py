@@ -52,9 +52,9 @@ def liquidate_euler_position(case: Mapping[str, Any]) -> dict[str, Any]:
     debt_value = debt * case["debt_price"] // WAD
     try:
         repaid, seized = _limit_to_desired(case, *_compute_most_repaid(case, debt, debt_value))
+        return {"status": "ok", "out": _settle_liquidation(case, debt, debt_value, repaid, seized)}
     except PeerRefusalError as refusal:
         return {"status": refusal.reason}
-    return {"status": "ok", "out": _settle_liquidation(case, debt, debt_value, repaid, seized)}
 
 
 def _compute_most_repaid(case: Mapping[str, Any], debt: int, debt_value: int) -> tuple[int, int]:
@@ -107,6 +107,8 @@ def _settle_liquidation(
     is_lost = debt > repaid and debt_value >= LEAST_SOCIALISED_VALUE and case["socialise"]
     if is_lost and not any(balances):
         rest = div_up(owed, DEBT_UNIT) - (debt - repaid)
+        if rest < 0:  # the last part of a unit has gone along as dust, and would be taken from lenders again
+            raise PeerRefusalError("E_RepayTooMuch")
         total_owed = max(total_owed - owed, 0) + rest * DEBT_UNIT
         owed = rest * DEBT_UNIT
     return {

@@ -90,8 +90,6 @@ class _Pool:
 
         What the roundings leave is set against the next time.
         """
-        if self.total == 0 or debt == 0:
-            return
         if debt >= self.total:
             raise PeerRefusalError("panic")
         gain, self.gain_error = divmod(collateral * WAD + self.gain_error, self.total)
@@ -200,7 +198,7 @@ class _System:
             raise PeerRefusalError("TroveManager: nothing to liquidate")
         offset_debt = sum(split.offset_debt for split in splits)
         pool_collateral = sum(split.pool_collateral for split in splits)
-        if self.pool.total and offset_debt:
+        if offset_debt:
             self.pool.offset_debt(offset_debt, pool_collateral)
             book.active_debt -= offset_debt
             book.active_collateral -= pool_collateral

@@ -92,6 +92,61 @@ def test_euler_divides_by_zero_where_the_discount_is_whole() -> None:
     assert liquidate_euler_position(case) == {"status": "panic"}
 
 
+def test_euler_refuses_to_take_a_part_of_a_unit_from_lenders_twice() -> None:
+    """1.5 units are owed, which rounds up to 2; one is repaid, and the half goes along with it as dust."""
+    case = {
+        "owed": 3 * 2**30,
+        "liquidator_owed": 0,
+        "total_owed": 3 * 2**30,
+        "cash": 0,
+        "debt_price": 10**6 * WAD,
+        "max_discount": 0,
+        "socialise": True,
+        "seize": 0,
+        "collaterals": [{"balance": 10, "price": 10**5 * WAD, "ltv": 5000}],
+        "desired": 2**256 - 1,
+        "least": 0,
+    }
+    assert liquidate_euler_position(case) == {"status": "E_RepayTooMuch"}
+    kept = liquidate_euler_position(case | {"socialise": False})["out"]
+    assert (kept["repay"], kept["yield"]) == (1, 10)
+    assert (kept["owed"], kept["liquidator_owed"], kept["total_owed"]) == (0, 3 * 2**30, 3 * 2**30)
+    whole = liquidate_euler_position(case | {"owed": 2 * 2**31, "total_owed": 2 * 2**31})["out"]
+    assert (whole["owed"], whole["liquidator_owed"], whole["total_owed"]) == (0, 2**31, 2**31)
+
+
+def build_aave_v4_case(**changes: int) -> dict[str, Any]:
+    """16,000 at an index of 2 are owed against 10 collateral at 1,500 (health 0.75), at 5% bonus."""
+    inner = {
+        **{"shares": 10 * WAD, "col_dec": 18, "col_price": 1500 * 10**8, "drawn": 8000 * 10**6},
+        **{"premium_ray": 0, "index": 2 * 10**27, "debt_dec": 6, "debt_price": 10**8, "cover": 2**200},
+        **{"cf": 8000, "hf_max": 9 * 10**17, "factor": 10000, "max_bonus": 10500, "target": WAD},
+        **{"hf": 75 * 10**16, "fee": 0, "A": 10**24, "S": 10**24},
+        "debt_value_ray": 16000 * 10**26 * 10**27,
+    }
+    return {"in": inner | changes, "collaterals": 1, "borrows": 1, "receive_shares": False}
+
+
+def test_aave_v4_reports_what_all_collateral_does_not_pay() -> None:
+    """15,000 of collateral pay for up(15,000 / 1.05) = 14,285.714286, which is 7,142.857143 shares of 2."""
+    result = liquidate_aave_v4_position(build_aave_v4_case())
+    assert result["out"]["col_shares"] == 10 * WAD
+    assert (result["out"]["drawn_shares"], result["out"]["paid"]) == (7142857143, 14285714286)
+    assert result["in_deficit"]
+    assert result["deficit_ray"] == (8000 * 10**6 - 7142857143) * 2 * 10**27
+    assert result["hf_after"] is None
+
+
+def test_aave_v4_refuses_a_sale_of_nothing() -> None:
+    """A cover of one unit is less than a drawn share of two."""
+    assert liquidate_aave_v4_position(build_aave_v4_case(cover=1)) == {"out": {"revert": "InvalidAmount"}}
+    # 1.5 shares to an asset: the debt with its bonus is worth one asset, for one share, which is worth none.
+    poor = {"shares": 10**9, "col_price": 16800 * 10**8, "col_dec": 0, "A": 10**6, "S": 2 * 10**6}
+    case = build_aave_v4_case(**poor)
+    assert liquidate_aave_v4_position(case) == {"out": {"revert": "InvalidAmount"}}
+    assert liquidate_aave_v4_position(case | {"receive_shares": True})["out"]["liquidator_shares"] == 1
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
