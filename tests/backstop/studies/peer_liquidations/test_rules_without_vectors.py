@@ -42,39 +42,94 @@ def test_morpho_refuses_amounts_of_more_than_128_bits_and_prices_of_zero() -> No
     assert liquidate_morpho_position(case | {"shares_in": 2**255}) == {"status": "panic"}
 
 
-def test_aave_v3_counts_collateral_without_a_threshold() -> None:
-    """It adds nothing to health, but as long as it is there, no deficit is booked."""
-    reserve = {
-        "decimals": 0,
-        "price": 10**8,
-        "threshold": 8000,
-        "bonus": 10500,
-        "fee": 0,
-        "supply_index": 10**27,
-        "debt_index": 10**27,
-        "scaled_supply": 100,
-        "scaled_debt": 0,
-        "collateral": True,
-        "borrowing": False,
-        "deficit": 0,
-    }
-    debt = reserve | {"scaled_supply": 0, "scaled_debt": 200, "collateral": False, "borrowing": True}
-    useless = reserve | {"threshold": 0, "scaled_supply": 7}
-    case = {"seize": 0, "repay": 1, "cover": 1000, "as_token": False, "reserves": [reserve, debt]}
-    result = liquidate_aave_v3_position(case)
-    # 100 of collateral pay for up(100 / 1.05) = 96 of 200.
+def build_morpho_case(**changes: Any) -> dict[str, Any]:
+    """One asset and 3 million shares are borrowed; with the virtual ones 2 million shares are an asset."""
+    case = {"lltv": WAD // 2, "price": 10**36, "totals": [5, 5 * 10**6, 1, 3 * 10**6], "collateral": 3}
+    return {**case, "borrow_shares": 3 * 10**6, "seized_in": 0, "shares_in": 3 * 10**6} | changes
+
+
+def test_morpho_takes_one_more_than_is_borrowed_where_rounding_says_so() -> None:
+    """All shares are worth up(1.5) = 2 of 1 borrowed, and buy floor(floor(1.5) * 1.15) = 1."""
+    result = liquidate_morpho_position(build_morpho_case())
+    assert (result["seized"], result["repaid"]) == (1, 2)
+    assert result["totals_after"] == [5, 5 * 10**6, 0, 0]
+
+
+def test_morpho_books_no_more_bad_debt_than_is_borrowed() -> None:
+    """One of collateral costs up(1 / 1.15) = 1, 2 million shares; up(0.5) is owed yet, but 0 is left."""
+    result = liquidate_morpho_position(build_morpho_case(collateral=1, seized_in=1, shares_in=0))
+    assert (result["repaid"], result["borrow_shares_after"]) == (1, 0)
+    assert result["totals_after"] == [5, 5 * 10**6, 0, 0]
+
+
+AAVE_RESERVE = {
+    **{"decimals": 0, "price": 10**8, "threshold": 8000, "bonus": 10500, "fee": 0, "deficit": 0},
+    **{"supply_index": 10**27, "debt_index": 10**27, "scaled_supply": 0, "scaled_debt": 0},
+    **{"collateral": False, "borrowing": False},
+}
+
+
+def build_aave_v3_supply(amount: int, **changes: Any) -> dict[str, Any]:
+    return {**AAVE_RESERVE, "scaled_supply": amount, "collateral": True} | changes
+
+
+def build_aave_v3_debt(amount: int, **changes: Any) -> dict[str, Any]:
+    return {**AAVE_RESERVE, "scaled_debt": amount, "borrowing": True} | changes
+
+
+def liquidate_aave_v3(cover: int, *reserves: dict[str, Any], as_token: bool = False) -> dict[str, Any]:
+    case = {"seize": 0, "repay": 1, "cover": cover, "as_token": as_token, "reserves": list(reserves)}
+    return liquidate_aave_v3_position(case)
+
+
+def test_aave_v3_books_what_all_collateral_does_not_pay() -> None:
+    """100 of collateral pay for up(100 / 1.05) = 96 of 200."""
+    result = liquidate_aave_v3(1000, build_aave_v3_supply(100), build_aave_v3_debt(200))
     assert result["account"] == [100 * 10**8, 200 * 10**8, 4 * 10**17]
     assert result["out"] == {"repaid": 96, "seized": 100, "fee_scaled": 0, "taken_scaled": 100}
-    assert result["reserves_after"][1] == {
-        "scaled_supply": 0,
-        "scaled_debt": 0,
-        "collateral": False,
-        "borrowing": False,
-        "deficit": 104,
-    }
-    result = liquidate_aave_v3_position(case | {"reserves": [reserve, debt, useless]})
+    state = {"scaled_supply": 0, "scaled_debt": 0, "collateral": False, "borrowing": False, "deficit": 104}
+    assert result["reserves_after"][1] == state
+
+
+def test_aave_v3_counts_collateral_without_a_threshold_and_none_that_is_not_switched_on() -> None:
+    """It adds nothing to health, but as long as it is there, no deficit is booked."""
+    reserves = build_aave_v3_supply(100), build_aave_v3_debt(200)
+    result = liquidate_aave_v3(1000, *reserves, build_aave_v3_supply(7, threshold=0))
     assert result["account"] == [107 * 10**8, 200 * 10**8, 4 * 10**17]
     assert (result["reserves_after"][1]["scaled_debt"], result["reserves_after"][1]["deficit"]) == (104, 0)
+    result = liquidate_aave_v3(1000, *reserves, build_aave_v3_supply(7, collateral=False))
+    assert result["account"] == [100 * 10**8, 200 * 10**8, 4 * 10**17]
+    assert result["reserves_after"][1]["deficit"] == 104
+
+
+def test_aave_v3_takes_dust_that_is_worth_nothing_for_no_collateral() -> None:
+    """7 of value and 5 units of dust: one debt is repaid in full for the 7, the other becomes a deficit."""
+    small, other = build_aave_v3_debt(66666666667, decimals=18), build_aave_v3_debt(3)
+    result = liquidate_aave_v3(10**18, build_aave_v3_supply(7 * 10**10 + 5, decimals=18), small, other)
+    assert result["account"] == [7, 7 + 3 * 10**8, 18666666231]
+    assert result["out"]["seized"] == 7 * 10**10
+    supply, repaid, lost = result["reserves_after"]
+    assert (supply["scaled_supply"], supply["collateral"]) == (5, False)
+    assert (repaid["scaled_debt"], repaid["deficit"]) == (0, 0)
+    assert (lost["scaled_debt"], lost["borrowing"], lost["deficit"]) == (0, False, 3)
+
+
+def test_aave_v3_closes_half_only_where_collateral_and_debt_are_large() -> None:
+    """Health is 0.96. Half of 2,000 would leave 950 of 2,000; 1,999 go whole for up(1,999 / 1.05) = 1,904."""
+    debt, other = build_aave_v3_debt(2000), build_aave_v3_supply(401)
+    result = liquidate_aave_v3(10**6, build_aave_v3_supply(2000), debt, other)
+    assert result == {"account": [2401 * 10**8, 2000 * 10**8, 9604 * 10**14], "status": "MustNotLeaveDust"}
+    result = liquidate_aave_v3(10**6, build_aave_v3_supply(1999), debt, other)
+    assert result["account"] == [2400 * 10**8, 2000 * 10**8, 96 * 10**16]
+    assert (result["out"]["repaid"], result["out"]["seized"]) == (1904, 1999)
+
+
+def test_aave_v3_seizes_nothing_only_as_tokens() -> None:
+    """One unit of debt buys floor(1/3) = 0 of collateral at three times its price."""
+    reserves = build_aave_v3_supply(10, price=3 * 10**8), build_aave_v3_debt(1), build_aave_v3_debt(9000)
+    assert liquidate_aave_v3(1, *reserves)["status"] == "InvalidBurnAmount"
+    result = liquidate_aave_v3(1, *reserves, as_token=True)
+    assert result["out"] == {"repaid": 1, "seized": 0, "fee_scaled": 0, "taken_scaled": 0}
 
 
 def test_a_coverer_of_aave_v3_who_owes_is_refused_after_amount_and_deficit() -> None:
@@ -113,6 +168,19 @@ def test_euler_refuses_to_take_a_part_of_a_unit_from_lenders_twice() -> None:
     assert (kept["owed"], kept["liquidator_owed"], kept["total_owed"]) == (0, 3 * 2**30, 3 * 2**30)
     whole = liquidate_euler_position(case | {"owed": 2 * 2**31, "total_owed": 2 * 2**31})["out"]
     assert (whole["owed"], whole["liquidator_owed"], whole["total_owed"]) == (0, 2**31, 2**31)
+
+
+def test_euler_leaves_the_debt_where_nothing_is_repaid() -> None:
+    """Less than a unit is owed, collateral is worthless: it goes for nothing, and lenders bear the debt."""
+    case = get_first_case("euler") | {
+        **{"owed": 2**30, "liquidator_owed": 0, "total_owed": 2**30, "debt_price": 10**6 * WAD},
+        **{"collaterals": [{"balance": 10, "price": 0, "ltv": 5000}], "socialise": True, "seize": 0},
+        **{"desired": 2**256 - 1, "least": 0},
+    }
+    out = liquidate_euler_position(case)["out"]
+    assert (out["repay"], out["yield"], out["owed"], out["liquidator_owed"]) == (0, 10, 0, 0)
+    kept = liquidate_euler_position(case | {"socialise": False})["out"]
+    assert (kept["owed"], kept["liquidator_owed"], kept["total_owed"]) == (2**30, 0, 2**30)
 
 
 def build_aave_v4_case(**changes: int) -> dict[str, Any]:
@@ -209,6 +277,25 @@ def test_liquity_v1_spreads_what_the_pool_cannot_take() -> None:
     assert last["state"]["troves"] == {
         "W": [1000 * WAD, 2000 * WAD, 1000 * WAD, 9950 * 10**15, 2000 * WAD],
     }
+
+
+def test_liquity_v1_goes_back_to_normal_within_a_batch() -> None:
+    """The first trove that the pool takes brings the system over 150%: the second, at 120%, is left alone."""
+    safe = {"op": "open", "who": "W", "coll": 151 * WAD, "debt": 10000 * WAD}
+    first = {"op": "open", "who": "T", "coll": 24 * WAD, "debt": 2000 * WAD}
+    second = {"op": "open", "who": "U", "coll": 24 * WAD, "debt": 2000 * WAD}
+    provide = {"op": "provide", "who": "D", "amount": 9000 * WAD}
+    liquidate = {"op": "liquidate", "batch": ["T", "U"]}
+    fall = {"op": "price", "price": 100 * WAD}
+    *_, last = play_v1(PRICE, safe, first, second, provide, fall, liquidate)
+    # 199 * 100 / 14,000 = 142%; 175 * 100 / 12,000 = 145.8%, still under 150%: both go.
+    assert (last["status"], list(last["state"]["troves"])) == ("ok", ["W"])
+    assert last["state"]["surplus"] == {"T": 2 * WAD, "U": 2 * WAD}
+    safe["coll"] = 157 * WAD
+    *_, last = play_v1(PRICE, safe, first, second, provide, fall, liquidate)
+    # 205 * 100 / 14,000 = 146.4%; 181 * 100 / 12,000 = 150.8%: normal, and 120% is safe.
+    assert (last["status"], list(last["state"]["troves"])) == ("ok", ["W", "U"])
+    assert last["state"]["surplus"] == {"T": 2 * WAD}
 
 
 def test_urgent_redemption_of_nothing_is_refused_and_unknown_troves_are_passed_over() -> None:
