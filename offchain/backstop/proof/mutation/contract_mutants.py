@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -12,7 +13,7 @@ from random import Random
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.mutation.mutation_operators import OPERATORS
-from backstop.proof.mutation.vyper_source import TextEdit, VyperSource, iter_code
+from backstop.proof.mutation.vyper_source import SourceText, TextEdit, VyperSource, iter_code
 
 # Each file once: a module belongs to the one contract that runs it, or stands by itself.
 FILES: dict[str, tuple[str, ...]] = {
@@ -119,7 +120,7 @@ def list_mutants(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
     return [
         mutant
         for file in list_own_files(contract)
-        for mutant in _find_mutants(file, (root / file).read_text())
+        for mutant in list_file_mutants(file, (root / file).read_text())
     ]
 
 
@@ -130,26 +131,39 @@ def shuffle_mutants(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mu
     return found
 
 
-def _find_mutants(file: str, text: str) -> list[Mutant]:
+def list_file_mutants(file: str, text: str) -> list[Mutant]:
+    """Return all mutants of one Vyper file, in the order of its text."""
     source = VyperSource(text)
-    found: list[Mutant] = []
+    return [
+        mutant
+        for function, part in source.iter_functions_and_constants()
+        for mutant in build_mutants(
+            file,
+            function,
+            source,
+            {
+                (edit, operator)
+                for node in iter_code(part)
+                for operator, make in OPERATORS.items()
+                for edit in make(node, source)
+            },
+        )
+    ]
+
+
+def build_mutants(
+    file: str, function: str, source: SourceText, edits_and_operators: Iterable[tuple[TextEdit, str]]
+) -> Iterator[Mutant]:
+    """Yield the mutants that edits of one function make, in the order of the text."""
     seen: Counter[tuple[str, ...]] = Counter()
-    for function, part in source.iter_functions_and_constants():
-        edits = {
-            (edit, operator)
-            for node in iter_code(part)
-            for operator, make in OPERATORS.items()
-            for edit in make(node, source)
-        }
-        for edit, operator in sorted(edits):
-            start, end = source.widen_to_lines(edit.start, edit.end)
-            before = text[start:end]
-            after = text[start : edit.start] + edit.text + text[edit.end : end]
-            key = (function, operator, _collapse_spaces(before), _collapse_spaces(after))
-            seen[key] += 1
-            line = source.get_line_number(edit.start)
-            found.append(Mutant(file, *key, nth=seen[key], line=line, edit=edit))
-    return found
+    for edit, operator in sorted(edits_and_operators):
+        start, end = source.widen_to_lines(edit.start, edit.end)
+        before = source.text[start:end]
+        after = source.text[start : edit.start] + edit.text + source.text[edit.end : end]
+        key = (function, operator, _collapse_spaces(before), _collapse_spaces(after))
+        seen[key] += 1
+        line = source.get_line_number(edit.start)
+        yield Mutant(file, *key, nth=seen[key], line=line, edit=edit)
 
 
 def _collapse_spaces(text: str) -> str:

@@ -27,11 +27,27 @@ class TextEdit(NamedTuple):
     text: str
 
 
-class VyperSource:
-    """One Vyper file."""
+class SourceText:
+    """The text of one file, of any language."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+
+    def get_line_number(self, position: int) -> int:
+        """Return the number of a line, from 1."""
+        return self.text.count("\n", 0, position) + 1
+
+    def widen_to_lines(self, start: int, end: int) -> tuple[int, int]:
+        """Widen a stretch to whole lines."""
+        newline = self.text.find("\n", end)
+        return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
+
+
+class VyperSource(SourceText):
+    """One Vyper file."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
         self.module = parse_vyper(text)
         self._starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
 
@@ -59,15 +75,6 @@ class VyperSource:
         """Exchange two nodes; what stands between them stays."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
-
-    def get_line_number(self, position: int) -> int:
-        """Return the number of a line, from 1."""
-        return self.text.count("\n", 0, position) + 1
-
-    def widen_to_lines(self, start: int, end: int) -> tuple[int, int]:
-        """Widen a stretch to whole lines."""
-        newline = self.text.find("\n", end)
-        return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
 
     def iter_functions_and_constants(self) -> Iterator[tuple[str, VyperNode]]:
         """Yield what a fault can be put into: each function, and each constant's value, with its name."""

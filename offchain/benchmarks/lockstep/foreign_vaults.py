@@ -1,0 +1,226 @@
+"""Two ERC-4626 vaults of other people, in Vyper and in Solidity, whole or with a fault, compiled."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import dirname, join, normpath
+from typing import Any
+
+import snekmate
+from vyper.compiler import compile_from_file_input
+from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+from vyper.compiler.settings import Settings
+from vyper.exceptions import VyperException
+
+from backstop.errors import BackstopError
+from backstop.files.installation import ROOT
+from backstop.proof.mutation.contract_mutants import Mutant, list_file_mutants
+from benchmarks.lockstep.solidity_mutants import SoliditySource, list_solidity_mutants
+
+BENCH = ROOT / "tools" / "lockstep_bench"
+SOLC = BENCH / "solc.mjs"
+CONTRACTS = ("Asset", "Vault")
+EVM_VERSION = "cancun"
+_LIBRARY = Path(next(iter(snekmate.__path__)))
+_IMPORT = re.compile(r'^import\b[^;]*?["\']([^"\']+)["\'];', re.MULTILINE)
+
+
+class CompilationError(BackstopError):
+    """A vault does not compile."""
+
+
+@dataclass(frozen=True)
+class CompiledContract:
+    """A contract as every tool can take it."""
+
+    abi: list[dict[str, Any]]
+    bytecode: str  # the creation code, "0x" and hexadecimal digits
+
+
+@dataclass(frozen=True)
+class VaultBuild:
+    """A vault and its asset, compiled; `solc_output` is the compiler's own where it was solc."""
+
+    contracts: dict[str, CompiledContract]
+    solc_output: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ForeignVault:
+    """A vault that is not ours. Mutants are drawn from `mutated` files, but for the functions left out."""
+
+    name: str
+    title: str
+    mutated: tuple[str, ...]
+    left_out: frozenset[str] = field(default=frozenset())
+
+    def read_source(self, file: str) -> str:
+        """Read a file of the vault as it is published."""
+        raise NotImplementedError
+
+    def list_mutants(self) -> list[Mutant]:
+        """Return all mutants, in the order of files and text."""
+        raise NotImplementedError
+
+    def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
+        """Compile vault and asset in an empty folder, which then has the sources; a mutant is in the vault."""
+        raise NotImplementedError
+
+    def _leave_out(self, mutants: Iterable[Mutant]) -> list[Mutant]:
+        return [each for each in mutants if each.function not in self.left_out]
+
+
+class VyperVault(ForeignVault):
+    """snekmate's, from the package that the contracts are compiled with."""
+
+    def read_source(self, file: str) -> str:
+        """Read a file of snekmate."""
+        return (_LIBRARY / file).read_text()
+
+    def list_mutants(self) -> list[Mutant]:
+        """Return all mutants, in the order of files and text."""
+        return self._leave_out(
+            mutant for file in self.mutated for mutant in list_file_mutants(file, self.read_source(file))
+        )
+
+    def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
+        """Compile the vault from a copy of snekmate, and the asset from the package: it stays whole."""
+        sources = folder / "contracts"
+        shutil.copytree(BENCH / "contracts" / self.name, sources)
+        shutil.copytree(
+            _LIBRARY, sources / "snekmate", ignore=shutil.ignore_patterns("__pycache__", "*.py", "py.typed")
+        )
+        if mutant is not None:
+            (sources / "snekmate" / mutant.file).write_text(mutant.apply(self.read_source(mutant.file)))
+        bundle = FilesystemInputBundle([_LIBRARY.parent])
+        return VaultBuild(
+            {name: _compile_vyper(bundle.load_file(sources / f"{name}.vy"), bundle) for name in CONTRACTS}
+        )
+
+
+class SolidityVault(ForeignVault):
+    """OpenZeppelin's, from npm, by solc from npm."""
+
+    def read_source(self, file: str) -> str:
+        """Read a file of `node_modules`, or of this benchmark."""
+        path = BENCH / "node_modules" / file
+        if not path.is_file():
+            path = BENCH / "contracts" / self.name / file
+        try:
+            return path.read_text()
+        except OSError:
+            raise BackstopError(
+                f"there is no {file} in {BENCH / 'node_modules'}: `make bench-tools` installs it"
+            ) from None
+
+    def list_mutants(self) -> list[Mutant]:
+        """Return all mutants, in the order of files and text."""
+        output = self._run_solc(None, {"*": {"": ["ast"]}})
+        return self._leave_out(
+            mutant
+            for file in self.mutated
+            for mutant in list_solidity_mutants(
+                file, SoliditySource(self.read_source(file), output["sources"][file]["ast"])
+            )
+        )
+
+    def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
+        """Compile the vault, and the asset from the package: it stays whole."""
+        wanted = ["abi", "evm.bytecode", "storageLayout"]
+        output = self._run_solc(mutant, {f"{name}.sol": {name: wanted} for name in CONTRACTS})
+        if mutant is not None:
+            whole = self._run_solc(None, {"Asset.sol": {"Asset": wanted}})
+            output["contracts"]["Asset.sol"] = whole["contracts"]["Asset.sol"]
+        for name, text in self._collect_sources(mutant).items():
+            path = folder / "contracts" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        found = {name: output["contracts"][f"{name}.sol"][name] for name in CONTRACTS}
+        return VaultBuild(
+            {
+                name: CompiledContract(each["abi"], "0x" + each["evm"]["bytecode"]["object"])
+                for name, each in found.items()
+            },
+            output,
+        )
+
+    def _collect_sources(self, mutant: Mutant | None) -> dict[str, str]:
+        """Read the contracts and everything that they import."""
+        found: dict[str, str] = {}
+        waiting = [f"{name}.sol" for name in CONTRACTS]
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            text = self.read_source(name)
+            found[name] = mutant.apply(text) if mutant is not None and mutant.file == name else text
+            for path in _IMPORT.findall(text):
+                waiting.append(normpath(join(dirname(name), path)) if path.startswith(".") else path)
+        return found
+
+    def _run_solc(self, mutant: Mutant | None, selection: Mapping[str, Any]) -> dict[str, Any]:
+        sources = self._collect_sources(mutant)
+        settings = {
+            "evmVersion": EVM_VERSION,
+            "optimizer": {"enabled": True, "runs": 200},
+            "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
+            "outputSelection": selection,
+        }
+        request = {
+            "language": "Solidity",
+            "sources": {name: {"content": text} for name, text in sorted(sources.items())},
+            "settings": settings,
+        }
+        done = subprocess.run(
+            ["node", str(SOLC)], input=json.dumps(request), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise BackstopError(f"solc does not run: {done.stderr.strip()}")
+        output: dict[str, Any] = json.loads(done.stdout)
+        mistakes = [each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "error"]
+        if mistakes:
+            raise CompilationError("\n".join(mistakes))
+        return output
+
+
+VAULTS: dict[str, ForeignVault] = {
+    vault.name: vault
+    for vault in (
+        VyperVault(
+            "snekmate",
+            "snekmate's ERC-4626 (Vyper)",
+            ("extensions/erc4626.vy", "tokens/erc20.vy"),
+            # EIP-2612, whose signatures no tool's user file makes.
+            frozenset({"permit", "DOMAIN_SEPARATOR", "_PERMIT_TYPE_HASH"}),
+        ),
+        SolidityVault(
+            "openzeppelin",
+            "OpenZeppelin's ERC-4626 (Solidity)",
+            (
+                "@openzeppelin/contracts/token/ERC20/extensions/ERC4626.sol",
+                "@openzeppelin/contracts/token/ERC20/ERC20.sol",
+            ),
+        ),
+    )
+}
+
+
+def _compile_vyper(file: object, bundle: FilesystemInputBundle) -> CompiledContract:
+    assert isinstance(file, FileInput)
+    try:
+        output = compile_from_file_input(
+            file,
+            input_bundle=bundle,
+            output_formats=["abi", "bytecode"],
+            settings=Settings(evm_version=EVM_VERSION),
+            no_bytecode_metadata=True,
+        )
+    except VyperException as error:
+        raise CompilationError(str(error)) from None
+    return CompiledContract(output["abi"], output["bytecode"])

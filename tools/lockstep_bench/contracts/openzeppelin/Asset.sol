@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: AGPL-3.0-only
+pragma solidity 0.8.37;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+
+/// OpenZeppelin's ERC-20, which anyone may mint.
+contract Asset is ERC20 {
+    constructor() ERC20("Asset", "AST") {}
+
+    function mint(address to, uint256 value) external {
+        _mint(to, value);
+    }
+}
