@@ -69,7 +69,7 @@ class ForeignVault:
         raise NotImplementedError
 
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
-        """Compile vault and asset in an empty folder, which then has the sources; a mutant is in the vault."""
+        """Compile vault and asset in a new folder, which then has the sources; a mutant is in the vault."""
         raise NotImplementedError
 
     def _leave_out(self, mutants: Iterable[Mutant]) -> list[Mutant]:
@@ -183,7 +183,9 @@ class SolidityVault(ForeignVault):
         if done.returncode:
             raise BackstopError(f"solc does not run: {done.stderr.strip()}")
         output: dict[str, Any] = json.loads(done.stdout)
-        mistakes = [each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "error"]
+        mistakes = [
+            each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "error"
+        ]
         if mistakes:
             raise CompilationError("\n".join(mistakes))
         return output

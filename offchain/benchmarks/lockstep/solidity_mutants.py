@@ -1,4 +1,4 @@
-"""Mutants of a Solidity file, from the syntax tree that solc gives: the kinds of faults of the Vyper mutants."""
+"""Mutants of a Solidity file, found in the syntax tree that solc gives: the kinds of those of Vyper."""
 
 from __future__ import annotations
 
@@ -188,10 +188,9 @@ def _iter_nodes(value: Any) -> Iterator[Node]:
 
 
 def _replace_operator(node: Node, source: SoliditySource, new: str) -> TextEdit:
-    sides = ("leftExpression", "rightExpression")
-    if node["nodeType"] == "Assignment":
-        sides = ("leftHandSide", "rightHandSide")
-    return source.build_operator_replacement(*(node[side] for side in sides), node["operator"], new)
+    side = "HandSide" if node["nodeType"] == "Assignment" else "Expression"
+    left, right = node[f"left{side}"], node[f"right{side}"]
+    return source.build_operator_replacement(left, right, node["operator"], new)
 
 
 def _get_called_name(statement: Node) -> str | None:
