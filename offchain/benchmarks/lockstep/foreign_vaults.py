@@ -72,7 +72,7 @@ class ForeignVault:
         """Compile vault and asset in a new folder, which then has the sources; a mutant is in the vault."""
         raise NotImplementedError
 
-    def _leave_out(self, mutants: Iterable[Mutant]) -> list[Mutant]:
+    def _drop_left_out_functions(self, mutants: Iterable[Mutant]) -> list[Mutant]:
         return [each for each in mutants if each.function not in self.left_out]
 
 
@@ -85,7 +85,7 @@ class VyperVault(ForeignVault):
 
     def list_mutants(self) -> list[Mutant]:
         """Return all mutants, in the order of files and text."""
-        return self._leave_out(
+        return self._drop_left_out_functions(
             mutant for file in self.mutated for mutant in list_file_mutants(file, self.read_source(file))
         )
 
@@ -122,7 +122,7 @@ class SolidityVault(ForeignVault):
     def list_mutants(self) -> list[Mutant]:
         """Return all mutants, in the order of files and text."""
         output = self._run_solc(None, {"*": {"": ["ast"]}})
-        return self._leave_out(
+        return self._drop_left_out_functions(
             mutant
             for file in self.mutated
             for mutant in list_solidity_mutants(

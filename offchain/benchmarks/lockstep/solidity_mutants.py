@@ -68,14 +68,14 @@ class SoliditySource(SourceText):
 Operator = Callable[[Node, SoliditySource], Iterator[TextEdit]]
 
 
-def comparison(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def change_comparison(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Move a bound to its other side, and turn it round: < becomes <= and >=."""
     if node["nodeType"] == "BinaryOperation":
         for other in COMPARISONS.get(node["operator"], ()):
             yield _replace_operator(node, source, other)
 
 
-def logic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def change_logic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Put `&&` for `||` and back; drop a `!`."""
     if node["nodeType"] == "BinaryOperation" and node["operator"] in LOGIC:
         yield _replace_operator(node, source, LOGIC[node["operator"]])
@@ -83,13 +83,13 @@ def logic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
         yield source.build_node_replacement(node, f"({source.get_text(node['subExpression'])})")
 
 
-def arithmetic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def invert_arithmetic(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Put the inverse operation: + for -, * for /."""
     if node["nodeType"] in ("BinaryOperation", "Assignment") and node["operator"] in ARITHMETIC:
         yield _replace_operator(node, source, ARITHMETIC[node["operator"]])
 
 
-def rounding(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def flip_rounding(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Round the other way, where a call takes the direction; put true for false there."""
     if node["nodeType"] != "FunctionCall":
         return
@@ -101,7 +101,7 @@ def rounding(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
             yield source.build_node_replacement(value, "false" if value["value"] == "true" else "true")
 
 
-def off_by_one(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def change_number_by_one(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Make each number one higher and one lower."""
     if node["nodeType"] == "Literal" and node["kind"] == "number" and node["value"].isdecimal():
         yield source.build_node_replacement(node, str(int(node["value"]) + 1))
@@ -109,7 +109,7 @@ def off_by_one(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
             yield source.build_node_replacement(node, str(int(node["value"]) - 1))
 
 
-def dropped_assert(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def drop_assert(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Leave a check out: a `require`, or an `if` that only reverts."""
     if node["nodeType"] == "IfStatement" and not node.get("falseBody"):
         body = node["trueBody"]
@@ -120,19 +120,19 @@ def dropped_assert(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
         yield source.build_statement_removal(node)
 
 
-def dropped_write(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def drop_write(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Leave a write out."""
     if node["nodeType"] == "ExpressionStatement" and node["expression"]["nodeType"] == "Assignment":
         yield source.build_statement_removal(node)
 
 
-def dropped_call(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def drop_call(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Leave out a call whose result nobody reads, or an event."""
     if node["nodeType"] == "EmitStatement" or _get_called_name(node) not in (None, "require"):
         yield source.build_statement_removal(node)
 
 
-def swapped_operands(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
+def swap_operands(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
     """Swap neighbours of one type among a call's arguments, or the sides of a difference."""
     if node["nodeType"] == "BinaryOperation" and node["operator"] in DIRECTED:
         left, right = source.get_text(node["leftExpression"]), source.get_text(node["rightExpression"])
@@ -145,19 +145,17 @@ def swapped_operands(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 OPERATORS: dict[str, Operator] = {
-    operator.__name__.replace("_", " "): operator
-    for operator in (
-        comparison,
-        logic,
-        arithmetic,
-        rounding,
-        off_by_one,
-        dropped_assert,
-        dropped_write,
-        dropped_call,
-        swapped_operands,
-    )
+    "comparison": change_comparison,
+    "logic": change_logic,
+    "arithmetic": invert_arithmetic,
+    "rounding": flip_rounding,
+    "off by one": change_number_by_one,
+    "dropped assert": drop_assert,
+    "dropped write": drop_write,
+    "dropped call": drop_call,
+    "swapped operands": swap_operands,
 }
+"""By the names of the Vyper mutants' operators."""
 
 
 def list_solidity_mutants(file: str, source: SoliditySource) -> list[Mutant]:

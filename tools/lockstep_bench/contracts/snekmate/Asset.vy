@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 # pragma evm-version cancun
 """
-@title snekmate's ERC-20, which its deployer may mint
+@title snekmate's ERC-20, with six decimals, which its deployer may mint
 @license GNU Affero General Public License v3.0 only
 """
 
@@ -16,4 +16,4 @@ exports: erc20.__interface__
 @deploy
 def __init__():
     ownable.__init__()
-    erc20.__init__("Asset", "AST", 18, "Asset", "1")
+    erc20.__init__("Asset", "AST", 6, "Asset", "1")

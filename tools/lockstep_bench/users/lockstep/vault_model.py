@@ -173,7 +173,7 @@ class VaultToken(Token):
 
     @view
     def decimals(self, sender):
-        return 21
+        return 9
 
 
 def draw_anyone(draw):

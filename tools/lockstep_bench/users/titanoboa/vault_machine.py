@@ -33,7 +33,7 @@ class VaultMachine(RuleBasedStateMachine):
             self.asset.mint(person, FUNDS)
             self.asset.approve(self.vault, INFINITE, sender=person)
         assert self.vault.asset() == self.asset.address
-        assert (self.vault.name(), self.vault.symbol(), self.vault.decimals()) == ("Vault", "VLT", 21)
+        assert (self.vault.name(), self.vault.symbol(), self.vault.decimals()) == ("Vault", "VLT", 9)
 
     def compute_shares(self, assets, up=False):
         return divide(assets * (self.supply + VIRTUAL_SHARES), self.managed + 1, up)

@@ -281,7 +281,7 @@ abstract contract VaultInvariants is Test {
         vm.assertEq(vault.asset(), address(made.asset()));
         vm.assertEq(vault.name(), "Vault");
         vm.assertEq(vault.symbol(), "VLT");
-        vm.assertEq(uint256(vault.decimals()), 21);
+        vm.assertEq(uint256(vault.decimals()), 9);
     }
 
     function invariant_ghostsAgree() external view {

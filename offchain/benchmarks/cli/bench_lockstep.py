@@ -1,0 +1,101 @@
+"""Command that compares lockstep with other tools on contracts of other people."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from backstop.cli.command_helpers import RUNS, Command, handle_errors
+from benchmarks.lockstep import tool_comparison
+from benchmarks.lockstep.foreign_vaults import VAULTS
+from benchmarks.lockstep.tool_runs import PROJECTS, TIMEOUT
+from benchmarks.lockstep.vault_mutant_draw import COUNT
+
+SEED = "practice"
+"""The commit of the plugin that was measured: mutants are drawn by what was written before them."""
+
+
+@click.command(cls=Command, short_help="Compare lockstep with other tools on other people's contracts")
+@click.option(
+    "--vault", "names", type=click.Choice(sorted(VAULTS)), multiple=True, help="Vaults.  [default: all]"
+)
+@click.option(
+    "--tool", "tools", type=click.Choice(list(PROJECTS)), multiple=True, help="Tools.  [default: all]"
+)
+@click.option("--seed", default=SEED, show_default=True, help="Of the draw of mutants, any text.")
+@click.option(
+    "--mutants", type=click.IntRange(0), default=COUNT, show_default=True, help="Mutants of each vault."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=tool_comparison.SECONDS,
+    show_default=True,
+    help="For which each tool's speed is measured.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds after which a tool that has found nothing is stopped.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RUNS,
+    show_default=True,
+    help="Folder for the results.",
+)
+@handle_errors
+def cli(
+    names: Sequence[str],
+    tools: Sequence[str],
+    seed: str,
+    mutants: int,
+    seconds: float,
+    timeout: float,
+    out: Path,
+) -> None:
+    """Test two ERC-4626 vaults of other people, whole and with faults, with four tools.
+
+    Each tool has the same calls and as much of the same checks as it can make. The first time the tools are
+    installed, from their locks. Best on an idle machine; all of it takes up to an hour.
+
+    \b
+      ape run bench-lockstep
+      ape run bench-lockstep --vault snekmate --tool lockstep
+      ape run bench-lockstep --seed another --mutants 20
+    """
+    compared = []
+    for name in names or sorted(VAULTS, reverse=True):
+        with tempfile.TemporaryDirectory(prefix="backstop-lockstep-") as folder:
+            found = tool_comparison.compare_tools(
+                VAULTS[name],
+                seed,
+                Path(folder),
+                tools or tuple(PROJECTS),
+                mutants,
+                seconds,
+                timeout,
+                lambda text: print(text, file=sys.stderr),
+            )
+        compared.append(found)
+        heads = ("tool", "steps a second", "times", "mutants found", "median s", "lines")
+        _print_markdown(found.vault.title, heads, tool_comparison.build_tool_rows(found))
+        columns = ("mutant", "fault", *(f"{each.tool}, s" for each in found.results))
+        _print_markdown(f"seed {seed}", columns, tool_comparison.build_mutant_rows(found))
+    path = out / "bench-lockstep.json"
+    tool_comparison.write_comparisons_json(compared, seed, path)
+    print(f"written {path}")
+
+
+def _print_markdown(above: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table as docs/know/lockstep-benchmark.md has it."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    lines.insert(1, f"|{'|'.join(['---'] * len(heads))}|")
+    print("\n".join((above, "", *lines, "")))

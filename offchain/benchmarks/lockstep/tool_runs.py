@@ -1,0 +1,360 @@
+"""Runs of one tool on one build of a vault, as its user would start it, in a folder of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tokenize
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.files.atomic_files import write_json
+from backstop.files.installation import ROOT, cache_folder
+from backstop.hosts.free_ports import find_free_non_ephemeral_port
+from benchmarks.lockstep.foreign_vaults import BENCH, SOLC, VaultBuild
+
+TOOLS = ("lockstep", "titanoboa", "Ape", "Foundry")
+TIMEOUT = 60.0
+"""Seconds after which a tool is stopped that has found nothing, its start included."""
+GRACE = 60.0
+"""Seconds that a tool may take to start and to end where its speed is measured."""
+_PLUGIN = Path(__file__).with_name("hypothesis_limits.py")
+_CACHE = cache_folder() / "lockstep_bench"
+
+
+class ToolRun(NamedTuple):
+    """What a tool did in so many seconds, its start included."""
+
+    found: bool
+    seconds: float
+    output: str
+
+
+class ToolSpeed(NamedTuple):
+    """Steps of a tool on a whole vault, and their seconds without start and deployment."""
+
+    steps: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Steps a second."""
+        return self.steps / self.seconds
+
+
+class ToolProject:
+    """A folder with a user's files of one tool, and the contracts of one build at a time."""
+
+    tool: str
+    failed: re.Pattern[str]  # in the output of a run that found something
+
+    def __init__(self, vault: str, folder: Path) -> None:
+        self.vault = vault
+        self.folder = folder
+        self.users = BENCH / "users" / self.tool.lower()
+        shutil.copytree(self.users, folder)
+
+    def list_user_files(self) -> list[Path]:
+        """Return what a user writes for this vault: tests and settings."""
+        others = {f"test_{name}.py" for name in ("snekmate", "openzeppelin")} - {f"test_{self.vault}.py"}
+        return sorted(
+            path
+            for path in self.users.iterdir()
+            if path.suffix in (".py", ".yaml") and path.name not in others
+        )
+
+    def put_contracts(self, build: VaultBuild, sources: Path) -> None:
+        """Replace the contracts by those of a build."""
+        raise NotImplementedError
+
+    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+        """Return the command that tests until something is found, or for so many seconds."""
+        raise NotImplementedError
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Return what the command's environment has besides ours."""
+        return {}
+
+    def read_speed(self, output: str) -> ToolSpeed:
+        """Read steps and seconds of a run that was limited in time."""
+        raise NotImplementedError
+
+    def find_failure(self, seed: int, timeout: float = TIMEOUT) -> ToolRun:
+        """Test until something is found or the time is up."""
+        output, seconds, code = run_in_own_group(
+            self.build_command(seed, None), self.folder, self.build_environment(None), timeout
+        )
+        found = code not in (0, None)
+        if found and not self.failed.search(output):
+            raise BackstopError(f"{self.tool} failed by itself:\n{output[-3000:]}")
+        return ToolRun(found, seconds, output)
+
+    def measure_speed(self, seed: int, seconds: float) -> ToolSpeed:
+        """Test a whole vault for so many seconds."""
+        output, _, code = run_in_own_group(
+            self.build_command(seed, seconds),
+            self.folder,
+            self.build_environment(seconds),
+            seconds + GRACE,
+        )
+        if code != 0:
+            raise BackstopError(f"{self.tool} finds something in {self.vault} as it is:\n{output[-3000:]}")
+        return self.read_speed(output)
+
+
+class _HypothesisProject(ToolProject):
+    """Tests that Hypothesis drives, without shrinking."""
+
+    failed = re.compile(r"^(?:FAILED|ERROR) ", re.MULTILINE)
+
+    def __init__(self, vault: str, folder: Path) -> None:
+        super().__init__(vault, folder)
+        shutil.copy(_PLUGIN, folder)
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Have the plugin and the shared part of the tests found, and the time limited."""
+        limits = {} if seconds is None else {"BENCH_SECONDS": str(seconds), "BENCH_STEPS": "steps.txt"}
+        return {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": ""} | limits
+
+    def read_speed(self, output: str) -> ToolSpeed:
+        """Read what the plugin counted."""
+        steps, seconds = (self.folder / "steps.txt").read_text().split()
+        return ToolSpeed(int(steps), float(seconds))
+
+    def _list_pytest_options(self, seed: int) -> list[str]:
+        return [f"test_{self.vault}.py", "-q", "-p", "hypothesis_limits", f"--hypothesis-seed={seed}"]
+
+
+class ApeProject(_HypothesisProject):
+    """Ape's accounts and contracts on Anvil."""
+
+    tool = "Ape"
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Give the node a port: one that Ape draws may be some connection's."""
+        host = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
+        return super().build_environment(seconds) | {"APE_FOUNDRY_HOST": host}
+
+    def put_contracts(self, build: VaultBuild, sources: Path) -> None:
+        """Write the contracts as Ape keeps what it has compiled: no run waits for a compiler."""
+        folder = _empty_folder(self.folder / "contracts")
+        shutil.rmtree(self.folder / ".build", ignore_errors=True)
+        for name, each in build.contracts.items():
+            content = {
+                "contractName": name,
+                "abi": each.abi,
+                "deploymentBytecode": {"bytecode": each.bytecode},
+            }
+            write_json(content, folder / f"{name}.json")
+
+    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+        """Return the command of `ape test`."""
+        return [str(Path(sys.executable).with_name("ape")), "test", *self._list_pytest_options(seed)]
+
+
+class TitanoboaProject(_HypothesisProject):
+    """titanoboa in an environment of its own, as it needs other versions than Ape."""
+
+    tool = "titanoboa"
+
+    def put_contracts(self, build: VaultBuild, sources: Path) -> None:
+        """Copy the Vyper sources, which titanoboa compiles itself; of Solidity it takes ABI and code."""
+        if build.solc_output is None:
+            shutil.copytree(
+                sources / "contracts", _empty_folder(self.folder / "contracts"), dirs_exist_ok=True
+            )
+        else:
+            _write_abi_and_code(build, _empty_folder(self.folder / "artifacts"))
+
+    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+        """Return the command of pytest."""
+        return [str(prepare_titanoboa()), "-m", "pytest", *self._list_pytest_options(seed)]
+
+
+class FoundryProject(ToolProject):
+    """Invariants of Foundry, whose tests are compiled before a run."""
+
+    tool = "Foundry"
+    failed = re.compile(r"^\[FAIL", re.MULTILINE)
+    _passed = re.compile(r"calls: (\d+),.*?finished in ([\d.]+)(m?s)", re.DOTALL)
+    _names: ClassVar = {"snekmate": "Snekmate", "openzeppelin": "OpenZeppelin"}
+
+    def __init__(self, vault: str, folder: Path) -> None:
+        super().__init__(vault, folder)
+        for name in set(self._names) - {vault}:
+            (folder / "test" / f"{self._names[name]}.t.sol").unlink()
+        (folder / "node_modules").symlink_to(BENCH / "node_modules")
+        output, _, code = run_in_own_group(
+            [str(_find_forge()), "build", "--offline"], folder, self.build_environment(None), 300
+        )
+        if code:
+            raise BackstopError(f"forge does not build:\n{output[-3000:]}")
+
+    def list_user_files(self) -> list[Path]:
+        """Return tests and settings, without what stands for forge-std."""
+        test = self.users / "test"
+        return [
+            self.users / "foundry.toml",
+            test / "VaultHandler.sol",
+            test / f"{self._names[self.vault]}.t.sol",
+        ]
+
+    def put_contracts(self, build: VaultBuild, sources: Path) -> None:
+        """Write the contracts for `vm.getCode`, and forget what was found before."""
+        _write_abi_and_code(build, _empty_folder(self.folder / "artifacts"))
+        shutil.rmtree(self.folder / "cache" / "invariant", ignore_errors=True)
+
+    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+        """Return the command of `forge test`."""
+        return [str(_find_forge()), "test", "--offline", "--fuzz-seed", hex(seed)]
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Name the compiler; go on without end, or for a time, and do not shrink."""
+        limits = {"FOUNDRY_INVARIANT_RUNS": "1000000", "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
+        if seconds is not None:
+            limits["FOUNDRY_INVARIANT_TIMEOUT"] = str(round(seconds))
+        return {"FOUNDRY_SOLC": str(SOLC)} | limits
+
+    def read_speed(self, output: str) -> ToolSpeed:
+        """Read calls and seconds of the only suite."""
+        found = self._passed.search(output)
+        if found is None:
+            raise BackstopError(f"forge prints no calls:\n{output[-3000:]}")
+        return ToolSpeed(int(found[1]), float(found[2]) / (1_000 if found[3] == "ms" else 1))
+
+
+class LockstepProject(ToolProject):
+    """The plugin of this project, under plain pytest."""
+
+    tool = "lockstep"
+    failed = re.compile(r"^FAILED ", re.MULTILINE)
+
+    def put_contracts(self, build: VaultBuild, sources: Path) -> None:
+        """Copy the Vyper sources, which the plugin compiles itself; of Solidity it takes solc's output."""
+        if build.solc_output is None:
+            shutil.copytree(
+                sources / "contracts", _empty_folder(self.folder / "contracts"), dirs_exist_ok=True
+            )
+        else:
+            write_json(build.solc_output, _empty_folder(self.folder / "artifacts") / "solc.json")
+
+    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+        """Return the command of pytest."""
+        limit = f"{TIMEOUT + GRACE if seconds is None else seconds}"
+        options = ["--lockstep-seed", str(seed), "--lockstep-seconds", limit]
+        return [sys.executable, "-m", "pytest", "-p", "no:ape_test", f"test_{self.vault}.py", "-q", *options]
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Have the shared part of the tests found."""
+        return {"PYTHONPATH": os.pathsep.join((".", str(ROOT / "offchain"))), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+PROJECTS: dict[str, Callable[[str, Path], ToolProject]] = {
+    each.tool: each for each in (LockstepProject, TitanoboaProject, ApeProject, FoundryProject)
+}
+
+
+def run_in_own_group(
+    command: list[str], folder: Path, environment: Mapping[str, str], timeout: float
+) -> tuple[str, float, int | None]:
+    """Run a command; return its output, its seconds and its exit code, which is None if time was up.
+
+    All that it started ends with it: Ape leaves its node to whoever ends.
+    """
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        code: int | None = process.returncode
+    except subprocess.TimeoutExpired:
+        _end_group(process.pid)
+        output, code = process.communicate()[0], None
+    finally:
+        _end_group(process.pid)
+    return output, time.perf_counter() - began, code
+
+
+def count_code_lines(files: list[Path]) -> int:
+    """Count lines that are neither blank nor comment nor docstring."""
+    return sum(_count_lines(path.read_text(), path.suffix) for path in files)
+
+
+def prepare_titanoboa() -> Path:
+    """Return the Python that has titanoboa; the first time, install it from its lock."""
+    lock = BENCH / "requirements.lock"
+    folder = _CACHE / "titanoboa"
+    python, done = folder / "bin" / "python", folder / ".lock"
+    if not done.is_file() or done.read_text() != lock.read_text():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        options = ["-qq", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+        subprocess.run([str(python), "-m", "pip", "install", *options], check=True)
+        shutil.copy(lock, done)
+    return python
+
+
+def prepare_node_packages() -> None:
+    """Have compiler, vault and Foundry in `node_modules`; the first time, install them from their lock."""
+    lock, done = BENCH / "package-lock.json", BENCH / "node_modules" / ".done"
+    if not done.is_file() or done.stat().st_mtime < lock.stat().st_mtime:
+        folder = str(BENCH.relative_to(ROOT))
+        subprocess.run(["tools/setup_node.sh", folder, "20"], cwd=ROOT, check=True, stdout=sys.stderr)
+        done.touch()
+
+
+def _count_lines(text: str, suffix: str) -> int:
+    if suffix != ".py":
+        lines = (line.strip() for line in text.splitlines())
+        return sum(bool(line) and not line.startswith(("//", "#")) for line in lines)
+    found: set[int] = set()
+    blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    before = tokenize.NEWLINE
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        is_docstring = token.type == tokenize.STRING and before in (
+            *(tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENCODING),
+        )
+        if token.type not in blank and token.type != tokenize.ENDMARKER and not is_docstring:
+            found.update(range(token.start[0], token.end[0] + 1))
+        if token.type not in (tokenize.COMMENT, tokenize.NL):
+            before = token.type
+    return len(found)
+
+
+def _write_abi_and_code(build: VaultBuild, folder: Path) -> None:
+    for name, each in build.contracts.items():
+        write_json({"abi": each.abi, "bytecode": {"object": each.bytecode}}, folder / f"{name}.json")
+
+
+def _empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _find_forge() -> Path:
+    for path in sorted((BENCH / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")):
+        return path
+    raise BackstopError("no forge of npm fits this machine: leave Foundry out")
+
+
+def _end_group(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
