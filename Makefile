@@ -30,7 +30,7 @@ test: .venv/.package ## the quick part of lint, then every test but the deep one
 	@$(MAKE) --jobs 5 testtools types compile engine style TYPED='offchain scripts'
 	$(TESTS)
 
-deep: testtools tools/hardhat3/node_modules/.done tools/silverback/.venv/.done ## the tests that take too long for every change
+deep: testtools tools/hardhat3/node_modules/.done tools/silverback/.venv/.done tools/lockstep_bench/node_modules/.done ## the tests that take too long for every change
 	$(TESTS) -m deep
 
 lint: style vyper-style types ## check style and types, change nothing
@@ -78,7 +78,7 @@ clean: ## remove what a run leaves behind
 	find . -name __pycache__ -not -path './.venv/*' -not -path '*/node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well
-	rm -rf .venv node_modules tools/hardhat3/node_modules tools/silverback/.venv
+	rm -rf .venv node_modules tools/hardhat3/node_modules tools/silverback/.venv tools/lockstep_bench/node_modules
 
 # The stamps: a step runs again only when its locks change.
 
@@ -125,4 +125,9 @@ tools/silverback/.venv/.done: tools/silverback/requirements.lock .venv/.package
 		> "$$(tools/silverback/.venv/bin/python -c "$(PURELIB)")/checkout.pth"
 	@$(BIN)/pip --python tools/silverback/.venv/bin/python install --quiet --disable-pip-version-check --no-compile \
 		--no-deps --require-hashes -r $<
+	@touch $@
+
+tools/lockstep_bench/node_modules/.done: tools/lockstep_bench/package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done
+	@echo 'A Solidity vault, its compiler and Foundry, into tools/lockstep_bench'
+	@tools/setup_node.sh tools/lockstep_bench 20
 	@touch $@

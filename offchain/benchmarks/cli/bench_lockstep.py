@@ -42,7 +42,7 @@ SEED = "practice"
     type=click.FloatRange(1),
     default=TIMEOUT,
     show_default=True,
-    help="Seconds after which a tool that has found nothing is stopped.",
+    help="CPU seconds after which a tool that has found nothing is stopped.",
 )
 @click.option(
     "--out",
@@ -63,8 +63,9 @@ def cli(
 ) -> None:
     """Test two ERC-4626 vaults of other people, whole and with faults, with four tools.
 
-    Each tool has the same calls and as much of the same checks as it can make. The first time the tools are
-    installed, from their locks. Best on an idle machine; all of it takes up to an hour.
+    Each tool has the same calls, and as much of the same checks as it can make. Seconds are those of the
+    processors, of all that a tool starts. The first time the tools are installed, from their locks. All of it
+    takes up to an hour.
 
     \b
       ape run bench-lockstep
@@ -85,7 +86,7 @@ def cli(
                 lambda text: print(text, file=sys.stderr),
             )
         compared.append(found)
-        heads = ("tool", "steps a second", "times", "mutants found", "median s", "lines")
+        heads = ("tool", "steps a CPU second", "times", "mutants found", "median CPU s", "lines")
         _print_markdown(found.vault.title, heads, tool_comparison.build_tool_rows(found))
         columns = ("mutant", "fault", *(f"{each.tool}, s" for each in found.results))
         _print_markdown(f"seed {seed}", columns, tool_comparison.build_mutant_rows(found))

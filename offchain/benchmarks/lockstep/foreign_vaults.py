@@ -24,6 +24,8 @@ from backstop.proof.mutation.contract_mutants import Mutant, list_file_mutants
 from benchmarks.lockstep.solidity_mutants import SoliditySource, list_solidity_mutants
 
 BENCH = ROOT / "tools" / "lockstep_bench"
+NODE_PACKAGES = "tools/lockstep_bench/node_modules/.done"
+"""What `make` makes where they are missing."""
 SOLC = BENCH / "solc.mjs"
 CONTRACTS = ("Asset", "Vault")
 EVM_VERSION = "cancun"
@@ -116,12 +118,12 @@ class SolidityVault(ForeignVault):
             return path.read_text()
         except OSError:
             raise BackstopError(
-                f"there is no {file} in {BENCH / 'node_modules'}: `make bench-tools` installs it"
+                f"there is no {file} in {BENCH / 'node_modules'}: `make {NODE_PACKAGES}` installs it"
             ) from None
 
     def list_mutants(self) -> list[Mutant]:
         """Return all mutants, in the order of files and text."""
-        output = self._run_solc(None, {"*": {"": ["ast"]}})
+        output = run_solc(self._collect_sources(None), {"*": {"": ["ast"]}})
         return self._drop_left_out_functions(
             mutant
             for file in self.mutated
@@ -133,9 +135,11 @@ class SolidityVault(ForeignVault):
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
         """Compile the vault, and the asset from the package: it stays whole."""
         wanted = ["abi", "evm.bytecode", "storageLayout"]
-        output = self._run_solc(mutant, {f"{name}.sol": {name: wanted} for name in CONTRACTS})
+        output = run_solc(
+            self._collect_sources(mutant), {f"{name}.sol": {name: wanted} for name in CONTRACTS}
+        )
         if mutant is not None:
-            whole = self._run_solc(None, {"Asset.sol": {"Asset": wanted}})
+            whole = run_solc(self._collect_sources(None), {"Asset.sol": {"Asset": wanted}})
             output["contracts"]["Asset.sol"] = whole["contracts"]["Asset.sol"]
         for name, text in self._collect_sources(mutant).items():
             path = folder / "contracts" / name
@@ -164,32 +168,6 @@ class SolidityVault(ForeignVault):
                 waiting.append(normpath(join(dirname(name), path)) if path.startswith(".") else path)
         return found
 
-    def _run_solc(self, mutant: Mutant | None, selection: Mapping[str, Any]) -> dict[str, Any]:
-        sources = self._collect_sources(mutant)
-        settings = {
-            "evmVersion": EVM_VERSION,
-            "optimizer": {"enabled": True, "runs": 200},
-            "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
-            "outputSelection": selection,
-        }
-        request = {
-            "language": "Solidity",
-            "sources": {name: {"content": text} for name, text in sorted(sources.items())},
-            "settings": settings,
-        }
-        done = subprocess.run(
-            ["node", str(SOLC)], input=json.dumps(request), capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise BackstopError(f"solc does not run: {done.stderr.strip()}")
-        output: dict[str, Any] = json.loads(done.stdout)
-        mistakes = [
-            each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "error"
-        ]
-        if mistakes:
-            raise CompilationError("\n".join(mistakes))
-        return output
-
 
 VAULTS: dict[str, ForeignVault] = {
     vault.name: vault
@@ -198,8 +176,9 @@ VAULTS: dict[str, ForeignVault] = {
             "snekmate",
             "snekmate's ERC-4626 (Vyper)",
             ("extensions/erc4626.vy", "tokens/erc20.vy"),
-            # EIP-2612, whose signatures no tool's user file makes.
-            frozenset({"permit", "DOMAIN_SEPARATOR", "_PERMIT_TYPE_HASH"}),
+            # EIP-2612, whose signatures no tool's user file makes, and what the constructor asks of an asset
+            # that may not answer: that of OpenZeppelin's is in another file.
+            frozenset({"permit", "DOMAIN_SEPARATOR", "_PERMIT_TYPE_HASH", "_try_get_underlying_decimals"}),
         ),
         SolidityVault(
             "openzeppelin",
@@ -211,6 +190,31 @@ VAULTS: dict[str, ForeignVault] = {
         ),
     )
 }
+
+
+def run_solc(sources: Mapping[str, str], selection: Mapping[str, Any]) -> dict[str, Any]:
+    """Compile sources by name; return the outputs that are selected, as of standard JSON."""
+    settings = {
+        "evmVersion": EVM_VERSION,
+        "optimizer": {"enabled": True, "runs": 200},
+        "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
+        "outputSelection": selection,
+    }
+    request = {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in sorted(sources.items())},
+        "settings": settings,
+    }
+    done = subprocess.run(
+        ["node", str(SOLC)], input=json.dumps(request), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BackstopError(f"solc does not run: {done.stderr.strip()}")
+    output: dict[str, Any] = json.loads(done.stdout)
+    mistakes = [each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "error"]
+    if mistakes:
+        raise CompilationError("\n".join(mistakes))
+    return output
 
 
 def _compile_vyper(file: object, bundle: FilesystemInputBundle) -> CompiledContract:

@@ -1,4 +1,4 @@
-"""Speed of each tool on a whole vault, and the time that it takes to find each of ten mutants."""
+"""Speed of each tool on a whole vault, and the processor time that it takes to find each of ten mutants."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from benchmarks.lockstep.vault_mutant_draw import COUNT, DrawnMutant, draw_mutan
 
 SCHEMA_VERSION = 1
 SECONDS = 20.0
-"""For which each tool tests a whole vault."""
+"""For which each tool tests a whole vault, once it runs."""
 RUN_SEED = 1
 """The seed of every run of every tool; that of the draw is another."""
 
 
 class ToolResult(NamedTuple):
-    """What one tool did: its speed, the lines that its user writes, seconds by mutant (None: not found)."""
+    """What one tool did: its speed, its user's lines of code, CPU seconds by mutant (None: not found)."""
 
     tool: str
     speed: ToolSpeed
@@ -36,7 +36,7 @@ class ToolResult(NamedTuple):
 
     @property
     def found(self) -> list[float]:
-        """Seconds of what was found."""
+        """CPU seconds of what was found."""
         return [each for each in self.seconds.values() if each is not None]
 
 
@@ -73,7 +73,7 @@ def compare_tools(
         whole = folder / "builds" / "whole"
         project.put_contracts(vault.compile_vault(folder / f"whole-{tool}"), whole)
         speed = project.measure_speed(RUN_SEED, seconds)
-        say(f"{tool}: {speed.rate:,.0f} steps a second")
+        say(f"{tool}: {speed.rate:,.0f} steps a CPU second")
         took: dict[str, float | None] = {}
         for each in drawn:
             project.put_contracts(each.build, each.folder)
@@ -99,7 +99,7 @@ def build_tool_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
 
 
 def build_mutant_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each mutant: what it is, and the seconds of each tool."""
+    """Yield a row for each mutant: what it is, and the CPU seconds of each tool."""
     for mutant, _, _ in comparison.mutants:
         took = [each.seconds[mutant.id] for each in comparison.results]
         place = f"`{mutant.function}`, {mutant.operator}, line {mutant.line}"
@@ -132,9 +132,9 @@ def _build_json(comparison: VaultComparison) -> Mapping[str, Any]:
             {
                 "tool": each.tool,
                 "steps": each.speed.steps,
-                "seconds": round(each.speed.seconds, 3),
+                "cpu_seconds": round(each.speed.seconds, 3),
                 "lines": each.lines,
-                "seconds_by_mutant": {
+                "cpu_seconds_by_mutant": {
                     name: None if took is None else round(took, 2) for name, took in each.seconds.items()
                 },
             }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tokenize
 from collections.abc import Callable, Mapping
@@ -16,23 +18,39 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+import psutil
+
 from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
 from backstop.files.installation import ROOT, cache_folder
 from backstop.hosts.free_ports import find_free_non_ephemeral_port
-from benchmarks.lockstep.foreign_vaults import BENCH, SOLC, VaultBuild
+from benchmarks.lockstep.foreign_vaults import BENCH, NODE_PACKAGES, SOLC, VaultBuild
 
 TOOLS = ("lockstep", "titanoboa", "Ape", "Foundry")
 TIMEOUT = 60.0
-"""Seconds after which a tool is stopped that has found nothing, its start included."""
+"""CPU seconds after which a tool is stopped that has found nothing, its start included."""
 GRACE = 60.0
-"""Seconds that a tool may take to start and to end where its speed is measured."""
+"""CPU seconds that a tool may take to start and to end where its speed is measured."""
+SHORT = 1.0
+"""Seconds of the run whose cost is that of the start."""
+POLL = 0.1
+"""Seconds between two looks at what a command has used."""
+PATIENCE = 20
+"""Seconds that a command may take for each CPU second that it has: others may use the processors."""
 _PLUGIN = Path(__file__).with_name("hypothesis_limits.py")
 _CACHE = cache_folder() / "lockstep_bench"
 
 
+class CommandRun(NamedTuple):
+    """What a command printed, CPU seconds of all that it started, its exit code: none if it was stopped."""
+
+    output: str
+    cpu_seconds: float
+    code: int | None
+
+
 class ToolRun(NamedTuple):
-    """What a tool did in so many seconds, its start included."""
+    """What a tool did in so many CPU seconds, its start included."""
 
     found: bool
     seconds: float
@@ -40,14 +58,14 @@ class ToolRun(NamedTuple):
 
 
 class ToolSpeed(NamedTuple):
-    """Steps of a tool on a whole vault, and their seconds without start and deployment."""
+    """Steps of a tool on a whole vault, and their CPU seconds without start and deployment."""
 
     steps: int
     seconds: float
 
     @property
     def rate(self) -> float:
-        """Steps a second."""
+        """Steps a CPU second."""
         return self.steps / self.seconds
 
 
@@ -84,31 +102,34 @@ class ToolProject:
         """Return what the command's environment has besides ours."""
         return {}
 
-    def read_speed(self, output: str) -> ToolSpeed:
-        """Read steps and seconds of a run that was limited in time."""
+    def read_steps(self, output: str) -> int:
+        """Read the steps of a run that was limited in time."""
         raise NotImplementedError
 
     def find_failure(self, seed: int, timeout: float = TIMEOUT) -> ToolRun:
-        """Test until something is found or the time is up."""
-        output, seconds, code = run_in_own_group(
+        """Test until something is found or the CPU seconds are used up."""
+        run = run_in_own_group(
             self.build_command(seed, None), self.folder, self.build_environment(None), timeout
         )
-        found = code not in (0, None)
-        if found and not self.failed.search(output):
-            raise BackstopError(f"{self.tool} failed by itself:\n{output[-3000:]}")
-        return ToolRun(found, seconds, output)
+        found = run.code not in (0, None)
+        if found and not self.failed.search(run.output):
+            raise BackstopError(f"{self.tool} failed by itself:\n{run.output[-3000:]}")
+        return ToolRun(found, run.cpu_seconds, run.output)
 
     def measure_speed(self, seed: int, seconds: float) -> ToolSpeed:
-        """Test a whole vault for so many seconds."""
-        output, _, code = run_in_own_group(
-            self.build_command(seed, seconds),
-            self.folder,
-            self.build_environment(seconds),
-            seconds + GRACE,
+        """Test a whole vault for some seconds and for so many more: the steps and CPU seconds between."""
+        short, long = (self._count_steps(seed, each) for each in (SHORT, SHORT + seconds))
+        return ToolSpeed(long.steps - short.steps, long.seconds - short.seconds)
+
+    def _count_steps(self, seed: int, seconds: float) -> ToolSpeed:
+        run = run_in_own_group(
+            self.build_command(seed, seconds), self.folder, self.build_environment(seconds), seconds + GRACE
         )
-        if code != 0:
-            raise BackstopError(f"{self.tool} finds something in {self.vault} as it is:\n{output[-3000:]}")
-        return self.read_speed(output)
+        if run.code != 0:
+            raise BackstopError(
+                f"{self.tool} finds something in {self.vault} as it is:\n{run.output[-3000:]}"
+            )
+        return ToolSpeed(self.read_steps(run.output), run.cpu_seconds)
 
 
 class _HypothesisProject(ToolProject):
@@ -125,10 +146,9 @@ class _HypothesisProject(ToolProject):
         limits = {} if seconds is None else {"BENCH_SECONDS": str(seconds), "BENCH_STEPS": "steps.txt"}
         return {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": ""} | limits
 
-    def read_speed(self, output: str) -> ToolSpeed:
+    def read_steps(self, output: str) -> int:
         """Read what the plugin counted."""
-        steps, seconds = (self.folder / "steps.txt").read_text().split()
-        return ToolSpeed(int(steps), float(seconds))
+        return int((self.folder / "steps.txt").read_text())
 
     def _list_pytest_options(self, seed: int) -> list[str]:
         return [f"test_{self.vault}.py", "-q", "-p", "hypothesis_limits", f"--hypothesis-seed={seed}"]
@@ -185,7 +205,7 @@ class FoundryProject(ToolProject):
 
     tool = "Foundry"
     failed = re.compile(r"^\[FAIL", re.MULTILINE)
-    _passed = re.compile(r"calls: (\d+),.*?finished in ([\d.]+)(m?s)", re.DOTALL)
+    _calls = re.compile(r"calls: (\d+),")
     _names: ClassVar = {"snekmate": "Snekmate", "openzeppelin": "OpenZeppelin"}
 
     def __init__(self, vault: str, folder: Path) -> None:
@@ -193,11 +213,11 @@ class FoundryProject(ToolProject):
         for name in set(self._names) - {vault}:
             (folder / "test" / f"{self._names[name]}.t.sol").unlink()
         (folder / "node_modules").symlink_to(BENCH / "node_modules")
-        output, _, code = run_in_own_group(
-            [str(_find_forge()), "build", "--offline"], folder, self.build_environment(None), 300
+        run = run_in_own_group(
+            [str(_find_forge()), "build", "--offline"], folder, self.build_environment(None), GRACE
         )
-        if code:
-            raise BackstopError(f"forge does not build:\n{output[-3000:]}")
+        if run.code != 0:
+            raise BackstopError(f"forge does not build:\n{run.output[-3000:]}")
 
     def list_user_files(self) -> list[Path]:
         """Return tests and settings, without what stands for forge-std."""
@@ -224,12 +244,12 @@ class FoundryProject(ToolProject):
             limits["FOUNDRY_INVARIANT_TIMEOUT"] = str(round(seconds))
         return {"FOUNDRY_SOLC": str(SOLC)} | limits
 
-    def read_speed(self, output: str) -> ToolSpeed:
-        """Read calls and seconds of the only suite."""
-        found = self._passed.search(output)
+    def read_steps(self, output: str) -> int:
+        """Read the calls of the only suite."""
+        found = self._calls.search(output)
         if found is None:
             raise BackstopError(f"forge prints no calls:\n{output[-3000:]}")
-        return ToolSpeed(int(found[1]), float(found[2]) / (1_000 if found[3] == "ms" else 1))
+        return int(found[1])
 
 
 class LockstepProject(ToolProject):
@@ -264,32 +284,41 @@ PROJECTS: dict[str, Callable[[str, Path], ToolProject]] = {
 
 
 def run_in_own_group(
-    command: list[str], folder: Path, environment: Mapping[str, str], timeout: float
-) -> tuple[str, float, int | None]:
-    """Run a command; return its output, its seconds and its exit code, which is None if time was up.
+    command: list[str], folder: Path, environment: Mapping[str, str], most_cpu_seconds: float
+) -> CommandRun:
+    """Run a command until it ends or has used so many CPU seconds, with all that it has started.
 
-    All that it started ends with it: Ape leaves its node to whoever ends.
+    All of that ends with it: Ape leaves its node to whoever ends.
     """
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=timeout)
-        code: int | None = process.returncode
-    except subprocess.TimeoutExpired:
-        _end_group(process.pid)
-        output, code = process.communicate()[0], None
-    finally:
-        _end_group(process.pid)
-    return output, time.perf_counter() - began, code
+    before, began = _get_ended_cpu_seconds(), time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        code: int | None = None
+        children: list[psutil.Process] = []
+        try:
+            watched = psutil.Process(process.pid)
+            while code is None:
+                with suppress(subprocess.TimeoutExpired):
+                    code = process.wait(POLL)
+                    break
+                children = watched.children(recursive=True)
+                used = sum(map(_read_cpu_seconds, (watched, *children)))
+                if used > most_cpu_seconds or time.monotonic() - began > PATIENCE * most_cpu_seconds:
+                    break
+            left = sum(map(_read_cpu_seconds, children))
+        finally:
+            _end_group(process.pid)
+            process.wait()
+        output.seek(0)
+        return CommandRun(output.read(), _get_ended_cpu_seconds() - before + left, code)
 
 
 def count_code_lines(files: list[Path]) -> int:
@@ -313,11 +342,7 @@ def prepare_titanoboa() -> Path:
 
 def prepare_node_packages() -> None:
     """Have compiler, vault and Foundry in `node_modules`; the first time, install them from their lock."""
-    lock, done = BENCH / "package-lock.json", BENCH / "node_modules" / ".done"
-    if not done.is_file() or done.stat().st_mtime < lock.stat().st_mtime:
-        folder = str(BENCH.relative_to(ROOT))
-        subprocess.run(["tools/setup_node.sh", folder, "20"], cwd=ROOT, check=True, stdout=sys.stderr)
-        done.touch()
+    subprocess.run(["make", "--silent", NODE_PACKAGES], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
 def _count_lines(text: str, suffix: str) -> int:
@@ -353,6 +378,20 @@ def _find_forge() -> Path:
     for path in sorted((BENCH / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")):
         return path
     raise BackstopError("no forge of npm fits this machine: leave Foundry out")
+
+
+def _get_ended_cpu_seconds() -> float:
+    """Return the CPU seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _read_cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU seconds of a process and of its ended children; none if it is gone."""
+    with suppress(psutil.Error):
+        used = process.cpu_times()
+        return float(used.user + used.system + used.children_user + used.children_system)
+    return 0.0
 
 
 def _end_group(group: int) -> None:

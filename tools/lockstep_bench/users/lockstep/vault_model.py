@@ -180,55 +180,55 @@ def draw_anyone(draw):
     return draw.choice([*PEOPLE, ZERO_ADDRESS])
 
 
-@action
+@action()
 def deposit(draw, state):
     sender = draw.draw_account()
     assets = draw.draw_amount(state.asset.balances[sender])
     return Call("vault.deposit", assets, draw_anyone(draw), sender=sender)
 
 
-@action
+@action()
 def mint(draw, state):
     sender = draw.draw_account()
     shares = draw.draw_amount(state.vault.to_shares(state.asset.balances[sender]))
     return Call("vault.mint", shares, draw_anyone(draw), sender=sender)
 
 
-@action
+@action()
 def withdraw(draw, state):
     owner = draw_anyone(draw)
     assets = draw.draw_amount(state.vault.maxWithdraw("", owner))
     return Call("vault.withdraw", assets, draw_anyone(draw), owner, sender=draw.draw_account())
 
 
-@action
+@action()
 def redeem(draw, state):
     owner = draw_anyone(draw)
     shares = draw.draw_amount(state.vault.balances[owner])
     return Call("vault.redeem", shares, draw_anyone(draw), owner, sender=draw.draw_account())
 
 
-@action
+@action()
 def transfer(draw, state):
     sender = draw.draw_account()
     shares = draw.draw_amount(state.vault.balances[sender])
     return Call("vault.transfer", draw_anyone(draw), shares, sender=sender)
 
 
-@action
+@action()
 def transfer_from(draw, state):
     owner = draw_anyone(draw)
     shares = draw.draw_amount(state.vault.balances[owner])
     return Call("vault.transferFrom", owner, draw_anyone(draw), shares, sender=draw.draw_account())
 
 
-@action
+@action()
 def approve(draw, state):
     shares = draw.choice([INFINITE, draw.draw_amount(FUNDS)])
     return Call("vault.approve", draw_anyone(draw), shares, sender=draw.draw_account())
 
 
-@action
+@action()
 def donate(draw, state):
     sender = draw.draw_account()
     assets = draw.draw_amount(state.asset.balances[sender])
@@ -236,7 +236,7 @@ def donate(draw, state):
 
 
 ACTIONS = [deposit, mint, withdraw, redeem, transfer, transfer_from, approve, donate]
-SETUP = [
+FUNDING = [
     call
     for person in PEOPLE
     for call in (
@@ -244,9 +244,10 @@ SETUP = [
         Call("asset.approve", at("vault"), INFINITE, sender=person),
     )
 ]
+SETUP = [*FUNDING, *(Call(f"vault.{name}") for name in ("name", "symbol", "decimals", "asset"))]
 VIEWS = [
-    *(Call(f"vault.{name}") for name in ("name", "symbol", "decimals", "asset", "totalAssets")),
-    *(Call(f"vault.{name}", 10**18 + 1) for name in ("convertToShares", "convertToAssets")),
+    Call("vault.totalAssets"),
+    *(Call(f"vault.convertTo{name}", 10**18 + 1) for name in ("Shares", "Assets")),
     *(Call(f"vault.preview{name}", 10**18 + 1) for name in ("Deposit", "Mint", "Withdraw", "Redeem")),
     *(Call(f"vault.max{name}", PEOPLE[0]) for name in ("Deposit", "Mint", "Withdraw", "Redeem")),
 ]
