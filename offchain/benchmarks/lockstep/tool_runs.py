@@ -188,12 +188,17 @@ class TitanoboaProject(_HypothesisProject):
 
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
         """Copy the Vyper sources, which titanoboa compiles itself; of Solidity it takes ABI and code."""
+        _empty_folder(self.folder / "home")
         if build.solc_output is None:
             shutil.copytree(
                 sources / "contracts", _empty_folder(self.folder / "contracts"), dirs_exist_ok=True
             )
         else:
             _write_abi_and_code(build, _empty_folder(self.folder / "artifacts"))
+
+    def build_environment(self, seconds: float | None) -> dict[str, str]:
+        """Give it a new cache: with an old one it runs a contract as its modules were before."""
+        return super().build_environment(seconds) | {"HOME": str(self.folder / "home")}
 
     def build_command(self, seed: int, seconds: float | None) -> list[str]:
         """Return the command of pytest."""
@@ -256,7 +261,8 @@ class LockstepProject(ToolProject):
     """The plugin of this project, under plain pytest."""
 
     tool = "lockstep"
-    failed = re.compile(r"^FAILED ", re.MULTILINE)
+    failed = re.compile(r"^lockstep found a difference", re.MULTILINE)
+    _calls = re.compile(r"::campaign: ([\d,]+) calls")
 
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
         """Copy the Vyper sources, which the plugin compiles itself; of Solidity it takes solc's output."""
@@ -269,13 +275,27 @@ class LockstepProject(ToolProject):
 
     def build_command(self, seed: int, seconds: float | None) -> list[str]:
         """Return the command of pytest."""
-        limit = f"{TIMEOUT + GRACE if seconds is None else seconds}"
-        options = ["--lockstep-seed", str(seed), "--lockstep-seconds", limit]
+        limit = f"{PATIENCE * TIMEOUT if seconds is None else seconds}"
+        options = [
+            "--lockstep-seed",
+            str(seed),
+            "--lockstep-seconds",
+            limit,
+            "--lockstep-shrink-seconds",
+            "0",
+        ]
         return [sys.executable, "-m", "pytest", "-p", "no:ape_test", f"test_{self.vault}.py", "-q", *options]
 
     def build_environment(self, seconds: float | None) -> dict[str, str]:
         """Have the shared part of the tests found."""
-        return {"PYTHONPATH": os.pathsep.join((".", str(ROOT / "offchain"))), "PYTHONDONTWRITEBYTECODE": ""}
+        return {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": ""}
+
+    def read_steps(self, output: str) -> int:
+        """Read the calls in the summary of the only campaign."""
+        found = self._calls.search(output)
+        if found is None:
+            raise BackstopError(f"lockstep prints no calls:\n{output[-3000:]}")
+        return int(found[1].replace(",", ""))
 
 
 PROJECTS: dict[str, Callable[[str, Path], ToolProject]] = {

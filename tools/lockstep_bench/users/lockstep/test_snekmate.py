@@ -44,7 +44,7 @@ class Asset(SnekmateToken):
 
 
 class Vault(VaultToken, SnekmateToken):
-    MODULE = "erc4626."
+    MODULE, OVERFLOW = "erc4626.", "math: mul_div overflow"
 
 
 campaign = Campaign(

@@ -1,13 +1,20 @@
 """Models of an ERC-20 and of an ERC-4626 vault, and the calls that are tried on them and on the contracts."""
 
-from backstop.lockstep import ZERO_ADDRESS, Call, Contract, account, action, at, check_uint, external, view
+from backstop.lockstep import (
+    ZERO_ADDRESS,
+    Call,
+    Contract,
+    account,
+    action,
+    at,
+    check_uint,
+    external,
+    require,
+    view,
+)
 
 FUNDS, VIRTUAL_SHARES, INFINITE = 10**24, 10**3, 2**256 - 1
 PEOPLE = [account(name) for name in ("alice", "bob", "carol")]
-
-
-def divide(product, divisor, up=False):
-    return -(-product // divisor) if up else product // divisor
 
 
 class Token(Contract):
@@ -59,17 +66,21 @@ class Token(Contract):
 
 
 class VaultToken(Token):
+    OVERFLOW = ""  # the reason where a product does not fit, divided
+
     def __init__(self, world, name, address, asset):
         super().__init__(world, name, address)
         self.token = world.at(asset)
 
+    def divide(self, product, divisor, up):
+        require(product // divisor <= INFINITE, self.OVERFLOW)
+        return check_uint(-(-product // divisor) if up else product // divisor)
+
     def to_shares(self, assets, up=False):
-        product = assets * (self.supply[()] + VIRTUAL_SHARES)
-        return check_uint(divide(product, self.totalAssets("") + 1, up))
+        return self.divide(assets * (self.supply[()] + VIRTUAL_SHARES), self.totalAssets("") + 1, up)
 
     def to_assets(self, shares, up=False):
-        product = shares * (self.totalAssets("") + 1)
-        return check_uint(divide(product, self.supply[()] + VIRTUAL_SHARES, up))
+        return self.divide(shares * (self.totalAssets("") + 1), self.supply[()] + VIRTUAL_SHARES, up)
 
     def enter(self, sender, receiver, assets, shares):
         self.token.transferFrom(self.address, sender, self.address, assets)
