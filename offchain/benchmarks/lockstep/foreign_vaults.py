@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -27,6 +28,8 @@ BENCH = ROOT / "tools" / "lockstep_bench"
 NODE_PACKAGES = "tools/lockstep_bench/node_modules/.done"
 """What `make` makes where they are missing."""
 SOLC = BENCH / "solc.mjs"
+SELECTED = ("abi", "evm.bytecode", "storageLayout")
+"""What solc is asked for of a contract."""
 CONTRACTS = ("Asset", "Vault")
 EVM_VERSION = "cancun"
 _LIBRARY = Path(next(iter(snekmate.__path__)))
@@ -100,9 +103,11 @@ class VyperVault(ForeignVault):
         )
         if mutant is not None:
             (sources / "snekmate" / mutant.file).write_text(mutant.apply(self.read_source(mutant.file)))
-        bundle = FilesystemInputBundle([_LIBRARY.parent])
         return VaultBuild(
-            {name: _compile_vyper(bundle.load_file(sources / f"{name}.vy"), bundle) for name in CONTRACTS}
+            {
+                "Asset": _compile_vyper_asset(BENCH / "contracts" / self.name / "Asset.vy"),
+                "Vault": _compile_vyper(sources / "Vault.vy"),
+            }
         )
 
 
@@ -153,6 +158,11 @@ class SolidityVault(ForeignVault):
             },
             output,
         )
+
+    @cache  # noqa: B019 -- once for all mutants of a vault, of which there is one
+    def _compile_whole_asset(self) -> dict[str, Any]:
+        output = run_solc(self._collect_sources(None), {"Asset.sol": {"Asset": SELECTED}})
+        return dict(output["contracts"]["Asset.sol"])
 
     def _collect_sources(self, mutant: Mutant | None) -> dict[str, str]:
         """Read the contracts and everything that they import."""
@@ -217,7 +227,9 @@ def run_solc(sources: Mapping[str, str], selection: Mapping[str, Any]) -> dict[s
     return output
 
 
-def _compile_vyper(file: object, bundle: FilesystemInputBundle) -> CompiledContract:
+def _compile_vyper(path: Path) -> CompiledContract:
+    bundle = FilesystemInputBundle([_LIBRARY.parent])
+    file = bundle.load_file(path)
     assert isinstance(file, FileInput)
     try:
         output = compile_from_file_input(
@@ -230,3 +242,7 @@ def _compile_vyper(file: object, bundle: FilesystemInputBundle) -> CompiledContr
     except VyperException as error:
         raise CompilationError(str(error)) from None
     return CompiledContract(output["abi"], output["bytecode"])
+
+
+_compile_vyper_asset = cache(_compile_vyper)
+"""Once for all mutants of the vault."""
