@@ -94,8 +94,8 @@ class VyperVault(ForeignVault):
             mutant for file in self.mutated for mutant in list_file_mutants(file, self.read_source(file))
         )
 
-    def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
-        """Compile the vault from a copy of snekmate, and the asset from the package: it stays whole."""
+    def write_sources(self, folder: Path, mutant: Mutant | None = None) -> Path:
+        """Write vault and asset, and the copy of snekmate of which the vault is made; return their folder."""
         sources = folder / "contracts"
         shutil.copytree(BENCH / "contracts" / self.name, sources)
         shutil.copytree(
@@ -103,6 +103,11 @@ class VyperVault(ForeignVault):
         )
         if mutant is not None:
             (sources / "snekmate" / mutant.file).write_text(mutant.apply(self.read_source(mutant.file)))
+        return sources
+
+    def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
+        """Compile the vault from a copy of snekmate, and the asset from the package: it stays whole."""
+        sources = self.write_sources(folder, mutant)
         return VaultBuild(
             {
                 "Asset": _compile_vyper_asset(BENCH / "contracts" / self.name / "Asset.vy"),
