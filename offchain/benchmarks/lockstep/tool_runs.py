@@ -261,7 +261,7 @@ class LockstepProject(ToolProject):
     """The plugin of this project, under plain pytest."""
 
     tool = "lockstep"
-    failed = re.compile(r"^lockstep found a difference", re.MULTILINE)
+    failed = re.compile(r"^(?:lockstep found a difference|model and chain differ at step 0)", re.MULTILINE)
     _calls = re.compile(r"::campaign: ([\d,]+) calls")
 
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
