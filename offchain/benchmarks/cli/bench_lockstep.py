@@ -12,7 +12,7 @@ import click
 from backstop.cli.command_helpers import RUNS, Command, handle_errors
 from benchmarks.lockstep import tool_comparison
 from benchmarks.lockstep.foreign_vaults import VAULTS
-from benchmarks.lockstep.tool_runs import PROJECTS, TIMEOUT
+from benchmarks.lockstep.tool_runs import PROJECTS, TIMEOUT, exit_on_stop_signals
 from benchmarks.lockstep.vault_mutant_draw import COUNT
 
 SEED = "135f1a80bff44f5d3d6f5f8855e8182c5bd1ba6e"
@@ -74,7 +74,7 @@ def cli(
     """
     compared = []
     for name in names or sorted(VAULTS, reverse=True):
-        with tempfile.TemporaryDirectory(prefix="backstop-lockstep-") as folder:
+        with exit_on_stop_signals(), tempfile.TemporaryDirectory(prefix="backstop-lockstep-") as folder:
             found = tool_comparison.compare_tools(
                 VAULTS[name],
                 seed,

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 import tokenize
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -339,6 +339,21 @@ def run_in_own_group(
             process.wait()
         output.seek(0)
         return CommandRun(output.read(), _get_ended_cpu_seconds() - before + left, code)
+
+
+@contextmanager
+def exit_on_stop_signals() -> Iterator[None]:
+    """Exit by an exception where SIGINT or SIGTERM would end the process and leave the tool that runs."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    old = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def count_code_lines(files: list[Path]) -> int:

@@ -38,18 +38,8 @@ def test_lockstep_finds_a_deposit_that_is_left_out(tmp_path: Path, monkeypatch) 
 @pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("name", VAULTS)
 def test_every_tool_passes_a_whole_vault_and_finds_a_mutant(name: str, tmp_path: Path) -> None:
-    options = [
-        "--vault",
-        name,
-        "--mutants",
-        "1",
-        "--seconds",
-        "1",
-        "--seed",
-        "practice",
-        "--out",
-        str(tmp_path),
-    ]
+    sizes = ["--mutants", "1", "--seconds", "1", "--seed", "practice"]
+    options = ["--vault", name, *sizes, "--out", str(tmp_path)]
     done = CliRunner(mix_stderr=False).invoke(cli, options, catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     written = json.loads((tmp_path / "bench-lockstep.json").read_text())["vaults"][name]

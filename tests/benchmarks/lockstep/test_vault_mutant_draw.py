@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.cli.bench_lockstep import SEED
 from benchmarks.lockstep.foreign_vaults import VAULTS
-from benchmarks.lockstep.tool_runs import count_code_lines
 from benchmarks.lockstep.vault_mutant_draw import COUNT, draw_mutants, iter_mutants_in_order_of_draw
 
 SNEKMATE = VAULTS["snekmate"]
@@ -37,12 +36,3 @@ def test_every_drawn_mutant_compiles_to_another_vault(name: str, tmp_path: Path)
     order = [each.id for each in iter_mutants_in_order_of_draw(VAULTS[name], SEED)]
     places = [order.index(each.mutant.id) for each in drawn]
     assert places == sorted(places)
-
-
-def test_lines_are_those_of_code(tmp_path: Path) -> None:
-    python, solidity = tmp_path / "a.py", tmp_path / "a.sol"
-    python.write_text(
-        '"""Text\nof two."""\n\n# A comment.\ndef f():\n    """One."""\n    x = """a\nb"""\n    return x\n'
-    )
-    solidity.write_text("// A comment.\n/// Another.\n\ncontract A {\n    uint256 x; // more\n}\n")
-    assert count_code_lines([python]) == 4 and count_code_lines([python, solidity]) == 7
