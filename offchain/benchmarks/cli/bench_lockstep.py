@@ -35,7 +35,7 @@ SEED = "135f1a80bff44f5d3d6f5f8855e8182c5bd1ba6e"
     type=click.FloatRange(1),
     default=tool_comparison.SECONDS,
     show_default=True,
-    help="For which each tool's speed is measured.",
+    help="CPU seconds for which each tool's speed is measured, roughly.",
 )
 @click.option(
     "--timeout",

@@ -21,7 +21,7 @@ from benchmarks.lockstep.vault_mutant_draw import COUNT, DrawnMutant, draw_mutan
 
 SCHEMA_VERSION = 1
 SECONDS = 20.0
-"""For which each tool tests a whole vault, once it runs."""
+"""CPU seconds for which each tool tests a whole vault, once it runs; roughly."""
 RUN_SEED = 1
 """The seed of every run of every tool; that of the draw is another."""
 
@@ -65,13 +65,13 @@ def compare_tools(
     prepare_node_packages()
     say(f"{vault.title}: {count} mutants are drawn and compiled")
     drawn = draw_mutants(vault, draw_seed, folder / "builds", count)
+    whole = vault.compile_vault(folder / "whole")
     results = []
     for tool in tools:
         if tool == "titanoboa":
             prepare_titanoboa()
         project = PROJECTS[tool](vault.name, folder / tool)
-        whole = folder / "builds" / "whole"
-        project.put_contracts(vault.compile_vault(folder / f"whole-{tool}"), whole)
+        project.put_contracts(whole, folder / "whole")
         speed = project.measure_speed(RUN_SEED, seconds)
         say(f"{tool}: {speed.rate:,.0f} steps a CPU second")
         took: dict[str, float | None] = {}

@@ -31,8 +31,8 @@ TIMEOUT = 60.0
 """CPU seconds after which a tool is stopped that has found nothing, its start included."""
 GRACE = 60.0
 """CPU seconds that a tool may take to start and to end where its speed is measured."""
-SHORT = 1.0
-"""Seconds of the run whose cost is that of the start."""
+FOUNDRY_DEPTH = 500
+"""Calls of a run of Foundry, as its default is."""
 POLL = 0.1
 """Seconds between two looks at what a command has used."""
 PATIENCE = 20
@@ -73,6 +73,7 @@ class ToolProject:
     """A folder with a user's files of one tool, and the contracts of one build at a time."""
 
     tool: str
+    typical_rate: float  # steps a CPU second, roughly
     failed: re.Pattern[str]  # in the output of a run that found something
 
     def __init__(self, vault: str, folder: Path) -> None:
@@ -94,16 +95,16 @@ class ToolProject:
         """Replace the contracts by those of a build."""
         raise NotImplementedError
 
-    def build_command(self, seed: int, seconds: float | None) -> list[str]:
-        """Return the command that tests until something is found, or for so many seconds."""
+    def build_command(self, seed: int, steps: int | None) -> list[str]:
+        """Return the command that tests until something is found, or for so many steps."""
         raise NotImplementedError
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
+    def build_environment(self, steps: int | None) -> dict[str, str]:
         """Return what the command's environment has besides ours."""
         return {}
 
     def read_steps(self, output: str) -> int:
-        """Read the steps of a run that was limited in time."""
+        """Read the steps of a run that was limited."""
         raise NotImplementedError
 
     def find_failure(self, seed: int, timeout: float = TIMEOUT) -> ToolRun:
@@ -117,18 +118,20 @@ class ToolProject:
         return ToolRun(found, run.cpu_seconds, run.output)
 
     def measure_speed(self, seed: int, seconds: float) -> ToolSpeed:
-        """Test a whole vault for some seconds and for so many more: the steps and CPU seconds between."""
-        short, long = (self._count_steps(seed, each) for each in (SHORT, SHORT + seconds))
+        """Test a whole vault for about so many CPU seconds, and for a tenth: return what is between.
+
+        Steps limit both: in so much time by the clock a tool does little where others use the processors.
+        """
+        most = max(10, round(seconds * self.typical_rate))
+        short, long = (self._count_steps(seed, each, seconds) for each in (most // 10, most))
         return ToolSpeed(long.steps - short.steps, long.seconds - short.seconds)
 
-    def _count_steps(self, seed: int, seconds: float) -> ToolSpeed:
+    def _count_steps(self, seed: int, steps: int, seconds: float) -> ToolSpeed:
         run = run_in_own_group(
-            self.build_command(seed, seconds), self.folder, self.build_environment(seconds), seconds + GRACE
+            self.build_command(seed, steps), self.folder, self.build_environment(steps), GRACE + 10 * seconds
         )
         if run.code != 0:
-            raise BackstopError(
-                f"{self.tool} finds something in {self.vault} as it is:\n{run.output[-3000:]}"
-            )
+            raise BackstopError(f"{self.tool} does not end in {self.vault} as it is:\n{run.output[-3000:]}")
         return ToolSpeed(self.read_steps(run.output), run.cpu_seconds)
 
 
@@ -141,9 +144,9 @@ class _HypothesisProject(ToolProject):
         super().__init__(vault, folder)
         shutil.copy(_PLUGIN, folder)
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
-        """Have the plugin and the shared part of the tests found, and the time limited."""
-        limits = {} if seconds is None else {"BENCH_SECONDS": str(seconds), "BENCH_STEPS": "steps.txt"}
+    def build_environment(self, steps: int | None) -> dict[str, str]:
+        """Have the plugin and the shared part of the tests found, and the steps limited."""
+        limits = {} if steps is None else {"BENCH_STEPS": str(steps)}
         return {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": ""} | limits
 
     def read_steps(self, output: str) -> int:
@@ -158,11 +161,12 @@ class ApeProject(_HypothesisProject):
     """Ape's accounts and contracts on Anvil."""
 
     tool = "Ape"
+    typical_rate = 25
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
+    def build_environment(self, steps: int | None) -> dict[str, str]:
         """Give the node a port: one that Ape draws may be some connection's."""
         host = f"http://127.0.0.1:{find_free_non_ephemeral_port()}"
-        return super().build_environment(seconds) | {"APE_FOUNDRY_HOST": host}
+        return super().build_environment(steps) | {"APE_FOUNDRY_HOST": host}
 
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
         """Write the contracts as Ape keeps what it has compiled: no run waits for a compiler."""
@@ -176,7 +180,7 @@ class ApeProject(_HypothesisProject):
             }
             write_json(content, folder / f"{name}.json")
 
-    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+    def build_command(self, seed: int, steps: int | None) -> list[str]:
         """Return the command of `ape test`."""
         return [str(Path(sys.executable).with_name("ape")), "test", *self._list_pytest_options(seed)]
 
@@ -185,6 +189,7 @@ class TitanoboaProject(_HypothesisProject):
     """titanoboa in an environment of its own, as it needs other versions than Ape."""
 
     tool = "titanoboa"
+    typical_rate = 100
 
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
         """Copy the Vyper sources, which titanoboa compiles itself; of Solidity it takes ABI and code."""
@@ -196,11 +201,11 @@ class TitanoboaProject(_HypothesisProject):
         else:
             _write_abi_and_code(build, _empty_folder(self.folder / "artifacts"))
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
+    def build_environment(self, steps: int | None) -> dict[str, str]:
         """Give it a new cache: with an old one it runs a contract as its modules were before."""
-        return super().build_environment(seconds) | {"HOME": str(self.folder / "home")}
+        return super().build_environment(steps) | {"HOME": str(self.folder / "home")}
 
-    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+    def build_command(self, seed: int, steps: int | None) -> list[str]:
         """Return the command of pytest."""
         return [str(prepare_titanoboa()), "-m", "pytest", *self._list_pytest_options(seed)]
 
@@ -209,6 +214,7 @@ class FoundryProject(ToolProject):
     """Invariants of Foundry, whose tests are compiled before a run."""
 
     tool = "Foundry"
+    typical_rate = 2_000
     failed = re.compile(r"^\[FAIL", re.MULTILINE)
     _calls = re.compile(r"calls: (\d+),")
     _names: ClassVar = {"snekmate": "Snekmate", "openzeppelin": "OpenZeppelin"}
@@ -238,15 +244,14 @@ class FoundryProject(ToolProject):
         _write_abi_and_code(build, _empty_folder(self.folder / "artifacts"))
         shutil.rmtree(self.folder / "cache" / "invariant", ignore_errors=True)
 
-    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+    def build_command(self, seed: int, steps: int | None) -> list[str]:
         """Return the command of `forge test`."""
         return [str(_find_forge()), "test", "--offline", "--fuzz-seed", hex(seed)]
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
-        """Name the compiler; go on without end, or for a time, and do not shrink."""
-        limits = {"FOUNDRY_INVARIANT_RUNS": "1000000", "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
-        if seconds is not None:
-            limits["FOUNDRY_INVARIANT_TIMEOUT"] = str(round(seconds))
+    def build_environment(self, steps: int | None) -> dict[str, str]:
+        """Name the compiler; go on without end, or for some runs, and do not shrink."""
+        runs = 1_000_000 if steps is None else max(1, steps // FOUNDRY_DEPTH)
+        limits = {"FOUNDRY_INVARIANT_RUNS": str(runs), "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0"}
         return {"FOUNDRY_SOLC": str(SOLC)} | limits
 
     def read_steps(self, output: str) -> int:
@@ -261,6 +266,7 @@ class LockstepProject(ToolProject):
     """The plugin of this project, under plain pytest."""
 
     tool = "lockstep"
+    typical_rate = 3_000
     failed = re.compile(r"^(?:lockstep found a difference|model and chain differ at step 0)", re.MULTILINE)
     _calls = re.compile(r"::campaign: ([\d,]+) calls")
 
@@ -273,20 +279,17 @@ class LockstepProject(ToolProject):
         else:
             write_json(build.solc_output, _empty_folder(self.folder / "artifacts") / "solc.json")
 
-    def build_command(self, seed: int, seconds: float | None) -> list[str]:
+    def build_command(self, seed: int, steps: int | None) -> list[str]:
         """Return the command of pytest."""
-        limit = f"{PATIENCE * TIMEOUT if seconds is None else seconds}"
-        options = [
-            "--lockstep-seed",
-            str(seed),
-            "--lockstep-seconds",
-            limit,
-            "--lockstep-shrink-seconds",
-            "0",
-        ]
+        limit = (
+            ["--lockstep-seconds", str(PATIENCE * TIMEOUT)]
+            if steps is None
+            else ["--lockstep-steps", str(steps)]
+        )
+        options = ["--lockstep-seed", str(seed), *limit, "--lockstep-shrink-seconds", "0"]
         return [sys.executable, "-m", "pytest", "-p", "no:ape_test", f"test_{self.vault}.py", "-q", *options]
 
-    def build_environment(self, seconds: float | None) -> dict[str, str]:
+    def build_environment(self, steps: int | None) -> dict[str, str]:
         """Have the shared part of the tests found."""
         return {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": ""}
 
