@@ -88,6 +88,8 @@ def cli(
         compared.append(found)
         heads = ("tool", "steps a CPU second", "times", "mutants found", "median CPU s", "lines")
         _print_markdown(found.vault.title, heads, tool_comparison.build_tool_rows(found))
+        if not found.mutants:
+            continue
         columns = ("mutant", "fault", *(f"{each.tool}, s" for each in found.results))
         _print_markdown(f"seed {seed}", columns, tool_comparison.build_mutant_rows(found))
     path = out / "bench-lockstep.json"
