@@ -37,6 +37,7 @@ POLL = 0.1
 """Seconds between two looks at what a command has used."""
 PATIENCE = 20
 """Seconds that a command may take for each CPU second that it has: others may use the processors."""
+_STOPPED_BY: list[int] = []
 _PLUGIN = Path(__file__).with_name("hypothesis_limits.py")
 _CACHE = cache_folder() / "lockstep_bench"
 
@@ -329,6 +330,8 @@ def run_in_own_group(
         try:
             watched = psutil.Process(process.pid)
             while code is None:
+                if _STOPPED_BY:
+                    sys.exit(128 + _STOPPED_BY[0])
                 with suppress(subprocess.TimeoutExpired):
                     code = process.wait(POLL)
                     break
@@ -346,12 +349,11 @@ def run_in_own_group(
 
 @contextmanager
 def exit_on_stop_signals() -> Iterator[None]:
-    """Exit by an exception where SIGINT or SIGTERM would end the process and leave the tool that runs."""
-
-    def end(number: int, _frame: object) -> None:
-        sys.exit(128 + number)
-
-    old = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Have SIGINT and SIGTERM end the tool that runs, then the process; else they would leave the tool."""
+    old = {
+        number: signal.signal(number, lambda received, _frame: _STOPPED_BY.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
