@@ -57,6 +57,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "chaos": "See whether keepers survive what can happen to them",
         "gas": "Measure gas against dss and the committed snapshot",
         "bench": "Measure speed against Ape's and web3.py's contract calls",
+        "bench-lockstep": "Compare lockstep with other tools on other people's contracts",
     },
     "Operate a deployment": {
         "devnet": "Start a chain that stays",
@@ -78,7 +79,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
 }
 """Question -> command -> its short help, which the command itself repeats."""
 
-BENCHMARKS = ("gas", "bench")
+BENCHMARKS = ("gas", "bench", "bench-lockstep")
 """Commands of `benchmarks`, which no wheel has."""
 
 

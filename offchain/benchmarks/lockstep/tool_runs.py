@@ -373,16 +373,24 @@ def prepare_titanoboa() -> Path:
     python, done = folder / "bin" / "python", folder / ".lock"
     if not done.is_file() or done.read_text() != lock.read_text():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        _install([sys.executable, "-m", "venv", str(folder)])
         options = ["-qq", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
-        subprocess.run([str(python), "-m", "pip", "install", *options], check=True)
+        _install([str(python), "-m", "pip", "install", *options])
         shutil.copy(lock, done)
     return python
 
 
 def prepare_node_packages() -> None:
     """Have compiler, vault and Foundry in `node_modules`; the first time, install them from their lock."""
-    subprocess.run(["make", "--silent", NODE_PACKAGES], cwd=ROOT, check=True, stdout=sys.stderr)
+    _install(["make", "--silent", NODE_PACKAGES])
+
+
+def _install(command: list[str]) -> None:
+    """Run a command that installs something; raise BackstopError with its last line if it fails."""
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        last = (done.stdout.strip().splitlines() or ["it says nothing"])[-1]
+        raise BackstopError(f"{' '.join(command)} fails: {last}")
 
 
 def _count_lines(text: str, suffix: str) -> int:
