@@ -85,7 +85,7 @@ def test_the_lock_is_complete_and_has_nothing_besides() -> None:
 
 
 def test_a_wheel_has_no_extra_for_tests_and_names_the_versions_of_the_lock() -> None:
-    assert set(EXTRA_REQUIREMENTS) == set(EXTRAS) == {"chain", "cluster"}
+    assert set(EXTRA_REQUIREMENTS) == set(EXTRAS) == {"chain", "cluster", "web3"}
     grouped = {each.replace(" ", "") for each in list_group_requirements("contracts")}
     named = {each for requirements in TOOLS.values() for each in requirements}
     assert named <= grouped, named - grouped

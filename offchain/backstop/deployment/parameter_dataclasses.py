@@ -211,10 +211,9 @@ class FacilitatorParameters:
     minter: str = "bridge"  # role of the account that draws
     flow_cap: int = 0  # whole stablecoins that may be drawn in a window; 0 is no limit; with guards only
     flow_window: int = 86_400  # seconds
-    coin: str = (
-        ""  # symbol of another protocol's coin, which an adapter draws for; the minter is the protocol
-    )
-    coin_decimals: int = 18
+    # Symbol of another protocol's coin, which an adapter draws for; the minter is the protocol.
+    coin: str = field(default="", metadata=LATER)
+    coin_decimals: int = field(default=18, metadata=LATER)
 
     @property
     def adapter(self) -> str:

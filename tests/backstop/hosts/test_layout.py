@@ -20,6 +20,7 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
+from tests.support.adapter_steps import with_adapter
 
 STORAGE = {
     "total": (0, "uint256"),
@@ -120,7 +121,8 @@ def test_every_model_table_has_its_variable(artifacts):
     )
     pooled = MarginParameters((), backstop=BackstopParameters())
     contracts: dict[str, Contract] = {}
-    for made in (plan_deployment(replace(every, margin=pooled)), plan_deployment(every)):
+    insured = plan_deployment(with_adapter())
+    for made in (plan_deployment(replace(every, margin=pooled)), insured, plan_deployment(every)):
         world = create_model(made).world
         contracts |= {made.contract_kinds[name]: contract for name, contract in world.contracts.items()}
     for kind in artifacts.paths:

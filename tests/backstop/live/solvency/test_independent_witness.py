@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backstop.cli.audit import cli
+from backstop.contract_base import ZERO_ADDRESS as NOBODY
+from backstop.contract_base import RevertError
 from backstop.errors import BackstopError
 from backstop.hosts import abi_codec
 from backstop.hosts.artifacts import Artifacts
@@ -23,8 +25,6 @@ from backstop.live.solvency.independent_witness import WitnessReport, compare_au
 from backstop.live.solvency.proven_statement import build_proven_statement, load_audited_model
 from backstop.live.solvency.recorded_view_calls import start_recording_view_calls
 from backstop.live.solvency.web3_reader import open_web3
-from backstop.model.contract_base import ZERO_ADDRESS as NOBODY
-from backstop.model.contract_base import RevertError
 from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 from tests.support.uncached_artifacts import build_uncached_artifacts
 
