@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
@@ -22,12 +23,17 @@ class RevertError(Exception):
         self.reason = reason
 
 
-class NoSuchFunctionError(RevertError):
-    """The contract called has no function of that name."""
+class NoSuchFunctionError(RevertError, AttributeError):
+    """The contract called has no function of that name.
 
-    def __init__(self, name: str) -> None:
+    `told` says so where Python asks for the name; an AttributeError, too, so that `getattr` has a default.
+    """
+
+    def __init__(self, name: str, told: str = "", contract: Contract | None = None) -> None:
         super().__init__("")
         self.name = name
+        self.told = told
+        self.obj = contract
 
 
 class Log(NamedTuple):
@@ -252,10 +258,16 @@ class Contract:
     if not TYPE_CHECKING:  # a name that nothing has is a mistake to mypy, too
 
         def __getattr__(self, name: str) -> Any:
-            """Revert with empty data, as a call of a function does that the contract does not have."""
+            """Revert with empty data, as a call of a function does that the contract does not have.
+
+            Where a contract asks itself, the name is a mistake of the model's: an AttributeError, no revert.
+            """
             if name.startswith("_"):
                 raise AttributeError(name)
-            raise NoSuchFunctionError(name)
+            told = f"{type(self).__name__} has no attribute {name!r}"
+            if sys._getframe(1).f_locals.get("self") is self:
+                raise AttributeError(told, name=name, obj=self)
+            raise NoSuchFunctionError(name, told, self)
 
     def table(self, path: str, default: Any = 0) -> Table:
         """Declare the storage variable at `path` of the compiler's storage layout."""

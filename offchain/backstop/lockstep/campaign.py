@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, overload
 
 from backstop.contract_base import Contract, RevertError, World
 from backstop.errors import BackstopError
+from backstop.lockstep.user_code_error import translate_user_errors
 
 MAX_UINT256 = 2**256 - 1
 _ACCOUNTS: dict[str, str] = {}
@@ -115,8 +116,15 @@ class CampaignState:
     """
 
     def __init__(self, world: World, accounts: Sequence[str]) -> None:
-        self.world = world
-        self.accounts = accounts
+        vars(self).update(world=world, accounts=accounts)
+
+    world: World
+    accounts: Sequence[str]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise BackstopError(
+            f"keep {name!r} on a model: state.DEPLOYMENT.{name}; the state itself is not written"
+        )
 
     @property
     def timestamp(self) -> int:
@@ -153,15 +161,17 @@ class CampaignAction:
 
     def iter_calls(self, draw: Draw, state: Any) -> Iterator[Played]:
         """Yield the calls of one turn; none where it makes no sense now."""
-        if self.when is not None and not self.when(state):
-            return
-        found = self.function(draw, state)
-        if found is None:
-            return
-        if isinstance(found, Call | Wait):
-            yield found
-        else:
-            yield from found
+        with translate_user_errors(f"the condition of the action {self.name}"):
+            if self.when is not None and not self.when(state):
+                return
+        with translate_user_errors(f"the action {self.name}"):
+            found = self.function(draw, state)
+            if found is None:
+                return
+            if isinstance(found, Call | Wait):
+                yield found
+            else:
+                yield from found
 
 
 @overload

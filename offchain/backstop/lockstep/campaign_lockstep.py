@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from typing import Any
 
-from backstop.contract_base import RevertError, World
+from backstop.contract_base import Contract, RevertError, World
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.abi_codec import AbiDecodingError, Function, Parameter, decode_revert
@@ -17,10 +17,12 @@ from backstop.hosts.host_interface import CHAIN_ID, Host, RawResult, Slot
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.lockstep.campaign import Call, Campaign, CampaignState, DeploymentAddress, custom_error
+from backstop.lockstep.campaign_world import CampaignWorld
 from backstop.lockstep.contract_artifacts import ProjectArtifact
 from backstop.lockstep.engine import Lockstep
 from backstop.lockstep.project_artifacts import ProjectArtifacts
 from backstop.lockstep.property_violation import ViolationError
+from backstop.lockstep.user_code_error import UserCodeError, translate_user_errors
 from backstop.system import Action, Outcome
 
 # Below this a slot is numbered by the compiler, above it is a hash.
@@ -75,7 +77,7 @@ class CampaignLockstep(Lockstep):
 
     def compare_views(self) -> None:
         """Call the campaign's views on both; raise DivergenceError if an answer or a reason differs."""
-        for call in iter_declared_calls(self.campaign.views, self.state):
+        for call in iter_declared_calls(self.campaign.views, self.state, "the list of views"):
             action = self.resolve_call(call)
             with suppress(RevertError):
                 self.view(action.contract, action.method, *action.args)
@@ -128,10 +130,15 @@ class CampaignLockstep(Lockstep):
             }
         return super()._record_model_writes()
 
+    def _add_location_to_violation(self, violation: BackstopError, step_content: Any) -> None:
+        if not isinstance(violation, UserCodeError):
+            super()._add_location_to_violation(violation, step_content)
+
     def _check_invariants(self, snapshot: Any, addresses: Any, written: Any) -> None:
         for each in self.campaign.invariants:
             try:
-                holds = each.function(self.state)
+                with translate_user_errors(f"the invariant {each.name}", AssertionError):
+                    holds = each.function(self.state)
                 told = "it returned False"
             except AssertionError as error:
                 holds, told = False, str(error).splitlines()[0] if str(error) else "an assertion failed"
@@ -182,10 +189,11 @@ def _list_unmodelled_paths(lockstep: CampaignLockstep, name: str) -> list[str]:
 
 
 def iter_declared_calls(
-    calls: Sequence[Call] | Callable[[Any], Iterable[Call]], state: CampaignState
-) -> Iterable[Call]:
-    """Return the calls of a declaration: a list, or what a function says of the state."""
-    return calls(state) if callable(calls) else calls
+    calls: Sequence[Call] | Callable[[Any], Iterable[Call]], state: CampaignState, declared: str
+) -> Iterator[Call]:
+    """Yield the calls of a declaration: a list, or what a function says of the state."""
+    with translate_user_errors(declared):
+        yield from calls(state) if callable(calls) else calls
 
 
 def normalize_arguments(inputs: Sequence[Parameter], arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -229,7 +237,7 @@ def _plan_addresses(campaign: Campaign) -> dict[str, str]:
 def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[ModelSystem, CampaignChain]:
     """Create all contracts on a new model and on a new revm; raise BackstopError if a constructor fails."""
     addresses, host = _plan_addresses(campaign), RevmHost()
-    world = World(host.timestamp, CHAIN_ID, host.next_number)
+    world = CampaignWorld(host.timestamp, CHAIN_ID, host.next_number)
     for each in campaign.deployments:
         artifact = artifacts[each.kind]
         inputs = artifact.contract_abi.constructor_inputs
@@ -238,8 +246,10 @@ def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[M
             raise BackstopError(f"{each.name}: the constructor of {each.kind} takes ({wanted})")
         args = normalize_arguments(inputs, [_resolve_value(value, addresses) for value in each.arguments])
         world.deployer = each.sender
+        _refuse_shared_state(each.model)
         try:
-            each.model(world, each.name, addresses[each.name], *args)
+            with translate_user_errors(f"the model's constructor of {each.name}", RevertError):
+                each.model(world, each.name, addresses[each.name], *args)
         except RevertError as revert:
             raise BackstopError(f"the model's constructor of {each.name} reverts: {revert}") from None
         creation = Creation(each.name, each.kind, args, addresses[each.name])
@@ -250,6 +260,18 @@ def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[M
     kinds = {each.name: each.kind for each in campaign.deployments}
     chain = CampaignChain(host, artifacts, kinds, addresses, campaign.block_time)
     return ModelSystem(world, block_time=campaign.block_time), chain
+
+
+def _refuse_shared_state(model: type[Contract]) -> None:
+    """Raise BackstopError for a container that is the class's: a deployment would find what others left."""
+    for base in model.__mro__[: model.__mro__.index(Contract)]:
+        for name, value in vars(base).items():
+            is_constant = name.startswith("_") or name.isupper()
+            if isinstance(value, dict | list | set) and not is_constant:
+                raise BackstopError(
+                    f"{base.__name__}.{name} is a {type(value).__name__} of the class, which all deployments "
+                    "share: make it in __init__, or write its name in capitals if nothing changes it"
+                )
 
 
 def _check_tables(world: World, name: str, artifact: ProjectArtifact) -> None:

@@ -13,7 +13,7 @@ class CampaignFailure(NamedTuple):
     """How a campaign failed: what `rollback_trace_tester.Failure` says, and the files that show it again.
 
     `before` and `after` are the calls of the trace beyond the setup, before and after it was shrunk; `calls`
-    are those of the small one in words, the setup included.
+    are those of the small one in words, the setup included. `note` says why it was not shrunk.
     """
 
     kind: str
@@ -24,6 +24,7 @@ class CampaignFailure(NamedTuple):
     calls: tuple[str, ...] = ()
     trace: Path | None = None
     test: Path | None = None
+    note: str = ""
 
 
 @dataclass

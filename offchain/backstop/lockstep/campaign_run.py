@@ -13,7 +13,7 @@ from itertools import accumulate, count
 from pathlib import Path
 from typing import Any
 
-from backstop.contract_base import ZERO_ADDRESS, RevertError
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.errors import BackstopError
 from backstop.hosts.abi_codec import Parameter
 from backstop.lockstep.campaign import MAX_UINT256, Campaign, Draw, Wait
@@ -30,12 +30,17 @@ from backstop.lockstep.delta_debugging import TraceShrinker
 from backstop.lockstep.project_artifacts import ProjectArtifacts
 from backstop.lockstep.replayable_trace import Trace, TraceStep
 from backstop.lockstep.rollback_trace_tester import Failure, TraceTester, describe_failure
+from backstop.lockstep.user_code_error import UserCodeError
 from backstop.system import Action
 
 # Steps between two looks at the whole storage.
 _AUDIT_EVERY = 250
 # Turns in a row in which no action has anything to do.
 _IDLE_TURNS = 1_000
+_OUTSIDE = (
+    "the model or an invariant remembers something beside the attributes of a model (a global?), which no "
+    "revert and no fresh deployment takes back"
+)
 
 
 def load_campaign_artifacts(
@@ -73,6 +78,8 @@ def run_campaign(
         try:
             for _ in played.play_steps(left, end):
                 result.steps += 1
+        except UserCodeError:
+            raise
         except Exception as error:
             result.seconds = time.monotonic() - started
             failure = describe_failure(error, len(played.lockstep.trace))
@@ -115,7 +122,7 @@ class _CampaignRun:
 
     def _play_setup(self) -> None:
         lockstep = self.lockstep
-        for call in iter_declared_calls(self.campaign.setup, lockstep.state):
+        for call in iter_declared_calls(self.campaign.setup, lockstep.state, "the setup"):
             reason = lockstep.apply(lockstep.resolve_call(call)).reason
             if reason is not None:
                 raise BackstopError(f"the setup of the campaign fails: {call} reverts with {reason!r}")
@@ -124,25 +131,24 @@ class _CampaignRun:
     def _draw_actions(self) -> Iterator[Action]:
         campaign, lockstep, draw = self.campaign, self.lockstep, self.draw
         weights = list(accumulate(each.weight for each in campaign.actions))
-        idle = 0
+        idle, has_waited = 0, False
         while True:
             chosen = campaign.actions[bisect(weights, draw.random() * weights[-1], hi=len(weights) - 1)]
             idle += 1
-            try:
-                for what in chosen.iter_calls(draw, lockstep.state):
-                    if isinstance(what, Wait):
-                        lockstep.advance(max(what.seconds, 0))
-                        continue
-                    action = lockstep.resolve_call(what)
-                    if action.sender in lockstep.chain.names:
-                        continue  # a contract sends nothing by itself
-                    if draw.random() < campaign.invalid_share:
-                        action = self._spoil_action(action)
+            for what in chosen.iter_calls(draw, lockstep.state):
+                if isinstance(what, Wait):
+                    lockstep.advance(max(what.seconds, 0))
+                    has_waited = True
+                    continue
+                action = lockstep.resolve_call(what)
+                if action.sender in lockstep.chain.names:
+                    continue  # a contract sends nothing by itself
+                if draw.random() < campaign.invalid_share:
+                    action = self._spoil_action(action)
+                if not has_waited:
                     lockstep.advance(draw.choice(campaign.waits))
-                    idle = 0
-                    yield action
-            except RevertError:
-                pass  # what an action asks the model may revert: then it gives up
+                idle, has_waited = 0, False
+                yield action
             if idle > _IDLE_TURNS:
                 raise BackstopError(
                     f"no action of the campaign makes a call any more, after {lockstep.steps} steps: "
@@ -185,6 +191,8 @@ class _CampaignRun:
 class CampaignShrinker(TraceShrinker):
     """What is left of a campaign's trace."""
 
+    should_bisect_waits = True
+
     def __init__(self, trace: Trace, campaign: Campaign, artifacts: ProjectArtifacts, seconds: float) -> None:
         self.campaign, self.artifacts = campaign, artifacts
         end = time.monotonic() + seconds
@@ -192,6 +200,9 @@ class CampaignShrinker(TraceShrinker):
 
     def deploy_tester(self, first_steps: Sequence[TraceStep]) -> TraceTester:
         return TraceTester(CampaignLockstep(self.campaign, self.artifacts, check_every=0), first_steps)
+
+    def iter_shorter_waits(self, gap: int) -> Iterator[int]:
+        yield from (0, 1)
 
 
 def _shrink_failure(
@@ -208,23 +219,38 @@ def _shrink_failure(
     trace = replace(played.lockstep.build_trace(), seed=seed)
     before = len(trace.steps) - trace.opening
     try:
-        small, failure = CampaignShrinker(trace, campaign, artifacts, shrink_seconds).shrink_trace()
+        shrinker = CampaignShrinker(trace, campaign, artifacts, shrink_seconds)
     except BackstopError:
-        return None
+        if failure.kind == "error":
+            return None
+        text = describe_failure_in_names(failure.text, played.lockstep.addresses)
+        raise BackstopError(f"{text}\nthe same calls do not fail on a fresh deployment: {_OUTSIDE}") from None
+    whole, first, note = shrinker.build_trace(), shrinker.failure, ""
+    small, _ = shrinker.shrink_trace()
+    found = _find_trace_failure(small, campaign, artifacts)
+    if found is None or found.kind != first.kind:
+        small, found = whole, first
+        note = f"not shrunk: the smaller trace does not fail on a fresh deployment: {_OUTSIDE}"
+    failure = found
     text = describe_failure_in_names(failure.text, played.lockstep.addresses)
     calls = tuple(iter_named_steps(small, played.lockstep.addresses))
-    found = CampaignFailure(
-        failure.kind, text, failure.steps, before, len(small.steps) - small.opening, calls
-    )
+    after = len(small.steps) - small.opening
+    told = CampaignFailure(failure.kind, text, failure.steps, before, after, calls, note=note)
     if out is None:
-        return found
+        return told
     small = replace(small, reason=text)
     stem = re.sub(r"\W+", "_", name.rpartition("::")[2])
     digest = hashlib.sha256(repr((name, small.steps)).encode()).hexdigest()[:8]
     path = out / f"{stem}_{digest}.json"
     write_campaign_trace(small, name, path)
-    test = write_campaign_regression(small, found, campaign, artifacts, name, out)
-    return found._replace(trace=path, test=test)
+    test = write_campaign_regression(small, told, campaign, artifacts, name, out)
+    return told._replace(trace=path, test=test)
+
+
+def _find_trace_failure(trace: Trace, campaign: Campaign, artifacts: ProjectArtifacts) -> Failure | None:
+    """Return how a trace fails on a fresh deployment."""
+    tester = TraceTester(CampaignLockstep(campaign, artifacts, check_every=0), ())
+    return tester.find_failure_after_first(0, trace.steps)
 
 
 def replay_campaign_trace(

@@ -86,6 +86,13 @@ class TraceShrinker:
         """Leave out steps together that belong together."""
         return steps
 
+    should_bisect_waits = False
+    """Whether a wait becomes as short as it can, rather than round."""
+
+    def iter_shorter_waits(self, gap: int) -> Iterator[int]:
+        """Yield the shorter times that are tried in place of one [seconds]."""
+        yield from (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR)
+
     # ------------------------------------------------------------------ passes
 
     def _shrink_body(self) -> None:
@@ -181,13 +188,22 @@ class TraceShrinker:
         for i in range(len(steps)):
             start = steps[i - 1].timestamp if i else self._get_opening_end_timestamp()
             gap = steps[i].timestamp - start
-            for shorter in (0, HOUR, DAY, gap // DAY * DAY, gap // HOUR * HOUR):
+            too_short = 0
+            for shorter in self.iter_shorter_waits(gap):
                 if not shorter < gap or self.stopped():
                     continue
                 candidate = steps[:i] + move_earlier(steps, i, gap, shorter)
                 if fails(candidate):
-                    steps = candidate
+                    steps, gap = candidate, shorter
                     break
+                too_short = max(too_short, shorter)
+            while self.should_bisect_waits and gap - too_short > 1 and not self.stopped():
+                half = (too_short + gap) // 2
+                candidate = steps[:i] + move_earlier(steps, i, gap, half)
+                if fails(candidate):
+                    steps, gap = candidate, half
+                else:
+                    too_short = half
         return steps
 
     def _simplify_equal_values(

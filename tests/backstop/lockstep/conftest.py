@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from backstop.lockstep.declaration_loader import load_campaign
 from tests.support.checkout_paths import ROOT
 
+NAME = "tests/test_token.py::campaign"
 PAGE = ROOT / "docs" / "do" / "lockstep.md"
 BUG = "    if amount < allowed:\n        self.allowance[owner][msg.sender] = allowed - amount\n"
 REPAIRED = "    self.allowance[owner][msg.sender] = allowed - amount\n"
@@ -61,3 +64,10 @@ class NewcomerProject:
 def newcomer(tmp_path: Path) -> NewcomerProject:
     """The project of the page, in a folder of its own."""
     return NewcomerProject(tmp_path)
+
+
+@pytest.fixture
+def module(newcomer: NewcomerProject) -> ModuleType:
+    """The user's file, its contract repaired."""
+    newcomer.repair_contract()
+    return sys.modules[load_campaign(NAME, newcomer.folder).actions[0].function.__module__]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,17 +21,9 @@ from backstop.lockstep.campaign_run import CampaignShrinker, load_campaign_artif
 from backstop.lockstep.declaration_loader import load_campaign
 from backstop.lockstep.pytest_plugin import derive_case_seed
 from backstop.lockstep.replayable_trace import Trace, TraceStep
-from tests.backstop.lockstep.conftest import NewcomerProject
+from tests.backstop.lockstep.conftest import NAME, NewcomerProject
 
-NAME = "tests/test_token.py::campaign"
 ALICE, BOB = account("alice"), account("bob")
-
-
-@pytest.fixture
-def module(newcomer: NewcomerProject) -> ModuleType:
-    """The user's file, its contract repaired."""
-    newcomer.repair_contract()
-    return sys.modules[load_campaign(NAME, newcomer.folder).actions[0].function.__module__]
 
 
 def list_calls(campaign: Campaign, seed: int, steps: int) -> list[str]:
@@ -122,7 +113,8 @@ def test_what_draws_calls_may_not_fail(module: ModuleType) -> None:
         return Call("token.transfer", BOB, 1 // 0)
 
     module.campaign.actions = [divide]
-    with pytest.raises(ZeroDivisionError):
+    told = r"test_campaign.py:\d+: the action divide raises ZeroDivisionError: integer"
+    with pytest.raises(BackstopError, match=told):
         run_campaign(module.campaign)
 
 

@@ -1,0 +1,272 @@
+"""What a user's own file does: it keeps state beside tables, misspells names, raises, and waits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from backstop.contract_base import RevertError, external
+from backstop.errors import BackstopError
+from backstop.lockstep import Call, Deployment, Wait, account, action, invariant, require, run_campaign
+from backstop.lockstep.campaign import CampaignAction, Draw
+from backstop.lockstep.campaign_lockstep import CampaignLockstep
+from backstop.lockstep.campaign_run import load_campaign_artifacts, replay_campaign_trace
+from backstop.system import Action
+from tests.backstop.lockstep.conftest import NAME, NewcomerProject
+
+BOB, DEPLOYER = account("bob"), account("deployer")
+PLACE = r"test_user_code\.py:\d+"
+
+
+def replace_model(module: ModuleType, model: type) -> None:
+    """Have the campaign use another model of the token."""
+    module.campaign.deployments = [Deployment("token", model, [module.SUPPLY])]
+
+
+def make_counting_model(module: ModuleType) -> Any:
+    """Return a model that keeps state beside its tables."""
+
+    class Counting(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.received: dict[str, list[int]] = {}
+            self.same = self.received
+            self.moves = 0
+
+        @external
+        def transfer(self, sender: str, receiver: str, amount: int) -> bool:
+            self.moves += 1
+            self.received.setdefault(receiver, []).append(amount)
+            self.last_receiver = receiver
+            return bool(super().transfer(sender, receiver, amount))
+
+    return Counting
+
+
+def test_what_a_model_keeps_beside_its_tables_is_taken_back(module: ModuleType) -> None:
+    replace_model(module, make_counting_model(module))
+    lockstep = CampaignLockstep(module.campaign, load_campaign_artifacts(module.campaign))
+    token: Any = lockstep.state.token
+    kept = token.received
+    assert lockstep.apply(Action("token", "transfer", (BOB, 1), BOB)).reason == ""
+    assert (token.moves, token.received) == (0, {}) and "last_receiver" not in vars(token)
+    lockstep.apply(Action("token", "transfer", (BOB, 7), DEPLOYER))
+    for _ in range(2):
+        with lockstep.fork_state():
+            lockstep.apply(Action("token", "transfer", (BOB, 8), DEPLOYER))
+            assert (token.moves, token.received) == (2, {BOB: [7, 8]})
+        assert (token.moves, token.received) == (1, {BOB: [7]})
+    world = lockstep.model.world
+    assert world.call_or_return_none(lambda: token.transfer(BOB, BOB, 10**18)) is None
+    assert (token.moves, token.received) == (1, {BOB: [7]})
+    assert token.received is kept and token.same is kept
+
+
+def test_a_property_of_such_state_is_shrunk_to_calls_that_fail_again(
+    module: ModuleType, tmp_path: Path
+) -> None:
+    replace_model(module, make_counting_model(module))
+
+    @invariant
+    def bob_receives_little(state: Any) -> bool:
+        return len(state.token.received.get(BOB, ())) < 3
+
+    module.campaign.invariants = [bob_receives_little]
+    failure = run_campaign(module.campaign, out=tmp_path, name=NAME).failure
+    assert failure is not None and failure.after == 3 and failure.trace is not None
+    again = replay_campaign_trace(module.campaign, failure.trace)
+    assert again is not None and again.kind == failure.kind and not failure.note
+
+
+def test_a_small_trace_that_does_not_fail_again_is_not_shown(module: ModuleType, tmp_path: Path) -> None:
+    remembered: list[int] = []
+
+    @invariant
+    def few_states(state: Any) -> bool:
+        if state.timestamp == state.token.created_at:
+            remembered.clear()  # a fresh deployment; what shrinking takes back stays remembered
+        remembered.append(1)
+        return len(remembered) < 40
+
+    class Token(module.Token):  # type: ignore[name-defined]
+        def __init__(self, world: Any, *arguments: Any) -> None:
+            super().__init__(world, *arguments)
+            self.created_at = world.timestamp
+
+    replace_model(module, Token)
+    module.campaign.waits = (1,)
+    module.campaign.invariants = [few_states]
+    failure = run_campaign(module.campaign, out=tmp_path, name=NAME).failure
+    assert failure is not None and failure.before == failure.after > 30 and failure.trace is not None
+    assert failure.note.startswith("not shrunk: the smaller trace does not fail on a fresh deployment")
+    assert replay_campaign_trace(module.campaign, failure.trace) is not None
+
+
+def test_a_failure_that_does_not_come_again_is_told(module: ModuleType) -> None:
+    remembered: list[int] = []
+
+    @invariant
+    def fails_once(state: Any) -> bool:
+        remembered.append(1)
+        return len(remembered) != 40
+
+    module.campaign.invariants = [fails_once]
+    with pytest.raises(BackstopError, match="the same calls do not fail on a fresh deployment") as told:
+        run_campaign(module.campaign)
+    assert "fails_once is violated" in str(told.value)
+
+
+def test_state_that_cannot_be_taken_back_is_refused(module: ModuleType) -> None:
+    class Shared(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+        minted: dict[str, int] = {}  # noqa: RUF012 (the mistake)
+
+    class Generating(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.numbers = iter(each for each in (1, 2))
+
+    for model, told in (
+        (Shared, "Shared.minted is a dict of the class, which all deployments share: make it in __init__"),
+        (Generating, "Generating.numbers is a generator, which cannot be copied"),
+    ):
+        replace_model(module, model)
+        with pytest.raises(BackstopError, match=told):
+            run_campaign(module.campaign, steps=5)
+
+    @invariant
+    def note_in_state(state: Any) -> None:
+        state.seen = 1
+
+    replace_model(module, module.Token)
+    module.campaign.invariants = [note_in_state]
+    with pytest.raises(BackstopError, match=f"{PLACE}: .*keep 'seen' on a model: state.DEPLOYMENT.seen"):
+        run_campaign(module.campaign, steps=5)
+
+
+def misspell(state: Any) -> Any:
+    return state.token.balancez[BOB]
+
+
+def revert(state: Any) -> Any:
+    raise RevertError("not now")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (misspell, "Token has no attribute 'balancez': there are allowances, .*balances, .*transferFrom"),
+        (revert, "reverts with 'not now'"),
+    ],
+)
+def test_code_that_declares_may_not_fail(module: ModuleType, mistake: Any, told: str) -> None:
+    campaign = module.campaign
+    usual = {name: getattr(campaign, name) for name in ("actions", "setup", "views", "invariants")}
+
+    def draw_call(draw: Draw, state: Any) -> Any:
+        yield Call("token.approve", BOB, 1)
+        mistake(state)
+
+    for fields, place in (
+        ({"actions": [action(draw_call)]}, "the action draw_call"),
+        ({"actions": [action(when=mistake)(draw_call)]}, "the condition of the action draw_call"),
+        ({"setup": lambda state: [mistake(state)]}, "the setup"),
+        ({"views": lambda state: [mistake(state)]}, "the list of views"),
+        ({"invariants": [invariant(mistake)]}, f"the invariant {mistake.__name__}"),
+    ):
+        for name, value in {**usual, **fields}.items():
+            setattr(campaign, name, value)
+        with pytest.raises(BackstopError, match=f"^\\S*{PLACE}: {place}.* {told}") as error:
+            run_campaign(campaign, steps=20)
+        assert "\n" not in str(error.value)
+
+
+def test_a_misspelt_name_of_the_model_is_no_revert(module: ModuleType) -> None:
+    class Misspelt(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        @external
+        def approve(self, sender: str, spender: str, amount: int) -> bool:
+            assert getattr(self, "nothing", None) is None and not hasattr(self, "nothing")
+            return bool([self.allowancez for _ in (1,)])
+
+    replace_model(module, Misspelt)
+    failure = run_campaign(module.campaign).failure
+    assert failure is not None and failure.after == 1
+    assert "Misspelt has no attribute 'allowancez'" in failure.text and "test_user_code.py:" in failure.text
+
+
+def test_an_error_of_the_model_has_its_place(module: ModuleType) -> None:
+    class Forgetful(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        @external
+        def approve(self, sender: str, spender: str, amount: int) -> bool:
+            return bool(dict[str, int]()["typo"])
+
+    replace_model(module, Forgetful)
+    failure = run_campaign(module.campaign).failure
+    assert failure is not None and failure.kind == "KeyError"
+    assert (
+        failure.text.startswith("the model raises KeyError: 'typo' (")
+        and "test_user_code.py:" in failure.text
+    )
+
+
+def test_a_function_that_another_contract_lacks_reverts(module: ModuleType) -> None:
+    lockstep = CampaignLockstep(module.campaign, load_campaign_artifacts(module.campaign))
+    token: Any = lockstep.state.token
+    assert lockstep.model.world.call_or_return_none(lambda: token.onReceived(BOB)) is None
+
+
+def test_a_typo_is_told_in_few_lines(newcomer: NewcomerProject) -> None:
+    newcomer.write("tests/test_token.py", newcomer.file.replace("state.token.balances.v", "state.token.x.v"))
+    told = newcomer.run_pytest()
+    assert told.returncode == 1 and len(told.stdout.splitlines()) < 20, told.stdout
+    assert "tests/test_token.py:62: the invariant balances_add_up: Token has no attribute 'x'" in told.stdout
+
+
+def test_a_wait_is_exact(module: ModuleType) -> None:
+    times = []
+
+    @invariant
+    def note_time(state: Any) -> None:
+        times.append(state.timestamp)
+
+    def draw_two(draw: Draw, state: Any) -> Any:
+        yield Call("token.approve", BOB, 1)
+        yield Wait(7)
+        yield Call("token.approve", BOB, 2)
+
+    module.campaign.waits = (100,)
+    module.campaign.invariants = [note_time]
+    module.campaign.actions = [CampaignAction("two", draw_two)]
+    assert run_campaign(module.campaign, steps=6).failure is None
+    gaps = [later - first for first, later in pairwise(times) if later != first]
+    assert gaps == [100, 7, 100, 7, 100, 7]
+
+
+def test_waits_are_shrunk_to_the_boundary(module: ModuleType) -> None:
+    class Slow(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        def __init__(self, world: Any, *arguments: Any) -> None:
+            super().__init__(world, *arguments)
+            self.created_at = world.timestamp
+
+        @external
+        def approve(self, sender: str, spender: str, amount: int) -> bool:
+            require(self.world.timestamp < self.created_at + 1_700, "late")
+            return bool(super().approve(sender, spender, amount))
+
+    replace_model(module, Slow)
+    failure = run_campaign(module.campaign).failure
+    assert failure is not None and failure.calls[0].endswith("after 1,700 s") and failure.after == 1
