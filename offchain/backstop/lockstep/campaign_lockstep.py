@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from typing import Any
 
-from backstop.contract_base import Contract, RevertError, World
+from backstop.contract_base import Contract, RevertError, World, Written
 from backstop.errors import BackstopError
 from backstop.hosts import storage_layout
 from backstop.hosts.abi_codec import AbiDecodingError, Function, Parameter, decode_revert
@@ -18,7 +18,7 @@ from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.revm import RevmHost
 from backstop.lockstep.campaign import Call, Campaign, CampaignState, DeploymentAddress, custom_error
 from backstop.lockstep.campaign_world import CampaignWorld
-from backstop.lockstep.contract_artifacts import ProjectArtifact
+from backstop.lockstep.contract_artifacts import INTEGER_RANGES, ProjectArtifact
 from backstop.lockstep.engine import Lockstep
 from backstop.lockstep.project_artifacts import ProjectArtifacts
 from backstop.lockstep.property_violation import ViolationError
@@ -70,6 +70,13 @@ class CampaignLockstep(Lockstep):
         model, chain = _deploy_campaign(campaign, artifacts)
         self.unnamed = frozenset(name for name, each in chain.own.items() if each.variables is None)
         """Deployments whose storage nobody can name: outcomes, events and views alone are compared."""
+        self._integers = {
+            (name, path): INTEGER_RANGES[variable.parts[0].value_type]
+            for name, artifact in chain.own.items()
+            for path, variable in (artifact.variables or {}).items()
+            if len(variable.parts) == 1 and variable.parts[0].value_type in INTEGER_RANGES
+        }
+        """Variables that are integers: their types' bounds."""
         self.state = CampaignState(model.world, campaign.accounts)
         super().__init__(
             model, chain, check_every=check_every, state_check=self._check_invariants, traces=None
@@ -130,6 +137,19 @@ class CampaignLockstep(Lockstep):
             }
         return super()._record_model_writes()
 
+    def encode_slot_value(self, slot: Written, value: Any) -> int:
+        bounds = self._integers.get((slot.contract, slot.path))
+        if bounds is not None and isinstance(value, int) and not bounds.low <= value <= bounds.high:
+            raise storage_layout.SlotOverflowError(value, bounds.type_name)
+        return super().encode_slot_value(slot, value)
+
+    def describe_misfit(self, misfit: storage_layout.SlotOverflowError) -> tuple[Any, Any]:
+        told = f"{misfit.value} (the model left the range)"
+        if "signed" not in misfit.room and not misfit.room.startswith("an int"):
+            beyond = "below 0" if misfit.value < 0 else "too large"
+            told = f"{misfit.value} ({beyond}: the model left the range; use check_uint)"
+        return _Words(told), _Words(misfit.room)
+
     def _add_location_to_violation(self, violation: BackstopError, step_content: Any) -> None:
         if not isinstance(violation, UserCodeError):
             super()._add_location_to_violation(violation, step_content)
@@ -146,6 +166,15 @@ class CampaignLockstep(Lockstep):
                 violation = ViolationError(told)
                 violation.add_property_name(each.name)
                 raise violation
+
+
+class _Words(str):
+    """Text that a difference shows without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class _UnmodelledSlots(Set[Slot]):

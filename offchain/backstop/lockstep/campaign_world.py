@@ -58,8 +58,8 @@ class CampaignWorld(World):
                         copied = deepcopy(value, memo)
                     except Exception:
                         raise BackstopError(
-                            f"{type(contract).__name__}.{attribute} is a {type(value).__name__}, which cannot "
-                            "be copied: a revert could not take it back"
+                            f"{type(contract).__name__}.{attribute} is a {type(value).__name__}, which "
+                            "cannot be copied: a revert could not take it back"
                         ) from None
                 attributes[attribute] = value, copied
         return found

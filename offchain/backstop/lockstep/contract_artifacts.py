@@ -6,6 +6,7 @@ Ape), from Ape where Ape runs, or from Vyper sources under the project's `contra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,33 @@ class SlotPart(NamedTuple):
     shift: int
     bits: int
     type_name: str
+
+    @property
+    def value_type(self) -> str:
+        """The type as the ABI has it, of either compiler; "" or another word where it is none of these."""
+        name = self.type_name.removeprefix("t_")
+        return "address" if re.match(r"address|contract\(", name) else name
+
+
+class IntegerRange(NamedTuple):
+    """What an integer type holds; `type_name` has its article."""
+
+    type_name: str
+    low: int
+    high: int
+
+
+_BITS = range(8, 257, 8)
+INTEGER_RANGES = {f"uint{bits}": IntegerRange(f"a uint{bits}", 0, 2**bits - 1) for bits in _BITS}
+INTEGER_RANGES |= {
+    f"int{bits}": IntegerRange(f"an int{bits}", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in _BITS
+}
+_DEFAULTS: dict[str, tuple[type, str]] = {
+    "address": (str, "ZERO_ADDRESS"),
+    "bool": (bool, "False"),
+    "bytes32": (bytes, "bytes(32)"),
+} | dict.fromkeys(INTEGER_RANGES, (int, "0"))
+"""Type of a variable -> type of its values in Python, and its usual default in words."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +108,16 @@ class ProjectArtifact(Artifact):
                 f"{self.kind}: the record at {path!r} has widths {tuple(widths)}; expected "
                 f"{_describe_record(found)}"
             )
+        fields = [default] if widths is None else list(default) if len(found.parts) > 1 else []
+        for part, value in zip(found.parts, fields, strict=False):
+            wanted, told = _DEFAULTS.get(part.value_type, (type(value), ""))
+            if type(value) is not wanted:
+                article = "an" if part.value_type[0] in "ai" else "a"
+                of = f" for {part.name!r}" if len(fields) > 1 else ""
+                raise BackstopError(
+                    f"{self.kind}: the table at {path!r} has the default {value!r}{of}, the variable is "
+                    f"{article} {part.value_type}: expected the default {told}"
+                )
 
     @cached_property
     def functions(self) -> list[Function]:

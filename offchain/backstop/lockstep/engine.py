@@ -21,7 +21,12 @@ from backstop.hosts.contract_creation import Creation, deploy_at_planned_address
 from backstop.hosts.host_interface import Slot, StorageRootHost
 from backstop.hosts.model_system import ModelSystem
 from backstop.hosts.world_storage_json import RawState, load_words
-from backstop.lockstep.lockstep_difference import Difference, DivergenceError, list_first_outcome_difference
+from backstop.lockstep.lockstep_difference import (
+    VIEWER,
+    Difference,
+    DivergenceError,
+    list_first_outcome_difference,
+)
 from backstop.lockstep.replayable_trace import Trace, TraceStep
 from backstop.lockstep.step_transition import Transition
 from backstop.lockstep.storage_audit import list_storage_differences, list_storage_root_differences
@@ -188,7 +193,7 @@ class Lockstep:
         """Call a view on both; raises RevertError as the contract does."""
         self.apply_pending_chain_steps()
         self.model.world.block_number = self.chain.next_block_number
-        action = Action(contract, method, args, "a view")
+        action = Action(contract, method, args, VIEWER)
         expected, actual = _get_view_outcome(self.model, action), _get_view_outcome(self.chain, action)
         self.fields_compared += 2
         wrong = list_first_outcome_difference(self.steps, action, expected, actual)
@@ -362,11 +367,11 @@ class Lockstep:
     def _encode_value(self, slot: Written, value: Any) -> int:
         """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
         try:
-            return storage_layout.encode_word(value)
+            return self.encode_slot_value(slot, value)
         except storage_layout.SlotOverflowError as misfit:
             step = self.trace[-1].step if self.trace else None
             action = step if isinstance(step, Action | Creation) else None
-            pair = misfit.value, f"room for {misfit.room}"
+            pair = self.describe_misfit(misfit)
             raise self._build_divergence_with_trace(
                 [Difference(self.steps, action, *slot, misfit.field, *pair)]
             ) from None
@@ -496,6 +501,14 @@ class Lockstep:
     def find_unmodelled_slots(self) -> Set[Slot]:
         """Return the slots that only the chain keeps, which no audit compares."""
         return frozenset()
+
+    def encode_slot_value(self, slot: Written, value: Any) -> int:
+        """Return the word of a model's value; raise SlotOverflowError if its slot has no room for it."""
+        return storage_layout.encode_word(value)
+
+    def describe_misfit(self, misfit: storage_layout.SlotOverflowError) -> tuple[Any, Any]:
+        """Return what a difference tells of a value without room: the model's side, the chain's."""
+        return misfit.value, f"room for {misfit.room}"
 
     def compare_views(self) -> None:
         """Compare what views answer, after each step."""

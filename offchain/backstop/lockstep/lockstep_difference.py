@@ -12,6 +12,9 @@ from backstop.files.installation import format_command_as_started
 from backstop.hosts.contract_creation import Creation
 from backstop.system import Action, Outcome
 
+VIEWER = "a view"
+"""The sender of a view, which nobody in particular calls."""
+
 
 class Difference(NamedTuple):
     """One value that the model and the chain do not share.
@@ -41,7 +44,8 @@ class DivergenceError(BackstopError):
         first = differences[0]
         action = first.action
         if isinstance(action, Action):
-            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
+            call = f"{action.contract}.{action.method}({', '.join(map(repr, action.args))})"
+            what = f"the view {call}" if action.sender == VIEWER else f"{call} from {action.sender}"
         else:
             what = "the deployment" if action is None else f"the creation of {action.name}"
         lines = [f"model and chain differ at step {first.step}, {what}:"]

@@ -116,10 +116,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class CampaignFailedError(Exception):
     """The error of a campaign that found something."""
 
-    def __init__(self, failure: CampaignFailure, seed: int) -> None:
+    def __init__(self, failure: CampaignFailure, seed: int, is_replay: bool = False) -> None:
         super().__init__(failure.text)
         self.failure = failure
         self.seed = seed
+        self.is_replay = is_replay
 
 
 class CampaignItem(pytest.Item):
@@ -144,7 +145,7 @@ class CampaignItem(pytest.Item):
         if (trace := option("lockstep_replay")) is not None:
             failure = replay_campaign_trace(self.campaign, trace, compiled)
             if failure is not None:
-                raise CampaignFailedError(failure, option("lockstep_seed"))
+                raise CampaignFailedError(failure, option("lockstep_seed"), is_replay=True)
             return
         seed = derive_case_seed(option("lockstep_seed"), self.case)
         result = run_campaign(
@@ -190,17 +191,29 @@ def derive_case_seed(seed: int, case: int) -> int:
 
 def _iter_failure_lines(error: CampaignFailedError, root: Path) -> Iterator[str]:
     failure = error.failure
-    article = "an" if failure.kind[0] in "aeiouAEIOU" else "a"
-    yield f"lockstep found {article} {failure.kind} (seed {error.seed})"
-    yield f"shrunk from {failure.before} to {failure.after} calls:"
+    kind = failure.kind
+    article = "an" if kind[0] in "aeiouAEIOU" else "a"
+    what = (
+        f"a violation of {kind.removeprefix('property ')}"
+        if kind.startswith("property ")
+        else f"{article} {kind}"
+    )
+    trace = failure.trace and _shorten_path(failure.trace, root)
+    yield f"lockstep found {what} ({f'replay of {trace}' if error.is_replay else f'seed {error.seed}'})"
+    count = f"{failure.after} call{'' if failure.after == 1 else 's'}"
+    opening = len(failure.calls) - failure.after
+    after_setup = f", after {opening} of the setup" if opening else ""
+    if failure.note:
+        yield failure.note
+    is_whole = error.is_replay or failure.note
+    yield f"{count}{after_setup}:" if is_whole else f"shrunk from {failure.before} to {count}{after_setup}:"
     calls = failure.calls
     if len(calls) > 30:
         yield f"  ({len(calls) - 30} calls before these)"
     for number, call in list(enumerate(calls, 1))[-30:]:
-        yield f"  {number}. {call}"
+        yield f"  {number}. {call}{' (setup)' if number <= opening else ''}"
     yield from failure.text.splitlines()
-    if failure.trace is not None:
-        trace = _shorten_path(failure.trace, root)
+    if trace is not None and not error.is_replay:
         yield f"play it again: pytest --lockstep-replay {trace}"
     if failure.test is not None:
         yield f"as a test:     {_shorten_path(failure.test, root)}"

@@ -116,13 +116,13 @@ def _iter_type_variables(
         item = place.add_level("index", type_.value_type.storage_size_in_words)
         yield from _iter_type_variables(type_.value_type, path, item, size)
     elif kind == "DArrayT":
-        yield f"{path}.length", _build_variable(f"{path}.length", place, 1 if size else 0)
+        yield f"{path}.length", _build_variable(f"{path}.length", place, 1 if size else 0, "uint256")
         first = place.add_level("member", 1)
         item = first.add_level("index", type_.value_type.storage_size_in_words)
         yield from _iter_type_variables(type_.value_type, path, item, size)
     else:
-        yield path, _build_variable(path, place, size)
+        yield path, _build_variable(path, place, size, "address" if kind == "InterfaceT" else str(type_))
 
 
-def _build_variable(path: str, place: StorageVariable, size: int) -> LaidOutVariable:
-    return LaidOutVariable(place, (SlotPart(path, 0, _WORD_BITS, ""),), size)
+def _build_variable(path: str, place: StorageVariable, size: int, type_name: str = "") -> LaidOutVariable:
+    return LaidOutVariable(place, (SlotPart(path, 0, _WORD_BITS, type_name),), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from backstop.lockstep import Call, Deployment, Wait, account, action, invariant
 from backstop.lockstep.campaign import CampaignAction, Draw
 from backstop.lockstep.campaign_lockstep import CampaignLockstep
 from backstop.lockstep.campaign_run import load_campaign_artifacts, replay_campaign_trace
+from backstop.lockstep.declaration_loader import load_campaign
+from backstop.lockstep.lockstep_difference import VIEWER, Difference, DivergenceError
 from backstop.system import Action
 from tests.backstop.lockstep.conftest import NAME, NewcomerProject
 
@@ -270,3 +273,100 @@ def test_waits_are_shrunk_to_the_boundary(module: ModuleType) -> None:
     replace_model(module, Slow)
     failure = run_campaign(module.campaign).failure
     assert failure is not None and failure.calls[0].endswith("after 1,700 s") and failure.after == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "default", "told"),
+    [
+        ("balanceOf: public(HashMap[address, uint256])", "ZERO_ADDRESS", "a uint256: expected the default 0"),
+        ("balanceOf: public(HashMap[address, uint256])", "False", "a uint256: expected the default 0"),
+        ("owners: HashMap[uint256, address]", "0", "an address: expected the default ZERO_ADDRESS"),
+        ("coins: HashMap[uint256, IERC20]", "0", "an address: expected the default ZERO_ADDRESS"),
+        ("isPaused: bool", "0", "a bool: expected the default False"),
+        ("root: bytes32", "0", "a bytes32: expected the default bytes(32)"),
+    ],
+)
+def test_a_default_of_another_type_is_refused(
+    newcomer: NewcomerProject, variable: str, default: str, told: str
+) -> None:
+    name = variable.partition(":")[0]
+    added = "" if name == "balanceOf" else f"{variable}\n"
+    contract = newcomer.contract.replace("totalSupply: public", f"{added}totalSupply: public", 1)
+    imported = "from ethereum.ercs import IERC20\n\nevent Transfer"
+    newcomer.write("contracts/Token.vy", contract.replace("event Transfer", imported, 1))
+    line = f'        self.odd = self.table("{name}", {default})\n        self.supply = '
+    file = newcomer.file.replace("        self.supply = ", line, 1)
+    if name == "balanceOf":
+        file = newcomer.file.replace('table("balanceOf")', f'table("balanceOf", {default})')
+    newcomer.write("tests/test_token.py", file)
+    campaign = load_campaign(NAME, newcomer.folder)
+    with pytest.raises(
+        BackstopError, match=re.escape(f"Token: the table at '{name}' has the default")
+    ) as error:
+        run_campaign(campaign, steps=1)
+    assert str(error.value).endswith(told)
+
+
+def test_defaults_of_the_right_types_are_taken(newcomer: NewcomerProject) -> None:
+    added = "owner: address\nisPaused: bool\nroot: bytes32\nsigned: int128\n"
+    contract = newcomer.contract.replace("totalSupply: public", f"{added}totalSupply: public", 1)
+    newcomer.write("contracts/Token.vy", contract)
+    tables = '("owner", ZERO_ADDRESS), ("isPaused", False), ("root", bytes(32)), ("signed", 0)'
+    line = f"        self.more = [self.table(*each) for each in ({tables})]\n        self.supply = "
+    newcomer.write("tests/test_token.py", newcomer.file.replace("        self.supply = ", line, 1))
+    assert run_campaign(load_campaign(NAME, newcomer.folder), steps=5).failure is None
+
+
+def test_a_value_below_zero_is_told_as_such(module: ModuleType) -> None:
+    class Unchecked(module.Token):  # type: ignore[name-defined]
+        KIND = "Token"
+
+        @external
+        def transfer(self, sender: str, receiver: str, amount: int) -> bool:
+            self.balances[sender] -= amount
+            self.balances[receiver] += amount
+            self.emit("Transfer", sender, receiver, amount)
+            return True
+
+    replace_model(module, Unchecked)
+    module.campaign.invariants = []
+    lockstep = CampaignLockstep(module.campaign, load_campaign_artifacts(module.campaign))
+    with pytest.raises(DivergenceError) as error:
+        lockstep.apply(Action("token", "transfer", (DEPLOYER, 9), BOB))
+    assert str(error.value).endswith(
+        f"token balanceOf[{BOB}]: model -9 (below 0: the model left the range; use check_uint), "
+        "chain a uint256"
+    )
+
+
+def test_a_setup_is_told_apart_and_a_replay_says_what_it_is(newcomer: NewcomerProject) -> None:
+    invariant_text = (
+        "@invariant\ndef bob_is_poor(state):\n    return state.token.balances[PEOPLE[2]] < 5\n\n\n"
+    )
+    file = newcomer.file.replace("campaign = Campaign(", f"{invariant_text}campaign = Campaign(")
+    file = file.replace(
+        "invariants=[", 'setup=[Call("token.transfer", PEOPLE[2], 4)],\n    invariants=[bob_is_poor, '
+    )
+    newcomer.repair_contract()
+    newcomer.write("tests/test_token.py", file)
+    told = newcomer.run_pytest().stdout
+    assert "lockstep found a violation of bob_is_poor (seed 1)" in told
+    assert re.search(r"shrunk from 8 to 2 calls, after 1 of the setup:\n  1\. .* \(setup\)\n  2\. ", told), (
+        told
+    )
+    assert "as a test:" in told
+    (trace,) = (newcomer.folder / ".lockstep").glob("*.json")
+    again = newcomer.run_pytest("--lockstep-replay", str(trace)).stdout
+    assert f"lockstep found a violation of bob_is_poor (replay of .lockstep/{trace.name})" in again
+    assert (
+        "shrunk" not in again and "play it again" not in again and "\n2 calls, after 1 of the setup:" in again
+    )
+
+
+def test_calls_and_views_are_written_as_calls() -> None:
+    action = Action("token", "burn", (1,), BOB)
+    for asked, told in ((action, f"step 3, token.burn(1) from {BOB}:"), (None, "step 3, the deployment:")):
+        difference = Difference(3, asked, "token", "value", (), "", 1, 2)
+        assert told in str(DivergenceError([difference], None))
+    view = Difference(3, action._replace(sender=VIEWER), "token", "value", (), "", 1, 2)
+    assert "step 3, the view token.burn(1):" in str(DivergenceError([view], None))
