@@ -15,8 +15,8 @@ from backstop.lockstep.campaign_lockstep import CampaignLockstep
 from backstop.lockstep.campaign_result import CampaignFailure
 from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.lockstep.project_artifacts import ProjectArtifacts
-from backstop.lockstep.property_violation import ViolationError
 from backstop.lockstep.replayable_trace import Trace
+from backstop.lockstep.rollback_trace_tester import describe_failure
 from backstop.system import Action
 
 
@@ -32,7 +32,7 @@ class RegressionRun:
         action = self.lockstep.resolve_call(Call(target, *arguments, sender=sender))
         try:
             self.lockstep.apply(action)
-        except (DivergenceError, ViolationError) as error:
+        except Exception as error:
             self._raise_named_error(error)
 
     def advance_time(self, seconds: int) -> None:
@@ -49,7 +49,8 @@ class RegressionRun:
 
     def _raise_named_error(self, error: Exception) -> NoReturn:
         __tracebackhide__ = True
-        raise AssertionError(describe_failure_in_names(str(error), self.lockstep.addresses)) from None
+        text = describe_failure(error, self.lockstep.steps).text
+        raise AssertionError(describe_failure_in_names(text, self.lockstep.addresses)) from None
 
 
 def write_campaign_regression(

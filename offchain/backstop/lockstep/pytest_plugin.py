@@ -257,9 +257,14 @@ def lockstep_campaign(request: pytest.FixtureRequest) -> Callable[[str], Regress
         from backstop.lockstep.declaration_loader import load_campaign
 
     def deploy_named_campaign(name: str) -> RegressionRun:
-        campaign = load_campaign(name, request.config.rootpath)
-        compiled = _find_ape_contracts(request.config, campaign)
-        return RegressionRun(campaign, load_campaign_artifacts(campaign, compiled))
+        from backstop.errors import BackstopError
+
+        try:
+            campaign = load_campaign(name, request.config.rootpath)
+            compiled = _find_ape_contracts(request.config, campaign)
+            return RegressionRun(campaign, load_campaign_artifacts(campaign, compiled))
+        except BackstopError as error:
+            pytest.fail(str(error), pytrace=False)
 
     return deploy_named_campaign
 

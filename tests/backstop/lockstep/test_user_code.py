@@ -6,11 +6,11 @@ import re
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from backstop.contract_base import RevertError, external
+from backstop.contract_base import RevertError, declare_record_slot_bit_widths, external
 from backstop.errors import BackstopError
 from backstop.lockstep import Call, Deployment, Wait, account, action, invariant, require, run_campaign
 from backstop.lockstep.campaign import CampaignAction, Draw
@@ -19,6 +19,7 @@ from backstop.lockstep.campaign_run import load_campaign_artifacts, replay_campa
 from backstop.lockstep.declaration_loader import load_campaign
 from backstop.lockstep.lockstep_difference import VIEWER, Difference, DivergenceError
 from backstop.system import Action
+from tests.backstop.lockstep import solidity_campaign
 from tests.backstop.lockstep.conftest import NAME, NewcomerProject
 
 BOB, DEPLOYER = account("bob"), account("deployer")
@@ -337,6 +338,68 @@ def test_a_value_below_zero_is_told_as_such(module: ModuleType) -> None:
         f"token balanceOf[{BOB}]: model -9 (below 0: the model left the range; use check_uint), "
         "chain a uint256"
     )
+
+
+def test_a_default_of_a_field_is_of_its_type() -> None:
+    @declare_record_slot_bit_widths(160, 16, 8)
+    class Numbers(NamedTuple):
+        owner: int = 0
+        fee: int = 0
+        paused: bool = False
+
+    class Coin(solidity_campaign.Coin):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.settings = self.table("owner", Numbers())
+
+    campaign = solidity_campaign.build_campaign()
+    campaign.deployments = [Deployment("coin", Coin, ["Coin", 1, 1])]
+    with pytest.raises(BackstopError, match="default 0 for 'owner', the variable is an address: expected"):
+        run_campaign(campaign, steps=1)
+
+
+REMEMBERING = """
+@invariant
+def bob_is_approved_once(state):
+    return state.token.approved.get(PEOPLE[2], 0) < 2
+
+
+campaign = Campaign("""
+
+
+def test_replay_and_generated_test_fail_as_the_campaign_does(newcomer: NewcomerProject) -> None:
+    newcomer.repair_contract()
+    file = newcomer.file.replace("campaign = Campaign(", REMEMBERING.lstrip())
+    file = file.replace("invariants=[", "invariants=[bob_is_approved_once, ")
+    file = file.replace(
+        "        self.supply = self", "        self.approved = {}\n        self.supply = self", 1
+    )
+    stored = "        self.allowances[sender, spender] = amount\n"
+    counted = "        self.approved[spender] = self.approved.get(spender, 0) + 1\n"
+    newcomer.write("tests/test_token.py", file.replace(stored, counted + stored))
+    told = newcomer.run_pytest()
+    assert "to 2 calls:" in told.stdout and "a violation of bob_is_approved_once" in told.stdout, told.stdout
+    (test,) = (newcomer.folder / ".lockstep").glob("test_*.py")
+    (trace,) = (newcomer.folder / ".lockstep").glob("*.json")
+    kept = newcomer.run_pytest(str(test))
+    assert kept.returncode == 1 and "property bob_is_approved_once is violated" in kept.stdout, kept.stdout
+    assert "replay of" in newcomer.run_pytest("--lockstep-replay", str(trace)).stdout
+
+
+def test_a_kept_test_tells_a_typo_in_a_line(newcomer: NewcomerProject) -> None:
+    newcomer.write("tests/test_kept.py", newcomer.regression)
+    for right, wrong, place in (
+        (
+            "state.token.balances.v",
+            "state.token.x.v",
+            "the invariant balances_add_up: Token has no attribute 'x'",
+        ),
+        ("self.allowances[sender, s", "self.y[sender, s", "the model: Token has no attribute 'y'"),
+    ):
+        newcomer.write("tests/test_token.py", newcomer.file.replace(right, wrong))
+        told = newcomer.run_pytest("tests/test_kept.py")
+        assert told.returncode == 1 and place in told.stdout, told.stdout
+        assert len(told.stdout.splitlines()) < 35, told.stdout
 
 
 def test_a_setup_is_told_apart_and_a_replay_says_what_it_is(newcomer: NewcomerProject) -> None:
