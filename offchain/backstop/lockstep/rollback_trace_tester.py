@@ -11,7 +11,7 @@ from backstop.lockstep.engine import Lockstep
 from backstop.lockstep.lockstep_difference import DivergenceError
 from backstop.lockstep.property_violation import ViolationError
 from backstop.lockstep.replayable_trace import Trace, TraceStep
-from backstop.lockstep.user_code_error import describe_user_error, find_user_place
+from backstop.lockstep.user_code_error import describe_located_error
 from backstop.system import Action
 
 
@@ -66,9 +66,7 @@ def describe_failure(error: Exception, played_count: int) -> Failure:
         return Failure("difference", str(error), played_count)
     if isinstance(error, BackstopError):
         return Failure("error", str(error), played_count)
-    place = find_user_place(error)
-    told = f"the model{describe_user_error(error)}" + (f" ({place})" if place else "")
-    return Failure(type(error).__name__, told, played_count)
+    return Failure(type(error).__name__, describe_located_error("the model", error), played_count)
 
 
 def split_creations(trace: Trace) -> tuple[list[TraceStep], list[TraceStep]]:

@@ -32,9 +32,14 @@ def translate_user_errors(declared: str, *expected: type[Exception]) -> Iterator
     except Exception as error:
         if isinstance(error, (UserCodeError, *expected)):
             raise
-        place = find_user_place(error)
-        told = f"{declared}{describe_user_error(error)}"
-        raise UserCodeError(f"{place}: {told}" if place else told) from error
+        raise UserCodeError(describe_located_error(declared, error)) from error
+
+
+def describe_located_error(declared: str, error: Exception) -> str:
+    """Return one line: the place in the user's code, what was declared there, what was wrong."""
+    place = find_user_place(error)
+    told = f"{declared}{describe_user_error(error)}"
+    return f"{place}: {told}" if place else told
 
 
 def describe_user_error(error: Exception) -> str:

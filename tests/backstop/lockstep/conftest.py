@@ -21,13 +21,17 @@ BUG = "    if amount < allowed:\n        self.allowance[owner][msg.sender] = all
 REPAIRED = "    self.allowance[owner][msg.sender] = allowed - amount\n"
 
 
+def list_page_blocks() -> list[str]:
+    """Return the files and parts of files that the page shows."""
+    return re.findall(r"```(?:vyper|python)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
 class NewcomerProject:
     """The project of the page: a contract with a bug, and the file that finds it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        blocks = re.findall(r"```(?:vyper|python)\n(.*?)```", PAGE.read_text(), re.DOTALL)
-        self.contract, self.file, self.regression = blocks[:3]
+        self.contract, self.file, self.regression = list_page_blocks()[:3]
         assert BUG in self.contract
         self.write("contracts/Token.vy", self.contract)
         self.write("tests/test_token.py", self.file)

@@ -20,7 +20,7 @@ from backstop.lockstep.declaration_loader import load_campaign
 from backstop.lockstep.lockstep_difference import VIEWER, Difference, DivergenceError
 from backstop.system import Action
 from tests.backstop.lockstep import solidity_campaign
-from tests.backstop.lockstep.conftest import NAME, NewcomerProject
+from tests.backstop.lockstep.conftest import NAME, PAGE, NewcomerProject, list_page_blocks
 
 BOB, DEPLOYER = account("bob"), account("deployer")
 PLACE = r"test_user_code\.py:\d+"
@@ -205,7 +205,9 @@ def test_a_misspelt_name_of_the_model_is_no_revert(module: ModuleType) -> None:
     replace_model(module, Misspelt)
     failure = run_campaign(module.campaign).failure
     assert failure is not None and failure.after == 1
-    assert "Misspelt has no attribute 'allowancez'" in failure.text and "test_user_code.py:" in failure.text
+    assert re.match(
+        rf"\S*{PLACE}: the model: Misspelt has no attribute 'allowancez': there are", failure.text
+    )
 
 
 def test_an_error_of_the_model_has_its_place(module: ModuleType) -> None:
@@ -219,10 +221,7 @@ def test_an_error_of_the_model_has_its_place(module: ModuleType) -> None:
     replace_model(module, Forgetful)
     failure = run_campaign(module.campaign).failure
     assert failure is not None and failure.kind == "KeyError"
-    assert (
-        failure.text.startswith("the model raises KeyError: 'typo' (")
-        and "test_user_code.py:" in failure.text
-    )
+    assert re.fullmatch(rf"\S*{PLACE}: the model raises KeyError: 'typo'", failure.text)
 
 
 def test_a_function_that_another_contract_lacks_reverts(module: ModuleType) -> None:
@@ -400,6 +399,32 @@ def test_a_kept_test_tells_a_typo_in_a_line(newcomer: NewcomerProject) -> None:
         told = newcomer.run_pytest("tests/test_kept.py")
         assert told.returncode == 1 and place in told.stdout, told.stdout
         assert len(told.stdout.splitlines()) < 35, told.stdout
+
+
+def test_what_the_page_keeps_beside_the_contract_holds(newcomer: NewcomerProject) -> None:
+    (example,) = [block for block in list_page_blocks() if "class CountingToken" in block]
+    newcomer.repair_contract()
+    newcomer.write("tests/test_token.py", f"{newcomer.file}\n\n{example}")
+    result = run_campaign(load_campaign(NAME, newcomer.folder), steps=400)
+    assert result.failure is None and not result.coverage.list_never_succeeded()
+
+
+def test_mistakes_are_told_as_the_page_says(newcomer: NewcomerProject) -> None:
+    for right, wrong, start in (
+        ("state.token.balances.v", "state.token.balancez.v", "tests/test_token.py:62: "),
+        (
+            "self.allowances[sender, spender] = a",
+            "self.allowancez[sender, spender] = a",
+            "lockstep found an Attr",
+        ),
+    ):
+        newcomer.write("tests/test_token.py", newcomer.file.replace(right, wrong))
+        printed = newcomer.run_pytest().stdout.splitlines()
+        page = PAGE.read_text().splitlines()
+        first = next(i for i, line in enumerate(page) if line.startswith(f"    {start}"))
+        told = [line[4:] for line in page[first : page.index("", first)]]
+        place = printed.index(told[0])
+        assert printed[place : place + len(told)] == told
 
 
 def test_a_setup_is_told_apart_and_a_replay_says_what_it_is(newcomer: NewcomerProject) -> None:
