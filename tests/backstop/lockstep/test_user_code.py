@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -41,11 +42,14 @@ def make_counting_model(module: ModuleType) -> Any:
             super().__init__(*arguments)
             self.received: dict[str, list[int]] = {}
             self.same = self.received
+            self.nested = [self.received]
+            self.counts = Counter[str]()
             self.moves = 0
 
         @external
         def transfer(self, sender: str, receiver: str, amount: int) -> bool:
             self.moves += 1
+            self.counts[receiver] += 1
             self.received.setdefault(receiver, []).append(amount)
             self.last_receiver = receiver
             return bool(super().transfer(sender, receiver, amount))
@@ -65,11 +69,17 @@ def test_what_a_model_keeps_beside_its_tables_is_taken_back(module: ModuleType) 
         with lockstep.fork_state():
             lockstep.apply(Action("token", "transfer", (BOB, 8), DEPLOYER))
             assert (token.moves, token.received) == (2, {BOB: [7, 8]})
-        assert (token.moves, token.received) == (1, {BOB: [7]})
+        assert (token.moves, token.received, token.counts) == (1, {BOB: [7]}, {BOB: 1})
     world = lockstep.model.world
     assert world.call_or_return_none(lambda: token.transfer(BOB, BOB, 10**18)) is None
     assert (token.moves, token.received) == (1, {BOB: [7]})
-    assert token.received is kept and token.same is kept
+    assert token.received is kept and token.same is kept and token.nested[0] is kept
+    mark = world.mark()
+    for _ in range(2):
+        token.transfer(DEPLOYER, BOB, 9)
+        token.received[BOB].append(5)
+        world.roll_back(mark)
+        assert (token.moves, token.received) == (1, {BOB: [7]})
 
 
 def test_a_property_of_such_state_is_shrunk_to_calls_that_fail_again(
@@ -228,6 +238,7 @@ def test_a_function_that_another_contract_lacks_reverts(module: ModuleType) -> N
     lockstep = CampaignLockstep(module.campaign, load_campaign_artifacts(module.campaign))
     token: Any = lockstep.state.token
     assert lockstep.model.world.call_or_return_none(lambda: token.onReceived(BOB)) is None
+    assert getattr(token, "onReceived", 3) == 3
 
 
 def test_a_typo_is_told_in_few_lines(newcomer: NewcomerProject) -> None:
