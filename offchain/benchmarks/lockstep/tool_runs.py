@@ -373,19 +373,19 @@ def prepare_titanoboa() -> Path:
     python, done = folder / "bin" / "python", folder / ".lock"
     if not done.is_file() or done.read_text() != lock.read_text():
         shutil.rmtree(folder, ignore_errors=True)
-        _install([sys.executable, "-m", "venv", str(folder)])
+        _install_tool([sys.executable, "-m", "venv", str(folder)])
         options = ["-qq", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
-        _install([str(python), "-m", "pip", "install", *options])
+        _install_tool([str(python), "-m", "pip", "install", *options])
         shutil.copy(lock, done)
     return python
 
 
 def prepare_node_packages() -> None:
     """Have compiler, vault and Foundry in `node_modules`; the first time, install them from their lock."""
-    _install(["make", "--silent", NODE_PACKAGES])
+    _install_tool(["make", "--silent", NODE_PACKAGES])
 
 
-def _install(command: list[str]) -> None:
+def _install_tool(command: list[str]) -> None:
     """Run a command that installs something; raise BackstopError with its last line if it fails."""
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
