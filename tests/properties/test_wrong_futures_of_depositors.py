@@ -52,7 +52,7 @@ def absorb_from_newcomers(self, sender, collateral_type, amount):
 @external
 def cut_on_the_second_day(self, sender):
     """A batch collects for a day more than it should."""
-    if self.world.timestamp < self.cut_from() + DAY:
+    if self.world.timestamp < self.get_earliest_cut_time() + DAY:
         raise RevertError("pool: batch collects")
     return RIGHT_CUT(self, sender)
 
