@@ -261,11 +261,12 @@ def follow_other_sections(terminal: Terminal, chain: Chain) -> None:
     assert "done in block" in terminal.run(cancel.replace("0x3fa1", name[:10]))
 
     commands = [each for each in list_commands("Following a deployment") if "--page" not in each]
-    mirror, audit, verify, _adl, export, simulate, *_ = commands
+    mirror, audit, verify, independent, _adl, export, simulate, *_ = commands
     assert "; 0 differences; " in terminal.run(mirror)
     assert "0 differences since the deployment" in terminal.run(audit)
     block_hash = json.loads(Path("runs/audit/audit.json").read_text())["block"]["hash"]
     assert "every figure follows from the block's hash" in terminal.run(verify.replace("0x...", block_hash))
+    assert "read again by web3.py" in (told := terminal.run(independent)) and " 0 differences" in told
     assert terminal.run(export).strip() == "runs/today/scenario.yaml"
     assert "0 differences" in terminal.run(simulate)
     if chain.hardhat and chain.kind == "devnet":
