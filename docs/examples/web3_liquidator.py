@@ -23,7 +23,7 @@ contracts, seen, vaults = deployed.web3(w3), deployed.deployment.block, set()
 liquidations = contracts.LiquidationEngine
 while True:
     if (head := w3.eth.block_number) == seen:
-        time.sleep(0.1)
+        time.sleep(0.1)  # a block announces itself to nobody over HTTP
         continue
     for event in contracts.VaultEngine.events.VaultChanged().get_logs(from_block=seen + 1, to_block=head):
         vaults.add((event["args"]["collateral_type"], event["args"]["owner"]))

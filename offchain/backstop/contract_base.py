@@ -121,7 +121,7 @@ class World:
         self.read_call: ReadCall | None = None
         """Tells what call data calls; None where nobody has the contracts' ABI."""
         self.deployer = ZERO_ADDRESS
-        """Who creates the contract that is being constructed, where that is told."""
+        """The account that creates a contract, while its constructor runs; only campaigns set it."""
 
     def at(self, address: str) -> Contract:
         """Return the contract at an address; a call to an address without code reverts with empty data."""

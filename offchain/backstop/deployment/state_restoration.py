@@ -21,7 +21,7 @@ def count_blocks_missing_for_lot_ages(world: World, raw_state: RawState) -> int:
 
 
 def load_state(world: World, state: RawState) -> None:
-    """Make a state the world's whole state, its lots as old in blocks as they were."""
+    """Replace the world's state by a recorded one; lots of auctions keep their age in blocks."""
     load_words(world, state.words)
     for contract in world.contracts.values():
         if isinstance(contract, CollateralAuction):

@@ -9,7 +9,7 @@ from eth_hash.auto import keccak  # eth_utils has it too, and takes a quarter of
 
 @cache
 def derive_account(name: str) -> str:
-    """Return the address that a name stands for: nobody has its key, and a host in process needs none."""
+    """Return the address of a named account, for which no key is known: hosts in process need none."""
     return "0x" + keccak(f"backstop: {name}".encode())[12:].hex()
 
 

@@ -80,7 +80,7 @@ class NodeProcess:
                 if self.is_listening:
                     return client
                 client.close()
-                time.sleep(0.01)
+                time.sleep(0.01)  # another node answers; ours is about to take its port, or to end
             except RpcError:
                 raise
             except BackstopError:

@@ -11,7 +11,7 @@ from backstop.lockstep.contract_artifacts import ProjectArtifact
 
 
 def load_ape_contracts(root: Path) -> dict[str, ProjectArtifact]:
-    """Have Ape compile its project, and return its contracts by name; none if its project is another."""
+    """Compile the project of Ape, and return its contracts by name; none if Ape works on another project."""
     import ape
 
     project = ape.project

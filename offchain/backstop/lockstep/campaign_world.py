@@ -56,7 +56,7 @@ class CampaignWorld(World):
                     memo = self._build_memo() if memo is None else memo
                     try:
                         copied = deepcopy(value, memo)
-                    except Exception:
+                    except Exception:  # deepcopy raises what the value's class raises
                         raise BackstopError(
                             f"{type(contract).__name__}.{attribute} is a {type(value).__name__}, which "
                             "cannot be copied: a revert could not take it back"

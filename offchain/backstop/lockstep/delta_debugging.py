@@ -247,7 +247,7 @@ class TraceShrinker:
         """Deploy and play the first steps; None if they fail by themselves."""
         try:
             return self.deploy_tester(first_steps)
-        except Exception:
+        except Exception:  # any error: steps were left out that others, or the model, rely on
             return None
 
     def is_failing(self, ground: TraceTester, steps: list[TraceStep]) -> bool:

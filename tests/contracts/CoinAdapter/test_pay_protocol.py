@@ -7,6 +7,7 @@ from tests.support.adapter_steps import (
     USD,
     book_deficit,
     cover_deficit,
+    deposit_coins,
     read_coins,
     read_deficit,
 )
@@ -58,3 +59,14 @@ def test_what_is_covered_in_settlement(insured):
     start_settlement(insured)
     cover_deficit(insured)
     assert insured.do(f"{ADAPTER}.pay_protocol", sender="stranger") == 50 * K
+
+
+def test_a_fraction_of_a_wei_in_the_reserve_is_claimed(adapted):
+    """The reserve has less than a wei, of a fee that nobody should set: a unit of the coin stays for it."""
+    deposit_coins(adapted, 1)
+    adapted.do("VaultEngine.set_stability_fee", 0, 1, sender="admin")
+    adapted.advance(1)
+    adapted.do("VaultEngine.accrue", 0, sender="stranger")
+    assert 0 < adapted.read("VaultEngine.reserve") + adapted.read("VaultEngine.buffer_of", 0) < RAY
+    adapted.do("USDX.mint", ADAPTER, 5, sender="stranger")
+    assert adapted.read(f"{ADAPTER}.coins_due") == 4

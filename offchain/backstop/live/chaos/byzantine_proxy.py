@@ -454,7 +454,7 @@ class ByzantineProxy:
         self.fault = fault
 
     def close(self) -> None:
-        """Free the port, and hang up on whoever is connected."""
+        """Close the proxy: free its port, and close the connections of all clients."""
         self._closed.set()
         self._server.shutdown()
         self._server.server_close()

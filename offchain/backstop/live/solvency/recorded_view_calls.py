@@ -13,7 +13,7 @@ ViewCall = tuple[str, str, tuple[Any, ...]]
 
 
 def start_recording_view_calls(world: World) -> dict[ViewCall, Any]:
-    """Have all views noted that are asked from now on: what they answer, or the RevertError they end with.
+    """Start recording calls of views of a model: each with its answer, or the RevertError that it ends with.
 
     Views of a copy of a contract are not noted: what it answers, nobody finds on the chain.
     """

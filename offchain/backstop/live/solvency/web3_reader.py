@@ -39,7 +39,7 @@ class Web3Header(NamedTuple):
 
 
 class Web3Reader:
-    """What web3.py reads of a node at one block."""
+    """A reader of code, slots and views at one block, by web3.py and eth-abi."""
 
     def __init__(self, w3: Web3, block_number: int) -> None:
         self.w3 = w3

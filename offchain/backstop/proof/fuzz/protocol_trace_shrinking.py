@@ -128,7 +128,7 @@ class _ProtocolShrinker(TraceShrinker):
             return False
         try:
             ground = _deploy_protocol_tester(self.protocol_trace, parameters, creations, self.artifacts)
-        except Exception:
+        except Exception:  # any error: a setting was changed, or a contract left out, that others rely on
             return False
         return self.is_failing(ground, steps)
 
