@@ -16,6 +16,7 @@
 """
 from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
 from contracts.interfaces import IWorkouts
@@ -247,14 +248,7 @@ def take(
     @param data Handed to `receiver`; empty for no call.
     """
     lot: Lot = self._load_lot(auction_id)
-    assert receiver not in [
-        empty(address),
-        self,
-        VAULT_ENGINE.address,
-        PRICE_FEED.address,
-        LIQUIDATION_ENGINE,
-        STABLECOIN,
-    ], "collateral_auction: bad receiver"
+    self._check_receiver(receiver)
     top: AuctionStart = self._load_top(auction_id)
     terms: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
     price: uint256 = 0
@@ -399,6 +393,58 @@ def write_off(collateral_type: uint256, principal: uint256):
     """
     self._only_engine()
     extcall VAULT_ENGINE.write_off(collateral_type, empty(address), principal, 0)
+
+
+@external
+@nonreentrant
+def settle_sale(
+    collateral_type: uint256,
+    owner: address,
+    buyer: address,
+    collateral: uint256,
+    paid: uint256,
+    principal: uint256,
+    fee: uint256,
+    receiver: address,
+    data: Bytes[1024],
+):
+    """
+    @notice Book a sale that a liquidation mechanism has planned: collateral goes out, `receiver` is called
+            if `data` is not empty, the payment is burned; the protocol's part of the collateral is salvage,
+            and principal that is not paid a deficit. Liquidation engine only, which has just seized it.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault is liquidated.
+    @param buyer Whose stablecoin is burned.
+    @param collateral [wad] Sent to the receiver.
+    @param paid [wad] Stablecoin; what is more than the principal goes to the type's buffer.
+    @param principal [rad] Debt that was seized.
+    @param fee [wad] Collateral that is salvage now.
+    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param data Handed to `receiver`; empty for no call.
+    """
+    self._only_engine()
+    self._check_receiver(receiver)
+    raised: uint256 = unsafe_mul(paid, units.RAY)
+    repaid: uint256 = min(raised, principal)
+    # The engine is a contract of the protocol: its code is there.
+    extcall VAULT_ENGINE.release(collateral_type, collateral, receiver, skip_contract_check=True)
+    if len(data) != 0:
+        extcall IAuctionTaker(receiver).on_auction_take(buyer, 0, collateral, paid, data)
+    is_rest: bool = fee != 0 or repaid != principal
+    extcall VAULT_ENGINE.settle_take(
+        collateral_type,
+        buyer,
+        paid,
+        repaid,
+        unsafe_sub(raised, repaid),
+        empty(address) if is_rest else owner,
+        0,
+        skip_contract_check=True,
+    )
+    if is_rest:
+        extcall VAULT_ENGINE.write_off(
+            collateral_type, owner, unsafe_sub(principal, repaid), fee, skip_contract_check=True
+        )
 
 
 @external
@@ -704,7 +750,8 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
 def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
     """
     @notice Revert unless a type's auctions have terms, which stay for good, and the penalty fits under a
-            liquidation ratio. Anyone. A type whose price is its issuer's word needs none: nothing is sold.
+            liquidation ratio, as does the bonus of its liquidation mechanism. Anyone. A type whose price is
+            its issuer's word needs none: nothing is sold.
     @param collateral_type [id] The collateral type.
     @param liquidation_ratio [basis points] The ratio that it has, or is to have.
     """
@@ -714,6 +761,7 @@ def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
     else:
         issuer: address = staticcall PRICE_FEED.issuer_of(collateral_type)
         assert issuer != empty(address), "collateral_auction: not ready"
+    extcall ILiquidationEngine(LIQUIDATION_ENGINE).check_mechanism(collateral_type, liquidation_ratio)
 
 
 # -------------------------------------------------------------------- views
@@ -835,6 +883,19 @@ def _get_block_or_timestamp_seconds() -> uint256:
 @view
 def _only_engine():
     assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
+
+
+@internal
+@view
+def _check_receiver(receiver: address):
+    assert receiver not in [
+        empty(address),
+        self,
+        VAULT_ENGINE.address,
+        PRICE_FEED.address,
+        LIQUIDATION_ENGINE,
+        STABLECOIN,
+    ], "collateral_auction: bad receiver"
 
 
 @internal

@@ -14,6 +14,7 @@
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
+from contracts.interfaces import ILiquidationMechanism
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
@@ -43,6 +44,21 @@ event Liquidated:
     reward: uint256  # [wad]
 
 
+event CollateralSold:
+    collateral_type: indexed(uint256)  # [id]
+    owner: indexed(address)
+    buyer: indexed(address)
+    collateral: uint256  # [wad] that left the vault
+    fee: uint256  # [wad] of it that the protocol keeps
+    paid: uint256  # [wad]
+    principal: uint256  # [rad] that left the vault
+
+
+event MechanismSet:
+    collateral_type: indexed(uint256)  # [id]
+    mechanism: address
+
+
 event WrittenDown:
     collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
@@ -57,6 +73,9 @@ COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
 RISK_POLICY: public(immutable(address))
 # Takes called vaults over; the zero address is none.
 WORKOUTS: public(immutable(address))
+
+# collateral type -> its liquidation mechanism, for good; the zero address is an auction
+mechanism_of: public(HashMap[uint256, address])
 
 
 @deploy
@@ -87,9 +106,9 @@ def __init__(
 def liquidate(collateral_type: uint256, owner: address, reward_receiver: address) -> uint256:
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
-            Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; its sale begins from the higher
-            of current and next price; a part takes as much debt with
+            Permissionless, for types without a liquidation mechanism. Protects: only a vault under its
+            liquidation ratio at the current price is touched, or one that was called and has not met the call
+            in time; its sale begins from the higher of current and next price; a part takes as much debt with
             it as its whole units of collateral stood for, and never leaves the vault with less collateral for
             each unit of debt than before, nor with a debt under the floor; the limits are passed by at most
             one debt floor and what one unit of the token stands for.
@@ -112,8 +131,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
             # Other limits are rare. The fee is charged already, so this changes the room alone.
             vault = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, factor)
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
-    assert self._is_unsafe(
+    self._check_unsafe(
         policy,
         collateral_type,
         vault.locked_collateral,
@@ -121,7 +139,8 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         vault.called_at,
         price,
         debt,
-    ), "liquidation_engine: safe vault"
+    )
+    assert vault.has_mechanism == 0, "liquidation_engine: no auctions"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -163,6 +182,130 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         reward=reward,
     )
     return auction_id
+
+
+@external
+@nonreentrant
+def liquidate_and_buy(
+    collateral_type: uint256,
+    owner: address,
+    max_collateral: uint256,
+    max_repay: uint256,
+    max_price: uint256,
+    receiver: address,
+    data: Bytes[1024],
+) -> (uint256, uint256):
+    """
+    @notice Repay debt of an unsafe vault and get collateral for it in the same call, as the type's mechanism
+            has it. Permissionless, for types that have one. The collateral is sent first, then `receiver` is
+            called as by a take if `data` is not empty, with an auction's id of 0; then the payment is burned
+            from the caller. Protects: only a vault that may be liquidated is touched, at a price that is
+            fresh, not held back by a guard, and the higher of current and next; the rest of a debt is zero or
+            at least the floor; and debt that the sale leaves without collateral is a deficit when the call
+            ends. Nothing is under auction then, so of auction limits only one of zero binds: it stops sales.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @param max_collateral [wad] The most collateral to take from the vault.
+    @param max_repay [wad] The most stablecoin to pay.
+    @param max_price [ray] The most for 1e18 of collateral, by what is paid for what is got.
+    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param data Handed to `receiver`; empty for no call.
+    @return [wad] The collateral that the receiver got.
+    @return [wad] The stablecoin that was paid.
+    """
+    mechanism: address = self.mechanism_of[collateral_type]
+    assert mechanism != empty(address), "liquidation_engine: no mechanism"
+    price: uint256 = 0
+    highest: uint256 = 0
+    price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
+    assert (
+        price != 0 and staticcall PRICE_FEED.current_price(collateral_type) != 0
+    ), "liquidation_engine: stale price"
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner, 0)
+    assert staticcall VAULT_ENGINE.auction_limit_of(collateral_type) != 0, "liquidation_engine: no sales"
+    debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
+    self._check_unsafe(
+        self._policy_of(vault.replaced),
+        collateral_type,
+        vault.locked_collateral,
+        vault.liquidation_ratio,
+        vault.called_at,
+        price,
+        debt,
+    )
+    sale: ILiquidationMechanism.Sale = staticcall ILiquidationMechanism(mechanism).plan_sale(
+        collateral_type,
+        ILiquidationMechanism.Position(
+            locked_collateral=vault.locked_collateral,
+            normalized_debt=vault.normalized_debt,
+            accumulated_rate=vault.accumulated_rate,
+            liquidation_ratio=vault.liquidation_ratio,
+            debt_floor=vault.debt_floor,
+            unit=vault.unit,
+            price=highest,
+        ),
+        max_collateral,
+        max_repay,
+    )
+    sent: uint256 = sale.collateral - sale.fee
+    assert sent != 0 and sale.normalized_debt != 0, "liquidation_engine: no sale"
+    left: uint256 = vault.normalized_debt - sale.normalized_debt
+    assert (
+        left == 0 or unsafe_mul(left, vault.accumulated_rate) >= vault.debt_floor
+    ), "liquidation_engine: rest too low"
+    # To the wei: paid - 1 < (sent + 1)*max_price.
+    assert (
+        max_price != 0 and (sale.paid - 1) * units.RAY // (sent + 1) < max_price
+    ), "liquidation_engine: high price"
+
+    vault_flags._shrink_flag(collateral_type, owner, left)
+    # The engine is a contract of the protocol: its code is there.
+    extcall VAULT_ENGINE.seize(
+        collateral_type,
+        owner,
+        sale.collateral,
+        sale.normalized_debt,
+        owner,
+        0,
+        skip_contract_check=True,
+    )
+    principal: uint256 = sale.normalized_debt * vault.accumulated_rate
+    log CollateralSold(
+        collateral_type=collateral_type,
+        owner=owner,
+        buyer=msg.sender,
+        collateral=sale.collateral,
+        fee=sale.fee,
+        paid=sale.paid,
+        principal=principal,
+    )
+    extcall COLLATERAL_AUCTION.settle_sale(
+        collateral_type, owner, msg.sender, sent, sale.paid, principal, sale.fee, receiver, data
+    )
+    return sent, sale.paid
+
+
+@external
+def set_mechanism(collateral_type: uint256, mechanism: address):
+    """
+    @notice Set a type's liquidation mechanism, for good. Admin of the ledger only, once, while the type has
+            no debt: before its first debt ceiling. Protects: nobody borrows under one rule and is liquidated
+            under another; what may be borrowed against has terms by which it is liquidated.
+    @param collateral_type [id] The collateral type, with a market that has reporters.
+    @param mechanism The contract, which has terms for the type.
+    """
+    assert msg.sender == staticcall VAULT_ENGINE.admin(), "liquidation_engine: not admin"
+    assert self.mechanism_of[collateral_type] == empty(address), "liquidation_engine: is set"
+    terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(collateral_type)
+    assert not terms.settling, "liquidation_engine: settling"
+    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
+    assert debts.normalized_debt == 0 and debts.distressed == 0, "liquidation_engine: has debt"
+    # Whoever issues the token has no say in what it is sold for.
+    assert len(staticcall PRICE_FEED.reporters_of(collateral_type)) != 0, "liquidation_engine: no reporters"
+    extcall ILiquidationMechanism(mechanism).check_terms(collateral_type, terms.liquidation_ratio)
+    self.mechanism_of[collateral_type] = mechanism
+    extcall VAULT_ENGINE.note_mechanism(collateral_type)
+    log MechanismSet(collateral_type=collateral_type, mechanism=mechanism)
 
 
 @external
@@ -333,6 +476,18 @@ def max_marginal_add_on_of(collateral_type: uint256) -> uint256:
 
 
 @external
+def check_mechanism(collateral_type: uint256, liquidation_ratio: uint256):
+    """
+    @notice Revert unless a type's mechanism, if it has one, has terms that fit a liquidation ratio. Anyone.
+    @param collateral_type [id] The collateral type.
+    @param liquidation_ratio [basis points] The ratio that it has, or is to have.
+    """
+    mechanism: address = self.mechanism_of[collateral_type]
+    if mechanism != empty(address):
+        extcall ILiquidationMechanism(mechanism).check_terms(collateral_type, liquidation_ratio)
+
+
+@external
 @view
 def debt_at_risk_of(collateral_type: uint256) -> uint256:
     """
@@ -404,6 +559,23 @@ def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
     if in_auction != 0:
         found += in_auction - min(in_auction, self._sound(collateral_type))
     return found
+
+
+@internal
+@view
+def _check_unsafe(
+    policy: address,
+    collateral_type: uint256,
+    locked_collateral: uint256,
+    liquidation_ratio: uint256,
+    called_at: uint256,
+    price: uint256,
+    debt: uint256,
+):
+    # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
+    assert self._is_unsafe(
+        policy, collateral_type, locked_collateral, liquidation_ratio, called_at, price, debt
+    ), "liquidation_engine: safe vault"
 
 
 @internal

@@ -383,7 +383,8 @@ def accrue_and_read(
     debts: IVaultEngine.Debts = ledger._accrue_fees(collateral_type)
     vault: Record = self._load_vault(collateral_type, owner)
     room: uint256 = 0
-    if not type_terms.settling:
+    # At a factor of 0 there is none, which costs the caller nothing.
+    if auction_limit_factor != 0 and not type_terms.settling:
         room = terms._compute_auction_room(collateral_type, auction_limit_factor)
     return IVaultEngine.VaultState(
         locked_collateral=vault.locked_collateral,
@@ -395,6 +396,7 @@ def accrue_and_read(
         unit=terms._unit(type_terms.decimals),
         called_at=vault.called_at,
         replaced=convert(type_terms.replaced, uint256),
+        has_mechanism=ledger._get_mechanism_flag(collateral_type),
     )
 
 
@@ -412,6 +414,17 @@ def set_called(collateral_type: uint256, owner: address):
     vault: Record = self._load_vault(collateral_type, owner)
     vault.called_at = block.timestamp
     self._store_vault_and_emit(collateral_type, owner, vault)
+
+
+@external
+def note_mechanism(collateral_type: uint256):
+    """
+    @notice Note that a liquidation mechanism sells a type's vaults, for good. Liquidation engine only.
+            Protects: from then on no liquidation starts an auction.
+    @param collateral_type [id] The collateral type.
+    """
+    self._only_liquidation()
+    ledger._note_mechanism(collateral_type)
 
 
 @external

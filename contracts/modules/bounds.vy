@@ -157,6 +157,15 @@ MIN_INTERVAL: constant(uint256) = 600
 MAX_INTERVAL: constant(uint256) = 90 * 86_400
 MAX_WORKOUT_PERIOD: constant(uint256) = 365 * 86_400
 
+# Fixed discounts: the bonus and the discount, the health that a sale goes up to, and the part of a debt that
+# is sold at once at least, in basis points. A larger bonus than a third of the debt leaves no vault that
+# could be sold in part; a smaller part than a twentieth takes longer than a price does.
+MAX_LIQUIDATION_BONUS: constant(uint256) = 3_333
+MAX_TARGET_HEALTH: constant(uint256) = 20_000
+MIN_CLOSE_FACTOR: constant(uint256) = 500
+# Whole stablecoins of a position that may be sold whole.
+MAX_SMALL_POSITION: constant(uint256) = 10_000_000
+
 # Margin markets. Margins, shares and funding in basis points, times in seconds; a lot in wad of its asset.
 MAX_MARGIN_MARKETS: constant(uint256) = 8
 MIN_MARGIN: constant(uint256) = 10

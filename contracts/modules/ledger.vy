@@ -37,6 +37,7 @@ MOST_YEARS: constant(uint256) = 2**32 // YEAR
 
 MASK_14: constant(uint256) = 2**14 - 1
 MASK_32: constant(uint256) = 2**32 - 1
+MASK_33: constant(uint256) = 2**33 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
 MASK_188: constant(uint256) = 2**188 - 1
@@ -56,6 +57,7 @@ debts: HashMap[uint256, uint256]
 income: HashMap[uint256, uint256]
 # collateral type -> in_auction ([rad] of principal, 188 bits) | limit ([whole stablecoins], 32 bits)
 # | limit of all types together ([whole stablecoins], 33 bits; the same in each type that is listed)
+# | whether a liquidation mechanism sells its vaults (1 bit), so that no liquidation starts an auction
 auctions: HashMap[uint256, uint256]
 # [rad] collateral type -> recognised, uncovered loss
 deficit: HashMap[uint256, uint256]
@@ -281,7 +283,14 @@ def _in_auction(collateral_type: uint256) -> uint256:
 def _auctions(collateral_type: uint256) -> (uint256, uint256, uint256):
     """@dev in_auction ([rad]), its limit, and that of all types ([whole stablecoins])."""
     word: uint256 = self.auctions[collateral_type]
-    return word & MASK_188, (word >> 188) & MASK_32, word >> 220
+    return word & MASK_188, (word >> 188) & MASK_32, (word >> 220) & MASK_33
+
+
+@internal
+@view
+def _get_mechanism_flag(collateral_type: uint256) -> uint256:
+    """@dev 1 if a liquidation mechanism sells the type's vaults."""
+    return self.auctions[collateral_type] >> 253
 
 
 @internal
@@ -361,7 +370,14 @@ def _store_auction_limit(collateral_type: uint256, new: uint256):
 @internal
 def _note_global_auction_limit(collateral_type: uint256, new: uint256):
     """@dev [whole stablecoins], 33 bits: beside the type's own, which a liquidation reads anyway."""
-    self.auctions[collateral_type] = (self.auctions[collateral_type] & (2**220 - 1)) | (new << 220)
+    word: uint256 = self.auctions[collateral_type]
+    self.auctions[collateral_type] = (word & ~(MASK_33 << 220)) | (new << 220)
+
+
+@internal
+def _note_mechanism(collateral_type: uint256):
+    """@dev For good, in the slot that a liquidation reads for the limits anyway."""
+    self.auctions[collateral_type] |= 1 << 253
 
 
 @internal

@@ -31,6 +31,8 @@ LEFT_OUT = {
     ("LossWaterfall", "set_stages"): "once",
     ("BridgeFacilitator", "open"): "once",
     ("PriceFeed", "set_issuer"): "for a market without reporters",
+    ("LiquidationEngine", "set_mechanism"): "once for each type, before its first debt",
+    ("FixedDiscount", "set_terms"): "a deployment of its own",
     ("PerpetualLiquidityVault", "set_limit"): "a deployment of its own",
 }
 

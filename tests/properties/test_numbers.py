@@ -31,7 +31,7 @@ KINDS: dict[str, dict[int, Any]] = {
     "future": COUNTERFACTUAL_PROPERTIES,
 }
 # Properties that are asserted where the thing itself is done.
-ELSEWHERE = {19, 20}
+ELSEWHERE = {19, 20, 230}
 
 
 def rows():

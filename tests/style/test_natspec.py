@@ -28,6 +28,7 @@ OWN_WORDS = {
     "IAccounts",
     "IAggregator",
     "IAuctionTaker",
+    "ILiquidationMechanism",
     "IMarginFund",
     "IMarginPolicy",
     "IStage",

@@ -10,6 +10,7 @@ PAGE = Path("docs/know/powers.md")
 CHECKS = (
     r"roles\.(_only_admin|_only_admin_or|_check_role)\(|self\._only(_admin|_governor_or_guardian|_itself)\("
     r"|msg\.sender == self\.(governor|pending_admin)|msg\.sender != roles\.admin"
+    r"|msg\.sender == staticcall VAULT_ENGINE\.admin\("
 )
 # Modules stand in the tables under the contracts that export them.
 EXPORTED = {"roles": "every contract with an admin", "terms": "VaultEngine", "loss_cover": "VaultEngine"}

@@ -141,11 +141,16 @@ def simulate_with_recorded_gas(recorded_scenario_name: str, renames: RenameTable
 
 @contextmanager
 def _use_recorded_gas_table(renames: RenameTable) -> Iterator[None]:
-    """Have calls cost what they did: the committed table of gas is an input of every run."""
+    """Have calls cost what they did: the committed table of gas is an input of every run.
+
+    Calls that there were not then cost what they do today.
+    """
     today = gas_table.SNAPSHOT
+    rows = json.loads(today.read_text(encoding="utf-8"))["rows"]
     recorded = json.loads(GAS.read_text(encoding="utf-8"))["rows"]
+    rows |= {renames.translate_name("gas", row): gas for row, gas in recorded.items()}
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump({"rows": {renames.translate_name("gas", row): gas for row, gas in recorded.items()}}, file)
+        json.dump({"rows": rows}, file)
         file.flush()
         gas_table.SNAPSHOT = Path(file.name)
         call_costs._load_gas_table.cache_clear()

@@ -19,6 +19,7 @@ _SCENARIO_TABLES: dict[tuple[str, str], tuple[str, ...]] = {
     ("field", "global_debt_ceiling"): ("parameters",),
     ("of a collateral type", ""): ("parameters", "collateral_types", "*"),
     ("`policy` of a collateral type", ""): ("parameters", "collateral_types", "*", "policy"),
+    ("`discount` of a collateral type", ""): ("parameters", "collateral_types", "*", "discount"),
     ("`guards` of the parameters", ""): ("parameters", "guards"),
     ("kind of row", ""): ("vault_book", "rows"),
     ("`margin` of the parameters", ""): ("parameters", "margin"),

@@ -35,6 +35,7 @@ from backstop.files.output_directories import (
 )
 from backstop.hosts.host_registry import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
+from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import MARGIN_GROUPS, NOBODY
 from backstop.simulation.loss_totals import POSTED, build_model_chain_agreement_texts, compute_loss_totals
 
@@ -404,6 +405,13 @@ def print_run_summary(
     liquidations = sum(entry["liquidations"] for entry in run_summary["collateral_types"])
     table.add_row("vaults", f"{count:,}", "opened")
     table.add_row("liquidations", f"{liquidations:,}", "")
+    sold = sum_discount_sales(run_summary)
+    if sold.sales:
+        repaid, bonus = (
+            format_whole_coins(str(amount), unit)
+            for amount, unit in ((sold.principal - sold.lost, RAD), (sold.bonus, WAD))
+        )
+        table.add_row("  sold at a discount", f"{sold.sales:,}", f"{repaid} repaid, a bonus of {bonus}")
     for row in _iter_console_loss_rows(run_summary):
         table.add_row(*row)
     actions = run_summary["actions"]

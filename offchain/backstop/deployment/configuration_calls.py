@@ -66,6 +66,9 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
         )
         actions += _build_feed_market_setup_calls(deployment, c, collateral.feed)
         admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
+        if collateral.discount is not None:
+            admin("FixedDiscount", "set_terms", c, dataclasses.astuple(collateral.discount))
+            admin("LiquidationEngine", "set_mechanism", c, at["FixedDiscount"])
         # After the terms: the smallest auction follows from the floor and the penalty.
         admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
         admin("VaultEngine", "set_debt_ceiling", c, collateral.debt_ceiling)

@@ -87,6 +87,7 @@ def build_constructor_arguments(
         "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
         "AutoCeiling": (at["VaultEngine"], admin),
+        "FixedDiscount": (at["VaultEngine"], admin),
         "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], admin),
         "Workouts": (
             at["VaultEngine"],

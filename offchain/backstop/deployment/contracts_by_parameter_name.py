@@ -43,7 +43,11 @@ POOLS = {
 STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
 """The pools of stablecoin, which have claims for what they lose."""
 
-NAIVE = {"InstantExitPool": "Pool", "CalendarCapWaterfall": "LossWaterfall"}
+NAIVE = {
+    "InstantExitPool": "Pool",
+    "CalendarCapWaterfall": "LossWaterfall",
+    "PartialSaleDiscount": "FixedDiscount",
+}
 """Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
 
 BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
@@ -78,6 +82,7 @@ ADMINISTERED = (
     "MarginPolicy",
     "MarginFund",
     "PerpetualLiquidityVault",
+    "FixedDiscount",
 )
 """Kinds of contracts that have an admin."""
 

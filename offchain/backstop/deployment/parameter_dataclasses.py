@@ -30,6 +30,26 @@ class AuctionParameters:
 
 
 @dataclass(frozen=True)
+class DiscountParameters:
+    """The terms of sales at a fixed discount: the fields of FixedDiscount.Terms, in its order.
+
+    The bonus is what a buyer gets on top of what he repays. The target is that of Aave v4's first markets: at
+    a bonus of 5% and a liquidation ratio of 120.48% it sells 65% of a debt that has just become unsafe.
+    """
+
+    base_bonus: int = 500  # basis points, at a health of 1
+    max_bonus: int = 500  # basis points
+    full_bonus_health: int = 0  # basis points of health, at which and under which the bonus is the largest
+    max_discount: int = 0  # basis points: a discount of 1 - health, up to this, as Euler's; 0 is off
+    cursor: int = 0  # basis points: a bonus from the liquidation ratio, as Morpho Blue's; 0 is off
+    target_health: int = 12_400  # basis points of health that a sale goes up to; 0 is a close factor instead
+    close_factor: int = 0  # basis points of the debt that one sale may repay
+    whole_close_health: int = 0  # basis points of health, at which and under which all may be repaid
+    small_position: int = 0  # whole stablecoins: of less debt or collateral all may be repaid
+    fee: int = 0  # basis points of the bonus, for the protocol
+
+
+@dataclass(frozen=True)
 class FeedParameters:
     """The terms of a market of the feed, and its guards. Times in seconds.
 
@@ -103,6 +123,8 @@ class CollateralParameters:
     feed: FeedParameters = FeedParameters()
     market: MarketParameters | None = MarketParameters()
     policy: PolicyParameters = PolicyParameters()  # counts with guards only
+    # None: liquidations start an auction
+    discount: DiscountParameters | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -321,8 +343,15 @@ class Parameters:
     timelock: TimelockParameters | None = None  # None: one account is the admin, at once
     # Or CalendarCapWaterfall, to compare with.
     waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
+    # Of types with a discount; or PartialSaleDiscount, to compare with.
+    discount_contract: str = field(default="FixedDiscount", metadata=LATER)
     # seconds: the chain's slot, by which auctions of collateral count blocks; 0: they count seconds
     block_time: int = field(default=0, metadata=LATER)
+
+    @property
+    def has_discount(self) -> bool:
+        """True if unsafe vaults of any type are sold at a fixed discount."""
+        return any(each.discount is not None for each in self.collateral_types)
 
     @property
     def collateral_and_facilitator_names(self) -> tuple[str, ...]:

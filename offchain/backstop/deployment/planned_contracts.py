@@ -117,6 +117,8 @@ def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
         if facilitator.coin:
             kinds |= _map_adapter_contract_kinds(parameters, facilitator, kinds)
     kinds |= _list_margin_contracts(parameters)
+    if parameters.has_discount:
+        kinds["FixedDiscount"] = _check_contract_substitute("FixedDiscount", parameters.discount_contract)
     if len(parameters.collateral_types) + len(parameters.facilitators) > bounds.MAX_COLLATERAL_TYPES:
         raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, facilitators included")
     # The last: what is there already stays where it would be without.

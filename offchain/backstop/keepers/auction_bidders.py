@@ -1,4 +1,4 @@
-"""Keepers that buy for a profit: collateral, equity, surplus."""
+"""Keepers that buy for a profit: collateral of auctions and of unsafe vaults, equity, surplus."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from backstop.keepers.auction_purchases import (
     iter_cheapest_auctions,
     list_candidate_auctions_by_age,
 )
+from backstop.keepers.discount_purchases import (
+    can_bring_profit,
+    find_best_purchase,
+    iter_unsafe_vaults_worth_buying,
+    value_discount_types,
+)
 from backstop.keepers.keeper_role_register import (
     UNLIMITED,
     Decisions,
@@ -24,14 +30,19 @@ from backstop.keepers.keeper_role_register import (
 )
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.strategy import Offer
+from backstop.keepers.view_records import ConstantProductPool
 from backstop.model.arithmetic import RAY, WAD, div_up
 
 
-@register_role("flash_taker", occasion=has_takeable_auction)
+def _has_collateral_for_sale(view: KeeperView) -> bool:
+    return has_takeable_auction(view) or view.has_unsafe_vault_at_discount()
+
+
+@register_role("flash_taker", occasion=_has_collateral_for_sale)
 def plan_flash_taker_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Take what sells at once for more than it costs, after fee, price impact and gas."""
+    """Take or buy what sells at once for more than it costs, after fee, price impact and gas."""
     cost = view.estimate_call_cost("FlashTaker", "take_and_sell", gas_price)
     least = cost + keeper.group.minimum_profit
     pools = {
@@ -62,9 +73,52 @@ def plan_flash_taker_calls(
             about=auction.id,
             gain=plan.profit,
         )
+    yield from _plan_flash_purchases(keeper, view, memory, gas_price, pools)
 
 
-@register_role("bidder", occasion=has_takeable_auction)
+def _plan_flash_purchases(
+    keeper: Keeper,
+    view: KeeperView,
+    memory: KeeperMemory,
+    gas_price: int,
+    pools: dict[int, ConstantProductPool],
+) -> Decisions:
+    """Buy from unsafe vaults at a fixed discount what sells at once for more, the largest debt first."""
+    cost = view.estimate_call_cost("FlashTaker", "liquidate_and_sell", gas_price)
+    least = cost + keeper.group.minimum_profit
+    for c, worth in value_discount_types(
+        keeper, view, "flash_vault", {c: pool.price for c, pool in pools.items()}
+    ).items():
+        lowest = max(1, view.compute_lowest_discount_price(c))
+        for vault in iter_unsafe_vaults_worth_buying(keeper, view, c, worth + 1, least):
+            if pools[c].compute_largest_profit(lowest) < least:
+                break  # each sale lowers the price for the next: no further one pays
+            if not memory.can_retry(("liquidate_and_sell", (c, vault.owner)), view.timestamp):
+                continue
+            pool = pools[c]
+            plan = find_best_purchase(
+                view, c, vault, UNLIMITED, pool.compute_proceeds, pool.compute_best_amount
+            )
+            if plan is None or plan.profit < least or not keeper.accepts_price(plan.price, worth):
+                continue
+            pools[c] = pool.build_pool_after_sale(plan.collateral)
+            yield keeper.build_intent(
+                "FlashTaker",
+                "liquidate_and_sell",
+                c,
+                vault.owner,
+                plan.max_collateral,
+                plan.max_repay,
+                plan.max_price,
+                pool.address,
+                # Somebody may sell first: it still must not lose by it.
+                max(plan.profit // 2, cost),
+                about=(c, vault.owner),
+                gain=plan.profit,
+            )
+
+
+@register_role("bidder", occasion=_has_collateral_for_sale)
 def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Buy collateral that is cheap against the market with its own stablecoins, and keep it."""
     least = view.estimate_call_cost("CollateralAuction", "take", gas_price) + keeper.group.minimum_profit
@@ -101,6 +155,51 @@ def plan_bidder_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, ga
             gain=plan.profit,
             of=auction.collateral_type,
         )
+    yield from _plan_bidder_purchases(keeper, view, memory, gas_price, market, budget)
+
+
+def _plan_bidder_purchases(
+    keeper: Keeper,
+    view: KeeperView,
+    memory: KeeperMemory,
+    gas_price: int,
+    market: dict[int, int],
+    budget: int,
+) -> Decisions:
+    """Buy from unsafe vaults at a fixed discount with its own stablecoins, the largest debt first."""
+    least = (
+        view.estimate_call_cost("LiquidationEngine", "liquidate_and_buy", gas_price)
+        + keeper.group.minimum_profit
+    )
+    for c, worth in value_discount_types(keeper, view, "vault", market).items():
+        lowest = view.compute_lowest_discount_price(c)
+        for vault in iter_unsafe_vaults_worth_buying(keeper, view, c, worth, least):
+            if not can_bring_profit(budget, worth, lowest, least):
+                break
+            about = c, vault.owner
+            # What is sent has its money set aside already.
+            if ("liquidate_and_buy", about) in memory.under_way:
+                continue
+            plan = find_best_purchase(
+                view, c, vault, budget, partial(compute_value, worth), lambda price: UNLIMITED
+            )
+            if plan is None or plan.profit < least or not keeper.accepts_price(plan.price, worth):
+                continue
+            budget -= plan.max_repay
+            amounts = plan.max_collateral, plan.max_repay, plan.max_price
+            yield keeper.build_intent(
+                "LiquidationEngine",
+                "liquidate_and_buy",
+                c,
+                vault.owner,
+                *amounts,
+                keeper.address,
+                b"",
+                about=about,
+                spends=plan.max_repay,
+                gain=plan.profit,
+                of=c,
+            )
 
 
 def _has_running_equity_auction(view: KeeperView) -> bool:

@@ -152,8 +152,12 @@ class Keeper:
         return {
             offer.id: worth
             for offer, worth in found
-            if worth is not None and offer.price * BASIS_POINTS <= worth * self.group.takes_at
+            if worth is not None and self.accepts_price(offer.price, worth)
         }
+
+    def accepts_price(self, price: int, worth: int) -> bool:
+        """Return whether a price [ray] is at most `takes_at` of what 1e18 is worth [ray]."""
+        return price * BASIS_POINTS <= worth * self.group.takes_at
 
     def is_assigned(self, key: int) -> bool:
         """Tell whether a thing falls to this keeper of its group."""

@@ -10,7 +10,7 @@ from backstop.keepers.auction_purchases import compute_value, find_best_take
 from backstop.keepers.keeper_group_settings import IN_POOL
 from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
-from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 
 
 @register_role("attacker")
@@ -26,10 +26,7 @@ def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
         elif move.do in ("draw", "repay"):
             yield from _iter_vault_move_intents(keeper, view, i, move.do, c, share)
         elif move.do == "liquidate":
-            if any(vault.owner == keeper.address for vault in view.list_unsafe_vaults(c)):
-                yield keeper.build_intent(
-                    "LiquidationEngine", "liquidate", c, keeper.address, keeper.address, about=i
-                )
+            yield from _iter_own_liquidation_intents(keeper, view, i, c, share)
         elif move.do == "cover":
             if view.get_deficit(c):
                 yield keeper.build_intent("LossWaterfall", "cover", c, about=i)
@@ -38,8 +35,12 @@ def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 
 def _is_move_done(memory: KeeperMemory, do: str, i: int) -> bool:
-    """Return whether a move has succeeded; leaving is a claim or, without a cooldown, a redemption."""
-    return (_METHODS[do], i) in memory.done or (do == "leave" and ("redeem", i) in memory.done)
+    """Return whether a move has succeeded.
+
+    Leaving is a claim or, without a cooldown, a redemption; a liquidation an auction, or a purchase.
+    """
+    other = {"leave": "redeem", "liquidate": "liquidate_and_buy"}.get(do)
+    return (_METHODS[do], i) in memory.done or (other, i) in memory.done
 
 
 _METHODS = {
@@ -55,6 +56,26 @@ _METHODS = {
     "cover": "cover",
 }
 """What an attacker's moves call."""
+
+
+def _iter_own_liquidation_intents(
+    keeper: Keeper, view: KeeperView, move_index: int, collateral_type: int, take_share: Callable[[int], int]
+) -> Decisions:
+    """Yield the liquidation of the attacker's own unsafe vault; at a discount with a share of its coins."""
+    unsafe, me = view.list_unsafe_vaults(collateral_type), keeper.address
+    vault = next((each for each in unsafe if each.owner == me), None)
+    if vault is None:
+        return
+    if not view.has_mechanism(collateral_type):
+        yield keeper.build_intent("LiquidationEngine", "liquidate", collateral_type, me, me, about=move_index)
+        return
+    coins = take_share(view.get_unreserved_stablecoins(me))
+    if view.plan_discount_sale(collateral_type, vault, MAX_UINT256, coins) is not None:
+        limits = MAX_UINT256, coins, MAX_UINT256
+        args = collateral_type, me, *limits, me, b""
+        yield keeper.build_intent(
+            "LiquidationEngine", "liquidate_and_buy", *args, about=move_index, spends=coins
+        )
 
 
 def _take_share(share: int, amount: int) -> int:

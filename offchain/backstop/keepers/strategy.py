@@ -22,8 +22,10 @@ from backstop.keepers.keeper_group_settings import KeeperGroup
 class Offer(NamedTuple):
     """A thing for sale at the present block."""
 
-    sale: str  # "flash": sold on at once; "collateral", "equity": bought and kept
-    id: int  # of the auction; of a sale of equity its collateral type
+    # "flash": sold on at once; "collateral", "equity": bought and kept. Of unsafe vaults that are sold at a
+    # discount: "flash_vault" and "vault"; asked about is the largest one
+    sale: str
+    id: int  # of the auction; of a sale of equity, or of unsafe vaults, its collateral type
     symbol: str
     amount: int  # wad that is left
     target: int  # wad of stablecoin that the seller still wants

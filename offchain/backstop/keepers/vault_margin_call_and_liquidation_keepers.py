@@ -12,16 +12,18 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 
 
 def _has_unsafe_vault_or_workout(view: KeeperView) -> bool:
-    return any(view.has_unsafe_vault(c) for c in range(len(view.symbols))) or bool(
-        view.list_foreclosable_workouts()
-    )
+    auctioned = (c for c in range(len(view.symbols)) if not view.has_mechanism(c))
+    return any(map(view.has_unsafe_vault, auctioned)) or bool(view.list_foreclosable_workouts())
 
 
 @register_role("liquidator", occasion=_has_unsafe_vault_or_workout)
 def plan_liquidator_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas."""
+    """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas.
+
+    Types with a liquidation mechanism are left to those who buy collateral: no auction starts for them.
+    """
     least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
     for c in range(len(view.symbols)):
         yield from _plan_type_liquidations(keeper, view, c, least)
@@ -36,7 +38,12 @@ def plan_liquidator_calls(
 def list_vaults_without_auction_room(
     keeper: Keeper, view: KeeperView, collateral_type: int, gas_price: int
 ) -> list[Vault]:
-    """Return the vaults that a liquidator would liquidate if auctions had room, the largest first."""
+    """Return the vaults that a liquidator would liquidate if auctions had room, the largest first.
+
+    There are none of a type with a liquidation mechanism.
+    """
+    if view.has_mechanism(collateral_type):
+        return []
     least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
     enough = partial(_is_reward_enough, view.get_auction_terms(collateral_type), least)
     planned = {
@@ -48,6 +55,8 @@ def list_vaults_without_auction_room(
 
 
 def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: int, least: int) -> Decisions:
+    if view.has_mechanism(collateral_type):
+        return
     room, terms, floor = (
         view.get_auction_room(collateral_type),
         view.get_auction_terms(collateral_type),

@@ -71,6 +71,12 @@ class ConstantProductPool(NamedTuple):
             most = min(most, max(0, self.stable - self.virtual) * reserve // (self.virtual * kept))
         return most
 
+    def compute_largest_profit(self, price: int) -> int:
+        """Return the most that buying at a price (ray) and selling here could bring [wad], rounded up."""
+        amount = self.compute_best_amount(price)
+        # The best amount is rounded down, by less than what a unit of the token brings.
+        return self.compute_proceeds(amount + self.unit) - amount * price // RAY
+
 
 class Auction(NamedTuple):
     """An open auction at the present block."""

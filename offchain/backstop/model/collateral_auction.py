@@ -20,7 +20,13 @@ from backstop.contract_base import (
 from backstop.model import bounds, debt_repayment, dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from backstop.model.dutch_auction import Terms
-from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
+from backstop.model.interfaces import (
+    IAuctionTaker,
+    ILiquidationEngine,
+    IPriceFeed,
+    IVaultEngine,
+    IWorkouts,
+)
 from backstop.model.roles import Administered
 
 MAX_DATA = 1024
@@ -233,6 +239,37 @@ class CollateralAuction(Administered):
         self.engine.write_off(self.address, collateral_type, ZERO_ADDRESS, principal, 0)
 
     @external
+    def settle_sale(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        buyer: str,
+        collateral: int,
+        paid: int,
+        principal: int,
+        fee: int,
+        receiver: str,
+        data: bytes,
+    ) -> None:
+        """Book a sale of a liquidation mechanism: collateral out, callback, payment; the rest is a loss."""
+        require(len(data) <= MAX_DATA, "")
+        require(sender == self.liquidation_engine, "collateral_auction: not engine")
+        require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
+        repaid = min(paid * RAY, principal)
+        self.engine.release(self.address, collateral_type, collateral, receiver)
+        if data:
+            taker = cast(IAuctionTaker, self.world.at(receiver))
+            taker.on_auction_take(self.address, buyer, 0, collateral, paid, data)
+        is_rest = fee != 0 or repaid != principal
+        ended = ZERO_ADDRESS if is_rest else owner
+        self.engine.settle_take(
+            self.address, collateral_type, buyer, paid, repaid, paid * RAY - repaid, ended, 0
+        )
+        if is_rest:
+            self.engine.write_off(self.address, collateral_type, owner, principal - repaid, fee)
+
+    @external
     def unwind(self, sender: str, auction_id: int) -> None:
         """Undo what is left of an auction, in settlement or of a retired type: all goes back to the vault."""
         lot = self._load_lot(auction_id)
@@ -395,6 +432,8 @@ class CollateralAuction(Administered):
         else:
             issuer = self.feed.issuer_of(self.address, collateral_type)
             require(issuer != ZERO_ADDRESS, "collateral_auction: not ready")
+        liquidation = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
+        liquidation.check_mechanism(self.address, collateral_type, liquidation_ratio)
 
     # ------------------------------------------------------------------- views
 

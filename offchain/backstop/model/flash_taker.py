@@ -15,6 +15,23 @@ class ICollateralAuction(Protocol):
     def take(
         self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
     ) -> None: ...
+    def LIQUIDATION_ENGINE(self, sender: str) -> str: ...
+
+
+class ILiquidationEngine(Protocol):
+    """The liquidation engine, for buyers."""
+
+    def liquidate_and_buy(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        max_collateral: int,
+        max_repay: int,
+        max_price: int,
+        receiver: str,
+        data: bytes,
+    ) -> tuple[int, int]: ...
 
 
 class IMarket(Protocol):
@@ -51,14 +68,32 @@ class FlashTaker(Contract):
         stablecoin = cast(IERC20, self.world.at(self.stablecoin))
         auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
         before = stablecoin.balanceOf(self.address, self.address)
-        data = bytes.fromhex(market[2:]).rjust(32, b"\0")
+        data = _encode_address(market)
         auction.take(self.address, auction_id, max_amount, max_price, self.address, data)
-        held = stablecoin.balanceOf(self.address, self.address)
-        require(held >= add_uint256(before, min_profit), "flash_taker: not enough profit")
-        profit = held - before
-        self.emit("FlashTaken", auction_id, market, profit)
-        stablecoin.transfer(self.address, self.owner, profit)
-        return profit
+        return self._pay_profit(before, auction_id, market, min_profit)
+
+    @external
+    def liquidate_and_sell(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        max_collateral: int,
+        max_repay: int,
+        max_price: int,
+        market: str,
+        min_profit: int,
+    ) -> int:
+        """Buy collateral of an unsafe vault, sell it at once; the profit goes to the owner."""
+        require(sender == self.owner, "flash_taker: not owner")
+        stablecoin = cast(IERC20, self.world.at(self.stablecoin))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
+        liquidation = cast(ILiquidationEngine, self.world.at(auction.LIQUIDATION_ENGINE(self.address)))
+        before = stablecoin.balanceOf(self.address, self.address)
+        amounts = max_collateral, max_repay, max_price
+        data = _encode_address(market)
+        liquidation.liquidate_and_buy(self.address, collateral_type, owner, *amounts, self.address, data)
+        return self._pay_profit(before, 0, market, min_profit)
 
     @external
     def on_auction_take(
@@ -74,3 +109,17 @@ class FlashTaker(Contract):
         token.approve(self.address, market_address, raw)
         proceeds = market.sell(self.address, collateral, 0, self.address)
         require(proceeds >= payment, "flash_taker: sold at a loss")
+
+    def _pay_profit(self, before: int, auction_id: int, market: str, min_profit: int) -> int:
+        """Send the owner what was gained [wad]; revert where it is too little."""
+        stablecoin = cast(IERC20, self.world.at(self.stablecoin))
+        held = stablecoin.balanceOf(self.address, self.address)
+        require(held >= add_uint256(before, min_profit), "flash_taker: not enough profit")
+        profit = held - before
+        self.emit("FlashTaken", auction_id, market, profit)
+        stablecoin.transfer(self.address, self.owner, profit)
+        return profit
+
+
+def _encode_address(address: str) -> bytes:
+    return bytes.fromhex(address[2:]).rjust(32, b"\0")

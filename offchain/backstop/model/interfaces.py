@@ -85,6 +85,19 @@ class ICollateralAuction(Protocol):
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int: ...
     def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]: ...
     def write_off(self, sender: str, collateral_type: int, principal: int) -> None: ...
+    def settle_sale(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        buyer: str,
+        collateral: int,
+        paid: int,
+        principal: int,
+        fee: int,
+        receiver: str,
+        data: bytes,
+    ) -> None: ...
 
 
 @declare_record_slot_bit_widths(128, 32)
@@ -139,6 +152,42 @@ class ILiquidationEngine(Protocol):
     def debt_at_risk_total(self, sender: str) -> int: ...
     def is_policy(self, sender: str, policy: str) -> bool: ...
     def max_marginal_add_on_of(self, sender: str, collateral_type: int) -> int: ...
+    def check_mechanism(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None: ...
+
+
+class Position(NamedTuple):
+    """An unsafe vault as a liquidation mechanism sees it."""
+
+    locked_collateral: int  # wad
+    normalized_debt: int  # wad
+    accumulated_rate: int  # ray
+    liquidation_ratio: int  # basis points
+    debt_floor: int  # rad
+    unit: int  # wad of one raw token unit
+    price: int  # ray, at which it is sold before any bonus
+
+
+class Sale(NamedTuple):
+    """What a sale takes out of a vault, and what is paid for it [wad]."""
+
+    collateral: int
+    normalized_debt: int
+    paid: int
+    fee: int  # of the collateral
+
+
+class ILiquidationMechanism(Protocol):
+    """How an unsafe vault is sold, for the liquidation engine."""
+
+    def plan_sale(
+        self,
+        sender: str,
+        collateral_type: int,
+        position: Position,
+        max_collateral: int,
+        max_repay: int,
+    ) -> Sale: ...
+    def check_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None: ...
 
 
 class ILossWaterfall(Protocol):
@@ -412,6 +461,7 @@ class IPriceFeed(Protocol):
     def liquidation_price(self, sender: str, collateral_type: int) -> int: ...
     def auction_price(self, sender: str, collateral_type: int) -> int: ...
     def sale_prices(self, sender: str, collateral_type: int) -> tuple[int, int]: ...
+    def reporters_of(self, sender: str, collateral_type: int) -> tuple[str, ...]: ...
     def highest_and_average(self, sender: str, collateral_type: int) -> tuple[int, int]: ...
     def last_price(self, sender: str, collateral_type: int) -> int: ...
     def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> Mark: ...
@@ -581,12 +631,14 @@ class VaultState(NamedTuple):
     unit: int  # wad of one raw token unit
     called_at: int  # seconds; 0 is not called
     replaced: int  # 1 if the risk policy is not the one at deployment
+    has_mechanism: int  # 1 if a liquidation mechanism sells the type's vaults
 
 
 class IVaultEngine(Protocol):
     """The vault engine. Collateral and stablecoin in wad, debt in rad, rates in ray."""
 
     def has_role(self, sender: str, role: bytes32, account: str) -> bool: ...
+    def admin(self, sender: str) -> str: ...
     def PRICE_FEED(self, sender: str) -> str: ...
     def deposit_and_draw(
         self, sender: str, collateral_type: int, owner: str, deposit: int, draw: int, receiver: str
@@ -600,6 +652,7 @@ class IVaultEngine(Protocol):
         self, sender: str, collateral_type: int, owner: str, auction_limit_factor: int
     ) -> VaultState: ...
     def set_called(self, sender: str, collateral_type: int, owner: str) -> None: ...
+    def note_mechanism(self, sender: str, collateral_type: int) -> None: ...
     def seize(
         self,
         sender: str,

@@ -45,13 +45,14 @@ class Income(NamedTuple):
     stability_fee: int = 0  # ray a second above RAY
 
 
-@declare_record_slot_bit_widths(188, 32, 33)
+@declare_record_slot_bit_widths(188, 32, 33, 1)
 class Auctions(NamedTuple):
     """Principal under auction and its limits."""
 
     in_auction: int = 0  # rad
     limit: int = 0  # whole stablecoins
     of_all: int = 0  # whole stablecoins: the limit of all types, the same in each type that is listed
+    has_mechanism: int = 0  # 1 if a liquidation mechanism sells its vaults, and none is auctioned
 
 
 @declare_record_slot_bit_widths(186, 37, 33)
@@ -176,6 +177,14 @@ class Ledger(Administered):
     def _note_global_auction_limit(self, collateral_type: int, new: int) -> None:
         """Note beside a type's own limit that of all types [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(of_all=new)
+
+    def _note_mechanism(self, collateral_type: int) -> None:
+        """Note, for good, that a liquidation mechanism sells the type's vaults."""
+        self.auctions[collateral_type] = self.auctions[collateral_type]._replace(has_mechanism=1)
+
+    def _get_mechanism_flag(self, collateral_type: int) -> int:
+        """Return 1 if a liquidation mechanism sells the type's vaults."""
+        return int(self.auctions[collateral_type].has_mechanism)
 
     def _store_redistribution_cap(self, collateral_type: int, new: int) -> None:
         """Set how far redistribution may raise the rate in any time as long as an epoch [basis points]."""

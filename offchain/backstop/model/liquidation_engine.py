@@ -7,11 +7,14 @@ from typing import cast
 from backstop.contract_base import ZERO_ADDRESS, World, external, immutable, require, view
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up, mul_uint256
 from backstop.model.interfaces import (
+    MAX_DATA,
     CallTerms,
     ICollateralAuction,
+    ILiquidationMechanism,
     IPriceFeed,
     IVaultEngine,
     IWorkouts,
+    Position,
     VaultState,
 )
 from backstop.model.listed_types import decode_listed_types
@@ -49,6 +52,7 @@ class LiquidationEngine(VaultFlags):
         self.collateral_auction_address = collateral_auction
         self.first_policy = risk_policy
         self.workouts = workouts
+        self.mechanisms = self.table("mechanism_of", ZERO_ADDRESS)
 
     @property
     def policy(self) -> PolicyCalls | None:
@@ -72,6 +76,7 @@ class LiquidationEngine(VaultFlags):
         debt = vault.normalized_debt * vault.accumulated_rate
         is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
         require(is_unsafe, "liquidation_engine: safe vault")
+        require(vault.has_mechanism == 0, "liquidation_engine: no auctions")
         require(vault.room != 0, "liquidation_engine: no room")
 
         # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -95,6 +100,89 @@ class LiquidationEngine(VaultFlags):
         )
         self.emit("Liquidated", auction_id, collateral_type, owner, collateral, principal, reward)
         return auction_id
+
+    @external
+    def liquidate_and_buy(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        max_collateral: int,
+        max_repay: int,
+        max_price: int,
+        receiver: str,
+        data: bytes,
+    ) -> tuple[int, int]:
+        """Repay debt of an unsafe vault and get collateral at once; both amounts [wad]."""
+        require(len(data) <= MAX_DATA, "")
+        mechanism = self.mechanisms[collateral_type]
+        require(mechanism != ZERO_ADDRESS, "liquidation_engine: no mechanism")
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        price, highest = feed.sale_prices(self.address, collateral_type)
+        is_fresh = price != 0 and feed.current_price(self.address, collateral_type) != 0
+        require(is_fresh, "liquidation_engine: stale price")
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, 0)
+        limit = engine.auction_limit_of(self.address, collateral_type)
+        require(limit != 0, "liquidation_engine: no sales")
+        debt = vault.normalized_debt * vault.accumulated_rate
+        is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
+        require(is_unsafe, "liquidation_engine: safe vault")
+        collateral, normalized_debt, paid, fee = cast(
+            ILiquidationMechanism, self.world.at(mechanism)
+        ).plan_sale(
+            self.address,
+            collateral_type,
+            Position(
+                vault.locked_collateral,
+                vault.normalized_debt,
+                vault.accumulated_rate,
+                vault.liquidation_ratio,
+                vault.debt_floor,
+                vault.unit,
+                highest,
+            ),
+            max_collateral,
+            max_repay,
+        )
+        sent = collateral - fee
+        require(sent != 0 and normalized_debt != 0, "liquidation_engine: no sale")
+        left = vault.normalized_debt - normalized_debt
+        is_above_floor = left * vault.accumulated_rate >= vault.debt_floor
+        require(left == 0 or is_above_floor, "liquidation_engine: rest too low")
+        # To the wei: paid - 1 < (sent + 1)*max_price.
+        is_cheap = max_price != 0 and (paid - 1) * RAY // (sent + 1) < max_price
+        require(is_cheap, "liquidation_engine: high price")
+
+        self._shrink_flag(collateral_type, owner, left)
+        engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, owner, 0)
+        principal = normalized_debt * vault.accumulated_rate
+        self.emit("CollateralSold", collateral_type, owner, sender, collateral, fee, paid, principal)
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
+        auction.settle_sale(
+            self.address, collateral_type, owner, sender, sent, paid, principal, fee, receiver, data
+        )
+        return sent, paid
+
+    @external
+    def set_mechanism(self, sender: str, collateral_type: int, mechanism: str) -> None:
+        """Set a type's liquidation mechanism, for good, while it has no debt."""
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        require(sender == engine.admin(self.address), "liquidation_engine: not admin")
+        require(self.mechanisms[collateral_type] == ZERO_ADDRESS, "liquidation_engine: is set")
+        terms = engine.terms_of(self.address, collateral_type)
+        require(not terms.settling, "liquidation_engine: settling")
+        debts = engine.debts_of(self.address, collateral_type)
+        is_free = debts.normalized_debt == 0 and debts.distressed == 0
+        require(is_free, "liquidation_engine: has debt")
+        has_reporters = len(feed.reporters_of(self.address, collateral_type)) != 0
+        require(has_reporters, "liquidation_engine: no reporters")
+        contract = cast(ILiquidationMechanism, self.world.at(mechanism))
+        contract.check_terms(self.address, collateral_type, terms.liquidation_ratio)
+        self.mechanisms[collateral_type] = mechanism
+        engine.note_mechanism(self.address, collateral_type)
+        self.emit("MechanismSet", collateral_type, mechanism)
 
     @external
     def call(self, sender: str, collateral_type: int, owner: str) -> None:
@@ -193,6 +281,19 @@ class LiquidationEngine(VaultFlags):
     def max_marginal_add_on_of(self, sender: str, collateral_type: int) -> int:
         """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
         return self.policy.ask_max_marginal_add_on(collateral_type) if self.policy else 0
+
+    @external
+    def check_mechanism(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
+        """Revert unless a type's mechanism, if it has one, has terms that fit a ratio."""
+        mechanism = self.mechanisms[collateral_type]
+        if mechanism != ZERO_ADDRESS:
+            contract = cast(ILiquidationMechanism, self.world.at(mechanism))
+            contract.check_terms(self.address, collateral_type, liquidation_ratio)
+
+    @view
+    def mechanism_of(self, sender: str, collateral_type: int) -> str:
+        """Return a type's liquidation mechanism; the zero address is an auction."""
+        return str(self.mechanisms[collateral_type])
 
     @view
     def debt_at_risk_of(self, sender: str, collateral_type: int) -> int:

@@ -86,6 +86,7 @@ class Governed(Ledger):
         require(free and new < bounds.MAX_TYPES, "terms: too many types")
         require(token != self.stablecoin_address, "terms: own token")
         _check_ratios(liquidation_ratio, initial_ratio)
+        require(token != self.address, "")  # the ledger has no such function
         decimals = self._get_token_contract(token).decimals(self.address)
         require(decimals <= MAX_DECIMALS, "terms: token decimals")
 

@@ -206,6 +206,7 @@ class VaultEngine(Coverage):
             unit=terms.unit,
             called_at=vault.called_at,
             replaced=int(terms.replaced),
+            has_mechanism=self._get_mechanism_flag(collateral_type),
         )
 
     @external
@@ -215,6 +216,12 @@ class VaultEngine(Coverage):
         self._check_live()
         vault: Vault = self.vaults[collateral_type, owner]
         self._store_vault_and_emit(collateral_type, owner, vault._replace(called_at=self.world.timestamp))
+
+    @external
+    def note_mechanism(self, sender: str, collateral_type: int) -> None:
+        """Note that a liquidation mechanism sells a type's vaults, for good: no auction has room any more."""
+        self._only_liquidation(sender)
+        self._note_mechanism(collateral_type)
 
     @external
     def seize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from backstop.model.arithmetic import RAD, RAY
@@ -36,16 +37,18 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
     """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = choose_bucket_seconds(end - start)
-    auctions = get_table(run, "auctions")
+    liquidated = _list_liquidations_by_type(run)
+    discounted = {c for c, each in enumerate(run.summary["collateral_types"]) if "discount_sales" in each}
     for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         x = to_milliseconds(rows["timestamp"])
         market, feed = to_plot_values(rows["market_price_ray"], RAY), to_plot_values(rows["current_ray"], RAY)
         pool = [price or None for price in to_plot_values(rows["pool_price_ray"], RAY)]  # 0: no pool
-        begun = auctions[auctions["collateral_type"] == number] if not auctions.empty else auctions
+        begun = liquidated.get(number, [])
+        sent = "liquidated" if number in discounted else "sent to auction"
         height: dict[int, float] = {}
-        for row in list_records(begun):
-            at = (int(row["started_at"]) - start) // bucket * bucket + start
-            height[at] = height.get(at, 0.0) + int(row["principal_rad"]) / RAD
+        for liquidated_at, principal in begun:
+            at = (liquidated_at - start) // bucket * bucket + start
+            height[at] = height.get(at, 0.0) + principal / RAD
         at = sorted(height)
         upper, lower = compute_panel_domains((0.7, 0.22))
         figure = {
@@ -76,7 +79,7 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
                 "annotations": [
                     build_panel_title("price, stablecoins", upper),
                     build_panel_title(
-                        f"debt sent to auction per {amounts.format_duration_text(bucket)}, stablecoins",
+                        f"debt {sent} per {amounts.format_duration_text(bucket)}, stablecoins",
                         lower,
                     ),
                 ],
@@ -96,6 +99,19 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
             LegendKey("liquidated debt", "@loss:b3", "area"),
         ]
         yield Chart(f"price-{number}", symbol, label, figure, (*legend, *build_keeper_outage_legend(run)))
+
+
+def _list_liquidations_by_type(run: Run) -> dict[int, list[tuple[int, int]]]:
+    """List the time and the principal [rad] of each auction and each sale at a discount, by type."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for row in list_records(get_table(run, "auctions")):
+        entry = int(row["started_at"]), int(row["principal_rad"])
+        found.setdefault(int(row["collateral_type"]), []).append(entry)
+    events = get_table(run, "events")
+    for row in list_records(events[events["event"] == "CollateralSold"] if not events.empty else events):
+        c, *_, principal = json.loads(row["values"])
+        found.setdefault(c, []).append((int(row["timestamp"]), int(principal)))
+    return found
 
 
 def build_gas_and_pending_chart(run: Run) -> Chart | None:

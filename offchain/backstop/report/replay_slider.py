@@ -33,6 +33,8 @@ MOST_SHOWN = 6  # auctions and acts at a moment
 
 ACTS = {
     "liquidate": "liquidated a vault",
+    "liquidate_and_buy": "bought from an unsafe vault",
+    "liquidate_and_sell": "bought from an unsafe vault and sold at once",
     "reset": "began an auction anew",
     "close": "closed an auction short",
     "cover": "had a loss covered",

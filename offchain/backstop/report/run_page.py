@@ -19,6 +19,7 @@ from backstop.report.run_charts import build_charts
 from backstop.report.run_section_headings import compose_headings
 from backstop.report.slippage_by_sale_size_chart import compute_slippage, list_largest_auction_lot_by_market
 from backstop.report.summary_panel import build_run_loss_strip
+from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.loss_totals import add_loss_totals, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run, load_run
@@ -93,8 +94,11 @@ def render_page(run: Run) -> str:
         unwound=sum(row.ended_by == "unwound" for row in auctions),
         loss_gap=compute_unexplained_loss(summary),
         causes=vault_and_pool_member_loss_rows.split_bad_debt(
-            int(summary["losses"]["created_rad"]), auctions, steps
+            int(summary["losses"]["created_rad"]), auctions, steps, sum_discount_sales(summary).lost
         ),
+        discount_types=[
+            i for i, entry in enumerate(summary["collateral_types"]) if "discount_sales" in entry
+        ],
         margin_paid=list_margin_payers(summary),
         margin_left=sum_unpaid_margin_loss(summary["margin"]) if summary.get("margin") else 0,
         facts=summary.get("facts", []),

@@ -27,6 +27,7 @@ from backstop.report.run_frames import (
 from backstop.report.run_table_rows import AuctionRow, FillCounts
 from backstop.report.slippage_by_sale_size_chart import compute_slippage, list_largest_auction_lot_by_market
 from backstop.report.vault_and_pool_member_loss_rows import LossStep, MemberRow, VaultRow
+from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.loss_totals import sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run
@@ -54,6 +55,7 @@ def compose_headings(
         "book": _describe_debt_that_fall_would_liquidate(run),
         "depth-of-markets": _describe_largest_lot_slippage(run),
         "auctions": _describe_lowest_price_paid(fills),
+        "sales": _describe_discount_sales(summary),
         "debt": _describe_vault_debt_change(run),
         "losses": _describe_paid_bad_debt(summary),
         "margin": _compose_margin_loss_heading(summary.get("margin")),
@@ -134,6 +136,18 @@ def _describe_lowest_price_paid(purchase_counts: FillCounts | None) -> Markup:
     return Markup("The cheapest purchase paid {} of the market price").format(
         format_percent(*purchase_counts.lowest)
     )
+
+
+def _describe_discount_sales(summary: Mapping[str, Any]) -> Markup:
+    totals = sum_discount_sales(summary)
+    if not totals.sales:
+        return Markup("No vault was sold at a discount")
+    text = Markup("{} repaid {} for a bonus of {}").format(
+        render_count(totals.sales, "sale"),
+        render_amount(totals.principal - totals.lost, "rad"),
+        render_amount(totals.bonus, "wad"),
+    )
+    return text + (Markup(" and lost {}").format(render_amount(totals.lost, "rad")) if totals.lost else "")
 
 
 def _describe_vault_debt_change(run: Run) -> Markup:

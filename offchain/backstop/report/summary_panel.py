@@ -12,10 +12,14 @@ from backstop.report import amounts
 from backstop.report.attack_console_output import WANTED, get_maximised_figure_wad
 from backstop.report.exact_amount_markup import SummaryFigures, get_figure_unit, render_amount, render_count
 from backstop.simulation.loss_bearers import ALL_GROUPS, MARGIN_GROUPS
+from backstop.studies.comparison.discount_sale_figures import has_discount_sales
 
 _TOGETHER = "\u00a0"
 _TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}
 
+
+UNBOOKED = "Not booked yet: owed beyond collateral at the last price"
+"""Label of what a comparison's runs at a fixed discount have not booked as a loss."""
 
 _NOTHING = {
     "loss": "Somebody paid for all that was lost, on every path",
@@ -116,6 +120,8 @@ def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
         for _, group, paths in parts:
             if group == "borrowers":  # as on the page of the run itself
                 paths.append(f"presets.{k}.sold_cheaply_wad")
+        if has_discount_sales(comparison):
+            parts.append((UNBOOKED, "unpaid", [f"presets.{k}.unbooked_rad"]))
         if row["margin"]:
             at = f"presets.{k}.margin"
             parts += [
@@ -163,7 +169,7 @@ def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
     strips = build_preset_loss_strips(comparison)
     if not strips:
         return Markup("No preset was left with a loss.")
-    nobody = {ALL_GROUPS["holders"].label, ALL_GROUPS["unpaid"].label}
+    nobody = {ALL_GROUPS["holders"].label, ALL_GROUPS["unpaid"].label, UNBOOKED}
     unpaid = [
         (sum(share.value for share in each.shares if share.label in nobody), each.title, each.total_rad)
         for each in strips

@@ -68,6 +68,8 @@ class GuardRecorder:
             self.calls.append(MarginCallRecord(c, owner, timestamp, due, expires))
         elif log.event == "Liquidated" and log.contract == "LiquidationEngine":
             self._end_margin_calls(timestamp, *values[1:3], outcome="liquidated")
+        elif log.event == "CollateralSold":
+            self._end_margin_calls(timestamp, *values[:2], outcome="liquidated")
         elif log.contract == "Workouts":
             self._record_workout(timestamp, log.event, values)
         elif log.event == "ModeChanged":

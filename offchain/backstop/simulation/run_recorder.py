@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch_auction import Terms
 from backstop.simulation.cycle_recorder import CycleRecorder
+from backstop.simulation.discount_sale_totals import DiscountSaleTotals
 from backstop.simulation.margin_call_workout_and_mode_recorder import GuardRecorder
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
@@ -77,6 +79,8 @@ class RunRecorder:
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
     guards: GuardRecorder = field(default_factory=GuardRecorder)
+    discount_sales: dict[int, DiscountSaleTotals] = field(default_factory=dict)  # by collateral type
+    read_sale_price: Callable[[int], int] | None = None  # of a type, now, before any bonus, ray
     margin: CycleRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
@@ -130,6 +134,8 @@ class RunRecorder:
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
             if log.contract == "CollateralAuction":
                 self._record_auction(step, timestamp, log, action, sender_name, market_prices)
+            elif log.event == "CollateralSold":
+                self._record_discount_sale(log, action, market_prices)
             elif log.contract == "Settlement":
                 self._record_settlement(log, market_prices)
             elif log.contract == "LossWaterfall":
@@ -201,6 +207,16 @@ class RunRecorder:
             auction = self.auctions[values[0]]
             auction.ended_at, auction.ended_by, auction.returned = timestamp, "unwound", values[3]
             auction.lost = values[4]
+
+    def _record_discount_sale(self, log: Log, action: Action, market_prices: tuple[int, ...]) -> None:
+        values: tuple[Any, ...] = log.values
+        c, _, buyer, collateral, fee, _, _ = values
+        assert self.read_sale_price is not None
+        totals = self.discount_sales.setdefault(c, DiscountSaleTotals())
+        totals.add_sale(log, self.read_sale_price(c), market_prices[c])
+        if buyer == action.sender:
+            # It keeps what it bought; a flash taker has sold it already.
+            self._add_inventory_worth(buyer, (collateral - fee) * market_prices[c] // RAY)
 
     def _add_bought_equity_worth(self, log: Log, action: Action) -> None:
         """Count equity bought, or given for surplus, at the outside price of its sale."""

@@ -16,6 +16,7 @@ from backstop.simulation.account_value import (
     has_planned_exit,
 )
 from backstop.simulation.adl_evaders import summarise_evaders
+from backstop.simulation.discount_sale_totals import DiscountSaleTotals
 from backstop.simulation.liquidity_vault_members import summarise_pool
 from backstop.simulation.loss_bearers import sum_losses_by_group
 from backstop.simulation.loss_totals import add_loss_totals
@@ -116,19 +117,21 @@ def _count_transactions_by_outcome(run: ScenarioRun, keepers: list[dict[str, Any
 def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperView) -> dict[str, Any]:
     collateral = run.scenario.parameters.collateral_types[type_number]
     auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == type_number]
+    sales = run.recorder.discount_sales.get(type_number, DiscountSaleTotals())
     return {
         "symbol": collateral.symbol,
         "liquidation_ratio_bps": collateral.liquidation_ratio,
         "margins_by_size": run.scenario.parameters.guards is not None
         and collateral.policy.has_size_surcharges,
         "opened_vaults": run.recorder.opened[type_number],
-        "liquidations": len(auctions),
+        "liquidations": len(auctions) + sales.sales,
         "auctions": {
             "started": len(auctions),
             "resets": sum(auction.resets for auction in auctions),
             "cleared": sum(auction.ended_by == "cleared" for auction in auctions),
             "closed": sum(auction.ended_by == "closed" for auction in auctions),
         },
+        **({} if collateral.discount is None else {"discount_sales": sales.build_summary()}),
         "worst_price_ray": str(run.recorder.worst.get(type_number, view.outside.prices[type_number])),
         "final_price_ray": str(view.outside.prices[type_number]),
         "debt_rad": str(view.get_debts(type_number).performing + view.get_principal_in_auction(type_number)),
@@ -184,6 +187,7 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
     """
     covered = run.recorder.covered
     sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
+    sold_cheaply += sum(totals.owner_loss for totals in run.recorder.discount_sales.values())
     amounts = sum_losses_by_group(covered, covered, sold_cheaply * RAY, _sum_unpaid_losses(run, view))
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 

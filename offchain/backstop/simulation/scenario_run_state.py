@@ -113,6 +113,7 @@ class ScenarioRun:
         self.recorder = recorder or RunRecorder(
             scenario.symbols, stages, scenario.parameters.collateral_and_facilitator_names
         )
+        self.recorder.read_sale_price = self._read_sale_price
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
             policy = scenario.parameters.margin.policy
@@ -252,6 +253,10 @@ class ScenarioRun:
         slot = self.scenario.parameters.block_time
         self.recorder.auction_clock = number * slot if slot else timestamp
         self.recorder.record_action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
+
+    def _read_sale_price(self, collateral_type: int) -> int:
+        """Return the price from which a type's lots are sold now, before any bonus [ray]."""
+        return int(self.session.model.view("PriceFeed", "sale_prices", collateral_type)[1])
 
     def apply_or_raise(self, contract: str, method: str, *args: Any, sender: str) -> None:
         """Run an action of the setting; raise BackstopError if it reverts."""

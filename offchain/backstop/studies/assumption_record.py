@@ -65,12 +65,14 @@ _BY_UNIT = {
         "caution_margin emergency_factor discount ratio premium fee_share band maker_fee taker_fee "
         "divergence initial maintenance haircut max_funding of_accounts of_market insured leverage spread "
         "share tolerance debt_to_depth noise takes_at leaves_at answers relieves factor shifts longs "
-        "shorts large dodgers falls factors large_factor distances sizes least"
+        "shorts large dodgers falls factors large_factor distances sizes least base_bonus "
+        "max_bonus full_bonus_health max_discount cursor target_health close_factor whole_close_health"
     ),
     "bps a year": "growth curve",
     "stablecoin": (
         "global_debt_ceiling global_auction_limit debt_ceiling debt_floor auction_limit tip flow_cap line "
-        "surplus_lot target bound losses gap max_line cap insurance_target third_bond dust limit"
+        "surplus_lot target bound losses gap max_line cap insurance_target third_bond dust limit "
+        "small_position"
     ),
     "wad": (
         "depth members reserve insurance pool_money money capital minimum_profit stake each debt notional "

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from backstop.deployment.example_parameters import build_guarded_parameters, build_standard_parameters
 from backstop.hosts.anvil import AnvilHost
+from benchmarks.gas.discount_gas import DiscountJobs
 from benchmarks.gas.facilitator_gas import FacilitatorJobs
 from benchmarks.gas.gas_jobs_base import GasJobs, disable_feed_deviation_and_grace
 from benchmarks.gas.guard_gas import GuardJobs
@@ -93,6 +94,7 @@ def measure_all_jobs() -> tuple[list[GasRow], dict[str, int]]:
         NoCooldownPoolJobs,
         VaultFlagJobs,
         LiquidationBatchJobs,
+        DiscountJobs,
         GuardJobs,
         FacilitatorJobs,
         ManyDebtorsJobs,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import astuple, fields, is_dataclass, replace
 from random import Random
 from typing import Any, cast
 
 import pytest
 
+from backstop.contract_base import RevertError
 from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
 from backstop.deployment.example_parameters import (
     build_backed_margin_parameters,
@@ -18,6 +19,7 @@ from backstop.deployment.example_parameters import (
 )
 from backstop.deployment.parameter_dataclasses import (
     BackstopParameters,
+    DiscountParameters,
     MarginParameters,
     Parameters,
     StageParameters,
@@ -31,6 +33,7 @@ from backstop.deployment.parameter_rules import (
     list_refused_findings,
 )
 from backstop.model.arithmetic import RAY
+from backstop.model.fixed_discount import Terms
 from backstop.proof.fuzz.parameter_generator import draw_parameters
 from backstop.studies.self_hedge.pair_market import ALLOWED
 
@@ -40,7 +43,14 @@ AUCTION, FEED, POLICY = f"{WETH}.auction", f"{WETH}.feed", f"{WETH}.policy"
 MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
 
 
+DISCOUNT = DiscountParameters(
+    base_bonus=200, max_bonus=400, full_bonus_health=9_000, target_health=12_400, fee=1_000
+)
+FACTOR = DiscountParameters(target_health=0, close_factor=5_000, small_position=4_000)
 POOLED = {"margin.backstop": BackstopParameters()}
+
+# As calls and the size of vaults ask for, and where a quarter of a debt is sold at a bonus of 2%.
+LEAST_TARGET, LEAST_FOR_A_QUARTER = 11_242, 10_989
 
 # Rule -> what of a good setting breaks it.
 BREAKS: Mapping[str, Mapping[str, Any]] = {
@@ -51,6 +61,11 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "initial-ratio": {f"{WETH}.initial_ratio": 14_500},
     "redistribution": {"stages": (StageParameters("redistribution"),)},
     "reward-of-the-smallest": {f"{AUCTION}.tip": 261},
+    "discount-bonus": {f"{WETH}.discount": replace(DISCOUNT, max_bonus=4_500)},
+    "discount-target": {f"{WETH}.discount": replace(DISCOUNT, target_health=LEAST_TARGET - 1)},
+    "discount-of-the-smallest": {f"{WETH}.discount": replace(DISCOUNT, max_bonus=277)},
+    "small-position": {f"{WETH}.discount": replace(FACTOR, small_position=3_999)},
+    "share-sold": {f"{WETH}.discount": replace(DISCOUNT, target_health=LEAST_FOR_A_QUARTER - 1)},
     "quorum": {f"{FEED}.reporters": 5},
     "silent-reporter": {f"{FEED}.reporters": 3},
     "stale-after": {f"{FEED}.stale_after": 2 * 300 - 1},
@@ -146,6 +161,12 @@ def test_nor_has_one_with_a_pool(good: Parameters) -> None:
     assert list(map(str, check_parameters(setting))) == []
 
 
+@pytest.mark.parametrize("discount", [DISCOUNT, FACTOR, DiscountParameters()])
+def test_nor_has_one_with_a_discount(good: Parameters, discount: DiscountParameters) -> None:
+    setting = changed(good, f"{WETH}.discount", discount)
+    assert list(map(str, check_parameters(setting))) == []
+
+
 def test_every_rule_has_a_setting_that_breaks_it() -> None:
     assert list(BREAKS) == [rule.name for rule in RULES]
 
@@ -220,3 +241,60 @@ def test_any_setting_has_a_verdict() -> None:
     for _ in range(200):
         for found in check_parameters(draw_parameters(random)):
             assert found.rule.verdict in (REFUSED, DOUBTFUL) and str(found)
+
+
+def list_broken_rules(setting: Any, discount: DiscountParameters | None, **values: Any) -> list[str]:
+    """The rules that the ether of a setting breaks with a discount, and with other values."""
+    setting = changed(setting, f"{WETH}.discount", discount)
+    for path, value in values.items():
+        setting = changed(setting, path.replace("__", "."), value)
+    return [found.rule.name for found in check_parameters(setting)]
+
+
+def test_the_least_discounts_that_are_accepted(good: Parameters) -> None:
+    """One basis point or coin less breaks a rule: see BREAKS."""
+    assert list_broken_rules(good, replace(DISCOUNT, target_health=LEAST_TARGET)) == []
+    assert list_broken_rules(good, replace(DISCOUNT, max_bonus=278)) == []
+    plain = replace(good, guards=None)
+    assert list_broken_rules(plain, replace(DISCOUNT, target_health=LEAST_FOR_A_QUARTER)) == []
+    assert list_broken_rules(plain, replace(DISCOUNT, target_health=LEAST_FOR_A_QUARTER - 1)) == [
+        "share-sold"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bonus", "accepted"),
+    [
+        ({"max_bonus": 2_999}, True),
+        ({"max_bonus": 3_000}, False),
+        # By the ratio: at 130% and a cursor of 97% the bonus is 28.8%, and at 99% it is 29.6%.
+        ({"base_bonus": 0, "full_bonus_health": 0, "cursor": 9_900, "max_bonus": 3_333}, True),
+        # By the distance from health: none where a vault has just become unsafe.
+        ({"base_bonus": 0, "max_bonus": 0, "full_bonus_health": 0, "max_discount": 3_333}, True),
+    ],
+)
+def test_the_largest_bonus_stays_under_the_ratio(good: Parameters, bonus, accepted) -> None:
+    """The rule says what the contract says."""
+    discount = replace(DISCOUNT, **bonus)
+    found = list_broken_rules(good, discount, **{f"{WETH.replace('.', '__')}__liquidation_ratio": 13_000})
+    assert ("discount-bonus" in found) is not accepted
+    terms = Terms(*astuple(discount))
+    if accepted:
+        terms.check_bonus(13_000)
+    else:
+        with pytest.raises(RevertError):
+            terms.check_bonus(13_000)
+
+
+def test_the_naive_discount_is_refused_where_there_is_a_discount(good: Parameters) -> None:
+    naive = replace(good, discount_contract="PartialSaleDiscount")
+    assert list_broken_rules(naive, DISCOUNT) == ["naive-contract"]
+    assert list_broken_rules(naive, None) == []
+
+
+def test_the_reward_counts_where_there_are_auctions(good: Parameters) -> None:
+    tip = {"collateral_types__0__auction__tip": 70}
+    assert "reward-of-the-smallest" not in list_broken_rules(good, DISCOUNT, **tip)
+    large = {"collateral_types__0__auction__tip": 261}
+    assert list_broken_rules(good, replace(DISCOUNT, max_bonus=3_000), **large) == []
+    assert list_broken_rules(good, None, **large) == ["reward-of-the-smallest"]

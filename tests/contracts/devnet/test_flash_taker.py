@@ -3,6 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from tests.support.discount_steps import build_discount_parameters
 from tests.support.revert_setter_and_source_helpers import reverts
 
 WETH = 0
@@ -80,3 +81,39 @@ def test_nobody_else_makes_the_auction_call_it(protocol, auction):
             bytes(32),
             sender="stranger",
         )
+
+
+@pytest.fixture
+def discounted(new_protocol):
+    """A vault of 10 WETH that is sold at a discount at 1,700, and a deep market at 1,700."""
+    protocol = new_protocol(build_discount_parameters(), prices=True)
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.provide("WETH", 10_000 * WAD, 17_000_000 * WAD)
+    protocol.post_price("WETH", 1_700 * RAY)
+    return protocol
+
+
+def buy(protocol, *, min_profit=0, sender="taker", max_repay=1_000 * WAD):
+    args = (WETH, "borrower", MAX_UINT256, max_repay, MAX_UINT256, "Market.WETH", min_profit)
+    return protocol.do("FlashTaker.liquidate_and_sell", *args, sender=sender)
+
+
+def test_a_purchase_of_a_vault_pays_itself(discounted):
+    with discounted.lockstep.fork_state():
+        profit = buy(discounted)
+    with reverts("flash_taker: not enough profit"):
+        buy(discounted, min_profit=profit + 1)
+    assert buy(discounted, min_profit=profit) == profit > 0
+    assert discounted.read("Stablecoin.balanceOf", "taker") == profit
+    assert discounted.read("Stablecoin.balanceOf", "FlashTaker") == 0
+
+
+def test_a_purchase_that_the_market_does_not_pay_reverts(discounted):
+    discounted.provide("WETH", 10_000 * WAD, 16_000_000 * WAD)
+    with reverts("flash_taker: sold at a loss"):
+        buy(discounted)
+
+
+def test_only_the_owner_buys(discounted):
+    with reverts("flash_taker: not owner"):
+        buy(discounted, sender="stranger")

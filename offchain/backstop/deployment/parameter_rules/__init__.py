@@ -10,6 +10,7 @@ from types import MappingProxyType
 from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.parameter_rules import (
     auction_rules,
+    discount_rules,
     feed_rules,
     guard_rules,
     limit_rules,
@@ -42,6 +43,7 @@ __all__ = [
 
 RULES: tuple[Rule, ...] = (
     *auction_rules.RULES,
+    *discount_rules.RULES,
     *feed_rules.RULES,
     *loss_rules.RULES,
     *limit_rules.RULES,

@@ -34,7 +34,7 @@ def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames,
         if tell is not None:
             said.append(tell(log.values, types, auctions))
     events = {log.event for log in outcome.logs}
-    if "Taken" in events and "FlashTaken" not in events and earned:
+    if {"Taken", "CollateralSold"} & events and "FlashTaken" not in events and earned:
         said.append(f"earned {format_compact(earned, WAD)} at the feed's price")
     return ", ".join(said)
 
@@ -60,6 +60,10 @@ def compute_call_gain_before_gas(
             auction, _, bought, paid, _ = log.values
             price = price_by_type.get(type_by_auction.get(auction, -1))
             total += 0 if price is None else bought * price // RAY - paid
+        elif (log.contract, log.event) == ("LiquidationEngine", "CollateralSold") and not flash:
+            c, _, _, collateral, fee, paid, _ = log.values
+            price = price_by_type.get(c)
+            total += 0 if price is None else (collateral - fee) * price // RAY - paid
     return total
 
 
@@ -86,6 +90,18 @@ def _describe_liquidation(values: _Values, types: DefaultNames, auctions: Defaul
     return f"liquidated {owner[:10]}…: {what}, auction {auction}{paid}"
 
 
+def _describe_discount_sale(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    c, owner, _, collateral, fee, paid, principal = values
+    sent = collateral - fee
+    price = f" at {format_compact(paid * RAY // sent, RAY)}" if sent else ""
+    lost = principal - min(principal, paid * RAY)
+    short = f", {format_compact(lost, RAD)} of it not repaid" if lost else ""
+    return (
+        f"bought {format_compact(sent, WAD)} {types[c]}{price} from the vault of {owner[:10]}… for a debt of "
+        f"{format_compact(principal, RAD)}{short}"
+    )
+
+
 def _describe_reset(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, top, reward = values
     paid = f", rewarded {format_compact(reward, WAD)}" if reward else ""
@@ -106,6 +122,10 @@ _TOLD: Mapping[tuple[str, str], _Tell] = {
     ("LiquidationEngine", "MarginCalled"): lambda values, types, _: (
         f"called {values[1][:10]}…, which has {types[values[0]]}"
     ),
+    ("LiquidationEngine", "CollateralSold"): _describe_discount_sale,
+    ("LiquidationEngine", "MechanismSet"): lambda values, types, _: (
+        f"set {values[1][:10]}… to sell unsafe vaults of {types[values[0]]}"
+    ),
     ("LossWaterfall", "LossRecognised"): lambda values, types, _: (
         f"{format_compact(values[2], RAD)} of bad debt of {types[values[0]]} recognised"
     ),
@@ -122,6 +142,11 @@ _EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, s
         "liquidation",
         f"{format_compact(values[3], WAD)} {types[values[1]]} liquidated for a debt of "
         f"{format_compact(values[4], RAD)}",
+    ),
+    ("LiquidationEngine", "CollateralSold"): lambda values, types: (
+        "liquidation",
+        f"{format_compact(values[3], WAD)} {types[values[0]]} sold at a discount for a debt of "
+        f"{format_compact(values[6], RAD)}",
     ),
     ("CollateralAuction", "AuctionClosed"): lambda values, types: (
         "loss",

@@ -40,6 +40,7 @@ _ABOUT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("call", "flag", "liquidate", "enter", "skim", "seize_insolvent", "update_account"), ("owner",)
     ),
+    **dict.fromkeys(("liquidate_and_buy", "liquidate_and_sell"), ("owner",)),
     **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
     **dict.fromkeys(("update_and_seize", "liquidate_many"), ("owners",)),
     "leave": ("controller",),

@@ -28,10 +28,12 @@ _AGAIN = 60.0
 # in which they are mined, or by the call before: each is tried when it is sent.
 _TOGETHER = {
     ("LiquidationEngine", "liquidate"),
+    ("LiquidationEngine", "liquidate_and_buy"),
     ("LiquidationEngine", "call"),
     ("LiquidationEngine", "flag"),
     ("CollateralAuction", "take"),
     ("FlashTaker", "take_and_sell"),
+    ("FlashTaker", "liquidate_and_sell"),
 }
 # A block of the trial's own has room for whatever is tried.
 _ROOM = 10**10

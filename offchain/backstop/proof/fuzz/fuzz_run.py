@@ -163,7 +163,10 @@ class FuzzRun:
         """Play so many steps, moves by their weights; raises at the first difference or violation."""
         has_adapter = any(facilitator.coin for facilitator in self.parameters.facilitators)
         moves = [
-            move for move in MOVES.values() if not (move.of_own_types if has_adapter else move.of_adapters)
+            move
+            for move in MOVES.values()
+            if not (move.of_own_types if has_adapter else move.of_adapters)
+            and (self.parameters.has_discount or not move.of_discounts)
         ]
         weights, whole = self._accumulate_move_weights(moves)
         done = 0

@@ -7,11 +7,11 @@ from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
-from backstop.contract_base import World
+from backstop.contract_base import ZERO_ADDRESS, World
 from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
 from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
 from backstop.model.equity_auction import EquityAuction
@@ -96,6 +96,30 @@ class GenerationContext:
     def build_action(self, contract: str, method: str, *args: Any, by: str) -> Action:
         """Return one call as an action."""
         return Action(contract, method, args, by)
+
+    def has_mechanism(self, collateral_type: int) -> bool:
+        """Return whether vaults of a type are sold by a liquidation mechanism."""
+        return bool(self.liquidations.mechanisms[collateral_type] != ZERO_ADDRESS)
+
+    def build_liquidation(self, collateral_type: int, owner: str, receiver: str, by: str) -> Action:
+        """Return a liquidation: an auction, or where the type has a mechanism a purchase of any size."""
+        c, engine = collateral_type, "LiquidationEngine"
+        if not self.has_mechanism(c) or self.draw_bool(0.03):
+            return self.build_action(engine, "liquidate", c, owner, receiver, by=by)
+        buyer = self.find_richest_account() if self.draw_bool(0.8) else by
+        vault, price = self.get_vault(c, owner), self.feed.prices[c].current
+        debt = div_up(vault.normalized_debt * self.get_rate(c), RAY)
+        repay = self.pick_item((MAX_UINT256, debt, self.draw_near_limit(debt)))
+        if self.draw_bool(0.7):
+            repay = min(repay, self.get_balance("Stablecoin", buyer))
+        held = vault.locked_collateral
+        amount = self.pick_item((MAX_UINT256, MAX_UINT256, held, self.draw_near_limit(held)))
+        highest = self.pick_item((MAX_UINT256, MAX_UINT256, self.draw_near_limit(price)))
+        to = receiver if self.draw_bool(0.98) else self.engine.address
+        data = b"" if self.draw_bool(0.98) else b"\x01"
+        return self.build_action(
+            engine, "liquidate_and_buy", c, owner, amount, repay, highest, to, data, by=buyer
+        )
 
     # -------------------------------------------------------------------- dice
 

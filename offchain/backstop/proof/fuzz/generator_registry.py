@@ -15,7 +15,8 @@ class ActionGenerator(NamedTuple):
     """A generator of actions, chosen by `weight` against the others; none where it makes no sense.
 
     Some runs are mostly of those that are `of_traders`. Those `of_adapters` are for deployments with the
-    coin of another protocol, those `of_own_types` for all others; so the dice of these stay as they were.
+    coin of another protocol, those `of_own_types` for all others, those `of_discounts` where any type is sold
+    at a fixed discount; so the dice of other deployments stay as they were.
     """
 
     name: str
@@ -24,20 +25,26 @@ class ActionGenerator(NamedTuple):
     of_traders: bool = False
     of_adapters: bool = False
     of_own_types: bool = False
+    of_discounts: bool = False
 
 
 MOVES: dict[str, ActionGenerator] = {}
 
 
 def register_generator(
-    weight: float, of_traders: bool = False, of_adapters: bool = False, of_own_types: bool = False
+    weight: float,
+    of_traders: bool = False,
+    of_adapters: bool = False,
+    of_own_types: bool = False,
+    of_discounts: bool = False,
 ) -> Callable[[Plays], Plays]:
     """Put a move in the catalogue."""
 
     def register(play: Plays) -> Plays:
         name = play.__name__
         assert name not in MOVES, f"there are two moves {name}"
-        MOVES[name] = ActionGenerator(name, weight, play, of_traders, of_adapters, of_own_types)
+        flags = of_traders, of_adapters, of_own_types, of_discounts
+        MOVES[name] = ActionGenerator(name, weight, play, *flags)
         return play
 
     return register

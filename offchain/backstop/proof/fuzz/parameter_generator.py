@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -34,6 +34,7 @@ from backstop.deployment.parameter_dataclasses import (
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.redeem_queue import get_collecting_time
+from backstop.proof.fuzz.discount_terms import draw_fitting_discount, list_values
 
 HOUR, DAY = 3_600, 86_400
 ODD_COOLDOWN = HOUR
@@ -46,19 +47,36 @@ def draw_parameters(random: Random) -> Parameters:
     """Draw parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
     drawn = _draw_parameters_without_block_time(random)
     # With dice of its own, from values and not from names: all else of a seed stays as it was.
-    slot = Random(f"slot of {astuple(drawn)}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
+    slot = Random(f"slot of {list_values(drawn)}").choice((0, 0, 0, 1, 12, 12, bounds.MAX_BLOCK_TIME))
     return replace(drawn, block_time=slot)
 
 
 def draw_parameters_of_run(random: Random) -> Parameters:
     """Draw parameters as `draw_parameters` does; one deployment in 25 insures another protocol instead."""
     drawn = draw_parameters(random)
-    return _insure_other_protocol(drawn) if Random(f"coin of {astuple(drawn)}").randrange(25) == 0 else drawn
+    if Random(f"coin of {list_values(drawn)}").randrange(25) == 0:
+        return _insure_other_protocol(drawn)
+    return _sell_at_discount(drawn)
+
+
+def _sell_at_discount(parameters: Parameters) -> Parameters:
+    """Return parameters of which one in four sells vaults of some types at a discount; with its own dice."""
+    random = Random(f"discount of {list_values(parameters)}")
+    if random.randrange(4):
+        return parameters
+    types = tuple(
+        replace(each, discount=draw_fitting_discount(random, each.liquidation_ratio))
+        if random.random() < 0.7
+        else each
+        for each in parameters.collateral_types
+    )
+    contract = "PartialSaleDiscount" if random.random() < 0.2 else "FixedDiscount"
+    return replace(parameters, collateral_types=types, discount_contract=contract)
 
 
 def _insure_other_protocol(parameters: Parameters) -> Parameters:
     """Return parameters without types of their own, for the coin of another protocol."""
-    random = Random(f"other protocol of {astuple(parameters)}")
+    random = Random(f"other protocol of {list_values(parameters)}")
     (found,) = parameters.facilitators[:1] or (FacilitatorParameters("BridgeFacilitator0", 10**6),)
     insured = replace(found, coin="COIN", coin_decimals=random.choice((0, 6, 6, 18)), flow_cap=0)
     guards = parameters.guards

@@ -54,6 +54,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "AutoCeiling": ("AutoCeiling.vy",),
     "BridgeFacilitator": ("BridgeFacilitator.vy",),
     "CoinAdapter": ("CoinAdapter.vy",),
+    "FixedDiscount": ("FixedDiscount.vy",),
     "CircuitBreaker": ("CircuitBreaker.vy",),
     "MarginOrders": ("MarginOrders.vy", "modules/account_owner.vy", "modules/signature_check.vy"),
     "MarginPolicy": ("MarginPolicy.vy",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from backstop.contract_base import ZERO_ADDRESS
 from backstop.evm_crypto import recover_signer_or_none
 from backstop.lockstep.step_transition import Changes, SlotChange, Transition
 from backstop.model.arithmetic import MAX_UINT256, RAY
@@ -14,6 +15,7 @@ from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.signed_reports import report_digest
 from backstop.model.stage_order import Slot
 from backstop.proof.properties.coin_adapter_claims import list_facilitator_calls
+from backstop.proof.properties.fixed_discount_sales import list_discount_sales
 from backstop.proof.properties.independent_arithmetic.batch_figures import convert_shares
 from backstop.proof.properties.independent_arithmetic.fee_curve_figures import is_permitted_fee
 from backstop.proof.properties.privilege_tables import DOORS, PARAMETERS
@@ -94,7 +96,9 @@ def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) 
         drawn = owning is not None and "draw" in list_facilitator_calls(step, owning.label)[1]
         if new.normalized_debt > old.normalized_debt and not is_auction_or_workout_unwind(step) and not drawn:
             raise PropertyViolationError(f"{sender} raised the debt of vault {c, owner}")
-        liquidated = old.normalized_debt and ("last_id" in changes or step.is_call("Settlement", "skim"))
+        sold = any((sale.collateral_type, sale.owner) == (c, owner) for sale in list_discount_sales(step))
+        seized = "last_id" in changes or sold or step.is_call("Settlement", "skim")
+        liquidated = old.normalized_debt and seized
         if new.locked_collateral < old.locked_collateral and not liquidated:
             raise PropertyViolationError(f"{sender} took collateral of vault {c, owner}")
 
@@ -189,6 +193,11 @@ def _can_change_parameter(step: Transition, path: str, change: SlotChange) -> bo
     sender = get_timelock_or_sender(step)
     if path in ("governor", "guardian", "delays"):
         return bool(sender == step.get_contract(contract).address)
+    if path == "mechanism_of":
+        # Once, by the ledger's admin, while nobody owes anything of the type.
+        owed = step.read_pre_state("VaultEngine", "ledger.debts", key)
+        free = not owed.normalized_debt and not owed.distressed and old == ZERO_ADDRESS
+        return bool(free and sender == step.read_pre_state("VaultEngine", "roles.admin"))
     admin = step.read_pre_state(contract, "roles.admin")
     if step.is_call("Settlement", "begin"):
         # Fees end, and each type and the ceiling say that settlement has begun; nothing else.

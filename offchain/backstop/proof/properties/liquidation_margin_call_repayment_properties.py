@@ -16,6 +16,8 @@ from backstop.proof.properties.step_transition import is_auction_or_workout_unwi
 _LIQUIDATIONS = "LiquidationEngine"
 _SEIZES = {
     (_LIQUIDATIONS, "liquidate"),
+    (_LIQUIDATIONS, "liquidate_and_buy"),
+    ("FlashTaker", "liquidate_and_sell"),
     (_LIQUIDATIONS, "write_down"),
     ("Workouts", "enter"),
     ("Workouts", "top_up"),
@@ -148,6 +150,7 @@ _FEE_CALLS = (
     f"{ENGINE}.deposit_and_draw",
     f"{ENGINE}.repay_and_withdraw",
     f"{_LIQUIDATIONS}.liquidate",
+    f"{_LIQUIDATIONS}.liquidate_and_buy",
     f"{ENGINE}.set_fee_dynamic",
 )
 

@@ -208,6 +208,13 @@ _TOLD: dict[tuple[str, str], Callable[..., Iterable[Slot]]] = {
     ("AutoCeiling", "set_terms"): lambda x, c, gap, line, ttl: [
         _build_changed_slot(x, "terms", c, gap=gap, max_line=line, ttl=ttl)
     ],
+    **{
+        (kind, "set_terms"): lambda x, c, terms: [
+            (x.name, "terms", c, type(x.read_own_slot("terms", c))(*terms))
+        ]
+        for kind in ("FixedDiscount", "PartialSaleDiscount")
+    },
+    ("LiquidationEngine", "set_mechanism"): lambda x, c, new: [(x.name, "mechanism_of", c, new)],
     ("Workouts", "set_terms"): _iter_expected_workout_terms_writes,
     ("Settlement", "announce"): lambda x: [
         _build_changed_slot(x, "progress", announced_for=x.now + x.contract.delay)

@@ -18,6 +18,8 @@ from backstop.model.treasury import Plan
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
     # Of auctions, automatic ceilings, workouts, the risk policy, the margin market's policy.
     "terms": None,
+    # The liquidation engine.
+    "mechanism_of": None,
     # The vault engine.
     "terms.listed": None,
     "terms.of_types": None,
@@ -26,7 +28,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "terms.global_auction_limit": None,
     "ledger.debts": (Debts._fields.index("buffer_share"),),
     "ledger.income": (Income._fields.index("stability_fee"),),
-    "ledger.auctions": (Auctions._fields.index("limit"),),
+    "ledger.auctions": tuple(Auctions._fields.index(name) for name in ("limit", "has_mechanism")),
     "ledger.system": (Balance._fields.index("global_debt_ceiling"),),
     # The risk policy; its "terms" are above.
     "flows": tuple(Flow._fields.index(name) for name in ("cap", "window", "line", "speed")),
@@ -82,6 +84,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("Stablecoin", "burn_allowed"): "VaultEngine",
     ("VaultEngine", "seize"): "LiquidationEngine",
     ("VaultEngine", "set_called"): "LiquidationEngine",
+    ("VaultEngine", "note_mechanism"): "LiquidationEngine",
     ("RiskPolicy", "check_new_risk"): "VaultEngine",
     ("RiskPolicy", "reprice"): "VaultEngine",
     ("RiskPolicy", "set_mode"): "CircuitBreaker",
@@ -104,6 +107,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("VaultEngine", "cover_by_redistribution"): STAGE,
     ("CollateralAuction", "start"): "LiquidationEngine",
     ("CollateralAuction", "write_off"): "LiquidationEngine",
+    ("CollateralAuction", "settle_sale"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
     ("CollateralAuction", "reserve_id"): "Workouts",
     ("CollateralAuction", "settle_payment"): "Workouts",

@@ -163,6 +163,24 @@ def _iter_reward_token_flows(call: CallContext, *args: Any) -> Iterable[Flow]:
         yield _STABLE, args[-1], reward
 
 
+def _iter_discount_sale_token_flows(
+    call: CallContext,
+    collateral_type: int,
+    owner: str,
+    most: int,
+    most_paid: int,
+    price: int,
+    to: str,
+    data: bytes,
+) -> Iterable[Flow]:
+    if data:
+        return
+    for _, _, buyer, amount, fee, paid, _ in _list_event_values(call, "CollateralSold"):
+        units = _convert_to_token_units(call, collateral_type, amount - fee)
+        yield _get_token_label(call.step, collateral_type), to, units
+        yield _STABLE, buyer, -paid
+
+
 def _get_called_pool_asset_label(call: CallContext) -> str:
     return str(call.step.model.world.addresses[call.contract.asset_address].label)
 
@@ -229,6 +247,7 @@ _FLOWS: dict[tuple[str, str], Any] = {
     (ENGINE, "repay_and_withdraw"): _iter_withdrawal_token_flows,
     (ENGINE, "give_to_reserve"): lambda x, amount: [(_STABLE, x.sender, -amount)],
     ("LiquidationEngine", "liquidate"): _iter_reward_token_flows,
+    ("LiquidationEngine", "liquidate_and_buy"): _iter_discount_sale_token_flows,
     (_SALES, "reset"): _iter_reward_token_flows,
     (_SALES, "take"): _iter_auction_take_token_flows,
     (_WORKOUTS, "pay"): lambda x, auction_id, amount: [(_STABLE, x.sender, -x.step.outcome.value)],

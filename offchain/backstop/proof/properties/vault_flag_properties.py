@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backstop.lockstep.step_transition import Changes, Transition
+from backstop.model.arithmetic import MAX_UINT256
 from backstop.proof.properties.incremental_table_sums import compute_unraised_principal
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.property_arithmetic import BASIS_POINTS
@@ -14,6 +15,8 @@ _ENGINE, _LIQUIDATIONS, _WORKOUTS, _FEED = "VaultEngine", "LiquidationEngine", "
 _NOBODY = "0x" + "00" * 20
 _LEAVING = {
     (_LIQUIDATIONS, "liquidate"),
+    (_LIQUIDATIONS, "liquidate_and_buy"),
+    ("FlashTaker", "liquidate_and_sell"),
     (_LIQUIDATIONS, "write_down"),
     (_WORKOUTS, "enter"),
     (_WORKOUTS, "top_up"),
@@ -159,6 +162,10 @@ def no_safe_vault_is_flagged(step: Transition, changes: Changes) -> None:
         coming = prices.next or step.read_post_state(_FEED, "withheld", c)
         if step.read_post_state(_FEED, "issuer_of", c) != _NOBODY or 0 < coming < prices.current:
             continue
-        liquidation = Action(_LIQUIDATIONS, "liquidate", (c, owner, step.action.sender), step.action.sender)
+        method: str = "liquidate"
+        rest: tuple[object, ...] = (step.action.sender,)
+        if step.read_post_state(_LIQUIDATIONS, "mechanism_of", c) != _NOBODY:
+            method, rest = "liquidate_and_buy", (*(MAX_UINT256,) * 3, step.action.sender, b"")
+        liquidation = Action(_LIQUIDATIONS, method, (c, owner, *rest), step.action.sender)
         if step.model.dry_run(liquidation).reason == "liquidation_engine: safe vault":
             raise PropertyViolationError(f"vault {c, owner} is safe, and flagged with {flag}")

@@ -6,19 +6,21 @@ from backstop.lockstep.step_transition import Changes, Transition
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
+from backstop.proof.properties.fixed_discount_sales import can_sell_any_part, list_discount_sales
 from backstop.proof.properties.independent_arithmetic import policy_margin_and_margin_call_terms
 from backstop.proof.properties.independent_arithmetic.price_figures import list_known_prices
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.step_transition import is_auction_or_workout_unwind
 
 
-@transition_property(8, writes=["vaults", "last_id"])
+@transition_property(8, writes=["vaults", "last_id"], events=["LiquidationEngine.CollateralSold"])
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that a liquidated vault was under its liquidation ratio, or had not met a call in time.
 
     Only a vault under the call ratio is called, and it has a grace to meet the call. Both ratios are taken at
     the current price, fresh or of a feed given up as dead; no halt and no grace of the market stood against
-    it. The auction starts from that or the next one, which is higher. Workouts have a property of their own.
+    it. The auction starts from that or the next one, which is higher. A sale at a fixed discount needs a
+    fresh price. Workouts have a property of their own.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -27,9 +29,13 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
                 raise PropertyViolationError(f"vault {c, owner} was called again")
             if not terms.ratio or is_vault_covered(step, c, new, terms.ratio):
                 raise PropertyViolationError(f"vault {c, owner} was called although it has the margin")
-    if "last_id" not in changes or step.action.method in ("sell_salvage", "enter"):
+    sales = list_discount_sales(step)
+    if not sales and ("last_id" not in changes or step.action.method in ("sell_salvage", "enter")):
         return
     seized = changes.get("vaults", [])
+    if sales:
+        sold = {(sale.collateral_type, sale.owner) for sale in sales}
+        seized = [change for change in seized if change.key in sold]
     if not seized:
         raise PropertyViolationError("an auction of no vault was started")
     for _, (c, owner), vault, _ in seized:
@@ -38,14 +44,14 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
             step.read_post_state("PriceFeed", "configs", c),
         )
         stale_for = step.model.timestamp - prices.fresh_until
-        if stale_for > 0 and not 0 < feed.dead_after < stale_for:
+        if stale_for > 0 and (sales or not 0 < feed.dead_after < stale_for):
             raise PropertyViolationError(f"vault {c, owner} was liquidated at a stale price")
         if prices.current == 0 or _is_feed_halted_or_graced(step, c):
             raise PropertyViolationError(
                 f"vault {c, owner} was liquidated without a price, in a halt or in a grace"
             )
         buf = step.read_post_state("CollateralAuction", "terms", c).buf
-        for _, _, _, new in changes["tops"]:
+        for _, _, _, new in changes.get("tops", ()):
             if new.top != min(max(list_known_prices(step, c)) * buf // BASIS_POINTS, MAX_PRICE):
                 raise PropertyViolationError(
                     f"vault {c, owner}: the auction starts at {new.top}, not from the price"
@@ -93,6 +99,8 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.normalized_debt == 0 or is_auction_or_workout_unwind(step):
             continue
+        if any(can_sell_any_part(step, sale) for sale in list_discount_sales(step)):
+            continue  # the naive rule: a part may leave the rest worse
         no_worse = new.locked_collateral * old.normalized_debt >= old.locked_collateral * new.normalized_debt
         if no_worse and old.normalized_debt:
             continue

@@ -18,6 +18,7 @@ _ENGINE, _LIQUIDATIONS = "VaultEngine", "LiquidationEngine"
 _DRAW, _WITHDRAW = "deposit_and_draw", "repay_and_withdraw"
 _CALLS = (
     f"{_LIQUIDATIONS}.liquidate",
+    f"{_LIQUIDATIONS}.liquidate_and_buy",
     f"{_LIQUIDATIONS}.call",
     f"{_ENGINE}.{_DRAW}",
     f"{_ENGINE}.{_WITHDRAW}",

@@ -18,6 +18,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import RAY
 from backstop.model.price_feed import compute_minority_proof_quorum
 from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.discount_section import read_discount
 from backstop.simulation.scenario.draw_scenario import EQUITY
 from backstop.simulation.scenario.guards_section import read_policy
 from backstop.simulation.scenario.yaml_document_reader import Field
@@ -60,7 +61,7 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
             "auction",
             "feed",
         ),
-        ("token", "redistribution_cap", "policy"),
+        ("token", "redistribution_cap", "policy", "discount"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
@@ -102,6 +103,7 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
         feed=read_feed(section["feed"], reporters),
         market=MarketParameters(market_fee),
         policy=policy,
+        discount=read_discount(section["discount"]) if "discount" in section else None,
     )
 
 

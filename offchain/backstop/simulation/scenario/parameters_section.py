@@ -54,6 +54,7 @@ def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> 
             "margin",
             "timelock",
             "waterfall_contract",
+            "discount_contract",
             "block_time",
         ),
     )
@@ -99,6 +100,9 @@ def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> 
     if "waterfall_contract" in section:
         known = ("LossWaterfall", "CalendarCapWaterfall")
         optional["waterfall_contract"] = section["waterfall_contract"].read_choice(known)
+    if "discount_contract" in section:
+        known = ("FixedDiscount", "PartialSaleDiscount")
+        optional["discount_contract"] = section["discount_contract"].read_choice(known)
     if "block_time" in section:
         optional["block_time"] = section["block_time"].read_bounded(
             quantity_units.read_seconds, 0, bounds.MAX_BLOCK_TIME

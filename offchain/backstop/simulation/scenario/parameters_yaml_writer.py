@@ -13,6 +13,7 @@ from backstop.deployment.parameter_dataclasses import (
     AuctionParameters,
     BackstopParameters,
     CollateralParameters,
+    DiscountParameters,
     FacilitatorParameters,
     FeedParameters,
     GuardsParameters,
@@ -104,6 +105,8 @@ def build_scenario_yaml_parameters_section(parameters: Parameters) -> dict[str, 
         found["margin"] = _margin_to_yaml(parameters.margin)
     if parameters.waterfall_contract != Parameters.waterfall_contract:
         found["waterfall_contract"] = parameters.waterfall_contract
+    if parameters.discount_contract != Parameters.discount_contract:
+        found["discount_contract"] = parameters.discount_contract
     if parameters.block_time:
         found["block_time"] = _append_seconds_unit(parameters.block_time)
     if parameters.timelock is not None:
@@ -147,7 +150,24 @@ def _collateral_to_yaml(each: CollateralParameters) -> dict[str, Any]:
         "feed": _feed_to_yaml(each.feed),
     }
     policy = _policy_to_yaml(each.policy)
-    return found | ({"policy": policy} if policy else {})
+    if policy:
+        found["policy"] = policy
+    if each.discount is not None:
+        found["discount"] = _discount_to_yaml(each.discount)
+    return found
+
+
+def _discount_to_yaml(discount: DiscountParameters) -> dict[str, Any]:
+    bonus: tuple[str, ...] = ("base_bonus", "max_bonus", "full_bonus_health")
+    if discount.max_discount:
+        bonus = ("max_discount",)
+    elif discount.cursor:
+        bonus = ("cursor", "max_bonus")
+    amount = ("target_health",) if discount.target_health else ("close_factor", "whole_close_health")
+    found = {name: _append_bps_unit(getattr(discount, name)) for name in (*bonus, *amount, "fee")}
+    if discount.small_position:
+        found["small_position"] = _append_stablecoin_unit(discount.small_position)
+    return found
 
 
 def _auction_parameters_to_yaml(auction: AuctionParameters) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class PathOutcome:
     covered: dict[str, int]  # paid of it, by stage
     outstanding: int  # unpaid of it at the end
     underwater: int  # debt beyond its collateral's worth at the end, not recognised yet
-    liquidated: int  # principal that went into auctions
+    liquidated: int  # principal that went into auctions, or was sold at a discount
     fall: int  # of each type's lowest price below its first, summed, in ray of the first
     profits: dict[str, int]  # by attacker, after gas
     ends: dict[str, int]  # worth of each member of a pool at the end
@@ -103,7 +103,11 @@ def collect_outcome(run: Simulation) -> PathOutcome:
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
         outstanding=(sum(view.get_deficit(c) for c in view.types) + recorder.loss_borne_by_holders) // RAY,
         underwater=sum(compute_debt_beyond_collateral(view, c) for c in range(len(firsts))) // RAY,
-        liquidated=sum(auction.principal for auction in recorder.auctions.values()) // RAY,
+        liquidated=(
+            sum(auction.principal for auction in recorder.auctions.values())
+            + sum(totals.principal for totals in recorder.discount_sales.values())
+        )
+        // RAY,
         fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),
         profits={
             row["name"]: int(row["profit_wad"]) for row in list_keeper_rows(run) if row["role"] == "attacker"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from backstop.deployment.configuration_calls import apply_configuration
@@ -23,6 +24,7 @@ DEBT = 10_000
 """What it owes, whole stablecoins, as far as ceilings and limits allow."""
 LEAST = 100
 """Whole stablecoins: a smaller loss does not keep equity busy."""
+_ROUNDED_UNITS = 3
 LOOKS = 600
 """How often an auction's price is looked at."""
 BORROWER, STAKER, STRANGER = get_account("borrower"), get_account("staker"), get_account("stranger")
@@ -66,7 +68,14 @@ class ModelDeployment:
                 return
 
     def liquidate_new_vault(self, collateral_type: int) -> tuple[int, int]:
-        """Open a vault and let a price make it just unsafe; return its auction, and that price."""
+        """Open a vault that is unsafe and start its auction; return the auction, and the price."""
+        price = self.open_unsafe_vault(collateral_type)
+        return self.apply_call_for_value(
+            "LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER
+        ), price
+
+    def open_unsafe_vault(self, collateral_type: int) -> int:
+        """Open a vault and let a price make it just unsafe; return that price [ray]."""
         each = self.parameters.collateral_types[collateral_type]
         self.report_price(collateral_type, each.feed, BEFORE)
         ceilings = [each.debt_ceiling, self.parameters.global_debt_ceiling, each.auction_limit]
@@ -91,19 +100,44 @@ class ModelDeployment:
         )
         price = debt * each.liquidation_ratio * RAY // (BASIS_POINTS * collateral) * 99 // 100
         self.report_price(collateral_type, each.feed, price)
-        return self.apply_call_for_value(
-            "LiquidationEngine", "liquidate", collateral_type, BORROWER, STRANGER
-        ), price
+        return price
 
 
 def iter_timeliness_failures(parameters: Parameters) -> Iterator[str]:
     """Yield what a setting fails to do."""
     for c, each in enumerate(parameters.collateral_types[:2]):
-        if each.debt_ceiling and each.token != "ReturnsFalseToken" and not _reaches_market(parameters, c):
+        if not each.debt_ceiling or each.token == "ReturnsFalseToken":
+            continue
+        if each.discount is not None:
+            if not _sells_at_discount(parameters, c):
+                yield f"nobody gets collateral of an unsafe vault of {each.symbol} at the feed's price"
+        elif not _reaches_market(parameters, c):
             yield f"an auction of {each.symbol} needs a reset before it reaches the market's price"
-    waits = _find_endless_wait(parameters)
+    # Stages are asked the same whatever made the loss.
+    first, *others = parameters.collateral_types
+    waits = _find_endless_wait(replace(parameters, collateral_types=(replace(first, discount=None), *others)))
     if waits is not None:
         yield waits
+
+
+def _sells_at_discount(parameters: Parameters, collateral_type: int) -> bool:
+    """Return whether a vault that has just become unsafe is sold for no more than it is worth.
+
+    What is rounded for the protocol is at most some units of the token.
+    """
+    stage = ModelDeployment(parameters)
+    price = stage.open_unsafe_vault(collateral_type)
+    coins = stage.read_view("Stablecoin", "balanceOf", BORROWER)
+    stage.apply_call_for_value("Stablecoin", "transfer", STRANGER, coins, sender=BORROWER)
+    limits = (MAX_UINT256,) * 3
+    args = collateral_type, BORROWER, *limits, STRANGER, b""
+    outcome = stage.system.apply(Action("LiquidationEngine", "liquidate_and_buy", args, STRANGER))
+    if not outcome.ok:
+        # All of a debt that has grown by its fee is more than the borrower has drawn.
+        return outcome.reason == "erc20: burn amount exceeds balance"
+    got, paid = outcome.value
+    unit = 10 ** (18 - parameters.collateral_types[collateral_type].decimals)
+    return bool(paid * RAY <= (got + _ROUNDED_UNITS * unit) * price + RAY)
 
 
 def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from backstop.contract_base import Log
-from backstop.live.monitor.call_descriptions import DefaultNames, describe_call
+from backstop.live.monitor.call_descriptions import (
+    DefaultNames,
+    compute_call_gain_before_gas,
+    describe_call,
+    describe_event_kind_and_text,
+)
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.simulation.run_directory import Run, load_run
 from backstop.simulation.scenario import load_scenario
@@ -17,6 +22,7 @@ from backstop.system import Outcome
 from tests.support.checkout_paths import DATA
 
 OWNER = "0x" + "ab" * 20
+PAID = 30_000 * WAD, 38_000 * RAD
 TYPES, AUCTIONS = DefaultNames({0: "ETH"}, "collateral"), DefaultNames({7: "ETH"}, "collateral")
 
 
@@ -48,6 +54,15 @@ def test_a_purchase_says_what_was_taken_at_what_price_and_what_it_earned() -> No
             "closed auction 7 with 500 not raised",
         ),
         (("LiquidationEngine", "MarginCalled", (0, OWNER, 0, 0)), "called 0xabababab…, which has ETH"),
+        (
+            ("LiquidationEngine", "CollateralSold", (0, OWNER, OWNER, 303 * WAD, 3 * WAD, *PAID)),
+            "bought 300 ETH at 100 from the vault of 0xabababab… for a debt of 38.0k, 8.00k of it not repaid",
+        ),
+        (
+            ("LiquidationEngine", "CollateralSold", (0, OWNER, OWNER, 3 * WAD, 0, 300 * WAD, 299 * RAD)),
+            "bought 3 ETH at 100 from the vault of 0xabababab… for a debt of 299",
+        ),
+        (("LiquidationEngine", "MechanismSet", (0, OWNER)), "set 0xabababab… to sell unsafe vaults of ETH"),
         (("LossWaterfall", "LossRecognised", (0, 1, 500 * RAD)), "500 of bad debt of ETH recognised"),
         (("LossWaterfall", "LossCovered", (3, 1, 0, 500 * RAD)), "500 of bad debt of collateral paid"),
         (("ETH", "Transfer", (OWNER, OWNER, 1)), ""),
@@ -90,3 +105,34 @@ def test_every_call_of_a_day_that_sold_or_lost_something_is_in_words(run: Run) -
     actions = run.frames["actions"]
     for step in actions[(actions["method"] == "liquidate") & actions["ok"]]["step"]:
         assert "liquidated 0x" in describe_call(outcome_of(run, step), symbols, sold)
+
+
+def test_a_sale_at_a_discount_earns_what_the_collateral_is_worth_beyond_what_was_paid() -> None:
+    sale = Log("LiquidationEngine", "CollateralSold", (0, OWNER, OWNER, 303 * WAD, 3 * WAD, *PAID))
+    outcome = Outcome(None, None, (sale,))
+    assert compute_call_gain_before_gas(outcome, {}, {0: 105 * RAY}) == 1_500 * WAD
+    assert compute_call_gain_before_gas(outcome, {}, {}) == 0
+    words = describe_call(outcome, TYPES, AUCTIONS, 1_500 * WAD)
+    assert words.endswith("not repaid, earned 1.50k at the feed's price")
+    # Sold on at once: what is left is the gain.
+    flash = Outcome(None, None, (sale, Log("FlashTaker", "FlashTaken", (0, OWNER, 31 * WAD))))
+    assert compute_call_gain_before_gas(flash, {}, {0: 105 * RAY}) == 31 * WAD
+    assert describe_call(flash, TYPES, AUCTIONS, 31 * WAD).endswith("not repaid, earned 31")
+    assert describe_event_kind_and_text(sale, TYPES) == (
+        "liquidation",
+        "303 ETH sold at a discount for a debt of 38.0k",
+    )
+
+
+def test_every_sale_of_a_day_is_in_words() -> None:
+    result = simulate(load_scenario(DATA / "runs" / "discount.yaml"), "model")
+    symbols = DefaultNames({0: "ETH", 1: "WBTC", 2: "XAUT"}, "?")
+    sales = [
+        Log(contract, event, values)
+        for _, _, contract, event, values in result.tables["events"]
+        if event == "CollateralSold"
+    ]
+    assert sales
+    for log in sales:
+        words = describe_call(Outcome(None, None, (log,)), symbols, AUCTIONS)
+        assert words.startswith("bought ") and f" {symbols[log.values[0]]} at " in words and "?" not in words

@@ -409,6 +409,7 @@ GIVES = (
 )
 ABOUT = {
     *("LiquidationEngine.call owner", "LiquidationEngine.flag owner", "LiquidationEngine.liquidate owner"),
+    *("LiquidationEngine.liquidate_and_buy owner", "FlashTaker.liquidate_and_sell owner"),
     *("PerpetualTrading.liquidate owner", "PerpetualLiquidityVault.liquidate owner"),
     "PerpetualLiquidityVault.leave controller",
     *(

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from backstop.cli.settings import cli
 from backstop.deployment.example_parameters import build_standard_parameters
-from backstop.deployment.parameter_dataclasses import SettlementParameters
+from backstop.deployment.parameter_dataclasses import DiscountParameters, SettlementParameters
 from backstop.deployment.parameter_rules import list_refused_findings
 from backstop.studies.random_parameters import parameter_trial
 from backstop.studies.random_parameters.parameter_campaign import ParameterCampaign
@@ -81,6 +81,25 @@ def test_the_command_that_goes_on_is_the_whole_one(tmp_path, monkeypatch) -> Non
 
 def test_the_examples_do_what_they_should() -> None:
     assert list(iter_timeliness_failures(build_standard_parameters())) == []
+
+
+@pytest.mark.parametrize(
+    "discount",
+    [
+        DiscountParameters(),
+        DiscountParameters(target_health=0, close_factor=10_000),
+        DiscountParameters(base_bonus=0, max_bonus=0, max_discount=1_500),
+        DiscountParameters(fee=10_000),
+    ],
+)
+def test_a_discount_sells_what_is_unsafe(discount: DiscountParameters) -> None:
+    standard = build_standard_parameters()
+    types = tuple(replace(each, discount=discount) for each in standard.collateral_types)
+    sold = replace(standard, collateral_types=types)
+    assert list(iter_timeliness_failures(sold)) == []
+    stopped = replace(sold, collateral_types=(types[0], replace(types[1], auction_limit=0), *types[2:]))
+    (text,) = iter_timeliness_failures(stopped)
+    assert text == "nobody gets collateral of an unsafe vault of WBTC at the feed's price"
 
 
 def test_however_short_epochs_are_all_stages_are_asked() -> None:

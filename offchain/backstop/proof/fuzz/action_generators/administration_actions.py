@@ -171,9 +171,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
             )
         found = context.list_unsafe_owners(c)
         if found:
-            yield context.build_action(
-                "LiquidationEngine",
-                "liquidate",
+            yield context.build_liquidation(
                 c,
                 found[0],
                 context.pick_account(),
@@ -248,9 +246,7 @@ def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
     if context.draw_bool(0.5):
         yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
     for owner in context.list_unsafe_owners(c)[:1] if c < context.listed else ():
-        yield context.build_action(
-            "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-        )
+        yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
     if context.draw_bool(0.85):
         yield context.build_action("PriceFeed", "set_halted", c, False, by=context.admin)
 
@@ -325,7 +321,7 @@ def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
         elif kind == 1:
             yield context.build_action("PriceFeed", "poke", c, by=who)
         elif kind == 2:
-            yield context.build_action("LiquidationEngine", "liquidate", c, who, who, by=who)
+            yield context.build_liquidation(c, who, who, by=who)
         else:
             yield context.build_action("VaultEngine", "deposit_and_draw", c, who, 10**18, 1, who, by=who)
 

@@ -26,9 +26,7 @@ def liquidate_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     if not context.get_auction_room(c) and context.draw_bool(0.8):
         return
     owner = context.pick_item(found) if found and context.draw_bool(0.95) else context.pick_account()
-    yield context.build_action(
-        "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-    )
+    yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
 
 
 @register_generator(weight=1.5)
@@ -40,9 +38,7 @@ def liquidate_unsafe_vaults(context: GenerationContext) -> Iterator[Action | Wai
     for owner in context.list_unsafe_owners(c):
         if not context.get_auction_room(c):
             return
-        yield context.build_action(
-            "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-        )
+        yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
 
 
 def _compute_price_and_reset_due(context: GenerationContext, auction_id: int) -> tuple[int, bool]:

@@ -27,7 +27,7 @@ def overfill_vault(context: GenerationContext) -> Iterator[Action | Wait]:
         )
         price //= 2
         yield from post_price_until_current(context, c, price)
-        yield context.build_action("LiquidationEngine", "liquidate", c, owner, owner, by=owner)
+        yield context.build_liquidation(c, owner, owner, by=owner)
     last = int(context.auction.ids[()])
     yield from post_price_until_current(context, c, RAY // 10**5)
     for auction_id in range(max(last - 2, 1), last + 1):

@@ -115,9 +115,7 @@ def _follow_margin_call(
             yield from post_price_until_current(
                 context, collateral_type, context.feed.prices[collateral_type].current
             )
-        yield context.build_action(
-            "LiquidationEngine", "liquidate", collateral_type, owner, owner, by=context.pick_account()
-        )
+        yield context.build_liquidation(collateral_type, owner, owner, by=context.pick_account())
         if context.draw_bool(0.3):
             yield context.build_action(
                 "LiquidationEngine", "call", collateral_type, owner, by=context.pick_account()

@@ -157,9 +157,7 @@ def move_price_to_ratio(context: GenerationContext) -> Iterator[Action | Wait]:
     yield _build_wait_for_feed_step(context, c)
     yield context.build_action("PriceFeed", "poke", c, by=context.pick_account())
     if context.get_auction_room(c):
-        yield context.build_action(
-            "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-        )
+        yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
 
 
 @register_generator(weight=1.2)
@@ -260,9 +258,7 @@ def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
     yield Wait(max(0, context.feed.prices[c].fresh_until - context.now) + late)
     for _ in range(2):
         for owner in context.list_unsafe_owners(c)[:1] if c < context.listed else ():
-            yield context.build_action(
-                "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-            )
+            yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
         for auction_id in [
             auction_id
             for auction_id in context.list_open_auctions()

@@ -296,9 +296,7 @@ def liquidate_within_limit(context: GenerationContext) -> Iterator[Action | Wait
     )
     if not context.has_fresh_price(c):
         yield from post_price_until_current(context, c, context.feed.prices[c].current)
-    yield context.build_action(
-        "LiquidationEngine", "liquidate", c, owner, context.pick_account(), by=context.pick_account()
-    )
+    yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
     limit = context.pick_item((10**7, bounds.MAX_DEBT_CEILING))
     yield context.build_action(_ENGINE, "set_auction_limit", c, limit, by=context.admin)
 

@@ -214,6 +214,24 @@ register_conditions(
     ttl_bounds=_build_out_of_bounds_condition(600, 30 * _DAY, 3),
 )
 register_conditions(
+    "FixedDiscount PartialSaleDiscount",
+    "set_terms",
+    "fixed_discount: ",
+    bonus_bounds=lambda x, c, terms: not terms[0] <= terms[1] <= 3_333,
+    discount_bounds=lambda x, c, terms: terms[3] > 3_333,
+    cursor_bounds=lambda x, c, terms: terms[4] >= _WHOLE,
+    two_bonuses=lambda x, c, terms: bool(
+        (terms[3] and (terms[1] or terms[2] or terms[4])) or (terms[4] and (terms[0] or terms[2]))
+    ),
+    target_bounds=lambda x, c, terms: bool(terms[5]) and not _WHOLE < terms[5] <= 20_000,
+    two_amounts=lambda x, c, terms: bool(terms[5]) and any(terms[6:9]),
+    factor_bounds=lambda x, c, terms: not terms[5] and not 500 <= terms[6] <= _WHOLE,
+    health_bounds=lambda x, c, terms: terms[2] >= _WHOLE,
+    close_bounds=lambda x, c, terms: not terms[5] and terms[7] > _WHOLE,
+    small_bounds=lambda x, c, terms: not terms[5] and terms[8] > 10**7,
+    fee_bounds=lambda x, c, terms: terms[9] > _WHOLE,
+)
+register_conditions(
     "Workouts",
     "set_terms",
     "workouts: ",

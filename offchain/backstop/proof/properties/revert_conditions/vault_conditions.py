@@ -312,6 +312,10 @@ def _has_no_auction_room(call: CallContext, collateral_type: int, *args: Any) ->
     return None if room is None else room == 0
 
 
+def _has_mechanism(call: CallContext, collateral_type: int, *args: Any) -> bool:
+    return not is_zero_address(call.read(_LIQUIDATIONS, "mechanism_of", collateral_type))
+
+
 def _is_margin_call_running(call: CallContext, collateral_type: int, owner: str) -> bool:
     called_at, terms = (
         call.read_engine_slot("vaults", (collateral_type, owner)).called_at,
@@ -329,6 +333,32 @@ register_conditions(
     no_room=_has_no_auction_room,
     nothing_in=_has_no_liquidatable_part,
     part_too_low=_is_liquidatable_part_too_small,
+    no_auctions=_has_mechanism,
+)
+register_conditions(
+    _LIQUIDATIONS,
+    "liquidate_and_buy",
+    "liquidation_engine: ",
+    no_mechanism=lambda x, c, *_: not _has_mechanism(x, c),
+    stale_price=lambda x, c, *_: (
+        x.read_liquidation_price(c) == 0 or x.now > x.read(FEED, "prices", c).fresh_until
+    ),
+    no_sales=lambda x, c, *_: not x.read_engine_slot("ledger.auctions", c).limit,
+)
+register_conditions(
+    _LIQUIDATIONS,
+    "set_mechanism",
+    "liquidation_engine: ",
+    not_admin=lambda x, c, new: x.read_engine_slot("roles.admin") != x.sender,
+    is_set=_has_mechanism,
+    settling=lambda x, c, new: bool(_read_terms(x, c).settling),
+    has_debt=lambda x, c, new: any(
+        (
+            x.read_engine_slot("ledger.debts", c).normalized_debt,
+            x.read_engine_slot("ledger.debts", c).distressed,
+        )
+    ),
+    no_reporters=lambda x, c, new: not x.read(FEED, "configs", c).reporters,
 )
 register_conditions(
     _LIQUIDATIONS,

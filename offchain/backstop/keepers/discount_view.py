@@ -1,0 +1,93 @@
+"""A keeper's view of types whose unsafe vaults are sold by a liquidation mechanism, and of those sales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.contract_base import ZERO_ADDRESS, RevertError
+from backstop.keepers.pool_reader import FrozenTable
+from backstop.keepers.vault_view import VaultView
+from backstop.keepers.view_records import Vault
+from backstop.model import ledger
+from backstop.model.arithmetic import RAD
+from backstop.model.fixed_discount import FixedDiscount, Terms
+from backstop.model.interfaces import Position, Sale
+from backstop.model.partial_sale_discount import PartialSaleDiscount
+
+_KINDS: dict[str, type[FixedDiscount]] = {kind.KIND: kind for kind in (FixedDiscount, PartialSaleDiscount)}
+_CONTRACT = "FixedDiscount"
+
+
+class DiscountView(VaultView):
+    """The sales of unsafe vaults at a fixed discount at one block."""
+
+    def has_mechanism(self, collateral_type: int) -> bool:
+        """Return whether a type's unsafe vaults are sold by a mechanism: no auction starts for them."""
+        return self._get_mechanism(collateral_type) != ZERO_ADDRESS
+
+    def list_types_with_discount(self) -> list[int]:
+        """Return the types whose unsafe vaults the deployment's own contract sells at a fixed discount."""
+        own = self.addresses.get(_CONTRACT)
+        return [c for c in range(len(self.symbols)) if own and self._get_mechanism(c) == own]
+
+    def has_unsafe_vault_at_discount(self) -> bool:
+        """Return whether any vault can be bought at a fixed discount now."""
+        return any(
+            self._has_sale_conditions(c) and self.has_unsafe_vault(c) for c in self.list_types_with_discount()
+        )
+
+    def plan_discount_sale(
+        self, collateral_type: int, vault: Vault, max_collateral: int, max_repay: int
+    ) -> Sale | None:
+        """Return what a buyer within these amounts [wad] would get of an unsafe vault now, and pay for it.
+
+        None if the mechanism or the liquidation engine would refuse the buyer.
+        """
+        if not self._has_sale_conditions(collateral_type):
+            return None
+        rate, terms = self.get_current_rate(collateral_type), self.get_terms(collateral_type)
+        floor = terms.debt_floor * RAD
+        position = Position(
+            vault.locked,
+            vault.normalized_debt,
+            rate,
+            terms.liquidation_ratio,
+            floor,
+            terms.unit,
+            self.get_higher_current_or_next(collateral_type),
+        )
+        try:
+            sale: Sale = self._discount_model.plan_sale(
+                self.addresses[_CONTRACT], collateral_type, position, max_collateral, max_repay
+            )
+        except RevertError:
+            return None
+        rest = vault.normalized_debt - sale.normalized_debt
+        is_something = sale.collateral > sale.fee and sale.normalized_debt != 0
+        return sale if is_something and (rest == 0 or rest * rate >= floor) else None
+
+    def compute_lowest_discount_price(self, collateral_type: int) -> int:
+        """Return what 1e18 costs at the largest bonus that a type's terms know [ray], rounded down."""
+        terms = self._discount_model.terms[collateral_type]
+        ratio = self.get_terms(collateral_type).liquidation_ratio
+        numerator, denominator = terms.compute_bonus(ratio, 0)
+        price = self.get_higher_current_or_next(collateral_type)
+        return int(price * denominator // numerator)
+
+    def _has_sale_conditions(self, collateral_type: int) -> bool:
+        """Return whether the price is fresh and not held back, and no auction limit of zero stops sales."""
+        is_priced = self.get_liquidation_price(collateral_type) and self.get_current_price(collateral_type)
+        limits: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
+        return bool(is_priced) and limits.limit != 0
+
+    def _get_mechanism(self, collateral_type: int) -> str:
+        tables = self._snapshot["LiquidationEngine"]
+        return str(tables["mechanism_of"].get(collateral_type, ZERO_ADDRESS))
+
+    @property
+    def _discount_model(self) -> FixedDiscount:
+        """The contract's model over the tables of the snapshot; nothing can be written to it."""
+        found: Any = object.__new__(_KINDS[self._parameters.discount_contract])
+        found.terms = FrozenTable(self._snapshot[_CONTRACT]["terms"], Terms())
+        model: FixedDiscount = found
+        return model

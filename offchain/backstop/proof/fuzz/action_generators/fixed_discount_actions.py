@@ -1,0 +1,99 @@
+"""Sales at a fixed discount: purchases of all sizes, with money or without, and terms that change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.deployment.parameter_dataclasses import DiscountParameters
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
+from backstop.model.constant_product_market import ConstantProductMarket
+from backstop.proof.fuzz.action_generators.price_actions import post_price_until_current
+from backstop.proof.fuzz.action_generators.token_actions import provide_liquidity
+from backstop.proof.fuzz.discount_terms import draw_discount_terms
+from backstop.proof.fuzz.generation_context import GenerationContext, Wait
+from backstop.proof.fuzz.generator_registry import register_generator
+from backstop.system import Action
+
+
+def _make_vault_unsafe(
+    context: GenerationContext, collateral_type: int, owner: str
+) -> Iterator[Action | Wait]:
+    """Let the price fall until a vault is just unsafe, deep under its debt, or between, if it is safe yet."""
+    vault = context.get_vault(collateral_type, owner)
+    if owner in context.list_unsafe_owners(collateral_type) or not vault.locked_collateral:
+        return
+    debt = vault.normalized_debt * context.get_rate(collateral_type)
+    edge = (
+        debt * context.get_terms(collateral_type).liquidation_ratio // vault.locked_collateral // BASIS_POINTS
+    )
+    price = edge * context.pick_item((999, 990, 950, 900, 850, 700, 400)) // 1_000
+    if 0 < price <= bounds.MAX_PRICE:
+        yield from post_price_until_current(context, collateral_type, price)
+
+
+def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> str | None:
+    """Return an owner of a vault with debt, of a type that is sold at a discount; None without one."""
+    owners = [who for who in context.people if context.get_vault(collateral_type, who).normalized_debt]
+    is_sold = context.has_mechanism(collateral_type) and context.feed.configs[collateral_type].reporters
+    return context.pick_item(owners) if owners and is_sold else None
+
+
+@register_generator(weight=8, of_discounts=True)
+def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Make a vault unsafe and buy it, or a part; or several buy."""
+    c = context.draw_type()
+    owner = _pick_indebted_owner(context, c)
+    if owner is None:
+        return
+    yield from _make_vault_unsafe(context, c, owner)
+    for _ in range(context.pick_item((1, 1, 2, 3))):
+        yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
+
+
+@register_generator(weight=4, of_discounts=True)
+def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Buy without capital, on a market that pays for it or does not; at times from a safe vault."""
+    c = context.draw_type()
+    owner = _pick_indebted_owner(context, c)
+    name = (
+        f"Market.{context.get_symbol(c)}" if c < len(context.deployment.parameters.collateral_types) else ""
+    )
+    if name not in context.world.contracts or owner is None:
+        return
+    if context.draw_bool(0.9):
+        yield from _make_vault_unsafe(context, c, owner)
+    if context.draw_bool(0.8):
+        yield from provide_liquidity(context)
+    market = cast(ConstantProductMarket, context.world.contracts[name])
+    debt = div_up(context.get_vault(c, owner).normalized_debt * context.get_rate(c), RAY)
+    depth = market.stable[()]
+    repay = context.pick_item((MAX_UINT256, debt // 2, depth // 50, depth // 500))
+    args = (c, owner, MAX_UINT256, repay, MAX_UINT256, market.address, context.pick_item((0, 0, 1, debt)))
+    who = context.deployment.get_account("taker") if context.draw_bool(0.97) else context.pick_account()
+    yield context.build_action("FlashTaker", "liquidate_and_sell", *args, by=who)
+
+
+@register_generator(weight=1, of_discounts=True)
+def change_discount(context: GenerationContext) -> Iterator[Action | Wait]:
+    """Set other terms of a type, its mechanism or its ratios, as the admin or as anybody."""
+    if "FixedDiscount" not in context.world.contracts:
+        return
+    c = context.draw_type()
+    by = context.admin if context.draw_bool(0.9) else context.pick_account()
+    ratio = context.get_terms(c).liquidation_ratio
+    kind = context.pick_item(("terms", "terms", "mechanism", "ratio"))
+    if kind == "terms":
+        terms = draw_discount_terms(context.random, ratio)
+        if context.draw_bool(0.1):
+            broken = context.pick_item((("fee", 10_001), ("cursor", 10_000), ("max_discount", 4_000)))
+            terms = DiscountParameters(**(vars(terms) | dict([broken])))
+        yield context.build_action("FixedDiscount", "set_terms", c, tuple(vars(terms).values()), by=by)
+    elif kind == "mechanism":
+        address = context.world.contracts["FixedDiscount"].address
+        yield context.build_action("LiquidationEngine", "set_mechanism", c, address, by=by)
+    else:
+        lower = context.pick_item((ratio, ratio + 1, 10_400, 10_000))
+        upper = max(lower, context.get_terms(c).initial_ratio)
+        yield context.build_action("VaultEngine", "set_ratios", c, lower, upper, by=by)
