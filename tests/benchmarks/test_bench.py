@@ -68,7 +68,7 @@ def run(tmp_path, monkeypatch) -> Run:
         dask_cluster_speed: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
         interval_coverage: {"sample_bad_debt_on_both_engines": lambda _, **options: study(12, **options)}
         | {"measure_coverage": lambda exact, fast, studies: measure(exact, fast, 2)},
-        bench: {"SCENARIOS": 1},
+        bench: {"SCENARIOS": 1, "DISCOUNT_SCENARIOS": 1},
         csv_import_to_page_speed: {"AGAIN": 5, "POSITIONS": 300}
         | {
             "write_position_and_hourly_price_csvs": partial(
@@ -148,6 +148,16 @@ def test_agreement_of_the_engines(run, monkeypatch) -> None:
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
     held = [row[3:5] for row in on_the_page(rows, 6)]
     assert held == [[f"{each[by]:.0%}" for by in ("exact", "fast")] for each in found["coverage"]] and held
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_agreement_of_the_engines_on_discounts(run, monkeypatch) -> None:
+    monkeypatch.setattr(
+        unordered_job_workers, "build_process_workers", lambda _: unordered_job_workers.run_in_process
+    )
+    rows, found = run("discounts")
+    errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
+    assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
 
 
 @pytest.mark.deep(brief=BRIEF)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backstop.studies.stress.engine_agreement import Agreement
 
 SCENARIOS = 200
+DISCOUNT_SCENARIOS = 60
 PARTS = (
     "all",
     "fuzz",
@@ -37,6 +38,7 @@ PARTS = (
     "stress",
     "cluster",
     "agreement",
+    "discounts",
     "files",
     "large-files",
     "pages",
@@ -54,7 +56,8 @@ Cells = tuple[str, ...]
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
-    "how far their fast engine is from the exact one; from two files to the first page; the same of 150,000 "
+    "how far their fast engine is from the exact one; the same where vaults are sold at a discount; from two "
+    "files to the first page; the same of 150,000 "
     "positions; how fast pages open; what stock web3.py and the own client make of a node's faults, and "
     "how long they take.",
 )
@@ -87,6 +90,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part stress
       ape run bench --part cluster
       ape run bench --part agreement
+      ape run bench --part discounts
       ape run bench --part files
       ape run bench --part large-files
       ape run bench --part pages
@@ -105,6 +109,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _bench_cluster(console, out / "bench-cluster.json")
     if part in ("all", "agreement"):
         _bench_engine_agreement(console, out / "bench-agreement.json")
+    if part in ("all", "discounts"):
+        _bench_discount_agreement(console, out / "bench-discounts.json")
     if part in ("all", "files"):
         _bench_import(console, out)
     if part in ("all", "large-files"):
@@ -366,6 +372,21 @@ def _bench_engine_agreement(console: Console, path: Path) -> None:
     _print_markdown(console, "", ("interval of 95%", *figures), rows)
     content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
     write_json({"schema_version": 1, **content}, path)
+    console.print(f"written {path}", highlight=False)
+    _require_engines_to_agree(off)
+
+
+def _bench_discount_agreement(console: Console, path: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
+    from backstop.parallel.unordered_job_workers import build_process_workers
+    from backstop.studies.stress import engine_agreement
+
+    scenarios = list(engine_agreement.random_discount_scenarios(DISCOUNT_SCENARIOS, 1))
+    with show_progress_bar() as progress:
+        off = engine_agreement.compare_engines(scenarios, 5, 1, build_process_workers(2), progress)
+    title = f"{DISCOUNT_SCENARIOS} scenarios with discounts, 5 paths each"
+    _print_engine_agreement_table(console, title, off)
+    write_json({"schema_version": 1, "agreement": [row._asdict() for row in off]}, path)
     console.print(f"written {path}", highlight=False)
     _require_engines_to_agree(off)
 

@@ -13,8 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment.parameter_dataclasses import CollateralParameters, StageParameters
+from backstop.deployment.parameter_dataclasses import (
+    CollateralParameters,
+    DiscountParameters,
+    StageParameters,
+)
 from backstop.keepers.keeper_group_settings import KeeperGroup, RandomOutages
+from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.parallel.unordered_job_workers import Workers, run_in_process
 from backstop.randomness import SeededRandom
@@ -91,6 +96,17 @@ def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scena
     base = load_scenario(SCENARIO)
     for number in range(count):
         yield _vary_scenario(base, SeededRandom(seed, "agreement", number), vaults)
+
+
+def random_discount_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
+    """Generate the same days, with most types sold at a discount, of every kind of bonus and amount."""
+    for number, scenario in enumerate(random_scenarios(count, seed, vaults)):
+        dice = SeededRandom(seed, "discounts", number)
+        types = tuple(
+            replace(each, discount=_draw_discount(each, dice)) if dice.draw_index(4) else each
+            for each in scenario.parameters.collateral_types
+        )
+        yield replace(scenario, parameters=replace(scenario.parameters, collateral_types=types))
 
 
 def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
@@ -291,6 +307,30 @@ def _vary_type(base: CollateralParameters, dice: SeededRandom) -> CollateralPara
         auction=auction,
         feed=replace(base.feed, step=step, window=dice.draw_integer(1, 6) * 3_600),
     )
+
+
+def _draw_discount(collateral: CollateralParameters, dice: SeededRandom) -> DiscountParameters:
+    """Draw terms that the contract takes: the largest bonus stays under the liquidation ratio."""
+    most = min(bounds.MAX_LIQUIDATION_BONUS, collateral.liquidation_ratio - BASIS_POINTS - 100)
+    base = dice.draw_integer(0, min(most, 1_000))
+    grown = {
+        "base_bonus": base,
+        "max_bonus": dice.draw_integer(base, most),
+        "full_bonus_health": dice.draw_integer(80, 99) * 100,
+    }
+    bonus = (
+        grown,
+        {"base_bonus": 0, "max_bonus": 0, "max_discount": dice.draw_integer(5, 20) * 100},
+        {"base_bonus": 0, "max_bonus": most, "cursor": dice.draw_integer(10, 90) * 100},
+    )[dice.draw_index(3)]
+    factor = {
+        "target_health": 0,
+        "close_factor": (2_500, 5_000, BASIS_POINTS)[dice.draw_index(3)],
+        "whole_close_health": dice.draw_integer(90, 99) * 100,
+        "small_position": dice.draw_integer(0, 20) * 1_000,
+    }
+    amount = ({"target_health": dice.draw_integer(101, 150) * 100}, factor)[dice.draw_index(2)]
+    return DiscountParameters(**bonus, **amount, fee=(0, 1_000, 5_000)[dice.draw_index(3)])
 
 
 def _vary_keeper_group(base: KeeperGroup, dice: SeededRandom) -> KeeperGroup:

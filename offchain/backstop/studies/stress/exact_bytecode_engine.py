@@ -32,6 +32,10 @@ PATHS_A_CHAIN = 64
 """Paths after which a new chain begins, as memory grows with every call, undone or not."""
 
 
+# Each with its principal in the same place.
+_LIQUIDATIONS = (("CollateralAuction", "AuctionStarted"), ("LiquidationEngine", "CollateralSold"))
+
+
 class OutcomeRecorder(RunRecorder):
     """Recorder that counts what a row of outcomes needs, and nothing else."""
 
@@ -60,9 +64,9 @@ class OutcomeRecorder(RunRecorder):
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """Note the auctions that an action started, and the losses that it recognised or covered."""
+        """Note the liquidations of an action, and the losses that it recognised or covered."""
         for log in outcome.logs:
-            if log.contract == "CollateralAuction" and log.event == "AuctionStarted":
+            if (log.contract, log.event) in _LIQUIDATIONS:
                 self.liquidations += 1
                 self.liquidated += log.values[6]
             elif log.contract == "LossWaterfall":

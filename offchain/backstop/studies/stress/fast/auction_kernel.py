@@ -116,7 +116,10 @@ def add_resale_take_wishes(
     places: Integers,
     markets: Floats,
 ) -> None:
-    """Choose the takes that a taker sells on the market at once with a profit, the cheapest first."""
+    """Choose the takes that a taker sells on the market at once with a profit, the cheapest first.
+
+    `markets` has the coins and money of each, and what the takes leave of them.
+    """
     count = 0
     for a in range(system.auctions):
         auction = auctions[a]
@@ -131,8 +134,6 @@ def add_resale_take_wishes(
     # The taker has few wishes: most auctions need no order.
     for root in range(count // 2 - 1, -1, -1):
         sink_heap_entry(keys, places, count, root)
-    for c in range(len(kinds)):
-        markets[c, 0], markets[c, 1] = kinds[c].coins, kinds[c].money
     while count > 0 and keeper.wishes < group.most:
         place, count = places[0], count - 1
         keys[0], places[0] = keys[count], places[count]
@@ -168,7 +169,7 @@ def add_bidder_take_wishes(
     block: int,
     budgets: Floats,
 ) -> None:
-    """Choose the takes that bidders pay with their own money and keep."""
+    """Choose the takes that bidders pay with their own money and keep; `budgets` gets what is left of it."""
     for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
     least = cost + group.profit

@@ -71,6 +71,8 @@ class FastEngine:
         # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
+        # Of types that are sold at a discount all of them, as buyers pass over those that do not pay.
+        self.unsafe = np.zeros(vaults if tables.terms["discounted"].any() else 0, dtype=np.int64)
         self._allocate_auction_arrays(ROOM)
 
     def _allocate_auction_arrays(self, auction_capacity: int) -> None:
@@ -115,6 +117,7 @@ class FastEngine:
             self.wishes,
             self.old,
             self.found,
+            self.unsafe,
             self.keys,
             self.places,
         ):

@@ -16,15 +16,18 @@ from backstop.studies.stress.fast.auction_kernel import (
     reset_auction,
     update_prices,
 )
+from backstop.studies.stress.fast.discount_kernel import add_purchase_wishes, book_purchase, quote_purchase
 from backstop.studies.stress.fast.kernel_tables import (
     ACCRUER,
     BIDDER,
+    BUYING,
     CLOSE,
     COVERER,
     CRANK,
     LIQUIDATOR,
     POKER,
     REPORTER,
+    RESELLING,
     RESETTING,
     TAKER,
     Bytes,
@@ -88,17 +91,21 @@ def try_run_path(
     wishes: Table,
     old: Table,
     found: Integers,
+    unsafe: Integers,
     keys: Floats,
     places: Integers,
 ) -> bool:
     """Play a path; return False if the tables have no room for all its auctions.
 
-    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last four arguments are
+    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last five arguments are
     scratch space.
     """
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
+    counts, is_discounted = np.zeros(types, dtype=np.int64), False
+    for c in range(types):
+        is_discounted = is_discounted or terms[c].discounted != 0
     _reset_kernel_state(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
     for t in range(setting.blocks + setting.more + 1):
         at = min(t, setting.blocks)  # prices stand still after the end
@@ -142,9 +149,16 @@ def try_run_path(
             for r in range(reports.shape[1]):
                 reports[c, r].wished = 0
             price = get_fresh_price_or_zero(kind, now)
+            counts[c] = 0
             if price == 0.0:
                 continue
             here = terms[c]
+            if here.discounted:
+                counts[c] = find_unsafe_vaults(
+                    here, setting, kind, system, vaults, heap[here.first :], touched, price,
+                    unsafe[here.first : here.last], owners.every > 0,
+                )  # fmt: skip
+                continue
             count = find_unsafe_vaults(
                 here, setting, kind, system, vaults, heap[here.first :], touched, price, found,
                 owners.every > 0,
@@ -173,18 +187,36 @@ def try_run_path(
             elif group.role == COVERER:
                 for c in range(types):
                     _plan_cover_call(terms[c], group, kinds[c], system, stages, events[c], now)
-            elif system.auctions == 0:
+            elif system.auctions == 0 and not is_discounted:
                 continue
             elif group.role == TAKER:
                 i = group.first
+                for c in range(types):
+                    markets[c, 0], markets[c, 1] = kinds[c].coins, kinds[c].money
                 add_resale_take_wishes(
                     terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], old[i], t,
                     keys, places, markets,
                 )  # fmt: skip
+                cost = gas[RESELLING] * world.bids[g, t] * prices[setting.gas_type]
+                for c in range(types):
+                    if counts[c] > 0:
+                        add_purchase_wishes(
+                            terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
+                            unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
+                            markets[c], True,
+                        )  # fmt: skip
             elif group.role == BIDDER:
                 add_bidder_take_wishes(
                     terms, group, cost, prices, system, auctions, keepers, wishes, old, t, budgets
                 )  # fmt: skip
+                cost = gas[BUYING] * world.bids[g, t] * prices[setting.gas_type]
+                for c in range(types):
+                    if counts[c] > 0:
+                        add_purchase_wishes(
+                            terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
+                            unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
+                            markets[c], False,
+                        )  # fmt: skip
             elif group.role == CRANK:
                 i = group.first
                 choose_ends(
@@ -354,6 +386,8 @@ def _run_included_calls(
                     continue
                 resets = group.role == CRANK and wish.amount != CLOSE
                 needed = gas[RESETTING] if resets else gas[group.role]
+                if wish.buys:
+                    needed = gas[RESELLING] if group.role == TAKER else gas[BUYING]
                 if needed > room:
                     break
                 room -= needed
@@ -369,6 +403,16 @@ def _run_included_calls(
                     _note_liquidation(
                         activity[v], daily, system.liquidated - before, lot - vaults[v].locked, price, now
                     )
+                    continue
+                if wish.buys:
+                    c, v = wish.type, wish.what
+                    price, before = get_fresh_price_or_zero(kinds[c], now), system.liquidated
+                    coins = _apply_purchase_wish(
+                        terms[c], group, kinds[c], system, vaults[v], keepers[i], wish, now
+                    )
+                    if coins == 0.0:
+                        vaults[v].refused, vaults[v].refused_at = i, now
+                    _note_liquidation(activity[v], daily, system.liquidated - before, coins, price, now)
                     continue
                 auction = auctions[wish.what]
                 here, kind = terms[auction.type], kinds[auction.type]
@@ -423,6 +467,35 @@ def _apply_take_wish(
         kind.coins += bought
         kind.money -= sold
     book_take(terms, kind, system, auction, vaults[auction.vault], bought, paid)
+
+
+@njit(cache=True)
+def _apply_purchase_wish(
+    terms: Table,
+    group: Table,
+    kind: Table,
+    system: Table,
+    vault: Table,
+    keeper: Table,
+    wish: Table,
+    now: float,
+) -> float:
+    """Run a purchase from a vault at a discount and return the collateral that left it; 0 if it reverts."""
+    coins, fee, principal, paid = quote_purchase(terms, kind, vault, wish, now)
+    if coins == 0.0:
+        return 0.0
+    if group.role == BIDDER:
+        if paid > keeper.budget * (1 + ROUNDING):
+            return 0.0
+        keeper.budget = max(0.0, keeper.budget - paid)
+    else:
+        sold = compute_proceeds(kind.coins, kind.money, terms.fee, coins - fee)
+        if sold - paid < wish.profit or sold > (kind.money - kind.virtual) * (1 + ROUNDING):
+            return 0.0
+        kind.coins += coins - fee
+        kind.money -= sold
+    book_purchase(terms, kind, system, vault, coins, principal, paid, now)
+    return coins
 
 
 @njit(cache=True)

@@ -18,8 +18,10 @@ Bytes = npt.NDArray[np.uint8]
 Table = Any
 """Array of records, or one record in the kernel, as numba has no names for their types."""
 
-# Roles that the kernel plays; RESETTING, the last, is the crank's second job.
+# Roles that the kernel plays; RESETTING is the crank's second job.
 REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, ACCRUER, RESETTING = range(9)
+# Jobs of the taker and of bidders with vaults that are sold at a discount.
+RESELLING, BUYING = 9, 10
 # Kinds of stages.
 BUFFER, RESERVE, POOL, REDISTRIBUTION, EMPTY = range(5)
 # States of a vault: not known to be unsafe, in the heap, or sold.
@@ -49,19 +51,25 @@ TERMS = build_row_type(
     "locked "
     "period cut tail cusp buf penalty minimum tip chip "
     "step max_age stale_after window "
-    "depth fee recovery tolerance",
+    "depth fee recovery tolerance "
+    # Of sales at a discount; threshold: debt for collateral's worth at a health of 1.
+    "base_bonus max_bonus full_health max_discount cursor target_health close_factor whole_close_health "
+    "small_position bonus_fee threshold",
     # first, last: range of its vaults.
     # thins: 1 if its depth falls with the price.
-    integers="curve every quorum first last thins",
+    # discounted: 1 if its unsafe vaults are sold at a discount, and not auctioned.
+    integers="curve every quorum first last thins discounted",
 )
 """Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""
 
 VAULT = build_row_type(
     # opening_*: at the start, with fees; debt: what is left, at the start's rate; weight: debt when it went
     # into the heap.
-    floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
-    # rank: of its owner's address, which decides between equal debts; number: in the book.
-    integers="rank number",
+    # refused_at: when a purchase from it failed last.
+    floats="opening_debt opening_locked opening_trigger debt locked trigger weight refused_at",
+    # rank: of its owner's address, which decides between equal debts; number: in the book; refused: whose
+    # purchase failed, a keeper.
+    integers="rank number refused",
     flags="state touched",
 )
 """Vault, sorted by type and by falling trigger: the price below which it is unsafe at the start's rate.
@@ -120,7 +128,8 @@ AUCTION = build_row_type(
 """Open auction; `budget` is what rewards may still take, and a target of zero ends the auction."""
 
 # key: the vault, or the auction's lasting id; since: the block from which on it is wanted.
-WISH = build_row_type(floats="amount profit", integers="what key since")
+# Of a purchase at a discount (buys is 1): coins, amount, price: the most that it gets, pays, pays for one.
+WISH = build_row_type(floats="amount profit coins price", integers="what key since type", flags="buys")
 """Transaction that a keeper sends: a vault and its type, or an auction and how much of it to take.
 
 `profit` is the least profit with which it runs.

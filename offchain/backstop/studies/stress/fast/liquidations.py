@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from backstop.studies.stress.fast.kernel_tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
@@ -71,12 +72,14 @@ def find_unsafe_vaults(
 ) -> int:
     """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many.
 
-    Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them.
+    Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them. What
+    is sold at a discount goes under no auction: a limit of zero stops it.
     Owners who draw more leave the vaults unordered, and all are looked at.
     """
-    if _compute_auction_room(terms, setting, system, kind) <= 0:
+    room = terms.limit if terms.discounted else _compute_auction_room(terms, setting, system, kind)
+    if room <= 0:
         return 0
-    v = kind.reached
+    v, passed_over = kind.reached, terms.last
     while v < terms.last and (are_vaults_unordered or vaults[v].opening_trigger * kind.rate > price):
         if vaults[v].state == QUIET and vaults[v].trigger * kind.rate > price:
             vaults[v].state = LISTED
@@ -86,8 +89,11 @@ def find_unsafe_vaults(
                 vaults[v].touched = 1
                 touched[system.touched] = v
                 system.touched += 1
+        elif terms.discounted and vaults[v].state == QUIET:
+            # A sale has made it safer than it was at first: it may be unsafe at a lower price.
+            passed_over = min(passed_over, v)
         v += 1
-    kind.reached = terms.first if are_vaults_unordered else v
+    kind.reached = terms.first if are_vaults_unordered else min(v, passed_over)
 
     count = 0
     while kind.listed > 0 and count < len(found):
@@ -121,6 +127,7 @@ def restore_vaults(vaults: Table, touched: Integers, count: int) -> None:
         vault.debt = vault.opening_debt
         vault.locked = vault.opening_locked
         vault.trigger = vault.opening_trigger
+        vault.refused_at = -np.inf
         vault.state = QUIET
         vault.touched = 0
 
@@ -135,7 +142,7 @@ def _compute_reward(terms: Table, principal: float) -> float:
 @njit(cache=True)
 def add_wish(wish: Table, key: int, group: Table, keeper: Table, old: Table, block: int) -> None:
     """Add a wish to a keeper's list; one that the keeper already had keeps its age."""
-    wish.key, wish.since = key, block
+    wish.key, wish.since, wish.buys = key, block, 0
     if group.delay > 1:
         for n in range(keeper.before):
             if old[n].key == key:

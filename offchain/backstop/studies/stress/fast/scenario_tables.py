@@ -9,12 +9,13 @@ from math import ceil
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from backstop.deployment.parameter_dataclasses import CollateralParameters
+from backstop.deployment.parameter_dataclasses import CollateralParameters, DiscountParameters
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.keepers.call_costs import require_call_gas
 from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup, StepSeries
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
+from backstop.model.fixed_discount import compute_threshold
 from backstop.randomness import SeededRandom
 from backstop.simulation.scenario import Scenario, build_vault_book
 from backstop.simulation.scenario.depth_after_fall import count_window_blocks
@@ -65,9 +66,11 @@ _GAS = [
         ("LossWaterfall", "cover"),
         ("VaultEngine", "accrue"),
         ("CollateralAuction", "reset"),
+        ("FlashTaker", "liquidate_and_sell"),
+        ("LiquidationEngine", "liquidate_and_buy"),
     )
 ]
-"""Gas of each role's call, by role."""
+"""Gas of each role's call, by role; then that of the other jobs."""
 
 
 def _convert_vault_debt_to_float(
@@ -96,7 +99,7 @@ class ScenarioTables:
     terms: Table
     vaults: Table
     groups: Table
-    mine: Bytes  # [row of a liquidator group, v]: which of its keepers looks after a vault
+    mine: Bytes  # [row of a group, v]: which of its keepers looks after a vault
     stages: Table
     noise: Floats  # [c, reporter, t]: price that a reporter sees over the true one
     shared: PathConditions | None = None  # bids, gas and inclusion order, where they are equal on all paths
@@ -146,7 +149,7 @@ class ScenarioTables:
         vaults["rank"][sorted(range(len(owner_addresses)), key=owner_addresses.__getitem__)] = np.arange(
             len(owner_addresses)
         )
-        vaults["number"] = np.arange(len(vaults))
+        vaults["number"], vaults["refused_at"] = np.arange(len(vaults)), -np.inf
         worth = terms["ratio"][type_indices] * vaults["opening_debt"]
         vaults["opening_trigger"] = np.where(drawn_debts > 0, worth / np.maximum(locked_coins, WEI), 0)
         order = np.lexsort((-vaults["opening_trigger"], type_indices))
@@ -374,7 +377,24 @@ def _build_terms(scenario: Scenario) -> Table:
         row["depth"], row["tolerance"] = market.depth / WAD, market.tolerance / BASIS_POINTS
         row["every"], row["recovery"] = market.every, market.recovery
         row["thins"] = market.depth_after_fall is not None
+        if each.discount is not None:
+            _set_discount_terms(row, each.discount, each.liquidation_ratio)
     return terms
+
+
+def _set_discount_terms(row: Table, discount: DiscountParameters, liquidation_ratio: int) -> None:
+    row["discounted"] = True
+    row["threshold"] = compute_threshold(liquidation_ratio) / BASIS_POINTS
+    row["full_health"], row["bonus_fee"] = (
+        discount.full_bonus_health / BASIS_POINTS,
+        discount.fee / BASIS_POINTS,
+    )
+    row["small_position"] = discount.small_position
+    for name in (
+        *("base_bonus", "max_bonus", "max_discount", "cursor"),
+        *("target_health", "close_factor", "whole_close_health"),
+    ):
+        row[name] = getattr(discount, name) / BASIS_POINTS
 
 
 def _compute_max_redistribution_share(collateral: CollateralParameters) -> float:
@@ -386,7 +406,7 @@ def _compute_max_redistribution_share(collateral: CollateralParameters) -> float
 def _build_keeper_groups_and_vault_assignments(
     scenario: Scenario, vault_owners: Sequence[int]
 ) -> tuple[Table, Bytes]:
-    """Build the table of groups, and which keeper of each liquidator group looks after which vault."""
+    """Build the table of groups, and which keeper of liquidators or bidders looks after which vault."""
     playing = _list_played_groups(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(vault_owners), dtype=np.uint8)], 0
@@ -398,7 +418,7 @@ def _build_keeper_groups_and_vault_assignments(
         row["takes_at"], row["deviation"] = group.takes_at / BASIS_POINTS, group.deviation / BASIS_POINTS
         row["heartbeat"], row["refuses_at"] = group.heartbeat, group.refuses_at / RAY
         first += group.count
-        if group.role == "liquidator" and group.count > 1:
+        if group.role in ("liquidator", "bidder") and group.count > 1:
             row["row"] = len(rows)
             rows.append(np.array([owner % group.count for owner in vault_owners], dtype=np.uint8))
     return groups, np.array(rows)

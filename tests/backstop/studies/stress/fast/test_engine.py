@@ -19,33 +19,11 @@ from backstop.hosts.world_storage_json import RawState
 from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.scenario_random_processes import PriceModel
 from backstop.simulation.scenario.scenario_records import GeneratedBook, OpeningState, Vault
 from backstop.studies.stress.columns import NEVER
 from backstop.studies.stress.engine_agreement import COLUMNS, measure_agreement, run_both_engines
 from backstop.studies.stress.fast import FastEngine, fast_engine
-
-DAY = load_scenario("stress-day")
-MILLION = 10**6
-KEEPERS = tuple(replace(group, capital=group.capital // 10) for group in DAY.keepers)
-
-
-def severe(**changes):
-    """A day on which much is liquidated, of a small book on thin markets."""
-    falling = PriceModel("brownian", drift=-60 * 10**9, volatility=2 * 10**9, degrees=4)
-    return replace(
-        DAY,
-        prices={symbol: replace(path, model=falling) for symbol, path in DAY.prices.items()},
-        generated={symbol: replace(book, vaults=80) for symbol, book in DAY.generated.items()},
-        markets={symbol: replace(market, depth=2 * MILLION * WAD) for symbol, market in DAY.markets.items()},
-        members={"junior": {"first": MILLION * WAD}, "savings": {"saver": MILLION * WAD}},
-        keepers=KEEPERS,
-        **changes,
-    )
-
-
-def named(rows, scenario):
-    return {name: rows[:, i] for i, name in enumerate(FastEngine(scenario, 1).columns.names)}
+from tests.support.severe_day import DAY, KEEPERS, MILLION, build_severe_day, map_columns
 
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
@@ -67,7 +45,7 @@ def test_random_scenarios_agree() -> None:
 @pytest.mark.deep(brief="tests/backstop/studies/stress/fast/test_engine.py::test_a_run_empties_a_pool")
 def test_a_day_of_the_library_agrees() -> None:
     day = load_scenario("black-thursday")
-    exact, fast = (named(rows, day) for rows in run_both_engines(day, 3, 2))
+    exact, fast = (map_columns(rows, day) for rows in run_both_engines(day, 3, 2))
     for name in ("liquidations", "liquidated_debt", "bad_debt", "covered_buffer", "lowest_ratio"):
         assert fast[name] == pytest.approx(exact[name], rel=0.1)
         assert fast[name].sum() == pytest.approx(exact[name].sum(), rel=0.05)
@@ -75,8 +53,8 @@ def test_a_day_of_the_library_agrees() -> None:
 
 
 def test_every_column_adds_up() -> None:
-    scenario = severe()
-    rows = named(FastEngine(scenario, 1).run_paths(0, 12), scenario)
+    scenario = build_severe_day()
+    rows = map_columns(FastEngine(scenario, 1).run_paths(0, 12), scenario)
     paid = sum(rows[name] for name in rows if name.startswith("covered_") and name != "covered_at")
     assert rows["path"].tolist() == list(range(12))
     assert (abs(rows["bad_debt"] - paid - rows["outstanding"]) <= 6).all()
@@ -89,7 +67,7 @@ def test_every_column_adds_up() -> None:
 
 
 def test_a_path_does_not_depend_on_those_before() -> None:
-    scenario = severe()
+    scenario = build_severe_day()
     together = FastEngine(scenario, 2).run_paths(0, 8)
     apart = FastEngine(scenario, 2)
     assert np.array_equal(np.array([apart.run_one_path(path) for path in (5, 1, 5)]), together[[5, 1, 5]])
@@ -97,7 +75,7 @@ def test_a_path_does_not_depend_on_those_before() -> None:
 
 
 def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
-    scenario = severe()
+    scenario = build_severe_day()
     plenty = FastEngine(scenario, 1).run_paths(0, 3)
     monkeypatch.setattr(fast_engine, "ROOM", 1)
     short = FastEngine(scenario, 1)
@@ -113,26 +91,28 @@ def test_a_run_empties_a_pool() -> None:
     runner = KeeperGroup(
         "runner", "member", 1, GasPolicy(fixed=10**12), capital=9 * MILLION * WAD, pool="savings", runs=60
     )
-    scenario = replace(severe(), parameters=parameters, keepers=(*KEEPERS, runner))
-    exact, fast = (named(rows, scenario) for rows in run_both_engines(scenario, 1, 6))
+    scenario = replace(build_severe_day(), parameters=parameters, keepers=(*KEEPERS, runner))
+    exact, fast = (map_columns(rows, scenario) for rows in run_both_engines(scenario, 1, 6))
     stayed = replace(scenario, keepers=(*KEEPERS, replace(runner, runs=0)))
-    calm = named(FastEngine(stayed, 1).run_paths(0, 6), stayed)
+    calm = map_columns(FastEngine(stayed, 1).run_paths(0, 6), stayed)
     assert exact["covered_savings"].max() > 0
     assert (calm["covered_savings"] > 2 * fast["covered_savings"]).any()
     assert fast["covered_savings"] == pytest.approx(exact["covered_savings"], rel=0.05, abs=1_000 * MILLION)
 
 
 def test_a_scarce_stablecoin_makes_losses_larger() -> None:
-    dear = severe(scarcity=10_000)
-    exact, fast = (named(rows, dear) for rows in run_both_engines(dear, 1, 4))
-    cheap = named(FastEngine(severe(), 1).run_paths(0, 4), severe())
+    dear = build_severe_day(scarcity=10_000)
+    exact, fast = (map_columns(rows, dear) for rows in run_both_engines(dear, 1, 4))
+    cheap = map_columns(FastEngine(build_severe_day(), 1).run_paths(0, 4), build_severe_day())
     assert fast["bad_debt"] == pytest.approx(exact["bad_debt"], rel=0.05, abs=1_000 * MILLION)
     assert fast["bad_debt"].sum() > 1.05 * cheap["bad_debt"].sum()
 
 
 def test_no_keepers_no_liquidations() -> None:
-    idle = replace(severe(), keepers=tuple(group for group in KEEPERS if group.role != "liquidator"))
-    rows = named(FastEngine(idle, 1).run_paths(0, 4), idle)
+    idle = replace(
+        build_severe_day(), keepers=tuple(group for group in KEEPERS if group.role != "liquidator")
+    )
+    rows = map_columns(FastEngine(idle, 1).run_paths(0, 4), idle)
     assert not rows["liquidations"].any() and not rows["bad_debt"].any()
     assert (rows["lowest_ratio"] > 10_000).all()
 
@@ -160,7 +140,7 @@ def test_what_it_does_not_know_is_refused(scenario, what) -> None:
 )
 def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
     with pytest.raises(BackstopError, match=f"^the scenario does not fit: .*{message}$"):
-        FastEngine(replace(severe(), **changes), 1)
+        FastEngine(replace(build_severe_day(), **changes), 1)
 
 
 def test_what_a_run_may_begin_with_is_refused() -> None:
@@ -192,7 +172,7 @@ def test_a_book_of_many_vaults_costs_no_more_than_its_liquidations() -> None:
     from time import thread_time
 
     safe = GeneratedBook(4_000, (20_000 * WAD, 30_000 * WAD), (90_000, 95_000))
-    small = severe()
+    small = build_severe_day()
     large = replace(small, generated={symbol: safe for symbol in DAY.symbols})
     few, many = FastEngine(small, 1), FastEngine(large, 1)
     seconds = []
@@ -218,7 +198,7 @@ def test_a_wei_decides_at_the_liquidation_ratio(more, sold) -> None:
     )
     types = tuple(replace(each, stability_fee=0) for each in DAY.parameters.collateral_types)
     still = replace(
-        severe(parameters=replace(DAY.parameters, collateral_types=types)),
+        build_severe_day(parameters=replace(DAY.parameters, collateral_types=types)),
         generated={},
         vaults=book,
         book_total=0,
@@ -232,7 +212,7 @@ def test_a_wei_decides_at_the_liquidation_ratio(more, sold) -> None:
         faults={},
     )
     still = replace(still, keepers=tuple(replace(group, noise=0) for group in still.keepers))
-    exact, fast = (named(rows, still) for rows in run_both_engines(still, 1, 1))
+    exact, fast = (map_columns(rows, still) for rows in run_both_engines(still, 1, 1))
     assert exact["liquidations"].tolist() == fast["liquidations"].tolist() == [sold]
 
 
@@ -247,8 +227,8 @@ def test_vaults_are_ranked_by_the_addresses_of_their_owners() -> None:
 
 
 def test_what_nobody_buys_is_unsold_at_the_end() -> None:
-    scenario = severe()
+    scenario = build_severe_day()
     selling = tuple(each for each in scenario.keepers if each.role not in ("flash_taker", "bidder", "crank"))
-    rows = named(FastEngine(replace(scenario, keepers=selling), 1).run_paths(0, 3), scenario)
+    rows = map_columns(FastEngine(replace(scenario, keepers=selling), 1).run_paths(0, 3), scenario)
     assert rows["liquidated_debt"].min() > 0
     assert (rows["unsold"] >= rows["liquidated_debt"] - 1).all()
