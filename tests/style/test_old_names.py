@@ -1,4 +1,4 @@
-"""Old names of commands and options work for one release, with a warning on standard error."""
+"""Old names of commands, options, alarms and presets work for one release, with a warning on stderr."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from backstop.cli.ask import cli as ask
+from backstop.cli.compare import cli as compare
 from backstop.cli.faults import cli as faults
 from backstop.cli.hunt import cli as hunt
 from backstop.cli.main import main
@@ -55,3 +57,14 @@ def test_an_old_alarm_is_the_new_one(tmp_path: Path) -> None:
     found = CliRunner(mix_stderr=False).invoke(hunt, args)
     assert found.exit_code == 2 and "'nonsense' is not one of 'extraction'" in found.stderr
     assert found.stderr.startswith("Warning: the alarm stuck is called liveness now; the old name goes")
+
+
+@pytest.mark.parametrize("command", [(compare,), (ask, "payers", "black-thursday")], ids=["compare", "ask"])
+def test_an_old_preset_is_the_new_one(command: tuple[click.Command, str], tmp_path: Path) -> None:
+    cli, *args = command
+    presets = ("--presets", "morpho, no-such-one", "--out", str(tmp_path / "out"))
+    found = CliRunner(mix_stderr=False).invoke(cli, [*args, *presets])
+    assert found.exit_code == 1
+    warning, error = found.stderr.splitlines()
+    assert warning.startswith("Warning: the preset morpho is called morpho-lenders now; the old name goes")
+    assert error.startswith("Error: there is no preset 'no-such-one'")

@@ -27,6 +27,7 @@ from backstop.cli.command_helpers import (
     show_progress_bar,
 )
 from backstop.cli.import_options import parse_name_values, write_table_faults_csv
+from backstop.cli.old_names import translate_old_presets
 from backstop.errors import BackstopError
 from backstop.studies.borrower_response import RESPONSES, STILL
 from backstop.studies.stress.engines import ENGINES
@@ -89,7 +90,10 @@ Examples:
     show_default=True,
     help="proposal: how owners respond to other ratios.",
 )
-@click.option("--presets", default="all", show_default=True, metavar="NAME|FILE,...", help="payers: whose.")
+@click.option(
+    "--presets", default="all", show_default=True, metavar="NAME|FILE,...", callback=translate_old_presets,
+    help="payers: whose.",
+)  # fmt: skip
 @click.option("--symbol", default=None, help="ceiling, history: whose.")
 @click.option(
     "--events", multiple=True, metavar="FILE|ADDRESS",

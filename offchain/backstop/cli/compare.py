@@ -22,6 +22,7 @@ from backstop.cli.command_helpers import (
     seed_option,
     show_progress_bar,
 )
+from backstop.cli.old_names import translate_old_presets
 
 
 @click.command(
@@ -31,7 +32,8 @@ from backstop.cli.command_helpers import (
     epilog="""\b
 Examples:
   ape run compare
-  ape run compare --presets maker,morpho,backstop --host revm
+  ape run compare --presets maker,morpho-lenders,backstop --host revm
+  ape run compare --presets systems,backstop --host revm
   ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
   ape run compare --scenario mine/scenario.yaml --episode may-2021 --host revm
   ape run compare --scenario october-2025-perpetuals --presets margin --dodgers 20
@@ -44,8 +46,9 @@ Examples:
     default="all",
     show_default=True,
     metavar="NAME|FILE,...",
-    help="Presets of the library, or YAML files, with commas between them; 'all' are those for vaults, "
-    "'margin' those for a margin market.",
+    callback=translate_old_presets,
+    help="Presets of the library, or YAML files, with commas between them; 'all' are orders of losses, "
+    "'systems' those that also sell vaults in their way, 'margin' those for a margin market.",
 )
 @host_option
 @seed_option
@@ -82,6 +85,8 @@ def cli(
     as_json: bool,
 ) -> None:
     """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
+
+    A preset says who bears losses; one of 'systems' also says how unsafe vaults are sold.
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """

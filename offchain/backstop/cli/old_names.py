@@ -1,4 +1,4 @@
-"""Old names of commands and options, which work for one release and print a warning."""
+"""Old names of commands, options and presets, which work for one release and print a warning."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def warn_old_name(kind: str, old: str, new: str) -> None:
     click.echo(
         f"Warning: the {kind} {old} is called {new} now; the old name goes with the next release", err=True
     )
+
+
+def translate_old_presets(ctx: click.Context, param: click.Parameter, names: str) -> str:
+    """Return presets, with commas between them, under the names of today; a warning for each old one."""
+    given = names.split(",")
+    found = [load_rename_table().translate_name("presets", name.strip()) for name in given]
+    for old, new in zip(given, found, strict=True):
+        if old.strip() != new:
+            warn_old_name("preset", old.strip(), new)
+    return ",".join(found)
 
 
 def build_old_command(old: str, command: click.Command) -> click.Command:

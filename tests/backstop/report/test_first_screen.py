@@ -112,7 +112,7 @@ def test_a_run_adds_up_to_its_tables(name: str, tmp_path: Path) -> None:
 @pytest.mark.deep(brief=BRIEF)
 def test_a_comparison_says_what_the_pages_of_its_runs_say(tmp_path: Path) -> None:
     for name, presets in (
-        ("runs/small.yaml", "backstop,morpho"),
+        ("runs/small.yaml", "backstop,morpho-lenders"),
         ("compare/crowded.yaml", "bitmex,okex-clawback"),
     ):
         out = tmp_path / presets

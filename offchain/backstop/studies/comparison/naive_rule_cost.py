@@ -24,6 +24,7 @@ def list_party_gains_naive_over_ours(
 
     A group has less by what more it paid. Of what a pool paid, those who stayed bore what those who left did
     not. All of it is in coins, also where settlement makes them worth less: whoever holds some bears that.
+    Where vaults are sold at a discount, nobody yet bears what is not booked, and keepers have their profit.
     """
     found: dict[str, int] = {}
     left = {
@@ -39,6 +40,10 @@ def list_party_gains_naive_over_ours(
         else:
             pool = _POOL_OF[entry["group"]]
             found[f"who stays in {pool}"] = -more - left[pool]
+    if naive["sales"]:
+        unbooked = int(naive["unbooked_rad"]) // RAY - int(ours["unbooked_rad"]) // RAY
+        found[NOBODY] = found.get(NOBODY, 0) - unbooked
+        found["keepers"] = int(naive["keepers_profit_wad"]) - int(ours["keepers_profit_wad"])
     ranked = sorted(found.items(), key=lambda party: -party[1])
     return [{"party": name, "gain_wad": str(gain)} for name, gain in ranked if gain]
 

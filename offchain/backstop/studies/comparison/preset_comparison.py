@@ -1,7 +1,8 @@
 """Comparison of presets on one crash: who paid, how long it took, who got away.
 
-Presets meet the same prices, vaults, markets, gas and keepers, and differ only in the terms of loss. After
-the scenario's end prices stand still for a while, so that late payments show.
+Presets meet the same prices, vaults, markets, gas and keepers, and differ only in the terms of loss and, if
+they are whole systems, of sales. After the scenario's end prices stand still for a while, so that late
+payments show.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.run_directory import transpose_table_rows
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.simulator import RunResult, simulate
+from backstop.studies.comparison.discount_sale_figures import (
+    collect_discount_sale_figures,
+    list_discount_sale_line_specs,
+    list_unbooked_debt_line_specs,
+    sum_unbooked_debt,
+)
 from backstop.studies.comparison.naive_rule_cost import list_party_gains_naive_over_ours
 from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
 from backstop.studies.comparison.run_comparison_lines import Line, as_csv, read_figure
@@ -66,9 +73,11 @@ def list_vault_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
     found = [
         Line("debt sent to auction", "debt_rad", "rad"),
         Line("  recovered by auctions", "recovered_rad", "rad"),
+        *list_discount_sale_line_specs(comparison),
         Line("loss created", "created_rad", "rad"),
         *paid,
         Line("  recovered without a stage", "recovered_later_rad", "rad"),
+        *list_unbooked_debt_line_specs(comparison),
         Line("settlement began after", "settlement_after_seconds", "seconds"),
         Line("  lost by holders", "lost_in_settlement_rad", "rad"),
         Line("  a coin brings", "coin_worth_bps", "bps"),
@@ -302,6 +311,7 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
         "liquidations": sum(entry["liquidations"] for entry in types),
         "debt_rad": str(debt),
         "recovered_rad": str(debt - lost - under_way),
+        "sales": collect_discount_sale_figures(summary),
         "created_rad": losses["created_rad"],
         "covered": losses["covered"],
         "loss_paid_by": [
@@ -317,6 +327,7 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
         ],
         "outstanding_rad": losses["outstanding_rad"],
         "recovered_later_rad": losses["recovered_rad"],
+        "unbooked_rad": str(sum_unbooked_debt(summary)),
         "sold_cheaply_wad": str(paid_by["borrowers"] - passed_on),
         "keepers_profit_wad": str(sum(int(entry["profit_wad"]) for entry in keepers)),
         "first_loss_at": first,

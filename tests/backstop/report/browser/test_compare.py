@@ -42,7 +42,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     )
     small = str(TESTS / "runs" / "small.yaml")
     found = {
-        crash: compare(small, load_presets("backstop,maker,morpho"), "model", 1, crash),
+        crash: compare(small, load_presets("backstop,maker,morpho-lenders"), "model", 1, crash),
         calm: compare(str(calm / "calm.yaml"), load_presets("maker"), "model", 1, calm, aftermath=0),
         margin: compare(
             str(TESTS / "compare" / "crowded.yaml"),

@@ -18,7 +18,7 @@ REWARD = 5 * WAD
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     out = tmp_path_factory.mktemp("ten")
-    return compare(TEN_VAULTS, load_presets("maker,morpho"), "revm", 1, out, aftermath=0), out
+    return compare(TEN_VAULTS, load_presets("maker,morpho-lenders"), "revm", 1, out, aftermath=0), out
 
 
 def of(compared, preset):
@@ -53,7 +53,7 @@ def test_model_and_chain_agree(compared):
 
 def test_where_lenders_pay_the_one_who_runs_takes_all(compared):
     """Two savers with 5,000 each: one is out at par, the other loses all."""
-    row = of(compared, "morpho")
+    row = of(compared, "morpho-lenders")
     saver = 5_000 * WAD
     paid = next(int(entry["rad"]) for entry in row["covered"])
     assert paid == saver * RAY

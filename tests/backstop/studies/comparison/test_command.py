@@ -25,20 +25,21 @@ HOSTS = ["revm", pytest.param("anvil", marks=[pytest.mark.anvil, NODE])]
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_table(host, tmp_path) -> None:
     result = run(
-        *("--scenario", SMALL, "--host", host, "--presets", "backstop,morpho"),
+        *("--scenario", SMALL, "--host", host, "--presets", "backstop,morpho-lenders"),
         *("--aftermath", "3", "--out", str(tmp_path)),
     )
     assert result.exit_code == 0, result.stderr
     head, *table = result.stdout.splitlines()
     assert head.strip() == "A small crash"
-    assert table[0].split() == ["backstop", "morpho"]
+    assert table[0].split() == ["backstop", "morpho-lenders"]
     for piece in ("loss created", "paid by junior", "outstanding", "won by leaving Savings", "0 differences"):
         assert piece in result.stdout
     heads = ("preset", "rule", "who gains", "how much", "who pays", "how much")
     at = next(i for i, line in enumerate(table) if line.startswith("Naive rules"))
     assert table[at + 1].split() == " ".join(heads).split()
-    assert table[at + 2].startswith("morpho") and "who leaves Savings" in table[at + 2]
-    for name in ("compare.html", "compare.csv", "compare.json", "backstop/trace.json", "morpho/summary.json"):
+    assert table[at + 2].startswith("morpho-lenders") and "who leaves Savings" in table[at + 2]
+    runs = "backstop/trace.json", "morpho-lenders/summary.json"
+    for name in ("compare.html", "compare.csv", "compare.json", *runs):
         assert (tmp_path / name).is_file()
 
 
@@ -70,4 +71,4 @@ def test_bad_input_is_one_line(args, message, tmp_path) -> None:
 
 
 def test_help_has_examples() -> None:
-    assert "ape run compare --presets maker,morpho,backstop --host revm" in run("--help").stdout
+    assert "ape run compare --presets maker,morpho-lenders,backstop --host revm" in run("--help").stdout

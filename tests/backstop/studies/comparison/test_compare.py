@@ -90,17 +90,17 @@ def test_nobody_but_the_groups_of_the_order_pays(compared):
 def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
     """Elsewhere who runs has no more than who stays, once all that pools hold is in doubt."""
     naive = {cost["preset"] for cost in compared["naive"] if cost["rule"] == "leave-at-once"}
-    assert naive == {"ccp", "credit-guild", "morpho"}
+    assert naive == {"ccp", "credit-guild", "morpho-lenders"}
     gains = {
         (row["preset"], race["pool"]): int(race["gain_wad"])
         for row in compared["presets"]
         for race in row["exit_race"]
         if race["leaver"]
     }
-    assert {("morpho", "Savings"), ("credit-guild", "Junior"), ("backstop", "Junior")} <= gains.keys()
+    assert {("morpho-lenders", "Savings"), ("credit-guild", "Junior"), ("backstop", "Junior")} <= gains.keys()
     won = {place for place, gain in gains.items() if gain > 1}
     guild = {("credit-guild", "Junior"), ("credit-guild", "Savings")}
-    assert won == {("ccp", "Savings"), *guild, ("morpho", "Savings")}
+    assert won == {("ccp", "Savings"), *guild, ("morpho-lenders", "Savings")}
     actions = load_run(out / "liquity").frames["actions"]
     tried = actions[actions["method"] == "redeem"]
     assert len(tried) and not any(tried["ok"])
@@ -121,7 +121,7 @@ def test_what_a_naive_rule_costs_adds_up(compared, out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_who_leaves_at_once_gains_what_others_pay(compared):
-    cost = next(cost for cost in compared["naive"] if cost["preset"] == "morpho")
+    cost = next(cost for cost in compared["naive"] if cost["preset"] == "morpho-lenders")
     gained, paid = list_gainers(cost["parties"]), list_payers(cost["parties"])
     assert [name for name, _ in gained] == ["who leaves Savings"]
     assert gained[0][1] > 1_000 * WAD and paid and all(amount >= WAD for _, amount in paid)
@@ -187,5 +187,7 @@ def test_a_bad_preset_stops_before_anything_runs(tmp_path):
 def test_a_stopped_comparison_keeps_its_runs(tmp_path):
     calls = iter(range(10**6))
     with pytest.raises(RunInterruptedError):
-        compare(SMALL, load_presets("maker,morpho"), "model", 1, tmp_path, stop=lambda: next(calls) > 600)
+        compare(
+            SMALL, load_presets("maker,morpho-lenders"), "model", 1, tmp_path, stop=lambda: next(calls) > 600
+        )
     assert load_run(tmp_path / "maker").summary["completed"]

@@ -105,7 +105,7 @@ def test_answers_are_those_of_the_functions(known, folder) -> None:
 
 def test_who_pays_most_is_said_with_its_share(known, folder) -> None:
     """The largest share of several may be far from most of the loss."""
-    given = ("--paths", "2", "--presets", "morpho", "--out", str(folder / "payers"), "--json")
+    given = ("--paths", "2", "--presets", "morpho-lenders", "--out", str(folder / "payers"), "--json")
     summary = json.loads(run("payers", str(known), *given).stdout)
     most: dict[str, tuple[int, str]] = {}
     for row in summary["tables"]["payers"]:

@@ -153,13 +153,13 @@ def test_owners_are_who_owes_and_who_loses(known) -> None:
 
 
 def test_payers_add_up_to_what_is_lost(known) -> None:
-    found = backstop.payers(known, "morpho,backstop", 4)
-    assert list(dict.fromkeys(found["preset"])) == ["as it is", "morpho", "backstop"]
+    found = backstop.payers(known, "morpho-lenders,backstop", 4)
+    assert list(dict.fromkeys(found["preset"])) == ["as it is", "morpho-lenders", "backstop"]
     lost = backstop.at_risk(known, 4, engine="model").iloc[0]["mean_micro"]
     for _, rows in found.groupby("preset"):
         assert rows["mean_micro"].sum() == pytest.approx(lost, abs=10)
     # Without a pool before them, savers pay all that they have, a tenth of the debt.
-    morpho = found[found["preset"] == "morpho"].set_index("payer")
+    morpho = found[found["preset"] == "morpho-lenders"].set_index("payer")
     assert morpho["mean_micro"]["savers"] == pytest.approx(50_000 * 10**6, rel=1e-4)
     assert morpho["mean_micro"]["holders"] == pytest.approx(lost - 50_000 * 10**6, rel=1e-3)
     # Half of the junior pool's 10,000, then a tenth of the savers'.

@@ -1,4 +1,4 @@
-"""Loader of presets, which replace a scenario's terms of loss (docs/do/presets.md)."""
+"""Loader of presets, which replace a scenario's terms of loss and of liquidations (docs/do/presets.md)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backstop.deployment.contracts_by_parameter_name import CLOSERS, NAIVE
 from backstop.errors import BackstopError
+from backstop.files.old_names import load_rename_table
 from backstop.keepers.all_role_names import ROLES
 from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.scenario_library import read_unchecked_scenario_fields
@@ -18,20 +19,28 @@ from backstop.simulation.scenario.yaml_document_reader import Field, Section, me
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent
-ALL, MARGIN = "all", "margin"
-"""Names of all presets of the library, by what they are about: vaults, or the margin market."""
+ALL, SYSTEMS, MARGIN = "all", "systems", "margin"
+"""Names of groups of the library: orders of losses, systems that sell vaults their way, the margin market."""
 
-LEAVE_AT_ONCE, EPOCH_CAPS = "leave-at-once", "epoch-caps"
+LEAVE_AT_ONCE, EPOCH_CAPS, PARTIAL_SALES = "leave-at-once", "epoch-caps", "partial-sales"
 NAIVE_RULES = {
     LEAVE_AT_ONCE: "a pool is left at any moment, at book value",
     EPOCH_CAPS: "caps begin anew with each epoch",
+    PARTIAL_SALES: "any part of an unsafe vault is sold, and its loss stays unbooked until the collateral is "
+    "gone",
 }
 """Naive rules that presets may have, with contracts of their own, by what `lay_over` calls them."""
 _OURS = "backstop"
 """The preset whose cooldowns stand in for those that a naive pool has not."""
 
 # Fields that a preset replaces in a scenario's `parameters`.
-_TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract")
+_TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract", "discount_contract")
+# Fields that it replaces in each collateral type, and those that it lowers where they are higher.
+_OF_TYPES = ("buffer_share", "redistribution_cap", "discount")
+_LOWERED = {
+    "liquidation_ratio": quantity_units.read_basis_points,
+    "debt_floor": quantity_units.read_whole_stablecoin_count,
+}
 # Fields that it replaces in their `margin`, and those that belong to a market or a facilitator.
 _OF_MARGIN = (
     *("bucket", "buckets", "insurance", "cap", "policy", "window", "quiet", "band"),
@@ -53,7 +62,9 @@ class Preset:
 
     @property
     def group(self) -> str:
-        """Group of the preset: ALL for the vaults' losses, MARGIN for the margin market's alone."""
+        """Group of the preset: SYSTEMS if it says how vaults are sold, else ALL or MARGIN by whose losses."""
+        if "discount" in _read_type_terms(self.terms):
+            return SYSTEMS
         return ALL if "waterfall" in self.terms else MARGIN
 
     @property
@@ -70,8 +81,11 @@ class Preset:
     @property
     def naive_rules(self) -> list[str]:
         """Naive rules that the preset has, of NAIVE_RULES."""
-        caps = "waterfall_contract" in self.terms and self.terms["waterfall_contract"].text in NAIVE
-        return [*([LEAVE_AT_ONCE] if self.naive_pool_names else []), *([EPOCH_CAPS] if caps else [])]
+        found = [LEAVE_AT_ONCE] if self.naive_pool_names else []
+        for term, rule in (("waterfall_contract", EPOCH_CAPS), ("discount_contract", PARTIAL_SALES)):
+            if term in self.terms and self.terms[term].text in NAIVE:
+                found.append(rule)
+        return found
 
 
 def preset_names(group: str | None = None) -> list[str]:
@@ -81,9 +95,10 @@ def preset_names(group: str | None = None) -> list[str]:
 
 
 def load_presets(names: str) -> list[Preset]:
-    """Load presets by names with commas between them; `all` and `margin` stand for groups."""
+    """Load presets by names with commas between them; `all`, `systems` and `margin` stand for groups."""
     given = [name.strip() for name in names.split(",")]
-    listed = [each for name in given for each in (preset_names(name) if name in (ALL, MARGIN) else [name])]
+    groups = {name: preset_names(name) for name in (ALL, SYSTEMS, MARGIN) if name in given}
+    listed = [each for name in given for each in groups.get(name, [name])]
     found = [load_preset(name) for name in listed]
     for i, preset in enumerate(found):
         if preset.name in [other.name for other in found[:i]]:
@@ -97,7 +112,10 @@ def load_preset(name_or_file: str | Path) -> Preset:
     if path.suffix not in (".yaml", ".yml"):
         path = LIBRARY / f"{name_or_file}.yaml"
         if not path.is_file():
-            known = ", ".join([*preset_names(), ALL, MARGIN])
+            new = load_rename_table().names["presets"].get(path.stem)
+            if new is not None:
+                raise BackstopError(f"the preset {path.stem!r} is called {new!r} now")
+            known = ", ".join([*preset_names(), ALL, SYSTEMS, MARGIN])
             raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
     elif not path.is_file():
         raise BackstopError(f"there is no preset file {path}")
@@ -108,12 +126,11 @@ def load_preset(name_or_file: str | Path) -> Preset:
     )
     if section["schema_version"].read_value(quantity_units.read_whole_number) != SCHEMA_VERSION:
         section["schema_version"].raise_error(f"is not the version {SCHEMA_VERSION} that this program reads")
-    if "of_each_type" in section:
-        section["of_each_type"].read_section((), ("buffer_share", "redistribution_cap"))
+    types = _read_type_terms(section)
     if "margin" in section:
         section["margin"].read_section((), (*_OF_MARGIN, *_ELSEWHERE))
-    elif "waterfall" not in section:
-        top.raise_error("'waterfall' is missing, or 'margin': one of them says who bears losses")
+    elif "waterfall" not in section and "discount" not in types:
+        top.raise_error("'waterfall', 'margin' and 'of_each_type.discount' are missing: give one of them")
     for role in section["absent"].read_items() if "absent" in section else ():
         role.read_choice(ROLES)
     title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
@@ -123,8 +140,8 @@ def load_preset(name_or_file: str | Path) -> Preset:
 def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str = "") -> Scenario:
     """Load a scenario, by name or file, with the preset's terms in place of its own.
 
-    Without one of its naive rules it has ours there: caps over any window; or requests, batches, cooldowns as
-    the preset `backstop` has them, and keepers who flag what is in doubt.
+    Without one of its naive rules it has ours there: caps over any window; vaults under water sold whole; or
+    requests, batches, cooldowns as the preset `backstop` has them, and keepers who flag what is in doubt.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_unchecked_scenario_fields(scenario)
@@ -136,10 +153,8 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
         if term in terms:
             own = copy.deepcopy(terms[term])
             parameters[term] = merge_documents(parameters[term], own) if term in parameters else own
-    if "of_each_type" in terms:
-        types = parameters["collateral_types"].read_mapping_entries()
-        for symbol, fields in types.items():
-            types[symbol] = merge_documents(fields, terms["of_each_type"])
+    for fields in parameters["collateral_types"].read_mapping_entries().values():
+        _replace_type_terms(fields.read_mapping_entries(), _read_type_terms(terms))
     if "margin" in terms and ("margin" in parameters or "waterfall" not in terms):
         _apply_margin_terms(preset, document.read_mapping_entries(), name)
     if "unsafe" in terms:
@@ -150,6 +165,8 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
         )
     if excluded_naive_rule == EPOCH_CAPS:
         del parameters["waterfall_contract"]
+    if excluded_naive_rule == PARTIAL_SALES:
+        del parameters["discount_contract"]
     if excluded_naive_rule == LEAVE_AT_ONCE:
         ours = load_preset(_OURS).terms["pools"].read_mapping_entries()
         for name in preset.naive_pool_names:
@@ -166,6 +183,25 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
                 del keepers[group]
     # A recorded state belongs to its own terms, so the vault book is opened anew.
     return parse_scenario(document, name, drops_opening_state=True)
+
+
+def _read_type_terms(terms: Section) -> Mapping[str, Field]:
+    """Read what a preset says of each collateral type."""
+    if "of_each_type" not in terms:
+        return {}
+    return terms["of_each_type"].read_section((), (*_OF_TYPES, *_LOWERED)).fields_by_name
+
+
+def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> None:
+    """Replace the terms of a collateral type by the preset's; a ratio and a floor are lowered at most.
+
+    Under a higher ratio vaults of the scenario could be unsafe from the start, under a higher floor they
+    could not be opened.
+    """
+    fields |= {name: own[name] for name in _OF_TYPES if name in own}
+    for name, reader in _LOWERED.items():
+        if name in own and own[name].read_value(reader) < fields[name].read_value(reader):
+            fields[name] = own[name]
 
 
 def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: str) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
 
-from backstop.deployment.parameter_dataclasses import MarginParameters
+from backstop.deployment.parameter_dataclasses import DiscountParameters, MarginParameters
 from backstop.errors import BackstopError
+from backstop.model.arithmetic import WAD
+from backstop.model.fixed_discount import Terms
 from backstop.simulation.scenario import load_scenario, scenario_names
 from backstop.simulation.scenario.scenario_records import Scenario
 from backstop.studies.comparison.presets import apply_preset, load_preset, load_presets, preset_names
 from backstop.studies.comparison.presets.preset_loader import LIBRARY
+from backstop.studies.peer_liquidations.aave_v4 import compute_liquidation_bonus
+from backstop.studies.peer_liquidations.morpho_blue import compute_incentive_factor
 from tests.support.checkout_paths import ROOT
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 OURS = ("by-cycle", "ranked", "shared")
 OF_MARGIN = ("bitmex", "by-cycle", "dydx", "hyperliquid", "okex-clawback", "ranked", "shared")
+SYSTEMS = ("aave-v3", "aave-v4", "euler-v2", "morpho-blue")
 WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
 GOOD = """schema_version: 1
 title: A test
@@ -31,6 +37,12 @@ pools:
 of_each_type:
   buffer_share: 0%
 absent: [recogniser, coverer]
+"""
+ONLY_SALES = """schema_version: 1
+title: A test
+description: Sold at a discount.
+of_each_type:
+  discount: {base_bonus: 7%, close_factor: 50%}
 """
 
 
@@ -59,16 +71,23 @@ def line_of(scenario: Scenario) -> int:
 
 def test_the_library_is_complete() -> None:
     aave = {"aave-safety-module", "aave-umbrella"}
-    known = {*aave, "backstop", "ccp", "credit-guild", "liquity", "maker", "morpho"}
+    known = {*aave, "backstop", "ccp", "credit-guild", "liquity", "maker", "morpho-lenders"}
     assert set(preset_names("all")) == known
+    assert tuple(preset_names("systems")) == SYSTEMS
     assert tuple(preset_names("margin")) == OF_MARGIN
-    assert preset_names() == sorted({*known, *OF_MARGIN})
-    for group in ("all", "margin"):
+    assert preset_names() == sorted({*known, *SYSTEMS, *OF_MARGIN})
+    for group in ("all", "systems", "margin"):
         assert [preset.name for preset in load_presets(group)] == preset_names(group)
-    assert len(load_presets("margin,all")) == len(preset_names())
+    assert len(load_presets("margin,all,systems")) == len(preset_names())
 
 
-@pytest.mark.parametrize("name", preset_names("all"))
+def test_an_old_name_is_refused_with_the_new_one() -> None:
+    with pytest.raises(BackstopError) as caught:
+        load_presets("maker,morpho")
+    assert str(caught.value) == "the preset 'morpho' is called 'morpho-lenders' now"
+
+
+@pytest.mark.parametrize("name", [*preset_names("all"), *SYSTEMS])
 @pytest.mark.parametrize(
     "scenario",
     build_pytest_params_with_deep_marks(
@@ -109,12 +128,16 @@ def test_a_preset_for_the_margin_market_leaves_all_else(name, scenario) -> None:
 
 def test_which_presets_have_naive_rules() -> None:
     """Each of them can be laid over without it: ours stands in its place, and all else stays."""
-    found = {name: load_preset(name).naive_rules for name in preset_names("all")}
+    found = {name: load_preset(name).naive_rules for name in preset_names()}
     assert {name: rules for name, rules in found.items() if rules} == {
         "aave-safety-module": ["epoch-caps"],
+        "aave-v3": ["partial-sales"],
+        "aave-v4": ["partial-sales"],
         "ccp": ["leave-at-once"],
         "credit-guild": ["leave-at-once"],
-        "morpho": ["leave-at-once"],
+        "euler-v2": ["leave-at-once", "partial-sales"],
+        "morpho-blue": ["leave-at-once", "partial-sales"],
+        "morpho-lenders": ["leave-at-once"],
     }
     guild = load_preset("credit-guild")
     naive, ours = (apply_preset(guild, "black-thursday", rule) for rule in ("", "leave-at-once"))
@@ -127,6 +150,109 @@ def test_which_presets_have_naive_rules() -> None:
     assert apply_preset(guild, "black-thursday") == naive
     event = apply_preset(load_preset("aave-safety-module"), "black-thursday", "epoch-caps")
     assert event.parameters.waterfall_contract == "LossWaterfall"
+    morpho = load_preset("morpho-blue")
+    naive, ours = (apply_preset(morpho, "black-thursday", rule) for rule in ("", "partial-sales"))
+    assert naive.parameters.discount_contract == "PartialSaleDiscount"
+    assert ours == replace(naive, parameters=replace(naive.parameters, discount_contract="FixedDiscount"))
+
+
+def test_how_each_system_sells_vaults() -> None:
+    """The terms of the markets that the files name."""
+    terms = {
+        name: apply_preset(load_preset(name), "black-thursday").parameters.collateral_types[0]
+        for name in SYSTEMS
+    }
+    assert {name: each.discount for name, each in terms.items()} == {
+        "aave-v3": DiscountParameters(
+            target_health=0, close_factor=5_000, whole_close_health=9_500, small_position=2_000, fee=1_000
+        ),
+        "aave-v4": DiscountParameters(
+            base_bonus=499, max_bonus=555, full_bonus_health=9_000, target_health=12_400, fee=1_000
+        ),
+        "euler-v2": DiscountParameters(
+            base_bonus=0, max_bonus=0, max_discount=1_500, target_health=0, close_factor=10_000
+        ),
+        "morpho-blue": DiscountParameters(
+            base_bonus=0, max_bonus=1_500, cursor=3_000, target_health=0, close_factor=10_000
+        ),
+    }
+    thresholds = {"aave-v3": 8_300, "aave-v4": 8_300, "euler-v2": 8_600, "morpho-blue": 8_600}
+    assert {name: 10**8 // each.liquidation_ratio for name, each in terms.items()} == thresholds
+    # One basis point higher, and what debt may be of collateral would be under the market's.
+    assert {name: 10**8 // (each.liquidation_ratio + 1) for name, each in terms.items()} == {
+        name: threshold - 1 for name, threshold in thresholds.items()
+    }
+    assert {name: each.debt_floor for name, each in terms.items()} == {
+        "aave-v3": 1_000, "aave-v4": 1_000, "euler-v2": 0, "morpho-blue": 0,
+    }  # fmt: skip
+
+
+def test_the_bonus_of_a_system_is_that_of_its_reference_function() -> None:
+    """Aave v4 at every health, Morpho Blue at the market's ratio; these are exact to the contracts."""
+    v4, morpho = (
+        apply_preset(load_preset(name), "black-thursday").parameters.collateral_types[0]
+        for name in ("aave-v4", "morpho-blue")
+    )
+    assert v4.discount is not None and morpho.discount is not None
+    terms = Terms(*astuple(v4.discount))
+    for health in range(85 * WAD // 100, WAD + 1, WAD // 1_000):
+        expected = compute_liquidation_bonus({"in": (9 * WAD // 10, 9_000, health, 10_555)})["out"]
+        assert terms.compute_bonus(v4.liquidation_ratio, health) == (expected * WAD // 10_000, WAD)
+    factor, unit = Terms(*astuple(morpho.discount)).compute_bonus(morpho.liquidation_ratio, 0)
+    assert (factor, unit) == (compute_incentive_factor(86 * WAD // 100), WAD)
+
+
+def test_a_ratio_and_a_floor_are_lowered_at_most(write, tmp_path) -> None:
+    """In any scenario, no vault is unsafe from the start that was safe, and none is too small to open."""
+    laid = apply_preset(load_preset("aave-v3"), "black-thursday").parameters.collateral_types
+    own = load_scenario("black-thursday").parameters.collateral_types
+    assert {each.liquidation_ratio for each in laid} == {12_048}
+    assert [each.initial_ratio for each in laid] == [each.initial_ratio for each in own]
+    lower = tmp_path / "lower.yaml"
+    lower.write_text(
+        "extends: black-thursday\nparameters: {collateral_types: {ETH: {liquidation_ratio: 115%}, "
+        "WBTC: {debt_floor: 500 stablecoin}}}\n"
+    )
+    ether, bitcoin, _ = apply_preset(load_preset("aave-v3"), lower).parameters.collateral_types
+    assert (ether.liquidation_ratio, ether.debt_floor) == (11_500, 1_000)
+    assert (bitcoin.liquidation_ratio, bitcoin.debt_floor) == (12_048, 500)
+    higher = load_preset(write(ONLY_SALES.replace("  dis", "  liquidation_ratio: 200%\n  dis")))
+    kept = apply_preset(higher, "black-thursday").parameters.collateral_types
+    assert [each.liquidation_ratio for each in kept] == [each.liquidation_ratio for each in own]
+
+
+def test_a_preset_may_say_how_vaults_are_sold_and_nothing_else(write, tmp_path) -> None:
+    """Its terms of sales stand in the place of all that the scenario has; who bears losses stays."""
+    preset = load_preset(write(ONLY_SALES))
+    assert (preset.group, preset.naive_rules) == ("systems", [])
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "extends: black-thursday\nparameters: {collateral_types: {ETH: {discount: "
+        "{base_bonus: 2%, max_bonus: 9%, full_bonus_health: 90%, target_health: 120%, fee: 50%}}}}\n"
+    )
+    laid, scenario = apply_preset(preset, own).parameters, load_scenario(own).parameters
+    assert {each.discount for each in laid.collateral_types} == {
+        DiscountParameters(base_bonus=700, max_bonus=700, target_health=0, close_factor=5_000)
+    }
+    assert (laid.stages, laid.discount_contract) == (scenario.stages, "FixedDiscount")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("factor: 50%", "factor: 50", ":5: of_each_type.discount.close_factor: '50' is not"),
+        ("close_factor: 50%", "gain: 50%", ":5: of_each_type.discount.gain: unknown field"),
+        ("{base_bonus: 7%, close_factor: 50%}", "null", ":1: 'waterfall', 'margin' and 'of_each_type"),
+        ("of_each", "discount_contract: Pool\nof_each", ":4: discount_contract: 'Pool' is not one of"),
+        ("  dis", "  liquidation_ratio: 1.2\n  dis", ":5: of_each_type.liquidation_ratio: '1.2' is not"),
+    ],
+)
+def test_a_mistake_about_sales_is_one_line(write, old, new, problem) -> None:
+    assert old in ONLY_SALES
+    with pytest.raises(BackstopError) as caught:
+        apply_preset(load_preset(write(ONLY_SALES.replace(old, new))), "black-thursday")
+    assert f"mine.yaml{problem}" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_scenario_has_a_naive_rule_on_purpose_only(tmp_path) -> None:
@@ -253,7 +379,7 @@ def test_text_is_on_one_line(write) -> None:
         (
             "waterfall:\n  savings: {share: 20%}\n  reserve: {share: 50%, amount: 1_000 stablecoin}\n",
             "",
-            "mine.yaml:1: 'waterfall' is missing, or 'margin'",
+            "mine.yaml:1: 'waterfall', 'margin' and 'of_each_type.discount' are missing: give one of them",
         ),
     ],
 )
