@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
-from backstop.deployment.parameter_dataclasses import DiscountParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 from backstop.model.constant_product_market import ConstantProductMarket
@@ -16,21 +16,49 @@ from backstop.proof.fuzz.generation_context import GenerationContext, Wait
 from backstop.proof.fuzz.generator_registry import register_generator
 from backstop.system import Action
 
+# A value out of bounds, or one that belongs to another kind of bonus or amount.
+_BREAKS = (
+    ("base_bonus", 3_334),
+    ("max_bonus", 3_334),
+    ("max_bonus", 1),
+    ("full_bonus_health", 1),
+    ("full_bonus_health", 10_000),
+    ("max_discount", 1),
+    ("max_discount", 3_334),
+    ("cursor", 1),
+    ("cursor", 10_000),
+    ("target_health", 0),
+    ("target_health", 10_000),
+    ("target_health", 20_001),
+    ("close_factor", 0),
+    ("close_factor", 499),
+    ("close_factor", 10_001),
+    ("whole_close_health", 1),
+    ("whole_close_health", 10_001),
+    ("small_position", 1),
+    ("small_position", 10_000_001),
+    ("fee", 10_001),
+)
+
 
 def _make_vault_unsafe(
     context: GenerationContext, collateral_type: int, owner: str
 ) -> Iterator[Action | Wait]:
-    """Let the price fall until a vault is just unsafe, deep under its debt, or between, if it is safe yet."""
-    vault = context.get_vault(collateral_type, owner)
-    if owner in context.list_unsafe_owners(collateral_type) or not vault.locked_collateral:
+    """Let the price fall until a vault is just unsafe, deep under its debt, or between; renew it if it is."""
+    vault, grace = context.get_vault(collateral_type, owner), context.feed.configs[collateral_type].grace
+    if not vault.locked_collateral:
         return
-    debt = vault.normalized_debt * context.get_rate(collateral_type)
-    edge = (
-        debt * context.get_terms(collateral_type).liquidation_ratio // vault.locked_collateral // BASIS_POINTS
-    )
-    price = edge * context.pick_item((999, 990, 950, 900, 850, 700, 400)) // 1_000
+    price = context.get_next_or_current_price(collateral_type)
+    if owner not in context.list_unsafe_owners(collateral_type):
+        debt = vault.normalized_debt * context.get_rate(collateral_type)
+        ratio = context.get_terms(collateral_type).liquidation_ratio
+        edge = debt * ratio // vault.locked_collateral // BASIS_POINTS
+        price = edge * context.pick_item((999, 990, 950, 900, 850, 700, 400)) // 1_000
     if 0 < price <= bounds.MAX_PRICE:
         yield from post_price_until_current(context, collateral_type, price)
+        if grace and context.draw_bool(0.5):
+            yield Wait(grace + 1)
+            yield from post_price_until_current(context, collateral_type, price)
 
 
 def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> str | None:
@@ -40,7 +68,7 @@ def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> st
     return context.pick_item(owners) if owners and is_sold else None
 
 
-@register_generator(weight=8, of_discounts=True)
+@register_generator(weight=40, of_discounts=True)
 def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Make a vault unsafe and buy it, or a part; or several buy."""
     c = context.draw_type()
@@ -52,7 +80,7 @@ def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
         yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
 
 
-@register_generator(weight=4, of_discounts=True)
+@register_generator(weight=20, of_discounts=True)
 def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     """Buy without capital, on a market that pays for it or does not; at times from a safe vault."""
     c = context.draw_type()
@@ -75,7 +103,7 @@ def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | W
     yield context.build_action("FlashTaker", "liquidate_and_sell", *args, by=who)
 
 
-@register_generator(weight=1, of_discounts=True)
+@register_generator(weight=8, of_discounts=True)
 def change_discount(context: GenerationContext) -> Iterator[Action | Wait]:
     """Set other terms of a type, its mechanism or its ratios, as the admin or as anybody."""
     if "FixedDiscount" not in context.world.contracts:
@@ -86,9 +114,8 @@ def change_discount(context: GenerationContext) -> Iterator[Action | Wait]:
     kind = context.pick_item(("terms", "terms", "mechanism", "ratio"))
     if kind == "terms":
         terms = draw_discount_terms(context.random, ratio)
-        if context.draw_bool(0.1):
-            broken = context.pick_item((("fee", 10_001), ("cursor", 10_000), ("max_discount", 4_000)))
-            terms = DiscountParameters(**(vars(terms) | dict([broken])))
+        if context.draw_bool(0.3):
+            terms = replace(terms, **dict([context.pick_item(_BREAKS)]))
         yield context.build_action("FixedDiscount", "set_terms", c, tuple(vars(terms).values()), by=by)
     elif kind == "mechanism":
         address = context.world.contracts["FixedDiscount"].address
