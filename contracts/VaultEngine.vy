@@ -463,7 +463,8 @@ def seize(
     debts: IVaultEngine.Debts = ledger._post_liquidation(collateral_type, normalized_debt)
     if terms.RISK_POLICY != empty(address):
         word: uint256 = terms.of_types[collateral_type]
-        if word & terms.DYNAMIC != 0:
+        # An issuer writes debt down in settlement too, where no rate moves.
+        if word & terms.DYNAMIC != 0 and word < terms.SETTLING:
             before: uint256 = unsafe_add(debts.normalized_debt, normalized_debt)
             terms._update_dynamic_fee(collateral_type, word & terms.REPLACED != 0, debts, before)
     self._store_vault_and_emit(collateral_type, owner, vault)

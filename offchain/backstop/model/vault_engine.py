@@ -249,7 +249,8 @@ class VaultEngine(Coverage):
             vault = vault._replace(open_lots=vault.open_lots + 1)
         debts = self._post_liquidation(collateral_type, normalized_debt)
         terms: Terms = self.terms[collateral_type]
-        if terms.dynamic:
+        # An issuer writes debt down in settlement too, where no rate moves.
+        if terms.dynamic and not terms.settling:
             self._update_dynamic_fee(
                 collateral_type, terms.replaced, debts, debts.normalized_debt + normalized_debt
             )

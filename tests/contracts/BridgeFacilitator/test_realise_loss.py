@@ -2,6 +2,7 @@
 
 import pytest
 
+from backstop.deployment.example_parameters import build_guarded_parameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import get_only_event_values, read_stablecoins
 from tests.support.facilitator_steps import (
@@ -9,6 +10,8 @@ from tests.support.facilitator_steps import (
     ROLLUP,
     announce_and_realise_bridge_loss,
     announce_loss,
+    deploy_protocol_with_facilitators,
+    draw_stablecoin_as_bridge,
     pay_facilitator,
     read_bridge_debt,
     read_bridge_debt_at_risk,
@@ -113,3 +116,21 @@ def test_in_settlement_it_still_reaches_the_stages(owing):
     announce_loss(owing, 30 * K)
     start_settlement(owing)
     assert owing.do("Rollup.realise_loss", sender="stranger") == 30 * K
+
+
+def test_in_settlement_a_dynamic_fee_stays_zero(new_protocol):
+    """Settlement has charged all fees: a rate that moves later would make the first vaults owe less."""
+    owing = deploy_protocol_with_facilitators(new_protocol, build_guarded_parameters())
+    draw_stablecoin_as_bridge(owing, 100 * K)
+    curve = (400, 5_000, 2_000, 4_000)
+    owing.do("RiskPolicy.set_fee_curve", ROLLUP, curve, 100, 0, sender="admin")
+    owing.do("VaultEngine.set_fee_dynamic", ROLLUP, True, sender="admin")
+    assert owing.read("VaultEngine.stability_fee_of", ROLLUP) > 0
+    announce_loss(owing, 30 * K)
+    start_settlement(owing)
+    rate = owing.read("VaultEngine.debts_of", ROLLUP).accumulated_rate
+    assert owing.do("Rollup.realise_loss", sender="stranger") > 0
+    owing.advance(DAY)
+    owing.do("VaultEngine.accrue", ROLLUP, sender="stranger")
+    assert owing.read("VaultEngine.stability_fee_of", ROLLUP) == 0
+    assert owing.read("VaultEngine.debts_of", ROLLUP).accumulated_rate == rate
