@@ -189,7 +189,7 @@ def plan_sale(
 
 
 @external
-def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
+def check_sale_terms(collateral_type: uint256, liquidation_ratio: uint256):
     """
     @notice Revert unless a type has terms, and its largest bonus stays under a liquidation ratio. Anyone.
     @param collateral_type [id] The collateral type.

@@ -302,7 +302,7 @@ def set_mechanism(collateral_type: uint256, mechanism: address):
     assert debts.normalized_debt == 0 and debts.distressed == 0, "liquidation_engine: has debt"
     # Whoever issues the token has no say in what it is sold for.
     assert len(staticcall PRICE_FEED.reporters_of(collateral_type)) != 0, "liquidation_engine: no reporters"
-    extcall ILiquidationMechanism(mechanism).check_terms(collateral_type, terms.liquidation_ratio)
+    extcall ILiquidationMechanism(mechanism).check_sale_terms(collateral_type, terms.liquidation_ratio)
     self.mechanism_of[collateral_type] = mechanism
     extcall VAULT_ENGINE.note_mechanism(collateral_type)
     log MechanismSet(collateral_type=collateral_type, mechanism=mechanism)
@@ -484,7 +484,7 @@ def check_mechanism(collateral_type: uint256, liquidation_ratio: uint256):
     """
     mechanism: address = self.mechanism_of[collateral_type]
     if mechanism != empty(address):
-        extcall ILiquidationMechanism(mechanism).check_terms(collateral_type, liquidation_ratio)
+        extcall ILiquidationMechanism(mechanism).check_sale_terms(collateral_type, liquidation_ratio)
 
 
 @external

@@ -29,7 +29,7 @@ exports: (
     FixedDiscount.has_role,
     FixedDiscount.VAULT_ENGINE,
     FixedDiscount.set_terms,
-    FixedDiscount.check_terms,
+    FixedDiscount.check_sale_terms,
     FixedDiscount.terms_of,
 )
 

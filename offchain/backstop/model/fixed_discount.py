@@ -166,7 +166,7 @@ class FixedDiscount(Administered):
         return plan_sale(terms, position, max_collateral, max_repay)
 
     @external
-    def check_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
+    def check_sale_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
         """Revert unless a type has terms, and its largest bonus stays under a ratio."""
         self._load_terms(collateral_type).check_bonus(liquidation_ratio)
 

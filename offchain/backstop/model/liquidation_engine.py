@@ -179,7 +179,9 @@ class LiquidationEngine(VaultFlags):
         has_reporters = len(feed.reporters_of(self.address, collateral_type)) != 0
         require(has_reporters, "liquidation_engine: no reporters")
         contract = cast(ILiquidationMechanism, self.world.at(mechanism))
-        contract.check_terms(self.address, collateral_type, terms.liquidation_ratio)
+        # The engine has no such function itself.
+        require(mechanism != self.address, "")
+        contract.check_sale_terms(self.address, collateral_type, terms.liquidation_ratio)
         self.mechanisms[collateral_type] = mechanism
         engine.note_mechanism(self.address, collateral_type)
         self.emit("MechanismSet", collateral_type, mechanism)
@@ -288,7 +290,7 @@ class LiquidationEngine(VaultFlags):
         mechanism = self.mechanisms[collateral_type]
         if mechanism != ZERO_ADDRESS:
             contract = cast(ILiquidationMechanism, self.world.at(mechanism))
-            contract.check_terms(self.address, collateral_type, liquidation_ratio)
+            contract.check_sale_terms(self.address, collateral_type, liquidation_ratio)
 
     @view
     def mechanism_of(self, sender: str, collateral_type: int) -> str:

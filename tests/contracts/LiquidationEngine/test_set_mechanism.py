@@ -89,6 +89,15 @@ def test_not_of_a_type_that_is_retired(discounted):
         set_mechanism(discounted)
 
 
+def test_no_other_contract_is_taken(discounted):
+    """It would be there for good, and nothing of the type could be sold."""
+    others = [name for name in discounted.lockstep.model.world.contracts if name != "FixedDiscount"]
+    assert {"CollateralAuction", "LiquidationEngine", "VaultEngine", "XAU"} <= set(others)
+    for name in others:
+        with reverts(""):
+            set_mechanism(discounted, mechanism=name)
+
+
 def test_of_an_unknown_type(discounted):
     with reverts("terms: unknown type"):
         set_mechanism(discounted, 9)

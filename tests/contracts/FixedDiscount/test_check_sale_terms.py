@@ -1,4 +1,4 @@
-"""check_terms: a type has terms, and its largest bonus fits under a liquidation ratio."""
+"""check_sale_terms: a type has terms, and its largest bonus fits under a liquidation ratio."""
 
 import pytest
 
@@ -7,14 +7,14 @@ from tests.support.revert_setter_and_source_helpers import reverts
 
 
 def test_the_ratio_is_above_the_largest_bonus(discounted):
-    discounted.do("FixedDiscount.check_terms", WETH, 10_801, sender="stranger")
+    discounted.do("FixedDiscount.check_sale_terms", WETH, 10_801, sender="stranger")
     with reverts("fixed_discount: high bonus"):
-        discounted.do("FixedDiscount.check_terms", WETH, 10_800, sender="stranger")
+        discounted.do("FixedDiscount.check_sale_terms", WETH, 10_800, sender="stranger")
 
 
 def test_a_type_without_terms(discounted):
     with reverts("fixed_discount: no terms"):
-        discounted.do("FixedDiscount.check_terms", 2, 15_000, sender="stranger")
+        discounted.do("FixedDiscount.check_sale_terms", 2, 15_000, sender="stranger")
 
 
 @pytest.mark.parametrize("ratio, fits", [(10_801, True), (10_800, False)])
