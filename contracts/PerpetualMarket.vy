@@ -166,7 +166,8 @@ def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, le
     if late != 0:
         # What an account has is under 2**138 by now.
         paid = unsafe_mul(amount, available) // unsafe_add(available, late)
-    if paid > available or paid < least:
+    # Accounts that owe the rest may not be closed yet, and nothing of it is late.
+    if amount > unsafe_add(available, late) or paid < least:
         revert_reason._raise("perpetuals: not held")
     cycle_losses._repay(unsafe_sub(amount, paid))
     own: uint256 = min(paid, cycle_book.paid_in[owner])

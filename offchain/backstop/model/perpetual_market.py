@@ -111,7 +111,8 @@ class PerpetualMarket(CycleLosses):
         available = self.holdings[()] - min(self.holdings[()], self.fee_table[()])
         late = self.late_table[()]
         paid = amount * available // (available + late) if late else amount
-        require(least <= paid <= available, "perpetuals: not held")
+        # Accounts that owe the rest may not be closed yet, and nothing of it is late.
+        require(amount <= available + late and least <= paid, "perpetuals: not held")
         self.late_table[()] = late - (amount - paid)
         own = min(paid, self.deposits[owner])
         self.deposits[owner] = self.deposits[owner] - own
