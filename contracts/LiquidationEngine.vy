@@ -254,9 +254,7 @@ def liquidate_and_buy(
         left == 0 or unsafe_mul(left, vault.accumulated_rate) >= vault.debt_floor
     ), "liquidation_engine: rest too low"
     # To the wei: paid - 1 < (sent + 1)*max_price.
-    assert (
-        max_price != 0 and (sale.paid - 1) * units.RAY // (sent + 1) < max_price
-    ), "liquidation_engine: high price"
+    assert (sale.paid - 1) * units.RAY // (sent + 1) < max_price, "liquidation_engine: high price"
 
     vault_flags._shrink_flag(collateral_type, owner, left)
     # The engine is a contract of the protocol: its code is there.

@@ -151,7 +151,7 @@ class LiquidationEngine(VaultFlags):
         is_above_floor = left * vault.accumulated_rate >= vault.debt_floor
         require(left == 0 or is_above_floor, "liquidation_engine: rest too low")
         # To the wei: paid - 1 < (sent + 1)*max_price.
-        is_cheap = max_price != 0 and (paid - 1) * RAY // (sent + 1) < max_price
+        is_cheap = (paid - 1) * RAY // (sent + 1) < max_price
         require(is_cheap, "liquidation_engine: high price")
 
         self._shrink_flag(collateral_type, owner, left)
