@@ -122,13 +122,6 @@ def test_a_close_factor_at_exactly_the_health_of_its_threshold(plan):
     assert plan(half, VAULT._replace(price=1_425 * RAY)).paid == 12_000 * WAD
 
 
-def test_a_target_that_no_repayment_reaches(plan):
-    """A third more collateral at a threshold of 90% takes out 1.2 for each 1 repaid, as the target asks."""
-    terms = Terms(max_discount=2_500, target_health=12_000)
-    deep = VAULT._replace(liquidation_ratio=11_111, price=900 * RAY)
-    assert plan(terms, deep).collateral == 10 * WAD
-
-
 def test_a_fee_is_a_part_of_the_bonus(plan):
     sale = plan(ANY._replace(fee=1_000), max_repay=1_000 * WAD)
     amount = sale.collateral

@@ -3,6 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.fixed_discount import Terms
+from backstop.model.interfaces import Position
 from tests.support.discount_steps import WETH, buy_collateral, deploy_with_discount
 from tests.support.revert_setter_and_source_helpers import reverts
 
@@ -34,6 +36,15 @@ def test_a_part_leaves_the_rest_worse(naive):
     vault = read_vault(naive)
     assert vault.locked_collateral * 1_140 * 1_000 // vault.normalized_debt == 906
     assert naive.read("VaultEngine.deficit_of", WETH) == 0
+
+
+def test_all_may_be_repaid_where_no_repayment_reaches_the_target(naive):
+    """At a threshold of 90% a third more collateral takes out 1.2 for each 1 repaid: the target itself."""
+    terms = Terms(max_discount=2_500, target_health=12_000)
+    naive.do("FixedDiscount.set_terms", WETH, tuple(terms), sender="admin")
+    deep = Position(10 * WAD, 12_000 * WAD, RAY, 11_111, 2_000 * RAD, 1, 900 * RAY)
+    sale = naive.read("FixedDiscount.plan_sale", WETH, tuple(deep), 2**255, 2**255)
+    assert sale.collateral == 10 * WAD and sale.normalized_debt == 12_000 * WAD
 
 
 def test_a_loss_is_hidden_while_some_collateral_is_left(naive):
