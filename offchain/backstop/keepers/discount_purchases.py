@@ -30,7 +30,7 @@ class DiscountPurchase(NamedTuple):
 
     @property
     def price(self) -> int:
-        """What it costs for 1e18 of what the buyer gets [ray], rounded up."""
+        """The payment for 1e18 of the collateral that the buyer gets [ray], rounded up."""
         return div_up(self.paid * RAY, self.collateral)
 
 

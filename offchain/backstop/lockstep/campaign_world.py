@@ -12,14 +12,14 @@ from backstop.errors import BackstopError
 _PLAIN = (int, str, bytes, type(None), Table, Contract, World)
 """Values that are bound anew and never changed, or that are taken back in another way."""
 _RESTORED = (dict, defaultdict, Counter, list, set)
-"""Containers that get their content back, whoever holds them; others are replaced by a copy."""
+"""Containers that a rollback fills with their former content; it replaces other values by a copy."""
 
 
 class CampaignWorld(World):
-    """A World whose marks hold the attributes of all contracts, whatever they are.
+    """A World whose marks hold the attributes of all contracts, of any type.
 
     A user's model keeps what its contract does not store in plain attributes: dictionaries, counters, what an
-    invariant remembers. Containers are restored in place, so that whoever holds one sees it restored.
+    invariant remembers. A rollback restores containers in place, so that other references to them see it.
     """
 
     def mark(self) -> Any:
@@ -77,7 +77,7 @@ def _list_content(container: Any) -> Any:
 
 
 def _restore_container(container: Any, content: list[Any]) -> None:
-    """Give a container its former content."""
+    """Replace the content of a container by `content`."""
     container.clear()
     if isinstance(container, dict):
         dict.update(container, content)  # a Counter's own would add

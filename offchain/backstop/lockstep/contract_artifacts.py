@@ -34,7 +34,7 @@ class SlotPart(NamedTuple):
 
 
 class IntegerRange(NamedTuple):
-    """What an integer type holds; `type_name` has its article."""
+    """The lowest and highest value of an integer type; `type_name` begins with its article."""
 
     type_name: str
     low: int

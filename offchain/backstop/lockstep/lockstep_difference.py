@@ -13,7 +13,7 @@ from backstop.hosts.contract_creation import Creation
 from backstop.system import Action, Outcome
 
 VIEWER = "a view"
-"""The sender of a view, which nobody in particular calls."""
+"""The sender that a difference names for a view: no account calls it."""
 
 
 class Difference(NamedTuple):

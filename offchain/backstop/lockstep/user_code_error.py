@@ -23,7 +23,7 @@ class UserCodeError(BackstopError):
 
 @contextmanager
 def translate_user_errors(declared: str, *expected: type[Exception]) -> Iterator[None]:
-    """Raise UserCodeError, in which place and why, for whatever the code of a declaration raises.
+    """Raise UserCodeError, with place and reason, for each exception that a declaration's code raises.
 
     Expected errors pass.
     """

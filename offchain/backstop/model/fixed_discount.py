@@ -61,7 +61,7 @@ class Terms(NamedTuple):
 
 
 class Quote(NamedTuple):
-    """What a vault is worth and owes [rad], its health and the bonus [wad], and the most to repay [rad]."""
+    """A vault's debt and worth [rad], health and bonus fraction [wad], and largest repayment [rad]."""
 
     debt: int
     worth: int

@@ -39,7 +39,7 @@ def read_discount(field: Field) -> DiscountParameters:
     amount = _require_one_kind(field, section, _AMOUNTS)
     if bonus == "cursor" and "max_bonus" not in section:
         field.raise_error("'max_bonus' is missing: a cursor needs it")
-    # What is not given is off.
+    # A field that the file leaves out is off.
     found: dict[str, Any] = dict.fromkeys((*_LIMITS, "small_position"), 0)
     for name, limits in _LIMITS.items():
         if name in section:

@@ -52,7 +52,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("text", "values"), KINDS)
 def test_each_kind_is_read(tmp_path, text, values) -> None:
-    """What is not given is off, whatever the dataclass has without it."""
+    """A field that the file leaves out is off, also where the dataclass has another default."""
     assert load_discount(tmp_path, text) == change_discount(**values)
 
 
