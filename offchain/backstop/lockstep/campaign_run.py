@@ -189,7 +189,7 @@ class _CampaignRun:
 
 
 class CampaignShrinker(TraceShrinker):
-    """What is left of a campaign's trace."""
+    """Shrinks the trace of a campaign's failure, for some seconds."""
 
     should_bisect_waits = True
 
@@ -200,6 +200,9 @@ class CampaignShrinker(TraceShrinker):
 
     def deploy_tester(self, first_steps: Sequence[TraceStep]) -> TraceTester:
         return TraceTester(CampaignLockstep(self.campaign, self.artifacts, check_every=0), first_steps)
+
+    def shrink_deployment(self) -> None:
+        """Leave the deployment: a user declares it as a whole."""
 
     def iter_shorter_waits(self, gap: int) -> Iterator[int]:
         yield from (0, 1)

@@ -6,6 +6,7 @@ to the same one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ UNIFIED = 6
 ROUND_VALUES = (10**18, 10**22, 10**27)
 
 
-class TraceShrinker:
+class TraceShrinker(ABC):
     """The part of a trace that is left: added contracts, opening, body.
 
     A subclass says how a deployment is made, and what else it can leave out or make simpler.
@@ -73,10 +74,11 @@ class TraceShrinker:
 
     # --------------------------------------------------------------- for subclasses
 
+    @abstractmethod
     def deploy_tester(self, first_steps: Sequence[TraceStep]) -> TraceTester:
         """Deploy what the trace begins with, and play the first steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shrink_deployment(self) -> None:
         """Leave out or make usual what is deployed."""
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -57,7 +58,7 @@ class VaultBuild:
 
 
 @dataclass(frozen=True)
-class ForeignVault:
+class ForeignVault(ABC):
     """A vault that is not ours. Mutants are drawn from `mutated` files, but for the functions left out."""
 
     name: str
@@ -65,17 +66,17 @@ class ForeignVault:
     mutated: tuple[str, ...]
     left_out: frozenset[str] = field(default=frozenset())
 
+    @abstractmethod
     def read_source(self, file: str) -> str:
         """Read a file of the vault as it is published."""
-        raise NotImplementedError
 
+    @abstractmethod
     def list_mutants(self) -> list[Mutant]:
         """Return all mutants, in the order of files and text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compile_vault(self, folder: Path, mutant: Mutant | None = None) -> VaultBuild:
         """Compile vault and asset in a new folder, which then has the sources; a mutant is in the vault."""
-        raise NotImplementedError
 
     def _drop_left_out_functions(self, mutants: Iterable[Mutant]) -> list[Mutant]:
         return [each for each in mutants if each.function not in self.left_out]

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import tokenize
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,7 +71,7 @@ class ToolSpeed(NamedTuple):
         return self.steps / self.seconds
 
 
-class ToolProject:
+class ToolProject(ABC):
     """A folder with a user's files of one tool, and the contracts of one build at a time."""
 
     tool: str
@@ -92,21 +93,21 @@ class ToolProject:
             if path.suffix in (".py", ".yaml") and path.name not in others
         )
 
+    @abstractmethod
     def put_contracts(self, build: VaultBuild, sources: Path) -> None:
         """Replace the contracts by those of a build."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build_command(self, seed: int, steps: int | None) -> list[str]:
         """Return the command that tests until something is found, or for so many steps."""
-        raise NotImplementedError
 
     def build_environment(self, steps: int | None) -> dict[str, str]:
         """Return what the command's environment has besides ours."""
         return {}
 
+    @abstractmethod
     def read_steps(self, output: str) -> int:
         """Read the steps of a run that was limited."""
-        raise NotImplementedError
 
     def find_failure(self, seed: int, timeout: float = TIMEOUT) -> ToolRun:
         """Test until something is found or the CPU seconds are used up."""

@@ -35,6 +35,7 @@ def replace_model(module: ModuleType, model: type) -> None:
 def make_counting_model(module: ModuleType) -> Any:
     """Return a model that keeps state beside its tables."""
 
+    # mypy takes no attribute of a module that is loaded at run time for a class.
     class Counting(module.Token):  # type: ignore[name-defined]
         KIND = "Token"
 
