@@ -7,7 +7,9 @@ are written here anew. Amounts and ratios are in wad, sums for one unit of stake
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.studies.peer_liquidations.vector_case import PeerRefusalError
@@ -22,6 +24,24 @@ class Trove:
     stake: int
     collateral_sum: int
     debt_sum: int
+
+
+@dataclass(frozen=True)
+class TroveSplit:
+    """The parts of a closed trove: the pool's, what other troves take, the caller's and the owner's."""
+
+    offset_debt: int
+    pool_collateral: int
+    spread_debt: int
+    spread_collateral: int
+    compensation: int
+    surplus: int
+
+
+class OffsetPool(Protocol):
+    """A stability pool of either version, which takes debt over for collateral."""
+
+    def offset_debt(self, debt: int, collateral: int) -> None: ...
 
 
 @dataclass
@@ -106,6 +126,21 @@ class TroveBook:
         self.active_collateral -= collateral
         self.stakes_snapshot = self.total_stakes
         self.collateral_snapshot = self.active_collateral + self.default_collateral
+
+    def book_liquidation(self, pool: OffsetPool, splits: Sequence[TroveSplit]) -> int:
+        """Book closed troves at once: the pool, then other troves; return the caller's collateral."""
+        offset_debt = sum(split.offset_debt for split in splits)
+        pool_collateral = sum(split.pool_collateral for split in splits)
+        if offset_debt:
+            pool.offset_debt(offset_debt, pool_collateral)
+            self.active_debt -= offset_debt
+            self.active_collateral -= pool_collateral
+        self.redistribute_trove(
+            sum(split.spread_collateral for split in splits), sum(split.spread_debt for split in splits)
+        )
+        compensation = sum(split.compensation for split in splits)
+        self.pay_compensation(compensation)
+        return compensation
 
 
 def compute_collateral_ratio(collateral: int, debt: int, price: int) -> int:

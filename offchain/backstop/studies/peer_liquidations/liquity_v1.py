@@ -16,6 +16,7 @@ from backstop.model.arithmetic import WAD
 from backstop.studies.peer_liquidations.liquity_troves import (
     DepositSnapshot,
     TroveBook,
+    TroveSplit,
     compute_collateral_ratio,
 )
 from backstop.studies.peer_liquidations.operation_sequence import play_operations
@@ -117,18 +118,6 @@ class _Pool:
         self.total -= amount
 
 
-@dataclass(frozen=True)
-class _Split:
-    """What becomes of one trove: the pool's part, the part that is spread, the caller's and the owner's."""
-
-    offset_debt: int = 0
-    pool_collateral: int = 0
-    spread_debt: int = 0
-    spread_collateral: int = 0
-    compensation: int = 0
-    surplus: int = 0
-
-
 @dataclass
 class _System:
     price: int = 0
@@ -196,20 +185,9 @@ class _System:
                 in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
         if not splits:
             raise PeerRefusalError("TroveManager: nothing to liquidate")
-        offset_debt = sum(split.offset_debt for split in splits)
-        pool_collateral = sum(split.pool_collateral for split in splits)
-        if offset_debt:
-            self.pool.offset_debt(offset_debt, pool_collateral)
-            book.active_debt -= offset_debt
-            book.active_collateral -= pool_collateral
-        book.redistribute_trove(
-            sum(split.spread_collateral for split in splits), sum(split.spread_debt for split in splits)
-        )
-        compensation = sum(split.compensation for split in splits)
-        book.pay_compensation(compensation)
-        return [compensation, COIN_COMPENSATION * len(splits)]
+        return [book.book_liquidation(self.pool, splits), COIN_COMPENSATION * len(splits)]
 
-    def _split_trove(self, owner: str, ratio: int, left: int, system_ratio: int | None) -> _Split | None:
+    def _split_trove(self, owner: str, ratio: int, left: int, system_ratio: int | None) -> TroveSplit | None:
         """Close a trove that may be liquidated and return its split, or None.
 
         `system_ratio` is None in normal mode. In recovery mode the last trove stays, and a trove of 100% or
@@ -235,7 +213,7 @@ class _System:
         book.close_trove(owner, ONLY_TROVE)
         book.pay_surplus(owner, surplus)
         spread_debt = debt - offset_debt
-        return _Split(
+        return TroveSplit(
             offset_debt, pool_collateral, spread_debt, rest - pool_collateral, compensation, surplus
         )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backstop.model.arithmetic import WAD
-from backstop.studies.peer_liquidations.liquity_troves import DepositSnapshot, TroveBook
+from backstop.studies.peer_liquidations.liquity_troves import DepositSnapshot, TroveBook, TroveSplit
 from backstop.studies.peer_liquidations.operation_sequence import play_operations
 from backstop.studies.peer_liquidations.vector_case import (
     FLAG,
@@ -138,17 +138,6 @@ class _Pool:
         self.collateral += collateral
 
 
-@dataclass(frozen=True)
-class _Split:
-    """What becomes of one trove: the pool's part, the part that is spread, the caller's and the owner's."""
-
-    offset_debt: int
-    pool_collateral: int
-    spread_debt: int
-    spread_collateral: int
-    compensation: int
-
-
 @dataclass
 class _Branch:
     least_ratio: int
@@ -212,20 +201,9 @@ class _Branch:
                 left -= split.offset_debt
         if not splits:
             raise PeerRefusalError("NothingToLiquidate")
-        offset_debt = sum(split.offset_debt for split in splits)
-        pool_collateral = sum(split.pool_collateral for split in splits)
-        if offset_debt or pool_collateral:
-            self.pool.offset_debt(offset_debt, pool_collateral)
-            book.active_debt -= offset_debt
-            book.active_collateral -= pool_collateral
-        book.redistribute_trove(
-            sum(split.spread_collateral for split in splits), sum(split.spread_debt for split in splits)
-        )
-        compensation = sum(split.compensation for split in splits)
-        book.pay_compensation(compensation)
-        return [compensation, WETH_COMPENSATION * len(splits)]
+        return [book.book_liquidation(self.pool, splits), WETH_COMPENSATION * len(splits)]
 
-    def _split_trove(self, owner: str, left: int) -> _Split:
+    def _split_trove(self, owner: str, left: int) -> TroveSplit:
         """Close a trove and return its split: the pool first, as far as `left` goes, then other troves.
 
         Each takes its debt with its penalty in collateral, rounded down, as far as there is any; compensation
@@ -247,7 +225,7 @@ class _Branch:
             spread_collateral = min(offered, self._price_debt(spread_debt, self.spread_penalty))
             surplus = offered - spread_collateral
         book.pay_surplus(owner, surplus)
-        return _Split(offset_debt, pool_collateral, spread_debt, spread_collateral, compensation)
+        return TroveSplit(offset_debt, pool_collateral, spread_debt, spread_collateral, compensation, surplus)
 
     def _price_debt(self, debt: int, penalty: int) -> int:
         """Return the collateral worth a debt with its penalty, rounded down."""
