@@ -163,7 +163,7 @@ class FixedDiscount(Administered):
     ) -> Sale:
         """Return the sale of an unsafe vault's collateral, within what the buyer wants."""
         terms, position = self._load_terms(collateral_type), Position(*position)
-        return plan_sale(terms, position, max_collateral, max_repay)
+        return self._plan_within_limits(terms, position, max_collateral, max_repay)
 
     @external
     def check_sale_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
@@ -174,6 +174,12 @@ class FixedDiscount(Administered):
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
         """Return a type's terms."""
         return self._load_terms(collateral_type)
+
+    def _plan_within_limits(
+        self, terms: Terms, position: Position, max_collateral: int, max_repay: int
+    ) -> Sale:
+        """Return the sale; the naive contract has another rule."""
+        return plan_sale(terms, position, max_collateral, max_repay)
 
     def _load_terms(self, collateral_type: int) -> Terms:
         terms: Terms = self.terms[collateral_type]

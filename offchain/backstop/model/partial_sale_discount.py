@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.contract_base import require, view
+from backstop.contract_base import require
 from backstop.model.arithmetic import RAY, div_up
 from backstop.model.fixed_discount import FixedDiscount, Terms, build_sale, plan_part, quote_position
 from backstop.model.interfaces import Position, Sale
@@ -13,17 +13,9 @@ class PartialSaleDiscount(FixedDiscount):
 
     KIND = "PartialSaleDiscount"
 
-    @view
-    def plan_sale(
-        self,
-        sender: str,
-        collateral_type: int,
-        position: Position,
-        max_collateral: int,
-        max_repay: int,
+    def _plan_within_limits(
+        self, terms: Terms, position: Position, max_collateral: int, max_repay: int
     ) -> Sale:
-        """Return the sale of an unsafe vault's collateral, within what the buyer wants."""
-        terms, position = self._load_terms(collateral_type), Position(*position)
         return plan_any_part(terms, position, max_collateral, max_repay)
 
 

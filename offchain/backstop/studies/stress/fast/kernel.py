@@ -197,31 +197,25 @@ def try_run_path(
                     terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], old[i], t,
                     keys, places, markets,
                 )  # fmt: skip
-                cost = gas[RESELLING] * world.bids[g, t] * prices[setting.gas_type]
-                for c in range(types):
-                    if counts[c] > 0:
-                        add_purchase_wishes(
-                            terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
-                            unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
-                            markets[c], True,
-                        )  # fmt: skip
             elif group.role == BIDDER:
                 add_bidder_take_wishes(
                     terms, group, cost, prices, system, auctions, keepers, wishes, old, t, budgets
                 )  # fmt: skip
-                cost = gas[BUYING] * world.bids[g, t] * prices[setting.gas_type]
-                for c in range(types):
-                    if counts[c] > 0:
-                        add_purchase_wishes(
-                            terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
-                            unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
-                            markets[c], False,
-                        )  # fmt: skip
             elif group.role == CRANK:
                 i = group.first
                 choose_ends(
                     terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
                 )  # fmt: skip
+            if is_discounted and (group.role == TAKER or group.role == BIDDER):
+                resells = group.role == TAKER
+                cost = gas[RESELLING if resells else BUYING] * world.bids[g, t] * prices[setting.gas_type]
+                for c in range(types):
+                    if counts[c] > 0:
+                        add_purchase_wishes(
+                            terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
+                            unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
+                            markets[c], resells,
+                        )  # fmt: skip
         _note_ratio(kinds, system, prices)
         is_last = t == setting.blocks + setting.more
         if t < setting.blocks or (not is_last and _has_open_principal(system, auctions)):
