@@ -5,7 +5,7 @@ import pytest
 from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.account_owner import derive_account
 from backstop.model.arithmetic import WAD
-from tests.support.perpetual_test_market import ETH, HOUSE, TRADING
+from tests.support.perpetual_test_market import BTC, ETH, HOUSE, TRADING
 from tests.support.revert_setter_and_source_helpers import reverts
 
 
@@ -129,6 +129,27 @@ def test_nobody_has_more_than_what_is_held(crowd):
     withdraw(crowd, "first", 18_000)
     with reverts("perpetuals: not held"):
         withdraw(crowd, "second", 18_000)
+
+
+def test_nobody_has_more_than_what_is_held_and_late(crowd):
+    """A loss is late, and another is not met yet: a wei more than both was refused without a reason."""
+    crowd.set_loss_line_to_zero()
+    crowd.deposit("poor", 6_000 * WAD)
+    crowd.trade("poor", "other", 500, BTC)
+    crowd.mark(ETH, 16 * WAD)
+    crowd.mark(BTC, 5 * WAD)
+    for _ in range(2):
+        crowd.advance_cycle()
+    for name in ("first", "second"):
+        withdraw(crowd, name, 9_000)
+    crowd.seize_insolvent("long")
+    held, late = crowd.market.holdings[()], crowd.market.late_table[()]
+    assert late == 1_000 * WAD and crowd.market.fee_table.get((), 0) == 0
+    wallet = crowd.get_contract_or_account_address("wallet_of_other")
+    with reverts("perpetuals: not held"):
+        crowd.do(f"{HOUSE}.withdraw", held + late + 1, wallet, sender="other")
+    assert crowd.do(f"{HOUSE}.withdraw", held + late, wallet, sender="other") == held
+    assert crowd.market.holdings[()] == crowd.market.late_table[()] == 0
 
 
 def test_no_profit_is_withdrawn_for_nobody(crowd):
