@@ -72,6 +72,23 @@ class TroveBook:
         self.active_collateral += collateral
         self.active_debt += debt
 
+    def add_collateral(self, owner: str, collateral: int) -> None:
+        """Add an owner's collateral, with what redistributions gave the trove; its stake is a new one's."""
+        trove, pending = self.troves[owner], self.get_pending(owner)
+        self.default_collateral -= pending[0]
+        self.default_debt -= pending[1]
+        self.active_collateral -= trove.collateral
+        self.active_debt -= trove.debt
+        self.total_stakes -= trove.stake
+        self.open_trove(owner, trove.collateral + pending[0] + collateral, trove.debt + pending[1])
+
+    def get_totals(self) -> tuple[int, int]:
+        """Return collateral and debt of all troves."""
+        return (
+            self.active_collateral + self.default_collateral,
+            self.active_debt + self.default_debt,
+        )
+
     def get_pending(self, owner: str) -> tuple[int, int]:
         """Return collateral and debt that redistributions gave the trove, each rounded down."""
         trove = self.troves[owner]

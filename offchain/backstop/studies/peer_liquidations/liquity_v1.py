@@ -118,11 +118,33 @@ class _Pool:
         self.total -= amount
 
 
+@dataclass(frozen=True)
+class ClosedTrove:
+    """A liquidated trove: its ratio then [wad], whether in recovery mode, and its parts."""
+
+    owner: str
+    ratio: int
+    was_in_recovery: bool
+    split: TroveSplit
+
+
 @dataclass
-class _System:
+class LiquityV1System:
+    """Troves, stability pool and price [wad]; without recovery mode all liquidations are in normal mode."""
+
+    has_recovery_mode: bool = True
     price: int = 0
     book: TroveBook = field(default_factory=TroveBook)
     pool: _Pool = field(default_factory=_Pool)
+    closed: list[ClosedTrove] = field(default_factory=list)
+
+    def compute_system_ratio(self) -> int:
+        """Return all collateral over all debt [wad]."""
+        return compute_collateral_ratio(*self.book.get_totals(), self.price)
+
+    def is_in_recovery(self) -> bool:
+        """Tell whether the system is under 150% and has recovery mode."""
+        return self.has_recovery_mode and self.compute_system_ratio() < RECOVERY_RATIO
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
         """Carry out one operation; return what is paid, or None where nothing can be."""
@@ -166,10 +188,10 @@ class _System:
         """Liquidate troves one after the other with what is left in the pool, then book all at once."""
         if not batch:
             raise PeerRefusalError("TroveManager: Calldata address array must not be empty")
-        book, left, splits = self.book, self.pool.get_offset_limit(), []
-        collateral = book.active_collateral + book.default_collateral
-        debt = book.active_debt + book.default_debt
-        in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
+        book, left = self.book, self.pool.get_offset_limit()
+        closed: list[ClosedTrove] = []
+        collateral, debt = book.get_totals()
+        in_recovery = self.is_in_recovery()
         for owner in batch:
             if owner not in book.troves:
                 continue
@@ -177,15 +199,17 @@ class _System:
             system_ratio = compute_collateral_ratio(collateral, debt, self.price) if in_recovery else None
             split = self._split_trove(owner, ratio, left, system_ratio)
             if split:
-                splits.append(split)
+                closed.append(ClosedTrove(owner, ratio, in_recovery, split))
                 left -= split.offset_debt
                 debt -= split.offset_debt
                 collateral -= split.pool_collateral + split.compensation + split.surplus
             if in_recovery:
                 in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
-        if not splits:
+        if not closed:
             raise PeerRefusalError("TroveManager: nothing to liquidate")
-        return [book.book_liquidation(self.pool, splits), COIN_COMPENSATION * len(splits)]
+        paid = book.book_liquidation(self.pool, [each.split for each in closed])
+        self.closed += closed
+        return [paid, COIN_COMPENSATION * len(closed)]
 
     def _split_trove(self, owner: str, ratio: int, left: int, system_ratio: int | None) -> TroveSplit | None:
         """Close a trove that may be liquidated and return its split, or None.
@@ -236,15 +260,15 @@ class _System:
         }
 
 
-def play_liquity_v1_sequence(case: Mapping[str, Any]) -> dict[str, Any]:
+def play_liquity_v1_sequence(case: Mapping[str, Any], *, has_recovery_mode: bool = True) -> dict[str, Any]:
     """Return outcome, payments and the whole state after each operation of a sequence.
 
-    A refused operation changes nothing. Raise VectorCaseError for a sequence of the deployment of 2021
-    (`deployed`), which has other rules.
+    A refused operation changes nothing. No contract of Liquity v1 is without recovery mode. Raise
+    VectorCaseError for a sequence of the deployment of 2021 (`deployed`), which has other rules.
     """
     check_field_forms(case, SEQUENCE_FORM, "liquity1")
     if case["deployed"]:
         raise VectorCaseError(
             "liquity1, field 'deployed' is true: only the repository's code of 2025 is known"
         )
-    return play_operations(case, _System(), OPERATION_FORMS, "liquity1")
+    return play_operations(case, LiquityV1System(has_recovery_mode), OPERATION_FORMS, "liquity1")

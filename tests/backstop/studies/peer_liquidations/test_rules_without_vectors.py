@@ -8,7 +8,7 @@ import pytest
 from backstop.studies.peer_liquidations.aave_v3 import eliminate_aave_v3_deficit, liquidate_aave_v3_position
 from backstop.studies.peer_liquidations.aave_v4 import liquidate_aave_v4_position
 from backstop.studies.peer_liquidations.euler_vault_kit import liquidate_euler_position
-from backstop.studies.peer_liquidations.liquity_v1 import play_liquity_v1_sequence
+from backstop.studies.peer_liquidations.liquity_v1 import LiquityV1System, play_liquity_v1_sequence
 from backstop.studies.peer_liquidations.liquity_v2 import (
     play_liquity_v2_sequence,
     redeem_liquity_v2_urgently,
@@ -241,8 +241,9 @@ OPEN = {"op": "open", "who": "T", "coll": 10 * WAD, "debt": 2000 * WAD}
 PRICE = {"op": "price", "price": 300 * WAD}
 
 
-def play_v1(*operations: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(play_liquity_v1_sequence(build_sequence(*operations, deployed=False))["ops"])
+def play_v1(*operations: dict[str, Any], has_recovery_mode: bool = True) -> list[dict[str, Any]]:
+    case = build_sequence(*operations, deployed=False)
+    return list(play_liquity_v1_sequence(case, has_recovery_mode=has_recovery_mode)["ops"])
 
 
 def play_v2(*operations: dict[str, Any]) -> list[dict[str, Any]]:
@@ -296,6 +297,84 @@ def test_liquity_v1_goes_back_to_normal_within_a_batch() -> None:
     # 205 * 100 / 14,000 = 146.4%; 181 * 100 / 12,000 = 150.8%: normal, and 120% is safe.
     assert (last["status"], list(last["state"]["troves"])) == ("ok", ["W", "U"])
     assert last["state"]["surplus"] == {"T": 2 * WAD}
+
+
+def test_liquity_v1_without_recovery_mode_closes_nobody_from_110_percent() -> None:
+    """The system is at 142% as above, but a trove at 120% stays; one at 109% goes to the pool whole."""
+    safe: dict[str, Any] = {"op": "open", "who": "W", "coll": 151 * WAD, "debt": 10000 * WAD}
+    trove: dict[str, Any] = {"op": "open", "who": "T", "coll": 24 * WAD, "debt": 2000 * WAD}
+    provide: dict[str, Any] = {"op": "provide", "who": "D", "amount": 9000 * WAD}
+    fall: dict[str, Any] = {"op": "price", "price": 100 * WAD}
+    operations = [PRICE, safe, trove, provide, fall, {"op": "liquidate", "batch": ["T"]}]
+    assert play_v1(*operations)[-1]["state"]["surplus"] == {"T": 2 * WAD}
+    before, last = play_v1(*operations, has_recovery_mode=False)[-2:]
+    assert last == {"status": "TroveManager: nothing to liquidate", "state": before["state"]}
+    trove["coll"] = 218 * WAD // 10
+    *_, last = play_v1(*operations, has_recovery_mode=False)
+    assert last["paid"] == [109 * 10**15, 200 * WAD]
+    assert last["state"]["pool"][4:] == [7000 * WAD, 21691 * 10**15]
+
+
+def test_liquity_v1_without_recovery_mode_lets_depositors_bear_a_trove_under_100_percent() -> None:
+    """1,900 of collateral for a debt of 2,000: spread over other troves in recovery mode, else the pool's."""
+    safe: dict[str, Any] = {"op": "open", "who": "W", "coll": 110 * WAD, "debt": 10000 * WAD}
+    trove: dict[str, Any] = {"op": "open", "who": "T", "coll": 19 * WAD, "debt": 2000 * WAD}
+    provide: dict[str, Any] = {"op": "provide", "who": "D", "amount": 9000 * WAD}
+    fall: dict[str, Any] = {"op": "price", "price": 100 * WAD}
+    operations = [PRICE, safe, trove, provide, fall, {"op": "liquidate", "batch": ["T"]}]
+    pools = [play_v1(*operations, has_recovery_mode=on)[-1]["state"]["pool"][4:] for on in (True, False)]
+    assert pools == [[9000 * WAD, 0], [7000 * WAD, 18905 * 10**15]]
+
+
+def test_liquity_v1_without_recovery_mode_still_refuses_withdrawals_under_110_percent() -> None:
+    provide: dict[str, Any] = {"op": "provide", "who": "D", "amount": 9000 * WAD}
+    withdraw = {"op": "withdraw", "who": "D", "amount": WAD}
+    low, high = ({"op": "price", "price": price * WAD} for price in (219, 220))
+    *_, refused = play_v1(PRICE, OPEN, provide, low, withdraw, has_recovery_mode=False)
+    assert refused["status"] == "StabilityPool: Cannot withdraw while there are troves with ICR < MCR"
+    *_, last = play_v1(PRICE, OPEN, provide, high, withdraw, has_recovery_mode=False)
+    assert (last["status"], last["paid"]) == ("ok", [0])
+
+
+def test_liquity_v1_says_of_each_closed_trove_its_ratio_and_mode() -> None:
+    system = LiquityV1System()
+    for operation in (
+        PRICE,
+        {"op": "open", "who": "W", "coll": 160 * WAD, "debt": 10000 * WAD},
+        {"op": "open", "who": "T", "coll": 24 * WAD, "debt": 2000 * WAD},
+        {"op": "open", "who": "U", "coll": 20 * WAD, "debt": 2000 * WAD},
+        {"op": "provide", "who": "D", "amount": 9000 * WAD},
+        {"op": "price", "price": 100 * WAD},
+    ):
+        system.apply_operation(operation)
+    assert (system.compute_system_ratio(), system.is_in_recovery()) == (204 * 10**20 // 14000, True)
+    system.apply_operation({"op": "liquidate", "batch": ["T"]})
+    assert not system.is_in_recovery()
+    system.apply_operation({"op": "price", "price": 105 * WAD})
+    system.apply_operation({"op": "liquidate", "batch": ["U"]})
+    assert [(each.owner, each.ratio, each.was_in_recovery) for each in system.closed] == [
+        ("T", 12 * WAD // 10, True),
+        ("U", 105 * WAD // 100, False),
+    ]
+    assert system.closed[0].split.surplus == 2 * WAD
+
+
+def test_an_owner_of_liquity_v1_adds_to_what_redistributions_gave() -> None:
+    """The other trove takes over 9.95 of 2,000; its owner's 40.05 then are a part of one trove of 1,050."""
+    system = LiquityV1System()
+    other = {"op": "open", "who": "W", "coll": 1000 * WAD, "debt": 2000 * WAD}
+    fall: dict[str, Any] = {"op": "price", "price": 210 * WAD}
+    for operation in (PRICE, other, OPEN, fall, {"op": "liquidate", "batch": ["T"]}):
+        system.apply_operation(operation)
+    totals = system.book.get_totals()
+    system.book.add_collateral("W", 40050 * 10**15)
+    trove = system.book.troves["W"]
+    assert (trove.collateral, trove.debt) == (1050 * WAD, 4000 * WAD)
+    # Stakes of 1,000 stood for a collateral of 1,009.95 after the liquidation.
+    assert trove.stake == system.book.total_stakes == 1050 * 1000 * WAD * 100 // 100995
+    assert system.book.get_pending("W") == (0, 0)
+    assert system.book.get_totals() == (totals[0] + 40050 * 10**15, totals[1])
+    assert (system.book.default_collateral, system.book.default_debt) == (0, 0)
 
 
 def test_urgent_redemption_of_nothing_is_refused_and_unknown_troves_are_passed_over() -> None:
