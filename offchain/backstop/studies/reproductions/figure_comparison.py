@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,20 @@ Number = int | Fraction
 
 @dataclass(frozen=True)
 class Bound:
-    """Largest distance of our figure from a published one.
+    """Largest distance of our figure from a published one, or the range that has to contain that.
 
     `kind` is "by", an absolute difference; "share", one relative to what is published; "factor", the ratio of
-    the two, either way.
+    the two, either way; "range", from `value` to `highest`, whatever our figure.
     """
 
     kind: str
     value: Fraction
+    highest: Fraction | None = None
 
     def is_satisfied(self, published: Fraction, ours: Fraction) -> bool:
         """Tell whether ours is near enough; a bound that is met exactly holds."""
+        if self.highest is not None:
+            return self.value <= published <= self.highest
         if self.kind == "factor":
             low, high = sorted((abs(published), abs(ours)))
             return published * ours > 0 and high <= low * self.value
@@ -39,11 +43,17 @@ class Bound:
 
     def format_tolerance(self, unit: str) -> str:
         """Format the bound as the table prints it."""
+        if self.highest is not None:
+            return f"{format_plain(self.value)} to {format_plain(self.highest)} {unit}".strip()
         if self.kind == "factor":
             return f"factor {format_plain(self.value)}"
         if self.kind == "share":
             return f"{format_plain(100 * self.value)}%"
         return "exact" if self.value == 0 else f"{format_plain(self.value)} {unit}".strip()
+
+    def as_json(self) -> list[str]:
+        """Return the kind and the exact values as text."""
+        return [self.kind, *(str(each) for each in (self.value, self.highest) if each is not None)]
 
 
 EXACT = Bound("by", Fraction(0))
@@ -62,6 +72,11 @@ def build_percent_tolerance(percent: Number) -> Bound:
 def build_ratio_tolerance(value: Number) -> Bound:
     """Bound the ratio of the two figures, either way."""
     return Bound("factor", Fraction(value))
+
+
+def build_range(values: Sequence[Number]) -> Bound:
+    """Bound a published figure by the least and the most of these, rounded outward to integers."""
+    return Bound("range", Fraction(floor(min(values))), Fraction(ceil(max(values))))
 
 
 @dataclass(frozen=True)
@@ -173,7 +188,7 @@ class Reproduction:
     def as_json(self) -> dict[str, Any]:
         """Return the exact result as text: fractions as `numerator/denominator`."""
 
-        def exact(value: Fraction | None) -> str | None:
+        def format_fraction(value: Fraction | None) -> str | None:
             return None if value is None else str(value)
 
         return {
@@ -187,10 +202,10 @@ class Reproduction:
                 {
                     "figure": each.figure,
                     "unit": each.unit,
-                    "published": exact(each.published),
-                    "ours": exact(each.ours),
-                    "difference": exact(each.difference_from_published),
-                    "bound": None if each.bound is None else [each.bound.kind, str(each.bound.value)],
+                    "published": format_fraction(each.published),
+                    "ours": format_fraction(each.ours),
+                    "difference": format_fraction(each.difference_from_published),
+                    "bound": None if each.bound is None else each.bound.as_json(),
                     "agrees": each.agrees,
                     "source": self.sources[each.source - 1] if each.source else None,
                 }

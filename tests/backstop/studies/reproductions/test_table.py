@@ -14,6 +14,7 @@ from backstop.studies.reproductions.figure_comparison import (
     Reproduction,
     build_absolute_tolerance,
     build_percent_tolerance,
+    build_range,
     build_ratio_tolerance,
     build_row,
     format_decimal,
@@ -39,6 +40,18 @@ def test_a_bound_holds_up_to_itself(bound, near, far) -> None:
 def test_no_factor_leads_to_zero_or_to_the_other_side() -> None:
     assert build_row("", 0, 100, build_ratio_tolerance(1_000)).agrees is False
     assert build_row("", -100, 100, build_ratio_tolerance(2)).agrees is False
+
+
+def test_a_range_is_rounded_outward_and_has_to_contain_what_is_published() -> None:
+    bound = build_range([Fraction(5, 2), 4, Fraction(31, 3)])
+    assert [build_row("", 1_000, known, bound).agrees for known in (1, 2, 11, 12)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert bound.format_tolerance("ETH") == "2 to 11 ETH"
+    assert bound.as_json() == ["range", "2", "11"]
 
 
 def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
