@@ -36,6 +36,7 @@ LEAST_IN_POOL = WAD
 COIN_COMPENSATION = 200 * WAD
 COLLATERAL_DIVISOR = 200
 ONLY_TROVE = "TroveManager: Only one trove in the system"
+NOTHING_TO_LIQUIDATE = "TroveManager: nothing to liquidate"
 
 SEQUENCE_FORM = {"deployed": FLAG, "depositors": [TEXT], "owners": [TEXT]}
 OPERATION_FORMS: Mapping[str, Mapping[str, Any]] = {
@@ -206,7 +207,7 @@ class LiquityV1System:
             if in_recovery:
                 in_recovery = compute_collateral_ratio(collateral, debt, self.price) < RECOVERY_RATIO
         if not closed:
-            raise PeerRefusalError("TroveManager: nothing to liquidate")
+            raise PeerRefusalError(NOTHING_TO_LIQUIDATE)
         paid = book.book_liquidation(self.pool, [each.split for each in closed])
         self.closed += closed
         return [paid, COIN_COMPENSATION * len(closed)]

@@ -13,7 +13,10 @@ from typing import cast
 from backstop.errors import BackstopError
 from backstop.studies.reproductions.figure_comparison import Reproduction
 
-NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks", "forecasts")
+NAMES = (
+    *("arithmetic", "black-thursday", "bitfinex", "liquity-may-2021", "october-2025", "spiral", "shocks"),
+    "forecasts",
+)
 """Names of the reproductions, in the order in which they are printed."""
 
 _STEMS = {
