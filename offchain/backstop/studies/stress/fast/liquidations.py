@@ -89,8 +89,8 @@ def find_unsafe_vaults(
                 vaults[v].touched = 1
                 touched[system.touched] = v
                 system.touched += 1
-        elif terms.discounted and vaults[v].state == QUIET:
-            # A sale has made it safer than it was at first: it may be unsafe at a lower price.
+        elif vaults[v].state == QUIET:
+            # A sale or a returned lot has made it safer than it was: it may be unsafe at a lower price.
             passed_over = min(passed_over, v)
         v += 1
     kind.reached = terms.first if are_vaults_unordered else min(v, passed_over)

@@ -318,6 +318,20 @@ def test_a_vault_of_which_a_part_was_sold_moves_down() -> None:
     assert liquidations.find_unsafe_vaults(*args) == 3 and places.tolist() == [1, 0, 2]
 
 
+def test_a_vault_that_got_a_lot_back_is_found_at_a_lower_price() -> None:
+    """It is safe at first, and the scan has passed it; its first trigger says nothing any more."""
+    vaults = one(VAULT, debt=90, locked=60, trigger=2, opening_trigger=2)
+    heap, places = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    terms, kind = one(TERMS, limit=1e9, ratio=1.5, last=1), one(TYPE, rate=1, lots=90)
+    state = terms[0], one(SETTING, limit=1e9)[0], kind[0], one(SYSTEM)[0]
+    found = []
+    for price in (1.8, 1.8, 1.2, 0.8):
+        found.append(liquidations.find_unsafe_vaults(*state, vaults, heap, heap.copy(), price, places, False))
+        if len(found) == 1:
+            liquidations.return_lot(terms[0], kind[0], vaults[0], 90.0)
+    assert found == [1, 0, 0, 1]
+
+
 def test_auctions_side_by_side_have_each_its_own_price() -> None:
     """Of any type, curve and age: what neighbours share is worked out once."""
     random = Random(8)
