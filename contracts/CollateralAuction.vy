@@ -427,7 +427,8 @@ def settle_sale(
     raised: uint256 = unsafe_mul(paid, units.RAY)
     repaid: uint256 = min(raised, principal)
     # The engine is a contract of the protocol: its code is there.
-    extcall VAULT_ENGINE.release(collateral_type, collateral, receiver, skip_contract_check=True)
+    if collateral != 0:
+        extcall VAULT_ENGINE.release(collateral_type, collateral, receiver, skip_contract_check=True)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(buyer, 0, collateral, paid, data)
     is_rest: bool = fee != 0 or repaid != principal

@@ -189,6 +189,18 @@ def plan_sale(
 
 
 @external
+@view
+def can_auction(collateral_type: uint256, position: ILiquidationMechanism.Position) -> bool:
+    """
+    @notice Return false: every vault is sold at the discount. Anyone.
+    @param collateral_type [id] The collateral type.
+    @param position The vault.
+    @return Always false.
+    """
+    return False
+
+
+@external
 def check_sale_terms(collateral_type: uint256, liquidation_ratio: uint256):
     """
     @notice Revert unless a type has terms, and its largest bonus stays under a liquidation ratio. Anyone.

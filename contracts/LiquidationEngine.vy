@@ -106,7 +106,8 @@ def __init__(
 def liquidate(collateral_type: uint256, owner: address, reward_receiver: address) -> uint256:
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
-            Permissionless, for types without a liquidation mechanism. Protects: only a vault under its
+            Permissionless, for types without a liquidation mechanism, and for vaults that a type's mechanism
+            has no sale for. Protects: only a vault under its
             liquidation ratio at the current price is touched, or one that was called and has not met the call
             in time; its sale begins from the higher of current and next price; a part takes as much debt with
             it as its whole units of collateral stood for, and never leaves the vault with less collateral for
@@ -140,7 +141,10 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         price,
         debt,
     )
-    assert vault.has_mechanism == 0, "liquidation_engine: no auctions"
+    if vault.has_mechanism != 0:
+        assert staticcall ILiquidationMechanism(self.mechanism_of[collateral_type]).can_auction(
+            collateral_type, self._build_position(vault, highest, empty(address))
+        ), "liquidation_engine: no auctions"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -234,27 +238,20 @@ def liquidate_and_buy(
         debt,
     )
     sale: ILiquidationMechanism.Sale = staticcall ILiquidationMechanism(mechanism).plan_sale(
-        collateral_type,
-        ILiquidationMechanism.Position(
-            locked_collateral=vault.locked_collateral,
-            normalized_debt=vault.normalized_debt,
-            accumulated_rate=vault.accumulated_rate,
-            liquidation_ratio=vault.liquidation_ratio,
-            debt_floor=vault.debt_floor,
-            unit=vault.unit,
-            price=highest,
-        ),
-        max_collateral,
-        max_repay,
+        collateral_type, self._build_position(vault, highest, msg.sender), max_collateral, max_repay
     )
     sent: uint256 = sale.collateral - sale.fee
-    assert sent != 0 and sale.normalized_debt != 0, "liquidation_engine: no sale"
+    # Collateral is sent for a payment, and only then.
+    assert (
+        sale.collateral != 0 and sale.normalized_debt != 0 and (sent != 0 or sale.paid == 0)
+    ), "liquidation_engine: no sale"
     left: uint256 = vault.normalized_debt - sale.normalized_debt
     assert (
         left == 0 or unsafe_mul(left, vault.accumulated_rate) >= vault.debt_floor
     ), "liquidation_engine: rest too low"
-    # To the wei: paid - 1 < (sent + 1)*max_price.
-    assert (sale.paid - 1) * units.RAY // (sent + 1) < max_price, "liquidation_engine: high price"
+    if sent != 0:
+        # To the wei: paid - 1 < (sent + 1)*max_price.
+        assert (sale.paid - 1) * units.RAY // (sent + 1) < max_price, "liquidation_engine: high price"
 
     vault_flags._shrink_flag(collateral_type, owner, left)
     # The engine is a contract of the protocol: its code is there.
@@ -574,6 +571,24 @@ def _check_unsafe(
     assert self._is_unsafe(
         policy, collateral_type, locked_collateral, liquidation_ratio, called_at, price, debt
     ), "liquidation_engine: safe vault"
+
+
+@internal
+@pure
+def _build_position(
+    vault: IVaultEngine.VaultState, price: uint256, buyer: address
+) -> ILiquidationMechanism.Position:
+    """@dev The vault as its type's mechanism is asked about it; the zero address is no buyer."""
+    return ILiquidationMechanism.Position(
+        locked_collateral=vault.locked_collateral,
+        normalized_debt=vault.normalized_debt,
+        accumulated_rate=vault.accumulated_rate,
+        liquidation_ratio=vault.liquidation_ratio,
+        debt_floor=vault.debt_floor,
+        unit=vault.unit,
+        price=price,
+        buyer=buyer,
+    )
 
 
 @internal

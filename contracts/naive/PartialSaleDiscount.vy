@@ -29,6 +29,7 @@ exports: (
     FixedDiscount.has_role,
     FixedDiscount.VAULT_ENGINE,
     FixedDiscount.set_terms,
+    FixedDiscount.can_auction,
     FixedDiscount.check_sale_terms,
     FixedDiscount.terms_of,
 )

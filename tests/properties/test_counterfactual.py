@@ -38,6 +38,7 @@ from tests.support.market_with_pool import add_members_with_unequal_deposits, de
 from tests.support.model_only_perpetuals_with_properties import ModelOnlyMarket, open_unwatched_crowd_on_model
 from tests.support.model_without_contracts import ModelAlone, use_protocol_and_build_model_alone
 from tests.support.saver_steps import XAU, deposit_savings
+from tests.support.stability_pool_steps import deploy_with_pool, deposit_coins
 from tests.support.workout_steps import TERMS, deploy_with_workouts, start_workout
 
 QUESTIONS = 60
@@ -80,8 +81,24 @@ def answers(both, number):
     )
 
 
+@pytest.fixture
+def alone_with_members(new_protocol):
+    """Three members of a stability pool, and two borrowers whose debts it can repay."""
+    protocol = deploy_with_pool(new_protocol)
+    for borrower, debt in (("dave", 12_000), ("erin", 9_000)):
+        protocol.borrow(borrower, "WETH", 10 * WAD, debt * WAD)
+    for member, coins in (("alice", 60_000), ("bob", 7_001), ("carol", 3)):
+        deposit_coins(protocol, member, coins * WAD)
+    return use_protocol_and_build_model_alone(protocol)
+
+
 # What there is to try with guards only, with a margin market, or with a pool behind one.
-FIXTURES = {25: "alone_with_guards", 126: "alone_with_a_pool", 161: "alone_with_lots"}
+FIXTURES = {
+    25: "alone_with_guards",
+    126: "alone_with_a_pool",
+    161: "alone_with_lots",
+    235: "alone_with_members",
+}
 FIXTURES |= dict.fromkeys((97, 98, 99, 100, 131), "alone_with_margin")
 
 

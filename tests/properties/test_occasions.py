@@ -27,10 +27,11 @@ from backstop.proof.properties.property_registry import (
     select_triggered,
 )
 from tests.support.adapter_steps import with_adapter
+from tests.support.stability_pool_steps import build_pool_parameters
 
 ARTIFACTS = Artifacts()
-SEEDS, OF_MARGIN, STEPS = (2, 5, 23), (14, 22, 23), 250
-# 14 has perpetual markets whose positions close by rank, 22 by shares, 23 none that does.
+SEEDS, OF_MARGIN, STEPS = (2, 5, 11, 23), (14, 22, 23), 250
+# 11 has stability pools, 14 perpetual markets whose positions close by rank, 22 by shares, 23 none that does.
 # Paths of tables that a property has read.
 READ: set[str] = set()
 
@@ -141,6 +142,7 @@ def kinds():
         build_backed_margin_parameters(),
         with_adapter(),
         replace(build_standard_parameters(), timelock=TimelockParameters()),
+        build_pool_parameters(),
     ]
     return {each.name: each.kind for parameters in drawn for each in plan_deployment(parameters).creations}
 

@@ -47,6 +47,7 @@ UNITS = {
     "units of the token",
     "whole stablecoins",
     "whole tokens",
+    "1e36",
     "lots",
     "wei a lot",
     "wei",

@@ -71,20 +71,24 @@ class KeeperScenario:
     def set_feed_and_market_price(self, price: int) -> None:
         """The price of ETH as the feed has it, and outside from now on."""
         for _ in range(2):
-            self.run.advance_clock(self.run.system.timestamp + 600)
-            now_all = dict(enumerate((price * RAY, *self.run.market_prices()[1:])))
-            if self.run.scenario.parameters.equity is not None:
-                now_all[EQUITY_MARKET] = self.run.equity_price
-            for c, now in now_all.items():
-                for i in range(4):
-                    reporter = self.run.register_account(f"reporter_{i + 1}")
-                    self.run.apply_or_raise("PriceFeed", "report", c, now, sender=reporter)
-                self.run.apply_or_raise("PriceFeed", "poke", c, sender=reporter)
+            self.report_next_ether_price(price)
         path = self.run.paths["ETH"]
         path[self.run.block :] = [price * RAY] * (len(path) - self.run.block)
         depth = 500_000 * WAD
         maker = self.run.register_account("market_maker")
         self.run.apply_or_raise("Market.ETH", "set_liquidity", depth // price, depth, sender=maker)
+
+    def report_next_ether_price(self, price: int) -> None:
+        """Report a price of ETH, after a step: the feed's next one."""
+        self.run.advance_clock(self.run.system.timestamp + 600)
+        now_all = dict(enumerate((price * RAY, *self.run.market_prices()[1:])))
+        if self.run.scenario.parameters.equity is not None:
+            now_all[EQUITY_MARKET] = self.run.equity_price
+        for c, now in now_all.items():
+            for i in range(4):
+                reporter = self.run.register_account(f"reporter_{i + 1}")
+                self.run.apply_or_raise("PriceFeed", "report", c, now, sender=reporter)
+            self.run.apply_or_raise("PriceFeed", "poke", c, sender=reporter)
 
     def liquidate(self, owner: str) -> int:
         sender = self.run.register_account("liquidator")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from backstop.deployment.configuration_calls import apply_configuration
 from backstop.deployment.model_and_chain_deployment import create_model
+from backstop.deployment.parameter_dataclasses import Parameters
 from backstop.deployment.planned_contracts import plan_deployment
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.lockstep import ProtocolLockstep
@@ -21,7 +22,7 @@ class ModelAlone:
     def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None
         deployment = plan_deployment(both.parameters)
-        self.parameters = both.parameters
+        self.parameters: Parameters | None = both.parameters
         self.model = create_model(deployment, both.started_at)
         apply_configuration(self.model, deployment)
         for timestamp, action, blocks in both.trace:

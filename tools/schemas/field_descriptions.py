@@ -20,6 +20,7 @@ _SCENARIO_TABLES: dict[tuple[str, str], tuple[str, ...]] = {
     ("of a collateral type", ""): ("parameters", "collateral_types", "*"),
     ("`policy` of a collateral type", ""): ("parameters", "collateral_types", "*", "policy"),
     ("`discount` of a collateral type", ""): ("parameters", "collateral_types", "*", "discount"),
+    ("`stability_pool` of a collateral type", ""): ("parameters", "collateral_types", "*", "stability_pool"),
     ("`guards` of the parameters", ""): ("parameters", "guards"),
     ("kind of row", ""): ("vault_book", "rows"),
     ("`margin` of the parameters", ""): ("parameters", "margin"),

@@ -38,6 +38,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import MARGIN_GROUPS, NOBODY
 from backstop.simulation.loss_totals import POSTED, build_model_chain_agreement_texts, compute_loss_totals
+from backstop.simulation.stability_pool_totals import sum_stability_pool_figures
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -412,6 +413,14 @@ def print_run_summary(
             for amount, unit in ((sold.principal - sold.lost, RAD), (sold.bonus, WAD))
         )
         table.add_row("  sold at a discount", f"{sold.sales:,}", f"{repaid} repaid, a bonus of {bonus}")
+    pools = sum_stability_pool_figures(run_summary)
+    if pools is not None and pools["offsets"]:
+        repaid, gain = (
+            format_whole_coins(str(pools[name]), unit)
+            for name, unit in (("repaid_rad", RAD), ("gain_wad", WAD))
+        )
+        said_of_members = f"{repaid} repaid, members gained {gain}"
+        table.add_row("  by stability pools", f"{pools['offsets']:,}", said_of_members)
     for row in _iter_console_loss_rows(run_summary):
         table.add_row(*row)
     actions = run_summary["actions"]

@@ -12,6 +12,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     STAGES,
     list_facilitators_with_type_ids,
     list_pools,
+    name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import (
     EquityParameters,
@@ -69,6 +70,9 @@ def build_configuration_calls(deployment: Deployment) -> list[Action]:
         if collateral.discount is not None:
             admin("FixedDiscount", "set_terms", c, dataclasses.astuple(collateral.discount))
             admin("LiquidationEngine", "set_mechanism", c, at["FixedDiscount"])
+        if collateral.stability_pool is not None:
+            pool = at[name_stability_pool(collateral.symbol)]
+            admin("LiquidationEngine", "set_mechanism", c, pool)
         # After the terms: the smallest auction follows from the floor and the penalty.
         admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
         admin("VaultEngine", "set_debt_ceiling", c, collateral.debt_ceiling)

@@ -12,6 +12,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     POOLS,
     list_facilitators_with_type_ids,
     list_pools,
+    name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import MarginParameters, Parameters
 from backstop.evm_crypto import keccak256
@@ -121,6 +122,17 @@ def build_constructor_arguments(
                 at["Stablecoin"],
                 collateral.market.fee,
                 market_maker,
+            )
+    for c, collateral in enumerate(parameters.collateral_types):
+        if collateral.stability_pool is not None:
+            args[name_stability_pool(collateral.symbol)] = (
+                at["VaultEngine"],
+                at["PriceFeed"],
+                at["LiquidationEngine"],
+                at["Stablecoin"],
+                at[collateral.symbol],
+                c,
+                *dataclasses.astuple(collateral.stability_pool),
             )
     for c, facilitator in list_facilitators_with_type_ids(parameters):
         args[facilitator.name] = (

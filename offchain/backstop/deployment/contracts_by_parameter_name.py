@@ -47,6 +47,7 @@ NAIVE = {
     "InstantExitPool": "Pool",
     "CalendarCapWaterfall": "LossWaterfall",
     "PartialSaleDiscount": "FixedDiscount",
+    "InstantStabilityPool": "StabilityPool",
 }
 """Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
 
@@ -109,3 +110,8 @@ def map_margin_contract_kinds(margin_parameters: MarginParameters) -> dict[str, 
 def list_facilitators_with_type_ids(parameters: Parameters) -> list[tuple[int, FacilitatorParameters]]:
     """Return the facilitators with the ids of their types, which follow those of the collateral types."""
     return list(enumerate(parameters.facilitators, len(parameters.collateral_types)))
+
+
+def name_stability_pool(symbol: str) -> str:
+    """Return the name of a collateral type's stability pool."""
+    return f"StabilityPool.{symbol}"

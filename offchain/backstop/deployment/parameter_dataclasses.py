@@ -50,6 +50,21 @@ class DiscountParameters:
 
 
 @dataclass(frozen=True)
+class StabilityPoolParameters:
+    """The terms of a type's stability pool, fixed at deployment.
+
+    Penalty and reward are those of Liquity v2's pools: 5% on top of a debt, 0.5% of what is liquidated.
+    """
+
+    penalty: int = 500  # basis points of a debt, in collateral, on top of it
+    reward: int = 50  # basis points of the collateral that a liquidation moves, for whoever liquidates
+    has_write_off: bool = False  # what the pool cannot pay is a loss at once; otherwise it is auctioned
+    entry_delay: int = 3_600  # seconds; a deposit takes part after one to two of them
+    cooldown: int = 86_400  # seconds from a request to a withdrawal
+    vesting: int = 86_400  # seconds over which income vests
+
+
+@dataclass(frozen=True)
 class FeedParameters:
     """The terms of a market of the feed, and its guards. Times in seconds.
 
@@ -125,6 +140,13 @@ class CollateralParameters:
     policy: PolicyParameters = PolicyParameters()  # counts with guards only
     # None: liquidations start an auction
     discount: DiscountParameters | None = field(default=None, metadata=LATER)
+    # Instead of a discount: members' coins repay liquidated vaults
+    stability_pool: StabilityPoolParameters | None = field(default=None, metadata=LATER)
+
+    @property
+    def has_mechanism(self) -> bool:
+        """True if liquidations do not start with an auction."""
+        return self.discount is not None or self.stability_pool is not None
 
 
 @dataclass(frozen=True)
@@ -345,6 +367,8 @@ class Parameters:
     waterfall_contract: str = field(default="LossWaterfall", metadata=LATER)
     # Of types with a discount; or PartialSaleDiscount, to compare with.
     discount_contract: str = field(default="FixedDiscount", metadata=LATER)
+    # Of types with a stability pool; or InstantStabilityPool, to compare with.
+    stability_pool_contract: str = field(default="StabilityPool", metadata=LATER)
     # seconds: the chain's slot, by which auctions of collateral count blocks; 0: they count seconds
     block_time: int = field(default=0, metadata=LATER)
 
@@ -352,6 +376,11 @@ class Parameters:
     def has_discount(self) -> bool:
         """True if unsafe vaults of any type are sold at a fixed discount."""
         return any(each.discount is not None for each in self.collateral_types)
+
+    @property
+    def has_stability_pool(self) -> bool:
+        """True if unsafe vaults of any type are repaid by a stability pool."""
+        return any(each.stability_pool is not None for each in self.collateral_types)
 
     @property
     def collateral_and_facilitator_names(self) -> tuple[str, ...]:

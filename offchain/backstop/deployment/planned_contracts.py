@@ -18,6 +18,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     STAGES,
     list_pools,
     map_margin_contract_kinds,
+    name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
 from backstop.deployment.role_accounts import get_account
@@ -119,6 +120,14 @@ def _map_contract_kinds(parameters: Parameters) -> dict[str, str]:
     kinds |= _list_margin_contracts(parameters)
     if parameters.has_discount:
         kinds["FixedDiscount"] = _check_contract_substitute("FixedDiscount", parameters.discount_contract)
+    for collateral in parameters.collateral_types:
+        if collateral.stability_pool is not None:
+            if collateral.discount is not None:
+                raise BackstopError(
+                    f"{collateral.symbol} has a discount and a stability pool: leave one of them out"
+                )
+            kind = _check_contract_substitute("StabilityPool", parameters.stability_pool_contract)
+            kinds[name_stability_pool(collateral.symbol)] = kind
     if len(parameters.collateral_types) + len(parameters.facilitators) > bounds.MAX_COLLATERAL_TYPES:
         raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, facilitators included")
     # The last: what is there already stays where it would be without.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS, name_stability_pool
 from backstop.keepers.gas_table import read_gas_table
 from backstop.model.arithmetic import RAY
 
@@ -96,6 +96,17 @@ _JOBS_OF_FACILITATORS = {
 }
 
 
+# Of stability pools, whatever their types.
+_JOBS_OF_STABILITY_POOLS = {
+    "deposit": "stability pool: deposit",
+    "admit": "stability pool: admit entries",
+    "liquidate": "stability pool: liquidate",
+    "claim": "stability pool: claim",
+    "request_withdrawal": "stability pool: request a withdrawal",
+    "withdraw": "stability pool: withdraw",
+}
+
+
 @cache
 def _load_gas_table() -> Mapping[str, int]:
     return read_gas_table()
@@ -120,6 +131,8 @@ def require_call_gas(contract: str, method: str) -> int:
 
 
 def _find_job(contract: str, method: str) -> str | None:
+    if contract.startswith(name_stability_pool("")):
+        return _JOBS_OF_STABILITY_POOLS.get(method)
     return _JOBS.get((contract, method)) or _JOBS_OF_FACILITATORS.get(method)
 
 

@@ -23,17 +23,17 @@ class DiscountView(VaultView):
 
     def has_mechanism(self, collateral_type: int) -> bool:
         """Return whether a type's unsafe vaults are sold by a mechanism: no auction starts for them."""
-        return self._get_mechanism(collateral_type) != ZERO_ADDRESS
+        return self.get_mechanism(collateral_type) != ZERO_ADDRESS
 
     def list_types_with_discount(self) -> list[int]:
         """Return the types whose unsafe vaults the deployment's own contract sells at a fixed discount."""
         own = self.addresses.get(_CONTRACT)
-        return [c for c in range(len(self.symbols)) if own and self._get_mechanism(c) == own]
+        return [c for c in range(len(self.symbols)) if own and self.get_mechanism(c) == own]
 
     def has_unsafe_vault_at_discount(self) -> bool:
         """Return whether any vault can be bought at a fixed discount now."""
         return any(
-            self._has_sale_conditions(c) and self.has_unsafe_vault(c) for c in self.list_types_with_discount()
+            self.can_sell_vaults(c) and self.has_unsafe_vault(c) for c in self.list_types_with_discount()
         )
 
     def plan_discount_sale(
@@ -43,28 +43,32 @@ class DiscountView(VaultView):
 
         None if the mechanism or the liquidation engine would refuse the buyer.
         """
-        if not self._has_sale_conditions(collateral_type):
+        if not self.can_sell_vaults(collateral_type):
             return None
-        rate, terms = self.get_current_rate(collateral_type), self.get_terms(collateral_type)
-        floor = terms.debt_floor * RAD
-        position = Position(
-            vault.locked,
-            vault.normalized_debt,
-            rate,
-            terms.liquidation_ratio,
-            floor,
-            terms.unit,
-            self.get_higher_current_or_next(collateral_type),
-        )
+        position = self.build_position(collateral_type, vault)
         try:
             sale: Sale = self._discount_model.plan_sale(
                 self.addresses[_CONTRACT], collateral_type, position, max_collateral, max_repay
             )
         except RevertError:
             return None
-        rest = vault.normalized_debt - sale.normalized_debt
+        rest = (vault.normalized_debt - sale.normalized_debt) * position.accumulated_rate
         is_something = sale.collateral > sale.fee and sale.normalized_debt != 0
-        return sale if is_something and (rest == 0 or rest * rate >= floor) else None
+        return sale if is_something and (rest == 0 or rest >= position.debt_floor) else None
+
+    def build_position(self, collateral_type: int, vault: Vault, buyer: str = ZERO_ADDRESS) -> Position:
+        """Return an unsafe vault as its type's mechanism is asked about it now."""
+        terms = self.get_terms(collateral_type)
+        return Position(
+            vault.locked,
+            vault.normalized_debt,
+            self.get_current_rate(collateral_type),
+            terms.liquidation_ratio,
+            terms.debt_floor * RAD,
+            terms.unit,
+            self.get_higher_current_or_next(collateral_type),
+            buyer,
+        )
 
     def compute_lowest_discount_price(self, collateral_type: int) -> int:
         """Return what 1e18 costs at the largest bonus that a type's terms know [ray], rounded down."""
@@ -74,13 +78,14 @@ class DiscountView(VaultView):
         price = self.get_higher_current_or_next(collateral_type)
         return int(price * denominator // numerator)
 
-    def _has_sale_conditions(self, collateral_type: int) -> bool:
+    def can_sell_vaults(self, collateral_type: int) -> bool:
         """Return whether the price is fresh and not held back, and no auction limit of zero stops sales."""
         is_priced = self.get_liquidation_price(collateral_type) and self.get_current_price(collateral_type)
         limits: ledger.Auctions = self._engine["ledger.auctions"].get(collateral_type, ledger.Auctions())
         return bool(is_priced) and limits.limit != 0
 
-    def _get_mechanism(self, collateral_type: int) -> str:
+    def get_mechanism(self, collateral_type: int) -> str:
+        """Return the address of a type's liquidation mechanism; zero if it has none."""
         tables = self._snapshot["LiquidationEngine"]
         return str(tables["mechanism_of"].get(collateral_type, ZERO_ADDRESS))
 

@@ -14,9 +14,9 @@ from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.deployment.parameter_dataclasses import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.call_costs import convert_gas_to_stablecoin, require_call_gas
 from backstop.keepers.cycle_view import CycleView
-from backstop.keepers.discount_view import DiscountView
 from backstop.keepers.open_auctions import AuctionBatch, OpenLot
 from backstop.keepers.pool_reader import build_read_only_pool_model
+from backstop.keepers.stability_pool_view import StabilityPoolView
 from backstop.keepers.table_indexes import TableIndexes
 from backstop.keepers.view_records import (
     Auction,
@@ -41,7 +41,7 @@ from backstop.model.settlement_price import Closing, FinalPrice
 from backstop.system import Snapshot
 
 
-class KeeperView(DiscountView):
+class KeeperView(StabilityPoolView):
     """One block as a keeper sees it. Figures are worked out when first asked for.
 
     `indexes` are those of the snapshot, if they are kept from block to block; `finder` a better way to find

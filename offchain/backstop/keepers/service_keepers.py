@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from backstop.deployment.contracts_by_parameter_name import POOLS
 from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.stability_pool_calls import has_pool_work, plan_pool_upkeep
 from backstop.keepers.view_records import ExitBatchStatus
 from backstop.model import price_feed
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
@@ -146,7 +147,8 @@ def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 
 def _has_auction_or_exit_work(view: KeeperView) -> bool:
     announced = any(each.announced for each in view.facilitators_by_name.values())
-    return bool(view.count_open_auctions() or view.equity_auctions or announced or _has_exit_batches(view))
+    has_auctions = view.count_open_auctions() or view.equity_auctions
+    return bool(has_auctions or announced or _has_exit_batches(view) or has_pool_work(view))
 
 
 def _has_exit_batches(view: KeeperView) -> bool:
@@ -163,9 +165,11 @@ def plan_auction_upkeep_and_batch_exits(
 ) -> Decisions:
     """Close auctions that can repay no more, reset those that are over, end sales of equity.
 
-    Also have the losses of facilitators booked, and batches of members who leave cut and paid.
+    Also have the losses of facilitators booked, batches of members who leave cut and paid, and members of
+    stability pools admitted and paid.
     """
     yield from _plan_exit_batches(keeper, view, memory)
+    yield from plan_pool_upkeep(keeper, view)
     for sale in view.equity_auctions:
         if sale.over:
             about = (sale.contract, sale.collateral_type)

@@ -6,14 +6,15 @@ from functools import partial
 
 from backstop.keepers.keeper_role_register import Decisions, Keeper, KeeperMemory, register_role
 from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.stability_pool_calls import plan_pool_liquidations
 from backstop.keepers.view_records import Vault
 from backstop.model import dutch_auction
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 
 
 def _has_unsafe_vault_or_workout(view: KeeperView) -> bool:
-    auctioned = (c for c in range(len(view.symbols)) if not view.has_mechanism(c))
-    return any(map(view.has_unsafe_vault, auctioned)) or bool(view.list_foreclosable_workouts())
+    own = (c for c in range(len(view.symbols)) if view.can_start_auctions(c) or view.find_stability_pool(c))
+    return any(map(view.has_unsafe_vault, own)) or bool(view.list_foreclosable_workouts())
 
 
 @register_role("liquidator", occasion=_has_unsafe_vault_or_workout)
@@ -22,8 +23,11 @@ def plan_liquidator_calls(
 ) -> Decisions:
     """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas.
 
-    Types with a liquidation mechanism are left to those who buy collateral: no auction starts for them.
+    Types that are sold at a discount are left to those who buy collateral. Of a type with a stability pool
+    an auction gets what the pool takes nothing of.
     """
+    for c in view.list_types_with_stability_pool():
+        yield from plan_pool_liquidations(keeper, view, c, gas_price)
     least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
     for c in range(len(view.symbols)):
         yield from _plan_type_liquidations(keeper, view, c, least)
@@ -40,9 +44,9 @@ def list_vaults_without_auction_room(
 ) -> list[Vault]:
     """Return the vaults that a liquidator would liquidate if auctions had room, the largest first.
 
-    There are none of a type with a liquidation mechanism.
+    There are none of a type whose vaults are not auctioned.
     """
-    if view.has_mechanism(collateral_type):
+    if not view.can_start_auctions(collateral_type):
         return []
     least = view.estimate_call_cost("LiquidationEngine", "liquidate", gas_price) + keeper.group.minimum_profit
     enough = partial(_is_reward_enough, view.get_auction_terms(collateral_type), least)
@@ -51,11 +55,15 @@ def list_vaults_without_auction_room(
     }
     share = keeper.group.count, keeper.index
     unsafe = view.iter_unsafe_vaults(collateral_type, enough, keeper_share=share)
-    return [vault for vault in unsafe if vault.owner not in planned]
+    return [
+        vault
+        for vault in unsafe
+        if vault.owner not in planned and view.can_auction_vault(collateral_type, vault)
+    ]
 
 
 def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: int, least: int) -> Decisions:
-    if view.has_mechanism(collateral_type):
+    if not view.can_start_auctions(collateral_type):
         return
     room, terms, floor = (
         view.get_auction_room(collateral_type),
@@ -76,7 +84,7 @@ def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: i
     ):
         principal = vault.debt if vault.debt - room < floor else room
         reward = _compute_reward(terms, principal)
-        if reward >= least:
+        if reward >= least and view.can_auction_vault(collateral_type, vault):
             room -= principal
             args = (collateral_type, vault.owner, keeper.address)
             yield keeper.build_intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)

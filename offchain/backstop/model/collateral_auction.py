@@ -257,7 +257,8 @@ class CollateralAuction(Administered):
         require(sender == self.liquidation_engine, "collateral_auction: not engine")
         require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
         repaid = min(paid * RAY, principal)
-        self.engine.release(self.address, collateral_type, collateral, receiver)
+        if collateral:
+            self.engine.release(self.address, collateral_type, collateral, receiver)
         if data:
             taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, buyer, 0, collateral, paid, data)

@@ -165,6 +165,11 @@ class FixedDiscount(Administered):
         terms, position = self._load_terms(collateral_type), Position(*position)
         return self._plan_within_limits(terms, position, max_collateral, max_repay)
 
+    @view
+    def can_auction(self, sender: str, collateral_type: int, position: Position) -> bool:
+        """Return false: every vault is sold at the discount."""
+        return False
+
     @external
     def check_sale_terms(self, sender: str, collateral_type: int, liquidation_ratio: int) -> None:
         """Revert unless a type has terms, and its largest bonus stays under a ratio."""

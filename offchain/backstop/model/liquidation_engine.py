@@ -76,7 +76,11 @@ class LiquidationEngine(VaultFlags):
         debt = vault.normalized_debt * vault.accumulated_rate
         is_unsafe = self._is_unsafe(collateral_type, vault, price, debt)
         require(is_unsafe, "liquidation_engine: safe vault")
-        require(vault.has_mechanism == 0, "liquidation_engine: no auctions")
+        if vault.has_mechanism:
+            mechanism = cast(ILiquidationMechanism, self.world.at(self.mechanisms[collateral_type]))
+            position = _build_position(vault, highest, ZERO_ADDRESS)
+            can_auction = mechanism.can_auction(self.address, collateral_type, position)
+            require(can_auction, "liquidation_engine: no auctions")
         require(vault.room != 0, "liquidation_engine: no room")
 
         # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -133,25 +137,20 @@ class LiquidationEngine(VaultFlags):
         ).plan_sale(
             self.address,
             collateral_type,
-            Position(
-                vault.locked_collateral,
-                vault.normalized_debt,
-                vault.accumulated_rate,
-                vault.liquidation_ratio,
-                vault.debt_floor,
-                vault.unit,
-                highest,
-            ),
+            _build_position(vault, highest, sender),
             max_collateral,
             max_repay,
         )
         sent = collateral - fee
-        require(sent != 0 and normalized_debt != 0, "liquidation_engine: no sale")
+        # Collateral is sent for a payment, and only then.
+        is_sale = collateral != 0 and normalized_debt != 0 and (sent != 0 or paid == 0)
+        require(is_sale, "liquidation_engine: no sale")
         left = vault.normalized_debt - normalized_debt
         is_above_floor = left * vault.accumulated_rate >= vault.debt_floor
         require(left == 0 or is_above_floor, "liquidation_engine: rest too low")
         # To the wei: paid - 1 < (sent + 1)*max_price.
-        is_cheap = (paid - 1) * RAY // (sent + 1) < max_price
+        require(sent == 0 or paid != 0, "")
+        is_cheap = sent == 0 or (paid - 1) * RAY // (sent + 1) < max_price
         require(is_cheap, "liquidation_engine: high price")
 
         self._shrink_flag(collateral_type, owner, left)
@@ -368,6 +367,20 @@ class LiquidationEngine(VaultFlags):
         in_time = due <= self.world.timestamp <= due + terms.valid
         short = not self._has_ratio(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         return terms.ratio != 0 and in_time and short
+
+
+def _build_position(vault: VaultState, price: int, buyer: str) -> Position:
+    """Return the vault as its type's mechanism is asked about it; the zero address is no buyer."""
+    return Position(
+        vault.locked_collateral,
+        vault.normalized_debt,
+        vault.accumulated_rate,
+        vault.liquidation_ratio,
+        vault.debt_floor,
+        vault.unit,
+        price,
+        buyer,
+    )
 
 
 def _compute_part_lot_and_debt(vault: VaultState, normalized_debt: int) -> tuple[int, int]:

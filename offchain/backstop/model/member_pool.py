@@ -70,6 +70,11 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     def loss_waterfall(self) -> ILossWaterfall:
         return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
+    @view
+    def maxDeposit(self, sender: str, receiver: str) -> int:
+        """Return what can be booked: far more than there is."""
+        return self._compute_room()
+
     # ------------------------------------------------------- what subclasses say
 
     @abstractmethod

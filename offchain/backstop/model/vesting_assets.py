@@ -68,11 +68,6 @@ class VestingAssets(Contract):
         """Return the income that has not vested yet, rounded up."""
         return compute_unvested(self.assets[()], self.world.timestamp)
 
-    @view
-    def maxDeposit(self, sender: str, receiver: str) -> int:
-        """Return what can be booked: far more than there is."""
-        return self._compute_room()
-
     # --------------------------------------------------------------- internals
 
     def _compute_all_vested_assets(self) -> int:

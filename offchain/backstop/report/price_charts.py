@@ -38,13 +38,17 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = choose_bucket_seconds(end - start)
     liquidated = _list_liquidations_by_type(run)
-    discounted = {c for c, each in enumerate(run.summary["collateral_types"]) if "discount_sales" in each}
+    sold_at_once = {
+        c
+        for c, each in enumerate(run.summary["collateral_types"])
+        if "discount_sales" in each or "stability_pool" in each
+    }
     for number, symbol, rows in iter_rows_by_collateral_type(get_table(run, "state")):
         x = to_milliseconds(rows["timestamp"])
         market, feed = to_plot_values(rows["market_price_ray"], RAY), to_plot_values(rows["current_ray"], RAY)
         pool = [price or None for price in to_plot_values(rows["pool_price_ray"], RAY)]  # 0: no pool
         begun = liquidated.get(number, [])
-        sent = "liquidated" if number in discounted else "sent to auction"
+        sent = "liquidated" if number in sold_at_once else "sent to auction"
         height: dict[int, float] = {}
         for liquidated_at, principal in begun:
             at = (liquidated_at - start) // bucket * bucket + start
@@ -102,7 +106,7 @@ def iter_price_charts(run: Run) -> Iterator[Chart]:
 
 
 def _list_liquidations_by_type(run: Run) -> dict[int, list[tuple[int, int]]]:
-    """List the time and the principal [rad] of each auction and each sale at a discount, by type."""
+    """List the time and the principal [rad] of each auction and each sale at once, by type."""
     found: dict[int, list[tuple[int, int]]] = {}
     for row in list_records(get_table(run, "auctions")):
         entry = int(row["started_at"]), int(row["principal_rad"])

@@ -23,6 +23,7 @@ from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.loss_totals import add_loss_totals, sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.stability_pool_totals import sum_stability_pool_figures
 
 
 def write_run_page(run_folder: Path) -> Path:
@@ -94,10 +95,20 @@ def render_page(run: Run) -> str:
         unwound=sum(row.ended_by == "unwound" for row in auctions),
         loss_gap=compute_unexplained_loss(summary),
         causes=vault_and_pool_member_loss_rows.split_bad_debt(
-            int(summary["losses"]["created_rad"]), auctions, steps, sum_discount_sales(summary).lost
+            int(summary["losses"]["created_rad"]),
+            auctions,
+            steps,
+            sum_discount_sales(summary).lost,
+            (sum_stability_pool_figures(summary) or {}).get("lost_rad", 0),
         ),
         discount_types=[
             i for i, entry in enumerate(summary["collateral_types"]) if "discount_sales" in entry
+        ],
+        pool_types=[i for i, entry in enumerate(summary["collateral_types"]) if "stability_pool" in entry],
+        pool_members=[
+            (i, j)
+            for i, entry in enumerate(summary["collateral_types"])
+            for j in range(len(entry.get("stability_pool", {}).get("members", ())))
         ],
         margin_paid=list_margin_payers(summary),
         margin_left=sum_unpaid_margin_loss(summary["margin"]) if summary.get("margin") else 0,

@@ -31,6 +31,7 @@ from backstop.simulation.discount_sale_totals import sum_discount_sales
 from backstop.simulation.loss_bearers import PAYERS
 from backstop.simulation.loss_totals import sum_unpaid_margin_loss
 from backstop.simulation.run_directory import Run
+from backstop.simulation.stability_pool_totals import sum_stability_pool_figures
 from backstop.studies.risk_questions.liquidations_at_price_drop import compute_fall_rows
 
 _MOST_NAMED = 3
@@ -56,6 +57,7 @@ def compose_headings(
         "depth-of-markets": _describe_largest_lot_slippage(run),
         "auctions": _describe_lowest_price_paid(fills),
         "sales": _describe_discount_sales(summary),
+        "pools": _describe_stability_pools(summary),
         "debt": _describe_vault_debt_change(run),
         "losses": _describe_paid_bad_debt(summary),
         "margin": _compose_margin_loss_heading(summary.get("margin")),
@@ -148,6 +150,19 @@ def _describe_discount_sales(summary: Mapping[str, Any]) -> Markup:
         render_amount(totals.bonus, "wad"),
     )
     return text + (Markup(" and lost {}").format(render_amount(totals.lost, "rad")) if totals.lost else "")
+
+
+def _describe_stability_pools(summary: Mapping[str, Any]) -> Markup:
+    totals = sum_stability_pool_figures(summary)
+    if totals is None or not totals["offsets"]:
+        return Markup("No vault was repaid by a stability pool")
+    gain = totals["gain_wad"]
+    return Markup("{} repaid {}, and members {} {} by the end").format(
+        render_count(totals["offsets"], "offset"),
+        render_amount(totals["repaid_rad"], "rad"),
+        "gained" if gain >= 0 else "lost",
+        render_amount(abs(gain), "wad"),
+    )
 
 
 def _describe_vault_debt_change(run: Run) -> Markup:

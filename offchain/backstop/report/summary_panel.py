@@ -12,14 +12,14 @@ from backstop.report import amounts
 from backstop.report.attack_console_output import WANTED, get_maximised_figure_wad
 from backstop.report.exact_amount_markup import SummaryFigures, get_figure_unit, render_amount, render_count
 from backstop.simulation.loss_bearers import ALL_GROUPS, MARGIN_GROUPS
-from backstop.studies.comparison.discount_sale_figures import has_discount_sales
+from backstop.studies.comparison.discount_sale_figures import has_sales_at_once
 
 _TOGETHER = "\u00a0"
 _TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}
 
 
 UNBOOKED = "Not booked yet: owed beyond collateral at the last price"
-"""Label of what a comparison's runs at a fixed discount have not booked as a loss."""
+"""Label of what a comparison's runs with sales at once have not booked as a loss."""
 
 _NOTHING = {
     "loss": "Somebody paid for all that was lost, on every path",
@@ -120,7 +120,7 @@ def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
         for _, group, paths in parts:
             if group == "borrowers":  # as on the page of the run itself
                 paths.append(f"presets.{k}.sold_cheaply_wad")
-        if has_discount_sales(comparison):
+        if has_sales_at_once(comparison):
             parts.append((UNBOOKED, "unpaid", [f"presets.{k}.unbooked_rad"]))
         if row["margin"]:
             at = f"presets.{k}.margin"

@@ -67,6 +67,7 @@ class BadDebtCauses(NamedTuple):
     rewards: int  # of keepers, where no buffer was left to pay them
     elsewhere: int  # without an auction, as of a bridge
     sales: int = 0  # at a fixed discount, that did not repay theirs
+    pools: int = 0  # stability pools, that did not repay all of theirs
 
 
 class MemberRow(NamedTuple):
@@ -128,12 +129,18 @@ def list_step_costs(run: Run, auctions: Sequence[AuctionRow]) -> list[LossStep]:
 
 
 def split_bad_debt(
-    created_rad: int, auctions: Iterable[AuctionRow], steps: Iterable[LossStep], sales_rad: int
+    created_rad: int,
+    auctions: Iterable[AuctionRow],
+    steps: Iterable[LossStep],
+    sales_rad: int,
+    pools_rad: int,
 ) -> BadDebtCauses:
-    """Split the bad debt of a run into what auctions, sales, rewards and everything else made of it [rad]."""
+    """Split the bad debt of a run into what auctions, sales, pools, rewards and all else made of it [rad]."""
     lost = sum(row.lost_rad for row in auctions)
     rewards = sum(row.amount_rad for row in steps if row.what == REWARD)
-    return BadDebtCauses(lost, rewards, created_rad - lost - rewards - sales_rad, sales_rad)
+    return BadDebtCauses(
+        lost, rewards, created_rad - lost - rewards - sales_rad - pools_rad, sales_rad, pools_rad
+    )
 
 
 def _iter_cheap_sale_loss_steps(auctions: Sequence[AuctionRow]) -> Iterable[LossStep]:

@@ -18,6 +18,7 @@ from backstop.hosts.world_storage_json import RawState, WrongStateError
 from backstop.keepers.perpetual_vault_keeper import POOL
 from backstop.keepers.token_approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.instant_stability_pool import InstantStabilityPool
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.price_path import INTERVAL
 from backstop.model.roles import GUARDIAN, STAGE
@@ -29,6 +30,8 @@ from backstop.simulation.scenario_run_state import KeeperState, ScenarioRun
 
 ENOUGH = 10**9
 """Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
+
+NAIVE_POOL = InstantStabilityPool.KIND
 
 
 def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) -> None:
@@ -42,6 +45,7 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
     scenario, maker = run.scenario, run.register_account("market_maker")
     drawn = sum(vault.debt for vault in run.book) // WAD
     needed = sum(each.deposit for each in run.members if each.asset == "Stablecoin")
+    needed += sum(each.deposit for each in run.stability_pool_members)
     groups = [each.keeper.group for each in run.keepers]
     needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
     needed += scenario.reserve
@@ -87,6 +91,7 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
             member.asset, "approve", run.at[member.pool], member.deposit, sender=member.address
         )
         run.apply_or_raise(member.pool, "deposit", member.deposit, member.address, sender=member.address)
+    deposit_into_stability_pools(run)
     for state in run.keepers:
         group = state.keeper.group
         if group.role == "member":
@@ -98,11 +103,31 @@ def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) ->
             state.opening = compute_total_account_worth(run, state.keeper.address)
 
     run.advance_clock(scenario.start - max(feed.step for _, feed, _ in run.iter_opening_prices()))
+    # At the prices at which it was opened: where the first ones have fallen, entries would wait.
+    admit_stability_pool_entries(run)
     run.report_opening_prices()
     for c in range(len(symbols)):
         run.apply_or_raise("VaultEngine", "accrue", c, sender=maker)
     record_opening_auctions(run)
     run.advance_clock(scenario.start)
+
+
+def deposit_into_stability_pools(run: ScenarioRun) -> None:
+    """Have members put their stablecoin into the pools of collateral types."""
+    maker = run.register_account("market_maker")
+    has_claim = (False,) if run.scenario.parameters.stability_pool_contract == NAIVE_POOL else ()
+    for member in run.stability_pool_members:
+        run.apply_or_raise("Stablecoin", "transfer", member.address, member.deposit, sender=maker)
+        args = run.at[member.pool], member.deposit
+        run.apply_or_raise("Stablecoin", "approve", *args, sender=member.address)
+        run.apply_or_raise(member.pool, "deposit", member.deposit, *has_claim, sender=member.address)
+
+
+def admit_stability_pool_entries(run: ScenarioRun) -> None:
+    """Have the deposits take part, which have waited; the naive pool has admitted them at once."""
+    if run.scenario.parameters.stability_pool_contract != NAIVE_POOL:
+        for pool in dict.fromkeys(member.pool for member in run.stability_pool_members):
+            run.apply_or_raise(pool, "admit", sender=run.register_account("market_maker"))
 
 
 def fund_and_trade_margin_book(

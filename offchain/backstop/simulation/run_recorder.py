@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backstop.contract_base import Log
+from backstop.deployment.contracts_by_parameter_name import name_stability_pool
 from backstop.keepers.call_costs import find_call_gas
 from backstop.keepers.keeper_view import KeeperView
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
@@ -15,6 +16,7 @@ from backstop.simulation.cycle_recorder import CycleRecorder
 from backstop.simulation.discount_sale_totals import DiscountSaleTotals
 from backstop.simulation.margin_call_workout_and_mode_recorder import GuardRecorder
 from backstop.simulation.run_directory import Row
+from backstop.simulation.stability_pool_totals import StabilityPoolTotals
 from backstop.system import Action, Outcome
 
 KINDS = {
@@ -80,6 +82,8 @@ class RunRecorder:
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
     guards: GuardRecorder = field(default_factory=GuardRecorder)
     discount_sales: dict[int, DiscountSaleTotals] = field(default_factory=dict)  # by collateral type
+    stability_pools: dict[int, StabilityPoolTotals] = field(default_factory=dict)  # by type, of all with one
+    withdrawals: dict[tuple[str, str], int] = field(default_factory=dict)  # stability pool, member -> wad
     read_sale_price: Callable[[int], int] | None = None  # of a type, now, before any bonus, ray
     margin: CycleRecorder | None = None  # if there is a margin market
 
@@ -135,7 +139,13 @@ class RunRecorder:
             if log.contract == "CollateralAuction":
                 self._record_auction(step, timestamp, log, action, sender_name, market_prices)
             elif log.event == "CollateralSold":
-                self._record_discount_sale(log, action, market_prices)
+                if log.values[0] in self.stability_pools:
+                    self._record_pool_offset(log, action, market_prices)
+                else:
+                    self._record_discount_sale(log, action, market_prices)
+            elif log.contract == "LiquidationEngine" and log.event == "Liquidated":
+                if (pool := self.stability_pools.get(log.values[1])) is not None:
+                    pool.auctioned += log.values[4]
             elif log.contract == "Settlement":
                 self._record_settlement(log, market_prices)
             elif log.contract == "LossWaterfall":
@@ -144,6 +154,10 @@ class RunRecorder:
                 self._add_bought_equity_worth(log, action)
             elif log.event == "LossRecorded":
                 self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
+            elif log.event == "Withdrawn" and log.contract.startswith(name_stability_pool("")):
+                owner, amount = log.values
+                key = log.contract, owner
+                self.withdrawals[key] = self.withdrawals.get(key, 0) + amount
             elif log.event == "Repaid" and log.contract.endswith(".Claims"):
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
@@ -217,6 +231,14 @@ class RunRecorder:
         if buyer == action.sender:
             # It keeps what it bought; a flash taker has sold it already.
             self._add_inventory_worth(buyer, (collateral - fee) * market_prices[c] // RAY)
+
+    def _record_pool_offset(self, log: Log, action: Action, market_prices: tuple[int, ...]) -> None:
+        """Add an offset; whoever the reward is for keeps it."""
+        c = log.values[0]
+        assert self.read_sale_price is not None
+        reward = self.stability_pools[c].add_offset(log, self.read_sale_price(c), market_prices[c])
+        _, receiver = action.args
+        self._add_inventory_worth(receiver, reward * market_prices[c] // RAY)
 
     def _add_bought_equity_worth(self, log: Log, action: Action) -> None:
         """Count equity bought, or given for surplus, at the outside price of its sale."""

@@ -6,10 +6,11 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS, name_stability_pool
 from backstop.keepers.keeper_view import KeeperView
 from backstop.keepers.view_records import Auction, Facilitator, Workout
 from backstop.model.arithmetic import RAY
+from backstop.model.stability_pool import Member
 from backstop.simulation.account_value import (
     compute_member_shares_value,
     compute_total_account_worth,
@@ -22,6 +23,7 @@ from backstop.simulation.loss_bearers import sum_losses_by_group
 from backstop.simulation.loss_totals import add_loss_totals
 from backstop.simulation.run_directory import SCHEMA_VERSION
 from backstop.simulation.scenario_run_state import PoolDepositor, ScenarioRun
+from backstop.simulation.stability_pool_totals import StabilityPoolTotals
 
 CALLS_END = ("met", "liquidated", "restructured", "lapsed")
 WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
@@ -118,13 +120,14 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
     collateral = run.scenario.parameters.collateral_types[type_number]
     auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == type_number]
     sales = run.recorder.discount_sales.get(type_number, DiscountSaleTotals())
+    pool = run.recorder.stability_pools.get(type_number)
     return {
         "symbol": collateral.symbol,
         "liquidation_ratio_bps": collateral.liquidation_ratio,
         "margins_by_size": run.scenario.parameters.guards is not None
         and collateral.policy.has_size_surcharges,
         "opened_vaults": run.recorder.opened[type_number],
-        "liquidations": len(auctions) + sales.sales,
+        "liquidations": len(auctions) + sales.sales + (0 if pool is None else pool.offsets),
         "auctions": {
             "started": len(auctions),
             "resets": sum(auction.resets for auction in auctions),
@@ -132,6 +135,11 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
             "closed": sum(auction.ended_by == "closed" for auction in auctions),
         },
         **({} if collateral.discount is None else {"discount_sales": sales.build_summary()}),
+        **(
+            {}
+            if pool is None
+            else {"stability_pool": _summarise_stability_pool(run, type_number, view, pool)}
+        ),
         "worst_price_ray": str(run.recorder.worst.get(type_number, view.outside.prices[type_number])),
         "final_price_ray": str(view.outside.prices[type_number]),
         "debt_rad": str(view.get_debts(type_number).performing + view.get_principal_in_auction(type_number)),
@@ -139,6 +147,34 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
         "underwater_rad": str(compute_debt_beyond_collateral(view, type_number)),
         "buffer_rad": str(view.get_buffer(type_number)),
     }
+
+
+def _summarise_stability_pool(
+    run: ScenarioRun, type_number: int, view: KeeperView, totals: StabilityPoolTotals
+) -> dict[str, Any]:
+    """Return what a pool did, its coins at the end, and what its members have then, with what was paid out.
+
+    Their collateral counts at the market's price, and a coin after settlement as the collateral it brings.
+    """
+    price, contract = view.outside.prices[type_number], name_stability_pool(run.scenario.symbols[type_number])
+    members = []
+    for member in run.stability_pool_members:
+        if member.pool == contract:
+            found: Member = run.session.model.view(contract, "member_of", member.address)
+            paid_out = run.recorder.withdrawals.get((contract, member.address), 0)
+            coins = found.coins + found.entry + found.income + paid_out
+            has = coins * view.compute_coin_value() // RAY + found.collateral * price // RAY
+            members.append(
+                {
+                    "name": member.name,
+                    "deposit_wad": str(member.deposit),
+                    "coins_wad": str(coins),
+                    "collateral_wad": str(found.collateral),
+                    "end_wad": str(has),
+                }
+            )
+    coins_left = run.session.model.view(contract, "total_coins")
+    return {**totals.build_summary(price), "coins_wad": str(coins_left), "members": members}
 
 
 def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView) -> dict[str, Any]:
@@ -188,6 +224,7 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
     covered = run.recorder.covered
     sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
     sold_cheaply += sum(totals.owner_loss for totals in run.recorder.discount_sales.values())
+    sold_cheaply += sum(totals.owner_loss for totals in run.recorder.stability_pools.values())
     amounts = sum_losses_by_group(covered, covered, sold_cheaply * RAY, _sum_unpaid_losses(run, view))
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment.contracts_by_parameter_name import POOLS
+from backstop.deployment.contracts_by_parameter_name import POOLS, name_stability_pool
 from backstop.deployment.devnet_trader_signatures import get_trader_account, sign_order
 from backstop.deployment.parameter_dataclasses import FeedParameters
 from backstop.deployment.role_accounts import get_account
@@ -49,6 +49,7 @@ from backstop.simulation.scenario.depth_after_fall import compute_depth_after_fa
 from backstop.simulation.scenario.margin_book import OpeningBook
 from backstop.simulation.scenario.scenario_records import Vault
 from backstop.simulation.signed_price_source import SignedPrices
+from backstop.simulation.stability_pool_totals import build_stability_pool_totals
 from backstop.system import Action, Outcome
 
 
@@ -114,6 +115,7 @@ class ScenarioRun:
             scenario.symbols, stages, scenario.parameters.collateral_and_facilitator_names
         )
         self.recorder.read_sale_price = self._read_sale_price
+        self.recorder.stability_pools = build_stability_pool_totals(scenario.parameters.collateral_types)
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
             policy = scenario.parameters.margin.policy
@@ -233,6 +235,25 @@ class ScenarioRun:
             asset = "Equity" if pool == "staked_equity" else "Stablecoin"
             if asset in self.at:
                 yield PoolDepositor(name, self.register_account(name), POOLS[pool][0], asset, deposit)
+
+    @cached_property
+    def stability_pool_members(self) -> list[PoolDepositor]:
+        """Members of stability pools with their deposits."""
+        debts = dict.fromkeys(self.scenario.symbols, 0)
+        for vault in (
+            self.book if any(each.debt_share for each in self.scenario.stability_pool_members) else ()
+        ):
+            debts[vault.symbol] += vault.debt
+        return [
+            PoolDepositor(
+                each.name,
+                self.register_account(each.name),
+                name_stability_pool(each.symbol),
+                "Stablecoin",
+                each.amount or debts[each.symbol] * each.debt_share // BASIS_POINTS,
+            )
+            for each in self.scenario.stability_pool_members
+        ]
 
     # ------------------------------------------------------------------- actions
 

@@ -57,7 +57,7 @@ _BY_UNIT = {
         "tail step max_age stale_after window grace dead_after flow_window call_grace call_valid cooldown "
         "vesting delay ttl silence calm_period interval bucket quiet mark_age notice quote_time "
         "retraction every recovery reversion lasts latency heartbeat lag at end runs leaves_from asks "
-        "ends leaves takes_out times within"
+        "ends leaves takes_out times within entry_delay"
     ),
     "bps": (
         "gas_share scarcity liquidation_ratio initial_ratio buffer_share redistribution_cap cusp buf chip "
@@ -66,7 +66,8 @@ _BY_UNIT = {
         "divergence initial maintenance haircut max_funding of_accounts of_market insured leverage spread "
         "share tolerance debt_to_depth noise takes_at leaves_at answers relieves factor shifts longs "
         "shorts large dodgers falls factors large_factor distances sizes least base_bonus "
-        "max_bonus full_bonus_health max_discount cursor target_health close_factor whole_close_health"
+        "max_bonus full_bonus_health max_discount cursor target_health close_factor whole_close_health "
+        "reward debt_share"
     ),
     "bps a year": "growth curve",
     "stablecoin": (
@@ -76,7 +77,7 @@ _BY_UNIT = {
     ),
     "wad": (
         "depth members reserve insurance pool_money money capital minimum_profit stake each debt notional "
-        "cash large_debt"
+        "cash large_debt amount"
     ),
     "ray": "opened_at growth_anchor conversion_price refuses_at price points",
     "factor": "cut",
@@ -93,6 +94,7 @@ _BY_UNIT = {
 _UNITS = {name: unit for unit, names in _BY_UNIT.items() for name in names.split()} | {
     # Where a name has another unit than elsewhere.
     "AuctionParameters.penalty": "bps",
+    "StabilityPoolParameters.penalty": "bps",
     "AuctionParameters.curve": "curve",
     "FeedParameters.deviation": "bps",
     "KeeperGroup.deviation": "bps",

@@ -37,6 +37,7 @@ from benchmarks.gas.margin_market_gas import (
     RankedDeleveragingJobs,
 )
 from benchmarks.gas.perpetual_vault_gas import PerpetualVaultGasJobs
+from benchmarks.gas.stability_pool_gas import StabilityPoolJobs
 from benchmarks.gas.vault_gas import GuardedVaultJobs, VaultJobs
 
 
@@ -95,6 +96,7 @@ def measure_all_jobs() -> tuple[list[GasRow], dict[str, int]]:
         VaultFlagJobs,
         LiquidationBatchJobs,
         DiscountJobs,
+        StabilityPoolJobs,
         GuardJobs,
         FacilitatorJobs,
         ManyDebtorsJobs,

@@ -22,6 +22,7 @@ from backstop.deployment.parameter_dataclasses import (
     DiscountParameters,
     MarginParameters,
     Parameters,
+    StabilityPoolParameters,
     StageParameters,
     TimelockParameters,
 )
@@ -47,6 +48,7 @@ DISCOUNT = DiscountParameters(
     base_bonus=200, max_bonus=400, full_bonus_health=9_000, target_health=12_400, fee=1_000
 )
 FACTOR = DiscountParameters(target_health=0, close_factor=5_000, small_position=4_000)
+STABILITY_POOL = StabilityPoolParameters(reward=250)
 POOLED = {"margin.backstop": BackstopParameters()}
 
 # As calls and the size of vaults ask for, and where a quarter of a debt is sold at a bonus of 2%.
@@ -66,6 +68,11 @@ BREAKS: Mapping[str, Mapping[str, Any]] = {
     "discount-of-the-smallest": {f"{WETH}.discount": replace(DISCOUNT, max_bonus=277)},
     "small-position": {f"{WETH}.discount": replace(FACTOR, small_position=3_999)},
     "share-sold": {f"{WETH}.discount": replace(DISCOUNT, target_health=LEAST_FOR_A_QUARTER - 1)},
+    "stability-pool-penalty": {f"{WETH}.stability_pool": replace(STABILITY_POOL, penalty=4_500)},
+    "pool-reward-of-the-smallest": {f"{WETH}.stability_pool": replace(STABILITY_POOL, reward=1)},
+    "pool-entry-delay": {f"{WETH}.stability_pool": replace(STABILITY_POOL, entry_delay=299)},
+    "pool-cooldown": {f"{WETH}.stability_pool": replace(STABILITY_POOL, cooldown=300)},
+    "write-off": {f"{WETH}.stability_pool": replace(STABILITY_POOL, has_write_off=True), "stages": ()},
     "quorum": {f"{FEED}.reporters": 5},
     "silent-reporter": {f"{FEED}.reporters": 3},
     "stale-after": {f"{FEED}.stale_after": 2 * 300 - 1},
@@ -164,6 +171,11 @@ def test_nor_has_one_with_a_pool(good: Parameters) -> None:
 @pytest.mark.parametrize("discount", [DISCOUNT, FACTOR, DiscountParameters()])
 def test_nor_has_one_with_a_discount(good: Parameters, discount: DiscountParameters) -> None:
     setting = changed(good, f"{WETH}.discount", discount)
+    assert list(map(str, check_parameters(setting))) == []
+
+
+def test_nor_has_one_with_a_stability_pool(good: Parameters) -> None:
+    setting = changed(good, f"{WETH}.stability_pool", STABILITY_POOL)
     assert list(map(str, check_parameters(setting))) == []
 
 
@@ -298,3 +310,37 @@ def test_the_reward_counts_where_there_are_auctions(good: Parameters) -> None:
     large = {"collateral_types__0__auction__tip": 261}
     assert list_broken_rules(good, replace(DISCOUNT, max_bonus=3_000), **large) == []
     assert list_broken_rules(good, None, **large) == ["reward-of-the-smallest"]
+
+
+def list_rules_that_a_pool_breaks(setting: Any, **values: int | bool) -> list[str]:
+    pool = replace(STABILITY_POOL, **cast(Any, values))
+    return [found.rule.name for found in check_parameters(changed(setting, f"{WETH}.stability_pool", pool))]
+
+
+def test_the_least_pools_that_are_accepted(good: Parameters) -> None:
+    """One basis point or second more or less breaks a rule: see BREAKS."""
+    assert good.collateral_types[0].liquidation_ratio == 14_500
+    assert list_rules_that_a_pool_breaks(good, penalty=4_499) == []
+    assert list_rules_that_a_pool_breaks(good, penalty=4_500) == ["stability-pool-penalty"]
+    # The floor of 2,000 with the penalty is 2,100, of which a tip of 50 is 2.38%.
+    assert list_rules_that_a_pool_breaks(good, reward=239) == []
+    assert list_rules_that_a_pool_breaks(good, reward=238) == ["pool-reward-of-the-smallest"]
+    assert list_rules_that_a_pool_breaks(good, entry_delay=300, cooldown=301) == []
+    assert list_rules_that_a_pool_breaks(good, has_write_off=True) == []
+
+
+def test_a_pool_without_a_reward_has_no_least_floor(good: Parameters) -> None:
+    setting = changed(good, f"{WETH}.stability_pool", replace(STABILITY_POOL, reward=0))
+    (found,) = check_parameters(setting)
+    assert found.misfit.instead == "a larger reward"
+
+
+def test_the_naive_pool_is_refused_where_there_is_a_pool(good: Parameters) -> None:
+    naive = replace(good, stability_pool_contract="InstantStabilityPool")
+    assert list_rules_that_a_pool_breaks(naive) == ["naive-contract"]
+    assert check_parameters(naive) == []
+
+
+def test_the_tip_of_auctions_counts_where_rests_alone_are_auctioned(good: Parameters) -> None:
+    large = changed(good, f"{AUCTION}.tip", 261)
+    assert list_rules_that_a_pool_breaks(large, reward=1_300, penalty=2_000) == []

@@ -151,7 +151,9 @@ def _construct(world: World, kind: str) -> Contract:
         "window": 86_400,
         "epoch_length": 3_600,
     }
-    least |= {"vesting": 86_400, "loss_waterfall": world.contracts["LossWaterfall"].address}
+    least |= {"vesting": 86_400, "entry_delay": 3_600}
+    least |= {"loss_waterfall": world.contracts["LossWaterfall"].address}
+    least |= {"collateral": world.contracts["Stablecoin"].address}
     model = find_model_class(kind)
     _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
     args = (least.get(name, plain[type_]) for name, type_ in parameters)

@@ -18,6 +18,7 @@ from backstop.deployment.parameter_rules import (
     loss_rules,
     margin_rules,
     mark_price_rules,
+    stability_pool_rules,
     timelock_rules,
 )
 from backstop.deployment.parameter_rules.parameter_rule import (
@@ -44,6 +45,7 @@ __all__ = [
 RULES: tuple[Rule, ...] = (
     *auction_rules.RULES,
     *discount_rules.RULES,
+    *stability_pool_rules.RULES,
     *feed_rules.RULES,
     *loss_rules.RULES,
     *limit_rules.RULES,

@@ -203,8 +203,8 @@ def _iter_reward_of_the_smallest_violations(
 ) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:
         tip, rate = each.auction.tip, each.auction.penalty - BASIS_POINTS
-        # With a discount nobody starts an auction for the reward.
-        if tip and each.discount is None and each.debt_floor * rate < tip * BASIS_POINTS:
+        # With a mechanism hardly anybody starts an auction for the reward.
+        if tip and not each.has_mechanism and each.debt_floor * rate < tip * BASIS_POINTS:
             values = format_coins(each.debt_floor), format_coins(tip)
             most = each.debt_floor * rate // BASIS_POINTS
             yield RuleViolation(

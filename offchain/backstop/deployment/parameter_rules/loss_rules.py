@@ -218,15 +218,17 @@ def _iter_equity_floor_violations(parameters: Parameters, prices: Prices) -> Ite
 @define_parameter_rule(
     REFUSED,
     "contract",
-    why="nobody leaves a known loss to those who stay, caps hold over any window of time, and no sale leaves "
-    "a vault with less collateral for each unit of debt: contracts with naive rules are there to be compared "
-    "with",
+    why="nobody leaves a known loss to those who stay, caps hold over any window of time, no sale leaves a "
+    "vault with less collateral for each unit of debt, and members pay no more than their collateral is "
+    "worth: contracts with naive rules are there to be compared with",
 )
 def _iter_naive_contract_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     chosen = {name: getattr(parameters, name).contract for name in list_pools(parameters)}
     chosen["waterfall"] = parameters.waterfall_contract
     if parameters.has_discount:
         chosen["discount"] = parameters.discount_contract
+    if parameters.has_stability_pool:
+        chosen["stability pool"] = parameters.stability_pool_contract
     for name, contract in chosen.items():
         if contract in NAIVE:
             yield RuleViolation(name, (contract,), f"it to {NAIVE[contract]}")

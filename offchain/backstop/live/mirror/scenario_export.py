@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.contract_base import ZERO_ADDRESS, Table, World
-from backstop.deployment.contracts_by_parameter_name import CLOSERS, POOLS
+from backstop.deployment.contracts_by_parameter_name import CLOSERS, POOLS, name_stability_pool
 from backstop.deployment.deployment_file import parameters_to_json
 from backstop.deployment.model_and_chain_deployment import create_model
 from backstop.deployment.planned_contracts import Deployment, plan_deployment
@@ -21,11 +21,13 @@ from backstop.errors import BackstopError
 from backstop.files.atomic_files import write_json
 from backstop.hosts.world_storage_json import encode_nonzero_storage_words
 from backstop.keepers.keeper_view import KeeperView
+from backstop.keepers.stability_pool_view import list_pool_members
 from backstop.keepers.view_records import MarketData
 from backstop.live.mirror.chain_mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.member_pool import MemberPool
+from backstop.model.stability_pool import OffsetPool
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.opening_section import OPENING_VERSION
 from backstop.simulation.scenario.parameter_misfit_refusal import SHORT_STEP, iter_short_steps
@@ -72,6 +74,8 @@ def export_scenario(
     view = _build_view(mirror)
     book, opened_at, left_out = _build_vault_book(mirror, view)
     content = _build_scenario(mirror, view, duration, block_time)
+    for symbol, members in _build_stability_pool_deposits(mirror).items():
+        content["parameters"]["collateral_types"][symbol]["stability_pool"]["members"] = members
     content["vault_book"] = {
         "file": "book.csv",
         "opened_at": {s: format_exact_usd_price(p) for s, p in opened_at.items()},
@@ -289,6 +293,21 @@ def _build_member_payouts_by_pool(mirror: Mirror) -> dict[str, dict[str, str]]:
             if worth:
                 members[names.get(owner, owner)] = f"{format_decimal(worth, WAD)} {unit}"
         found[name] = dict(sorted(members.items()))
+    return found
+
+
+def _build_stability_pool_deposits(mirror: Mirror) -> dict[str, dict[str, str]]:
+    """Return the members of stability pools by type, with their coins, waiting ones included."""
+    names, found = _build_role_names_by_address(mirror.deployment), {}
+    for collateral in mirror.deployment.parameters.collateral_types:
+        pool = mirror.model.world.contracts.get(name_stability_pool(collateral.symbol))
+        if isinstance(pool, OffsetPool):
+            deposits = {}
+            for owner in list_pool_members(pool.tables):
+                member = pool.member_of(owner, owner)
+                if (coins := member.coins + member.entry) >= WAD:
+                    deposits[names.get(owner, owner)] = format_exact_stablecoin(coins)
+            found[collateral.symbol] = dict(sorted(deposits.items()))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backstop.contract_base import Log
@@ -22,15 +22,20 @@ class DefaultNames(dict[int, str]):
         return self._otherwise
 
 
-def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames, earned: int = 0) -> str:
+def describe_call(
+    outcome: Outcome, types: DefaultNames, auctions: DefaultNames, earned: int = 0, sender: str = ""
+) -> str:
     """Say what the events of a call mean, in their order; empty where none of them is known.
 
     `types` are symbols by collateral type, `auctions` those by the number of an auction; `earned` [wad] is
-    told of a purchase whose own events do not say it.
+    told of a purchase whose own events do not say it. With its `sender` offsets of stability pools are told.
     """
     said = []
+    offsets = _list_pool_offsets(outcome.logs, sender)
     for log in outcome.logs:
         tell = _TOLD.get((log.contract, log.event)) or _TOLD.get(("", log.event))
+        if log in offsets:
+            tell = _describe_pool_offset
         if tell is not None:
             said.append(tell(log.values, types, auctions))
     events = {log.event for log in outcome.logs}
@@ -40,18 +45,25 @@ def describe_call(outcome: Outcome, types: DefaultNames, auctions: DefaultNames,
 
 
 def compute_call_gain_before_gas(
-    outcome: Outcome, type_by_auction: Mapping[int, int], price_by_type: Mapping[int, int]
+    outcome: Outcome,
+    type_by_auction: Mapping[int, int],
+    price_by_type: Mapping[int, int],
+    sender: str = "",
 ) -> int:
     """Add up what a call brought its sender before gas [wad], as far as events say it; rounded down.
 
-    These are rewards, what a purchase through a market left in stablecoins, and of collateral that was taken
-    to be kept its worth at the feed's price less what was paid. Shares of pools and equity are left out: no
-    feed has a price of them. `sold` is the type by auction, `prices` the feed's by type [ray].
+    These are rewards, those of a stability pool at the feed's price; what a purchase through a market left in
+    stablecoins; and of collateral that was taken to be kept its worth at that price less what was paid.
+    Shares of pools and equity are left out: no feed has a price of them. `sold` is the type by auction,
+    `prices` the feed's by type [ray].
     """
     logs = outcome.logs
     flash = [log.values[2] for log in logs if log.event == "FlashTaken"]
-    total = sum(flash)
+    offsets = _list_pool_offsets(logs, sender)
+    total = sum(flash) + _compute_pool_reward(logs, offsets, price_by_type, sender)
     for log in logs:
+        if log in offsets:
+            continue
         if (log.contract, log.event) == ("LiquidationEngine", "Liquidated"):
             total += log.values[5]
         elif (log.contract, log.event) == ("CollateralAuction", "AuctionReset"):
@@ -65,6 +77,33 @@ def compute_call_gain_before_gas(
             price = price_by_type.get(c)
             total += 0 if price is None else (collateral - fee) * price // RAY - paid
     return total
+
+
+def _list_pool_offsets(logs: Sequence[Log], sender: str) -> list[Log]:
+    """Return the sales of a call to a stability pool: it is the buyer, and no flash taker.
+
+    Without a sender there is none.
+    """
+    sales = [log for log in logs if (log.contract, log.event) == ("LiquidationEngine", "CollateralSold")]
+    is_flash = any(log.event == "FlashTaken" for log in logs)
+    return [] if is_flash or not sender else [log for log in sales if log.values[2] != sender]
+
+
+def _compute_pool_reward(
+    logs: Sequence[Log], offsets: Sequence[Log], price_by_type: Mapping[int, int], sender: str
+) -> int:
+    """Return what a stability pool has sent on to whoever called it, at the feed's price [wad].
+
+    Transfers are in the token's units: what the pool got has both.
+    """
+    if not offsets:
+        return 0
+    c, _, pool, *_ = offsets[0].values
+    moves = [log.values for log in logs if log.event == "Transfer" and log.contract != "Stablecoin"]
+    got = sum(amount for _, receiver, amount in moves if receiver == pool)
+    sent_on = sum(amount for source, receiver, amount in moves if (source, receiver) == (pool, sender))
+    sold = sum(log.values[3] - log.values[4] for log in offsets)
+    return sold * sent_on // max(1, got) * price_by_type.get(c, 0) // RAY
 
 
 def describe_event_kind_and_text(log: Log, types: DefaultNames) -> tuple[str, str] | None:
@@ -102,6 +141,16 @@ def _describe_discount_sale(values: _Values, types: DefaultNames, auctions: Defa
     )
 
 
+def _describe_pool_offset(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
+    c, owner, _, collateral, fee, paid, principal = values
+    lost = principal - min(principal, paid * RAY)
+    short = f", {format_compact(lost, RAD)} of it not repaid" if lost else ""
+    return (
+        f"had a stability pool repay a debt of {format_compact(principal, RAD)} of {owner[:10]}… for "
+        f"{format_compact(collateral - fee, WAD)} {types[c]}{short}"
+    )
+
+
 def _describe_reset(values: _Values, types: DefaultNames, auctions: DefaultNames) -> str:
     auction, top, reward = values
     paid = f", rewarded {format_compact(reward, WAD)}" if reward else ""
@@ -132,6 +181,9 @@ _TOLD: Mapping[tuple[str, str], _Tell] = {
     ("LossWaterfall", "LossCovered"): lambda values, types, _: (
         f"{format_compact(values[3], RAD)} of bad debt of {types[values[0]]} paid"
     ),
+    ("", "EntriesAdmitted"): lambda values, _, __: (
+        f"admitted {format_compact(values[0], WAD)} to a stability pool"
+    ),
     ("", "FlashTaken"): lambda values, _, __: f"earned {format_compact(values[2], WAD)}",
 }
 """What an event means, by its contract, or of any contract, and its name."""
@@ -145,7 +197,7 @@ _EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, s
     ),
     ("LiquidationEngine", "CollateralSold"): lambda values, types: (
         "liquidation",
-        f"{format_compact(values[3], WAD)} {types[values[0]]} sold at a discount for a debt of "
+        f"{format_compact(values[3], WAD)} {types[values[0]]} sold for a debt of "
         f"{format_compact(values[6], RAD)}",
     ),
     ("CollateralAuction", "AuctionClosed"): lambda values, types: (

@@ -92,8 +92,8 @@ class MonitorHistory:
                 self.events.append(ProtocolEvent(seen.block, seen.timestamp, *found))
         if who is None:
             return
-        earned = compute_call_gain_before_gas(outcome, self._sold, self._prices)
-        words = describe_call(outcome, self._types, self._auctions, earned)
+        earned = compute_call_gain_before_gas(outcome, self._sold, self._prices, seen.action.sender)
+        words = describe_call(outcome, self._types, self._auctions, earned, seen.action.sender)
         cost = seen.gas * seen.gas_price
         self.acts.append(
             KeeperCall(seen.block, seen.timestamp, who, words, call, outcome.reason, seen.gas, cost, earned)

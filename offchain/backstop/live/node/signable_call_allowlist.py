@@ -35,7 +35,7 @@ _GIVES = {
 # The addresses by which a call's money goes on: contracts of the deployment, which do with it what they do.
 _THROUGH = ("spender", "auction", "market")
 # The addresses that say whom a call is about: it may be anybody, and gets nothing of the account's. Any other
-# address may be one that gets something, and keeps it.
+# address may be one that gets something, and keeps it. By a function's name, or its signature.
 _ABOUT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("call", "flag", "liquidate", "enter", "skim", "seize_insolvent", "update_account"), ("owner",)
@@ -43,6 +43,9 @@ _ABOUT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("liquidate_and_buy", "liquidate_and_sell"), ("owner",)),
     **dict.fromkeys(("share", "submit", "execute"), ("accounts",)),
     **dict.fromkeys(("update_and_seize", "liquidate_many"), ("owners",)),
+    # Of stability pools alone.
+    "liquidate(address[],address)": ("owners",),
+    "withdraw(address)": ("owner",),
     "leave": ("controller",),
     "fill": ("maker.account", "taker.account"),
 }
@@ -105,7 +108,7 @@ class CallAllowlist:
         may_get = {account, *self._named.get(account, ())}
         for parameter, value in zip(function.inputs, args, strict=True):
             for name, address in _iter_addresses(parameter, value, parameter.name):
-                if name in _ABOUT.get(function.name, ()):
+                if name in (*_ABOUT.get(function.name, ()), *_ABOUT.get(function.signature, ())):
                     continue
                 if address not in (self._contracts if name in _THROUGH else may_get):
                     return f"the {name} of {function.name} is {address}"

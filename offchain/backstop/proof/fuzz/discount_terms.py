@@ -11,7 +11,12 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.model.fixed_discount import Terms
 
-_DISCOUNTS = {(CollateralParameters, "discount"), (Parameters, "discount_contract")}
+_MECHANISMS = {
+    (CollateralParameters, "discount"),
+    (CollateralParameters, "stability_pool"),
+    (Parameters, "discount_contract"),
+    (Parameters, "stability_pool_contract"),
+}
 
 
 def draw_discount_terms(random: Random, liquidation_ratio: int) -> DiscountParameters:
@@ -59,13 +64,13 @@ def draw_fitting_discount(random: Random, liquidation_ratio: int) -> DiscountPar
 
 
 def list_values(record: Any) -> Any:
-    """Return all values of parameters, as `astuple` does, but for their discounts.
+    """Return all values of parameters, as `astuple` does, but for their liquidation mechanisms.
 
-    Dice of their own are made from these values; so what a seed drew before there were discounts, it draws.
+    Dice of their own are made from these values; so what a seed drew before there were any, it draws.
     """
     if is_dataclass(record):
         names = (each.name for each in fields(record))
         return tuple(
-            list_values(getattr(record, name)) for name in names if (type(record), name) not in _DISCOUNTS
+            list_values(getattr(record, name)) for name in names if (type(record), name) not in _MECHANISMS
         )
     return tuple(map(list_values, record)) if isinstance(record, tuple) else record

@@ -167,6 +167,7 @@ class FuzzRun:
             for move in MOVES.values()
             if not (move.of_own_types if has_adapter else move.of_adapters)
             and (self.parameters.has_discount or not move.of_discounts)
+            and (self.parameters.has_stability_pool or not move.of_stability_pools)
         ]
         weights, whole = self._accumulate_move_weights(moves)
         done = 0

@@ -24,6 +24,7 @@ from backstop.model.price_feed import PriceFeed
 from backstop.model.risk_policy import RiskPolicy
 from backstop.model.settlement import Settlement
 from backstop.model.shares import Shares
+from backstop.model.stability_pool import OffsetPool
 from backstop.model.timelock import Call
 from backstop.model.token import Token
 from backstop.model.vault_engine import VaultEngine
@@ -101,9 +102,19 @@ class GenerationContext:
         """Return whether vaults of a type are sold by a liquidation mechanism."""
         return bool(self.liquidations.mechanisms[collateral_type] != ZERO_ADDRESS)
 
+    def find_stability_pool(self, collateral_type: int) -> OffsetPool | None:
+        """Return the pool that repays unsafe vaults of a type; None without one."""
+        found = self.world.addresses.get(self.liquidations.mechanisms[collateral_type])
+        return found if isinstance(found, OffsetPool) else None
+
     def build_liquidation(self, collateral_type: int, owner: str, receiver: str, by: str) -> Action:
-        """Return a liquidation: an auction, or where the type has a mechanism a purchase of any size."""
+        """Return a liquidation: an auction, or as the type's mechanism has it, a purchase of any size."""
         c, engine = collateral_type, "LiquidationEngine"
+        pool = self.find_stability_pool(c)
+        if pool is not None and self.draw_bool(0.97):
+            if self.draw_bool(0.3):
+                return self.build_action(engine, "liquidate", c, owner, receiver, by=by)
+            return self.build_action(pool.label, "liquidate", (owner,), receiver, by=by)
         if not self.has_mechanism(c) or self.draw_bool(0.03):
             return self.build_action(engine, "liquidate", c, owner, receiver, by=by)
         buyer = self.find_richest_account() if self.draw_bool(0.8) else by

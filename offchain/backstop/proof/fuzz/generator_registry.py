@@ -16,7 +16,8 @@ class ActionGenerator(NamedTuple):
 
     Some runs are mostly of those that are `of_traders`. Those `of_adapters` are for deployments with the
     coin of another protocol, those `of_own_types` for all others, those `of_discounts` where any type is sold
-    at a fixed discount; so the dice of other deployments stay as they were.
+    at a fixed discount, those `of_stability_pools` where any has a pool; so the dice of other deployments
+    stay as they were.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ActionGenerator(NamedTuple):
     of_adapters: bool = False
     of_own_types: bool = False
     of_discounts: bool = False
+    of_stability_pools: bool = False
 
 
 MOVES: dict[str, ActionGenerator] = {}
@@ -37,13 +39,14 @@ def register_generator(
     of_adapters: bool = False,
     of_own_types: bool = False,
     of_discounts: bool = False,
+    of_stability_pools: bool = False,
 ) -> Callable[[Plays], Plays]:
     """Put a move in the catalogue."""
 
     def register(play: Plays) -> Plays:
         name = play.__name__
         assert name not in MOVES, f"there are two moves {name}"
-        flags = of_traders, of_adapters, of_own_types, of_discounts
+        flags = of_traders, of_adapters, of_own_types, of_discounts, of_stability_pools
         MOVES[name] = ActionGenerator(name, weight, play, *flags)
         return play
 

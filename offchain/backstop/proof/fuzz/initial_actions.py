@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from backstop.contract_base import ZERO_ADDRESS
-from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS
+from backstop.deployment.contracts_by_parameter_name import STABLECOIN_POOLS, name_stability_pool
 from backstop.deployment.planned_contracts import Deployment
 from backstop.deployment.role_accounts import get_account
 from backstop.evm_crypto import keccak256
@@ -109,7 +109,8 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
             yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
             yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
         facilitators = (facilitator.name for facilitator in deployment.parameters.facilitators)
-        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *facilitators):
+        stability_pools = (name_stability_pool(collateral.symbol) for _, collateral in types)
+        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *facilitators, *stability_pools):
             if name in at:
                 yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
         for name in (*PULLS_EQUITY, EQUITY_MARKET):

@@ -35,6 +35,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.redeem_queue import get_collecting_time
 from backstop.proof.fuzz.discount_terms import draw_fitting_discount, list_values
+from backstop.proof.fuzz.stability_pool_terms import draw_pool_terms
 
 HOUR, DAY = 3_600, 86_400
 ODD_COOLDOWN = HOUR
@@ -56,7 +57,7 @@ def draw_parameters_of_run(random: Random) -> Parameters:
     drawn = draw_parameters(random)
     if Random(f"coin of {list_values(drawn)}").randrange(25) == 0:
         return _insure_other_protocol(drawn)
-    return _sell_at_discount(drawn)
+    return _add_stability_pools(_sell_at_discount(drawn))
 
 
 def _sell_at_discount(parameters: Parameters) -> Parameters:
@@ -72,6 +73,21 @@ def _sell_at_discount(parameters: Parameters) -> Parameters:
     )
     contract = "PartialSaleDiscount" if random.random() < 0.2 else "FixedDiscount"
     return replace(parameters, collateral_types=types, discount_contract=contract)
+
+
+def _add_stability_pools(parameters: Parameters) -> Parameters:
+    """Return parameters of which one in four has pools for some types, at times in place of a discount."""
+    random = Random(f"liquidation pools of {list_values(parameters)}")
+    if random.randrange(4):
+        return parameters
+    types = tuple(
+        replace(each, discount=None, stability_pool=draw_pool_terms(random, each.liquidation_ratio))
+        if each.liquidation_ratio > BASIS_POINTS and random.random() < (0.3 if each.discount else 0.8)
+        else each
+        for each in parameters.collateral_types
+    )
+    contract = "InstantStabilityPool" if random.random() < 0.2 else "StabilityPool"
+    return replace(parameters, collateral_types=types, stability_pool_contract=contract)
 
 
 def _insure_other_protocol(parameters: Parameters) -> Parameters:

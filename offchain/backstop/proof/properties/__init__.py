@@ -43,6 +43,7 @@ from backstop.proof.properties import (  # noqa: F401
     settlement_payout,
     share_price_claim_and_equity_limits,
     stability_fee_accrual,
+    stability_pool_properties,
     stage_cap_usage,
     stage_order_after_list_change,
     stage_payment_order,

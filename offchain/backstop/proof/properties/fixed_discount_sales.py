@@ -1,4 +1,4 @@
-"""Properties of sales at a fixed discount, of one successful step: of what, for how much, and the loss."""
+"""Properties of sales by a liquidation mechanism, of one successful step: of what, for how much, the loss."""
 
 from __future__ import annotations
 
@@ -38,10 +38,20 @@ def list_discount_sales(step: Transition) -> list[DiscountSale]:
     ]
 
 
+def _find_mechanism(step: Transition, sale: DiscountSale) -> Any:
+    """Return the mechanism that planned a sale."""
+    address = step.read_pre_state(_LIQUIDATIONS, "mechanism_of", sale.collateral_type)
+    return step.model.world.addresses[address]
+
+
+def is_sale_at_discount(step: Transition, sale: DiscountSale) -> bool:
+    """Return whether a sale is at a fixed discount, rather than to a stability pool."""
+    return bool(_find_mechanism(step, sale).KIND in ("FixedDiscount", "PartialSaleDiscount"))
+
+
 def can_sell_any_part(step: Transition, sale: DiscountSale) -> bool:
     """Return whether the sale is by the naive contract, whose buyers take any part of a vault."""
-    mechanism = step.read_pre_state(_LIQUIDATIONS, "mechanism_of", sale.collateral_type)
-    return bool(step.model.world.addresses[mechanism].KIND == "PartialSaleDiscount")
+    return bool(_find_mechanism(step, sale).KIND == "PartialSaleDiscount")
 
 
 class _SoldVault(NamedTuple):
@@ -64,8 +74,7 @@ def _read_sold_vault(step: Transition, sale: DiscountSale) -> _SoldVault:
     rate = step.read_post_state(_ENGINE, "ledger.debts", c).accumulated_rate
     of_type, price = step.read_post_state(_ENGINE, "terms.of_types", c), max(list_known_prices(step, c))
     debt, worth = vault.normalized_debt * rate, vault.locked_collateral * price
-    mechanism: Any = step.model.world.addresses[step.read_pre_state(_LIQUIDATIONS, "mechanism_of", c)]
-    terms = step.read_pre_state(mechanism.label, "terms", c)
+    terms = step.read_pre_state(_find_mechanism(step, sale).label, "terms", c)
     threshold = Fraction(BASIS_POINTS**2 // of_type.liquidation_ratio, BASIS_POINTS)
     health = min(Fraction(1), worth * threshold / debt)
     unit = 10 ** (18 - of_type.decimals)
@@ -88,20 +97,22 @@ def _compute_bonus(terms: Any, health: Fraction, threshold: Fraction) -> Fractio
 def discount_sale_never_worsens_vault(step: Transition, changes: Changes) -> None:
     """Assert that what a sale leaves of a vault is better covered than before, and no debt under the floor.
 
-    A vault that is worth no more than its debt and the bonus is sold whole, so that no rest of it waits for a
-    loss. The naive contract is exempt from both but for the floor.
+    A vault that is worth no more than its debt and the bonus of a discount is sold whole, so that no rest of
+    it waits for a loss. The naive discount is exempt from both but for the floor.
     """
     for sale in list_discount_sales(step):
-        key = sale.collateral_type, sale.owner
+        key = c, _ = sale.collateral_type, sale.owner
         old, new = (read(_ENGINE, "vaults", key) for read in (step.read_pre_state, step.read_post_state))
-        before = _read_sold_vault(step, sale)
-        rest = new.normalized_debt * before.rate
-        if rest and rest < before.floor:
+        rest = new.normalized_debt * step.read_post_state(_ENGINE, "ledger.debts", c).accumulated_rate
+        if rest and rest < step.read_post_state(_ENGINE, "terms.of_types", c).debt_floor * _RAD:
             raise PropertyViolationError(f"vault {key} is left with {rest}, under its floor")
         if can_sell_any_part(step, sale) or not rest:
             continue
         if new.locked_collateral * old.normalized_debt < old.locked_collateral * new.normalized_debt:
             raise PropertyViolationError(f"vault {key} got worse by a sale: {old} became {new}")
+        if not is_sale_at_discount(step, sale):
+            continue
+        before = _read_sold_vault(step, sale)
         # A bonus by health is cut to a basis point.
         if before.worth < before.debt * (before.bonus - Fraction(1, BASIS_POINTS)):
             raise PropertyViolationError(f"vault {key} is worth less than its bonus, and sold in part")
@@ -145,7 +156,7 @@ def discount_sale_follows_terms(step: Transition, changes: Changes) -> None:
     less than three units of collateral, one of normalized debt and two wei more; the fee is its part of the
     bonus, or less than a unit under it.
     """
-    for sale in list_discount_sales(step):
+    for sale in filter(lambda each: is_sale_at_discount(step, each), list_discount_sales(step)):
         before, slack = _read_sold_vault(step, sale), Fraction(1, BASIS_POINTS)
         unit, key = before.unit, (sale.collateral_type, sale.owner)
         if sale.collateral % unit or sale.fee % unit:

@@ -11,6 +11,7 @@ from backstop.proof.properties.independent_arithmetic.property_arithmetic import
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
 from backstop.proof.properties.revert_conditions.call_context import ENGINE, RAD, CallContext
 from backstop.proof.properties.risk_margins import has_initial_policy
+from backstop.proof.properties.stability_pool_calls import get_pool_type
 from backstop.proof.properties.step_transition import is_auction_or_workout_unwind
 
 _LIQUIDATIONS = "LiquidationEngine"
@@ -18,6 +19,8 @@ _SEIZES = {
     (_LIQUIDATIONS, "liquidate"),
     (_LIQUIDATIONS, "liquidate_and_buy"),
     ("FlashTaker", "liquidate_and_sell"),
+    ("StabilityPool", "liquidate"),
+    ("InstantStabilityPool", "liquidate"),
     (_LIQUIDATIONS, "write_down"),
     ("Workouts", "enter"),
     ("Workouts", "top_up"),
@@ -153,15 +156,18 @@ _FEE_CALLS = (
     f"{_LIQUIDATIONS}.liquidate_and_buy",
     f"{ENGINE}.set_fee_dynamic",
 )
+_POOL_CALL = "*.liquidate"
 
 
-@transition_property(213, calls=_FEE_CALLS)
+@transition_property(213, calls=[*_FEE_CALLS, _POOL_CALL])
 def dynamic_fee_follows_debt_at_once(step: Transition, changes: Changes) -> None:
     """Check that after a draw, a payment or a liquidation a dynamic fee is what the curve asks for now."""
     action = step.action
-    if f"{action.contract}.{action.method}" not in _FEE_CALLS or not has_initial_policy(step):
+    pool_type = get_pool_type(step)
+    is_known = pool_type is not None or f"{action.contract}.{action.method}" in _FEE_CALLS
+    if not is_known or not has_initial_policy(step):
         return
-    c = action.args[0]
+    c = action.args[0] if pool_type is None else pool_type
     debts = [
         read(ENGINE, "ledger.debts", c).normalized_debt
         for read in (step.read_pre_state, step.read_post_state)

@@ -113,8 +113,10 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
     for pool in sorted(
         {each.contract for path in ("funds.assets", "token.state") for each in changes.get(path, ())}
     ):
+        if not _is_pool(step, pool) or not _is_waterfall_pool(step, pool):
+            continue
         old, new = step.read_pre_state(pool, "token.state"), step.read_post_state(pool, "token.state")
-        if not _is_pool(step, pool) or not _is_waterfall_pool(step, pool) or old.generation != new.generation:
+        if old.generation != new.generation:
             continue
         if any(log.contract == pool and log.event == "Restored" for log in step.outcome.logs):
             continue

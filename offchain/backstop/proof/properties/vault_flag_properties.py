@@ -17,17 +17,24 @@ _LEAVING = {
     (_LIQUIDATIONS, "liquidate"),
     (_LIQUIDATIONS, "liquidate_and_buy"),
     ("FlashTaker", "liquidate_and_sell"),
+    ("StabilityPool", "liquidate"),
+    ("InstantStabilityPool", "liquidate"),
     (_LIQUIDATIONS, "write_down"),
     (_WORKOUTS, "enter"),
     (_WORKOUTS, "top_up"),
 }
-"""Calls by which debt leaves a vault for an auction, a workout or a deficit."""
+"""Calls, by kind of contract, by which debt leaves a vault for an auction, a workout or a deficit."""
+
+
+def _is_leaving(step: Transition) -> bool:
+    """Return whether debt may leave a vault in a step."""
+    return (step.get_contract(step.action.contract).KIND, step.action.method) in _LEAVING
 
 
 @transition_property(
     40,
     writes=["vault_flags.of_vaults", "balances"],
-    calls=map(".".join, _LEAVING),
+    calls=sorted({f"*.{method}" for _, method in _LEAVING}),
     events=["*.VaultFlagged", "*.WorkoutFlagged"],
 )
 def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> None:
@@ -49,7 +56,7 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
         )
     for (c, owner), flag in told.items():
         known = step.read_post_state(_LIQUIDATIONS, "vault_flags.of_vaults", (c, owner))
-        if (step.action.contract, step.action.method) in _LEAVING:
+        if _is_leaving(step):
             left = step.read_post_state(_ENGINE, "vaults", (c, owner)).normalized_debt
             expected = min(flags.get((c, owner), known), left)
         else:
@@ -63,7 +70,7 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
 
 def _check_no_excess_flags(step: Transition, changes: Changes) -> None:
     """Assert that no flag is left on what a liquidation took, and no workout flagged by another call."""
-    if (step.action.contract, step.action.method) in _LEAVING:
+    if _is_leaving(step):
         for contract, key, _, vault in changes.get("vaults", ()):
             if contract != _ENGINE:
                 continue

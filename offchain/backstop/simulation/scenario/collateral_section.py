@@ -21,6 +21,7 @@ from backstop.simulation.scenario import quantity_units
 from backstop.simulation.scenario.discount_section import read_discount
 from backstop.simulation.scenario.draw_scenario import EQUITY
 from backstop.simulation.scenario.guards_section import read_policy
+from backstop.simulation.scenario.stability_pool_section import read_stability_pool
 from backstop.simulation.scenario.yaml_document_reader import Field
 
 CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
@@ -61,7 +62,7 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
             "auction",
             "feed",
         ),
-        ("token", "redistribution_cap", "policy", "discount"),
+        ("token", "redistribution_cap", "policy", "discount", "stability_pool"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
@@ -70,6 +71,8 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
     )
     initial = section["initial_ratio"].read_bounded(quantity_units.read_basis_points, ratio, bounds.MAX_RATIO)
     token, passed_on = section.get("token"), section.get("redistribution_cap")
+    if "discount" in section and "stability_pool" in section:
+        section["stability_pool"].raise_error("does not go with a discount: remove one of them")
     policy = PolicyParameters()
     if "policy" in section:
         policy = read_policy(section["policy"], ratio, initial)
@@ -104,6 +107,9 @@ def read_collateral_type(symbol: str, field: Field, market_fee: int, reporters: 
         market=MarketParameters(market_fee),
         policy=policy,
         discount=read_discount(section["discount"]) if "discount" in section else None,
+        stability_pool=(
+            read_stability_pool(section["stability_pool"]) if "stability_pool" in section else None
+        ),
     )
 
 

@@ -55,6 +55,7 @@ def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> 
             "timelock",
             "waterfall_contract",
             "discount_contract",
+            "stability_pool_contract",
             "block_time",
         ),
     )
@@ -103,6 +104,9 @@ def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> 
     if "discount_contract" in section:
         known = ("FixedDiscount", "PartialSaleDiscount")
         optional["discount_contract"] = section["discount_contract"].read_choice(known)
+    if "stability_pool_contract" in section:
+        known = ("StabilityPool", "InstantStabilityPool")
+        optional["stability_pool_contract"] = section["stability_pool_contract"].read_choice(known)
     if "block_time" in section:
         optional["block_time"] = section["block_time"].read_bounded(
             quantity_units.read_seconds, 0, bounds.MAX_BLOCK_TIME

@@ -22,12 +22,14 @@ from backstop.deployment.parameter_dataclasses import (
     PerpetualParameters,
     PolicyParameters,
     PoolParameters,
+    StabilityPoolParameters,
     WorkoutParameters,
 )
 from backstop.deployment.parameter_rules import Prices, list_refused_findings
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
 from backstop.simulation.scenario.collateral_section import CURVES
+from backstop.simulation.scenario.stability_pool_section import AUCTION, WRITE_OFF
 
 _YEAR = 365 * 86_400
 
@@ -107,6 +109,8 @@ def build_scenario_yaml_parameters_section(parameters: Parameters) -> dict[str, 
         found["waterfall_contract"] = parameters.waterfall_contract
     if parameters.discount_contract != Parameters.discount_contract:
         found["discount_contract"] = parameters.discount_contract
+    if parameters.stability_pool_contract != Parameters.stability_pool_contract:
+        found["stability_pool_contract"] = parameters.stability_pool_contract
     if parameters.block_time:
         found["block_time"] = _append_seconds_unit(parameters.block_time)
     if parameters.timelock is not None:
@@ -154,6 +158,8 @@ def _collateral_to_yaml(each: CollateralParameters) -> dict[str, Any]:
         found["policy"] = policy
     if each.discount is not None:
         found["discount"] = _discount_to_yaml(each.discount)
+    if each.stability_pool is not None:
+        found["stability_pool"] = _stability_pool_to_yaml(each.stability_pool)
     return found
 
 
@@ -168,6 +174,17 @@ def _discount_to_yaml(discount: DiscountParameters) -> dict[str, Any]:
     if discount.small_position:
         found["small_position"] = _append_stablecoin_unit(discount.small_position)
     return found
+
+
+def _stability_pool_to_yaml(pool: StabilityPoolParameters) -> dict[str, Any]:
+    return {
+        "penalty": _append_bps_unit(pool.penalty),
+        "reward": _append_bps_unit(pool.reward),
+        "remainder": WRITE_OFF if pool.has_write_off else AUCTION,
+        **{
+            name: _append_seconds_unit(getattr(pool, name)) for name in ("entry_delay", "cooldown", "vesting")
+        },
+    }
 
 
 def _auction_parameters_to_yaml(auction: AuctionParameters) -> dict[str, Any]:

@@ -46,6 +46,7 @@ from backstop.simulation.scenario.scenario_records import (
     Scenario,
     SourcedFact,
 )
+from backstop.simulation.scenario.stability_pool_section import read_stability_pool_members
 from backstop.simulation.scenario.stochastic_sections import (
     read_feed_faults,
     read_pair_correlations,
@@ -195,6 +196,7 @@ def _parse_scenario_sections(
     )
     if "starting_balances" in section and "opening" in section and not drops_opening_state:
         section["starting_balances"].raise_error("is of a book that is opened, and `opening` is a state")
+    opened_before = section["opened_before"].read_bounded(quantity_units.read_seconds, 2 * DAY, 365 * DAY)
     gas_prices, published_gas = read_series(congestion["gas_prices"], quantity_units.read_gas_price)
     share, _ = read_series(congestion["protocol_share"], quantity_units.read_basis_points)
     scenario = Scenario(
@@ -208,7 +210,7 @@ def _parse_scenario_sections(
         start=start,
         duration=duration,
         block_time=block_time,
-        opened_before=section["opened_before"].read_bounded(quantity_units.read_seconds, 2 * DAY, 365 * DAY),
+        opened_before=opened_before,
         parameters=parameters,
         prices=prices,
         equity_price=equity_price,
@@ -243,6 +245,11 @@ def _parse_scenario_sections(
         insurance=read_initial_insurance(section["parameters"].read_mapping_entries().get("margin")),
         pool_money=read_pool_market_maker_deposit(section["parameters"].read_mapping_entries().get("margin")),
         pool_members=read_pool_members(section["parameters"].read_mapping_entries().get("margin"), duration),
+        stability_pool_members=read_stability_pool_members(
+            section["parameters"],
+            {each.symbol: each.stability_pool for each in parameters.collateral_types},
+            opened_before,
+        ),
         margin_book=(
             read_margin_book(section["margin_book"], parameters.margin, duration)
             if "margin_book" in section

@@ -105,6 +105,16 @@ class PoolMember:
 
 
 @dataclass(frozen=True)
+class StabilityPoolMember:
+    """Somebody whose stablecoin is in a collateral type's stability pool at the opening."""
+
+    symbol: str
+    name: str
+    amount: int = 0  # wad
+    debt_share: int = 0  # basis points of the type's debt at the opening, instead of an amount
+
+
+@dataclass(frozen=True)
 class MarginTrade:
     """A trade of two accounts of the margin market during the run."""
 
@@ -211,6 +221,7 @@ class Scenario:
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     pool_money: int = 0  # wad that is put into the pool that takes over positions, at the opening
     pool_members: tuple[PoolMember, ...] = ()  # of that pool, besides the market maker
+    stability_pool_members: tuple[StabilityPoolMember, ...] = ()
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
     unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why

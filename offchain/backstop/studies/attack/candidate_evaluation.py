@@ -29,7 +29,7 @@ class PathOutcome:
     covered: dict[str, int]  # paid of it, by stage
     outstanding: int  # unpaid of it at the end
     underwater: int  # debt beyond its collateral's worth at the end, not recognised yet
-    liquidated: int  # principal that went into auctions, or was sold at a discount
+    liquidated: int  # principal that went into auctions, or was sold or offset at once
     fall: int  # of each type's lowest price below its first, summed, in ray of the first
     profits: dict[str, int]  # by attacker, after gas
     ends: dict[str, int]  # worth of each member of a pool at the end
@@ -106,6 +106,7 @@ def collect_outcome(run: Simulation) -> PathOutcome:
         liquidated=(
             sum(auction.principal for auction in recorder.auctions.values())
             + sum(totals.principal for totals in recorder.discount_sales.values())
+            + sum(totals.principal for totals in recorder.stability_pools.values())
         )
         // RAY,
         fall=sum((first - recorder.worst[c]) * RAY // first for c, first in enumerate(firsts)),

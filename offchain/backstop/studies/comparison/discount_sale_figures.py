@@ -32,6 +32,11 @@ def has_discount_sales(comparison: Mapping[str, Any]) -> bool:
     return any(row.get("sales") for row in comparison["presets"])
 
 
+def has_sales_at_once(comparison: Mapping[str, Any]) -> bool:
+    """Return whether any run of a comparison has types whose vaults are sold in the call that liquidates."""
+    return has_discount_sales(comparison) or any(row.get("pools") for row in comparison["presets"])
+
+
 def list_discount_sale_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
     """List the lines about sales at a discount; none where no run has such a type."""
     if not has_discount_sales(comparison):
@@ -44,7 +49,7 @@ def list_discount_sale_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def list_unbooked_debt_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
-    """List the line about losses that are not booked at the end; none where no run sells at a discount."""
-    if not has_discount_sales(comparison):
+    """List the line about losses that are not booked at the end; none where no run sells at once."""
+    if not has_sales_at_once(comparison):
         return []
     return [Line("owed beyond collateral, not booked", "unbooked_rad", "rad")]

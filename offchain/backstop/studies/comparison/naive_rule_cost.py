@@ -24,7 +24,8 @@ def list_party_gains_naive_over_ours(
 
     A group has less by what more it paid. Of what a pool paid, those who stayed bore what those who left did
     not. All of it is in coins, also where settlement makes them worth less: whoever holds some bears that.
-    Where vaults are sold at a discount, nobody yet bears what is not booked, and keepers have their profit.
+    Where vaults are sold at once, nobody yet bears what is not booked, and keepers have their profit. Members
+    of stability pools have more by what their collateral is worth at the end beyond what they paid.
     """
     found: dict[str, int] = {}
     left = {
@@ -40,7 +41,10 @@ def list_party_gains_naive_over_ours(
         else:
             pool = _POOL_OF[entry["group"]]
             found[f"who stays in {pool}"] = -more - left[pool]
-    if naive["sales"]:
+    if naive["pools"] and ours["pools"]:
+        gain = int(naive["pools"]["gain_wad"]) - int(ours["pools"]["gain_wad"])
+        found["members of stability pools"] = gain
+    if naive["sales"] or naive["pools"]:
         unbooked = int(naive["unbooked_rad"]) // RAY - int(ours["unbooked_rad"]) // RAY
         found[NOBODY] = found.get(NOBODY, 0) - unbooked
         found["keepers"] = int(naive["keepers_profit_wad"]) - int(ours["keepers_profit_wad"])

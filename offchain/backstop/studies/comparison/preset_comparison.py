@@ -32,6 +32,10 @@ from backstop.studies.comparison.discount_sale_figures import (
 from backstop.studies.comparison.naive_rule_cost import list_party_gains_naive_over_ours
 from backstop.studies.comparison.presets import NAIVE_RULES, Preset, apply_preset
 from backstop.studies.comparison.run_comparison_lines import Line, as_csv, read_figure
+from backstop.studies.comparison.stability_pool_figures import (
+    collect_stability_pool_figures,
+    list_stability_pool_line_specs,
+)
 
 SCHEMA_VERSION = 2
 DEALING = (
@@ -74,6 +78,7 @@ def list_vault_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
         Line("debt sent to auction", "debt_rad", "rad"),
         Line("  recovered by auctions", "recovered_rad", "rad"),
         *list_discount_sale_line_specs(comparison),
+        *list_stability_pool_line_specs(comparison),
         Line("loss created", "created_rad", "rad"),
         *paid,
         Line("  recovered without a stage", "recovered_later_rad", "rad"),
@@ -312,6 +317,7 @@ def build_preset_row(preset: Preset, result: RunResult) -> dict[str, Any]:
         "debt_rad": str(debt),
         "recovered_rad": str(debt - lost - under_way),
         "sales": collect_discount_sale_figures(summary),
+        "pools": collect_stability_pool_figures(summary),
         "created_rad": losses["created_rad"],
         "covered": losses["covered"],
         "loss_paid_by": [

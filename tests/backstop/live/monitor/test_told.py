@@ -63,6 +63,7 @@ def test_a_purchase_says_what_was_taken_at_what_price_and_what_it_earned() -> No
             "bought 3 ETH at 100 from the vault of 0xabababab… for a debt of 299",
         ),
         (("LiquidationEngine", "MechanismSet", (0, OWNER)), "set 0xabababab… to sell unsafe vaults of ETH"),
+        (("StabilityPool.ETH", "EntriesAdmitted", (30 * WAD,)), "admitted 30 to a stability pool"),
         (("LossWaterfall", "LossRecognised", (0, 1, 500 * RAD)), "500 of bad debt of ETH recognised"),
         (("LossWaterfall", "LossCovered", (3, 1, 0, 500 * RAD)), "500 of bad debt of collateral paid"),
         (("ETH", "Transfer", (OWNER, OWNER, 1)), ""),
@@ -120,8 +121,34 @@ def test_a_sale_at_a_discount_earns_what_the_collateral_is_worth_beyond_what_was
     assert describe_call(flash, TYPES, AUCTIONS, 31 * WAD).endswith("not repaid, earned 31")
     assert describe_event_kind_and_text(sale, TYPES) == (
         "liquidation",
-        "303 ETH sold at a discount for a debt of 38.0k",
+        "303 ETH sold for a debt of 38.0k",
     )
+
+
+def test_an_offset_by_a_pool_earns_its_reward_in_any_tokens_units() -> None:
+    pool, keeper, engine = ("0x" + digit * 40 for digit in "abc")
+    sales = [
+        Log("LiquidationEngine", "CollateralSold", (0, OWNER, pool, each * WAD, 0, *PAID))
+        for each in (200, 103)
+    ]
+    moves = [
+        Log("ETH", "Transfer", (engine, pool, 303 * 10**8)),
+        Log("Stablecoin", "Transfer", (pool, "0x" + "0" * 40, 30_000 * WAD)),
+        Log("ETH", "Transfer", (pool, keeper, 15 * 10**7)),
+    ]
+    outcome = Outcome(None, None, (*sales, *moves))
+    assert compute_call_gain_before_gas(outcome, {}, {0: 100 * RAY}, keeper) == 150 * WAD
+    # Of a call that another was paid for, or at no price yet, it brought nothing.
+    assert compute_call_gain_before_gas(outcome, {}, {0: 100 * RAY}, engine) == 0
+    assert compute_call_gain_before_gas(outcome, {}, {}, keeper) == 0
+    words = describe_call(outcome, TYPES, AUCTIONS, 150 * WAD, keeper)
+    assert words == (
+        "had a stability pool repay a debt of 38.0k of 0xabababab… for 200 ETH, 8.00k of it not repaid, "
+        "had a stability pool repay a debt of 38.0k of 0xabababab… for 103 ETH, 8.00k of it not repaid, "
+        "earned 150 at the feed's price"
+    )
+    # A buyer for itself is no pool.
+    assert describe_call(outcome, TYPES, AUCTIONS, 0, pool).startswith("bought 200 ETH")
 
 
 def test_every_sale_of_a_day_is_in_words() -> None:

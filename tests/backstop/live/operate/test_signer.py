@@ -411,6 +411,7 @@ ABOUT = {
     *("LiquidationEngine.call owner", "LiquidationEngine.flag owner", "LiquidationEngine.liquidate owner"),
     *("LiquidationEngine.liquidate_and_buy owner", "FlashTaker.liquidate_and_sell owner"),
     *("PerpetualTrading.liquidate owner", "PerpetualLiquidityVault.liquidate owner"),
+    *("StabilityPool.liquidate owners", "StabilityPool.withdraw owner"),
     "PerpetualLiquidityVault.leave controller",
     *(
         "PerpetualMarket.seize_insolvent owner",

@@ -45,7 +45,7 @@ def test_every_system_on_the_contracts(tmp_path) -> None:
     for row, model in zip(rows, expected, strict=True):
         assert row["differences"] == 0 < row["fields_compared"]
         assert row["state_hash"] == model["state_hash"]
-    assert len(rows) == 4 + 6
+    assert len(rows) == 5 + 7
 
 
 def test_figures_of_sales_are_those_of_the_events(compared, out) -> None:
@@ -106,3 +106,37 @@ def test_what_partial_sales_cost_adds_up(compared, out) -> None:
     assert abs(sum(gains.values()) - (net[1] - net[0]) // RAY) <= 10
     assert gains["nobody yet"] < -1_000 * WAD
     assert cost["title"].startswith("any part of an unsafe vault is sold, and its loss stays unbooked")
+
+
+@pytest.fixture(scope="module")
+def pooled(out):
+    """A day on which all liquidators are down while prices fall: vaults under water meet full pools."""
+    scenario = out / "down.yaml"
+    down = "{night_watch: {outages: [{from: 01:20, to: 04:00}]}}"
+    scenario.write_text(f"extends: {SMALL}\ntitle: All down\nkeepers: {down}\n")
+    return compare(str(scenario), load_presets("liquity-v2"), "model", 1, out)
+
+
+def test_figures_of_pools_are_those_of_the_summaries(compared, pooled, out) -> None:
+    row = get_row(pooled, "liquity-v2")
+    types = load_run(out / "liquity-v2").summary["collateral_types"]
+    assert row["pools"]["count"] == sum(each["stability_pool"]["offsets"] for each in types) > 1
+    for name in ("principal_rad", "paid_wad", "worth_wad", "gain_wad", "reward_worth_wad"):
+        assert int(row["pools"][name]) == sum(int(each["stability_pool"][name]) for each in types)
+    titles = [line.title.strip() for line in list_comparison_line_specs(pooled)]
+    assert {"debt offset by stability pools", "members' gain at the end"} <= set(titles)
+    assert {each["pools"] for each in compared["presets"]} == {None} and row["sales"] is None
+
+
+def test_what_an_instant_pool_costs_is_what_its_members_have_less(pooled, out) -> None:
+    (cost,) = pooled["naive"]
+    assert cost["rule"] == "instant-pool"
+    gains = [
+        sum(
+            int(each["stability_pool"]["gain_wad"])
+            for each in load_run(out / name).summary["collateral_types"]
+        )
+        for name in ("liquity-v2", "liquity-v2-without-instant-pool")
+    ]
+    parties = {party["party"]: int(party["gain_wad"]) for party in cost["parties"]}
+    assert parties["members of stability pools"] == gains[0] - gains[1] < -10_000 * WAD

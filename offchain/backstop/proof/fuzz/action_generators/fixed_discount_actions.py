@@ -41,7 +41,7 @@ _BREAKS = (
 )
 
 
-def _make_vault_unsafe(
+def make_vault_unsafe(
     context: GenerationContext, collateral_type: int, owner: str
 ) -> Iterator[Action | Wait]:
     """Let the price fall until a vault is just unsafe, deep under its debt, or between; renew it if it is."""
@@ -64,8 +64,9 @@ def _make_vault_unsafe(
 def _pick_indebted_owner(context: GenerationContext, collateral_type: int) -> str | None:
     """Return an owner of a vault with debt, of a type that is sold at a discount; None without one."""
     owners = [who for who in context.people if context.get_vault(collateral_type, who).normalized_debt]
-    is_sold = context.has_mechanism(collateral_type) and context.feed.configs[collateral_type].reporters
-    return context.pick_item(owners) if owners and is_sold else None
+    is_sold = context.has_mechanism(collateral_type) and context.find_stability_pool(collateral_type) is None
+    is_priced = context.feed.configs[collateral_type].reporters
+    return context.pick_item(owners) if owners and is_sold and is_priced else None
 
 
 @register_generator(weight=40, of_discounts=True)
@@ -75,7 +76,7 @@ def buy_unsafe_vault(context: GenerationContext) -> Iterator[Action | Wait]:
     owner = _pick_indebted_owner(context, c)
     if owner is None:
         return
-    yield from _make_vault_unsafe(context, c, owner)
+    yield from make_vault_unsafe(context, c, owner)
     for _ in range(context.pick_item((1, 1, 2, 3))):
         yield context.build_liquidation(c, owner, context.pick_account(), by=context.pick_account())
 
@@ -91,7 +92,7 @@ def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | W
     if name not in context.world.contracts or owner is None:
         return
     if context.draw_bool(0.9):
-        yield from _make_vault_unsafe(context, c, owner)
+        yield from make_vault_unsafe(context, c, owner)
     if context.draw_bool(0.8):
         yield from provide_liquidity(context)
     market = cast(ConstantProductMarket, context.world.contracts[name])

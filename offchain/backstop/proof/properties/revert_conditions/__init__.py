@@ -2,6 +2,7 @@
 
 from backstop.proof.properties.revert_conditions import (
     parameter_bound_conditions,
+    stability_pool_conditions,
     vault_conditions,
     waterfall_and_pool_conditions,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "CallContext",
     "Condition",
     "parameter_bound_conditions",
+    "stability_pool_conditions",
     "vault_conditions",
     "waterfall_and_pool_conditions",
 ]

@@ -26,6 +26,7 @@ from backstop.proof.properties.revert_conditions.call_context import (
     register_conditions,
 )
 from backstop.proof.properties.risk_margins import compute_growth_capped_risk_price, has_initial_policy
+from backstop.proof.properties.stability_pool_calls import KINDS as STABILITY_POOLS
 
 _MOST_LOCKED, _MOST_LOT = 2**103 - 1, 2**104 - 1
 
@@ -316,6 +317,28 @@ def _has_mechanism(call: CallContext, collateral_type: int, *args: Any) -> bool:
     return not is_zero_address(call.read(_LIQUIDATIONS, "mechanism_of", collateral_type))
 
 
+def _has_no_auctions(call: CallContext, collateral_type: int, owner: str, *args: Any) -> bool | None:
+    """Return whether a mechanism sells a vault; None where it depends on how far a pool's coins go."""
+    address = call.read(_LIQUIDATIONS, "mechanism_of", collateral_type)
+    if is_zero_address(address):
+        return False
+    mechanism: Any = call.step.model.world.addresses[address]
+    if mechanism.KIND not in STABILITY_POOLS:
+        return True
+    # At the last price of a feed that is dead a pool buys nothing.
+    if call.now > call.read(FEED, "prices", collateral_type).fresh_until:
+        return False
+    if mechanism.has_write_off:
+        return True
+    coins = call.read(mechanism.label, "product_sum.state").coins
+    if coins <= WAD:
+        return False
+    vault = call.read_engine_slot("vaults", (collateral_type, owner))
+    # More than all of the debt, whatever has been charged since.
+    debt = vault.normalized_debt * call.compute_accumulated_rate_bounds(collateral_type)[1]
+    return True if (coins - WAD) * RAY > debt + RAY else None
+
+
 def _is_margin_call_running(call: CallContext, collateral_type: int, owner: str) -> bool:
     called_at, terms = (
         call.read_engine_slot("vaults", (collateral_type, owner)).called_at,
@@ -333,7 +356,7 @@ register_conditions(
     no_room=_has_no_auction_room,
     nothing_in=_has_no_liquidatable_part,
     part_too_low=_is_liquidatable_part_too_small,
-    no_auctions=_has_mechanism,
+    no_auctions=_has_no_auctions,
 )
 register_conditions(
     _LIQUIDATIONS,

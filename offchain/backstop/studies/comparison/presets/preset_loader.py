@@ -23,20 +23,29 @@ ALL, SYSTEMS, MARGIN = "all", "systems", "margin"
 """Names of groups of the library: orders of losses, systems that sell vaults their way, the margin market."""
 
 LEAVE_AT_ONCE, EPOCH_CAPS, PARTIAL_SALES = "leave-at-once", "epoch-caps", "partial-sales"
+INSTANT_POOL = "instant-pool"
 NAIVE_RULES = {
     LEAVE_AT_ONCE: "a pool is left at any moment, at book value",
     EPOCH_CAPS: "caps begin anew with each epoch",
     PARTIAL_SALES: "any part of an unsafe vault is sold, and its loss stays unbooked until the collateral is "
     "gone",
+    INSTANT_POOL: "a stability pool is entered and left at any moment, and pays all of a debt",
 }
 """Naive rules that presets may have, with contracts of their own, by what `lay_over` calls them."""
 _OURS = "backstop"
 """The preset whose cooldowns stand in for those that a naive pool has not."""
 
+_CONTRACTS = {
+    "waterfall_contract": EPOCH_CAPS,
+    "discount_contract": PARTIAL_SALES,
+    "stability_pool_contract": INSTANT_POOL,
+}
+"""Fields that name a contract, with the naive rule that it may have."""
 # Fields that a preset replaces in a scenario's `parameters`.
-_TERMS = ("pools", "cap_delay", "equity", "treasury", "waterfall_contract", "discount_contract")
+_TERMS = ("pools", "cap_delay", "equity", "treasury", *_CONTRACTS)
 # Fields that it replaces in each collateral type, and those that it lowers where they are higher.
-_OF_TYPES = ("buffer_share", "redistribution_cap", "discount")
+_MECHANISMS = ("discount", "stability_pool")
+_OF_TYPES = ("buffer_share", "redistribution_cap", *_MECHANISMS)
 _LOWERED = {
     "liquidation_ratio": quantity_units.read_basis_points,
     "debt_floor": quantity_units.read_whole_stablecoin_count,
@@ -63,7 +72,7 @@ class Preset:
     @property
     def group(self) -> str:
         """Group of the preset: SYSTEMS if it says how vaults are sold, else ALL or MARGIN by whose losses."""
-        if "discount" in _read_type_terms(self.terms):
+        if any(name in _read_type_terms(self.terms) for name in _MECHANISMS):
             return SYSTEMS
         return ALL if "waterfall" in self.terms else MARGIN
 
@@ -82,7 +91,7 @@ class Preset:
     def naive_rules(self) -> list[str]:
         """Naive rules that the preset has, of NAIVE_RULES."""
         found = [LEAVE_AT_ONCE] if self.naive_pool_names else []
-        for term, rule in (("waterfall_contract", EPOCH_CAPS), ("discount_contract", PARTIAL_SALES)):
+        for term, rule in _CONTRACTS.items():
             if term in self.terms and self.terms[term].text in NAIVE:
                 found.append(rule)
         return found
@@ -129,8 +138,11 @@ def load_preset(name_or_file: str | Path) -> Preset:
     types = _read_type_terms(section)
     if "margin" in section:
         section["margin"].read_section((), (*_OF_MARGIN, *_ELSEWHERE))
-    elif "waterfall" not in section and "discount" not in types:
-        top.raise_error("'waterfall', 'margin' and 'of_each_type.discount' are missing: give one of them")
+    elif "waterfall" not in section and not any(name in types for name in _MECHANISMS):
+        top.raise_error(
+            "'waterfall', 'margin', 'of_each_type.discount' and 'of_each_type.stability_pool' are missing: "
+            "give one of them"
+        )
     for role in section["absent"].read_items() if "absent" in section else ():
         role.read_choice(ROLES)
     title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
@@ -140,8 +152,9 @@ def load_preset(name_or_file: str | Path) -> Preset:
 def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str = "") -> Scenario:
     """Load a scenario, by name or file, with the preset's terms in place of its own.
 
-    Without one of its naive rules it has ours there: caps over any window; vaults under water sold whole; or
-    requests, batches, cooldowns as the preset `backstop` has them, and keepers who flag what is in doubt.
+    Without one of its naive rules it has ours there: caps over any window; vaults under water sold whole; a
+    stability pool with delays, which pays no more than collateral is worth; or requests, batches, cooldowns
+    as the preset `backstop` has them. Keepers flag what is in doubt where members leave.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_unchecked_scenario_fields(scenario)
@@ -163,10 +176,9 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
         top["unsafe"] = (
             merge_documents(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
         )
-    if excluded_naive_rule == EPOCH_CAPS:
-        del parameters["waterfall_contract"]
-    if excluded_naive_rule == PARTIAL_SALES:
-        del parameters["discount_contract"]
+    for term, rule in _CONTRACTS.items():
+        if rule == excluded_naive_rule:
+            del parameters[term]
     if excluded_naive_rule == LEAVE_AT_ONCE:
         ours = load_preset(_OURS).terms["pools"].read_mapping_entries()
         for name in preset.naive_pool_names:
@@ -175,7 +187,7 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
             del pool["contract"]
     if "absent" in terms:
         absent = [role.text for role in terms["absent"].read_items()]
-        if excluded_naive_rule == LEAVE_AT_ONCE:
+        if excluded_naive_rule in (LEAVE_AT_ONCE, INSTANT_POOL):
             absent = [role for role in absent if role != "recogniser"]
         keepers = document.read_mapping_entries()["keepers"].read_mapping_entries()
         for group, fields in list(keepers.items()):
@@ -189,7 +201,7 @@ def _read_type_terms(terms: Section) -> Mapping[str, Field]:
     """Read what a preset says of each collateral type."""
     if "of_each_type" not in terms:
         return {}
-    return terms["of_each_type"].read_section((), (*_OF_TYPES, *_LOWERED)).fields_by_name
+    return terms["of_each_type"].read_section((), (*_OF_TYPES, *_LOWERED, "auction")).fields_by_name
 
 
 def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> None:
@@ -198,7 +210,14 @@ def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> N
     Under a higher ratio vaults of the scenario could be unsafe from the start, under a higher floor they
     could not be opened.
     """
+    if any(name in own for name in _MECHANISMS):
+        # One stands in the place of the other.
+        for name in _MECHANISMS:
+            fields.pop(name, None)
     fields |= {name: own[name] for name in _OF_TYPES if name in own}
+    if "auction" in own:
+        own["auction"].read_section((), ("penalty",))
+        fields["auction"] = merge_documents(fields["auction"], own["auction"])
     for name, reader in _LOWERED.items():
         if name in own and own[name].read_value(reader) < fields[name].read_value(reader):
             fields[name] = own[name]

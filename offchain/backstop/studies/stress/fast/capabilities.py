@@ -49,6 +49,8 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse_feature("margin markets")
     if parameters.facilitators:
         _refuse_feature("facilitators")
+    if parameters.has_stability_pool:
+        _refuse_feature("stability pools")
     if "naive-contract" in {found.rule.name for found in list_refused_findings(parameters)}:
         _refuse_feature("contracts with naive rules")
     if scenario.opening is not None:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment.parameter_dataclasses import DiscountParameters, MarginParameters
+from backstop.deployment.parameter_dataclasses import (
+    DiscountParameters,
+    MarginParameters,
+    StabilityPoolParameters,
+)
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.model.fixed_discount import Terms
@@ -23,7 +27,8 @@ from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 OURS = ("by-cycle", "ranked", "shared")
 OF_MARGIN = ("bitmex", "by-cycle", "dydx", "hyperliquid", "okex-clawback", "ranked", "shared")
-SYSTEMS = ("aave-v3", "aave-v4", "euler-v2", "morpho-blue")
+BY_DISCOUNT = ("aave-v3", "aave-v4", "euler-v2", "morpho-blue")
+SYSTEMS = ("aave-v3", "aave-v4", "euler-v2", "liquity-v2", "morpho-blue")
 WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
 GOOD = """schema_version: 1
 title: A test
@@ -136,6 +141,7 @@ def test_which_presets_have_naive_rules() -> None:
         "ccp": ["leave-at-once"],
         "credit-guild": ["leave-at-once"],
         "euler-v2": ["leave-at-once", "partial-sales"],
+        "liquity-v2": ["instant-pool"],
         "morpho-blue": ["leave-at-once", "partial-sales"],
         "morpho-lenders": ["leave-at-once"],
     }
@@ -156,11 +162,55 @@ def test_which_presets_have_naive_rules() -> None:
     assert ours == replace(naive, parameters=replace(naive.parameters, discount_contract="FixedDiscount"))
 
 
+def test_liquity_repays_vaults_by_pools(tmp_path) -> None:
+    """Its own contract with no delay, and ours in its place with the delays of the file."""
+    liquity = load_preset("liquity-v2")
+    naive, ours = (apply_preset(liquity, "black-thursday", rule) for rule in ("", "instant-pool"))
+    assert naive.parameters.stability_pool_contract == "InstantStabilityPool"
+    assert ours.parameters == replace(naive.parameters, stability_pool_contract="StabilityPool")
+    # Members who wait are told of debt in doubt.
+    assert {group.role for group in ours.keepers} - {group.role for group in naive.keepers} == {"recogniser"}
+    for each in naive.parameters.collateral_types:
+        assert each.stability_pool == StabilityPoolParameters(entry_delay=6 * 3_600)
+        assert (each.liquidation_ratio, each.debt_floor, each.auction.penalty) == (11_000, 2_000, 10_500)
+    own = load_scenario("black-thursday").parameters.collateral_types
+    assert [replace(each.auction, penalty=11_300) for each in naive.parameters.collateral_types] == [
+        each.auction for each in own
+    ]
+    assert [(each.symbol, each.debt_share) for each in naive.stability_pool_members] == [
+        ("ETH", 6_500),
+        ("WBTC", 6_500),
+        ("XAUT", 6_500),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("preset", "kept", "dropped"),
+    [("liquity-v2", "stability_pool", "discount"), ("aave-v4", "discount", "stability_pool")],
+)
+def test_a_system_takes_the_place_of_a_scenarios_mechanism(tmp_path, preset, kept, dropped) -> None:
+    own = tmp_path / "own.yaml"
+    terms = "stability_pool: {debt_share: 10%}" if dropped == "stability_pool" else "discount: {cursor: 30%, "
+    terms += "" if dropped == "stability_pool" else "max_bonus: 10%, target_health: 120%}"
+    own.write_text(f"extends: black-thursday\nparameters: {{collateral_types: {{ETH: {{{terms}}}}}}}\n")
+    assert getattr(load_scenario(own).parameters.collateral_types[0], dropped) is not None
+    laid = apply_preset(load_preset(preset), own)
+    assert all(getattr(each, dropped) is None for each in laid.parameters.collateral_types)
+    assert all(getattr(each, kept) is not None for each in laid.parameters.collateral_types)
+    assert len(laid.stability_pool_members) == (0 if dropped == "stability_pool" else 3)
+
+
+def test_a_preset_may_change_the_penalty_of_auctions_alone(write) -> None:
+    file = write(ONLY_SALES.replace("  discount", "  auction: {penalty: 5%, buf: 110%}\n  discount"))
+    with pytest.raises(BackstopError, match="buf: unknown field; known here: penalty"):
+        apply_preset(load_preset(file), "black-thursday")
+
+
 def test_how_each_system_sells_vaults() -> None:
     """The terms of the markets that the files name."""
     terms = {
         name: apply_preset(load_preset(name), "black-thursday").parameters.collateral_types[0]
-        for name in SYSTEMS
+        for name in BY_DISCOUNT
     }
     assert {name: each.discount for name, each in terms.items()} == {
         "aave-v3": DiscountParameters(
@@ -242,7 +292,7 @@ def test_a_preset_may_say_how_vaults_are_sold_and_nothing_else(write, tmp_path) 
     [
         ("factor: 50%", "factor: 50", ":5: of_each_type.discount.close_factor: '50' is not"),
         ("close_factor: 50%", "gain: 50%", ":5: of_each_type.discount.gain: unknown field"),
-        ("{base_bonus: 7%, close_factor: 50%}", "null", ":1: 'waterfall', 'margin' and 'of_each_type"),
+        ("{base_bonus: 7%, close_factor: 50%}", "null", ":1: 'waterfall', 'margin', 'of_each_type"),
         ("of_each", "discount_contract: Pool\nof_each", ":4: discount_contract: 'Pool' is not one of"),
         ("  dis", "  liquidation_ratio: 1.2\n  dis", ":5: of_each_type.liquidation_ratio: '1.2' is not"),
     ],
@@ -379,7 +429,7 @@ def test_text_is_on_one_line(write) -> None:
         (
             "waterfall:\n  savings: {share: 20%}\n  reserve: {share: 50%, amount: 1_000 stablecoin}\n",
             "",
-            "mine.yaml:1: 'waterfall', 'margin' and 'of_each_type.discount' are missing: give one of them",
+            "mine.yaml:1: 'waterfall', 'margin', 'of_each_type.discount' and 'of_each_type.stability_pool'",
         ),
     ],
 )

@@ -1,0 +1,117 @@
+"""Stakes that share offsets of debt, collateral and income; see contracts/modules/product_sum.vy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.contract_base import Contract, Table, declare_record_slot_bit_widths
+
+ONE = 10**36
+STEP = 10**9
+LEAST_PRODUCT = 10**27
+MAX_SCALES = 8
+SUM_SCALES = 2
+LEAST_COINS = 10**18
+MAX_COINS = 2**96 - 1
+
+
+@declare_record_slot_bit_widths(120, 96, 32, 8)
+class State(NamedTuple):
+    """The product of all offsets, the coins of all stakes [wad], and the scale."""
+
+    product: int = 0
+    coins: int = 0
+    scale: int = 0
+    has_entries: int = 0  # 1 while coins wait to take part
+
+    def offset_debt(self, debt: int) -> State:
+        """Return the state after an offset of debt [wad]; the product is rounded down."""
+        left = self.coins - debt
+        numerator, scale = self.product * left, self.scale
+        for _ in range(2):
+            if numerator // self.coins >= LEAST_PRODUCT:
+                break
+            numerator *= STEP
+            scale += 1
+        return self._replace(product=numerator // self.coins, coins=left, scale=scale)
+
+    @property
+    def offset_room(self) -> int:
+        """The debt that may be offset [wad]: all coins but one."""
+        return max(0, self.coins - LEAST_COINS)
+
+
+@declare_record_slot_bit_widths(104, 120, 32)
+class Stake(NamedTuple):
+    """Coins [wad], and product and scale of when they were counted."""
+
+    coins: int = 0
+    product: int = 0
+    scale: int = 0
+
+
+class Standing(NamedTuple):
+    """What a stake has now [wad], rounded down."""
+
+    coins: int
+    collateral: int
+    income: int
+
+
+NOTHING = Standing(0, 0, 0)
+
+
+class ProductSum(Contract):
+    """The storage of product, sums and stakes; a stake's id is an address as a number, or 2**160 and more."""
+
+    def _initialize_product_sum(self) -> None:
+        """Declare the tables and begin with a product of one."""
+        self.product_state = self.table("product_sum.state", State())
+        self.collateral_sums = self.table("product_sum.collateral_sums")
+        self.income_sums = self.table("product_sum.income_sums")
+        self.stakes = self.table("product_sum.stakes", Stake())
+        self.stake_collateral_sums = self.table("product_sum.stake_collateral_sums")
+        self.stake_income_sums = self.table("product_sum.stake_income_sums")
+        self.product_state[()] = State(ONE)
+
+    def _add_collateral(self, state: State, amount: int) -> None:
+        """Share collateral [wad], before the offset that bought it; rounded down."""
+        self.collateral_sums[state.scale] += state.product * amount // state.coins
+
+    def _share_out_income(self, state: State, amount: int) -> None:
+        """Share income [wad]; rounded down."""
+        self.income_sums[state.scale] += state.product * amount // state.coins
+
+    def _compute_standing(self, state: State, stake_id: int, coins: int) -> Standing:
+        """Return what a stake of coins [wad] with the marks of an id has now; nothing without marks."""
+        stake: Stake = self.stakes[stake_id]
+        if coins == 0 or stake == Stake():
+            return NOTHING
+        passed = state.scale - stake.scale
+        gains = (
+            coins * self._compute_gain(sums, marks[stake_id], stake.scale, passed) // stake.product
+            for sums, marks in (
+                (self.collateral_sums, self.stake_collateral_sums),
+                (self.income_sums, self.stake_income_sums),
+            )
+        )
+        left = coins * state.product // stake.product // STEP**passed if passed <= MAX_SCALES else 0
+        return Standing(left, *gains)
+
+    def _compute_gain(self, sums: Table, mark: int, scale: int, passed: int) -> int:
+        """Return what a sum has grown by since a stake noted it, in its scale and the two after it."""
+        gain = int(sums[scale] - mark)
+        for later in range(1, min(passed, SUM_SCALES) + 1):
+            gain += sums[scale + later] // STEP**later
+        return gain
+
+    def _mark_stake(self, state: State, stake_id: int, coins: int) -> None:
+        """Make a stake of coins [wad] that counts from now on; of none, forget it."""
+        if coins == 0:
+            self.stakes[stake_id] = Stake()
+            self.stake_collateral_sums[stake_id] = 0
+            self.stake_income_sums[stake_id] = 0
+            return
+        self.stakes[stake_id] = Stake(coins, state.product, state.scale)
+        self.stake_collateral_sums[stake_id] = self.collateral_sums[state.scale]
+        self.stake_income_sums[stake_id] = self.income_sums[state.scale]

@@ -1,0 +1,80 @@
+"""The section `stability_pool` of a collateral type: members' stablecoin repays its unsafe vaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.deployment.parameter_dataclasses import StabilityPoolParameters
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.product_sum import MAX_COINS
+from backstop.simulation.scenario import quantity_units
+from backstop.simulation.scenario.scenario_records import DAY, StabilityPoolMember
+from backstop.simulation.scenario.yaml_document_reader import Field
+
+AUCTION, WRITE_OFF = "auction", "write-off"
+"""What becomes of the debt that a pool's coins do not cover."""
+
+MOST_ENTRY_DELAYS = 2
+"""A deposit takes part after at most so many entry delays."""
+
+_LIMITS = {
+    "penalty": (quantity_units.read_basis_points, 0, bounds.MAX_LIQUIDATION_BONUS),
+    "reward": (quantity_units.read_basis_points, 0, BASIS_POINTS),
+    "entry_delay": (quantity_units.read_seconds, bounds.MIN_COOLDOWN, bounds.MAX_COOLDOWN),
+    "cooldown": (quantity_units.read_seconds, 0, bounds.MAX_COOLDOWN),
+    "vesting": (quantity_units.read_seconds, bounds.MIN_VESTING, bounds.MAX_VESTING),
+}
+
+
+def read_stability_pool(field: Field) -> StabilityPoolParameters:
+    """Read the terms of a type's stability pool; what is not given is as in StabilityPoolParameters."""
+    section = field.read_section((), (*_LIMITS, "remainder", "members", "debt_share"))
+    found: dict[str, Any] = {
+        name: section[name].read_bounded(*limits) for name, limits in _LIMITS.items() if name in section
+    }
+    if "remainder" in section:
+        found["has_write_off"] = section["remainder"].read_choice((AUCTION, WRITE_OFF)) == WRITE_OFF
+    terms = StabilityPoolParameters(**found)
+    worth = (BASIS_POINTS + terms.penalty) * (BASIS_POINTS - terms.reward)
+    if worth < BASIS_POINTS**2:
+        most = BASIS_POINTS - -(-(BASIS_POINTS**2) // (BASIS_POINTS + terms.penalty))
+        place = section["reward"] if "reward" in section else section["penalty"]
+        place.raise_error(
+            f"leaves members less than the debt that they repay: set the reward to {most} bps or less, or a "
+            "larger penalty"
+        )
+    return terms
+
+
+def read_stability_pool_members(
+    parameters: Field, terms: Mapping[str, StabilityPoolParameters | None], opened_before: int
+) -> tuple[StabilityPoolMember, ...]:
+    """Read who puts how much into the pool of which type at the opening, `opened_before` seconds earlier."""
+    found: list[StabilityPoolMember] = []
+    types = parameters.read_mapping_entries()["collateral_types"].read_mapping_entries()
+    for symbol, pool in terms.items():
+        if pool is None:
+            continue
+        field = types[symbol].read_mapping_entries()["stability_pool"]
+        section = field.read_section((), (*_LIMITS, "remainder", "members", "debt_share"))
+        members = section["members"].read_mapping_entries() if "members" in section else {}
+        own = [
+            StabilityPoolMember(
+                symbol, name, amount=entry.read_bounded(quantity_units.read_stablecoin, WAD, MAX_COINS)
+            )
+            for name, entry in members.items()
+        ]
+        if "debt_share" in section:
+            share = section["debt_share"].read_bounded(quantity_units.read_basis_points, 1, BASIS_POINTS)
+            own.append(StabilityPoolMember(symbol, f"depositors of {symbol}", debt_share=share))
+        most = (opened_before - DAY) // MOST_ENTRY_DELAYS
+        # Without the field it is an hour, and a book is opened two days before the start at least.
+        if own and pool.entry_delay > most:
+            section["entry_delay"].raise_error(
+                f"{pool.entry_delay} s are too long for deposits at the opening, which take part after up to "
+                f"twice that: set {most} s or less, or a longer `opened_before`"
+            )
+        found += own
+    return tuple(found)

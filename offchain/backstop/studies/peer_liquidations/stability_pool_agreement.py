@@ -1,0 +1,237 @@
+"""Sequences of another stability pool, played on the naive pool by the same rules, and every difference.
+
+The pool's liquidation engine is `ScriptedLiquidations`, which sells what the peer's pool took over, by the
+peer's book. Expected is what the vectors have after each operation: product, scale and sums, coins and tokens
+of the pool, and each member's coins, gains and stashed collateral. What a call pays is the change of the
+member's tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from backstop.contract_base import World
+from backstop.deployment.model_and_chain_deployment import add_contract_model
+from backstop.deployment.role_accounts import get_account
+from backstop.hosts.account_addresses import compute_contract_address
+from backstop.hosts.contract_creation import Creation
+from backstop.hosts.host_interface import GENESIS
+from backstop.hosts.model_system import ModelSystem
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.stability_pool import Gains, Member
+from backstop.model.vesting_assets import Assets
+from backstop.studies.peer_liquidations import liquity_v2
+from backstop.studies.peer_liquidations.vector_replay import VectorDifference
+from backstop.system import Action, System
+
+POOL, ENGINE, STABLECOIN, COLLATERAL = "InstantStabilityPool", "ScriptedLiquidations", "Stablecoin", "Token"
+PAYER = get_account("payer")
+FUNDS = 2**112
+"""Wei of each token that a member, the payer of income and the engine begin with."""
+
+
+class ForkableSystem(System, Protocol):
+    """The model, or model and chain in lockstep, on which calls can be taken back."""
+
+    def fork_state(self) -> AbstractContextManager[object]:
+        """Take back at the end whatever happens inside."""
+
+
+@dataclass(frozen=True)
+class PoolOperation:
+    """One operation in the pool's calls, and the peer's outcome."""
+
+    name: str
+    caller: str
+    calls: tuple[Action, ...]  # none where it does not reach the pool
+    refusal: str  # the peer's reason, empty where it does the operation
+    paid: Sequence[int] | None  # collateral and coins that the caller gets [wad]; None where none are told
+    pool: Sequence[int]  # see read_state
+    members: Mapping[str, Sequence[int]]  # by address
+
+
+@dataclass
+class PoolAgreement:
+    """What came of all sequences of a group."""
+
+    sequences: int = 0
+    operations: int = 0  # that were compared
+    calls: Counter[str] = field(default_factory=Counter)  # operations that the pool did, by name
+    both_refuse: Counter[str] = field(default_factory=Counter)  # by name and the peer's reason
+    peer_refuses: Counter[str] = field(default_factory=Counter)  # what ours would do, by name and reason
+    ours_refuses: Counter[str] = field(default_factory=Counter)  # by name and our reason; the sequence ends
+    operations_left: int = 0  # from there on, which are not compared
+    differences: list[VectorDifference] = field(default_factory=list)
+
+
+def list_pool_creations() -> list[Creation]:
+    """Return the contracts of a naive pool whose engine is told what it sells, in order."""
+    address = {
+        name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
+        for name in (COLLATERAL, STABLECOIN, ENGINE, POOL)
+    }
+    engine, stablecoin, collateral = address[ENGINE], address[STABLECOIN], address[COLLATERAL]
+    terms = 0, 0, 0, False, bounds.MIN_COOLDOWN, 0, bounds.MIN_VESTING
+    args: Mapping[str, tuple[Any, ...]] = {
+        COLLATERAL: ("Ether", "WETH", 18),
+        STABLECOIN: ("Bold", "BOLD", engine),
+        ENGINE: (stablecoin, collateral),
+        POOL: (engine, engine, engine, stablecoin, collateral, *terms),
+    }
+    return [Creation(name, name, args[name], address[name]) for name in args]
+
+
+def build_pool_model() -> ModelSystem:
+    """Return the model of these contracts alone."""
+    world = World(GENESIS, 1)
+    for creation in list_pool_creations():
+        add_contract_model(world, creation)
+    return ModelSystem(world)
+
+
+def build_liquity_v2_operations(case: Mapping[str, Any]) -> Iterator[PoolOperation]:
+    """Yield a sequence of `liquity2` in the pool's calls.
+
+    A batch is one vault for the pool, of what the book of the function took over from all its troves, since
+    v2 books a batch at once. A refused batch has no trove that is unsafe, and no trove's opening is refused:
+    neither reaches the pool.
+    """
+    total = collateral = 0
+    outcomes = liquity_v2.play_liquity_v2_sequence(case)["ops"]
+    for operation, outcome in zip(case["ops"], outcomes, strict=True):
+        name, caller = operation["op"], get_account(operation.get("who", PAYER))
+        last, (total, collateral) = (total, collateral), outcome["state"]["pool"][4:6]
+        calls: tuple[Action, ...] = ()
+        if name == "open":
+            income = operation["fee"] * liquity_v2.YIELD_SHARE // WAD
+            calls = (Action(POOL, "add_income", (income,), PAYER),) if income else ()
+        elif name in ("provide", "withdraw"):
+            method = "deposit" if name == "provide" else "withdraw"
+            calls = (Action(POOL, method, (operation["amount"], operation["claim"]), caller),)
+        elif name == "claim":
+            calls = (Action(POOL, "claim", (caller, False), caller),)
+        elif name == "liquidate" and total != last[0]:
+            calls = (
+                Action(ENGINE, "set_sale", (collateral - last[1], last[0] - total), PAYER),
+                Action(POOL, "liquidate", ((PAYER,), PAYER), PAYER),
+            )
+        state, status = operation["state"], operation["status"]
+        yield PoolOperation(
+            name,
+            caller,
+            calls,
+            "" if status == "ok" else status,
+            operation.get("paid") if name != "liquidate" else None,
+            state["pool"],
+            {get_account(owner): values for owner, values in state["deposits"].items()},
+        )
+
+
+CASE_BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[PoolOperation]]] = {
+    "liquity2": build_liquity_v2_operations,
+}
+"""How a sequence of a group of vectors is seen by the pool."""
+
+
+def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[str, list[int]]]:
+    """Return what the pool and its members have, as the vectors of Liquity v2 have it [wad].
+
+    The pool: product, scale, both sums of the scale, coins, collateral, income shared and income waiting.
+    Income shared is what the pool has of the stablecoin beyond its coins and what waits. A member: coins,
+    collateral and income since the last call, stashed collateral.
+    """
+    tables, pool = system.snapshot()[POOL], system.addresses[POOL]
+    product, coins, scale, _ = system.view(POOL, "state")
+    waiting = tables["funds.assets"].get((), Assets()).booked
+    held = system.view(STABLECOIN, "balanceOf", pool)
+    found = [
+        *(product, scale, *system.view(POOL, "sums_of", scale), coins),
+        *(system.view(COLLATERAL, "balanceOf", pool), held - coins - waiting, waiting),
+    ]
+    standings = {}
+    for owner in members:
+        member = Member(*system.view(POOL, "member_of", owner))
+        stash: Gains = tables["member_gains"].get(owner, Gains())
+        gains = member.collateral - stash.collateral, member.income - stash.income
+        standings[owner] = [member.coins, *gains, stash.collateral]
+    return found, standings
+
+
+def replay_pool_sequences(
+    name: str, cases: Sequence[Mapping[str, Any]], system: ForkableSystem
+) -> PoolAgreement:
+    """Play sequences of a group on the contracts of `list_pool_creations`, each from their first state."""
+    agreement = PoolAgreement()
+    for number, case in enumerate(cases):
+        with system.fork_state():
+            _replay_sequence(name, number, list(CASE_BUILDERS[name](case)), system, agreement)
+        agreement.sequences += 1
+    return agreement
+
+
+def _replay_sequence(
+    name: str,
+    number: int,
+    operations: Sequence[PoolOperation],
+    system: ForkableSystem,
+    agreement: PoolAgreement,
+) -> None:
+    members = list(operations[0].members) if operations else []
+    _fund_accounts(system, members)
+    pool, standings = read_state(system, members)
+    for place, operation in enumerate(operations):
+        paid = operation.paid
+        if operation.refusal and operation.calls:
+            with system.fork_state():
+                refusals = (
+                    agreement.both_refuse if _apply_calls(system, operation.calls) else agreement.peer_refuses
+                )
+            refusals[f"{operation.name}: {operation.refusal}"] += 1
+        elif operation.calls:
+            before = _read_tokens(system, operation.caller)
+            reason = _apply_calls(system, operation.calls)
+            if reason:
+                agreement.ours_refuses[f"{operation.name}: {reason}"] += 1
+                agreement.operations_left += len(operations) - place
+                return
+            agreement.calls[operation.name] += 1
+            if paid is not None:
+                after = _read_tokens(system, operation.caller)
+                paid = [one - other for one, other in zip(after, before, strict=True)]
+            pool, standings = read_state(system, members)
+        agreement.operations += 1
+        comparison = [("paid", operation.paid, paid), ("pool", operation.pool, pool)]
+        comparison += [(f"members.{owner}", operation.members[owner], standings[owner]) for owner in members]
+        agreement.differences += [
+            VectorDifference(name, number, f"ops[{place}].{at}", expected, found)
+            for at, expected, found in comparison
+            if expected != found
+        ]
+
+
+def _fund_accounts(system: System, members: Iterable[str]) -> None:
+    """Give members and the payer coins, which the pool may pull, and the engine collateral."""
+    calls = [Action(COLLATERAL, "mint", (system.addresses[ENGINE], FUNDS), PAYER)]
+    for owner in (*members, PAYER):
+        calls.append(Action(ENGINE, "mint_coins", (owner, FUNDS), PAYER))
+        calls.append(Action(STABLECOIN, "approve", (system.addresses[POOL], MAX_UINT256), owner))
+    reason = _apply_calls(system, calls)
+    assert not reason, reason
+
+
+def _apply_calls(system: System, calls: Iterable[Action]) -> str:
+    """Apply calls up to the first that is refused, and return its reason; an empty text if none is."""
+    for call in calls:
+        outcome = system.apply(call)
+        if not outcome.ok:
+            return outcome.reason or "a bare revert"
+    return ""
+
+
+def _read_tokens(system: System, owner: str) -> list[int]:
+    return [system.view(token, "balanceOf", owner) for token in (COLLATERAL, STABLECOIN)]
