@@ -15,6 +15,7 @@ from backstop.parallel import unordered_job_workers
 from backstop.simulation.sources.book_reader import read_book
 from backstop.simulation.sources.price_reader import read_prices
 from backstop.studies.stress import interval_coverage
+from backstop.studies.stress.engine_agreement import POOL_KINDS
 from tests.support.checkout_paths import DATA, ROOT
 
 Rows = list[list[str]]
@@ -68,7 +69,7 @@ def run(tmp_path, monkeypatch) -> Run:
         dask_cluster_speed: {"SECONDS": 0.0, "JOBS": 30, "CHUNKS_WRITTEN": 3},
         interval_coverage: {"sample_bad_debt_on_both_engines": lambda _, **options: study(12, **options)}
         | {"measure_coverage": lambda exact, fast, studies: measure(exact, fast, 2)},
-        bench: {"SCENARIOS": 1, "DISCOUNT_SCENARIOS": 1},
+        bench: {"SCENARIOS": 1, "DISCOUNT_SCENARIOS": 1, "POOL_SCENARIOS": 1},
         csv_import_to_page_speed: {"AGAIN": 5, "POSITIONS": 300}
         | {
             "write_position_and_hourly_price_csvs": partial(
@@ -158,6 +159,20 @@ def test_agreement_of_the_engines_on_discounts(run, monkeypatch) -> None:
     rows, found = run("discounts")
     errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
     assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
+
+
+@pytest.mark.deep(brief=BRIEF)
+def test_agreement_of_the_engines_on_stability_pools(run, monkeypatch) -> None:
+    monkeypatch.setattr(
+        unordered_job_workers, "build_process_workers", lambda _: unordered_job_workers.run_in_process
+    )
+    rows, found = run("pools")
+    errors = [[row[0], row[4]] for row in on_the_page(rows, 8)]
+    assert errors == [[each["column"], f"{each['error']:.2%}"] for each in found["agreement"]] and errors
+    kept = {f"{each['kind']}: {each['column']}": f"{each['error']:.2%}" for each in found["by_kind"]}
+    by_kind = on_the_page(rows, 5)
+    assert all(kept[row[0]] == row[3] for row in by_kind)
+    assert {row[0].partition(": ")[0] for row in by_kind} == set(POOL_KINDS)
 
 
 @pytest.mark.deep(brief=BRIEF)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SCENARIOS = 200
 DISCOUNT_SCENARIOS = 60
+POOL_SCENARIOS = 30
 PARTS = (
     "all",
     "fuzz",
@@ -39,6 +40,7 @@ PARTS = (
     "cluster",
     "agreement",
     "discounts",
+    "pools",
     "files",
     "large-files",
     "pages",
@@ -56,8 +58,8 @@ Cells = tuple[str, ...]
     show_default=True,
     help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
     "day with few vaults and with many; the speed of stress studies; paths an hour on processes and on Dask; "
-    "how far their fast engine is from the exact one; the same where vaults are sold at a discount; from two "
-    "files to the first page; the same of 150,000 "
+    "how far their fast engine is from the exact one; the same where vaults are sold at a discount, and "
+    "where stability pools repay them; from two files to the first page; the same of 150,000 "
     "positions; how fast pages open; what stock web3.py and the own client make of a node's faults, and "
     "how long they take.",
 )
@@ -91,6 +93,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench --part cluster
       ape run bench --part agreement
       ape run bench --part discounts
+      ape run bench --part pools
       ape run bench --part files
       ape run bench --part large-files
       ape run bench --part pages
@@ -111,6 +114,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _bench_engine_agreement(console, out / "bench-agreement.json")
     if part in ("all", "discounts"):
         _bench_discount_agreement(console, out / "bench-discounts.json")
+    if part in ("all", "pools"):
+        _bench_pool_agreement(console, out / "bench-pools.json")
     if part in ("all", "files"):
         _bench_import(console, out)
     if part in ("all", "large-files"):
@@ -387,6 +392,41 @@ def _bench_discount_agreement(console: Console, path: Path) -> None:
     title = f"{DISCOUNT_SCENARIOS} scenarios with discounts, 5 paths each"
     _print_engine_agreement_table(console, title, off)
     write_json({"schema_version": 1, "agreement": [row._asdict() for row in off]}, path)
+    console.print(f"written {path}", highlight=False)
+    _require_engines_to_agree(off)
+
+
+def _bench_pool_agreement(console: Console, path: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
+    from backstop.parallel.unordered_job_workers import build_process_workers
+    from backstop.studies.stress import engine_agreement
+
+    found = {}
+    for kind in engine_agreement.POOL_KINDS:
+        scenarios = list(engine_agreement.random_pool_scenarios(kind, POOL_SCENARIOS, 1))
+        with show_progress_bar() as progress:
+            off = engine_agreement.compare_engines(scenarios, 5, 1, build_process_workers(2), progress)
+        found[kind] = off
+    off = engine_agreement.join_agreements(list(found.values()))
+    title = f"{POOL_SCENARIOS * len(found)} scenarios with stability pools, 5 paths each"
+    _print_engine_agreement_table(console, title, off)
+    rows = [
+        (
+            f"{kind}: {row.column}",
+            f"{row.exact / 10**6:,.1f}",
+            f"{row.bias:+.2%}",
+            f"{row.error:.2%}",
+            f"{row.equal:.0%}",
+        )
+        for kind, each in found.items()
+        for row in each
+        if row.column in ("liquidated_debt", "bad_debt", "unsold", "covered")
+    ]
+    kinds = f"{POOL_SCENARIOS} scenarios of each kind"
+    _print_markdown(console, "", (kinds, "exact mean", "means apart", "error", "equal"), rows)
+    by_kind = [{"kind": kind} | row._asdict() for kind, each in found.items() for row in each]
+    agreement = [row._asdict() for row in off]
+    write_json({"schema_version": 1, "agreement": agreement, "by_kind": by_kind}, path)
     console.print(f"written {path}", highlight=False)
     _require_engines_to_agree(off)
 

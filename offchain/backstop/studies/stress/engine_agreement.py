@@ -16,6 +16,7 @@ import numpy as np
 from backstop.deployment.parameter_dataclasses import (
     CollateralParameters,
     DiscountParameters,
+    StabilityPoolParameters,
     StageParameters,
 )
 from backstop.keepers.keeper_group_settings import KeeperGroup, RandomOutages
@@ -27,7 +28,12 @@ from backstop.simulation.progress_and_interruption import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.owner_behavior import BILLION, OwnerAction, OwnerBehavior
 from backstop.simulation.scenario.scenario_random_processes import FeedFault, PriceCrash
-from backstop.simulation.scenario.scenario_records import DAY, DepthAfterFall, GeneratedBook
+from backstop.simulation.scenario.scenario_records import (
+    DAY,
+    DepthAfterFall,
+    GeneratedBook,
+    StabilityPoolMember,
+)
 from backstop.studies.stress.chunks import Chunk, run_chunk
 from backstop.studies.stress.columns import NEVER, OutcomeColumns, Rows
 from backstop.studies.stress.engines import Task
@@ -87,6 +93,13 @@ BOUNDS = {
 
 COLUMNS = tuple(BOUNDS)
 
+POOL_KINDS = {
+    "large pools": (3_000, 5_000, False),
+    "short pools, auctions": (50, 500, False),
+    "short pools, write-offs": (50, 500, True),
+}
+"""Kinds of stability pools by name: bounds of the part of the debt that members put in, has_write_off."""
+
 COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
 """Columns that are no money."""
 
@@ -107,6 +120,26 @@ def random_discount_scenarios(count: int, seed: int, vaults: int = 150) -> Itera
             for each in scenario.parameters.collateral_types
         )
         yield replace(scenario, parameters=replace(scenario.parameters, collateral_types=types))
+
+
+def random_pool_scenarios(kind: str, count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
+    """Generate the same days, with stability pools of a kind for most types."""
+    least, most, has_write_off = POOL_KINDS[kind]
+    for number, scenario in enumerate(random_scenarios(count, seed, vaults)):
+        dice = SeededRandom(seed, kind, number)
+        types = tuple(
+            replace(each, stability_pool=_draw_stability_pool(each, dice, has_write_off))
+            if dice.draw_index(4)
+            else each
+            for each in scenario.parameters.collateral_types
+        )
+        members = tuple(
+            StabilityPoolMember(each.symbol, f"members of {each.symbol}", debt_share=share)
+            for each, share in ((each, dice.draw_integer(least, most)) for each in types)
+            if each.stability_pool is not None
+        )
+        parameters = replace(scenario.parameters, collateral_types=types)
+        yield replace(scenario, parameters=parameters, stability_pool_members=members)
 
 
 def run_both_engines(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
@@ -149,6 +182,20 @@ def compare_engines(
     ]
     one, other = (np.concatenate(each) for each in zip(*found, strict=True))
     return [_build_agreement(name, one[:, j], other[:, j]) for j, name in enumerate(COLUMNS)]
+
+
+def join_agreements(agreements: Sequence[Sequence[Agreement]]) -> list[Agreement]:
+    """Join comparisons of equally many paths each into one of all their paths."""
+    joined = []
+    for rows in zip(*agreements, strict=True):
+        exact, fast = (float(np.mean([getattr(row, side) for row in rows])) for side in ("exact", "fast"))
+        # Of each row back to amounts, which its own mean divided.
+        weights = [max(1.0, row.exact) / max(1.0, exact) for row in rows]
+        error = float(np.mean([row.error * weight for row, weight in zip(rows, weights, strict=True)]))
+        most = max(row.most * weight for row, weight in zip(rows, weights, strict=True))
+        equal = float(np.mean([row.equal for row in rows]))
+        joined.append(rows[0]._replace(exact=exact, fast=fast, error=error, most=most, equal=equal))
+    return joined
 
 
 def run_on_workers(
@@ -331,6 +378,18 @@ def _draw_discount(collateral: CollateralParameters, dice: SeededRandom) -> Disc
     }
     amount = ({"target_health": dice.draw_integer(101, 150) * 100}, factor)[dice.draw_index(2)]
     return DiscountParameters(**bonus, **amount, fee=(0, 1_000, 5_000)[dice.draw_index(3)])
+
+
+def _draw_stability_pool(
+    collateral: CollateralParameters, dice: SeededRandom, has_write_off: bool
+) -> StabilityPoolParameters:
+    """Draw terms that the contract takes: members get what they pay for, under the liquidation ratio."""
+    penalty = dice.draw_integer(
+        100, min(bounds.MAX_LIQUIDATION_BONUS, collateral.liquidation_ratio - BASIS_POINTS - 100)
+    )
+    most = BASIS_POINTS - -(-(BASIS_POINTS**2) // (BASIS_POINTS + penalty))
+    reward = dice.draw_integer(0, min(most, 300))
+    return StabilityPoolParameters(penalty=penalty, reward=reward, has_write_off=has_write_off)
 
 
 def _vary_keeper_group(base: KeeperGroup, dice: SeededRandom) -> KeeperGroup:

@@ -6,6 +6,7 @@ from backstop.deployment.parameter_dataclasses import FeedParameters, PolicyPara
 from backstop.deployment.parameter_rules import list_refused_findings
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.stability_pool_section import MOST_ENTRY_DELAYS
 from backstop.studies.stress.fast.kernel_tables import (
     ACCRUER,
     BIDDER,
@@ -49,8 +50,6 @@ def refuse_unsupported(scenario: Scenario) -> None:
         _refuse_feature("margin markets")
     if parameters.facilitators:
         _refuse_feature("facilitators")
-    if parameters.has_stability_pool:
-        _refuse_feature("stability pools")
     if "naive-contract" in {found.rule.name for found in list_refused_findings(parameters)}:
         _refuse_feature("contracts with naive rules")
     if scenario.opening is not None:
@@ -60,6 +59,9 @@ def refuse_unsupported(scenario: Scenario) -> None:
             _refuse_feature(f"the policy of {collateral.symbol}")
         if collateral.feed != _strip_guards(collateral.feed):
             _refuse_feature(f"guards of the feed of {collateral.symbol}")
+        pool, waited = collateral.stability_pool, scenario.opened_before - collateral.feed.step
+        if pool is not None and MOST_ENTRY_DELAYS * pool.entry_delay > waited:
+            _refuse_feature(f"deposits in the stability pool of {collateral.symbol} that wait at the start")
 
 
 def _strip_guards(feed: FeedParameters) -> FeedParameters:

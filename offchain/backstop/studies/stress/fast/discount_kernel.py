@@ -13,6 +13,7 @@ from backstop.studies.stress.fast.loss_kernel import add_loss_to_deficit, charge
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     best_amount,
+    compute_charged_rate,
     compute_proceeds,
     get_fresh_price_or_zero,
     get_higher_current_or_next_price,
@@ -36,12 +37,6 @@ def compute_bonus_factor(terms: Table, health: float) -> float:
         return 1 + terms.max_bonus
     grown = (terms.max_bonus - terms.base_bonus) * (1 - health) / (1 - terms.full_health)
     return 1 + terms.base_bonus + floor(grown * BASIS_POINTS + ROUNDING) / BASIS_POINTS
-
-
-@njit(cache=True)
-def compute_charged_rate(terms: Table, kind: Table) -> float:
-    """Compute the rate of debts at this block: the kernel's own is a block ahead, which a bonus may show."""
-    return kind.rate / terms.growth
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ from math import floor, isinf
 import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.stability_pool import MAX_VAULTS
 from backstop.simulation.scenario import Scenario, draw_path_outcomes
 from backstop.studies.stress.columns import NEVER, NO_DEBT, OutcomeColumns, Rows
 from backstop.studies.stress.fast.kernel import try_run_path
@@ -71,8 +72,11 @@ class FastEngine:
         # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
-        # Of types that are sold at a discount all of them, as buyers pass over those that do not pay.
-        self.unsafe = np.zeros(vaults if tables.terms["discounted"].any() else 0, dtype=np.int64)
+        # Of types that are sold at a discount or repaid by a pool all of them, as some are passed over.
+        has_mechanism = tables.terms["discounted"].any() or tables.terms["pooled"].any()
+        self.unsafe = np.zeros(vaults if has_mechanism else 0, dtype=np.int64)
+        # Vaults of the calls of stability pools.
+        self.batches = np.zeros((keepers, types, MAX_VAULTS), dtype=np.int64)
         self._allocate_auction_arrays(ROOM)
 
     def _allocate_auction_arrays(self, auction_capacity: int) -> None:
@@ -118,6 +122,7 @@ class FastEngine:
             self.old,
             self.found,
             self.unsafe,
+            self.batches,
             self.keys,
             self.places,
         ):

@@ -25,6 +25,8 @@ from backstop.studies.stress.fast.kernel_tables import (
     COVERER,
     CRANK,
     LIQUIDATOR,
+    OFFSETTING,
+    OFFSETTING_MORE,
     POKER,
     REPORTER,
     RESELLING,
@@ -50,6 +52,7 @@ from backstop.studies.stress.fast.loss_kernel import (
     turn_epoch,
 )
 from backstop.studies.stress.fast.owner_kernel import DAY, LIQUIDATED, OwnerTables, run_owner_reactions
+from backstop.studies.stress.fast.pool_kernel import choose_paid_offsets, choose_write_offs, offset_vault
 from backstop.studies.stress.fast.pricing import (
     ROUNDING,
     can_poke,
@@ -92,20 +95,22 @@ def try_run_path(
     old: Table,
     found: Integers,
     unsafe: Integers,
+    batches: Integers,
     keys: Floats,
     places: Integers,
 ) -> bool:
     """Play a path; return False if the tables have no room for all its auctions.
 
-    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last five arguments are
+    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last six arguments are
     scratch space.
     """
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
-    counts, is_discounted = np.zeros(types, dtype=np.int64), False
+    counts, is_discounted, has_write_off = np.zeros(types, dtype=np.int64), False, False
     for c in range(types):
         is_discounted = is_discounted or terms[c].discounted != 0
+        has_write_off = has_write_off or terms[c].writes_off != 0
     _reset_kernel_state(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
     for t in range(setting.blocks + setting.more + 1):
         at = min(t, setting.blocks)  # prices stand still after the end
@@ -134,7 +139,7 @@ def try_run_path(
             fits = _run_included_calls(
                 setting, gas, terms, groups, world, kinds, system, vaults, activity, daily, auctions, stages,
                 events,
-                reports, keepers, wishes, t, now,
+                reports, keepers, wishes, batches, t, now,
             )  # fmt: skip
             if not fits:
                 break
@@ -153,22 +158,38 @@ def try_run_path(
             if price == 0.0:
                 continue
             here = terms[c]
-            if here.discounted:
+            if here.discounted or here.pooled:
                 counts[c] = find_unsafe_vaults(
                     here, setting, kind, system, vaults, heap[here.first :], touched, price,
                     unsafe[here.first : here.last], owners.every > 0,
                 )  # fmt: skip
+            if here.pooled:
+                for g in range(len(groups)):
+                    if counts[c] and groups[g].role == LIQUIDATOR and world.up[g, t]:
+                        gas_price = world.bids[g, t] * prices[setting.gas_type]
+                        choose_paid_offsets(
+                            here, groups[g], mine[groups[g].row], c, gas[OFFSETTING] * gas_price,
+                            gas[OFFSETTING_MORE] * gas_price, prices[c], kind, vaults,
+                            unsafe[here.first :], counts[c], keepers, wishes, old, batches, t, now,
+                        )  # fmt: skip
+        # Liquidators call pools first, of whatever type.
+        for c in range(types):
+            kind, here = kinds[c], terms[c]
+            price = get_fresh_price_or_zero(kind, now)
+            if price == 0.0 or here.discounted or here.writes_off:
                 continue
-            count = find_unsafe_vaults(
-                here, setting, kind, system, vaults, heap[here.first :], touched, price, found,
-                owners.every > 0,
-            )  # fmt: skip
+            listed, count = unsafe[here.first :], counts[c]
+            if not here.pooled:
+                listed, count = found, find_unsafe_vaults(
+                    here, setting, kind, system, vaults, heap[here.first :], touched, price, found,
+                    owners.every > 0,
+                )  # fmt: skip
             for g in range(len(groups)):
                 if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
                     cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
                     choose_vaults(
-                        here, setting, groups[g], mine[groups[g].row], c, cost, kind, system, vaults, found,
-                        count, keepers, wishes, old, t,
+                        here, setting, groups[g], mine[groups[g].row], c, cost, kind, system, vaults, listed,
+                        count, keepers, wishes, old, t, now,
                     )  # fmt: skip
         for g in range(len(groups)):
             group = groups[g]
@@ -187,7 +208,7 @@ def try_run_path(
             elif group.role == COVERER:
                 for c in range(types):
                     _plan_cover_call(terms[c], group, kinds[c], system, stages, events[c], now)
-            elif system.auctions == 0 and not is_discounted:
+            elif system.auctions == 0 and not is_discounted and not has_write_off:
                 continue
             elif group.role == TAKER:
                 i = group.first
@@ -203,6 +224,12 @@ def try_run_path(
                 )  # fmt: skip
             elif group.role == CRANK:
                 i = group.first
+                for c in range(types):
+                    if terms[c].writes_off and counts[c] > 0:
+                        choose_write_offs(
+                            terms[c], group, c, kinds[c], vaults, unsafe[terms[c].first :], counts[c],
+                            keepers, wishes, old, batches, t, now,
+                        )  # fmt: skip
                 choose_ends(
                     terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
                 )  # fmt: skip
@@ -210,7 +237,7 @@ def try_run_path(
                 resells = group.role == TAKER
                 cost = gas[RESELLING if resells else BUYING] * world.bids[g, t] * prices[setting.gas_type]
                 for c in range(types):
-                    if counts[c] > 0:
+                    if counts[c] > 0 and terms[c].discounted:
                         add_purchase_wishes(
                             terms[c], group, mine[group.row], c, cost, prices[c], kinds[c], vaults,
                             unsafe[terms[c].first :], counts[c], keepers, wishes, old, t, now, budgets,
@@ -248,6 +275,7 @@ def _reset_kernel_state(
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
         kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = kind.added_before = 0.0
         kind.coins = kind.money = kind.virtual = 0.0
+        kind.pool = terms[c].pool_deposits
         kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
         kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0
     system.reserve, system.supply, system.maker = setting.reserve, setting.supply, setting.money
@@ -341,6 +369,7 @@ def _run_included_calls(
     reports: Table,
     keepers: Table,
     wishes: Table,
+    batches: Integers,
     block: int,
     now: float,
 ) -> bool:
@@ -378,14 +407,25 @@ def _run_included_calls(
                 wish = wishes[i, n]
                 if block - wish.since < group.delay:
                     continue
-                resets = group.role == CRANK and wish.amount != CLOSE
+                is_offset = wish.buys != 0 and (group.role == LIQUIDATOR or group.role == CRANK)
+                resets = group.role == CRANK and not is_offset and wish.amount != CLOSE
                 needed = gas[RESETTING] if resets else gas[group.role]
-                if wish.buys:
+                if is_offset:
+                    needed = gas[OFFSETTING] + (wish.amount - 1) * gas[OFFSETTING_MORE]
+                elif wish.buys:
                     needed = gas[RESELLING] if group.role == TAKER else gas[BUYING]
                 if needed > room:
                     break
                 room -= needed
                 wish.key = SENT
+                if is_offset:
+                    c = wish.type
+                    price = get_fresh_price_or_zero(kinds[c], now)
+                    for place_in_batch in range(int(wish.amount)):
+                        v, before = batches[i, c, place_in_batch], system.liquidated
+                        coins = offset_vault(terms[c], kinds[c], system, vaults[v], now)
+                        _note_liquidation(activity[v], daily, system.liquidated - before, coins, price, now)
+                    continue
                 if group.role == LIQUIDATOR:
                     c, v = int(wish.amount), wish.what
                     price, before = get_fresh_price_or_zero(kinds[c], now), system.liquidated

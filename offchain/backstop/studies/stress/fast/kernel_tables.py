@@ -20,8 +20,9 @@ Table = Any
 
 # Roles that the kernel plays; RESETTING is the crank's second job.
 REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, ACCRUER, RESETTING = range(9)
-# Jobs of the taker and of bidders with vaults that are sold at a discount.
-RESELLING, BUYING = 9, 10
+# Jobs of the taker and of bidders with vaults that are sold at a discount; calls of a stability pool for one
+# vault, and each further one.
+RESELLING, BUYING, OFFSETTING, OFFSETTING_MORE = 9, 10, 11, 12
 # Kinds of stages.
 BUFFER, RESERVE, POOL, REDISTRIBUTION, EMPTY = range(5)
 # States of a vault: not known to be unsafe, in the heap, or sold.
@@ -54,11 +55,14 @@ TERMS = build_row_type(
     "depth fee recovery tolerance "
     # Of sales at a discount; threshold: debt for collateral's worth at a health of 1.
     "base_bonus max_bonus full_health max_discount cursor target_health close_factor whole_close_health "
-    "small_position bonus_fee threshold",
+    "small_position bonus_fee threshold "
+    # Of stability pools; pool_deposits: at the start.
+    "pool_penalty pool_reward pool_deposits",
     # first, last: range of its vaults.
     # thins: 1 if its depth falls with the price.
     # discounted: 1 if its unsafe vaults are sold at a discount, and not auctioned.
-    integers="curve every quorum first last thins discounted",
+    # pooled: 1 if a stability pool repays them; writes_off: 1 if what it cannot pay is a loss at once.
+    integers="curve every quorum first last thins discounted pooled writes_off",
 )
 """Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""
 
@@ -103,6 +107,8 @@ TYPE = build_row_type(
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money virtual "
     "covered_at accrued_at "
+    # pool: coins of its stability pool.
+    "pool "
     # unsold: debt whose collateral is still to be sold after the end; besides: what of it is lost.
     "unsold besides",
     # reached: the scan has seen all vaults before it; listed: vaults in the heap.
@@ -129,6 +135,7 @@ AUCTION = build_row_type(
 
 # key: the vault, or the auction's lasting id; since: the block from which on it is wanted.
 # Of a purchase at a discount (buys is 1): coins, amount, price: the most that it gets, pays, pays for one.
+# Of a call of a stability pool (buys is 1, by a liquidator or the crank): its type, and how many vaults.
 WISH = build_row_type(floats="amount profit coins price", integers="what key since type", flags="buys")
 """Transaction that a keeper sends: a vault and its type, or an auction and how much of it to take.
 

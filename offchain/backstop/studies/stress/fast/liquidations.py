@@ -7,6 +7,7 @@ from numba import njit
 
 from backstop.studies.stress.fast.kernel_tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
 from backstop.studies.stress.fast.loss_kernel import charge_fees, pay_reward_or_recognise_loss
+from backstop.studies.stress.fast.offset_plan import can_auction, compute_offset_room
 from backstop.studies.stress.fast.pricing import get_higher_current_or_next_price
 
 
@@ -73,10 +74,11 @@ def find_unsafe_vaults(
     """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many.
 
     Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them. What
-    is sold at a discount goes under no auction: a limit of zero stops it.
+    is sold at a discount or repaid by a pool goes under no auction: a limit of zero stops it.
     Owners who draw more leave the vaults unordered, and all are looked at.
     """
-    room = terms.limit if terms.discounted else _compute_auction_room(terms, setting, system, kind)
+    is_sold = terms.discounted or terms.writes_off or compute_offset_room(kind) > 0
+    room = terms.limit if is_sold else _compute_auction_room(terms, setting, system, kind)
     if room <= 0:
         return 0
     v, passed_over = kind.reached, terms.last
@@ -167,8 +169,9 @@ def choose_vaults(
     wishes: Table,
     old: Table,
     block: int,
+    now: float,
 ) -> None:
-    """Choose the vaults that each keeper of a group wants liquidated, of those assigned to it."""
+    """Choose the vaults that each keeper of a group wants auctioned, of those assigned to it."""
     for j in range(group.number):
         room, i = _compute_auction_room(terms, setting, system, kind), group.first + j
         for place in range(count):
@@ -179,7 +182,7 @@ def choose_vaults(
                 continue
             debt = vaults[v].debt * kind.rate
             principal = debt if debt - room < terms.floor else room
-            if principal < min(terms.floor, debt):
+            if principal < min(terms.floor, debt) or not can_auction(terms, kind, vaults[v], now):
                 continue
             if _compute_reward(terms, principal) >= cost + group.profit:
                 room -= principal
@@ -205,7 +208,7 @@ def liquidate_vault(
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
     room = _compute_auction_room(terms, setting, system, kind)
-    if room <= 0:
+    if room <= 0 or not can_auction(terms, kind, vault, now):
         return True
     debt = vault.debt * kind.rate
     principal, lot = min(debt, room), vault.locked

@@ -15,6 +15,12 @@ ROUNDING = 1e-12
 
 
 @njit(cache=True)
+def compute_charged_rate(terms: Table, kind: Table) -> float:
+    """Compute the rate of debts at this block: the kernel's own is a block ahead, which a bonus may show."""
+    return kind.rate / terms.growth
+
+
+@njit(cache=True)
 def get_fresh_price_or_zero(kind: Table, now: float) -> float:
     """Return the price that decides about liquidations; 0 if it is stale."""
     return kind.current if now <= kind.fresh_until else 0.0

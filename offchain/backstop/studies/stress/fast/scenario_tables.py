@@ -9,11 +9,16 @@ from math import ceil
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from backstop.deployment.parameter_dataclasses import CollateralParameters, DiscountParameters
+from backstop.deployment.parameter_dataclasses import (
+    CollateralParameters,
+    DiscountParameters,
+    StabilityPoolParameters,
+)
 from backstop.deployment.role_accounts import get_account
 from backstop.errors import BackstopError
 from backstop.keepers.call_costs import require_call_gas
 from backstop.keepers.keeper_group_settings import GasPolicy, KeeperGroup, StepSeries
+from backstop.keepers.stability_pool_calls import compute_gas_of_each, compute_liquidation_gas
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.model.fixed_discount import compute_threshold
 from backstop.randomness import SeededRandom
@@ -69,7 +74,7 @@ _GAS = [
         ("FlashTaker", "liquidate_and_sell"),
         ("LiquidationEngine", "liquidate_and_buy"),
     )
-]
+] + [compute_liquidation_gas(1), compute_gas_of_each()]
 """Gas of each role's call, by role; then that of the other jobs."""
 
 
@@ -167,9 +172,12 @@ class ScenarioTables:
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
-        _check_debt_within_ceilings(scenario, terms["art"] / growth)
+        drawn_by_type: Floats = np.bincount(type_indices, drawn_debts[order], len(listed)).astype(np.float64)
+        terms["pool_deposits"] = _sum_stability_pool_deposits(scenario, drawn_by_type)
+        given = _sum_stablecoin_endowments(scenario) / WAD + float(terms["pool_deposits"].sum())
+        _check_debt_within_ceilings(scenario, terms["art"] / growth, given)
         setting = _build_setting_row(
-            scenario, float(drawn_debts.sum()), float((fees - terms["buffer"]).sum())
+            scenario, float(drawn_debts.sum()), given, float((fees - terms["buffer"]).sum())
         )
         groups, mine = _build_keeper_groups_and_vault_assignments(
             scenario, [owner_addresses[i] for i in order.tolist()]
@@ -250,8 +258,11 @@ class ScenarioTables:
         return exits
 
 
-def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats) -> None:
-    """Refuse a book that the contracts would not open; one right at its ceiling is not over it in floats."""
+def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats, given: float) -> None:
+    """Refuse a book that the contracts would not open; one right at its ceiling is not over it in floats.
+
+    `given` is what others than the market maker have of the debt.
+    """
     drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
         if amount > each.debt_ceiling:
@@ -262,12 +273,11 @@ def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats) -> None
     total, highest = float(drawn_debts.sum()), scenario.parameters.global_debt_ceiling
     if total > highest:
         _refuse_book(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
-    given = _sum_stablecoin_endowments(scenario)
-    if total < given / WAD:
+    if total < given:
         _refuse_book(
             f"its vaults draw {total:,.0f} stablecoins, the reserve, members of pools and "
             f"keepers' capital take "
-            f"{given // WAD:,}"
+            f"{given:,.0f}"
         )
 
 
@@ -329,19 +339,30 @@ def _sum_stablecoin_endowments(scenario: Scenario) -> int:
     return given
 
 
+def _sum_stability_pool_deposits(scenario: Scenario, drawn_debts: Floats) -> Floats:
+    """Sum what members put into each type's stability pool at the opening [c]; all of it takes part."""
+    found = np.zeros(len(drawn_debts))
+    for member in scenario.stability_pool_members:
+        c = scenario.symbols.index(member.symbol)
+        found[c] += member.amount / WAD + drawn_debts[c] * member.debt_share / BASIS_POINTS
+    return found
+
+
 def _compute_longest_feed_step(scenario: Scenario) -> int:
     """Return how long before the start the feeds stepped for the last time [seconds]."""
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
-def _build_setting_row(scenario: Scenario, drawn_stablecoins: float, reserve_stablecoins: float) -> Table:
+def _build_setting_row(
+    scenario: Scenario, drawn_stablecoins: float, given_stablecoins: float, reserve_stablecoins: float
+) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
     setting["first_step"] = _compute_longest_feed_step(scenario)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["ceiling"] = scenario.parameters.global_debt_ceiling
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
-    setting["money"] = drawn_stablecoins - _sum_stablecoin_endowments(scenario) / WAD
+    setting["money"] = drawn_stablecoins - given_stablecoins
     setting["supply"] = drawn_stablecoins - scenario.reserve / WAD
     setting["reserve"] = reserve_stablecoins + scenario.reserve / WAD
     setting["blocks"] = scenario.blocks
@@ -379,6 +400,8 @@ def _build_terms(scenario: Scenario) -> Table:
         row["thins"] = market.depth_after_fall is not None
         if each.discount is not None:
             _set_discount_terms(row, each.discount, each.liquidation_ratio)
+        if each.stability_pool is not None:
+            _set_stability_pool_terms(row, each.stability_pool)
     return terms
 
 
@@ -395,6 +418,11 @@ def _set_discount_terms(row: Table, discount: DiscountParameters, liquidation_ra
         *("target_health", "close_factor", "whole_close_health"),
     ):
         row[name] = getattr(discount, name) / BASIS_POINTS
+
+
+def _set_stability_pool_terms(row: Table, pool: StabilityPoolParameters) -> None:
+    row["pooled"], row["writes_off"] = True, pool.has_write_off
+    row["pool_penalty"], row["pool_reward"] = pool.penalty / BASIS_POINTS, pool.reward / BASIS_POINTS
 
 
 def _compute_max_redistribution_share(collateral: CollateralParameters) -> float:

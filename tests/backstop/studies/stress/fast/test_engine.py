@@ -12,7 +12,6 @@ from backstop.deployment.parameter_dataclasses import (
     MarginParameters,
     PerpetualParameters,
     PoolParameters,
-    StabilityPoolParameters,
     StageParameters,
 )
 from backstop.errors import BackstopError
@@ -150,12 +149,8 @@ def test_what_a_run_may_begin_with_is_refused() -> None:
     )
     market = replace(DAY.parameters, margin=MarginParameters((PerpetualParameters("ETH", WAD),)))
     naive = replace(DAY.parameters, waterfall_contract="CalendarCapWaterfall")
-    ether, *others = DAY.parameters.collateral_types
-    ether = replace(ether, stability_pool=StabilityPoolParameters())
-    pooled = replace(DAY.parameters, collateral_types=(ether, *others))
     for changes, what in (
         ({"parameters": parameters}, "facilitators"),
-        ({"parameters": pooled}, "stability pools"),
         ({"parameters": naive}, "contracts with naive rules"),
         ({"parameters": market}, "margin markets"),
         ({"opening": OpeningState(DAY.start, RawState({}))}, "states that a run begins with"),
