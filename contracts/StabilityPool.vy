@@ -201,8 +201,7 @@ def deposit(amount: uint256):
     @param amount [wad] Pulled from the caller.
     """
     assert amount != 0, "stability_pool: empty deposit"
-    assert not self._is_settling(), "stability_pool: settling"
-    self._check_not_at_risk()
+    self._check_entries_open()
     state: product_sum.State = self._admit_entries(product_sum._load_state(), False)
     self._count_gains(state, msg.sender)
     self._add_entry(state, msg.sender, amount)
@@ -270,7 +269,8 @@ def claim(receiver: address, has_reinvestment: bool) -> (uint256, uint256):
     """
     @notice Take collateral and income out. Member, at any time.
     @param receiver Who gets them.
-    @param has_reinvestment Whether the income is put in again, as a deposit is, rather than sent.
+    @param has_reinvestment Whether the income is put in again, as a deposit is and when one may be, rather
+                            than sent.
     @return [wad] Collateral sent, whole units of its token; the rest stays.
     @return [wad] Income.
     """
@@ -280,7 +280,7 @@ def claim(receiver: address, has_reinvestment: bool) -> (uint256, uint256):
     collateral: uint256 = gains.collateral - gains.collateral % UNIT
     self._store_gains(msg.sender, Gains(collateral=gains.collateral - collateral, income=0))
     if has_reinvestment and gains.income != 0:
-        self._check_not_at_risk()
+        self._check_entries_open()
         self._add_entry(state, msg.sender, gains.income)
         state.has_entries = 1
     product_sum._store_state(state)
@@ -571,6 +571,14 @@ def _is_at_risk() -> bool:
 @view
 def _check_not_at_risk():
     assert not self._is_at_risk(), "stability_pool: debt at risk"
+
+
+@internal
+@view
+def _check_entries_open():
+    """@dev In settlement entries of this epoch may have been paid already."""
+    assert not self._is_settling(), "stability_pool: settling"
+    self._check_not_at_risk()
 
 
 @internal

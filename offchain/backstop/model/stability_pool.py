@@ -203,7 +203,7 @@ class OffsetPool(VestingAssets, ProductSum):
         collateral = gains.collateral // self.unit * self.unit
         self.member_gains[sender] = Gains(gains.collateral - collateral, 0)
         if has_reinvestment and gains.income:
-            self._check_not_at_risk()
+            self._check_entries_open()
             self._add_entry(state, sender, gains.income)
             state = state._replace(has_entries=1)
         self.product_state[()] = state
@@ -324,6 +324,10 @@ class OffsetPool(VestingAssets, ProductSum):
     def _check_not_at_risk(self) -> None:
         require(not self._is_at_risk(), "stability_pool: debt at risk")
 
+    def _check_entries_open(self) -> None:
+        require(not self._is_settling(), "stability_pool: settling")
+        self._check_not_at_risk()
+
     def _is_settling(self) -> bool:
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         return bool(engine.terms_of(self.address, self.collateral_type).settling)
@@ -424,8 +428,7 @@ class StabilityPool(OffsetPool):
     def deposit(self, sender: str, amount: int) -> None:
         """Put coins in [wad], which take part after one to two entry delays."""
         require(amount != 0, "stability_pool: empty deposit")
-        require(not self._is_settling(), "stability_pool: settling")
-        self._check_not_at_risk()
+        self._check_entries_open()
         state = self._admit_entries(self.product_state[()])
         self._count_gains(state, sender)
         self._add_entry(state, sender, amount)

@@ -5,6 +5,7 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import get_only_event_values
 from tests.support.revert_setter_and_source_helpers import reverts
+from tests.support.settlement_steps import start_settlement
 from tests.support.stability_pool_members import flag_vault, read_member
 from tests.support.stability_pool_steps import (
     ENTRY_DELAY,
@@ -40,7 +41,7 @@ def test_collateral_and_income_are_sent(pooled):
 
 
 def test_income_is_put_in_again(pooled):
-    """As a deposit is: it waits, and what has waited before waits with it anew."""
+    """As a deposit is: it waits for one to two entry delays."""
     deposit_coins(pooled, "alice", 1_000 * WAD)
     pooled.do(f"{POOL}.add_income", 100 * WAD, sender="bob")
     pooled.advance(DAY)
@@ -70,6 +71,21 @@ def test_at_any_time_but_to_put_income_in_again(pooled):
     assert pooled.do(f"{POOL}.claim", "alice", False, sender="alice") == (GAINED, 100 * WAD)
     # With no income there is nothing that could not enter.
     assert pooled.do(f"{POOL}.claim", "alice", True, sender="alice") == (0, 0)
+
+
+def test_in_settlement_income_is_sent_and_not_put_in_again(pooled):
+    """Entries of this epoch may have been paid by then: one more would count as paid in twice."""
+    deposit_coins(pooled, "alice", 1_000 * WAD)
+    deposit_coins(pooled, "bob", 1_000 * WAD)
+    pooled.do(f"{POOL}.add_income", 100 * WAD, sender="carol")
+    pooled.advance(DAY)
+    start_settlement(pooled)
+    for member in ("alice", "bob"):
+        with reverts("stability_pool: settling"):
+            pooled.do(f"{POOL}.claim", member, True, sender=member)
+    assert pooled.do(f"{POOL}.claim", "alice", False, sender="alice") == (0, 50 * WAD)
+    assert pooled.do(f"{POOL}.withdraw", "alice", sender="alice") == 1_000 * WAD
+    assert read_member(pooled, "bob")[:2] == (1_000 * WAD, 0)
 
 
 def test_whole_units_of_a_token(pooled):

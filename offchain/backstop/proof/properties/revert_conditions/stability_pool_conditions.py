@@ -57,8 +57,9 @@ def _is_last_naive_coin_taken(call: CallContext, amount: int, has_claim: bool) -
     return bool(coins - min(amount, _sum_member_coins(call)) < WAD)
 
 
-def _is_income_kept_at_risk(call: CallContext, to: str, has_reinvestment: bool) -> bool | None:
-    if not has_reinvestment or not _is_at_risk(call):
+def _is_income_kept(call: CallContext, has_reinvestment: bool, is_closed: bool) -> bool | None:
+    """Return whether income came in again while entries were closed; None where a refusal hides it."""
+    if not has_reinvestment or not is_closed:
         return False
     # Without income nothing comes in.
     return bool(call.step.outcome.value[1]) if call.step.outcome.ok else None
@@ -104,7 +105,14 @@ register_conditions(
     ),
     debt_at_risk=lambda x, owner: not _is_settling(x) and _is_at_risk(x),
 )
-register_conditions(_BOTH, "claim", "stability_pool: ", debt_at_risk=_is_income_kept_at_risk)
+register_conditions(
+    _BOTH,
+    "claim",
+    "stability_pool: ",
+    debt_at_risk=lambda x, to, is_kept: _is_income_kept(x, is_kept, _is_at_risk(x)),
+    settling=lambda x, to, is_kept: _is_income_kept(x, is_kept, _is_settling(x)),
+    entry_waits=lambda x, to, is_kept: _is_income_kept(x, is_kept, _has_older_entry(x)),
+)
 register_conditions(
     _BOTH,
     "add_income",
