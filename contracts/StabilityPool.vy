@@ -442,9 +442,10 @@ def member_of(owner: address) -> Member:
 @external
 @view
 @nonreentrant
-def total_coins() -> uint256:
+def totalSupply() -> uint256:
     """
-    @notice Return the coins that take part. Reverts in the middle of a liquidation.
+    @notice Return the coins that take part, by the name under which the treasury asks whether a pool has
+            members. Reverts in the middle of a liquidation.
     @return [wad] T of product_sum.
     """
     return product_sum._load_state().coins

@@ -39,7 +39,7 @@ exports: (
     StabilityPool.claim,
     StabilityPool.check_sale_terms,
     StabilityPool.member_of,
-    StabilityPool.total_coins,
+    StabilityPool.totalSupply,
     StabilityPool.state,
     StabilityPool.sums_of,
 )

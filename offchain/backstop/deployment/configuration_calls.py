@@ -12,6 +12,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     STAGES,
     list_facilitators_with_type_ids,
     list_pools,
+    map_stability_pool_shares,
     name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import (
@@ -132,7 +133,10 @@ def _build_feed_market_setup_calls(
 def _build_equity_calls(deployment: Deployment, equity: EquityParameters) -> list[Action]:
     """Return the calls for the treasury, the minters of equity and its market of the feed."""
     parameters, at = deployment.parameters, deployment.addresses
-    shares = tuple(getattr(parameters, name).income_share for name in list_pools(parameters))
+    shares = (
+        *(getattr(parameters, name).income_share for name in list_pools(parameters)),
+        *map_stability_pool_shares(parameters).values(),
+    )
     minters = []
     if equity.conversion_price:
         minters = [f"{POOLS[name][0]}.Claims" for name in list_pools(parameters)]

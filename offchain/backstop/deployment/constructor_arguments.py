@@ -12,6 +12,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     POOLS,
     list_facilitators_with_type_ids,
     list_pools,
+    map_stability_pool_shares,
     name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import MarginParameters, Parameters
@@ -132,7 +133,7 @@ def build_constructor_arguments(
                 at["Stablecoin"],
                 at[collateral.symbol],
                 c,
-                *dataclasses.astuple(collateral.stability_pool),
+                *collateral.stability_pool.contract_terms,
             )
     for c, facilitator in list_facilitators_with_type_ids(parameters):
         args[facilitator.name] = (
@@ -156,6 +157,7 @@ def _build_equity_arguments(
 ) -> dict[str, tuple[Any, ...]]:
     """Return the constructors' arguments of equity, claims on it, its auctions, and the treasury."""
     equity, pools = parameters.equity, list_pools(parameters)
+    stability_pools = map_stability_pool_shares(parameters)
     assert equity is not None
     prices = equity.floor, equity.buf, equity.duration
     auction = at["VaultEngine"], at["LossWaterfall"], at["PriceFeed"], at["Equity"]
@@ -188,7 +190,7 @@ def _build_equity_arguments(
             at.get("MarginFund", ZERO_ADDRESS),
             admin,
             tuple(claims[name] for name in reversed(pools)),
-            tuple(at[POOLS[name][0]] for name in pools),
+            tuple(at[name] for name in (*(POOLS[each][0] for each in pools), *stability_pools)),
         ),
     }
     for name in pools:

@@ -112,6 +112,15 @@ def list_facilitators_with_type_ids(parameters: Parameters) -> list[tuple[int, F
     return list(enumerate(parameters.facilitators, len(parameters.collateral_types)))
 
 
+def map_stability_pool_shares(parameters: Parameters) -> dict[str, int]:
+    """Return name -> share of the treasury's surplus of the stability pools that have any [basis points]."""
+    return {
+        name_stability_pool(each.symbol): each.stability_pool.income_share
+        for each in parameters.collateral_types
+        if each.stability_pool is not None and each.stability_pool.income_share
+    }
+
+
 def name_stability_pool(symbol: str) -> str:
     """Return the name of a collateral type's stability pool."""
     return f"StabilityPool.{symbol}"

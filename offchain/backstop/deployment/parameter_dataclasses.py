@@ -62,6 +62,12 @@ class StabilityPoolParameters:
     entry_delay: int = 3_600  # seconds; a deposit takes part after one to two of them
     cooldown: int = 86_400  # seconds from a request to a withdrawal
     vesting: int = 86_400  # seconds over which income vests
+    income_share: int = 0  # basis points of the treasury's surplus
+
+    @property
+    def contract_terms(self) -> tuple[int, int, bool, int, int, int]:
+        """The last arguments of the contract's constructor; the share of income is the treasury's."""
+        return self.penalty, self.reward, self.has_write_off, self.entry_delay, self.cooldown, self.vesting
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from backstop.deployment.contracts_by_parameter_name import (
     STAGES,
     list_pools,
     map_margin_contract_kinds,
+    map_stability_pool_shares,
     name_stability_pool,
 )
 from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Parameters
@@ -162,6 +163,8 @@ def _map_pool_and_equity_contract_kinds(parameters: Parameters) -> dict[str, str
         kinds |= {"Equity": "Equity", "SurplusAuction": "SurplusAuction", "Treasury": "Treasury"}
         if parameters.has_stage("staked_equity"):
             kinds["StakedEquity"] = "EquityPool"
+    elif map_stability_pool_shares(parameters):
+        raise BackstopError("a stability pool's share of income needs the parameters of equity")
     elif parameters.has_stage("staked_equity") or parameters.has_stage("minted_equity"):
         raise BackstopError("stages of equity need the parameters of equity")
     return kinds

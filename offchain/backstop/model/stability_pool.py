@@ -297,7 +297,7 @@ class OffsetPool(VestingAssets, ProductSum):
         )
 
     @view
-    def total_coins(self, sender: str) -> int:
+    def totalSupply(self, sender: str) -> int:
         """Return the coins that take part [wad]."""
         return int(self.product_state[()].coins)
 

@@ -173,7 +173,7 @@ def _summarise_stability_pool(
                     "end_wad": str(has),
                 }
             )
-    coins_left = run.session.model.view(contract, "total_coins")
+    coins_left = run.session.model.view(contract, "totalSupply")
     return {**totals.build_summary(price), "coins_wad": str(coins_left), "members": members}
 
 

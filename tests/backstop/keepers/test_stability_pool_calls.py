@@ -212,7 +212,7 @@ def test_entries_are_admitted_as_soon_as_they_may_be(build_world) -> None:
     assert world.wants(crank) == [("admit",)] and has_occasion("crank", world.view)
     (intent,) = crank.decide_calls(world.view, KeeperMemory(), GWEI)
     assert run.apply(intent.action).ok
-    assert run.session.model.view(POOL, "total_coins") == 1_000_010 * WAD
+    assert run.session.model.view(POOL, "totalSupply") == 1_000_010 * WAD
     assert world.wants(crank) == []
 
 

@@ -28,7 +28,7 @@ def test_the_older_epoch_alone(pooled):
     pooled.do(f"{POOL}.deposit", 2 * HUNDRED, sender="bob")
     pooled.advance(2 * ENTRY_DELAY - 1)
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED
     assert pooled.read(f"{POOL}.entries_waiting") == (epoch, 2 * HUNDRED, 0, 0)
     pooled.advance(1)
     pooled.do(f"{POOL}.admit", sender="stranger")
@@ -42,7 +42,7 @@ def test_nothing_happens_without_entries_nor_twice(pooled):
     pooled.advance(2 * ENTRY_DELAY)
     pooled.do(f"{POOL}.admit", sender="stranger")
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.last.logs == () and pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.last.logs == () and pooled.read(f"{POOL}.totalSupply") == HUNDRED
 
 
 def test_nobody_is_admitted_while_a_vault_is_flagged(pooled):
@@ -52,11 +52,11 @@ def test_nobody_is_admitted_while_a_vault_is_flagged(pooled):
     flag_vault(pooled)
     pooled.advance(2 * ENTRY_DELAY)
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == 0
+    assert pooled.read(f"{POOL}.totalSupply") == 0
     pooled.post_price("WETH", 1_900 * RAY)
     flag_vault(pooled)
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED
 
 
 def test_nobody_is_admitted_just_after_a_fall(pooled):
@@ -66,7 +66,7 @@ def test_nobody_is_admitted_just_after_a_fall(pooled):
     pooled.advance(pooled.read("PriceFeed.withdrawals_paused_until") - 1 - pooled.timestamp)
     assert pooled.timestamp % ENTRY_DELAY == 599
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == 0
+    assert pooled.read(f"{POOL}.totalSupply") == 0
     pooled.advance(1)
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED

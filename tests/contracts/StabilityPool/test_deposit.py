@@ -18,7 +18,7 @@ def test_coins_wait_and_are_booked(pooled):
     told = get_only_event_values(pooled, "Deposited", POOL)
     assert told == (pooled.address("alice"), HUNDRED, epoch)
     assert read_member(pooled, "alice") == (0, HUNDRED, 0, 0, 0, 0)
-    assert pooled.read(f"{POOL}.total_coins") == 0
+    assert pooled.read(f"{POOL}.totalSupply") == 0
     assert pooled.read(f"{POOL}.entries_waiting") == (epoch, HUNDRED, 0, 0)
     assert pooled.read("Stablecoin.balanceOf", POOL) == HUNDRED
 
@@ -44,7 +44,7 @@ def test_a_second_deposit_of_an_epoch_joins_the_first(pooled):
     # Before this one comes in alice's first is admitted; she has some of both kinds then.
     pooled.do(f"{POOL}.deposit", 5 * WAD, sender="alice")
     assert pooled.read(f"{POOL}.entries_waiting") == (epoch + 1, 7 * WAD, epoch + 2, 5 * WAD)
-    assert pooled.read(f"{POOL}.total_coins") == 101 * WAD
+    assert pooled.read(f"{POOL}.totalSupply") == 101 * WAD
     assert [read_member(pooled, who)[:2] for who in ("alice", "bob")] == [(101 * WAD, 5 * WAD), (0, 7 * WAD)]
 
 
@@ -124,4 +124,4 @@ def test_the_second_before_an_admission_and_at_it(pooled, second, has_part):
     pooled.do(f"{POOL}.deposit", HUNDRED, sender="alice")
     pooled.advance(second)
     pooled.do(f"{POOL}.admit", sender="stranger")
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED * has_part
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED * has_part

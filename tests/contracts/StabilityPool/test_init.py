@@ -1,6 +1,6 @@
 """The constructor: wires the pool, and refuses terms out of bounds."""
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +12,7 @@ DAY = 86_400
 
 def list_arguments(protocol, **changes):
     names = "VaultEngine", "PriceFeed", "LiquidationEngine", "Stablecoin", "WETH"
-    return *(protocol.address(name) for name in names), WETH, *astuple(replace(TERMS, **changes))
+    return *(protocol.address(name) for name in names), WETH, *replace(TERMS, **changes).contract_terms
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_exactly_the_coins_that_are_needed(pooled):
     pooled.post_price("WETH", 1_700 * RAY)
     liquidate_vaults(pooled, "borrower")
     assert read_vault(pooled)[1] == 0
-    assert pooled.read(f"{POOL}.total_coins") == WAD
+    assert pooled.read(f"{POOL}.totalSupply") == WAD
     assert read_member(pooled, "alice").coins == WAD - 1
 
 
@@ -89,7 +89,7 @@ def test_a_wei_less(pooled):
     part = -(-bought * 1_700 * 100 // 105)
     assert 0 < 10_000 * WAD - part < 1_700
     assert read_vault(pooled) == (10 * WAD - bought, 12_000 * WAD - part)
-    assert pooled.read(f"{POOL}.total_coins") == 12_001 * WAD - 1 - part
+    assert pooled.read(f"{POOL}.totalSupply") == 12_001 * WAD - 1 - part
     with reverts("liquidation_engine: safe vault"):
         liquidate_vaults(pooled, "borrower")
     with reverts("liquidation_engine: safe vault"):
@@ -116,7 +116,7 @@ def test_a_part_and_an_auction_of_what_is_left(pooled, coins, can_pay):
     part = bought * 1_200
     assert read_vault(pooled) == (10 * WAD - bought, 12_000 * WAD - part)
     # The worth of what the pool gets is 400 wei more than its coins.
-    paid = coins - pooled.read(f"{POOL}.total_coins")
+    paid = coins - pooled.read(f"{POOL}.totalSupply")
     assert paid == (1_991 * WAD if can_pay else 0)
     assert 0 <= (bought - bought // 200) * 1_200 - paid <= 400
     assert read_deficit(pooled) == (part - paid) * RAY
@@ -160,7 +160,7 @@ def test_what_the_pool_cannot_pay_is_written_off(writing_off):
     assert read_deficit(writing_off) == 6_000 * RAD
     assert writing_off.read("VaultEngine.salvage_of", WETH) == BOUGHT // 2
     assert writing_off.read("WETH.balanceOf", "keeper") == BOUGHT // 2 // 200
-    assert writing_off.read(f"{POOL}.total_coins") == WAD
+    assert writing_off.read(f"{POOL}.totalSupply") == WAD
 
 
 @pytest.mark.parametrize("coins", [0, WAD, WAD + 1])
@@ -174,7 +174,7 @@ def test_without_coins_all_of_a_debt_is_written_off(writing_off, coins):
     assert read_deficit(writing_off) == 12_000 * RAD
     assert writing_off.read("VaultEngine.salvage_of", WETH) == BOUGHT
     assert writing_off.read("WETH.balanceOf", "keeper") == 0
-    assert writing_off.read(f"{POOL}.total_coins") == coins
+    assert writing_off.read(f"{POOL}.totalSupply") == coins
 
 
 def test_a_safe_vault_in_a_batch_is_left_out(pooled):
@@ -251,7 +251,7 @@ def test_a_token_of_eight_decimals(pooled):
     assert read_vault(pooled, c=WBTC) == (WAD - bought * 10**10, 0)
     assert pooled.read("WBTC.balanceOf", "keeper") == bought // 200 > 384_000
     assert pooled.read("WBTC.balanceOf", BITCOIN_POOL) == bought - bought // 200
-    assert pooled.read(f"{BITCOIN_POOL}.total_coins") == 40_000 * WAD - -(-debt // RAY)
+    assert pooled.read(f"{BITCOIN_POOL}.totalSupply") == 40_000 * WAD - -(-debt // RAY)
 
 
 def test_a_worthless_price(pooled):
@@ -319,7 +319,7 @@ def test_offsets_that_leave_one_coin_each_change_the_scale(new_protocol):
     product, scale, scales = ONE, 0, []
     for i, owner in enumerate(owners):
         member = members[i % 3]
-        missing = 12_001 * WAD - protocol.read(f"{POOL}.total_coins")
+        missing = 12_001 * WAD - protocol.read(f"{POOL}.totalSupply")
         protocol.do(f"{POOL}.deposit", missing, sender=member)
         protocol.advance(120)
         liquidate_vaults(protocol, owner)

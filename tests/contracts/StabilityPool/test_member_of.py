@@ -21,7 +21,7 @@ def test_an_entry_counts_from_the_call_that_admits_it(pooled):
     assert pooled.read(f"{POOL}.state") == (10**36, 0, 0, 1)
     pooled.do(f"{POOL}.admit", sender="stranger")
     assert read_member(pooled, "alice") == (HUNDRED, 0, 0, 0, 0, 0)
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED
 
 
 def test_a_stake_and_an_entry_that_was_admitted_count_together(pooled):

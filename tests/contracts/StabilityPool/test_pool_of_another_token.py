@@ -1,7 +1,5 @@
 """A pool is a mechanism of its own type alone, and only where it has that type's token."""
 
-from dataclasses import astuple
-
 import pytest
 
 from backstop.deployment.role_accounts import get_account
@@ -17,7 +15,7 @@ def test_it_has_the_type_and_its_token(new_protocol, token, pool_type):
     protocol = new_protocol(build_pool_parameters())
     parts = ("VaultEngine", "PriceFeed", "LiquidationEngine", "Stablecoin", token)
     address = compute_contract_address(get_account("deployer_of_OtherPool"), 0)
-    args = (*map(protocol.address, parts), pool_type, *astuple(TERMS))
+    args = (*map(protocol.address, parts), pool_type, *TERMS.contract_terms)
     protocol.lockstep.add_contract(Creation("OtherPool", "StabilityPool", args, address))
     with reverts("stability_pool: other type"):
         protocol.do("OtherPool.check_sale_terms", WETH, 20_000, sender="stranger")

@@ -26,7 +26,7 @@ def test_the_second_before_the_cooldowns_end_and_at_it(pooled):
     assert get_only_event_values(pooled, "Withdrawn", POOL) == (pooled.address("alice"), 60 * WAD)
     assert read_member(pooled, "alice") == (40 * WAD, 0, 0, 0, 0, 0)
     assert pooled.read("Stablecoin.balanceOf", "alice") == START - 40 * WAD
-    assert pooled.read(f"{POOL}.total_coins") == 140 * WAD
+    assert pooled.read(f"{POOL}.totalSupply") == 140 * WAD
     with reverts("stability_pool: no request"):
         pooled.do(f"{POOL}.withdraw", "alice", sender="alice")
 
@@ -45,7 +45,7 @@ def test_one_coin_stays(pooled):
     assert read_member(pooled, "alice") == (WAD, 0, 0, 0, 0, 0)
     request_and_wait(pooled, "alice", WAD)
     assert pooled.do(f"{POOL}.withdraw", "alice", sender="alice") == 0
-    assert pooled.read(f"{POOL}.total_coins") == WAD
+    assert pooled.read(f"{POOL}.totalSupply") == WAD
 
 
 def test_an_offset_in_between_leaves_less_than_was_asked_for(pooled):
@@ -84,7 +84,7 @@ def test_entries_are_admitted_first(pooled):
     pooled.advance(2 * ENTRY_DELAY)
     assert pooled.do(f"{POOL}.withdraw", "alice", sender="stranger") == HUNDRED
     assert read_member(pooled, "alice") == (0, 0, 0, 0, 0, 0)
-    assert pooled.read(f"{POOL}.total_coins") == HUNDRED
+    assert pooled.read(f"{POOL}.totalSupply") == HUNDRED
 
 
 def test_in_settlement_all_coins_are_paid_at_once(pooled):
@@ -108,7 +108,7 @@ def test_in_settlement_all_coins_are_paid_at_once(pooled):
     assert read_member(pooled, "alice") == (0, 0, 0, 0, 0, 0)
     assert pooled.do(f"{POOL}.withdraw", "carol", sender="carol") == 24 * WAD
     assert pooled.do(f"{POOL}.withdraw", "bob", sender="bob") == HUNDRED
-    assert pooled.read("Stablecoin.balanceOf", POOL) == pooled.read(f"{POOL}.total_coins") == 0
+    assert pooled.read("Stablecoin.balanceOf", POOL) == pooled.read(f"{POOL}.totalSupply") == 0
     assert [pooled.read("Stablecoin.balanceOf", who) for who in ("alice", "bob", "carol")] == [START] * 3
     assert pooled.do(f"{POOL}.withdraw", "bob", sender="bob") == 0
 

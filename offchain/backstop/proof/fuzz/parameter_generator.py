@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES
+from backstop.deployment.contracts_by_parameter_name import MARGIN_POLICIES, list_pools
 from backstop.deployment.parameter_dataclasses import (
     EXPONENTIAL,
     LINEAR,
@@ -87,7 +87,23 @@ def _add_stability_pools(parameters: Parameters) -> Parameters:
         for each in parameters.collateral_types
     )
     contract = "InstantStabilityPool" if random.random() < 0.2 else "StabilityPool"
-    return replace(parameters, collateral_types=types, stability_pool_contract=contract)
+    drawn = replace(parameters, collateral_types=types, stability_pool_contract=contract)
+    return drawn if parameters.equity is None else _share_income_with_a_pool(random, drawn)
+
+
+def _share_income_with_a_pool(random: Random, parameters: Parameters) -> Parameters:
+    """Give one stability pool a part of the surplus that no other pool has, at times."""
+    left = BASIS_POINTS - sum(getattr(parameters, name).income_share for name in list_pools(parameters))
+    pooled = [i for i, each in enumerate(parameters.collateral_types) if each.stability_pool is not None]
+    share = random.choice((0, 1, left // 2, left))
+    if not pooled or not 0 < share <= left:
+        return parameters
+    types = list(parameters.collateral_types)
+    chosen = types[random.choice(pooled)]
+    assert chosen.stability_pool is not None
+    pool = replace(chosen.stability_pool, income_share=share)
+    types[types.index(chosen)] = replace(chosen, stability_pool=pool)
+    return replace(parameters, collateral_types=tuple(types))
 
 
 def _insure_other_protocol(parameters: Parameters) -> Parameters:

@@ -447,7 +447,7 @@ def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bo
     if c is None or not get_contract(lockstep, _FEED).configs[c].reporters:
         return False
     pool, engine = _find_pool(lockstep, c), get_contract(lockstep, _ENGINE)
-    rate, room = engine.debts[c].accumulated_rate, (pool.total_coins(VISITOR) - 2 * _LEAST_COINS) * RAY
+    rate, room = engine.debts[c].accumulated_rate, (pool.totalSupply(VISITOR) - 2 * _LEAST_COINS) * RAY
     vaults = {
         owner: vault
         for (at, owner), vault in engine.vaults.items()
@@ -476,7 +476,7 @@ def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bo
                 )
                 if not done.ok or any(engine.vaults[c, owner].normalized_debt for owner in pair):
                     return False
-                if pool.total_coins(VISITOR) < 2 * _LEAST_COINS:
+                if pool.totalSupply(VISITOR) < 2 * _LEAST_COINS:
                     return False  # too few for both, perhaps
                 members = {f"0x{key:040x}" for key in pool.stakes if key < _BATCHES} | {*pool.member_requests}
                 ends.append({who: lockstep.view(pool.label, "member_of", who) for who in members})

@@ -16,6 +16,7 @@ from backstop.proof.properties.independent_arithmetic.price_figures import (
     is_price_fresh,
 )
 from backstop.proof.properties.property_registry import PropertyViolationError, transition_property
+from backstop.proof.properties.stability_pool_calls import KINDS
 
 _SALE = "SurplusAuction"
 _DILUTION = 2**40
@@ -70,7 +71,7 @@ def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> Non
             * step.read_post_state("Treasury", "shares", i)
             // 10_000
         )
-        if share and step.read_pre_state(names[address], "token.state").supply:
+        if share and _has_members(step, names[address]):
             expected.append(("IncomeShared", address, share))
             reserve, fresh_surplus = reserve - share, fresh_surplus - share
     told = [
@@ -96,6 +97,13 @@ def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> Non
         received[address] = received.get(address, 0) - amount
     if any(received.values()):
         raise PropertyViolationError(f"beside what the treasury spent {received} moved")
+
+
+def _has_members(step: Transition, pool: str) -> bool:
+    """Return whether anybody has shares of a pool, or coins that take part in a stability pool."""
+    if step.get_contract(pool).KIND in KINDS:
+        return bool(step.read_pre_state(pool, "product_sum.state").coins)
+    return bool(step.read_pre_state(pool, "token.state").supply)
 
 
 def _sum_fund_insured_events(expected_events: list[tuple[str, str, int]]) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backstop.deployment.contracts_by_parameter_name import POOLS, STAGES
 from backstop.deployment.parameter_dataclasses import (
+    CollateralParameters,
     EquityParameters,
     FacilitatorParameters,
     GuardsParameters,
@@ -31,6 +33,7 @@ from backstop.simulation.scenario.yaml_document_reader import Field
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 
 _OF_EQUITY = ("staked_equity", "minted_equity")
+_NO_TREASURY = "needs the section parameters.equity: without it no treasury is deployed"
 
 
 def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> Parameters:
@@ -91,6 +94,7 @@ def read_parameters(field: Field, market_fields: Field, reporter_count: int) -> 
         read_collateral_type(symbol, entry, fees.get(symbol, 0), reporter_count)
         for symbol, entry in types.items()
     )
+    _check_stability_pool_shares(types, listed, optional)
     if "facilitators" in section:
         optional["facilitators"] = _read_facilitators(section["facilitators"], len(types))
     if "margin" in section:
@@ -143,6 +147,26 @@ def _read_pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, P
     return pools
 
 
+def _check_stability_pool_shares(
+    types: Mapping[str, Field], listed: Sequence[CollateralParameters], optional: Mapping[str, Any]
+) -> None:
+    """Raise an error unless there is a treasury that can pay stability pools their shares of income."""
+    pools = ("junior", "senior", "savings")
+    total = sum(optional[name].income_share for name in pools if name in optional)
+    recipients = len(pools)
+    for symbol, each in zip(types, listed, strict=True):
+        if each.stability_pool is None or not each.stability_pool.income_share:
+            continue
+        field = types[symbol].read_mapping_entries()["stability_pool"].read_mapping_entries()["income_share"]
+        total, recipients = total + each.stability_pool.income_share, recipients + 1
+        if optional["equity"] is None:
+            field.raise_error(_NO_TREASURY)
+        if total > BASIS_POINTS:
+            field.raise_error("makes more than 100% together with the other pools: lower one of them")
+        if recipients > bounds.MAX_RECIPIENTS:
+            field.raise_error(f"is one of more than {bounds.MAX_RECIPIENTS} pools with a share: leave it out")
+
+
 def _read_pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
     section = field.read_section(("cooldown",), ("vesting", "income_share", "contract"))
     cooldown = section["cooldown"].read_bounded(quantity_units.read_seconds, 0, bounds.MAX_COOLDOWN)
@@ -170,14 +194,14 @@ def _read_pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> P
         if name == "staked_equity":
             share.raise_error("income is stablecoin, and this pool holds equity")
         if not has_treasury:
-            share.raise_error("needs the section parameters.equity: without it no treasury is deployed")
+            share.raise_error(_NO_TREASURY)
         optional["income_share"] = share.read_bounded(quantity_units.read_basis_points, 0, BASIS_POINTS)
     return PoolParameters(cooldown, **optional)
 
 
 def _read_treasury(field: Field, has_equity: bool) -> TreasuryParameters:
     if not has_equity:
-        field.raise_error("needs the section parameters.equity: without it no treasury is deployed")
+        field.raise_error(_NO_TREASURY)
     target = field.read_section(("target",))["target"]
     return TreasuryParameters(
         target.read_bounded(quantity_units.read_whole_stablecoin_count, 0, bounds.MAX_GLOBAL_DEBT_CEILING)

@@ -177,7 +177,7 @@ def _discount_to_yaml(discount: DiscountParameters) -> dict[str, Any]:
 
 
 def _stability_pool_to_yaml(pool: StabilityPoolParameters) -> dict[str, Any]:
-    return {
+    found = {
         "penalty": _append_bps_unit(pool.penalty),
         "reward": _append_bps_unit(pool.reward),
         "remainder": WRITE_OFF if pool.has_write_off else AUCTION,
@@ -185,6 +185,7 @@ def _stability_pool_to_yaml(pool: StabilityPoolParameters) -> dict[str, Any]:
             name: _append_seconds_unit(getattr(pool, name)) for name in ("entry_delay", "cooldown", "vesting")
         },
     }
+    return found | ({"income_share": _append_bps_unit(pool.income_share)} if pool.income_share else {})
 
 
 def _auction_parameters_to_yaml(auction: AuctionParameters) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _LIMITS = {
     "entry_delay": (quantity_units.read_seconds, bounds.MIN_COOLDOWN, bounds.MAX_COOLDOWN),
     "cooldown": (quantity_units.read_seconds, 0, bounds.MAX_COOLDOWN),
     "vesting": (quantity_units.read_seconds, bounds.MIN_VESTING, bounds.MAX_VESTING),
+    "income_share": (quantity_units.read_basis_points, 0, BASIS_POINTS),
 }
 
 

@@ -74,6 +74,26 @@ def test_the_naive_contract_is_written_and_needs_its_reason(tmp_path) -> None:
     assert load_scenario(file).parameters.has_stability_pool
 
 
+EQUITY = (
+    "  equity: {supply: 100_000 equity, mint_cap: 10_000 equity, buf: 120%, floor: 60%, duration: 12 h, "
+    "surplus_lot: 25_000 stablecoin, feed: {quorum: 3, step: 1 h, max_age: 6 h, stale_after: 6 h, "
+    "window: 1 h}}\n"
+)
+
+
+def test_a_share_of_income_needs_a_treasury_and_room(tmp_path) -> None:
+    place = "parameters.collateral_types.ETH.stability_pool.income_share: "
+    with pytest.raises(BackstopError, match=f"{place}needs the section parameters.equity"):
+        load_pool(tmp_path, "{income_share: 75%}")
+    others = f"{EQUITY}  pools: {{savings: {{cooldown: 1 d, income_share: 25%}}}}\n"
+    parameters = load_pool(tmp_path, "{income_share: 75%}", others).parameters
+    assert parameters.collateral_types[0].stability_pool == StabilityPoolParameters(income_share=7_500)
+    written = build_scenario_yaml_parameters_section(parameters)
+    assert written["collateral_types"]["ETH"]["stability_pool"]["income_share"] == "7500 bps"
+    with pytest.raises(BackstopError, match=f"{place}makes more than 100% together"):
+        load_pool(tmp_path, "{income_share: 7501 bps}", others)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -202,7 +202,7 @@ def _match_coins_to_debt(context: GenerationContext, pool: OffsetPool, owner: st
 def _fill_pool(context: GenerationContext, pool: OffsetPool, wanted: int) -> Iterator[Action | Wait]:
     """Put in what a pool lacks of so many coins [wad], and have them take part."""
     who = context.find_richest_account()
-    missing = min(wanted - pool.total_coins(""), context.get_balance("Stablecoin", who))
+    missing = min(wanted - pool.totalSupply(""), context.get_balance("Stablecoin", who))
     if missing <= 0:
         return
     if isinstance(pool, InstantStabilityPool):
