@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from backstop.model.erc20 import ERC20
     from backstop.model.pool import Pool
 
+# A run holds back one of so many parts of a share's price at least; shares that nobody has.
+_HELD_PARTS, _VIRTUAL_SHARES = 256, 10**6
 # Tokens that do what a transfer promises.
 _SOUND = ("Token", "NoReturnToken")
 
@@ -133,6 +135,7 @@ def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> b
             for auction_id in crash_and_list_closable_auctions(lockstep, c):
                 apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
         batch = request_and_mature_exit_batch(lockstep, name, owner)
+        rounding = _compute_held_part_rounding(pool)
         # What is in doubt is measured at the rate of the last accrual: fees since then are nobody's yet.
         for each in list_collateral_types(lockstep):
             accrue_fee(lockstep, each)
@@ -159,12 +162,24 @@ def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> b
                 ends.append(early if known and not pool.cooldown else late)
     # Without a cooldown what a leaver forfeits stays; from a batch all comes that a loss does not take.
     alike = pool.cooldown and pool.KIND != "EquityPool" and not waits
-    slack = len(losing) + 2 + _compute_loss_left_by_capped_pool(lockstep, name, ahead)
+    slack = len(losing) + 2 + rounding + _compute_loss_left_by_capped_pool(lockstep, name, ahead)
     if ends[0] > ends[1] + slack or (alike and ends[1] > ends[0] + slack):
         raise PropertyViolationError(
             f"{owner} leaves {name} with {ends[0]} before losses are covered, {ends[1]} after"
         )
     return bool(losing)
+
+
+def _compute_held_part_rounding(pool: Pool) -> int:
+    """Return how far what runs hold back may be off because a share's price is rounded [wad].
+
+    While losses are open a run holds back a part of the price at least. The price is that of the live assets,
+    in wei: with few of them left a second settlement holds back a little less, and pays that out.
+    """
+    if not pool.cooldown or pool.KIND == "EquityPool":
+        return 0
+    units = sum(batch.units for batch in pool.batches.values())
+    return int(units // (_HELD_PARTS * (pool.state[()].supply + _VIRTUAL_SHARES))) + 1
 
 
 def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, paid_ahead: int) -> int:
