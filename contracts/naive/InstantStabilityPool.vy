@@ -137,6 +137,7 @@ def withdraw(amount: uint256, has_claim: bool) -> uint256:
     assert state.coins >= product_sum.LEAST_COINS, "instant_pool: one coin stays"
     product_sum._mark_stake(state, convert(msg.sender, uint256), coins + kept - paid)
     product_sum._store_state(state)
+    log StabilityPool.Withdrawn(owner=msg.sender, amount=paid)
     self._pay_gains(collateral, income + paid)
     return paid
 

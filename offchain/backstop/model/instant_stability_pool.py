@@ -45,6 +45,7 @@ class InstantStabilityPool(OffsetPool):
         require(state.coins >= LEAST_COINS, "instant_pool: one coin stays")
         self._mark_stake(state, int(sender, 16), coins + kept - paid)
         self.product_state[()] = state
+        self.emit("Withdrawn", sender, paid)
         self._pay_gains(sender, collateral, income + paid)
         return paid
 

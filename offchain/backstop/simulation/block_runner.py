@@ -22,6 +22,7 @@ from backstop.simulation.scheduled_margin_trades import (
     list_planned_withdrawals,
     run_due_margin_trades,
 )
+from backstop.simulation.stability_pool_members import request_due_pool_withdrawals
 from backstop.simulation.vault_owner_actions import run_owner_reactions
 from backstop.system import Action
 
@@ -40,6 +41,7 @@ class BlockRunner(ScenarioRun):
         run_due_margin_trades(self)
         self.withdraw_free_margin_of_due_accounts(now)
         request_due_vault_withdrawals(self)
+        request_due_pool_withdrawals(self)
         run_adl_evasion_round(self)
         run_owner_reactions(self)
 

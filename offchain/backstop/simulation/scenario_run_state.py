@@ -75,6 +75,7 @@ class PoolDepositor(NamedTuple):
     pool: str  # contract
     asset: str  # contract
     deposit: int  # wad
+    leaves_at: int | None = None  # seconds from the start
 
 
 class ScenarioRun:
@@ -160,6 +161,7 @@ class ScenarioRun:
         self.delisting = list(scenario.margin_book.delistings)
         self.dodging = AdlEvasion()
         self.asking = [each for each in scenario.pool_members if each.asks is not None]
+        self.have_left: set[tuple[str, str]] = set()  # stability pool, member
         self.owner_activity: dict[tuple[int, str], OwnerActivity] = {}  # by type and owner
         self.refused_owner_calls = 0
         self.completed = False
@@ -251,6 +253,7 @@ class ScenarioRun:
                 name_stability_pool(each.symbol),
                 "Stablecoin",
                 each.amount or debts[each.symbol] * each.debt_share // BASIS_POINTS,
+                each.leaves_at,
             )
             for each in self.scenario.stability_pool_members
         ]

@@ -190,6 +190,25 @@ def test_members_of_the_naive_pool_pay_more_than_their_collateral_is_worth(tmp_p
     assert int(our_pool["paid_wad"]) <= rounded and int(our_pool["lost_rad"]) > 0
 
 
+@pytest.mark.parametrize("contract", ["StabilityPool", "InstantStabilityPool"])
+def test_members_who_leave_in_a_crash_are_paid_at_once_by_the_naive_pool_alone(contract) -> None:
+    """In ours they wait for the cooldown, and their coins repay vaults meanwhile."""
+    scenario = load_scenario(POOLS)
+    members = tuple(replace(each, leaves_at=1_800) for each in scenario.stability_pool_members)
+    parameters = replace(scenario.parameters, stability_pool_contract=contract)
+    summary = simulate(
+        replace(scenario, parameters=parameters, stability_pool_members=members), "model", 1
+    ).summary
+    pool = summary["collateral_types"][0]["stability_pool"]
+    has_left = contract == "InstantStabilityPool"
+    assert (int(pool["repaid_rad"]) == 0) == has_left == (pool["offsets"] == 0)
+    # The last coin of the pool is nobody's to take.
+    assert [int(each["coins_wad"]) // WAD for each in pool["members"]] == (
+        [360_000, 40_000] if has_left else [0, 0]
+    )
+    assert summary["completed"]
+
+
 def test_deposits_beyond_what_vaults_draw_are_refused(tmp_path) -> None:
     file = tmp_path / "rich.yaml"
     pool = "{ETH: {stability_pool: {members: {alice: 90_000_000 stablecoin}}}}"

@@ -249,6 +249,7 @@ def _parse_scenario_sections(
             section["parameters"],
             {each.symbol: each.stability_pool for each in parameters.collateral_types},
             opened_before,
+            duration,
         ),
         margin_book=(
             read_margin_book(section["margin_book"], parameters.margin, duration)

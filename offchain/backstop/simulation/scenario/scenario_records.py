@@ -112,6 +112,7 @@ class StabilityPoolMember:
     name: str
     amount: int = 0  # wad
     debt_share: int = 0  # basis points of the type's debt at the opening, instead of an amount
+    leaves_at: int | None = None  # seconds from the start, from which on all coins are asked for
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ AUCTION, WRITE_OFF = "auction", "write-off"
 MOST_ENTRY_DELAYS = 2
 """A deposit takes part after at most so many entry delays."""
 
+_OF_MEMBERS = ("members", "debt_share", "leaves_at")
 _LIMITS = {
     "penalty": (quantity_units.read_basis_points, 0, bounds.MAX_LIQUIDATION_BONUS),
     "reward": (quantity_units.read_basis_points, 0, BASIS_POINTS),
@@ -31,7 +32,7 @@ _LIMITS = {
 
 def read_stability_pool(field: Field) -> StabilityPoolParameters:
     """Read the terms of a type's stability pool; what is not given is as in StabilityPoolParameters."""
-    section = field.read_section((), (*_LIMITS, "remainder", "members", "debt_share"))
+    section = field.read_section((), (*_LIMITS, "remainder", *_OF_MEMBERS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*limits) for name, limits in _LIMITS.items() if name in section
     }
@@ -50,26 +51,41 @@ def read_stability_pool(field: Field) -> StabilityPoolParameters:
 
 
 def read_stability_pool_members(
-    parameters: Field, terms: Mapping[str, StabilityPoolParameters | None], opened_before: int
+    parameters: Field,
+    terms: Mapping[str, StabilityPoolParameters | None],
+    opened_before: int,
+    duration: int,
 ) -> tuple[StabilityPoolMember, ...]:
-    """Read who puts how much into the pool of which type at the opening, `opened_before` seconds earlier."""
+    """Read who puts how much into the pool of which type at the opening, and when they ask to leave.
+
+    The opening is `opened_before` seconds before the start.
+    """
     found: list[StabilityPoolMember] = []
     types = parameters.read_mapping_entries()["collateral_types"].read_mapping_entries()
     for symbol, pool in terms.items():
         if pool is None:
             continue
         field = types[symbol].read_mapping_entries()["stability_pool"]
-        section = field.read_section((), (*_LIMITS, "remainder", "members", "debt_share"))
+        section = field.read_section((), (*_LIMITS, "remainder", *_OF_MEMBERS))
+        leaves_at = (
+            section["leaves_at"].read_bounded(quantity_units.read_multiday_clock, 0, duration)
+            if "leaves_at" in section
+            else None
+        )
         members = section["members"].read_mapping_entries() if "members" in section else {}
         own = [
             StabilityPoolMember(
-                symbol, name, amount=entry.read_bounded(quantity_units.read_stablecoin, WAD, MAX_COINS)
+                symbol,
+                name,
+                amount=entry.read_bounded(quantity_units.read_stablecoin, WAD, MAX_COINS),
+                leaves_at=leaves_at,
             )
             for name, entry in members.items()
         ]
         if "debt_share" in section:
             share = section["debt_share"].read_bounded(quantity_units.read_basis_points, 1, BASIS_POINTS)
-            own.append(StabilityPoolMember(symbol, f"depositors of {symbol}", debt_share=share))
+            name = f"depositors of {symbol}"
+            own.append(StabilityPoolMember(symbol, name, debt_share=share, leaves_at=leaves_at))
         most = (opened_before - DAY) // MOST_ENTRY_DELAYS
         # Without the field it is an hour, and a book is opened two days before the start at least.
         if own and pool.entry_delay > most:

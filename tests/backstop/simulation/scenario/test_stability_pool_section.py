@@ -56,6 +56,8 @@ def test_deposits_are_an_amount_or_a_part_of_the_debt(tmp_path) -> None:
         StabilityPoolMember("ETH", "depositors of ETH", debt_share=6_050),
     )
     assert load_scenario("black-thursday").stability_pool_members == ()
+    leaving = load_pool(tmp_path, "{members: {alice: 5 stablecoin}, debt_share: 10%, leaves_at: 01:30}")
+    assert [each.leaves_at for each in leaving.stability_pool_members] == [5_400] * 2
 
 
 def test_the_naive_contract_is_written_and_needs_its_reason(tmp_path) -> None:
@@ -114,6 +116,7 @@ def test_a_share_of_income_needs_a_treasury_and_room(tmp_path) -> None:
         ("{vesting: 59 min}", "vesting: '59 min' is too low"),
         ("{members: {alice: 5 USD}}", "members.alice: '5 USD' is not an amount of stablecoin"),
         ("{members: {alice: 0.5 stablecoin}}", "members.alice: '0.5 stablecoin' is too low"),
+        ("{debt_share: 10%, leaves_at: 99:00}", "leaves_at: '99:00' is too high"),
         ("{debt_share: 101%}", "debt_share: '101%' is too high"),
         ("{members: {alice: {amount: 5 stablecoin}}}", "members.alice: is a section: write a single value"),
         ("{members: alice}", "members: is the single value 'alice': write a section"),

@@ -63,6 +63,9 @@ def refuse_unsupported(scenario: Scenario) -> None:
         if pool is not None and MOST_ENTRY_DELAYS * pool.entry_delay > waited:
             _refuse_feature(f"deposits in the stability pool of {collateral.symbol} that wait at the start")
 
+    if any(member.leaves_at is not None for member in scenario.stability_pool_members):
+        _refuse_feature("members of stability pools that leave")
+
 
 def _strip_guards(feed: FeedParameters) -> FeedParameters:
     making = ("reporters", "quorum", "step", "max_age", "stale_after", "window")
