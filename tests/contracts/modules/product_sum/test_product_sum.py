@@ -11,13 +11,28 @@ from vyper.compiler.input_bundle import FilesystemInputBundle
 
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.revm import RevmHost
-from backstop.model.product_sum import LEAST_COINS, LEAST_PRODUCT, MAX_COINS, ONE, STEP, State
+from backstop.model.product_sum import LEAST_COINS, LEAST_PRODUCT, MAX_COINS, MAX_SCALES, ONE, STEP, State
 
 CALLER = "0x" + "11" * 20
 HARNESS = """
 # pragma version 0.4.3
 # pragma evm-version cancun
 from contracts.modules import product_sum
+
+initializes: product_sum
+
+@deploy
+def __init__():
+    product_sum.__init__()
+
+@external
+def mark_stake(state: product_sum.State, coins: uint256):
+    product_sum._mark_stake(state, 1, coins)
+
+@external
+@view
+def compute_standing(state: product_sum.State, coins: uint256) -> product_sum.Standing:
+    return product_sum._compute_standing(state, 1, coins)
 
 @external
 @pure
@@ -44,6 +59,8 @@ def call(artifacts):
 
     def call_harness(method, *args):
         function = abi.get_function(method, len(args))
+        if method == "mark_stake":
+            return host.run_transaction(CALLER, address, function.encode_call(args)).ok
         return function.decode_result(host.static_call(CALLER, address, function.encode_call(args)).data)
 
     yield call_harness
@@ -86,3 +103,13 @@ def test_any_offset(call):
         )
         debt = (coins - LEAST_COINS) * random.choice((0, 1, 500, 999_999, 10**6)) // 10**6
         assert State(*call("offset_debt", tuple(state), debt)) == state.offset_debt(debt)
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2, MAX_SCALES, MAX_SCALES + 1, 40])
+def test_a_stake_of_some_scales_ago(call, passed):
+    """A deposit of all coins that there can be, at the least product: nothing of it is left after eight."""
+    assert call("mark_stake", (LEAST_PRODUCT, MAX_COINS, 5, 0), MAX_COINS)
+    left = MAX_COINS * ONE // LEAST_PRODUCT // STEP**passed
+    now = (ONE, MAX_COINS, 5 + passed, 0)
+    assert call("compute_standing", now, MAX_COINS) == (left, 0, 0)
+    assert (left == 0) == (passed >= 5)
