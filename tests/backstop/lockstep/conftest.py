@@ -59,6 +59,8 @@ class NewcomerProject:
         """Run a command in the project; this package is the one that it finds."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         environment["PYTHONPATH"] = str(ROOT / "offchain")
+        # Byte code is told apart by its source's size and second: a file that is written again may have both.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         return subprocess.run(
             [*command, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
         )
