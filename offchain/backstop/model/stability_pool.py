@@ -123,6 +123,8 @@ class Pricing(NamedTuple):
             position.locked_collateral * part // position.normalized_debt,
         )
         bought = bought // position.unit * position.unit
+        if bought == 0:
+            return NO_SALE
         # What these units stand for: their price, and their part of the debt.
         part = max(
             div_up(bought * price * BASIS_POINTS, factor * rate),

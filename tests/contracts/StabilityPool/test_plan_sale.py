@@ -45,6 +45,14 @@ def test_all_of_a_vault(pooled, price, collateral, paid):
     assert plan(pooled, VAULT._replace(price=price * RAY), paid - 1) != sale
 
 
+@pytest.mark.parametrize("floor", [2_000 * RAD, 0])
+def test_a_debt_without_collateral(pooled, floor):
+    """An auction that is unwound leaves one; without coins the pool takes nothing, and says so."""
+    vault = VAULT._replace(locked_collateral=0, debt_floor=floor)
+    assert plan(pooled, vault, 0) == NOTHING
+    assert plan(pooled, vault) == (0, 12_000 * WAD, 0, 0)
+
+
 def test_the_price_is_rounded_up(pooled):
     """12,600 at 1,700 are 7.4117.. ether, and the pool pays all of a debt that is no whole wei."""
     sale = plan(pooled, VAULT._replace(price=1_700 * RAY))
