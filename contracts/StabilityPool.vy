@@ -5,19 +5,19 @@
 @title StabilityPool
 @license GNU Affero General Public License v3.0 only
 @notice The liquidation mechanism of Liquity: members' stablecoin repays the debt of unsafe vaults of one
-        collateral type, and the members get the collateral that it stood for, with a penalty, in the same
-        call. What a vault has beyond that stays with its owner. Whoever liquidates gets a part of the
-        collateral, and needs no capital.
+        collateral type, and the members get the collateral that the debt stood for, with a penalty, in the
+        same call. The collateral beyond that stays with the vault's owner. The caller of a liquidation gets
+        a part of the collateral, and needs no capital.
 @dev With D a vault's debt, W its collateral's worth, and R the coins that may be offset:
          price       collateral for D * (1 + PENALTY), up to the token's unit, at most all of it
-         reward      REWARD of that collateral, down to the unit, for whoever liquidates
-         paid        D, but no more than the rest of that collateral is worth; what is missing is a loss
+         reward      REWARD of that collateral, down to the unit, for the liquidator
+         paid        D, but no more than the rest of that collateral is worth; D less `paid` is a loss
      Where R is less than that, the pool pays R for a part of the vault that leaves the rest no worse, between
      two debt floors, or none; the rest may go to an auction. Where WRITES_OFF is set all of the vault goes:
-     what the pool cannot pay is a loss, and the collateral that stood for it is salvage.
-     Shares of members are those of the module product_sum. Coins that come in take no part before they have
-     waited ENTRY_DELAY, up to twice that, and a withdrawal waits for COOLDOWN. Neither happens while a vault
-     of the type is flagged, nor just after a fall of a price.
+     the debt that the pool cannot pay is a loss, and the collateral that stood for it is salvage.
+     Shares of members are those of the module product_sum. A deposit takes no part before it has waited for
+     ENTRY_DELAY, up to twice that, and a withdrawal waits for COOLDOWN. Neither happens while a vault of the
+     type is flagged, nor just after a fall of a price.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
@@ -115,9 +115,9 @@ COLLATERAL_TYPE: public(immutable(uint256))
 UNIT: public(immutable(uint256))
 # Basis points of a debt, in collateral, on top of it.
 PENALTY: public(immutable(uint256))
-# Basis points of the collateral that a liquidation moves, for whoever liquidates.
+# Basis points of the collateral that a liquidation moves, for the liquidator.
 REWARD: public(immutable(uint256))
-# Whether what the pool cannot pay is written off; otherwise it may be auctioned.
+# Whether debt that the pool cannot pay is written off; otherwise it may be auctioned.
 WRITES_OFF: public(immutable(bool))
 # Seconds; a deposit takes part after one to two of them.
 ENTRY_DELAY: public(immutable(uint256))
@@ -150,15 +150,15 @@ def __init__(
     """
     @notice Wire the pool to one collateral type and set its terms, for good.
     @param vault_engine The ledger.
-    @param price_feed Where prices come from.
-    @param liquidation_engine Decides which vaults are unsafe, and books what the pool takes.
+    @param price_feed The source of prices.
+    @param liquidation_engine Decides which vaults are unsafe, and books the sales to the pool.
     @param stablecoin The coin that members put in.
     @param collateral The type's token.
     @param collateral_type [id] The collateral type.
     @param penalty [basis points] Collateral on top of a debt.
     @param reward [basis points] Of the collateral that a liquidation moves, of which the penalty has to be
                   worth more.
-    @param writes_off Whether what the pool cannot pay is a loss at once, rather than auctioned.
+    @param writes_off Whether debt that the pool cannot pay is a loss at once, rather than auctioned.
     @param entry_delay [seconds] A deposit takes part after one to two of them.
     @param cooldown [seconds] From a request to a withdrawal.
     @param vesting [seconds] Over which income vests.
@@ -195,9 +195,9 @@ def __init__(
 @nonreentrant
 def deposit(amount: uint256):
     """
-    @notice Put coins in. Anyone, for oneself, while no debt of the type is at risk. They take part after one
-            to two ENTRY_DELAY, without a further call. Protects: nobody enters for a share of a gain that
-            everybody can see already.
+    @notice Deposit coins. Anyone, for oneself, while no debt of the type is at risk. The coins take part
+            after one to two ENTRY_DELAY, without a further call. Protects: a new member has no share of a
+            gain that was visible before the deposit.
     @param amount [wad] Pulled from the caller.
     """
     assert amount != 0, "stability_pool: empty deposit"
@@ -214,13 +214,13 @@ def deposit(amount: uint256):
 @nonreentrant
 def request_withdrawal(amount: uint256):
     """
-    @notice Ask for coins back. Member. They may be paid after COOLDOWN, and bear and earn what the others do
-            until then. A further request adds to the first, and the later time counts. Protects: nobody
-            leaves at the moment of a crash, and no request is made before the coins take part.
+    @notice Request a withdrawal. Member. The coins may be paid after COOLDOWN, and until then they repay
+            debt and earn as all others do. A further request adds to the first, and the later time counts.
+            Protects: a member cannot withdraw at the moment of a crash, nor request coins that wait.
     @param amount [wad] Coins; in all at most those that take part now.
     """
     requests: Requests = self._load_requests(msg.sender)
-    coins: uint256 = self._sum_standings(product_sum._load_state(), msg.sender, requests).coins
+    coins: uint256 = self._sum_stake_balances(product_sum._load_state(), msg.sender, requests).coins
     wanted: uint256 = min(amount, coins - min(coins, requests.withdrawal))
     assert wanted != 0, "stability_pool: empty request"
     requests.withdrawal += wanted
@@ -234,11 +234,11 @@ def request_withdrawal(amount: uint256):
 @nonreentrant
 def withdraw(owner: address) -> uint256:
     """
-    @notice Pay a member what was asked for. Anyone, to the member, once the cooldown is over and no debt of
-            the type is at risk. In settlement all coins of the member are paid at once, those that wait to
-            take part with them. Protects: whoever asked to leave cannot choose the moment, since others can.
+    @notice Pay a member's request. Anyone, to the member, once the cooldown is over and no debt of the type
+            is at risk. In settlement all coins of the member are paid at once, with those that wait to take
+            part. Protects: a member with a request cannot choose the moment, since anyone may pay it.
     @param owner The member.
-    @return [wad] Coins paid: at most what the member has, and all coins of the pool but one.
+    @return [wad] Coins paid: at most the member's coins, and all coins of the pool but one.
     """
     requests: Requests = self._load_requests(owner)
     is_settling: bool = self._is_settling()
@@ -268,7 +268,7 @@ def withdraw(owner: address) -> uint256:
 def claim(receiver: address, has_reinvestment: bool) -> (uint256, uint256):
     """
     @notice Take collateral and income out. Member, at any time.
-    @param receiver Who gets them.
+    @param receiver The account that gets collateral and income.
     @param has_reinvestment Whether the income is put in again, as a deposit is and when one may be, rather
                             than sent.
     @return [wad] Collateral sent, whole units of its token; the rest stays.
@@ -296,8 +296,8 @@ def claim(receiver: address, has_reinvestment: bool) -> (uint256, uint256):
 @nonreentrant
 def admit():
     """
-    @notice Have entries take part that have waited, as every other call does. Anyone; nothing happens while
-            debt of the type is at risk.
+    @notice Admit deposits that have waited, as every other call does. Anyone; no effect while debt of the
+            type is at risk.
     """
     product_sum._store_state(self._admit_entries(product_sum._load_state(), False))
 
@@ -311,9 +311,9 @@ def liquidate(owners: DynArray[address, MAX_VAULTS], reward_receiver: address) -
     """
     @notice Offset the debt of unsafe vaults, one after the other, as far as the pool's coins go. Anyone. A
             vault that cannot be liquidated is left out; where none can be, the last one's reason is given.
-            Protects: members pay no more than the collateral that they get is worth at the feed's price.
-    @param owners Whose vaults.
-    @param reward_receiver Who gets the reward, collateral.
+            Protects: members pay at most the worth of their new collateral at the feed's price.
+    @param owners The vaults' owners.
+    @param reward_receiver The account that gets the reward, collateral.
     @return [count] Vaults that were liquidated.
     """
     state: product_sum.State = self._admit_entries(product_sum._load_state(), False)
@@ -371,14 +371,14 @@ def plan_sale(
     max_repay: uint256,
 ) -> ILiquidationMechanism.Sale:
     """
-    @notice Return what the pool takes of an unsafe vault for at most `max_repay`. Anyone; the pool is the
-            only buyer. Protects: a part leaves the vault with no less collateral for each unit of debt than
-            before, and with a debt of the floor at least.
+    @notice Return the sale of an unsafe vault to the pool for at most `max_repay`. Anyone; the pool is the
+            only buyer. Protects: a partial sale leaves the vault with no less collateral for each unit of
+            debt than before, and with a debt of the floor at least.
     @param collateral_type [id] The pool's.
     @param position The vault as it stands, its fee charged, and the price.
     @param max_collateral [wad] Not looked at.
     @param max_repay [wad] The most that the pool pays.
-    @return What leaves the vault, and what is paid; zeros where the pool takes nothing.
+    @return Collateral and debt that leave the vault, and the payment; zeros where the pool buys nothing.
     """
     assert position.buyer == self, "stability_pool: not for sale"
     return self._plan(position, max_repay, False)
@@ -418,24 +418,24 @@ def check_sale_terms(collateral_type: uint256, liquidation_ratio: uint256):
 @nonreentrant
 def member_of(owner: address) -> Member:
     """
-    @notice Return what a member has by the last call: entries that have waited since, and income that has
-            vested, are not counted. Reverts in the middle of a liquidation.
+    @notice Return a member's coins, requests and gains as of the last call: deposits that have waited since,
+            and income that has vested, are not counted. Reverts in the middle of a liquidation.
     @param owner The member.
     @return Coins, requests and gains.
     """
     state: product_sum.State = product_sum._load_state()
     requests: Requests = self._load_requests(owner)
-    standing: product_sum.Standing = self._sum_standings(state, owner, requests)
+    balance: product_sum.StakeBalance = self._sum_stake_balances(state, owner, requests)
     gains: Gains = self._load_gains(owner)
     if self._is_admitted(requests):
         requests.entry = 0
     return Member(
-        coins=standing.coins,
+        coins=balance.coins,
         entry=requests.entry,
         withdrawal=requests.withdrawal,
         ready_at=requests.ready_at,
-        collateral=gains.collateral + standing.collateral,
-        income=gains.income + standing.income,
+        collateral=gains.collateral + balance.collateral,
+        income=gains.income + balance.income,
     )
 
 
@@ -477,7 +477,7 @@ def sums_of(scale: uint256) -> (uint256, uint256):
 @view
 def entries_waiting() -> Entries:
     """
-    @notice Return what waits to take part.
+    @notice Return the deposits that wait to take part.
     @return Amounts and their epochs; zeros where there is none.
     """
     return self._load_entries()
@@ -491,13 +491,13 @@ def entries_waiting() -> Entries:
 def _plan(
     position: ILiquidationMechanism.Position, max_repay: uint256, bears_all: bool
 ) -> ILiquidationMechanism.Sale:
-    """@dev What the pool takes of a vault, and pays; the naive contract's pays all of what it takes."""
+    """@dev The sale of a vault to the pool; with `bears_all`, as in the naive contract, for all its debt."""
     # Collateral and normalized debt < 2**104, price < 2**112, the type's debt < 2**181, coins < 2**96: no
     # product below reaches 2**256.
     debt: uint256 = unsafe_mul(position.normalized_debt, position.accumulated_rate)
     factor: uint256 = unsafe_add(units.BASIS_POINTS, PENALTY)
     unit_price: uint256 = unsafe_mul(position.price, units.BASIS_POINTS)
-    # For all of the debt, and what of it the pool has to pay.
+    # The price of all of the debt, and the payment due.
     wanted: uint256 = units._div_up(unsafe_mul(debt, factor), unsafe_mul(unit_price, UNIT))
     collateral: uint256 = min(position.locked_collateral, unsafe_mul(wanted, UNIT))
     due: uint256 = self._compute_due(debt, collateral, position.price, bears_all)
@@ -525,7 +525,7 @@ def _plan(
         position.locked_collateral * part // position.normalized_debt,
     )
     bought -= bought % UNIT
-    # What these units stand for: their price, and their part of the debt.
+    # The debt of these units: by their price, and by their part of the collateral.
     part = max(
         units._div_up(bought * unit_price, factor * position.accumulated_rate),
         units._div_up(bought * position.normalized_debt, position.locked_collateral),
@@ -541,8 +541,7 @@ def _plan(
 @internal
 @view
 def _compute_due(debt: uint256, collateral: uint256, price: uint256, bears_all: bool) -> uint256:
-    """@dev What the pool pays for debt, rad, and its collateral, wad, rounded up: no more than it is worth.
-    """
+    """@dev The payment, wad, for debt, rad, and its collateral, wad: at most its worth, rounded up."""
     whole: uint256 = units._div_up(debt, units.RAY)
     if bears_all:
         return whole
@@ -600,8 +599,8 @@ def _share_income(state: product_sum.State):
 @internal
 def _admit_entries(before: product_sum.State, is_settling: bool) -> product_sum.State:
     """
-    @dev The state with the entries that have waited, unless debt is at risk; in settlement with all entries.
-         The caller stores it.
+    @dev The state with the deposits that have waited, unless debt is at risk; in settlement with all that
+         wait. The caller stores it.
     """
     state: product_sum.State = before
     if state.has_entries == 0:
@@ -631,9 +630,9 @@ def _admit_entries(before: product_sum.State, is_settling: bool) -> product_sum.
 @internal
 def _add_entry(state: product_sum.State, owner: address, amount: uint256):
     """
-    @dev Have coins wait, with those of the member that came in the same epoch. Those of an epoch before take
-         part first, so that nobody puts off an entry until it pays. No debt is at risk. A request that is
-         open waits as one would that is made when they take part, since they may be paid by it.
+    @dev Add a deposit to those that wait. A member's older deposit has to take part first, so that a member
+         cannot delay a deposit until it pays. No debt is at risk. An open request waits as long as one made
+         when the coins take part, since it may pay them.
     """
     requests: Requests = self._load_requests(owner)
     epoch: uint256 = block.timestamp // ENTRY_DELAY
@@ -647,7 +646,7 @@ def _add_entry(state: product_sum.State, owner: address, amount: uint256):
     assert (
         state.coins + waiting.older + waiting.newer + amount <= product_sum.MAX_COINS
     ), "stability_pool: too many coins"
-    # What came in two epochs ago has been admitted: of others than this one there is one at most.
+    # Deposits of two epochs ago have been admitted: besides this epoch, one at most has deposits that wait.
     if waiting.older == 0 or waiting.older_epoch == epoch:
         waiting.older_epoch = epoch
         waiting.older += amount
@@ -661,18 +660,22 @@ def _add_entry(state: product_sum.State, owner: address, amount: uint256):
 @internal
 @view
 def _is_admitted(requests: Requests) -> bool:
-    """@dev Whether what a member has put in takes part."""
+    """@dev Whether a member's last deposit takes part."""
     return requests.entry != 0 and product_sum.stakes[BATCHES + requests.epoch] != 0
 
 
 @internal
 @view
-def _sum_standings(state: product_sum.State, owner: address, requests: Requests) -> product_sum.Standing:
-    """@dev What a member's stake and admitted entry have."""
+def _sum_stake_balances(
+    state: product_sum.State, owner: address, requests: Requests
+) -> product_sum.StakeBalance:
+    """@dev The balance of a member's stake and of the deposit that takes part."""
     id: uint256 = convert(owner, uint256)
-    found: product_sum.Standing = product_sum._compute_standing(state, id, product_sum._load_stake_coins(id))
+    found: product_sum.StakeBalance = product_sum._compute_stake_balance(
+        state, id, product_sum._load_stake_coins(id)
+    )
     if self._is_admitted(requests):
-        entered: product_sum.Standing = product_sum._compute_standing(
+        entered: product_sum.StakeBalance = product_sum._compute_stake_balance(
             state, BATCHES + requests.epoch, requests.entry
         )
         found.coins += entered.coins
@@ -683,10 +686,10 @@ def _sum_standings(state: product_sum.State, owner: address, requests: Requests)
 
 @internal
 def _count_gains(state: product_sum.State, owner: address) -> uint256:
-    """@dev Note a member's gains, and make one stake of what takes part; coins of it, wad."""
+    """@dev Record a member's gains, merge all coins that take part into one stake, and return them, wad."""
     self._share_income(state)
     requests: Requests = self._load_requests(owner)
-    found: product_sum.Standing = self._sum_standings(state, owner, requests)
+    found: product_sum.StakeBalance = self._sum_stake_balances(state, owner, requests)
     if self._is_admitted(requests):
         requests.entry = 0
         requests.epoch = 0

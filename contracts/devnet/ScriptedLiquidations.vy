@@ -4,8 +4,8 @@
 """
 @title ScriptedLiquidations
 @license GNU Affero General Public License v3.0 only
-@notice A ledger and liquidation engine that sells what it is told to, for the buyer's own coins. For tests of
-        stability pools.
+@notice A ledger and liquidation engine that sells collateral by a script (`set_sale`), for the buyer's coins.
+        For tests of stability pools.
 """
 from ethereum.ercs import IERC20
 
@@ -14,7 +14,7 @@ from contracts.interfaces import IStablecoin
 STABLECOIN: immutable(IStablecoin)
 COLLATERAL: immutable(IERC20)
 
-# What the next liquidation sells, and what the buyer pays, wad.
+# Collateral of the next sale, and its payment, wad.
 next_collateral: uint256
 next_payment: uint256
 
@@ -33,7 +33,7 @@ def __init__(stablecoin: address, collateral: address):
 def mint_coins(to: address, amount: uint256):
     """
     @notice Create stablecoin. Anyone.
-    @param to Who gets it.
+    @param to The account that gets the coins.
     @param amount [wad] Created.
     """
     extcall STABLECOIN.mint(to, amount)
@@ -42,9 +42,9 @@ def mint_coins(to: address, amount: uint256):
 @external
 def set_sale(collateral: uint256, payment: uint256):
     """
-    @notice Set what the next liquidation sells. Anyone.
-    @param collateral [wad] Of what this contract has; zero for no sale.
-    @param payment [wad] What the buyer pays.
+    @notice Set the next sale. Anyone.
+    @param collateral [wad] Collateral sold, from this contract's tokens.
+    @param payment [wad] The payment of the buyer; zero for no sale.
     """
     self.next_collateral = collateral
     self.next_payment = payment
@@ -67,7 +67,7 @@ def liquidate_and_buy(
     @param max_collateral [wad] The most collateral.
     @param max_repay [wad] The most that the buyer pays.
     @param max_price [ray] Any; it makes no difference.
-    @param receiver Who gets the collateral.
+    @param receiver The account that gets the collateral.
     @param data Any; it makes no difference.
     @return [wad] Collateral that was sent.
     @return [wad] Stablecoin that was burned.

@@ -37,7 +37,7 @@ struct Stake:
     income_sum: uint256  # B0
 
 
-struct Standing:
+struct StakeBalance:
     coins: uint256  # wad
     collateral: uint256  # wad
     income: uint256  # wad
@@ -118,15 +118,15 @@ def _compute_offset_room(coins: uint256) -> uint256:
 
 @internal
 @view
-def _compute_standing(state: State, id: uint256, coins: uint256) -> Standing:
-    """@dev What a stake of coins, wad, with the marks of an id has now, rounded down; zeros without marks."""
+def _compute_stake_balance(state: State, id: uint256, coins: uint256) -> StakeBalance:
+    """@dev The balance of a stake of coins, wad, with the marks of an id, rounded down; 0 without marks."""
     word: uint256 = self.stakes[id]
     if coins == 0 or word == 0:
-        return empty(Standing)
+        return empty(StakeBalance)
     product: uint256 = (word >> 104) & MASK_120
     scale: uint256 = word >> 224
     passed: uint256 = unsafe_sub(state.scale, scale)
-    found: Standing = Standing(
+    found: StakeBalance = StakeBalance(
         coins=0,
         collateral=coins
         * self._compute_gain(self.collateral_sums[scale], scale, passed, True, id) // product,
@@ -140,7 +140,7 @@ def _compute_standing(state: State, id: uint256, coins: uint256) -> Standing:
 @internal
 @view
 def _compute_gain(sum: uint256, scale: uint256, passed: uint256, is_collateral: bool, id: uint256) -> uint256:
-    """@dev What a sum has grown by since a stake noted it, in its scale and the two after it."""
+    """@dev The growth of a sum since the stake was marked, in its scale and the two after it."""
     gain: uint256 = sum - (self.stake_collateral_sums[id] if is_collateral else self.stake_income_sums[id])
     unit: uint256 = 1
     for i: uint256 in range(SUM_SCALES):
@@ -178,7 +178,7 @@ def _load_stake_coins(id: uint256) -> uint256:
 
 @internal
 def _mark_stake(state: State, id: uint256, coins: uint256):
-    """@dev Make a stake of coins, wad, that counts from now on; of none, forget it."""
+    """@dev Store a stake of coins, wad, with the present product and sums; delete it where coins are 0."""
     if coins == 0:
         self.stakes[id] = 0
         self.stake_collateral_sums[id] = 0

@@ -5,9 +5,9 @@
 @title InstantStabilityPool
 @license GNU Affero General Public License v3.0 only
 @notice A stability pool by the rules of Liquity v2: a deposit takes part at once, a withdrawal is paid at
-        once, income is shared at once, and the pool pays all of a debt, whatever its collateral is worth. It
-        is what `StabilityPool` is compared with; no deployment should have it.
-@dev Vaults are priced, and product and sums computed, as there.
+        once, income is shared at once, and the pool pays all of a debt, even more than its collateral is
+        worth. Comparisons show the difference to `StabilityPool`; no deployment should have it.
+@dev Vaults are priced, and product and sums computed, as in `StabilityPool`.
 """
 from contracts import StabilityPool
 from contracts.interfaces import ILiquidationMechanism
@@ -64,15 +64,15 @@ def __init__(
     @notice Wire the pool to one collateral type and set its terms, for good; delay, cooldown and vesting do
             not count.
     @param vault_engine The ledger.
-    @param price_feed Where prices come from.
-    @param liquidation_engine Decides which vaults are unsafe, and books what the pool takes.
+    @param price_feed The source of prices.
+    @param liquidation_engine Decides which vaults are unsafe, and books the sales to the pool.
     @param stablecoin The coin that members put in.
     @param collateral The type's token.
     @param collateral_type [id] The collateral type.
     @param penalty [basis points] Collateral on top of a debt.
     @param reward [basis points] Of the collateral that a liquidation moves, of which the penalty has to be
                   worth more.
-    @param writes_off Whether what the pool cannot pay is a loss at once, rather than auctioned.
+    @param writes_off Whether debt that the pool cannot pay is a loss at once, rather than auctioned.
     @param entry_delay [seconds] Not looked at.
     @param cooldown [seconds] Not looked at.
     @param vesting [seconds] Not looked at.
@@ -122,7 +122,7 @@ def deposit(amount: uint256, has_claim: bool):
 def withdraw(amount: uint256, has_claim: bool) -> uint256:
     """
     @notice Take coins out at once. Member.
-    @param amount [wad] At most what the member has is paid.
+    @param amount [wad] Coins; more than the member has means all of them.
     @param has_claim Whether gains are paid out; if not, collateral stays and income joins the coins.
     @return [wad] Coins paid, without gains.
     """
@@ -163,13 +163,13 @@ def plan_sale(
     max_repay: uint256,
 ) -> ILiquidationMechanism.Sale:
     """
-    @notice Return what the pool takes of an unsafe vault for at most `max_repay`: it pays all of the debt
-            that it takes. Anyone; the pool is the only buyer.
+    @notice Return the sale of an unsafe vault to the pool for at most `max_repay`: the pool pays all of the
+            debt that it buys. Anyone; the pool is the only buyer.
     @param collateral_type [id] The pool's.
     @param position The vault as it stands, its fee charged, and the price.
     @param max_collateral [wad] Not looked at.
     @param max_repay [wad] The most that the pool pays.
-    @return What leaves the vault, and what is paid; zeros where the pool takes nothing.
+    @return Collateral and debt that leave the vault, and the payment; zeros where the pool buys nothing.
     """
     assert position.buyer == self, "stability_pool: not for sale"
     return StabilityPool._plan(position, max_repay, True)
@@ -193,7 +193,7 @@ def can_auction(collateral_type: uint256, position: ILiquidationMechanism.Positi
 
 @internal
 def _take_gains(has_claim: bool) -> (uint256, uint256, uint256):
-    """@dev What of the caller's gains is paid, collateral and income, and the income that stays, wad."""
+    """@dev Empty the caller's gains: collateral and income to pay, and income that joins the coins, wad."""
     gains: StabilityPool.Gains = StabilityPool._load_gains(msg.sender)
     if not has_claim:
         StabilityPool._store_gains(msg.sender, StabilityPool.Gains(collateral=gains.collateral, income=0))

@@ -122,7 +122,7 @@ def test_income_that_is_shared_and_booked_on(funded, monkeypatch):
 def test_an_entry_that_is_counted_after_it_takes_part(funded, monkeypatch):
     def keep(self, state, owner):
         self._share_income(state)
-        found = self._sum_standings(state, owner, self.member_requests[owner])
+        found = self._sum_stake_balances(state, owner, self.member_requests[owner])
         self._mark_stake(state, int(owner, 16), found.coins)
         return found.coins
 
@@ -219,10 +219,10 @@ def test_members_who_come_and_go_while_a_vault_is_flagged(funded, monkeypatch, n
 
 def test_a_request_of_coins_that_wait(funded, monkeypatch):
     funded.do(f"{POOL}.deposit", WAD, sender="carol")
-    plain = StabilityPool._sum_standings
+    plain = StabilityPool._sum_stake_balances
     monkeypatch.setattr(
         StabilityPool,
-        "_sum_standings",
+        "_sum_stake_balances",
         lambda self, state, owner, requests: plain(self, state, owner, requests)._replace(coins=WAD),
     )
     expect_property_violation_on_model(

@@ -53,12 +53,12 @@ class DiscountParameters:
 class StabilityPoolParameters:
     """The terms of a type's stability pool, fixed at deployment.
 
-    Penalty and reward are those of Liquity v2's pools: 5% on top of a debt, 0.5% of what is liquidated.
+    Penalty and reward are those of Liquity v2's pools: 5% on top of a debt, 0.5% of the collateral sold.
     """
 
     penalty: int = 500  # basis points of a debt, in collateral, on top of it
-    reward: int = 50  # basis points of the collateral that a liquidation moves, for whoever liquidates
-    has_write_off: bool = False  # what the pool cannot pay is a loss at once; otherwise it is auctioned
+    reward: int = 50  # basis points of the collateral that a liquidation moves, for the liquidator
+    has_write_off: bool = False  # debt that the pool cannot pay is a loss at once; else it is auctioned
     entry_delay: int = 3_600  # seconds; a deposit takes part after one to two of them
     cooldown: int = 86_400  # seconds from a request to a withdrawal
     vesting: int = 86_400  # seconds over which income vests

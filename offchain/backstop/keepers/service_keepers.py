@@ -165,8 +165,8 @@ def plan_auction_upkeep_and_batch_exits(
 ) -> Decisions:
     """Close auctions that can repay no more, reset those that are over, end sales of equity.
 
-    Also have the losses of facilitators booked, batches of members who leave cut and paid, and members of
-    stability pools admitted and paid.
+    The other calls book losses of facilitators, cut and pay batches of withdrawals, and admit deposits and
+    pay withdrawals of stability pools.
     """
     yield from _plan_exit_batches(keeper, view, memory)
     yield from plan_pool_upkeep(keeper, view)

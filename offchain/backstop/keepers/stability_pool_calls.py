@@ -1,4 +1,4 @@
-"""Calls to stability pools: liquidations for a reward, write-offs that nobody is paid for, entries, exits."""
+"""Keeper calls to stability pools: liquidations, write-offs, admissions of deposits and withdrawals."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from backstop.model.stability_pool import MAX_VAULTS
 
 ONE, NINE = "stability pool: liquidate", "stability pool: liquidate nine"
 _MORE = 8
-"""Vaults that the second job has more than the first."""
+"""Vaults of the job NINE beyond those of the job ONE."""
 
 
 def compute_gas_of_each() -> int:
-    """Return what each vault beyond the first takes [gas], rounded up."""
+    """Return the gas of each vault beyond the first, rounded up."""
     return -(-(get_job_gas(NINE) - get_job_gas(ONE)) // _MORE)
 
 
 def compute_liquidation_gas(vaults: int) -> int:
-    """Return what a call for so many vaults takes [gas], by the committed table."""
+    """Return the gas of a liquidation call for this many vaults, by the committed table."""
     return get_job_gas(ONE) + (vaults - 1) * compute_gas_of_each()
 
 
@@ -35,7 +35,7 @@ def plan_pool_liquidations(
         return
 
     def estimate_cost(gas: int) -> int:
-        """Return what gas costs [wad]."""
+        """Return the cost of gas [wad of stablecoin]."""
         return convert_gas_to_stablecoin(gas, gas_price, view.outside.ether_price)
 
     each, room = estimate_cost(compute_gas_of_each()), view.get_offset_room(collateral_type)
@@ -58,9 +58,10 @@ def plan_pool_liquidations(
 
 
 def plan_pool_upkeep(keeper: Keeper, view: KeeperView) -> Decisions:
-    """Yield what members of stability pools wait for, and write-offs for which the pool's coins are too few.
+    """Yield the calls to stability pools without a profit for the keeper.
 
-    Of these the reward is little or nothing, however large the loss.
+    These admit deposits, pay withdrawals, and write off vaults for which the pool's coins are too few. The
+    reward of a write-off is little or nothing, however large the loss.
     """
     for c in view.list_types_with_stability_pool():
         pool = view.find_stability_pool(c)
@@ -79,7 +80,7 @@ def plan_pool_upkeep(keeper: Keeper, view: KeeperView) -> Decisions:
 
 
 def has_pool_work(view: KeeperView) -> bool:
-    """Return whether any stability pool waits for a call that nobody is paid for."""
+    """Return whether a stability pool has a deposit to admit, a withdrawal to pay or a vault to write off."""
     return any(
         view.list_payable_members(c) or view.can_admit_entries(c) or next(view.iter_short_vaults(c), None)
         for c in view.list_types_with_stability_pool()

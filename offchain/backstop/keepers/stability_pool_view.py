@@ -1,4 +1,4 @@
-"""A keeper's view of stability pools: what they take of unsafe vaults, and what their members wait for."""
+"""A keeper's view of stability pools: sales of unsafe vaults, deposits and withdrawals that are due."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backstop.model.stability_pool import BATCHES, Entries, OffsetPool, Requests
 
 _KINDS: dict[str, type[OffsetPool]] = {kind.KIND: kind for kind in (StabilityPool, InstantStabilityPool)}
 _ENTRY_EPOCHS = 2
-"""Entries take part once so many epochs have begun since."""
+"""A deposit takes part once this many epochs have begun since."""
 
 
 def list_pool_members(tables: Mapping[str, Mapping[Any, Any]]) -> list[str]:
@@ -49,9 +49,9 @@ class StabilityPoolView(DiscountView):
         return not has_write_off or self.get_current_price(collateral_type) == 0
 
     def can_auction_vault(self, collateral_type: int, vault: Vault) -> bool:
-        """Return whether an unsafe vault of such a type may be auctioned now: no pool takes a part of it.
+        """Return whether an unsafe vault may be auctioned now: no stability pool buys a part of it.
 
-        At the last price of a feed that is dead a pool takes nothing.
+        At the last price of a dead feed a pool buys nothing.
         """
         if self.find_stability_pool(collateral_type) is None or not self.get_current_price(collateral_type):
             return True
@@ -64,14 +64,14 @@ class StabilityPoolView(DiscountView):
         return state._replace(coins=state.coins + self._sum_admissible_entries(collateral_type)).offset_room
 
     def plan_offset(self, collateral_type: int, vault: Vault, room: int) -> Sale | None:
-        """Return what a type's pool takes of an unsafe vault with so many coins [wad]; None if nothing."""
+        """Return the sale of an unsafe vault to the type's pool for at most `room` [wad]; None if none."""
         if not self.can_sell_vaults(collateral_type):
             return None
         sale = self._plan_sale(collateral_type, vault, room)
         return sale if sale.collateral and sale.normalized_debt else None
 
     def compute_offset_reward(self, collateral_type: int, sale: Sale) -> int:
-        """Return the collateral that whoever liquidates gets [wad]."""
+        """Return the reward of the liquidator [wad of collateral]."""
         unit = self.get_terms(collateral_type).unit
         pricing = self._get_pool_model(collateral_type).pricing
         return pricing.compute_reward(sale.collateral - sale.fee, unit)
@@ -91,9 +91,10 @@ class StabilityPoolView(DiscountView):
         return self._sum_admissible_entries(collateral_type) != 0
 
     def list_payable_members(self, collateral_type: int) -> list[str]:
-        """Return the members of a type's pool whom anyone may have paid now.
+        """Return the members of a type's pool whose withdrawal can be paid now.
 
-        These are those whose cooldown is over, while no debt is at risk; in settlement all who have coins.
+        A request is due once its cooldown is over, while no debt is at risk. In settlement every member's
+        coins are due.
         """
         tables: Any = self._snapshot[name_stability_pool(self.symbols[collateral_type])]
         requests: Mapping[str, Requests] = tables["member_requests"]

@@ -23,8 +23,8 @@ def plan_liquidator_calls(
 ) -> Decisions:
     """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas.
 
-    Types that are sold at a discount are left to those who buy collateral. Of a type with a stability pool
-    an auction gets what the pool takes nothing of.
+    Vaults of a type with a fixed discount are left to keepers that buy collateral. A vault of a type with a
+    stability pool goes to an auction only if the pool buys no part of it.
     """
     for c in view.list_types_with_stability_pool():
         yield from plan_pool_liquidations(keeper, view, c, gas_price)

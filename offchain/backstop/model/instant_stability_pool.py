@@ -15,12 +15,12 @@ class InstantStabilityPool(OffsetPool):
 
     @property
     def pricing(self) -> Pricing:
-        """What a vault is sold for: the pool bears all of the debt."""
+        """The pool's terms of sale: it pays all of a debt."""
         return Pricing(self.penalty, self.reward, self.has_write_off, True)
 
     @external
     def deposit(self, sender: str, amount: int, has_claim: bool) -> None:
-        """Put coins in, which take part at once [wad]."""
+        """Deposit coins [wad]; they take part at once."""
         require(amount != 0, "instant_pool: no coins")
         state: State = self.product_state[()]
         coins = self._count_gains(state, sender)
@@ -36,7 +36,7 @@ class InstantStabilityPool(OffsetPool):
 
     @external
     def withdraw(self, sender: str, amount: int, has_claim: bool) -> int:
-        """Take coins out at once; what is paid without gains [wad]."""
+        """Withdraw coins at once; return the coins paid, without gains [wad]."""
         state: State = self.product_state[()]
         coins = self._count_gains(state, sender)
         paid = min(amount, coins)
@@ -58,7 +58,7 @@ class InstantStabilityPool(OffsetPool):
         self._pull_assets(sender, assets)
 
     def _take_gains(self, owner: str, has_claim: bool) -> tuple[int, int, int]:
-        """Return what of gains is paid, collateral and income, and the income that stays [wad]."""
+        """Empty a member's gains; return collateral and income to pay, and income that stays [wad]."""
         gains: Gains = self.member_gains[owner]
         if not has_claim:
             self.member_gains[owner] = Gains(gains.collateral, 0)

@@ -43,22 +43,22 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 120, 32)
 class Stake(NamedTuple):
-    """Coins [wad], and product and scale of when they were counted."""
+    """Coins [wad], with the product and the scale at the time of their record."""
 
     coins: int = 0
     product: int = 0
     scale: int = 0
 
 
-class Standing(NamedTuple):
-    """What a stake has now [wad], rounded down."""
+class StakeBalance(NamedTuple):
+    """The coins and gains of a stake [wad], rounded down."""
 
     coins: int
     collateral: int
     income: int
 
 
-NOTHING = Standing(0, 0, 0)
+NO_BALANCE = StakeBalance(0, 0, 0)
 
 
 class ProductSum(Contract):
@@ -82,11 +82,11 @@ class ProductSum(Contract):
         """Share income [wad]; rounded down."""
         self.income_sums[state.scale] += state.product * amount // state.coins
 
-    def _compute_standing(self, state: State, stake_id: int, coins: int) -> Standing:
-        """Return what a stake of coins [wad] with the marks of an id has now; nothing without marks."""
+    def _compute_stake_balance(self, state: State, stake_id: int, coins: int) -> StakeBalance:
+        """Return the balance of a stake of coins [wad] with the marks of an id; zeros without marks."""
         stake: Stake = self.stakes[stake_id]
         if coins == 0 or stake == Stake():
-            return NOTHING
+            return NO_BALANCE
         passed = state.scale - stake.scale
         gains = (
             coins * self._compute_gain(sums, marks[stake_id], stake.scale, passed) // stake.product
@@ -96,17 +96,17 @@ class ProductSum(Contract):
             )
         )
         left = coins * state.product // stake.product // STEP**passed if passed <= MAX_SCALES else 0
-        return Standing(left, *gains)
+        return StakeBalance(left, *gains)
 
     def _compute_gain(self, sums: Table, mark: int, scale: int, passed: int) -> int:
-        """Return what a sum has grown by since a stake noted it, in its scale and the two after it."""
+        """Return the growth of a sum since the stake was marked, in its scale and the two after it."""
         gain = int(sums[scale] - mark)
         for later in range(1, min(passed, SUM_SCALES) + 1):
             gain += sums[scale + later] // STEP**later
         return gain
 
     def _mark_stake(self, state: State, stake_id: int, coins: int) -> None:
-        """Make a stake of coins [wad] that counts from now on; of none, forget it."""
+        """Store a stake of coins [wad] with the present product and sums; delete it where coins are 0."""
         if coins == 0:
             self.stakes[stake_id] = Stake()
             self.stake_collateral_sums[stake_id] = 0

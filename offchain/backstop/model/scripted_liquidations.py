@@ -1,4 +1,4 @@
-"""A ledger and liquidation engine that sells what it is told to, for the buyer's own coins."""
+"""A ledger and liquidation engine that sells collateral by a script, for the buyer's coins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ScriptedLiquidations(Contract):
 
     @external
     def set_sale(self, sender: str, collateral: int, payment: int) -> None:
-        """Set what the next liquidation sells [wad]."""
+        """Set collateral and payment of the next sale [wad]."""
         self.next_collateral[()] = collateral
         self.next_payment[()] = payment
 

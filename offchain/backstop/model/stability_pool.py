@@ -23,7 +23,15 @@ from backstop.model.interfaces import (
     Position,
     Sale,
 )
-from backstop.model.product_sum import LEAST_COINS, MAX_COINS, NOTHING, ProductSum, Stake, Standing, State
+from backstop.model.product_sum import (
+    LEAST_COINS,
+    MAX_COINS,
+    NO_BALANCE,
+    ProductSum,
+    Stake,
+    StakeBalance,
+    State,
+)
 from backstop.model.vesting_assets import VestingAssets
 
 MAX_VAULTS = 32
@@ -33,7 +41,7 @@ NO_SALE = Sale(0, 0, 0, 0)
 
 @declare_record_slot_bit_widths(32, 96, 32, 96)
 class Entries(NamedTuple):
-    """Coins that take no part yet [wad], by the epoch in which they came in."""
+    """Deposits that take no part yet [wad], by their epoch."""
 
     older_epoch: int = 0
     older: int = 0
@@ -43,7 +51,7 @@ class Entries(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 32, 96, 32)
 class Requests(NamedTuple):
-    """A member's coins that wait to take part, and those to be withdrawn [wad]; the time in seconds."""
+    """A member's coins that wait to take part, and coins to be withdrawn [wad]; the time in seconds."""
 
     entry: int = 0
     epoch: int = 0
@@ -53,14 +61,14 @@ class Requests(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class Gains(NamedTuple):
-    """A member's gains that were counted [wad]."""
+    """Gains that a member may claim, as of the member's last call [wad]."""
 
     collateral: int = 0
     income: int = 0
 
 
 class Member(NamedTuple):
-    """What a member has: coins and gains [wad], requests."""
+    """A member's coins, requests and gains [wad]."""
 
     coins: int
     entry: int
@@ -71,7 +79,7 @@ class Member(NamedTuple):
 
 
 class Pricing(NamedTuple):
-    """What a vault is sold for: penalty and reward [basis points], and whether a rest is written off."""
+    """A pool's terms of sale: penalty, reward [basis points], and whether unpaid debt is written off."""
 
     penalty: int
     reward: int
@@ -83,7 +91,7 @@ class Pricing(NamedTuple):
         return collateral * self.reward // BASIS_POINTS // unit * unit
 
     def compute_worth(self, collateral: int, position: Position) -> int:
-        """Return what collateral is worth without the reward [wad], rounded up."""
+        """Return the worth of collateral without the reward [wad], rounded up."""
         kept = collateral - self.compute_reward(collateral, position.unit)
         return div_up(kept * position.price, RAY)
 
@@ -95,12 +103,12 @@ class Pricing(NamedTuple):
         return min(position.locked_collateral, units * position.unit)
 
     def compute_due(self, normalized_debt: int, collateral: int, position: Position) -> int:
-        """Return what the pool pays for debt and its collateral [wad]: no more than that is worth."""
+        """Return the pool's payment for debt and its collateral [wad]: at most the collateral's worth."""
         debt = div_up(normalized_debt * position.accumulated_rate, RAY)
         return debt if self.bears_all else min(debt, self.compute_worth(collateral, position))
 
     def plan_sale(self, position: Position, max_repay: int) -> Sale:
-        """Return what the pool takes of a vault, and pays; zeros where it takes nothing."""
+        """Return the sale of a vault to the pool for at most `max_repay` [wad]; zeros for no sale."""
         collateral = self.compute_price(position)
         due = self.compute_due(position.normalized_debt, collateral, position)
         if due <= max_repay and max_repay != 0:
@@ -113,7 +121,7 @@ class Pricing(NamedTuple):
         return self._plan_part(position, part, max_repay)
 
     def _plan_part(self, position: Position, wanted: int, max_repay: int) -> Sale:
-        """Return a part that leaves the rest no worse, and leaves and takes a debt of the floor at least."""
+        """Return a sale of a part: the vault gets no worse, and each part is a debt of the floor at least."""
         rate, price = position.accumulated_rate, position.price
         factor = BASIS_POINTS + self.penalty
         least = div_up(position.debt_floor, rate)
@@ -125,7 +133,7 @@ class Pricing(NamedTuple):
         bought = bought // position.unit * position.unit
         if bought == 0:
             return NO_SALE
-        # What these units stand for: their price, and their part of the debt.
+        # The debt of these units: by their price, and by their part of the collateral.
         part = max(
             div_up(bought * price * BASIS_POINTS, factor * rate),
             div_up(bought * position.normalized_debt, position.locked_collateral),
@@ -136,7 +144,7 @@ class Pricing(NamedTuple):
 
 
 class OffsetPool(VestingAssets, ProductSum):
-    """What the pool and the naive one that it is compared with have in common."""
+    """The rules that `StabilityPool` and the naive `InstantStabilityPool` share."""
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     price_feed_address = immutable("PRICE_FEED", str)
@@ -193,12 +201,12 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @property
     def pricing(self) -> Pricing:
-        """What a vault is sold for."""
+        """The pool's terms of sale."""
         return Pricing(self.penalty, self.reward, self.has_write_off)
 
     @external
     def claim(self, sender: str, receiver: str, has_reinvestment: bool) -> tuple[int, int]:
-        """Take collateral and income out, or put the income in again; both amounts [wad]."""
+        """Pay collateral and income out, or deposit the income again; return both amounts [wad]."""
         state = self._admit_entries(self.product_state[()])
         self._count_gains(state, sender)
         gains: Gains = self.member_gains[sender]
@@ -220,7 +228,7 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @external
     def liquidate(self, sender: str, owners: list[str], reward_receiver: str) -> int:
-        """Offset the debt of unsafe vaults as far as the coins go; how many vaults [count]."""
+        """Offset the debt of unsafe vaults as far as the coins go; return the number of vaults."""
         require(len(owners) <= MAX_VAULTS, "")
         state = self._admit_entries(self.product_state[()])
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
@@ -260,14 +268,14 @@ class OffsetPool(VestingAssets, ProductSum):
         max_collateral: int,
         max_repay: int,
     ) -> Sale:
-        """Return what the pool takes of an unsafe vault; zeros where it takes nothing."""
+        """Return the sale of an unsafe vault to the pool; zeros for no sale."""
         position = Position(*position)
         require(position.buyer == self.address, "stability_pool: not for sale")
         return self.pricing.plan_sale(position, max_repay)
 
     @view
     def can_auction(self, sender: str, collateral_type: int, position: Position) -> bool:
-        """Return whether an unsafe vault may be auctioned: the pool takes nothing of it, or has no price."""
+        """Return whether an unsafe vault may be auctioned: the pool buys no part of it, or has no price."""
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         if feed.current_price(self.address, self.collateral_type) == 0:
             return True
@@ -285,17 +293,17 @@ class OffsetPool(VestingAssets, ProductSum):
 
     @view
     def member_of(self, sender: str, owner: str) -> Member:
-        """Return what a member has by the last call."""
+        """Return a member's coins, requests and gains as of the last call."""
         requests: Requests = self.member_requests[owner]
-        standing = self._sum_standings(self.product_state[()], owner, requests)
+        balance = self._sum_stake_balances(self.product_state[()], owner, requests)
         gains: Gains = self.member_gains[owner]
         return Member(
-            standing.coins,
+            balance.coins,
             0 if self._is_admitted(requests) else requests.entry,
             requests.withdrawal,
             requests.ready_at,
-            gains.collateral + standing.collateral,
-            gains.income + standing.income,
+            gains.collateral + balance.collateral,
+            gains.income + balance.income,
         )
 
     @view
@@ -342,7 +350,7 @@ class OffsetPool(VestingAssets, ProductSum):
             self._change_total_booked_assets(-vested)
 
     def _admit_entries(self, state: State, is_settling: bool = False) -> State:
-        """Return the state with the entries that have waited, unless debt is at risk; in settlement all."""
+        """Return the state with deposits that have waited, unless debt is at risk; in settlement with all."""
         waiting: Entries = self.waiting_entries[()]
         epoch = self.world.timestamp // self.entry_delay
         if not state.has_entries:
@@ -362,10 +370,10 @@ class OffsetPool(VestingAssets, ProductSum):
         return state._replace(coins=state.coins + amount, has_entries=int(left != Entries()))
 
     def _add_entry(self, state: State, owner: str, amount: int) -> None:
-        """Have coins wait, with those of the member that came in the same epoch. No debt is at risk.
+        """Add a deposit to those that wait; no debt is at risk.
 
-        Those of an epoch before take part first, so that nobody puts off an entry until it pays. A request
-        that is open waits as one would that is made when they take part.
+        A member's older deposit has to take part first, so that a member cannot delay a deposit until it
+        pays. An open request waits as long as one made when the coins take part.
         """
         requests: Requests = self.member_requests[owner]
         epoch = self.world.timestamp // self.entry_delay
@@ -379,7 +387,7 @@ class OffsetPool(VestingAssets, ProductSum):
             ready_at = self.world.timestamp + 2 * self.entry_delay + self.cooldown
             requests = requests._replace(ready_at=ready_at)
         self.member_requests[owner] = requests
-        # What came in two epochs ago has been admitted: of others than this one there is one at most.
+        # Deposits of two epochs ago have been admitted: besides this epoch, one at most has some that wait.
         if waiting.older == 0 or waiting.older_epoch == epoch:
             waiting = waiting._replace(older_epoch=epoch, older=waiting.older + amount)
         else:
@@ -388,23 +396,23 @@ class OffsetPool(VestingAssets, ProductSum):
         self.emit("Deposited", owner, amount, epoch)
 
     def _is_admitted(self, requests: Requests) -> bool:
-        """Return whether what a member has put in takes part."""
+        """Return whether a member's last deposit takes part."""
         return requests.entry != 0 and self.stakes[BATCHES + requests.epoch] != Stake()
 
-    def _sum_standings(self, state: State, owner: str, requests: Requests) -> Standing:
-        """Return what a member's stake and admitted entry have."""
+    def _sum_stake_balances(self, state: State, owner: str, requests: Requests) -> StakeBalance:
+        """Return the balance of a member's stake and of the deposit that takes part."""
         stake_id = int(owner, 16)
-        found = self._compute_standing(state, stake_id, self.stakes[stake_id].coins)
-        entered = NOTHING
+        found = self._compute_stake_balance(state, stake_id, self.stakes[stake_id].coins)
+        entered = NO_BALANCE
         if self._is_admitted(requests):
-            entered = self._compute_standing(state, BATCHES + requests.epoch, requests.entry)
-        return Standing(*(a + b for a, b in zip(found, entered, strict=True)))
+            entered = self._compute_stake_balance(state, BATCHES + requests.epoch, requests.entry)
+        return StakeBalance(*(a + b for a, b in zip(found, entered, strict=True)))
 
     def _count_gains(self, state: State, owner: str) -> int:
-        """Note a member's gains and make one stake of what takes part; coins of it [wad]."""
+        """Record a member's gains, merge all coins that take part into one stake, and return them [wad]."""
         self._share_income(state)
         requests: Requests = self.member_requests[owner]
-        found = self._sum_standings(state, owner, requests)
+        found = self._sum_stake_balances(state, owner, requests)
         if self._is_admitted(requests):
             self.member_requests[owner] = requests._replace(entry=0, epoch=0)
         if found.collateral or found.income:
@@ -428,7 +436,7 @@ class StabilityPool(OffsetPool):
 
     @external
     def deposit(self, sender: str, amount: int) -> None:
-        """Put coins in [wad], which take part after one to two entry delays."""
+        """Deposit coins [wad]; they take part after one to two entry delays."""
         require(amount != 0, "stability_pool: empty deposit")
         self._check_entries_open()
         state = self._admit_entries(self.product_state[()])
@@ -439,9 +447,9 @@ class StabilityPool(OffsetPool):
 
     @external
     def request_withdrawal(self, sender: str, amount: int) -> None:
-        """Ask for coins back [wad], which may be paid after the cooldown."""
+        """Request a withdrawal of coins [wad], payable after the cooldown."""
         requests: Requests = self.member_requests[sender]
-        coins = self._sum_standings(self.product_state[()], sender, requests).coins
+        coins = self._sum_stake_balances(self.product_state[()], sender, requests).coins
         wanted = min(amount, max(0, coins - requests.withdrawal))
         require(wanted != 0, "stability_pool: empty request")
         ready_at = max(requests.ready_at, self.world.timestamp + self.cooldown)
@@ -451,7 +459,7 @@ class StabilityPool(OffsetPool):
 
     @external
     def withdraw(self, sender: str, owner: str) -> int:
-        """Pay a member what was asked for; in settlement all coins [wad]."""
+        """Pay a member's request, in settlement all coins; return the coins paid [wad]."""
         requests: Requests = self.member_requests[owner]
         is_settling = self._is_settling()
         if not is_settling:
@@ -473,11 +481,11 @@ class StabilityPool(OffsetPool):
 
     @external
     def admit(self, sender: str) -> None:
-        """Have entries take part that have waited."""
+        """Admit deposits that have waited."""
         self.product_state[()] = self._admit_entries(self.product_state[()])
 
     @view
     def entries_waiting(self, sender: str) -> Entries:
-        """Return what waits to take part."""
+        """Return the deposits that wait to take part."""
         entries: Entries = self.waiting_entries[()]
         return entries

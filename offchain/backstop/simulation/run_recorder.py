@@ -233,7 +233,7 @@ class RunRecorder:
             self._add_inventory_worth(buyer, (collateral - fee) * market_prices[c] // RAY)
 
     def _record_pool_offset(self, log: Log, action: Action, market_prices: tuple[int, ...]) -> None:
-        """Add an offset; whoever the reward is for keeps it."""
+        """Add an offset; the receiver of the reward keeps the collateral."""
         c = log.values[0]
         assert self.read_sale_price is not None
         reward = self.stability_pools[c].add_offset(log, self.read_sale_price(c), market_prices[c])

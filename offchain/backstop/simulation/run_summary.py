@@ -152,9 +152,9 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
 def _summarise_stability_pool(
     run: ScenarioRun, type_number: int, view: KeeperView, totals: StabilityPoolTotals
 ) -> dict[str, Any]:
-    """Return what a pool did, its coins at the end, and what its members have then, with what was paid out.
+    """Return a pool's totals, its coins at the end, and each member's worth, withdrawals included.
 
-    Their collateral counts at the market's price, and a coin after settlement as the collateral it brings.
+    Collateral counts at the market's price; after settlement a coin counts as the collateral that redeems it.
     """
     price, contract = view.outside.prices[type_number], name_stability_pool(run.scenario.symbols[type_number])
     members = []

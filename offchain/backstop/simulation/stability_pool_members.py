@@ -1,4 +1,4 @@
-"""Members of stability pools who leave: they ask for all coins, and the naive pool pays them at once."""
+"""Withdrawals of all coins by members of stability pools; the naive pool pays them at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backstop.system import Action
 
 
 def request_due_pool_withdrawals(run: ScenarioRun) -> None:
-    """Have members whose time has come ask for all that they have; whoever is refused asks again."""
+    """Submit the withdrawal of each member whose time has come; a refused one is submitted again."""
     for each in run.stability_pool_members:
         key = each.pool, each.address
         if each.leaves_at is not None and each.leaves_at <= run.now and key not in run.have_left:
@@ -21,7 +21,7 @@ def request_due_pool_withdrawals(run: ScenarioRun) -> None:
 
 
 def _build_withdrawal(run: ScenarioRun, member: PoolDepositor) -> Action | None:
-    """Return the call by which a member leaves; None if nothing but the naive pool's last coin is left."""
+    """Return the call that withdraws all coins of a member; None if only the pool's last coin is left."""
     if run.scenario.parameters.stability_pool_contract != InstantStabilityPool.KIND:
         return Action(member.pool, "request_withdrawal", (MAX_UINT256,), member.address)
     model = run.session.model

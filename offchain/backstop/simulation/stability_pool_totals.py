@@ -25,7 +25,7 @@ class StabilityPoolTotals:
     written_off: int = 0  # rad of this for which the pool's coins were too few
     collateral: int = 0  # wad that members got
     worth: int = 0  # wad of it, at the feed's price of each offset
-    reward: int = 0  # wad of collateral, for whoever liquidated
+    reward: int = 0  # wad of collateral, for liquidators
     reward_worth: int = 0  # wad of it, at the feed's price of each offset
     auctioned: int = 0  # rad of principal that went to auctions
     owner_loss: int = 0  # wad: worth at the market price that owners gave beyond the principal
@@ -49,7 +49,7 @@ class StabilityPoolTotals:
         return reward
 
     def compute_gain(self, market_price: int) -> int:
-        """Return what members have at a market price [ray] beyond what they paid [wad]; may be negative."""
+        """Return the worth of members' collateral at a market price [ray], less their payments [wad]."""
         return self.collateral * market_price // RAY - self.paid
 
     def build_summary(self, final_price: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class StabilityPoolTotals:
 def build_stability_pool_totals(
     collateral_types: Iterable[CollateralParameters],
 ) -> dict[int, StabilityPoolTotals]:
-    """Return totals of nothing for each type that has a pool."""
+    """Return empty totals for each type that has a pool."""
     return {
         c: StabilityPoolTotals(
             Pricing(
@@ -87,7 +87,7 @@ def build_stability_pool_totals(
 
 
 def sum_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, int] | None:
-    """Return what the pools of all types in a run's summary add up to; None where no type has one.
+    """Return the sums over all stability pools of a run's summary; None if the run has no pool.
 
     Amounts of collateral are left out: types differ.
     """

@@ -1,4 +1,4 @@
-"""Gas of a stability pool: a liquidation, one with bad debt, a batch of nine, and what members do."""
+"""Gas of a stability pool: a liquidation, one with bad debt, a batch of nine, and members' calls."""
 
 from __future__ import annotations
 

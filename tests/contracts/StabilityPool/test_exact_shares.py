@@ -35,7 +35,7 @@ from backstop.model.product_sum import (
     STEP,
     SUM_SCALES,
     ProductSum,
-    Standing,
+    StakeBalance,
     State,
 )
 
@@ -99,7 +99,7 @@ class ComparedHistory:
         elif kind == "claim":
             self.settle_member(member, 0)
         elif kind in ("withdraw", "leave"):
-            has = self.find_standing(member).coins
+            has = self.find_balance(member).coins
             self.settle_member(member, -min(has, room, amount if kind == "withdraw" else has))
         elif kind in ("collateral", "income") and self.state.coins >= LEAST_COINS:
             self.share_amount(kind == "income", amount)
@@ -110,19 +110,19 @@ class ComparedHistory:
             return
         self.seen[kind] += 1
 
-    def find_standing(self, member: int) -> Standing:
+    def find_balance(self, member: int) -> StakeBalance:
         coins = self.ours.stakes[member].coins
-        return self.ours._compute_standing(self.state, member, coins)
+        return self.ours._compute_stake_balance(self.state, member, coins)
 
     def settle_member(self, member: int, change: int) -> None:
-        exact, standing = self.members[member], self.find_standing(member)
+        exact, balance = self.members[member], self.find_balance(member)
         exact.coins += change
         exact.coins_bound += PART
-        exact.noted = [a + b for a, b in zip(exact.noted, standing[1:], strict=True)]
+        exact.noted = [a + b for a, b in zip(exact.noted, balance[1:], strict=True)]
         exact.gains_bounds = [bound + PART + 2 * exact.settled for bound in exact.gains_bounds]
         exact.settled, exact.scale = -(-exact.coins // 1), self.state.scale
         self.state = self.state._replace(coins=self.state.coins + change)
-        self.ours._mark_stake(self.state, member, standing.coins + change)
+        self.ours._mark_stake(self.state, member, balance.coins + change)
 
     def share_amount(self, is_income: bool, amount: int) -> None:
         share = self.ours._share_out_income if is_income else self.ours._add_collateral
@@ -154,8 +154,8 @@ class ComparedHistory:
         """Nobody has more than exactly or less than the bound says; all have no more than there is."""
         in_all = [0, 0, 0]
         for member, exact in self.members.items():
-            standing = self.find_standing(member)
-            found = standing.coins, *(a + b for a, b in zip(exact.noted, standing[1:], strict=True))
+            balance = self.find_balance(member)
+            found = balance.coins, *(a + b for a, b in zip(exact.noted, balance[1:], strict=True))
             bounds = exact.coins_bound, *(bound + 2 * exact.settled for bound in exact.gains_bounds)
             for ours, exactly, bound in zip(found, (exact.coins, *exact.gains), bounds, strict=True):
                 assert ours <= exactly
@@ -198,7 +198,7 @@ def test_a_stake_of_nine_scales_ago_has_lost_less_than_a_wei():
         history.offset_debt(history.state.offset_room)
         history.check_members()
     assert history.seen["a stake that is too old"] == 1
-    assert history.find_standing(1).coins == 0 < history.members[1].coins < 1
+    assert history.find_balance(1).coins == 0 < history.members[1].coins < 1
 
 
 def offset_too_little(state: State, debt: int, offset=State.offset_debt) -> State:

@@ -1,4 +1,4 @@
-"""Rules of stability pools: what members earn and keepers get, and when members come and go."""
+"""Rules of stability pools: the penalty for members, the reward for keepers, delays and the remainder."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _iter_stability_pool_penalty_violations(
     "auction.tip",
     "stability_pool.penalty",
     "stability_pool.reward",
-    why="the reward of the smallest vault pays a liquidator's gas, as the tip says: otherwise nobody "
+    why="the reward of the smallest vault pays a liquidator's gas, as the tip says: otherwise no keeper "
     "liquidates the smallest vaults",
 )
 def _iter_pool_reward_of_the_smallest_violations(
@@ -118,7 +118,7 @@ def _iter_pool_cooldown_violations(parameters: Parameters, prices: Prices) -> It
     DOUBTFUL,
     "stability_pool.remainder",
     "stages",
-    why="what a pool's coins do not cover is written off at once, so that somebody has to pay it: an order "
+    why="debt that a pool's coins do not cover is written off at once, and a stage has to pay it: an order "
     "of losses without a stage leaves it to holders of stablecoin",
 )
 def _iter_write_off_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:

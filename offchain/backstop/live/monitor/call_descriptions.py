@@ -50,12 +50,11 @@ def compute_call_gain_before_gas(
     price_by_type: Mapping[int, int],
     sender: str = "",
 ) -> int:
-    """Add up what a call brought its sender before gas [wad], as far as events say it; rounded down.
+    """Return the gain of a call's sender before gas, as far as events tell it [wad], rounded down.
 
-    These are rewards, those of a stability pool at the feed's price; what a purchase through a market left in
-    stablecoins; and of collateral that was taken to be kept its worth at that price less what was paid.
-    Shares of pools and equity are left out: no feed has a price of them. `sold` is the type by auction,
-    `prices` the feed's by type [ray].
+    The sum of rewards (a stability pool's at the feed's price), stablecoin left from a purchase through a
+    market, and the worth at the feed's price of collateral that the sender keeps, less its payment. Shares of
+    pools and equity are left out: no feed has their price. `price_by_type` is the feed's [ray].
     """
     logs = outcome.logs
     flash = [log.values[2] for log in logs if log.event == "FlashTaken"]
@@ -80,9 +79,9 @@ def compute_call_gain_before_gas(
 
 
 def _list_pool_offsets(logs: Sequence[Log], sender: str) -> list[Log]:
-    """Return the sales of a call to a stability pool: it is the buyer, and no flash taker.
+    """Return the sales of a call to a stability pool; none without a sender.
 
-    Without a sender there is none.
+    The buyer of such a sale is the pool; a flash taker, which buys for its caller too, has an event.
     """
     sales = [log for log in logs if (log.contract, log.event) == ("LiquidationEngine", "CollateralSold")]
     is_flash = any(log.event == "FlashTaken" for log in logs)
@@ -92,9 +91,9 @@ def _list_pool_offsets(logs: Sequence[Log], sender: str) -> list[Log]:
 def _compute_pool_reward(
     logs: Sequence[Log], offsets: Sequence[Log], price_by_type: Mapping[int, int], sender: str
 ) -> int:
-    """Return what a stability pool has sent on to whoever called it, at the feed's price [wad].
+    """Return the reward that a stability pool sent to the liquidator, at the feed's price [wad].
 
-    Transfers are in the token's units: what the pool got has both.
+    Transfers are in the token's units, events in wad: the pool's collateral is in both.
     """
     if not offsets:
         return 0

@@ -66,7 +66,7 @@ def draw_fitting_discount(random: Random, liquidation_ratio: int) -> DiscountPar
 def list_values(record: Any) -> Any:
     """Return all values of parameters, as `astuple` does, but for their liquidation mechanisms.
 
-    Dice of their own are made from these values; so what a seed drew before there were any, it draws.
+    Dice of their own are made from these values; so a seed draws the same values with and without them.
     """
     if is_dataclass(record):
         names = (each.name for each in fields(record))

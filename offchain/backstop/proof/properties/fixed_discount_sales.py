@@ -1,4 +1,4 @@
-"""Properties of sales by a liquidation mechanism, of one successful step: of what, for how much, the loss."""
+"""Properties of one step's sales by a liquidation mechanism: collateral, debt, payment and loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of stability pools: what members have, what is paid for a vault, and who comes and goes when."""
+"""Properties of stability pools: members' balances, the price of a vault, deposits and withdrawals."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _STEP, _LEAST_PRODUCT, _LEAST_COINS = 10**9, 10**27, 10**18
 _BATCHES = 2**160
 """Ids of stakes from here on are of batches of entries, by their epoch; those below are addresses."""
 _DUST = 10**9
-"""Coins that rounding may leave to nobody, wei: one for each count of a member, and at each offset a part of
-10**27 of all coins, which are less than 2**96."""
+"""Coins without an owner that rounding may leave, wei: one for each call of a member, and at each offset a
+part of 10**27 of all coins, which are less than 2**96."""
 
 _STATE, _STAKES, _ENTRIES = "product_sum.state", "product_sum.stakes", "waiting_entries"
 _REQUESTS, _GAINS = "member_requests", "member_gains"
@@ -45,7 +45,7 @@ _SUMS = {
     "product_sum.collateral_sums": "product_sum.stake_collateral_sums",
     "product_sum.income_sums": "product_sum.stake_income_sums",
 }
-"""Path of a sum by scale -> path of what each stake has noted of it."""
+"""Path of a sum by scale -> path of each stake's record of it."""
 _BOOKS = (_STATE, _STAKES, _ENTRIES, _REQUESTS, _GAINS, *_SUMS, *_SUMS.values())
 _SOLD = "LiquidationEngine.CollateralSold"
 
@@ -54,7 +54,7 @@ ReadSlot = Callable[..., Any]
 
 
 class _Share(NamedTuple):
-    """What stakes have of a pool, without any rounding [wad]."""
+    """The share of a stake in a pool, in exact fractions [wad]."""
 
     coins: Fraction
     collateral: Fraction
@@ -62,7 +62,7 @@ class _Share(NamedTuple):
 
 
 def _iter_stakes(read: ReadSlot, owner: str) -> Iterator[tuple[int, int]]:
-    """Yield the stakes that a member's coins are in, and the coins that they were when it was made [wad]."""
+    """Yield each stake of a member, and the coins of the member at the time of its record [wad]."""
     stake, request = read(_STAKES, int(owner, 16)), read(_REQUESTS, owner)
     if stake is not None and stake.coins:
         yield int(owner, 16), stake.coins
@@ -73,7 +73,7 @@ def _iter_stakes(read: ReadSlot, owner: str) -> Iterator[tuple[int, int]]:
 
 
 def _compute_shares(read: ReadSlot, owner: str) -> list[_Share]:
-    """Return what each stake of a member has now, by the products alone, over all scales."""
+    """Return the share of each stake of a member, by the products alone, over all scales."""
     state, found = read(_STATE, ()), []
     for stake_id, coins in _iter_stakes(read, owner):
         stake = read(_STAKES, stake_id)
@@ -98,10 +98,10 @@ def sum_whole_coins(read: ReadSlot, owner: str) -> int:
     writes=[*_BOOKS, "funds.assets", "erc20.balanceOf", "balanceOf", "mechanism_of", "terms.of_types"],
 )
 def pool_members_own_no_more_than_there_is(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Assert that a stability pool has what its members have: coins, entries, income and collateral.
+    """Assert that a stability pool holds its members' coins, deposits that wait, income and collateral.
 
-    By exact fractions. Of the coins that take part no more than 10**9 wei are nobody's. What waits is the sum
-    of members' entries, epoch by epoch.
+    In exact fractions. At most 10**9 wei of the coins that take part have no owner. The deposits that wait
+    are the sum of members' entries, epoch by epoch.
     """
     names = {address: name for name, address in addresses.items()}
     for c, mechanism in snapshot[_LIQUIDATIONS].get("mechanism_of", {}).items():
@@ -151,7 +151,7 @@ def _check_pool_books(
 
 
 class _Offset(NamedTuple):
-    """A vault that a pool is to repay, in the moment before, and what the pool has for it."""
+    """A vault right before its sale to a pool, and the coins that the pool may pay."""
 
     pool: Any
     normalized_debt: int  # wad
@@ -169,7 +169,7 @@ class _Offset(NamedTuple):
 
     @property
     def rounding(self) -> int:
-        """What a unit of collateral and of normalized debt, twice each, may move a payment by [wei]."""
+        """The change of a payment by a unit of collateral and of normalized debt, twice each [wei]."""
         per_unit = max(self.unit * self.price, self.unit * self.debt // self.locked)
         return int(2 * (self.rate + per_unit) // RAY + 3)
 
@@ -179,12 +179,12 @@ class _Offset(NamedTuple):
         return int(min(self.locked, exact.__ceil__() * self.unit))
 
     def compute_reward(self, collateral: int) -> int:
-        """Return what of collateral is the liquidator's, down to a unit [wad]."""
+        """Return the liquidator's part of collateral, down to a unit [wad]."""
         exact = Fraction(collateral * self.pool.reward, BASIS_POINTS * self.unit)
         return int(exact.__floor__() * self.unit)
 
     def compute_due(self, debt: int, collateral: int) -> int:
-        """Return what is paid for a debt [rad] and collateral [wad]: no more than its worth to members."""
+        """Return the payment for a debt [rad] and collateral [wad]: at most its worth to members [wad]."""
         whole = Fraction(debt, RAY).__ceil__()
         if self.pool.KIND == "InstantStabilityPool":
             return whole
@@ -193,14 +193,14 @@ class _Offset(NamedTuple):
 
     @property
     def can_take_whole(self) -> bool:
-        """Whether the pool's coins are enough for all that it is to pay."""
+        """Whether the pool's coins are enough for the payment for all of the debt."""
         return 0 < self.room >= self.compute_due(self.debt, self.compute_price(self.debt))
 
 
 def _read_offset(
     step: Transition, pool: Any, owner: str, coins: int, sold: tuple[int, int] = (0, 0)
 ) -> _Offset:
-    """Return a vault as it was before a sale in a step, of which so much debt and collateral went before."""
+    """Return a vault before a sale in a step, less the debt and collateral `sold` earlier in the step."""
     c = pool.collateral_type
     vault, terms = (
         step.read_pre_state(_ENGINE, "vaults", (c, owner)),
@@ -220,11 +220,11 @@ def _read_offset(
 
 @transition_property(232, writes=[_STATE, "product_sum.collateral_sums"], events=[_SOLD])
 def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) -> None:
-    """Assert what a stability pool pays for a vault, and that all its members pay it alike.
+    """Assert that a stability pool pays for a vault by its rule, and members by their coins.
 
-    It pays the debt, or if that is less what the collateral is worth without the reward; all that it has but
-    a coin, to a unit, where that is less; the naive pool all of the debt. The collateral is the debt's with
-    the penalty. A part is a debt of the floor, and leaves one. Product and sum grow by no other calls.
+    The payment is the least of the debt, the collateral's worth without the reward, and all coins but one, to
+    a unit; the naive pool pays all of the debt. The collateral is worth the debt and the penalty. A part is a
+    debt of the floor at least, and leaves one. Product and sum change by no other call.
     """
     called = get_pool_type(step) is not None and step.action.method == "liquidate"
     for path in (_STATE, "product_sum.collateral_sums"):
@@ -263,7 +263,7 @@ def pool_pays_no_more_than_vaults_are_worth(step: Transition, changes: Changes) 
 
 
 def _offset_coins(product: int, scale: int, coins: int, paid: int) -> tuple[int, int]:
-    """Return product and scale of what is left of all coins, each with the digits that it can have."""
+    """Return product and scale after a payment from all coins [wad]."""
     left = Fraction(product * (coins - paid), coins)
     while left < _LEAST_PRODUCT:
         left, scale = left * _STEP, scale + 1
@@ -314,11 +314,11 @@ def is_debt_at_risk(step: Transition, collateral_type: int) -> bool:
     events=["*.EntriesAdmitted", "*.Withdrawn", "*.Deposited"],
 )
 def pool_members_come_and_go_at_their_time(step: Transition, changes: Changes) -> None:
-    """Assert that coins take part two epochs after they came, and leave a cooldown after they were asked for.
+    """Assert that a deposit takes part two epochs after it, and coins leave a cooldown after their request.
 
-    Neither happens while a vault of the type is flagged, or after a fall of a price; a request is for coins
-    that take part, and a deposit after it begins its time again. In settlement all may leave at once. Nobody
-    else changes what a member has. The naive pool is exempt.
+    Neither happens while a vault of the type is flagged, or after a fall of a price. A request is for coins
+    that take part, and a deposit after it begins its time again. In settlement all may leave at once. Calls
+    of other accounts change no balance of a member. The naive pool is exempt.
     """
     touched = {log.contract for log in step.outcome.logs if log.event == "EntriesAdmitted"}
     paths = (_STAKES, _ENTRIES, _REQUESTS, _GAINS)
@@ -337,10 +337,7 @@ def _is_settling(step: Transition, pool: Any) -> bool:
 
 
 def _check_admission(step: Transition, name: str, pool: Any) -> None:
-    """Check that entries take part in their time, all that have waited, and not while debt is at risk.
-
-    In settlement all do, to be paid.
-    """
+    """Check that all deposits that have waited take part, unless debt is at risk; in settlement all do."""
     entries = step.read_pre_state(name, _ENTRIES)
     admitted = any((log.contract, log.event) == (name, "EntriesAdmitted") for log in step.outcome.logs)
     epoch_now, is_settling = step.model.timestamp // pool.entry_delay, _is_settling(step, pool)
@@ -353,7 +350,7 @@ def _check_admission(step: Transition, name: str, pool: Any) -> None:
 
 
 def _check_concerned_member(step: Transition, name: str, changes: Changes) -> None:
-    """Check that a call changes stake, requests and gains of the member alone whom it is about."""
+    """Check that a call changes stake, requests and gains of its own member alone."""
     contract, method, args, sender = step.action
     member = args[0] if method == "withdraw" else sender
     called = contract == name and method in ("deposit", "request_withdrawal", "claim", "withdraw")
@@ -404,7 +401,7 @@ def _check_member_call(step: Transition, name: str, pool: Any) -> None:
 
 
 def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> None:
-    """Check that a member is paid what was asked for, after the cooldown; in settlement all."""
+    """Check that a member is paid at most the request, after the cooldown; in settlement all coins."""
     request, paid = step.read_pre_state(name, _REQUESTS, owner), step.outcome.value
     if _is_settling(step, pool):
         left = step.read_post_state(name, _STAKES, int(owner, 16))
@@ -418,9 +415,9 @@ def _check_withdrawal(step: Transition, name: str, pool: Any, owner: str) -> Non
 
 @transition_property(234, calls=["LiquidationEngine.liquidate"])
 def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) -> None:
-    """Assert that an auction is for a vault that the type's pool could not take, whole or in part.
+    """Assert that the type's pool could buy no part of a vault that is auctioned.
 
-    A pool that writes off takes each. At the last price of a feed that is dead a pool takes none.
+    A pool with write-offs buys each vault. At the last price of a dead feed a pool buys none.
     """
     if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return
@@ -438,9 +435,9 @@ def no_vault_is_auctioned_that_pool_takes(step: Transition, changes: Changes) ->
 
 @counterfactual_property(235)
 def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that members have the same after two liquidations at one price in either order, to 10**3 wei.
+    """Assert that the order of two liquidations at one price changes no balance by more than 10**3 wei.
 
-    Where the pool's coins are enough for both. Product and sums are rounded by one of 10**27 at least, and
+    The pool's coins have to be enough for both. Product and sums are rounded by one of 10**27 at least, and
     all coins are less than 2**96.
     """
     c = pick_item(random, [c for c in list_collateral_types(lockstep) if _find_pool(lockstep, c) is not None])
@@ -466,7 +463,7 @@ def offset_order_changes_no_member(lockstep: LockstepLike, random: Random) -> bo
     with lockstep.fork_state():
         if price == 0 or not report_price(lockstep, c, price):
             return False
-        # What takes part and what has vested by now counts in both.
+        # Deposits that have waited and vested income count in both orders.
         attempt_call_and_get_outcome(lockstep, pool.label, "claim", VISITOR, False, by=VISITOR)
         ends = []
         for owners in (pair, pair[::-1]):

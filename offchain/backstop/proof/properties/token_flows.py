@@ -73,7 +73,7 @@ def _check_pool_tokens(
 ) -> None:
     booked: Counter[str] = Counter()
     for pool, _, old, new in changes.get("funds.assets", ()):
-        # What members of a stability pool have stands in sums as well: those have properties of their own.
+        # Balances of a stability pool's members come from sums too, and have properties of their own.
         if step.get_contract(pool).KIND not in STABILITY_POOLS:
             booked[pool] += new.booked - old.booked
     for pool, _, old, new in changes.get("line.queue", ()):

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from backstop.model.erc20 import ERC20
     from backstop.model.pool import Pool
 
-# A run holds back one of so many parts of a share's price at least; shares that nobody has.
+# A run holds back one of so many parts of a share's price at least; the virtual shares of a pool.
 _HELD_PARTS, _VIRTUAL_SHARES = 256, 10**6
 # Tokens that do what a transfer promises.
 _SOUND = ("Token", "NoReturnToken")
@@ -171,7 +171,7 @@ def exit_before_cover_gains_nothing(lockstep: LockstepLike, random: Random) -> b
 
 
 def _compute_held_part_rounding(pool: Pool) -> int:
-    """Return how far what runs hold back may be off because a share's price is rounded [wad].
+    """Return the error of the part that runs hold back, since a share's price is rounded [wad].
 
     While losses are open a run holds back a part of the price at least. The price is that of the live assets,
     in wei: with few of them left a second settlement holds back a little less, and pays that out.

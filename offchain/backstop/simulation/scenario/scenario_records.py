@@ -106,7 +106,7 @@ class PoolMember:
 
 @dataclass(frozen=True)
 class StabilityPoolMember:
-    """Somebody whose stablecoin is in a collateral type's stability pool at the opening."""
+    """A member whose stablecoin is in a collateral type's stability pool at the opening."""
 
     symbol: str
     name: str

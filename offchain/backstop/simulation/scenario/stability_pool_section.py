@@ -14,7 +14,7 @@ from backstop.simulation.scenario.scenario_records import DAY, StabilityPoolMemb
 from backstop.simulation.scenario.yaml_document_reader import Field
 
 AUCTION, WRITE_OFF = "auction", "write-off"
-"""What becomes of the debt that a pool's coins do not cover."""
+"""The choices for debt that a pool's coins do not cover."""
 
 MOST_ENTRY_DELAYS = 2
 """A deposit takes part after at most so many entry delays."""
@@ -31,7 +31,7 @@ _LIMITS = {
 
 
 def read_stability_pool(field: Field) -> StabilityPoolParameters:
-    """Read the terms of a type's stability pool; what is not given is as in StabilityPoolParameters."""
+    """Read the terms of a type's stability pool; StabilityPoolParameters has the default of each field."""
     section = field.read_section((), (*_LIMITS, "remainder", *_OF_MEMBERS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*limits) for name, limits in _LIMITS.items() if name in section
@@ -56,7 +56,7 @@ def read_stability_pool_members(
     opened_before: int,
     duration: int,
 ) -> tuple[StabilityPoolMember, ...]:
-    """Read who puts how much into the pool of which type at the opening, and when they ask to leave.
+    """Read the members of each pool: their deposits at the opening, and the time of their withdrawal.
 
     The opening is `opened_before` seconds before the start.
     """

@@ -24,8 +24,8 @@ def list_party_gains_naive_over_ours(
 
     A group has less by what more it paid. Of what a pool paid, those who stayed bore what those who left did
     not. All of it is in coins, also where settlement makes them worth less: whoever holds some bears that.
-    Where vaults are sold at once, nobody yet bears what is not booked, and keepers have their profit. Members
-    of stability pools have more by what their collateral is worth at the end beyond what they paid.
+    Where vaults are sold at once, a loss that is not booked has no payer yet, and keepers have their profit.
+    The gain of a stability pool's members is the worth of their collateral at the end less their payments.
     """
     found: dict[str, int] = {}
     left = {

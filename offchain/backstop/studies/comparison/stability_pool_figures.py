@@ -1,4 +1,4 @@
-"""Figures of stability pools, for runs side by side: what they repaid, what members got and have of it."""
+"""Figures of stability pools, for runs side by side: debt repaid, collateral received, members' gain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backstop.studies.comparison.run_comparison_lines import Line
 
 
 def collect_stability_pool_figures(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what the pools of a run did, amounts as text; None without such a type."""
+    """Return the totals of a run's pools, amounts as text; None if the run has no pool."""
     totals = sum_stability_pool_figures(summary)
     if totals is None:
         return None

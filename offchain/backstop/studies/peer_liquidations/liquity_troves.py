@@ -28,7 +28,7 @@ class Trove:
 
 @dataclass(frozen=True)
 class TroveSplit:
-    """The parts of a closed trove: the pool's, what other troves take, the caller's and the owner's."""
+    """The parts of a closed trove: for the pool, for other troves, for the caller and for the owner."""
 
     offset_debt: int
     pool_collateral: int
@@ -73,7 +73,7 @@ class TroveBook:
         self.active_debt += debt
 
     def add_collateral(self, owner: str, collateral: int) -> None:
-        """Add an owner's collateral, with what redistributions gave the trove; its stake is a new one's."""
+        """Add an owner's collateral, apply the trove's redistributions, and set its stake anew."""
         trove, pending = self.troves[owner], self.get_pending(owner)
         self.default_collateral -= pending[0]
         self.default_debt -= pending[1]

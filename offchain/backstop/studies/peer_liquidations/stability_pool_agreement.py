@@ -1,9 +1,9 @@
 """Sequences of another stability pool, played on the naive pool by the same rules, and every difference.
 
-The pool's liquidation engine is `ScriptedLiquidations`, which sells what the peer's pool took over, by the
-peer's book. Expected is what the vectors have after each operation: product, scale and sums, coins and tokens
-of the pool, and each member's coins, gains and stashed collateral. What a call pays is the change of the
-member's tokens.
+The pool's liquidation engine is `ScriptedLiquidations`, which sells the debt and collateral that the peer's
+pool took over, by the peer's book. The vectors have the expected state after each operation: product, scale
+and sums, coins and tokens of the pool, and each member's coins, gains and stashed collateral. The payment of
+a call is the change of the member's tokens.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ForkableSystem(System, Protocol):
     """The model, or model and chain in lockstep, on which calls can be taken back."""
 
     def fork_state(self) -> AbstractContextManager[object]:
-        """Take back at the end whatever happens inside."""
+        """Revert at the end every call made inside."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,20 @@ class PoolOperation:
 
 @dataclass
 class PoolAgreement:
-    """What came of all sequences of a group."""
+    """The result of all sequences of a group."""
 
     sequences: int = 0
     operations: int = 0  # that were compared
     calls: Counter[str] = field(default_factory=Counter)  # operations that the pool did, by name
     both_refuse: Counter[str] = field(default_factory=Counter)  # by name and the peer's reason
-    peer_refuses: Counter[str] = field(default_factory=Counter)  # what ours would do, by name and reason
+    peer_refuses: Counter[str] = field(default_factory=Counter)  # calls that ours does, by name and reason
     ours_refuses: Counter[str] = field(default_factory=Counter)  # by name and our reason; the sequence ends
     operations_left: int = 0  # from there on, which are not compared
     differences: list[VectorDifference] = field(default_factory=list)
 
 
 def list_pool_creations() -> list[Creation]:
-    """Return the contracts of a naive pool whose engine is told what it sells, in order."""
+    """Return the contracts of a naive pool whose engine sells by a script, in order of creation."""
     address = {
         name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         for name in (COLLATERAL, STABLECOIN, ENGINE, POOL)
@@ -97,9 +97,9 @@ def build_pool_model() -> ModelSystem:
 def build_liquity_v2_operations(case: Mapping[str, Any]) -> Iterator[PoolOperation]:
     """Yield a sequence of `liquity2` in the pool's calls.
 
-    A batch is one vault for the pool, of what the book of the function took over from all its troves, since
-    v2 books a batch at once. A refused batch has no trove that is unsafe, and no trove's opening is refused:
-    neither reaches the pool.
+    A batch is one sale to the pool, of the debt and collateral that the function's book took over from all
+    its troves, since v2 books a batch at once. A refused batch has no unsafe trove, and no trove's opening is
+    refused: neither reaches the pool.
     """
     total = collateral = 0
     outcomes = liquity_v2.play_liquity_v2_sequence(case)["ops"]
@@ -139,10 +139,10 @@ CASE_BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[PoolOperation
 
 
 def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[str, list[int]]]:
-    """Return what the pool and its members have, as the vectors of Liquity v2 have it [wad].
+    """Return the state of the pool and its members, in the order of Liquity v2's vectors [wad].
 
     The pool: product, scale, both sums of the scale, coins, collateral, income shared and income waiting.
-    Income shared is what the pool has of the stablecoin beyond its coins and what waits. A member: coins,
+    Income shared is the pool's stablecoin beyond its coins and the income that waits. A member: coins,
     collateral and income since the last call, stashed collateral.
     """
     tables, pool = system.snapshot()[POOL], system.addresses[POOL]
@@ -153,13 +153,13 @@ def read_state(system: System, members: Iterable[str]) -> tuple[list[int], dict[
         *(product, scale, *system.view(POOL, "sums_of", scale), coins),
         *(system.view(COLLATERAL, "balanceOf", pool), held - coins - waiting, waiting),
     ]
-    standings = {}
+    balances = {}
     for owner in members:
         member = Member(*system.view(POOL, "member_of", owner))
         stash: Gains = tables["member_gains"].get(owner, Gains())
         gains = member.collateral - stash.collateral, member.income - stash.income
-        standings[owner] = [member.coins, *gains, stash.collateral]
-    return found, standings
+        balances[owner] = [member.coins, *gains, stash.collateral]
+    return found, balances
 
 
 def replay_pool_sequences(
@@ -183,7 +183,7 @@ def _replay_sequence(
 ) -> None:
     members = list(operations[0].members) if operations else []
     _fund_accounts(system, members)
-    pool, standings = read_state(system, members)
+    pool, balances = read_state(system, members)
     for place, operation in enumerate(operations):
         paid = operation.paid
         if operation.refusal and operation.calls:
@@ -203,10 +203,10 @@ def _replay_sequence(
             if paid is not None:
                 after = _read_tokens(system, operation.caller)
                 paid = [one - other for one, other in zip(after, before, strict=True)]
-            pool, standings = read_state(system, members)
+            pool, balances = read_state(system, members)
         agreement.operations += 1
         comparison = [("paid", operation.paid, paid), ("pool", operation.pool, pool)]
-        comparison += [(f"members.{owner}", operation.members[owner], standings[owner]) for owner in members]
+        comparison += [(f"members.{owner}", operation.members[owner], balances[owner]) for owner in members]
         agreement.differences += [
             VectorDifference(name, number, f"ops[{place}].{at}", expected, found)
             for at, expected, found in comparison

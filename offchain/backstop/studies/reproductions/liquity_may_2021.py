@@ -1,8 +1,8 @@
-"""19 May 2021 on the model of Liquity v1: what recovery mode added, and whether our range has the report.
+"""19 May 2021 on the model of Liquity v1: the effect of recovery mode, and our range around the report.
 
 The book of troves is not published, so each figure is the median of ten drawn books, and its bound the range
 over them. A second row has the range over one assumption at a time that is halved, doubled or replaced, too.
-Two replacements contradict what is published of the largest trove; they are shown, and no part of that range.
+Two replacements contradict the published facts about the largest trove: shown, but no part of that range.
 The arithmetic is that of Liquity's repository of 2025, not that of the contracts of 2021.
 """
 
@@ -157,7 +157,7 @@ def _build_published_rows(
 
 
 def _build_rows_without_recovery(pairs: Sequence[CrashPair]) -> list[FigureRow]:
-    """Show what recovery mode closed in addition, and the same books without it."""
+    """Return the rows of troves that recovery mode alone closed, and of the same books without it."""
     return [
         _build_median_row("troves that recovery mode alone closed", pairs, _count_added_closings),
         *(
@@ -173,7 +173,7 @@ def _build_rows_without_recovery(pairs: Sequence[CrashPair]) -> list[FigureRow]:
 
 
 def _build_changed_rows(name: str, pairs: Sequence[CrashPair]) -> list[FigureRow]:
-    """Show what one changed assumption does."""
+    """Return the rows of one changed assumption."""
     return [
         _build_median_row(f"{name}: troves liquidated", pairs, attrgetter("on.liquidated")),
         _build_median_row("  in recovery mode", pairs, attrgetter("on.recovery")),

@@ -42,7 +42,7 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class CrashAssumptions:
-    """What is assumed of the day. `ratio_spread` and `are_sizes_equal` say how other troves differ."""
+    """The assumptions about the day. `ratio_spread` and `are_sizes_equal` say how other troves differ."""
 
     troves: int
     system_ratio: int  # before the day
@@ -68,7 +68,7 @@ class DrawnTrove(NamedTuple):
 
 @dataclass(frozen=True)
 class CrashFigures:
-    """What a day came to; amounts in wad of LUSD or ether."""
+    """The result of a day; amounts in wad of LUSD or ether."""
 
     normal: int  # troves closed in normal mode
     recovery: int  # troves closed in recovery mode
@@ -90,7 +90,7 @@ class CrashFigures:
 
 @cache
 def list_feed_reports(seed: int, feed_step: int) -> list[Report]:
-    """Return what a feed reports of the day: each move of `feed_step`, and one price an hour at least."""
+    """Return the feed's reports of the day: each move of `feed_step`, and one price an hour at least."""
     prices = list_prices_for_every_second(SERIES, seed)
     last = Report(0, prices[0])
     reports = [last]
@@ -197,7 +197,7 @@ class _CrashDay:
         self.was_in_recovery = self.system.is_in_recovery()
 
     def add_collateral_of_reacting_owners(self) -> None:
-        """Have each reacting owner under 150% add what brings the trove back to it."""
+        """Add collateral for each reacting owner under 150%, up to that ratio."""
         for owner in self.reacting:
             self._add_collateral(owner)
         self._sort_owners()
@@ -229,7 +229,7 @@ class _CrashDay:
         return batch
 
     def collect_figures(self) -> CrashFigures:
-        """Collect what the day came to, at the last price."""
+        """Return the result of the day, at the last price."""
         system, closed = self.system, self.system.closed
         high = [
             (each, price)
@@ -259,12 +259,12 @@ class _CrashDay:
 
 
 def _compute_forfeit(closed: ClosedTrove, price: int) -> int:
-    """Return the worth of what was taken of a trove, less its debt [LUSD]."""
+    """Return the worth of the collateral taken from a trove, less its debt [LUSD]."""
     split = closed.split
     taken = split.pool_collateral + split.spread_collateral + split.compensation
     return taken * price // WAD - split.offset_debt - split.spread_debt
 
 
 def _compute_pool_loss(closed: ClosedTrove, price: int) -> int:
-    """Return the debt that the pool took over beyond the worth of what it received [LUSD], at least 0."""
+    """Return the pool's debt from a trove beyond the worth of its collateral [LUSD], at least 0."""
     return max(0, closed.split.offset_debt - closed.split.pool_collateral * price // WAD)

@@ -383,7 +383,7 @@ def _draw_discount(collateral: CollateralParameters, dice: SeededRandom) -> Disc
 def _draw_stability_pool(
     collateral: CollateralParameters, dice: SeededRandom, has_write_off: bool
 ) -> StabilityPoolParameters:
-    """Draw terms that the contract takes: members get what they pay for, under the liquidation ratio."""
+    """Draw terms that the contract accepts: members gain, and the penalty is under the liquidation ratio."""
     penalty = dice.draw_integer(
         100, min(bounds.MAX_LIQUIDATION_BONUS, collateral.liquidation_ratio - BASIS_POINTS - 100)
     )

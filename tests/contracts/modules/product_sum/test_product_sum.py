@@ -31,8 +31,8 @@ def mark_stake(state: product_sum.State, coins: uint256):
 
 @external
 @view
-def compute_standing(state: product_sum.State, coins: uint256) -> product_sum.Standing:
-    return product_sum._compute_standing(state, 1, coins)
+def compute_stake_balance(state: product_sum.State, coins: uint256) -> product_sum.StakeBalance:
+    return product_sum._compute_stake_balance(state, 1, coins)
 
 @external
 @pure
@@ -111,5 +111,5 @@ def test_a_stake_of_some_scales_ago(call, passed):
     assert call("mark_stake", (LEAST_PRODUCT, MAX_COINS, 5, 0), MAX_COINS)
     left = MAX_COINS * ONE // LEAST_PRODUCT // STEP**passed
     now = (ONE, MAX_COINS, 5 + passed, 0)
-    assert call("compute_standing", now, MAX_COINS) == (left, 0, 0)
+    assert call("compute_stake_balance", now, MAX_COINS) == (left, 0, 0)
     assert (left == 0) == (passed >= 5)

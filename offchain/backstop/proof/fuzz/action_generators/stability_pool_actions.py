@@ -1,4 +1,4 @@
-"""Stability pools: members who come and go, gains, income, and vaults that are repaid from the pool."""
+"""Actions on stability pools: deposits, withdrawals, claims, income and liquidations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _draw_pool(context: GenerationContext) -> OffsetPool | None:
 
 
 def _list_members(context: GenerationContext, pool: OffsetPool) -> list[str]:
-    """Return who has coins, entries, requests or gains in a pool, of those who move."""
+    """Return the accounts of the campaign with coins, requests or gains in a pool."""
     return [who for who in context.people if any(pool.member_of("", who))]
 
 
 def _pick_member(context: GenerationContext, pool: OffsetPool) -> str:
-    """Return a member; at times anybody."""
+    """Return a member; at times any account."""
     members = _list_members(context, pool)
     return context.pick_item(members) if members and context.draw_bool(0.95) else context.pick_account()
 
@@ -42,13 +42,13 @@ def _wait_for_delay(context: GenerationContext, seconds: int) -> Iterator[Action
 
 
 def _wait_for_entry(context: GenerationContext, pool: OffsetPool) -> Iterator[Action | Wait]:
-    """Wait until what comes in now may take part."""
+    """Wait until a deposit of now may take part."""
     epoch = context.now // pool.entry_delay + 2
     yield from _wait_for_delay(context, epoch * pool.entry_delay - context.now)
 
 
 def _clear_flags(context: GenerationContext, pool: OffsetPool) -> Iterator[Action | Wait]:
-    """Have flagged vaults of the type looked at again: what is safe now is no reason to wait."""
+    """Flag vaults of the type again: the call removes the flag of a vault that is safe by now."""
     c = pool.collateral_type
     for owner in context.people:
         if context.liquidations.vault_flags[c, owner]:
@@ -57,7 +57,7 @@ def _clear_flags(context: GenerationContext, pool: OffsetPool) -> Iterator[Actio
 
 @register_generator(weight=16, of_stability_pools=True)
 def enter_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Put coins in, a few or as many as a vault owes; mostly wait until they take part."""
+    """Deposit coins, a few or as many as a vault owes; mostly wait until they take part."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -79,15 +79,13 @@ def enter_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
         return
     yield context.build_action(pool.label, "deposit", amount, by=who)
     if context.draw_bool(0.6):
-        yield from _wait_for_delay(
-            context, (context.now // pool.entry_delay + 2) * pool.entry_delay - context.now
-        )
+        yield from _wait_for_entry(context, pool)
         yield context.build_action(pool.label, "admit", by=context.pick_account())
 
 
 @register_generator(weight=8, of_stability_pools=True)
 def request_pool_withdrawal(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Ask for coins back, a part, all or more; mostly wait and have anybody pay it."""
+    """Request a withdrawal of a part, all or more; mostly wait, and pay it by any account."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -108,7 +106,7 @@ def request_pool_withdrawal(context: GenerationContext) -> Iterator[Action | Wai
 
 @register_generator(weight=8, of_stability_pools=True)
 def withdraw_from_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a member paid, own or other, who has asked or not, mostly once it is time."""
+    """Pay the withdrawal of a member, with or without a request, mostly once it is due."""
     pool = _draw_pool(context)
     if not isinstance(pool, StabilityPool):
         return
@@ -124,7 +122,7 @@ def withdraw_from_stability_pool(context: GenerationContext) -> Iterator[Action 
 
 @register_generator(weight=8, of_stability_pools=True)
 def claim_pool_gains(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take gains out, or put the income in again."""
+    """Claim gains, or deposit the income again."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -135,7 +133,7 @@ def claim_pool_gains(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3, of_stability_pools=True)
 def admit_pool_entries(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have entries take part, when it is time or before."""
+    """Admit deposits, when they are due or before."""
     pool = _draw_pool(context)
     if not isinstance(pool, StabilityPool):
         return
@@ -147,7 +145,7 @@ def admit_pool_entries(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=5, of_stability_pools=True)
 def add_pool_income(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give income, and at times let it vest."""
+    """Add income, and at times wait until it vests."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -162,7 +160,7 @@ def add_pool_income(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=40, of_stability_pools=True)
 def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a vault unsafe and offset it, others with it, safe ones and the same again; sell what is left."""
+    """Make a vault unsafe and offset it, with other vaults, safe vaults and itself again; sell the rest."""
     pool = _draw_pool(context)
     if pool is None:
         return
@@ -180,7 +178,7 @@ def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action
     unsafe = context.list_unsafe_owners(c)
     owners = context.pick_item((unsafe[:1], unsafe, [*unsafe, *unsafe[:1]], list(context.people), indebted))
     if context.draw_bool(0.02):
-        # None, or as many as there may be, and one more.
+        # No vault, the most vaults of a call, and one more.
         owners = (list(context.people) * MAX_VAULTS)[: context.pick_item((0, MAX_VAULTS, MAX_VAULTS + 1))]
     to = context.pick_account() if context.draw_bool(0.98) else pool.address
     yield context.build_action(pool.label, "liquidate", tuple(owners), to, by=context.pick_account())
@@ -193,14 +191,14 @@ def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action
 
 
 def _match_coins_to_debt(context: GenerationContext, pool: OffsetPool, owner: str) -> Iterator[Action | Wait]:
-    """Put in what a pool lacks of a vault's debt, or of a part of it, or of the debt at the wei."""
+    """Fill a pool up to a vault's debt, to a part of it, or to the debt at the wei."""
     debt = div_up(context.get_debt(pool.collateral_type, owner), RAY)
     wanted = context.pick_item((debt, debt, debt // 2, debt // 3, 2 * debt)) + WAD
     yield from _fill_pool(context, pool, wanted + context.pick_item((0, 0, 1, -1, WAD)))
 
 
 def _fill_pool(context: GenerationContext, pool: OffsetPool, wanted: int) -> Iterator[Action | Wait]:
-    """Put in what a pool lacks of so many coins [wad], and have them take part."""
+    """Deposit the coins that a pool lacks [wad], and admit them."""
     who = context.find_richest_account()
     missing = min(wanted - pool.totalSupply(""), context.get_balance("Stablecoin", who))
     if missing <= 0:

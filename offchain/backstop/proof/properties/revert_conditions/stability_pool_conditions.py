@@ -28,7 +28,7 @@ def _is_settling(call: CallContext) -> bool:
 
 
 def _has_older_entry(call: CallContext) -> bool:
-    """Return whether the caller's entry is of the epoch before: what is older takes part by now."""
+    """Return whether the caller's deposit is of the epoch before: older deposits take part by now."""
     requests = call.read_own_slot("member_requests", call.sender)
     return bool(requests.entry and requests.epoch == call.now // call.contract.entry_delay - 1)
 

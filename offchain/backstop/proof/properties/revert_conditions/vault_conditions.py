@@ -334,7 +334,7 @@ def _has_no_auctions(call: CallContext, collateral_type: int, owner: str, *args:
     if coins <= WAD:
         return False
     vault = call.read_engine_slot("vaults", (collateral_type, owner))
-    # More than all of the debt, whatever has been charged since.
+    # More than all of the debt, at the highest rate that may be charged.
     debt = vault.normalized_debt * call.compute_accumulated_rate_bounds(collateral_type)[1]
     return True if (coins - WAD) * RAY > debt + RAY else None
 

@@ -172,7 +172,7 @@ def try_run_path(
                             gas[OFFSETTING_MORE] * gas_price, prices[c], kind, vaults,
                             unsafe[here.first :], counts[c], keepers, wishes, old, batches, t, now,
                         )  # fmt: skip
-        # Liquidators call pools first, of whatever type.
+        # Liquidators call the pools of all types first.
         for c in range(types):
             kind, here = kinds[c], terms[c]
             price = get_fresh_price_or_zero(kind, now)

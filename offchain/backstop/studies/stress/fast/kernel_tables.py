@@ -61,7 +61,7 @@ TERMS = build_row_type(
     # first, last: range of its vaults.
     # thins: 1 if its depth falls with the price.
     # discounted: 1 if its unsafe vaults are sold at a discount, and not auctioned.
-    # pooled: 1 if a stability pool repays them; writes_off: 1 if what it cannot pay is a loss at once.
+    # pooled: 1 if a stability pool repays them; writes_off: 1 if unpaid debt is a loss at once.
     integers="curve every quorum first last thins discounted pooled writes_off",
 )
 """Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""

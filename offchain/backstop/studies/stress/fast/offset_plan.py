@@ -1,4 +1,4 @@
-"""What a stability pool takes of an unsafe vault, and pays; which vaults it leaves to auctions."""
+"""The sale of an unsafe vault to a stability pool, and the condition for an auction instead."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def compute_offset_room(kind: Table) -> float:
 def plan_offset(
     terms: Table, vault: Table, rate: float, price: float, room: float
 ) -> tuple[float, float, float, float]:
-    """Plan what a pool takes for at most `room`: collateral, salvage in it, principal, and what is paid.
+    """Plan the sale of a vault to a pool for at most `room`: collateral, salvage in it, principal, payment.
 
-    Zeros if it takes nothing.
+    Zeros for no sale.
     """
     debt, kept = vault.debt * rate, (1 - terms.pool_reward) * price
     factor = 1 + terms.pool_penalty
@@ -45,7 +45,7 @@ def plan_offset(
 
 @njit(cache=True)
 def can_auction(terms: Table, kind: Table, vault: Table, now: float) -> bool:
-    """Return whether a vault may go to an auction: the type has no pool, or it takes nothing of the vault."""
+    """Return whether a vault may go to an auction: the type has no pool, or the pool buys no part of it."""
     price = get_higher_current_or_next_price(kind, now)
     if not terms.pooled or vault.debt <= 0.0 or price == 0.0:
         return True

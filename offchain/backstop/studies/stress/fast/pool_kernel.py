@@ -1,4 +1,4 @@
-"""Stability pools: which unsafe vaults keepers have them repay in one call, and what such a call does."""
+"""Stability pools: the choice of vaults for a keeper's call, and the effect of the call on each vault."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def choose_paid_offsets(
     block: int,
     now: float,
 ) -> None:
-    """Choose one call of each keeper of a group: the vaults of its own whose rewards pay for the gas.
+    """Choose one call for each keeper of a group: those of its vaults whose rewards pay for the gas.
 
-    The largest debt first, as long as the pool's coins go; the collateral counts at the outside price. `cost`
-    is that of a call for one vault, `cost_of_more` that of each further one.
+    The largest debt comes first, as long as the pool has coins. Rewards count at the outside price. `cost` is
+    the cost of a call for one vault, `cost_of_more` that of each further vault.
     """
     price, rate = get_higher_current_or_next_price(kind, now), compute_charged_rate(terms, kind)
     room = compute_offset_room(kind)
@@ -83,7 +83,7 @@ def choose_write_offs(
     block: int,
     now: float,
 ) -> None:
-    """Choose the vaults for which a pool's coins are too few, the largest first: nobody is paid for them."""
+    """Choose the vaults for which a pool's coins are too few, the largest first; a profit is no condition."""
     price, rate = get_higher_current_or_next_price(kind, now), compute_charged_rate(terms, kind)
     i, chosen, room = group.first, 0, compute_offset_room(kind)
     for place in range(count):
@@ -105,16 +105,16 @@ def _add_offset_wish(
         return
     wish = wishes[keeper.wishes]
     wish.type, wish.amount = type_index, float(chosen)
-    # Beside the keys of vaults, of auctions and of what was sent.
+    # These keys differ from those of vaults, auctions and sent calls.
     add_wish(wish, -2 - type_index, group, keeper, old, block)
     wish.buys = 1
 
 
 @njit(cache=True)
 def offset_vault(terms: Table, kind: Table, system: Table, vault: Table, now: float) -> float:
-    """Have the pool repay an unsafe vault and return the collateral that left it; 0 if it takes nothing.
+    """Sell an unsafe vault to the pool and return the collateral that left it; 0 for no sale.
 
-    Members hold what they get: nothing of it comes to the market.
+    Members keep their collateral: none of it comes to the market.
     """
     price = get_fresh_price_or_zero(kind, now)
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:

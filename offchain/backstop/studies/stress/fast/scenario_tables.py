@@ -261,7 +261,7 @@ class ScenarioTables:
 def _check_debt_within_ceilings(scenario: Scenario, drawn_debts: Floats, given: float) -> None:
     """Refuse a book that the contracts would not open; one right at its ceiling is not over it in floats.
 
-    `given` is what others than the market maker have of the debt.
+    `given` is the part of the debt that belongs to others than the market maker.
     """
     drawn_debts = drawn_debts * (1 - 2 / EDGE)
     for each, amount in zip(scenario.parameters.collateral_types, drawn_debts.tolist(), strict=True):
@@ -340,7 +340,7 @@ def _sum_stablecoin_endowments(scenario: Scenario) -> int:
 
 
 def _sum_stability_pool_deposits(scenario: Scenario, drawn_debts: Floats) -> Floats:
-    """Sum what members put into each type's stability pool at the opening [c]; all of it takes part."""
+    """Sum the deposits in each type's stability pool at the opening [c]; all of them take part."""
     found = np.zeros(len(drawn_debts))
     for member in scenario.stability_pool_members:
         c = scenario.symbols.index(member.symbol)
