@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from backstop.contract_base import Contract, World, external, immutable, require
 from backstop.model.arithmetic import add_uint256
-from backstop.model.interfaces import IERC20
+from backstop.model.interfaces import IERC20, ILiquidationEngine
 
 
 class ICollateralAuction(Protocol):
@@ -16,22 +16,6 @@ class ICollateralAuction(Protocol):
         self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
     ) -> None: ...
     def LIQUIDATION_ENGINE(self, sender: str) -> str: ...
-
-
-class ILiquidationEngine(Protocol):
-    """The liquidation engine, for buyers."""
-
-    def liquidate_and_buy(
-        self,
-        sender: str,
-        collateral_type: int,
-        owner: str,
-        max_collateral: int,
-        max_repay: int,
-        max_price: int,
-        receiver: str,
-        data: bytes,
-    ) -> tuple[int, int]: ...
 
 
 class IMarket(Protocol):
