@@ -16,12 +16,24 @@ def apply_successful_call(system: LiveSystem, contract: str, method: str, *args:
     assert outcome.ok, outcome.reason
 
 
+def report_price(system: LiveSystem, price: int, collateral_type: int = ETH) -> None:
+    """Report a price of a type by all reporters, and step the feed."""
+    c = collateral_type
+    for i in range(system.deployment.parameters.collateral_types[c].feed.reporters):
+        apply_successful_call(system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}")
+    apply_successful_call(system, "PriceFeed", "poke", c, sender="borrower")
+
+
+def report_other_prices(system: LiveSystem) -> None:
+    """Report prices of bitcoin and staked ether, which an exported scenario needs."""
+    for collateral_type, price in ((1, 8_000), (2, 1_600)):
+        report_price(system, price, collateral_type)
+
+
 def post_price(system: LiveSystem, price: int) -> None:
-    """A price that counts at once."""
+    """Report a price of ether until it is the current one."""
     for _ in range(2):
-        for i in range(system.deployment.parameters.collateral_types[ETH].feed.reporters):
-            apply_successful_call(system, "PriceFeed", "report", ETH, price * RAY, sender=f"reporter_{i + 1}")
-        apply_successful_call(system, "PriceFeed", "poke", ETH, sender="borrower")
+        report_price(system, price)
         system.advance(600)
 
 

@@ -18,10 +18,10 @@ from backstop.live.operate.live_roles import ROLES, build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.resumable_deployment import deploy_live
 from backstop.model.arithmetic import WAD
-from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
 from tests.support.facilitator_steps import with_facilitators
 from tests.support.guard_steps import BREAKER, CAUTION, with_guards
+from tests.support.keeper_rounds import run_rounds_until_mined
 from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.workout_steps import CALLED, DEBT, LOT, TERMS
 
@@ -76,15 +76,9 @@ def loop(place: ManyVaultsDevnet) -> Callable[..., KeeperLoop]:
 
 
 def see_through(loop: KeeperLoop) -> list[str]:
-    """Look until nothing is under way; what was done, by keeper."""
+    """Run rounds until all is mined, and return the calls that succeeded, by keeper."""
     before = loop.tally.counts.copy()
-    loop.run_round()
-
-    def mined() -> bool:
-        loop.run_round()
-        return loop.pending_transaction_count == 0
-
-    wait_until_true(mined)
+    run_rounds_until_mined(loop)
     assert loop.tally.failed_transaction_count == 0
     done = loop.tally.counts - before
     return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,19 +22,20 @@ from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.resumable_deployment import load_parameters
 from backstop.live.operate.scenario_driver import truncate_scenario
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.backstop.live.operate.conftest import deploy_in
 from tests.support.checkout_paths import DATA
-from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
+from tests.support.keeper_rounds import run_rounds_until_mined
 from tests.support.unsafe_vaults_devnet import UnsafeVaultsDevnet
 from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
     apply_successful_call,
     open_vaults_and_drop_price,
+    report_other_prices,
 )
 
 Attach = Callable[[], LiveSystem]
@@ -48,19 +48,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def discounted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fallen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the state of a chain on which a vault is for sale at a discount."""
     folder = tmp_path_factory.mktemp("discounted")
     devnet = deploy_in(folder, truncate_scenario(load_scenario(DATA / "runs" / "discount.yaml"), 3 * 3_600))
     deployment, signers = read_deployment(folder / "deployment.json"), Signers(test_accounts=True)
     system = LiveSystem(devnet.node, deployment, signers, impersonate=True)
-    for _ in range(2):  # an exported scenario needs prices of all types
-        for c, price in ((1, 8_000), (2, 1_600)):
-            for i in range(deployment.parameters.collateral_types[c].feed.reporters):
-                apply_successful_call(
-                    system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}"
-                )
-            apply_successful_call(system, "PriceFeed", "poke", c, sender="borrower")
+    for _ in range(2):
+        report_other_prices(system)
         system.advance(600)
     open_vaults_and_drop_price(system)
     coins = 100_000 * WAD
@@ -71,42 +66,21 @@ def discounted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def attach(new_devnet: Callable[..., Devnet], discounted_folder: Path, tmp_path: Path) -> Attach:
-    """Opens the deployment there, each time with a connection of its own."""
-    devnet = new_devnet("--load-state", str(discounted_folder / "state.json"))
-    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 1)
-    file = tmp_path / "deployment.json"
-    shutil.copyfile(discounted_folder / "deployment.json", file)
-    deployment = read_deployment(file)
-    return lambda: LiveSystem(devnet.node, deployment, Signers(test_accounts=True))
-
-
-def finish_calls(loop: KeeperLoop) -> None:
-    """Look until what is under way is mined."""
-
-    def all_mined() -> bool:
-        loop.run_round()
-        return loop.pending_transaction_count == 0
-
-    wait_until_true(all_mined)
-
-
 @pytest.mark.parametrize(
     ("role", "call"),
     [("taker", "FlashTaker.liquidate_and_sell"), ("bidder", "LiquidationEngine.liquidate_and_buy")],
 )
-def test_an_unsafe_vault_is_bought_once(attach: Attach, role: str, call: str) -> None:
-    system, said = attach(), list[str]()
+def test_an_unsafe_vault_is_bought_once(attach_fallen: Attach, role: str, call: str) -> None:
+    system, said = attach_fallen(), list[str]()
     loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator", role, "crank"]), said.append)
     before = system.view("Stablecoin", "balanceOf", get_account(role))
     assert loop.run_round() == 1
     # Nothing is sent twice while it waits, nor after.
     assert loop.run_round() == 0
-    finish_calls(loop)
+    run_rounds_until_mined(loop)
     assert f"{role}: {call}({ETH}, {BORROWER[:10]}) done in block" in "\n".join(said)
     assert not any("would revert" in line for line in said)
-    other = attach()
+    other = attach_fallen()
     vault = other.view("VaultEngine", "vault", ETH, BORROWER)
     assert 0 < vault[1] < 38_000 * WAD
     after = other.view("Stablecoin", "balanceOf", get_account(role))
@@ -115,15 +89,15 @@ def test_an_unsafe_vault_is_bought_once(attach: Attach, role: str, call: str) ->
     other.compare_state()
 
 
-def test_a_sale_that_another_keeper_won_is_no_error(attach: Attach) -> None:
+def test_a_sale_that_another_keeper_won_is_no_error(attach_fallen: Attach) -> None:
     """The second keeper's view is older than the chain: it says why nothing is sent, and goes on."""
     said: list[str] = []
     loops = [
         KeeperLoop(system, build_keepers(system.deployment, ["bidder"]), said.append)
-        for system in (attach(), attach())
+        for system in (attach_fallen(), attach_fallen())
     ]
     assert loops[0].run_round() == 1
-    finish_calls(loops[0])
+    run_rounds_until_mined(loops[0])
     with patch.object(loops[1].system, "follow_chain"):
         assert loops[1].run_round() == 0
     assert said[-1].endswith(
@@ -132,9 +106,9 @@ def test_a_sale_that_another_keeper_won_is_no_error(attach: Attach) -> None:
     assert loops[1].run_round() == 0
 
 
-def test_the_command_buys_with_its_allow_list(attach: Attach, tmp_path: Path) -> None:
+def test_the_command_buys_with_its_allow_list(attach_fallen: Attach, tmp_path: Path) -> None:
     """`ape run keeper` lets its accounts sign calls of the deployment alone, whose money stays theirs."""
-    system = attach()
+    system = attach_fallen()
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"), "--once")
     result = CliRunner(mix_stderr=False).invoke(cli, [*flags, "--roles", "liquidator,taker,bidder"])
     assert result.exit_code == 0, result.stderr
@@ -144,8 +118,8 @@ def test_the_command_buys_with_its_allow_list(attach: Attach, tmp_path: Path) ->
     assert "refuses it" not in result.stderr
 
 
-def test_an_exported_deployment_sells_at_its_discount(attach: Attach, tmp_path: Path) -> None:
-    system, out = attach(), tmp_path / "exported"
+def test_an_exported_deployment_sells_at_its_discount(attach_fallen: Attach, tmp_path: Path) -> None:
+    system, out = attach_fallen(), tmp_path / "exported"
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"))
     result = CliRunner(mix_stderr=False).invoke(
         export.cli, [*flags, "--out", str(out), "--duration", "20 min"]

@@ -29,6 +29,7 @@ from backstop.system import Action, Outcome
 from tests.support.background_threads import BackgroundServer, run_thread_until_context_ends
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import Devnet
+from tests.support.keeper_rounds import run_rounds_until_mined
 from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
@@ -48,19 +49,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
-
-
-def settled(loop: KeeperLoop) -> int:
-    """Look until what is under way is mined, which a node tells before it is; how much more was sent."""
-    sent = 0
-
-    def all_mined() -> bool:
-        nonlocal sent
-        sent += loop.run_round()
-        return loop.pending_transaction_count == 0
-
-    wait_until_true(all_mined)
-    return sent
 
 
 def test_an_unsafe_vault_is_liquidated_and_sold(
@@ -83,7 +71,7 @@ def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem])
     said: list[str] = []
     keepers = build_keepers(attach_fallen().deployment, ["liquidator"])
     first, second = (KeeperLoop(attach_fallen(), keepers, said.append) for _ in range(2))
-    assert first.run_round() == 1 and settled(first) == 0
+    assert first.run_round() == 1 and run_rounds_until_mined(first) == 0
     # The second still sees the vault: its view is older than the chain.
     with patch.object(second.system, "follow_chain"):
         assert second.run_round() == 0
@@ -188,7 +176,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
     assert loop.run_round() == 3
-    assert settled(loop) == 0 and loop.tally.mined_transaction_count == 3
+    assert run_rounds_until_mined(loop) == 0 and loop.tally.mined_transaction_count == 3
     done = [text.partition(" done")[0] for text in said if " done" in text]
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)

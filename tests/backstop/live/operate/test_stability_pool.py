@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -19,20 +18,20 @@ from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.live_roles import build_keepers
 from backstop.live.operate.live_system import LiveSystem
 from backstop.live.operate.scenario_driver import truncate_scenario
-from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.stability_pool import Member
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.backstop.live.operate.conftest import deploy_in
 from tests.support.checkout_paths import DATA
-from tests.support.condition_wait import wait_until_true
-from tests.support.devnet_process import Devnet
+from tests.support.keeper_rounds import run_rounds_until_mined
 from tests.support.vault_auctions_after_price_drop import (
     BORROWER,
     ETH,
     apply_successful_call,
     open_vaults_and_drop_price,
     post_price,
+    report_other_prices,
 )
 
 Attach = Callable[[], LiveSystem]
@@ -46,22 +45,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def report_other_prices(system: LiveSystem) -> None:
-    for c, price in ((1, 8_000), (2, 1_600)):
-        for i in range(system.deployment.parameters.collateral_types[c].feed.reporters):
-            apply_successful_call(system, "PriceFeed", "report", c, price * RAY, sender=f"reporter_{i + 1}")
-        apply_successful_call(system, "PriceFeed", "poke", c, sender="borrower")
-
-
 @pytest.fixture(scope="module")
-def pooled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fallen_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the state of a chain on which a member's entry waits and a vault is unsafe."""
     folder = tmp_path_factory.mktemp("pooled")
     day = truncate_scenario(load_scenario(DATA / "runs" / "stability-pool.yaml"), 3 * 3_600)
     devnet = deploy_in(folder, day)
     deployment, signers = read_deployment(folder / "deployment.json"), Signers(test_accounts=True)
     system = LiveSystem(devnet.node, deployment, signers, impersonate=True)
-    for _ in range(2):  # an exported scenario needs prices of all types
+    for _ in range(2):
         report_other_prices(system)
         system.advance(600)
     open_vaults_and_drop_price(system)
@@ -82,40 +74,19 @@ def pooled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def attach(new_devnet: Callable[..., Devnet], pooled_folder: Path, tmp_path: Path) -> Attach:
-    """Opens the deployment there, each time with a connection of its own."""
-    devnet = new_devnet("--load-state", str(pooled_folder / "state.json"))
-    devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 1)
-    file = tmp_path / "deployment.json"
-    shutil.copyfile(pooled_folder / "deployment.json", file)
-    deployment = read_deployment(file)
-    return lambda: LiveSystem(devnet.node, deployment, Signers(test_accounts=True))
-
-
-def finish_calls(loop: KeeperLoop) -> None:
-    """Look until what is under way is mined."""
-
-    def all_mined() -> bool:
-        loop.run_round()
-        return loop.pending_transaction_count == 0
-
-    wait_until_true(all_mined)
-
-
-def test_entries_are_admitted_and_repay_an_unsafe_vault_once(attach: Attach) -> None:
-    system, said = attach(), list[str]()
+def test_entries_are_admitted_and_repay_an_unsafe_vault_once(attach_fallen: Attach) -> None:
+    system, said = attach_fallen(), list[str]()
     roles = ["liquidator", "taker", "bidder", "crank"]
     loop = KeeperLoop(system, build_keepers(system.deployment, roles), said.append)
     assert loop.run_round() == 2
     # Nothing is sent twice while it waits, nor after.
     assert loop.run_round() == 0
-    finish_calls(loop)
+    run_rounds_until_mined(loop)
     told = "\n".join(said)
     assert f"liquidator: {POOL}.liquidate({ETH}) done in block" in told
     assert f"crank: {POOL}.admit({ETH}) done in block" in told
     assert "would revert" not in told and "liquidate_and_" not in told
-    other = attach()
+    other = attach_fallen()
     assert other.view("VaultEngine", "vault", ETH, BORROWER)[1] == 0
     saver = Member(*other.view(POOL, "member_of", get_account("saver")))
     assert 61_000 * WAD < saver.coins < 62_000 * WAD and saver.entry == 0
@@ -126,39 +97,41 @@ def test_entries_are_admitted_and_repay_an_unsafe_vault_once(attach: Attach) -> 
     other.compare_state()
 
 
-def test_a_liquidation_that_another_keeper_won_is_no_error(attach: Attach) -> None:
+def test_a_liquidation_that_another_keeper_won_is_no_error(attach_fallen: Attach) -> None:
     """The second keeper's view is older than the chain: it says why nothing is sent, and goes on."""
     said: list[str] = []
     loops = [
         KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
-        for system in (attach(), attach())
+        for system in (attach_fallen(), attach_fallen())
     ]
     assert loops[0].run_round() == 1
-    finish_calls(loops[0])
+    run_rounds_until_mined(loops[0])
     with patch.object(loops[1].system, "follow_chain"):
         assert loops[1].run_round() == 0
     assert said[-1].endswith(f"{POOL}.liquidate({ETH}) would revert: liquidation_engine: safe vault")
     assert loops[1].run_round() == 0
 
 
-def test_the_command_calls_with_its_allow_list_and_pays_members(attach: Attach, tmp_path: Path) -> None:
+def test_the_command_calls_with_its_allow_list_and_pays_members(
+    attach_fallen: Attach, tmp_path: Path
+) -> None:
     """`ape run keeper` lets its accounts sign calls of the deployment alone, whose money stays theirs."""
-    system = attach()
+    system = attach_fallen()
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"), "--once")
     result = CliRunner(mix_stderr=False).invoke(cli, [*flags, "--roles", "liquidator,crank"])
     assert result.exit_code == 0, result.stderr
     assert f"{POOL}.liquidate({ETH}) done in" in result.stderr and "refuses it" not in result.stderr
     had = system.view("Stablecoin", "balanceOf", get_account("saver"))
-    saver = Member(*attach().view(POOL, "member_of", get_account("saver")))
+    saver = Member(*attach_fallen().view(POOL, "member_of", get_account("saver")))
     system.node.request("anvil_setTime", saver.ready_at + 1)
     system.node.request("evm_mine")
     result = CliRunner(mix_stderr=False).invoke(cli, [*flags, "--roles", "crank"])
     assert f"{POOL}.withdraw({ETH}, {get_account('saver')[:10]}) done in" in result.stderr, result.stderr
-    assert attach().view("Stablecoin", "balanceOf", get_account("saver")) == had + WAD
+    assert attach_fallen().view("Stablecoin", "balanceOf", get_account("saver")) == had + WAD
 
 
-def test_an_exported_deployment_has_its_members(attach: Attach, tmp_path: Path) -> None:
-    system, out = attach(), tmp_path / "exported"
+def test_an_exported_deployment_has_its_members(attach_fallen: Attach, tmp_path: Path) -> None:
+    system, out = attach_fallen(), tmp_path / "exported"
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"))
     result = CliRunner(mix_stderr=False).invoke(
         export.cli, [*flags, "--out", str(out), "--duration", "20 min"]
