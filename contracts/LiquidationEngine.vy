@@ -208,11 +208,11 @@ def liquidate_and_buy(
             at least the floor; and debt that the sale leaves without collateral is a deficit when the call
             ends. Nothing is under auction then, so of auction limits only one of zero binds: it stops sales.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner The vault's owner.
     @param max_collateral [wad] The most collateral to take from the vault.
     @param max_repay [wad] The most stablecoin to pay.
-    @param max_price [ray] The most for 1e18 of collateral, by what is paid for what is got.
-    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param max_price [ray] The highest price of 1e18 of collateral: payment over collateral received.
+    @param receiver The account that gets the collateral and is called; no contract of the protocol.
     @param data Handed to `receiver`; empty for no call.
     @return [wad] The collateral that the receiver got.
     @return [wad] The stablecoin that was paid.

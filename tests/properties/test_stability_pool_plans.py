@@ -1,4 +1,4 @@
-"""What a stability pool takes and pays of random vaults: model and contract agree, and the rules hold."""
+"""Sales of random vaults to a stability pool: model and contract agree, and the rules hold."""
 
 import random
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_random_vaults(new_protocol, has_write_off):
         bought = collateral - fee
         kept = bought - bought * TERMS.reward // BASIS_POINTS // unit * unit
         assert collateral <= locked and collateral % unit == fee % unit == 0
-        # The pool pays no more than the debt, than what it gets is worth, and than it may.
+        # The payment is at most the debt, the collateral's worth, and the pool's coins.
         assert paid <= min(div_up(part * rate, RAY), div_up(kept * price, RAY), most)
         assert (bought == 0) == (paid == 0)
         # With the penalty at most, up to a unit of the token.

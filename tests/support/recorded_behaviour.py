@@ -90,7 +90,7 @@ def translate_outcome(renames: RenameTable, outcome: list[Any]) -> list[Any]:
 
 
 def add_later_fields(action: Action, outcome: list[Any]) -> list[Any]:
-    """Return an outcome with what a view has told since: no type of then has a liquidation mechanism."""
+    """Return an outcome with the values that a view has had since; no recorded type has a mechanism."""
     reason, value, logs = outcome
     if action.method == "accrue_and_read" and reason is None:
         value = [*value, 0]

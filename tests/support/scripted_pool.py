@@ -1,4 +1,4 @@
-"""The naive stability pool, with coins, collateral and an engine that sells what it is told to, alone."""
+"""The naive stability pool alone, with coins, collateral and an engine that sells by a script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL_SEQUENCES = PoolAgreement(
             "provide: StabilityPool: Amount must be non-zero": 21,
         }
     ),
-    # Ours pays what there is: nothing, or gains of a member who keeps the deposit.
+    # Ours pays zero, or the gains of a member who keeps the deposit.
     peer_refuses=Counter(
         {
             "claim: StabilityPool: User must have no deposit": 53,
@@ -34,7 +34,7 @@ ALL_SEQUENCES = PoolAgreement(
         }
     ),
 )
-"""What comes of all open sequences of Liquity v2, on the model and on a chain."""
+"""The results of all open sequences of Liquity v2, on the model and on a chain."""
 
 
 def deploy_scripted_pool(host: Host, artifacts: Artifacts) -> ProtocolLockstep:

@@ -1,4 +1,4 @@
-"""What members of a stability pool have, and what that is worth."""
+"""Balances of members of a stability pool, and their worth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.support.stability_pool_steps import POOL, WETH
 
 
 def read_member(protocol: Any, member: str, pool: str = POOL) -> Any:
-    """Return what a member has by the last call."""
+    """Return a member's balance as of the last call."""
     return protocol.read(f"{pool}.member_of", member)
 
 
 def compute_worth(protocol: Any, member: str, price: int, pool: str = POOL) -> int:
-    """Return what a member's coins and gains are worth at a price in ray [wad], rounded down."""
+    """Return the worth of a member's coins and gains at a price in ray [wad], rounded down."""
     has = read_member(protocol, member, pool)
     return int(has.coins + has.entry + has.income + has.collateral * price // RAY)
 

@@ -96,7 +96,7 @@ _JOBS_OF_FACILITATORS = {
 }
 
 
-# Of stability pools, whatever their types.
+# Jobs of stability pools: one gas figure for all types.
 _JOBS_OF_STABILITY_POOLS = {
     "deposit": "stability pool: deposit",
     "admit": "stability pool: admit entries",

@@ -72,7 +72,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
-        """Return what can be booked: far more than there is."""
+        """Return the room for bookings: far more than all coins."""
         return self._compute_room()
 
     # ------------------------------------------------------- what subclasses say

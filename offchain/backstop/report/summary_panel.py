@@ -19,7 +19,7 @@ _TO_RAD = {"rad": 1, "wad": RAY, "micro": RAD // 10**6}
 
 
 UNBOOKED = "Not booked yet: owed beyond collateral at the last price"
-"""Label of what a comparison's runs with sales at once have not booked as a loss."""
+"""Label of the unbooked loss of a comparison's runs with sales at once."""
 
 _NOTHING = {
     "loss": "Somebody paid for all that was lost, on every path",

@@ -135,7 +135,7 @@ def split_bad_debt(
     sales_rad: int,
     pools_rad: int,
 ) -> BadDebtCauses:
-    """Split the bad debt of a run into what auctions, sales, pools, rewards and all else made of it [rad]."""
+    """Split the bad debt of a run by cause: auctions, sales, pools, rewards and the rest [rad]."""
     lost = sum(row.lost_rad for row in auctions)
     rewards = sum(row.amount_rad for row in steps if row.what == REWARD)
     return BadDebtCauses(

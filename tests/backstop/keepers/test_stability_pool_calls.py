@@ -225,7 +225,7 @@ def test_members_are_paid_after_their_cooldown_unless_debt_is_at_risk(build_worl
     assert world.wants(crank) == []
     world.run.advance_clock(world.run.system.timestamp + 1)
     assert world.wants(crank) == [("withdraw", alice)]
-    # A fall of the price is announced: nobody is paid until it counts, as the contract says.
+    # A fall of the price is announced: the contract pays no withdrawal until it counts.
     now = world.run.system.timestamp
     world.report_next_ether_price(120)
     assert world.view.withdrawals_paused_until > now and world.wants(crank) == []
@@ -254,7 +254,7 @@ def test_a_request_is_paid_once(build_world) -> None:
 
 
 def test_all_members_are_paid_in_settlement(build_world) -> None:
-    """Also coins that nobody has asked for, and those that wait; each account once."""
+    """Coins without a request and coins that wait are paid too; each account once."""
     world = build_world()
     run, crank, admin = world.run, world.build_keeper("crank"), world.run.register_account("admin")
     alice, bob = (run.register_account(name) for name in ("alice", "bob"))

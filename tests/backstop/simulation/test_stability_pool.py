@@ -1,4 +1,4 @@
-"""A run in which stability pools repay unsafe vaults: what members get, and what the summary and page say."""
+"""A run in which stability pools repay unsafe vaults: members' balances, the summary and the page."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_members_get_a_penalty_at_the_feeds_price_and_share_it(run) -> None:
     assert ether["lost_rad"] == "0" and abs(int(ether["worth_wad"]) - expected) < expected // 10**6
     alice, bob = ether["members"]
     assert abs(int(alice["collateral_wad"]) - 9 * int(bob["collateral_wad"])) < 100
-    # What a share is rounded down by stays in the pool: next to nothing.
+    # The rounding of shares stays in the pool: next to nothing.
     assert 0 <= int(ether["collateral_wad"]) - sum(int(each["collateral_wad"]) for each in (alice, bob)) < 100
     price = int(run.summary["collateral_types"][0]["final_price_ray"])
     worth = int(alice["coins_wad"]) + int(alice["collateral_wad"]) * price // RAY
@@ -185,7 +185,7 @@ def test_members_of_the_naive_pool_pay_more_than_their_collateral_is_worth(tmp_p
     naive_pool, our_pool = (each["stability_pool"] for each in found)
     assert naive_pool["offsets"] and our_pool["offsets"] and naive_pool["lost_rad"] == "0"
     assert int(naive_pool["worth_wad"]) < int(naive_pool["paid_wad"])
-    # Payments are rounded up, and what collateral is worth down: two wei for each vault.
+    # Payments are rounded up, and the worth of collateral down: two wei for each vault.
     rounded = int(our_pool["worth_wad"]) + 2 * our_pool["offsets"]
     assert int(our_pool["paid_wad"]) <= rounded and int(our_pool["lost_rad"]) > 0
 
@@ -202,7 +202,7 @@ def test_members_who_leave_in_a_crash_are_paid_at_once_by_the_naive_pool_alone(c
     pool = summary["collateral_types"][0]["stability_pool"]
     has_left = contract == "InstantStabilityPool"
     assert (int(pool["repaid_rad"]) == 0) == has_left == (pool["offsets"] == 0)
-    # The last coin of the pool is nobody's to take.
+    # The last coin of the pool cannot be withdrawn.
     assert [int(each["coins_wad"]) // WAD for each in pool["members"]] == (
         [360_000, 40_000] if has_left else [0, 0]
     )

@@ -36,7 +36,7 @@ def test_no_income(pooled):
 
 
 def test_who_enters_has_no_part_in_what_had_vested(pooled):
-    """The call that admits shares it before; of what vests then it has a half."""
+    """An admission shares vested income before it; of later income the new member has a half."""
     deposit_coins(pooled, "alice", HUNDRED)
     pooled.do(f"{POOL}.add_income", 24 * WAD, sender="carol")
     pooled.do(f"{POOL}.deposit", HUNDRED, sender="bob")
@@ -49,7 +49,7 @@ def test_who_enters_has_no_part_in_what_had_vested(pooled):
 
 
 def test_while_less_than_a_coin_takes_part_income_waits(pooled):
-    """Of a pool that has a coin later those who are in it then have it all."""
+    """Income waits for the first coin of a pool, and then belongs to that member."""
     deposit_coins(pooled, "alice", WAD - 1)
     pooled.do(f"{POOL}.add_income", 24 * WAD, sender="carol")
     pooled.advance(DAY)

@@ -37,7 +37,7 @@ def test_never_where_the_rest_is_written_off(new_protocol):
 
 
 def test_where_no_price_is_fresh(new_protocol):
-    """To the second, whatever the pool could pay, and even where a rest is written off."""
+    """To the second, for any coins of the pool, and even where a rest is written off."""
     for terms in (TERMS, replace(TERMS, has_write_off=True)):
         protocol = deploy_with_pool(new_protocol, terms)
         deposit_coins(protocol, "alice", 20_000 * WAD)

@@ -89,7 +89,7 @@ def test_in_settlement_income_is_sent_and_not_put_in_again(pooled):
 
 
 def test_whole_units_of_a_token(pooled):
-    """What is no whole unit stays, and counts with the next gain."""
+    """A fraction of a unit stays, and counts with the next gain."""
     for member, amount in (("alice", 20_000 * WAD), ("bob", 10_000 * WAD)):
         pooled.do("Stablecoin.approve", BITCOIN_POOL, 2**255, sender=member)
         deposit_coins(pooled, member, amount, BITCOIN_POOL)

@@ -106,7 +106,7 @@ def test_a_deposit_without_an_allowance(pooled):
 
 
 def test_a_deposit_counts_gains_first(pooled):
-    """What a stake has gained is kept, and coins that come later have no part in it."""
+    """A stake keeps its gains, and later deposits have no part in them."""
     deposit_coins(pooled, "alice", 20_000 * WAD)
     pooled.post_price("WETH", 1_700 * RAY)
     liquidate_vaults(pooled, "borrower")

@@ -2,7 +2,7 @@
 
 Exactly, an offset of debt D multiplies a member's coins v by (T - D)/T, and collateral or income A gives
 v * A/T. Ours has u coins before its last rounding, with u = v * P/P0 of the coins at the last settlement. A
-settlement is a deposit, a withdrawal or a claim: what a member has is rounded down and noted.
+settlement is a deposit, a withdrawal or a claim: a member's balance is rounded down and recorded.
 
 An offset rounds P down by less than one, and P is 10**27 at least afterwards: it takes less than u/10**27 wei
 of u. A share rounds a sum down by less than one, which is u/P wei, less than u/10**27. With b the wei that u
@@ -49,7 +49,7 @@ DRAINED = (8, 1, 8, 2, 2, 1, 1, 1)
 
 
 class ExactMember:
-    """What a member has exactly, what ours noted, and by how much that may be less."""
+    """A member's balance in exact fractions, the recorded gains, and the bound of their shortfall."""
 
     def __init__(self) -> None:
         self.coins = Fraction()
@@ -151,7 +151,7 @@ class ComparedHistory:
             self.seen["a stake that is too old"] += bool(has_ended)
 
     def check_members(self) -> None:
-        """Nobody has more than exactly or less than the bound says; all have no more than there is."""
+        """Each balance is within its exact value and the bound below; all balances are within the pool's."""
         in_all = [0, 0, 0]
         for member, exact in self.members.items():
             balance = self.find_balance(member)

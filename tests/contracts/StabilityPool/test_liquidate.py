@@ -115,7 +115,7 @@ def test_a_part_and_an_auction_of_what_is_left(pooled, coins, can_pay):
     bought = 10 * WAD * part // (12_000 * WAD)
     part = bought * 1_200
     assert read_vault(pooled) == (10 * WAD - bought, 12_000 * WAD - part)
-    # The worth of what the pool gets is 400 wei more than its coins.
+    # The worth of the pool's collateral is 400 wei more than its coins.
     paid = coins - pooled.read(f"{POOL}.totalSupply")
     assert paid == (1_991 * WAD if can_pay else 0)
     assert 0 <= (bought - bought // 200) * 1_200 - paid <= 400
@@ -133,7 +133,7 @@ def test_no_auction_while_the_pool_can_take_all(pooled):
 
 
 def test_an_auction_while_the_feed_is_dead(pooled):
-    """The pool buys nothing at a price that nobody confirms, so a vault is sold as elsewhere."""
+    """The pool buys nothing at the price of a dead feed, so a vault is auctioned."""
     deposit_coins(pooled, "alice", 20_000 * WAD)
     pooled.post_price("WETH", 1_700 * RAY)
     pooled.advance(pooled.read("PriceFeed.prices_of", WETH).fresh_until + 3 * 86_400 + 1 - pooled.timestamp)
@@ -165,7 +165,7 @@ def test_what_the_pool_cannot_pay_is_written_off(writing_off):
 
 @pytest.mark.parametrize("coins", [0, WAD, WAD + 1])
 def test_without_coins_all_of_a_debt_is_written_off(writing_off, coins):
-    """Nobody pays or gets anything: a wei buys none."""
+    """Payment, collateral and reward are zero: a wei buys no unit."""
     if coins:
         deposit_coins(writing_off, "alice", coins)
     writing_off.post_price("WETH", 1_700 * RAY)
@@ -192,7 +192,7 @@ def test_a_safe_vault_in_a_batch_is_left_out(pooled):
 
 
 def test_coins_for_the_first_of_two(pooled):
-    """One after the other: what is left for the second is too little for a part."""
+    """One after the other: the coins left for the second vault are too few for a part."""
     pooled.borrow("another", "WETH", 10 * WAD, 12_000 * WAD)
     deposit_coins(pooled, "alice", 14_000 * WAD)
     pooled.post_price("WETH", 1_700 * RAY)
@@ -255,7 +255,7 @@ def test_a_token_of_eight_decimals(pooled):
 
 
 def test_a_worthless_price(pooled):
-    """The lowest that the feed has is a ray's wei: all of the debt is a deficit but for what 9.95 wei buy."""
+    """The lowest that the feed has is a ray's wei: all of the debt but 9.95 wei is a deficit."""
     deposit_coins(pooled, "alice", 20_000 * WAD)
     pooled.post_price("WETH", RAY // WAD)
     assert liquidate_vaults(pooled, "borrower") == 1
@@ -296,7 +296,7 @@ def test_a_type_whose_sales_are_stopped(pooled, stop):
 
 
 def test_a_reward_that_cannot_be_sent(new_protocol):
-    """The call fails and nothing is liquidated; to somebody else it goes through."""
+    """The call fails and no vault is liquidated; with another receiver it succeeds."""
     protocol = deploy_with_pool(new_protocol, token="BlocklistToken")
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     deposit_coins(protocol, "alice", 20_000 * WAD)
@@ -330,7 +330,7 @@ def test_offsets_that_leave_one_coin_each_change_the_scale(new_protocol):
         assert protocol.read(f"{POOL}.state")[:3] == (product, WAD, scale)
     assert scales == [0, 0, 1, 1, 2, 2, 3]
     has = [read_member(protocol, member) for member in members]
-    # Whoever came last has nearly all of the coin that is left.
+    # The last depositor has nearly all of the coin that is left.
     assert WAD - 10**15 < sum(member.coins for member in has) <= WAD
     assert WAD - has[0].coins < 10**15
     collateral = 7 * (BOUGHT - REWARD)
@@ -356,7 +356,7 @@ def test_a_stake_counts_sums_of_three_scales(new_protocol):
             protocol.do(f"{POOL}.deposit", 12_000 * WAD, sender="bob")
         protocol.advance(120)
         liquidate_vaults(protocol, owner)
-        # Of a coin in 12,001: her part of what that offset buys.
+        # One coin of 12,001: her part of the offset's collateral.
         gained += (BOUGHT - REWARD) * coins / (12_001 * WAD)
         coins /= 12_001
         has = read_member(protocol, "alice")

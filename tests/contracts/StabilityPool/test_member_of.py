@@ -1,4 +1,4 @@
-"""member_of and the other views: what there is by the last call."""
+"""member_of and the other views: balances as of the last call."""
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.stability_pool_members import read_member
@@ -49,7 +49,7 @@ def test_a_stake_and_an_entry_that_was_admitted_count_together(pooled):
 
 
 def test_sums_by_scale(pooled):
-    """The product times what was bought for each coin, rounded down; the next scale begins at zero."""
+    """The product times the collateral for each coin, rounded down; the next scale begins at zero."""
     deposit_coins(pooled, "alice", 16_000 * WAD)
     pooled.post_price("WETH", 1_700 * RAY)
     liquidate_vaults(pooled, "borrower")

@@ -1,4 +1,4 @@
-"""plan_sale: what the pool takes of an unsafe vault, and what it pays for that."""
+"""plan_sale: the collateral and debt that the pool buys from an unsafe vault, and its payment."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ def test_the_pool_is_the_only_buyer(pooled):
     ],
 )
 def test_all_of_a_vault(pooled, price, collateral, paid):
-    """The debt, or what the collateral without the reward of 0.5% is worth if that is less."""
+    """The payment is the debt, or the worth of the collateral without the reward of 0.5% if less."""
     sale = plan(pooled, VAULT._replace(price=price * RAY))
     assert sale == (collateral, 12_000 * WAD, paid, 0)
     assert plan(pooled, VAULT._replace(price=price * RAY), paid) == sale
@@ -114,7 +114,7 @@ def test_a_part_leaves_the_rest_no_worse(pooled, price, unit, coins):
     assert min(sale.normalized_debt, debt) * rate >= vault.debt_floor
     assert sale.paid <= coins * WAD
     assert sale.collateral % pooled.read(f"{pool}.UNIT") == 0
-    # Nobody in the pool pays more than what comes is worth, and the price is debt and penalty at most.
+    # Members pay at most the collateral's worth, and the price is debt and penalty at most.
     kept = sale.collateral * 9_950 // 10_000
     assert sale.paid <= -(-(kept + pooled.read(f"{pool}.UNIT")) * price)
     assert sale.collateral * price * RAY * 10_000 <= sale.normalized_debt * rate * 10_500

@@ -36,7 +36,7 @@ def test_members_get_their_share_as_it_vests(sharing):
     surplus = sharing.read("VaultEngine.reserve") // RAY
     share = surplus * SHARE // 10_000
     assert share > WAD
-    # Ether's pool and bitcoin's have the same terms; nobody is in the second.
+    # Ether's pool and bitcoin's have the same terms; the second has no member.
     assert sharing.do("Treasury.distribute", sender="stranger") == share
     assert sharing.read(f"{POOL}.unvested") == share
     assert sharing.read("StabilityPool.WBTC.unvested") == 0

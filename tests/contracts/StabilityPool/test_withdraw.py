@@ -1,4 +1,4 @@
-"""withdraw: a member is paid what was asked for, by anyone's call."""
+"""withdraw: any account can pay a member's request."""
 
 import pytest
 

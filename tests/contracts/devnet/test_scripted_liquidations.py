@@ -1,4 +1,4 @@
-"""ScriptedLiquidations: sells what it is told to, once, and burns the buyer's coins."""
+"""ScriptedLiquidations: one sale by the script, which burns the buyer's coins."""
 
 import pytest
 

@@ -106,7 +106,7 @@ def test_refusals(naive):
 
 
 def test_an_auction_where_the_coins_are_too_few(naive):
-    """It needs 2,000 of 12,000, whatever the collateral is worth."""
+    """It needs 2,000 of 12,000, at any worth of the collateral."""
     deposit(naive, "alice", 2_001 * WAD)
     naive.post_price("WETH", 1_000 * RAY)
     with reverts("liquidation_engine: no sale"):

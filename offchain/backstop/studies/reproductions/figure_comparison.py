@@ -24,7 +24,7 @@ class Bound:
     """Largest distance of our figure from a published one, or the range that has to contain that.
 
     `kind` is "by", an absolute difference; "share", one relative to what is published; "factor", the ratio of
-    the two, either way; "range", from `value` to `highest`, whatever our figure.
+    the two, either way; "range", from `value` to `highest`, for any figure of ours.
     """
 
     kind: str

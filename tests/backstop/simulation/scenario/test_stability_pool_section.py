@@ -1,4 +1,4 @@
-"""The section `stability_pool` of a scenario: what it may say, and that it is written as it is read."""
+"""The section `stability_pool` of a scenario: its values, their bounds, and that it is written as read."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_the_contract_agrees_after_every_operation(pool_chain):
 
 
 def play_sequence(members: list[str], operations: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a sequence in the vectors' form, with what the function of Liquity v2 says of it."""
+    """Return a sequence in the vectors' form, with the results of the function of Liquity v2."""
     case: dict[str, Any] = {
         "mcr": 11 * 10**17,
         "penalty": [5 * 10**16, 10**17],
@@ -66,7 +66,7 @@ def build_tie_sequence() -> dict[str, Any]:
 
 
 def draw_sequence(random: Random) -> dict[str, Any]:
-    """Draw a sequence with many scales, and members who come, leave and claim."""
+    """Draw a sequence with many scales, deposits, withdrawals and claims."""
     members = ["D0", "D1", "D2", "D3"]
     operations = [{"op": "open", "who": "W", "coll": 10**31, "debt": 10**22, "fee": 0}]
     for number in range(60):

@@ -124,11 +124,11 @@ def test_bad_debt_is_what_collateral_does_not_pay() -> None:
     assert (found.bad_debt, found.spread_debt) == (3_256 * WAD, 0)
     found = play_crash(book, reports, NO_OWNERS)
     assert (found.spread_debt, found.offset_debt) == (2_000 * WAD, 0)
-    assert 0 <= found.bad_debt - 3_256 * WAD < 10_000  # what the division by stakes leaves
+    assert 0 <= found.bad_debt - 3_256 * WAD < 10_000  # the rounding of the division by stakes
 
 
 def test_owners_who_react_come_back_to_150_percent_when_they_look() -> None:
-    """At 120% after an hour: 6 more make it 150%, and at 85 127.5%; who does not react has 102%."""
+    """At 120% after an hour: 6 more make it 150%, and at 85 127.5%; the owner who does not react has 102%."""
     books = [
         [DrawnTrove("W", 900 * WAD, 10_000 * WAD, False), DrawnTrove("T", 24 * WAD, 2_000 * WAD, reacts)]
         for reacts in (True, False)
@@ -149,7 +149,7 @@ def test_a_watchful_largest_is_never_closed_and_others_still_are() -> None:
     reports = [Report(0, 100 * WAD), Report(60, 45 * WAD)]
     found = play_crash(book, reports, replace(NO_OWNERS, pool_share=10_000))
     assert (found.recovery, found.spread_debt) == (1, 2_000 * WAD)
-    # 150% of 10,000 and what the other leaves are worth more than is owed.
+    # 150% of 10,000 and the other trove's remainder are worth more than the debt.
     assert found.bad_debt == 0
 
 

@@ -154,7 +154,7 @@ def apply_preset(preset: Preset, scenario: str | Path, excluded_naive_rule: str 
 
     Without one of its naive rules it has ours there: caps over any window; vaults under water sold whole; a
     stability pool with delays, which pays no more than collateral is worth; or requests, batches, cooldowns
-    as the preset `backstop` has them. Keepers flag what is in doubt where members leave.
+    as the preset `backstop` has them. Keepers flag debt in doubt where members leave.
     """
     load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_unchecked_scenario_fields(scenario)

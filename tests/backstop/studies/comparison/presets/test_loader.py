@@ -168,7 +168,7 @@ def test_liquity_repays_vaults_by_pools(tmp_path) -> None:
     naive, ours = (apply_preset(liquity, "black-thursday", rule) for rule in ("", "instant-pool"))
     assert naive.parameters.stability_pool_contract == "InstantStabilityPool"
     assert ours.parameters == replace(naive.parameters, stability_pool_contract="StabilityPool")
-    # Members who wait are told of debt in doubt.
+    # Debt in doubt is flagged where members wait.
     assert {group.role for group in ours.keepers} - {group.role for group in naive.keepers} == {"recogniser"}
     for each in naive.parameters.collateral_types:
         assert each.stability_pool == StabilityPoolParameters(entry_delay=6 * 3_600)

@@ -1,4 +1,4 @@
-"""The fast engine on vaults that a stability pool repays: it repays what the exact engine repays."""
+"""The fast engine on vaults that a stability pool repays: it repays as much as the exact engine."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_path_does_not_depend_on_those_before() -> None:
 
 
 def test_no_reward_no_liquidations() -> None:
-    """Nobody works for nothing, nor may a vault be auctioned that the pool could repay."""
+    """A keeper liquidates for a profit alone, and a vault that the pool could repay is not auctioned."""
     day = pooled(replace(AUCTIONS, reward=0), LARGE)
     rows = map_columns(FastEngine(day, 1).run_paths(0, 4), day)
     assert not rows["liquidations"].any() and rows["unsold"].any()
@@ -140,16 +140,18 @@ def test_nobody_offsets_without_liquidators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "pool", "what"),
+    ("changes", "pool", "feature"),
     [
         ({"stability_pool_contract": "InstantStabilityPool"}, AUCTIONS, "contracts with naive rules"),
         ({}, replace(AUCTIONS, entry_delay=15 * 86_400), "deposits in the stability pool of ETH that wait"),
     ],
 )
-def test_what_it_does_not_know_of_pools_is_refused(changes, pool, what) -> None:
+def test_it_refuses_unknown_features_of_pools(changes, pool, feature) -> None:
     day = pooled(pool, SHORT)
     day = replace(day, parameters=replace(day.parameters, **changes))
-    with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}.*: take the exact one$"):
+    with pytest.raises(
+        BackstopError, match=f"^the fast engine does not know {feature}.*: take the exact one$"
+    ):
         FastEngine(day, 1)
 
 
