@@ -30,6 +30,18 @@ def test_income_vests_and_is_shared_by_coins(pooled):
     assert pooled.read("Stablecoin.balanceOf", POOL) == 4 * HUNDRED
 
 
+def test_income_that_was_counted_adds_up_until_it_is_claimed(pooled):
+    """Each call of a member counts what has vested since, on top of what it counted before."""
+    deposit_coins(pooled, "alice", HUNDRED)
+    pooled.do(f"{POOL}.add_income", 24 * WAD, sender="carol")
+    for hours in (3, 6, 9):
+        pooled.advance(3 * 3_600)
+        pooled.do(f"{POOL}.deposit", WAD, sender="alice")
+        counted = read_member(pooled, "alice").income
+        assert 0 <= hours * WAD - counted < 10
+    assert claim_income(pooled, "alice") == counted
+
+
 def test_no_income(pooled):
     with reverts("pool: no income"):
         pooled.do(f"{POOL}.add_income", 0, sender="alice")

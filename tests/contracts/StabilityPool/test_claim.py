@@ -58,6 +58,25 @@ def test_income_is_put_in_again(pooled):
     assert read_member(pooled, "alice") == (1_100 * WAD, 0, 0, 0, 0, 0)
 
 
+def test_entries_that_have_waited_take_part_first(pooled):
+    """Income that is put in again goes to a batch of its own, and mixes with none that came before."""
+    deposit_coins(pooled, "alice", 1_000 * WAD)
+    pooled.do(f"{POOL}.add_income", 100 * WAD, sender="bob")
+    pooled.advance(DAY)
+    epoch = pooled.timestamp // ENTRY_DELAY
+    pooled.do(f"{POOL}.deposit", 300 * WAD, sender="bob")
+    pooled.advance(ENTRY_DELAY)
+    pooled.do(f"{POOL}.deposit", 200 * WAD, sender="carol")
+    pooled.advance(ENTRY_DELAY)
+    assert pooled.do(f"{POOL}.claim", "alice", True, sender="alice") == (0, 100 * WAD)
+    assert pooled.read(f"{POOL}.totalSupply") == 1_300 * WAD
+    assert pooled.read(f"{POOL}.entries_waiting") == (epoch + 1, 200 * WAD, epoch + 2, 100 * WAD)
+    assert read_member(pooled, "bob")[:2] == (300 * WAD, 0)
+    pooled.advance(ENTRY_DELAY)
+    assert pooled.do(f"{POOL}.claim", "carol", False, sender="carol") == (0, 0)
+    assert read_member(pooled, "carol")[:2] == (200 * WAD, 0)
+
+
 def test_at_any_time_but_to_put_income_in_again(pooled):
     """While a vault is flagged collateral and income are paid, and nothing enters."""
     pooled.borrow("another", "WETH", 10 * WAD, 12_000 * WAD)

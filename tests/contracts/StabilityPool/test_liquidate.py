@@ -177,6 +177,17 @@ def test_without_coins_all_of_a_debt_is_written_off(writing_off, coins):
     assert writing_off.read(f"{POOL}.totalSupply") == coins
 
 
+def test_a_single_wei_of_collateral_is_sent_for_its_price(writing_off):
+    """1,700 wei of coins pay for a wei of ether, which is the members'; all else is written off."""
+    deposit_coins(writing_off, "alice", WAD + 1_700)
+    writing_off.post_price("WETH", 1_700 * RAY)
+    assert liquidate_vaults(writing_off, "borrower") == 1
+    assert read_deficit(writing_off) == 12_000 * RAD - 1_700 * RAY
+    assert writing_off.read("VaultEngine.salvage_of", WETH) == BOUGHT - 1
+    assert writing_off.read("WETH.balanceOf", POOL) == 1
+    assert writing_off.read(f"{POOL}.totalSupply") == WAD
+
+
 def test_a_safe_vault_in_a_batch_is_left_out(pooled):
     pooled.borrow("another", "WETH", 10 * WAD, 12_000 * WAD)
     pooled.borrow("careful", "WETH", 10 * WAD, 11_000 * WAD)
@@ -281,6 +292,29 @@ def test_at_the_next_price_where_it_is_higher(pooled):
     pooled.post_next("WETH", 1_750 * RAY)
     liquidate_vaults(pooled, "borrower")
     assert read_vault(pooled)[0] == 10 * WAD - 72 * WAD // 10
+
+
+@pytest.mark.parametrize("following, can_pay", [(None, True), (1_150, True), (1_700, False)])
+def test_an_auction_where_the_coins_are_too_few_at_the_next_price(pooled, following, can_pay):
+    """The pool sells and allows auctions by the same price, so every vault can be liquidated by one of both.
+
+    It pays 2,740 for 2.49 ether at 1,100, and 2,864 at 1,150; at 1,700 all of a debt of 3,000, and has 2,900.
+    """
+    pooled.borrow("small", "WETH", 2_503 * WAD // 1_000, 3_000 * WAD)
+    deposit_coins(pooled, "alice", 2_901 * WAD)
+    pooled.post_price("WETH", 1_100 * RAY)
+    if following:
+        pooled.post_next("WETH", following * RAY)
+    wanted = "LiquidationEngine.liquidate", WETH, "small", "keeper"
+    if can_pay:
+        with reverts("liquidation_engine: no auctions"):
+            pooled.do(*wanted, sender="keeper")
+        assert liquidate_vaults(pooled, "small") == 1
+    else:
+        with reverts("liquidation_engine: no sale"):
+            liquidate_vaults(pooled, "small")
+        assert pooled.do(*wanted, sender="keeper") == 1
+    assert read_vault(pooled, "small") == (0, 0)
 
 
 @pytest.mark.parametrize("stop", ["limit", "halt"])

@@ -86,6 +86,23 @@ def test_gains_that_stay(naive):
     assert naive.read("WETH.balanceOf", "alice") == GAINED
 
 
+@pytest.mark.parametrize("method", ["deposit", "withdraw"])
+def test_whole_units_of_a_token(naive, method):
+    """Only those are paid out; what is no whole unit stays, and counts with the next gain."""
+    pool = "StabilityPool.WBTC"
+    for member, amount in (("alice", 20_000 * WAD), ("bob", 10_000 * WAD)):
+        naive.do("Stablecoin.approve", pool, 2**255, sender=member)
+        naive.do(f"{pool}.deposit", amount, True, sender=member)
+    naive.borrow("borrower", "WBTC", WAD, 25_000 * WAD)
+    naive.post_price("WBTC", 36_000 * RAY)
+    liquidate_vaults(naive, "borrower", pool=pool)
+    has = read_member(naive, "alice", pool).collateral
+    assert has % 10**10 != 0
+    naive.do(f"{pool}.{method}", WAD, True, sender="alice")
+    assert naive.read("WBTC.balanceOf", "alice") == has // 10**10
+    assert read_member(naive, "alice", pool).collateral == has % 10**10
+
+
 def test_refusals(naive):
     with reverts("instant_pool: no coins"):
         deposit(naive, "alice", 0)

@@ -11,7 +11,17 @@ from vyper.compiler.input_bundle import FilesystemInputBundle
 
 from backstop.hosts.abi_codec import ContractAbi
 from backstop.hosts.revm import RevmHost
-from backstop.model.product_sum import LEAST_COINS, LEAST_PRODUCT, MAX_COINS, MAX_SCALES, ONE, STEP, State
+from backstop.model.arithmetic import WAD
+from backstop.model.product_sum import (
+    LEAST_COINS,
+    LEAST_PRODUCT,
+    MAX_COINS,
+    MAX_SCALES,
+    ONE,
+    STEP,
+    SUM_SCALES,
+    State,
+)
 
 CALLER = "0x" + "11" * 20
 HARNESS = """
@@ -28,6 +38,11 @@ def __init__():
 @external
 def mark_stake(state: product_sum.State, coins: uint256):
     product_sum._mark_stake(state, 1, coins)
+
+@external
+def share(state: product_sum.State, collateral: uint256, income: uint256):
+    product_sum._add_collateral(state, collateral)
+    product_sum._add_income(state, income)
 
 @external
 @view
@@ -59,7 +74,7 @@ def call(artifacts):
 
     def call_harness(method, *args):
         function = abi.get_function(method, len(args))
-        if method == "mark_stake":
+        if method in ("mark_stake", "share"):
             return host.run_transaction(CALLER, address, function.encode_call(args)).ok
         return function.decode_result(host.static_call(CALLER, address, function.encode_call(args)).data)
 
@@ -113,3 +128,25 @@ def test_a_stake_of_some_scales_ago(call, passed):
     now = (ONE, MAX_COINS, 5 + passed, 0)
     assert call("compute_stake_balance", now, MAX_COINS) == (left, 0, 0)
     assert (left == 0) == (passed >= 5)
+
+
+def test_a_stake_counts_what_is_shared_in_its_scale_and_the_next_two(call):
+    """Collateral and income alike, and nothing of what was shared before it, nor in a later scale."""
+    coins, amounts, gained = MAX_COINS // 2, (7 * 10**24, 3 * 10**24), [0, 0]
+    assert call("share", (ONE, MAX_COINS, 50, 0), *amounts)
+    assert call("mark_stake", (LEAST_PRODUCT, MAX_COINS, 50, 0), coins)
+    for passed in range(SUM_SCALES + 3):
+        now = (ONE, MAX_COINS, 50 + passed, 0)
+        assert call("share", now, *amounts)
+        if passed <= SUM_SCALES:
+            shared = [ONE * amount // MAX_COINS // STEP**passed for amount in amounts]
+            assert min(shared) > 0
+            gained = [had + more for had, more in zip(gained, shared, strict=True)]
+        found = call("compute_stake_balance", now, coins)
+        assert found[1:] == tuple(coins * gain // LEAST_PRODUCT for gain in gained)
+
+
+def test_a_stake_that_is_forgotten_has_nothing(call):
+    for coins in (MAX_COINS, 0):
+        assert call("mark_stake", (ONE, MAX_COINS, 60, 0), coins)
+    assert call("compute_stake_balance", (ONE, MAX_COINS, 60, 0), WAD) == (0, 0, 0)
