@@ -124,10 +124,14 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def workers_options(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --workers N, --dask ADDRESS."""
+def workers_options(command: Callable[P, T], default: int | None = 1) -> Callable[P, T]:
+    """Add --workers N, --dask ADDRESS; without a default the number of the machine's processors is meant."""
     count = click.option(
-        "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes."
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=default,
+        show_default="processors of the machine" if default is None else True,
+        help="Processes.",
     )
     dask = click.option(
         "--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on."
@@ -507,6 +511,36 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     _print_side_by_side(comparison["title"], list_comparison_line_specs(comparison), presets, "preset")
     _print_naive_rule_costs(comparison["naive"])
     _print_model_agreement_and_files(list_all_runs(comparison), directory, "compare")
+
+
+def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """Print a comparison of systems on stdout: figures, bearers of bad debt, causes of differences."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from rich.table import Table
+
+    from backstop.studies.comparison.system_comparison import RESULT, list_payer_lines, name_cell
+    from backstop.studies.comparison.system_figures import FIGURES
+
+    names = [each["preset"] for each in comparison["systems"]]
+    rows = [{**comparison["cells"][name_cell(name, name)], "preset": name} for name in names]
+    _print_side_by_side(comparison["title"], [*FIGURES, *list_payer_lines(comparison)], rows, "preset")
+    last = names[-1]
+    table = Table(
+        title=f"Cause of the bad debt beyond that of {last}", title_justify="left", box=None, pad_edge=False
+    )
+    for heading in ("system", "difference", "by its mechanism", "by its order of losses"):
+        table.add_column(heading, justify="left" if heading == "system" else "right", no_wrap=True)
+    for pair in comparison["pairs"]:
+        if pair["second"] == last:
+            found = pair["figures"]["bad_debt_rad"]
+            by_mechanism, by_order = -int(found["by_mechanism"]), -int(found["by_order"])
+            values = (by_mechanism + by_order, by_mechanism, by_order)
+            table.add_row(pair["first"], *(format_figure(value, "rad") for value in values))
+    print()
+    wide_console(len(names)).print(table)
+    _print_model_agreement_and_files([comparison], directory, Path(RESULT).stem)
 
 
 def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:

@@ -1,10 +1,13 @@
-"""One crash under several presets, side by side."""
+"""One crash under several presets, or whole systems taken apart, side by side."""
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from backstop.cli.command_helpers import (
     RUNS,
@@ -18,11 +21,14 @@ from backstop.cli.command_helpers import (
     open_output,
     output_options,
     print_comparison,
+    print_system_comparison,
     scenario_option,
     seed_option,
     show_progress_bar,
+    workers_options,
 )
 from backstop.cli.old_names import translate_old_presets
+from backstop.errors import BackstopError
 
 
 @click.command(
@@ -34,6 +40,8 @@ Examples:
   ape run compare
   ape run compare --presets maker,morpho-lenders,backstop --host revm
   ape run compare --presets systems,backstop --host revm
+  ape run compare --systems all --host revm --workers 2
+  ape run compare --systems aave-v3,backstop --paths 200 --host revm
   ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
   ape run compare --scenario mine/scenario.yaml --episode may-2021 --host revm
   ape run compare --scenario october-2025-perpetuals --presets margin --dodgers 20
@@ -50,6 +58,28 @@ Examples:
     help="Presets of the library, or YAML files, with commas between them; 'all' are orders of losses, "
     "'systems' those that also sell vaults in their way, 'margin' those for a margin market.",
 )
+@click.option(
+    "--systems",
+    default=None,
+    metavar="NAME|FILE,...",
+    help="Instead of --presets: run each system's liquidation mechanism under each one's order of losses, "
+    "and split every difference into both; 'all' are the presets of 'systems' and 'backstop'.",
+)
+@click.option(
+    "--paths",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="With --systems: paths of the model for expected shortfalls, 200 or more; 0 is none.",
+)
+@click.option(
+    "--inputs/--no-inputs",
+    "has_inputs",
+    default=True,
+    show_default=True,
+    help="With --systems: halve and double each input of the scenario.",
+)
+@partial(workers_options, default=None)
 @host_option
 @seed_option
 @click.option(
@@ -76,6 +106,11 @@ def cli(
     scenario_name: str,
     episode: str | None,
     presets: str,
+    systems: str | None,
+    paths: int,
+    has_inputs: bool,
+    workers: int | None,
+    dask: str | None,
     host: str,
     seed: int,
     aftermath: int,
@@ -86,7 +121,8 @@ def cli(
 ) -> None:
     """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
 
-    A preset says who bears losses; one of 'systems' also says how unsafe vaults are sold.
+    A preset says who bears losses; one of 'systems' also says how unsafe vaults are sold. With --systems each
+    system is taken apart into these two, so that each difference has its cause.
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
@@ -99,6 +135,13 @@ def cli(
     from backstop.studies.comparison.presets import apply_preset, load_presets
 
     scenario_name = join_episode(scenario_name, episode)
+    _refuse_unused_options("presets" if systems is None else "systems")
+    if systems is not None:
+        _compare_systems(
+            *(scenario_name, systems, paths, has_inputs, workers, dask, host, seed, aftermath * DAY),
+            *(out, fresh, as_json),
+        )
+        return
     chosen = load_presets(presets)
     laid = [apply_preset(preset, scenario_name) for preset in chosen]
     called = "-".join(Path(each).stem for each in presets.split(","))
@@ -138,3 +181,88 @@ def cli(
     write_page(comparison, directory)
     output.mark_finished()
     print_comparison(comparison, directory, as_json)
+
+
+_OF_OPTION = {"systems": ("paths", "has_inputs", "workers", "dask"), "presets": ("presets", "dodgers")}
+"""Parameters that only one of the two kinds of comparison has, by the option that chooses it."""
+
+
+def _refuse_unused_options(chosen: str) -> None:
+    """Raise BackstopError for an option of the other kind of comparison: nothing is ignored."""
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        for kind, names in _OF_OPTION.items()
+        if kind != chosen and parameter.name in names
+        if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        fits = "does not go with --systems" if chosen == "systems" else "goes with --systems alone"
+        raise BackstopError(f"{given[0]} {fits}: leave it out")
+
+
+def _compare_systems(
+    scenario_name: str,
+    systems: str,
+    paths: int,
+    has_inputs: bool,
+    workers: int | None,
+    dask: str | None,
+    host: str,
+    seed: int,
+    aftermath: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Take whole systems apart on one crash; print the figures and where the page is."""
+    from backstop.files.output_directories import hash_value_repr
+    from backstop.parallel.worker_backend_selection import select_workers
+    from backstop.report.system_comparison_page import write_page
+    from backstop.simulation.progress_and_interruption import RunInterruptedError
+    from backstop.studies.comparison.presets import apply_preset, load_presets
+    from backstop.studies.comparison.system_comparison import (
+        ALL_SYSTEMS,
+        RESULT,
+        check_path_count,
+        compare_systems,
+    )
+
+    check_path_count(paths)
+    chosen = load_presets(ALL_SYSTEMS if systems == "all" else systems)
+    laid = [apply_preset(preset, scenario_name) for preset in chosen]
+    called = "-".join(Path(each).stem for each in systems.split(","))
+    directory = out or RUNS / f"systems-{laid[0].name}-{called}-{seed}-{host}"
+    inputs = {
+        "scenario": laid[0].name,
+        "systems": [preset.name for preset in chosen],
+        "content of scenario and systems": hash_value_repr(laid),
+        "seed": seed,
+        "host": host,
+        "seconds of aftermath": aftermath,
+        "inputs": has_inputs,
+    }
+    output = open_output(directory, "compare", inputs, {"paths": paths}, fresh=fresh)
+    if output.finished:
+        print_system_comparison(output.read_result(RESULT), directory, as_json)
+        return
+    asked = {"scenario": scenario_name, "systems": systems, "host": host, "seed": seed}
+    command = format_repeat_command("compare", **asked, paths=paths or None)
+    with handle_stop_signals() as stop, show_progress_bar() as progress:
+        try:
+            comparison = compare_systems(
+                *(scenario_name, chosen, host, seed, directory),
+                aftermath=aftermath,
+                paths=paths,
+                has_inputs=has_inputs,
+                workers=select_workers(workers or os.cpu_count() or 1, dask),
+                command=command,
+                progress=progress,
+                stop=stop,
+            )
+        except RunInterruptedError as interrupted:
+            raise RunInterruptedError(f"{interrupted}; the same command resumes from {directory}") from None
+    write_page(comparison, directory)
+    output.mark_finished()
+    print_system_comparison(comparison, directory, as_json)

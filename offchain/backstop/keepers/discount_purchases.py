@@ -56,8 +56,9 @@ def find_best_purchase(
     # A wei less than the debt above the floor: normalized debt is rounded down.
     above_floor = max(0, vault.debt - view.get_terms(collateral_type).debt_floor * RAY * WAD) // RAY - 1
     best: DiscountPurchase | None = None
-    for max_collateral in (UNLIMITED, gross):
-        for max_repay in (budget, min(budget, above_floor)):
+    # A limit beyond all that is for sale is none.
+    for max_collateral in (UNLIMITED, gross) if gross < whole.collateral else (UNLIMITED,):
+        for max_repay in dict.fromkeys((budget, min(budget, above_floor))):
             if max_collateral <= 0 or max_repay <= 0:
                 continue
             sale = view.plan_discount_sale(collateral_type, vault, max_collateral, max_repay)

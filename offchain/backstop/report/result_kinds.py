@@ -25,6 +25,7 @@ from backstop.report import (
     stress_page,
     summary_panel,
     sweep_page,
+    system_comparison_page,
 )
 from backstop.report.loss_sentence import compose_loss_sentence
 from backstop.report.page_links import PATHS, REPORT
@@ -101,6 +102,11 @@ KINDS = (
         *("comparison", "compare.json", "compare.json", preset_comparison_page.FILE),
         lambda folder: preset_comparison_page.write_page(_read_json(folder / "compare.json"), folder),
         summary_panel.compose_comparison_finding,
+    ),
+    ResultKind(
+        *("systems", "systems.json", "systems.json", system_comparison_page.FILE),
+        lambda folder: system_comparison_page.write_page(_read_json(folder / "systems.json"), folder),
+        system_comparison_page.compose_finding,
     ),
     ResultKind(
         *("guards", "guards.json", "guards.json", guards_page.FILE),

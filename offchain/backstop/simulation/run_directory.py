@@ -80,6 +80,7 @@ TABLES: dict[str, dict[str, str]] = {
         "pending": "int",
         "open_auctions": "int",
         "mode": "int",
+        "shortfall_rad": "big",
     },
     "auctions": {
         "auction_id": "int",

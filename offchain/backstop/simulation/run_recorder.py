@@ -17,6 +17,10 @@ from backstop.simulation.discount_sale_totals import DiscountSaleTotals
 from backstop.simulation.margin_call_workout_and_mode_recorder import GuardRecorder
 from backstop.simulation.run_directory import Row
 from backstop.simulation.stability_pool_totals import StabilityPoolTotals
+from backstop.simulation.unsafe_vault_figures import (
+    compute_debt_beyond_collateral,
+    compute_repayment_to_safety,
+)
 from backstop.system import Action, Outcome
 
 KINDS = {
@@ -85,10 +89,15 @@ class RunRecorder:
     stability_pools: dict[int, StabilityPoolTotals] = field(default_factory=dict)  # by type, of all with one
     withdrawals: dict[tuple[str, str], int] = field(default_factory=dict)  # stability pool, member -> wad
     read_sale_price: Callable[[int], int] | None = None  # of a type, now, before any bonus, ray
+    # What a vault of a type and an owner has now: collateral [wad] and debt [rad].
+    read_vault: Callable[[int, str], tuple[int, int]] | None = None
+    liquidation_ratios: tuple[int, ...] = ()  # by collateral type, basis points
+    over_liquidated: list[int] = field(default_factory=list)  # by collateral type, rad
     margin: CycleRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
+        self.over_liquidated = [0] * len(self.symbols)
         self.covered = dict.fromkeys(self.stages, 0)
         for name in ("actions", "events", "state", "system", "takes", "waterfall"):
             self.tables[name] = []
@@ -139,13 +148,17 @@ class RunRecorder:
             if log.contract == "CollateralAuction":
                 self._record_auction(step, timestamp, log, action, sender_name, market_prices)
             elif log.event == "CollateralSold":
-                if log.values[0] in self.stability_pools:
+                c, owner, _, collateral, _, _, principal = log.values
+                self._add_over_liquidation(c, owner, collateral, principal)
+                if c in self.stability_pools:
                     self._record_pool_offset(log, action, market_prices)
                 else:
                     self._record_discount_sale(log, action, market_prices)
             elif log.contract == "LiquidationEngine" and log.event == "Liquidated":
-                if (pool := self.stability_pools.get(log.values[1])) is not None:
-                    pool.auctioned += log.values[4]
+                _, c, owner, collateral, principal, _ = log.values
+                self._add_over_liquidation(c, owner, collateral, principal)
+                if (pool := self.stability_pools.get(c)) is not None:
+                    pool.auctioned += principal
             elif log.contract == "Settlement":
                 self._record_settlement(log, market_prices)
             elif log.contract == "LossWaterfall":
@@ -222,6 +235,20 @@ class RunRecorder:
             auction.ended_at, auction.ended_by, auction.returned = timestamp, "unwound", values[3]
             auction.lost = values[4]
 
+    def _add_over_liquidation(
+        self, collateral_type: int, owner: str, collateral: int, principal: int
+    ) -> None:
+        """Add the principal that a liquidation closed beyond what its vault had to repay to be safe again."""
+        assert self.read_sale_price is not None and self.read_vault is not None
+        locked, debt = self.read_vault(collateral_type, owner)
+        needed = compute_repayment_to_safety(
+            locked + collateral,
+            debt + principal,
+            self.read_sale_price(collateral_type),
+            self.liquidation_ratios[collateral_type],
+        )
+        self.over_liquidated[collateral_type] += max(0, principal - needed)
+
     def _record_discount_sale(self, log: Log, action: Action, market_prices: tuple[int, ...]) -> None:
         values: tuple[Any, ...] = log.values
         c, _, buyer, collateral, fee, _, _ = values
@@ -280,9 +307,10 @@ class RunRecorder:
     def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
         """Record the state after a block."""
         self.guards.end_met_or_lapsed_vault_calls(view)
-        buffers = 0
+        buffers, shortfall = 0, 0
         for c, symbol in enumerate(self.symbols):
             market = view.outside.prices[c]
+            shortfall += view.get_deficit(c) + compute_debt_beyond_collateral(view, c)
             self.worst[c] = min(self.worst.get(c, market), market)
             prices, debts, pool = (
                 view.get_feed_price_record(c),
@@ -321,6 +349,7 @@ class RunRecorder:
                 pending,
                 view.count_open_auctions(),
                 view.mode,
+                shortfall,
             )
         )
 

@@ -8,7 +8,7 @@ from eth_hash.auto import keccak
 
 from backstop.deployment.contracts_by_parameter_name import POOLS, name_stability_pool
 from backstop.keepers.keeper_view import KeeperView
-from backstop.keepers.view_records import Auction, Facilitator, Workout
+from backstop.keepers.view_records import Facilitator
 from backstop.model.arithmetic import RAY
 from backstop.model.stability_pool import Member
 from backstop.simulation.account_value import (
@@ -24,6 +24,7 @@ from backstop.simulation.loss_totals import add_loss_totals
 from backstop.simulation.run_directory import SCHEMA_VERSION
 from backstop.simulation.scenario_run_state import PoolDepositor, ScenarioRun
 from backstop.simulation.stability_pool_totals import StabilityPoolTotals
+from backstop.simulation.unsafe_vault_figures import compute_debt_beyond_collateral
 
 CALLS_END = ("met", "liquidated", "restructured", "lapsed")
 WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
@@ -144,6 +145,7 @@ def _summarise_collateral_type(run: ScenarioRun, type_number: int, view: KeeperV
         "final_price_ray": str(view.outside.prices[type_number]),
         "debt_rad": str(view.get_debts(type_number).performing + view.get_principal_in_auction(type_number)),
         "deficit_rad": str(view.get_deficit(type_number)),
+        "over_liquidated_rad": str(run.recorder.over_liquidated[type_number]),
         "underwater_rad": str(compute_debt_beyond_collateral(view, type_number)),
         "buffer_rad": str(view.get_buffer(type_number)),
     }
@@ -188,20 +190,6 @@ def _summarise_facilitator(name: str, facilitator: Facilitator, view: KeeperView
         "lost_wad": str(facilitator.lost),
         "deficit_rad": str(view.get_deficit(c)),
     }
-
-
-def compute_debt_beyond_collateral(view: KeeperView, collateral_type: int) -> int:
-    """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
-
-    It is no loss yet.
-    """
-    market = view.outside.prices[collateral_type]
-    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
-    return view.sum_vault_shortfalls_at_price(collateral_type, market) + sum(
-        max(0, each.principal - each.lot * market)
-        for each in positions
-        if each.collateral_type == collateral_type
-    )
 
 
 def _summarise_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:

@@ -116,6 +116,10 @@ class ScenarioRun:
             scenario.symbols, stages, scenario.parameters.collateral_and_facilitator_names
         )
         self.recorder.read_sale_price = self._read_sale_price
+        self.recorder.read_vault = self._read_vault
+        self.recorder.liquidation_ratios = tuple(
+            each.liquidation_ratio for each in scenario.parameters.collateral_types
+        )
         self.recorder.stability_pools = build_stability_pool_totals(scenario.parameters.collateral_types)
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
@@ -281,6 +285,12 @@ class ScenarioRun:
     def _read_sale_price(self, collateral_type: int) -> int:
         """Return the price from which a type's lots are sold now, before any bonus [ray]."""
         return int(self.session.model.view("PriceFeed", "sale_prices", collateral_type)[1])
+
+    def _read_vault(self, collateral_type: int, owner: str) -> tuple[int, int]:
+        """Return what a vault has now: collateral [wad] and debt [rad]."""
+        vault = self.session.model.view("VaultEngine", "vault", collateral_type, owner)
+        debts = self.session.model.view("VaultEngine", "debts_of", collateral_type)
+        return vault.locked_collateral, vault.normalized_debt * debts.accumulated_rate
 
     def apply_or_raise(self, contract: str, method: str, *args: Any, sender: str) -> None:
         """Run an action of the setting; raise BackstopError if it reverts."""

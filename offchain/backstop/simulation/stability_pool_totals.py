@@ -29,6 +29,7 @@ class StabilityPoolTotals:
     reward_worth: int = 0  # wad of it, at the feed's price of each offset
     auctioned: int = 0  # rad of principal that went to auctions
     owner_loss: int = 0  # wad: worth at the market price that owners gave beyond the principal
+    member_loss: int = 0  # wad that members paid beyond the worth of their collateral at the market price
 
     def add_offset(self, log: Log, sale_price: int, market_price: int) -> int:
         """Add an event CollateralSold at the feed's price and the market's [ray]; return the reward [wad]."""
@@ -45,6 +46,7 @@ class StabilityPoolTotals:
         self.worth += (sent - reward) * sale_price // RAY
         self.reward += reward
         self.reward_worth += reward * sale_price // RAY
+        self.member_loss += max(0, paid - (sent - reward) * market_price // RAY)
         self.owner_loss += max(0, collateral * market_price // RAY - principal // RAY)
         return reward
 
@@ -65,6 +67,7 @@ class StabilityPoolTotals:
             "collateral_wad": str(self.collateral),
             "worth_wad": str(self.worth),
             "gain_wad": str(self.compute_gain(final_price)),
+            "member_loss_wad": str(self.member_loss),
             "reward_wad": str(self.reward),
             "reward_worth_wad": str(self.reward_worth),
         }

@@ -8,9 +8,10 @@ from typing import Any
 from backstop.model.arithmetic import RAY
 from backstop.simulation.account_value import compute_total_account_worth
 from backstop.simulation.book_opening import record_opening_auctions
-from backstop.simulation.run_summary import compute_debt_beyond_collateral, list_keeper_rows
+from backstop.simulation.run_summary import list_keeper_rows
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.simulator import Simulation
+from backstop.simulation.unsafe_vault_figures import compute_debt_beyond_collateral
 from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 

@@ -53,9 +53,47 @@ def test_json(tmp_path) -> None:
     assert printed == json.loads((tmp_path / "compare.json").read_text())
 
 
+def test_systems(tmp_path) -> None:
+    """Figures, bearers and causes on one screen; the same command shows the result that is there."""
+    args = ("--scenario", SMALL, "--host", "revm", "--systems", "liquity-v2,backstop", "--no-inputs")
+    result = run(*args, "--aftermath", "1", "--workers", "1", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    table = result.stdout.splitlines()
+    assert table[1].split() == ["liquity-v2", "backstop"]
+    for piece in (
+        "bad debt ",
+        "over-liquidation",
+        "members of stability pools",
+        "gas spent",
+        "0 differences",
+    ):
+        assert piece in result.stdout
+    row = next(line.split() for line in table if line.startswith("liquity-v2 "))
+    difference, by_mechanism, by_order = (int(each.replace(",", "")) for each in row[1:])
+    assert abs(difference - by_mechanism - by_order) <= 1 and by_mechanism < -100_000
+    files = "cells/liquity-v2+backstop.json", "liquity-v2/trace.json", "backstop/summary.json"
+    for name in ("systems.html", "systems.csv", "systems.json", *files):
+        assert (tmp_path / name).is_file()
+    again = run(*args, "--aftermath", "1", "--workers", "1", "--out", str(tmp_path))
+    assert again.stdout == result.stdout
+    other = run(*args, "--aftermath", "2", "--out", str(tmp_path))
+    assert other.exit_code != 0 and "seconds of aftermath 86400, not 172800" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (("--systems", "aave-v9"), "Error: there is no preset 'aave-v9'"),
+        (
+            ("--systems", "all", "--paths", "50"),
+            "--paths 50: an expected shortfall at 95% needs 200 paths or",
+        ),
+        (
+            ("--systems", "all", "--presets", "maker"),
+            "Error: --presets does not go with --systems: leave it out",
+        ),
+        (("--paths", "200"), "Error: --paths goes with --systems alone: leave it out"),
+        (("--no-inputs",), "Error: --inputs goes with --systems alone: leave it out"),
         (("--presets", "makers"), "Error: there is no preset 'makers'; there are aave-safety-module, "),
         (("--presets", "nowhere.yaml"), "Error: there is no preset file nowhere.yaml"),
         (("--presets", "maker,all"), "Error: the preset 'maker' is given twice"),

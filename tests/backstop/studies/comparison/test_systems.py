@@ -45,7 +45,7 @@ def test_every_system_on_the_contracts(tmp_path) -> None:
     for row, model in zip(rows, expected, strict=True):
         assert row["differences"] == 0 < row["fields_compared"]
         assert row["state_hash"] == model["state_hash"]
-    assert len(rows) == 5 + 7
+    assert len(rows) == 6 + 7
 
 
 def test_figures_of_sales_are_those_of_the_events(compared, out) -> None:

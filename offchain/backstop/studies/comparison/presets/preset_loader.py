@@ -45,6 +45,7 @@ _CONTRACTS = {
 _TERMS = ("pools", "cap_delay", "equity", "treasury", *_CONTRACTS)
 # Fields that it replaces in each collateral type, and those that it lowers where they are higher.
 _MECHANISMS = ("discount", "stability_pool")
+_AUCTION = ("curve", "step", "cut", "length", "buf", "cusp", "tail", "penalty", "tip", "chip")
 _OF_TYPES = ("buffer_share", "redistribution_cap", *_MECHANISMS)
 _LOWERED = {
     "liquidation_ratio": quantity_units.read_basis_points,
@@ -72,7 +73,7 @@ class Preset:
     @property
     def group(self) -> str:
         """Group of the preset: SYSTEMS if it says how vaults are sold, else ALL or MARGIN by whose losses."""
-        if any(name in _read_type_terms(self.terms) for name in _MECHANISMS):
+        if _has_mechanism(_read_type_terms(self.terms)):
             return SYSTEMS
         return ALL if "waterfall" in self.terms else MARGIN
 
@@ -138,10 +139,10 @@ def load_preset(name_or_file: str | Path) -> Preset:
     types = _read_type_terms(section)
     if "margin" in section:
         section["margin"].read_section((), (*_OF_MARGIN, *_ELSEWHERE))
-    elif "waterfall" not in section and not any(name in types for name in _MECHANISMS):
+    elif "waterfall" not in section and not _has_mechanism(types):
         top.raise_error(
-            "'waterfall', 'margin', 'of_each_type.discount' and 'of_each_type.stability_pool' are missing: "
-            "give one of them"
+            "'waterfall', 'margin', 'of_each_type.auction', 'of_each_type.discount' and "
+            "'of_each_type.stability_pool' are missing: give one of them"
         )
     for role in section["absent"].read_items() if "absent" in section else ():
         role.read_choice(ROLES)
@@ -204,20 +205,33 @@ def _read_type_terms(terms: Section) -> Mapping[str, Field]:
     return terms["of_each_type"].read_section((), (*_OF_TYPES, *_LOWERED, "auction")).fields_by_name
 
 
+def _has_mechanism(types: Mapping[str, Field]) -> bool:
+    """Return whether a preset says how the vaults of a type are sold: by a pool, a discount, or an auction.
+
+    A penalty alone is no mechanism: the auctions are the scenario's.
+    """
+    auction = types["auction"].read_mapping_entries() if "auction" in types else {}
+    return any(name in types for name in _MECHANISMS) or "curve" in auction
+
+
 def _replace_type_terms(fields: dict[str, Field], own: Mapping[str, Field]) -> None:
     """Replace the terms of a collateral type by the preset's; a ratio and a floor are lowered at most.
 
     Under a higher ratio vaults of the scenario could be unsafe from the start, under a higher floor they
     could not be opened.
     """
-    if any(name in own for name in _MECHANISMS):
+    if _has_mechanism(own):
         # One stands in the place of the other.
         for name in _MECHANISMS:
             fields.pop(name, None)
     fields |= {name: own[name] for name in _OF_TYPES if name in own}
     if "auction" in own:
-        own["auction"].read_section((), ("penalty",))
-        fields["auction"] = merge_documents(fields["auction"], own["auction"])
+        # A curve has fields of its own, so that an auction which names one replaces the scenario's.
+        has_curve = "curve" in own["auction"].read_mapping_entries()
+        given = own["auction"].read_section((), _AUCTION if has_curve else ("penalty",))
+        fields["auction"] = (
+            own["auction"] if "curve" in given else merge_documents(fields["auction"], own["auction"])
+        )
     for name, reader in _LOWERED.items():
         if name in own and own[name].read_value(reader) < fields[name].read_value(reader):
             fields[name] = own[name]

@@ -28,7 +28,7 @@ from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 OURS = ("by-cycle", "ranked", "shared")
 OF_MARGIN = ("bitmex", "by-cycle", "dydx", "hyperliquid", "okex-clawback", "ranked", "shared")
 BY_DISCOUNT = ("aave-v3", "aave-v4", "euler-v2", "morpho-blue")
-SYSTEMS = ("aave-v3", "aave-v4", "euler-v2", "liquity-v2", "morpho-blue")
+SYSTEMS = ("aave-v3", "aave-v4", "euler-v2", "liquity-v2", "maker-mcd", "morpho-blue")
 WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
 GOOD = """schema_version: 1
 title: A test
@@ -429,7 +429,7 @@ def test_text_is_on_one_line(write) -> None:
         (
             "waterfall:\n  savings: {share: 20%}\n  reserve: {share: 50%, amount: 1_000 stablecoin}\n",
             "",
-            "mine.yaml:1: 'waterfall', 'margin', 'of_each_type.discount' and 'of_each_type.stability_pool'",
+            "mine.yaml:1: 'waterfall', 'margin', 'of_each_type.auction', 'of_each_type.discount' and ",
         ),
     ],
 )
