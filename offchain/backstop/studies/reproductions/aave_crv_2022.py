@@ -32,10 +32,10 @@ FILE = "aave-crv-2022.yaml"
 SHORT = "short"
 PATHS = 10
 SOURCES = (
-    "Llama, ARFC, governance.aave.com/t/10955, 8 December 2022: 2,656,335 CRV of bad debt; 2,651,906.535 in ARC"
-    " 10779/20",
-    "Blockworks, 'Aave Left With $1.7M in Bad Debt', November 2022: 92 million CRV owed against 63.6 million USDC,"
-    " 385 liquidations in 50 minutes",
+    "Llama, ARFC, governance.aave.com/t/10955, 8 December 2022: 2,656,335 CRV of bad debt; 2,651,906.535 in"
+    " ARC 10779/20",
+    "Blockworks, 'Aave Left With $1.7M in Bad Debt', November 2022: 92 million CRV owed against 63.6 million"
+    " USDC, 385 liquidations in 50 minutes",
     "ARC, governance.aave.com/t/10779, November 2022: the trader lost about 10 million USD",
 )
 PUBLISHED = load_figures(NAME)
@@ -95,7 +95,7 @@ def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
     rows += [
         build_row("CRV repaid", as_assumed.repaid, unit="CRV"),
         build_row(
-            "  mean price that liquidators were credited",
+            "  mean oracle price of liquidations",
             compute_mean_price(as_assumed),
             unit="USD",
             places=4,
@@ -142,8 +142,8 @@ def _build_published_rows(as_assumed: SaleFigures, everything: Sequence[SaleFigu
 
 def compute_account_loss(figures: SaleFigures) -> Fraction:
     """Return the account's worth before liquidations less its worth at the end, at market prices [USD]."""
-    collateral, debt = PUBLISHED["collateral"], PUBLISHED["debt"]
-    debt_left = max(Fraction(0), figures.debt - OTHER_DEBT)
+    collateral, debt_left = PUBLISHED["collateral"], max(Fraction(0), figures.debt - OTHER_DEBT)
+    debt = figures.repaid + figures.booked + debt_left
     left = max(Fraction(0), collateral - figures.sold - debt_left * LAST_PRICE)
     return collateral - debt * FIRST_PRICE - left
 

@@ -23,7 +23,7 @@ class SaleFigures(NamedTuple):
     booked: Fraction  # losses that sales left
     unbooked: Fraction  # debt beyond collateral at the market's last price
     bonus: Fraction  # buyers' part, at the feed's prices
-    fee: Fraction  # protocol's part, at the last market price
+    fee: Fraction  # protocol's part, at the feed's prices
     debt: Fraction  # principal of all vaults at the end
     first_at: int | None
     last_at: int | None
@@ -52,23 +52,25 @@ def play_sales(scenario: Scenario, seed: int) -> SaleFigures:
     types = summary["collateral_types"]
     sold = [each["discount_sales"] for each in types if "discount_sales" in each]
     times = [row[1] - scenario.start for row in tables["events"] if row[3] == "CollateralSold"]
+    # A sale's bonus rate is that of all sales: the worth of a fee follows from the payment.
+    events = [row[4][-4:] for row in tables["events"] if row[3] == "CollateralSold"]
     fees = (
-        int(each["discount_sales"]["fee_wad"]) * Fraction(int(each["final_price_ray"]), RAD // WAD)
-        for each in types
-        if "discount_sales" in each
+        sum((Fraction(fee * paid, lot - fee) for lot, fee, paid, _ in events if lot > fee), Fraction()) / WAD
     )
+    paid_in_all = sum(Fraction(each[2], WAD) for each in events)
 
     def add(name: str, unit: int) -> Fraction:
         return sum((Fraction(int(each[name]), unit) for each in sold), Fraction())
 
+    bonus = add("bonus_wad", WAD)
     return SaleFigures(
         sales=sum(each["sales"] for each in sold),
         sold=add("sold_wad", WAD),
         repaid=add("repaid_rad", RAD),
         booked=add("lost_rad", RAD),
         unbooked=sum((Fraction(int(each["underwater_rad"]), RAD) for each in types), Fraction()),
-        bonus=add("bonus_wad", WAD),
-        fee=sum(fees, Fraction()) / WAD,
+        bonus=bonus,
+        fee=fees * (1 + bonus / paid_in_all) if events else Fraction(),
         debt=sum((Fraction(int(each["debt_rad"]), RAD) for each in types), Fraction()),
         first_at=min(times, default=None),
         last_at=max(times, default=None),
