@@ -15,7 +15,7 @@ from backstop.studies.reproductions.figure_comparison import Reproduction
 
 NAMES = (
     *("arithmetic", "black-thursday", "bitfinex", "liquity-may-2021", "aave-crv-2022", "october-2025"),
-    "aave-october-2025",
+    *("aave-october-2025", "fixed-oracles-november-2025"),
     *("spiral", "shocks", "forecasts"),
 )
 """Names of the reproductions, in the order in which they are printed."""

@@ -29,7 +29,7 @@ from backstop.studies.reproductions.published_tables import load_figures
 
 NAME = "aave-october-2025"
 FILE = "aave-october-2025.yaml"
-BOOKS = 5
+BOOKS = 10
 SOURCES = (
     "meme-insider (0xnoveleader), October 2025: 192.71 million USD liquidated on Aave of 28.98 billion"
     " borrowed; 46.19 of 4,140 on Morpho, 17.37 of 2,160 on Fluid, 4.32 of 1,970 on Euler",

@@ -59,15 +59,15 @@ def play_sales(scenario: Scenario, seed: int) -> SaleFigures:
     )
     paid_in_all = sum(Fraction(each[2], WAD) for each in events)
 
-    def add(name: str, unit: int) -> Fraction:
+    def sum_amounts(name: str, unit: int) -> Fraction:
         return sum((Fraction(int(each[name]), unit) for each in sold), Fraction())
 
-    bonus = add("bonus_wad", WAD)
+    bonus = sum_amounts("bonus_wad", WAD)
     return SaleFigures(
         sales=sum(each["sales"] for each in sold),
-        sold=add("sold_wad", WAD),
-        repaid=add("repaid_rad", RAD),
-        booked=add("lost_rad", RAD),
+        sold=sum_amounts("sold_wad", WAD),
+        repaid=sum_amounts("repaid_rad", RAD),
+        booked=sum_amounts("lost_rad", RAD),
         unbooked=sum((Fraction(int(each["underwater_rad"]), RAD) for each in types), Fraction()),
         bonus=bonus,
         fee=fees * (1 + bonus / paid_in_all) if events else Fraction(),
