@@ -32,4 +32,4 @@ def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
     module = import_module(f"backstop.studies.reproductions.{_STEMS.get(name, name.replace('-', '_'))}")
-    return cast(Callable[[int], Reproduction], module.reproduce)(seed)
+    return cast(Callable[[int], Reproduction], module.reproduce_result)(seed)

@@ -81,7 +81,7 @@ DEBT_CHANGE = "a debt of 88.8 million"
 LEAST_RATIO_CHANGE = "threshold rounded the other way"
 
 
-def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
+def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
     """Play the account as assumed, on `paths` drawn paths of prices, and with each change."""
     base = load_changed_scenario(FILE, {})
     as_assumed = play_sales(base, seed)

@@ -110,7 +110,7 @@ class Day(NamedTuple):
         return _compute_percent(self.figures.bad_debt, self.figures.repaid)
 
 
-def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
+def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
     """Play the day on `books` drawn books as assumed, and on as many for each changed assumption."""
     seeds = range(seed, seed + books)
     as_assumed = play_books(load_changed_scenario(FILE, {}), seeds)

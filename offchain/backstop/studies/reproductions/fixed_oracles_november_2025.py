@@ -71,7 +71,7 @@ SDEUSD_CHANGES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def reproduce(seed: int) -> Reproduction:
+def reproduce_result(seed: int) -> Reproduction:
     """Play both markets with the fixed oracle and its assumptions, and with an oracle that follows."""
     sdeusd = play_sales(load_changed_scenario(SDEUSD, {}), seed)
     others = [play_sales(load_changed_scenario(SDEUSD, each), seed) for each in SDEUSD_CHANGES.values()]
