@@ -53,6 +53,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     "half the market's depth": {f"{_MARKET}.depth": "12_000_000 stablecoin"},
     "depth of 36 million": {f"{_MARKET}.depth": "36_000_000 stablecoin"},
     "double the market's depth": {f"{_MARKET}.depth": "48_000_000 stablecoin"},
+    "ten times the market's depth": {f"{_MARKET}.depth": "240_000_000 stablecoin"},
     "refilled in twice the time": {f"{_MARKET}.recovery": "24 s"},
     "oracle reports half the move": {"keepers.reporter.deviation": "1%"},
     "oracle reports double the move": {"keepers.reporter.deviation": "4%"},

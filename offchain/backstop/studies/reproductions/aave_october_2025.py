@@ -70,7 +70,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         "markets.COIN.depth": "4_000_000 stablecoin",
     },
     "oracle of smaller coins every 10 minutes": {"parameters.collateral_types.COIN.feed.step": "10 min"},
-    "gas at ten times the price": {"congestion.gas_prices.assumed.01:00": "800 gwei"},
+    "gas at five times the price": {"congestion.gas_prices.assumed.01:00": "750 gwei"},
     "a bonus of 6%": {f"parameters.collateral_types.{each}.discount.base_bonus": "6%" for each in _TYPES},
 }
 OWNERS_REACT = "owners react"
