@@ -14,8 +14,9 @@ from backstop.errors import BackstopError
 from backstop.studies.reproductions.figure_comparison import Reproduction
 
 NAMES = (
-    *("arithmetic", "black-thursday", "bitfinex", "liquity-may-2021", "october-2025", "spiral", "shocks"),
-    "forecasts",
+    *("arithmetic", "black-thursday", "bitfinex", "liquity-may-2021", "aave-crv-2022", "october-2025"),
+    *("aave-october-2025", "fixed-oracles-november-2025"),
+    *("spiral", "shocks", "forecasts"),
 )
 """Names of the reproductions, in the order in which they are printed."""
 
@@ -31,4 +32,4 @@ def run_reproduction(name: str, seed: int = 1) -> Reproduction:
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
     module = import_module(f"backstop.studies.reproductions.{_STEMS.get(name, name.replace('-', '_'))}")
-    return cast(Callable[[int], Reproduction], module.reproduce)(seed)
+    return cast(Callable[[int], Reproduction], module.reproduce_result)(seed)

@@ -51,7 +51,7 @@ SOURCES = (
 )
 
 
-def reproduce(seed: int) -> Reproduction:
+def reproduce_result(seed: int) -> Reproduction:
     """Reproduce the haircut and the claims; the seed does not matter, as nothing is drawn."""
     with open_lockstep_deployment(_build_parameters(), _to_timestamp(OPENED)) as here:
         rows = _compare_customer_haircuts_with_history(here) + _compare_claim_redemptions(here)

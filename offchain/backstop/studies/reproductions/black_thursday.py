@@ -58,7 +58,7 @@ class Loss(NamedTuple):
     auctions: int
 
 
-def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
+def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
     """Run each cell on `books` books, drawn from this seed on."""
     rows: list[FigureRow] = []
     seeds = range(seed, seed + books)

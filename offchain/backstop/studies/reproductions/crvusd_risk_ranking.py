@@ -106,7 +106,7 @@ ALIKE = Fraction(1, 5)
 """Distance that a rank correlation may have from one."""
 
 
-def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
+def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
     """Run `paths` paths of each scenario and compare the results."""
     ours = [
         compute_bad_and_liquidated_debt_percents(load_shocked_scenario(case.shocks), seed, paths)

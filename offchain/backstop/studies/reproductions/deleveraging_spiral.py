@@ -106,7 +106,7 @@ FIGURES = (
 """Figures; the last scales normal draws like Student's, as the published code does by default."""
 
 
-def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
+def reproduce_result(seed: int, paths: int = PATHS) -> Reproduction:
     """Run all behaviours on `paths` paths of each kind of returns and compare the volatility."""
     rows, stops, drawn = build_rows_of_four_spiral_steps(), list[FigureRow](), dict[int, Floats]()
     for figure in FIGURES:

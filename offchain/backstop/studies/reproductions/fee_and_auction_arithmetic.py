@@ -57,7 +57,7 @@ def rpow(base: uint256, exponent: uint256) -> uint256:
 """
 
 
-def reproduce(seed: int) -> Reproduction:
+def reproduce_result(seed: int) -> Reproduction:
     """Recompute the arithmetic; the seed does not matter, as nothing is drawn."""
     rows = [
         *_iter_stability_fee_rows(),

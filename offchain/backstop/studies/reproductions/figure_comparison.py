@@ -74,9 +74,10 @@ def build_ratio_tolerance(value: Number) -> Bound:
     return Bound("factor", Fraction(value))
 
 
-def build_range(values: Sequence[Number]) -> Bound:
-    """Bound a published figure by the least and the most of these, rounded outward to integers."""
-    return Bound("range", Fraction(floor(min(values))), Fraction(ceil(max(values))))
+def build_range(values: Sequence[Number], places: int = 0) -> Bound:
+    """Bound a published figure by the least and the most of these, rounded outward to so many digits."""
+    unit = 10**places
+    return Bound("range", Fraction(floor(min(values) * unit), unit), Fraction(ceil(max(values) * unit), unit))
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ CASES = (
 )
 
 
-def reproduce(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction:
+def reproduce_result(seed: int, books: int = BOOKS, paths: int = PATHS) -> Reproduction:
     """Forecast the published falls, and the bad debt of 12 March 2020 on books drawn from this seed on."""
     falls = [each for case in CASES for each in _compare_falls(case)]
     seeds = range(seed, seed + books)

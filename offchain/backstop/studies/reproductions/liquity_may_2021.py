@@ -123,7 +123,7 @@ def play_books(assumptions: CrashAssumptions, seeds: Sequence[int]) -> list[Cras
     return pairs
 
 
-def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
+def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
     """Play the day on `books` books as assumed, and on as many for each change of an assumption."""
     seeds = range(seed, seed + books)
     as_assumed = play_books(AS_ASSUMED, seeds)

@@ -202,7 +202,7 @@ def sum_excess(taken: Sequence[int], needed: Sequence[int]) -> int:
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
 
 
-def reproduce(seed: int) -> Reproduction:
+def reproduce_result(seed: int) -> Reproduction:
     """Compare both policies; the seed does not matter, as nothing is drawn."""
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
     least = [compute_least_taken_from_winners(wave) for wave in WAVES]

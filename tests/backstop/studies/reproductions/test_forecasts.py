@@ -24,7 +24,7 @@ SCORES = 4
 
 @pytest.fixture(scope="module")
 def found() -> Reproduction:
-    return forecasts.reproduce(1)
+    return forecasts.reproduce_result(1)
 
 
 @pytest.mark.deep(brief=BRIEF)

@@ -34,7 +34,7 @@ NO_OWNERS = replace(AS_ASSUMED, largest_collateral=0, pool_share=5_000)
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_page_says_what_is_printed() -> None:
-    found = liquity_may_2021.reproduce(1)
+    found = liquity_may_2021.reproduce_result(1)
     assert found.format_markdown() in DOCS
     assert (found.agreed_count, found.compared_count) == (13, 16)
 

@@ -207,7 +207,7 @@ def test_all_paths_at_once_are_each_path_by_itself(name) -> None:
 )
 def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
-    found = deleveraging_spiral.reproduce(1, paths=400)
+    found = deleveraging_spiral.reproduce_result(1, paths=400)
     assert_in_docs(found)
     upper = [each for each in found.rows if each.figure.startswith("t(3), ") and "95%" in each.figure]
     assert len(upper) == 7
@@ -223,7 +223,7 @@ def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
 )
 def test_the_shocks_of_the_docs() -> None:
-    found = crvusd_risk_ranking.reproduce(1, paths=2)
+    found = crvusd_risk_ranking.reproduce_result(1, paths=2)
     assert_in_docs(found)
     assert len(found.rows) == len(crvusd_risk_ranking.MEASURES) * (len(crvusd_risk_ranking.CASES) + 1) + 1
 
@@ -254,7 +254,7 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 )
 def test_the_outage_makes_the_loss_and_owners_who_react_lower_it() -> None:
     """Amounts fall out of their bounds with owners who react; proportions stay."""
-    found = black_thursday.reproduce(1)
+    found = black_thursday.reproduce_result(1)
     assert found.format_markdown() in DOCS
     as_it_was, reacting = (
         [each.agrees for each in found.rows[first : first + 6] if each.agrees is not None] for first in (0, 6)

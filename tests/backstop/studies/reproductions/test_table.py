@@ -52,6 +52,8 @@ def test_a_range_is_rounded_outward_and_has_to_contain_what_is_published() -> No
     ]
     assert bound.format_tolerance("ETH") == "2 to 11 ETH"
     assert bound.as_json() == ["range", "2", "11"]
+    shares = build_range([Fraction(1, 3), Fraction(2, 3)], places=2)
+    assert shares.format_tolerance("%") == "0.33 to 0.67 %"
 
 
 def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
