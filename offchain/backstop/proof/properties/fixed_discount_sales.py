@@ -198,6 +198,8 @@ def _check_amount(step: Transition, sale: DiscountSale, before: _SoldVault) -> N
     ):
         share = Fraction(terms.close_factor, BASIS_POINTS)
     most = before.debt * share
-    whole = before.worth <= before.debt * before.bonus or before.debt - most < before.floor + 2 * RAY
-    if not whole and sale.paid * RAY > most * (1 + slack) + 2 * RAY:
+    # The debt leaves in units of normalized debt, each of which is worth the rate, and is paid in whole wei.
+    rounding = before.rate + RAY
+    whole = before.worth <= before.debt * before.bonus or before.debt - most < before.floor + rounding
+    if not whole and sale.paid * RAY > most * (1 + slack) + rounding:
         raise PropertyViolationError(f"vault {sale.owner}: {sale.paid} is repaid of {most / RAY} at most")
