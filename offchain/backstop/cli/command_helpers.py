@@ -540,7 +540,7 @@ def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json
             table.add_row(pair["first"], *(format_figure(value, "rad") for value in values))
     print()
     wide_console(len(names)).print(table)
-    _print_model_agreement_and_files([comparison], directory, Path(RESULT).stem)
+    _print_model_agreement_and_files([comparison], directory, Path(RESULT).stem, columns=len(names))
 
 
 def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
@@ -603,10 +603,10 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
 
 
 def _print_model_agreement_and_files(
-    runs: Sequence[Mapping[str, Any]], directory: Path, file_stem: str
+    runs: Sequence[Mapping[str, Any]], directory: Path, file_stem: str, columns: int = 0
 ) -> None:
     """Print whether model and chain agreed, and where the files are."""
-    console = wide_console(len(runs))
+    console = wide_console(columns or len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
     console.print(

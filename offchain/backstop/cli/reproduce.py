@@ -15,7 +15,7 @@ from backstop.cli.command_helpers import (
     output_options,
     seed_option,
 )
-from backstop.studies.reproductions import NAMES
+from backstop.studies.reproductions import EPISODES, NAMES
 
 
 @click.command(
@@ -25,24 +25,28 @@ from backstop.studies.reproductions import NAMES
 Examples:
   ape run reproduce arithmetic
   ape run reproduce black-thursday --seed 7
+  ape run reproduce episodes --out runs/episodes
   ape run reproduce all --out runs/reproductions
 """,
 )
-@click.argument("name", type=click.Choice((*NAMES, "all")))
-@output_options("Directory for each result: its table, and JSON that is exact to the last digit.")
+@click.argument("name", type=click.Choice((*NAMES, "episodes", "all")))
+@output_options("Directory for the page, and for each result a table and JSON, exact to the last digit.")
 @seed_option
 @json_option
 @handle_errors
 def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> None:
     """Play published results again and print their figures beside ours.
 
-    Each row has the difference, the bound that was set for it, whether it holds, and the figure's source.
+    'episodes' are the crashes whose outcome is published. Each row has the difference, the bound that was set
+    for it, whether it holds, and the figure's source.
     docs/know/reproductions.md says what differs between the systems, and why some figures disagree.
     """
+    from backstop.report.reproductions_page import write_page
     from backstop.studies.reproductions import run_reproduction
     from backstop.studies.reproductions.figure_comparison import write_reproduction
 
-    names, output, found = list(NAMES) if name == "all" else [name], None, []
+    groups = {"all": NAMES, "episodes": EPISODES}
+    names, output, found = list(groups.get(name, (name,))), None, []
     if out is not None:
         output = open_output(out, "reproduce", {"results": names, "seed": seed}, fresh=fresh)
     for each in names:
@@ -58,6 +62,7 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
         if not as_json:
             click.echo(text)
     if output is not None and not output.finished:
+        write_page(found, seed, output.path)
         output.mark_finished()
     if as_json:
         click.echo(json.dumps(found, indent=2, sort_keys=True))

@@ -20,6 +20,7 @@ from backstop.report import (
     import_page,
     preset_comparison_page,
     proposal_page,
+    reproductions_page,
     run_page,
     self_hedge_page,
     stress_page,
@@ -107,6 +108,13 @@ KINDS = (
         *("systems", "systems.json", "systems.json", system_comparison_page.FILE),
         lambda folder: system_comparison_page.write_page(_read_json(folder / "systems.json"), folder),
         system_comparison_page.compose_finding,
+    ),
+    ResultKind(
+        *("reproductions", reproductions_page.RESULT, reproductions_page.RESULT, reproductions_page.FILE),
+        lambda folder: reproductions_page.write_page_of_summary(
+            _read_json(folder / reproductions_page.RESULT), folder
+        ),
+        reproductions_page.compose_finding,
     ),
     ResultKind(
         *("guards", "guards.json", "guards.json", guards_page.FILE),

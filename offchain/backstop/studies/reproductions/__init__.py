@@ -20,6 +20,12 @@ NAMES = (
 )
 """Names of the reproductions, in the order in which they are printed."""
 
+EPISODES = (
+    *("black-thursday", "liquity-may-2021", "aave-crv-2022", "aave-october-2025"),
+    "fixed-oracles-november-2025",
+)
+"""Names of the crashes whose outcome is published, each under the system it happened to, by date."""
+
 _STEMS = {
     "arithmetic": "fee_and_auction_arithmetic",
     "shocks": "crvusd_risk_ranking",

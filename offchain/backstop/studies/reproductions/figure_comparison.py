@@ -149,6 +149,7 @@ class Reproduction:
     title: str
     sources: Sequence[str]
     rows: Sequence[FigureRow]
+    remarks: Sequence[str] = ()  # assumptions that move the figures, and causes of differences
 
     @property
     def compared_count(self) -> int:
@@ -199,6 +200,7 @@ class Reproduction:
             "compared": self.compared_count,
             "agreed": self.agreed_count,
             "sources": list(self.sources),
+            "remarks": list(self.remarks),
             "rows": [
                 {
                     "figure": each.figure,
@@ -209,6 +211,7 @@ class Reproduction:
                     "bound": None if each.bound is None else each.bound.as_json(),
                     "agrees": each.agrees,
                     "source": self.sources[each.source - 1] if each.source else None,
+                    "text": list(each.format_cells()),
                 }
                 for each in self.rows
             ],
