@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from backstop.contract_base import ZERO_ADDRESS, RevertError
@@ -43,6 +44,19 @@ class DiscountView(VaultView):
 
         None if the mechanism or the liquidation engine would refuse the buyer.
         """
+        key = collateral_type, vault.owner, max_collateral, max_repay
+        if key not in self._sales:
+            self._sales[key] = self._plan_discount_sale(collateral_type, vault, max_collateral, max_repay)
+        return self._sales[key]
+
+    @cached_property
+    def _sales(self) -> dict[tuple[int, str, int, int], Sale | None]:
+        """Sales that a keeper has asked for, by type, owner and limits: the next keeper asks for the same."""
+        return {}
+
+    def _plan_discount_sale(
+        self, collateral_type: int, vault: Vault, max_collateral: int, max_repay: int
+    ) -> Sale | None:
         if not self.can_sell_vaults(collateral_type):
             return None
         position = self.build_position(collateral_type, vault)
@@ -89,7 +103,7 @@ class DiscountView(VaultView):
         tables = self._snapshot["LiquidationEngine"]
         return str(tables["mechanism_of"].get(collateral_type, ZERO_ADDRESS))
 
-    @property
+    @cached_property
     def _discount_model(self) -> FixedDiscount:
         """The contract's model over the tables of the snapshot; nothing can be written to it."""
         found: Any = object.__new__(_KINDS[self._parameters.discount_contract])

@@ -36,6 +36,8 @@ class PriceView:
         self._parameters = parameters
         self._snapshot = snapshot
         self._feed: Tables = snapshot["PriceFeed"]
+        self._liquidation_prices: dict[int, int] = {}
+        self._sale_prices: dict[int, int] = {}
 
     def get_feed_price_record(self, collateral_type: int) -> interfaces.Prices:
         """Return the feed's prices, fresh or not [ray]."""
@@ -69,12 +71,14 @@ class PriceView:
 
     def get_liquidation_price(self, collateral_type: int) -> int:
         """Return the price at which liquidations start [ray]; 0 if none may."""
-        return price_feed.compute_valid_price_or_zero(
-            self.get_feed_price_record(collateral_type),
-            self.get_feed_config(collateral_type),
-            self.timestamp,
-            obeys_halts=True,
-        )
+        if collateral_type not in self._liquidation_prices:
+            self._liquidation_prices[collateral_type] = price_feed.compute_valid_price_or_zero(
+                self.get_feed_price_record(collateral_type),
+                self.get_feed_config(collateral_type),
+                self.timestamp,
+                obeys_halts=True,
+            )
+        return self._liquidation_prices[collateral_type]
 
     def get_current_or_last_price(self, collateral_type: int) -> int:
         """Return the current price [ray], or the last of a feed given up as dead; 0 if there is none."""
@@ -84,6 +88,11 @@ class PriceView:
 
     def get_higher_current_or_next(self, collateral_type: int) -> int:
         """Return the price from which lots are sold [ray], the higher of current and next; 0 without one."""
+        if collateral_type not in self._sale_prices:
+            self._sale_prices[collateral_type] = self._compute_higher_current_or_next(collateral_type)
+        return self._sale_prices[collateral_type]
+
+    def _compute_higher_current_or_next(self, collateral_type: int) -> int:
         prices, config = self.get_feed_price_record(collateral_type), self.get_feed_config(collateral_type)
         coming = prices.next or self._feed["withheld"].get(collateral_type, 0)
         if coming == 0 and self.timestamp <= prices.fresh_until:

@@ -20,8 +20,9 @@ RESULT = "reproductions.json"
 def write_page(results: Sequence[Mapping[str, Any]], seed: int, directory: Path) -> Path:
     """Write reproductions.json and reproductions.html, which shows it; return the page's path."""
     summary = {"schema_version": 1, "seed": seed, "results": list(results)}
-    write_files(directory, {RESULT: json.dumps(summary, indent=2, sort_keys=True) + "\n"})
-    return write_page_of_summary(summary, directory)
+    text = json.dumps(summary, indent=2, sort_keys=True)
+    write_files(directory, {RESULT: text + "\n"})
+    return write_page_of_summary(json.loads(text), directory)
 
 
 def write_page_of_summary(summary: Mapping[str, Any], directory: Path) -> Path:

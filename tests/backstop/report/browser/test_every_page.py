@@ -15,11 +15,21 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli import ask, attack, calibrate, deleverage, import_book, self_hedge, stress, sweep
-from backstop.report import difference_page, guards_page, index_page, preset_comparison_page, run_page
+from backstop.report import (
+    difference_page,
+    guards_page,
+    index_page,
+    preset_comparison_page,
+    reproductions_page,
+    run_page,
+    system_comparison_page,
+)
 from backstop.report.result_kinds import KINDS, find_result_kind
 from backstop.studies.comparison.guard_comparison import compare_guards
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import load_presets
+from backstop.studies.comparison.system_comparison import compare_systems
+from backstop.studies.reproductions import run_reproduction
 from backstop.studies.self_hedge import second_prices_from_bars, self_hedge_study
 from tests.support import handmade_page_runs
 from tests.support.browser_user import run_visits
@@ -115,6 +125,20 @@ def compared(folder: Path) -> Path:
     return preset_comparison_page.write_page(found, folder)
 
 
+def taken_apart(folder: Path) -> Path:
+    folder.mkdir()
+    presets = load_presets("liquity-v2,morpho-blue,backstop")
+    found = compare_systems(
+        str(DATA / "runs" / "small.yaml"), presets, "model", 1, folder, aftermath=86_400, has_inputs=False
+    )
+    return system_comparison_page.write_page(found, folder)
+
+
+def reproduced(folder: Path) -> Path:
+    folder.mkdir()
+    return reproductions_page.write_page([run_reproduction("arithmetic").as_json()], 1, folder)
+
+
 def guarded(folder: Path) -> Path:
     folder.mkdir()
     found = compare_guards([str(DATA / "guards" / "small.yaml")], "model", 1, folder)
@@ -150,6 +174,8 @@ MADE: dict[str, Callable[[Path], Path]] = {
     ),
     "answer": asked(ask, "falls", SMALL),
     "comparison": compared,
+    "systems": taken_apart,
+    "reproductions": reproduced,
     "guards": guarded,
     "self-hedge": straddled,
     "hunt": hunt_planted_story,

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.reproduce import cli
-from backstop.studies.reproductions import NAMES, run_reproduction
+from backstop.report.result_kinds import find_result_kind
+from backstop.studies.reproductions import EPISODES, NAMES, run_reproduction
 from tests.support.checkout_paths import ROOT
 
 DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
@@ -36,6 +37,26 @@ def test_json_and_files_are_the_same(tmp_path) -> None:
     (printed,) = json.loads(result.stdout)
     assert printed == json.loads((tmp_path / "out" / "arithmetic.json").read_text())
     assert printed == run_reproduction("arithmetic").as_json()
+
+
+def test_page_has_the_published_figures_beside_ours(tmp_path) -> None:
+    """It is made anew by `report`, from the file beside it."""
+    out = tmp_path / "out"
+    result = run("arithmetic", "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    text = (out / "reproductions.html").read_text()
+    printed = json.loads((out / "arithmetic.json").read_text())
+    assert f"{printed['agreed']} of {printed['compared']} comparisons with published figures hold." in text
+    for row in printed["rows"]:
+        assert all(cell in text for cell in row["text"])
+    kind = find_result_kind(out)
+    assert kind is not None and kind.name == "reproductions"
+    (out / "reproductions.html").unlink()
+    assert kind.write(out).read_text() == text
+
+
+def test_episodes_are_reproductions() -> None:
+    assert set(EPISODES) < set(NAMES) and len(EPISODES) == 5
 
 
 @pytest.mark.parametrize(
