@@ -146,7 +146,7 @@ def compare_systems(
         },
         "inputs": [each.title for each in INPUTS],
         "sensitivity": {each: _rank_inputs(each, cells[name_cell(each, each)], rows) for each in names},
-        "paths": _estimate_over_paths(names, rows, paths) if paths else None,
+        "paths": estimate_over_paths(names, rows, paths) if paths else None,
         "steps": sum(row["steps"] for row in rows.values()),
         "fields_compared": sum(row["fields_compared"] for row in rows.values()),
         "differences": sum(row["differences"] for row in rows.values()),
@@ -210,14 +210,15 @@ def _list_jobs(
                 yield SystemJob(_name_input_run(name, given.name, factor), scaled, "model", can_fail=True)
     for path in range(paths):
         for name, day in whole.items():
-            yield SystemJob(_name_path_run(name, path), day, "model", path=path)
+            yield SystemJob(name_path_run(name, path), day, "model", path=path)
 
 
 def _name_input_run(system: str, input_name: str, factor: Fraction) -> str:
     return f"{system}.{input_name}.{'half' if factor == HALF else 'double'}"
 
 
-def _name_path_run(system: str, path: int) -> str:
+def name_path_run(system: str, path: int) -> str:
+    """Return the key of the run of a whole system on a path."""
     return f"{system}.path.{path}"
 
 
@@ -297,7 +298,7 @@ def _rank_inputs(
     return found
 
 
-def _estimate_over_paths(
+def estimate_over_paths(
     names: Sequence[str], rows: Mapping[str, Mapping[str, Any]], paths: int
 ) -> dict[str, Any]:
     """Estimate mean and expected shortfall of each figure over paths, and the excess over the last system.
@@ -310,7 +311,7 @@ def _estimate_over_paths(
         samples = {
             name: np.array(
                 [
-                    int(rows[_name_path_run(name, path)][line.figure]) // _MICRO.get(line.unit, 1)
+                    int(rows[name_path_run(name, path)][line.figure]) // _MICRO.get(line.unit, 1)
                     for path in range(paths)
                 ],
                 dtype=np.float64,

@@ -12,8 +12,9 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.report.system_comparison_page import write_page
-from backstop.simulation.run_directory import load_run
+from backstop.simulation.run_directory import load_run, transpose_table_rows
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.simulator import simulate
 from backstop.simulation.unsafe_vault_figures import compute_repayment_to_safety
 from backstop.studies.comparison.preset_comparison import compare
 from backstop.studies.comparison.presets import apply_preset, load_preset, load_presets
@@ -21,11 +22,13 @@ from backstop.studies.comparison.presets.preset_parts import combine_presets, dr
 from backstop.studies.comparison.system_comparison import (
     ALL_SYSTEMS,
     compare_systems,
+    estimate_over_paths,
     find_equal_orders,
     name_cell,
+    name_path_run,
     split_difference,
 )
-from backstop.studies.comparison.system_figures import FIGURES
+from backstop.studies.comparison.system_figures import FIGURES, collect_system_figures
 from backstop.studies.comparison.world_inputs import DOUBLE, HALF, INPUTS, list_scaled_scenarios
 from tests.support.checkout_paths import DATA
 
@@ -87,6 +90,18 @@ def test_a_run_is_insolvent_from_the_first_shortfall_to_the_last(compared, out) 
     assert row["insolvent_seconds"] == later[0] - short[0] > 0
 
 
+def test_a_loss_that_is_not_paid_is_part_of_the_shortfall(compared, out) -> None:
+    frames = load_run(out / "maker-mcd").frames
+    unpaid: dict[int, int] = {}
+    for at, amount in zip(frames["state"]["timestamp"], frames["state"]["deficit_rad"], strict=True):
+        unpaid[at] = unpaid.get(at, 0) + int(amount)
+    shortfalls = dict(
+        zip(frames["system"]["timestamp"], map(int, frames["system"]["shortfall_rad"]), strict=True)
+    )
+    assert max(unpaid.values()) > RAD
+    assert all(shortfalls[at] >= amount for at, amount in unpaid.items())
+
+
 def test_an_effect_of_mechanism_and_one_of_order_add_up_to_the_difference(compared) -> None:
     assert len(compared["pairs"]) == 6
     for pair in compared["pairs"]:
@@ -136,6 +151,46 @@ def test_page_says_what_was_compared(compared, out) -> None:
     for piece in ("Which mechanism loses less", "Who pays", "The cause of each difference", "Assumptions"):
         assert piece in text
     assert "From Euler v2 to Maker" in text
+
+
+def test_borrowers_lose_by_sales_and_not_what_is_passed_on_to_them() -> None:
+    """With redistribution the part of other borrowers is bad debt, and no loss of theirs by sales."""
+    presets = load_presets("maker-mcd,liquity-v2")
+    result = simulate(apply_preset(combine_presets(*presets), SMALL), "model", 1, aftermath=DAY)
+    auctions, takes = (transpose_table_rows(result.tables, name) for name in ("auctions", "takes"))
+    worth = dict.fromkeys(auctions["auction_id"], 0)
+    for auction, amount, price in zip(
+        takes["auction_id"], takes["slice_wad"], takes["market_price_ray"], strict=True
+    ):
+        worth[auction] += amount * price // RAY
+    owed = dict(zip(auctions["auction_id"], auctions["principal_rad"], strict=True))
+    lost = sum(max(0, worth[auction] - owed[auction] // RAY) for auction in worth)
+    row = collect_system_figures(result)
+    assert int(row["borne"]["borrowers"]) > RAD
+    assert abs(int(row["borrower_loss_wad"]) - lost) < WAD < lost
+
+
+def test_expected_shortfall_over_paths_and_its_excess_over_the_last_system() -> None:
+    """Of 200 paths that lose 1 to 200 the worst ten lose 195.5 on average; the other system loses 7 more."""
+    names, rows = ("larger", "last"), {}
+    for path in range(200):
+        for name, more in zip(names, (7, 0), strict=True):
+            row = {line.figure: 3 for line in FIGURES} | {"bad_debt_rad": str((path + 1 + more) * RAD)}
+            rows[name_path_run(name, path)] = row
+    found = estimate_over_paths(names, rows, 200)
+    assert (found["count"], found["level_bps"], found["against"]) == (200, 9_500, "last")
+    larger, last = (found["systems"][name]["bad_debt_rad"] for name in names)
+    assert last["shortfall"]["value_micro"] == 195_500_000
+    assert last["mean"]["value_micro"] == 100_500_000
+    assert larger["beyond_last"] == {
+        "value_micro": 7_000_000,
+        "low_micro": 7_000_000,
+        "high_micro": 7_000_000,
+    }
+    assert larger["verdict"] == "raises it"
+    assert last["shortfall"]["low_micro"] < 195_500_000 < last["shortfall"]["high_micro"]
+    # Numbers and times keep their unit.
+    assert found["systems"]["last"]["liquidations"]["shortfall"]["value_micro"] == 3
 
 
 def test_too_few_paths_are_refused(tmp_path) -> None:
@@ -246,6 +301,17 @@ def test_an_input_that_does_not_fit_leaves_no_figure(tmp_path) -> None:
     assert refused["refused"].startswith("the scenario does not fit: its vaults draw ")
     shown = [each for rows in found["sensitivity"]["maker"].values() for each in rows]
     assert all(each["double"] is None for each in shown if each["input"] == "bidders' capital")
+    # The inputs that are shown are those that move a figure most, the first more than the second.
+    now = int(found["cells"]["maker+maker"]["bad_debt_rad"])
+    moves = {}
+    for each in INPUTS:
+        runs = (tmp_path / "out" / "cells" / f"maker.{each.name}.{end}.json" for end in ("half", "double"))
+        rows = [json.loads(run.read_text()) for run in runs if run.is_file()]
+        moves[each.title] = max(
+            (abs(int(row["bad_debt_rad"]) - now) for row in rows if "refused" not in row), default=0
+        )
+    wanted = sorted((title for title in moves if moves[title]), key=lambda title: -moves[title])[:2]
+    assert [each["input"] for each in found["sensitivity"]["maker"]["bad_debt_rad"]] == wanted != []
 
 
 # ------------------------------------------------------------ repayment to safety
@@ -262,6 +328,8 @@ def test_an_input_that_does_not_fit_leaves_no_figure(tmp_path) -> None:
         (10 * WAD, 1_200 * RAD, 119 * RAY, 15_000, 1_200 * RAD),
         (10 * WAD, 1_200 * RAD, 120 * RAY, 15_000, 1_200 * RAD),
         (0, 1_200 * RAD, 120 * RAY, 15_000, 1_200 * RAD),
+        # Rounded up: 333.3 basis points do not divide what is missing.
+        (10 * WAD + 1, 1_200 * RAD, 150 * RAY + 7, 13_333, 299909990999099909540954095199519951995199519931),
         (WAD, 0, RAY, 15_000, 0),
     ],
 )
