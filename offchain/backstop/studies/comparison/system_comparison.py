@@ -25,6 +25,7 @@ from backstop.model.arithmetic import RAD, WAD
 from backstop.parallel.unordered_job_workers import Workers, run_in_process
 from backstop.simulation.progress_and_interruption import Progress, RunInterruptedError
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.scenario_records import RUN_ON
 from backstop.simulation.simulator import simulate
 from backstop.studies.comparison.presets import Preset, apply_preset
 from backstop.studies.comparison.presets.preset_parts import combine_presets, drop_liquidation_ratio
@@ -38,6 +39,7 @@ from backstop.studies.comparison.world_inputs import FACTORS, HALF, INPUTS, list
 from backstop.studies.risk_questions.paired_difference import compare_paired
 from backstop.studies.stress.path_statistics import (
     LEAST_TAIL,
+    Estimate,
     estimate_mean_with_interval,
     estimate_shortfall,
 )
@@ -146,7 +148,7 @@ def compare_systems(
         },
         "inputs": [each.title for each in INPUTS],
         "sensitivity": {each: _rank_inputs(each, cells[name_cell(each, each)], rows) for each in names},
-        "paths": estimate_over_paths(names, rows, paths) if paths else None,
+        "paths": estimate_over_paths(names, rows, paths, first.duration + RUN_ON) if paths else None,
         "steps": sum(row["steps"] for row in rows.values()),
         "fields_compared": sum(row["fields_compared"] for row in rows.values()),
         "differences": sum(row["differences"] for row in rows.values()),
@@ -299,11 +301,12 @@ def _rank_inputs(
 
 
 def estimate_over_paths(
-    names: Sequence[str], rows: Mapping[str, Mapping[str, Any]], paths: int
+    names: Sequence[str], rows: Mapping[str, Mapping[str, Any]], paths: int, longest: int
 ) -> dict[str, Any]:
     """Estimate mean and expected shortfall of each figure over paths, and the excess over the last system.
 
     Money is in millionths of a coin. All systems meet the same paths, so that each path is its own control.
+    An interval of a time ends at the `longest` that a path may take [s], at the latest.
     """
     level = float(LEVEL)
     systems: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -319,14 +322,31 @@ def estimate_over_paths(
             for name in names
         }
         for name, sample in samples.items():
-            change = compare_paired(samples[names[-1]], sample, level)
+            change, shortfall = (
+                compare_paired(samples[names[-1]], sample, level),
+                estimate_shortfall(sample, level),
+            )
+            excess = change.change
+            if line.unit == "seconds":
+                shortfall, excess = (
+                    _clip_interval(shortfall, 0, longest),
+                    _clip_interval(excess, -longest, longest),
+                )
             systems[name][line.figure] = {
                 "mean": convert_estimate_to_integers(estimate_mean_with_interval(sample), "micro"),
-                "shortfall": convert_estimate_to_integers(estimate_shortfall(sample, level), "micro"),
-                "beyond_last": convert_estimate_to_integers(change.change, "micro"),
+                "shortfall": convert_estimate_to_integers(shortfall, "micro"),
+                "beyond_last": convert_estimate_to_integers(excess, "micro"),
                 "verdict": change.verdict,
             }
     return {"count": paths, "level_bps": int(LEVEL * 10_000), "against": names[-1], "systems": systems}
+
+
+def _clip_interval(estimate: Estimate, least: int, most: int) -> Estimate:
+    """Return an estimate whose interval does not go beyond what is possible."""
+    low, high = (
+        None if end is None else float(min(max(end, least), most)) for end in (estimate.low, estimate.high)
+    )
+    return Estimate(estimate.value, low, high)
 
 
 # ------------------------------------------------------------------------ files

@@ -30,7 +30,8 @@ from backstop.studies.comparison.system_comparison import (
 )
 from backstop.studies.comparison.system_figures import FIGURES, collect_system_figures
 from backstop.studies.comparison.world_inputs import DOUBLE, HALF, INPUTS, list_scaled_scenarios
-from tests.support.checkout_paths import DATA
+from tests.support.checkout_paths import DATA, ROOT
+from tests.support.page_commands import run_page_blocks
 
 SMALL = str(DATA / "runs" / "small.yaml")
 DAY = 86_400
@@ -176,8 +177,9 @@ def test_expected_shortfall_over_paths_and_its_excess_over_the_last_system() -> 
     for path in range(200):
         for name, more in zip(names, (7, 0), strict=True):
             row = {line.figure: 3 for line in FIGURES} | {"bad_debt_rad": str((path + 1 + more) * RAD)}
+            row["insolvent_seconds"] = 100 if path > 190 and (more or path > 191) else 10
             rows[name_path_run(name, path)] = row
-    found = estimate_over_paths(names, rows, 200)
+    found = estimate_over_paths(names, rows, 200, 1_000)
     assert (found["count"], found["level_bps"], found["against"]) == (200, 9_500, "last")
     larger, last = (found["systems"][name]["bad_debt_rad"] for name in names)
     assert last["shortfall"]["value_micro"] == 195_500_000
@@ -189,6 +191,10 @@ def test_expected_shortfall_over_paths_and_its_excess_over_the_last_system() -> 
     }
     assert larger["verdict"] == "raises it"
     assert last["shortfall"]["low_micro"] < 195_500_000 < last["shortfall"]["high_micro"]
+    # Times that are equal but for one path have a wide interval, which ends with the longest path.
+    time = found["systems"]["larger"]["insolvent_seconds"]
+    assert time["shortfall"]["value_micro"] == 91 and time["shortfall"]["high_micro"] <= 1_000
+    assert time["beyond_last"]["value_micro"] == 9
     # Numbers and times keep their unit.
     assert found["systems"]["last"]["liquidations"]["shortfall"]["value_micro"] == 3
 
@@ -356,3 +362,11 @@ def test_all_systems_on_the_contracts(scenario, tmp_path) -> None:
     )
     assert found["differences"] == 0 < found["fields_compared"]
     assert all(row["differences"] == 0 < row["fields_compared"] for row in found["cells"].values())
+
+
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_systems")
+def test_the_page_of_the_docs_prints_what_the_command_prints(tmp_path) -> None:
+    blocks = list(run_page_blocks((ROOT / "docs/do/systems.md").read_text(encoding="utf-8"), tmp_path))
+    assert blocks
+    for command, shown, printed in blocks:
+        assert printed == shown, command
