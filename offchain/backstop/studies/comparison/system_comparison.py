@@ -36,7 +36,7 @@ from backstop.studies.comparison.system_figures import (
     collect_system_figures,
 )
 from backstop.studies.comparison.world_inputs import FACTORS, HALF, INPUTS, list_scaled_scenarios
-from backstop.studies.risk_questions.paired_difference import compare_paired
+from backstop.studies.stress.paired_difference import compare_paired
 from backstop.studies.stress.path_statistics import (
     LEAST_TAIL,
     Estimate,

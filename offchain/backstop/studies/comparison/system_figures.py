@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from backstop.model.arithmetic import RAD, RAY
@@ -56,7 +55,7 @@ PAYER_TITLES = {
     UNBOOKED: "not booked: debt beyond its collateral",
     RECOVERED: "recovered without a stage",
 }
-"""Titles of those who bear bad debt, in the order of a table; the amounts add up to the bad debt."""
+"""Titles of the bearers of bad debt, in the order of a table; their amounts add up to the bad debt."""
 
 
 def collect_system_figures(result: RunResult) -> dict[str, Any]:
@@ -101,10 +100,3 @@ def measure_insolvency(result: RunResult) -> tuple[int, bool]:
         return 0, True
     after = short[-1] + 1
     return times[min(after, len(times) - 1)] - times[short[0]], after < len(times)
-
-
-def list_present_payers(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """List those who bear a coin or more in any of the runs, in the order of the table."""
-    return [
-        name for name in PAYER_TITLES if any(abs(int(row["borne"][name])) >= RAD for row in rows.values())
-    ]

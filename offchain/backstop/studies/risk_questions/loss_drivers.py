@@ -26,10 +26,10 @@ from backstop.studies.risk_questions.assumption_cases import (
 )
 from backstop.studies.risk_questions.debt_ceiling import compute_safe_collateral
 from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import find_owner_of_numbered_vault
-from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.risk_questions.path_runner import LEVEL, build_vaults, get_column
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, get_engine
+from backstop.studies.stress.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.stress.path_statistics import estimate_shortfall
 from backstop.studies.stress.resumable_path_study import Study
 from backstop.studies.stress.stress_summary import convert_estimate_to_integers

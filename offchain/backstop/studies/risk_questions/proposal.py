@@ -36,7 +36,6 @@ from backstop.studies.data_frames import build_frame
 from backstop.studies.plain_scenario_values import has_equal_sections
 from backstop.studies.risk_questions.assumption_cases import REACTING_OWNERS, build_scenario_changes_by_name
 from backstop.studies.risk_questions.liquidations_at_price_drop import falls
-from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.risk_questions.path_runner import (
     LEVEL,
     PATHS,
@@ -47,6 +46,7 @@ from backstop.studies.risk_questions.path_runner import (
     read_changed_document,
 )
 from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.paired_difference import CANNOT_TELL, SAME, Difference, compare_paired
 from backstop.studies.stress.parameter_grid import BOOK, read_field_text_or_empty
 from backstop.studies.stress.parameter_sweep import measure_book_debt_or_capital_efficiency
 from backstop.studies.stress.path_statistics import Sample, estimate_shortfall

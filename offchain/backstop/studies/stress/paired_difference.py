@@ -19,7 +19,7 @@ NOMINAL = 0.98
 """Share of resamples that an interval spans.
 
 A sample of a heavy law mostly lacks what is far out, and with it the spread, so that of intervals that span
-CONFIDENCE too few hold the difference. How many do tests/backstop/studies/risk_questions/test_paired.py
+CONFIDENCE too few hold the difference. How many do tests/backstop/studies/stress/test_paired.py
 counts.
 """
 CANNOT_TELL = "the data cannot tell"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backstop.studies.risk_questions.paired_difference import CANNOT_TELL, SAME, compare_paired
+from backstop.studies.stress.paired_difference import CANNOT_TELL, SAME, compare_paired
 from backstop.studies.stress.path_statistics import Estimate, estimate_share, estimate_shortfall
 
-BRIEF = "tests/backstop/studies/risk_questions/test_paired.py::test_intervals_hold_a_difference"
+BRIEF = "tests/backstop/studies/stress/test_paired.py::test_intervals_hold_a_difference"
 
 
 def lognormal(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
