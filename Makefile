@@ -39,6 +39,7 @@ style: .venv/.package
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@$(BIN)/python tools/names/count.py --check
+	@$(BIN)/python tools/prose/count.py --check
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 
 vyper-style: .venv/.package
