@@ -92,8 +92,10 @@ def test_the_lines() -> None:
 
 
 def test_files_are_exact(tmp_path) -> None:
-    third = build_row("third", Fraction(1, 3), Fraction(1, 4), build_absolute_tolerance(1), source=1)
-    write_reproduction(Reproduction("x", "X", ("somebody",), [third]), tmp_path / "new")
+    third = build_row(
+        "third", Fraction(1, 3), Fraction(1, 4), build_absolute_tolerance(1), places=2, source=1
+    )
+    write_reproduction(Reproduction("x", "X", ("a report",), [third], ("A remark.",)), tmp_path / "new")
     written = json.loads((tmp_path / "new" / "x.json").read_text())
     assert written["rows"][0] == {
         "figure": "third",
@@ -103,8 +105,10 @@ def test_files_are_exact(tmp_path) -> None:
         "difference": "1/12",
         "bound": ["by", "1"],
         "agrees": True,
-        "source": "somebody",
+        "source": "a report",
+        "text": ["third", "0.25", "0.33", "+0.08", "1", "yes", "[1]"],
     }
+    assert written["remarks"] == ["A remark."]
 
 
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path) -> None:
