@@ -77,7 +77,7 @@ def _suggest_auction_change(auction: AuctionParameters, part: int) -> str:
     "auction.curve",
     "auction.tail",
     "auction.cusp",
-    why="an auction's price falls to the feed's before a reset is due: otherwise nobody ever buys, and "
+    why="an auction's price falls to the feed's before a reset is due: otherwise no keeper ever buys, and "
     "each reset begins above the market again",
 )
 def _iter_auction_reaches_market_violations(
@@ -99,7 +99,7 @@ def _iter_auction_reaches_market_violations(
     "auction.tail",
     "auction.cusp",
     why="where auctions count blocks, a price that has reached the feed's stands at a block before a reset "
-    "is due: otherwise it falls past the cusp, or the tail ends, between two blocks, and nobody can buy",
+    "is due: otherwise it falls past the cusp, or the tail ends, between two blocks, and no keeper can buy",
 )
 def _iter_block_time_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     slot = parameters.block_time
@@ -137,8 +137,8 @@ def _iter_penalty_violations(parameters: Parameters, prices: Prices) -> Iterator
     DOUBTFUL,
     "liquidation_ratio",
     "feed.step",
-    why="the ratio has room for what a price moves in the two steps until it counts, at 10% in a bad hour "
-    "and with the square root of time: otherwise each fast fall is a loss before anybody may "
+    why="the ratio has room for the move of a price in the two steps until it counts, at 10% in a bad hour "
+    "and with the square root of time: otherwise each fast price drop is a loss before a keeper may "
     "liquidate",
 )
 def _iter_liquidation_ratio_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
@@ -195,8 +195,8 @@ def _iter_redistribution_violations(parameters: Parameters, prices: Prices) -> I
     DOUBTFUL,
     "debt_floor",
     "auction.tip",
-    why="the smallest vault's penalty pays whoever liquidates it, as the tip says: rewards never pass the "
-    "penalty, so smaller vaults are left alone",
+    why="the smallest vault's penalty covers its liquidator's gas, for which the tip stands: rewards never "
+    "exceed the penalty, so no keeper liquidates smaller vaults",
 )
 def _iter_reward_of_the_smallest_violations(
     parameters: Parameters, prices: Prices

@@ -67,7 +67,7 @@ def _iter_discount_bonus_violations(parameters: Parameters, prices: Prices) -> I
     "policy.call_ratio",
     "policy.of_vaults",
     why="a sale up to the target leaves a vault that may not be sold again at the same price: it is above "
-    "its liquidation ratio, and with guards above the ratio of its calls, and what its size asks for",
+    "its liquidation ratio, and with guards above the ratio of its calls and the add-on for its size",
 )
 def _iter_discount_target_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each, discount in _iter_types_with_discount(parameters):
@@ -90,7 +90,7 @@ def _iter_discount_target_violations(parameters: Parameters, prices: Prices) -> 
     "discount.max_bonus",
     "discount.fee",
     why="the largest bonus of the smallest vault, without the protocol's part, pays a liquidator's gas, as "
-    "the tip says: otherwise nobody buys the smallest vaults",
+    "the tip says: otherwise no keeper buys the smallest vaults",
 )
 def _iter_discount_of_the_smallest_violations(
     parameters: Parameters, prices: Prices
@@ -118,8 +118,8 @@ def _iter_discount_of_the_smallest_violations(
     "discount.small_position",
     "debt_floor",
     "discount.close_factor",
-    why="all of a vault may be repaid whose debt is under twice the floor: a part would leave less than the "
-    "floor, so that buyers who go by the close factor alone are refused",
+    why="all of a vault with a debt under twice the floor may be repaid: a part would leave less than the "
+    "floor, so buyers that use the close factor alone are refused",
 )
 def _iter_small_position_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each, discount in _iter_types_with_discount(parameters):

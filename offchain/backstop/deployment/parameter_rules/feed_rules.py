@@ -46,7 +46,7 @@ def _iter_quorum_violations(parameters: Parameters, prices: Prices) -> Iterator[
     "feed.quorum",
     "feed.reporters",
     "feed.dead_after",
-    why="one reporter who falls silent does not stop a market",
+    why="one silent reporter does not stop a market",
 )
 def _iter_silent_reporter_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for place, feed in iter_collateral_and_equity_feeds(parameters):
@@ -61,9 +61,8 @@ def _iter_silent_reporter_violations(parameters: Parameters, prices: Prices) -> 
     REFUSED,
     "feed.stale_after",
     "feed.step",
-    why="a price that nobody could step yet is not stale, and neither is one whose poke comes a step "
-    "late: after a gap the next price counts at once, without the step in which everybody sees it "
-    "come",
+    why="a price is not stale before it can be stepped, and not while its poke is one step late: after a "
+    "gap the next price counts at once, without the step in which it is announced",
 )
 def _iter_stale_after_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for place, feed in iter_collateral_and_equity_feeds(parameters):
@@ -78,7 +77,7 @@ def _iter_stale_after_violations(parameters: Parameters, prices: Prices) -> Iter
     DOUBTFUL,
     "feed.max_age",
     "feed.step",
-    why="a reporter who reports once a step is in every median",
+    why="a reporter that reports once a step is in every median",
 )
 def _iter_report_age_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for place, feed in iter_collateral_and_equity_feeds(parameters):
@@ -91,8 +90,8 @@ def _iter_report_age_violations(parameters: Parameters, prices: Prices) -> Itera
     DOUBTFUL,
     "feed.max_age",
     "feed.stale_after",
-    why="a market whose reporters have all fallen silent is seen to be stale, and not poked with old "
-    "reports for longer than a price may last",
+    why="a market with only silent reporters becomes stale, and is not poked with old reports for longer "
+    "than a price may last",
 )
 def _iter_old_reports_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for place, feed in iter_collateral_and_equity_feeds(parameters):
@@ -107,7 +106,7 @@ def _iter_old_reports_violations(parameters: Parameters, prices: Prices) -> Iter
     REFUSED,
     "feed.dead_after",
     "feed.stale_after",
-    why="a stale price liquidates nobody, and a feed is dead only once it has been silent for longer than "
+    why="a stale price liquidates no vault, and a feed is dead only once it has been silent for longer than "
     "one that is late: a dead feed's last price counts again",
 )
 def _iter_dead_after_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
@@ -129,7 +128,7 @@ def _iter_dead_after_violations(parameters: Parameters, prices: Prices) -> Itera
     "feed.grace",
     "feed.stale_after",
     why="a grace is over before the price that began it can be stale: otherwise a feed that is late again "
-    "and again liquidates nobody",
+    "and again liquidates no vault",
 )
 def _iter_grace_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for place, feed in iter_collateral_and_equity_feeds(parameters):

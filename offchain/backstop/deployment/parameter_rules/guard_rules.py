@@ -68,7 +68,7 @@ def _iter_automatic_ceiling_violations(parameters: Parameters, prices: Prices) -
     REFUSED,
     "policy.flow_cap",
     "debt_floor",
-    why="the smallest vault fits into what may flow out at once: otherwise nobody opens one",
+    why="the smallest vault fits under the cap on outflow at once: otherwise no owner can open one",
 )
 def _iter_flow_cap_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in iter_guarded_types(parameters):
@@ -85,7 +85,7 @@ def _iter_flow_cap_violations(parameters: Parameters, prices: Prices) -> Iterato
     "auction_limit",
     "guards.emergency_factor",
     "debt_floor",
-    why="workouts leave room for liquidations: what is in one counts as under auction, so a cap as high "
+    why="workouts leave room for liquidations: debt in a workout counts as under auction, so a cap as high "
     "as the limits lets owners stop all others' liquidations in an emergency",
 )
 def _iter_workout_cap_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:

@@ -26,8 +26,8 @@ UNITS_IN_FLOOR = 100
     "decimals",
     "debt_floor",
     why="one unit of a token is worth less than a hundredth of the smallest debt, at the scenario's price "
-    "or at 100,000 coins for a token: a target ends in whole units of the token: what one is worth more "
-    "than what is left to pay, its owner loses",
+    "or at 100,000 coins for a token: a target ends in whole units of the token, and the owner loses the "
+    "excess of the last unit over the remaining debt",
 )
 def _iter_token_unit_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each in parameters.collateral_types:

@@ -25,7 +25,7 @@ _LONGEST_WINDOWS = 8
     REFUSED,
     "backstop.spread",
     "margin.band",
-    why="what the pool holds can be sold: a price that it signs lies within the band around the mark",
+    why="the pool's positions can be sold: a price that it signs lies within the band around the mark",
 )
 def _iter_quotes_in_the_band_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for pool, margin in _iter_liquidity_vault_and_market_terms(parameters):
@@ -41,7 +41,7 @@ def _iter_quotes_in_the_band_violations(parameters: Parameters, prices: Prices) 
     DOUBTFUL,
     "backstop.spread",
     "margin.maker_fee",
-    why="the pool sells at the mark or better: what it gets over the mark pays the fee of its order",
+    why="the pool sells at the mark or better: the proceeds above the mark pay the fee of its order",
 )
 def _iter_spread_and_fee_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for pool, margin in _iter_liquidity_vault_and_market_terms(parameters):
@@ -69,8 +69,8 @@ def _iter_leverage_and_margin_violations(parameters: Parameters, prices: Prices)
     DOUBTFUL,
     "backstop.notice",
     "margin.window",
-    why="a pool at work comes to rest before it has to stop for those who leave: its gains are final after "
-    "an open and a pending cycle of up to four windows each",
+    why="a pool at work comes to rest before it has to stop for withdrawals: its gains are final after an "
+    "open and a pending cycle of up to four windows each",
 )
 def _iter_notice_and_cycles_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for pool, margin in _iter_liquidity_vault_and_market_terms(parameters):

@@ -38,8 +38,8 @@ def iter_loss_pool_names(parameters: Parameters) -> Iterator[str]:
     "settlement.epochs",
     "epoch_length",
     "equity.duration",
-    why="nobody ends the protocol for a loss that is still being paid: so many whole epochs are what the "
-    "stages have",
+    why="settlement cannot begin for a loss that stages are still paying: the stages have so many whole "
+    "epochs",
 )
 def _iter_settlement_epochs_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     stages, settlement = count_asynchronous_stages(parameters.stages), parameters.settlement
@@ -58,7 +58,7 @@ def _iter_settlement_epochs_violations(parameters: Parameters, prices: Prices) -
     DOUBTFUL,
     "settlement.delay",
     "pool.cooldown",
-    why="whoever reads that settlement is announced can leave before it begins",
+    why="a depositor that reads the announcement of settlement can withdraw before settlement begins",
 )
 def _iter_settlement_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for name in iter_loss_pool_names(parameters):
@@ -77,8 +77,8 @@ def _iter_settlement_delay_violations(parameters: Parameters, prices: Prices) ->
     DOUBTFUL,
     "pool.cooldown",
     "feed.step",
-    why="nobody leaves a pool between a fall of the market and the price that lets it be flagged, which "
-    "counts up to two steps later",
+    why="no member leaves a pool between a price drop in the market and the price that allows the debt to "
+    "be flagged, which counts up to two steps later",
 )
 def _iter_cooldown_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     slowest = max((each.feed.step for each in parameters.collateral_types), default=0)
@@ -95,8 +95,8 @@ def _iter_cooldown_violations(parameters: Parameters, prices: Prices) -> Iterato
     DOUBTFUL,
     "liquidation_ratio",
     "pool.cooldown",
-    why="a vault that was safe before a fall of the price that no payment waits for still covers its debt: "
-    "otherwise who is paid together with that price leaves its loss to the others",
+    why="a vault that was safe before a price drop too small to delay payments still covers its debt: "
+    "otherwise a member that is paid together with that price leaves its loss to the others",
 )
 def _iter_small_fall_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     least = div_up(BASIS_POINTS * BASIS_POINTS, BASIS_POINTS - FALL)
@@ -115,8 +115,8 @@ def _iter_small_fall_violations(parameters: Parameters, prices: Prices) -> Itera
     DOUBTFUL,
     "feed.stale_after",
     "pool.cooldown",
-    why="a price by which vaults can be flagged lasts for as long as payments wait for it: a stale one flags "
-    "nobody",
+    why="a price by which vaults can be flagged lasts for as long as payments wait for it: a stale one "
+    "flags no vault",
 )
 def _iter_time_to_flag_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     cooldowns = [
@@ -157,7 +157,7 @@ def _iter_cap_delay_violations(parameters: Parameters, prices: Prices) -> Iterat
     DOUBTFUL,
     "pool.vesting",
     "pool.cooldown",
-    why="income vests no faster than members leave, so that nobody comes for it and goes",
+    why="income vests no faster than members leave, so that no account can deposit for the income alone",
 )
 def _iter_vesting_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for name in iter_loss_pool_names(parameters):
@@ -218,9 +218,9 @@ def _iter_equity_floor_violations(parameters: Parameters, prices: Prices) -> Ite
 @define_parameter_rule(
     REFUSED,
     "contract",
-    why="nobody leaves a known loss to those who stay, caps hold over any window of time, no sale leaves a "
-    "vault with less collateral for each unit of debt, and members pay no more than their collateral is "
-    "worth: contracts with naive rules are there to be compared with",
+    why="no withdrawal leaves a known loss to the remaining members, caps hold over any window of time, no "
+    "sale leaves a vault with less collateral for each unit of debt, and members pay no more than their "
+    "collateral is worth: contracts with naive rules exist for comparison only",
 )
 def _iter_naive_contract_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     chosen = {name: getattr(parameters, name).contract for name in list_pools(parameters)}

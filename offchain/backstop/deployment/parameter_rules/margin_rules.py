@@ -98,8 +98,9 @@ def _iter_insurance_violations(parameters: Parameters, prices: Prices) -> Iterat
     "market.initial",
     "margin.cap",
     "price",
-    why="if all that may be open has just been opened, a jump of twice the initial margin is paid by what "
-    "insurance may spend in a bucket of time, at the scenario's first price; without one it is not asked",
+    why="if all that may be open has just been opened, the insurance that may be spent in a bucket of time "
+    "pays for a jump of twice the initial margin, at the scenario's first price; without a price the rule "
+    "is not checked",
 )
 def _iter_insured_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     # By the market's own condition no more is open than that, whatever the limit says.

@@ -29,8 +29,8 @@ LONGEST_WINDOWS = 8
     "market.initial",
     "market.maintenance",
     "margin.mark_age",
-    why="whoever brings reports picks among those of the age of a mark: an account that was opened at the "
-    "one is not under its maintenance margin at the other, at 10% in a bad hour",
+    why="the sender of reports picks among the reports within the age of a mark: an account that was opened "
+    "at one of them is not under its maintenance margin at another, at 10% in a bad hour",
 )
 def _iter_marked_margin_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin, market, _ in iter_margin_market_collateral_triples(parameters):
@@ -68,7 +68,8 @@ def _iter_taker_fee_violations(parameters: Parameters, prices: Prices) -> Iterat
     "margin.maker_fee",
     "margin.taker_fee",
     why="long against short of one owner, opened at the oldest mark, gains nothing by a jump of 18% in a "
-    "minute before the next look, more by the root of time: what its margins do not hold, others pay",
+    "minute before the next look, more by the root of time: other accounts pay the part of the loss that "
+    "its margins do not cover",
 )
 def _iter_self_made_pair_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin, market, _ in iter_margin_market_collateral_triples(parameters):
@@ -85,8 +86,7 @@ def _iter_self_made_pair_violations(parameters: Parameters, prices: Prices) -> I
     DOUBTFUL,
     "margin.maker_fee",
     "margin.taker_fee",
-    why="nobody signs with an earlier time than it is for a lower fee: which of two orders came first is "
-    "what they say themselves",
+    why="backdating a signature brings no lower fee: the orders themselves state which of the two came first",
 )
 def _iter_fees_alike_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin in _iter_margin_if_enabled(parameters):
@@ -99,8 +99,8 @@ def _iter_fees_alike_violations(parameters: Parameters, prices: Prices) -> Itera
     DOUBTFUL,
     "margin.band",
     "market.maintenance",
-    why="a trade is nearer to the mark than a turn of the price is, a quarter of the maintenance margin: "
-    "what a price off the mark hands over is less than what counts as a move",
+    why="a trade is nearer to the mark than a turn of the price is, a quarter of the maintenance margin: a "
+    "trade off the mark transfers less than a price move that counts",
 )
 def _iter_band_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin, market, _ in iter_margin_market_collateral_triples(parameters):
@@ -151,8 +151,8 @@ def _iter_quiet_violations(parameters: Parameters, prices: Prices) -> Iterator[R
     DOUBTFUL,
     "margin.third_bond",
     "market.dust",
-    why="whoever seizes, books or takes over a crumb is paid for it, and all three together get no more than "
-    "the crumb is worth",
+    why="the accounts that seize, book or take over a dust position are paid for it, and all three together "
+    "get no more than the position is worth",
 )
 def _iter_bond_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for margin, market, _ in iter_margin_market_collateral_triples(parameters):

@@ -84,8 +84,8 @@ def _iter_pool_reward_of_the_smallest_violations(
     REFUSED,
     "stability_pool.entry_delay",
     "feed.step",
-    why="coins take part after the price that everybody sees coming has become current: otherwise a deposit "
-    "shares a gain that is certain already",
+    why="coins take part after the announced next price has become current: otherwise a deposit shares a "
+    "gain that is certain already",
 )
 def _iter_pool_entry_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each, pool in _iter_types_with_pool(parameters):
@@ -103,8 +103,8 @@ def _iter_pool_entry_delay_violations(parameters: Parameters, prices: Prices) ->
     DOUBTFUL,
     "stability_pool.cooldown",
     "feed.step",
-    why="a member who asks for coins at the sight of the next price is in the pool when it becomes current: "
-    "otherwise members leave between two prices, and vaults meet an empty pool",
+    why="a member that requests withdrawal at the sight of the next price is in the pool when it becomes "
+    "current: otherwise members leave between two prices, and the pool is empty when vaults become unsafe",
 )
 def _iter_pool_cooldown_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     for each, pool in _iter_types_with_pool(parameters):

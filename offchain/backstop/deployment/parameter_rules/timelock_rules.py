@@ -29,7 +29,8 @@ def compute_longest_exit(parameters: Parameters) -> int:
     REFUSED,
     "timelock.delay",
     "pool.cooldown",
-    why="what can hurt a position is announced for longer than anybody needs to leave, with a day to notice",
+    why="a change that can hurt a position is announced for longer than any account needs to withdraw, with "
+    "a day to notice",
 )
 def _iter_timelock_delay_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if parameters.timelock is None:
@@ -47,7 +48,7 @@ def _iter_timelock_delay_violations(parameters: Parameters, prices: Prices) -> I
     REFUSED,
     "timelock.retraction",
     "facilitator.delay",
-    why="a loss that was announced falsely can be taken back before anybody books it",
+    why="a loss that was announced falsely can be cancelled before it can be booked",
 )
 def _iter_retraction_violations(parameters: Parameters, prices: Prices) -> Iterator[RuleViolation]:
     if parameters.timelock is None:
