@@ -121,7 +121,7 @@ def withdraw(amount: uint256, receiver: address):
     """
     @notice Take stablecoin, and give as much of the coin. Anyone, on an allowance, also while a loss is
             announced and in settlement. Stablecoin that is cashed at the settlement instead yields notes
-            that stay unpaid. Stablecoin beyond the facilitator's debt covers a deficit that no stage has paid;
+            that stay unpaid. Stablecoin beyond the facilitator's debt covers a deficit that no stage paid;
             that waits while one has reserved a part of it. Protects: only members of pools bear losses.
     @param amount [units of the token] Given.
     @param receiver Receiver of the coin.
