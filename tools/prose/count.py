@@ -72,13 +72,13 @@ def iter_docstrings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, re.sub(r"`[^`]*`", "CODE", node.value.value)
 
 
-def iter_room_texts(room: str) -> Iterator[tuple[str, int, str]]:
-    """Yield file, line and text of all prose of a room."""
+def iter_room_texts(room: str, prefix: str = "") -> Iterator[tuple[str, int, str]]:
+    """Yield file, line and text of the prose of a room, of files that begin with a prefix."""
     read = iter_doc_texts if room == "docs" else iter_docstrings
     for pattern in ROOMS[room]:
         for path in sorted(ROOT.glob(pattern)):
             place = str(path.relative_to(ROOT))
-            if "node_modules" not in place:
+            if "node_modules" not in place and place.startswith(prefix):
                 for number, text in read(path):
                     yield place, number, text
 
@@ -97,13 +97,13 @@ def iter_hits(text: str) -> Iterator[tuple[str, str]]:
 
 
 def count_room(room: str, prefix: str | None = None) -> dict[str, int]:
-    """Return words and hits of a room; with a prefix print each hit of files that begin with it."""
+    """Return words and hits of a room; with a prefix those of files that begin with it, and print each."""
     counts = {"words": 0, **dict.fromkeys(RULES, 0)}
-    for place, number, text in iter_room_texts(room):
+    for place, number, text in iter_room_texts(room, prefix or ""):
         counts["words"] += len(re.findall(r"[A-Za-z][\w'-]*", text))
         for rule, sentence in iter_hits(text):
             counts[rule] += 1
-            if prefix is not None and place.startswith(prefix):
+            if prefix is not None:
                 print(f"{rule:7} {place}:{number}: {sentence}")
     return counts
 
@@ -124,6 +124,8 @@ def main() -> int:
     prefix = sys.argv[sys.argv.index("--list") + 1] if "--list" in sys.argv else None
     counts = {room: count_room(room, prefix) for room in ROOMS}
     for room, found in counts.items():
+        if not found["words"]:
+            continue
         rates = ", ".join(
             f"{rule} {found[rule]} ({1000 * found[rule] / found['words']:.2f})" for rule in RULES
         )
