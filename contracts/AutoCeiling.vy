@@ -4,8 +4,8 @@
 """
 @title AutoCeiling
 @license GNU Affero General Public License v3.0 only
-@notice Keeps each type's debt ceiling a gap above its debt, under a highest line: what is lent can grow
-        by no more than the gap in each ttl, whatever goes wrong, and nobody has to set ceilings by hand.
+@notice Keeps each type's debt ceiling a gap above its debt, under a highest line. Lending of a type can grow
+        by at most the gap in each ttl, without ceilings being set by hand.
 @dev line = min(debt + gap, max_line), in whole stablecoins, the debt rounded up: performing, under auction
      and in deficit, as a draw counts it. Needs the role CEILINGS of the vault engine. A ceiling binds
      draws only, so nothing here is in the way of anything else. The ceiling of all types stays the admin's.
@@ -71,10 +71,10 @@ def __init__(vault_engine: address, admin: address):
 @external
 def adjust(collateral_type: uint256) -> uint256:
     """
-    @notice Set a type's ceiling to what its debt asks for. Permissionless; not in settlement. Fees are
-            charged first. Protects: a ceiling is never set above the highest line; it is raised at most once
-            in a ttl, so whoever draws, adjusts and repays in one transaction gains one raise, that anybody
-            can take back at once; it is lowered at any time.
+    @notice Set a type's ceiling to its debt plus the gap. Permissionless; not in settlement. Fees are charged
+            first. Protects: a ceiling is never set above the highest line and is raised at most once in a
+            ttl. An account that draws, adjusts and repays in one transaction gains one raise, which any
+            account can take back at once; lowering is possible at any time.
     @param collateral_type [id] The collateral type.
     @return [whole stablecoins] The type's ceiling afterwards; the same as before if there is nothing to
             change, or if it may not be raised yet.
@@ -106,7 +106,7 @@ def adjust(collateral_type: uint256) -> uint256:
 def set_terms(collateral_type: uint256, gap: uint256, max_line: uint256, ttl: uint256):
     """
     @notice Set how a type's ceiling follows its debt. Admin only. New terms do not make a raise come earlier
-            than their ttl after the last one; the ceiling itself stays until somebody adjusts it.
+            than their ttl after the last one; the ceiling itself stays until the next `adjust`.
     @param collateral_type [id] The collateral type.
     @param gap [whole stablecoins] From the debt up to the ceiling.
     @param max_line [whole stablecoins] The highest ceiling; 0 ends the automation.

@@ -4,14 +4,14 @@
 """
 @title BridgeFacilitator
 @license GNU Affero General Public License v3.0 only
-@notice Stablecoin drawn for somewhere else: a bridge mints here what it locks or burns there, and owes it
-        until it pays it back. A facilitator is an ordinary collateral type with one vault, whose token is the
-        facilitator's own note: a stablecoin owed by the bridge. So its line is the type's debt ceiling, and
-        flows, modes, waterfall and settlement treat it like any other. What the bridge cannot pay back is
+@notice Stablecoin drawn for use elsewhere: a bridge mints here the amount that it locks or burns there, and
+        owes it until it pays it back. A facilitator is an ordinary collateral type with one vault. Its token
+        is the facilitator's own note: a stablecoin owed by the bridge. So its line is the type's debt
+        ceiling, and flows, modes, waterfall and settlement treat it like any other. A loss of the bridge is
         announced, visible at once, and booked after a delay.
-@dev Notes are locked in the vault from the moment they are created, so nobody else can lock any. They come
-     out only in settlement, to holders of stablecoin. The price of a note is the facilitator's own word at
-     the feed: a stablecoin, less the announced loss. Nothing is sold, so the type's auction limit is zero,
+@dev Notes are locked in the vault from the moment they are created, so no other account can lock any. They
+     come out only in settlement, to holders of stablecoin. The price of a note is the facilitator's own word
+     at the feed: a stablecoin, less the announced loss. Nothing is sold, so the type's auction limit is zero,
      and both of its ratios are one. The contract needs the role STAGE at the vault engine for `recover`.
 """
 from ethereum.ercs import IERC20
@@ -131,10 +131,10 @@ def __init__(
     @param name The note's name.
     @param collateral_type [id] The id that the note will have once it is listed.
     @param vault_engine The ledger; this contract needs its STAGE role for `recover`.
-    @param price_feed Where the note is worth what this contract says.
-    @param liquidation_engine Writes the debt down, and knows what of it is in doubt.
-    @param loss_waterfall Knows what stages have reserved.
-    @param stablecoin What is drawn and owed.
+    @param price_feed The feed, at which this contract sets the note's price.
+    @param liquidation_engine Writes the debt down, and reads which part of it is at risk.
+    @param loss_waterfall Records the reservations of stages.
+    @param stablecoin The token that is drawn and owed.
     @param admin Lists the note, for which it gets one; grants the roles MINTER and GUARDIAN.
     @param delay [seconds] From the announcement of a loss to when it may be realised.
     """
@@ -158,9 +158,9 @@ def __init__(
 @external
 def open():
     """
-    @notice Begin, once the note is listed and this contract is its market's issuer. Admin only. The note
-            that listing has moved is burned from the admin, and only then notes have a price. Protects:
-            nobody ever draws against a note but the facilitator.
+    @notice Begin, once the note is listed and this contract is its market's issuer. Admin only. The note that
+            listing has moved is burned from the admin, and only then notes have a price. Protects: no account
+            but the facilitator ever draws against a note.
     """
     roles._only_admin()
     terms: IVaultEngine.Terms = staticcall VAULT_ENGINE.terms_of(COLLATERAL_TYPE)
@@ -179,8 +179,8 @@ def draw(amount: uint256, receiver: address):
     @notice Create stablecoin for the bridge. Role MINTER; not while a loss is announced. The vault engine
             applies ceilings, modes and the flow limit. Protects: the facilitator's debt and its losses
             stay within its line together, however it is split.
-    @param amount [wad] Stablecoin. Notes are created as far as those locked already do not cover the debt.
-    @param receiver Who gets the stablecoin.
+    @param amount [wad] Stablecoin. Notes are created as far as the locked ones do not cover the debt.
+    @param receiver Receiver of the stablecoin.
     """
     roles._check_role(roles.MINTER)
     self._check_none_announced()
@@ -201,8 +201,8 @@ def draw(amount: uint256, receiver: address):
 def repay(amount: uint256) -> uint256:
     """
     @notice Pay debt back. Anyone, with the caller's stablecoin, on an allowance. Protects: before settlement
-            nothing blocks it: no mode, no price, no announced loss. In settlement it is kept for whoever gets
-            the notes.
+            nothing blocks it: no mode, no price, no announced loss. In settlement the payment is kept for the
+            holders of the notes.
     @param amount [wad] Stablecoin; before settlement at most the debt, rounded up, is taken.
     @return [wad] Taken.
     """
@@ -230,9 +230,9 @@ def repay(amount: uint256) -> uint256:
 def announce_loss(amount: uint256):
     """
     @notice Announce how much of the debt will not be paid back. The admin; a guardian may only raise it.
-            Anyone may realise it after the delay, which begins again with each announcement. Protects: it is
-            in doubt from the same call on, so nobody leaves a pool ahead of it; and nothing is
-            drawn meanwhile.
+            Anyone may realise it after the delay, which begins again with each announcement. Protects: the
+            announced amount is at risk from the same call on, so no member leaves a pool ahead of it, and no
+            draw is possible meanwhile.
     @param amount [wad] Stablecoin; more than the debt is all of it.
     """
     if msg.sender != roles.admin:
@@ -248,7 +248,7 @@ def announce_loss(amount: uint256):
 @nonreentrant
 def cancel_loss():
     """
-    @notice Take an announced loss back. Admin only. It is in doubt no more.
+    @notice Take an announced loss back. Admin only. The amount is at risk no more.
     """
     roles._only_admin()
     self._store_loss_announcement(empty(IBridgeFacilitator.Announcement))
@@ -260,7 +260,8 @@ def realise_loss() -> uint256:
     """
     @notice Book an announced loss, or all of the debt if that is less now, as a deficit of the type, for the
             stages to cover. Permissionless, once the delay is over. Protects: the loss is never more than the
-            debt, so never more than the line; the doubt goes in the same call, and no loss counts twice.
+            debt, so never more than the line; the amount at risk falls in the same call, and no loss counts
+            twice.
     @return [wad] Stablecoin lost, rounded up; zero if all was paid back meanwhile.
     """
     announcement: IBridgeFacilitator.Announcement = self._announcement()
@@ -282,8 +283,8 @@ def mint_for_loss(amount: uint256, receiver: address) -> uint256:
             wait for or to announce. Role SHORTFALL. The vault engine applies ceilings, modes and the flow
             limit; where caution asks for more margin, the facilitator locks more notes. Protects: the
             facilitator's debt and losses stay within its line together.
-    @param amount [wad] Stablecoin; at most what the line has room for is lost.
-    @param receiver Who gets it.
+    @param amount [wad] Stablecoin; the loss is at most the room of the line.
+    @param receiver Receiver of the stablecoin.
     @return [wad] Lost.
     """
     roles._check_role(roles.SHORTFALL)
@@ -314,10 +315,10 @@ def mint_for_loss(amount: uint256, receiver: address) -> uint256:
 @nonreentrant
 def recover(amount: uint256) -> uint256:
     """
-    @notice Pay back what was lost. Anyone, with the caller's stablecoin, on an allowance; not in settlement,
-            nor while a stage has reserved a part of the type's deficit. What is still uncovered of the
-            deficit is covered first, the rest is the reserve's. The line has as much room again.
-    @param amount [wad] Stablecoin; at most what was lost is taken.
+    @notice Pay back a booked loss. Anyone, with the caller's stablecoin, on an allowance; not in settlement,
+            nor while a stage has reserved a part of the type's deficit. The uncovered part of the deficit is
+            covered first, the rest is the reserve's. The line has as much room again.
+    @param amount [wad] Stablecoin; at most the loss is taken.
     @return [wad] Taken.
     """
     assert not staticcall VAULT_ENGINE.in_settlement(), "facilitator: in settlement"
@@ -333,8 +334,8 @@ def recover(amount: uint256) -> uint256:
 @external
 def sync_note():
     """
-    @notice Price a note again, and flag what is announced: after somebody has paid the vault engine directly.
-            Permissionless.
+    @notice Update the note's price and the flag for the announced loss, after a payment directly at the vault
+            engine. Permissionless.
     """
     # Before `open` a price would let the admin draw against its note.
     assert staticcall PRICE_FEED.current_price(COLLATERAL_TYPE) != 0, "facilitator: not open"
@@ -348,9 +349,9 @@ def sync_note():
 @nonreentrant
 def redeem(notes: uint256) -> uint256:
     """
-    @notice Give notes up, and get the caller's share of what the bridge has paid since settlement began.
-            Anyone, in settlement, as often as more has been paid. Protects: all notes are paid alike, the
-            first and the last.
+    @notice Give up notes for the caller's share of the bridge's payments since settlement began. Anyone, in
+            settlement, as often as more has been paid. Protects: all notes are paid alike, the first and the
+            last.
     @param notes [wad] Given up; 0 collects for those given up before.
     @return [wad] Stablecoin: floor(given up * paid / notes that are out), less what was collected.
     """
@@ -395,9 +396,9 @@ def _store_loss_announcement(new: IBridgeFacilitator.Announcement):
 @internal
 def _set_note_price_and_flag():
     """
-    @dev Price and flag. A note is a stablecoin, or more once a fee has grown on the debt; with a loss
-         announced, it is its share of the debt that is left, so that what is locked falls short of the debt
-         by that loss, rounded up.
+    @dev Price and flag. A note is worth one stablecoin, or more once a fee has grown on the debt. With a loss
+         announced, a note is worth its share of the remaining debt, so that the locked notes fall short of
+         the debt by that loss, rounded up.
     """
     vault: IVaultEngine.VaultState = self._load_vault()
     debt: uint256 = vault.normalized_debt * vault.accumulated_rate

@@ -4,11 +4,10 @@
 """
 @title ChainlinkReporter
 @license GNU Affero General Public License v3.0 only
-@notice One reporter of a market: it reports what a Chainlink aggregator says, and nothing that the
-        aggregator cannot mean. Anyone has it report. It holds nothing and has no admin: to change what
-        it reads, the market gets another reporter.
-@dev What a broken aggregator costs is one report: the feed goes on with the others, as long as they are
-     a quorum.
+@notice One reporter of a market: it reports the answer of a Chainlink aggregator, and nothing that the
+        aggregator cannot mean. Anyone has it report. It holds nothing and has no admin: to change its source,
+        the market gets another reporter.
+@dev A broken aggregator costs one report: the feed goes on with the others, as long as they are a quorum.
 """
 from contracts.interfaces import IAggregator
 from contracts.interfaces import IPriceFeed
@@ -107,7 +106,9 @@ def push():
 @internal
 @view
 def _check_sequencer():
-    """@dev Its feed answers 0 while it is up, since `started_at`; a round that never started says nothing."""
+    """
+    @dev Its feed answers 0 while it is up, since `started_at`; a round that never started has no meaning.
+    """
     round_id: uint80 = 0
     answer: int256 = 0
     started_at: uint256 = 0

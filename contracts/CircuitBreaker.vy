@@ -4,9 +4,9 @@
 """
 @title CircuitBreaker
 @license GNU Affero General Public License v3.0 only
-@notice The mode of the protocol: NORMAL, CAUTION, EMERGENCY. It rises at once when something that anybody
-        can check is wrong, by anybody's call, or by the guardian's; it falls one level at a time, after a
-        calm period without a trigger, by anybody's call. Nobody sets it down by hand.
+@notice The mode of the protocol: NORMAL, CAUTION, EMERGENCY. Any account's call, or the guardian's, raises
+        the mode at once while a verifiable trigger holds. Any account's call lowers it by one level at a
+        time, after a calm period without a trigger. No role can lower it directly.
 @dev Four triggers, each with a threshold for CAUTION and one for EMERGENCY; a trigger at its threshold holds,
      a threshold of 0 is off.
          LOSSES    uncovered deficits of all types, whole stablecoins
@@ -15,8 +15,8 @@
          AUCTIONS  a type's principal under auction, basis points of its auction limit
      FALL and SILENCE count for types with debt, performing or under auction, SILENCE for a week beyond its
      thresholds: nothing is borrowed against such a type anyway, and one that is dead for good must not keep
-     all others from borrowing. What a mode does is the risk
-     policy's business, which is told of each change; in settlement there is nothing left to do.
+     all others from borrowing. The risk policy decides the effects of a mode and is told of each change; in
+     settlement a mode has no effect left.
 """
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
@@ -113,8 +113,8 @@ def __init__(vault_engine: address, price_feed: address, admin: address):
     """
     @notice Wire the contract to the protocol, for good. All triggers are off, and the calm period is the
             shortest.
-    @param vault_engine Whose deficits and auctions are watched.
-    @param price_feed Whose prices are watched.
+    @param vault_engine Its deficits and auctions are watched.
+    @param price_feed Its prices are watched.
     @param admin The first admin.
     """
     roles.__init__(admin)
@@ -130,10 +130,10 @@ def __init__(vault_engine: address, price_feed: address, admin: address):
 def raise_mode(trigger: uint256, collateral_type: uint256):
     """
     @notice Raise the mode to the level that a trigger holds at now, or, if that is the mode's, have the calm
-            period start again. Permissionless; not in settlement. Protects: new risk is refused while what it
-            would be judged by is in doubt, and nobody has to wait for the guardian.
+            period start again. Permissionless; not in settlement. Protects: new risk is refused while its
+            prices or losses are uncertain, without waiting for the guardian.
     @param trigger [kind] 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
-    @param collateral_type [id] Which type; LOSSES are those of all types, whatever is named.
+    @param collateral_type [id] The type to check; LOSSES are always those of all types.
     """
     state: State = self._load_live()
     level: uint256 = self._compute_level(trigger, collateral_type)
@@ -165,9 +165,9 @@ def lower_mode():
 @external
 def force_mode(mode: uint256):
     """
-    @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: what no trigger sees
-            can be answered at once. It ends as every mode does, by calm: to hold it, the guardian has to
-            raise it again, for all to see, after each calm period.
+    @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: a danger that no
+            trigger detects can be answered at once. It ends as every mode does, by calm: to hold it, the
+            guardian has to raise it again, for all to see, after each calm period.
     @param mode [level] 1 CAUTION or 2 EMERGENCY, above the present one.
     """
     roles._check_role(roles.GUARDIAN)
@@ -182,7 +182,7 @@ def sync_policy_mode(policy: address):
     """
     @notice Tell a policy the mode, one that is to replace today's: it has to know it before it may.
             Permissionless; not in settlement.
-    @param policy Whoever takes the mode from this contract.
+    @param policy A risk policy that takes its mode from this contract.
     """
     extcall IRiskPolicy(policy).set_mode(self._load_live().mode)
 
@@ -274,7 +274,7 @@ def triggers_of() -> Triggers:
 @view
 def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
     """
-    @notice At which level a trigger holds now: what `raise_mode` would go by.
+    @notice Return the level at which a trigger holds now, as `raise_mode` would use it.
     @param trigger [kind] 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
     @param collateral_type [id] Which type; any for LOSSES.
     @return [level] 0 if it does not hold.
@@ -286,7 +286,7 @@ def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
 @view
 def worst_level() -> uint256:
     """
-    @notice The highest level at which any trigger holds now, for any type: what `lower_mode` goes by.
+    @notice Return the highest level at which any trigger holds now, for any type, as `lower_mode` uses it.
     @return [level] 0 if none holds.
     """
     return self._compute_worst_level()

@@ -4,9 +4,9 @@
 """
 @title ClawbackStage
 @license GNU Affero General Public License v3.0 only
-@notice A stage of the loss waterfall that takes back the income of pools that has not vested yet: what
-        the protocol gave away before it knew of a loss. It holds nothing. A pool that fails is passed
-        over: it keeps neither the income of the others, nor their members.
+@notice A stage of the loss waterfall that takes back the income of pools that has not vested yet: income that
+        the protocol paid out before it knew of a loss. It holds nothing. A pool that fails is passed over: it
+        keeps neither the income of the others, nor their members.
 """
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
@@ -27,7 +27,7 @@ POOLS: immutable(DynArray[address, bounds.MAX_POOLS])
 @deploy
 def __init__(vault_engine: address, loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]):
     """
-    @param vault_engine The ledger, which says what a pool has paid.
+    @param vault_engine The ledger, which reports the amount that a pool has paid.
     @param loss_waterfall The only caller of `absorb`.
     @param pools Pools of stablecoin that have this contract as theirs; each needs the ledger's STAGE
                  role.
@@ -41,7 +41,7 @@ def __init__(vault_engine: address, loss_waterfall: address, pools: DynArray[add
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice The unvested income of all pools, whatever the type.
+    @notice Return the unvested income of all pools, the same for every collateral type.
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei, of the pools that answer.
     """

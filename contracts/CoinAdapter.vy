@@ -4,15 +4,15 @@
 """
 @title CoinAdapter
 @license GNU Affero General Public License v3.0 only
-@notice Insurance for a protocol that exists already, in its own coin. Whoever brings the coin gets as much
-        stablecoin, and may enter pools with it; whoever brings stablecoin gets the coin back. The protocol
-        reports its deficit; the loss waterfall covers it as any other, and what it has covered is paid to the
-        protocol in the coin.
+@notice Insurance for a protocol that exists already, in its own coin. A depositor of the coin gets as much
+        stablecoin, and may enter pools with it; a depositor of stablecoin gets the coin back. The protocol
+        reports its deficit, the loss waterfall covers it like any other, and the covered amount is paid to
+        the protocol in the coin.
 @dev The adapter is the bridge of a facilitator, in a deployment that has this one type and no vaults of its
      own: all stablecoin was drawn here, against a coin that lies here. It needs the roles MINTER and GUARDIAN
-     of the facilitator. A loss that is reported is announced, in doubt at once and booked a delay later; by
-     then the facilitator owes less than the coins that lie here, and as stages burn stablecoin for the
-     deficit, fewer coins are claimed. Those are the protocol's:
+     of the facilitator. A reported loss is announced, at risk at once and booked a delay later. By then the
+     facilitator owes less than the coins that lie here, and as stages burn stablecoin for the deficit, fewer
+     coins are claimed. The difference is the protocol's:
      due == coins here - (stablecoin of others + buffer + reserve).
 """
 from ethereum.ercs import IERC20
@@ -71,12 +71,12 @@ def __init__(
 ):
     """
     @notice Wire the contract, for good.
-    @param coin The coin of the other protocol, of at most 18 decimals. One that takes a fee is refused at its
-           first deposit; one whose balances shrink by themselves loses for its last holders.
-    @param protocol Who reports deficits and is paid.
+    @param coin The coin of the other protocol, of at most 18 decimals. A coin that takes a fee is refused at
+           its first deposit; a coin with shrinking balances loses for its last holders.
+    @param protocol The account that reports deficits and is paid.
     @param facilitator Draws the stablecoin; this contract needs its roles MINTER and GUARDIAN.
     @param vault_engine The ledger.
-    @param stablecoin What is drawn and owed.
+    @param stablecoin The token that is drawn and owed.
     @param collateral_type [id] The type of the facilitator's note.
     """
     decimals: uint256 = convert(staticcall IERC20Detailed(coin).decimals(), uint256)
@@ -104,7 +104,7 @@ def deposit(amount: uint256, receiver: address):
             announced, nor in settlement. The vault engine applies the line, modes and the flow limit.
             Protects: the whole amount has come in.
     @param amount [units of the token] Taken.
-    @param receiver Who gets the stablecoin.
+    @param receiver Receiver of the stablecoin.
     """
     before: uint256 = staticcall COIN.balanceOf(self)
     assert extcall COIN.transferFrom(
@@ -120,12 +120,11 @@ def deposit(amount: uint256, receiver: address):
 def withdraw(amount: uint256, receiver: address):
     """
     @notice Take stablecoin, and give as much of the coin. Anyone, on an allowance, also while a loss is
-            announced and in settlement; stablecoin that is cashed at the settlement instead brings notes,
-            which nobody pays. Stablecoin beyond the facilitator's debt covers a deficit that no stage has
-            paid; that waits while one has reserved a part of it. Protects: members of pools bear losses,
-            and nobody else does.
+            announced and in settlement. Stablecoin that is cashed at the settlement instead yields notes
+            that stay unpaid. Stablecoin beyond the facilitator's debt covers a deficit that no stage paid;
+            that waits while one has reserved a part of it. Protects: only members of pools bear losses.
     @param amount [units of the token] Given.
-    @param receiver Who gets it.
+    @param receiver Receiver of the coin.
     """
     due: uint256 = amount * UNIT
     extcall STABLECOIN.transferFrom(msg.sender, self, due)
@@ -144,10 +143,10 @@ def withdraw(amount: uint256, receiver: address):
 @nonreentrant
 def report_deficit(amount: uint256):
     """
-    @notice Report a deficit of the protocol. Protocol only. It is announced with what is announced already,
-            and may be booked by `realise_loss` of the facilitator once its delay, which begins again, is
-            over; until then the facilitator's admin may take it back. Protects: it is in doubt from the
-            same call on, so nobody leaves a pool ahead of it.
+    @notice Report a deficit of the protocol. Protocol only. The report adds to any announced loss, and
+            restarts its delay. After the delay, `realise_loss` of the facilitator books it; until then the
+            facilitator's admin may take it back. Protects: the deficit is at risk from the same call on, so
+            no member leaves a pool ahead of it.
     @param amount [units of the token] More than all stablecoin is all of it.
     """
     self._only_protocol()
@@ -177,8 +176,8 @@ def waive_deficit(amount: uint256):
 @nonreentrant
 def pay_protocol() -> uint256:
     """
-    @notice Pay the protocol what stages have covered. Permissionless. Protects: for all stablecoin that
-            others hold, and for what the ledger keeps, a coin is left.
+    @notice Pay the protocol the amount that stages have covered. Permissionless. Protects: a coin is left for
+            each stablecoin held elsewhere or kept by the ledger.
     @return [units of the token] Paid, rounded down.
     """
     amount: uint256 = self._compute_coins_due()
@@ -194,7 +193,7 @@ def pay_protocol() -> uint256:
 @view
 def coins_due() -> uint256:
     """
-    @notice What `pay_protocol` would pay now.
+    @notice Return the amount that `pay_protocol` would pay now.
     @return [units of the token] Rounded down.
     """
     return self._compute_coins_due()

@@ -4,15 +4,15 @@
 """
 @title CollateralAuction
 @license GNU Affero General Public License v3.0 only
-@notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a
-        taker names an amount and a highest price, gets the collateral first and pays at the end, so
-        that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
-        lot goes back to the vault. Only `close` turns principal into a loss, and `write_off` what never
-        had a lot. Salvage is sold in the same way, for nobody's debt; in settlement auctions are unwound.
-        A workout is an auction put off: it has an auction's id, and it reaches the ledger through here.
-@dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
-     the stop levels, nor by the feed, which `take` does not read. Where BLOCK_TIME is set, prices fall with
-     blocks: nobody can take while no block is produced, and no price falls then.
+@notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a taker
+        names an amount and a highest price, gets the collateral first and pays at the end, so that it can be
+        sold in between. Principal is repaid first, then the penalty; the remainder of a lot goes back to the
+        vault. Only `close` turns principal into a loss, and `write_off` the debt that never had a lot.
+        Salvage is sold in the same way, without a debt behind it; in settlement auctions are unwound. A
+        workout is an auction put off: it has an auction's id, and it reaches the ledger through here.
+@dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by the
+     stop levels, nor by the feed, which `take` does not read. Where BLOCK_TIME is set, prices fall with
+     blocks: while no block is produced, takes are impossible and no price falls.
 """
 from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import ICollateralAuction
@@ -213,7 +213,7 @@ def start(
     """
     @notice Start an auction for a liquidated vault. Liquidation engine only, which then seizes.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault is liquidated, and who gets the rest of the lot.
+    @param owner Owner of the liquidated vault, and receiver of the rest of the lot.
     @param lot [wad] Collateral, a multiple of the token's unit.
     @param principal [rad] Debt to be repaid; the target is this, rounded up to the wei, plus the penalty.
     @param price [ray] The highest known price for 1e18 of collateral, which the top is made from.
@@ -238,13 +238,14 @@ def take(
     """
     @notice Buy from a lot at the price of this moment. Permissionless, never stopped. The collateral is sent
             first, then `receiver` is called if `data` is not empty, then the payment is burned from the
-            caller. Protects: nothing is paid for nothing; what is paid is rounded up to the wei, what is sold
-            down to the token's unit; no rest is too small to be worth a take.
+            caller. Protects: nothing is paid for nothing. The payment is rounded up to the wei, the amount
+            sold down to the token's unit; no rest is too small to be worth a take.
     @param auction_id [id] The auction.
-    @param max_amount [wad] Collateral wanted; less is bought where the target or the minimum rest say so.
-    @param max_price [ray] The most for 1e18 of collateral, by what is paid for what is got. A purchase that
-                     fills the target is of whole units, and may cost more than the price of this moment.
-    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param max_amount [wad] Collateral wanted; less is bought where the target or the minimum rest requires
+            it.
+    @param max_price [ray] The most for 1e18 of collateral, as payment over collateral received. A purchase
+                     that fills the target is of whole units, and may cost more than the price of this moment.
+    @param receiver Receiver of the collateral and of the call; no contract of the protocol.
     @param data Handed to `receiver`; empty for no call.
     """
     lot: Lot = self._load_lot(auction_id)
@@ -309,12 +310,12 @@ def reset(auction_id: uint256, reward_receiver: address):
     """
     @notice Start the price of an auction again, from the higher of current and next price. Permissionless,
             once its tail is over or its price has fallen under the cusp, but for a lot that `close` gives up.
-            Protects: collateral is never sold from an outdated top, nor from one that everybody knows to be
-            over; a reset costs nobody anything: it is paid for by penalty that has come in; and no caller
-            keeps a worthless lot open, and its loss unrecorded, by resets.
+            Protects: collateral is never sold from an outdated top, nor from one that is publicly known to be
+            over. A reset is paid for out of received penalty and costs no other account; and no caller keeps
+            a worthless lot open, and its loss unrecorded, by resets.
     @param auction_id [id] The auction.
-    @param reward_receiver Who gets the reward: at most that of a start, of what has come in of the penalty
-                           beyond all rewards so far, as long as target and lot are worth the minimum.
+    @param reward_receiver Receiver of the reward: at most that of a start, and at most the received penalty
+                           less all rewards so far, as long as target and lot are worth the minimum.
     """
     lot: Lot = self._load_lot(auction_id)
     terms: uint256 = self._get_lot_terms(lot.collateral_type, lot.version)
@@ -356,7 +357,7 @@ def close(auction_id: uint256):
     @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless, when its
             lot is sold out, or when its tail is over and its lot is worth less than a hundredth of the
             minimum. Protects: a lot that is worth something is sold, however often its price has to start
-            again, and only what it did not bring is lost; a wick closes nothing, nor a fall that is over by
+            again, and only the unsold part is lost. A wick closes nothing, nor a price drop that is over by
             the next price: the price is a fresh one, the highest of current, next and time-weighted.
     @param auction_id [id] The auction.
     """
@@ -413,13 +414,13 @@ def settle_sale(
             if `data` is not empty, the payment is burned; the protocol's part of the collateral is salvage,
             and principal that is not paid a deficit. Liquidation engine only, which has just seized it.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault is liquidated.
-    @param buyer Whose stablecoin is burned.
+    @param owner Owner of the liquidated vault.
+    @param buyer Owner of the burned stablecoin.
     @param collateral [wad] Sent to the receiver.
-    @param paid [wad] Stablecoin; what is more than the principal goes to the type's buffer.
+    @param paid [wad] Stablecoin; the excess over the principal goes to the type's buffer.
     @param principal [rad] Debt that was seized.
     @param fee [wad] Collateral that is salvage now.
-    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param receiver Receiver of the collateral and of the call; no contract of the protocol.
     @param data Handed to `receiver`; empty for no call.
     """
     self._only_engine()
@@ -452,9 +453,9 @@ def settle_sale(
 @nonreentrant
 def unwind(auction_id: uint256):
     """
-    @notice Undo what is left of an auction: its lot and its principal go back to the vault, the penalty is
+    @notice Undo the rest of an auction: its lot and its principal go back to the vault, the penalty is
             forgiven; unsold salvage is salvage again. Permissionless, in settlement, or of a type that is
-            retired. Protects: what was not sold yet is settled like every other vault, at the final price.
+            retired. Protects: unsold collateral is settled like every other vault, at the final price.
     @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
@@ -480,12 +481,12 @@ def unwind(auction_id: uint256):
 @nonreentrant
 def sell_salvage(collateral_type: uint256) -> uint256:
     """
-    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time, from
-            the higher of current and next price, not in settlement. What it brings goes to the type's buffer,
-            which pays the type's next losses; nobody is rewarded. Protects: nothing that lenders lost is
-            given away.
+    @notice Auction the salvage from closed auctions of a type. Permissionless, one sale at a time, from the
+            higher of current and next price, not in settlement. The proceeds go to the type's buffer, which
+            pays the type's next losses; there is no reward. Protects: nothing that lenders lost is given
+            away.
     @param collateral_type [id] The collateral type.
-    @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
+    @return [id] The auction's id. Its target is the lot's worth at the top price, so all of it is for sale.
     """
     terms: uint256 = self._terms_to_start(collateral_type)
     assert self._get_salvage_lot_on_sale(collateral_type) == 0, "collateral_auction: on sale"
@@ -550,11 +551,11 @@ def settle_payment(
     """
     @notice Book a payment of a workout as a take's is booked. Workouts only.
     @param collateral_type [id] The collateral type.
-    @param payer Whose stablecoin is burned.
+    @param payer Owner of the burned stablecoin.
     @param paid [wad] Stablecoin burned.
     @param principal [rad] The part that repays debt.
     @param surplus [rad] The rest, for the type's buffer.
-    @param owner Whose vault gets the rest of the lot; zero if the workout goes on.
+    @param owner Owner of the vault that gets the rest of the lot; zero if the workout goes on.
     @param returned [wad] Collateral that goes back to the vault.
     """
     self._only_workouts()
@@ -574,14 +575,14 @@ def foreclose(
 ):
     """
     @notice Start the auction that a workout has put off: lot and principal are there already, penalty and
-            reward are those of any liquidation. Workouts only.
+            reward are as in any liquidation. Workouts only.
     @param auction_id [id] The workout's id, which becomes the auction's.
     @param collateral_type [id] The collateral type.
-    @param owner Whose workout it was, and who gets the rest of the lot.
+    @param owner Owner of the workout, and receiver of the rest of the lot.
     @param lot [wad] Collateral of the workout.
     @param principal [rad] Debt left in the workout.
     @param price [ray] The highest known price for 1e18 of collateral, which the top is made from.
-    @param reward_receiver Who gets the reward, stablecoin.
+    @param reward_receiver Receiver of the reward, stablecoin.
     """
     self._only_workouts()
     reward: uint256 = self._start_auction(auction_id, collateral_type, owner, lot, principal, price)
@@ -592,10 +593,10 @@ def foreclose(
 @nonreentrant
 def unwind_workout(collateral_type: uint256, owner: address, lot: uint256, principal: uint256):
     """
-    @notice Give what is left of a workout back to its vault. Workouts only, which knows that settlement has
+    @notice Give the rest of a workout back to its vault. Workouts only, which knows that settlement has
             begun.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param lot [wad] Collateral that goes back.
     @param principal [rad] Debt that goes back.
     """
@@ -624,13 +625,13 @@ def add_terms(
     @param collateral_type [id] The collateral type.
     @param curve [kind] 0 linear, 1 stairstep, 2 exponential.
     @param period [seconds] Until zero (linear) or of one step (stairstep).
-    @param cut [ray] What each step (stairstep) or second (exponential) keeps of the price.
+    @param cut [ray] The part of the price that is left after each step (stairstep) or second (exponential).
     @param tail [seconds] After the start or the last reset, when a reset is due.
     @param cusp [basis points] Of the top; under it a reset is due.
     @param buf [basis points] Of the market price, where the price starts.
-    @param penalty [basis points] Of the principal: what an auction raises, at least all of it; more than all
-                   only under the liquidation ratio.
-    @param tip [whole stablecoins] For whoever starts or resets.
+    @param penalty [basis points] Target of an auction as a share of the principal, at least all of it; more
+                   than all only under the liquidation ratio.
+    @param tip [whole stablecoins] Reward for a start or a reset.
     @param chip [basis points] Of the target, for the same.
     """
     roles._only_admin()
@@ -665,7 +666,7 @@ def set_curve(
     @param collateral_type [id] The collateral type.
     @param curve [kind] 0 linear, 1 stairstep, 2 exponential.
     @param period [seconds] Until zero (linear) or of one step (stairstep).
-    @param cut [ray] What each step (stairstep) or second (exponential) keeps of the price.
+    @param cut [ray] The part of the price that is left after each step (stairstep) or second (exponential).
     @param tail [seconds] After the start or the last reset, when a reset is due.
     @param cusp [basis points] Of the top; under it a reset is due. At least 1.
     """
@@ -688,9 +689,9 @@ def set_buf(collateral_type: uint256, new: uint256):
 @external
 def set_penalty(collateral_type: uint256, new: uint256):
     """
-    @notice Set what an auction raises, for auctions that start later. Admin only. The smallest rest of a
-            target follows. Protects: nobody is paid for liquidating himself, since a vault that has just
-            become unsafe is worth more than its debt and the penalty.
+    @notice Set the target of an auction as a share of its principal, for auctions that start later. Admin
+            only. The smallest rest of a target follows. Protects: self-liquidation does not pay, since a
+            vault that has just become unsafe is worth more than its debt and the penalty.
     @param collateral_type [id] The collateral type.
     @param new [basis points] Of the principal, at least all of it; more than all only under the liquidation
                ratio.
@@ -702,8 +703,8 @@ def set_penalty(collateral_type: uint256, new: uint256):
 @external
 def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
     """
-    @notice Set what a liquidator and whoever resets earn, for auctions that start later. Admin only.
-            Protects: whatever is set, rewards stay within an auction's penalty.
+    @notice Set the rewards for starting and for resetting an auction, for auctions that start later. Admin
+            only. Protects: at any setting, rewards stay within an auction's penalty.
     @param collateral_type [id] The collateral type.
     @param tip [whole stablecoins] For each start or reset.
     @param chip [basis points] Of the target, on top of the tip.
@@ -751,8 +752,8 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
 def check_terms(collateral_type: uint256, liquidation_ratio: uint256):
     """
     @notice Revert unless a type's auctions have terms, which stay for good, and the penalty fits under a
-            liquidation ratio, as does the bonus of its liquidation mechanism. Anyone. A type whose price is
-            its issuer's word needs none: nothing is sold.
+            liquidation ratio, as does the bonus of its liquidation mechanism. Anyone. A type that its issuer
+            prices needs none: nothing is sold.
     @param collateral_type [id] The collateral type.
     @param liquidation_ratio [basis points] The ratio that it has, or is to have.
     """
@@ -783,9 +784,9 @@ def clock() -> uint256:
 @view
 def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     """
-    @notice What a taker needs to know.
+    @notice Return the state of an auction for takers.
     @param auction_id [id] The auction.
-    @return True if a reset is due; then nobody can take.
+    @return True if a reset is due; until then takes revert.
     @return [ray] The price now for 1e18 of collateral.
     @return [wad] The lot: collateral left.
     @return [rad] The target: stablecoin still to raise.
@@ -828,7 +829,7 @@ def auction_of(auction_id: uint256) -> Auction:
 @view
 def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
     """
-    @notice What is at risk in an auction or a workout: all zero if there is none.
+    @notice Return the amounts at risk in an auction or a workout: all zero if there is none.
     @param auction_id [id] The auction or workout.
     @return [id] Its collateral type.
     @return The owner of the vault it came from.
@@ -852,7 +853,7 @@ def salvage_on_sale(collateral_type: uint256) -> uint256:
     """
     @notice How much of a type's salvage is under auction. Reverts in the middle of a take.
     @param collateral_type [id] The collateral type.
-    @return [wad] What is left of the lot.
+    @return [wad] The remainder of the lot.
     """
     return self._get_salvage_lot_on_sale(collateral_type)
 
@@ -921,7 +922,7 @@ def _start_auction(
     principal: uint256,
     price: uint256,
 ) -> uint256:
-    """@dev Start an auction; returns the reward of whoever brought it about, wad."""
+    """@dev Start an auction; returns the reward of its caller, wad."""
     terms: uint256 = self._terms_to_start(collateral_type)
 
     # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
@@ -971,7 +972,9 @@ def _start_auction(
 @internal
 @view
 def _highest_price(collateral_type: uint256) -> uint256:
-    """@dev What a lot may be worth by the current or the next price, ray. Who calls chooses the second."""
+    """
+    @dev The highest worth of a lot by the current or the next price, ray. The caller chooses the second.
+    """
     price: uint256 = 0
     highest: uint256 = 0
     price, highest = staticcall PRICE_FEED.sale_prices(collateral_type)
@@ -993,7 +996,7 @@ def _is_worthless(lot: Lot, price: uint256, minimum: uint256) -> bool:
 @internal
 @view
 def _get_salvage_lot_on_sale(collateral_type: uint256) -> uint256:
-    """@dev A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+    """@dev A sale that is over has left an empty record, or an empty lot that was not closed."""
     return self.lots[self.salvage_sales[collateral_type]] & MASK_104
 
 

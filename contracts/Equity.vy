@@ -4,12 +4,12 @@
 """
 @title Equity
 @license GNU Affero General Public License v3.0 only
-@notice The protocol's equity: ERC-20 with EIP-2612 permits. Its holders bear losses twice: what they
-        stake is slashed, and new equity is sold to cover what is left. What may be created in an epoch
-        is capped; income buys equity back, which is burned.
-@dev snekmate's `erc20` without its owner and minters. A sale that takes time books its
-     equity first, and creates it only when it is paid: the part of the cap that is booked is kept for
-     it over the end of the epoch, so that nobody else's minting can stop a sale under way.
+@notice The protocol's equity: ERC-20 with EIP-2612 permits. Its holders bear losses twice: staked equity is
+        slashed, and new equity is sold to cover the rest. Minting in an epoch is capped; income buys equity
+        back, which is burned.
+@dev snekmate's `erc20` without its owner and minters. A sale that takes time books its equity first, and
+     creates it only when it is paid. The booked part of the cap stays reserved past the end of the epoch, so
+     no other minting can stop a sale under way.
 """
 from ethereum.ercs import IERC20
 from snekmate.auth import ownable
@@ -86,7 +86,7 @@ def __init__(
     """
     @param admin Sets the cap and grants the role MINTER.
     @param auction Books equity and creates it when it is paid, or the zero address.
-    @param holder Who gets the first supply.
+    @param holder Receiver of the first supply.
     @param supply [whole tokens] Created at once.
     @param epoch_length [seconds] In which the cap holds.
     @param mint_cap [whole tokens] That may be created in an epoch.
@@ -111,9 +111,9 @@ def __init__(
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice Create equity. Role MINTER. Protects: what is created in an epoch, and booked, stays within its
+    @notice Create equity. Role MINTER. Protects: the amount minted and booked in an epoch stays within its
             cap.
-    @param to Who receives it.
+    @param to Receiver of the equity.
     @param amount [wad] Created.
     """
     roles._check_role(roles.MINTER)
@@ -140,8 +140,8 @@ def reserve_mint(amount: uint256):
 @external
 def release_mint(amount: uint256):
     """
-    @notice Give up what was booked. Auction only.
-    @param amount [wad] At most what is booked.
+    @notice Release a booked amount. Auction only.
+    @param amount [wad] At most the booked amount.
     """
     self._only_auction()
     issue: Issue = self._load_issue_of_present_epoch()
@@ -153,7 +153,7 @@ def release_mint(amount: uint256):
 def mint_reserved(to: address, amount: uint256, given_up: uint256):
     """
     @notice Create equity that was booked. Auction only. It counts as created in the present epoch.
-    @param to Who receives it.
+    @param to Receiver of the equity.
     @param amount [wad] Created.
     @param given_up [wad] Booked and no longer needed.
     """
@@ -169,7 +169,7 @@ def mint_reserved(to: address, amount: uint256, given_up: uint256):
 def burn(owner: address, amount: uint256):
     """
     @notice Destroy equity. The owner, or a spender of the owner's.
-    @param owner Whose balance falls.
+    @param owner Owner of the burned balance.
     @param amount [wad] Destroyed.
     """
     if msg.sender != owner:
@@ -183,7 +183,7 @@ def burn(owner: address, amount: uint256):
 @external
 def set_mint_cap(new: uint256):
     """
-    @notice Set how much may be created in an epoch. Admin only. What is booked stays booked.
+    @notice Set how much may be created in an epoch. Admin only. Booked amounts stay booked.
     @param new [whole tokens] The cap, from now on.
     """
     roles._only_admin()
@@ -197,7 +197,7 @@ def set_mint_cap(new: uint256):
 @view
 def mintable() -> uint256:
     """
-    @notice What may still be created or booked in the present epoch.
+    @notice Return the amount that may still be created or booked in the present epoch.
     @return [wad] 0 if more is booked than the cap.
     """
     return self._room(self._load_issue_of_present_epoch())
@@ -207,7 +207,7 @@ def mintable() -> uint256:
 @view
 def issue_of_epoch() -> Issue:
     """
-    @notice The cap, the present epoch, what was created in it and what is booked.
+    @notice Return the cap, the present epoch, and the amounts created and booked in it.
     @return The record, as of now.
     """
     return self._load_issue_of_present_epoch()
@@ -247,7 +247,7 @@ def _store_issue(issue: Issue):
 @internal
 @pure
 def _room(issue: Issue) -> uint256:
-    """@dev Wad. A cap may have been set under what is booked. No field has more than 96 bits."""
+    """@dev Wad. The cap may be lower than the booked amount. No field has more than 96 bits."""
     cap: uint256 = unsafe_mul(issue.mint_cap, units.WAD)
     return unsafe_sub(cap, min(cap, unsafe_add(issue.minted, issue.booked)))
 
@@ -261,7 +261,7 @@ def _check_mint_cap(issue: Issue, amount: uint256):
 @internal
 @pure
 def _less_booked(booked: uint256, amount: uint256) -> uint256:
-    """@dev Wad of what is booked without an amount."""
+    """@dev Booked wad that has no amount."""
     assert amount <= booked, "equity: more than reserved"
     return unsafe_sub(booked, amount)
 

@@ -4,16 +4,15 @@
 """
 @title EquityAuction
 @license GNU Affero General Public License v3.0 only
-@notice A stage of the loss waterfall that needs time: it sells equity, slashed from those who stake it
-        or newly minted, for stablecoin that covers a deficit. The part of the deficit that it sells for
-        is reserved: nobody else covers it meanwhile. One auction for each collateral type. The price
-        falls in a straight line down to a floor; what is not sold at the deadline returns, and the
-        later stages pay.
-@dev Packed by hand: an auction is one slot, the first field at bit 0. Records of ended auctions are
-     kept, with nothing in them to raise, so that the next start costs less.
-     The lot is at any time what raises the target at the floor, rounded up; what a take frees of it
-     returns at once. No price is under the floor and each payment is rounded up, so whoever buys all of
-     the lot pays all of the target: it is never sold out early.
+@notice A stage of the loss waterfall that needs time: it sells equity for stablecoin that covers a deficit.
+        The equity is slashed from its stakers or newly minted. Its part of the deficit is reserved: no other
+        stage covers it meanwhile. One auction for each collateral type. The price falls in a straight line
+        down to a floor; the lot unsold at the deadline returns, and the later stages pay.
+@dev Packed by hand: an auction is one slot, the first field at bit 0. Records of ended auctions are kept,
+     with nothing in them to raise, so that the next start costs less. The lot is at any time the amount that
+     raises the target at the floor, rounded up; the amount that a take frees of it returns at once. No price
+     is under the floor and each payment is rounded up. A buyer of all of the lot thus pays all of the target:
+     the lot is never sold out early.
 """
 from ethereum.ercs import IERC20
 
@@ -111,7 +110,7 @@ def __init__(
     """
     @param vault_engine The ledger.
     @param loss_waterfall Where losses come from.
-    @param price_feed Whose market EQUITY_MARKET is the price of equity.
+    @param price_feed Its market EQUITY_MARKET is the price of equity.
     @param equity The token that is sold; without a source this contract is its auction.
     @param source The pool of staked equity that this contract slashes, or the zero address.
     @param floor_ [basis points] Of the time-weighted price of equity, under which nothing is sold.
@@ -139,12 +138,12 @@ def __init__(
 @external
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Start an auction, from the highest of current, next and time-weighted price: the account
-            that calls `cover` chooses the second. Loss waterfall only. Protects: equity is never sold under
-            the floor, nor ahead of a visible rise, and no more equity is at stake than raises the amount at
-            the floor. A stale price of equity stops nothing: the time-weighted price counts at any age. Not
-            locked, so that a taker who is called back in an auction of one type cannot make a loss of
-            another pass this stage by.
+    @notice Start an auction, from the highest of current, next and time-weighted price: the account that
+            calls `cover` chooses the second. Loss waterfall only. Protects: equity is never sold under the
+            floor, nor ahead of a visible rise, and no more equity is at stake than raises the amount at the
+            floor. A stale price of equity stops nothing: the time-weighted price counts at any age. Not
+            locked, so that a taker with a callback in an auction of one type cannot make a loss of another
+            pass this stage by.
     @param collateral_type [id] The type that lost.
     @param amount [rad] At most the capacity.
     @return [rad] Covered: nothing yet.
@@ -187,7 +186,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What equity there is raises at the floor.
+    @notice Return the amount that the available equity raises at the floor.
     @param collateral_type [id] The collateral type.
     @return [rad] Whole wei, rounded down; 0 while an auction of the type runs.
     """
@@ -224,9 +223,9 @@ def take(
             from the caller, on an allowance. Protects: the payment is rounded up and goes to the deficit
             alone; no rest is too small to be worth a take.
     @param collateral_type [id] The collateral type.
-    @param max_amount [wad] Equity; less is bought where the target says so.
+    @param max_amount [wad] Equity; less is bought where the target requires it.
     @param max_price [ray] The most stablecoin for 1e18 of equity.
-    @param receiver Who gets the equity and is called; no contract that has a part in it.
+    @param receiver Receiver of the equity and of the call; no contract that takes part in the sale.
     @param data Handed to `receiver`; empty for no call.
     """
     sale: Sale = self._load_auction(collateral_type)
@@ -281,8 +280,8 @@ def take(
 @nonreentrant
 def end(collateral_type: uint256):
     """
-    @notice End an auction that was not filled: what is left of its lot returns, what is left of its
-            reservation is given up. Permissionless, after the deadline, or at once in settlement. Protects:
+    @notice End an auction that was not filled: the remainder of its lot returns, the remainder of its
+            reservation is released. Permissionless, after the deadline, or at once in settlement. Protects:
             no stage holds the later ones back for longer than an auction lasts.
     @param collateral_type [id] The collateral type.
     """
@@ -308,8 +307,8 @@ def end(collateral_type: uint256):
 @view
 def pending_assets(loss: uint256) -> uint256:
     """
-    @notice What losses would take in equity, were it sold at the floor of now. Reverts without a price, when
-            that is not known.
+    @notice Return the losses in equity, sold at the current floor. Reverts without a price, when that is not
+            known.
     @param loss [rad] Losses that will reach this stage.
     @return [wad] Equity, rounded up.
     """
@@ -342,9 +341,9 @@ def under_auction() -> uint256:
 @view
 def status(collateral_type: uint256) -> (bool, uint256, uint256, uint256):
     """
-    @notice What a taker needs to know.
+    @notice Return the state of an auction for takers.
     @param collateral_type [id] The collateral type.
-    @return True if the auction is over: then nobody can take.
+    @return True if the auction is over: then takes revert.
     @return [ray] Stablecoin for 1e18 of equity.
     @return [wad] The lot: equity left.
     @return [rad] The target: stablecoin still to raise.
@@ -407,7 +406,7 @@ def _compute_price(sale: Sale, elapsed: uint256) -> uint256:
 
 @internal
 def _return_lot_to_pool(amount: uint256):
-    """@dev What is left of a lot goes back to the pool it was slashed from."""
+    """@dev Return the rest of a lot to the pool that it was slashed from."""
     if amount != 0:
         extcall IERC20(EQUITY.address).approve(SOURCE, amount)
         extcall IEquityPool(SOURCE).restore(amount)

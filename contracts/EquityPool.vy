@@ -5,19 +5,19 @@
 @title EquityPool
 @license GNU Affero General Public License v3.0 only
 @notice Staked equity: an ERC-4626 vault, with a cooldown an ERC-7540 one, of the protocol's equity. An
-        auction slashes it to sell equity for losses, and brings back what it did not sell. Members earn
-        income, which vests over time. Leaving takes time: a request commits shares to the batch of the day.
-        After a cooldown the shares of a batch are due, and all that are due are paid in full, at one price,
-        once no loss is known and nothing is under auction; until then they stay members'.
-@dev With A the vested assets and what is under auction, and S the shares, those of batches with them:
+        auction slashes it to sell equity for losses, and returns the unsold part. Members earn income, which
+        vests over time. Leaving takes time: a request commits shares to the batch of the day. After a
+        cooldown the shares of a batch are due, and all that are due are paid in full, at one price, once no
+        loss is known and nothing is under auction; until then they stay members'.
+@dev With A the vested assets and the equity under auction, and S the shares, those of batches with them:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
-     exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' is what is vested, UL the
-             part of it that known losses will take
+     exit    assets = floor(s * (A' - UL + 1) / (S + 1e6)), without a cooldown; A' are the vested assets, UL
+             the part of them that known losses will take
      Equity under auction counts at every entry: unsold equity returns to the slashed members, however late.
      An entry that would meet a price driven to zero divides all shares first (see denominations). Where less
-     than LEAST_ASSETS are left in all, shares are void when somebody enters, and what is left stays here as a
-     donation does. Batches whose cooldown is over leave their places for a round, so however many there are
-     they hold up no other.
+     than LEAST_ASSETS are left in all, the next deposit voids shares, and the remaining assets stay here as a
+     donation does. Due batches leave their places for a round, so that any number of them holds up no other
+     batch.
 """
 from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
@@ -178,10 +178,10 @@ def __init__(
 @nonreentrant
 def deposit(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Put assets in. Anyone, for anyone. Whoever enters while a recognised loss is not covered yet bears
-            a part of it. Protects: the price is rounded against whoever enters.
+    @notice Put assets in. Anyone, for anyone. A depositor bears a part of each recognised loss that is not
+            covered yet. Protects: the price is rounded against the depositor.
     @param assets [wad] Pulled from the caller.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [shares] Created, rounded down.
     """
     supply: uint256 = 0
@@ -197,9 +197,9 @@ def deposit(assets: uint256, receiver: address) -> uint256:
 def mint(shares: uint256, receiver: address) -> uint256:
     """
     @notice Put assets in for a number of shares. Anyone, for anyone. Protects: the price is rounded against
-            whoever enters.
+            the depositor.
     @param shares [shares] To be created.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [wad] Assets pulled from the caller, rounded up.
     """
     supply: uint256 = 0
@@ -218,12 +218,11 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
     """
     @notice Commit shares to the batch that collects now (ERC-7540). The owner, an operator of the owner's, or
             a spender of the owner's shares; there is no way back. They move into escrow here, and go on as a
-            member's until the batch is cut. Protects: who may leave has no choice left, neither whether nor
-            when.
+            member's until the batch is cut. Protects: a member with a request has no choice left, neither
+            whether nor when.
     @param shares [shares] Moved into escrow.
-    @param controller Whose request it is: what is paid for it, and claims for what it bears, are the
-                      controller's.
-    @param owner Whose shares.
+    @param controller Controller of the request: receives its payment, and the claims for its losses.
+    @param owner Owner of the shares.
     @return [id] The batch.
     """
     assert line.COOLDOWN != 0, "pool: no request needed"
@@ -248,7 +247,7 @@ def cut() -> uint256:
     """
     @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter, but
             an eighth of the cooldown at least. Anyone. Its shares stay members' until they are paid.
-            Protects: who leaves waits a cooldown for losses that are not known yet.
+            Protects: a member that leaves waits a cooldown for losses that are not known yet.
     @return [id] The batch.
     """
     queue: line.Queue = self._mark_mature_batches_due()
@@ -264,9 +263,9 @@ def cut() -> uint256:
 @nonreentrant
 def settle():
     """
-    @notice Pay all shares that are due, in full: those of batches whose cooldown is over. Anyone, while no
-            loss is known, nothing is under auction, and what a price has just shown may have been flagged.
-            Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
+    @notice Pay all due shares in full: those of batches past their cooldown. Anyone, while no loss is known,
+            nothing is under auction, and there was time to flag vaults after the latest price drop. Protects:
+            members that leave bear the same part of every loss known now as those that stay, and no account
             chooses the moment.
     """
     queue: line.Queue = self._mark_mature_batches_due()
@@ -298,13 +297,13 @@ def settle():
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out: with a cooldown those that were paid to the controller's batches, the oldest
-            first, else those of the owner's shares. The controller, or an operator; without a cooldown the
+    @notice Take assets out: with a cooldown the assets paid to the controller's batches, the oldest first,
+            else the assets of the owner's shares. The controller, or an operator; without a cooldown the
             owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before or
             just after a recognised loss is covered pays the same.
     @param assets [wad] To be sent.
-    @param receiver Who gets the assets.
-    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Controller of the requests; without a cooldown the owner of the burned shares.
     @return [shares] Claimed or burned, rounded up.
     """
     burned: uint256 = 0
@@ -320,13 +319,13 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
 @nonreentrant
 def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out for a number of shares: with a cooldown those of the controller's batches that are
-            claimable, the oldest first, else the owner's. The controller, or an operator; without a cooldown
+    @notice Take assets out for a number of shares: with a cooldown the claimable shares of the controller's
+            batches, the oldest first, else the owner's. The controller, or an operator; without a cooldown
             the owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before
             or just after a recognised loss is covered pays the same.
     @param shares [shares] To be claimed or burned.
-    @param receiver Who gets the assets.
-    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Controller of the requests; without a cooldown the owner of the burned shares.
     @return [wad] Assets sent, rounded down.
     """
     assets: uint256 = 0
@@ -348,12 +347,11 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
 @nonreentrant
 def slash(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Take vested assets to sell them for a loss. The auction only. Shares stay as they are: what is not
-            sold comes back to them. Those that were left with nothing are void when somebody enters after the
-            auction.
+    @notice Take vested assets to sell them for a loss. The auction only. The number of shares stays: unsold
+            assets come back to them. Shares without assets are void at the first deposit after the auction.
     @param assets [wad] Wanted.
-    @param receiver Who gets them.
-    @return [wad] Sent: at most what is vested.
+    @param receiver Receiver of the assets.
+    @return [wad] Sent: at most the vested assets.
     """
     self._only_stage()
     sent: uint256 = min(assets, funds._get_vested_assets())
@@ -367,7 +365,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
 @nonreentrant
 def restore(assets: uint256):
     """
-    @notice Bring back what was slashed and not sold. The auction only.
+    @notice Return equity that was slashed and not sold. The auction only.
     @param assets [wad] Pulled from the caller.
     """
     self._only_stage()
@@ -384,7 +382,7 @@ def restore(assets: uint256):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's shares; claims for losses before stay the caller's. Owner.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -396,8 +394,8 @@ def transfer(to: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move shares on an allowance; claims for losses before stay the owner's. Spender.
-    @param owner Whose shares.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param owner Owner of the shares.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -413,7 +411,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def slashable() -> uint256:
     """
-    @notice What can be slashed: all vested assets.
+    @notice Return the assets that can be slashed: all vested ones.
     @return [wad] Rounded down.
     """
     return funds._get_vested_assets()
@@ -423,8 +421,8 @@ def slashable() -> uint256:
 @view
 def totalAssets() -> uint256:
     """
-    @notice Vested assets of the shares, before losses not covered yet; those that batches hold are not
-            theirs.
+    @notice Return the vested assets of the shares, before losses not covered yet and without the assets of
+            batches.
     @return [wad] Rounded down.
     """
     return funds._get_vested_assets()
@@ -434,7 +432,7 @@ def totalAssets() -> uint256:
 @view
 def pending_losses() -> uint256:
     """
-    @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
+    @notice Return UL: the part of all vested assets, with the assets of batches, that known losses will take.
     @return [wad] Rounded up.
     """
     vested: uint256 = funds._get_vested_assets()
@@ -445,10 +443,11 @@ def pending_losses() -> uint256:
 @view
 def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     """
-    @notice Shares of a request that wait: for the cut, the cooldown, or what losses may still take.
+    @notice Shares of a request that wait: for the cut, the cooldown, or the end of losses that may still take
+            them.
     @param requestId [id] The batch.
-    @param controller Whose request.
-    @return [shares] Rounded up; those that are claimable do not count.
+    @param controller Controller of the request.
+    @return [shares] Rounded up; claimable shares do not count.
     """
     part: ClaimableShare = self._compute_claimable(requestId, controller)
     return part.request.shares - part.all_shares
@@ -461,8 +460,8 @@ def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @notice Shares of a request that may be claimed by `redeem` or `withdraw`: of a batch that was paid in
             part, that part of its shares.
     @param requestId [id] The batch.
-    @param controller Whose request.
-    @return [shares] Rounded down; those that were claimed do not count.
+    @param controller Controller of the request.
+    @return [shares] Rounded down; claimed shares do not count.
     """
     return self._compute_claimable(requestId, controller).shares
 
@@ -497,7 +496,7 @@ def batch_of(batch: uint256) -> BatchState:
     """
     @notice The record of a batch.
     @param batch [id] The batch, from 1.
-    @return What it has and what it was paid.
+    @return The batch's holdings and payments.
     """
     record: line.Batch = line._load_batch(batch)
     paid: uint256 = 0
@@ -510,7 +509,7 @@ def batch_of(batch: uint256) -> BatchState:
 @view
 def queue() -> (uint256, uint256, uint256):
     """
-    @notice Which batches there are: those that are due or paid, then those that wait, the last one collects.
+    @notice Return the list of batches: due or paid batches, then waiting ones, the last one collects.
     @return [id] The first that waits for its time.
     @return [id] The same: nothing of a batch is open after it was paid.
     @return [id] The one that collects.
@@ -523,8 +522,8 @@ def queue() -> (uint256, uint256, uint256):
 @view
 def shares_due() -> uint256:
     """
-    @notice Return the shares whose cooldown was over at the last update; `settle` pays them and all shares
-            that became due since.
+    @notice Return the shares that were past their cooldown at the last update; `settle` pays them and all
+            shares that became due since.
     @return [shares] Members own them until then.
     """
     return self._count_due_shares(token._load().generation)
@@ -534,8 +533,8 @@ def shares_due() -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says
-            what it creates.
+    @notice Return shares for assets at the current price. An entry may divide shares first: `previewDeposit`
+            returns the number that it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
@@ -574,9 +573,9 @@ def maxMint(receiver: address) -> uint256:
 @view
 def maxWithdraw(controller: address) -> uint256:
     """
-    @notice Assets that may be taken out: those paid to the controller's batches, without a cooldown those
-            that the owner's shares are worth at the exit price.
-    @param controller Whose requests, or shares.
+    @notice Return the assets that may be taken out: the assets paid to the controller's batches, without a
+            cooldown the worth of the owner's shares at the exit price.
+    @param controller Controller of the requests, or owner of the shares.
     @return [wad] Rounded down.
     """
     if line.COOLDOWN != 0:
@@ -588,9 +587,9 @@ def maxWithdraw(controller: address) -> uint256:
 @view
 def maxRedeem(controller: address) -> uint256:
     """
-    @notice Shares that may be redeemed: those of the controller's batches that are claimable, without a
-            cooldown all of the owner's.
-    @param controller Whose requests, or shares.
+    @notice Return the shares that may be redeemed: the claimable shares of the controller's batches, without
+            a cooldown all of the owner's.
+    @param controller Controller of the requests, or owner of the shares.
     @return [shares] Rounded down.
     """
     if line.COOLDOWN != 0:
@@ -713,7 +712,7 @@ def _only_plain():
 @internal
 def _mark_mature_batches_due() -> line.Queue:
     """
-    @dev Make the shares of batches due whose cooldown is over; the queue, not stored.
+    @dev Move the shares of batches past their cooldown to the due ones; the queue, not stored.
     """
     queue: line.Queue = line._load_queue()
     generation: uint256 = token._load().generation
@@ -744,7 +743,7 @@ def _count_due_shares(generation: uint256) -> uint256:
 @view
 def _compute_paid(batch: line.Batch, shares: uint256, generation: uint256) -> (uint256, bool):
     """
-    @dev What shares of a batch, of that generation, were paid, wad, rounded down; and whether they were.
+    @dev The payment for shares of a batch, of that generation, wad, rounded down; and whether they were paid.
     """
     round: uint256 = batch.link
     if round == 0 or round == self.round:
@@ -761,7 +760,7 @@ def _compute_paid(batch: line.Batch, shares: uint256, generation: uint256) -> (u
 @view
 def _compute_claimable(batch: uint256, controller: address) -> ClaimableShare:
     """
-    @dev What may be claimed of a request: all or, before its batch is paid, nothing.
+    @dev The claimable part of a request: all or, before its batch is paid, nothing.
     """
     part: ClaimableShare = empty(ClaimableShare)
     part.request = line._load_request(batch, controller)
@@ -838,7 +837,7 @@ def _take_claims(shares: uint256, assets: uint256, controller: address) -> (uint
 @view
 def _compute_assets_left(vested: uint256) -> uint256:
     """
-    @dev What known losses will leave of assets, wad, rounded down.
+    @dev The assets that known losses will leave, wad, rounded down.
     """
     losses: uint256 = staticcall LOSS_WATERFALL.losses_reaching(STAGE)
     if losses == 0:
@@ -878,8 +877,9 @@ def _entry_terms() -> (uint256, uint256, uint256):
 @internal
 def _begin_entry() -> (uint256, uint256):
     """
-    @dev Shares and assets of the entry terms, after shares were divided or voided: what is then left stays
-         here for good, income that has not vested with it, as a donation does. Nobody alive has earned it.
+    @dev Shares and assets of the entry terms, after shares were divided or voided. The remaining assets, with
+         income that has not vested, then stay here for good, as a donation does. No present member has earned
+         them.
     """
     supply: uint256 = 0
     held: uint256 = 0

@@ -8,7 +8,7 @@
         collateral for it at once, at the price of the feed and a bonus. How large the bonus is, how much may
         be repaid and which part of the bonus is the protocol's are terms of the collateral type. It holds
         nothing: the liquidation engine asks it, and books the sale.
-@dev With W the collateral's worth and D the debt, q = 10^8 // liquidation_ratio (what Aave calls the
+@dev With W the collateral's worth and D the debt, q = 10^8 // liquidation_ratio (Aave's
      liquidation threshold) and
          health = min(1, W * q / D)
      a repayment r buys collateral worth r * B, where the bonus B is one of
@@ -20,9 +20,10 @@
          D * close_factor                                          else, as in Aave v3
      or all of D where health is at most whole_close_health, or W or D under small_position.
      A vault with W <= D * B is sold whole: a part would leave it with less collateral for each unit of debt,
-     and what is not repaid then is a loss now. All is sold as well where the rest would be under the floor.
-     Collateral is rounded down to the token's unit; the debt that leaves the vault is what it costs, up to a
-     whole unit of normalized debt, and what is paid up to the wei. The fee is rounded down to the unit.
+     and debt that stays unpaid then is a loss now. All is sold as well where the rest would be under the
+     floor. Collateral is rounded down to the token's unit. The debt that leaves the vault is the price of the
+     collateral, up to a whole unit of normalized debt, and the payment up to the wei. The fee is rounded down
+     to the unit.
 """
 from contracts.interfaces import ILiquidationMechanism
 from contracts.interfaces import IVaultEngine
@@ -163,14 +164,14 @@ def plan_sale(
     max_repay: uint256,
 ) -> ILiquidationMechanism.Sale:
     """
-    @notice Return the sale of an unsafe vault's collateral, within what the buyer wants. Anyone. Protects: a
+    @notice Return the sale of an unsafe vault's collateral, within the buyer's limits. Anyone. Protects: a
             part leaves the vault with more collateral for each unit of debt than before, and with a debt of
             the floor at least; no debt stays where no collateral does.
     @param collateral_type [id] The collateral type.
     @param position The vault as it stands, its fee charged, and the price.
     @param max_collateral [wad] The most collateral that the buyer takes.
     @param max_repay [wad] The most stablecoin that the buyer pays.
-    @return What leaves the vault, and what is paid.
+    @return The amounts that leave the vault, and the payment.
     """
     terms: Terms = self._load_terms(collateral_type)
     quote: Quote = self._quote(terms, position)
@@ -258,8 +259,8 @@ def _check_bonus(terms: Terms, liquidation_ratio: uint256):
 @pure
 def _bonus(terms: Terms, liquidation_ratio: uint256, health: uint256) -> (uint256, uint256):
     """
-    @dev What a buyer gets for what he repays, as a fraction of two wad. A bonus that depends on health is in
-         whole basis points above the lowest, rounded down: against the buyer.
+    @dev Collateral that a buyer gets for a repayment, as a fraction of two wad. A bonus that depends on
+         health is in whole basis points above the lowest, rounded down: against the buyer.
     """
     if terms.max_discount != 0:
         return WAD, max(health, unsafe_sub(WAD, unsafe_mul(terms.max_discount, STEP)))
@@ -330,7 +331,7 @@ def _is_under_bonus(quote: Quote) -> bool:
 @internal
 @pure
 def _cost(quote: Quote, collateral: uint256, price: uint256) -> uint256:
-    """@dev What collateral of the vault costs, rad, rounded up."""
+    """@dev The price of collateral of the vault, rad, rounded up."""
     return units._div_up(unsafe_mul(unsafe_mul(collateral, price), quote.denominator), quote.numerator)
 
 
@@ -401,7 +402,7 @@ def _build_sale(
 ) -> ILiquidationMechanism.Sale:
     """
     @dev The sale with the protocol's part of the bonus, rounded down: of dear units one more could be all of
-         the bonus, and nobody would buy.
+         the bonus, and no buyer would take it.
     """
     fee: uint256 = 0
     if terms.fee != 0:

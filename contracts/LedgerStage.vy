@@ -39,9 +39,9 @@ def __init__(vault_engine: address, loss_waterfall: address, account: uint256):
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What the account can pay for a type.
+    @notice Return the amount that the account can pay for a type.
     @param collateral_type [id] The collateral type.
-    @return [rad] The balance; of borrowers, what they can still bear in this epoch.
+    @return [rad] The balance; for borrowers, the amount that they can still bear in this epoch.
     """
     if ACCOUNT == BUFFER:
         return staticcall VAULT_ENGINE.buffer_of(collateral_type)

@@ -4,13 +4,13 @@
 """
 @title LiquidationEngine
 @license GNU Affero General Public License v3.0 only
-@notice Decides which vaults are called for more margin, which are liquidated and how much of them, which
-        debt is in doubt, and lets an issuer write its own debt down. It holds nothing.
-@dev Debt is in doubt while it is under auction, in a workout that is not sound, or flagged. Whoever decides
-     what may be liquidated decides what may be flagged, by the same rule; and whatever leaves a vault for an
-     auction passes here, so that a flag ends with its position. Nothing here depends on the risk policy: it
-     is asked with gas of its own, and where it does not answer, or beyond its bounds, there are no add-ons
-     and no calls, and the plain limits hold.
+@notice Decides which vaults are called for more margin, which are liquidated and how much of them, which debt
+        is at risk, and lets an issuer write its own debt down. It holds nothing.
+@dev Debt is at risk while it is under auction, in a workout that is not sound, or flagged. A rule that
+     decides which vaults may be liquidated also decides which may be flagged. All debt that leaves a vault
+     for an auction passes here, so that a flag ends with its position. Nothing here depends on the risk
+     policy: it is asked with gas of its own. Where it does not answer, or beyond its bounds, there are no
+     add-ons and no calls, and the plain limits hold.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
@@ -90,7 +90,7 @@ def __init__(
     @notice Wire the contract to the protocol, for good.
     @param vault_engine The ledger that vaults are read and seized in.
     @param price_feed Where prices come from.
-    @param collateral_auction Sells what is seized.
+    @param collateral_auction Sells the seized collateral.
     @param risk_policy Margins by size, margin calls and limits by mode; the zero address is none of them, for
                        good.
     @param workouts Takes called vaults over; the zero address is none.
@@ -107,15 +107,15 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless, for types without a liquidation mechanism, and for vaults that a type's mechanism
-            has no sale for. Protects: only a vault under its
-            liquidation ratio at the current price is touched, or one that was called and has not met the call
-            in time; its sale begins from the higher of current and next price; a part takes as much debt with
-            it as its whole units of collateral stood for, and never leaves the vault with less collateral for
-            each unit of debt than before, nor with a debt under the floor; the limits are passed by at most
-            one debt floor and what one unit of the token stands for.
+            has no sale for. Protects: only a vault under its liquidation ratio at the current price is
+            touched, or one that was called and has not met the call in time; its sale begins from the higher
+            of current and next price. A part takes as much debt with it as its whole units of collateral
+            stood for. It never leaves the vault with less collateral for each unit of debt than before, nor
+            with a debt under the floor. The limits are passed by at most one debt floor and the debt of one
+            unit of the token.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @param reward_receiver Who gets the reward, stablecoin.
+    @param owner Owner of the vault.
+    @param reward_receiver Receiver of the reward, stablecoin.
     @return [id] The auction's id.
     """
     price: uint256 = 0
@@ -284,8 +284,9 @@ def liquidate_and_buy(
 def set_mechanism(collateral_type: uint256, mechanism: address):
     """
     @notice Set a type's liquidation mechanism, for good. Admin of the ledger only, once, while the type has
-            no debt: before its first debt ceiling. Protects: nobody borrows under one rule and is liquidated
-            under another; what may be borrowed against has terms by which it is liquidated.
+            no debt: before its first debt ceiling. Protects: no borrower draws under one rule and is
+            liquidated under another; each type that can be borrowed against has terms by which it is
+            liquidated.
     @param collateral_type [id] The collateral type, with a market that has reporters.
     @param mechanism The contract, which has terms for the type.
     """
@@ -308,10 +309,10 @@ def call(collateral_type: uint256, owner: address):
     """
     @notice Call a vault for more margin: it takes no new risk until the call is met, and may be liquidated
             once the grace is over. Permissionless, for a vault under the call ratio at the current price that
-            has no call running. Protects: the owner has time before a liquidation that is not urgent; what
-            meets the call clears it, whoever pays.
+            has no call running. Protects: the owner has time before a liquidation that is not urgent; a
+            payment of any account that meets the call clears it.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     """
     policy: address = self._policy()
     assert policy != empty(address), "liquidation_engine: no calls"
@@ -337,15 +338,15 @@ def call(collateral_type: uint256, owner: address):
 @external
 def flag(collateral_type: uint256, owner: address) -> uint256:
     """
-    @notice Have a vault looked at: its debt is in doubt if it may be liquidated, or could be at the next
-            price. Permissionless; sets, changes or clears its flag. Reverts without a price, unless the vault
-            has no debt. Where the price is the issuer's word nothing is sold, and what is missing at that
-            price is in doubt. Protects: nobody leaves a pool ahead of a loss that everybody can see coming;
-            and no setting makes a vault flagged that nobody may liquidate.
+    @notice Check a vault: its debt is at risk if it may be liquidated, or could be at the next price.
+            Permissionless; sets, changes or clears its flag. Reverts without a price, unless the vault has no
+            debt. Where the issuer sets the price nothing is sold, and the shortfall at that price is at risk.
+            Protects: no member leaves a pool ahead of a loss that is publicly visible; and no setting makes a
+            vault flagged that cannot be liquidated.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @return [rad] The debt in doubt, all or nothing; of an issuer's vault what is missing, rounded up to a
-            whole unit of normalized debt.
+    @param owner Owner of the vault.
+    @return [rad] The debt at risk, all or nothing; of an issuer's vault the shortfall, rounded up to a whole
+            unit of normalized debt.
     """
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
@@ -376,12 +377,11 @@ def flag(collateral_type: uint256, owner: address) -> uint256:
 @external
 def write_down(collateral_type: uint256, amount: uint256) -> uint256:
     """
-    @notice Turn debt of the caller's own vault into a deficit of its type, at once: what is locked are the
-            caller's own notes, which nobody would buy. Issuer of the type's market only. Nobody is rewarded
-            and nothing is sold.
+    @notice Turn debt of the caller's own vault into a deficit of its type, at once: its collateral are the
+            caller's own notes, which have no buyers. Issuer of the type's market only. There is no reward and
+            nothing is sold.
     @param collateral_type [id] The collateral type.
-    @param amount [wad] Stablecoin; at most the debt is written down, and what is no whole unit of normalized
-                  debt is not.
+    @param amount [wad] Stablecoin; at most the debt is written down, in whole units of normalized debt.
     @return [rad] The principal written down; zero without debt.
     """
     assert msg.sender == staticcall PRICE_FEED.issuer_of(collateral_type), "liquidation_engine: not issuer"
@@ -401,10 +401,10 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
 @external
 def move_to_workout(collateral_type: uint256, owner: address, collateral: uint256, normalized_debt: uint256):
     """
-    @notice Move a vault's collateral, and debt with it, into a workout: nothing is sold and nobody is
-            rewarded. Workouts only, in the transaction in which it charged the fee.
+    @notice Move a vault's collateral, and debt with it, into a workout: nothing is sold, and there is no
+            reward. Workouts only, in the transaction in which it charged the fee.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param collateral [wad] A multiple of the token's unit.
     @param normalized_debt [wad] Debt that goes with it; 0 adds collateral to a workout.
     """
@@ -441,8 +441,8 @@ def satisfies_margin_call(collateral_type: uint256, locked_collateral: uint256, 
 @view
 def is_policy(policy: address) -> bool:
     """
-    @notice Whether a contract is a risk policy of this ledger: it answers what it is asked about every type,
-            within its gas and its bounds, and is in the mode of today's, if that answers.
+    @notice Return whether a contract is a risk policy of this ledger: it answers the questions about every
+            type, within its gas and its bounds, and has the mode of the current policy, if that answers.
     @param policy The contract.
     @return Whether every answer can be used.
     """
@@ -486,8 +486,8 @@ def check_mechanism(collateral_type: uint256, liquidation_ratio: uint256):
 @view
 def debt_at_risk_of(collateral_type: uint256) -> uint256:
     """
-    @notice A type's debt that is in doubt and not booked as lost: what is under auction, but for workouts
-            that are sound, and what is flagged, at most all that performs.
+    @notice Return a type's debt that is at risk and not booked as lost: the principal under auction, but for
+            sound workouts, and the flagged debt, at most all performing debt.
     @param collateral_type [id] The collateral type.
     @return [rad] At the rate of the last accrual.
     """
@@ -498,7 +498,7 @@ def debt_at_risk_of(collateral_type: uint256) -> uint256:
 @view
 def debt_at_risk_total() -> uint256:
     """
-    @notice The debt in doubt of all types that are listed.
+    @notice Return the debt at risk of all types that are listed.
     @return [rad] At the rates of the last accruals.
     """
     flagged: uint256 = vault_flags.flagged
@@ -520,7 +520,7 @@ def flag_of(collateral_type: uint256, owner: address) -> uint256:
     """
     @notice A vault's flag as it was last set.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @return [wad] Normalized debt; 0 if it has none.
     """
     return vault_flags.of_vaults[collateral_type][owner]
@@ -543,7 +543,7 @@ def flagged_of(collateral_type: uint256) -> uint256:
 @internal
 @view
 def _doubt_of(collateral_type: uint256, flagged: uint256) -> uint256:
-    """@dev Rad in doubt, with a bit for each type that has flags."""
+    """@dev Rad at risk, with a bit for each type that has flags."""
     found: uint256 = 0
     if (flagged >> collateral_type) & 1 == 1:
         debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
@@ -637,7 +637,7 @@ def _add_on(policy: address, collateral_type: uint256, debt: uint256) -> uint256
 @internal
 @view
 def _call_terms(policy: address, collateral_type: uint256) -> IRiskPolicy.CallTerms:
-    """@dev When vaults may be called: never above the initial ratio, whatever the policy says."""
+    """@dev The terms for calling vaults: never above the initial ratio, for any answer of the policy."""
     most: uint256 = (staticcall VAULT_ENGINE.terms_of(collateral_type)).initial_ratio
     return policy_calls._call_terms(policy, collateral_type, most)
 
@@ -647,7 +647,7 @@ def _call_terms(policy: address, collateral_type: uint256) -> IRiskPolicy.CallTe
 def _has_ratio(
     locked_collateral: uint256, price: uint256, debt: uint256, ratio: uint256, add_on: uint256
 ) -> bool:
-    """@dev Whether collateral is worth what a ratio and the add-on ask for."""
+    """@dev Whether collateral is worth the amount that a ratio and the add-on require."""
     margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
     return margin >= unsafe_add(unsafe_mul(debt, ratio), add_on)
 
@@ -656,9 +656,9 @@ def _has_ratio(
 @view
 def _sound(collateral_type: uint256) -> uint256:
     """
-    @dev Rad of principal in sound workouts. Where the contract of workouts fails none is: nobody is kept in a
-         pool by that for longer than its auctions last. It needs some 6,000 gas; whoever brings less has not
-         enough left to go on, so gas decides nothing.
+    @dev Rad of principal in sound workouts. Where the contract of workouts fails none is: that keeps no
+         member in a pool for longer than its auctions last. It needs some 6,000 gas; a caller with less has
+         not enough left to go on, so gas decides nothing.
     """
     if WORKOUTS == empty(address):
         return 0
@@ -690,8 +690,8 @@ def _is_unsafe(
 ) -> bool:
     """
     @dev Whether a vault may be liquidated at a price: it is under its liquidation ratio, or its call is due.
-         Of the vault's record what it takes: a copy of it costs more than the answer. The policy is asked
-         only about a vault that its own ratio does not make unsafe.
+         Takes single fields of the vault's record: a copy of it costs more than the answer. The policy is
+         asked only about a vault that its own ratio does not make unsafe.
     """
     if not self._has_ratio(locked_collateral, price, debt, liquidation_ratio, 0):
         return True

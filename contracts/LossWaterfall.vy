@@ -4,18 +4,18 @@
 """
 @title LossWaterfall
 @license GNU Affero General Public License v3.0 only
-@notice Who bears a loss, in which order. The ledger recognises deficits here; anyone may then have
-        them covered by the stages, first to last. All losses of a collateral type in one epoch are
-        one event, and for each event, exactly and in rad:
+@notice Decides the order in which stages absorb a loss. The ledger recognises deficits here; anyone may then
+        have them covered by the stages, first to last. All losses of a collateral type in one epoch are one
+        event, and for each event, exactly and in rad:
         created + carried_in == recovered + covered by the stages + carried_out + outstanding.
 @dev Stages implement `IStage`. Which there are and their caps change by a timelock longer than any pool's
-     cooldown, and never while a loss is open. One that is added takes its place between others; one that is
-     left out is empty, has caps of nothing, or has failed twice; those that stay keep their order. A stage
-     keeps its id, and an id is used once, so what is kept of stages keeps its meaning. Caps bind over any
-     stretch of time as long as an epoch, so a loss split into parts, or covered in parts, widens none of
-     them. A stage that needs time reserves its part of a deficit: nobody else covers that part until the
-     stage has paid it or given it up, or its time is over. Each stage is called by itself, with gas of its
-     own: what it says it has paid is not believed, and one that fails counts as empty.
+     cooldown, and never while a loss is open. An added stage takes its place between others; one that is left
+     out is empty, has caps of nothing, or has failed twice; all others keep their order. A stage keeps its
+     id, and an id is used once, so records of stages keep their meaning. Caps bind over any stretch of time
+     as long as an epoch, so a loss split into parts, or covered in parts, widens none of them. A stage that
+     needs time reserves its part of a deficit. No other stage covers that part until the stage has paid or
+     released it, or its time is over. Each stage is called by itself, with gas of its own: its statement of a
+     payment is not trusted, and one that fails counts as empty.
 """
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
@@ -252,7 +252,7 @@ def __init__(
 ):
     """
     @param vault_engine The ledger: the only one that recognises losses.
-    @param liquidation_engine Knows what debt is in doubt.
+    @param liquidation_engine Reads which debt is at risk.
     @param admin Sets the stages, once, and proposes caps.
     @param epoch_length [seconds] All losses of a type in one epoch are one event.
     @param cap_delay [seconds] From the proposal of new caps to their use.
@@ -273,9 +273,9 @@ def __init__(
 @external
 def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
-    @notice Fix the order of losses. Admin only, once. Each stage has to prove itself: it says what it holds,
-            and lets this contract have it pay nothing. Protects: an address that is no stage, one of another
-            waterfall and one without its role are not taken for a stage.
+    @notice Fix the order of losses. Admin only, once. Each stage has to prove itself: it answers with its
+            holdings, and accepts a call of this contract to pay nothing. Protects: an address that is no
+            stage, one of another waterfall and one without its role are not taken for a stage.
     @param terms The stages, the first to pay first, with their caps.
     """
     roles._only_admin()
@@ -287,7 +287,7 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
 @nonreentrant
 def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
-    @notice Announce other caps, new stages between those that there are, and which are to be left out. Admin
+    @notice Announce other caps, new stages between the present ones, and the stages to be left out. Admin
             only. A new proposal takes the place of an old one. New stages prove themselves now, and again
             when the list is used. Protects: a pool's members can leave before its terms change.
     @param terms The stages in their order, new ones in between, with their caps.
@@ -305,10 +305,10 @@ def propose_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
 def apply_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     @notice Use the proposed list. Permissionless, once its delay is over and while no loss is open: no
-            deficit, and so no recapitalisation. A stage is left out only while nothing at all is in doubt, if
-            it is empty or its present caps are nothing, or if it failed when that was proposed and fails now.
-            Protects: a change frees nobody from a loss that is known, and no deposit, however small, keeps a
-            stage in the list; what a stage owes it owes still when it is none any more.
+            deficit, and so no recapitalisation. A stage is left out only while no debt is at risk, if it is
+            empty or its present caps are nothing, or if it failed when that was proposed and fails now.
+            Protects: a change frees no stage from a known loss, and no deposit, however small, keeps a stage
+            in the list; a stage that leaves the list keeps its debts.
     @param terms As proposed.
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
@@ -357,9 +357,8 @@ def retire(collateral_type: uint256):
 @external
 def wind_up():
     """
-    @notice Begin to wind up: stages that need time are passed over, caps are lifted where the terms say so,
-            and no pool pays anyone out until it is known what is lost. Vault engine only, once settlement has
-            begun.
+    @notice Begin to wind up: stages that need time are passed over, caps are lifted where the terms allow it,
+            and no pool pays out until the losses are known. Vault engine only, once settlement has begun.
     """
     self._only_engine()
     self.books |= SETTLING
@@ -368,8 +367,8 @@ def wind_up():
 @external
 def close_books():
     """
-    @notice End the winding up: settlement has covered what it could, holders bear the rest, and nothing is in
-            doubt any more. Vault engine only, once, after `wind_up`.
+    @notice End the winding up: settlement has covered all that it could, holders bear the rest, and no debt
+            is at risk any more. Vault engine only, once, after `wind_up`.
     """
     self._only_engine()
     self.books += CLOSED - SETTLING
@@ -386,8 +385,8 @@ def cover(collateral_type: uint256) -> uint256:
             stage; a stage pays only when all before it are dry, capped or have failed; while one holds a
             reservation, the ones after it wait. Reverts while the ledger is in the middle of something, and
             with less gas than the next stage may use: nothing the caller does makes a stage fail. Protects:
-            the order of losses, whoever calls, from where and however often; what a stage that lies or fails
-            does concerns itself; a part that a stage has reserved is not covered by another.
+            the order of losses, for any caller, place and number of calls. A stage that lies or fails affects
+            itself only; a part that a stage has reserved is not covered by another.
     @param collateral_type [id] The type with the deficit.
     @return [rad] Covered or newly reserved; zero if no stage can pay, or nothing is left to be paid.
     """
@@ -474,11 +473,11 @@ def cover(collateral_type: uint256) -> uint256:
 @external
 def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     """
-    @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against the
+    @notice Pay a part of an asynchronous stage's reservation: a buyer's stablecoin is burned against the
             deficit. The stage itself only, on an allowance of the buyer's to it.
     @param collateral_type [id] The collateral type.
-    @param payer Whose stablecoin is burned.
-    @param amount [rad] At most what is reserved.
+    @param payer Owner of the burned stablecoin.
+    @param amount [rad] At most the reserved amount.
     """
     reservation: uint256 = self._load_reservation_of_stage(collateral_type)
     assert amount <= reservation & MASK_188, "loss_waterfall: not reserved"
@@ -503,11 +502,11 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
 @nonreentrant
 def repay_missed_share(collateral_type: uint256, stage: uint256) -> uint256:
     """
-    @notice Repay, from a stage that works again, what others paid in its place while it failed: to the
-            reserve, which repays those who bore it. Permissionless, while no loss is open. It pays at
-            most what it has, under its caps; its members get claims as for any loss. One that is empty then
-            owes nothing any more. Reverts if it fails again. Protects: nobody leaves a loss to others by
-            having a stage fail.
+    @notice Repay, from a stage that works again, the payments of others in its place while it failed: to the
+            reserve, which repays the members that bore them. Permissionless, while no loss is open. It pays
+            at most its holdings, under its caps; its members get claims as for any loss. One that is empty
+            then owes nothing any more. Reverts if it fails again. Protects: no stage leaves a loss to others
+            by failing.
     @param collateral_type [id] The type that lost.
     @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     @return [rad] Paid.
@@ -542,9 +541,9 @@ def repay_missed_share(collateral_type: uint256, stage: uint256) -> uint256:
 @external
 def release(collateral_type: uint256):
     """
-    @notice Give up what is left of a reservation. The stage itself only. It is passed over for the type until
-            all stages after it were asked and another epoch has begun. Protects: nobody can hold later
-            stages back by starting again and again, however short epochs are.
+    @notice Release the rest of a reservation. The stage itself only. It is passed over for the type until all
+            stages after it were asked and another epoch has begun. Protects: no stage can hold later stages
+            back by starting again and again, however short epochs are.
     @param collateral_type [id] The collateral type.
     """
     self._release_reservation(collateral_type, msg.sender, self._load_reservation_of_stage(collateral_type))
@@ -553,9 +552,9 @@ def release(collateral_type: uint256):
 @external
 def force_release(collateral_type: uint256, stage: uint256):
     """
-    @notice Give up what is left of a stage's reservation in its place. Permissionless, once it is older than
-            any sale lasts, or in settlement. Protects: what breaks while it holds a reservation holds nobody
-            up for longer than that.
+    @notice Release the rest of a stage's reservation in its place. Permissionless, once it is older than any
+            sale lasts, or in settlement. Protects: a failure during a reservation holds up the other stages
+            for no longer than that.
     @param collateral_type [id] The collateral type.
     @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     """
@@ -576,14 +575,14 @@ def force_release(collateral_type: uint256, stage: uint256):
 @view
 def losses_reaching(stage: address) -> uint256:
     """
-    @notice What would reach a stage if everything in doubt were lost and covered now: the uncovered deficits
-            and the debt in doubt of all types, each less what the earlier stages would pay under their caps.
-            What the stage has reserved has reached it already; what others paid in its place while it failed
-            has not. Asynchronous stages and such as fail, or owe what they missed, count as nothing, since
-            what they bring is not known. No more do borrowers (the stage of each type that settlement does
-            not lift), as what is added to debts in doubt is in doubt again, and any stage of each type behind
-            one for all: what it brings depends on which type is covered first. While settlement winds up,
-            everything: what is lost is not known yet. Nothing once its books are closed.
+    @notice Return the losses that would reach a stage if all debt at risk were lost and covered now: the
+            uncovered deficits and the debt at risk of all types, each less the payments of earlier stages
+            under their caps. The stage's reservations have reached it already; payments of others in its
+            place while it failed have not. Asynchronous stages, and stages that fail or owe missed payments,
+            count as nothing, since their payments are not known. No more do borrowers (the stage of each type
+            that settlement does not lift), as an addition to debts at risk is at risk again. Nor does any
+            stage of each type behind one for all: its payment depends on which type is covered first. While
+            settlement winds up, everything: the loss is not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
             up.
@@ -595,12 +594,12 @@ def losses_reaching(stage: address) -> uint256:
 @view
 def losses_at_payment(stage: address) -> uint256:
     """
-    @notice What pools pay leavers by: as `losses_reaching`, but it reverts while a price has just fallen far,
-            so that who flags the vaults that are not safe any more has time. A feed that does not answer
-            holds up nobody; settlement pays nobody before its books are closed. Reverts with less gas than
-            the feed may use, too, and while the stage, whose cap is a share of what it holds, could cover
-            more than a ten thousandth of that share of a booked loss: cover it first. Protects: nobody is
-            paid ahead of a loss that everybody can see, nor takes a part of such a cap along.
+    @notice Return the losses for payments of pools, as `losses_reaching`, but revert while a price has just
+            fallen far: that leaves time to flag the unsafe vaults. A feed that does not answer delays no
+            payment; settlement allows none before its books are closed. Reverts with less gas than the feed
+            may use, too. Also reverts while the stage, if its cap is a share of its holdings, could cover
+            more than a ten thousandth of that share of a booked loss: cover it first. Protects: no member is
+            paid ahead of a publicly visible loss, nor takes a part of such a cap along.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return [rad] As `losses_reaching`.
     """
@@ -612,10 +611,10 @@ def losses_at_payment(stage: address) -> uint256:
 @view
 def debt_at_risk_at_payment() -> uint256:
     """
-    @notice What the treasury pays by: as `debt_at_risk_total`, but it reverts while a loss is open, and while
-            a price has just fallen far, so that who flags the vaults that are not safe any more has time. A
-            feed that does not answer holds up nobody. Reverts with less gas than the feed may use, too.
-            Protects: nobody is paid out of the reserve ahead of a loss that everybody can see.
+    @notice Return the debt at risk for payments of the treasury, as `debt_at_risk_total`, but revert while a
+            loss is open, and while a price has just fallen far: that leaves time to flag the unsafe vaults. A
+            feed that does not answer delays no payment. Reverts with less gas than the feed may use, too.
+            Protects: the reserve pays no account ahead of a publicly visible loss.
     @return [rad] As `debt_at_risk_total`.
     """
     books: uint256 = self.books
@@ -631,8 +630,8 @@ def debt_at_risk_at_payment() -> uint256:
 @view
 def pending_total() -> uint256:
     """
-    @notice What is recognised and unresolved, of all types; zero once settlement's books are closed: nobody
-            has a loss to fear.
+    @notice Return the recognised and unresolved losses of all types; zero once settlement's books are closed:
+            no loss is possible after that.
     @return [rad] With WINDING_UP added while settlement winds up.
     """
     books: uint256 = self.books
@@ -653,8 +652,8 @@ def pending_total() -> uint256:
 @view
 def debt_at_risk_total() -> uint256:
     """
-    @notice What may be lost, of all types: uncovered deficits, what is under auction but for sound workouts,
-            and flagged vaults. No loss that is known can be larger.
+    @notice Return the possible losses of all types: uncovered deficits, principal under auction but for sound
+            workouts, and flagged vaults. No loss that is known can be larger.
     @return [rad] Of all types, before any stage pays.
     """
     found: uint256 = self.books & (SETTLING - 1)
@@ -683,7 +682,8 @@ def outstanding(collateral_type: uint256) -> uint256:
 @view
 def reserved_of(collateral_type: uint256) -> uint256:
     """
-    @notice What stages have reserved of a type's deficit: nonzero while one of their auctions runs.
+    @notice Return the part of a type's deficit that stages have reserved: nonzero while one of their auctions
+            runs.
     @param collateral_type [id] The collateral type.
     @return [rad] Of all stages.
     """
@@ -694,7 +694,7 @@ def reserved_of(collateral_type: uint256) -> uint256:
 @view
 def reserved(collateral_type: uint256, stage: uint256) -> uint256:
     """
-    @notice What one stage has reserved of a type's deficit: it will pay it or give it up.
+    @notice Return the part of a type's deficit that one stage has reserved: it will pay or release it.
     @param collateral_type [id] The collateral type.
     @param stage [id] The stage's id, from 0: they count up in the order in which stages were added.
     @return [rad] 0 if it has reserved nothing.
@@ -718,7 +718,7 @@ def last_epoch(collateral_type: uint256) -> uint256:
 def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
     """
     @notice The record of an event, exactly: created + carried_in == recovered + covered + carried_out +
-            outstanding. Recovered is what left the deficit without a stage.
+            outstanding. Recovered is the amount that left the deficit without a stage.
     @param collateral_type [id] The collateral type.
     @param epoch [epoch] The event's.
     @return The record, in rad; zeros if there was no event.
@@ -798,7 +798,7 @@ def _only_engine():
 @view
 def _check_no_recent_price_fall():
     """
-    @dev Refuse while the feed says that a price has just fallen; not in settlement.
+    @dev Refuse while the feed reports that a price has just fallen; not in settlement.
     """
     if self.books < SETTLING:
         self._look()
@@ -808,7 +808,7 @@ def _check_no_recent_price_fall():
 @view
 def _look():
     """
-    @dev Ask the feed, whatever it is; one that does not answer holds up nobody.
+    @dev Ask the feed, with any answer allowed; a feed that does not answer delays no payment.
     """
     feed: address = staticcall VAULT_ENGINE.PRICE_FEED(skip_contract_check=True)
     assert msg.gas >= LEAST_LOOK_GAS, "loss_waterfall: no gas to look"
@@ -836,8 +836,9 @@ def _check_stage_covered_losses(
     slot: Slot,
 ):
     """
-    @dev Refuse while stage k could cover something of a booked loss that no stage has reserved: the cap is a
-         share of what it holds then. What vests between a cover and a payment is less than is let pass.
+    @dev Refuse while stage k could cover a part of a booked loss that no stage has reserved: its cap is a
+         share of its holdings at that time. The income that vests between a cover and a payment is less than
+         the tolerance.
     """
     for c: uint256 in types:
         if self._get_deficit(c, books) == 0 or self._sum_reservations(c, lineup) != 0:
@@ -910,7 +911,7 @@ def _compute_losses_reaching(stage: address, paying: bool) -> uint256:
 @internal
 def _carry_unresolved_loss_into_epoch(collateral_type: uint256, last: Loss) -> Loss:
     """
-    @dev Carry what is left of the last event into the present one, which is returned. Stages that gave up are
+    @dev Carry the rest of the last event into the present one, which is returned. Stages that gave up are
          asked again from then on, if all after them were asked meanwhile.
     """
     loss: Loss = last
@@ -969,7 +970,7 @@ def _is_capped(slot: Slot) -> bool:
 @internal
 def _count_payment(collateral_type: uint256, k: uint256, slot: Slot, amount: uint256):
     """
-    @dev Count what a stage with a cap has paid, rounded up to the wei.
+    @dev Count a payment of a stage with a cap, rounded up to the wei.
     """
     of: uint256 = ALL_TYPES if slot.pooled else collateral_type
     used: CapUsage = self._load_used(k, of)
@@ -1042,9 +1043,9 @@ def _compute_shortfall(
     collateral_type: uint256, k: uint256, slot: Slot, due: uint256, paid: uint256
 ) -> uint256:
     """
-    @dev Rad that stage k should have paid of what was due, beside what it has paid: with what it owes already
-         it never owes more than it has, nor than its caps let it pay in a window. One that does not even say
-         what it holds may hold all of it.
+    @dev Rad that stage k should have paid of the due amount, in addition to its payment. Together with its
+         debts, a stage never owes more than it has, nor than its caps let it pay in a window. A stage that
+         does not even report its holdings may hold all of the amount.
     """
     works: bool = False
     capacity: uint256 = 0
@@ -1063,8 +1064,9 @@ def _record_failed_stages_missed_shares(
     collateral_type: uint256, paid: uint256, kept: uint256, holder: address
 ):
     """
-    @dev Have stages that failed owe what later ones have paid in their place, the first as far as it was
-         short, no part of it twice; and remember for whom a part was reserved, which is owed once it is paid.
+    @dev Make failed stages owe the payments of later ones in their place, the first as far as it was short,
+         no part of it twice. Record also the stages for which a part was reserved, which is owed once it is
+         paid.
     """
     # What was paid before the first of them is nobody's to owe.
     left: uint256 = paid - self.failures[0].before
@@ -1094,7 +1096,7 @@ def _record_missed_share(collateral_type: uint256, k: uint256, amount: uint256):
 @view
 def _load_reservation_of_stage(collateral_type: uint256) -> uint256:
     """
-    @dev The caller's reservation; who never had one of the type is none of its stages.
+    @dev The caller's reservation; a caller that never had one of the type is none of its stages.
     """
     reservation: uint256 = self.reservations[collateral_type][msg.sender]
     assert reservation != 0, "loss_waterfall: not a stage"
@@ -1105,7 +1107,7 @@ def _load_reservation_of_stage(collateral_type: uint256) -> uint256:
 @view
 def _read_stage_answer_and_capacity(stage: address, collateral_type: uint256) -> (bool, uint256):
     """
-    @dev Whether a stage answers, and what it says it can pay, rad; 0 if it does not answer.
+    @dev Whether a stage answers, and the amount that it reports it can pay, rad; 0 if it does not answer.
     """
     assert msg.gas >= LEAST_CAPACITY_GAS, "loss_waterfall: no gas to ask"
     success: bool = False
@@ -1129,8 +1131,8 @@ def _read_stage_answer_and_capacity(stage: address, collateral_type: uint256) ->
 @internal
 def _is_working(stage: address) -> bool:
     """
-    @dev Whether a stage says what it holds, and lets this contract have it pay nothing. Whoever calls does
-         not make it fail: neither with little gas nor while the ledger is in the middle of something.
+    @dev Whether a stage reports its holdings, and accepts a call of this contract to pay nothing. The caller
+         does not make it fail: neither with little gas nor while the ledger is in the middle of an operation.
     """
     works: bool = False
     nothing: uint256 = staticcall VAULT_ENGINE.deficit_when_idle(0)
@@ -1152,7 +1154,7 @@ def _is_working(stage: address) -> bool:
 def _check_and_replace_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES], now: bool) -> uint256:
     """
     @dev Check a list of stages against the present one, and put it in its place if that is to be now. Return
-         which of those that it leaves out fail, a bit each.
+         which of the omitted stages fail, a bit each.
     """
     assert len(terms) != 0, "loss_waterfall: no stages"
     lineup: uint256 = self.lineup
@@ -1240,9 +1242,9 @@ def _absorb_and_verify_loss_payment(
     slot: Slot, collateral_type: uint256, amount: uint256
 ) -> (bool, uint256, uint256):
     """
-    @dev Have a stage pay: whether it did what it says, what it paid by the word of the ledger, and what it
-         reserved, rad. What is gone from the deficit and not booked to anybody is what it paid, whatever
-         else was booked meanwhile; only one that is not honest pays more than the amount.
+    @dev Call a stage to pay: whether it did as it reports, its payment according to the ledger, and its
+         reservation, rad. The stage's payment is the part that left the deficit and is booked to no other
+         account, with any other bookings meanwhile. Only a dishonest stage pays more than the amount.
     """
     assert msg.gas >= LEAST_ABSORB_GAS, "loss_waterfall: no gas to pay"
     success: bool = False
@@ -1278,11 +1280,11 @@ def _compute_room(
     collateral_type: uint256, k: uint256, slot: Slot, capacity: uint256, more: uint256, settling: bool
 ) -> uint256:
     """
-    @dev What stage k may pay now of its capacity, under both caps, rad, with `more` that it is about to pay.
-         Caps hold over any window: two buckets of time lie over each. What it has paid in them belongs to
-         what a share is taken of, so that parts are worth as much as the whole. Room under a cap counts in
-         whole wei (rounded down), so that a stage that pays in tokens, rounding its payment up, never passes
-         it.
+    @dev The amount that stage k may pay now of its capacity, under both caps, rad, with `more` that it is
+         about to pay. Caps hold over any window: two buckets of time lie over each. Its payments in them
+         count as a part of the base of a share cap, so that parts are worth as much as the whole. Room under
+         a cap counts in whole wei (rounded down), so that a stage that pays in tokens, rounding its payment
+         up, never passes it.
     """
     if slot.lifted and settling:
         return capacity
@@ -1312,7 +1314,7 @@ def _compute_room(
 @view
 def _load_used(k: uint256, collateral_type: uint256) -> CapUsage:
     """
-    @dev What a stage has paid in this bucket of time and the one before.
+    @dev The payments of a stage in this bucket of time and the one before.
     """
     word: uint256 = self.used[k][collateral_type]
     used: CapUsage = CapUsage(

@@ -5,14 +5,14 @@
 @title MarginFund
 @license GNU Affero General Public License v3.0 only
 @notice Pays for losses of the margin market: with insurance before gains of their cycle do, up to a cap for
-        each bucket of time; for what is late first with profits that were withdrawn and have not vested, pro
-        rata, then with insurance, and then it has the protocol bear the rest, within the market's line. It
-        says how later gains share what nobody has paid.
-@dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many
-     buckets have passed. A bucket is shares of what is left of it, so that a clawback touches one slot. If
+        each bucket of time. For late losses it pays first with withdrawn profits that have not vested, pro
+        rata, then with insurance, and then with the protocol's stages, within the market's line. It computes
+        how later gains share the unpaid rest.
+@dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many buckets
+     have passed. A bucket's shares divide the profits left in it, so that a clawback touches one slot. If
      little is left for many shares, the rest is insurance, and the bucket begins again: its old shares are
-     worth nothing. The books: insurance + what is in the buckets == booked, at most what is held.
-     Packed by hand: one record is one slot, the first field at bit 0.
+     worth nothing. The books: insurance + all buckets == booked, at most the balance held. Packed by hand:
+     one record is one slot, the first field at bit 0.
 """
 from ethereum.ercs import IERC20
 
@@ -127,8 +127,8 @@ def __init__(
     buckets: uint256,
 ):
     """
-    @param stablecoin What it holds.
-    @param margin_market Whose losses it bears, and whose profits vest here.
+    @param stablecoin The token that it holds.
+    @param margin_market The market with the losses to bear and the profits that vest here.
     @param facilitator The protocol's facilitator: it bears the rest within its line; zero address: none.
     @param admin Sets the cap.
     @param length [seconds] Of a bucket of time.
@@ -151,7 +151,7 @@ def __init__(
 def lock(owner: address, amount: uint256):
     """
     @notice Keep a withdrawn profit until it has vested. Margin market only, which has paid it in.
-    @param owner Whose profit.
+    @param owner Owner of the profit.
     @param amount [wad] How much.
     """
     self._only_market()
@@ -177,9 +177,9 @@ def lock(owner: address, amount: uint256):
 @nonreentrant
 def claim(owner: address, bucket: uint256) -> uint256:
     """
-    @notice Pay somebody what is left of profits that were withdrawn in a bucket of time, once it has
-            vested. Anyone.
-    @param owner Whose profits.
+    @notice Pay an owner the rest of profits that were withdrawn in a bucket of time, once it has vested.
+            Anyone.
+    @param owner Owner of the profits.
     @param bucket [id] In which they were withdrawn.
     @return [wad] Rounded down; the last one gets the rest.
     """
@@ -207,7 +207,7 @@ def absorb(loss: uint256, most: uint256) -> uint256:
             insurance gives nothing before they are gone, nor more than its cap in a bucket of time, however a
             loss is split; the protocol bears nothing before both are gone. A protocol that bears no loss now,
             as in an emergency, pays nothing, and stops nothing.
-    @param loss [wad] What nobody else has paid.
+    @param loss [wad] The unpaid part.
     @param most [wad] That profits pay of it.
     @return [wad] Paid to the market, at most the loss.
     """
@@ -229,7 +229,7 @@ def cover(cycle: uint256, markets: uint256) -> (uint256, uint256[bounds.MAX_MARG
     @param cycle [id] The cycle that becomes final.
     @param markets [count] How many markets there are.
     @return [wad] Paid to the market, at most all losses of the cycle.
-    @return [wei] What the gains of each market bear less, as SideTotals.
+    @return [wei] Reductions of the burden on the gains of each market, as SideTotals.
     """
     self._only_market()
     losses: uint256[SIDES] = empty(uint256[SIDES])
@@ -290,7 +290,7 @@ def set_cap(new: uint256):
 @view
 def insurance_of() -> IMarginFund.Insurance:
     """
-    @notice Insurance, and what of it was spent in the bucket of time of now.
+    @notice Return the insurance, and the part of it that was spent in the current bucket of time.
     @return Both, and that bucket.
     """
     return self._load_insurance_for_current_bucket()
@@ -300,7 +300,8 @@ def insurance_of() -> IMarginFund.Insurance:
 @view
 def spendable() -> uint256:
     """
-    @notice What insurance may pay now: what there is, and what its cap leaves of this bucket of time.
+    @notice Return the amount that insurance may pay now: its balance, at most the room under its cap in this
+            bucket of time.
     @return [wad] The lesser of both.
     """
     return self._compute_spendable(self._load_insurance_for_current_bucket())
@@ -310,7 +311,7 @@ def spendable() -> uint256:
 @view
 def bucket_of(bucket: uint256) -> Bucket:
     """
-    @notice What is left of the profits of a bucket of time.
+    @notice Return the rest of the profits of a bucket of time.
     @param bucket [id] In which they were withdrawn.
     @return Assets, shares, and how often it began again.
     """
@@ -321,8 +322,8 @@ def bucket_of(bucket: uint256) -> Bucket:
 @view
 def profit_of(owner: address, bucket: uint256) -> uint256:
     """
-    @notice What is left of somebody's profits of a bucket of time, vested or not.
-    @param owner Whose profits.
+    @notice Return the rest of an owner's profits of a bucket of time, vested or not.
+    @param owner Owner of the profits.
     @param bucket [id] In which they were withdrawn.
     @return [wad] Rounded down.
     """
@@ -333,7 +334,7 @@ def profit_of(owner: address, bucket: uint256) -> uint256:
 @view
 def unvested() -> uint256:
     """
-    @notice What can be clawed back now.
+    @notice Return the profits that can be clawed back now.
     @return [wad] Of all buckets that have not vested.
     """
     return self._list_unvested_buckets(block.timestamp // LENGTH)
@@ -345,14 +346,14 @@ def allocate(
     late: uint256, cycle: uint256, markets: uint256
 ) -> (uint256, uint256[bounds.MAX_MARGIN_MARKETS]):
     """
-    @notice Allocate what was late before a cycle to its gains, by the room that each side of a market has:
-            the policy's share of what it gained and still had at the end of the cycle, as far as its gains
-            bear no loss. Protects: nobody pays for others out of a gain that has gone again.
-    @param late [wad] What is to be paid.
+    @notice Allocate losses that were late before a cycle to its gains, by the room of each side of a market.
+            The room is the policy's share of the gains that the side still had at the end of the cycle, as
+            far as they bear no loss. Protects: no account pays for others out of a gain that has gone again.
+    @param late [wad] The amount to be paid.
     @param cycle [id] The cycle that becomes final.
     @param markets [count] How many markets there are.
-    @return [wad] What these gains pay, at most all room.
-    @return [wei] What the gains of each market bear more, as SideTotals.
+    @return [wad] Payment of these gains, at most all room.
+    @return [wei] Additions to the burden on the gains of each market, as SideTotals.
     """
     policy: address = (staticcall MARGIN_MARKET.POLICY()).address
     rooms: uint256[SIDES] = empty(uint256[SIDES])
@@ -389,8 +390,8 @@ def allocate(
 @internal
 def _claw_back(loss: uint256) -> uint256:
     """
-    @dev Each bucket gives floor(loss*so far/all) less what those before it gave: in all exactly the loss,
-         and no bucket more than it has.
+    @dev Each bucket gives floor(loss*so far/all) less the sum of the buckets before it: in all exactly the
+         loss, and no bucket more than it has.
     """
     now: uint256 = block.timestamp // LENGTH
     everything: uint256 = self._list_unvested_buckets(now)
@@ -453,7 +454,7 @@ def _pay_loss_from_insurance(loss: uint256) -> uint256:
 @internal
 @view
 def _compute_spendable(insurance: IMarginFund.Insurance) -> uint256:
-    """@dev What the cap of the bucket of now leaves of it, wad."""
+    """@dev The room under the cap of the current bucket, wad."""
     cap: uint256 = self.cap * units.WAD
     return min(insurance.amount, cap - min(cap, insurance.spent))
 
@@ -479,9 +480,9 @@ def _list_unvested_buckets(now: uint256) -> uint256:
 @pure
 def _net(gained: uint256, before: uint256, after: uint256, change: int256) -> uint256:
     """
-    @dev What a side gained in a cycle, as far as its lots were worth so much more at its end than when it
-         began, wei, rounded down: of a price that came back nothing. Before and after it a lot of it had
-         gained so much; the difference is under 2**117, as what all gained is.
+    @dev The gain of a side in a cycle, as far as its lots were worth so much more at its end than when it
+         began, wei, rounded down: nothing for a price that came back. Before and after it a lot of it had
+         gained so much; the difference is under 2**117, as the sum of all gains is.
     """
     # Where nobody gained an edge may not be noted.
     if gained == 0 or change <= 0:

@@ -4,9 +4,9 @@
 """
 @title MarginOrders
 @license GNU Affero General Public License v3.0 only
-@notice Matches orders that their accounts have signed (EIP-712), and has the margin market book the trade.
-        A signature is worth something at this contract on this chain only, and for the order's size once:
-        what counts is the order's hash, not the form of the signature.
+@notice Matches orders that their accounts have signed (EIP-712), and has the margin market book the trade. A
+        signature is valid at this contract on this chain only, and once for the order's size: the order's
+        hash counts, not the form of the signature.
 """
 from snekmate.utils import eip712_domain_separator
 
@@ -68,7 +68,7 @@ nonce_floor: public(HashMap[address, uint256])
 def __init__(trading: address):
     """
     @notice The wiring is final.
-    @param trading Books what is matched.
+    @param trading Books the matched trades.
     """
     eip712_domain_separator.__init__("Backstop Margin", "1")
     TRADING = IPerpetualTrading(trading)
@@ -84,11 +84,11 @@ def fill(
     lots: uint256,
 ):
     """
-    @notice Match two orders of different accounts. Permissionless: whoever does it gets nothing. The price
-            is the limit of the maker, whose nonce is the lower one: what the other offers too much stays
-            the other's. Protects: no order is filled without its account's signature, beyond its size,
-            after its expiry, under its account's floor, at a worse price, or at another market, contract or
-            chain; and whoever matches cannot say which of the two was first.
+    @notice Match two orders of different accounts. Permissionless: the caller gets nothing. The price is the
+            limit of the maker, the order with the lower nonce: the taker keeps any excess of its own limit.
+            Protects: no order is filled without its account's signature, beyond its size, after its expiry,
+            under its account's floor, at a worse price, or at another market, contract or chain. The caller
+            cannot choose which of the two was first.
     @param maker The order that was signed first.
     @param maker_signature Of its account.
     @param taker The order that meets it.
@@ -136,7 +136,7 @@ def fill(
 @external
 def cancel(order: Order):
     """
-    @notice Void an order for good. Whose account it is only.
+    @notice Void an order for good. Only the order's account may call.
     @param order Of an account of the caller's.
     """
     assert account_owner._is_owner(order.account, msg.sender), "margin_orders: not its account"
@@ -148,8 +148,8 @@ def cancel(order: Order):
 @external
 def raise_nonce(new: uint256, account: address = msg.sender):
     """
-    @notice Void all orders of an account with a nonce under a new floor, above the old one. Whose account it
-            is only. Protects: each account has a floor of its own.
+    @notice Void all orders of an account with a nonce under a new floor, above the old one. Only the order's
+            account may call. Protects: each account has a floor of its own.
     @param new [nonce] The floor.
     @param account One of the caller's.
     """
@@ -163,7 +163,7 @@ def raise_nonce(new: uint256, account: address = msg.sender):
 @view
 def digest_of(order: Order) -> bytes32:
     """
-    @notice What an order's account signs, and what the order is known by.
+    @notice Return the hash that an order's account signs, which is also the order's id.
     @param order Any.
     @return Its EIP-712 digest in this contract, on this chain.
     """

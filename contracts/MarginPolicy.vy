@@ -4,8 +4,8 @@
 """
 @title MarginPolicy
 @license GNU Affero General Public License v3.0 only
-@notice The terms of perpetual markets: whose price counts, what a lot is, the margin that a position needs,
-        what a liquidator gets, how far funding may go. It holds no money and knows no account.
+@notice The terms of perpetual markets: the source of the price, the size of a lot, the margin of a position,
+        a liquidator's reward, and the limit of funding. It holds no money and knows no account.
 @dev Prices are wei of stablecoin for one lot, rounded down. Margins are exact, in basis points x wei, over
      a position's notional n; brackets are continuous, so nothing is gained at an edge:
 
@@ -99,7 +99,7 @@ underlyings: HashMap[uint256, uint256]
 @deploy
 def __init__(price_feed: address, admin: address):
     """
-    @param price_feed Whose prices count.
+    @param price_feed The feed that sets index and mark prices.
     @param admin Lists markets and sets their terms.
     """
     roles.__init__(admin)
@@ -113,9 +113,9 @@ def __init__(price_feed: address, admin: address):
 def add_market(feed: uint256, lot: uint256, terms: Terms) -> uint256:
     """
     @notice List a market. Admin only. Its feed and its lot never change.
-    @param feed [id] Market of the price feed. Nobody trades before it has a price.
+    @param feed [id] Market of the price feed. There is no trade before it has a price.
     @param lot [wad] Of the base asset.
-    @param terms Margins, and what else can be changed.
+    @param terms Margins, and the other terms that can be changed.
     @return [id] The market.
     """
     roles._only_admin()
@@ -135,7 +135,7 @@ def set_terms(market: uint256, terms: Terms):
     """
     @notice Set a market's terms. Admin only. An open limit of 0 lets it only shrink.
     @param market [id] The market.
-    @param terms Margins, and what else can be changed.
+    @param terms Margins, and the other terms that can be changed.
     """
     roles._only_admin()
     self._check_market(market)
@@ -147,8 +147,8 @@ def delist(market: uint256, at: uint256):
     """
     @notice End a market, for good. Admin only. From now on its positions are only reduced, and pay no new
             funding; from a moment on the feed makes the price that they are settled at, as in settlement.
-            Protects: there is time to leave or to close elsewhere what is hedged; nobody chooses the moment
-            once it is known, and nothing takes it back.
+            Protects: there is time to leave, or to close hedged positions elsewhere; no account chooses the
+            moment once it is known, and it cannot be revoked.
     @param market [id] The market.
     @param at [timestamp] The moment, `bounds.MIN_NOTICE` to `bounds.MAX_NOTICE` from now.
     """
@@ -199,9 +199,9 @@ def margin_requirement(
 @view
 def mark_price(market: uint256, age: uint256) -> IMarginPolicy.Mark:
     """
-    @notice The price that reports of some seconds make, and the range of the seconds before; of a market that
-            is being settled, what its final price will be if these hold. Protects: a market that trades at it
-            trades at no older one, and its last move is not known before it is made.
+    @notice Return the price from the reports of some seconds, and the range of the seconds before; for a
+            market in settlement, its final price if these hold. Protects: a market that trades at it trades
+            at no older one, and its last move is not known before it is made.
     @param market [id] The market.
     @param age [seconds] Of the oldest report that counts.
     @return Price and low rounded down, high up, at least 1; zeros without a quorum of such reports, or
@@ -224,8 +224,8 @@ def mark_price(market: uint256, age: uint256) -> IMarginPolicy.Mark:
 @view
 def index_price(market: uint256) -> uint256:
     """
-    @notice The index of a market: the current price of its feed, which anybody has seen for a step of it.
-            Protects: new risk is not taken at a mark that nobody could contest.
+    @notice Return the index of a market: the current price of its feed, which was public for a step of it.
+            Protects: new risk is not taken at a mark that could not be contested.
     @param market [id] The market.
     @return [wei a lot] Rounded down, at least 1; 0 if it is stale, or there is none.
     """
@@ -243,7 +243,7 @@ def index_price(market: uint256) -> uint256:
 def final_price(market: uint256) -> uint256:
     """
     @notice The price that a market is settled at: of its own closing if it is delisted, or of the settlement
-            of the protocol if that began before. Protects: one price whoever asks, and whenever.
+            of the protocol if that began before. Protects: one price for every caller, at any time.
     @param market [id] The market.
     @return [wei a lot] Rounded down, at least 1; 0 until it is final, and of no market.
     """
@@ -285,8 +285,8 @@ def maintenance(market: uint256, notional: uint256) -> uint256:
 @view
 def reward(takeover: IMarginPolicy.Takeover) -> (uint256, uint256):
     """
-    @notice How many lots of an account under its maintenance margin go, of those that a liquidator asks for,
-            and what it gets for them:
+    @notice Return how many of the requested lots of an account under its maintenance margin are taken, and a
+            liquidator's reward for them:
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
@@ -321,8 +321,8 @@ def reward(takeover: IMarginPolicy.Takeover) -> (uint256, uint256):
 @view
 def max_funding_premium(market: uint256, price: uint256) -> uint256:
     """
-    @notice How far from a price funding may follow trades: not at all in a market that is delisted.
-            Protects: who finds nobody to close against does not pay for that.
+    @notice How far from a price funding may follow trades: not at all in a market that is delisted. Protects:
+            a trader that finds no counterparty to close against does not pay for that.
     @param market [id] The market.
     @param price [wei a lot] Any.
     @return [wei a lot] In a period, rounded down.
@@ -347,7 +347,7 @@ def open_limit(market: uint256) -> uint256:
 @view
 def insured(market: uint256) -> uint256:
     """
-    @notice What part of all that is open in a market insurance has to have, before more is opened.
+    @notice Return the share of all open lots that insurance has to hold, before more are opened.
     @param market [id] The market.
     @return [basis points] Of lots at the mark; 0: the market does not ask.
     """
@@ -358,7 +358,7 @@ def insured(market: uint256) -> uint256:
 @view
 def haircut(market: uint256) -> uint256:
     """
-    @notice What gains of a cycle give at most for losses that are late.
+    @notice Return the most that gains of a cycle give for losses that are late.
     @param market [id] The market.
     @return [basis points] Of the gains.
     """
@@ -393,7 +393,7 @@ def terms_of(market: uint256) -> Terms:
 @view
 def base_of(market: uint256) -> (uint256, uint256):
     """
-    @notice Whose price counts in a market, and what a lot is.
+    @notice Return the source of a market's price, and the size of a lot.
     @param market [id] The market.
     @return [id] The market of the price feed.
     @return [wad] Of the base asset.

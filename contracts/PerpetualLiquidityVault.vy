@@ -4,10 +4,10 @@
 """
 @title PerpetualLiquidityVault
 @license GNU Affero General Public License v3.0 only
-@notice A pool whose money is one account in the perpetual markets. It takes over lots that are nobody's and
-        positions of accounts under their maintenance margin, before anybody is deleveraged, and sells them
-        again at the mark or better. Members enter and leave while the account is at rest: it has no position,
-        no gain that is not final, no bond and no debt (docs/know/backstop-pool.md).
+@notice A pool with its money in one account in the perpetual markets. It takes over unassigned lots and
+        positions of accounts under their maintenance margin, before any account is deleveraged, and sells
+        them again at the mark or better. Members enter and leave while the account is at rest: it has no
+        position, no gain that is not final, no bond and no debt (docs/know/backstop-pool.md).
 @dev With V the cash of the account at rest, and S the shares:
      entry   shares = floor(a * (S + 1e6) / (V + 1))
      exit    x = floor(s * (V + 1) / (S + 1e6))
@@ -15,7 +15,7 @@
      less than LEAST_ASSETS is left it voids them, and a new era of requests begins.
      No money stays here. Batches with requests are a list in the order of their days: its ends are the mark
      of the shares' state (see shares). A batch counts requests, not shares: parts that are divided one by one
-     are not what their sum would be. Packed by hand: one record is one slot, the first field at bit 0.
+     differ from their sum. Packed by hand: one record is one slot, the first field at bit 0.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
@@ -180,7 +180,7 @@ def __init__(token_name: String[25], token_symbol: String[5], wiring: Wiring, ru
     @notice The wiring and the rules are final.
     @param token_name The shares' name, also of their EIP-712 domain.
     @param token_symbol The shares' symbol.
-    @param wiring The contracts that it works with, and who names keepers and sets limits.
+    @param wiring The contracts that it works with, and the admin of keepers and limits.
     @param rules Notice, leverage, and how it quotes.
     """
     token.__init__(token_name, token_symbol)
@@ -219,11 +219,11 @@ def __init__(token_name: String[25], token_symbol: String[5], wiring: Wiring, ru
 @nonreentrant
 def deposit(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Put assets in, into the pool's account. Anyone, for anyone, at rest. Protects: what the pool has
-            is known to the wei, so nobody gains by what is not final; the price is rounded against whoever
-            enters.
+    @notice Put assets in, into the pool's account. Anyone, for anyone, at rest. Protects: the pool's assets
+            are known to the wei, so no depositor gains by amounts that are not final; the price is rounded
+            against the depositor.
     @param assets [wad] Pulled from the caller.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [shares] Created, rounded down.
     """
     supply: uint256 = 0
@@ -241,7 +241,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     @notice Put assets in for a number of shares, into the pool's account. Anyone, for anyone, at rest.
             Protects: as `deposit` does.
     @param shares [shares] To be created.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [wad] Assets pulled from the caller, rounded up.
     """
     supply: uint256 = 0
@@ -260,11 +260,11 @@ def mint(shares: uint256, receiver: address) -> uint256:
 def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
     """
     @notice Commit shares to the batch of today. The owner, or a spender of the owner's shares; there is no
-            way back. They move into escrow here, and stay members' until they leave. Protects: who may leave
-            has no choice left, neither whether nor when; a crumb keeps nobody waiting.
+            way back. They move into escrow here, and stay members' until they leave. Protects: a member with
+            a request has no choice left, neither whether nor when; dust delays no other request.
     @param shares [shares] Moved into escrow.
-    @param controller Whose request it is, and who is paid for it.
-    @param owner Whose shares.
+    @param controller Controller of the request, and receiver of its payment.
+    @param owner Owner of the shares.
     @return [id] The batch.
     """
     assert shares != 0, "liquidity_vault: empty request"
@@ -293,12 +293,12 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
 def leave(batch: uint256, controller: address) -> uint256:
     """
     @notice Pay a request of a batch that is due, at rest. Anyone, for anyone; the controller alone while
-            losses are late, since the market cuts what leaves then. Protects: all of a batch leave at one
-            price; who leaves takes a part of the account's deposits and of its profit, and the profit vests.
-            A request of which nothing is left is paid nothing and keeps nobody waiting any more.
+            losses are late, since the market cuts withdrawals then. Protects: all of a batch leave at one
+            price; a leaving member takes a part of the account's deposits and of its profit, and the profit
+            vests. A request without a rest is paid nothing and delays no other request any more.
     @param batch [id] The batch.
-    @param controller Whose request.
-    @return [wad] What was paid and locked.
+    @param controller Controller of the request.
+    @return [wad] The amount paid and the amount locked.
     """
     state: token.State = token._load()
     era: uint256 = self.era
@@ -345,9 +345,9 @@ def leave(batch: uint256, controller: address) -> uint256:
 @nonreentrant
 def take(market: uint256, lots: uint256):
     """
-    @notice Take lots over that are nobody's, as the trading contract's `take` does. KEEPER only. Protects:
-            whoever is due to leave goes first; each market's limit; no more risk than the pool's money
-            allows; what only reduces needs none of it.
+    @notice Take over unassigned lots, as the trading contract's `take` does. KEEPER only. Protects: due
+            requests go first; each market's limit; no more risk than the pool's money allows; a reduction
+            alone needs none of it.
     @param market [id] The market.
     @param lots [lots] How many, of the side that lacks them.
     """
@@ -364,7 +364,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     """
     @notice Take over lots of an account that is under its maintenance margin, as the trading contract's
             `liquidate` does. KEEPER only. Protects: as `take` does.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @param market [id] The market.
     @param lots [lots] How many, above zero.
     @return [wad] The reward, rounded down; a share of it is the fund's.
@@ -383,8 +383,9 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
 @external
 def quote(market: uint256):
     """
-    @notice Offer a share of what the pool holds in a market, for some time. Anyone, once the quote before is
-            over. Protects: no more than that is sold until then, whoever knows more than the mark.
+    @notice Offer a share of the pool's position in a market, for some time. Anyone, once the quote before is
+            over. Protects: no more than that is sold until then, even to a trader that knows more than the
+            mark.
     @param market [id] The market.
     """
     assert block.timestamp >= self.quotes[market] >> 64, "liquidity_vault: quote runs"
@@ -401,10 +402,10 @@ def quote(market: uint256):
 @view
 def isValidSignature(digest: bytes32, signature: Bytes[1_024]) -> bytes4:
     """
-    @notice Whether the pool signs an order (ERC-1271): one of its account that may only reduce, within a
-            quote that runs, at the mark of now less or more the spread, or better, and at the better end of
-            its range. Protects: it never sells under the mark, and asks for that itself; nobody picks the
-            second that is worst for it.
+    @notice Return whether the pool signs an order (ERC-1271): one of its account that may only reduce, within
+            a quote that runs, at the current mark less or more the spread, or better, and at the better end
+            of its range. Protects: it never sells under the mark, and reads that mark itself; no caller picks
+            the worst second for it.
     @param digest Of the order, as MarginOrders has it.
     @param signature The order's market, size, price, expiry and nonce, `abi_encode`d.
     @return 0x1626ba7e if it does.
@@ -443,7 +444,7 @@ def isValidSignature(digest: bytes32, signature: Bytes[1_024]) -> bytes4:
 @external
 def set_limit(market: uint256, new: uint256):
     """
-    @notice Set how large the pool's position in a market may be. Admin only. What it holds beyond it stays.
+    @notice Set how large the pool's position in a market may be. Admin only. A position beyond it stays.
     @param market [id] The market.
     @param new [whole stablecoins] Of notional at the mark; 0: it takes no risk there.
     """
@@ -460,7 +461,7 @@ def set_limit(market: uint256, new: uint256):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's shares. Owner.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -472,8 +473,8 @@ def transfer(to: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move shares on an allowance. Spender.
-    @param owner Whose shares.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param owner Owner of the shares.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -499,7 +500,8 @@ def is_idle() -> bool:
 @view
 def totalAssets() -> uint256:
     """
-    @notice The cash of the pool's account, as it was touched last: what it has, if it is at rest.
+    @notice Return the cash of the pool's account, as it was touched last: all assets, if the account is at
+            rest.
     @return [wad] 0 if it owes.
     """
     return self._get_account_cash()
@@ -509,8 +511,8 @@ def totalAssets() -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets, as if the pool were at rest: what who enters gets, of the generation that then
-            begins.
+    @notice Return shares for assets, as if the pool were at rest: a depositor's shares, of the generation
+            that then begins.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
@@ -525,7 +527,7 @@ def convertToShares(assets: uint256) -> uint256:
 @view
 def convertToAssets(shares: uint256) -> uint256:
     """
-    @notice Assets for shares, as if the pool were at rest: what who leaves is paid.
+    @notice Return assets for shares, as if the pool were at rest: a leaving member's payment.
     @param shares [shares] To be converted.
     @return [wad] Rounded down.
     """
@@ -540,7 +542,7 @@ def request_of(batch: uint256, controller: address) -> uint256:
     """
     @notice A request that has not left yet.
     @param batch [id] The batch.
-    @param controller Whose request.
+    @param controller Controller of the request.
     @return [shares] In escrow, as they are counted now, rounded down; none once all shares were void.
     """
     return self._load_request(self.era, batch, controller, token._load().generation).shares
@@ -594,8 +596,9 @@ def quote_of(market: uint256) -> Quote:
 @view
 def room(market: uint256) -> uint256:
     """
-    @notice How many lots more the pool may take on the side that it is on, or on either if on none, at the
-            mark of now, by the account as it was touched last. The trading contract may ask for more margin.
+    @notice Return how many lots more the pool may take on the side that it is on, or on either if on none, at
+            the current mark, by the account as it was touched last. The trading contract may ask for more
+            margin.
     @param market [id] The market.
     @return [lots] Rounded down; 0 without a mark, or while members that are due go first.
     """
@@ -722,7 +725,7 @@ def _has_due_members_after_update() -> bool:
 @internal
 @view
 def _check_risk(market: uint256, before: int256, waiting: bool):
-    """@dev Whether the pool may have done what it has just done."""
+    """@dev Whether the pool's last action is allowed."""
     size: int256 = self._get_size(market)
     # Of the same side or none, and not larger; sizes are under 2**63.
     if abs(size) <= abs(before) and size * before >= 0:
@@ -765,7 +768,9 @@ def _compute_notional() -> uint256:
 @internal
 @view
 def _compute_value_without_unfinal_gains() -> int256:
-    """@dev What the account has at the last marks less known haircuts and gains that are not final, wei."""
+    """
+    @dev The worth of the account at the last marks less known haircuts and gains that are not final, wei.
+    """
     standing: IPerpetualMarket.Standing = staticcall MARKET.standing_of(self)
     return standing.own - convert(standing.haircut, int256) - convert(standing.unfinal, int256)
 

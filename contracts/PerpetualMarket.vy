@@ -4,13 +4,13 @@
 """
 @title PerpetualMarket
 @license GNU Affero General Public License v3.0 only
-@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all
-        positions of an account. The trading contract says who may trade, and at what. Lots of an account that
-        owes are taken from it and are nobody's until somebody takes them over: they gain and lose nothing,
-        and the other side moves by so much less. Losses that an account cannot bear are borne by insurance,
-        then by those who gained in the same time from the same moves, each by the same share of its gain,
-        whatever it does afterwards; what these leave by unvested profits, by the protocol's waterfall
-        within the market's line, and by later gains (docs/know/margin-market.md).
+@notice Perpetual markets in the stablecoin, at marks that are seconds old, with one margin for all positions
+        of an account. The trading contract decides which accounts may trade, and at which price. Lots of an
+        insolvent account are taken from it and stay unassigned until an account takes them over. They gain
+        and lose nothing, and the other side moves by so much less. Losses that an account cannot bear are
+        borne by insurance, then by the accounts that gained in the same time from the same moves. Each pays
+        the same share of its gain, whichever trades follow. The rest is borne by unvested profits, by the
+        protocol's waterfall within the market's line, and by later gains (docs/know/margin-market.md).
 @dev The books balance to the wei: cash of all accounts and values of all positions + bonds + pot + fees ==
      held + late. Deposits, trades in which both sides only reduce, and bookings need no mode and no fresh
      price.
@@ -123,7 +123,7 @@ def deposit(owner: address, amount: uint256):
     """
     @notice Pay into an account. Anyone, with the caller's stablecoin, on an allowance. Protects: nothing
             stops it, no mode, no price, no loss.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @param amount [wad] Stablecoin.
     """
     cycle_book._credit_payment_as_deposit(owner, amount)
@@ -136,16 +136,18 @@ def deposit(owner: address, amount: uint256):
 @nonreentrant
 def withdraw(amount: uint256, receiver: address, owner: address = msg.sender, least: uint256 = 0) -> uint256:
     """
-    @notice Take cash out of an account of the caller's. What goes beyond its deposits is profit, which the
-            fund holds until it has vested. With positions: the initial margin has to be left without any
-            gain that is not final, at marks of now, in no emergency; without positions those gains have to
-            be left, and in settlement the losses of its cycle to be final. Protects: no gain leaves that may
-            have to bear a loss; while losses are late, the first and the last are paid alike.
+    @notice Take cash out of an account of the caller's. The excess over its deposits is profit, which the
+            fund holds until it has vested. With positions: the initial margin has to be left without any gain
+            that is not final, at current marks, in no emergency. Without positions all gains that are not
+            final have to be left, and in settlement the losses of its cycle have to be final. Protects: no
+            gain leaves that may have to bear a loss; while losses are late, the first and the last are paid
+            alike.
     @param amount [wad] Of cash.
-    @param receiver Who gets it, or its profit once that has vested.
-    @param owner Whose account, one of the caller's.
+    @param receiver Receiver of the cash, or of its profit once that has vested.
+    @param owner The account, one of the caller's.
     @param least [wad] That has to be paid and locked, or it reverts: a loss may become late just before.
-    @return [wad] What was paid and locked: less than the amount while losses are late, rounded down.
+    @return [wad] The amount paid and the amount locked: less than the amount while losses are late, rounded
+            down.
     """
     if not account_owner._is_owner(owner, msg.sender):
         revert_reason._raise("perpetuals: not its owner")
@@ -207,15 +209,15 @@ def execute_trade(
     seller_gets: int256,
 ):
     """
-    @notice Have lots change hands. Desk only, which knows who may. Protects: what is open stays zero-sum;
-            what the two pay and do not get is insurance.
+    @notice Have lots change hands. Trading contract only, which checks permissions. Protects: open lots stay
+            zero-sum; any excess of the payments over the receipts of the two is insurance.
     @param market [id] The market.
-    @param buyer Who gets the lots.
-    @param seller The other side; the market itself for lots that are nobody's.
+    @param buyer Receiver of the lots.
+    @param seller The other side; the market itself for unassigned lots.
     @param delta [lots] Above zero, or below zero if the buyer sells.
     @param price [wei a lot] Of the lots.
-    @param buyer_gets [wad] What the buyer gets beside; less than zero is paid.
-    @param seller_gets [wad] What the seller gets beside; together not above zero.
+    @param buyer_gets [wad] The buyer's receipt in addition; less than zero is a payment.
+    @param seller_gets [wad] The seller's receipt in addition; together not above zero.
     """
     self._only_trading_contract()
     if price_path._has_ended(market):
@@ -240,9 +242,9 @@ def execute_trade(
 @nonreentrant
 def reward(finder: address, amount: uint256):
     """
-    @notice Pay whoever had lots of debtors taken over out of a third of their bonds. Desk only, which knows
-            what part of it that is.
-    @param finder Who is paid.
+    @notice Pay the finder for a take-over of insolvent accounts' lots, out of a third of their bonds.
+            Trading contract only, which computes the part of it.
+    @param finder Receiver of the reward.
     @param amount [wad] How much.
     """
     self._only_trading_contract()
@@ -257,7 +259,7 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
             no mark yet, stays as it is.
     @param market [id] The market.
     @return The mark, 0 is none yet, and the range of prices of the seconds before; its ends are 0 without a
-            price of now.
+            current price.
     """
     mark: IMarginPolicy.Mark = empty(IMarginPolicy.Mark)
     if not price_path._has_ended(market):
@@ -275,17 +277,17 @@ def accrue(market: uint256) -> IMarginPolicy.Mark:
 @nonreentrant
 def seize_insolvent(owner: address):
     """
-    @notice Seize an insolvent account: its positions in markets with a price of now are taken from it at
-            these marks, and what it lacked at the end of the pending cycle is booked against those who
+    @notice Seize an insolvent account. Its positions in markets with a current price are taken from it at
+            these marks, and its shortfall at the end of the pending cycle is booked against the accounts that
             gained. It has to owe at the better end of the range of each of these prices, too. A market
-            without a price of now counts at its last mark, and its lots stay until there is one.
-            Permissionless, as often as there is something to do; its bond pays a third for the one and one
-            for the other; the last is for whoever has its lots taken over. Its cash pays for what is new of a
-            loss, up to an amount that grows while the cycle is pending. Protects: a debtor keeps no option,
-            and owes no more from then on, whatever the price does; a caller chooses no second in which an
-            account owes; a market without a price shields no other; losses are borne in the cycle they are
-            made in, whatever gas costs; booking costs the same however many gained.
-    @param owner Whose account.
+            without a current price counts at its last mark, and its lots stay until there is one.
+            Permissionless, as often as there is something to do. Its bond pays a third for the seizing and
+            one for the booking; the last third is for a take-over of its lots. Its cash pays for the new part
+            of a loss, up to an amount that grows while the cycle is pending. Protects: an insolvent account
+            keeps no option, and owes no more from then on, at any price; a caller chooses no second in which
+            an account owes; a market without a price shields no other. Losses are borne in the cycle they are
+            made in, at any cost of gas; booking costs the same for any number of winners.
+    @param owner Owner of the account.
     """
     cycle_book._settle_missed_cycles(owner)
     if not self._seize_insolvent(owner):
@@ -296,10 +298,10 @@ def seize_insolvent(owner: address):
 @nonreentrant
 def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
-    @notice Update many accounts to now, in order, and seize each that is insolvent. Permissionless.
-            Protects: of thousands who owe each costs far less than by itself; one that another caller has
+    @notice Update many accounts to now, in order, and seize each that is insolvent. Permissionless. Protects:
+            each of thousands of insolvent accounts costs far less than by itself; one that another caller has
             seized holds up no other.
-    @param owners Whose accounts.
+    @param owners The accounts.
     @return [count] How many there was something to do for.
     """
     found: uint256 = 0
@@ -313,8 +315,8 @@ def update_and_seize(owners: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
 def update_account(owner: address):
     """
     @notice Update an account to now, and close its positions in markets that have ended, at their final
-            prices. Permissionless. Protects: however long nobody has touched an account, that costs the same.
-    @param owner Whose account.
+            prices. Permissionless. Protects: the cost is the same after any time without an update.
+    @param owner Owner of the account.
     """
     cycle_book._settle_missed_cycles(owner)
 
@@ -322,11 +324,11 @@ def update_account(owner: address):
 @external
 def gains_of(owner: address, market: uint256) -> IPerpetualMarket.Gains:
     """
-    @notice Bring an account up to now, and say what it gained in the pending cycle. Permissionless.
-    @param owner Whose account.
+    @notice Update an account to now, and return its gains in the pending cycle. Permissionless.
+    @param owner Owner of the account.
     @param market [id] The market.
-    @return Its gains on both sides, and what it was worth at the end of that cycle: until the next roll
-            nothing changes them.
+    @return Its gains on both sides, and its worth at the end of that cycle: both are constant until the next
+            roll.
     """
     cycle_book._settle_missed_cycles(owner)
     cycle: uint256 = price_path._cycle() - 1
@@ -370,8 +372,8 @@ def end_market(market: uint256):
     """
     @notice Mark a market that is delisted, or any in settlement of the protocol, at its final price, for
             good. Permissionless. Its positions are closed at it, each account's as soon as anything brings
-            that up to date. Protects: one price whoever calls and whenever, no counterparty is needed; losses
-            are met as at all times, by two more rolls; other markets go on.
+            that up to date. Protects: one price for every caller at any time, and no counterparty is needed;
+            losses are covered as at all times, by two more rolls; other markets go on.
     @param market [id] The market.
     """
     if price_path._has_ended(market):
@@ -393,8 +395,8 @@ def end_market(market: uint256):
 @view
 def standing_of(owner: address) -> IPerpetualMarket.Standing:
     """
-    @notice What an account has at the last marks, as of the cycle that it is in.
-    @param owner Whose account.
+    @notice Return an account's standing at the last marks, as of the cycle that it is in.
+    @param owner Owner of the account.
     @return Cash and value, haircuts as far as they are known, gains that are not final.
     """
     return cycle_book._compute_standing(owner)
@@ -405,7 +407,7 @@ def standing_of(owner: address) -> IPerpetualMarket.Standing:
 def account_of(owner: address) -> cycle_book.Account:
     """
     @notice An account as it was touched last.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @return The record.
     """
     return cycle_book._load_account(owner)
@@ -415,9 +417,9 @@ def account_of(owner: address) -> cycle_book.Account:
 @view
 def paid_in(owner: address) -> uint256:
     """
-    @notice What an account may withdraw that is no profit.
-    @param owner Whose account.
-    @return [wad] Deposits less what was withdrawn of them or lost.
+    @notice Return the amount that an account may withdraw without a profit.
+    @param owner Owner of the account.
+    @return [wad] Deposits less the withdrawn or lost part of them.
     """
     return cycle_book.paid_in[owner]
 
@@ -427,7 +429,7 @@ def paid_in(owner: address) -> uint256:
 def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS]:
     """
     @notice The positions of an account.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @return Each with its market's last mark and open lots, in the order of the markets.
     """
     found: DynArray[IPerpetualMarket.Holding, bounds.MAX_MARGIN_MARKETS] = []
@@ -454,10 +456,11 @@ def holdings_of(owner: address) -> DynArray[IPerpetualMarket.Holding, bounds.MAX
 @view
 def lots_of(market: uint256) -> (uint256, uint256):
     """
-    @notice The lots of a market that accounts hold. The difference was taken from debtors and is nobody's.
+    @notice The lots of a market that accounts hold. The difference are unassigned lots, taken from insolvent
+            accounts.
     @param market [id] The market.
-    @return [lots] Of those who are long.
-    @return [lots] Of those who are short.
+    @return [lots] Long lots.
+    @return [lots] Short lots.
     """
     return price_path._lots(market, price_path.LONG), price_path._lots(market, price_path.SHORT)
 
@@ -494,13 +497,14 @@ def cycle_of(
     IPerpetualMarket.SideTotals,
 ):
     """
-    @notice What the sides of a market gained in a cycle, what they bear of its losses, and where it began.
+    @notice Return the gains of a market's sides in a cycle, their burden of its losses, and the place at
+            which it began.
     @param market [id] The market.
     @param cycle [id] The cycle.
     @return Gains.
     @return Losses.
-    @return What lots were worth when it began.
-    @return What a lot of each side had gained by then, since the start.
+    @return Worth of lots when it began.
+    @return The gain of a lot of each side by then, since the start.
     """
     word: uint256 = price_path.levels[market][cycle]
     return (
@@ -528,7 +532,7 @@ def _only_trading_contract():
 
 @internal
 def _seize_insolvent(owner: address) -> bool:
-    """@dev Seize the positions of a touched account and book its loss, whatever there is to do."""
+    """@dev Seize the positions of a touched account and book its loss, with any of the two to do."""
     seized: bool = self._close_positions_of_debtor(owner)
     return cycle_losses._book_pending_cycle_shortfall(owner) or seized
 

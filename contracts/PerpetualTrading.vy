@@ -4,9 +4,10 @@
 """
 @title PerpetualTrading
 @license GNU Affero General Public License v3.0 only
-@notice Who may trade in the perpetual markets, and at what: trades of two signed orders in a band around
-        the mark, lots that are nobody's at the mark, liquidations for a reward. New risk needs its initial
-        margin without any gain that is not final, at marks of now. It holds nothing and keeps nothing.
+@notice Decides which accounts may trade in the perpetual markets, and at which price: two signed orders in a
+        band around the mark, unassigned lots at the mark, liquidations for a reward. New risk needs its
+        initial margin without any gain that is not final, at current marks. It holds nothing and keeps
+        nothing.
 """
 from contracts.interfaces import IMarginFund
 from contracts.interfaces import IMarginPolicy
@@ -107,9 +108,8 @@ def __init__(
     @param margin_policy Knows margins.
     @param risk_policy Whether there are modes: the zero address if there are none.
     @param margin_orders Matches signed orders.
-    @param market Whose trading it is.
-    @param closer Says whose lots are closed against those that are nobody's: the zero address if nobody
-            does.
+    @param market The market that it trades in.
+    @param closer Chooses the accounts that are closed against unassigned lots; the zero address for none.
     @param rules The band, fees, and how far a mark may be from its index.
     """
     assert rules.band <= bounds.MAX_BAND, "trading: band bounds"
@@ -145,14 +145,14 @@ def trade(
 ):
     """
     @notice Book a trade that both accounts have signed. Margin orders only. Protects: the price lies in the
-            band around the mark; what is open stays within the market's limit, and within what insurance
-            covers where the market asks for that; whoever has a better price than the mark pays what that
-            moves the funding of an hour by; an account takes new risk only with its initial margin, without
-            any gain that is not final, at marks of now, in no emergency; one that only reduces needs no more
-            than to stay solvent, to be no further below its maintenance margin than before, and to give no
-            gain away that is not final. In a market that is delisted both may only reduce.
+            band around the mark; open lots stay within the market's limit, and within the insurance's cover
+            where the market asks for that. The account with a better price than the mark pays the resulting
+            change of an hour's funding. An account takes new risk only with its initial margin, without any
+            gain that is not final, at current marks, in no emergency. An account that only reduces has to
+            stay solvent, to be no further below its maintenance margin than before, and to give no gain away
+            that is not final. In a market that is delisted both may only reduce.
     @param market [id] The market.
-    @param maker Whose order was there first.
+    @param maker The account with the earlier order.
     @param taker The other side.
     @param delta [lots] That the maker buys (above zero) or sells.
     @param price [wei a lot] Of the trade.
@@ -190,14 +190,13 @@ def trade(
 @nonreentrant
 def take(market: uint256, lots: uint256, owner: address = msg.sender):
     """
-    @notice Take lots over that were taken from debtors, at the mark, for a taker's fee. Anyone, as a trade,
-            into an account of its own.
-            Protects: who is on the other side of an insolvent position closes against it without having to
-            find anybody; others need initial margin, and a market that is not delisted; what bonds pay for
-            that is the taker's.
+    @notice Take over unassigned lots (taken from insolvent accounts), at the mark, for a taker's fee. Anyone,
+            as a trade, into an account of its own. Protects: an account on the other side of an insolvent
+            position closes against it without a search for a counterparty. Others need initial margin, and a
+            market that is not delisted; the taker gets the bonds' payment for that.
     @param market [id] The market.
     @param lots [lots] How many, of the side that lacks them.
-    @param owner Whose account gets them, one of the caller's.
+    @param owner The account that gets them, one of the caller's.
     """
     assert account_owner._is_owner(owner, msg.sender), "trading: not its owner"
     mark: IMarginPolicy.Mark = extcall MARKET.accrue(market)
@@ -230,17 +229,17 @@ def deleverage(
     executor: address,
 ) -> (DynArray[uint256, bounds.MAX_CLOSED], uint256):
     """
-    @notice Close lots of accounts against those that are nobody's, at the mark, one account after the
-            other. Closer only, which knows whose turn it is. Protects: nobody is closed that is not on the
-            side that has more lots, nor further than there are lots that are nobody's.
+    @notice Close lots of accounts against unassigned lots, at the mark, one account after the other. Closer
+            only, which decides the turn of each account. Protects: only accounts on the side that has more
+            lots are closed, and no further than there are unassigned lots.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
-    @param accounts Whose lots.
+    @param accounts The accounts to close, in order.
     @param most [lots] For each of them.
-    @param prover Who has ranked them, and gets half of what bonds pay for that, rounded down.
-    @param executor Who gets the other half.
+    @param prover The account that has ranked them; gets half of the bonds' payment for that, rounded down.
+    @param executor Receiver of the other half.
     @return [lots] How many were closed, for each of them.
-    @return [lots] That are nobody's, and face that side, still.
+    @return [lots] The unassigned lots that still face that side.
     """
     assert msg.sender == CLOSER, "trading: not the closer"
     mark: IMarginPolicy.Mark = extcall MARKET.accrue(market)
@@ -282,19 +281,19 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
 
                 min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
 
-            Permissionless. The market needs a price of now, and the account has to be under its maintenance
+            Permissionless. The market needs a current price, and the account has to be under its maintenance
             margin at the better end of the range of each such price, too. Another market without one counts
             at its last mark, and asks for no margin. Protects: a solvent account above its maintenance margin
-            is never touched, and a caller chooses no second in which it is below; a market without
-            a price shields no other; of the lots that are asked for no more go than bring it back to its
-            initial margin, but dust, so a deposit just before makes it smaller and does not refuse it; its
-            equity never falls faster than its maintenance margin, so no account is left worse; whose account
-            gets them needs initial margin there. No gain is reserved: nothing stops it, not in a market that
+            is never touched, and a caller chooses no second in which it is below; a market without a price
+            shields no other. No more of the requested lots go than bring it back to its initial margin, but
+            for dust, so a deposit just before makes the amount smaller and does not refuse it. Its equity
+            never falls faster than its maintenance margin, so no account is left worse; the account that gets
+            the lots needs initial margin there. No gain is reserved: nothing stops it, not in a market that
             is delisted either, until its price is final: then lots carry no risk that a reward could be for.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @param market [id] The market.
     @param lots [lots] How many at most, above zero.
-    @param liquidator Whose account gets them and the reward, another one and the caller's.
+    @param liquidator The account that gets them and the reward, another one and the caller's.
     @return [wad] The reward, rounded down; a share of it is the fund's.
     """
     assert owner != liquidator, "trading: own account"
@@ -347,12 +346,12 @@ def liquidate(owner: address, market: uint256, lots: uint256, liquidator: addres
 @external
 def check_risk(owner: address):
     """
-    @notice Revert unless an account may have the risk that it has: its initial margin without any gain that
-            is not final, at marks of now and at the worse ends of their ranges, in no emergency, while no
-            mark is further from its index than `DIVERGENCE`. Permissionless: it marks, and changes nothing
-            else. Protects: nobody picks the second in which the account's margin suffices, or takes risk at
-            a mark that the hour before knows nothing of.
-    @param owner Whose account.
+    @notice Revert unless an account may have its present risk: its initial margin without any gain that is
+            not final, at current marks and at the worse ends of their ranges, in no emergency, while no mark
+            is further from its index than `DIVERGENCE`. Permissionless: it marks, and changes nothing else.
+            Protects: no caller picks the second in which the account's margin suffices, or takes risk at a
+            mark far from the hour before.
+    @param owner Owner of the account.
     """
     self._check_risk(owner, True)
 
@@ -378,8 +377,8 @@ def _compute_fee(notional: uint256, share: uint256) -> int256:
 @view
 def _premium_fee(market: uint256, lots: uint256, mark: uint256, apart: uint256) -> int256:
     """
-    @dev What a price off the mark costs whom it is better for: at least what the premium has one side pay
-         the other in an interval, as far as funding goes; wad, rounded up.
+    @dev Fee of a price off the mark, for the account that it is better for. It is at least the payment
+         between the sides in an interval due to the premium, as far as funding goes; wad, rounded up.
     """
     over: uint256 = min(apart, staticcall POLICY.max_funding_premium(market, mark))
     return convert(units._div_up(lots * over * INTERVAL, PERIOD), int256)
@@ -399,9 +398,9 @@ def _get_open_lots(market: uint256) -> uint256:
 @view
 def _has_insurance_for_open_lots() -> bool:
     """
-    @dev Whether insurance has what all markets that ask for it need together, at their last marks: it is one
-         insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of time. A
-         market that has ended asks for none: its price moves no more, whoever sleeps in it.
+    @dev Whether insurance has the sum that all markets that ask for it need together, at their last marks: it
+         is one insurance, and pays for each of them. Exactly, and no more than it may pay in this bucket of
+         time. A market that has ended asks for none: its price moves no more, for any account still in it.
     """
     needed: uint256 = 0
     ended: uint256 = (staticcall MARKET.clock_of()).ended
@@ -416,8 +415,7 @@ def _has_insurance_for_open_lots() -> bool:
 @internal
 @view
 def _compute_reward_pot_and_notional() -> Rewarded:
-    """@dev What bonds pay for lots that are nobody's, wad, and what all of these are worth at the marks, wei.
-    """
+    """@dev The bonds' payment for unassigned lots, wad, and the worth of all of these at the marks, wei."""
     found: Rewarded = Rewarded(pot=0, notional=0)
     found.pot = staticcall MARKET.rewards()
     if found.pot != 0:
@@ -433,13 +431,13 @@ def _compute_reward_pot_and_notional() -> Rewarded:
 @internal
 @pure
 def _compute_pot_share(rewarded: Rewarded, notional: uint256) -> uint256:
-    """@dev What of the pot is for so much of it that was taken over, wei; wad, rounded down."""
+    """@dev The part of the pot for a taken over part of the notional, wei; wad, rounded down."""
     return 0 if rewarded.notional == 0 else rewarded.pot * notional // rewarded.notional
 
 
 @internal
 def _pay_finder(finder: address, amount: uint256):
-    """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
+    """@dev Pay a taker or deleverager of unassigned lots an amount in wad."""
     if amount != 0:
         extcall MARKET.reward(finder, amount)
 
@@ -447,7 +445,7 @@ def _pay_finder(finder: address, amount: uint256):
 @internal
 @view
 def _compute_equity_and_unfinal_gains(owner: address) -> (int256, int256):
-    """@dev What an account has less the haircuts known, and its gains that are not final; wei."""
+    """@dev The equity of an account less the known haircuts, and its gains that are not final; wei."""
     standing: IPerpetualMarket.Standing = staticcall MARKET.standing_of(owner)
     return standing.own - convert(standing.haircut, int256), convert(standing.unfinal, int256)
 
@@ -529,7 +527,7 @@ def _check_account_after_trade(
     only_reduce: bool,
     guards: bool,
 ):
-    """@dev Whether an account may do what it has just done; a liquidator waits for no index."""
+    """@dev Whether an account's last action is allowed; a liquidator waits for no index."""
     size: int256 = self._get_size(owner, market)
     old: int256 = size - delta
     if (old > 0 and delta < 0 and -delta <= old) or (old < 0 and delta > 0 and delta <= -old):
@@ -561,7 +559,7 @@ def _check_reduced(
 
 @internal
 def _check_risk(owner: address, guards: bool):
-    """@dev As `check_risk` says; the index counts if asked."""
+    """@dev As in `check_risk`; the index counts if asked."""
     if RISK_POLICY != empty(address):
         policy: IRiskPolicy = IRiskPolicy(staticcall VAULT_ENGINE.risk_policy())
         assert staticcall policy.mode() < EMERGENCY, "trading: emergency"

@@ -4,14 +4,14 @@
 """
 @title Pool
 @license GNU Affero General Public License v3.0 only
-@notice A pool of stablecoin: an ERC-4626 vault, with a cooldown an ERC-7540 one, whose members bear losses
-        and earn income. It is a stage of the waterfall, and may have a series of recovery claims, which its
-        members get for losses. Leaving takes time: a request commits shares to the batch of the day, a batch
-        is cut at one price, gives the income that has not vested on its shares to the reserve, and after a
-        cooldown it is paid out, but for what the losses known then could take of it; that is paid as they
-        turn out smaller. Until then a batch bears what its shares would bear as members'. Equity is staked in
-        EquityPool.
-@dev With A the vested assets less what batches hold (see exits), and S the shares:
+@notice A pool of stablecoin: an ERC-4626 vault, with a cooldown an ERC-7540 one. Its members bear losses and
+        earn income. It is a stage of the waterfall, and may have a series of recovery claims, which its
+        members get for losses. Leaving takes time: a request commits shares to the batch of the day. A batch
+        is cut at one price, and gives the income that has not vested on its shares to the reserve. After a
+        cooldown it is paid out, but for the amount that the losses known then could take of it; that is paid
+        as they turn out smaller. Until then a batch bears the same losses as members' shares. Equity is
+        staked in EquityPool.
+@dev With A the vested assets less the assets of batches (see exits), and S the shares:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      cut     assets = floor(units * floor-price of a share), the virtual share and asset counted as at the
              entry
@@ -20,12 +20,12 @@
      Assets are booked, so donations change nothing. State is written before every outside call: a price read
      in the middle of one is the price after it.
      An entry that would meet a price driven towards zero divides all shares first (see denominations). A loss
-     voids shares only where it leaves less than LEAST_ASSETS in all: what is left goes to the reserve.
+     voids shares only where it leaves less than LEAST_ASSETS in all: the remainder goes to the reserve.
      An owner is due claims for the shares owned, and for those in batches, when a loss was borne. Each loss
-     is a checkpoint of what one share got up to then, and a group that ends inside one makes one more; owners
+     is a checkpoint of one share's total up to then, and a group that ends inside one makes one more; owners
      are settled up to the last one before their shares change. An owner's mark (see shares) is the checkpoint
-     of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs nothing. What
-     the pool has open (see shares) are the groups of exits.
+     of the last time, the pool's mark the last checkpoint. Where there was no loss, this costs nothing. The
+     pool's open items (see shares) are the groups of exits.
 """
 from ethereum.ercs import IERC165
 from ethereum.ercs import IERC20
@@ -189,10 +189,10 @@ def __init__(
 @nonreentrant
 def deposit(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Put assets in. Anyone, for anyone. Whoever enters while a recognised loss is not covered yet bears
-            a part of it. Protects: the price is rounded against whoever enters.
+    @notice Put assets in. Anyone, for anyone. A depositor bears a part of each recognised loss that is not
+            covered yet. Protects: the price is rounded against the depositor.
     @param assets [wad] Pulled from the caller.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [shares] Created, rounded down.
     """
     supply: uint256 = 0
@@ -208,9 +208,9 @@ def deposit(assets: uint256, receiver: address) -> uint256:
 def mint(shares: uint256, receiver: address) -> uint256:
     """
     @notice Put assets in for a number of shares. Anyone, for anyone. Protects: the price is rounded against
-            whoever enters.
+            the depositor.
     @param shares [shares] To be created.
-    @param receiver Who gets the shares.
+    @param receiver Receiver of the shares.
     @return [wad] Assets pulled from the caller, rounded up.
     """
     supply: uint256 = 0
@@ -228,14 +228,13 @@ def mint(shares: uint256, receiver: address) -> uint256:
 def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
     """
     @notice Commit shares to the batch that collects now (ERC-7540). The owner, an operator of the owner's, or
-            a spender of the owner's shares, for the owner's account, their own, or that of somebody whose
-            operator they are; there is no way back. They move into escrow here, and go on as a
-            member's until the batch is cut. Protects: who may leave has no choice left, neither whether nor
+            a spender of the owner's shares, for the owner's account, their own, or that of a controller with
+            the caller as operator; there is no way back. They move into escrow here, and go on as a member's
+            until the batch is cut. Protects: a member with a request has no choice left, neither whether nor
             when.
     @param shares [shares] Moved into escrow.
-    @param controller Whose request it is: what is paid for it, and claims for what it bears, are the
-                      controller's.
-    @param owner Whose shares.
+    @param controller Controller of the request: receives its payment, and the claims for its losses.
+    @param owner Owner of the shares.
     @return [id] The batch.
     """
     if line.COOLDOWN == 0:
@@ -267,7 +266,7 @@ def cut() -> uint256:
     """
     @notice End the collecting of a batch, a day after its first request or a cooldown if that is shorter.
             Anyone. Its shares leave the live ones at one price, earn nothing from now on and bear losses as
-            before. Protects: who leaves does not earn while the others wait for what they do not know.
+            before. Protects: a leaving member does not earn while the others wait for an uncertain outcome.
     @return [id] The batch.
     """
     state: token.State = token._load()
@@ -306,11 +305,11 @@ def cut() -> uint256:
 @nonreentrant
 def settle():
     """
-    @notice Pay the batches whose cooldown is over what no known loss can take of them, but for half as much
-            again. Anyone, at once when it is over, and again whenever less is known to be lost; claims are
-            open from then on. Nothing is paid while what a price has just shown may not be flagged yet.
-            Protects: whoever has left bears of every loss known now what those bear who stay, and nobody
-            chooses the moment.
+    @notice Pay the batches past their cooldown the amount that no known loss can take of them, but for half
+            as much again. Anyone, at once when it is over, and again whenever less is known to be lost;
+            claims are open from then on. Nothing is paid while a price drop is so recent that its vaults may
+            not be flagged yet. Protects: members that leave bear the same part of every loss known now as
+            those that stay, and no account chooses the moment.
     """
     state: token.State = token._load()
     queue: line.Queue = line._load_queue()
@@ -340,13 +339,13 @@ def settle():
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out: with a cooldown those that were paid to the controller's batches, the oldest
-            first, else those of the owner's shares. The controller, or an operator; without a cooldown the
+    @notice Take assets out: with a cooldown the assets paid to the controller's batches, the oldest first,
+            else the assets of the owner's shares. The controller, or an operator; without a cooldown the
             owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before or
             just after a recognised loss is covered pays the same.
     @param assets [wad] To be sent.
-    @param receiver Who gets the assets.
-    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Controller of the requests; without a cooldown the owner of the burned shares.
     @return [shares] Claimed or burned, rounded up.
     """
     burned: uint256 = 0
@@ -362,13 +361,13 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
 @nonreentrant
 def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out for a number of shares: with a cooldown those of the controller's batches that are
-            claimable, the oldest first, else the owner's. The controller, or an operator; without a cooldown
+    @notice Take assets out for a number of shares: with a cooldown the claimable shares of the controller's
+            batches, the oldest first, else the owner's. The controller, or an operator; without a cooldown
             the owner, or a spender of the owner's shares. Protects: without a cooldown, leaving just before
             or just after a recognised loss is covered pays the same.
     @param shares [shares] To be claimed or burned.
-    @param receiver Who gets the assets.
-    @param controller Whose requests; without a cooldown the owner, whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Controller of the requests; without a cooldown the owner of the burned shares.
     @return [wad] Assets sent, rounded down.
     """
     assets: uint256 = 0
@@ -427,7 +426,7 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     @notice Pay for a loss with income that has not vested. The clawback stage only. Members lose nothing that
             was theirs: the price of a share stays, no claims are due.
     @param collateral_type [id] The type that lost.
-    @param amount [rad] At most what is not vested; assets burned are rounded up.
+    @param amount [rad] At most the unvested assets; assets burned are rounded up.
     @return [rad] Covered.
     """
     if msg.sender != CLAWBACK:
@@ -441,9 +440,9 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
 @external
 def collect_claims(owner: address):
     """
-    @notice Hand an owner the claims for losses borne, those of the owner's requests with them. Anyone, for
+    @notice Hand an owner the claims for losses borne, with the claims of the owner's requests. Anyone, for
             anyone.
-    @param owner Whose claims.
+    @param owner Owner of the claims.
     """
     if owner == self:
         revert_reason._raise("pool: no member")
@@ -458,7 +457,7 @@ def collect_claims(owner: address):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's shares; claims for losses before stay the caller's. Owner.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -470,8 +469,8 @@ def transfer(to: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move shares on an allowance; claims for losses before stay the owner's. Spender.
-    @param owner Whose shares.
-    @param to Who gets the shares; neither this contract nor nobody.
+    @param owner Owner of the shares.
+    @param to Receiver of the shares; neither this contract nor the zero address.
     @param amount [shares] Moved.
     @return Always true.
     """
@@ -487,8 +486,8 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What losses can take at once: all vested assets, those that batches hold with them, whatever the
-            type.
+    @notice Return the amount that losses can take at once: all vested assets, and the assets of batches, for
+            any type.
     @param collateral_type [id] Any; it makes no difference.
     @return [rad] Whole wei.
     """
@@ -499,8 +498,8 @@ def capacity(collateral_type: uint256) -> uint256:
 @view
 def totalAssets() -> uint256:
     """
-    @notice Vested assets of the shares, before losses not covered yet; those that batches hold are not
-            theirs.
+    @notice Return the vested assets of the shares, before losses not covered yet and without the assets of
+            batches.
     @return [wad] Rounded down.
     """
     return self._load_state_before_settlement(token._load().open, line._load_queue().held)
@@ -510,7 +509,7 @@ def totalAssets() -> uint256:
 @view
 def pending_losses() -> uint256:
     """
-    @notice UL: the part of all vested assets, those that batches hold with them, that known losses will take.
+    @notice Return UL: the part of all vested assets, with the assets of batches, that known losses will take.
     @return [wad] Rounded up.
     """
     vested: uint256 = funds._get_vested_assets()
@@ -521,10 +520,11 @@ def pending_losses() -> uint256:
 @view
 def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
     """
-    @notice Shares of a request that wait: for the cut, the cooldown, or what losses may still take.
+    @notice Shares of a request that wait: for the cut, the cooldown, or the end of losses that may still take
+            them.
     @param requestId [id] The batch.
-    @param controller Whose request.
-    @return [shares] Rounded up; those that are claimable do not count.
+    @param controller Controller of the request.
+    @return [shares] Rounded up; claimable shares do not count.
     """
     part: ClaimableShare = self._compute_claimable(requestId, controller)
     return part.committed - part.all_shares
@@ -537,8 +537,8 @@ def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
     @notice Shares of a request that may be claimed by `redeem` or `withdraw`: of a batch that was paid in
             part, that part of its shares.
     @param requestId [id] The batch.
-    @param controller Whose request.
-    @return [shares] Rounded down; those that were claimed do not count.
+    @param controller Controller of the request.
+    @return [shares] Rounded down; claimed shares do not count.
     """
     return self._compute_claimable(requestId, controller).shares
 
@@ -573,7 +573,7 @@ def batch_of(batch: uint256) -> BatchState:
     """
     @notice The record of a batch.
     @param batch [id] The batch, from 1.
-    @return What it has, what it was paid and what losses may still take.
+    @return The batch's holdings, its payments, and the amount that losses may still take.
     """
     record: line.Batch = line._load_batch(batch)
     part: ClaimableShare = self._compute_standing(batch, record, record.units)
@@ -586,7 +586,7 @@ def batch_of(batch: uint256) -> BatchState:
 @view
 def queue() -> (uint256, uint256, uint256):
     """
-    @notice Which batches there are: those that are over, then open ones, the last one collects.
+    @notice Return the list of batches: batches that are over, then open ones, the last one collects.
     @return [id] The first batch that is cut and not over: of the first run, or that waits for its time.
     @return [id] The first that waits for its time.
     @return [id] The one that collects.
@@ -602,8 +602,8 @@ def queue() -> (uint256, uint256, uint256):
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the price of now. An entry may divide shares first: `previewDeposit` says
-            what it creates.
+    @notice Return shares for assets at the current price. An entry may divide shares first: `previewDeposit`
+            returns the number that it creates.
     @param assets [wad] To be converted.
     @return [shares] Rounded down.
     """
@@ -642,9 +642,9 @@ def maxMint(receiver: address) -> uint256:
 @view
 def maxWithdraw(controller: address) -> uint256:
     """
-    @notice Assets that may be taken out: those paid to the controller's batches, without a cooldown those
-            that the owner's shares are worth at the exit price.
-    @param controller Whose requests, or shares.
+    @notice Return the assets that may be taken out: the assets paid to the controller's batches, without a
+            cooldown the worth of the owner's shares at the exit price.
+    @param controller Controller of the requests, or owner of the shares.
     @return [wad] Rounded down.
     """
     if line.COOLDOWN != 0:
@@ -656,9 +656,9 @@ def maxWithdraw(controller: address) -> uint256:
 @view
 def maxRedeem(controller: address) -> uint256:
     """
-    @notice Shares that may be redeemed: those of the controller's batches that are claimable, without a
-            cooldown all of the owner's.
-    @param controller Whose requests, or shares.
+    @notice Return the shares that may be redeemed: the claimable shares of the controller's batches, without
+            a cooldown all of the owner's.
+    @param controller Controller of the requests, or owner of the shares.
     @return [shares] Rounded down.
     """
     if line.COOLDOWN != 0:
@@ -783,7 +783,7 @@ def _only_plain():
 @internal
 def _spread_loss_over_shares(state: token.State, assets: uint256):
     """
-    @dev Have live shares and open groups bear a loss, share for share; groups whose ceiling it reaches are
+    @dev Spread a loss over live shares and open groups, share for share; groups that reach their ceiling are
          over.
     """
     queue: line.Queue = line._load_queue()
@@ -836,8 +836,9 @@ def _part_of_unvested(shares: uint256, supply: uint256) -> uint256:
 @internal
 def _give_unearned_income_to_reserve(assets: uint256):
     """
-    @dev Income that leavers have not earned is the reserve's, where the pool may give it: nobody's who stays,
-         or comes for it. A pool that is no stage keeps it; so do all in settlement, which closes the reserve.
+    @dev Unearned income of leavers goes to the reserve, where the pool may give it: neither members that stay
+         nor new ones get it. A pool that is no stage keeps it; so do all in settlement, which closes the
+         reserve.
     """
     if assets == 0 or staticcall VAULT_ENGINE.in_settlement():
         return
@@ -853,7 +854,8 @@ def _give_unearned_income_to_reserve(assets: uint256):
 @view
 def _compute_standing(batch: uint256, record: line.Batch, shares: uint256) -> ClaimableShare:
     """
-    @dev What some of a batch's shares were paid, and hold: `assets` and `shares` are wad here, paid and held.
+    @dev The payment for some of a batch's shares, and their holdings: `assets` and `shares` are wad here,
+         paid and held.
     """
     part: ClaimableShare = empty(ClaimableShare)
     queue: uint256 = line.queue
@@ -884,8 +886,8 @@ def _compute_standing(batch: uint256, record: line.Batch, shares: uint256) -> Cl
 @view
 def _compute_claimable(batch: uint256, controller: address) -> ClaimableShare:
     """
-    @dev What may be claimed of a request. Of a batch that holds something yet as many of its shares as were
-         paid at its price: what it was paid over all it has; never all of them.
+    @dev The claimable part of a request. Of a batch that still holds assets, as many of its shares as were
+         paid at its price: its payment over all its assets; never all of them.
     """
     record: line.Batch = line._load_batch(batch)
     request: line.Request = line._load_request(batch, controller)
@@ -932,8 +934,8 @@ def _all_claimable(controller: address) -> (uint256, uint256):
 def _take_claims(shares: uint256, assets: uint256, controller: address) -> (uint256, uint256):
     """
     @dev Take so many shares, or so many assets, out of a controller's requests, the oldest first, and hand
-         over the claims of those it comes by: of all of them, if no shares are wanted. Shares and assets that
-         were taken: of a part of a request assets are rounded down, or shares up.
+         over the claims of the requests passed: of all of them, if no shares are wanted. Shares and assets
+         that were taken: of a part of a request assets are rounded down, or shares up.
     """
     shares_left: uint256 = shares
     assets_left: uint256 = assets
@@ -991,7 +993,7 @@ def _load_state_before_settlement(open: uint256, held: uint256) -> uint256:
 @view
 def _compute_assets_left(vested: uint256) -> uint256:
     """
-    @dev What known losses will leave of assets, wad, rounded down.
+    @dev The assets that known losses will leave, wad, rounded down.
     """
     losses: uint256 = staticcall LOSS_WATERFALL.losses_reaching(self)
     if losses == 0:
@@ -1118,7 +1120,7 @@ def _issue_claims(
 @internal
 def _record_loss_checkpoint(generation: uint256, shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Have the claims recorded for what so many shares, the virtual ones included, bear of a loss; the last
+    @dev Record the claims for the burden of a loss on so many shares, the virtual ones included; the last
          checkpoint.
     """
     if CLAIMS.address == empty(address) or shares == VIRTUAL_SHARES:
@@ -1132,8 +1134,8 @@ def _record_loss_checkpoint(generation: uint256, shares: uint256, assets: uint25
 @internal
 def _void_shares() -> uint256:
     """
-    @dev All shares, requests and groups are void. What is left, income that has not vested with it, is
-         returned: nobody alive has earned it, so it is not the next depositor's.
+    @dev All shares, requests and groups are void. The remainder, with income that has not vested, is
+         returned: no present member has earned it, so it is not the next depositor's.
     """
     state: token.State = token._load()
     queue: line.Queue = line._load_queue()

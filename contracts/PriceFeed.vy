@@ -5,18 +5,18 @@
 @title PriceFeed
 @license GNU Affero General Public License v3.0 only
 @notice One price for each collateral type, in ray per 1e18 of collateral: the median of independent
-        reporters, delayed by one step so that everybody sees a price before it counts, with a
-        time-weighted average and a limit on its age. Zero means "no price". Guards, each off until it is
-        set: a price far from the average waits to be confirmed; a market can be halted; a feed that
-        comes back leaves owners time; one that stays dead is replaced by its last price. A market without
-        trade, of a token that is worth what its issuer owes, has its issuer's word instead.
-        When a price has fallen far, pools are told to wait with payments, so that vaults can be flagged.
-        A reporter says its price itself, or signs it (EIP-712) for anybody to bring. With its price goes the
-        range of prices that it saw in the seconds before, for markets whose marks are seconds old.
-@dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
-     price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
-     from new risk makes `next` zero, so that a draw reads one slot: a suspect price is not there at
-     all, one that a halt or a grace holds back is in `withheld`.
+        reporters. It is delayed by one step so that a price is public before it counts, with a time-weighted
+        average and a limit on its age. Zero means "no price". Guards, each off until it is set: a price far
+        from the average waits to be confirmed; a market can be halted; a feed that comes back leaves owners
+        time; one that stays dead is replaced by its last price. A market without trade, of a token that is
+        worth the debt of its issuer, has its issuer's price instead. When a price has fallen far, pools are
+        told to wait with payments, so that vaults can be flagged. A reporter submits its price itself, or
+        signs it (EIP-712) for any account to submit. Each price carries the range of prices that the reporter
+        saw in the seconds before, for markets with marks that are seconds old.
+@dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative price
+     is kept up to `stepped_at` and the rest is added where it is read. Any reason that keeps a price from new
+     risk makes `next` zero, so that a draw reads one slot. A suspect price is not there at all; one that a
+     halt or a grace holds back is in `withheld`.
 """
 from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
@@ -238,9 +238,9 @@ def __init__(admin: address):
 @external
 def report(collateral_type: uint256, price: uint256):
     """
-    @notice Report a price. The market's listed reporters only: the list is the role. It makes no mark: the
-            reporter says nothing of the seconds before. Protects: a report counts once, with its age; alone
-            it moves nothing.
+    @notice Report a price. The market's listed reporters only: the list is the role. It makes no mark: it has
+            no range of the seconds before. Protects: a report counts once, with its age; alone it moves
+            nothing.
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
@@ -254,8 +254,8 @@ def report(collateral_type: uint256, price: uint256):
 def report_range(collateral_type: uint256, price: uint256, low: uint256, high: uint256, since: uint256):
     """
     @notice Report a price, and between which prices it was since a moment. The market's listed reporters
-            only. Protects: a report makes a mark only if the reporter watched the seconds before, so nobody
-            picks one of them.
+            only. Protects: a report makes a mark only if the reporter watched the seconds before, so no
+            reporter picks one of them.
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     @param low [ray] The lowest price since then.
@@ -274,12 +274,12 @@ def report_range(collateral_type: uint256, price: uint256, low: uint256, high: u
 def submit_signed_reports(reports: DynArray[SignedReport, bounds.MAX_REPORTERS]) -> uint256:
     """
     @notice Submit reports that listed reporters have signed: each counts as its reporter's own, of the second
-            in which it was signed. Permissionless. One that is too old, or not newer than what the reporter
-            has said, is left out: somebody else may have submitted it meanwhile. Protects: nobody
-            replays one, goes back to an older one, or has more to choose from than `bounds.MAX_SIGNED_AGE` of
-            what each reporter has signed; none is worth anything at another market, feed or chain.
+            in which it was signed. Permissionless. A report that is too old, or not newer than the reporter's
+            last, is left out: another account may have submitted it meanwhile. Protects: no caller replays a
+            report, goes back to an older one, or has more to choose from than `bounds.MAX_SIGNED_AGE` of each
+            reporter's signed reports; none is valid at another market, feed or chain.
     @param reports Of any markets, in any order.
-    @return [count] Of those that count.
+    @return [count] The number of counted reports.
     """
     count: uint256 = 0
     for each: SignedReport in reports:
@@ -317,12 +317,12 @@ def poke(collateral_type: uint256):
             Permissionless, once a step. In its first sixth, or in its first `bounds.MAX_SIGNED_AGE` seconds
             if that is more and half of a step at most, another median takes the place of the next price, and
             nothing else changes: neither the current price nor the end of the step. Protects: fewer than half
-            of a market's reporters set no price, whoever of the others is silent, a price is public for all
-            but that time of a step before it counts, and nobody uses a step up with the reports of the last.
-            When there was no price for so long that the current one is stale, both are set at once: a next
-            price from before the gap never becomes current. With a deviation set, a median outside it becomes
-            next only after it was outside in so many steps. Protects: a wick of no more steps than that never
-            becomes current, and a real crash is late by them, never refused.
+            of a market's reporters set no price, even if any of the others are silent. A price is public for
+            all but that time of a step before it counts, and no caller uses a step up with the reports of the
+            last. When there was no price for so long that the current one is stale, both are set at once: a
+            next price from before the gap never becomes current. With a deviation set, a median outside it
+            becomes next only after it was outside in so many steps. Protects: a wick of no more steps than
+            that never becomes current, and a real crash is late by them, never refused.
     @param collateral_type [id] The market: its collateral type's id.
     """
     # Words and no structs: each copy costs whoever pokes.
@@ -388,9 +388,9 @@ def poke(collateral_type: uint256):
 @external
 def set_price(collateral_type: uint256, price: uint256):
     """
-    @notice Set what the issuer's token is worth. The market's issuer only. It counts at once, in every price
+    @notice Set the worth of the issuer's token. The market's issuer only. It counts at once, in every price
             and in the average, and never goes stale: there is nothing to wait for or to confirm. No payment
-            waits for it either: an issuer flags its own vault as it says so, and nobody sells that.
+            waits for it either: an issuer flags its own vault in the same call, and that vault is never sold.
     @param collateral_type [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
@@ -409,7 +409,7 @@ def begin_final_price(collateral_type: uint256):
     """
     @notice Begin to make the price at which a market is settled. Role SETTLEMENT, once for each market. An
             issuer's word of now is that price. From now on reporters and guards stay as they are until it is
-            final. Protects: nobody chooses the price, nor the moment that it is taken at.
+            final. Protects: no account chooses the price, nor the moment that it is taken at.
     @param collateral_type [id] The market: its collateral type's id.
     """
     roles._check_role(roles.SETTLEMENT)
@@ -425,10 +425,10 @@ def begin_final_price(collateral_type: uint256):
 @external
 def plan_final_price(collateral_type: uint256, at: uint256):
     """
-    @notice Plan to make a price in the same way from a moment on, for whoever is settled at it: it begins by
+    @notice Plan to make a price in the same way from a moment on, for the market settled at it: it begins by
             itself, and is asked for by its moment. Role SETTLEMENT, one at a time for each market, not once
             settlement has begun. From the moment on reporters and guards stay as they are until it is final.
-            Protects: nobody chooses the price, nor, once it is planned, the moment that it is taken at.
+            Protects: no account chooses the price, nor, once it is planned, the moment that it is taken at.
     @param collateral_type [id] The market: its collateral type's id.
     @param at [timestamp] The moment, later than now; planning it twice is once.
     """
@@ -448,10 +448,11 @@ def plan_final_price(collateral_type: uint256, at: uint256):
 @external
 def set_issuer(collateral_type: uint256, issuer: address):
     """
-    @notice Have a market priced by whoever issues its token, for good. Admin only, for a market without
-            reporters. It has no guards then, and no halt: a debt ceiling of zero stops new risk.
+    @notice Make the issuer of a market's token its only source of the price, for good. Admin only, for a
+            market without reporters. It has no guards then, and no halt: a debt ceiling of zero stops new
+            risk.
     @param collateral_type [id] The market: its collateral type's id.
-    @param issuer Whose word is the price.
+    @param issuer The account that sets the price.
     """
     roles._only_admin()
     self._load_open(collateral_type, self.configs[collateral_type])
@@ -473,17 +474,17 @@ def set_market(
     window: uint256,
 ):
     """
-    @notice Set who reports a price and how it is made, for a new market or an old one. Admin only. Old
+    @notice Set the reporters and the rules of a price, for a new market or an old one. Admin only. Old
             reporters and their reports are dropped; prices, averages and guards stay, and prices stay fresh
             as long as they were to be.
     @param collateral_type [id] The market: its collateral type's id.
     @param reporters At least `quorum`, each once. Of an even number one may be silent, of an odd one none.
     @param quorum [count] Of fresh reports that a price needs, at least 3, and more than twice the largest
-                  minority of the reporters. Protects: no minority sets a price, whoever is silent.
+                  minority of the reporters. Protects: no minority sets a price, with any others silent.
     @param step [seconds] Between two prices.
     @param max_age [seconds] After which a report is ignored.
     @param stale_after [seconds] After the last step, from which there is no price; at least a step.
-    @param window [seconds] What the time-weighted price covers at least.
+    @param window [seconds] Least time that the time-weighted price covers.
     """
     roles._only_admin()
     self._check_no_issuer(collateral_type)
@@ -537,8 +538,8 @@ def set_guards(
     dead_after: uint256,
 ):
     """
-    @notice Set a market's guards. Admin only. What they have begun goes on: a price that waits keeps its
-            count, a grace its end.
+    @notice Set a market's guards. Admin only. Running guards go on: a price that waits keeps its count, a
+            grace its end.
     @param collateral_type [id] The market: its collateral type's id.
     @param deviation [basis points] Of the time-weighted price, by which a price may differ from it without
                      waiting; 0 is off.
@@ -573,11 +574,11 @@ def set_guards(
 @external
 def set_halted(collateral_type: uint256, halted: bool):
     """
-    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. A guardian may halt
-            only, whichever it is: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE`
-            after that; nobody ends it sooner. Protects: while it lasts nothing is lent and no liquidation
-            starts, and no guardian stops these for longer. Prices go on: auctions under way are reset and
-            closed, and vaults flagged, at what the market says, and a halt hides no loss.
+    @notice Halt a market, or end its halt. The admin's halt lasts until it is ended. Any guardian may halt
+            only: for `bounds.GUARDIAN_HALT`, and again not before `bounds.GUARDIAN_PAUSE` after that. No
+            account ends it sooner. Protects: while it lasts nothing is lent and no liquidation starts, and no
+            guardian stops these for longer. Prices go on: auctions under way are reset and closed, and vaults
+            flagged, at the market's prices, and a halt hides no loss.
     @param collateral_type [id] The market: its collateral type's id.
     @param halted True to halt, false to end it.
     """
@@ -626,8 +627,8 @@ def current_price(collateral_type: uint256) -> uint256:
 @view
 def liquidation_price(collateral_type: uint256) -> uint256:
     """
-    @notice What a liquidation starts at: the auctions' price, but none in a market that is halted or in its
-            grace. Protects: owners of vaults have time to act after an outage.
+    @notice Return the starting price of a liquidation: the auctions' price, but none in a market that is
+            halted or in its grace. Protects: owners of vaults have time to act after an outage.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 is none.
     """
@@ -692,8 +693,8 @@ def last_price(collateral_type: uint256) -> uint256:
 @view
 def risk_price(collateral_type: uint256) -> uint256:
     """
-    @notice What new risk is measured at: the lower of current and next. Protects: nobody borrows against a
-            fall that is already public, nor at a price that nobody has confirmed.
+    @notice Return the price for new risk: the lower of current and next. Protects: no borrower draws against
+            a price drop that is already public, nor at a price that is not confirmed.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral; 0 if stale or none, or if a guard keeps the next one back.
     """
@@ -705,15 +706,15 @@ def risk_price(collateral_type: uint256) -> uint256:
 @view
 def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFeed.Mark:
     """
-    @notice The medians of what reporters said in the last seconds, with the market's quorum; neither delayed
-            nor held back by a guard but a halt. A report counts if its range contains the second that lies so
-            far back. For whoever is settled at a final price: what that will be if these hold, the mean of
-            the valid time so far, and for what it lacks the current price and the next as long as they count,
-            then these; before its moment as well, from two steps on. Once it is final, that. As long as the
-            next price can be replaced, the range has the replacement, too. Protects:
-            the caller that brings reports chooses a price of the last seconds, but every range that it can
-            choose contains the same second; a caller that steps the feed moves the mark within its range; no
-            move of the mark is known before it is made.
+    @notice Return the medians of reports of the last seconds, with the market's quorum; neither delayed nor
+            held back by a guard but a halt. A report counts if its range contains the second that lies so far
+            back. For a market settled at a final price: that price if these medians hold. It is the mean of
+            the valid time so far, and for the time it lacks the current price and the next as long as they
+            count, then these; before its moment as well, from two steps on. Once it is final, that. As long
+            as the next price can be replaced, the range has the replacement, too. Protects: the caller that
+            brings reports chooses a price of the last seconds, but every range that it can choose contains
+            the same second; a caller that steps the feed moves the mark within its range; no move of the mark
+            is known before it is made.
     @param collateral_type [id] The market: its collateral type's id.
     @param age [seconds] Of the oldest report that counts; at most the market's own.
     @param at [timestamp] A moment that a price is planned for; 0 is none. A settlement that has begun before
@@ -775,9 +776,9 @@ def mark_within(collateral_type: uint256, age: uint256, at: uint256) -> IPriceFe
 @view
 def time_weighted(collateral_type: uint256) -> uint256:
     """
-    @notice The average of the current price up to now, over at least a window and at most two windows and two
-            steps; over what history there is if it is shorter, the current price if there is none. Not
-            checked for age. Protects: a price moved for a moment decides nothing that reads this.
+    @notice Return the average of the current price up to now, over at least a window and at most two windows
+            and two steps. With a shorter history the average covers all of it; without one it is the current
+            price. Not checked for age. Protects: a price moved for a moment decides nothing that reads this.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] For 1e18 of collateral, rounded down.
     """
@@ -791,7 +792,7 @@ def current_and_average(collateral_type: uint256) -> (uint256, uint256):
     @notice The current price and the time-weighted one, for sales that begin at the one and end at the other.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] As `current_price` has it; 0 if it is stale or there is none.
-    @return [ray] As `time_weighted` has it, whatever its age.
+    @return [ray] As in `time_weighted`, at any age.
     """
     word: uint256 = self.prices[collateral_type]
     last: uint256 = word & MASK_112
@@ -805,10 +806,11 @@ def current_and_average(collateral_type: uint256) -> (uint256, uint256):
 @view
 def highest_and_average(collateral_type: uint256) -> (uint256, uint256):
     """
-    @notice Return the highest and the average price of equity, for a call whose sender chooses the second.
+    @notice Return the highest and the average price of equity, for a call where the sender chooses the
+            second.
     @param collateral_type [id] The market: its collateral type's id.
     @return [ray] The highest price, as `sale_prices` has it.
-    @return [ray] As `time_weighted` has it, whatever its age.
+    @return [ray] As in `time_weighted`, at any age.
     """
     word: uint256 = self.prices[collateral_type]
     highest: uint256 = word & MASK_112
@@ -827,8 +829,8 @@ def withdrawals_paused_until() -> uint256:
     @notice Until when members of pools are not paid: `bounds.LOOK` after the last step in which the lowest
             known price of any collateral type had fallen by `bounds.FALL` or more, in one step or in many.
             Falls that leave no `bounds.LOOK` in between hold payments up for `bounds.MAX_LOOK` in all.
-            Protects: nobody is paid ahead of whoever flags the vaults that a crash concerns; and nobody holds
-            payments up for good.
+            Protects: no payment is made ahead of the flags for the vaults that a crash concerns; and no
+            caller holds payments up for good.
     @return [timestamp] Long ago, if no price has fallen lately.
     """
     return price_drops._withdrawals_paused_until()
@@ -840,9 +842,9 @@ def final_price(collateral_type: uint256) -> (bool, uint256):
     """
     @notice The price at which a market is settled: the mean over the first six hours of valid prices since
             its closing began. A price is valid while it is fresh, none that is far off waits, and no halt
-            stands; a halt counts for two days at most. Three days after the beginning, for want of such
-            time, the mean over what there was if it is a quarter, else the average from before. Protects:
-            one answer, whoever asks, and whenever.
+            stands; a halt counts for two days at most. Three days after the beginning, for want of such time,
+            the mean over the valid time if it is a quarter, else the average from before. Protects: one
+            answer for every caller, at any time.
     @param collateral_type [id] The market: its collateral type's id.
     @return True once it is final.
     @return [ray] For 1e18 of collateral, rounded down; 0 before that, or if there never was a price.
@@ -870,7 +872,7 @@ def digest_of(
     market: uint256, price: uint256, low: uint256, high: uint256, since: uint256, signed_at: uint256
 ) -> bytes32:
     """
-    @notice What a reporter signs.
+    @notice Return the hash that a reporter signs.
     @param market [id] The market: its collateral type's id.
     @param price [ray] For 1e18 of collateral.
     @param low [ray] The lowest price since a moment.
@@ -909,7 +911,7 @@ def config_of(collateral_type: uint256) -> Config:
 @view
 def guards_of(collateral_type: uint256) -> Guards:
     """
-    @notice A market's guards, and what they are at.
+    @notice Return a market's guards, and their state.
     @param collateral_type [id] The market: its collateral type's id.
     @return The record; zeros where none were set.
     """
@@ -920,7 +922,7 @@ def guards_of(collateral_type: uint256) -> Guards:
 @view
 def reporters_of(collateral_type: uint256) -> DynArray[address, bounds.MAX_REPORTERS]:
     """
-    @notice Who reports for a market.
+    @notice Return the reporters of a market.
     @param collateral_type [id] The market: its collateral type's id.
     @return In the order of `set_market`.
     """
@@ -937,7 +939,7 @@ def report_of(collateral_type: uint256, reporter: address) -> Report:
     """
     @notice A reporter's last report.
     @param collateral_type [id] The market: its collateral type's id.
-    @param reporter Who reported.
+    @param reporter The reporter.
     @return The record; zeros if there is none.
     """
     return self._load_report(collateral_type, self.reporter_index[collateral_type][reporter])
@@ -998,7 +1000,7 @@ def _get_reporter_index(collateral_type: uint256, reporter: address) -> uint256:
 @internal
 @pure
 def _report(price: uint256, low: uint256, high: uint256, since: uint256, at: uint256) -> uint256:
-    """@dev The slot of a Report whose range ends with it."""
+    """@dev The packed slot of a Report; its range ends at the time of the report."""
     # A price is under 2**112, so a high that fits is under 2**116.
     assert (low <= price and price <= high and high <= price * 16 and since <= at), "price_feed: range bounds"
     return (
@@ -1075,7 +1077,7 @@ def _count(collateral_type: uint256, word: uint256) -> uint256:
 @internal
 @view
 def _compute_final_price(collateral_type: uint256, at: uint256) -> (bool, uint256):
-    """@dev As `final_price_from` says."""
+    """@dev As in `final_price_from`."""
     is_final: bool = False
     price: uint256 = 0
     closing: settlement_price.Closing = empty(settlement_price.Closing)
@@ -1090,7 +1092,7 @@ def _compute_final_price(collateral_type: uint256, at: uint256) -> (bool, uint25
 def _compute_first_final_price(
     collateral_type: uint256, at: uint256, word: uint256
 ) -> (bool, uint256, settlement_price.Closing):
-    """@dev Whether the price of what began first is final, the price, and the closing up to now."""
+    """@dev Whether the price of the earliest closing is final, the price, and the closing up to now."""
     key: uint256 = settlement_price._choose_earlier_closing_key(collateral_type, at)
     begun: uint256 = 0
     otherwise: uint256 = 0
@@ -1119,8 +1121,8 @@ def _get_last_fresh_average(collateral_type: uint256, at: uint256) -> uint256:
 @view
 def _compute_median_mark(collateral_type: uint256, word: uint256, age: uint256) -> IPriceFeed.Mark:
     """
-    @dev Medians of the reports whose ranges contain the second that lies so far back; zeros without a quorum,
-         or halted. `word` is the slot of Config and Guards.
+    @dev Medians of the reports with ranges that contain the second that lies so far back; zeros without a
+         quorum, or halted. `word` is the slot of Config and Guards.
     """
     prices: uint256[PLACES] = empty(uint256[PLACES])
     prices[PLACES - 1] = max_value(uint256)
@@ -1156,9 +1158,9 @@ def _compute_median_mark(collateral_type: uint256, word: uint256, age: uint256) 
 @pure
 def _get_lower_median(values: uint256[PLACES], count: uint256) -> uint256:
     """
-    @dev The middle one of so many; of an even number the lower of the two in the middle. The last place has
-         what is above all. Their order is a word with a place in each 4 bits, the lowest first, so that one
-         more is put in at once, wherever: who asks for a mark gives little gas.
+    @dev The middle one of so many; of an even number the lower of the two in the middle. The last place holds
+         the number above all. Their order is a word with a place in each 4 bits, the lowest first, so that
+         one more is put in at once, at any place. Callers of marks give little gas.
     """
     order: uint256 = max_value(uint256)
     for i: uint256 in range(count, bound=bounds.MAX_REPORTERS):
@@ -1181,7 +1183,7 @@ def _get_lower_median(values: uint256[PLACES], count: uint256) -> uint256:
 @internal
 @view
 def _build_market_for_final_price(collateral_type: uint256, word: uint256) -> settlement_price.Market:
-    """@dev What a market is at since its last change."""
+    """@dev The state of a market since its last change."""
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     guards: Guards = self._unpack_guards(word)
     return settlement_price.Market(
@@ -1258,10 +1260,10 @@ def _compute_guarded_current_next_prices(
     renews: bool,
 ) -> (uint256, uint256):
     """
-    @dev The current and the next price of a guarded market: without a next one that counts, the
-         current one stays. Where the next price of a step is renewed, the current one has been set: what
-         waits has been counted, and what is outside counts if the price that it replaces had waited, or
-         continues the current one.
+    @dev The current and the next price of a guarded market: without a next one that counts, the current one
+         stays. Where the next price of a step is renewed, the current one has been set. The waiting price has
+         been counted, and a price outside counts if the price that it replaces had waited, or continues the
+         current one.
     """
     guards: Guards = self._unpack_guards(word)
     pending: uint256 = self._get_next_or_withheld_price(collateral_type, old)
@@ -1339,8 +1341,8 @@ def _lower(current: uint256, coming: uint256) -> uint256:
 @view
 def _withheld_or_reported(collateral_type: uint256, word: uint256) -> uint256:
     """
-    @dev Of a slot of Prices without a next one, what will be that: one that a halt or a grace holds back, or
-         what reporters say now, while theirs waits to be confirmed. Zero if stale.
+    @dev Of a slot of Prices without a next one, the price that will be next: one that a halt or a grace holds
+         back, or the reporters' current one while theirs waits to be confirmed. Zero if stale.
     """
     if block.timestamp > word >> 224:
         return 0
@@ -1354,7 +1356,7 @@ def _withheld_or_reported(collateral_type: uint256, word: uint256) -> uint256:
 @internal
 @view
 def _holds_back(guards: Guards) -> bool:
-    """@dev Whether new risk and liquidations wait, whatever the price."""
+    """@dev Whether new risk and liquidations wait, at any price."""
     return guards.halted or block.timestamp < guards.grace_until
 
 

@@ -4,13 +4,12 @@
 """
 @title ProRataDeleveraging
 @license GNU Affero General Public License v3.0 only
-@notice Closes positions against lots that were taken from debtors and are nobody's, of all who gained in
-        the pending cycle, each for the same share of its gain, in whole lots. Who bears the losses is
-        another question, which the market has answered.
-@dev With R lots that are nobody's, or were closed here in this cycle, T what a side gained in it and G what
-     an account did, its part is floor(R*G/T), whoever comes first: no order, no ranking. What the floors
-     leave, and what positions are too small for, is nobody's still. Packed by hand: the first field at bit
-     0.
+@notice Closes positions against unassigned lots (taken from insolvent accounts), of all accounts that gained
+        in the pending cycle, each for the same share of its gain, in whole lots. The market decides
+        separately which accounts bear the losses.
+@dev R are the lots that are unassigned, or were closed here in this cycle, T the gain of a side in it and G
+     that of an account. Its part is floor(R*G/T) in any order of calls: no ranking. The lots left by the
+     floors, and by positions too small for a part, stay unassigned. Packed by hand: the first field at bit 0.
 """
 from contracts.interfaces import IPerpetualTrading
 from contracts.interfaces import IPerpetualMarket
@@ -44,7 +43,7 @@ parts: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 def __init__(market: address, trading: address):
     """
     @notice The wiring is final.
-    @param market Knows what accounts gained.
+    @param market The market, which computes the gains of accounts.
     @param trading Closes positions.
     """
     MARKET = IPerpetualMarket(market)
@@ -55,13 +54,13 @@ def __init__(market: address, trading: address):
 @nonreentrant
 def share(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
-    @notice Close the parts of accounts against lots that are nobody's, at the mark. Permissionless, in any
-            order and in as many calls as it takes; what bonds pay for that goes to the sender. Protects:
-            nobody is closed for more than its part, by what it gained.
+    @notice Close the parts of accounts against unassigned lots, at the mark. Permissionless, in any order and
+            in as many calls as it takes; the bonds' payment for that goes to the sender. Protects: no account
+            is closed for more than its part, by its gain.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
-    @param accounts Whose parts, in ascending order: nobody comes twice.
-    @return [lots] That are nobody's still.
+    @param accounts The accounts to close in part, in ascending order, each once.
+    @return [lots] The lots that are still unassigned.
     """
     assert side < 2, "deleveraging: no such side"
     cycle: uint256 = (staticcall MARKET.clock_of()).cycle - 1
@@ -101,10 +100,10 @@ def share(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX
 @view
 def part_of(market: uint256, side: uint256, owner: address) -> ClosedLots:
     """
-    @notice What was closed of an account's position last.
+    @notice Return the part of an account's position that was closed last.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
-    @param owner Whose account.
+    @param owner Owner of the account.
     @return The cycle, and its lots.
     """
     word: uint256 = self.parts[market][side][owner]
@@ -115,7 +114,7 @@ def part_of(market: uint256, side: uint256, owner: address) -> ClosedLots:
 @view
 def total_of(market: uint256, side: uint256) -> ClosedLots:
     """
-    @notice What was closed of a side last.
+    @notice Return the part of a side that was closed last.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
     @return The cycle, and its lots.

@@ -4,18 +4,17 @@
 """
 @title RankedDeleveraging
 @license GNU Affero General Public License v3.0 only
-@notice Closes positions against lots that were taken from debtors and are nobody's, those first that gained
-        most for what they had: one ranking for all insolvent accounts of a cycle, whoever brings it. Who
-        bears their losses is another question, which the market has answered.
-@dev An account ranks by its gain on a side of a market in the pending cycle, over what it was worth at the
-     end of that cycle: what its position gained, times its leverage. Nothing changes either until the next
-     roll, so nobody trades its rank away. A run submits accounts in strictly descending order of (score,
-     address), and the market knows what all of them gained together: once that is reached nobody is left
-     out, and nobody comes twice. Each sender has a run of its own for each side of a market: a wrong one
-     stops nobody else. Of what is submitted in a call only a digest is kept; whoever executes brings the
-     same accounts again, in that window or in the next, until a newer run is proven. A call has at least
-     `MIN_RANKED` accounts, but for the last: so nobody makes it dear to execute. Packed by hand: the first
-     field at bit 0.
+@notice Closes positions against unassigned lots (taken from insolvent accounts), largest gain over equity
+        first: one ranking for all insolvent accounts of a cycle, from any caller. The market decides
+        separately which accounts bear their losses.
+@dev An account ranks by its gain on a side of a market in the pending cycle, over its worth at the end of
+     that cycle: its position's gain, times its leverage. Both are constant until the next roll, so no account
+     trades its rank away. A run submits accounts in strictly descending order of (score, address), and the
+     market knows their total gain. Once the run's sum reaches that, no account is left out, and none comes
+     twice. Each sender has a run of its own for each side of a market: a wrong run stops no other. Only a
+     digest of each call's accounts is kept. The executor submits the same accounts again, in that window or
+     in the next, until a newer run is proven. A call has at least `MIN_RANKED` accounts, but for the last: so
+     no sender makes it dear to execute. Packed by hand: the first field at bit 0.
 """
 from contracts.interfaces import IPerpetualTrading
 from contracts.interfaces import IPerpetualMarket
@@ -82,7 +81,7 @@ cases: HashMap[uint256, HashMap[uint256, uint256]]
 def __init__(market: address, trading: address):
     """
     @notice The wiring is final.
-    @param market Knows what accounts gained.
+    @param market The market, which computes the gains of accounts.
     @param trading Closes positions.
     """
     MARKET = IPerpetualMarket(market)
@@ -93,8 +92,8 @@ def __init__(market: address, trading: address):
 @nonreentrant
 def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX_CLOSED]):
     """
-    @notice Go on with the sender's ranking of those who gained on a side of a market in the pending cycle:
-            the next accounts, in strictly descending order of score, equal scores by address.
+    @notice Continue the sender's ranking of the accounts that gained on a side of a market in the pending
+            cycle: the next accounts, in strictly descending order of score, equal scores by address.
             Permissionless, in as many calls as it takes. Once their gains are all gains of that side it is
             proven, and the first that is proven counts. Protects: a ranking is executed in calls of many
             accounts.
@@ -139,15 +138,15 @@ def submit(market: uint256, side: uint256, accounts: DynArray[address, bounds.MA
 @nonreentrant
 def execute(market: uint256, side: uint256, accounts: DynArray[address, bounds.MAX_CLOSED]) -> uint256:
     """
-    @notice Close the accounts of the next call of the proven ranking against lots that are nobody's, at the
-            mark, until there are none. Permissionless, in as many calls as it takes, in the window in which
-            it was proven and in the next, until a newer one is proven; again if there are more of such lots
-            later. What bonds pay for that is shared by the prover and the caller, half each. Protects: nobody
-            is closed before those who rank before it; who executes is paid for it.
+    @notice Close the accounts of the next call of the proven ranking against unassigned lots, at the mark,
+            until there are none. Permissionless, in as many calls as it takes, in the window in which it was
+            proven and in the next, until a newer one is proven; again if there are more of such lots later.
+            The prover and the caller share the bonds' payment for that, half each. Protects: no account is
+            closed before the accounts that rank ahead of it; the executor is paid for it.
     @param market [id] The market.
     @param side [id] 0 for accounts that are long, 1 for short.
     @param accounts As they were submitted in that call.
-    @return [lots] That are nobody's still.
+    @return [lots] The lots that are still unassigned.
     """
     case: ProvenRanking = self._load_case(market, side)
     assert case.cycle != 0 and case.cycle + 1 >= self._pending(), "deleveraging: not proven"
@@ -181,7 +180,7 @@ def run_of(market: uint256, side: uint256, prover: address) -> RankingProgress:
     @notice How far a sender's last ranking of a side is.
     @param market [id] The market.
     @param side [id] 0 for gains as long, 1 for short.
-    @param prover Who submits it.
+    @param prover Sender of the run.
     @return The record.
     """
     return self._load_run(market, side, prover)
@@ -204,7 +203,9 @@ def case_of(market: uint256, side: uint256) -> ProvenRanking:
 
 @internal
 def _rank(owner: address, market: uint256, side: uint256) -> (uint256, uint256):
-    """@dev What an account gained, wei, and its score; whoever owed at the end of the cycle comes first."""
+    """
+    @dev The gain of an account, wei, and its score; an account that owed at the end of the cycle comes first.
+    """
     gains: IPerpetualMarket.Gains = extcall MARKET.gains_of(owner, market)
     gain: uint256 = self._of(IPerpetualMarket.SideTotals(long=gains.long, short=gains.short), side)
     worth: uint256 = convert(max(gains.worth, 1), uint256)

@@ -4,22 +4,20 @@
 """
 @title RecoveryClaims
 @license GNU Affero General Public License v3.0 only
-@notice One fungible series of claims: whoever bore a loss as a member of the pool is owed it, and is
-        repaid from income, pro rata and never above the loss. A claim can be converted to equity while
-        it waits. When all is repaid a new generation starts: the old tokens are gone, the cash they are
-        due stays.
+@notice One fungible series of claims: each member of the pool that bore a loss is owed it, and is repaid from
+        income, pro rata and never above the loss. A claim can be converted to equity while it waits. When all
+        is repaid a new generation starts: the old tokens are gone, the cash they are due stays.
 @dev With N the tokens and D the stablecoin still owed to them:
      loss      tokens = ceil(x * N / D), x where there are none; N += tokens, D += x
      payment   D -= p, paid per token += floor(p * RAY / N)
      so a token is worth the same before and after, and at most one stablecoin in all: D <= N.
-     Tokens count from the loss on, and are issued when the pool settles their owner; what was paid to
-     them before is credited then. Each loss is a checkpoint of what one share of the pool got up to then.
+     Tokens count from the loss on, and are issued when the pool settles their owner; payments to them before
+     that are credited then. Each loss is a checkpoint of the claims of one share of the pool up to then.
      Coverage never waits for this contract, so `record` cannot revert: N <= 2**40 * D holds always (no
-     payment may break it but the one that ends the generation; losses, rounded up, and conversions,
-     rounded down, keep it), and a loss that would take D beyond 2**104 (20 trillion stablecoins) gives no
-     claims. All that is paid to a token is at most RAY, but for less than RAY / N in each conversion:
-     2**104 are not reached unless a whole series of a few wei is converted and lost again some 2**14
-     times.
+     payment may break it but the one that ends the generation; losses, rounded up, and conversions, rounded
+     down, keep it), and a loss that would take D beyond 2**104 (20 trillion stablecoins) gives no claims. All
+     that is paid to a token is at most RAY, but for less than RAY / N in each conversion: 2**104 are not
+     reached unless a whole series of a few wei is converted and lost again some 2**14 times.
 """
 from ethereum.ercs import IERC20
 
@@ -134,10 +132,10 @@ def __init__(
     """
     @param token_name The token's name, also of its EIP-712 domain.
     @param token_symbol The token's symbol.
-    @param stablecoin What claims are paid in.
-    @param pool The pool whose members bear the losses.
-    @param equity What claims can be converted to; this contract needs its MINTER role for that.
-    @param price_feed Whose market EQUITY_MARKET is the price of equity.
+    @param stablecoin The token that claims are paid in.
+    @param pool The pool with the members that bear the losses.
+    @param equity The token that claims can be converted to; this contract needs its MINTER role for that.
+    @param price_feed Its market EQUITY_MARKET is the price of equity.
     @param conversion_price [ray] Stablecoin for 1e18 of equity, the least that it costs; 0 for claims that
                             cannot be converted.
     """
@@ -156,8 +154,8 @@ def __init__(
 @external
 def record(generation: uint256, shares: uint256, amount: uint256) -> uint256:
     """
-    @notice Record a loss that the pool's shares bore, the virtual shares included. Pool only. Each
-            checkpoint has what one share got in its generation up to then.
+    @notice Record a loss that the pool's shares bore, the virtual shares included. Pool only. Each checkpoint
+            holds the claims of one share in its generation up to then.
     @param generation [generation] Of the shares.
     @param shares [shares] That bore it alike, VIRTUAL_SHARES among them, and others.
     @param amount [wad] The loss.
@@ -226,7 +224,7 @@ def repay(amount: uint256) -> uint256:
     """
     @notice Pay the holders, pro rata. Anyone. Protects: never above the loss.
     @param amount [wad] The most to pay, pulled from the caller.
-    @return [wad] Paid: at most what is owed, and a part leaves enough for tokens to have a price.
+    @return [wad] Paid: at most the amount owed, and a part leaves enough for tokens to have a price.
     """
     series: Series = self._load()
     used: uint256 = self._compute_repayable(series, amount)
@@ -244,8 +242,8 @@ def repay(amount: uint256) -> uint256:
 def collect(owner: address, generation: uint256) -> uint256:
     """
     @notice Send an owner the cash that tokens were paid. Anyone, for anyone.
-    @param owner Who gets it.
-    @param generation [generation] To be settled first; what others credited is paid too.
+    @param owner Receiver of the cash.
+    @param generation [generation] The generation to settle first; payments that others credited are paid too.
     @return [wad] Stablecoin sent, rounded down.
     """
     self._settle_owner(generation, owner)
@@ -261,10 +259,10 @@ def collect(owner: address, generation: uint256) -> uint256:
 def convert(tokens: uint256, receiver: address) -> uint256:
     """
     @notice Give up tokens for new equity. Holder, at a fresh price of equity; the equity counts under the cap
-            of its epoch. Protects: no claim brings more equity than its face value buys at the market, so
-            that nobody bears a loss to be given equity, and those who have equity pay for no claim.
+            of its epoch. Protects: no claim yields more equity than its face value buys at the market. So no
+            member bears a loss to be given equity, and holders of equity pay for no claim.
     @param tokens [claims] Of the present generation.
-    @param receiver Who gets the equity.
+    @param receiver Receiver of the equity.
     @return [wad] Equity, rounded down.
     """
     assert CONVERSION_PRICE != 0, "recovery_claims: no conversion"
@@ -293,7 +291,7 @@ def convert(tokens: uint256, receiver: address) -> uint256:
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's tokens; cash paid to them before stays the caller's. Owner.
-    @param to Who gets the tokens; neither this contract nor nobody.
+    @param to Receiver of the tokens; neither this contract nor the zero address.
     @param amount [claims] Moved.
     @return Always true.
     """
@@ -305,8 +303,8 @@ def transfer(to: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move tokens on an allowance; cash paid to them before stays the owner's. Spender.
-    @param owner Whose tokens.
-    @param to Who gets the tokens; neither this contract nor nobody.
+    @param owner Owner of the tokens.
+    @param to Receiver of the tokens; neither this contract nor the zero address.
     @param amount [claims] Moved.
     @return Always true.
     """
@@ -322,7 +320,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def outstanding() -> uint256:
     """
-    @notice What is still owed to all tokens.
+    @notice Return the amount still owed to all tokens.
     @return [wad] Stablecoin.
     """
     return self._load().outstanding
@@ -333,7 +331,7 @@ def outstanding() -> uint256:
 def tokens() -> uint256:
     """
     @notice Tokens of the present generation, issued or not.
-    @return [claims] All that share what is owed.
+    @return [claims] All tokens that share the amount owed.
     """
     return self._load().tokens
 
@@ -342,7 +340,7 @@ def tokens() -> uint256:
 @view
 def repayable(most: uint256) -> uint256:
     """
-    @notice What `repay` would use of an amount.
+    @notice Return the part of an amount that `repay` would use.
     @param most [wad] The most to pay.
     @return [wad] Stablecoin that would be taken.
     """
@@ -353,8 +351,8 @@ def repayable(most: uint256) -> uint256:
 @view
 def cash_of(owner: address, generation: uint256) -> uint256:
     """
-    @notice What `collect` would pay.
-    @param owner Who would get it.
+    @notice Return the amount that `collect` would pay.
+    @param owner Owner of the cash.
     @param generation [generation] To be settled first.
     @return [wad] Stablecoin, rounded down.
     """
@@ -366,7 +364,8 @@ def cash_of(owner: address, generation: uint256) -> uint256:
 @view
 def conversion_price() -> uint256:
     """
-    @notice What equity costs in claims now: the highest of the set, current, next and time-weighted price.
+    @notice Return the price of equity in claims now: the highest of the set, current, next and time-weighted
+            price.
     @return [ray] Stablecoin owed for 1e18 of equity; 0 is no conversion, or none without a fresh price.
     """
     if CONVERSION_PRICE == 0:
@@ -387,8 +386,8 @@ def _only_pool():
 def _issue_claims(owner: address, shares: uint256, generation: uint256, mark: uint256, last: uint256):
     """
     @dev Hand a member the claims of shares, from a checkpoint to a later one of their generation. Tokens are
-         rounded down; what was paid to them before they were recorded, less what older series still owe the
-         member, is rounded up.
+         rounded down; the payments to them before they were recorded, less the debt of older series to the
+         member, are rounded up.
     """
     if mark == last:
         return
@@ -417,8 +416,8 @@ def _move_checkpoint_to_series(
     generation: uint256, mark: uint256, series: uint256, up: bool
 ) -> (uint256, int256):
     """
-    @dev A checkpoint as a series of claims sees it: tokens of an older one are gone, and what they were paid
-         in all is due.
+    @dev A checkpoint as a series of claims sees it: tokens of an older one are gone, and all payments to them
+         are due.
     """
     checkpoint: Checkpoint = self._load_checkpoint(generation, mark)
     paid: int256 = self.paid_before[generation][mark]
@@ -447,8 +446,8 @@ def _move(owner: address, to: address, amount: uint256):
 @internal
 def _settle_owner(generation: uint256, owner: address):
     """
-    @dev Credit an owner with what was paid to the tokens held. The mark is what was paid to a token when
-         that was last done.
+    @dev Credit an owner with the payments to the tokens held. The mark is the total payment to a token at the
+         last credit.
     """
     paid: uint256 = self.paid_per_token[generation]
     balance: token.Balance = token._balance(generation, owner)
@@ -469,7 +468,7 @@ def _credit_owner_cash(generation: uint256, owner: address, amount: uint256):
 @internal
 def _reduce_series(series: Series, tokens: uint256, owed: uint256):
     """
-    @dev Take tokens and what is owed off the series; once nothing is owed the generation is over.
+    @dev Take tokens and the amount owed off the series; once nothing is owed the generation is over.
     """
     if owed == series.outstanding:
         self._store(empty(Series))

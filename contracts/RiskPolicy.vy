@@ -4,10 +4,10 @@
 """
 @title RiskPolicy
 @license GNU Affero General Public License v3.0 only
-@notice Everything that makes new risk dearer or refuses it: more margin for large debts, a limit on what
-        flows out in a time, a cap on the growth of a price, fees that follow utilisation, and what the
-        circuit breaker's modes mean. New risk is a draw, or a withdrawal from a vault that keeps debt;
-        nothing here is asked when somebody repays, tops up or covers, but for the fee that follows.
+@notice All rules that make new risk dearer or refuse it. They set more margin for large debts, a limit on the
+        outflow in a time, a cap on the growth of a price, fees that follow utilisation, and the effects of
+        the circuit breaker's modes. New risk is a draw, or a withdrawal from a vault that keeps debt.
+        Repayments, deposits of collateral and covers are not checked here, but for the fee that follows.
 @dev Three slots are read for each new risk. The curves:
 
        add-on   A(d) = sum of max(0, d - from)*rate over the brackets, basis points x rad, exact
@@ -178,10 +178,10 @@ def __init__(vault_engine: address, price_feed: address, circuit_breaker: addres
 @external
 def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     """
-    @notice Refuse new risk, or let it pass and note what flows out. Vault engine only. Protects: nobody
-            borrows against a price that is not fresh or has grown too fast, under the margin of the debt's
-            size and of the type's, faster than the limit, or in an emergency.
-    @param risk The draw or withdrawal, and what the vault and the type are after it.
+    @notice Refuse new risk, or let it pass and note the outflow. Vault engine only. Protects: no borrower
+            draws against a price that is not fresh or has grown too fast, under the margin of the debt's size
+            and of the type's, faster than the limit, or in an emergency.
+    @param risk The draw or withdrawal, and the state of the vault and the type after it.
     @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
     self._only_engine()
@@ -225,11 +225,11 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
 def reprice(collateral_type: uint256, performing: uint256, performing_before: uint256) -> uint256:
     """
     @notice Move the fee after debt was repaid or liquidated. Vault engine only. Never reverts for a type's
-            figures: nothing may stop a repayment. Protects: what a caller moves within a transaction has no
-            time to count.
+            figures: nothing may stop a repayment. Protects: changes that a caller makes and reverses within a
+            transaction have no time to count.
     @param collateral_type [id] The collateral type.
     @param performing [rad] The type's performing debt.
-    @param performing_before [rad] What it was since the last change.
+    @param performing_before [rad] The performing debt since the last change.
     @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
     self._only_engine()
@@ -273,8 +273,8 @@ def sync_mode(collateral_type: uint256):
 @external
 def set_effects(caution_margin: uint256, emergency_factor: uint256):
     """
-    @notice Set what the modes do. Admin only.
-    @param caution_margin [basis points] What new risk needs more in caution.
+    @notice Set the effects of the modes. Admin only.
+    @param caution_margin [basis points] Additional margin for new risk in caution.
     @param emergency_factor [basis points] Of the auction limits, in an emergency; above 0.
     """
     roles._only_admin()
@@ -306,9 +306,10 @@ def set_brackets(collateral_type: uint256, of_vaults: Bracket[BRACKETS], of_type
 def set_flow_limit(collateral_type: uint256, cap: uint256, window: uint256):
     """
     @notice Set how much may flow out, drawn or withdrawn, in any time: `cap` at once, and as much again in
-            each window. Admin only. What has flowed out counts on, as of now.
+            each window. Admin only. Past outflow counts on, at its current size.
     @param collateral_type [id] The collateral type.
-    @param cap [whole stablecoins] What may flow out at once, and again in each window; 0 is no limit.
+    @param cap [whole stablecoins] The most that may flow out at once, and again in each window; 0 is no
+            limit.
     @param window [seconds] In which the whole cap flows back.
     """
     roles._only_admin()
@@ -399,7 +400,7 @@ def set_call_terms(collateral_type: uint256, ratio: uint256, grace: uint256, val
 @view
 def add_on(collateral_type: uint256, debt: uint256) -> uint256:
     """
-    @notice What a vault needs beyond its ratio, by the brackets of vaults, exactly.
+    @notice Return the margin that a vault needs beyond its ratio, by the brackets of vaults, exactly.
     @param collateral_type [id] The collateral type.
     @param debt [rad] The vault's, under 2**181.
     @return [basis points x rad] To be added to debt*ratio.
@@ -423,11 +424,11 @@ def max_marginal_add_on(collateral_type: uint256) -> uint256:
 @view
 def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio: uint256) -> uint256:
     """
-    @notice What collateral has to be worth for new risk in the present mode, exactly; in an emergency there
-            is none, whatever it is worth.
+    @notice Return the worth that collateral needs for new risk in the present mode, exactly; in an emergency
+            no worth is enough.
     @param collateral_type [id] The collateral type.
     @param debt [rad] The vault's afterwards.
-    @param type_debt [rad] The type's afterwards, under 2**181; what is more of the vault counts from zero.
+    @param type_debt [rad] The type's afterwards, under 2**181; the vault's excess over it counts from zero.
     @param ratio [basis points] The initial ratio.
     @return [basis points x rad] To be compared with collateral*price*BASIS_POINTS.
     """
@@ -490,8 +491,8 @@ def mode() -> uint256:
 @view
 def mode_effects() -> (uint256, uint256):
     """
-    @notice What the modes do.
-    @return [basis points] What caution adds to margins.
+    @notice Return the effects of the modes.
+    @return [basis points] Additional margin in caution.
     @return [basis points] Emergency's share of auction limits.
     """
     state: uint256 = self.modes
@@ -525,7 +526,7 @@ def terms_of(collateral_type: uint256) -> Terms:
 @view
 def flow_of(collateral_type: uint256) -> Flow:
     """
-    @notice What has flowed out, less what has leaked until now, and the state of the fee curve.
+    @notice Return the outflow, less the part that has leaked until now, and the state of the fee curve.
     @param collateral_type [id] The collateral type.
     @return The record, its `used` as of now.
     """
@@ -593,7 +594,7 @@ def _sum_bracket_steps(brackets: uint256, debt: uint256) -> uint256:
 @internal
 @pure
 def _compute_last_debt_margin(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
-    """@dev What the type's brackets say of the last `debt` of `type_debt`."""
+    """@dev The margin for the last `debt` of `type_debt`, by the type's brackets."""
     brackets: uint256 = terms >> 92
     before: uint256 = unsafe_sub(type_debt, min(debt, type_debt))
     return unsafe_sub(self._sum_bracket_steps(brackets, type_debt), self._sum_bracket_steps(brackets, before))
@@ -617,7 +618,7 @@ def _caution(terms: uint256) -> uint256:
 @internal
 @view
 def _compute_price_growth_cap(collateral_type: uint256) -> uint256:
-    """@dev What a price may have grown to, ray, rounded down."""
+    """@dev The highest price after allowed growth, ray, rounded down."""
     word: uint256 = self.growths[collateral_type]
     anchor: uint256 = word & MASK_112
     elapsed: uint256 = unsafe_sub(block.timestamp, (word >> 112) & MASK_32)
@@ -629,7 +630,7 @@ def _compute_price_growth_cap(collateral_type: uint256) -> uint256:
 @internal
 @view
 def _leak_flow(flow: uint256) -> uint256:
-    """@dev What flowed out, as it counts now, millionths: less and less, nothing after a window."""
+    """@dev The outflow, as it counts now, millionths: less and less, nothing after a window."""
     used: uint256 = (flow >> 56) & MASK_52
     if used == 0:
         return 0
@@ -644,7 +645,7 @@ def _leak_flow(flow: uint256) -> uint256:
 @internal
 @view
 def _moved(flow: uint256, used: uint256, rate_at_kink: uint256) -> uint256:
-    """@dev The record with what moves, as of now."""
+    """@dev The record with the values that change over time, as of now."""
     return ((flow & KEPT) | (used << 56) | (block.timestamp << 108) | (rate_at_kink << 188))
 
 

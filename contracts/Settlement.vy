@@ -5,17 +5,17 @@
 @title Settlement
 @license GNU Affero General Public License v3.0 only
 @notice The last resort: winds the protocol up so that every holder of stablecoin is paid alike. It is
-        announced by the admin, or begun by anyone after losses stayed uncovered for too long. Then, all
-        of it permissionless: auctions are unwound; each type gets the price that the feed makes of its
-        first hours from the beginning on; each vault's debt is settled with its collateral, in any order;
-        what collateral is not worth is covered by the stages a last time, type by type; the books are
-        closed; and stablecoin is redeemed for a share of each collateral.
-@dev No step depends on who makes it or on the order within it: rates stand still from the beginning,
-     prices are the feed's alone, shares stand once the books are closed. The feed is called with limited
-     gas, and what it answers decides nothing once it is late: a broken one holds nobody up. Whoever calls
-     cannot make it fail by giving too little: what is left then does not pay for the rest of the call. Each
-     collateral is paid on its own, so that a token that does not move holds up nobody but itself. The ledger
-     keeps the money; here are the procedure and who is owed what.
+        announced by the admin, or begun by anyone after losses stayed uncovered for too long. Then, all of it
+        permissionless: auctions are unwound; each type gets the price that the feed makes of its first hours
+        from the beginning on; each vault's debt is settled with its collateral, in any order. The stages
+        cover the rest of the debts a last time, type by type; the books are closed; and stablecoin is
+        redeemed for a share of each collateral.
+@dev No step depends on its caller or on the order within it: rates stand still from the beginning, prices are
+     the feed's alone, shares stand once the books are closed. The feed is called with limited gas, and its
+     answer decides nothing once it is late: a broken feed delays no holder. A caller cannot make it fail by
+     too little gas: the gas left then does not pay for the rest of the call. Each collateral is paid on its
+     own, so that a token that does not move holds up only itself. The ledger keeps the money; this contract
+     holds the procedure and the amounts owed.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILossWaterfall
@@ -251,8 +251,8 @@ def begin():
 def fix_price(collateral_type: uint256) -> uint256:
     """
     @notice Take a type's final price over from the feed, which has made it. Permissionless, once for each
-            type. Protects: it is the same whoever calls, and whenever; a feed that has none when it is due
-            at the latest is none, and all collateral of the type goes for all its debt.
+            type. Protects: it is the same for every caller, at any time. A feed that has none when it is due
+            at the latest counts as no price, and all collateral of the type goes for all its debt.
     @param collateral_type [id] The collateral type.
     @return [ray] The final price for 1e18 of collateral; zero if there never was a price.
     """
@@ -273,12 +273,12 @@ def fix_price(collateral_type: uint256) -> uint256:
 def skim(collateral_type: uint256, owner: address):
     """
     @notice Settle a vault's debt with its collateral at the final price. Permissionless, in any order, once
-            the vault's auctions and workouts are unwound. What is left of the collateral is the owner's to
-            withdraw. Protects: a vault gives what its debt is worth, rounded up to the token's unit, and
-            never more than it holds, with all that it gets back from auctions; what is missing is a loss of
-            the type, for the stages to cover before anybody else bears it.
+            the vault's auctions and workouts are unwound. The remainder of the collateral is the owner's to
+            withdraw. Protects: a vault gives the worth of its debt, rounded up to the token's unit, and never
+            more than it holds, with all that it gets back from auctions. The shortfall is a loss of the type,
+            for the stages to cover before any holder bears it.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     """
     final: uint256 = self.final_prices[collateral_type]
     assert final != 0, "settlement: no final price"
@@ -305,11 +305,11 @@ def skim(collateral_type: uint256, owner: address):
 @nonreentrant
 def cover_last(collateral_type: uint256) -> uint256:
     """
-    @notice Have the stages cover what they can of a type's deficit a last time. Permissionless, and again
-            whenever the deficit has changed. Protects: it is a call for each type, so that no block is too
-            small for all of them.
+    @notice Have the stages cover as much as they can of a type's deficit a last time. Permissionless, and
+            again whenever the deficit has changed. Protects: it is a call for each type, so that no block is
+            too small for all of them.
     @param collateral_type [id] The collateral type.
-    @return [rad] What they leave, for holders of stablecoin to bear.
+    @return [rad] The rest, for holders of stablecoin to bear.
     """
     self._load_open()
     extcall LOSS_WATERFALL.cover(collateral_type)
@@ -326,8 +326,8 @@ def fix_redemption_rates():
     """
     @notice Close the books, and set how much of each collateral a stablecoin gets. Permissionless, once all
             vaults with debt are skimmed, all auctions unwound, all auctions of stages ended and all deficits
-            covered a last time. Protects: the stages bear losses before holders do, whoever calls first; all
-            holders bear the rest alike.
+            covered a last time. Protects: the stages bear losses before holders do, in any order of calls;
+            all holders bear the rest alike.
     """
     progress: Progress = self._load_open()
     types: DynArray[uint256, bounds.MAX_COLLATERAL_TYPES] = listed_types._ids(
@@ -427,14 +427,14 @@ def final_price_of(collateral_type: uint256) -> (bool, uint256):
 @internal
 @view
 def _check_no_stage_reservation(collateral_type: uint256):
-    """@dev What a stage has reserved no other covers: it would be left to holders."""
+    """@dev A reserved part of a deficit is covered by no other stage: it would be left to holders."""
     assert staticcall LOSS_WATERFALL.reserved_of(collateral_type) == 0, "settlement: stages are busy"
 
 
 @internal
 @view
 def _final_price(collateral_type: uint256) -> (bool, uint256):
-    """@dev What the feed says, whatever it is; False and 0 if that is no final price."""
+    """@dev The feed's answer, of any kind; False and 0 if that is no final price."""
     answered: bool = False
     answer: Bytes[64] = b""
     answered, answer = raw_call(

@@ -217,7 +217,7 @@ def request_withdrawal(amount: uint256):
     @notice Request a withdrawal. Member. The coins may be paid after COOLDOWN, and until then they repay
             debt and earn as all others do. A further request adds to the first, and the later time counts.
             Protects: a member cannot withdraw at the moment of a crash, nor request coins that wait.
-    @param amount [wad] Coins; in all at most those that take part now.
+    @param amount [wad] Coins; in all at most the coins that take part now.
     """
     requests: Requests = self._load_requests(msg.sender)
     coins: uint256 = self._sum_stake_balances(product_sum._load_state(), msg.sender, requests).coins
@@ -235,8 +235,8 @@ def request_withdrawal(amount: uint256):
 def withdraw(owner: address) -> uint256:
     """
     @notice Pay a member's request. Anyone, to the member, once the cooldown is over and no debt of the type
-            is at risk. In settlement all coins of the member are paid at once, with those that wait to take
-            part. Protects: a member with a request cannot choose the moment, since anyone may pay it.
+            is at risk. In settlement all coins of the member are paid at once, with the coins that wait to
+            take part. Protects: a member with a request cannot choose the moment, since anyone may pay it.
     @param owner The member.
     @return [wad] Coins paid: at most the member's coins, and all coins of the pool but one.
     """
@@ -630,7 +630,7 @@ def _admit_entries(before: product_sum.State, is_settling: bool) -> product_sum.
 @internal
 def _add_entry(state: product_sum.State, owner: address, amount: uint256):
     """
-    @dev Add a deposit to those that wait. A member's older deposit has to take part first, so that a member
+    @dev Add a deposit to the waiting ones. A member's older deposit has to take part first, so that a member
          cannot delay a deposit until it pays. No debt is at risk. An open request waits as long as one made
          when the coins take part, since it may pay them.
     """

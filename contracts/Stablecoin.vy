@@ -5,8 +5,8 @@
 @title Stablecoin
 @license GNU Affero General Public License v3.0 only
 @notice The protocol's debt token: ERC-20 with EIP-2612 permits, minted and burned by the ledger alone.
-@dev snekmate's `erc20` without its owner, minters and public burn: supply is a figure of the ledger,
-     so nobody but the ledger may change it.
+@dev snekmate's `erc20` without its owner, minters and public burn: supply is a figure of the ledger, so only
+     the ledger may change it.
 """
 from ethereum.ercs import IERC20
 from snekmate.auth import ownable
@@ -56,7 +56,7 @@ def __init__(name: String[25], symbol: String[5], ledger: address):
 def mint(to: address, amount: uint256) -> uint256:
     """
     @notice Create stablecoin against a posting. Ledger only. Protects: the supply is a figure of the ledger.
-    @param to Who receives it.
+    @param to Receiver of the stablecoin.
     @param amount [wad] Created.
     @return [wad] The new supply.
     """
@@ -70,7 +70,7 @@ def burn(owner: address, amount: uint256) -> uint256:
     """
     @notice Destroy stablecoin against a posting. Ledger only, no allowance: the ledger burns from the account
             that asked it to.
-    @param owner Whose balance falls.
+    @param owner Owner of the burned balance.
     @param amount [wad] Destroyed.
     @return [wad] The new supply.
     """
@@ -83,8 +83,8 @@ def burn(owner: address, amount: uint256) -> uint256:
 def burn_allowed(owner: address, spender: address, amount: uint256) -> uint256:
     """
     @notice Destroy stablecoin that `spender` may spend. Ledger only, which names its own caller.
-    @param owner Whose balance falls.
-    @param spender Whose allowance falls, unless it is without limit.
+    @param owner Owner of the burned balance.
+    @param spender The account with the allowance, which falls unless it is without limit.
     @param amount [wad] Destroyed.
     @return [wad] The new supply.
     """

@@ -4,11 +4,11 @@
 """
 @title SurplusAuction
 @license GNU Affero General Public License v3.0 only
-@notice Sells what the treasury has for sale, one lot of stablecoin at a time, for equity, which is
-        burned. The price, in equity, falls in a straight line from above the market price to a floor.
-@dev Packed by hand: one record is one slot, the first field at bit 0. The records of an auction that
-     is over are overwritten by the next. The lot stays in the reserve until it is bought, so an auction
-     never holds back what a loss needs: then there is nothing for sale, and takes revert.
+@notice Sells the treasury's surplus, one lot of stablecoin at a time, for equity, which is burned. The price,
+        in equity, falls in a straight line from above the market price to a floor.
+@dev Packed by hand: one record is one slot, the first field at bit 0. The records of an auction that is over
+     are overwritten by the next. The lot stays in the reserve until it is bought, so an auction never holds
+     back money that a loss needs: then there is nothing for sale, and takes revert.
 """
 from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import IEquity
@@ -80,9 +80,9 @@ def __init__(
     duration: uint256,
 ):
     """
-    @param treasury Whose surplus is sold.
-    @param price_feed Whose market EQUITY_MARKET is the price of equity.
-    @param equity What takers pay with, on an allowance.
+    @param treasury The treasury, with the surplus for sale.
+    @param price_feed Its market EQUITY_MARKET is the price of equity.
+    @param equity The token that takers pay with, on an allowance.
     @param lot [whole stablecoins] Sold in each auction.
     @param floor_ [basis points] Of the time-weighted price of equity, under which nothing is sold.
     @param buf [basis points] Of the market price, where an auction starts.
@@ -109,8 +109,8 @@ def start():
     """
     @notice Put a lot up for sale, from the lowest of current, next and time-weighted price of equity: the
             caller chooses the second. Permissionless, once the last lot is sold or its time is over, at a
-            fresh price whose next one no guard holds back. Protects: surplus is never sold from an outdated
-            price, nor ahead of a fall that everybody can see coming, nor for less equity than the floor of
+            fresh price without a guard on its next one. Protects: surplus is never sold from an outdated
+            price, nor ahead of a price drop that is publicly visible, nor for less equity than the floor of
             the time-weighted one.
     """
     old: Lot = self._load_lot()
@@ -137,7 +137,7 @@ def take(max_amount: uint256, max_price: uint256, receiver: address, data: Bytes
             equity is burned from the caller, on an allowance. Protects: the payment is rounded up.
     @param max_amount [wad] Stablecoin; not more than is left is bought.
     @param max_price [ray] The most equity for 1e18 of stablecoin.
-    @param receiver Who gets the stablecoin and is called; no contract that has a part in it.
+    @param receiver Receiver of the stablecoin and of the call; no contract that takes part in the sale.
     @param data Handed to `receiver`; the auction's id is 0.
     """
     lot: Lot = self._load_auction()
@@ -172,8 +172,8 @@ def take(max_amount: uint256, max_price: uint256, receiver: address, data: Bytes
 @view
 def status() -> (bool, uint256, uint256):
     """
-    @notice What a taker needs to know.
-    @return True if the auction is over: then nobody can take, and anybody can start the next.
+    @notice Return the state of an auction for takers.
+    @return True if the auction is over: then takes revert, and any account can start the next.
     @return [ray] Equity for 1e18 of stablecoin.
     @return [wad] The lot: stablecoin left.
     """
@@ -201,8 +201,8 @@ def auction() -> Auction:
 @pure
 def _compute_equity_per_stablecoin(price: uint256, share: uint256) -> uint256:
     """
-    @dev Equity for 1e18 of stablecoin at a price of equity (ray) times a share (basis points); ray,
-         capped at what its field holds.
+    @dev Equity for 1e18 of stablecoin at a price of equity (ray) times a share (basis points); ray, capped at
+         the range of its field.
     """
     return min(units.RAY * units.RAY // price * share // units.BASIS_POINTS, bounds.MAX_PRICE)
 

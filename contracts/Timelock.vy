@@ -4,9 +4,9 @@
 """
 @title Timelock
 @license GNU Affero General Public License v3.0 only
-@notice Administers the other contracts, with notice. What the governor proposes waits; then anybody carries
-        it out, within a window, after which it has expired. Every call waits for the longest delay, but for
-        those that were listed with a shorter one: what is not listed hurts most. A guardian may cancel, and
+@notice Administers the other contracts, with notice. A proposal of the governor waits; then any account
+        executes it, within a window, after which it has expired. Every call waits for the longest delay, but
+        for functions listed with a shorter one: an unlisted call can hurt most. A guardian may cancel, and
         forbid new risk. Nothing else happens at once.
 @dev It administers itself: delays, governor and guardian change by a proposal, after the longest delay, and
      that never changes. A proposal is one slot: ready_at (40 bits) | whether only the governor cancels it
@@ -112,15 +112,15 @@ def __init__(
     rules: DynArray[Rule, MAX_RULES],
 ):
     """
-    @notice Set who proposes, and how long that waits. It administers a contract once that has offered it the
-            admin role, and somebody has had it accept.
-    @param vault_engine Whose ceilings are lowered at once.
+    @notice Set the governor, and the delays of its proposals. It administers a contract once that has offered
+            it the admin role, and a call of `accept_admin` has accepted it.
+    @param vault_engine The vault engine, with ceilings that can be lowered at once.
     @param governor Proposes and cancels.
     @param guardian Cancels, and forbids new risk.
-    @param longest [seconds] The delay of all that is not listed, for good. Longer than anybody needs to
-                   leave.
+    @param longest [seconds] The delay of all that is not listed, for good. Longer than the longest wait of a
+                   user that leaves.
     @param window [seconds] For which a proposal can be executed once it is ready, for good.
-    @param rules What waits for less, by target and function.
+    @param rules Shorter delays, by target and function.
     """
     assert longest >= bounds.MIN_LONGEST_DELAY, "timelock: short delay"
     assert longest <= bounds.MAX_LONGEST_DELAY, "timelock: long delay"
@@ -142,9 +142,9 @@ def __init__(
 def propose(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     """
     @notice Announce calls that this contract is to make, in their order, all or none. Governor only. They can
-            be executed after the longest of their delays. Protects: nobody is surprised by what was announced
-            for long enough to leave, and at most 16 proposals are open, so nothing hides among many.
-    @param calls What is called, and with what.
+            be executed after the longest of their delays. Protects: users have time to leave before an
+            announced call, and at most 16 proposals are open, so no proposal hides among many.
+    @param calls Targets and data of the calls.
     @param salt Tells proposals of the same calls apart.
     @return The proposal.
     """
@@ -173,8 +173,8 @@ def propose(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
 def execute(calls: DynArray[Call, MAX_CALLS], salt: bytes32):
     """
     @notice Make the calls of a proposal. Permissionless, once it is ready and until it expires; once. If one
-            of them reverts, all do. Protects: nobody chooses the moment alone, and what nobody carried out in
-            time has to be announced again.
+            of them reverts, all do. Protects: no account alone chooses the moment, and a proposal that was
+            not executed in time has to be announced again.
     @param calls As they were proposed.
     @param salt As it was proposed.
     """
@@ -194,8 +194,8 @@ def execute(calls: DynArray[Call, MAX_CALLS], salt: bytes32):
 def cancel(id: bytes32):
     """
     @notice Withdraw a proposal. The governor and the guardian; a proposal of nothing but another guardian is
-            the governor's alone to cancel. Protects: users from a governor's key that was lost to somebody,
-            and the governor from a guardian that cancels everything.
+            the governor's alone to cancel. Protects: users from a stolen key of the governor, and the
+            governor from a guardian that cancels everything.
     @param id The proposal.
     """
     self._only_governor_or_guardian()
@@ -212,8 +212,8 @@ def cancel(id: bytes32):
 def lower_ceiling(collateral_type: uint256, ceiling: uint256):
     """
     @notice Lower a type's debt ceiling at once. The governor and the guardian. It binds draws only. Where an
-            automatic ceiling is set, that raises it again. Protects: new risk is refused before anybody can
-            be asked, and what is open is left alone.
+            automatic ceiling is set, that raises it again. Protects: new risk is refused without a vote, and
+            open positions are left alone.
     @param collateral_type [id] The collateral type.
     @param ceiling [whole stablecoins] Under the present one.
     """
@@ -228,7 +228,7 @@ def lower_ceiling(collateral_type: uint256, ceiling: uint256):
 def halt_draws():
     """
     @notice Lower the debt ceiling of all types to zero at once. The governor and the guardian. Protects: as
-            lower_ceiling does, against what no type's ceiling stops. A proposal raises it again.
+            lower_ceiling does, against a danger that no type's ceiling stops. A proposal raises it again.
     """
     self._only_governor_or_guardian()
     log RiskForbidden(by=msg.sender, collateral_type=ALL_TYPES, ceiling=0)
@@ -238,8 +238,9 @@ def halt_draws():
 @external
 def accept_admin(target: address):
     """
-    @notice Have this contract accept the admin role that another one offers it. Permissionless: who offers it
-            wants that, and nothing else is called. Protects: from then on the other has notice.
+    @notice Have this contract accept the admin role that another one offers it. Permissionless: the contract
+            that offers the role wants that, and nothing else is called. Protects: from then on the other has
+            notice.
     @param target The contract that offers it.
     """
     extcall Administered(target).accept_admin()
@@ -251,9 +252,9 @@ def accept_admin(target: address):
 @external
 def set_delay(target: address, selector: bytes4, delay: uint256):
     """
-    @notice Set what calls of a function wait for. Only this contract, so by a proposal, after the longest
-            delay. What is proposed already keeps its time. Protects: no delay of this contract's own
-            functions is ever shorter.
+    @notice Set the delay for calls of a function. Only this contract, so by a proposal, after the longest
+            delay. Open proposals keep their time. Protects: no delay of this contract's own functions is ever
+            shorter.
     @param target The contract that is called.
     @param selector Of the function.
     @param delay [seconds] At most the longest; 0 is the longest.
@@ -265,7 +266,7 @@ def set_delay(target: address, selector: bytes4, delay: uint256):
 @external
 def set_governor(governor: address):
     """
-    @notice Set who proposes. Only this contract, so by a proposal, after the longest delay.
+    @notice Set the governor, which proposes. Only this contract, so by a proposal, after the longest delay.
     @param governor The new one; with the zero address nothing ever changes any more.
     """
     self._only_itself()
@@ -275,8 +276,8 @@ def set_governor(governor: address):
 @external
 def set_guardian(guardian: address):
     """
-    @notice Set who cancels and forbids new risk. Only this contract, so by a proposal, after the longest
-            delay. Protects: until then the old one cancels what else was proposed.
+    @notice Set the guardian, which cancels and forbids new risk. Only this contract, so by a proposal, after
+            the longest delay. Protects: until then the old one cancels other proposals.
     @param guardian The new one; the zero address is none.
     """
     self._only_itself()
@@ -290,8 +291,8 @@ def set_guardian(guardian: address):
 @view
 def id_of(calls: DynArray[Call, MAX_CALLS], salt: bytes32) -> bytes32:
     """
-    @notice What a proposal is called.
-    @param calls What is called, and with what.
+    @notice Return the id of a proposal.
+    @param calls Targets and data of the calls.
     @param salt Tells proposals of the same calls apart.
     @return The proposal.
     """
@@ -325,7 +326,8 @@ def proposal_of(id: bytes32) -> Proposal:
 @view
 def open_proposals() -> DynArray[bytes32, MAX_OPEN]:
     """
-    @notice What may still be executed: proposals that wait, and those that are ready and have not expired.
+    @notice Return the proposals that may still be executed: those that wait or are ready, and have not
+            expired.
     @return The proposals, in no order.
     """
     found: DynArray[bytes32, MAX_OPEN] = []
@@ -422,7 +424,9 @@ def _is_open(id: bytes32) -> bool:
 
 @internal
 def _take_place(id: bytes32):
-    """@dev The place that the proposal had before, else one that is free; what has expired there is gone."""
+    """
+    @dev The place that the proposal had before, else one that is free; an expired proposal there is gone.
+    """
     free: uint256 = MAX_OPEN
     for place: uint256 in range(MAX_OPEN):
         there: bytes32 = self.places[place]

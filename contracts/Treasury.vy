@@ -4,11 +4,11 @@
 """
 @title Treasury
 @license GNU Affero General Public License v3.0 only
-@notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is
-        open, and what may yet be lost stays in the reserve. Then claims are repaid, the most senior series
-        first; then the reserve is filled up to its target; of what is above it the margin market is insured,
-        if there is one; what is left is shared by the pools, and the rest is for sale for equity.
-@dev Holds nothing: what it spends is minted from the reserve and passed on in the same call.
+@notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is open, and
+        an amount for possible losses stays in the reserve. Then claims are repaid, the most senior series
+        first; then the reserve is filled up to its target. The excess insures the margin market, if there is
+        one; the pools share the rest, and the remainder is for sale for equity.
+@dev Holds nothing: its payments are minted from the reserve and passed on in the same call.
 """
 from ethereum.ercs import IERC20
 
@@ -119,10 +119,10 @@ def __init__(
     """
     @param vault_engine The ledger; this contract is its treasury.
     @param loss_waterfall Knows whether a loss is open.
-    @param stablecoin What is spent.
-    @param surplus_auction The only one that sells surplus; the zero address if nobody does.
+    @param stablecoin The token that is spent.
+    @param surplus_auction The only contract that sells surplus; the zero address for none.
     @param fund Holds the insurance of the margin market; the zero address if there is none.
-    @param admin Sets the target, the shares and what is insured.
+    @param admin Sets the target, the shares and the insured market.
     @param claims Series of claims, the most senior first.
     @param pools Pools of stablecoin that income may be shared by.
     """
@@ -143,10 +143,10 @@ def __init__(
 @nonreentrant
 def distribute() -> uint256:
     """
-    @notice Repay claims from what the reserve has beyond doubt, then insure and share what is above the
-            target. Permissionless. A share of a pool without members is for sale as well. Protects: nobody is
-            paid while a loss is open, or while a price has just fallen far and what it makes unsafe may not
-            be flagged yet; and no claim waits for a distribution.
+    @notice Repay claims from the reserve less possible losses, then insure and share the excess over the
+            target. Permissionless. A share of a pool without members is for sale as well. Protects: no
+            account is paid while a loss is open, or while a price has just fallen far and its unsafe vaults
+            may not be flagged yet; and no claim waits for a distribution.
     @return [wad] Stablecoin paid to claims, insurance and pools.
     """
     doubt: uint256 = self._doubt_at_payment()
@@ -189,10 +189,10 @@ def distribute() -> uint256:
 @external
 def sell(amount: uint256, receiver: address):
     """
-    @notice Pay sold surplus to its buyer. Surplus auction only; not while a price has just fallen
-            far. Protects: no loss that everybody can see is left to the stages behind the reserve.
-    @param amount [wad] Stablecoin, at most what is for sale.
-    @param receiver Who gets it.
+    @notice Pay sold surplus to its buyer. Surplus auction only; not while a price has just fallen far.
+            Protects: no publicly visible loss is left to the stages behind the reserve.
+    @param amount [wad] Stablecoin, at most the surplus for sale.
+    @param receiver Receiver of the stablecoin.
     """
     assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
     plan: Plan = self._load_plan()
@@ -209,7 +209,7 @@ def sell(amount: uint256, receiver: address):
 @external
 def set_target(new: uint256):
     """
-    @notice Set what the reserve keeps. Admin only.
+    @notice Set the target of the reserve. Admin only.
     @param new [whole stablecoins] Above it, the reserve is surplus.
     """
     roles._only_admin()
@@ -223,7 +223,7 @@ def set_target(new: uint256):
 @external
 def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
     """
-    @notice Set what the pools get of new surplus. Admin only. What they do not get is for sale.
+    @notice Set the shares of the pools in new surplus. Admin only. The rest is for sale.
     @param shares [basis points] One for each pool, in their order.
     """
     roles._only_admin()
@@ -239,7 +239,7 @@ def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
 @external
 def set_insurance(share: uint256, target: uint256):
     """
-    @notice Set what insures the margin market. Admin only. It comes before the pools' shares.
+    @notice Set the plan of the margin market's insurance. Admin only. It comes before the pools' shares.
     @param share [basis points] Of new surplus, at most.
     @param target [whole stablecoins] Of insurance, above which none is added.
     """
@@ -257,7 +257,8 @@ def set_insurance(share: uint256, target: uint256):
 @view
 def for_sale() -> uint256:
     """
-    @notice Surplus that is for sale: not what the reserve has lost since it was offered, or may yet lose.
+    @notice Return the surplus that is for sale: less the losses of the reserve since it was offered, and the
+            possible ones.
     @return [wad] Stablecoin, rounded down.
     """
     doubt: uint256 = units._div_up(staticcall LOSS_WATERFALL.debt_at_risk_total(), units.RAY)
@@ -268,7 +269,7 @@ def for_sale() -> uint256:
 @view
 def target() -> uint256:
     """
-    @notice What the reserve keeps.
+    @notice Return the target of the reserve.
     @return [whole stablecoins] Above it, the reserve is surplus.
     """
     return self._load_plan().target
@@ -298,7 +299,7 @@ def pools() -> DynArray[address, bounds.MAX_RECIPIENTS]:
 @view
 def share_of(index: uint256) -> uint256:
     """
-    @notice What a pool gets of new surplus.
+    @notice Return the share of a pool in new surplus.
     @param index [index] The pool's, from 0.
     @return [basis points] 0 if it gets nothing.
     """
@@ -309,7 +310,7 @@ def share_of(index: uint256) -> uint256:
 @view
 def insurance_plan() -> InsurancePlan:
     """
-    @notice What insures the margin market.
+    @notice Return the plan of the margin market's insurance.
     @return The share of new surplus, and the target.
     """
     return self._load_insuring()
@@ -322,9 +323,9 @@ def insurance_plan() -> InsurancePlan:
 @view
 def _doubt_at_payment() -> uint256:
     """
-    @dev What may be lost before any stage but the reserve pays, wad, rounded up. Losses are paid before
-         anybody, and what a price has just shown is flagged before anybody is paid. In settlement the ledger
-         lets nothing out of the reserve.
+    @dev The possible losses before any stage but the reserve pays, wad, rounded up. Losses are paid before
+         any account, and vaults are flagged after a price drop before any account is paid. In settlement the
+         ledger lets nothing out of the reserve.
     """
     doubt: uint256 = staticcall LOSS_WATERFALL.debt_at_risk_at_payment(skip_contract_check=True)
     # All debt is under 2**186 rad.
@@ -334,41 +335,41 @@ def _doubt_at_payment() -> uint256:
 @internal
 @view
 def _compute_free_reserve() -> uint256:
-    """@dev What the reserve has, wad, rounded down."""
+    """@dev The free part of the reserve, wad, rounded down."""
     return staticcall VAULT_ENGINE.reserve(skip_contract_check=True) // units.RAY
 
 
 @internal
 @pure
 def _beyond(reserve: uint256, kept: uint256) -> uint256:
-    """@dev What a reserve has beyond a part of it, wad; 0 if it has less."""
+    """@dev The excess of a reserve over a part of it, wad; 0 if it has less."""
     return unsafe_sub(reserve, min(reserve, kept))
 
 
 @internal
 @pure
 def _compute_surplus(plan: Plan, reserve: uint256) -> uint256:
-    """@dev What a reserve has beyond its target, wad."""
+    """@dev The excess of a reserve over its target, wad."""
     return self._beyond(reserve, unsafe_mul(plan.target, units.WAD))
 
 
 @internal
 @view
 def _for_sale(plan: Plan, doubt: uint256) -> uint256:
-    """@dev What is offered, and is there beyond doubt and target still, wad."""
+    """@dev The offered surplus that is still beyond possible losses and target, wad."""
     return min(plan.offered, self._compute_surplus(plan, self._beyond(self._compute_free_reserve(), doubt)))
 
 
 @internal
 def _draw_and_approve_reserve(amount: uint256, spender: address):
-    """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
+    """@dev Take stablecoin out of the reserve for an account that then pulls it."""
     extcall VAULT_ENGINE.spend_reserve(amount, self, skip_contract_check=True)
     extcall STABLECOIN.approve(spender, amount)
 
 
 @internal
 def _add_insurance(fresh: uint256) -> uint256:
-    """@dev Add to the margin market's insurance what it lacks, at most its share of new surplus; wad."""
+    """@dev Add to the margin market's insurance its shortfall, at most its share of new surplus; wad."""
     insuring: InsurancePlan = self._load_insuring()
     most: uint256 = fresh * insuring.share // units.BASIS_POINTS
     if most == 0:

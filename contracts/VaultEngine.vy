@@ -4,14 +4,14 @@
 """
 @title VaultEngine
 @license GNU Affero General Public License v3.0 only
-@notice Vaults: collateral comes in, stablecoin is drawn against it, and what is not repaid is
-        liquidated, or settled. Every gain and loss of the protocol is a posting of the `ledger` module;
-        `terms` says what each collateral type allows, `loss_cover` how losses are paid for.
-@dev Amounts of collateral are [wad] whatever the token's decimals; what moves is floored to the
-     token's unit. No rule reads a token balance, so donations change nothing. A vault operation
-     loads each packed slot once and stores it once. Products of packed fields are unchecked: two
-     fields of 104 bits, or whole stablecoins of 33 bits in [rad] (150 bits), cannot overflow. The
-     interface says what each function protects.
+@notice Vaults: collateral comes in, stablecoin is drawn against it, and unpaid debt is liquidated, or
+        settled. Every gain and loss of the protocol is a posting of the `ledger` module. `terms` holds the
+        limits of each collateral type, `loss_cover` the ways in which losses are paid.
+@dev Amounts of collateral are [wad] for any decimals of the token; the amount moved is floored to the token's
+     unit. No rule reads a token balance, so donations change nothing. A vault operation loads each packed
+     slot once and stores it once. Products of packed fields are unchecked: two fields of 104 bits, or whole
+     stablecoins of 33 bits in [rad] (150 bits), cannot overflow. The interface lists the protection of each
+     function.
 """
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
@@ -176,10 +176,10 @@ def deposit_and_draw(
             lower of the current and the next price, under its ceilings, and never under the floor; no
             collateral comes in once settlement has begun.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param deposit [wad] Collateral, floored to the token's unit, pulled from the caller.
     @param draw [wad] Stablecoin; the debt booked is rounded up.
-    @param receiver Who gets the stablecoin.
+    @param receiver Receiver of the stablecoin.
     """
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     ledger._check_not(type_terms.settling)
@@ -259,12 +259,12 @@ def repay_and_withdraw(
             before settlement; no price is read unless collateral leaves a vault that keeps debt. Once
             settlement has begun, this is for vaults without debt.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param repay [wad] Stablecoin, burned from the caller; at most the whole debt (rounded up), so
                  max_value(uint256) repays all. Less of it ends at the floor: no more is burned. The debt
                  taken off is rounded down.
     @param withdraw [wad] Collateral, floored to the token's unit.
-    @param receiver Who gets the collateral.
+    @param receiver Receiver of the collateral.
     """
     type_terms: IVaultEngine.Terms = terms._load_terms(collateral_type)
     debts: IVaultEngine.Debts = ledger._post_accrual(collateral_type)
@@ -375,7 +375,7 @@ def accrue_and_read(
     @notice Charge the fee and read all that a liquidation needs. Anyone. In settlement there is no room for
             more auctions.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param auction_limit_factor [basis points] of the auction limits to count with.
     @return The vault, its type's rate and terms, and the room for auctions.
     """
@@ -407,7 +407,7 @@ def set_called(collateral_type: uint256, owner: address):
     @notice Note a margin call: until it is met the vault takes no new risk. Liquidation engine only, not in
             settlement.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     """
     self._only_liquidation()
     ledger._check_live()
@@ -442,10 +442,10 @@ def seize(
             transaction in which it charged the fee. Collateral that leaves with debt is a new lot. Protects:
             liquidation never stops for lack of reward money.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @param collateral [wad] A multiple of the token's unit, at most what is locked.
+    @param owner Owner of the vault.
+    @param collateral [wad] A multiple of the token's unit, at most the locked collateral.
     @param normalized_debt [wad] At most the vault's.
-    @param receiver Who gets the reward.
+    @param receiver Receiver of the reward.
     @param reward [wad] Stablecoin, from the reserve, the rest a deficit.
     """
     self._only_liquidation()
@@ -478,7 +478,7 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     @notice Deliver auctioned collateral. Collateral auction only, not in settlement.
     @param collateral_type [id] The collateral type.
     @param amount [wad] A multiple of the token's unit.
-    @param receiver Who gets it.
+    @param receiver Receiver of the collateral.
     """
     self._only_auction()
     of_type: uint256 = terms.of_types[collateral_type]
@@ -498,15 +498,15 @@ def settle_take(
     returned: uint256,
 ):
     """
-    @notice Burn a taker's payment and book it; give what the auction did not need back to the vault, as
-            collateral, or to salvage. Collateral auction only.
+    @notice Burn a taker's payment and book it; give the rest that the auction did not need back to the vault,
+            as collateral, or to salvage. Collateral auction only.
     @param collateral_type [id] The collateral type.
-    @param payer Whose stablecoin.
+    @param payer The account that pays in stablecoin.
     @param paid [wad] Stablecoin: paid*RAY == principal + surplus.
     @param principal [rad] Principal repaid.
     @param surplus [rad] Penalty, premium and rounding, to the type's buffer; to the reserve once the type is
                    retired, since nothing reads its buffer any more.
-    @param owner Whose auction or workout is over; the zero address if no vault's is.
+    @param owner Owner of the auction or workout that is over; the zero address if it is no vault's.
     @param returned [wad] Collateral for the owner, or for salvage.
     """
     self._only_auction()
@@ -534,8 +534,8 @@ def write_off(collateral_type: uint256, owner: address, principal: uint256, salv
     """
     @notice Turn the principal of a closed auction into a deficit. Collateral auction only.
     @param collateral_type [id] The collateral type.
-    @param owner Whose auction is over; the zero address if no vault's is.
-    @param principal [rad] What the auction left unpaid.
+    @param owner Owner of the auction that is over; the zero address if it is no vault's.
+    @param principal [rad] Unpaid principal of the auction.
     @param salvage [wad] Collateral left in the lot, kept for sale as recovery.
     """
     self._only_auction()
@@ -554,7 +554,7 @@ def reward(collateral_type: uint256, receiver: address, amount: uint256):
     """
     @notice Pay the reward of an auction's reset. Collateral auction only, not in settlement.
     @param collateral_type [id] The collateral type.
-    @param receiver Who gets it.
+    @param receiver Receiver of the reward.
     @param amount [wad] Stablecoin, from the reserve, the rest a deficit.
     """
     self._only_auction()
@@ -605,11 +605,11 @@ def begin_settlement():
 @nonreentrant
 def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: uint256):
     """
-    @notice Undo what is left of an auction: collateral and principal go back to the vault. Collateral
-            auction only, which knows that settlement has begun. Protects: it never reverts for what a vault
-            holds, since an auction that cannot be unwound would hold everybody up.
+    @notice Undo the rest of an auction: collateral and principal go back to the vault. Collateral auction
+            only, which knows that settlement has begun. Protects: it never reverts for any content of a
+            vault, since an auction that cannot be unwound would block the whole settlement.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault; the zero address is salvage.
+    @param owner Owner of the vault; the zero address is salvage.
     @param lot [wad] Collateral.
     @param principal [rad] The debt is rounded up.
     """
@@ -631,12 +631,12 @@ def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: ui
 def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint256):
     """
     @notice Settle all of a vault's debt with its collateral. Settlement only, once no auction or workout of
-            the vault is open: what comes home later would be missing here. Debt that the collateral is not
-            worth is a loss like any other, for the stages to cover.
+            the vault is open: collateral that returns later would be missing here. Debt that the collateral
+            is not worth is a loss like any other, for the stages to cover.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
-    @param taken [wad] Collateral, a multiple of the token's unit, at most what is locked.
-    @param worth [rad] What it is worth, at most the debt.
+    @param owner Owner of the vault.
+    @param taken [wad] Collateral, a multiple of the token's unit, at most the locked collateral.
+    @param worth [rad] Worth of the collateral, at most the debt.
     """
     self._only_settlement()
     vault: Record = self._load_vault(collateral_type, owner)
@@ -654,7 +654,7 @@ def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint25
 @nonreentrant
 def net() -> uint256:
     """
-    @notice Close the books: reserve, buffers and deficits are netted against what is settled. Settlement
+    @notice Close the books: reserve, buffers and deficits are netted against the settled debt. Settlement
             only, once, when no debt is left and nothing is under auction.
     @return [wad] The supply: settled == supply*RAY from now on.
     """
@@ -666,8 +666,8 @@ def net() -> uint256:
 @external
 def redeem(owner: address, amount: uint256):
     """
-    @notice Burn stablecoin against what was settled. Settlement only, after the books are closed.
-    @param owner Whose stablecoin.
+    @notice Burn stablecoin against the settled debt. Settlement only, after the books are closed.
+    @param owner Owner of the burned stablecoin.
     @param amount [wad] Stablecoin.
     """
     self._only_settlement()
@@ -681,7 +681,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     @notice Pay collateral out of salvage. Settlement only.
     @param collateral_type [id] The collateral type.
     @param amount [wad] A multiple of the token's unit, at most the salvage.
-    @param receiver Who gets it.
+    @param receiver Receiver of the collateral.
     """
     self._only_settlement()
     ledger._subtract_salvage_collateral(collateral_type, amount)
@@ -697,7 +697,7 @@ def vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
     """
     @notice Return a vault.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @return Its record; zeros if there is none.
     """
     vault: Record = self._load_vault(collateral_type, owner)
@@ -714,7 +714,7 @@ def vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
 @view
 def types_under_auction() -> uint256:
     """
-    @notice Return which listed types have principal under auction: one call for who asks about all.
+    @notice Return which listed types have principal under auction: one call for all types.
     @return [id] A bit for each type.
     """
     found: uint256 = 0
@@ -793,8 +793,8 @@ def _check_risk(
 ):
     """
     @dev New risk where there is a risk policy: `drawn` or `withdrawn` ([wad]) leaves a vault that has debt.
-         The policy says, and a dynamic fee follows. `vault` and `debts` are as they will be, `before` is the
-         type's normalized debt before the call.
+         The policy decides, and a dynamic fee follows. `vault` and `debts` are as they will be, `before` is
+         the type's normalized debt before the call.
     """
     if vault.called_at != 0:
         revert_reason._raise("vault_engine: margin call")

@@ -9,8 +9,8 @@
         and then gets the lot back. Interest stops. An instalment that is missed, or a lot under the
         workout's own ratio, lets anyone foreclose: then the auction starts that was put off.
 @dev The principal is under auction in the ledger (no interest, counted in ceilings and limits, its loss is
-     its type's) and workouts have auctions' ids, so that settlement and limits need to know of nothing
-     new. It is in doubt only once it is flagged, or foreclosed. Entry and each instalment require
+     its type's) and workouts have auctions' ids, so that settlement and limits need to know of nothing new.
+     It is at risk only once it is flagged, or foreclosed. Entry and each instalment require
          floor(value*(1 - discount)) >= principal left
      at the lower of the current and the next price: sold at that price less the discount, the lot pays all
      that is owed to the protocol. Packed by hand: one record is one slot, the first field at bit 0.
@@ -221,11 +221,11 @@ def __init__(
 def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uint256:
     """
     @notice Move a called vault, the whole of it, into a workout. The owner and approved operators, in caution
-            or worse, once in a period. An unsafe vault may enter if nobody has liquidated it. Protects: the
+            or worse, once in a period. An unsafe vault may enter if it was not liquidated yet. Protects: the
             lot would pay the principal even if it were sold now, at the lower of the current and the next
             price less the discount; workouts leave auctions the room above their cap.
     @param collateral_type [id] The collateral type.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param instalments [count] Of equal parts in which the principal and the premium are due.
     @return [id] The workout's id, which is an auction's.
     """
@@ -303,12 +303,12 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
 @nonreentrant
 def pay(workout_id: uint256, amount: uint256) -> uint256:
     """
-    @notice Pay what is left of a workout, or a part of it. Anyone, at any time before settlement: neither the
+    @notice Pay the rest of a workout, or a part of it. Anyone, at any time before settlement: neither the
             feed nor the mode nor a ceiling stands in the way. The principal is paid first; the last payment
             gives the lot back to the owner's vault. Protects: no principal is left under the debt floor.
     @param workout_id [id] The workout.
-    @param amount [wad] Stablecoin, burned from the caller; at most what is left, so max_value(uint256) pays
-                  all. 0 has instalments looked at that were paid for while the lot was worth too little.
+    @param amount [wad] Stablecoin, burned from the caller; at most the rest, so max_value(uint256) pays all.
+                  0 has instalments looked at that were paid for while the lot was worth too little.
     @return [wad] Stablecoin burned.
     """
     self._check_live()
@@ -385,12 +385,12 @@ def top_up(workout_id: uint256, amount: uint256):
 @nonreentrant
 def flag(workout_id: uint256) -> uint256:
     """
-    @notice Have a workout looked at: its principal is in doubt if it may be foreclosed, or could be at the
-            next price. Permissionless; sets or clears its flag. Reverts without a price, unless an instalment
-            is missed or nothing is left to lose. Protects: nobody leaves a pool ahead of a loss that
-            everybody can see coming; and a workout in good standing keeps nobody.
+    @notice Check a workout: its principal is at risk if it may be foreclosed, or could be at the next price.
+            Permissionless; sets or clears its flag. Reverts without a price, unless an instalment is missed
+            or nothing is left to lose. Protects: no member leaves a pool ahead of a loss that is publicly
+            visible; and a workout in good standing delays no member.
     @param workout_id [id] The workout.
-    @return [rad] The principal in doubt, all or nothing.
+    @return [rad] The principal at risk, all or nothing.
     """
     balance: Balance = self._load_open_workout_balance(workout_id)
     collateral_type: uint256 = balance.collateral_type
@@ -420,10 +420,10 @@ def foreclose(workout_id: uint256, reward_receiver: address):
     """
     @notice End a workout that is not kept: its lot is auctioned for the principal left, with penalty and
             reward as in any liquidation. Permissionless, once an instalment is missed, or while the lot is
-            worth less than its ratio asks for at the current price; not in settlement. What is left of the
+            worth less than its ratio asks for at the current price; not in settlement. The unpaid rest of the
             premium is not asked for. Protects: a workout in good standing is left alone.
     @param workout_id [id] The workout.
-    @param reward_receiver Who gets the reward, stablecoin.
+    @param reward_receiver Receiver of the reward, stablecoin.
     """
     self._check_live()
     balance: Balance = self._load_open_workout_balance(workout_id)
@@ -457,7 +457,7 @@ def foreclose(workout_id: uint256, reward_receiver: address):
 @nonreentrant
 def unwind(workout_id: uint256):
     """
-    @notice Undo what is left of a workout: its lot and its principal go back to the vault, the premium is
+    @notice Undo the rest of a workout: its lot and its principal go back to the vault, the premium is
             forgiven. Permissionless, in settlement. Protects: it is settled like every other vault, at the
             final price.
     @param workout_id [id] The workout.
@@ -496,13 +496,13 @@ def set_terms(
     @notice Set the terms of a type's workouts. Admin only. Workouts under way keep theirs.
     @param collateral_type [id] The collateral type.
     @param discount [basis points] Of the lot's value, that a sale in a hurry would cost.
-    @param ratio [basis points] Of the principal left; a lot under it is foreclosed. At most what entry asks
-                 for, so that no workout begins under it.
+    @param ratio [basis points] Of the principal left; a lot under it is foreclosed. At most the ratio for
+                 entry, so that no workout begins under it.
     @param premium [basis points] Of the principal, paid after it, to the type's buffer.
     @param instalments [count] At most.
     @param interval [seconds] From one instalment to the next.
     @param period [seconds] Until a vault may enter again.
-    @param cap [whole stablecoins] Of principal in workouts; 0 lets nobody enter.
+    @param cap [whole stablecoins] Of principal in workouts; 0 allows no entry.
     """
     roles._only_admin()
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "workouts: unknown type"
@@ -557,8 +557,8 @@ def workout_of(workout_id: uint256) -> Workout:
     """
     @notice The record of an open workout. Reverts if there is none.
     @param workout_id [id] The workout.
-    @return The workout; `principal` is the part of what is left that is debt, `due` when the first instalment
-            is due that is not met.
+    @return The workout; `principal` is the part of the remainder that is debt, `due` when the first
+            instalment is due that is not met.
     """
     balance: Balance = self._load_open_workout_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
@@ -584,7 +584,7 @@ def workout_of(workout_id: uint256) -> Workout:
 @view
 def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
     """
-    @notice What is at risk in a workout: all zero if there is none.
+    @notice Return the amounts at risk in a workout: all zero if there is none.
     @param workout_id [id] The workout.
     @return [id] Its collateral type.
     @return Its owner.
@@ -602,7 +602,7 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
 @view
 def unflagged_principal_of(collateral_type: uint256) -> uint256:
     """
-    @notice Principal in a type's workouts that nobody has found in doubt.
+    @notice Return the principal in a type's workouts without a flag.
     @param collateral_type [id] The collateral type.
     @return [rad] The principal.
     """
@@ -613,7 +613,7 @@ def unflagged_principal_of(collateral_type: uint256) -> uint256:
 @view
 def is_flagged(workout_id: uint256) -> bool:
     """
-    @notice Whether a workout's principal is in doubt, as it was last looked at. Reverts if there is none.
+    @notice Return whether a workout's principal is at risk, as it was last checked. Reverts if there is none.
     @param workout_id [id] The workout.
     @return Whether it is.
     """
@@ -653,8 +653,8 @@ def _count_met_instalments(
     balance: Balance, schedule: Schedule, sums: WorkoutBalances, principal: uint256
 ) -> uint256:
     """
-    @dev How many instalments are met: as many as ceil(owed*k/n) is paid for, if the lot would repay what is
-         left. Without a price the amount alone counts: a broken feed is not the owner's fault.
+    @dev How many instalments are met: as many as ceil(owed*k/n) is paid for, if the lot would repay the rest.
+         Without a price the amount alone counts: a broken feed is not the owner's fault.
     """
     covered: uint256 = (sums.owed - balance.left) * balance.instalments // sums.owed
     if covered > balance.met:
@@ -688,7 +688,7 @@ def _is_short(balance: Balance, schedule: Schedule, price: uint256, principal: u
 
 @internal
 def _subtract_workout_principal(balance: Balance, principal: uint256):
-    """@dev Principal leaves a workout, and with it the doubt."""
+    """@dev Principal leaves a workout, and with it the debt at risk."""
     self.in_workouts[balance.collateral_type] -= principal
     if balance.flagged:
         self.flagged_principal[balance.collateral_type] -= principal

@@ -1,4 +1,4 @@
-"""What studies assume."""
+"""Assumptions of studies."""
 
 from backstop.cli.assumptions import cli
 

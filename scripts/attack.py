@@ -1,4 +1,4 @@
-"""The adversary: what is the worst that can happen to a scenario within a budget."""
+"""The adversary: the worst outcome of a scenario within a budget."""
 
 from backstop.cli.attack import cli
 

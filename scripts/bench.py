@@ -1,4 +1,4 @@
-"""Speed, against what people would write otherwise."""
+"""Speed, compared with the usual alternatives."""
 
 from benchmarks.cli.bench import cli
 

@@ -1,4 +1,4 @@
-"""A crash of a perpetual market: what deleveraging takes, by each policy, and the calls it needs."""
+"""A crash of a perpetual market: the cost of deleveraging, by each policy, and the calls it needs."""
 
 from backstop.cli.deleverage import cli
 

@@ -1,4 +1,4 @@
-"""A hunt for what a few accounts can take from all others."""
+"""A hunt for extraction: a few accounts that take value from all others."""
 
 from backstop.cli.hunt import cli
 

@@ -1,4 +1,4 @@
-"""What a self-made pair earns in the margin market, by its terms."""
+"""Profit of a self-made pair in the margin market, by its terms."""
 
 from backstop.cli.self_hedge import cli
 

@@ -4,8 +4,9 @@
 """
 @title BlocklistToken
 @license GNU Affero General Public License v3.0 only
-@notice A token whose issuer may stop it, block accounts, refuse empty transfers and, once it is upgraded,
-        keep a fee, as issuers of stablecoins may. On a local chain anyone is the issuer. Else like Token.
+@notice A token with the powers of issuers of stablecoins: the issuer may stop it, block accounts, refuse
+        empty transfers and, once it is upgraded, keep a fee. On a local chain anyone is the issuer. Else like
+        Token.
 """
 
 
@@ -53,8 +54,8 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice Create tokens for anybody: the faucet. Anyone.
-    @param to Who gets the tokens.
+    @notice Create tokens for any account: the faucet. Anyone.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Created.
     """
     self.totalSupply += amount
@@ -75,7 +76,7 @@ def stop(stopped: bool):
 def block(account: address, blocked: bool):
     """
     @notice Block an account, or let it go on. Anyone.
-    @param account Who neither sends nor receives.
+    @param account The account that neither sends nor receives.
     @param blocked True to block it.
     """
     self.blocked[account] = blocked
@@ -103,7 +104,7 @@ def upgrade(fee: uint256):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the sender's tokens. Anyone.
-    @param to Who gets the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved, the fee included.
     @return Always true.
     """
@@ -115,7 +116,7 @@ def transfer(to: address, amount: uint256) -> bool:
 def approve(spender: address, amount: uint256) -> bool:
     """
     @notice Set an allowance over the sender's tokens. Anyone.
-    @param spender Who may move them.
+    @param spender The account that may move them.
     @param amount [units of the token] The most that may be moved; the highest value means without end.
     @return Always true.
     """
@@ -128,8 +129,8 @@ def approve(spender: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move tokens on an allowance. Spender.
-    @param owner Whose tokens.
-    @param to Who gets the tokens.
+    @param owner Owner of the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved, the fee included.
     @return Always true.
     """

@@ -4,9 +4,9 @@
 """
 @title ConstantProductMarket
 @license GNU Affero General Public License v3.0 only
-@notice Where takers sell collateral on a local chain: collateral x stablecoin = constant, the fee
-        stays in the pool. Reserves are booked, in wad; what a trade gives is rounded down. A part of the
-        stablecoin reserve can be virtual: it counts for the price, and the market does not hold it.
+@notice Where takers sell collateral on a local chain: collateral x stablecoin = constant, the fee stays in
+        the pool. Reserves are booked, in wad; the output of a trade is rounded down. A part of the stablecoin
+        reserve can be virtual: it counts for the price, and the market does not hold it.
 """
 from ethereum.ercs import IERC20
 
@@ -52,8 +52,8 @@ def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint25
     """
     @param token The collateral.
     @param decimals [decimals] Of the token, at most 18.
-    @param stablecoin What it is traded for.
-    @param fee [basis points] Of what goes in.
+    @param stablecoin The token that it is traded for.
+    @param fee [basis points] Share of the input.
     @param owner Provides the liquidity.
     """
     assert decimals <= 18, "market: token decimals"
@@ -68,9 +68,9 @@ def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint25
 @external
 def set_liquidity(collateral: uint256, stable: uint256, virtual: uint256 = 0):
     """
-    @notice Set both reserves: pay in or take out the differences of what is held. Owner only.
+    @notice Set both reserves: pay in or take out the differences from the balances. Owner only.
     @dev A sale that would pay out more than the market holds reverts in the token. Between two calls, buys
-         and sells change what is held by as much as the reserve, so the virtual part stays.
+         and sells change the balance by as much as the reserve, so the virtual part stays.
     @param collateral [wad] Floored to the token's unit.
     @param stable [wad] Stablecoin.
     @param virtual [wad] Part of `stable` that the owner does not pay in.
@@ -101,7 +101,7 @@ def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     @notice Sell collateral for stablecoin. Anyone.
     @param amount [wad] Collateral, floored to the token's unit.
     @param min_out [wad] Stablecoin; less reverts.
-    @param receiver Who gets the stablecoin.
+    @param receiver Receiver of the stablecoin.
     @return [wad] Stablecoin sent, rounded down.
     """
     moved: uint256 = amount // UNIT * UNIT
@@ -121,7 +121,7 @@ def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     @notice Buy collateral with stablecoin. Anyone.
     @param amount [wad] Stablecoin.
     @param min_out [wad] Collateral; less reverts.
-    @param receiver Who gets the collateral.
+    @param receiver Receiver of the collateral.
     @return [wad] Collateral sent, floored to the token's unit.
     """
     out: uint256 = self._compute_output(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
@@ -138,7 +138,7 @@ def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
 @view
 def quote_sell(amount: uint256) -> uint256:
     """
-    @notice What `sell` would give.
+    @notice Return the output of `sell`.
     @param amount [wad] Collateral, floored to the token's unit.
     @return [wad] Stablecoin, rounded down.
     """
@@ -149,7 +149,7 @@ def quote_sell(amount: uint256) -> uint256:
 @view
 def quote_buy(amount: uint256) -> uint256:
     """
-    @notice What `buy` would give.
+    @notice Return the output of `buy`.
     @param amount [wad] Stablecoin.
     @return [wad] Collateral, floored to the token's unit.
     """

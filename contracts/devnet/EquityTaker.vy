@@ -4,8 +4,8 @@
 """
 @title EquityTaker
 @license GNU Affero General Public License v3.0 only
-@notice Takes from auctions of equity, and of surplus, without capital: what it gets is traded on a
-        market inside the take's callback, the proceeds pay for it and the rest goes to the owner.
+@notice Takes from auctions of equity, and of surplus, without capital. It trades the lot on a market inside
+        the take's callback, the proceeds pay for it and the rest goes to the owner.
 """
 from ethereum.ercs import IERC20
 
@@ -48,8 +48,8 @@ STABLECOIN: public(immutable(IERC20))
 def __init__(owner: address, equity: address, stablecoin: address):
     """
     @param owner May use it and gets the profit.
-    @param equity What is taken from equity auctions and paid in surplus auctions.
-    @param stablecoin What is paid in equity auctions and taken from surplus auctions.
+    @param equity The token that is taken from equity auctions and paid in surplus auctions.
+    @param stablecoin The token that is paid in equity auctions and taken from surplus auctions.
     """
     OWNER = owner
     EQUITY = IERC20(equity)
@@ -65,7 +65,7 @@ def take_and_sell(
     market: address,
 ):
     """
-    @notice Take equity from an auction, sell it at once, keep what the take does not cost. Owner only.
+    @notice Take equity from an auction, sell it at once, keep the proceeds beyond the cost. Owner only.
     @param auction An EquityAuction.
     @param collateral_type [id] The collateral type.
     @param max_amount [wad] Equity.
@@ -99,13 +99,13 @@ def on_auction_take(
     taker: address, auction_id: uint256, collateral: uint256, payment: uint256, data: Bytes[1024]
 ):
     """
-    @notice Trade what the auction has delivered, and let it burn its payment. Anyone that names this contract
-            as the taker: it holds nothing between takes.
-    @param taker Who takes: this contract.
+    @notice Trade the lot that the auction has delivered, and let it burn its payment. Anyone that names this
+            contract as the taker: it holds nothing between takes.
+    @param taker The taker: this contract.
     @param auction_id [id] The collateral type of an equity auction; 0 of a surplus auction.
     @param collateral [wad] Delivered here.
-    @param payment [wad] What the auction burns afterwards.
-    @param data The market to trade on, and what to spend there.
+    @param payment [wad] The amount that the auction burns afterwards.
+    @param data The market to trade on, and the amount to spend there.
     """
     assert taker == self, "equity_taker: not taker"
     market: address = empty(address)

@@ -54,8 +54,8 @@ STABLECOIN: public(immutable(IERC20))
 def __init__(owner: address, collateral_auction: address, stablecoin: address):
     """
     @param owner May use it and gets the profit.
-    @param collateral_auction Whose auctions it takes from.
-    @param stablecoin What takes are paid in.
+    @param collateral_auction The auctions that it takes from.
+    @param stablecoin The token that takes are paid in.
     """
     OWNER = owner
     COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
@@ -94,7 +94,7 @@ def liquidate_and_sell(
     """
     @notice Buy collateral of an unsafe vault and sell it at once. Owner only.
     @param collateral_type [id] The collateral type, which has a liquidation mechanism.
-    @param owner Whose vault.
+    @param owner Owner of the vault.
     @param max_collateral [wad] The most collateral to take from the vault.
     @param max_repay [wad] The most stablecoin to pay.
     @param max_price [ray] The most for 1e18 of collateral.
@@ -115,8 +115,9 @@ def on_auction_take(
     taker: address, auction_id: uint256, collateral: uint256, payment: uint256, data: Bytes[1024]
 ):
     """
-    @notice Sell what the auction has delivered. The auction only, in a take of this contract's.
-    @param taker Who takes: this contract.
+    @notice Sell the collateral that the auction has delivered. The auction only, in a take of this
+            contract's.
+    @param taker The taker: this contract.
     @param auction_id [id] The auction.
     @param collateral [wad] Delivered here.
     @param payment [wad] Stablecoin that the auction burns afterwards.
@@ -133,7 +134,7 @@ def on_auction_take(
 
 @internal
 def _pay_profit(before: uint256, auction_id: uint256, market: address, min_profit: uint256) -> uint256:
-    """@dev Send the owner what was gained, wad; reverts where it is too little."""
+    """@dev Send the owner the gain, wad; reverts where it is too little."""
     held: uint256 = staticcall STABLECOIN.balanceOf(self)
     assert held >= before + min_profit, "flash_taker: not enough profit"
     profit: uint256 = held - before

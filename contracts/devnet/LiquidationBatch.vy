@@ -30,7 +30,7 @@ LIQUIDATION_ENGINE: public(immutable(ILiquidationEngine))
 @deploy
 def __init__(liquidation_engine: address):
     """
-    @param liquidation_engine Whose vaults it has liquidated.
+    @param liquidation_engine The engine, in which it liquidates vaults.
     """
     LIQUIDATION_ENGINE = ILiquidationEngine(liquidation_engine)
 
@@ -44,12 +44,12 @@ def liquidate_many(
     least: uint256,
 ) -> uint256:
     """
-    @notice Liquidate vaults of a type in their order, those that can be. Permissionless. Protects: no vault's
+    @notice Liquidate the liquidatable vaults of a list in their order. Permissionless. Protects: no vault's
             liquidation fails because of another's; a batch that does too little reverts and starts nothing.
     @param collateral_type [id] The collateral type.
-    @param owners Whose vaults.
-    @param reward_receiver Who gets the rewards, stablecoin.
-    @param gas_each [gas] What each liquidation gets, at most; without so much left the batch ends there.
+    @param owners Owners of the vaults.
+    @param reward_receiver Receiver of the rewards, stablecoin.
+    @param gas_each [gas] Gas of each liquidation, at most; without so much left the batch ends there.
     @param least [count] Fewer liquidations revert; none reverts in any case.
     @return [bits] Which were done: bit 0 is the first owner's.
     """

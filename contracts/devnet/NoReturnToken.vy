@@ -4,7 +4,7 @@
 """
 @title NoReturnToken
 @license GNU Affero General Public License v3.0 only
-@notice A token whose transfers and approvals return nothing, as some old tokens do. Else like Token.
+@notice A token with transfers and approvals that return nothing, as some old tokens do. Else like Token.
 """
 
 
@@ -44,8 +44,8 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice Create tokens for anybody: the faucet. Anyone.
-    @param to Who gets the tokens.
+    @notice Create tokens for any account: the faucet. Anyone.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Created.
     """
     self.totalSupply += amount
@@ -57,7 +57,7 @@ def mint(to: address, amount: uint256):
 def transfer(to: address, amount: uint256):
     """
     @notice Move the sender's tokens. Anyone.
-    @param to Who gets the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved.
     """
     self._move(msg.sender, to, amount)
@@ -67,7 +67,7 @@ def transfer(to: address, amount: uint256):
 def approve(spender: address, amount: uint256):
     """
     @notice Set an allowance over the sender's tokens. Anyone.
-    @param spender Who may move them.
+    @param spender The account that may move them.
     @param amount [units of the token] The most that may be moved; the highest value means without end.
     """
     self.allowance[msg.sender][spender] = amount
@@ -78,8 +78,8 @@ def approve(spender: address, amount: uint256):
 def transferFrom(owner: address, to: address, amount: uint256):
     """
     @notice Move tokens on an allowance. Spender.
-    @param owner Whose tokens.
-    @param to Who gets the tokens.
+    @param owner Owner of the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]

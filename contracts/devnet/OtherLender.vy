@@ -5,7 +5,7 @@
 @title OtherLender
 @license GNU Affero General Public License v3.0 only
 @notice A protocol that exists already, for a local chain: it lends a coin of its own against a token, at a
-        price that its owner says, and has no insurance. What a liquidation does not bring it reports to an
+        price that its owner sets, and has no insurance. The shortfall of a liquidation is reported to an
         adapter in the same call.
 """
 from ethereum.ercs import IERC20
@@ -42,9 +42,9 @@ retired: public(uint256)
 @deploy
 def __init__(coin: address, token: address, owner: address):
     """
-    @param coin What is lent: a token of the local chain, which anyone may mint.
-    @param token What it is lent against.
-    @param owner Says prices and names the adapter.
+    @param coin The coin that is lent: a token of the local chain, which anyone may mint.
+    @param token The collateral token.
+    @param owner Sets prices and names the adapter.
     """
     COIN = Coin(coin)
     TOKEN = IERC20(token)
@@ -64,7 +64,7 @@ def set_adapter(new: address):
 @external
 def set_price(new: uint256):
     """
-    @notice Say what the token is worth. Owner only.
+    @notice Set the price of the token. Owner only.
     @param new [units of the token] For one unit of the token.
     """
     self._only_owner()
@@ -74,7 +74,7 @@ def set_price(new: uint256):
 @external
 def borrow(collateral: uint256, amount: uint256):
     """
-    @notice Give tokens, and get coins for at most two thirds of what all the loan's tokens are worth. Anyone.
+    @notice Give tokens, and get coins for at most two thirds of the worth of all the loan's tokens. Anyone.
     @param collateral [units of the token] Taken on an allowance.
     @param amount [units of the token] Lent.
     """
@@ -90,9 +90,9 @@ def borrow(collateral: uint256, amount: uint256):
 @external
 def liquidate(owner: address):
     """
-    @notice Buy all tokens of a loan at their price, once they are worth less than its debt. Anyone. What
-            is missing is reported.
-    @param owner Whose loan.
+    @notice Buy all tokens of a loan at their price, once they are worth less than its debt. Anyone. The
+            shortfall is reported.
+    @param owner Owner of the loan.
     """
     collateral: uint256 = self.collateral_of[owner]
     debt: uint256 = self.debt_of[owner]

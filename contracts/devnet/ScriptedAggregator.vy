@@ -4,8 +4,8 @@
 """
 @title ScriptedAggregator
 @license GNU Affero General Public License v3.0 only
-@notice A Chainlink aggregator that says what it is told: a price, an old one, a broken one. Also an
-        uptime feed of an L2's sequencer. For tests and devnets.
+@notice A Chainlink aggregator with scripted answers: a price, an old one, a broken one. Also an uptime feed
+        of an L2's sequencer. For tests and devnets.
 """
 from contracts.interfaces import IAggregator
 
@@ -62,8 +62,8 @@ def decimals() -> uint8:
 @view
 def description() -> String[32]:
     """
-    @notice What it is.
-    @return The same words, whatever it was told to say.
+    @notice Return a description.
+    @return The same words, at any script.
     """
     return "scripted aggregator"
 

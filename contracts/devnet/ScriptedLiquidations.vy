@@ -22,7 +22,7 @@ next_payment: uint256
 @deploy
 def __init__(stablecoin: address, collateral: address):
     """
-    @param stablecoin The coin, whose ledger it is.
+    @param stablecoin The coin of the ledger.
     @param collateral The token that it sells, 18 decimals.
     """
     STABLECOIN = IStablecoin(stablecoin)

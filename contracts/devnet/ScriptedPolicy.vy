@@ -4,8 +4,8 @@
 """
 @title ScriptedPolicy
 @license GNU Affero General Public License v3.0 only
-@notice A risk policy that answers whatever it is told to, or fails, or uses up all gas. For tests of who may
-        depend on one.
+@notice A risk policy with scripted answers, which may also fail, or use up all gas. For tests of contracts
+        that depend on a policy.
 """
 from contracts.interfaces import IRiskPolicy
 
@@ -28,7 +28,7 @@ failing: uint256
 @deploy
 def __init__(vault_engine: address):
     """
-    @param vault_engine Whose policy it is.
+    @param vault_engine The engine that it is the policy of.
     """
     VAULT_ENGINE = vault_engine
     self.factor = 10_000
@@ -37,7 +37,7 @@ def __init__(vault_engine: address):
 @external
 def set_answer(fee: uint256, add_on_rate: uint256, factor: uint256, calls: IRiskPolicy.CallTerms):
     """
-    @notice Set what it answers from now on. Anyone.
+    @notice Set the answer from now on. Anyone.
     @param fee [ray a second] Of every type.
     @param add_on_rate [basis points] Of each debt, and its own steepest.
     @param factor [basis points] Of the auction limits.

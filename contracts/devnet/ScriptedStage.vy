@@ -4,8 +4,8 @@
 """
 @title ScriptedStage
 @license GNU Affero General Public License v3.0 only
-@notice A stage that claims whatever it is told to: busy, lying or absent, paying later or never. For
-        tests of the loss waterfall.
+@notice A stage with scripted answers: busy, lying or absent, paying later or never. For tests of the loss
+        waterfall.
 """
 from ethereum.ercs import IERC20
 
@@ -34,7 +34,7 @@ def __init__(loss_waterfall: address):
 @external
 def claim(capacity: uint256, payment: uint256, reservation: uint256):
     """
-    @notice Set what it claims. Anyone.
+    @notice Set the claimed figures. Anyone.
     @param capacity [rad] To be held; max_value(uint256) is busy.
     @param payment [rad] To have been paid.
     @param reservation [rad] To have been reserved.
@@ -47,7 +47,7 @@ def claim(capacity: uint256, payment: uint256, reservation: uint256):
 @external
 def pay(collateral_type: uint256, amount: uint256):
     """
-    @notice Pay for what it reserved, with the caller's stablecoin. Anyone.
+    @notice Pay for its reservation, with the caller's stablecoin. Anyone.
     @param collateral_type [id] The collateral type.
     @param amount [rad] Paid.
     """
@@ -57,7 +57,7 @@ def pay(collateral_type: uint256, amount: uint256):
 @external
 def give_up(collateral_type: uint256):
     """
-    @notice Release what it reserved. Anyone.
+    @notice Release a reservation. Anyone.
     @param collateral_type [id] The collateral type.
     """
     extcall LOSS_WATERFALL.release(collateral_type)
@@ -67,7 +67,7 @@ def give_up(collateral_type: uint256):
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What it claims to hold.
+    @notice Return the claimed holdings.
     @param collateral_type [id] The collateral type.
     @return [rad] As claimed.
     """
@@ -78,7 +78,7 @@ def capacity(collateral_type: uint256) -> uint256:
 @view
 def pending_assets(loss: uint256) -> uint256:
     """
-    @notice What it claims that losses take of a pool of equity: what it claims to have paid.
+    @notice Return the claimed losses of a pool of equity: its claimed payment.
     @param loss [rad] Any; it makes no difference.
     @return [wad] As claimed.
     """
@@ -89,7 +89,7 @@ def pending_assets(loss: uint256) -> uint256:
 @view
 def under_auction() -> uint256:
     """
-    @notice What it claims to have of a pool of equity: what it claims to have reserved.
+    @notice Return the claimed assets of a pool of equity: its claimed reservation.
     @return [wad] As claimed.
     """
     return self.claimed_reservation
@@ -110,10 +110,10 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
 @external
 def slash(pool: address, assets: uint256, receiver: address) -> uint256:
     """
-    @notice Slash a pool of equity whose stage it is. Anyone.
+    @notice Slash a pool of equity as its stage. Anyone.
     @param pool Which pool.
     @param assets [wad] Wanted.
-    @param receiver Who gets them.
+    @param receiver Receiver of the assets.
     @return [wad] Sent.
     """
     return extcall IEquityPool(pool).slash(assets, receiver)
@@ -122,10 +122,10 @@ def slash(pool: address, assets: uint256, receiver: address) -> uint256:
 @external
 def restore(pool: address, token: address, assets: uint256):
     """
-    @notice Bring equity back to a pool whose stage it is. Anyone.
+    @notice Return equity to a pool as its stage. Anyone.
     @param pool Which pool.
     @param token Its equity.
-    @param assets [wad] Of what this contract has.
+    @param assets [wad] Part of this contract's balance.
     """
     assert extcall IERC20(token).approve(pool, assets), "scripted_stage: no approval"
     extcall IEquityPool(pool).restore(assets)

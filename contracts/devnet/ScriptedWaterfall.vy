@@ -4,8 +4,7 @@
 """
 @title ScriptedWaterfall
 @license GNU Affero General Public License v3.0 only
-@notice A waterfall that has one stage pay whatever it is told to, and claims any losses. For tests of
-        stages.
+@notice A waterfall that has one stage pay a scripted amount, and claims any losses. For tests of stages.
 """
 from contracts.interfaces import IStage
 
@@ -31,8 +30,8 @@ def charge(stage: address, collateral_type: uint256, amount: uint256) -> (uint25
     @param stage Which stage.
     @param collateral_type [id] The type that lost.
     @param amount [rad] To be covered.
-    @return [rad] Covered, as the stage says.
-    @return [rad] Reserved, as the stage says.
+    @return [rad] Covered, as the stage reports.
+    @return [rad] Reserved, as the stage reports.
     """
     return extcall IStage(stage).absorb(collateral_type, amount)
 
@@ -52,7 +51,7 @@ def losses_reaching(stage: address) -> uint256:
 @view
 def losses_at_payment(stage: address) -> uint256:
     """
-    @notice The losses that it claims for a stage, whatever prices do.
+    @notice Return the losses that it claims for a stage, at any prices.
     @param stage Any; it makes no difference.
     @return [rad] As claimed.
     """

@@ -44,8 +44,8 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice Create tokens for anybody: the faucet. Anyone.
-    @param to Who gets the tokens.
+    @notice Create tokens for any account: the faucet. Anyone.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Created.
     """
     self.totalSupply += amount
@@ -57,7 +57,7 @@ def mint(to: address, amount: uint256):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the sender's tokens. Anyone.
-    @param to Who gets the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved.
     @return Always true.
     """
@@ -69,7 +69,7 @@ def transfer(to: address, amount: uint256) -> bool:
 def approve(spender: address, amount: uint256) -> bool:
     """
     @notice Set an allowance over the sender's tokens. Anyone.
-    @param spender Who may move them.
+    @param spender The account that may move them.
     @param amount [units of the token] The most that may be moved; the highest value means without end.
     @return Always true.
     """
@@ -82,8 +82,8 @@ def approve(spender: address, amount: uint256) -> bool:
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
     @notice Move tokens on an allowance. Spender.
-    @param owner Whose tokens.
-    @param to Who gets the tokens.
+    @param owner Owner of the tokens.
+    @param to Receiver of the tokens.
     @param amount [units of the token] Moved.
     @return Always true.
     """

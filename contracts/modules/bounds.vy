@@ -4,8 +4,8 @@
 """
 @title bounds
 @license GNU Affero General Public License v3.0 only
-@notice The table of bounds: what every setter accepts, lowest and highest, both included.
-        Each highest value fits the packed field it is stored in.
+@notice The table of bounds: the lowest and highest value that each setter accepts, both included. Each
+        highest value fits the packed field it is stored in.
 """
 
 # Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.

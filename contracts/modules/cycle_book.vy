@@ -4,12 +4,12 @@
 """
 @title cycle_book
 @license GNU Affero General Public License v3.0 only
-@notice What accounts of perpetual markets hold, and what they gained and lost in the open and the pending
-        cycle. A lot that is bought moves as much cash as a lot of its side is worth, more or less by what its
-        price is off the mark, so that no trade changes the sum of what all have. A position also keeps what
-        its value was when the cycle began plus what its trades paid since, and, by the market's path, what it
-        gained and lost as long and as short. An account is brought up to date when it is touched, by the same
-        work however long that took: an index has the haircuts of a lot in final cycles.
+@notice The holdings of accounts of perpetual markets, and their gains and losses in the open and the pending
+        cycle. A lot that is bought moves as much cash as a lot of its side is worth, more or less by the
+        distance of its price from the mark. So no trade changes the sum of all accounts. A position also
+        keeps its value when the cycle began plus the payments of its trades since, and, by the market's path,
+        its gains and losses as long and as short. An account is brought up to date when it is touched, by the
+        same work however long that took: an index has the haircuts of a lot in final cycles.
 @dev Amounts in wei. Packed by hand: one record is one slot, the first field at bit 0.
 """
 from contracts.interfaces import IPerpetualMarket
@@ -111,7 +111,7 @@ rewards: public(uint256)
 @deploy
 def __init__(third_bond: uint256):
     """
-    @param third_bond [wad] A third of what an account puts up with its first position.
+    @param third_bond [wad] A third of the bond that an account pays with its first position.
     """
     THIRD_BOND = third_bond
 
@@ -222,8 +222,8 @@ def _close_cycle(owner: address, before: Account, clock: IPerpetualMarket.Clock,
 @internal
 def _apply_final_cycle_haircut(owner: address, before: Account, lossy: uint256) -> Account:
     """
-    @dev Take the haircuts of the cycle before the account's, which is final, if it had losses, and give what
-         was booked, as far as it is missing. The caller forgets what was booked, as it ends the next cycle.
+    @dev Take the haircuts of the cycle before the account's, which is final, if it had losses, and give the
+         booked loss, as far as it is missing. The caller forgets the booked loss, as it ends the next cycle.
     """
     account: Account = before
     if account.seen == lossy or self.lossy[account.seen] != account.cycle - 1:
@@ -260,7 +260,7 @@ def _apply_final_cycle_haircut(owner: address, before: Account, lossy: uint256) 
 
 @internal
 def _clear_cycle(owner: address, market: uint256, cycle: uint256):
-    """@dev Forget what was gained and lost in a cycle, or the one two before it."""
+    """@dev Forget the gains and losses of a cycle, or of the one two before it."""
     self.gained[owner][market][cycle % 2] = 0
     self.lost[owner][market][cycle % 2] = 0
 
@@ -270,8 +270,8 @@ def _add_cycle_gains_and_losses(
     owner: address, market: uint256, cycle: uint256, size: int256, moves: uint256
 ):
     """
-    @dev Count what a position gained and lost in a cycle up to some moves of its side, while it had the size
-         it has. It is part of what its side gained, which is under 2**117, and of what the other side gained.
+    @dev Count a position's gains and losses in a cycle up to some moves of its side, at its size during them.
+         It is part of the gain of its side, which is under 2**117, and of that of the other side.
     """
     if size == 0:
         return
@@ -312,7 +312,9 @@ def _compute_market_haircut(owner: address, market: uint256, cycle: uint256) -> 
 @internal
 @view
 def _compute_standing(owner: address) -> IPerpetualMarket.Standing:
-    """@dev What a touched account has at the marks, its haircuts as known, its gains that are not final."""
+    """
+    @dev The equity of a touched account at the marks, its haircuts as known, its gains that are not final.
+    """
     account: Account = self._load_account(owner)
     found: IPerpetualMarket.Standing = IPerpetualMarket.Standing(own=account.cash, haircut=0, unfinal=0)
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -337,7 +339,7 @@ def _compute_standing(owner: address) -> IPerpetualMarket.Standing:
 @internal
 @view
 def _compute_open_gains(owner: address, market: uint256, cycle: uint256, size: int256) -> uint256:
-    """@dev What a position gained in the open cycle on both sides, up to the last move, wei."""
+    """@dev The gain of a position in the open cycle on both sides, up to the last move, wei."""
     found: uint256 = price_path._both(self.gained[owner][market][cycle % 2])
     # The first of two fields.
     by: uint256 = unsafe_sub(price_path.moves[market][price_path._side(size)], self.since[owner][market])
@@ -352,7 +354,7 @@ def _compute_open_gains(owner: address, market: uint256, cycle: uint256, size: i
 def _trade_lots(owner: address, market: uint256, delta: int256, off: int256):
     """
     @dev Buy (or sell) lots for a touched account in a market that is up to date, at a price so far off the
-         mark. What a lot is worth differs by side: lots are closed at the one and opened at the other.
+         mark. The worth of a lot differs by side: lots are closed at the one and opened at the other.
     """
     account: Account = self._load_account(owner)
     position: Position = self._load_position(owner, market)
@@ -386,7 +388,9 @@ def _trade_lots(owner: address, market: uint256, delta: int256, off: int256):
 
 @internal
 def _cap_deposits_at_roll_worth(owner: address):
-    """@dev Of the deposits of whoever does more than reduce no more counts than it had at the last roll."""
+    """
+    @dev Cap the counted deposits of an account that does more than reduce at its worth at the last roll.
+    """
     worth: int256 = price_path._check_signed(self.worths[owner], 0, 138)
     most: uint256 = convert(max(0, worth), uint256)
     if self.paid_in[owner] > most:
@@ -405,7 +409,7 @@ def _change_account_cash(owner: address, amount: int256):
 @internal
 def _credit_payment_as_deposit(owner: address, amount: uint256):
     """
-    @dev What an account brings counts for the pending cycle as well, not for older ones, and is no profit,
+    @dev A payment into an account counts for the pending cycle as well, not for older ones, and is no profit,
          wad.
     """
     self._settle_missed_cycles(owner)
@@ -427,8 +431,8 @@ def _book_deposit_or_withdrawal(owner: address, amount: int256):
 def _pay_finder(owner: address, third: uint256, parts: uint256):
     """
     @dev Pay the sender for acting on an account: a third of its bond, once each, and so many parts of its
-         cash. Whoever holds positions has all of the bond; as they are seized, the last third is set apart
-         for whoever has its lots taken over.
+         cash. An account with positions has all of the bond; as they are seized, the last third is set apart
+         for a take-over of its lots.
     """
     amount: uint256 = parts << PART
     # An amount is under 2**77.
@@ -450,7 +454,7 @@ def _pay_finder(owner: address, third: uint256, parts: uint256):
 
 @internal
 def _pay_takeover_reward(finder: address, amount: uint256):
-    """@dev Pay the finder, who had lots of debtors taken over, an amount in wad."""
+    """@dev Pay a taker or deleverager of unassigned lots an amount in wad, as a deposit."""
     self.rewards -= amount
     self.bonds -= amount
     self._credit_payment_as_deposit(finder, amount)
@@ -458,7 +462,7 @@ def _pay_takeover_reward(finder: address, amount: uint256):
 
 @internal
 def _move_unpaid_rewards_to_insurance():
-    """@dev What nobody has got by the end is insurance."""
+    """@dev Rewards that are unpaid at the end are insurance."""
     self.bonds -= self.rewards
     self.fees += self.rewards
     self.rewards = 0
@@ -467,8 +471,9 @@ def _move_unpaid_rewards_to_insurance():
 @internal
 def _change_losses(market: uint256, cycle: uint256, less: uint256, more: uint256):
     """
-    @dev Take both sides of a part off what a cycle's gains bear, and add another. Neither side falls under
-         zero or comes to 2**128: a part was added before, and all parts together are no more than was gained.
+    @dev Take both sides of a part off the burden on a cycle's gains, and add another. Neither side falls
+         under zero or comes to 2**128: a part was added before, and all parts together are no more than was
+         gained.
     """
     self.losses[market][cycle] = unsafe_add(unsafe_sub(self.losses[market][cycle], less), more)
 
@@ -524,7 +529,7 @@ def _thirds(bond: uint256) -> uint256:
 @internal
 @view
 def _worth_at_roll(owner: address) -> int256:
-    """@dev What a touched account was worth when the pending cycle ended, wei."""
+    """@dev The worth of a touched account when the pending cycle ended, wei."""
     word: uint256 = self.worths[owner]
     return price_path._check_signed(word, 0, 138) - price_path._check_signed(word, 138, 118)
 
@@ -559,7 +564,9 @@ def _has_lots(owner: address) -> bool:
 @internal
 @view
 def _paid(owner: address) -> uint256:
-    """@dev What of an account's cash was paid for booking its loss of the pending cycle, in parts."""
+    """
+    @dev The part of an account's cash that was paid for booking its loss of the pending cycle, in parts.
+    """
     return self.accounts[owner] >> 213
 
 

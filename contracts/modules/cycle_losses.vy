@@ -4,13 +4,13 @@
 """
 @title cycle_losses
 @license GNU Affero General Public License v3.0 only
-@notice Who bears the losses of a cycle: those who gained in it, each the same share of its gain. While a
-        cycle is pending, what an account lacked at its end is booked against the gains of the markets and
-        sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks.
-        Then the cycle is final: insurance takes the same share off all losses, and what no gain bears is
-        late. What is late is paid at once: by profits that have not vested, all of them alike, then by
-        insurance, then by the protocol within its line; by gains of later cycles only what is left of it.
-@dev Amounts in wei. The fund says how what it pays, and what later gains pay, is shared by the sides of all
+@notice The accounts that gained in a cycle bear its losses, each the same share of its gain. While a cycle is
+        pending, an account's shortfall at its end is booked against the gains of the markets and sides that
+        it can have lost to, as often as it has grown. Its own haircuts are part of its shortfall. Then the
+        cycle is final: insurance takes the same share off all losses, and the part that no gain bears is
+        late. Late losses are paid at once: by profits that have not vested, all of them alike, then by
+        insurance, then by the protocol within its line; gains of later cycles pay only the rest.
+@dev Amounts in wei. The fund computes how its payment, and that of later gains, is shared by the sides of all
      markets.
 """
 from ethereum.ercs import IERC20
@@ -58,7 +58,7 @@ overdue: uint256
 @deploy
 def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256):
     """
-    @param stablecoin What accounts are in.
+    @param stablecoin The token of all accounts.
     @param fund Pays for losses: by insurance, by profits that have not vested, by the protocol.
     @param window [seconds] How long a cycle is pending at least.
     @param quiet [seconds] From the last booking to the end of a window.
@@ -77,7 +77,7 @@ def __init__(stablecoin: address, fund: address, window: uint256, quiet: uint256
 
 @internal
 def _book_pending_cycle_shortfall(owner: address) -> bool:
-    """@dev Book what a touched account lacks of the pending cycle; whether it differs from before."""
+    """@dev Book a touched account's shortfall of the pending cycle; whether it differs from before."""
     cycle: uint256 = price_path._cycle() - 1
     markets: uint256 = cycle_book._markets(owner)
     standing: IPerpetualMarket.Standing = cycle_book._compute_standing(owner)
@@ -153,7 +153,7 @@ def _book_pending_cycle_shortfall(owner: address) -> bool:
 @internal
 @view
 def _get_cycle_losses(owner: address, market: uint256, cycle: uint256) -> uint256:
-    """@dev What an account's loss can have come from in a market, wei."""
+    """@dev The possible sources of an account's loss in a market, wei."""
     both: uint256 = price_path._both(cycle_book.lost[owner][market][cycle % 2])
     if both == 0:
         return 0
@@ -217,7 +217,9 @@ def _finalise_cycle_and_open_next():
 
 @internal
 def _change_cycle_loss_totals(cycle: uint256, amount: int256, parts: uint256[bounds.MAX_MARGIN_MARKETS]):
-    """@dev Raise or lower what the gains of a cycle bear, wei: by a part for each market, as SideTotals."""
+    """
+    @dev Raise or lower the burden on the gains of a cycle, wei: by a part for each market, as SideTotals.
+    """
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
         part: uint256 = parts[market]
         if part != 0:
@@ -229,9 +231,9 @@ def _change_cycle_loss_totals(cycle: uint256, amount: int256, parts: uint256[bou
 @internal
 def _cover_late_losses_from_fund(most: uint256) -> uint256:
     """
-    @dev Take what unvested profits, insurance and the protocol pay for late losses; return it, wad. A booking
-         asks profits for no `most` more than it adds, and a roll for all: a profit that leaves in between has
-         been cut for what is late, and others do not have it pay for them as well.
+    @dev Take the payments of unvested profits, insurance and the protocol for late losses; return them, wad.
+         A booking asks profits for no `most` more than it adds, and a roll for all. A profit that leaves in
+         between has been cut for late losses, and others do not have it pay for them as well.
     """
     if self.late == 0:
         return 0
@@ -249,7 +251,7 @@ def _change_held(amount: int256):
 
 @internal
 def _repay(amount: uint256):
-    """@dev So much that was late is nobody's claim any more, wad."""
+    """@dev Reduce the late losses by a repaid amount, wad."""
     self.late -= amount
 
 

@@ -5,7 +5,7 @@
 @title debt_repayment
 @license GNU Affero General Public License v3.0 only
 @notice How debt is paid back that has left its vault, by an auction or in instalments: the principal first,
-        then what is asked for on top of it.
+        then the charges on top of it.
 """
 from contracts.modules import units
 
@@ -18,7 +18,7 @@ MICRO_WAD: constant(uint256) = 10**12
 @pure
 def _principal_left(target: uint256, on_top: uint256, excess: uint256) -> uint256:
     """
-    @dev Rad of principal in what is still to be paid.
+    @dev Rad of principal in the unpaid amount.
     @param target Still to be paid, wad.
     @param on_top Asked for on top of the principal, micro stablecoins.
     @param excess Rad by which the principal was rounded up to whole wei.

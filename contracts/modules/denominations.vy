@@ -6,12 +6,12 @@
 @license GNU Affero General Public License v3.0 only
 @notice How shares of a pool are counted after losses that left each of them almost nothing. Shares live in
         generations: a share of one generation is worth STEP of the generation before. Nothing is voided by
-        that: what an account holds is divided, rounded down, with all others.
+        that: an account's balance is divided, rounded down, with all others.
 @dev Before an entry the pool goes on by as many generations as it takes that
          supply + VIRTUAL_SHARES <= MOST_SHARES * (assets + VIRTUAL_ASSETS)
      so an entry never meets a price that losses before it have driven towards zero, and with assets under
      2**96 shares stay under 2**147. VOID generations further on, shares of so little are none: a pool that
-     has lost all goes on by that many at once. One scale for all pools needs no record of what was divided.
+     has lost all goes on by that many at once. One scale for all pools needs no record of a division.
 """
 
 # Shares of a generation that one of the next is worth.

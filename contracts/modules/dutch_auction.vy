@@ -4,10 +4,11 @@
 """
 @title dutch_auction
 @license GNU Affero General Public License v3.0 only
-@notice Dutch auctions: the price falls along a curve until somebody takes. Pure: terms in one packed
-        word, the price after some time, when a reset is due, and what one take buys.
-@dev Prices are ray per 1e18 of what is sold, under 2**112; amounts and targets wad, under 2**104: no
-     product of two of them overflows. A take reads what it needs from the packed word, to save gas.
+@notice Dutch auctions: the price falls along a curve until a take. Pure: terms in one packed word, the price
+        after some time, when a reset is due, and the amounts of one take.
+@dev Prices are ray per 1e18 of the token for sale, under 2**112; amounts and targets wad, under 2**104: no
+     product of two of them overflows. A take reads the fields that it needs from the packed word, to save
+     gas.
 """
 from contracts.modules import units
 
@@ -165,10 +166,11 @@ def _compute_take_fill(
     max_price: uint256,
 ) -> Fill:
     """
-    @dev What a take buys at a price above zero. The payment is rounded up to the wei, the collateral
-         down to the token's unit. A part leaves a target of at least the minimum, and a lot worth at
-         least the minimum at the market price that the top was made from. The highest price bounds what is
-         paid for what is got, to the wei of both: whole units may be fewer than the payment is worth.
+    @dev The amounts that a take buys at a price above zero. The payment is rounded up to the wei, the
+         collateral down to the token's unit. A part leaves a target of at least the minimum, and a lot worth
+         at least the minimum at the market price that the top was made from. The highest price bounds the
+         payment over the collateral received, to the wei of both: whole units may be fewer than the payment
+         is worth.
     """
     collateral: uint256 = lot
     unit: uint256 = 10**unsafe_sub(18, (word >> 242) & 31)

@@ -4,34 +4,34 @@
 """
 @title exit_batches
 @license GNU Affero General Public License v3.0 only
-@notice What batches of leavers bear and are paid, by the loss index that they share with those who stay. A
-        batch that was cut earns nothing; it bears, share for share, what the pool bears, up to its ceiling on
-        the index. Batches whose cooldown is over form runs, which have one ceiling each: what is above it was
-        paid, and what is below may still be lost.
-@dev The index counts what one share has borne, in 1 / SCALE wei; it is rounded up, so that a batch never
-     bears too little. A batch is cut with its ceiling at the index plus the price of a share. A group is a
-     run, or a batch that is not settled. It holds
+@notice The losses and payments of batches of leavers, by the loss index that they share with the members that
+        stay. A batch that was cut earns nothing; it bears, share for share, the pool's losses, up to its
+        ceiling on the index. Batches past their cooldown form runs, which have one ceiling each: the part
+        above it was paid, and the part below may still be lost.
+@dev The index counts the losses of one share, in 1 / SCALE wei; it is rounded up, so that a batch never bears
+     too little. A batch is cut with its ceiling at the index plus the price of a share. A group is a run, or
+     a batch that is not settled. It holds
          floor(units * (ceiling - index) / SCALE)
      while live shares have no ceiling. With A the live assets and S the live shares, the virtual ones
      included, two things hold after every step:
      - ceilings rise in the order of the queue;
      - (A + 1 - fractions) * SCALE >= (ceiling - index) * S, but for a wei after divisions; fractions
-       is what floor has cut off of what groups hold: live assets can pay the rest of a loss.
+       is the sum that floor has cut off the holdings of groups: live assets can pay the rest of a loss.
      So no product of shares and a part of a ceiling passes 2**96 * SCALE, with shares under SCALE. The index
      is looked at while a group is open; with none it means nothing and starts again.
 
-     A settlement lowers the top groups to one ceiling, and they become one run. With L where all known losses
-     would take the index, and p the price of a share, that ceiling is at L plus half of the way there, at
-     least p / PARTS: what is held back is three halves of what is in doubt, so that doubt which grows a
-     little needs no further run. A run begins only if p / PARTS or more of its first batch is out of doubt,
-     and then lies at most half way to that batch's ceiling. So each run takes half of the way that is left,
-     and there are 20 at most while batches are cut at one price: 12 up to p / 2, then 8. Where income makes
-     batches dearer meanwhile, one more than MOST_RUNS waits until less is in doubt.
+     A settlement lowers the top groups to one ceiling, and they become one run. With L the index after all
+     known losses, and p the price of a share, that ceiling is at L plus half of the way there, at least p /
+     PARTS. So three halves of the possible losses are held back, and a small growth of them needs no further
+     run. A run begins only if p / PARTS or more of its first batch is beyond possible losses, and then lies
+     at most half way to that batch's ceiling. So each run takes half of the way that is left, and there are
+     20 at most while batches are cut at one price: 12 up to p / 2, then 8. Where income makes batches dearer
+     meanwhile, one more than MOST_RUNS waits until fewer losses are possible.
 
      Where an entry divides all shares (see denominations), the index of the generation is kept as its base, a
-     new one starts at 0, and ceilings are told from there, in what a share is then. What was paid is counted
-     in the generation of the cut: a ceiling of later is told back, rounded up, so that never more is claimed
-     than was paid.
+     new one starts at 0, and ceilings count from there, in the shares of that time. Payments are counted in
+     the generation of the cut: a later ceiling is converted back, rounded up, so that claims never pass
+     payments.
 """
 from contracts.modules import denominations
 from contracts.modules import redeem_queue as line
@@ -95,7 +95,7 @@ first_run: uint256
 @internal
 @view
 def _list_groups(open: uint256, queue: line.Queue, generation: uint256) -> DynArray[ExitGroup, MOST_GROUPS]:
-    """@dev Those that are open, in the order of their ceilings: runs, then batches that are not settled."""
+    """@dev The open groups, in the order of their ceilings: runs, then batches that are not settled."""
     found: DynArray[ExitGroup, MOST_GROUPS] = []
     id: uint256 = queue.unsettled
     if open != queue.collecting - queue.unsettled:
@@ -119,9 +119,8 @@ def _list_groups(open: uint256, queue: line.Queue, generation: uint256) -> DynAr
 @view
 def _compute_level(groups: DynArray[ExitGroup, MOST_GROUPS], shares: uint256, assets: uint256) -> uint256:
     """
-    @dev Where the index would stand after a loss of assets [wad] shared by live shares, the virtual ones
-         included, and open groups: those with the lowest ceilings drop out first and leave more for the
-         others.
+    @dev The index after a loss of assets [wad] shared by live shares, the virtual ones included, and open
+         groups: groups with the lowest ceilings drop out first and leave more for the others.
     """
     all_shares: uint256 = shares
     for group: ExitGroup in groups:
@@ -157,7 +156,7 @@ def _holds(id: uint256, shares: uint256) -> uint256:
 
 @internal
 def _set_index(level: uint256):
-    """@dev What one share has borne, in 1 / SCALE wei."""
+    """@dev The losses of one share, in 1 / SCALE wei."""
     self.index = level
 
 
@@ -205,8 +204,8 @@ def _settle(
     price: uint256,
 ) -> (uint256, uint256):
     """
-    @dev Make one run of the top groups that known losses leave something of: of runs, and of batches whose
-         cooldown is over. What is paid to it, wad, and how many groups are open then.
+    @dev Make one run of the top groups that known losses leave a part of: of runs, and of batches past their
+         cooldown. The payment to it, wad, and the number of groups open then.
     """
     queue: line.Queue = before
     index: uint256 = self.index
@@ -285,8 +284,7 @@ def _set_batch_link(batch: uint256, to: uint256):
 @internal
 @view
 def _find_run(batch: uint256, joined: uint256) -> uint256:
-    """@dev The first batch of the run that a settled batch is in, by its link. Runs join those before them.
-    """
+    """@dev The first batch of the run that a settled batch is in, by its link. Runs join earlier ones."""
     first: uint256 = batch
     link: uint256 = joined
     for _: uint256 in range(MOST_RUNS):
@@ -303,7 +301,7 @@ def _compute_paid(
     batch: uint256, cut: uint256, run: uint256, generation: uint256, shares: uint256
 ) -> uint256:
     """
-    @dev What shares of a batch that was cut in a generation were paid, wad, rounded down, a wei less where
+    @dev The payment for shares of a batch that was cut in a generation, wad, rounded down, a wei less where
          shares were divided meanwhile. `run` is the first batch of its run, as of a generation.
     """
     level: uint256 = self.levels[run]
@@ -340,7 +338,7 @@ def _convert_ceiling_to_older_generation(ceiling: uint256, generation: uint256, 
 def _rescale_exit_groups(
     groups: DynArray[ExitGroup, MOST_GROUPS], unsettled: uint256, generation: uint256, steps: uint256
 ) -> uint256:
-    """@dev Count open groups in what a share is some generations on; what they hold then, wad."""
+    """@dev Convert open groups to the shares of some generations on; their holdings then, wad."""
     index: uint256 = self.index
     self.bases[generation] = index
     self.index = 0

@@ -11,7 +11,7 @@
               == sum of (performing + in_auction + deficit) + settled
 
         where performing[c] = normalized_debt*accumulated_rate, and settled is zero before settlement.
-@dev Nobody else writes this storage. A vault operation takes a type's record from `_post_accrual`,
+@dev Only this module writes this storage. A vault operation takes a type's record from `_post_accrual`,
      changes it in memory, and hands it to `_store_debts` once; all else is one call of a posting.
 
      Packed by hand: one record is one slot, the first field at bit 0. Widths and why they are enough:
@@ -173,7 +173,7 @@ def salvage_of(collateral_type: uint256) -> uint256:
 @view
 def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """
-    @notice Return what redistribution added to a type's accumulated rate in this epoch and the one before,
+    @notice Return the rise of a type's accumulated rate by redistribution in this epoch and the one before,
             and its cap.
     @param collateral_type [id] The collateral type.
     @return Its record as of now.
@@ -195,7 +195,7 @@ def reserve() -> uint256:
 @view
 def in_settlement() -> bool:
     """
-    @notice Tell whether settlement has begun.
+    @notice Return whether settlement has begun.
     @return Once true, true for good.
     """
     return self._is_settling()
@@ -231,7 +231,7 @@ def _store_debts(collateral_type: uint256, debts: IVaultEngine.Debts):
 @internal
 @view
 def _compute_current_redistribution(collateral_type: uint256) -> IVaultEngine.Redistribution:
-    """@dev What was added counts in its epoch and the next: the two lie over any stretch as long as one."""
+    """@dev An addition counts in its epoch and the next: the two lie over any stretch as long as one."""
     word: uint256 = self.redistributions[collateral_type]
     redistribution: IVaultEngine.Redistribution = IVaultEngine.Redistribution(
         added=word & MASK_104,
@@ -310,14 +310,14 @@ def _is_settling() -> bool:
 @internal
 @view
 def _check_live():
-    """@dev For what settlement does not allow any more."""
+    """@dev Check that the protocol is not in settlement."""
     self._check_not(self._is_settling())
 
 
 @internal
 @pure
 def _check_not(settling: bool):
-    """@dev The same where a bit beside a type's terms tells: what is loaded anyway costs nothing."""
+    """@dev The same by a bit beside a type's terms, which is loaded anyway and so costs nothing."""
     if settling:
         revert_reason._raise("ledger: in settlement")
 
@@ -400,9 +400,9 @@ def _store_global_debt_ceiling(new: uint256):
 @internal
 def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
     """
-    @dev performing +x, buffer +floor(x*share), reserve +rest, with x = normalized_debt*(rate' - rate)
-         and rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and then the rest, capped. All
-         time up to now: nobody is charged for time before his debt. Never reverts. The caller stores the
+    @dev performing +x, buffer +floor(x*share), reserve +rest, with x = normalized_debt*(rate' - rate) and
+         rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and then the rest, capped. All time up
+         to now: no borrower is charged for time before the debt. Never reverts. The caller stores the
          returned record.
     """
     debts: IVaultEngine.Debts = self._load_debts(collateral_type)
@@ -454,9 +454,9 @@ def _accrue_fees(collateral_type: uint256) -> IVaultEngine.Debts:
 @internal
 def _post_draw(receiver: address, amount: uint256, dust: uint256):
     """
-    @dev supply +amount ([wad]), reserve +dust ([rad]), against what the caller has added to performing.
-         Protects the global ceiling: by the balance, all debt is supply*RAY + reserve + buffers; buffers
-         are counted in whole stablecoins rounded up, for the protocol.
+    @dev supply +amount ([wad]), reserve +dust ([rad]), against the caller's addition to performing. Protects
+         the global ceiling: by the balance, all debt is supply*RAY + reserve + buffers; buffers are counted
+         in whole stablecoins rounded up, for the protocol.
     """
     supply: uint256 = extcall STABLECOIN.mint(receiver, amount)
     system: uint256 = unsafe_add(self.system, dust)
@@ -554,7 +554,7 @@ def _add_recognised_deficit(collateral_type: uint256, amount: uint256):
 
 @internal
 def _post_cover(collateral_type: uint256, amount: uint256):
-    """@dev deficit -amount, against what the caller takes from a stage."""
+    """@dev deficit -amount, against the caller's taking from a stage."""
     deficit: uint256 = self.deficit[collateral_type]
     if amount > deficit:
         revert_reason._raise("ledger: cover above deficit")
@@ -586,8 +586,8 @@ def _post_from_reserve(amount: uint256):
 @internal
 def _move_retired_buffer_to_reserve(collateral_type: uint256, on_sale: uint256):
     """
-    @dev buffer -> reserve, all of it, of a type that owes, sells and lacks nothing; `on_sale` is what
-         auctions have of its salvage ([wad]).
+    @dev buffer -> reserve, all of it, of a type that owes, sells and lacks nothing; `on_sale` is the part of
+         its salvage in auctions ([wad]).
     """
     if (
         self.debts[collateral_type] & MASK_104
@@ -726,10 +726,10 @@ def _compute_max_redistribution_rate_rise(
     least_ratio: uint256,
 ) -> uint256:
     """
-    @dev How far redistribution may still raise the accumulated rate now, ray, rounded down: within any
-         epoch's length by its cap, and by the gap between both ratios, so that a vault opened at the first
-         does not end under the second; never beyond what the fields can hold. A rate has 104 bits, the others
-         17.
+    @dev How far redistribution may still raise the accumulated rate now, ray, rounded down. Its cap limits it
+         within any epoch's length, and so does the gap between both ratios, so that a vault opened at the
+         first does not end under the second; never beyond the range of the fields. A rate has 104 bits, the
+         others 17.
     """
     used: uint256 = unsafe_add(redistribution.added, redistribution.before)
     before: uint256 = unsafe_sub(debts.accumulated_rate, used)

@@ -4,8 +4,8 @@
 """
 @title loss_cover
 @license GNU Affero General Public License v3.0 only
-@notice How losses are paid for: stages cover deficits from buffers, the reserve, stablecoin, or the
-        type's own borrowers; the treasury spends what the reserve has beyond that.
+@notice How losses are paid for: stages cover deficits from buffers, the reserve, stablecoin, or the type's
+        own borrowers; the treasury spends the excess of the reserve.
 """
 from contracts.interfaces import IVaultEngine
 from contracts.modules import ledger
@@ -60,12 +60,13 @@ def cover_from_reserve(collateral_type: uint256, amount: uint256):
 @nonreentrant
 def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256) -> uint256:
     """
-    @notice Cover a deficit by burning stablecoin: a stage's own, or somebody's who allows it. Stages only.
+    @notice Cover a deficit by burning stablecoin: a stage's own, or that of a payer with an allowance. Stages
+            only.
     @param collateral_type [id] The collateral type.
-    @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
-    @param amount [rad] What is burned is rounded up to the wei.
-    @return [rad] Covered: the amount, or the deficit if that is less. The rest of what was burned goes to the
-            reserve.
+    @param payer Owner of the stablecoin; if it is not the stage, the stage needs an allowance.
+    @param amount [rad] The burned amount is rounded up to the wei.
+    @return [rad] Covered: the amount, or the deficit if that is less. The rest of the burned amount goes to
+            the reserve.
     """
     self._only_stage()
     return self._cover_from_tokens(collateral_type, payer, msg.sender, amount)
@@ -75,14 +76,14 @@ def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256)
 @nonreentrant
 def cover_from_buyer(collateral_type: uint256, payer: address, stage: address, amount: uint256) -> uint256:
     """
-    @notice Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now. Loss waterfall
-            only, which names its own caller.
+    @notice Cover as `cover_from_tokens` does, for a stage that has reserved its payment. Loss waterfall only,
+            which names its own caller.
     @param collateral_type [id] The collateral type.
-    @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
-    @param stage Whom the payer allows to spend.
-    @param amount [rad] What is burned is rounded up to the wei.
-    @return [rad] Covered: the amount, or the deficit if that is less. The rest of what was burned goes to the
-            reserve.
+    @param payer Owner of the stablecoin; if it is not the stage, the stage needs an allowance.
+    @param stage The stage that the payer allows to spend.
+    @param amount [rad] The burned amount is rounded up to the wei.
+    @return [rad] Covered: the amount, or the deficit if that is less. The rest of the burned amount goes to
+            the reserve.
     """
     if msg.sender != ledger.LOSS_WATERFALL.address:
         revert_reason._raise("loss_cover: only waterfall")
@@ -98,7 +99,7 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
             between the ratios.
     @param collateral_type [id] The collateral type.
     @param amount [rad] At most the deficit.
-    @return [rad] Covered: the amount rounded down to what each unit of debt can share, as far as there is
+    @return [rad] Covered: the amount rounded down to a whole share for each unit of debt, as far as there is
             room.
     """
     self._only_stage()
@@ -117,8 +118,8 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
 @nonreentrant
 def give_to_reserve(amount: uint256):
     """
-    @notice Burn a stage's own stablecoin for the reserve: what a pool whose members have lost all has left.
-            Stages only.
+    @notice Burn a stage's own stablecoin for the reserve: the remainder of a pool after its members have lost
+            all. Stages only.
     @param amount [wad] Burned.
     """
     self._only_stage()
@@ -132,7 +133,7 @@ def spend_reserve(amount: uint256, receiver: address):
     """
     @notice Pay out of the reserve. Treasury only, not in settlement.
     @param amount [wad] Stablecoin, at most the reserve.
-    @param receiver Who gets it.
+    @param receiver Receiver of the stablecoin.
     """
     if msg.sender != TREASURY:
         revert_reason._raise("loss_cover: only treasury")
@@ -161,8 +162,8 @@ def deficit_when_idle(collateral_type: uint256) -> uint256:
 @view
 def redistribution_room(collateral_type: uint256) -> uint256:
     """
-    @notice Return what a type's borrowers can still bear in this epoch, at the rate of the last accrual;
-            nothing in settlement.
+    @notice Return the amount that a type's borrowers can still bear in this epoch, at the rate of the last
+            accrual; nothing in settlement.
     @param collateral_type [id] The collateral type.
     @return [rad] Rounded down.
     """

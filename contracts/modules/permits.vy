@@ -47,7 +47,7 @@ def __init__(name_: String[25], symbol_: String[5]):
 def approve(spender: address, amount: uint256) -> bool:
     """
     @notice Set an allowance over the caller's shares, in place of the old one. Anyone.
-    @param spender Who may move the caller's shares.
+    @param spender The account that may move the caller's shares.
     @param amount [shares] The most that may be moved; the highest value means without end.
     @return Always true.
     """
@@ -68,8 +68,8 @@ def permit(
     """
     @notice Set an allowance by the owner's EIP-712 signature over the next nonce. Anyone. Protects: a
             signature counts once.
-    @param owner Whose shares, and who signed.
-    @param spender Who may move them.
+    @param owner Owner of the shares, and signer.
+    @param spender The account that may move them.
     @param amount [shares] The most that may be moved; the highest value means without end.
     @param deadline [timestamp] The last second at which the signature counts.
     @param v [id] The recovery id of the signature, 27 or 28.

@@ -4,10 +4,10 @@
 """
 @title policy_calls
 @license GNU Affero General Public License v3.0 only
-@notice How a risk policy is asked by what has to work without one: liquidation and repayment. Each question
-        has gas of its own; an answer that does not come, or lies beyond its bounds, is replaced by the plain
-        rule, which knows no add-on, no call and no other limits.
-@dev With too little gas all reverts: who calls with little of it does not choose the plain rule.
+@notice Asks a risk policy for functions that have to work without one: liquidation and repayment. Each
+        question has gas of its own; an answer that does not come, or lies beyond its bounds, is replaced by
+        the plain rule, which knows no add-on, no call and no other limits.
+@dev With too little gas all reverts: a caller cannot choose the plain rule by little gas.
 """
 from contracts.interfaces import IRiskPolicy
 from contracts.modules import bounds
@@ -152,7 +152,7 @@ def _is_policy(policy: address, engine: address, listed: uint256, mode: uint256)
 @internal
 @view
 def _answer_unless_failing(policy: address, question: Bytes[68]) -> Bytes[96]:
-    """@dev What a policy answers, at most 96 bytes of it; nothing if the call fails."""
+    """@dev The answer of a policy, at most 96 bytes of it; nothing if the call fails."""
     self._check_gas()
     success: bool = False
     answer: Bytes[96] = b""
@@ -197,5 +197,5 @@ def _check_gas():
 @internal
 @pure
 def _is_call_time_in_bounds(seconds: uint256) -> bool:
-    """@dev Whether a grace or what follows it is within the bounds."""
+    """@dev Whether a grace or the time after it is within the bounds."""
     return seconds >= bounds.MIN_CALL_TIME and seconds <= bounds.MAX_CALL_TIME

@@ -4,11 +4,11 @@
 """
 @title price_drops
 @license GNU Affero General Public License v3.0 only
-@notice When a price has fallen so far that somebody has to look at vaults before members of pools are paid:
-        what a crash has just shown counts at a payment once vaults are flagged, and that takes a moment.
-@dev A price falls by bounds.FALL or more in one step or in many: what counts is how far it is under the
-     highest since its last fall. So without a fall no price is further under what it was bounds.LOOK ago, and
-     a vault that was safe then still covers its debt.
+@notice Detects a price drop that is so large that vaults have to be checked before members of pools are paid.
+        A crash counts at a payment once vaults are flagged, and that takes a moment.
+@dev A price falls by bounds.FALL or more in one step or in many: its distance under the highest since its
+     last fall counts. So without a fall no price is further below its level bounds.LOOK ago, and a vault that
+     was safe then still covers its debt.
 """
 from contracts.modules import bounds
 from contracts.modules import units

@@ -4,12 +4,12 @@
 """
 @title price_path
 @license GNU Affero General Public License v3.0 only
-@notice Which way the prices of perpetual markets went, and what those who held positions gained by it. Each
-        market keeps the last extreme of its price less funding, whether it is falling, and two sums that only
-        rise: of the moves up and of the moves down. A move back counts once it has turned by a quarter of a
-        lot's maintenance margin. Lots that were taken from debtors are nobody's: they gain and lose nothing.
-        So one side may have fewer lots than the other. It moves as the mark does; the other moves, all of its
-        lots together, by just as much.
+@notice The path of the prices of perpetual markets, and the gains of positions by it. Each market keeps the
+        last extreme of its price less funding, whether it is falling, and two sums that only rise: of the
+        moves up and of the moves down. A move back counts once it has turned by a quarter of a lot's
+        maintenance margin. Lots that were taken from insolvent accounts are unassigned: they gain and lose
+        nothing. So one side may have fewer lots than the other. It moves as the mark does; the other moves,
+        all of its lots together, by just as much.
 @dev Whole wei a lot. Packed by hand: one record is one slot, the first field at bit 0; signed fields in two's
      complement.
 """
@@ -144,9 +144,10 @@ def _better(mark: IMarginPolicy.Mark, size: int256) -> uint256:
 @internal
 def _move_market_to_price(market: uint256, price: uint256, final: bool):
     """
-    @dev Bring the index, the mark, the path and the values of a market up to now, at a price: what is stored
-         always belongs together. On the path a new extreme counts, and so does a turn; anything between only
-         if it is final, and then all funding ends. A first mark moves nothing: nobody holds anything yet.
+    @dev Bring the index, the mark, the path and the values of a market up to now, at a price: the stored
+         values always belong together. On the path a new extreme counts, and so does a turn; anything between
+         only if it is final, and then all funding ends. A first mark moves nothing: there are no positions
+         yet.
     """
     path: Path = self._load_path(market)
     funding: Funding = self._load_funding(market)
@@ -192,8 +193,8 @@ def _split_move_between_sides(
     """
     @dev Share a move: the side with fewer lots has all of it, the other's lots together as much. Lots are
          under 2**63 and a move is under 2**109.
-    @return What a lot that wins gains, rounded down, wei.
-    @return What all that win gain, wei.
+    @return The gain of a lot on the winning side, rounded down, wei.
+    @return The gain of all lots on the winning side, wei.
     @return How many lots lose as much.
     """
     winners: uint256 = self._lots(market, winner)
@@ -208,10 +209,10 @@ def _split_move_between_sides(
 @view
 def _move_lot_values(market: uint256, moved: int256) -> (uint256, uint256):
     """
-    @dev Let a mark less the index move what lots are worth. A loss is rounded up. A move that does not fit
-         counts for nobody.
+    @dev Let a mark less the index move the worth of lots. A loss is rounded up. A move that does not fit
+         counts for no account.
     @return Values.
-    @return What the rounding leaves, wei.
+    @return The remainder of the rounding, wei.
     """
     values: uint256 = self.values[market]
     if moved == 0:
@@ -235,8 +236,8 @@ def _move_lot_values(market: uint256, moved: int256) -> (uint256, uint256):
 @internal
 def _count_move(market: uint256, winner: uint256, moved: uint256):
     """
-    @dev Add a move to what a lot of one side gained and of the other lost, rounded down: all losses are no
-         more than all gains. One that does not fit counts for nobody: the path never stops.
+    @dev Add a move to the gain of a lot of one side and the loss of one of the other, rounded down: all
+         losses are no more than all gains. One that does not fit counts for no account: the path never stops.
     """
     gain: uint256 = 0
     gained: uint256 = 0
@@ -274,8 +275,8 @@ def _has_ended(market: uint256) -> bool:
 @internal
 def _record_cycle_start(market: uint256, cycle: uint256):
     """
-    @dev Note where a cycle begins, at the last mark and the index of now; of a market that has ended only as
-         long as somebody has a position in it, or has gained there in the cycle before.
+    @dev Note where a cycle begins, at the last mark and the current index; of a market that has ended only as
+         long as an account has a position in it, or has gained there in the cycle before.
     """
     if self._has_ended(market) and (self.lots[market] | self.totals[market][cycle - 1]) == 0:
         return
@@ -288,7 +289,7 @@ def _record_cycle_start(market: uint256, cycle: uint256):
 @internal
 @view
 def _get_cycle_gains(market: uint256, cycle: uint256, side: uint256) -> uint256:
-    """@dev What a lot of a side gained in a cycle that is over, wei."""
+    """@dev The gain of a lot of a side in a cycle that is over, wei."""
     # The first of two fields.
     return unsafe_sub(self.edges[market][cycle + 1][side], self.edges[market][cycle][side]) & MASK_128
 
@@ -312,7 +313,10 @@ def _as_lots(size: int256) -> uint256:
 @internal
 @view
 def _get_open_lots(market: uint256) -> uint256:
-    """@dev Lots that are open: of the side that has more. What the other has less was taken from debtors."""
+    """
+    @dev Lots that are open: of the side that has more. The shortfall of the other was taken from insolvent
+         accounts.
+    """
     lots: uint256 = self.lots[market]
     return max(lots & MASK_128, lots >> 128)
 
@@ -337,7 +341,7 @@ def _compute_worth(market: uint256, size: int256) -> int256:
 @internal
 @pure
 def _worth_at(values: uint256, size: int256) -> int256:
-    """@dev The value of so many lots, wei; under zero for what a short owes."""
+    """@dev The value of so many lots, wei; under zero for the debt of a short."""
     return size * self._check_signed(values, unsafe_mul(110, self._side(size)), 110)
 
 
@@ -361,7 +365,7 @@ def _cycle() -> uint256:
 @internal
 @view
 def _compute_funding_index_change(funding: Funding) -> int256:
-    """@dev What the index has to move by until now, wei a lot."""
+    """@dev The move of the index until now, wei a lot."""
     return funding.rate * convert(block.timestamp - funding.updated, int256)
 
 
@@ -369,8 +373,8 @@ def _compute_funding_index_change(funding: Funding) -> int256:
 def _update_market_funding_rate(market: uint256):
     """
     @dev Bring a market up to now at its mark, and after an interval have the rate follow the premium of its
-         trades. The premium is taken over all that is open, whatever was traded: no volume waters it down.
-         The highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
+         trades. The premium is taken over all open lots, for any volume: no volume waters it down. The
+         highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
          stays under 2**107.
     """
     self._move_market_to_price(market, self._price(market), False)

@@ -5,11 +5,11 @@
 @title redeem_queue
 @license GNU Affero General Public License v3.0 only
 @notice The batches in which members leave a pool, in the order in which they were cut, the requests in them
-        and who may act for whom (ERC-7540). What a batch is paid is the importer's.
-@dev Packed by hand: one record is one slot, the first field at bit 0. A request is what was committed to a
-     batch for a controller. Those of a controller that are not done are a list, in the order of the batches;
-     batches are over in that order, so only the first is ever taken off. Shares of a request are of the
-     generation of its record, at most of that in which its batch was cut: `_shares_at_cut` converts.
+        and the permissions to act for others (ERC-7540). The importer sets the payment of a batch.
+@dev Packed by hand: one record is one slot, the first field at bit 0. A request is the number of shares
+     committed to a batch for a controller. The open requests of a controller are a list, in the order of the
+     batches; batches are over in that order, so only the first is ever taken off. Shares of a request are of
+     the generation of its record, at most of that in which its batch was cut: `_shares_at_cut` converts.
 """
 from contracts.modules import bounds
 from contracts.modules import denominations
@@ -100,7 +100,7 @@ def __init__(cooldown: uint256, cap_delay: uint256):
     """
     @notice Begin to collect for batch 1; batch 0 is none.
     @param cooldown [seconds] From the cut of a batch to its first payment; 0: leaving needs no request.
-    @param cap_delay [seconds] After which announced caps apply: whoever asks to leave at once is paid before.
+    @param cap_delay [seconds] Delay of announced caps: a request to leave made at once is paid before.
     """
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
     assert cooldown == 0 or cooldown >= bounds.MIN_COOLDOWN, "pool: short cooldown"
@@ -114,9 +114,9 @@ def __init__(cooldown: uint256, cap_delay: uint256):
 @external
 def setOperator(operator: address, approved: bool) -> bool:
     """
-    @notice Let somebody request for the caller's shares and claim for the caller's requests, or no longer
-            (ERC-7540). Anyone, for oneself. An operator may take all of it.
-    @param operator Who may, or may not.
+    @notice Permit an operator to request for the caller's shares and to claim for the caller's requests, or
+            end that (ERC-7540). Anyone, for oneself. An operator may take all of it.
+    @param operator The account that may, or may not.
     @param approved Whether.
     @return Always true.
     """
@@ -139,8 +139,8 @@ def _acts_for(sender: address, owner: address) -> bool:
 @pure
 def _get_collecting_time(cooldown: uint256) -> uint256:
     """
-    @dev Seconds for which a batch takes requests: so many that those which wait for their time have places,
-         however many ask.
+    @dev Seconds for which a batch takes requests: so many that the waiting batches have places, for any
+         number of requests.
     """
     return max(min(cooldown, DAY), cooldown // PARTS)
 
@@ -293,7 +293,7 @@ def _first(controller: address) -> uint256:
 @internal
 @view
 def _claimed(batch: uint256, controller: address, request: Request) -> (uint256, uint256):
-    """@dev What was claimed of a request, assets [wad] and shares; most are claimed at once, uncounted."""
+    """@dev The claimed part of a request, assets [wad] and shares; most are claimed at once, uncounted."""
     if not request.has_claimed:
         return 0, 0
     word: uint256 = self.claimed[batch][controller]
@@ -302,7 +302,7 @@ def _claimed(batch: uint256, controller: address, request: Request) -> (uint256,
 
 @internal
 def _count_claimed(batch: uint256, controller: address, request: Request, assets: uint256, shares: uint256):
-    """@dev Under what was paid, 96 bits, and what was committed, 152 bits."""
+    """@dev Under the payment, 96 bits, and the committed shares, 152 bits."""
     if shares != 0:
         self.claimed[batch][controller] += assets | (shares << 96)
         if not request.has_claimed:
@@ -311,7 +311,7 @@ def _count_claimed(batch: uint256, controller: address, request: Request, assets
 
 @internal
 def _drop_first(batch: uint256, controller: address, request: Request):
-    """@dev Forget a controller's first request; what follows it becomes the first."""
+    """@dev Forget a controller's first request; the following one becomes the first."""
     self.requests[batch][controller] = 0
     if request.has_claimed:
         self.claimed[batch][controller] = 0

@@ -14,5 +14,5 @@
 @internal
 @pure
 def _raise(reason: String[32]):
-    """@dev Revert, whatever called; the caller's condition is what it does not allow."""
+    """@dev Revert, for any caller; the caller's condition is the forbidden case."""
     raise reason

@@ -4,7 +4,7 @@
 """
 @title roles
 @license GNU Affero General Public License v3.0 only
-@notice Who may do what: one admin, handed over in two steps, and roles that it grants.
+@notice Permissions: one admin, handed over in two steps, and roles that it grants.
 @dev Built on snekmate's `access_control`; its own grant and revoke are not exported, because they
      would hand over the admin in one step.
 """
@@ -51,7 +51,7 @@ def transfer_admin(new_admin: address):
     """
     @notice Offer the admin role. Admin only. Protects: nothing changes until the new admin accepts, so a
             wrong address loses nothing.
-    @param new_admin Who may accept; the zero address withdraws the offer.
+    @param new_admin The account that may accept; the zero address withdraws the offer.
     """
     self._only_admin()
     self.pending_admin = new_admin
@@ -74,7 +74,7 @@ def grant_role(role: bytes32, account: address):
     """
     @notice Give a role. Admin only. The admin role itself is not given so.
     @param role The role, keccak256 of its name.
-    @param account Who gets it.
+    @param account The account that gets it.
     """
     self._only_admin()
     self._check_not_admin_role(role)
@@ -86,7 +86,7 @@ def revoke_role(role: bytes32, account: address):
     """
     @notice Take a role away. Admin only.
     @param role The role, keccak256 of its name.
-    @param account Who loses it.
+    @param account The account that loses it.
     """
     self._only_admin()
     self._check_not_admin_role(role)
@@ -99,7 +99,7 @@ def has_role(role: bytes32, account: address) -> bool:
     """
     @notice Whether an account holds a role.
     @param role The role, keccak256 of its name.
-    @param account Who is asked about.
+    @param account The account to check.
     @return True if the account holds it now.
     """
     return access_control.hasRole[role][account]

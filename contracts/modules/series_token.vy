@@ -4,9 +4,9 @@
 """
 @title series_token
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-20 with EIP-2612 permits whose balances live in generations: a new generation starts with
-        none, at once for everybody, and what was held in an old one can still be read. Creating,
-        destroying and moving tokens belong to the importer, which has to settle owners first.
+@notice An ERC-20 with EIP-2612 permits and balances that live in generations: a new generation starts with
+        none, at once for all owners, and balances of an old one can still be read. Creating, destroying and
+        moving tokens belong to the importer, which has to settle owners first.
 @dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply
      under 2**152, so that adding to the lowest field of a word never carries. The marks are the
      importer's: how far each owner was settled. Allowances and nonces know no generations.
@@ -62,7 +62,7 @@ def __init__(name_: String[25], symbol_: String[5]):
 @view
 def totalSupply() -> uint256:
     """
-    @notice Tokens of the present generation; those of older ones are gone.
+    @notice Return the tokens of the present generation; tokens of older ones are gone.
     @return [claims] All that count.
     """
     return self.state & MASK_152
@@ -73,8 +73,8 @@ def totalSupply() -> uint256:
 def balanceOf(owner: address) -> uint256:
     """
     @notice An owner's tokens of the present generation.
-    @param owner Whose tokens.
-    @return [claims] Those that count; none of an older generation.
+    @param owner Owner of the tokens.
+    @return [claims] Tokens that count; none of an older generation.
     """
     return self.balances[(self.state >> 152) & MASK_32][owner] & MASK_152
 

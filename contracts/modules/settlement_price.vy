@@ -6,12 +6,12 @@
 @license GNU Affero General Public License v3.0 only
 @notice The one price at which a market is settled: the mean over the first FINAL_WINDOW seconds, from the
         moment at which its closing began, in which its price was valid. It follows from the history of the
-        market alone: who asks, when, and whether anybody asked before changes nothing. A market that had no
-        such time FINAL_DEADLINE seconds later is settled at the mean over what there was, if that is a
-        quarter of it, and else at the average from before the closing. So there is an answer in time,
-        whatever becomes of the market.
-@dev Between two changes of a market all is constant, so the sum is carried on piece by piece: whoever is
-     about to change what counts calls `_count` before. A second belongs to what held at its end. A closing
+        market alone: the caller, the time and any calls before change nothing. A market that had no such time
+        FINAL_DEADLINE seconds later is settled at the mean over the valid time, if that is a quarter of it,
+        and else at the average from before the closing. So there is an answer in time, in any state of the
+        market.
+@dev Between two changes of a market all is constant, so the sum is carried on piece by piece: an importer
+     calls `_count` before it changes a value that counts. A second belongs to the state at its end. A closing
      has a key: that of a market's settlement is its id; one that was planned for a moment has that moment in
      it, so that each has its own price and the same rule makes all of them.
 """
@@ -59,7 +59,7 @@ def _key(collateral_type: uint256, at: uint256) -> uint256:
 @internal
 @view
 def _choose_earlier_closing_key(collateral_type: uint256, at: uint256) -> uint256:
-    """@dev The key of what begins first: a closing that was planned for a moment, or the settlement's."""
+    """@dev The key of the earlier closing: the one that was planned for a moment, or the settlement's."""
     settled_at: uint256 = self.closings[collateral_type] & MASK_32
     if settled_at != 0 and settled_at < at:
         return collateral_type
@@ -108,8 +108,8 @@ def _has_begun(key: uint256) -> bool:
 def _price(key: uint256, market: Market, at: uint256, otherwise: uint256) -> (bool, uint256, Closing):
     """
     @dev Whether the price is final, the price, and the closing counted up to now, for a market that is as
-         given since the last change. What was planned for a moment begins then though nobody has said so:
-         `at` is that moment, 0 if none has come, and `otherwise` the price for want of time.
+         given since the last change. A planned closing begins at its moment without a call: `at` is that
+         moment, 0 if none has come, and `otherwise` the price for want of time.
     """
     word: uint256 = self.final_prices[key]
     closing: Closing = self._load(key)
@@ -156,7 +156,7 @@ def _is_over(closing: Closing) -> bool:
 @internal
 @pure
 def _compute_mean(closing: Closing, otherwise: uint256) -> uint256:
-    """@dev Rounded down: a vault gives a unit more for its debt, which is what holders are paid from."""
+    """@dev Rounded down: a vault gives a unit more for its debt, which pays the holders."""
     if closing.valid * 4 < bounds.FINAL_WINDOW:
         return otherwise
     return closing.sum // closing.valid

@@ -4,14 +4,14 @@
 """
 @title shares
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-20 with EIP-2612 permits whose shares are divided, all alike, where losses have left each of
-        them almost nothing (see denominations). Creating, destroying and moving shares belong to the
-        importer, which has to settle owners first: bring their records to the present generation.
-@dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply
-     under 2**152, so that adding to the lowest field of a word never carries. The marks are the
-     importer's: how far it has come in this generation, and how far each owner was settled; so is what is
-     open. The supply is divided as a whole and balances each by themselves, rounded down: together they are
-     at most the supply. Allowances and nonces know no generations.
+@notice An ERC-20 with EIP-2612 permits. All shares are divided alike where losses have left each of them
+        almost nothing (see denominations). Creating, destroying and moving shares belong to the importer,
+        which has to settle owners first: bring their records to the present generation.
+@dev Packed by hand: one record is one slot, the first field at bit 0. The importer keeps every supply under
+     2**152, so that adding to the lowest field of a word never carries. The importer sets the marks: its own
+     progress in this generation, and that of each owner's settling; the importer keeps the open items, too.
+     The supply is divided as a whole and balances each by themselves, rounded down: together they are at most
+     the supply. Allowances and nonces know no generations.
 """
 from ethereum.ercs import IERC20
 
@@ -82,7 +82,7 @@ def balanceOf(owner: address) -> uint256:
     """
     @notice An owner's shares, as they are counted now. They become fewer without a transfer where losses have
             left shares almost nothing: then all are divided alike, at the next entry.
-    @param owner Whose shares.
+    @param owner Owner of the shares.
     @return [shares] Of the present generation, rounded down.
     """
     return self._shares_of(owner)
@@ -131,7 +131,7 @@ def _balance(owner: address) -> Balance:
 
 @internal
 def _renew_record(owner: address, generation: uint256, mark: uint256) -> Balance:
-    """@dev Bring an owner's record to the present generation and a mark; what it was before."""
+    """@dev Bring an owner's record to the present generation and a mark; returns the old record."""
     before: Balance = self._balance(owner)
     if before.generation != generation or before.mark != mark:
         shares: uint256 = denominations._convert(before.shares, before.generation, generation)
@@ -174,7 +174,7 @@ def _check_receiver(to: address):
 
 @internal
 def _take_shares(owner: address, amount: uint256):
-    """@dev Of an owner whose record is of the present generation, as all that follow."""
+    """@dev Of an owner with a record of the present generation, as all that follow."""
     word: uint256 = self.balances[owner]
     if amount > word & MASK_152:
         revert_reason._raise("shares: balance too small")

@@ -22,8 +22,8 @@ HIGHEST_HALF: constant(bytes32) = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4
 def _is_signed(account: address, digest: bytes32, signature: Bytes[LONGEST]) -> bool:
     """
     @dev A key's signature counts first, without a look at the account. A contract is asked in a call that can
-         change nothing; one that fails, or answers anything else, has not signed. What it says may change:
-         whoever relies on it asks again.
+         change nothing; one that fails, or answers anything else, has not signed. Its answer may change: a
+         caller that relies on it asks again.
     """
     if len(signature) == 65:
         half: uint256 = convert(extract32(signature, 32), uint256)

@@ -4,8 +4,8 @@
 """
 @title terms
 @license GNU Affero General Public License v3.0 only
-@notice What governs each collateral type, and who may change it: its token, ceilings, ratios, fee and
-        limits. Those that a vault operation reads are in one slot here; those beside a figure of the
+@notice The terms of each collateral type, and the roles that may change them: its token, ceilings, ratios,
+        fee and limits. Terms that a vault operation reads are in one slot here; terms beside a figure of the
         ledger are in the ledger, and are set from here.
 @dev Every setter checks `bounds` and tells of the change.
 """
@@ -159,11 +159,10 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
 def retire_collateral_type(collateral_type: uint256):
     """
     @notice Take a type off the list, for good: another may take its place among the 32, under an id of its
-            own. Admin only, not in settlement, once nobody owes anything, nothing is under auction, and no
-            loss is uncovered or being paid. Its buffer goes to the reserve. Nothing is locked, drawn, sold or
-            lost in it any more; what is left of lots without principal may be unwound. Protects: collateral
-            without debt can be withdrawn for ever, whenever its owner comes; nothing of the type is anybody's
-            who comes later.
+            own. Admin only, not in settlement, once no vault has debt, nothing is under auction, and no loss
+            is uncovered or being paid. Its buffer goes to the reserve. Nothing is locked, drawn, sold or lost
+            in it any more; remaining lots without principal may be unwound. Protects: the owner of collateral
+            without debt can withdraw it for ever, at any time; later accounts own nothing of the type.
     @param collateral_type [id] The collateral type.
     """
     self._check_admin_and_type(collateral_type)
@@ -183,9 +182,9 @@ def retire_collateral_type(collateral_type: uint256):
 @external
 def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
-    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only. Protects: what can
-            be borrowed against can be liquidated, since the first ceiling above 0 needs terms of its
-            auctions.
+    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only. Protects: all
+            collateral that can be borrowed against can be liquidated, since the first ceiling above 0 needs
+            terms of its auctions.
     @param collateral_type [id] The collateral type.
     @param new [whole stablecoins] The ceiling, at most `bounds.MAX_DEBT_CEILING`.
     """
@@ -252,9 +251,9 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
 def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     """
     @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now. Admin
-            only, not in settlement, and not without a risk policy. Protects: whatever the policy says, the
+            only, not in settlement, and not without a risk policy. Protects: at any answer of the policy, the
             fee is at most `bounds.MAX_POLICY_FEE`, and above `bounds.FEE_MOVE` it rises within a day (of UTC)
-            by no more than that; where it says nothing, it stays.
+            by no more than that; without an answer, it stays.
     @param collateral_type [id] The collateral type.
     @param dynamic Whether the fee follows utilisation.
     """
@@ -382,7 +381,7 @@ def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
 @view
 def unit_of(collateral_type: uint256) -> uint256:
     """
-    @notice Return what one raw unit of the type's token is. Reverts for an unknown type.
+    @notice Return the size of one raw unit of the type's token. Reverts for an unknown type.
     @param collateral_type [id] The collateral type.
     @return [wad] The unit.
     """
@@ -471,8 +470,8 @@ def _mark_settling(collateral_type: uint256):
 @view
 def _get_steepest(collateral_type: uint256) -> uint256:
     """
-    @dev [basis points] that a debt needs beyond a ratio, at most, for what it grows by: on both sides of
-         the gap between the ratios, it is what redistribution has to leave room for.
+    @dev [basis points] that a debt needs beyond a ratio, at most, for its growth: on both sides of the gap
+         between the ratios, redistribution has to leave room for it.
     """
     if RISK_POLICY == empty(address):
         return 0
@@ -508,8 +507,8 @@ def _update_dynamic_fee(collateral_type: uint256, replaced: bool, debts: IVaultE
 @internal
 def _set_fee_from_policy(collateral_type: uint256, asked: uint256):
     """
-    @dev Have a fee follow what the policy asks for: up to FEE_MOVE at once, above it as far as a day lets it
-         rise, from what it was when it was first to be above on that day.
+    @dev Have a fee follow the policy's answer: up to FEE_MOVE at once, above it as far as a day lets it rise,
+         from its value when it was first to be above on that day.
     """
     if asked > bounds.MAX_POLICY_FEE:
         log PolicyFailed(collateral_type=collateral_type)

@@ -36,7 +36,7 @@ def _mul_div(a: uint256, b: uint256, c: uint256) -> uint256:
 def _ray_mul(a: uint256, b: uint256, up: bool) -> uint256:
     """
     @dev a * b / RAY, rounded down or up, exact: both are split at RAY, so the product need not fit. Reverts
-         where the result does not. What is unchecked is at most a.
+         where the result does not. The unchecked part is at most a.
     """
     low: uint256 = unsafe_mul(a % RAY, b % RAY)
     rest: uint256 = unsafe_add(unsafe_mul(unsafe_div(a, RAY), b % RAY), unsafe_div(low, RAY))
@@ -49,9 +49,9 @@ def _ray_mul(a: uint256, b: uint256, up: bool) -> uint256:
 @pure
 def _rpow(base: uint256, exponent: uint256) -> uint256:
     """
-    @dev base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).
-         Unchecked: callers keep every intermediate under 2**112, whose square fits. Fees reach at
-         most 10 times RAY in the longest accrual, price cuts are below RAY.
+    @dev base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`). Unchecked:
+         callers keep every intermediate under 2**112, so that its square fits. Fees reach at most 10 times
+         RAY in the longest accrual, price cuts are below RAY.
     """
     x: uint256 = base
     n: uint256 = exponent

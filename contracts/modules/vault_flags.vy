@@ -4,12 +4,12 @@
 """
 @title vault_flags
 @license GNU Affero General Public License v3.0 only
-@notice Vaults whose debt is in doubt, all of it: nobody knows yet what a liquidation will bring, and no loss
-        is larger than the debt. A flag moves nothing; it only keeps members of pools from leaving ahead of a
+@notice Vaults with all of their debt at risk: the proceeds of a liquidation are not known yet, and no loss is
+        larger than the debt. A flag moves nothing; it only keeps members of pools from leaving ahead of a
         loss that may come.
-@dev A flag is a normalized debt, so that fees grow on it as they do on the debt. It follows what leaves the
-     vault by liquidation; after a repayment or a top-up it stays until anyone has the vault looked at again.
-     It may be too high then, which makes others wait, and takes nothing from them.
+@dev A flag is a normalized debt, so that fees grow on it as they do on the debt. It follows debt that leaves
+     the vault by liquidation; after a repayment or a top-up it stays until any account has the vault checked
+     again. It may be too high then, which makes others wait, and takes nothing from them.
 """
 from contracts.interfaces import IPriceFeed
 

@@ -55,9 +55,9 @@ def __init__(asset_: address, vesting: uint256):
 @nonreentrant
 def add_income(assets: uint256):
     """
-    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; what has not vested yet
-            goes on with it, up to the mean of both ends, weighted by the amounts. Protects: nobody earns by
-            entering just before an income and leaving just after; dust prolongs nothing.
+    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; income that has not vested
+            yet goes on with it, up to the mean of both ends, weighted by the amounts. Protects: no depositor
+            earns by entering just before an income and leaving just after; dust prolongs nothing.
     @param assets [wad] Pulled from the caller.
     """
     if assets == 0:
@@ -94,7 +94,7 @@ def unvested() -> uint256:
 @view
 def maxDeposit(receiver: address) -> uint256:
     """
-    @notice What can still be booked: far more than there is.
+    @notice Return the amount that can still be booked: far more than there is.
     @param receiver Any; it makes no difference.
     @return [wad] The most that a deposit may be.
     """
@@ -106,7 +106,7 @@ def maxDeposit(receiver: address) -> uint256:
 
 @internal
 def _add(assets: uint256):
-    """@dev Book an entry; what it is for is pulled later."""
+    """@dev Book an entry; its payment is pulled later."""
     word: uint256 = self.assets
     self._check_room(word & MASK_96, assets)
     self.assets = unsafe_add(word, assets)

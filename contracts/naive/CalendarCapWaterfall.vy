@@ -4,13 +4,13 @@
 """
 @title CalendarCapWaterfall
 @license GNU Affero General Public License v3.0 only
-@notice A loss waterfall whose caps count by the calendar: what a stage has paid in an epoch is forgotten when
-        the next one begins. So a loss that is covered in two parts, a minute before the edge and a minute
-        after, meets every cap twice. It is what `LossWaterfall` is compared with; no deployment should have
-        it.
+@notice A loss waterfall with caps that count by the calendar: a stage's payments in an epoch are forgotten
+        when the next one begins. So a loss that is covered in two parts, a minute before the edge and a
+        minute after, meets every cap twice. It is what `LossWaterfall` is compared with; no deployment should
+        have it.
 @dev All but `cover` is that contract's. Its record of payments has a bucket of time and the one before; here
-     what is paid goes to the one before, which is dropped at the edge. Stages that need time are passed over,
-     and what one misses while it fails is not noted.
+     a payment goes to the one before, which is dropped at the edge. Stages that need time are passed over,
+     and the shortfall of a stage while it fails is not noted.
 """
 from contracts import LossWaterfall
 from contracts.interfaces import ILossWaterfall
@@ -75,7 +75,7 @@ def __init__(
 ):
     """
     @param vault_engine The ledger: the only one that recognises losses.
-    @param liquidation_engine Knows what debt is in doubt.
+    @param liquidation_engine Reads which debt is at risk.
     @param admin Sets the stages, once, and proposes caps.
     @param epoch_length [seconds] All losses of a type in one epoch are one event, and meet the caps once.
     @param cap_delay [seconds] From the proposal of new caps to their use.
@@ -87,7 +87,7 @@ def __init__(
 @nonreentrant
 def cover(collateral_type: uint256) -> uint256:
     """
-    @notice Have a type's deficit covered by the stages, first to last, those that need time left out.
+    @notice Have a type's deficit covered by the stages, first to last, without the stages that need time.
             Permissionless. Protects: the order of losses; not the caps, since the caller chooses the moment.
     @param collateral_type [id] The type with the deficit.
     @return [rad] Covered; zero if no stage can pay.
@@ -132,7 +132,7 @@ def cover(collateral_type: uint256) -> uint256:
 @internal
 def _count_payment(collateral_type: uint256, k: uint256, slot: LossWaterfall.Slot, amount: uint256):
     """
-    @dev Count what a stage with a cap has paid in this epoch, rounded up to the wei, where the next one drops
+    @dev Count a payment of a stage with a cap in this epoch, rounded up to the wei, where the next one drops
          it.
     """
     of: uint256 = LossWaterfall.ALL_TYPES if slot.pooled else collateral_type

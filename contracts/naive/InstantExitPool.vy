@@ -4,11 +4,12 @@
 """
 @title InstantExitPool
 @license GNU Affero General Public License v3.0 only
-@notice A pool of stablecoin that may be left at any moment at book value: a share is worth what is booked for
-        it, whatever is known to be lost and not covered yet. So who leaves between a loss and its coverage
-        leaves all of it to those who stay. It is what `Pool` is compared with; no deployment should have it.
-@dev All but the price of an exit is that contract's; without a cooldown nobody gets into a batch. With A the
-     vested assets and S the shares:
+@notice A pool of stablecoin that may be left at any moment at book value: a share is worth its booked assets,
+        whether or not losses are known and not covered yet. So a member that leaves between a loss and its
+        coverage leaves all of it to the members that stay. It is what `Pool` is compared with; no deployment
+        should have it.
+@dev All but the price of an exit is that contract's; without a cooldown no request gets into a batch. With A
+     the vested assets and S the shares:
      exit    assets = floor(s * (A + 1) / (S + 1e6))
 """
 from contracts import Pool
@@ -118,11 +119,11 @@ def __init__(
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
     """
-    @notice Take assets out at book value. The owner, or a spender of the owner's shares. Protects: who stays
-            loses nothing by rounding; of losses that are known and not covered yet, all.
+    @notice Take assets out at book value. The owner, or a spender of the owner's shares. Protects: members
+            that stay lose nothing by rounding; of losses that are known and not covered yet, all.
     @param assets [wad] To be sent.
-    @param receiver Who gets the assets.
-    @param controller Whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Owner of the burned shares.
     @return [shares] Burned, rounded up.
     """
     burned: uint256 = self._to_burn(Pool.token._load().supply, assets)
@@ -135,11 +136,11 @@ def withdraw(assets: uint256, receiver: address, controller: address) -> uint256
 def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     @notice Take assets out for a number of shares at book value. The owner, or a spender of the owner's
-            shares. Protects: who stays loses nothing by rounding; of losses that are known and not covered
-            yet, all.
+            shares. Protects: members that stay lose nothing by rounding; of losses that are known and not
+            covered yet, all.
     @param shares [shares] To be burned.
-    @param receiver Who gets the assets.
-    @param controller Whose shares are burned.
+    @param receiver Receiver of the assets.
+    @param controller Owner of the burned shares.
     @return [wad] Assets sent, rounded down.
     """
     assets: uint256 = self._to_assets(Pool.token._load().supply, shares)
@@ -151,7 +152,7 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
 @view
 def pending_losses() -> uint256:
     """
-    @notice What known losses take of an exit: nothing, which is what is wrong with this pool.
+    @notice Return the part of an exit that known losses take: none, which is the flaw of this pool.
     @return [wad] 0.
     """
     return 0
@@ -162,7 +163,7 @@ def pending_losses() -> uint256:
 def maxWithdraw(controller: address) -> uint256:
     """
     @notice Assets that an owner's shares are worth at book value.
-    @param controller Whose shares.
+    @param controller Owner of the shares.
     @return [wad] Rounded down.
     """
     return self._to_assets(Pool.token._load().supply, Pool.token._shares_of(controller))

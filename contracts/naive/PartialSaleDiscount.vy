@@ -4,9 +4,9 @@
 """
 @title PartialSaleDiscount
 @license GNU Affero General Public License v3.0 only
-@notice Fixed discounts whose buyers take any part of a vault, also of one that is worth no more than its debt
-        and the bonus: the rest has less collateral for each unit of debt than before, and its loss stays
-        unbooked until the last of the collateral is sold. So it is on Aave, Morpho Blue and Euler. It is what
+@notice Fixed discounts with sales of any part of a vault, also of one that is worth no more than its debt and
+        the bonus. The rest has less collateral for each unit of debt than before, and its loss stays unbooked
+        until the last of the collateral is sold. So it is on Aave, Morpho Blue and Euler. It is what
         `FixedDiscount` is compared with; no deployment should have it.
 @dev All but the sale of such a vault is that contract's. As on Aave, collateral that is worth less than the
      debt floor stays in no vault that owes.
@@ -54,12 +54,12 @@ def plan_sale(
     max_repay: uint256,
 ) -> ILiquidationMechanism.Sale:
     """
-    @notice Return the sale of an unsafe vault's collateral, within what the buyer wants. Anyone.
+    @notice Return the sale of an unsafe vault's collateral, within the buyer's limits. Anyone.
     @param collateral_type [id] The collateral type.
     @param position The vault as it stands, its fee charged, and the price.
     @param max_collateral [wad] The most collateral that the buyer takes.
     @param max_repay [wad] The most stablecoin that the buyer pays.
-    @return What leaves the vault, and what is paid.
+    @return The amounts that leave the vault, and the payment.
     """
     terms: FixedDiscount.Terms = FixedDiscount._load_terms(collateral_type)
     quote: FixedDiscount.Quote = FixedDiscount._quote(terms, position)

@@ -1,4 +1,4 @@
-"""What every model contract is made of: journalled tables, reverts, events, the world they share."""
+"""Base of model contracts: journalled tables, reverts, events, the world they share."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class World:
         self.contracts: dict[str, Contract] = {}
         self.addresses: dict[str, Contract] = {}
         self.read_call: ReadCall | None = None
-        """Tells what call data calls; None where nobody has the contracts' ABI."""
+        """Decodes the call in call data; None without the contracts' ABI."""
         self.deployer = ZERO_ADDRESS
         """The account that creates a contract, while its constructor runs; only campaigns set it."""
 
@@ -131,7 +131,7 @@ class World:
             raise RevertError("") from None
 
     def call(self, sender: str, target: str, data: bytes) -> None:
-        """Make a call that is given as call data; what it returns is dropped."""
+        """Make a call that is given as call data; its result is dropped."""
         contract = self.at(target)
         if self.read_call is None:
             raise RuntimeError("nobody here can read call data: put the model beside a chain")
@@ -167,7 +167,7 @@ class World:
             return None
 
     def get_old_values_by_slot(self, mark: tuple[int, int]) -> dict[Written, Any]:
-        """Return the slots written since the mark, with what each held before."""
+        """Return the slots written since the mark, each with its value before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
             changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old

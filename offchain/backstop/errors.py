@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class BackstopError(Exception):
-    """An error that says what is wrong and how to mend it; commands print its message, not a traceback."""
+    """An error with its cause and its remedy; commands print its message, not a traceback."""
 
 
 def refuse_url_as_local_path(text: str, fail: Callable[[str], NoReturn]) -> None:

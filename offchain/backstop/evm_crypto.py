@@ -1,6 +1,6 @@
 """keccak-256 and secp256k1 recovery as the EVM computes them, in plain integers.
 
-They cost milliseconds. Whoever has a library for them puts it in their place with `replace`.
+They cost milliseconds. A program with a library for them puts it in their place with `replace`.
 """
 
 from __future__ import annotations

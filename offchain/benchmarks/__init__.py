@@ -1,1 +1,1 @@
-"""Benchmarks: what `make gas` and `make bench` measure. Not part of the wheel."""
+"""Benchmarks of `make gas` and `make bench`. Not part of the wheel."""

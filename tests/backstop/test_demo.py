@@ -1,4 +1,4 @@
-"""The README's first screen is what the demo prints."""
+"""The README's first screen equals the demo's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial of a decision memo: its files are copied, its commands print what the page shows."""
+"""The tutorial of a decision memo: its files are copied, its commands print the page's output."""
 
 from __future__ import annotations
 

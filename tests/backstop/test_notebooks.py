@@ -1,4 +1,4 @@
-"""The notebooks of docs/learn run, and print what they show."""
+"""The notebooks of docs/learn run, and print their stored output."""
 
 from __future__ import annotations
 

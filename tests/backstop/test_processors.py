@@ -1,7 +1,7 @@
-"""One seed has one result, whatever the processor can do.
+"""One seed has one result on every processor.
 
-A process takes other implementations of what BLAS, numpy and the C library have several of, as it would on an
-older processor. What it finds is compared byte for byte.
+A process takes other implementations of the functions that BLAS, numpy and the C library have several of, as
+it would on an older processor. Its results are compared byte for byte.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ OLDER = {
 
 
 def results() -> dict[str, object]:
-    """What a search, a study and a scenario come to. Floats are told in full."""
+    """Return the results of a search, a study and a scenario. Floats are printed in full."""
     scenario, _, budget = load_scenario_and_adversary_budget(SMALL, "day-in-a-thousand")
     with tempfile.TemporaryDirectory() as folder:
         task = Task(scenario, budget, "loss", 1, 0, "evolution", 6, "model")

@@ -36,7 +36,7 @@ PAGE = (ROOT / "docs" / "do" / "stress.md").read_text()
 
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Run:
-    """Runs a part as its command does; the rows of its tables, and what it wrote."""
+    """Runs a part as its command does; returns the rows of its tables and the written output."""
     # Web3.py, which takes a second to load: not in each process that collects tests.
     from benchmarks.cli import bench
     from benchmarks.speed import (
@@ -122,7 +122,7 @@ def numbers(cells: Iterable[str]) -> list[float]:
 
 
 def on_the_page(rows: Rows, columns: int) -> Rows:
-    """The rows of one table, whose head is that of the table on the page."""
+    """Return the rows of the table on the page that has the same head."""
     head, line, *others = [row for row in rows if len(row) == columns]
     assert set(line) == {"---"} and f"{' | '.join(head[1:])} |\n|{'|'.join(line)}|\n" in PAGE
     return others

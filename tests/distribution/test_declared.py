@@ -72,7 +72,7 @@ def test_a_module_of_an_extra_is_named_where_it_is_missing() -> None:
 
 
 def test_a_module_of_no_extra_is_named_where_it_is_missing() -> None:
-    """What only a checkout's commands import needs no answer: they refuse to run without one."""
+    """Imports that only a checkout's commands need require no answer: they refuse to run without one."""
     modules = {
         module
         for module, paths in imported_modules("offchain/backstop").items()

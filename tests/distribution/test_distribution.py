@@ -1,4 +1,4 @@
-"""The wheel does what a checkout does, in an empty folder, with its core alone where that is enough."""
+"""The wheel works as a checkout does, in an empty folder, with its core alone where that is enough."""
 
 from __future__ import annotations
 

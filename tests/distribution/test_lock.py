@@ -1,4 +1,4 @@
-"""requirements.lock is what a checkout installs: all that pyproject.toml asks for, with hashes."""
+"""requirements.lock is a checkout's installation: all that pyproject.toml asks for, with hashes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_each_package_of_a_lock_has_hashes_and_no_address(name: str) -> None:
 
 
 def test_the_lock_fits_what_is_asked() -> None:
-    """And what builds the package: a checkout builds with what is installed."""
+    """And the package's build requirements: a checkout builds with its installed packages."""
     lock = read_lock("requirements.lock")
     asked_here = [*list_requirements(), *map(Requirement, PYPROJECT["build-system"]["requires"])]
     assert [unmet for asked in asked_here if (unmet := get_unmet_requirement(asked, lock))] == []
 
 
 def test_the_lock_is_complete_and_has_nothing_besides() -> None:
-    """It is installed without dependencies: what a locked package asks for is locked, and fits."""
+    """It is installed without dependencies: each requirement of a locked package is locked, and fits."""
     lock = read_lock("requirements.lock")
     replaced = {Requirement(each).name: each for each in PYPROJECT["tool"]["uv"]["override-dependencies"]}
     waiting, seen, unmet = list_requirements(), set[tuple[str, str]](), set[str]()

@@ -1,4 +1,4 @@
-"""Coins lose two fifths at once and half of all accounts owe: seized, booked, settled, and nobody gets away.
+"""Coins lose two fifths at once and half of all accounts owe: seized, booked, settled, and none escapes.
 
 `ape run deleverage` plays thousands of accounts.
 """
@@ -53,7 +53,7 @@ def test_no_more_is_closed_than_was_nobodys(policy):
 
 @pytest.mark.parametrize("policy", ["by-cycle", "ranked"])
 def test_dodgers_bear_what_they_have_to(policy):
-    """A wei for each cycle, and what rounding leaves of a move."""
+    """A wei for each cycle, and the rounding of a move."""
     result = played("revm", policy, dodgers=50)
     assert result.escape is not None
     dodges = result.escape.dodges
@@ -68,10 +68,10 @@ def test_dodgers_bear_what_they_have_to(policy):
 @pytest.mark.deep(brief="tests/flows/test_a_perpetual_market_crashes.py::test_everybody_pays_once")
 @pytest.mark.anvil
 def test_gas_does_not_depend_on_who_has_gained():
-    """Blocks are mined as planned; of three times as many who owe, and who gained, each costs the same.
+    """Blocks are mined as planned; of three times as many debtors and winners, each costs the same.
 
-    What a call takes beside its accounts, some 70,000, falls on more of them, and on two calls, not one.
-    A read of storage for everybody who gained would be 8,000 more for each who owes.
+    A call's fixed cost, some 70,000, falls on more of them, and on two calls, not one. A read of storage for
+    every winner would be 8,000 more for each debtor.
     """
     results = [played("anvil", "ranked", accounts) for accounts in (80, 160, 240)]
     for result in results:

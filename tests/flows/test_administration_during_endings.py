@@ -1,7 +1,7 @@
 """Calls of the admin and of guardians while a market or a collateral type ends: the table of powers.md.
 
 In each stage every call is tried for itself and reverted. It succeeds unless the table says that it is
-refused then, and what the table says is refused is refused: the table has neither too much nor too little.
+refused then, and every refusal in the table happens: the table has neither too much nor too little.
 """
 
 import re
@@ -236,7 +236,7 @@ def test_every_call_succeeds_but_those_that_the_page_names(lent, stage):
 
 
 def test_every_power_of_the_admin_is_tried(lent):
-    """Of those in the tables of the page, and of guardians, but for what is left out with a reason."""
+    """Of those in the tables of the page, and of guardians, but for those left out with a reason."""
     listed = set()
     for line in PAGE.read_text().partition("## The timelock")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

@@ -1,4 +1,4 @@
-"""Nobody bids: the auction is reset while the lot is worth something, closed when it is worth nothing."""
+"""No taker bids: the auction is reset while the lot has value, and closed when it has none."""
 
 import pytest
 

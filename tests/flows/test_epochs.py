@@ -33,7 +33,7 @@ def carried(quiet):
 
 
 def half(assets):
-    """What two epochs take from the pool at most."""
+    """Return the most that two epochs take from the pool."""
     return assets // 2
 
 

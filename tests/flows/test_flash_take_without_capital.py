@@ -25,7 +25,7 @@ def auction_price():
 
 
 def proceeds(protocol, amount):
-    """What the market gives for collateral: in * out constant, 30 basis points of what goes in."""
+    """Return the market's payment for collateral: in * out constant, 30 basis points of the input as fee."""
     stable, collateral = (protocol.read(f"Market.WETH.{each}_reserve") for each in ("stable", "collateral"))
     return amount * 9_970 * stable // (collateral * 10_000 + amount * 9_970)
 

@@ -17,7 +17,7 @@ DEPOSIT, WITHDRAW = "VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withd
 
 @pytest.fixture
 def of(new_protocol):
-    """Makes protocols whose second type is of another token."""
+    """Makes protocols with another token for their second type."""
 
     def make(kind, decimals=8, check_every=1):
         plain = build_standard_parameters()
@@ -33,7 +33,7 @@ def of(new_protocol):
 
 @pytest.fixture
 def issued(of):
-    """One whose issuer can stop, block, refuse and take a fee; two vaults of two coins each."""
+    """One with an issuer that can stop, block, refuse and take a fee; two vaults of two coins each."""
     protocol = of("BlocklistToken")
     for who in ("borrower", "neighbour"):
         protocol.borrow(who, "WBTC", 2 * WAD, 60_000 * WAD)
@@ -41,13 +41,13 @@ def issued(of):
 
 
 def auctioned(protocol, who="borrower"):
-    """Have a vault's collateral fall and be auctioned; the auction's id."""
+    """Drop the price of a vault's collateral and auction it; return the auction's id."""
     protocol.post_price("WBTC", 40_000 * RAY)
     return liquidate_vault(protocol, who, WBTC)
 
 
 def listed(protocol, token):
-    """List a token whose admin has one."""
+    """List a token that has an admin."""
     unit = 10 ** protocol.read(f"{token}.decimals")
     protocol.do(f"{token}.mint", "admin", unit, sender="admin")
     protocol.do(f"{token}.approve", "VaultEngine", unit, sender="admin")
@@ -87,7 +87,7 @@ def refuse_zero_transfers(protocol):
     ids=["two decimals", "no return value", "refuses nothing"],
 )
 def test_a_whole_life(of, kind, decimals, before):
-    """Deposit, draw, withdrawal, liquidation, auction, settlement: whatever goes in comes out."""
+    """Deposit, draw, withdrawal, liquidation, auction, settlement: all tokens that go in come out."""
     protocol = of(kind, decimals)
     if before:
         before(protocol)
@@ -185,7 +185,7 @@ def test_a_blocked_account_names_another_receiver(issued):
 
 
 def test_a_blocked_holder_cannot_cash_and_others_can(issued):
-    """Who redeemed is paid and nobody else: only stablecoin that is not redeemed yet can go elsewhere."""
+    """Each redeemer alone is paid: only stablecoin that is not redeemed yet can go elsewhere."""
     settle_protocol(issued)
     for who in ("borrower", "neighbour"):
         issued.do("Settlement.redeem", 10_000 * WAD, sender=who)

@@ -1,4 +1,4 @@
-"""Savers leave by request and claim. Whoever was in when a loss was recognised bears a part of it."""
+"""Savers leave by request and claim. Every member at the recognition of a loss bears a part of it."""
 
 import pytest
 

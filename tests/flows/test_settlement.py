@@ -1,4 +1,4 @@
-"""The last resort: a crash that ends the protocol, and everybody who holds stablecoin is paid alike."""
+"""The last resort: a crash that ends the protocol, and all holders of stablecoin are paid alike."""
 
 from random import Random
 
@@ -68,7 +68,7 @@ def finish(protocol, order: Random) -> int:
 
 
 def cash_all(protocol, who: str) -> tuple[int, ...]:
-    """Redeem all that somebody holds, and cash it; wad of each collateral."""
+    """Redeem all that a holder has, and cash it; wad of each collateral."""
     amount = protocol.read("Stablecoin.balanceOf", who)
     protocol.do("Settlement.redeem", amount, sender=who)
     return tuple(int(protocol.do("Settlement.cash", c, amount, sender=who)) for c in range(3))
@@ -148,7 +148,7 @@ def test_savers_lose_before_other_holders_do(crashed):
 
 
 def test_holders_get_what_backs_them(crashed):
-    """All collateral that was taken, at final prices, is what is settled: less than one for one."""
+    """All taken collateral, at final prices, equals the settled amount: less than one for one."""
     supply = finish(crashed, Random(4))
     worth = 0
     for c in range(3):

@@ -1,9 +1,9 @@
-"""What a caller gains who knows all that is public and chooses the best second of a path, whatever guards do.
+"""The gain of a caller with all public knowledge in the best second of a path, under all guards.
 
 Prices walk, with jumps of 5% to 60%, up and down. One reporter of four lies, another one may be silent,
 prices that are far off wait to be confirmed, a guardian halts, and the feed is silent at times. Gains are
-parts of what is sold, at the newest median that everybody sees, beyond the buffer of the top; a claim and a
-lot that is given up have no buffer.
+parts of the sold value, at the newest public median, beyond the buffer of the top; a claim and a lot that is
+given up have no buffer.
 """
 
 import math
@@ -21,7 +21,7 @@ HOURS = 72
 
 
 class Public(NamedTuple):
-    """What everybody knows in a second, in whole stablecoins; 0 is none."""
+    """Public prices of a second, in whole stablecoins; 0 is none."""
 
     market: float
     current: float
@@ -41,7 +41,7 @@ def walk(dice):
 
 
 def reported(dice, price, lie):
-    """What each says; None is silence."""
+    """Return each reporter's report; None is silence."""
     said = [price * math.exp(dice.gauss(0, 0.002)) for _ in range(3)]
     if dice.random() < 0.3:
         said[dice.randrange(3)] = None
@@ -49,7 +49,7 @@ def reported(dice, price, lie):
 
 
 def play(protocol, seed, guards, lie):
-    """The seconds of a path in which somebody may sell."""
+    """Yield the seconds of a path in which a sale is possible."""
     dice = random.Random(seed)
     feed = protocol.do
     feed("PriceFeed.set_market", MARKET, REPORTERS, 3, 3_600, 3_000, 10_800, 7_200, sender="admin")

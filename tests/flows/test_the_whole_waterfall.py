@@ -66,7 +66,7 @@ def protocol(new_protocol):
 
 
 def paid(protocol) -> dict[str, int]:
-    """What each stage paid for the event so far, rad."""
+    """Return each stage's payments for the event so far [rad]."""
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     return {
         name: protocol.read("LossWaterfall.covered", XAU, epoch, k)

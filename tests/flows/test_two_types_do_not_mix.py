@@ -1,4 +1,4 @@
-"""A type's buffer is its own; the reserve and the savings are everybody's."""
+"""A type's buffer is its own; the reserve and the savings serve all types."""
 
 import pytest
 

@@ -83,7 +83,7 @@ def answers(both, number):
 
 @pytest.fixture
 def alone_with_members(new_protocol):
-    """Three members of a stability pool, and two borrowers whose debts it can repay."""
+    """Three members of a stability pool, and two borrowers with debts that it can repay."""
     protocol = deploy_with_pool(new_protocol)
     for borrower, debt in (("dave", 12_000), ("erin", 9_000)):
         protocol.borrow(borrower, "WETH", 10 * WAD, debt * WAD)
@@ -195,7 +195,7 @@ def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
 
 @external
 def a_skim_that_waits_for_principal_alone(self, sender, c, owner):
-    """As it was once: what has no principal comes home whenever somebody calls."""
+    """Restore the old rule: collateral without principal comes home at anyone's call."""
     engine = self.world.contracts["VaultEngine"]
     if engine.in_auction_of(self.address, c) == 0:
         engine.vaults[c, owner] = engine.vaults[c, owner]._replace(open_lots=0)
@@ -215,7 +215,7 @@ def only_when_empty(self, k, now):
 
 @external
 def a_look_that_costs_who_is_not_charged_yet(self, sender, c, owner):
-    """A vault loses collateral, unless somebody has the fees of gold charged first."""
+    """Flag wrongly: a vault loses 1% of its collateral unless the fees of gold were charged before."""
     engine = self.world.contracts["VaultEngine"]
     if engine.debts[XAU].accrued_at != self.world.timestamp:
         vault = engine.vaults[c, owner]
@@ -301,7 +301,7 @@ def test_a_workout_that_is_not_worth_its_debt_is_told(alone_with_guards, monkeyp
 
 
 def test_a_workout_that_costs_creditors_is_told(alone_with_guards, monkeypatch):
-    """Whoever pays is given something back: the creditors pay for it."""
+    """The payer gets something back, and the creditors pay for it."""
 
     def pay(self, sender, workout_id, amount):
         self.engine.reward(self.auctions.address, 0, sender, 1_000 * WAD)

@@ -61,7 +61,7 @@ class Watched(Table):
 
 
 class Step(Transition):
-    """A step that tells which tables it is asked about, also where it knows what was written."""
+    """A step that reports the tables of its occasions, also where it knows the written slots."""
 
     def read_pre_state(self, contract, path, key=()):
         READ.add(path)
@@ -69,7 +69,7 @@ class Step(Transition):
 
 
 class Recorder:
-    """What is asked in place of the properties of steps: those without an occasion are watched."""
+    """Records properties instead of checking them at steps: those without an occasion are watched."""
 
     def __init__(self, model):
         self.histories = {number: begin(model) for number, begin in HISTORY_PROPERTIES.items()}

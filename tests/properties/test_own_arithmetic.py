@@ -56,14 +56,14 @@ JUNIOR = "Junior"
 
 @pytest.fixture
 def alone(new_protocol, monkeypatch):
-    """Savings pay at most half of what they have."""
+    """Savings pay at most half of their balance."""
     usual = build_standard_parameters()
     stages = tuple(replace(each, cap_bps=5_000) if each.name == "savings" else each for each in usual.stages)
     return believing(new_protocol(replace(usual, stages=stages)), monkeypatch)
 
 
 def believing(protocol, monkeypatch):
-    """The protocol with a chain that believes whatever the model says."""
+    """The protocol with a chain that agrees with every answer of the model."""
     both = protocol.lockstep
     monkeypatch.setattr(both, "apply_pending_chain_steps", both._waiting.clear)
     monkeypatch.setattr(both, "view", both.model.view)
@@ -115,7 +115,7 @@ def leave_after_a_day(protocol):
 
 
 def leave_in_parts(protocol):
-    """Two thirds of what was paid, twice, while another has claimed nothing; the second is refused."""
+    """Two thirds of the payment, twice, while another has claimed nothing; the second is refused."""
     for who in ("saver", "keeper"):
         deposit_savings(protocol, who, 10_000 * WAD)
         request_all_shares(protocol, who)
@@ -136,7 +136,7 @@ def ruin(protocol, left=2 * 10**9):
 
 
 def divide_shares(protocol):
-    """A member enters, so that shares of 2e-9 are divided; somebody has the others' claims handed over."""
+    """A deposit divides shares of 2e-9; an account has the others' claims handed over."""
     ruin(protocol, 10**9)
     deposit_savings(protocol, "payer", 10**6, "Young")
     for who in ("saver", "keeper"):

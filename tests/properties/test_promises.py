@@ -9,7 +9,7 @@ from backstop.proof.properties.property_registry import TRANSITION_PROMISES
 
 @pytest.fixture
 def promised(protocol, monkeypatch):
-    """That nobody ever borrows is promised."""
+    """A protocol with a false promise: no account ever borrows."""
 
     def nobody_borrows(step, changes):
         if step.is_call("VaultEngine", "deposit_and_draw"):

@@ -24,7 +24,7 @@ POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 
 @pytest.fixture
 def state(protocol):
-    """A covered loss, an open auction, savers who leave: a copy that can be changed."""
+    """A covered loss, an open auction, withdrawing savers: a copy that can be changed."""
     deposit_savings(protocol, "keeper", 10_000 * WAD)
     request_all_shares(protocol, "keeper")
     cut_batch_and_wait_cooldown(protocol)
@@ -86,7 +86,7 @@ def test_one_wrong_value_is_told(state, number, tamper):
 
 @pytest.fixture
 def running(protocol):
-    """A run of two batches that are paid but for what losses in doubt may take; another waits."""
+    """A run of two batches that are paid but for the possible take of losses in doubt; another waits."""
     for who in ("saver", "keeper"):
         deposit_savings(protocol, who, 20_000 * WAD)
         request_all_shares(protocol, who)

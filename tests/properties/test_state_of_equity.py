@@ -22,7 +22,7 @@ from tests.support.tampered_states import build_value_tampering
 
 
 def changed(protocol):
-    """What the state properties look at, as a copy that can be changed."""
+    """Return the tables that the state properties read, as a copy that can be changed."""
     snapshot, addresses = protocol.lockstep.snapshot(), protocol.lockstep.addresses
     check_state_properties(snapshot, addresses)
     return {
@@ -39,7 +39,7 @@ def is_told(number, state, tamper):
 
 @pytest.fixture
 def pools(new_protocol):
-    """Juniors and savers who bore a loss, claims that were partly repaid, stake under auction."""
+    """Juniors and savers after a loss, claims that were partly repaid, stake under auction."""
     made = post_prices_and_fund_people(
         new_protocol(build_equity_parameters("junior", "staked_equity", "savings"))
     )

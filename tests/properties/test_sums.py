@@ -40,7 +40,7 @@ def test_they_are_those_of_a_full_count(writes):
 
 @given(st.lists(st.tuples(IDS, LOTS | TOPS)))
 def test_records_in_two_tables_are_added_up_together(writes):
-    """In whatever order they are written, and after the auction is over."""
+    """In any order of writing, and after the auction is over."""
     known: dict = {}
     for path in ("tops", "lots"):
         known[path] = create_summed_or_plain_table("CollateralAuction", path, known)

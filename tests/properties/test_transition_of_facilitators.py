@@ -1,4 +1,4 @@
-"""What breaks the property of facilitators, one wrong value each."""
+"""Violations of the property of facilitators, one wrong value each."""
 
 import pytest
 

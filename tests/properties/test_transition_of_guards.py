@@ -1,4 +1,4 @@
-"""What breaks the properties of the guards, one wrong value each."""
+"""Violations of the properties of the guards, one wrong value each."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What breaks the properties of workouts: one wrong value each, of a state or of a step."""
+"""Violations of the properties of workouts: one wrong value each, of a state or of a step."""
 
 import pytest
 

@@ -25,7 +25,7 @@ def crowd():
 
 
 def make_wrong(monkeypatch, wrong, holds):
-    """Have one reason hold never, or always."""
+    """Make one reason hold never, or always."""
 
     def require(condition, reason):
         if not (holds if reason == wrong else condition):
@@ -37,7 +37,7 @@ def make_wrong(monkeypatch, wrong, holds):
 
 
 def fill(crowd, *nonces, prices):
-    """Have two accounts trade a lot, the maker buys."""
+    """Fill a trade of a lot between two accounts; the maker buys."""
     args = []
     for i, (name, way) in enumerate((("first", 1), ("other", -1))):
         order = Order(
@@ -158,7 +158,7 @@ def test_a_floor_that_is_refused_for_nothing(crowd, monkeypatch):
 
 
 def test_a_reason_that_is_looked_at_too_late(crowd, monkeypatch):
-    """Who owes learns that the trade is out of the band only if it is not in it."""
+    """A debtor learns that the trade is out of the band only if it is not in it."""
     make_wrong(monkeypatch, "trading: outside the band", True)
     crowd.mark(ETH, 16 * WAD)
     expect_violation_of_property(220, lambda: crowd.trades("long", "first", -1, price=18 * WAD))
@@ -168,7 +168,7 @@ def test_a_reason_that_is_looked_at_too_late(crowd, monkeypatch):
 
 
 def test_two_orders_of_one_nonce(crowd, monkeypatch):
-    """They meet at different limits, so that whoever matches chooses the price."""
+    """They meet at different limits, so that the matcher chooses the price."""
     make_wrong(monkeypatch, "margin_orders: taker was first", True)
     price = crowd.price(ETH)
     expect_violation_of_property(221, lambda: fill(crowd, 7, 7, prices=(price, price - 1)))

@@ -57,14 +57,14 @@ def crowd():
 
 @pytest.fixture
 def pool():
-    """With two members, beside 1,000 lots that are nobody's, on the model alone."""
+    """With two members, beside 1,000 unassigned lots, on the model alone."""
     made = add_members_with_unequal_deposits(deploy_pool_market_on_model())
     attach_property_monitor(made.market)
     return open_and_seize_long_position(made)
 
 
 def make_wrong(monkeypatch, wrong, holds):
-    """Have one reason hold never, or always."""
+    """Make one reason hold never, or always."""
 
     def require(condition, reason):
         if not (holds if reason == wrong else condition):

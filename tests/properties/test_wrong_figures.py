@@ -43,7 +43,7 @@ def plain(new_protocol):
 
 
 def spoil(monkeypatch, cls, method, alter):
-    """Have a function of the model do what is right, and then alter something."""
+    """Alter the model after a correct call of one of its functions."""
     right = getattr(cls, method)
 
     @external

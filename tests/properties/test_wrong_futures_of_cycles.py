@@ -21,7 +21,7 @@ QUESTIONS = 24
 
 @pytest.fixture
 def both():
-    """A market with three people in it, of whom one will fail."""
+    """A market with three traders, one of them about to fail."""
     return open_unwatched_crowd_on_model(third_bond=WAD, taker_fee=15, maker_fee=2)
 
 
@@ -33,7 +33,7 @@ def answers(both, number, questions=QUESTIONS):
 
 
 def test_a_gain_that_is_traded_away(both, monkeypatch):
-    """What a position gained goes with it."""
+    """A position's past gain goes with the position."""
     right = CycleBook._trade_lots
 
     def move(self, owner, market, delta, at):
@@ -47,7 +47,7 @@ def test_a_gain_that_is_traded_away(both, monkeypatch):
 
 
 def test_who_closes_bears_more(both, monkeypatch):
-    """A haircut grows with the markets in which somebody has no lots any more."""
+    """A haircut grows with the markets in which an account has no lots any more."""
     right = CycleBook._compute_market_haircut
 
     def haircut_in(self, owner, market):
@@ -60,7 +60,7 @@ def test_who_closes_bears_more(both, monkeypatch):
 
 
 def test_who_is_booked_first_is_booked_whole(both, monkeypatch):
-    """What an account lacks by others' losses is not booked again."""
+    """An account's shortfall by others' losses is not booked again."""
     right = CycleLosses._book_pending_cycle_shortfall
 
     def book(self, owner, finder):
@@ -104,7 +104,7 @@ def test_a_roll_that_asks_for_marks_of_now(both, monkeypatch):
 
 
 def test_bookings_that_pay_by_what_they_add(both, monkeypatch):
-    """Each pays up to what time gives, as if the account had not paid for one before."""
+    """Each pays up to the time-based limit, as if the account had not paid for one before."""
     right = CycleLosses._book_pending_cycle_shortfall
 
     def book(self, owner, finder):

@@ -1,6 +1,6 @@
 """Futures of a depositor with a rule made wrong on the model, which is asked alone.
 
-Each rule is wrong in what a caller meets, whatever the pool does inside.
+Each rule is wrong in the results that a caller sees, however the pool works inside.
 """
 
 import pytest
@@ -65,7 +65,7 @@ def four_times_the_losses(self, sender, stage):
 
 @external
 def cut_with_income(self, sender):
-    """What has not vested on the leavers' shares stays for the others."""
+    """Leave the unvested income on the leavers' shares to the other members."""
     before = self.assets[()]
     found = RIGHT_CUT(self, sender)
     self.assets[()] = before
@@ -74,7 +74,7 @@ def cut_with_income(self, sender):
 
 @external
 def deposit_with_old_income(self, sender, assets, receiver):
-    """Who enters is given a part of what vested before: a thousandth of the deposit."""
+    """Give a depositor a part of earlier vested income: a thousandth of the deposit."""
     shares = RIGHT_DEPOSIT(self, sender, assets, receiver)
     held = self.assets[()]
     self.assets[()] = held._replace(booked=held.booked + assets // 1_000)

@@ -24,7 +24,7 @@ QUESTIONS = 8
 
 @pytest.fixture
 def pool():
-    """Two members who have gained 2,000 and something, at rest."""
+    """Return a pool at rest with a gain of about 2,000 of its two members."""
     made = open_and_seize_long_position(add_members_with_unequal_deposits(deploy_pool_market_on_model()))
     made.take_unassigned_lots(1_000)
     made.market.mark(ETH, 18 * WAD)

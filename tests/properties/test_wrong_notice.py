@@ -83,7 +83,7 @@ def test_a_ceiling_that_rises_at_once(proposed):
 
 
 def test_parameters_that_somebody_else_changed(proposed):
-    """What a timelock's proposal does, in a call of somebody else's."""
+    """A timelock's proposal changes them, in a call of another account."""
     protocol, floor, _ = proposed
     protocol.advance(TERMS.delay)
     execute_timelock_proposal(protocol, floor)

@@ -1,4 +1,4 @@
-"""Rules of what a call needs made wrong, as if on both sides: refusals or successes are noticed."""
+"""Rules of a call's preconditions made wrong, as if on both sides: refusals or successes are noticed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plain(new_protocol):
 
 
 def lenient(*reasons):
-    """In place of `require`: these reasons stop nobody."""
+    """In place of `require`: these reasons stop no call."""
 
     def require(holds, reason):
         if not holds and reason not in reasons:
@@ -41,7 +41,7 @@ def lenient(*reasons):
 
 
 def strict(*reasons):
-    """In place of `require`: these reasons stop everybody."""
+    """In place of `require`: these reasons stop every call."""
 
     def require(holds, reason):
         if not holds or reason in reasons:
@@ -51,7 +51,7 @@ def strict(*reasons):
 
 
 def refused(protocol, contract, method, *args, sender):
-    """Have the model refuse a call, and its properties asked about that."""
+    """Refuse a call on the model, and check its properties after that."""
     action = Action(contract, method, args, protocol.address(sender))
     outcome = protocol.lockstep.model.apply(action)
     assert not outcome.ok

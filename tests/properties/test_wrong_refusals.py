@@ -92,7 +92,7 @@ def test_a_vested_profit_stays(crowd, monkeypatch):
 
 
 def test_a_right_ranking_is_refused(monkeypatch):
-    """By what accounts are worth with their deposits since; one that is wrong is refused rightly."""
+    """By account values with their deposits since; a wrong ranking is refused rightly."""
     made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy="ranked"))
     made.report_current_prices_again()
     market = open_and_bankrupt_long(made)

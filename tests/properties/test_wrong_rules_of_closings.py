@@ -38,7 +38,7 @@ def anything_goes(holds, reason):
 
 
 def crashed(policy):
-    """Three shorts have gained 4,000 of a long whose 1,000 lots are nobody's; steps are watched."""
+    """Three shorts have gained 4,000 of a long with 1,000 lots, now unassigned; steps are watched."""
     made = attach_property_monitor(deploy_perpetuals_on_model(third_bond=WAD, deleveraging_policy=policy))
     made.report_current_prices_again()
     return open_and_bankrupt_long(made)
@@ -123,7 +123,7 @@ def test_another_closing(proven, monkeypatch, wrong):
 
 
 def test_more_than_is_nobodys(proven, monkeypatch):
-    """The last has 500 lots, and 100 are left for it: it is closed whole, against those who are long."""
+    """The last has 500 lots, and 100 are left for it: it is closed whole, against other longs."""
     monkeypatch.setattr(Desk, "deleverage", deleverages(lambda size, limit, left, side: abs(size)))
     expect_violation_of_property(
         110, lambda: proven.execute_ranked_deleveraging(SHORT, proven.list_ranking(SHORT))
@@ -157,7 +157,7 @@ def test_at_a_mark_of_a_minute_ago(proven, monkeypatch):
 
 
 def test_by_somebody_else_than_the_closer(proven, monkeypatch):
-    """Whoever likes has a position closed by the trading contract."""
+    """Any caller has a position closed by the trading contract."""
     monkeypatch.setattr(perpetual_trading, "require", anything_goes)
     args = (
         ETH,
@@ -215,7 +215,7 @@ def test_paid_twice(ranked, monkeypatch):
     "whom", [{"prover": "keeper"}, {"executor": "prover"}, {"executor": "friend"}, {"prover": "friend"}]
 )
 def test_one_is_paid_in_place_of_the_other(proven, monkeypatch, whom):
-    """Or a friend of the trading contract's, by whom nothing was done."""
+    """Or an accomplice of the trading contract is paid, which did nothing."""
     wrong = {part: proven.get_contract_or_account_address(name) for part, name in whom.items()}
     monkeypatch.setattr(Desk, "deleverage", deleverages(right, **wrong))
     expect_violation_of_property(
@@ -251,7 +251,7 @@ def seize(crowd):
 
 
 def put_back(self, owner):
-    """Have the last third stay in the bond after all."""
+    """Leave the last third in the bond."""
     account = self.accounts[owner]
     self.accounts[owner] = account._replace(bond=account.bond | TAKEN)
     self.reward_table[()] = self.reward_table[()] - self.third_bond
@@ -259,7 +259,7 @@ def put_back(self, owner):
 
 @pytest.mark.parametrize("third", [SEIZED, TAKEN])
 def test_a_third_for_somebody_else(monkeypatch, third):
-    """The finder's for a friend; for the finder what is for whoever takes the lots over."""
+    """The finder's third goes to an accomplice; the finder gets the third for the taker of the lots."""
     crowd = open_watched_crowd_on_model(third_bond=WAD)
     friend, finder = (
         crowd.get_contract_or_account_address("friend"),
@@ -338,7 +338,7 @@ def test_what_is_left_of_a_bond_stays(monkeypatch):
 
 
 def test_a_ranking_without_everybody(ranked, monkeypatch):
-    """What its accounts gained is taken for all that was gained."""
+    """The ranked accounts' gain counts as the whole gain."""
     right = Market.cycle_of
 
     @view
@@ -450,7 +450,7 @@ def test_more_than_its_part(shared, monkeypatch, wrong):
 
 
 def test_all_have_the_same_part(shared, monkeypatch):
-    """A third each, whatever it gained."""
+    """A third each, for any share of the gain."""
     take(shared, 400)
     each = lambda gains, side: 1_000 * WAD if gains.worth else 3_000 * WAD  # noqa: E731
     monkeypatch.setattr(pro_rata_deleveraging, "_get_side_gain", each)
@@ -458,7 +458,7 @@ def test_all_have_the_same_part(shared, monkeypatch):
 
 
 def test_a_part_of_the_gains_of_a_cycle_before(shared, monkeypatch):
-    """Who has gained then has its part of lots that are left, in a cycle in which nobody did."""
+    """An earlier winner has its part of remaining lots, in a cycle without any gains."""
     right_gains = Market.gains_of
 
     @external

@@ -103,7 +103,7 @@ def test_books_that_do_not_balance(crowd, path, key, change):
 
 
 def test_more_held_than_there_is(crowd):
-    """Cash of somebody rises with what is booked, and no coin came."""
+    """An account's cash rises with a booking, and no coin came."""
     owner = crowd.get_contract_or_account_address("other")
     cash = crowd.market.accounts[owner].cash
     tamper(crowd, "cycle_book.accounts", owner, {"cash": cash + 1})
@@ -249,7 +249,7 @@ def test_risk_at_marks_of_a_minute_ago(crowd, monkeypatch):
 
 @pytest.mark.parametrize(("number", "end"), [(88, "worse"), (89, "better")])
 def test_one_end_of_a_range_does_not_count(crowd, monkeypatch, number, end):
-    """Risk, or a liquidation, at the price of the second that somebody has picked."""
+    """Risk, or a liquidation, at the price of the second that a caller has picked."""
     right = Desk._mark_markets_of_account
 
     def mark_all(self, owner):
@@ -655,7 +655,7 @@ def one_move_for_both(self, owner, market, cycle, moves):
 
 
 def all_of_a_move(self, market, falling, moved):
-    """Who wins gains all of it, however few are there to pay."""
+    """Credit the whole move to the winners, however few are there to pay."""
     lots = self.lots[market]
     winners, losers = (lots.short, lots.long) if falling else lots
     return (moved, winners * moved, losers) if winners and losers else (0, 0, 1)
@@ -781,7 +781,7 @@ def test_moves_that_a_sleeper_forgets(crowd, monkeypatch):
 
 
 def test_a_rebound_that_does_not_count(crowd, monkeypatch):
-    """What an account lacks is measured by the better of the roll and now."""
+    """An account's shortfall is measured by the better of the roll's mark and the current one."""
     fail(crowd)
     crowd.do(f"{HOUSE}.update_account", crowd.get_contract_or_account_address("long"), sender="keeper")
     crowd.mark(ETH, 20 * WAD)
@@ -792,7 +792,7 @@ def test_a_rebound_that_does_not_count(crowd, monkeypatch):
 
 
 def test_a_loss_that_is_spread_over_other_markets(crowd, monkeypatch):
-    """Whoever gained from a wick in a market where the debtor won in the end pays nothing."""
+    """A winner from a wick in a market that the debtor won in the end pays nothing."""
     crowd.deposit("thin", 1_000 * WAD)
     crowd.trade("thin", "other", 300)
     crowd.trade("thin", "other", 20, BTC)
@@ -848,7 +848,7 @@ def test_the_protocol_pays_what_others_would(crowd, monkeypatch):
 
 
 def test_what_is_late_waits_for_the_roll(crowd, monkeypatch):
-    """As it did: by then profits have vested, and somebody has had the protocol pay."""
+    """Restores the old rule: by then profits have vested, and a caller has had the protocol pay."""
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
         crowd.advance_cycle()

@@ -25,7 +25,7 @@ PRICE = PRICES["XAU"]
 
 @pytest.fixture
 def due(new_protocol):
-    """A batch whose time has come, at usual prices."""
+    """A batch that is due, at usual prices."""
     made = deploy_without_fees(new_protocol)
     deposit_savings(made, "saver", 10_000 * WAD)
     request_all_shares(made, "saver")
@@ -150,7 +150,7 @@ def test_a_treasury_whose_wait_is_too_short(rich, monkeypatch):
 
 
 def test_surplus_that_is_sold_at_once(rich, monkeypatch):
-    """Whoever buys it is paid out of the reserve as well."""
+    """The buyer of the surplus is paid out of the reserve as well."""
     monkeypatch.setattr(LossWaterfall, "debt_at_risk_at_payment", LossWaterfall.debt_at_risk_total)
     rich.do("Treasury.set_shares", (0,), sender="admin")
     rich.do("Treasury.distribute", sender="stranger")

@@ -35,7 +35,7 @@ def but_for_last(args: tuple[Any, ...], last: int) -> Any:
 
 @pytest.fixture(params=["MintAuction", "StakeAuction"])
 def losing(request, new_protocol):
-    """A deficit of about 10,000 with equity at 100: new equity is sold for it, or what is staked."""
+    """A deficit of about 10,000 with equity at 100: new or staked equity is sold for it."""
     stage = {"MintAuction": "minted_equity", "StakeAuction": "staked_equity"}[request.param]
     made = post_prices_and_fund_people(
         new_protocol(build_equity_parameters(stage, "savings", mint_cap=10_000, supply=10_000))
@@ -91,7 +91,7 @@ def test_equity_off_its_curve(selling, monkeypatch, wrong):
 
 
 def test_equity_that_does_not_come_back(selling, monkeypatch):
-    """What a take at a high price leaves over stays with the auction."""
+    """Unsold equity after a take at a high price stays with the auction."""
     made, auction = selling
     right = Equity.mint_reserved
     monkeypatch.setattr(Auction, "_return_lot_to_pool", lambda self, amount: None)

@@ -1,4 +1,4 @@
-"""Rules of what insurance has to cover made wrong, in contract and model alike: property 132 notices."""
+"""Rules of the insured risk made wrong, in contract and model alike: property 132 notices."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.support.perpetual_test_market import BTC, ETH, FUND
 
 @pytest.fixture
 def crowd():
-    """1,000 lots at 20 are open, half of a cap of 4,000 is insured, and a tenth of what is open has to be."""
+    """1,000 lots at 20 are open, half of a cap of 4,000 is insured, and a tenth of the open value must be."""
     made = open_watched_crowd_on_model()
     for number, lot in ((ETH, WAD // 100), (BTC, WAD // 1_000)):
         asked = build_perpetual_market_terms(lot=lot, insured=1_000)
@@ -66,7 +66,7 @@ def test_what_was_open_before(crowd, monkeypatch):
 
 @pytest.mark.parametrize("what", ["amount", "cap"])
 def test_money_that_may_not_be_spent(crowd, monkeypatch, what):
-    """The amount without its cap; the cap without what there is, or was spent of it."""
+    """The amount without its cap; the cap without the balance, or without the spent part."""
 
     def amount(self, sender):
         return self._load_insurance_for_current_bucket().amount

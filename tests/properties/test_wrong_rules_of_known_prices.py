@@ -1,6 +1,6 @@
-"""Rules of who chooses the second made wrong, as if on both sides: properties 150 and 151 notice each.
+"""Rules on the choice of the second made wrong, as if on both sides: properties 150 and 151 notice each.
 
-The properties of single kinds of sales, which expect a top to the wei and would tell first, are left out.
+The properties of single kinds of sales, which expect a top to the wei and would fail first, are left out.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ TAIL = 8_400
 
 
 def notices(number, protocol, play):
-    """What is played on the model alone breaks one property, were it the only one."""
+    """Check that a run on the model alone breaks one property, were it the only one."""
     both = protocol.lockstep
     watch = PropertyMonitor(both.model, only=(number,))
 
@@ -56,7 +56,7 @@ def notices(number, protocol, play):
 
 
 def forget(monkeypatch, *parts):
-    """Sales look at the current price alone, and at what else is not forgotten."""
+    """Make sales look at the current price alone, and at the average unless `parts` name it."""
     right = PriceFeed.highest_and_average
 
     def wrong(self, sender, c):

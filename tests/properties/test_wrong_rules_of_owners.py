@@ -1,4 +1,4 @@
-"""Rules of whose an account is, made wrong as if in contract and model alike: a property notices."""
+"""Rules of account ownership, made wrong as if in contract and model alike: a property notices."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def use(monkeypatch, rule):
 
 
 def like(market, name):
-    """Whose address begins as another's does."""
+    """Return an owner with an address that begins as another's does."""
     return next(
         f"thief {i}"
         for i in range(5_000)
@@ -134,7 +134,7 @@ def test_a_floor_that_all_accounts_share(crowd, monkeypatch):
 
 
 def test_an_order_that_is_of_all_accounts(crowd, monkeypatch):
-    """What is counted as filled is the order of the address."""
+    """The filled amount is counted for the order of the address."""
     right = MarginOrders._compute_order_digest
     monkeypatch.setattr(
         MarginOrders,
@@ -152,7 +152,7 @@ def both(request):
 
 
 def test_an_account_that_pays_for_one_beside_it(both, monkeypatch):
-    """What is seized and owes takes what others of its address have."""
+    """A seized debtor takes the balances of its address's other accounts."""
     right = PerpetualMarket._close_positions_of_debtor
 
     def seize(self, owner, finder):

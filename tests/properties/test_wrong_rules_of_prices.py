@@ -52,7 +52,7 @@ def test_a_renewal_that_makes_the_price_current(stepped, monkeypatch):
 
 
 def test_a_renewal_that_begins_the_step_anew(stepped, monkeypatch):
-    """Whoever renews would put the next step off."""
+    """A renewal would put the next step off."""
 
     def wrong(self, c, config, median):
         RIGHT_RENEWAL(self, c, config, median)

@@ -35,7 +35,7 @@ def repay_missed_share(protocol):
 
 
 def leave_out(protocol, k=JUNIOR):
-    """Have a list without a stage used."""
+    """Apply a list without a stage."""
     cover(protocol)
     terms = [
         protocol.read("LossWaterfall.stage_terms", id) for id in protocol.read("LossWaterfall.stage_ids")

@@ -27,7 +27,7 @@ from tests.support.perpetual_test_market import ETH
 
 @pytest.fixture
 def pool() -> MarketWithPool:
-    """With two members, beside 1,000 lots that are nobody's, on the model alone."""
+    """With two members, beside 1,000 unassigned lots, on the model alone."""
     made = add_members_with_unequal_deposits(deploy_pool_market_on_model())
     attach_property_monitor(made.market)
     return open_and_seize_long_position(made)
@@ -127,7 +127,7 @@ def wiped() -> MarketWithPool:
 
 
 def test_worthless_shares_count(wiped, monkeypatch):
-    """Who enters a pool that has lost all finds its old members there."""
+    """A depositor in a pool that has lost all finds its old members there."""
     monkeypatch.setattr(perpetual_liquidity_vault, "LEAST_ASSETS", 0)
     expect_violation_of_property(121, lambda: wiped.enter("eve", WAD))
 

@@ -35,7 +35,7 @@ def crowd():
 
 
 def spoil(monkeypatch, kind, method, change):
-    """Have a call end with a change of its contract's tables."""
+    """Change a contract's tables at the end of its call."""
     right = getattr(kind, method)
 
     @external

@@ -1,7 +1,7 @@
 """A failure that the fuzzer found: property 7, leaving StakedEquity before a loss paid more than after.
 
-What a buffer could still pay of a deficit that the auction of staked equity had reserved was taken off the
-losses of other types.
+A buffer could still pay a deficit that the auction of staked equity had reserved, and that amount was taken
+off the losses of other types.
 """
 
 from backstop.model.arithmetic import RAD, RAY, WAD

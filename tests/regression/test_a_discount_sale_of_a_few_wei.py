@@ -1,7 +1,7 @@
 """A sale of a few wei is rounded to whole units of normalized debt, and breaks no bound of its amount.
 
-Found by a campaign of five million steps: of 980 wei that a vault owed, 688.95 might be repaid. They are 544
-units of 1.27 wei, rounded up, and 691 whole wei; property 229 allowed two wei of rounding, whatever the rate.
+Found by a campaign of five million steps: of a vault's debt of 980 wei, 688.95 might be repaid. They are 544
+units of 1.27 wei, rounded up, and 691 whole wei; property 229 allowed two wei of rounding at any rate.
 """
 
 from backstop.hosts.revm import RevmHost

@@ -1,7 +1,7 @@
 """A failure that the fuzzer found: property 24, a facilitator with a fee, not called for over a year.
 
 The vault engine charged a year's fee a call. The facilitator read its debt after one call, and the engine or
-the mark went by what it was after the next: the fee between counted as a loss, and was drawn beyond the line.
+the mark used the debt after the next: the fee between counted as a loss, and was drawn beyond the line.
 """
 
 import pytest
@@ -34,7 +34,7 @@ def made(new_protocol):
 
 @pytest.fixture(params=[YEAR + 1, 5 * YEAR])
 def wait(made, request):
-    """What leaves the facilitator alone, with a fee of about 3% a year."""
+    """Let time pass without a call of the facilitator, at a fee of about 3% a year."""
 
     def go():
         made.do("VaultEngine.set_stability_fee", ROLLUP, 10**18, sender="admin")

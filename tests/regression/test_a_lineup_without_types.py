@@ -1,6 +1,6 @@
 """A failure that the fuzzer found: property 81, a stage that could have paid was left out.
 
-No type was listed any more: nobody owes, so nothing can be lost, and no stage has to stay.
+No type was listed any more: there is no debt, so nothing can be lost, and no stage has to stay.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A pool without a cooldown owes what it missed: who leaves leaves that behind, and nobody gains by it."""
+"""A pool without a cooldown owes its missed share: leavers leave that behind, and no account gains by it."""
 
 from dataclasses import replace
 

@@ -14,7 +14,7 @@ PERPETUALS = 3  # its type
 
 @pytest.mark.parametrize("loss", [3, 1_999])
 def test_a_posted_shortfall_leaves_no_debt(new_protocol, loss):
-    """Who gained by it has closed its position, and its gain is final before the loss is met."""
+    """The winner has closed its position, and its gain is final before the loss is settled."""
     market = deploy_perpetuals(new_protocol)
     market.do("VaultEngine.set_stability_fee", PERPETUALS, 10**18, sender="admin")
     market.advance_clock(86_400)

@@ -1,6 +1,6 @@
 """A failure that the fuzzer found: property 220 knew no figure that is too small for the lots of a trade.
 
-Their value is looked at before the limit of what may be open is.
+Their value is checked before the limit on open interest.
 """
 
 import pytest

@@ -1,6 +1,6 @@
-"""A failure that the fuzzer found: property 5, borrowers who bore nothing of a loss while holders did.
+"""A failure that the fuzzer found: property 5, borrowers absorbed nothing of a loss while holders did.
 
-The highest fee had brought the accumulated rate to the most that its field holds: no loss can be added to it.
+The highest fee had brought the accumulated rate to its field's maximum: no loss can be added to it.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """Failures that the fuzzer found: properties 60, 65 and 225 took the losses of two debtors in a call for one.
 
-Each loss takes of each bucket by floors of its own, and what the fund leaves of each is posted by itself.
-What is left of a profit vests.
+Each loss takes of each bucket by floors of its own, and the fund posts each remainder by itself. The
+remainder of a profit vests.
 """
 
 from typing import cast

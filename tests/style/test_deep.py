@@ -1,4 +1,4 @@
-"""What only `make deep` tests has something like it in every run."""
+"""Tests that only `make deep` runs have a smaller counterpart in every run."""
 
 import ast
 import re

@@ -1,9 +1,9 @@
 """No expression reads state beside a call that may change it: the order of operands is the compiler's affair.
 
 Vyper does not promise in which order the operands of an operator, the arguments of a call or the elements of
-a record are evaluated. So where one of them may change state, no other may read or change any: what is read
-goes into a variable first. `and`, `or` and the conditional expression do promise an order, and are not looked
-at; nor are local variables, which no call changes.
+a record are evaluated. So where one of them may change state, no other may read or change any: a read goes
+into a variable first. `and`, `or` and the conditional expression do promise an order, and are not looked at;
+nor are local variables, which no call changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def name(path: Path) -> str:
 @cache
 @cache
 def imported(path: Path) -> dict[str, Path]:
-    """What a file calls the modules that it imports -> their files; not interfaces."""
+    """Return the imported modules of a file -> their files; not interfaces."""
     found = {}
     for node in parse_contract(path).get_descendants(vy_ast.ImportFrom):
         for root in (ROOT, LIBRARY):
@@ -120,7 +120,7 @@ def anywhere(check: Check, node: vy_ast.VyperNode, path: Path) -> bool:
 
 
 def indices(target: vy_ast.VyperNode) -> list[vy_ast.VyperNode]:
-    """What is evaluated to know where an assignment goes."""
+    """Yield the expressions evaluated to find an assignment's target."""
     found = []
     while isinstance(target, vy_ast.Subscript | vy_ast.Attribute):
         if isinstance(target, vy_ast.Subscript):
@@ -130,7 +130,7 @@ def indices(target: vy_ast.VyperNode) -> list[vy_ast.VyperNode]:
 
 
 def operands(node: vy_ast.VyperNode) -> list[vy_ast.VyperNode]:
-    """What is evaluated together, in an order that is not promised."""
+    """Yield the operands evaluated together, in an order that is not promised."""
     if isinstance(node, vy_ast.BinOp | vy_ast.Compare):
         return [node.left, node.right]
     if isinstance(node, vy_ast.Call):

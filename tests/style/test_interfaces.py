@@ -1,4 +1,4 @@
-"""What contracts of the model know of each other is what contracts/interfaces say."""
+"""Interfaces between contracts of the model equal those in contracts/interfaces."""
 
 import inspect
 import re
@@ -44,7 +44,7 @@ def apart(listed: str) -> list[str]:
 
 
 def declared(path: Path) -> dict[str, tuple[list[str], str]]:
-    """Function name -> parameters with their types, and the type of what it returns."""
+    """Return function name -> parameters with their types, and the return type."""
     found = {}
     for name, inside, returned in re.findall(
         r"^def (\w+)\((.*?)\)(?: -> (.+?))?:$", path.read_text(), re.M | re.S

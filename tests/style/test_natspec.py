@@ -1,8 +1,8 @@
-"""Every external function, constructor and event says what its values are, units first.
+"""Every external function, constructor and event describes its values, units first.
 
 The one rule: an integer starts with its unit, in brackets, be it a parameter, a value returned or a field of
-an event (`[wad]`, `[seconds]`, `[id]`); anything else (an address, a bool, bytes, a record whose fields have
-units of their own) has none. In events the unit is the comment at the end of the field's line.
+an event (`[wad]`, `[seconds]`, `[id]`); anything else (an address, a bool, bytes, a record with units in its
+fields) has none. In events the unit is the comment at the end of the field's line.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def is_integer(annotation: vy_ast.VyperNode) -> bool:
 
 
 def complaint(text: str | None, annotation: vy_ast.VyperNode) -> str | None:
-    """What a description lacks."""
+    """Return the fault of a description."""
     if not text:
         return "is not described"
     found = UNIT.match(text)
@@ -111,7 +111,7 @@ def complaint(text: str | None, annotation: vy_ast.VyperNode) -> str | None:
 
 
 def described(path: Path) -> Iterator[vy_ast.FunctionDef]:
-    """What can be called from outside: all of an interface, external functions and constructors."""
+    """Yield the functions callable from outside: all of an interface, external functions and constructors."""
     for node in parse_contract(path).get_children(vy_ast.FunctionDef):
         decorators = {each.node_source_code for each in node.decorator_list}
         if path.suffix == ".vyi" or decorators & {"external", "deploy"}:
@@ -165,7 +165,7 @@ def event_gaps(path: Path) -> Iterator[str]:
 
 @cache
 def gaps(path: Path) -> list[str]:
-    """What is missing in a file, one sentence each."""
+    """Return the gaps of a file, one sentence each."""
     found = [gap for function in described(path) for gap in function_gaps(path, function)]
     return [f"{name(path)}: {gap}" for gap in [*found, *event_gaps(path)]]
 
@@ -176,7 +176,7 @@ def test_everything_is_described_with_its_unit(path):
 
 
 def words(path: Path) -> dict[str, str]:
-    """What a file says of each function, whatever the lines."""
+    """Return a file's description of each function, joined over its lines."""
     found = {each.name: getattr(each, "doc_string", None) for each in described(path)}
     return {each: " ".join(doc.value.split()) for each, doc in found.items() if doc is not None}
 

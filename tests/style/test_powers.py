@@ -1,4 +1,4 @@
-"""Every function that not everybody may call is in the tables of powers, and nothing else is."""
+"""Every function with restricted callers is in the tables of powers, and nothing else is."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def functions(source: str) -> dict[str, tuple[bool, str]]:
 
 
 def powers(source: str) -> set[str]:
-    """External functions with a check of who calls, in them or in what they call."""
+    """Return the external functions that check their caller, directly or in a function that they call."""
     found = functions(source)
     checked = {name for name, (_, code) in found.items() if re.search(CHECKS, code)}
     while True:

@@ -1,4 +1,4 @@
-"""A function's docstring opens with what it does, not with a word that makes a riddle of it."""
+"""A function's docstring opens with a verb for its act, not with a word that makes a riddle of it."""
 
 from __future__ import annotations
 

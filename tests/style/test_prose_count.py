@@ -1,4 +1,4 @@
-"""The counter of sentences that hide their subject: what it counts, and that counts do not rise."""
+"""The counter of sentences that hide their subject: its rules, and that counts do not rise."""
 
 import json
 

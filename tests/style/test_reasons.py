@@ -66,7 +66,7 @@ def test_reasons_are_unique_in_a_contract(path):
 
 @pytest.mark.parametrize("path", CONTRACTS, ids=lambda p: p.stem)
 def test_a_caller_is_checked_in_one_place(path):
-    """One check, one reason: whoever meets it can look it up."""
+    """One check, one reason: every caller that meets it can look it up."""
     found = [
         node.test.node_source_code.replace("!=", "==")
         for node in parse_contract(path).get_descendants((vy_ast.Assert, vy_ast.If))

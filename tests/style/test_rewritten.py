@@ -1,4 +1,4 @@
-"""What workers need not do again is what they would do."""
+"""Results that workers reuse equal the results that they would compute."""
 
 import sys
 

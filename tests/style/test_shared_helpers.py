@@ -1,4 +1,4 @@
-"""What several tests need is a helper's: no test imports another."""
+"""Code that several tests need is a helper's: no test imports another."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The tutorial's patches are a whole change: they apply, and what the page says to run passes."""
+"""The tutorial's patches are a whole change: they apply, and the page's commands pass."""
 
 import os
 import re

@@ -23,7 +23,7 @@ BOARD = json.loads((FOLDER / "grafana.json").read_text())
 
 @pytest.fixture(scope="module")
 def served() -> set[str]:
-    """The metrics that the guide names, which another test compares with what is served, and a process's."""
+    """The metrics that the guide names, and a process's; another test compares them with the served ones."""
     guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     cells = [row.split("|")[1] for row in table.splitlines()[2:]]

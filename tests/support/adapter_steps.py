@@ -1,4 +1,4 @@
-"""A protocol that exists already in the tests: its coin, its adapter, and what its holders and it do."""
+"""A protocol that exists already in the tests: its coin, its adapter, its actions and its holders'."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def insure_with_coins(
 
 
 def report_deficit(protocol: DeployedProtocol, amount: int) -> None:
-    """As the protocol [units of the coin]."""
+    """Report a deficit as the protocol [units of the coin]."""
     protocol.do(f"{ADAPTER}.report_deficit", amount, sender="lender")
 
 
@@ -66,7 +66,7 @@ def book_deficit(protocol: DeployedProtocol, amount: int) -> None:
 
 
 def cover_deficit(protocol: DeployedProtocol) -> int:
-    """Have the stages pay; what they have covered at once [rad]."""
+    """Make the stages pay, and return the immediately covered amount [rad]."""
     return int(protocol.do("LossWaterfall.cover", 0, sender="stranger"))
 
 
@@ -81,7 +81,7 @@ def read_coins(protocol: DeployedProtocol, who: str) -> int:
 
 
 def replace_coin(protocol: DeployedProtocol, kind: str) -> None:
-    """Have another adapter draw, for a coin of a kind; the holder has one, and allows it to be taken."""
+    """Use another adapter, for a coin of a kind; the holder has one, and allows it to be taken."""
     coin = protocol.lockstep.create_contract(kind, "Other", "Other", "OTH", 6)
     wiring = [protocol.address(name) for name in ("lender", "Lender", "VaultEngine", "Stablecoin")]
     protocol.lockstep.create_contract("CoinAdapter", "Other.Adapter", coin, *wiring, 0)

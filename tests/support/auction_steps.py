@@ -73,7 +73,7 @@ def list_token(
 
 
 def report_price(protocol: DeployedProtocol, collateral_type: int, price: int) -> None:
-    """Have the three reporters set a type's next price, ray, once the feed may step."""
+    """Report a type's next price [ray] from the three reporters, once the feed may step."""
     if protocol.read("PriceFeed.prices_of", collateral_type).current:
         protocol.advance(3_600)
     for i in range(3):

@@ -1,4 +1,4 @@
-"""What works beside a test, in threads of this process: nothing of it goes to the test's output."""
+"""Background work beside a test, in threads of this process: none of its output reaches the test's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Stop = Callable[[], bool]
 
 @contextmanager
 def run_thread_until_context_ends(work: Callable[[Stop], object]) -> Iterator[None]:
-    """Work until told to stop, as in a process of its own. What it raises is raised at the end."""
+    """Work until told to stop, as in a process of its own.
+
+    An exception in the thread is raised at the end.
+    """
     done = threading.Event()
     raised: list[BaseException] = []
 
@@ -42,7 +45,7 @@ def run_thread_until_context_ends(work: Callable[[Stop], object]) -> Iterator[No
 
 
 class BackgroundServer(ThreadingHTTPServer):
-    """On a port of this machine, until it is stopped. Whoever asks, or is asked in turn, may go away."""
+    """Serves on a port of this machine, until it is stopped. Clients and upstream nodes may go away."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""A reader who uses pages in headless Chromium: presses keys, taps, saves files, and lets axe look."""
+"""A reader of pages in headless Chromium: presses keys, taps, saves files, and runs axe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DRIVER = Path(__file__).with_name("use_page.mjs")
 
 
 def run_visits(visits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Take the steps of every visit: what each step gave, and what the console said as `problems`."""
+    """Take the steps of every visit; return each step's result, and the console messages as `problems`."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

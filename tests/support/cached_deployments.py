@@ -1,8 +1,8 @@
-"""Deployments that many tests begin with: made once, and handed out as they were then.
+"""Deployments that many tests begin with: made once, and handed out in their original state.
 
-Everything that a test can do to one is taken back: on revm by a checkpoint, in the model table by table; what
-compares the two is made anew. A chain whose code or storage was written from outside knows no checkpoint for
-that, and is not handed out again.
+Every change by a test is reverted: on revm by a checkpoint, in the model table by table; the lockstep that
+compares the two is made anew. A chain with code or storage written from outside knows no checkpoint for that,
+and is not handed out again.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class CachedDeployment:
     def _make_lockstep(
         self, known: ProtocolLockstep, check_every: int | None, traces: Path | None
     ) -> ProtocolLockstep:
-        """Return a new lockstep of this chain and model, with a copy of what another one knows."""
+        """Return a new lockstep of this chain and model, with a copy of another lockstep's knowledge."""
         was, slot = self._both, self._both.model.block_time
         chain = ChainSystem(self.host, was.chain.artifacts, self._kinds, self._addresses, slot)
         return ProtocolLockstep(
@@ -102,7 +102,7 @@ class CachedDeployment:
 
 
 class DeploymentCache:
-    """The deployments that were used last, by what they were made of."""
+    """The deployments that were used last, by their settings."""
 
     def __init__(self) -> None:
         self._free: dict[Hashable, list[CachedDeployment]] = {}
@@ -110,7 +110,7 @@ class DeploymentCache:
     def take_free_or_new_deployment(
         self, key: Hashable, make: Callable[[SharedRevmHost], ProtocolLockstep]
     ) -> CachedDeployment:
-        """One that nobody has; a new one if there is none."""
+        """Return a deployment that is not in use; a new one if there is none."""
         free = self._free.get(key)
         if free:
             return free.pop()

@@ -16,7 +16,7 @@ class Certificates(NamedTuple):
     key: Path
 
     def get_security_options(self, *roles: str) -> dict[str, str]:
-        """What Dask's `Security` takes for these roles."""
+        """Return the arguments of Dask's `Security` for these roles."""
         found = {"tls_ca_file": str(self.authority)}
         for role in roles:
             found |= {f"tls_{role}_cert": str(self.own), f"tls_{role}_key": str(self.key)}

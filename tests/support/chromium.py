@@ -28,8 +28,10 @@ def collect_browser_page_facts(
     schemes: Sequence[str] = ("light",),
     axe: bool = False,
 ) -> list[dict[str, Any]]:
-    """What the browser saw of every page, at every width, in every colour scheme; `faults` are axe's,
-    which looks at the first width."""
+    """Collect the browser's facts of every page, at every width, in every colour scheme.
+
+    `faults` are axe's, which looks at the first width.
+    """
     request: dict[str, Any] = {
         "pages": [str(page) for page in pages],
         "widths": list(widths),

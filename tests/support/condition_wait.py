@@ -1,4 +1,4 @@
-"""To wait for what another process does: files, nodes and pages tell nobody, so one looks again."""
+"""Waits for effects of other processes: files, nodes and pages send no notice, so the test polls."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def wait_until_true(
     seconds: float = 60,
     told: Callable[[], object] = lambda: None,
 ) -> None:
-    """Until something is so: by default as long as it takes where nothing else runs, twenty times over.
+    """Wait until a condition holds: by default twenty times as long as on an idle machine.
 
-    Fails, with what is told, once that is over, or the process has ended that was to bring it about.
+    Fails with the given message once that time is over, or once the process has ended that was to cause it.
     """
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,4 +1,4 @@
-"""A node whose answers are spoiled on their way: what a real node said, with something wrong in it."""
+"""A node with corrupted answers: a real node's answer, with something wrong in it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CorruptingTransport:
         return TransportAnswer(body, random.choice((200, 200, 200, 200, 500)))
 
     def _find_recorded_answer(self, call: dict[str, Any]) -> dict[str, Any]:
-        """Return what was said; nothing is known of what only a spoiled answer names."""
+        """Return the recorded answer; None where only a corrupted answer names the object."""
         return self._said.get(_build_json_rpc_call_key(call), {"result": None})
 
     def close(self) -> None:

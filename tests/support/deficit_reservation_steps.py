@@ -8,7 +8,7 @@ SLOW = 0
 
 
 def reserve_deficit_part(protocol, amount):
-    """Have the scripted stage reserve a part of the deficit; it has nothing else."""
+    """Reserve a part of the deficit for the scripted stage, which has no other capacity."""
     protocol.do("ScriptedStage.claim", amount, 0, amount, sender="stranger")
     assert protocol.do("LossWaterfall.cover", XAU, sender="stranger") == amount
     protocol.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")

@@ -1,4 +1,4 @@
-"""What tests do with a deployment, in the names of roles and contracts instead of addresses."""
+"""A test's actions on a deployment, in the names of roles and contracts instead of addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
 
 @contextmanager
 def limit_checks_to_written_slots(system: System) -> Iterator[None]:
-    """Compare only the slots that a step writes; what is read next, or asserted, is the state of all."""
+    """Compare only the slots that a step writes; the next read, or assertion, compares the whole state."""
     if not isinstance(system, ProtocolLockstep):
         yield
         return
@@ -85,7 +85,7 @@ class DeployedProtocol:
         return self.lockstep.snapshot()[contract][path][key]
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Let time pass, and so many blocks; without a number each slot has one, where blocks count."""
+        """Advance time and so many blocks; without a number each slot has one block, where blocks count."""
         self.lockstep.advance(seconds, blocks)
 
     # ------------------------------------------------------------------ prices
@@ -147,7 +147,7 @@ class DeployedProtocol:
         self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
 
     def give_stablecoin(self, who: str, amount: int) -> None:
-        """Have a well-secured vault of the market maker draw stablecoin for somebody."""
+        """Draw stablecoin for an account from a well-secured vault of the market maker."""
         draw = max(amount, self._get_collateral_parameters("WETH").debt_floor * WAD)
         self.borrow("market_maker", "WETH", 3 * draw * RAY // self.get_or_renew_risk_price("WETH"), draw)
         self.do("Stablecoin.transfer", who, amount, sender="market_maker")

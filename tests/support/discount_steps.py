@@ -1,4 +1,4 @@
-"""Steps for types whose unsafe vaults are sold at a fixed discount."""
+"""Steps for types with sales of unsafe vaults at a fixed discount."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def buy_collateral(
     collateral_type: int = WETH,
     buyer: str = "buyer",
 ) -> tuple[int, int]:
-    """Liquidate a vault and buy its collateral; what came and what was paid [wad]."""
+    """Liquidate a vault and buy its collateral; return the collateral and the payment [wad]."""
     amounts = max_collateral, max_repay, max_price
     result: tuple[int, int] = protocol.do(
         "LiquidationEngine.liquidate_and_buy",

@@ -1,4 +1,4 @@
-"""What is done with equity in the tests: its price, losses that it covers, who buys it."""
+"""Actions with equity in the tests: its price, losses that it covers, its buyers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build_equity_parameters(*stages: str, **changes: Any) -> Parameters:
 
 
 def report_equity(protocol: DeployedProtocol, price: int) -> None:
-    """Have the reporters make a price of equity the next one, once the feed may step."""
+    """Report a price of equity as the next one, once the feed may step."""
     equity = protocol.parameters.equity
     assert equity is not None
     averages = protocol.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
@@ -56,7 +56,7 @@ def hold_equity_price_until_average(protocol: DeployedProtocol, price: int) -> N
 def post_prices_and_fund_people(
     protocol: DeployedProtocol, equity_price: int | None = 100 * RAY
 ) -> DeployedProtocol:
-    """Prices, a saver of 40,000, and a taker with stablecoin who lets every auction spend it."""
+    """Post prices; fund a saver with 40,000, and a taker with stablecoin that every auction may spend."""
     for symbol, each in PRICES.items():
         protocol.post_price(symbol, each)
     deposit_savings(protocol, "saver", 40_000 * WAD)
@@ -75,7 +75,7 @@ def read_equity(protocol: DeployedProtocol, who: str) -> int:
 
 
 def call_waterfall_cover_once(protocol: DeployedProtocol, collateral_type: int = XAU) -> int:
-    """Have a deficit covered; rad covered or reserved."""
+    """Cover a deficit; return the amount covered or reserved [rad]."""
     return int(protocol.do("LossWaterfall.cover", collateral_type, sender="stranger"))
 
 

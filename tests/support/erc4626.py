@@ -1,6 +1,6 @@
 """Pools as an integrator of ERC-4626 meets them: every pool, on both terms of leaving, in several states.
 
-`future` draws a state, people and what they did before, and takes back at its end what a test did in it.
+`future` draws a state, accounts and their earlier actions, and reverts a test's actions at its end.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def get_asset(pool: str) -> str:
 
 
 def get_asset_price_in_stablecoins(pool: str) -> int:
-    """What one whole asset of a pool is worth."""
+    """Return the value of one whole asset of a pool."""
     return 100 if pool == "StakedEquity" else 1
 
 
@@ -77,7 +77,7 @@ def build_parameters(cooldown: int) -> Parameters:
 def deploy_pools(
     host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool
 ) -> DeployedProtocol:
-    """Three members of every pool, half of whose shares may leave, or wait in a batch; income, and a loss."""
+    """Deploy every pool with three members, half of the shares leaving or in a batch; income, and a loss."""
     both = deploy_lockstep(host, build_parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
     made = DeployedProtocol(both)
     for symbol, price in PRICES.items():
@@ -112,7 +112,7 @@ def deploy_pools(
 
 
 class PoolInState:
-    """One pool in one state, and those who deal with it."""
+    """One pool in one state, and the accounts that deal with it."""
 
     def __init__(self, protocol: DeployedProtocol, pool: str, draw: Callable[..., Any] | None) -> None:
         self.protocol = protocol
@@ -126,7 +126,7 @@ class PoolInState:
         return self._draw(strategy)
 
     def draw_person(self, people: tuple[str, ...] = PEOPLE) -> str:
-        """Draw somebody."""
+        """Draw an account."""
         return str(self.draw(st.sampled_from(people)))
 
     def draw_bounded_amount(self, maximum: int) -> int:
@@ -143,7 +143,7 @@ class PoolInState:
             raise
 
     def call_for_own_account(self, who: str, method: str, amount: int) -> int:
-        """Enter or leave with one's own, for oneself."""
+        """Deposit or withdraw with the account as caller, owner and receiver."""
         return self.do(who, method, amount, *[who] * (2 if method in ("redeem", "withdraw") else 1))
 
     def leave_pool_and_return_assets(self, who: str, shares: int) -> int:
@@ -155,7 +155,7 @@ class PoolInState:
         return redeem_all_shares(self.protocol, who, self.pool)
 
     def see(self, method: str, *args: Any, by: str = "stranger") -> Any:
-        """Return what a view tells somebody; the model has to say the same."""
+        """Return a view's answer to an account; the model has to agree."""
         chain, resolved = self.protocol.lockstep.chain, [self._resolve_address(each) for each in args]
         function = chain.get_function(self.pool, method, len(args))
         to, sender = self.protocol.address(self.pool), self.protocol.address(by)
@@ -183,11 +183,11 @@ class PoolInState:
         return int(self.see("allowance", owner, spender))
 
     def draw_possible_deposit(self, who: str) -> int:
-        """Draw what somebody can put in."""
+        """Draw an amount that the account can put in."""
         return self.draw_bounded_amount(min(self.see("maxDeposit", who), self.read_asset_balance(who)))
 
     def draw_mint(self, who: str) -> int:
-        """Draw shares that somebody can pay for."""
+        """Draw shares that the account can pay for."""
         return self.draw_bounded_amount(
             min(self.see("maxMint", who), self.see("convertToShares", self.read_asset_balance(who)))
         )
@@ -196,7 +196,7 @@ class PoolInState:
         return self.protocol.address(value) if isinstance(value, str) else value
 
     def _draw_move(self) -> None:
-        """Draw something that somebody did before; what is refused did not happen."""
+        """Draw an earlier action of an account; a refused action is dropped."""
         who, kind = (
             self.draw_person(),
             self.draw(st.sampled_from(["enter", "leave", "pass on", "donate", "earn"])),
@@ -226,7 +226,7 @@ class PoolStates:
     def fork_pool_in_state(
         self, state: str, draw: Callable[..., Any] | None, *, is_empty: bool = False
     ) -> Iterator[PoolInState]:
-        """Play in a state, before anybody has entered if it is empty; take everything back in the end."""
+        """Play in a state, before the first deposit if it is empty; revert everything in the end."""
         loss = {"calm": 0, "all pending": ALL_LOST}.get(state, LOSSES[self.pool])
         protocol = self._world(loss, state == "covered", is_empty)
         with protocol.lockstep.fork_state():
@@ -246,7 +246,10 @@ class PoolStates:
 def draw_exit_accounts_and_amount(
     pool_in_state: PoolInState, exit_method: str, should_allow_caller: bool = True
 ) -> tuple[str, str, str, int]:
-    """Draw caller, receiver, an owner who may leave, and how much; the caller is allowed as much or more."""
+    """Draw caller, receiver, an owner that may leave, and an amount.
+
+    The caller has at least that allowance.
+    """
     caller, receiver, owner = (
         pool_in_state.draw_person(),
         pool_in_state.draw_person(),

@@ -1,4 +1,4 @@
-"""A facilitator in the tests: what it is deployed with, and what a bridge, its guardian and payers do."""
+"""A facilitator in the tests: its deployment, and actions of a bridge, its guardian and payers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def deploy_protocol_with_facilitators(
 
 
 def draw_stablecoin_as_bridge(protocol: DeployedProtocol, amount: int, receiver: str = "receiver") -> None:
-    """As the bridge, wad."""
+    """Draw as the bridge [wad]."""
     protocol.do("Rollup.draw", amount, receiver, sender="bridge")
 
 
 def pay_facilitator(
     protocol: DeployedProtocol, amount: int, method: str = "repay", who: str = "receiver"
 ) -> int:
-    """Pay the facilitator with what somebody holds, wad; what was taken."""
+    """Pay the facilitator from an account's balance [wad]; return the taken amount."""
     protocol.do("Stablecoin.approve", "Rollup", MAX_UINT256, sender=who)
     return int(protocol.do(f"Rollup.{method}", amount, sender=who))
 
@@ -49,14 +49,14 @@ def announce_loss(protocol: DeployedProtocol, amount: int, sender: str = "admin"
 
 
 def announce_and_realise_bridge_loss(protocol: DeployedProtocol, amount: int) -> int:
-    """Announce a loss, wait, and realise it; what was lost."""
+    """Announce a loss, wait, and realise it; return the loss."""
     announce_loss(protocol, amount)
     protocol.advance(FACILITATOR.delay)
     return int(protocol.do("Rollup.realise_loss", sender="stranger"))
 
 
 def read_bridge_debt(protocol: DeployedProtocol) -> int:
-    """What the bridge owes: rad."""
+    """Return the bridge's debt [rad]."""
     vault = protocol.read("VaultEngine.vault", ROLLUP, "Rollup")
     return int(vault.normalized_debt * protocol.read("VaultEngine.debts_of", ROLLUP).accumulated_rate)
 
@@ -67,10 +67,10 @@ def read_notes_in_facilitator_vault(protocol: DeployedProtocol) -> int:
 
 
 def read_bridge_debt_at_risk(protocol: DeployedProtocol) -> int:
-    """What of its debt is in doubt, rad."""
+    """Return the part of its debt that is in doubt [rad]."""
     return int(protocol.read("LiquidationEngine.debt_at_risk_of", ROLLUP))
 
 
 def read_facilitator_deficit(protocol: DeployedProtocol) -> int:
-    """Of its type, rad."""
+    """Return the deficit of the facilitator's type [rad]."""
     return int(protocol.read("VaultEngine.deficit_of", ROLLUP))

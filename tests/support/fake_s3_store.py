@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 
 class Objects:
-    """What a bucket has."""
+    """The objects of a bucket."""
 
     def __init__(self, where: str) -> None:
         self._fs = S3FileSystem(

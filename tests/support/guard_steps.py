@@ -1,4 +1,4 @@
-"""A guarded protocol, and what its guards are brought to see in the tests."""
+"""A guarded protocol, and the conditions that its guards see in the tests."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def set_triggers(protocol: DeployedProtocol, **thresholds: tuple[int, int]) -> N
 
 
 def escalate_mode(protocol: DeployedProtocol, trigger: int, collateral_type: int = 0) -> int:
-    """As a stranger; the mode afterwards, which the policy knows too."""
+    """Raise the mode as a stranger; return the new mode, which the policy knows too."""
     protocol.do("CircuitBreaker.raise_mode", trigger, collateral_type, sender="stranger")
     return read_mode(protocol)
 
 
 def lower_breaker_mode_and_read_it(protocol: DeployedProtocol) -> int:
-    """As a stranger; the mode afterwards."""
+    """Lower the mode as a stranger; return the new mode."""
     protocol.do("CircuitBreaker.lower_mode", sender="stranger")
     return read_mode(protocol)
 

@@ -1,4 +1,4 @@
-"""Small hand-made runs with what a page must survive: hostile names, dust, no rows, huge numbers."""
+"""Small hand-made runs with inputs that a page must survive: hostile names, dust, no rows, huge numbers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.checkout_paths import ROOT
 
 PROJECTS = {"2.29.1": ROOT, "3.18.0": ROOT / "tools" / "hardhat3"}
-"""Version -> the folder whose `node_modules` has it."""
+"""Version -> the folder with its `node_modules`."""
 
 
 def require_hardhat_project(version: str) -> Path:

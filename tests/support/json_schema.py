@@ -29,7 +29,7 @@ class SchemaChecker:
         self._schema = schema
 
     def find_fault(self, value: Any) -> str | None:
-        """Return the place of a fault, and what is wrong there; None if the value fits."""
+        """Return the place and the kind of a fault; None if the value fits."""
         return self._find_fault(self._schema, value, "")
 
     def _find_fault(self, schema: dict[str, Any], value: Any, place: str) -> str | None:

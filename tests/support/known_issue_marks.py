@@ -1,4 +1,4 @@
-"""Attacks that still succeed: each names the rule that it breaks and what has to be true."""
+"""Attacks that still succeed: each names the rule that it breaks and the expected outcome."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ class KnownIssueError(Exception):
 
 
 def mark_known_issue(rule: str) -> pytest.MarkDecorator:
-    """Mark an attack that succeeds today. Whatever else goes wrong in it fails, and so does its end.
+    """Mark an attack that succeeds today.
 
-    Once it no longer succeeds, take the mark away and move the test out of `open`.
+    Any other failure in it fails, and so does its end. Once it no longer succeeds, take the mark away and
+    move the test out of `open`.
     """
     return pytest.mark.xfail(strict=True, raises=KnownIssueError, reason=rule)
 

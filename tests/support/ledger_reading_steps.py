@@ -1,4 +1,4 @@
-"""What the flows read and repeat: accounts of the ledger, records of losses, auctions that go well."""
+"""Readings and repeated steps of the flows: ledger accounts, records of losses, successful auctions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_savings_assets(protocol: DeployedProtocol) -> int:
 
 
 def cover_losses(protocol: DeployedProtocol, collateral_type: int) -> dict[int, int]:
-    """Have a type's losses covered by anyone; stage -> what it paid, rad."""
+    """Cover a type's losses from any account; return stage -> payment [rad]."""
     protocol.do("LossWaterfall.cover", collateral_type, sender="stranger")
     return {log.values[2]: log.values[3] for log in protocol.last.logs if log.event == "LossCovered"}
 

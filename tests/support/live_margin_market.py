@@ -77,7 +77,7 @@ class LiveMarginMarket:
         )
 
     def fund_traders(self, deposits: Mapping[str, int]) -> None:
-        """Stablecoin for everybody, and margin for traders: a fifth of the long's, half of the short's."""
+        """Give all accounts stablecoin, and traders margin: a fifth of the long's, half of the short's."""
         maker, coins, at = get_account("market_maker"), 1_000_000 * WAD, self.system.addresses
         for _ in range(2):
             self.system.advance(3_600)
@@ -102,7 +102,7 @@ class LiveMarginMarket:
             )
 
     def sign_reports_to_file(self, ether_dollars: int) -> None:
-        """All reporters sign the price of ether, and the other, a second later; nobody sends anything."""
+        """Write the reporters' signed prices of ether, and of the other a second later; none is submitted."""
         self.system.advance(1)
         now, chain = self.system.timestamp, self.system.deployment.chain_id
         feed, lines = self.system.addresses["PriceFeed"], []

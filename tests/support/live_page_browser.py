@@ -20,7 +20,7 @@ DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
 def start_mirror_process(
     url: str, deployment_file: Path, port: int, stderr_file: Path
 ) -> subprocess.Popen[str]:
-    """A process that mirrors a deployment and serves its page; what it says goes to a file."""
+    """Start a process that mirrors a deployment and serves its page; its output goes to a file."""
     flags = (
         "--network",
         url,
@@ -64,7 +64,7 @@ class LivePageBrowser:
         )
 
     def wait_until_page_shows(self, condition: Callable[[dict[str, Any]], bool]) -> None:
-        """Until what the page shows is like this."""
+        """Wait until the page shows the expected content."""
 
         def holds() -> bool:
             note = self._last_note()
@@ -77,7 +77,7 @@ class LivePageBrowser:
         self.wait_until_page_shows(lambda note: note["block"] == number)
 
     def _last_note(self) -> str:
-        """What was noted last, if anything; a line that is still being written is none."""
+        """Return the last note, if any; a line that is still being written is none."""
         lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
         return lines[-1] if lines else ""
 

@@ -1,4 +1,4 @@
-"""A pool with claims in a world that has little else: losses are told, and what it pays is gone."""
+"""A pool with claims in a minimal environment: losses are set by the test, and payments vanish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.model.token import Token
 
 
 class NoOpLedger(Contract):
-    """In the place of the vault engine: what a stage pays is gone."""
+    """Stands in for the vault engine: a stage's payment vanishes."""
 
     KIND = "Ledger"
 

@@ -17,6 +17,6 @@ class ManualClock:
         return self.now
 
     def advance_clock(self, seconds: float, result: T) -> T:
-        """Let time pass before a result."""
+        """Advance the clock before a result."""
         self.now += seconds
         return result

@@ -20,7 +20,7 @@ PRICE = 2_000
 
 
 class ManyVaultsDevnet:
-    """One devnet, one deployment, and what happens there; every call is a block."""
+    """One devnet, one deployment, and its history; every call is a block."""
 
     def __init__(self, devnet: Devnet, deployment: Deployment, artifacts: Artifacts) -> None:
         self.devnet = devnet

@@ -1,4 +1,4 @@
-"""A margin fund of its own in the tests, whose market is the account `market`, and what that does."""
+"""A standalone margin fund in the tests, with the account `market` as its market, and its actions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lock_profit(protocol: DeployedProtocol, owner: str, amount: int) -> int:
 
 
 def absorb_loss_in_margin_fund(protocol: DeployedProtocol, loss: int) -> int:
-    """A loss, wad; what was paid."""
+    """Absorb a loss [wad]; return the payment."""
     return int(protocol.do("Fund.absorb", loss, loss, sender="market"))
 
 
@@ -37,7 +37,7 @@ def add_margin_fund_insurance(protocol: DeployedProtocol, amount: int) -> None:
 
 
 def read_profit(protocol: DeployedProtocol, owner: str, bucket: int) -> int:
-    """What is left of it, wad."""
+    """Return the remaining profit [wad]."""
     return int(protocol.read("Fund.profit_of", owner, bucket))
 
 

@@ -1,4 +1,4 @@
-"""A margin market in the tests: what it is deployed with, and orders in it."""
+"""A margin market in the tests: its deployment, and orders in it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class MarginScenario(KeeperScenario):
         path[self.run.block :] = [int(dollars * RAY)] * (len(path) - self.run.block)
 
     def mark_markets(self) -> None:
-        """Have all markets marked at what reporters see."""
+        """Update all markets' marks to the reporters' prices."""
         assert self.run.signed is not None
         reports = self.run.signed.get_newest_reports(self.view)
         self.do("PriceFeed", "submit_signed_reports", tuple(reports.values()), by="saver")
@@ -111,7 +111,10 @@ class MarginScenario(KeeperScenario):
         return self.cycle_view.get_account_equity(get_trader_account(name))
 
     def make_loss_cycle(self, number: int) -> None:
-        """A long fails against `rich`, who closes; the price comes back; then a cycle without losses."""
+        """Make a long fail against `rich`, which closes.
+
+        The price comes back; then a cycle without losses.
+        """
         name, crank = f"thin_{number}", self.build_keeper("margin_crank")
         self.deposit_margin(name, 60)
         self.trade_at_mark(name, "rich", 100)

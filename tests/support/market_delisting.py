@@ -19,7 +19,7 @@ def announce_delisting(market: Perpetuals, market_id: int = ETH, after: int = MI
 
 
 def step_feeds_through_prices(market: Perpetuals, dollar_prices: Sequence[int], feed: int = ETH) -> None:
-    """Have the feeds step once an hour, the one through these prices, the others as they were."""
+    """Step the feeds once an hour, one through these prices, the others at unchanged prices."""
     for each in dollar_prices:
         market.advance_clock(HOUR)
         for other, price in START.items():
@@ -40,7 +40,7 @@ def end_market_at_prices(market: Perpetuals, dollars: Sequence[int], market_id: 
 
 
 def withdraw_own_balance(market: Perpetuals, name: str) -> int:
-    """Take out all that is one's own; what was paid, profit with it [wad]."""
+    """Withdraw the account's whole balance; return the payment, profit with it [wad]."""
     standing = market.standing(name)
     return int(
         market.do(

@@ -1,4 +1,4 @@
-"""A backstop pool beside perpetual markets, its members and what is done to it."""
+"""A backstop pool beside perpetual markets, its members and the actions on it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class MarketWithPool:
     # ------------------------------------------------------------------- members
 
     def enter(self, name: str, amount: int) -> int:
-        """Deposit wad for somebody; the shares."""
+        """Deposit wad for an account; return the shares."""
         return int(
             self.do("deposit", amount, self.market.get_contract_or_account_address(name), sender="rich")
         )
@@ -88,20 +88,20 @@ class MarketWithPool:
         return int(self.do("requestRedeem", amount, who, who, sender=name))
 
     def wait(self, batch: int) -> None:
-        """Let time pass until a batch is due."""
+        """Advance time until a batch is due."""
         self.market.advance_clock(max(0, self.read("due_at", batch) - self.market.world.timestamp))
 
     def complete_exit_from_batch(self, name: str, batch: int, by: str = "stranger") -> int:
         return int(self.do("leave", batch, self.market.get_contract_or_account_address(name), sender=by))
 
     def coins(self, name: str) -> int:
-        """Stablecoin in somebody's hand."""
+        """Return an account's stablecoin balance."""
         return int(
             self.market.read("Stablecoin.balanceOf", self.market.get_contract_or_account_address(name))
         )
 
     def read_vesting_profit(self, name: str) -> int:
-        """What vests in the bucket of now."""
+        """Return the profit that vests in the current bucket."""
         bucket = self.market.world.timestamp // self.market.read("MarginFund.LENGTH")
         return int(
             self.market.read(
@@ -140,7 +140,10 @@ class MarketWithPool:
     def build_pool_trade_orders(
         self, name: str, lots: int, price: int, market: int = ETH, size: int | None = None
     ) -> tuple[Any, ...]:
-        """The pool's order and somebody's, of which so many lots are to be filled; under zero it sells."""
+        """Build the pool's order and a trader's, and the number of lots to fill.
+
+        Under zero the pool sells.
+        """
         self.market._nonce += 1
         nonce = self.market._nonce
         mine = Order(
@@ -161,7 +164,7 @@ class MarketWithPool:
         return mine, encode_offer(*mine[1:6]), theirs, signed, abs(lots)
 
     def fill(self, name: str, lots: int, price: int, market: int = ETH, **more: int) -> None:
-        """Have somebody trade with the pool, which buys lots or sells them, under zero."""
+        """Fill a trade with the pool, which buys lots or sells them, under zero."""
         self.market.do(
             f"{ORDERS}.fill",
             *self.build_pool_trade_orders(name, lots, price, market, **more),
@@ -186,7 +189,7 @@ class MarketWithPool:
         return int(mark * (10_000 - spread) // 10_000)
 
     def fill_quotes_until_pool_empty(self, name: str, market: int = ETH) -> None:
-        """Have somebody trade with all quotes, one after the other, until the pool has nothing."""
+        """Fill all quotes with a trader, one after the other, until the pool has no lots."""
         while self.read_pool_position_size(market):
             self.market.report_current_prices_again()
             self.request_pool_quote(market)
@@ -221,7 +224,7 @@ def deploy_pool_market_on_model(rules: Rules = POOL_RULES) -> MarketWithPool:
 
 
 def add_members_with_unequal_deposits(pool: MarketWithPool, total_amount: int = 20_000) -> MarketWithPool:
-    """The same with two members, who have three quarters and one."""
+    """Do the same with two members, which have three quarters and one."""
     pool.enter("ann", 3 * total_amount * WAD // 4)
     pool.enter("bob", total_amount * WAD // 4)
     return pool
@@ -230,7 +233,7 @@ def add_members_with_unequal_deposits(pool: MarketWithPool, total_amount: int = 
 def make_pool_whose_account_is_seized(
     new_protocol: Callable[..., DeployedProtocol], deposited_amount: int = 2_000
 ) -> MarketWithPool:
-    """A pool with little money and all leverage, whose 1,000 lots at 16 are taken from it at 13."""
+    """Make a pool with little money and full leverage: its 1,000 lots at 16 are taken from it at 13."""
     rules = POOL_RULES._replace(leverage=100_000)
     pool = open_and_seize_long_position(
         add_members_with_unequal_deposits(
@@ -248,7 +251,7 @@ def make_pool_whose_account_is_seized(
 
 
 def settle_failed_pool(pool: MarketWithPool, gift: int = 0) -> MarketWithPool:
-    """Have what a failed pool owes booked and settled; it is at rest with a gift and nothing else [wad]."""
+    """Book and settle a failed pool's debt; it is at rest with a gift and nothing else [wad]."""
     pool.market.advance_cycle()
     pool.market.seize_insolvent(POOL)
     pool.roll_until_gains_are_final()
@@ -266,12 +269,12 @@ def give_to_pool(pool: MarketWithPool, amount: int) -> None:
 
 
 def make_wiped_pool(new_protocol: Callable[..., DeployedProtocol], gift: int = 0) -> MarketWithPool:
-    """A pool at rest whose members, with 2e27 shares, have lost all but a gift [wad]."""
+    """Make a pool at rest, with 2e27 shares, after its members have lost all but a gift [wad]."""
     return settle_failed_pool(make_pool_whose_account_is_seized(new_protocol), gift)
 
 
 def open_and_seize_long_position(pool: MarketWithPool) -> MarketWithPool:
-    """A long of 1,000 lots owes 1,000 at 16, and its lots are nobody's; shorts have 500 each."""
+    """A long of 1,000 lots owes 1,000 at 16, and its lots become unassigned; shorts have 500 each."""
     open_long_and_two_shorts(pool.market)
     pool.market.mark(ETH, 16 * WAD)
     assert pool.market.seize_insolvent("long") and pool.market.count_unassigned_lots() == 1_000

@@ -41,13 +41,13 @@ def open_watched_crowd_on_model(third_bond: int = 0, policy: str = BY_CYCLE, **d
 
 
 def expect_violation_of_property(property_number: int, run_scenario: Callable[[], object]) -> None:
-    """Assert that what is played breaks a property, and that one first."""
+    """Assert that the played steps break a property, and that one first."""
     with pytest.raises(PropertyViolationError, match=f"^property {property_number} is violated: "):
         run_scenario()
 
 
 class ModelOnlyMarket:
-    """What a question about the future needs of a lockstep, without a chain."""
+    """The parts of a lockstep that a question about the future needs, without a chain."""
 
     def __init__(self, model: ModelSystem) -> None:
         self.parameters, self.model = None, model

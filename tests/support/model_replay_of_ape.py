@@ -1,4 +1,4 @@
-"""What Ape has done, read back from its chain, done again by the model, and compared."""
+"""Ape's transactions, read back from its chain, done again by the model, and compared."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.saver_steps import deposit_savings
 
 
 class ModelAlone:
-    """What a property needs of a lockstep, without a chain."""
+    """The parts of a lockstep that a property needs, without a chain."""
 
     def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None

@@ -31,7 +31,7 @@ def build_result_fault(change: Callable[[str, Any], Any]) -> Fault:
 
 
 def build_error_fault(errors: dict[str, Any]) -> Fault:
-    """Does what it is asked for, and answers these methods with an error."""
+    """Build a fault: the node carries out each request, but answers these methods with an error."""
 
     def change_answers(talk: RpcExchange) -> None:
         for method, error in errors.items():
@@ -41,7 +41,10 @@ def build_error_fault(errors: dict[str, Any]) -> Fault:
 
 
 def build_silent_fault(*methods: str) -> Fault:
-    """Does what it is asked for, and does not answer these methods; without any, none."""
+    """Build a fault: the node carries out requests, but leaves these methods unanswered.
+
+    Without any, none.
+    """
 
     def change_answers(talk: RpcExchange) -> None:
         if not methods or any(call["method"] in methods for call in talk.asked):

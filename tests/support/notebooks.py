@@ -1,4 +1,4 @@
-"""Notebooks of docs/learn: their cells run, and what they print is what the file shows.
+"""Notebooks of docs/learn: their cells run, and their output equals the file's.
 
     python -m tests.support.notebooks docs/learn/notebooks/one-crash.ipynb
 
@@ -24,14 +24,14 @@ def select_code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def get_shown_output(cell: dict[str, Any]) -> str:
-    """What the file says that a cell prints, and what its last line is."""
+    """Return the output of a cell according to the file, and its last line's value."""
     return "".join(
         "".join(each.get("text", each.get("data", {}).get("text/plain"))) for each in cell["outputs"]
     )
 
 
 def run_cells_and_capture_output(notebook: dict[str, Any]) -> list[tuple[str, str]]:
-    """Run all cells in one namespace; what each prints, and its last expression as text."""
+    """Run all cells in one namespace; return each one's printed text, and its last expression as text."""
     names: dict[str, Any] = {"__name__": "__main__"}
     options = ("display.width", 120, "display.max_columns", 20, "display.max_rows", 40)
     found = []

@@ -1,4 +1,4 @@
-"""Pages whose text blocks begin with a command: `$ backstop ...` and what it prints.
+"""Pages with text blocks that begin with a command: `$ backstop ...` and its output.
 
     python -m tests.support.page_commands docs/learn/memo.md
 

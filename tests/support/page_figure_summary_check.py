@@ -1,4 +1,4 @@
-"""The figures on a page: each says what the file beside it does, to the last digit that is shown."""
+"""The figures on a page: each equals the file beside it, to the last digit that is shown."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def collect_integers_at_path(path_parts: list[str], node: Any) -> list[int]:
 
 
 def _parse_shown_number_and_precision(text: str) -> tuple[Decimal, Decimal]:
-    """What a printed number says, and what its last digit is worth: 5.67M is 5670000 to 10000."""
+    """Return a printed number's value and its last digit's worth: 5.67M is 5670000 to 10000."""
     plain = text.replace(",", "").replace("\u2212", "-").strip("<>")
     scale = _SUFFIXES.get(plain[-1], 0)
     value = Decimal(plain[:-1] if scale else plain)

@@ -10,7 +10,7 @@ VOID = {"meta", "link", "br", "input", "img", "hr"}
 
 
 class FigureStrip(NamedTuple):
-    """A strip: what it is of, its total, and its parts by what they say, rad."""
+    """A strip: its subject, its total, and its labelled parts [rad]."""
 
     title: str
     total: int
@@ -93,9 +93,9 @@ class _NamedFigureReader(HTMLParser):
 
 
 def read_named_figures(html: str) -> dict[str, Any]:
-    """The figures of a page that name their place in its summary, and the summary that it carries.
+    """Return a page's figures that name their place in its summary, and the summary that it carries.
 
-    That is what `check_page_figures_against_summary` takes of a browser.
+    That is the input that `check_page_figures_against_summary` takes of a browser.
     """
     reader = _NamedFigureReader()
     reader.feed(html.partition("<body>")[2].partition("<script")[0])

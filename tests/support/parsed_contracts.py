@@ -10,7 +10,7 @@ import vyper.ast as vy_ast
 
 @cache
 def parse_contract(path: Path) -> vy_ast.Module:
-    """The tree of one file, which nobody changes."""
+    """Return the tree of one file, which must not be changed."""
     return vy_ast.parse_to_ast(
         path.read_text(),
         resolved_path=str(path),

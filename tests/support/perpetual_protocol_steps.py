@@ -1,4 +1,4 @@
-"""A perpetual market in the tests as a protocol: what is called by names of roles, with money in accounts."""
+"""A perpetual market in the tests as a protocol: calls by names of roles, with money in accounts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.margin_order_steps import build_order, build_signed_order, ne
 from tests.support.perpetual_test_market import HOUSE, Perpetuals, build_cycle_market_parameters
 
 DUST = 100
-"""Wei: what roundings may move."""
+"""Wei: the effect of roundings."""
 DOLLARS = {"WETH": 2_000, "WBTC": 60_000}
-"""What its markets begin at, for a whole coin."""
+"""The start prices of its markets, for a whole coin."""
 
 
 def deploy_with_margin(
@@ -36,7 +36,7 @@ def deposit_margin(protocol: DeployedProtocol, name: str, amount: int) -> None:
 
 
 def mark_markets(protocol: DeployedProtocol, **dollars: int) -> None:
-    """Have both markets marked, at other prices of a whole coin or the last ones."""
+    """Update both markets' marks, to other prices of a whole coin or the last ones."""
     for market, (symbol, usual) in enumerate(DOLLARS.items()):
         said = protocol.read("PriceFeed.report_of", market, protocol.address("reporter_1")).price
         protocol.report(symbol, dollars.get(symbol, 0) * RAY or said or usual * RAY)
@@ -50,7 +50,7 @@ def read_size(protocol: DeployedProtocol, name: str, market: int = 0) -> int:
 
 
 def sum_margin_equity_of_named_accounts(protocol: DeployedProtocol, *names: str) -> int:
-    """What accounts of one person have at the marks, wad, with the haircuts that are known."""
+    """Return the equity of one owner's accounts at the marks [wad], with the haircuts that are known."""
     found = 0
     for name in names:
         protocol.do(f"{HOUSE}.update_account", get_trader_account(name), sender="keeper")

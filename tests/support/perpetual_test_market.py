@@ -1,4 +1,4 @@
-"""Perpetual markets in the tests, on the model alone or in lockstep, and what people do there."""
+"""Perpetual markets in the tests, on the model alone or in lockstep, and the accounts' actions there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build_cycle_market_parameters(third_bond: int = 0, policy: str = BY_CYCLE, *
 
 
 class Perpetuals:
-    """The perpetual market of a deployment, what is done to it, and its books."""
+    """The perpetual market of a deployment, actions on it, and its books."""
 
     def __init__(self, system: ModelSystem | ProtocolLockstep, money: int = 10**7) -> None:
         self.system = system
@@ -102,7 +102,7 @@ class Perpetuals:
         return found
 
     def create_market(self, name: str, desk: str, rules: Rules = RULES) -> None:
-        """Another market, with a desk of its own; it shares the fund's money with nobody."""
+        """Create another market, with a desk of its own; it shares the fund's money with no other market."""
         engine, policy, coin = (
             self.get_contract_or_account_address(each)
             for each in ("VaultEngine", "MarginPolicy", "Stablecoin")
@@ -121,7 +121,7 @@ class Perpetuals:
         )
 
     def _draw_stablecoin_for_rich(self, amount: int) -> None:
-        """Have a well-secured vault draw stablecoin for `rich`."""
+        """Draw stablecoin for `rich` from a well-secured vault."""
         locked = amount * 3 // START[ETH]
         self.do("WETH.mint", self.get_contract_or_account_address("rich"), locked, sender="rich")
         self.do(
@@ -161,13 +161,13 @@ class Perpetuals:
             self.do("PriceFeed.poke", feed, sender="keeper")
 
     def mark(self, market: int, mark: int, *ends: int) -> None:
-        """Have a market marked at a price [wei a lot], between which it was in the seconds before."""
+        """Update a market's mark to a price [wei a lot], with the range of the seconds before."""
         self.report(market, *(-(-each * RAY // LOTS[market]) for each in (mark, *ends)))
         self.do(f"{HOUSE}.accrue", market, sender="keeper")
         assert self.price(market) == mark
 
     def report_current_prices_again(self) -> None:
-        """Have all prices be of now, as they are."""
+        """Report all prices again, unchanged and with the current time."""
         for market in START:
             self.mark(market, self.price(market) or START[market] * LOTS[market])
 
@@ -268,7 +268,7 @@ class Perpetuals:
         return [*self.market.accounts]
 
     def standing(self, name: str) -> Standing:
-        """What an account has, once it is up to date."""
+        """Return an account's position and value, once it is up to date."""
         self.do(f"{HOUSE}.update_account", self.get_contract_or_account_address(name), sender="keeper")
         return self.market._compute_standing(self.get_contract_or_account_address(name))
 
@@ -287,11 +287,11 @@ class Perpetuals:
         return int(short - long)
 
     def set_loss_line_to_zero(self) -> None:
-        """Have the protocol bear no more losses of the market: its line is used up."""
+        """Set the protocol's loss line for the market to zero: it absorbs no more losses."""
         self.set_line(0)
 
     def set_line(self, stablecoins: int) -> None:
-        """Have the protocol bear so much of the market's losses at most."""
+        """Set the most that the protocol absorbs of the market's losses."""
         line = self.world.contracts["Perpetuals"]
         assert isinstance(line, BridgeFacilitator)
         self.do("VaultEngine.set_debt_ceiling", line.collateral_type, stablecoins, sender="admin")
@@ -299,7 +299,7 @@ class Perpetuals:
     # ------------------------------------------------------------------- closings
 
     def list_ranking(self, side: int, market: int = ETH) -> tuple[str, ...]:
-        """Who gained on a side in the pending cycle, in the order of rank."""
+        """Return the winners on a side in the pending cycle, in the order of rank."""
         ranks = []
         for owner in self.list_accounts_ever_opened():
             gains = self.do(f"{HOUSE}.gains_of", owner, market, sender="keeper")
@@ -314,13 +314,13 @@ class Perpetuals:
     def execute_ranked_deleveraging(
         self, side: int, accounts: tuple[str, ...], by: str = "keeper", market: int = ETH
     ) -> int:
-        """Close accounts of a proven ranking; the lots that are nobody's still."""
+        """Close accounts of a proven ranking; return the lots that are still unassigned."""
         return int(self.do(f"{CLOSER}.execute", market, side, accounts, sender=by))
 
     def execute_pro_rata_deleveraging(
         self, side: int, *names: str, by: str = "keeper", market: int = ETH
     ) -> int:
-        """Close the parts of accounts; the lots that are nobody's still."""
+        """Close the parts of accounts; return the lots that are still unassigned."""
         accounts = tuple(
             sorted(
                 (self.get_contract_or_account_address(name) for name in names), key=lambda each: int(each, 16)
@@ -331,11 +331,11 @@ class Perpetuals:
     # --------------------------------------------------------------------- books
 
     def check_market_books(self) -> None:
-        """What holds after every call, and once all are touched."""
+        """Check the invariants that hold after every call, and once all accounts are touched."""
         check_books(self.market)
 
     def check_books_after_touching_all(self) -> None:
-        """The same, and what holds of accounts that are up to date; nothing stays."""
+        """Check the same, and the invariants of accounts that are up to date; the changes are reverted."""
         with self.model.fork_state():
             for owner in self.list_accounts_ever_opened():
                 self.market._settle_missed_cycles(owner)
@@ -362,7 +362,10 @@ def open_long_and_two_shorts(market: Perpetuals) -> Perpetuals:
 
 
 def open_equal_shorts(market: Perpetuals) -> Perpetuals:
-    """Two equal shorts of 500 lots, at 20 against a maker who fails under 17; the first has two accounts."""
+    """Open two equal shorts of 500 lots, at 20 against a maker that fails under 17.
+
+    The first has two accounts.
+    """
     names = (("maker", 3_000), ("attacker", 10_000), ("bystander", 10_000), ("second_self", 20_000))
     for name, amount in names:
         market.deposit(name, amount * WAD)
@@ -372,17 +375,17 @@ def open_equal_shorts(market: Perpetuals) -> Perpetuals:
 
 
 def settle_and_read_equities_and_loss(market: Perpetuals) -> tuple[int, int, int]:
-    """Have losses met; what both end with [stablecoins], and what the protocol bears [wad]."""
+    """Settle losses; return the final balances of both [stablecoins], and the protocol's loss [wad]."""
     market.seize_and_roll_until_final()
     attacker = market.equity("attacker") + market.equity("second_self")
     return attacker // WAD, market.equity("bystander") // WAD, int(market.market.late_table[()])
 
 
 def open_and_bankrupt_long(market: Perpetuals) -> Perpetuals:
-    """Three shorts of very different leverage gain 4,000 of a long that fails at 16; its lots are nobody's.
+    """Three shorts of very different leverage gain 4,000 of a long that fails at 16.
 
-    The cycle is pending, and its loss of 1,000 is booked. What they gained for what they were worth at its
-    end: small 1,200 of 2,700, large 2,000 of 22,000, other 800 of 1,800.
+    Its lots become unassigned. The cycle is pending, and its loss of 1,000 is booked. Gains against equity at
+    its end: small 1,200 of 2,700, large 2,000 of 22,000, other 800 of 1,800.
     """
     for name, amount in (("long", 3_000), ("small", 1_500), ("large", 20_000), ("other", 1_000)):
         market.deposit(name, amount * WAD)
@@ -397,9 +400,10 @@ def open_and_bankrupt_long(market: Perpetuals) -> Perpetuals:
 
 
 def bankrupt_long_against_many_shorts(market: Perpetuals, short_count: int = 30) -> Perpetuals:
-    """So many shorts of 20 lots gain 80 each of a long that fails at 16; its lots are nobody's.
+    """So many shorts of 20 lots gain 80 each of a long that fails at 16; its lots become unassigned.
 
-    The cycle is pending, and its loss is booked. They rank as they are numbered: who has less is before.
+    The cycle is pending, and its loss is booked. They rank as they are numbered: an account with less ranks
+    before.
     """
     market.deposit("long", 60 * short_count * WAD)
     for number in range(short_count):
@@ -424,7 +428,7 @@ def deploy_perpetuals_on_model(
 
 
 def check_books(market: PerpetualMarket) -> None:
-    """Cash and values are what is held and what nobody paid, nobody bears more than was gained."""
+    """Check that cash and values equal holdings and unpaid losses, and losses absorbed are within gains."""
     sizes: dict[int, list[int]] = {}
     for (_, number), position in market.positions.items():
         sides = sizes.setdefault(number, [0, 0])
@@ -441,9 +445,9 @@ def check_books(market: PerpetualMarket) -> None:
 
 
 def check_gains_match_market_totals(market: PerpetualMarket) -> None:
-    """What all gained in the open and the pending cycle is what their markets say, to the wei.
+    """Check that all gains in the open and the pending cycle equal their markets' totals, to the wei.
 
-    What all lost is no more, and less only by what it is rounded down, for each lot and move.
+    The sum of losses is no more, and less only by its rounding, for each lot and move.
     """
     cycle = market.clocks[()].cycle
     keys = [(owner, number) for owner, account in market.accounts.items() for number in range(2)]
@@ -464,7 +468,7 @@ def check_gains_match_market_totals(market: PerpetualMarket) -> None:
 
 
 def lose_against_maker(market: Perpetuals, number: int) -> None:
-    """A long loses more than it has against `maker`, who takes its lots over; the price comes back."""
+    """A long loses its whole margin against `maker`, which takes its lots over; the price comes back."""
     name = f"thin_{number}"
     market.deposit(name, 250 * WAD)
     market.trade(name, "maker", 100)

@@ -1,4 +1,4 @@
-"""A hunt that finds a story, whatever becomes of the rules: one of them is wrong while it runs."""
+"""A hunt that finds a story, however the rules change: one of them is wrong while it runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.model.interfaces import SideTotals
 
 
 class Forgetful(CycleBook):
-    """Whoever closes keeps no part in the losses of the time before."""
+    """A closed account keeps no part in the losses of the time before."""
 
     right = CycleBook._trade_lots
 

@@ -38,7 +38,7 @@ def deploy_with_small_debt_limits(
 def compute_least_poisoning_remainder(protocol: DeployedProtocol, pool: str, loss_assets: int) -> int:
     """Return the least that a loss may leave of a deposit for the bound to hold [wad].
 
-    The loss takes `due`, the depositor puts in what the pool lacks of it and the dust. Where the bound was
+    The loss takes `due`, and the depositor puts in the pool's shortfall and the dust. Where the bound was
     reached before, no dust is enough: the least that no rule voids.
     """
     held, supply = protocol.read(f"{pool}.totalAssets"), protocol.read(f"{pool}.totalSupply")
@@ -66,7 +66,7 @@ def poison_share_price(
 
 
 def cover_given_types(protocol: DeployedProtocol, *types: int) -> None:
-    """Have the deficits of some types covered."""
+    """Cover the deficits of some types."""
     for c in types:
         protocol.do("LossWaterfall.cover", c, sender="stranger")
 
@@ -81,7 +81,7 @@ def collect_claims_of_all_generations(protocol: DeployedProtocol, pool: str, own
 
 
 def value_shares(protocol: DeployedProtocol, who: str, pool: str) -> int:
-    """Return what somebody's shares are worth at the entry price [wad]."""
+    """Return the value of an account's shares at the entry price [wad]."""
     return int(protocol.read(f"{pool}.convertToAssets", protocol.read(f"{pool}.balanceOf", who)))
 
 
@@ -100,14 +100,14 @@ def compute_longest_exit_seconds(protocol: DeployedProtocol, pool: str) -> int:
 
 
 def request_dust(protocol: DeployedProtocol, pool: str, who: str = "stranger") -> None:
-    """Have somebody commit one share to the batch that collects."""
+    """Commit one share of an account to the batch that collects."""
     if protocol.read(f"{pool}.balanceOf", who) == 0:
         deposit_savings(protocol, who, 10**9, pool)
     protocol.do(f"{pool}.requestRedeem", 1, who, who, sender=who)
 
 
 def fill_queue(protocol: DeployedProtocol, pool: str, who: str = "stranger", batches: int = 16) -> None:
-    """Have somebody put one share into each of so many batches; each is cut as soon as it may be."""
+    """Put one share of an account into each of so many batches; each is cut as soon as possible."""
     for _ in range(batches):
         request_dust(protocol, pool, who)
         protocol.advance(min(protocol.read(f"{pool}.COOLDOWN"), DAY))
@@ -123,9 +123,9 @@ def wait_and_read_withdrawable_assets(
     dust_sender: str | None = "stranger",
     polls_per_batch: int = 8,
 ) -> int:
-    """Let so many seconds pass after a request; return what the member may take out then [wad].
+    """Let so many seconds pass after a request; return the amount the member may then take out [wad].
 
-    Anyone cuts and settles as soon as that may be, and somebody goes on putting dust into each batch.
+    Strangers cut and settle as soon as possible, and an account goes on putting dust into each batch.
     """
     began = protocol.timestamp
     collecting = compute_batch_collecting_duration(protocol, pool)

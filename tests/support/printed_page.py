@@ -1,4 +1,4 @@
-"""A page on paper: what of it is cut off, and the headings of the PDF that Chromium prints."""
+"""A page on paper: its cut-off elements, and the headings of the PDF that Chromium prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps that a property is asked about, and what breaks it."""
+"""Steps that a property is asked about, and changes that break it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def expect_violation(number, step):
 
 
 def change_sender(protocol, step, sender):
-    """The same step, had somebody else taken it."""
+    """Return the same step, as if another account had taken it."""
     return step._replace(action=step.action._replace(sender=protocol.address(sender)))
 
 
 def expect_property_violation_on_model(property_number, protocol, run_scenario):
-    """What is played on the model alone, as if a rule were wrong on both sides, breaks a property.
+    """Expect that steps on the model alone, as if a rule were wrong on both sides, break a property.
 
     Properties of a history begin to watch here, in the middle of a deployment's life.
     """

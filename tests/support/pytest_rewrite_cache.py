@@ -11,7 +11,7 @@ from _pytest.assertion import rewrite
 
 
 def cache_pytest_rewritten_files(test_files: Iterable[Path], config: pytest.Config) -> None:
-    """Write what pytest would, where it looks for it; what is there already stays."""
+    """Write pytest's rewritten files to its cache folder; existing files stay."""
     if sys.dont_write_bytecode:
         return
     state = config.stash[rewrite.assertstate_key]

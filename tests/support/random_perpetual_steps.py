@@ -1,4 +1,4 @@
-"""What random histories of perpetual markets are made of: anything that anybody may do."""
+"""Random histories of perpetual markets: any action that an account may take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARKETS = (ETH, BTC)
 
 
 def take_random_step(market: Perpetuals, dice: random.Random, in_time: bool) -> None:
-    """Something that anybody may do."""
+    """Take a random action that any account may take."""
     kind = dice.random()
     if kind < 0.35:
         number = dice.choice(MARKETS)

@@ -1,4 +1,4 @@
-"""What the protocol did before the package moved: recorded runs, played again under the names of today.
+"""Behaviour before the package moved: recorded runs, replayed under the current names.
 
     python -m tests.support.recorded_behaviour
 
@@ -7,7 +7,7 @@ until the core's rules changed: exits in batches, final prices over hours, debt 
 two buckets, feeds of four, timelocks; and then those of the perpetual market after its third audit. No run
 from before comes out the same under them; these are from the commit that has them all. Contracts, methods,
 reasons, parameters, roles and figures that are renamed later get a line in renames.json, an old name and a
-new one; what was recorded is translated by it, and nothing else is allowed to differ.
+new one; recorded names are translated by it, and nothing else is allowed to differ.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ COUNT = 200
 STEPS = 80
 SEED = 20261122
 TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
-"""What a summary says in words, or of where storage lies: not what a run came to."""
+"""Summary entries in words, or on storage locations: no results of a run."""
 
 
 # --------------------------------------------------------------- what is compared
@@ -155,7 +155,7 @@ def simulate_with_recorded_gas(recorded_scenario_name: str, renames: RenameTable
 
 @contextmanager
 def _use_recorded_gas_table(renames: RenameTable) -> Iterator[None]:
-    """Have calls cost what they did: the committed table of gas is an input of every run.
+    """Use the recorded gas costs of calls: the committed table of gas is an input of every run.
 
     Calls that there were not then cost what they do today.
     """

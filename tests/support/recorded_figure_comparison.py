@@ -1,4 +1,4 @@
-"""What changes of the rules made of the library's runs: the recorded figures of a commit beside today's.
+"""Effects of rule changes on the library's runs: the recorded figures of a commit beside the current ones.
 
     python -m tests.support.recorded_figure_comparison REVISION [OLD=NEW ...]
 
@@ -29,7 +29,7 @@ def load_scenario_figures_of_commit(revision: str) -> dict[str, Any]:
 
 
 def summarise_losses(figures: dict[str, Any]) -> dict[str, int]:
-    """What a run lost, in whole stablecoins, rounded to the nearest: in all, and who bore it."""
+    """Return a run's losses in whole stablecoins, rounded to the nearest: in all, and by bearer."""
     losses = figures["losses"]
     found = {
         "liquidations": sum(each["liquidations"] for each in figures["collateral_types"]),
@@ -40,7 +40,7 @@ def summarise_losses(figures: dict[str, Any]) -> dict[str, int]:
 
 
 def iter_scenario_change_texts(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each scenario with what changed in it, in words."""
+    """Yield each scenario with its changes, in words."""
     for name, figures in after.items():
         if name not in before:
             yield name, "new"

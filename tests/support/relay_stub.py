@@ -1,4 +1,4 @@
-"""A stand-in for a relay: it keeps the protocol, and has what it was given mined by an Anvil."""
+"""A stand-in for a relay: it keeps the protocol, and has its bundles mined by an Anvil."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from tests.support.background_threads import BackgroundServer
 
 
 class RelayStub:
-    """On a port of this machine, beside a node. `refuses` is what it says instead of taking anything."""
+    """Serves on a port of this machine, beside a node.
+
+    `refuses` is its answer instead of accepting anything.
+    """
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -50,7 +53,7 @@ class RelayStub:
         return {"result": _hash_transaction(asked["tx"][:-2] if self.lies else asked["tx"])}
 
     def mine_block(self, includes: bool = True) -> int:
-        """Mine a block, with what is due in it if it `includes` anything; return its number."""
+        """Mine a block, with its due bundles if it `includes` anything; return its number."""
         next_block = self.node.get_head().number + 1
         for raw, first, last in self.taken if includes else ():
             if first <= next_block <= last:

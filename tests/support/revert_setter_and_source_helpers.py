@@ -93,7 +93,7 @@ def check_setter(
 
 
 def read_terminal(screen: int, until: str = "") -> str:
-    """What comes on a terminal up to a text, or until whoever writes is gone."""
+    """Return a terminal's output up to a text, or until the writing process is gone."""
     found = b""
     while not until or until.encode() not in found:
         ready, _, _ = select.select([screen], [], [], 300)

@@ -1,4 +1,4 @@
-"""What savers do, how losses come about, and how a pool is priced: by the specification, not the model."""
+"""Savers' actions, losses, and a pool's prices: by the specification, not the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BUFFER, RESERVE, SAVINGS = map(stage_index, ("buffer", "reserve", "savings"))
 
 
 def give_stablecoin(protocol: DeployedProtocol, who: str, assets: int) -> None:
-    """Give somebody stablecoin, however long ago the last price was."""
+    """Give an account stablecoin, however long ago the last price was."""
     if protocol.read("PriceFeed.risk_price", protocol.get_collateral_type("WETH")) == 0:
         protocol.post_price("WETH", PRICES["WETH"])
     protocol.give_stablecoin(who, assets)
@@ -57,7 +57,7 @@ def pool_arguments(protocol: DeployedProtocol, token: str = "Stablecoin", **othe
 
 
 def create_additional_pool(protocol: DeployedProtocol, name: str = "Made", **others: Any) -> str:
-    """A pool beside those of the deployment, which may cover; its name."""
+    """Create a pool beside the deployment's, listed as a stage; return its name."""
     protocol.lockstep.create_contract("Pool", name, *pool_arguments(protocol, **others))
     protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
     return name
@@ -85,7 +85,7 @@ def create_recovery_claims_contract(
 
 
 def create_claims_pool_and_return_name(protocol: DeployedProtocol, **others: Any) -> str:
-    """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
+    """Create a pool with claims; it pays as `bear` says, and its clawback stage is an account."""
     name = "Young"
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     others = {"loss_waterfall": "Waterfall"} | others
@@ -105,12 +105,12 @@ def create_pool_and_give_savers_coins(protocol: DeployedProtocol) -> DeployedPro
 
 
 def charge_pool(protocol: DeployedProtocol, pool: str, assets: int) -> None:
-    """Have a pool pay for a loss, as the waterfall would; what is no deficit goes to the reserve."""
+    """Charge a pool for a loss, as the waterfall would; the excess over the deficit goes to the reserve."""
     protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")
 
 
 def deposit_savings(protocol: DeployedProtocol, who: str, assets: int, pool: str = POOL) -> int:
-    """Give somebody stablecoin and have it deposited; the shares."""
+    """Give an account stablecoin and deposit it; return the shares."""
     give_stablecoin(protocol, who, assets)
     protocol.do("Stablecoin.approve", pool, MAX_UINT256, sender=who)
     return int(protocol.do(f"{pool}.deposit", assets, who, sender=who))
@@ -162,7 +162,7 @@ def request_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) -
 
 
 def cut_batch(protocol: DeployedProtocol, pool: str = POOL) -> int:
-    """Let the batch collect for its day, and cut it; its number."""
+    """Let the batch collect for its day, and cut it; return its number."""
     _, _, batch = protocol.read(f"{pool}.queue")
     end = protocol.read(f"{pool}.batch_of", batch)[1] + get_collecting_time(protocol.read(f"{pool}.COOLDOWN"))
     protocol.advance(max(0, end - protocol.timestamp))
@@ -185,19 +185,19 @@ def redeem_all_shares(protocol: DeployedProtocol, who: str, pool: str = POOL) ->
 
 
 def claim_requests(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
-    """Have somebody claim all that may be claimed of the own requests; the assets."""
+    """Claim all claimable requests of an account; return the assets."""
     shares = protocol.read(f"{pool}.maxRedeem", who)
     return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
 
 
 def read_requested_shares(protocol: DeployedProtocol, who: str, batch: int = 1, pool: str = POOL) -> int:
-    """Shares of somebody's request that are not claimed yet."""
+    """Return the shares of an account's request that are not claimed yet."""
     calls = (f"{pool}.pendingRedeemRequest", f"{pool}.claimableRedeemRequest")
     return sum(int(protocol.read(call, batch, who)) for call in calls)
 
 
 def read_stake(protocol: DeployedProtocol, who: str, pool: str = POOL) -> int:
-    """What somebody has in a pool and its batches after all known losses; wei, about."""
+    """Return an account's value in a pool and its batches after all known losses [wei], about."""
     found = protocol.lockstep.model.world.contracts[pool]
     assert isinstance(found, MemberPool)
     return compute_stake(found, protocol.address(who))

@@ -1,4 +1,4 @@
-"""A risk policy that says what a test has it say, in the place of the deployment's."""
+"""A risk policy with answers set by a test, in the place of the deployment's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REVERTS, EATS = 1, 2
 
 
 def put_scripted_policy_in_force(protocol: DeployedProtocol) -> None:
-    """The admin puts a policy in force that asks for nothing, and will say what it is told to."""
+    """Put a policy in force that asks for nothing at first, and gives the answers set by a test."""
     protocol.lockstep.create_contract("ScriptedPolicy", "ScriptedPolicy", protocol.address("VaultEngine"))
     set_policy_answers(protocol)
     protocol.do("VaultEngine.set_risk_policy", "ScriptedPolicy", sender="admin")
@@ -24,10 +24,10 @@ def set_policy_answers(
     factor: int = BASIS_POINTS,
     calls: tuple[int, int, int] = NO_CALLS,
 ) -> None:
-    """Have it say this from now on."""
+    """Set the policy's answers from now on."""
     protocol.do("ScriptedPolicy.set_answer", fee, add_on_rate, factor, calls, sender="stranger")
 
 
 def set_policy_failure(protocol: DeployedProtocol, how: int) -> None:
-    """Have it fail from now on."""
+    """Make the policy fail from now on."""
     protocol.do("ScriptedPolicy.fail", how, sender="stranger")

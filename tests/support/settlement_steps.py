@@ -17,7 +17,7 @@ def start_settlement(protocol: DeployedProtocol) -> None:
 
 
 def report_until_final_prices_exist(protocol: DeployedProtocol) -> None:
-    """Have the reporters go on with what they said last until all final prices are made."""
+    """Repeat the reporters' last reports until all final prices are made."""
     types = range(protocol.read("VaultEngine.collateral_types"))
     begun_at = protocol.read("Settlement.progress_of").begun_at
     while protocol.timestamp < begun_at + FINAL_DEADLINE:
@@ -57,7 +57,7 @@ def fix_prices(protocol: DeployedProtocol) -> None:
 
 
 def cover_deficits_last_time(protocol: DeployedProtocol) -> list[tuple[Any, ...]]:
-    """Have the stages cover all deficits a last time; what was logged of each payment."""
+    """Cover all deficits a last time from the stages; return the log of each payment."""
     paid = []
     for c in range(protocol.read("VaultEngine.collateral_types")):
         if protocol.read("VaultEngine.deficit_of", c):
@@ -67,7 +67,7 @@ def cover_deficits_last_time(protocol: DeployedProtocol) -> list[tuple[Any, ...]
 
 
 def cover_and_fix_redemption_rates(protocol: DeployedProtocol) -> None:
-    """Have the stages cover all deficits a last time, and close the books."""
+    """Cover all deficits a last time from the stages, and close the books."""
     cover_deficits_last_time(protocol)
     protocol.do("Settlement.fix_redemption_rates", sender="stranger")
 
@@ -97,7 +97,7 @@ def list_indebted_vaults(protocol: DeployedProtocol) -> list[tuple[int, str]]:
 def skim_vault_and_read_amounts(
     protocol: DeployedProtocol, collateral_type: int, vault_owner: str
 ) -> tuple[int, int, int]:
-    """Skim a vault as a stranger; collateral taken, debt and what the collateral is worth."""
+    """Skim a vault as a stranger; return the collateral taken, the debt and the collateral's value."""
     protocol.do("Settlement.skim", collateral_type, vault_owner, sender="stranger")
     (found,) = [log.values for log in protocol.last.logs if log.event == "Skimmed"]
     return found[2:]
@@ -115,7 +115,7 @@ def settle_protocol(protocol: DeployedProtocol) -> int:
 
 
 def list_stablecoin_balances_by_holder(protocol: DeployedProtocol) -> dict[str, int]:
-    """Everybody who holds stablecoin: account -> wad."""
+    """Return all holders of stablecoin: account -> wad."""
     balances: dict[Any, Any] = dict(protocol.lockstep.snapshot()["Stablecoin"]["erc20.balanceOf"])
     return {who: amount for who, amount in sorted(balances.items()) if amount and who != NOBODY}
 
@@ -123,7 +123,7 @@ def list_stablecoin_balances_by_holder(protocol: DeployedProtocol) -> dict[str, 
 def compute_settled_collateral_and_debt(
     locked: int, price: int, normalized_debt: int, rate: int, unit: int
 ) -> tuple[int, int]:
-    """What a vault gives by the specification, and what its debt is worth: wad and rad."""
+    """Return a vault's settled collateral by the specification, and its debt's value: wad and rad."""
     debt = normalized_debt * rate
     taken = min(locked, -(-debt // (price * unit)) * unit)
     return taken, min(debt, taken * price)

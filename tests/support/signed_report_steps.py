@@ -1,4 +1,4 @@
-"""Reports that reporters sign, and somebody brings."""
+"""Signed reports of reporters, submitted by other accounts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sign_dollar_report(
     feed: str = "PriceFeed",
     span: Span | None = None,
 ) -> SignedReport:
-    """What a reporter signed so many seconds ago; a steady price without a range."""
+    """Sign a report of so many seconds ago; a steady price without a range."""
     at = protocol.timestamp - age
     return sign_report(
         protocol.address(reporter), market, dollars * RAY, at, chain_id, protocol.address(feed), span

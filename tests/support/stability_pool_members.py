@@ -20,7 +20,7 @@ def compute_worth(protocol: Any, member: str, price: int, pool: str = POOL) -> i
 
 
 def flag_vault(protocol: Any, owner: str = "borrower") -> None:
-    """Have an ether vault looked at: flagged if it is unsafe at a price that is known."""
+    """Check an ether vault: it is flagged if it is unsafe at a known price."""
     protocol.do("LiquidationEngine.flag", WETH, owner, sender="stranger")
 
 

@@ -1,4 +1,4 @@
-"""Steps for types whose unsafe vaults are repaid by a stability pool."""
+"""Steps for types with a stability pool that repays unsafe vaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of owners who follow a known law, drawn anew here: what a measurement has to find again."""
+"""Events of owners under a known law, drawn anew here: a measurement has to find the law again."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def write_price_csv(prices: list[float]) -> str:
 def draw_events(law: SyntheticLaw, owners: int, prices: list[float], seed: int) -> str:
     """Draw the events of so many owners with a vault each, which open at the start, as CSV.
 
-    At each full hour an owner looks; what it does happens ten minutes later. A vault that was under its
+    At each full hour an owner looks; the owner's action happens ten minutes later. A vault that was under its
     liquidation price and was not defended is liquidated half an hour later, with a chance of a half.
     """
     rows: list[tuple[int, str, str]] = []
@@ -92,7 +92,7 @@ def draw_events(law: SyntheticLaw, owners: int, prices: list[float], seed: int) 
 def _play_hour(
     law: SyntheticLaw, vault: _Vault, draws: _Draws, prices: list[float], hour: int
 ) -> list[tuple[int, str, str]]:
-    """Return what happens to a vault within an hour: when, the event, what a liquidation repays."""
+    """Return a vault's events within an hour: the time, the event, the repayment of a liquidation."""
     time, price = START + 3_600 * hour, prices[hour]
     distance = vault.locked * price / (RATIO * vault.debt) - 1
     fall = max(0.0, 1 - price / prices[max(0, hour - 24)])
@@ -143,7 +143,7 @@ def _change_vault(vault: _Vault, kind: str, symbol: str, amount: float) -> str:
 
 
 def list_known_figures(law: SyntheticLaw) -> dict[tuple[str, str], float]:
-    """Return each figure of a law by its name in the section `owners` and what it is of."""
+    """Return each figure of a law by its name in the section `owners` and its subject."""
     found = {("idle", ""): law.idle, ("defend.large", "1,000,000 or more"): law.large}
     found |= {("defend.factors", f"fall of {10 * i}%"): each for i, each in enumerate(law.factors) if i}
     for name, bounds, chances in (

@@ -1,4 +1,4 @@
-"""A deployment whose admin is a timelock: the account "admin" proposes, "guardian" cancels."""
+"""A deployment with a timelock as its admin: the account "admin" proposes, "guardian" cancels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encode_proposal_call(protocol: DeployedProtocol, call_name: str, *args: Any)
 
 
 def submit_timelock_proposal(protocol: DeployedProtocol, *calls: Call, salt: bytes = SALT) -> bytes:
-    """Have the governor propose calls; what the proposal is called."""
+    """Propose calls as the governor; return the proposal's id."""
     return bytes(protocol.do("Timelock.propose", calls, salt, sender="admin"))
 
 
@@ -54,7 +54,7 @@ def enact_calls(protocol: DeployedProtocol, *calls: Call, delay: int = TERMS.del
 
 
 def propose_and_check_delay(protocol: DeployedProtocol, *calls: Call) -> tuple[Call, ...]:
-    """Propose, and see that nobody is quicker, up to the last second."""
+    """Propose, and check that no account is quicker, up to the last second."""
     submit_timelock_proposal(protocol, *calls)
     protocol.advance(TERMS.delay - 1)
     for sender in ("admin", "guardian", "stranger"):
@@ -66,7 +66,7 @@ def propose_and_check_delay(protocol: DeployedProtocol, *calls: Call) -> tuple[C
 
 
 def execute_calls_after_second(protocol: DeployedProtocol, calls: Sequence[Call]) -> None:
-    """A second later anybody has it counted."""
+    """Execute the calls a second later from any account."""
     protocol.advance(1)
     execute_timelock_proposal(protocol, *calls)
 

@@ -1,4 +1,4 @@
-"""A pool of two members with as much each, one of whom leaves, and a vault whose crash takes one's part."""
+"""A pool of two equal members, one of which leaves, and a vault: its crash takes one member's part."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def end_auction_unsold(protocol: DeployedProtocol, auction_id: int) -> None:
 
 
 def call_cover_of_gold_loss(protocol: DeployedProtocol) -> None:
-    """Have the stages pay what was lost."""
+    """Cover the loss from the stages."""
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
 def exit_pool_and_read_member_coins(protocol: DeployedProtocol) -> int:
-    """What the other can get out in the end [wad]."""
+    """Return the other member's final withdrawal [wad]."""
     if protocol.read("Junior.balanceOf", "other"):
         request_all_shares(protocol, "other", "Junior")
         cut_batch_and_wait_cooldown(protocol, "Junior")

@@ -1,4 +1,4 @@
-"""Staked equity whose auction nobody ends, and what is left of it to those who staked it."""
+"""Staked equity in an auction that is never ended, and the stakers' remainder of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.pool_attack_steps import value_shares
 from tests.support.saver_steps import DAY, lose_new_vault
 
 OVERDUE = 8 * DAY + 1
-"""Seconds after which anybody releases by force what a sale has reserved."""
+"""Seconds after which any account force-releases a sale's reservation."""
 SALE_NAME, PLACE = "StakeAuction", 0
 """The auction of staked equity, and its place among the stages."""
 
@@ -26,7 +26,10 @@ SALE_NAME, PLACE = "StakeAuction", 0
 def open_protocol_with_staked_equity(
     new_protocol: Callable[..., DeployedProtocol], cooldown: int = DAY
 ) -> DeployedProtocol:
-    """Open a protocol whose first stage is staked equity, with 100 of one member; savers are the second."""
+    """Open a protocol with staked equity as its first stage, with 100 of one member.
+
+    Savers are the second.
+    """
     stages = build_uncapped_stages("staked_equity", "savings")
     staked = PoolParameters(cooldown=cooldown)
     protocol = post_prices_and_fund_people(
@@ -37,7 +40,7 @@ def open_protocol_with_staked_equity(
 
 
 def stake_equity(protocol: DeployedProtocol, who: str, amount: int, call: str = "deposit") -> None:
-    """Deposit equity of the admin's for somebody."""
+    """Deposit equity of the admin's for an account."""
     protocol.do("Equity.transfer", who, amount, sender="admin")
     protocol.do("Equity.approve", "StakedEquity", amount, sender=who)
     if call == "mint":
@@ -48,14 +51,14 @@ def stake_equity(protocol: DeployedProtocol, who: str, amount: int, call: str = 
 
 
 def slash_staked_equity(protocol: DeployedProtocol, debt: int, symbol: str = "XAU") -> None:
-    """Lose a debt and have staked equity slashed for it; nobody buys."""
+    """Lose a debt and have staked equity slashed for it; there is no buyer."""
     lose_new_vault(protocol, symbol, debt=debt)
     report_equity(protocol, 100 * RAY)
     call_waterfall_cover_once(protocol, protocol.get_collateral_type(symbol))
 
 
 def force_release_sales(protocol: DeployedProtocol, *types: int) -> None:
-    """Have what the sales reserved released by force when it is overdue, and the savers pay."""
+    """Force-release the sales' reservations when overdue, and have the savers pay."""
     protocol.advance(OVERDUE)
     for c in types:
         protocol.do("LossWaterfall.force_release", c, PLACE, sender="attacker")
@@ -70,7 +73,7 @@ def end_sales_and_check_gains(
     attacker_deposit: int = 1_000 * WAD,
     staker_deposit: int = 100 * WAD,
 ) -> None:
-    """End the sales; nobody has what was another's."""
+    """End the sales; check that no account has another's equity."""
     for c in types:
         protocol.do(f"{SALE_NAME}.end", c, sender="attacker")
     kept, taken = (value_shares(protocol, who, "StakedEquity") for who in ("staker", "attacker"))

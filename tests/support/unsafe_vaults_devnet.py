@@ -25,7 +25,7 @@ _MAKER = get_account("market_maker")
 
 
 class Sent(NamedTuple):
-    """A call of somebody whom the node lets act without a signature."""
+    """A call of an account that the node lets act without a signature."""
 
     sender: str
     call: str
@@ -102,7 +102,7 @@ class UnsafeVaultsDevnet:
         return owners
 
     def drop_price(self, market_depth: int) -> None:
-        """Let the price of feed and market fall, and blocks have 30M gas and a slot from then on."""
+        """Drop the price of feed and market, with blocks of 30M gas and one slot from then on."""
         self.set_price(FALLEN)
         self.mine_block(
             [
@@ -127,7 +127,7 @@ class UnsafeVaultsDevnet:
             )
 
     def mine_block(self, calls: Sequence[Sent] = (), seconds: int = SLOT) -> dict[str, Any]:
-        """Mine a block with what waits and these calls, which must succeed; return it."""
+        """Mine a block with the pending calls and these, which must succeed; return it."""
         names = []
         for sender, call, args in calls:
             contract, _, method = call.rpartition(".")

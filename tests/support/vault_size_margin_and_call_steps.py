@@ -1,4 +1,4 @@
-"""What a vault needs under a risk policy, worked out apart from the model, and how vaults get there."""
+"""A vault's requirement under a risk policy, worked out apart from the model, and steps to reach it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def repay_debt(
 
 
 def set_mode_as_circuit_breaker(protocol: DeployedProtocol, mode: int) -> None:
-    """What a circuit breaker does: in `guarded` there is none, and the door is the zero address's."""
+    """Set the mode as a circuit breaker would: `guarded` has none, and the zero address may call instead."""
     check, protocol.lockstep.step_check = protocol.lockstep.step_check, None
     protocol.do("RiskPolicy.set_mode", mode, sender=protocol.read("RiskPolicy.CIRCUIT_BREAKER"))
     protocol.lockstep.step_check = check
@@ -79,7 +79,7 @@ def call_price(collateral: int, debt: int) -> int:
 
 
 def margin_call_ether_vault_as_stranger(protocol: DeployedProtocol, vault_owner: str = "borrower") -> None:
-    """Call a vault of WETH, as anybody may."""
+    """Call a vault of WETH, as any account may."""
     protocol.do("LiquidationEngine.call", WETH, vault_owner, sender="stranger")
 
 

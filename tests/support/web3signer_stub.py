@@ -15,9 +15,9 @@ CHAIN = 31_337
 
 
 class Web3SignerStub:
-    """On a port of this machine.
+    """Serves on a port of this machine.
 
-    `change` may change what is signed, `answer` all that is said; `refuses` is what it says instead.
+    `change` may change the signed payload, `answer` every answer; `refuses` is the answer instead.
     """
 
     def __init__(self) -> None:

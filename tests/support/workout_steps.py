@@ -64,12 +64,12 @@ def start_workout(protocol: DeployedProtocol, who: str = "borrower", instalments
 
 
 def pay_workout(protocol: DeployedProtocol, workout_id: int, amount: int, who: str = "borrower") -> int:
-    """Somebody pays, wad; what was burned."""
+    """Pay from an account [wad]; return the burned amount."""
     return int(protocol.do("Workouts.pay", workout_id, amount, sender=who))
 
 
 def give_borrowed_stablecoin(protocol: DeployedProtocol, receiver: str, amount: int) -> None:
-    """Stablecoin of somebody whose vault of gold is well secured."""
+    """Give stablecoin borrowed on a well-secured vault of gold."""
     debt = max(amount, 2_000 * WAD)
     protocol.borrow("market_maker", "XAU", 10 * debt * RAY // protocol.get_or_renew_risk_price("XAU"), debt)
     protocol.do("Stablecoin.transfer", receiver, amount, sender="market_maker")

@@ -1,4 +1,4 @@
-"""What a study assumes, and what another one assumes otherwise."""
+"""Assumptions of a study, and the differences from another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A statement of what is owed and what stands behind it, at one block, with proofs."""
+"""A statement of debts and of the assets behind them, at one block, with proofs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: options, errors as one line, signals, progress, the table at the end.
+"""Shared parts of the commands: options, errors as one line, signals, progress, the table at the end.
 
 Results go to stdout, everything else to stderr.
 """
@@ -54,7 +54,7 @@ RUNS = Path("runs")
 
 
 class Command(click.Command):
-    """A command whose help names commands as it was started, and which takes old names of its options."""
+    """A command with help that names commands as it was started, and with old names of its options."""
 
     def __init__(
         self, *args: Any, old_options: Mapping[str, str] = MappingProxyType({}), **given: Any
@@ -207,7 +207,8 @@ def open_output(
 ) -> OutputDirectory:
     """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there.
 
-    `runs` are the modules that make what takes long: an edit of what they do not import changes nothing.
+    `runs` are the modules that make the slow results: an edit of a module that they do not import changes
+    nothing.
     """
     made_by = hash_program_and_contract_sources(contracts, *runs)
     output = OutputDirectory.open_directory(path, command, {**inputs, "program": made_by}, asked, fresh=fresh)
@@ -331,7 +332,7 @@ def run_once(
 def show_progress_bar(shows_counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar on stderr if that is a terminal: call it with (done, total, what).
 
-    Without `counts` only the bar shows the two numbers: what they count is for the text to say.
+    Without `counts` only the bar shows the two numbers: the text names their unit.
     """
     from rich.console import Console
     from rich.progress import (
@@ -356,7 +357,7 @@ def show_progress_bar(shows_counts: bool = True) -> Iterator[Callable[[int, int,
 
 
 def format_repeat_command(command: str, **options: Any) -> str:
-    """Return the command that does it again, as this one was started; leave out what is None or off."""
+    """Return the command that repeats the run, as this one was started; omit options that are None or off."""
     words = format_command_as_started(command).split()
     for option, value in options.items():
         if value is True:
@@ -442,7 +443,7 @@ def print_run_summary(
 
 
 def _iter_console_loss_rows(run_summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
+    """Return the rows of losses: created, paid by each payer, and unpaid, of vaults and margin market."""
     from backstop.report.amounts import format_duration_text
 
     head, margin = compute_loss_totals(run_summary), run_summary["margin"]
@@ -544,7 +545,7 @@ def print_system_comparison(comparison: dict[str, Any], directory: Path, as_json
 
 
 def _print_naive_rule_costs(rule_costs: Sequence[dict[str, Any]]) -> None:
-    """Print who gains by a naive rule, and who pays, beside ours on the same prices."""
+    """Print the gainers and the payers of each naive rule, compared with ours on the same prices."""
     if not rule_costs:
         return
     from rich.table import Table

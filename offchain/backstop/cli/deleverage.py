@@ -1,4 +1,4 @@
-"""A crash of a perpetual market with many accounts: what it costs, how long it takes, who pays."""
+"""A crash of a perpetual market with many accounts: its cost, its duration, and the payers."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ ENDLESS = 2**63
 """Steps of a campaign that only time ends."""
 
 RUN_BY = ("backstop.proof.fuzz.fuzz_worker", "backstop.proof.fuzz.trace_coverage_process")
-"""What a folder goes on with as long as it is unchanged."""
+"""Inputs that a folder resumes with as long as they are unchanged."""
 
 
 @click.command(cls=Command, short_help="Random steps, model against chain")

@@ -43,7 +43,7 @@ from backstop.studies.exploit_search.search_campaign import SearchCampaign
 INTERRUPTED = 130
 
 RUN_BY = ("backstop.studies.exploit_search.search_campaign",)
-"""What a folder goes on with as long as it is unchanged."""
+"""Inputs that a folder resumes with as long as they are unchanged."""
 
 
 class AlarmChoice(click.Choice):

@@ -1,4 +1,4 @@
-"""Files of one's own as options of a command: positions, prices, and what becomes of them as a scenario."""
+"""A user's files as options of a command: positions, prices, and their conversion to a scenario."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ OF_SCENARIO = (
 
 
 def add_input_file_options(command: Callable[P, T]) -> Callable[P, T]:
-    """Add the options that say which files to read, and what their columns mean."""
+    """Add the options that name the files to read, and the meaning of their columns."""
     for option in reversed(_READING):
         command = option(command)
     return command
@@ -231,7 +231,7 @@ def parse_scenario_writer_options(given_options: Mapping[str, Any]) -> dict[str,
 
 
 def get_output_inputs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the scenario's options as what defines a folder."""
+    """Return the scenario's options that define a folder."""
     found = {name: given[name] for name in OF_SCENARIO}
     return found | {name: list(found[name]) for name in ("ratios", "rows", "pools")}
 
@@ -272,7 +272,7 @@ def write_table_faults_csv(faults_error: TableFaultsError, path: Path | None) ->
 
 
 def describe_time_span(prices: PriceHistory) -> str:
-    """Say from when to when prices are, and how far apart."""
+    """Print the first and last time of the prices, and their interval."""
     from backstop.simulation.scenario.quantity_units import format_duration_text
     from backstop.simulation.sources.price_reader import format_utc_time
 
@@ -283,7 +283,7 @@ def describe_time_span(prices: PriceHistory) -> str:
 
 
 def print_book_import_summary(vault_book: VaultBook) -> None:
-    """Say what was read, and what was done to it."""
+    """Print the imported rows, and their changes."""
     from backstop.model.arithmetic import WAD
 
     owed = f"{(vault_book.debt + WAD // 2) // WAD:,}"

@@ -26,7 +26,7 @@ from backstop.files.installation import format_command_as_started
 BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
 
 RUN_BY = ("backstop.studies.random_parameters.parameter_campaign",)
-"""What a folder goes on with as long as it is unchanged."""
+"""Inputs that a folder resumes with as long as they are unchanged."""
 
 
 @click.command(

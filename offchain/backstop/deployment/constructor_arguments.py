@@ -210,7 +210,7 @@ def _build_equity_arguments(
 def build_adapter_arguments(
     parameters: Parameters, at: Mapping[str, str], get_account: Callable[[str], str]
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the arguments of other protocols' coins and adapters; `get_account` knows who a role is."""
+    """Return the arguments of other protocols' coins and adapters; `get_account` returns a role's account."""
     args: dict[str, tuple[Any, ...]] = {}
     for c, facilitator in list_facilitators_with_type_ids(parameters):
         if facilitator.coin:
@@ -231,7 +231,7 @@ def build_timelock_arguments(
 ) -> tuple[Any, ...]:
     """Return the constructor's arguments of the timelock.
 
-    What a guardian announced of a facilitator has to be taken back in time, if it was false.
+    A guardian's false announcement of a facilitator's loss has to be cancelled in time.
     """
     timelock = parameters.timelock
     assert timelock is not None

@@ -8,7 +8,7 @@ from backstop.deployment.parameter_dataclasses import FacilitatorParameters, Mar
 
 
 class StageContract(NamedTuple):
-    """The contract of a stage: its name and kind, what the waterfall has to know of it."""
+    """The contract of a stage: its name, its kind, and the waterfall's settings of it."""
 
     contract: str
     kind: str
@@ -30,7 +30,7 @@ STAGES = {
     "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
     "savings": StageContract("Savings", "Pool", pooled=True, owes=True),
 }
-"""Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
+"""Every stage, by its name in parameters; "scripted" follows a script, for tests."""
 
 POOLS = {
     "junior": ("Junior", "Backstop Junior", "jBSD"),
@@ -41,7 +41,7 @@ POOLS = {
 """The pools, by the names of their parameters: contract, name and symbol of its shares."""
 
 STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
-"""The pools of stablecoin, which have claims for what they lose."""
+"""The pools of stablecoin, which have claims for their losses."""
 
 NAIVE = {
     "InstantExitPool": "Pool",
@@ -49,22 +49,22 @@ NAIVE = {
     "PartialSaleDiscount": "FixedDiscount",
     "InstantStabilityPool": "StabilityPool",
 }
-"""Contracts with naive rules, which presets compare with, by the contract in whose place each stands."""
+"""Contracts with naive rules, for comparison by presets, by the contract that each replaces."""
 
 BACKSTOP = ("Backstop Perpetual Pool", "pBSD")
 """Name and symbol of the shares of the pool that takes over positions in a margin market."""
 
 BY_CYCLE = "by-cycle"
-"""The policy by which lots of debtors are nobody's until somebody takes them over; nobody has to close."""
+"""The policy without deleveraging: seized lots stay unassigned until a trader takes them over."""
 
 CLOSERS = {"ranked": "RankedDeleveraging", "shared": "ProRataDeleveraging"}
-"""Whose positions are closed against such lots - the first in rank, or all by their gains - and the contract.
+"""Positions closed against such lots - the first in rank, or all by their gains - and the contract.
 
-In a deployment either is called PerpetualCloser. Who bears the losses is the same by all policies.
+In a deployment either is called PerpetualCloser. The absorption of losses is the same by all policies.
 """
 
 MARGIN_POLICIES = (BY_CYCLE, *CLOSERS)
-"""What becomes of lots of debtors in a margin market."""
+"""Policies for insolvent accounts' lots in a margin market."""
 
 
 ADMINISTERED = (

@@ -23,7 +23,7 @@ class WrongChainError(BackstopError):
 
 
 class DeploymentMismatchError(ValueError):
-    """A written deployment that is not what this program plans from the same parameters."""
+    """A written deployment that differs from this program's plan for the same parameters."""
 
 
 def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
 
 
 def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
-    """Read a deployment back; raise DeploymentMismatchError if it is not what its parameters plan today.
+    """Read a deployment back; raise DeploymentMismatchError if it differs from its parameters' plan today.
 
     A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
     """
@@ -89,7 +89,7 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
 
 
 def read_deployment(path: Path) -> Deployment:
-    """Read a deployment file; raise one BackstopError that says what is wrong with it."""
+    """Read a deployment file; raise one BackstopError that names the invalid field."""
     content = read_versioned_json(path, "deployment file", SCHEMA_VERSION, "deploy first", _MEND)
     try:
         return deployment_from_json(content)

@@ -1,7 +1,7 @@
 """Traders of devnets and tests: their keys follow from their names, and they sign fast.
 
-A signature's nonce is always 1, its point the generator: it costs one multiplication and tells the key,
-which everybody knows anyway. Nobody with money may sign like this.
+A signature's nonce is always 1, its point the generator: it costs one multiplication and reveals the key,
+which is public anyway. No account with money may sign like this.
 
 A name that ends in "#1" to "#255" stands for one of the trader's other accounts, which have the same key.
 """
@@ -31,13 +31,13 @@ def derive_trader_key(name: str) -> int:
 
 
 def strip_account_number(numbered_name: str) -> str:
-    """Return the name of whose account it is."""
+    """Return the name of the account's owner."""
     return numbered_name.partition("#")[0]
 
 
 @cache
 def get_trader_account(name: str) -> str:
-    """Return the account of a trader: what its signature tells, as to the contracts, or one beside it."""
+    """Return the account of a trader: the signer of its signature, as to the contracts, or a sub-account."""
     person, _, number = name.partition("#")
     if number:
         return derive_account(get_trader_account(person), int(number))
@@ -75,7 +75,7 @@ def sign_report(
     feed: str,
     span: Span | None = None,
 ) -> SignedReport:
-    """Sign a price [ray] as a reporter who is one of the accounts that every local node knows.
+    """Sign a price [ray] as a reporter with one of the accounts that every local node knows.
 
     Without a range the reporter says that the price has always been the same.
     """

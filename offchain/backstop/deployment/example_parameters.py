@@ -126,8 +126,8 @@ def build_margin_parameters(
 ) -> Parameters:
     """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator for them.
 
-    Margins are in basis points, with `more` of what is open beyond a million. The library's were chosen by
-    the study of docs/know/self-hedge.md.
+    Margins are in basis points, with `more` of the open notional beyond a million. The library's were chosen
+    by the study of docs/know/self-hedge.md.
     """
     plain = build_standard_parameters()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}

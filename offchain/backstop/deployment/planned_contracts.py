@@ -32,7 +32,7 @@ from backstop.model import bounds
 
 @dataclass(frozen=True)
 class Deployment:
-    """Contracts in creation order, and what they are configured with.
+    """Contracts in creation order, and their configuration.
 
     `block` is the last one before them; `genesis` is the hash of the chain's block 0, "" in this process.
     """

@@ -38,22 +38,22 @@ def read_versioned_json(
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Replace a JSON file in one step, so that nobody reads half of it."""
+    """Replace a JSON file in one step, so that no reader sees half of it."""
     _replace_content(path, (json.dumps(content, indent=1), "\n"))  # `json.dump` writes each bracket by itself
 
 
 def write_text(text: str, path: Path) -> None:
-    """Replace a text in one step, so that nobody reads half of it."""
+    """Replace a text in one step, so that no reader sees half of it."""
     _replace_content(path, (text,))
 
 
 def write_bytes(content: bytes, path: Path) -> None:
-    """Replace any file in one step, so that nobody reads half of it."""
+    """Replace any file in one step, so that no reader sees half of it."""
     _replace_content(path, (content,))
 
 
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
-    """Replace a JSON file whose object ends with the list of the items, each on a line of its own."""
+    """Replace a JSON file with an object that ends with the list of items, each on its own line."""
     _replace_content(path, _iter_json_parts(content, name, items))
 
 

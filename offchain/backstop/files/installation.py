@@ -37,7 +37,7 @@ OLD_COMMANDS = {"bring": "import", "straddle": "self-hedge"}
 """Old name of a command -> its name. The old one works for one release; its folders stay readable."""
 
 COMPILED = None if CHECKOUT else PACKAGE / "artifacts"
-"""The contracts as the wheel's build compiled them; None in a checkout, whose sources may change."""
+"""The contracts as the wheel's build compiled them; None in a checkout, where sources may change."""
 
 EXTRAS = {
     "chain": (
@@ -59,7 +59,7 @@ TOOLS = {
     "snekmate": _COMPILER,
     "vyper": _COMPILER,
 }
-"""The modules that no extra brings, as few need them besides a checkout, and what to install for each."""
+"""The modules that no extra installs, as few need them besides a checkout, and the package for each."""
 
 
 def cache_folder() -> Path:
@@ -99,7 +99,7 @@ def require_checkout(command: str) -> None:
 
 
 def refuse_other_checkout(here: Path | None = None) -> None:
-    """Raise BackstopError in a checkout whose own package is not the one that was imported.
+    """Raise BackstopError in a checkout if the imported package is not its own.
 
     An environment is installed for one checkout; in a second one it would silently run the first's code.
     """

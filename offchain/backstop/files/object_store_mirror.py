@@ -1,8 +1,8 @@
 """Results in an object store: a folder of this machine, and its copy at an address like s3://bucket/prefix.
 
-The command works in the folder. What is new in it is copied every few seconds and at the end, objects whole,
-those that name others after these; so the same command goes on elsewhere from what is there. The store
-decides: a folder that is not what was last copied there is replaced.
+The command works in the folder. New files are copied every few seconds and at the end, objects whole, those
+that name others after these; so the same command resumes elsewhere from the copy. The store decides: a folder
+that differs from its last copy there is replaced.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from backstop.files.output_directories import MADE
 
 SCHEME = "s3://"
 EVERY = 5.0
-"""Seconds between two looks at what is new."""
+"""Seconds between two checks for new files."""
 PATIENCE = 300.0
 """Seconds for which a store may be away until the command is told to stop."""
 AT_ONCE = 16
@@ -69,7 +69,7 @@ class StoreAddress(NamedTuple):
 
     @contextmanager
     def mirror_folder(self, runs: Path) -> Iterator[Path]:
-        """Yield a folder with what the store has, and copy there what is new in it."""
+        """Yield a folder with the store's contents, and copy new files in it to the store."""
         copy = _FolderMirror(self, runs / "s3" / self.bucket / self.prefix)
         copy.pull_store_into_folder()
         thread = threading.Thread(target=copy.run_upload_loop, daemon=True)
@@ -97,7 +97,7 @@ class _FolderMirror:
         self._base = f"{store.bucket}/{store.prefix}"
         self._record = path.with_name(f"{path.name}.in-store.json")
         self._sent: State = {}
-        """What the folder had when it was last copied."""
+        """Contents of the folder at its last copy."""
         self._fs: Any = None
 
     # ------------------------------------------------------------------ the store
@@ -140,7 +140,7 @@ class _FolderMirror:
     # ------------------------------------------------------------------ begin and end
 
     def pull_store_into_folder(self) -> None:
-        """Bring the folder to what the store has; raise BackstopError if the store is of no use."""
+        """Update the folder to the store's contents; raise BackstopError if the store is of no use."""
         try:
             self._fs = self._connect_store()
             there = self._list_store_files()
@@ -234,7 +234,7 @@ class _FolderMirror:
         return found
 
     def _send_changes(self) -> None:
-        """Copy what changed, what names other files last, and delete what is gone."""
+        """Copy changed files, files that name others last, and delete removed ones."""
         here = self._list_local_file_states()
         new = [name for name, state in here.items() if self._sent.get(name) != state]
         inner, outer = ([each for each in new if ("/" in each) == inside] for inside in (True, False))
@@ -262,6 +262,6 @@ class _FolderMirror:
 
 
 def _describe_error(error: BaseException) -> str:
-    """Return one line of what went wrong, without the request's own number."""
+    """Return one line of the error, without the request's own number."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     return re.sub(r" \(Request ID: [^)]*\)", "", line)

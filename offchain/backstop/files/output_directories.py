@@ -1,8 +1,8 @@
-"""One rule for every folder that a command writes: by what made it, what may be done to it.
+"""One rule for every folder that a command writes: its command and inputs decide the allowed actions.
 
 `made.json` names the command, its inputs and, once all is done, how much was asked for. The same command
-again shows the finished result, goes on with an unfinished one, or extends it; any other command is refused
-in one line that says what differs; --fresh replaces what Backstop wrote, and nothing else.
+again shows the finished result, resumes an unfinished one, or extends it. Any other command is refused in one
+line with the differences; --fresh replaces the files that Backstop wrote, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def hash_value_repr(value: object) -> str:
 def hash_program_and_contract_sources(contracts: Path, *roots: str) -> str:
     """Return what stands for this program and the contracts: a result holds for those it was made with.
 
-    Of the program all files, or only the modules that these import, and what they import in turn: an edit of
-    anything else leaves a campaign that runs them what it was.
+    The hash covers all files of the program, or only the given modules and all their imports: an edit of any
+    other file leaves a campaign unchanged.
     """
     modules = _find_imported_files(roots) if roots else set(PACKAGE.rglob("*.py"))
     code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]
@@ -84,7 +84,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def list_differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Name each input that is not the same: what there is first, then what was asked for."""
+    """Name each input that is not the same: the existing value first, then the requested one."""
     found = []
     for name in dict.fromkeys((*there, *wanted)):
         old, new = there.get(name), wanted.get(name)
@@ -124,9 +124,9 @@ class OutputDirectory:
         *,
         fresh: bool = False,
     ) -> Self:
-        """Begin a folder, or take it up; refuse one that is somebody else's or has another result.
+        """Begin a folder, or take it up; refuse one of another program or with another result.
 
-        Inputs have to be equal; of what is `asked` (numbers by name) there may be more than before.
+        Inputs have to be equal; numbers in `asked` (by name) may be higher than before.
         """
         output = cls(path, command, json.loads(json.dumps(inputs)), asked or {})
         there = _read_existing_folder_record(path)
@@ -143,7 +143,7 @@ class OutputDirectory:
         return output
 
     def mark_finished(self) -> None:
-        """Say that all that was asked for is there."""
+        """Record that the requested result is complete."""
         self._write_record(self.asked)
         self.finished = True
 

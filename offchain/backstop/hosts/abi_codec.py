@@ -18,22 +18,25 @@ from eth_hash.auto import keccak
 from backstop.errors import BackstopError
 
 _REREAD = 2**17
-"""Bytes that may be read out of shorter data, whose offsets may overlap. `Timelock.propose` takes the longest
-arguments of all functions, half of this."""
+"""Limit of the bytes read out of shorter data with overlapping offsets.
+
+`Timelock.propose` takes the longest arguments of all functions, half of this.
+"""
 _ZEROS = 2**13
 """Bytes of zeros that a contract may read after the end of call data: twice its longest bytes or array."""
 _WORDS = 2**256
 
 
 class AbiDecodingError(BackstopError, ValueError):
-    """An error: bytes are not what the ABI says they are."""
+    """An error: bytes are not a valid ABI encoding."""
 
 
 class Codec(NamedTuple):
-    """How one type is written. `size` is what it takes in the head; dynamic types keep an offset there.
+    """How one type is written. `size` is its length in the head; dynamic types keep an offset there.
 
-    What always is one word has `word`, which reads it by itself: tuples of words are read faster so. A static
-    `decode` expects that `size` bytes are there. A dynamic one reads a `Payload` and checks everything.
+    A type that is always one word has `word`, which reads it by itself: tuples of words are read faster so. A
+    static `decode` expects that `size` bytes are there. A dynamic one reads a `Payload` and checks
+    everything.
     """
 
     size: int
@@ -121,14 +124,15 @@ class Function:
         return values[0] if len(self.outputs) == 1 else values
 
     def has_arguments(self, data: bytes) -> bool:
-        """Tell whether call data is long enough for all arguments."""
+        """Return whether call data is long enough for all arguments."""
         return len(data) >= self._least
 
     def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
         """Decode the arguments in call data as a contract of Vyper reads them; raise AbiDecodingError.
 
-        What a contract takes is read, as anybody may send it: padding that is not zero, bytes after the last
-        one, and zeros where call data has ended. What is refused here, a contract refuses.
+        All arguments that a contract accepts are read, since any account may send them. These include padding
+        that is not zero, bytes after the last one, and zeros where call data has ended. Data that is refused
+        here, a contract refuses.
         """
         if not self.has_arguments(data):
             raise AbiDecodingError(f"{self.signature} is called with {len(data)} bytes of {self._least}")

@@ -1,8 +1,8 @@
 """The compiled contracts on a node: an Anvil of our own, or any node that a client is connected to.
 
-Every transaction is mined in a block of its own whose timestamp is given exactly. Anvil takes several
-blocks of one timestamp, so time passes only when the caller says so, as on the in-process host. Numbers of
-blocks cannot be set: blocks that passed are mined, empty, before the next call.
+Every transaction is mined in its own block, at an exact timestamp. Anvil takes several blocks of one
+timestamp, so time passes only when the caller says so, as on the in-process host. Numbers of blocks cannot be
+set: blocks that passed are mined, empty, before the next call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _MOST_EMPTY = 5_000
 
 
 class RpcHost:
-    """A node whose blocks we mine. It has to take any sender (Anvil: --auto-impersonate)."""
+    """A node that mines blocks at this program's request.
+
+    It has to take any sender (Anvil: --auto-impersonate).
+    """
 
     name = "rpc"
     # Whether the node can mine a transaction and answer with its receipt, in one call.
@@ -161,7 +164,7 @@ class RpcHost:
     def _mine_block_then_query_node(
         self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]
     ) -> list[Any]:
-        """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
+        """Mine transactions in one block; return their receipts, and the node's answers to `questions`."""
         self._mine_skipped_blocks()
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
@@ -290,10 +293,10 @@ class AnvilHost(RpcHost):
 
 
 class AnvilProcess(NodeProcess):
-    """An Anvil that ends with this process, whatever ends it.
+    """An Anvil that ends with this process, however the process ends.
 
-    What it writes is in a temporary folder that goes with it: its log, its socket, and old states of its
-    chain, of which it would leave gigabytes in the home directory.
+    Its files are in a temporary folder that goes with it: its log, its socket, and old states of its chain.
+    Otherwise gigabytes of these would stay in the home directory.
     """
 
     def __init__(self, *flags: str, throw_away: bool = True) -> None:

@@ -99,7 +99,7 @@ class Artifacts:
         return self._loaded[kind]
 
     def load(self, kinds: Iterable[str] | None = None) -> None:
-        """Have contracts ready (all if none is named): from the cache, or compiled, two at a time."""
+        """Load contracts (all if none is named): from the cache, or compiled, two at a time."""
         wanted = [kind for kind in (self.paths if kinds is None else kinds) if kind not in self._loaded]
         for kind in wanted:
             if kind not in self.paths:
@@ -160,7 +160,7 @@ class Artifacts:
 
 @contextmanager
 def lock_cache_files(files: Mapping[str, Path]) -> Iterator[None]:
-    """Have one process make several files of the cache, while others that want the same ones wait."""
+    """Lock several files of the cache for one process, while others that want the same ones wait."""
     if len(files) < 2:
         yield
         return
@@ -290,7 +290,7 @@ def _read_cached(file: Path) -> Artifact | None:
 
 @lru_cache(64)
 def _load_artifact_json(file: Path, _cache_key: tuple[int, ...]) -> Artifact:
-    """Read a file once for all who ask for it, as long as it is the same."""
+    """Read a file once for all callers, as long as it is the same."""
     fields = json.loads(file.read_text())
     fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
     return Artifact(**fields)
@@ -304,7 +304,7 @@ def _read_shipped_artifact(file: Path) -> Artifact:
 
 
 def write_shipped_artifacts(folder: Path) -> None:
-    """Write the contracts, compiled, as an installed wheel reads them; and what they were compiled with."""
+    """Write the compiled contracts as an installed wheel reads them, and the versions of their compilers."""
     artifacts = Artifacts()
     artifacts.load()
     for kind in artifacts.paths:

@@ -27,8 +27,8 @@ class SlotMeaning(NamedTuple):
 class ChainSystem:
     """A System of compiled contracts on a host.
 
-    Mappings cannot be listed on a chain: `snapshot` reads the slots that it was told of, by `learn`
-    or from a model's tables by `learn_world`.
+    Mappings cannot be listed on a chain: `snapshot` reads the slots that were added, by `learn` or from a
+    model's tables by `learn_world`.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class ChainSystem:
         return found
 
     def track_slot(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Have a slot read from now on; its place in `slots` and `places` is the one in `index`."""
+        """Add a slot to those that are read; its place in `slots` and `places` is the one in `index`."""
         known = self.index.get((contract, path, key))
         if known is None:
             known = self.index[contract, path, key] = len(self.slots)
@@ -157,7 +157,7 @@ class ChainSystem:
         return known
 
     def track_world_slots(self, world: World) -> None:
-        """Have every slot read that a model world has ever written."""
+        """Add every slot that a model world has ever written to those that are read."""
         for name, contract in world.contracts.items():
             self.track_contract_slots(name, contract.tables)
 

@@ -1,4 +1,4 @@
-"""What Vyper's compiler does more often than it has to. Its output stays the same, byte for byte."""
+"""Repeated work of Vyper's compiler that is skipped. Its output stays the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def speed_up_compiler() -> Iterator[None]:
-    """Have Vyper compile in little more than half the time. No tree may be changed by hand inside.
+    """Make Vyper compile in little more than half the time. No tree may be changed by hand inside.
 
     Whenever its optimizer changes a node, it looks at all below that node once more, and so again for each
     node above. Here what came out of it is remembered, and comes back as it is: under an equal operation

@@ -1,4 +1,7 @@
-"""Addresses of nodes: a path of a socket, or http(s)://. What may be secret in one is never printed."""
+"""Addresses of nodes: a path of a socket, or http(s)://.
+
+Parts of an address that may be secret are never printed.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def is_http(url: str) -> bool:
 
 
 def require_http_or_socket_path(url: str) -> None:
-    """Raise BackstopError for WebSockets, and whatever else is neither HTTP nor a path."""
+    """Raise BackstopError for WebSockets, and any other address that is neither HTTP nor a path."""
     scheme, mark, _ = url.partition("://")
     if mark and not is_http(url):
         raise BackstopError(

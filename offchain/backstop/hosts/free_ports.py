@@ -16,13 +16,13 @@ _OURS = range(20_000, 32_000)
 """Below those from which systems take ports for outgoing connections (32,768 on Linux, 49,152 elsewhere): a
 process that is killed and started again finds its port as it left it."""
 _SLICE = 100
-"""Ports of one process: what was found free is listened on only a moment later, so no other may find it."""
+"""Ports of one process: a free port is listened on only a moment later, so no other process may find it."""
 _held: list[tuple[Sequence[int], IO[bytes]]] = []
 os.register_at_fork(after_in_child=_held.clear)
 
 
 def find_free_non_ephemeral_port() -> int:
-    """Return a port of this machine that nobody listens on, and that no connection is given by itself.
+    """Return a port of this machine without a listener, outside the range of ephemeral ports.
 
     No other process that asks here is given it while this one lives.
     """

@@ -22,7 +22,7 @@ from backstop.hosts.host_interface import CHAIN_ID, GENESIS, Slot
 from backstop.hosts.node_process import NodeProcess
 
 PROJECT_VARIABLE = "BACKSTOP_HARDHAT"
-"""Names the folder of the project whose Hardhat is run; without it that is the folder in which one is."""
+"""Environment variable with the folder of the Hardhat project; the current folder without it."""
 
 _VERSIONS = ("2", "3")
 # Without questions, and nothing is told to others.
@@ -32,7 +32,7 @@ _QUIET = {"HARDHAT_DISABLE_TELEMETRY_PROMPT": "true", "HARDHAT_DISABLE_TELEMETRY
 class HardhatProcess(NodeProcess):
     """A Hardhat that ends with this process.
 
-    Blocks may have the time of the one before, which is what lets a run be repeated to the wei.
+    A block may have the time of the one before, so that a run can be repeated to the wei.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HardhatProcess(NodeProcess):
         hardfork: str = "cancun",
         throw_away: bool = True,
     ) -> None:
-        """Start it on a port; what is thrown away takes calls without fees."""
+        """Start Hardhat on a port; a throw-away node takes calls without fees."""
         folder = find_hardhat_project(project)
         version, program = _read_version_and_program(folder)
         super().__init__("hardhat")
@@ -100,7 +100,7 @@ class HardhatHost(RpcHost):
 
 
 def find_hardhat_project(folder: Path | None = None) -> Path:
-    """Find the folder whose Hardhat is run: the one named here, else by the environment, else this one."""
+    """Find the Hardhat project's folder: the one named here, else by the environment, else this one."""
     project = (folder or Path(os.environ.get(PROJECT_VARIABLE) or Path.cwd())).resolve()
     if not (project / "node_modules" / "hardhat" / "package.json").is_file():
         raise BackstopError(

@@ -1,9 +1,9 @@
 """The interface of a host of the compiled contracts; all run the same bytecode at the same addresses.
 
-Time: a call runs in a block whose timestamp is exactly the host's `timestamp`; it changes only when
-told to, and several calls may share it.
+Time: a call runs in a block at exactly the host's `timestamp`; it changes only on request, and several calls
+may share it.
 
-Blocks: a call runs in the block `next_number`. It grows when the host is told that blocks have passed, and
+Blocks: a call runs in the block `next_number`. That number grows when the caller reports passed blocks, and
 on a node with each block that is mined, too: there calls share a number only where they share a block.
 """
 
@@ -36,7 +36,7 @@ Call = tuple[str, str, bytes]
 
 
 class RawResult(NamedTuple):
-    """The raw result of a call: `data` is what it returned or reverted with. Gas is 0 where it is not known.
+    """The raw result of a call: `data` is its return or revert data. Gas is 0 where it is not known.
 
     `changed` is every slot of any contract that has a new word, None where the host cannot tell.
     """

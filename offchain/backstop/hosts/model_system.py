@@ -14,7 +14,7 @@ from backstop.system import Action, Outcome, Snapshot, count_slots
 class ModelSystem:
     """Applies actions to the reference model; remembers what the last one wrote.
 
-    `changes` is every slot that it wrote, with what the slot held before; empty after a revert. With
+    `changes` is every slot that it wrote, with the slot's value before; empty after a revert. With
     `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
     """
 
@@ -57,7 +57,7 @@ class ModelSystem:
 
     @contextmanager
     def fork_state(self) -> Iterator[None]:
-        """Take back at the end whatever happens inside. It nests."""
+        """Revert all changes of the block at its end. It nests."""
         world = self.world
         time, changes, revocable = (world.timestamp, world.block_number), self.changes, self._revocable
         self._revocable = True
@@ -82,7 +82,7 @@ class ModelSystem:
             world.roll_back(mark)
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view as nobody in particular."""
+        """Call a view from the zero address."""
         return self._get_method(contract, method)("0x" + "00" * 20, *args)
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:

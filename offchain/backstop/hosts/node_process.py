@@ -67,7 +67,7 @@ class NodeProcess:
         return self._process.pid
 
     def connect_client(self, where: str) -> NodeClient:
-        """Wait until the node answers, and listens itself: another may, whose port it was about to take."""
+        """Wait until the node answers, and listens itself: another node may hold the port."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -112,7 +112,7 @@ class NodeProcess:
         return self._process.poll() is not None
 
     def read_log_tail(self) -> str:
-        """Return the end of what the process wrote, until it is stopped."""
+        """Return the end of the process's log, until it is stopped."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
         except OSError:

@@ -1,7 +1,7 @@
 """The compiled contracts in process, on py-evm: an interpreter in Python that shares no line with revm.
 
-Anvil and revm are one engine. This one is slow, a witness rather than a tool: it shows what that engine gets
-wrong, gas and all.
+Anvil and revm are one engine. This one is slow, a witness rather than a tool: it shows that engine's errors,
+gas included.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class RevmHost:
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce, code=code))
 
     def set_nonce(self, address: str, nonce: int) -> None:
-        """Have an account go on as if it had sent so many transactions."""
+        """Set an account's nonce, as if it had sent so many transactions."""
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
 
     def get_mined_block_or_zero(self) -> int:

@@ -1,7 +1,7 @@
 """A small JSON-RPC client, over a Unix socket (IPC) or HTTP, that checks every answer.
 
-What comes out of it is either an answer of the form that its method has, or one of its errors: RpcError, the
-call's own answer, as a revert is; a NodeUnavailableError, after which another node may be asked.
+Each result is either an answer of the form that its method has, or one of two errors. RpcError is the call's
+own answer, as a revert is; after a NodeUnavailableError another node may be asked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BATCH = 200
 
 
 class RpcClient(Protocol):
-    """Whom to ask: one client, or several nodes behind one."""
+    """Interface of a JSON-RPC client: one node, or a failover group of nodes."""
 
     @property
     def where(self) -> str: ...
@@ -74,14 +74,14 @@ class RpcClient(Protocol):
 
 
 def never_stop() -> bool:
-    """Return False: nobody tells this process to stop."""
+    """Return False: this process is never stopped from outside."""
     return False
 
 
 class NodeClient:
     """Requests to one node, by the path of its socket or its http:// or https:// address.
 
-    `where` is the address without what may be secret in it. A whole answer has to be there after `timeout`
+    `where` is the address without its possibly secret parts. A whole answer has to be there after `timeout`
     seconds; soon after `stop` says so none is waited for. `headers` tells those of a request by its body.
     """
 
@@ -159,11 +159,11 @@ class NodeClient:
         """Leave nodes of another chain: there is no other."""
 
     def is_confirmed_by_another_node(self, number: int, block_hash: str) -> bool:
-        """Tell whether another node has this block, or there is no other: there is none."""
+        """Return whether another node has this block, or there is no other: there is none."""
         return True
 
     def record_height(self, height: int) -> None:
-        """Take note of the height that was seen: there is nobody to compare it with."""
+        """Ignore the height that was seen: a single node has no other node to compare it with."""
 
     def switch_node(self, problem: str) -> bool:
         """Ask another node from now on: there is none, which False says."""

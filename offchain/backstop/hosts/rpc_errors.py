@@ -1,4 +1,4 @@
-"""What goes wrong between this program and a node: the call's own answer, the node's trouble, none."""
+"""Errors between this program and a node: the call's own answer, the node's failure, no answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
 class RpcError(BackstopError):
-    """The answer to a call is an error; `data` is what came with it, in hex, "" if nothing did."""
+    """The answer to a call is an error; `data` is its data, in hex, "" without any."""
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
         self.method = method
@@ -95,6 +95,6 @@ class MalformedAnswerError(NodeUnavailableError):
 
 
 def format_one_line(text: str, most: int = 500) -> str:
-    """Return a node's words on one line, without what moves a terminal's cursor."""
+    """Return a node's words on one line, without characters that move a terminal's cursor."""
     plain = "".join(each if each.isprintable() else " " for each in text[: 2 * most]).strip()
     return plain if len(plain) <= most else plain[:most] + "..."

@@ -1,8 +1,8 @@
-"""What a node may answer: the type, the length and the name of everything that is read, by method.
+"""Schema of a node's answers: the type, the length and the name of every field that is read, by method.
 
-What gets through here is read without another look. So a check asks for what this program reads and leaves
-the rest alone, as nodes of many makers add fields of their own. Methods that only a node of our own has
-(`anvil_`, `evm_` ...) are not checked.
+Later code reads an accepted answer without another check. So a check requires the fields that this program
+reads and ignores the others, as nodes of many makers add fields of their own. Methods that only a node of our
+own has (`anvil_`, `evm_` ...) are not checked.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parse_json_refusing_deep_nesting(body: bytes) -> Any:
 
 
 def check_result(method: str, params: Sequence[Any], result: Any) -> None:
-    """Raise ValueError, with what is wrong in words, for a result that this call cannot have."""
+    """Raise ValueError, with a description, for a result that this call cannot have."""
     found = _CHECKS.get(method)
     if found is not None:
         found(params, result)
@@ -191,7 +191,7 @@ _FEES = make_object_fields_check(
 
 
 def _make_params_ignoring_check(value_check: Check) -> Callable[[Sequence[Any], Any], None]:
-    """Check a result that has nothing to do with what was asked."""
+    """Check a result that does not depend on the request."""
     return lambda _params, result: value_check(result)
 
 

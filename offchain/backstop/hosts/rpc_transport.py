@@ -1,7 +1,8 @@
 """The way of a request to a node and back: HTTP or a Unix socket, with a deadline for the whole answer.
 
-A deadline for each read is none: who sends a byte now and then would hold a keeper for ever. So every wait
-for bytes is cut into short ones, and ends with the deadline, or soon after the process was told to stop.
+A deadline for each read is not enough: a node that sends a byte now and then would hold a keeper for ever. So
+every wait for bytes is cut into short ones, and ends with the deadline, or soon after the process was told to
+stop.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _PATIENCE = "patience"
 
 
 class TransportAnswer(NamedTuple):
-    """What came back."""
+    """The answer to a request."""
 
     body: bytes
     status: int = HTTPStatus.OK
@@ -58,7 +59,7 @@ class AnswerTimeoutError(NoAnswerError):
 
 
 class NoListenerError(NoAnswerError):
-    """An error: nobody listens there."""
+    """An error: no process listens at the address."""
 
 
 class AnswerTooLongError(Exception):
@@ -209,7 +210,7 @@ class IpcTransport:
         self._part = bytearray(_PART)
 
     def send_request(self, request: bytes, headers: Mapping[str, str] = NO_HEADERS) -> TransportAnswer:
-        """Send a request; what is still on its way after an error would answer another one."""
+        """Send a request; close the connection after an error: a late answer would match the next one."""
         self._patience.start_exchange()
         whole = False
         try:

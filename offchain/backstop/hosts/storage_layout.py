@@ -29,9 +29,9 @@ class SlotOverflowError(BackstopError):
 class StorageLevel(NamedTuple):
     """One way from a slot to the next one on the path to a value.
 
-    "slot_first" (Vyper), "key_first" and "text_key" (Solidity) are mappings, "index" is an array whose items
-    take `size` slots: each takes a part of the key. "member" is `size` slots further, "data" where a dynamic
-    array of Solidity begins: these take none.
+    "slot_first" (Vyper), "key_first" and "text_key" (Solidity) are mappings, "index" is an array of items
+    that take `size` slots: each takes a part of the key. "member" is `size` slots further, "data" where a
+    dynamic array of Solidity begins: these take none.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """A model world's tables as raw words, as JSON keeps them, and back.
 
 contract -> storage path -> key -> word: the key as text ("" for a scalar, "0/0xab.." for two levels), the
-word in hex. What was never written is left out, and reads as zero.
+word in hex. A slot that was never written is left out, and reads as zero.
 """
 
 from __future__ import annotations

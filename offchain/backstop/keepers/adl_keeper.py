@@ -1,7 +1,8 @@
 """The keeper that has positions closed against lots of debtors, where a deployment does that.
 
-By rank it proves an order first, which anybody may execute; by shares each account's part is closed alone.
-Both go by what accounts gained in the pending cycle, which nothing changes until the next roll.
+For the ranked rule the keeper first proves an order, which any account may execute; for the pro-rata rule
+each account's part is closed alone. Both rules use the gains of accounts in the pending cycle, which nothing
+changes until the next roll.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def plan_deleverager_calls(
 ) -> Decisions:
     """Close winners' positions against unassigned lots, by the ranking or the shares of the deployment.
 
-    The bonds of the debtors whose lots were seized pay for the calls.
+    The bonds of the seized accounts pay for the calls.
     """
     cycles = view.cycles
     if cycles is None or cycles.has_every_market_ended or CLOSER not in view.addresses:
@@ -152,7 +153,7 @@ def _iter_ranking_execution_intents(
 
 
 def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str]:
-    """Return who gained on a side of a market in the pending cycle, in the order of rank."""
+    """Return the accounts that gained on a side of a market in the pending cycle, in the order of rank."""
     return [
         each.owner
         for each in compute_ranks(ahead.market, market_id, side, ahead.account_addresses)
@@ -163,7 +164,7 @@ def rank_gainers(ahead: MarketSimulation, market_id: int, side: int) -> list[str
 def find_submitted_batches_of_ranking(
     closer: RankedDeleveraging, market_id: int, side: int, ranking: Sequence[str]
 ) -> list[Accounts]:
-    """Cut a proven ranking into the calls in which it was submitted, whose digests are all that is kept."""
+    """Split a proven ranking into its submitted calls, of which only the digests are stored."""
     found: list[Accounts] = []
     start, case = 0, closer.cases[market_id, side]
     for number in range(case.batches):
@@ -193,7 +194,7 @@ class Rank(NamedTuple):
 
 
 def compute_ranks(market: PerpetualMarket, market_id: int, side: int, owners: Iterable[str]) -> list[Rank]:
-    """Return the ranks of accounts on a side in the pending cycle, of whom is closed first, first.
+    """Return the ranks of accounts on a side in the pending cycle, in the order of closing.
 
     Brings the accounts up to date.
     """

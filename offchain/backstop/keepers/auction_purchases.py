@@ -1,4 +1,4 @@
-"""Purchases from auctions of collateral: what a lot is worth to a keeper, and how much of it to take."""
+"""Purchases from auctions of collateral: the value of a lot to a keeper, and the amount to take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 
 
 class TakePlan(NamedTuple):
-    """A take: what it would buy now, the amount to ask for, the profit in wad."""
+    """A take: the current purchase, the amount to ask for, and the profit in wad."""
 
     fill: dutch_auction.Fill
     max_amount: int
@@ -65,7 +65,7 @@ def compute_value(ray_price: int, amount: int) -> int:
 
 
 def can_be_profitable(auction: Auction, worth: int, budget: int, least: int) -> bool:
-    """Tell whether a take could bring a profit (wad) at all, where 1e18 is worth at most `worth` (ray).
+    """Return whether a take could bring a profit (wad) at all, where 1e18 is worth at most `worth` (ray).
 
     A take pays at least the price, and no more than the target or the budget (wad): that bounds its profit.
     """
@@ -86,7 +86,8 @@ def list_candidate_auctions_by_age(
 ) -> list[Auction]:
     """Return what can be bought of these types, where 1e18 is worth so much (ray), the oldest first.
 
-    A strategy is asked about everything. Without one, what cannot bring a profit (see `may_pay`) is left out.
+    A strategy is asked about everything. Without one, auctions that cannot bring a profit (see `may_pay`) are
+    left out.
     """
     if not isinstance(keeper.strategy, MarketPriceStrategy):
         return [each for each in view.takeable if each.collateral_type in worth]
@@ -158,7 +159,7 @@ def _iter_profitable_auctions(
 
 
 def has_takeable_auction(view: KeeperView) -> bool:
-    """Tell whether any auction of collateral can be bought from."""
+    """Return whether any auction of collateral can be bought from."""
     return bool(view.purchasable_auction_batches)
 
 

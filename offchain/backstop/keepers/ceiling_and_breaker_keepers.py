@@ -23,7 +23,7 @@ def plan_ceilings_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 @register_role("breaker")
 def plan_breaker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Tell the circuit breaker of a trigger above the mode; have the mode lowered once it is calm."""
+    """Report a trigger above the mode to the circuit breaker; lower the mode once it is calm."""
     if view.breaker is None:
         return
     mode, calm_from, calm_period = view.breaker

@@ -1,7 +1,7 @@
-"""What keepers see of the margin market, and what would become of it at prices that are signed.
+"""Keepers' view of the margin market, and its state at signed prices that are not submitted yet.
 
 No rule is written a second time here: a copy of the market's contracts is marked at the newest reports, all
-accounts are brought up to date in it, and calls are tried there. Figures in wei and lots.
+accounts are updated in it, and calls are tried there. Figures in wei and lots.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Signed = Mapping[tuple[int, str], SignedReport]
 
 
 class UndermarginedAccount(NamedTuple):
-    """A solvent account under its maintenance margin: what it has, and what it is short of [wei]."""
+    """A solvent account under its maintenance margin: its equity, and its shortage [wei]."""
 
     owner: str
     equity: int
@@ -48,7 +48,7 @@ class UndermarginedAccount(NamedTuple):
 
     @property
     def maximum_reward(self) -> int:
-        """An upper bound of what taking it over brings [wei]."""
+        """An upper bound of the reward for taking the account over [wei]."""
         return min(self.equity, self.shortage)
 
 
@@ -70,14 +70,14 @@ class _KeeperViewLedger:
 
 
 class _EmptyMarginFund:
-    """A fund that pays nothing: it does not decide which accounts are met."""
+    """A fund that pays nothing: the fund does not decide which accounts are seized."""
 
     def absorb(self, sender: str, loss: int, most: int) -> int:
         return 0
 
 
 class MarketSimulation:
-    """A copy of the market after reports were brought and markets marked; who is asked about is woken."""
+    """A copy of the market after reports are submitted and markets marked; queries update their accounts."""
 
     def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: Parameters, signed: Signed) -> None:
         world = World(view.timestamp, 0)
@@ -105,7 +105,7 @@ class MarketSimulation:
 
     @contextmanager
     def revert_changes_on_exit(self) -> Iterator[None]:
-        """Take back at the end whatever happens inside."""
+        """Revert all changes of the block at its end."""
         with self.system.fork_state():
             yield
 
@@ -165,7 +165,7 @@ class MarketSimulation:
 
     @cached_property
     def liquidatable_accounts(self) -> list[UndermarginedAccount]:
-        """The accounts that can be liquidated at marks of now, those that pay most first."""
+        """The accounts that can be liquidated at current marks, those that pay most first."""
         found = []
         for owner in self._list_accounts_to_check():
             standing = self.get_standing(owner)
@@ -188,7 +188,7 @@ class MarketSimulation:
         return [owner for _, owner in sorted(found)]
 
     def list_insolvent_accounts_to_seize(self, sender: str) -> list[str]:
-        """Return whom to meet: who owes, and whom the losses of others make owe."""
+        """Return the accounts to seize: insolvent ones, and those that others' losses make insolvent."""
         found: list[str] = []
         with self.revert_changes_on_exit():
             before = -1
@@ -217,7 +217,7 @@ class MarketSimulation:
         return int(outcome.value) if outcome.ok else 0
 
     def get_unassigned_lots(self, market_id: int) -> int:
-        """Return the lots that were taken from debtors and are nobody's; above zero if they were long."""
+        """Return the unassigned lots, taken from insolvent accounts; above zero if they were long."""
         long, short = self.market.lots[market_id]
         return int(short - long)
 
@@ -240,7 +240,7 @@ class CycleView:
         self._rehearsals: dict[tuple[tuple[int, str, int], ...], MarketSimulation] = {}
 
     def simulate_reports(self, signed: Signed) -> MarketSimulation:
-        """Return the market with reports brought; the same for the same reports."""
+        """Return the market after reports are submitted; the same object for the same reports."""
         key = tuple(sorted((c, who, each.signed_at) for (c, who), each in signed.items()))
         if key not in self._rehearsals:
             found = MarketSimulation(self._view, self.snapshot, self.parameters, signed)
@@ -253,11 +253,11 @@ class CycleView:
         return found.price
 
     def has_market_ended(self, market_id: int) -> bool:
-        """Tell whether a market has made its last move."""
+        """Return whether a market has made its last move."""
         return bool(self.clock.ended >> market_id & 1)
 
     def is_market_ending(self, market_id: int) -> bool:
-        """Tell whether a market's final price is being made, or is there: its own, or of the settlement."""
+        """Return whether a market's final price is being made, or is there: its own, or of the settlement."""
         begun = 0 < self._ends_at[market_id] <= self._view.timestamp or bool(self._view.settlement.begun_at)
         return begun and not self.has_market_ended(market_id)
 
@@ -279,14 +279,14 @@ class CycleView:
 
     @property
     def rolls_from(self) -> int:
-        """The time from which anybody may roll."""
+        """The time from which any account may roll."""
         clock, terms = self.clock, self.terms
         latest = clock.rolled_at + 4 * terms.window
         return min(latest, max(clock.rolled_at + terms.window, clock.booked_at + terms.quiet))
 
     @property
     def has_positions(self) -> bool:
-        """Whether anybody has a position."""
+        """Whether any account has a position."""
         return any(max(lots) for lots in self._market["price_path.lots"].values())
 
     def list_accounts_in_ended_markets(self) -> list[str]:
@@ -346,7 +346,7 @@ class CycleView:
 def find_largest_accepted(goes: Callable[[int], bool], whole: int) -> int:
     """Return the most lots with which something goes, up to all of them; 0 if with none.
 
-    What goes with some goes with fewer, which need less money.
+    If a call succeeds with some lots, it succeeds with fewer, which need less money.
     """
     fits, beyond = (whole, whole) if whole > 0 and goes(whole) else (0, whole)
     while beyond - fits > 1:

@@ -52,8 +52,8 @@ def build_deleveraging_queues(
 ) -> tuple[SideQueue, ...]:
     """Return the queue of each side of each market that has not ended, as if the open cycle ended now.
 
-    With `pending`, that of the pending cycle, whose ranking is submitted now. BackstopError if the open cycle
-    cannot end.
+    With `pending`, return the queue of the pending cycle: its ranking is submitted now. BackstopError if the
+    open cycle cannot end.
     """
     market = cast(PerpetualMarket, system.world.contracts[MARKET])
     with system.fork_state():

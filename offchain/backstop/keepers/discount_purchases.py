@@ -44,9 +44,9 @@ def find_best_purchase(
 ) -> DiscountPurchase | None:
     """Return the purchase from an unsafe vault that brings the largest profit; None if none brings any.
 
-    `compute_worth` is what an amount [wad] brings, `compute_best_amount` the most that is worth buying at a
-    price [ray]. Tried are all that is for sale, that amount, what the budget [wad] pays for, and of each the
-    most that leaves a debt of the floor.
+    `compute_worth` is the value of an amount [wad], `compute_best_amount` the largest amount worth buying at
+    a price [ray]. The amounts tried are the whole sale, the best amount, the budget's amount [wad], and of
+    each the largest part that leaves a debt of the floor.
     """
     whole = view.plan_discount_sale(collateral_type, vault, UNLIMITED, UNLIMITED)
     if whole is None:
@@ -85,7 +85,7 @@ def _build_purchase(
 
 
 def _compute_unit_price(sale: Sale) -> int:
-    """Return what a sale asks for 1e18 of what its buyer gets [ray], rounded up."""
+    """Return a sale's price for 1e18 of the buyer's collateral [ray], rounded up."""
     return div_up(sale.paid * RAY, sale.collateral - sale.fee)
 
 
@@ -94,8 +94,8 @@ def iter_unsafe_vaults_worth_buying(
 ) -> Iterator[Vault]:
     """Yield the keeper's share of unsafe vaults of which a purchase may bring a profit, the largest first.
 
-    `worth` is what 1e18 brings at most [ray], `least` the smallest profit [wad]. A vault's sale costs no more
-    than its debt, at no lower a price than the largest bonus gives.
+    `worth` is the highest value of 1e18 [ray], `least` the smallest profit [wad]. A vault's sale costs no
+    more than its debt, at no lower a price than the largest bonus gives.
     """
     lowest = view.compute_lowest_discount_price(collateral_type)
 

@@ -1,4 +1,4 @@
-"""A keeper's view of types whose unsafe vaults are sold by a liquidation mechanism, and of those sales."""
+"""A keeper's view of types with a liquidation mechanism that sells unsafe vaults, and of those sales."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DiscountView(VaultView):
         return self.get_mechanism(collateral_type) != ZERO_ADDRESS
 
     def list_types_with_discount(self) -> list[int]:
-        """Return the types whose unsafe vaults the deployment's own contract sells at a fixed discount."""
+        """Return the types with vaults that the deployment's own contract sells at a fixed discount."""
         own = self.addresses.get(_CONTRACT)
         return [c for c in range(len(self.symbols)) if own and self.get_mechanism(c) == own]
 

@@ -5,9 +5,9 @@
     > {"id": 1, "offers": [{"sale": "collateral", "id": "7", "symbol": "ETH", "price": "150...", ...}]}
     < {"id": 1, "worth": ["149000000000000000000000000000", null]}
 
-Whole numbers travel as strings of digits: most readers of JSON lose those beyond 2**53. What the program
-writes to stderr goes to ours. It ends when its input ends. Of the environment it gets what a program needs to
-start, and nothing of what may be secret: what it is to know is in its options.
+Whole numbers travel as strings of digits: most readers of JSON lose those beyond 2**53. The program's stderr
+is forwarded to the keeper's stderr. It ends when its input ends. Its environment has only the variables that
+a program needs to start, and none that may be secret: all other settings are in its options.
 """
 
 from __future__ import annotations

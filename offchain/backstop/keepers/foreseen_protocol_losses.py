@@ -1,8 +1,8 @@
 """Losses that can be foreseen from the market and the auctions, before they are booked.
 
-A loss is foreseen where collateral would not repay its debt today: a vault's or a workout's at the market
-price outside, an auction's at that price or its own, whichever is lower, since nobody pays more; and a
-facilitator's once it is announced. It may still not come.
+A loss is foreseen where collateral would not repay its debt today. A vault's or a workout's collateral counts
+at the outside market price, an auction's at that price or its own, whichever is lower, since no buyer pays
+more. A facilitator's loss is foreseen once it is announced. It may still not come.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def estimate_type_and_facilitator_losses(view: KeeperView) -> list[int]:
 def estimate_losses_reaching_stage(view: KeeperView, stage: str) -> int:
     """Return what of the foreseen losses would reach a stage [rad].
 
-    Earlier stages pay what they have, those that need time nothing. Caps are ignored: what a stage leaves
-    under its cap today it may pay tomorrow.
+    Earlier stages pay what they have, those that need time nothing. Caps are ignored: a stage may pay
+    tomorrow the part that exceeds its cap today.
     """
     left, pooled = list(estimate_type_and_facilitator_losses(view)), _get_balances_by_shared_stage(view)
     for earlier in view.stages:

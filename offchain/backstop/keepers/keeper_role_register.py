@@ -1,4 +1,4 @@
-"""A keeper: who it is, what it remembers, which calls it wants to have sent; and the register of roles."""
+"""A keeper's identity, memory and intended calls; and the register of roles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PATIENCE = 60
 
 
 class Intent(NamedTuple):
-    """A call that a keeper wants to make; `about` names its purpose, whatever the amounts."""
+    """A call that a keeper wants to make; `about` names its purpose, regardless of the amounts."""
 
     action: Action
     about: tuple[Hashable, ...]
@@ -53,11 +53,11 @@ Decisions = Iterator[Intent]
 
 @dataclass
 class KeeperMemory:
-    """A keeper's memory of its calls, by what they are about.
+    """A keeper's memory of its calls, by their purpose.
 
     `failures` are those in a row and the time of the last, `done` the time of the last success, `under_way`
-    what is sent and not mined, `ranges` the prices that a reporter saw, `rankings` who
-    gained in a cycle on a side of a market, in the order in which it was proven.
+    the calls sent and not mined. `ranges` are the prices that a reporter saw, `rankings` the accounts that
+    gained in a cycle on a side of a market, in their proven order.
     """
 
     failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class KeeperMemory:
             self.failures[about] = (self.failures.get(about, (0, 0))[0] + 1, now)
 
     def can_retry(self, about: tuple[Hashable, ...], now: int) -> bool:
-        """Tell whether to try again: the pause doubles with each failure in a row, up to about an hour.
+        """Return whether to try again: the pause doubles with each failure in a row, up to about an hour.
 
         A failure that is yet to come was noted at a wrong time, and holds up nothing.
         """
@@ -90,10 +90,10 @@ class KeeperMemory:
 
 @dataclass(frozen=True)
 class Keeper:
-    """One account of a group, its place in the group, its strategy, and what others have signed.
+    """One account of a group, its place in the group, its strategy, and data signed by others.
 
-    That is orders for a matcher, reports for who brings them; `signing` is where a reporter who signs writes,
-    `sign_order` signs an order of the margin market with the key of the account.
+    These are orders for a matcher, and reports for a keeper that submits them. `signing` is the file of a
+    signing reporter, `sign_order` signs an order of the margin market with the key of the account.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Keeper:
     signing: SignedReportFile | None = None
     sign_order: Callable[[Order], bytes] | None = None
     buys_best_first: bool = False
-    """Whether a bidder begins with what earns most for each coin, not with the oldest: it may have few."""
+    """Whether a bidder begins with the highest profit for each coin, not with the oldest: it may have few."""
 
     def decide_calls(self, view: KeeperView, memory: KeeperMemory, gas_price: int) -> list[Intent]:
         """Return the calls to send now, the most important first, at most as many as the group sends."""
@@ -144,7 +144,7 @@ class Keeper:
         return Intent(action, (method, about), spends, gain, gas, of, at_risk)
 
     def build_worth_by_acceptable_offer(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
-        """Value offers by the strategy, and drop those whose price is above `takes_at` of their value.
+        """Value offers by the strategy, and drop offers with a price above `takes_at` of their value.
 
         Return the ray that 1e18 of each is worth, by the offer's id.
         """
@@ -156,11 +156,11 @@ class Keeper:
         }
 
     def accepts_price(self, price: int, worth: int) -> bool:
-        """Return whether a price [ray] is at most `takes_at` of what 1e18 is worth [ray]."""
+        """Return True if a price [ray] is at most `takes_at` of the value of 1e18 [ray]."""
         return price * BASIS_POINTS <= worth * self.group.takes_at
 
     def is_assigned(self, key: int) -> bool:
-        """Tell whether a thing falls to this keeper of its group."""
+        """Return whether a thing falls to this keeper of its group."""
         return key % self.group.count == self.index
 
 
@@ -197,6 +197,6 @@ def register_role(
 
 
 def has_occasion(role: str, view: KeeperView) -> bool:
-    """Tell whether a keeper of this role could want anything now: if not, none need be asked."""
+    """Return whether a keeper of this role could want anything now: if not, none need be asked."""
     occasion = REGISTER[role].occasion
     return occasion is None or view.settlement.begun_at != 0 or occasion(view)

@@ -1,4 +1,4 @@
-"""What keepers see: the protocol's state at one block, read from a System's snapshot, and the market outside.
+"""Keepers' view: the protocol's state at one block, from a System's snapshot, and the outside market.
 
 Nothing here or in the roles knows whether the System is the model or a chain.
 """
@@ -44,8 +44,8 @@ from backstop.system import Snapshot
 class KeeperView(StabilityPoolView):
     """One block as a keeper sees it. Figures are worked out when first asked for.
 
-    `indexes` are those of the snapshot, if they are kept from block to block; `finder` a better way to find
-    vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend;
+    `indexes` are those of the snapshot, if they are kept from block to block; `finder` a faster way to find
+    vaults. `reserved` are the amounts, by token and owner (wad), that transactions not mined yet may spend;
     `number` is the block's own.
     """
 
@@ -79,7 +79,7 @@ class KeeperView(StabilityPoolView):
         return CycleView(self, self._snapshot, self._parameters)
 
     def can_begin_settlement(self) -> bool:
-        """Tell whether anybody may begin settlement now."""
+        """Return True if any account may begin settlement now."""
         announced_for = self.settlement.announced_for
         announced = 0 < announced_for <= self.timestamp
         since, parameters = self.compute_breach_start(), self._parameters
@@ -97,21 +97,21 @@ class KeeperView(StabilityPoolView):
         return int(before.above_since)
 
     def should_record_deficit_breach(self) -> bool:
-        """Tell whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
+        """Return whether the deficit has to be noted: the clock starts, stops, or runs on in a new epoch."""
         before, since = self.settlement, self.compute_breach_start()
         this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
         return since != before.above_since or (since != 0 and not this_epoch)
 
     def has_fixed_price(self, collateral_type: int) -> bool:
-        """Tell whether settlement has fixed a type's price."""
+        """Return whether settlement has fixed a type's price."""
         return collateral_type in self._snapshot["Settlement"]["final_prices"]
 
     def is_any_price_still_needed(self) -> bool:
-        """Tell whether anything still looks at prices: no settlement has all of its own."""
+        """Return whether anything still looks at prices: no settlement has all of its own."""
         return self.settlement.begun_at == 0 or not all(map(self.has_fixed_price, self.types))
 
     def has_final_feed_price(self, collateral_type: int) -> bool:
-        """Tell whether the feed has made the price at which a type is settled, or is too late for one."""
+        """Return whether the feed has made the price at which a type is settled, or is too late for one."""
         feed = self._snapshot["PriceFeed"]
         if feed["settlement_price.final_prices"].get(collateral_type, FinalPrice()).is_final:
             return True
@@ -125,7 +125,7 @@ class KeeperView(StabilityPoolView):
         return closing.count_time(market, self.timestamp).is_over(self.timestamp)
 
     def has_deficit_to_cover(self, collateral_type: int) -> bool:
-        """Tell whether a type has a deficit that its stages have not covered for the last time."""
+        """Return whether a type has a deficit that its stages have not covered for the last time."""
         deficit = self.get_deficit(collateral_type)
         return deficit not in (0, self._snapshot["Settlement"]["left_of"].get(collateral_type, 0))
 
@@ -148,7 +148,7 @@ class KeeperView(StabilityPoolView):
         return int(tables["bag_of"].get(owner, 0) - tables["cashed_of"].get((collateral_type, owner), 0))
 
     def is_pool_deployed(self, pool: str) -> bool:
-        """Tell whether a pool is deployed."""
+        """Return whether a pool is deployed."""
         return POOLS[pool][0] in self._snapshot
 
     def get_exit_terms(self, pool: str) -> PoolParameters:
@@ -236,7 +236,7 @@ class KeeperView(StabilityPoolView):
         return int(sum(loss.unresolved for loss in self._waterfall["losses"].values()))
 
     def sum_recovery_claims(self) -> int:
-        """Return what is owed to those who bore losses [wad]."""
+        """Return the debt to members that absorbed losses [wad]."""
         found = 0
         for contract, _, _ in POOLS.values():
             tables = self._snapshot.get(f"{contract}.Claims")
@@ -253,7 +253,7 @@ class KeeperView(StabilityPoolView):
         )
 
     def compute_surplus_and_offered_part(self) -> tuple[int, int]:
-        """Return what the reserve has above doubt and target, and what of its surplus is offered [wad]."""
+        """Return the reserve above doubt and target, and the part of its surplus that is offered [wad]."""
         plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
         kept = plan.target * WAD
         return max(0, self.compute_spendable_reserve() - kept), max(
@@ -270,7 +270,7 @@ class KeeperView(StabilityPoolView):
         return len(self._indexes.open_auction_index.get_open_lots())
 
     def list_auctions_without_lot(self) -> list[OpenLot]:
-        """Return the open auctions whose lot is gone, the oldest first."""
+        """Return the open auctions with an empty lot, the oldest first."""
         return self._indexes.open_auction_index.list_empty_lots()
 
     @cached_property

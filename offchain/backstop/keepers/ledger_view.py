@@ -142,7 +142,7 @@ class LedgerView(PriceView):
         return self._compute_stage_room(self.stages.index(stage), collateral_type, has)
 
     def _compute_stage_room(self, stage_index: int, collateral_type: int, has: int) -> int:
-        """Return what a stage may pay now of what it has, under its caps [rad]."""
+        """Return how much of its balance a stage may pay now, under its caps [rad]."""
         caps: stage_order.Slot = self._waterfall["stages"][stage_index]
         cap = int(self._waterfall["caps_absolute"].get(stage_index, 0))
         key = stage_index, stage_caps.ALL_TYPES if caps.pooled else collateral_type
@@ -154,7 +154,7 @@ class LedgerView(PriceView):
         return int(min(has, max(0, cap - used)))
 
     def list_types_blocking_pool(self, pool: str) -> list[int]:
-        """Return the types whose booked losses a pool could cover: under a cap by share it pays nobody then.
+        """Return the types with booked losses that a pool could cover: with a cap by share it pays no exit.
 
         A ten thousandth of the cap is let pass, and a type that equity is being sold for.
         """
@@ -262,7 +262,7 @@ class LedgerView(PriceView):
         return found
 
     def is_operator(self, keeper: str, owner: str) -> bool:
-        """Tell whether an account may act for an owner."""
+        """Return whether an account may act for an owner."""
         return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
     @cached_property

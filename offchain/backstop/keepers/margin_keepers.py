@@ -1,6 +1,6 @@
-"""Keepers of the margin market: they bring marks, meet losses, roll, take over, close.
+"""Keepers of the margin market: they submit marks, seize insolvent accounts, roll, take over, close.
 
-What a call needs a mark for is brought in the same block before it: reports that a quorum has signed within
+A call that needs a mark has it submitted before it in the same block: reports that a quorum has signed within
 seconds.
 """
 
@@ -19,7 +19,7 @@ OF_CYCLES = (
     *("margin_crank", "margin_liquidator", "backstop_keeper", "pool_buyer", "deleverager"),
     "matcher",
 )
-"""Roles that bring reports where there is a margin market."""
+"""Roles that submit reports where there is a margin market."""
 Accounts = tuple[str, ...]
 
 SIGNERS = ("pool_buyer",)
@@ -27,7 +27,7 @@ SIGNERS = ("pool_buyer",)
 
 
 def get_submittable_reports(keeper: Keeper, view: KeeperView, cycles: CycleView) -> Signed:
-    """Return the newest reports that this keeper could bring for the markets."""
+    """Return the newest reports that this keeper could submit for the markets."""
     if keeper.reports is None:
         return {}
     feeds = {cycles.feeds[m] for m in cycles.running_market_ids}
@@ -101,9 +101,9 @@ def compute_affordable_margin_deposit(keeper: Keeper, view: KeeperView, cycles: 
 def plan_margin_crank_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Have losses met and cycles rolled, a jump marked when it happens, what is late posted.
+    """Liquidate insolvent accounts, roll cycles, mark a jump at once, and post late losses.
 
-    Markets whose final price is there are ended, and positions in them closed: those that are delisted, in
+    Markets with a final price are ended, and positions in them closed: those of delisted markets, in
     settlement all.
     """
     cycles = view.cycles
@@ -152,7 +152,7 @@ def plan_margin_crank_calls(
 def _is_market_mark_outdated(
     keeper: Keeper, cycles: CycleView, simulation: MarketSimulation, market_id: int
 ) -> bool:
-    """Tell whether a mark is off by the group's deviation, or there is none yet."""
+    """Return whether a mark is off by the group's deviation, or there is none yet."""
     old, new = cycles.get_last_mark(market_id), int(simulation.market.paths[market_id].price)
     return simulation.fresh[market_id] and (
         old == 0 or abs(new - old) * BASIS_POINTS >= old * keeper.group.deviation
@@ -169,8 +169,8 @@ def plan_margin_liquidator_calls(
     """Take over lots of accounts under their maintenance margin, those that pay most first.
 
     Then lots that were taken from debtors: those against which it closes its own, and of others as many as a
-    share of its equity bears. Its stablecoins go into its account, up to its capital if that is given. What
-    it took over it holds until it takes over the other side, or its operator sells it.
+    share of its equity bears. Its stablecoins go into its account, up to its capital if that is given. Lots
+    taken over are held until it takes over the other side, or its operator sells them.
     """
     cycles = view.cycles
     if cycles is None or cycles.has_every_market_ended:
@@ -227,7 +227,7 @@ def _plan_profitable_liquidations(
 
 
 def _plan_takes_of_unowned_lots(keeper: Keeper, cycles: CycleView, simulation: MarketSimulation) -> Decisions:
-    """Take lots that are nobody's: it pays a fee for that, and nobody pays it."""
+    """Take over unassigned lots: the keeper pays a fee for that, and receives no reward."""
     for m in cycles.feeds:
         left, mine = (
             simulation.get_unassigned_lots(m),

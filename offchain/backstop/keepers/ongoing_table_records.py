@@ -7,7 +7,7 @@ from typing import Any
 
 
 class OngoingTableRecords:
-    """The records that stand, in the order of their table, kept up to date from what was written."""
+    """Ongoing records of a table, in its order, updated from the written slots."""
 
     def __init__(self, table: Mapping[Any, Any], stands: Callable[[Any], Any]) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""The open auctions of collateral, without what time alone changes: carried from block to block."""
+"""The open auctions of collateral, without changes by time alone: carried from block to block."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OpenLot(NamedTuple):
 
 
 class AuctionBatch:
-    """What one type has for sale since one block at one top by the same terms: it costs the same at any time.
+    """Lots of one type for sale since one block at one top by the same terms: their price is always equal.
 
     So there are as many as blocks that began or reset something, however many auctions there are.
     """
@@ -62,13 +62,13 @@ class AuctionBatch:
         self._sorted = self._most = None
 
     def drop_lot(self, auction_id: int) -> None:
-        """Let an auction go."""
+        """Remove an auction from the batch."""
         del self._lots[auction_id]
         self._sorted = self._most = None
 
 
 class OpenAuctionIndex:
-    """The open auctions of a deployment, kept up to date from what was written."""
+    """The open auctions of a deployment, updated from the written slots."""
 
     TABLES = ("lots", "tops", "owners")
 
@@ -89,17 +89,17 @@ class OpenAuctionIndex:
         return self._open
 
     def get_batches(self) -> Iterable[AuctionBatch]:
-        """Return what is for sale, by price; auctions whose lot is gone are in no batch."""
+        """Return the lots for sale, by price; auctions with an empty lot are in no batch."""
         self._apply_written()
         return self._batches.values()
 
     def list_empty_lots(self) -> list[OpenLot]:
-        """Return the open auctions whose lot is gone, the oldest first."""
+        """Return the open auctions with an empty lot, the oldest first."""
         self._apply_written()
         return sorted(self._empty.values())
 
     def _apply_written(self) -> None:
-        """Look again at what was written."""
+        """Re-read the written slots."""
         if not self._written:
             return
         latest, late = next(reversed(self._open), 0), False

@@ -14,7 +14,7 @@ from backstop.keepers.signed_order_file import SignedOrder
 
 @register_role("matcher")
 def plan_matcher_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Match signed orders that cross, the best price first, then the older; nobody pays it for that.
+    """Match signed orders that cross, the best price first, then the older; the matcher gets no reward.
 
     The one that was signed first is the maker, by the orders' nonces; two of one nonce have no maker unless
     their limits are equal. A pair that is refused is left alone for a while, and others go on.
@@ -60,7 +60,7 @@ def _get_order_pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
 
 
 class _UnfilledOrderLots:
-    """What orders have left, less what was matched in this look."""
+    """Unfilled lots of orders, less those matched in this look."""
 
     def __init__(self, margin: CycleView) -> None:
         self._margin = margin

@@ -1,4 +1,4 @@
-"""The keeper of the pool that takes over positions in the margin market: what it takes, sells and pays.
+"""The keeper of the pool that takes over positions in the margin market: takes, sales and payments.
 
 The keeper tries each call first on a copy of the market and the pool, at the newest signed prices.
 """
@@ -25,7 +25,7 @@ POOL = "PerpetualLiquidityVault"
 
 
 class _StablecoinStub:
-    """A stablecoin that anybody may spend: nothing is paid in what is tried."""
+    """A stablecoin that any account may spend: a trial call pays nothing."""
 
     def approve(self, sender: str, spender: str, amount: int) -> bool:
         return True
@@ -55,7 +55,7 @@ class BackstopPoolView:
         self.waits = self.pool._is_due()
 
     def list_due_batches(self) -> list[tuple[int, str]]:
-        """Return batches that are due and who is to leave, the oldest first; none while losses are late."""
+        """Return due batches with their members, the oldest first; none while losses are late."""
         if self.ahead.market.late_table[()]:
             return []
         now = self.pool.world.timestamp
@@ -72,7 +72,7 @@ class BackstopPoolView:
         return find_largest_accepted(goes, whole)
 
     def get_quote_price(self, market_id: int) -> int:
-        """Return the worst price at which the pool signs now [wei a lot]; 0 without a mark of now."""
+        """Return the worst price at which the pool signs now [wei a lot]; 0 without a current mark."""
         mark = self.pool.policy.mark_price(self.at, market_id, self.pool.mark_age)
         if self.pool._get_size(market_id) > 0:
             return div_up(mark.high * (BASIS_POINTS + self.pool.spread), BASIS_POINTS)
@@ -89,9 +89,10 @@ class BackstopPoolView:
 def plan_backstop_keeper_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Pay who is due, close against lots that are nobody's, take weak accounts and such lots over, quote.
+    """Pay due members, close against unassigned lots, take over weak accounts and such lots, and quote.
 
-    What it takes is for the pool's members; it gets nothing itself. A reward under its least profit is left.
+    Lots that it takes belong to the pool's members; the keeper gets nothing itself. A reward under its least
+    profit is left.
     """
     cycles = view.cycles
     if cycles is None or POOL not in view.addresses:
@@ -131,7 +132,7 @@ def plan_backstop_keeper_calls(
 def _plan_takes_reducing_pool_position(
     keeper: Keeper, cycles: CycleView, pool_view: BackstopPoolView
 ) -> Decisions:
-    """Take lots that are nobody's against the pool's own of the other side."""
+    """Take unassigned lots against the pool's own of the other side."""
     for m in cycles.feeds:
         left, mine = (
             pool_view.ahead.get_unassigned_lots(m),
@@ -169,7 +170,7 @@ def _plan_liquidations(
 
 
 def _plan_takes_of_unowned_lots(keeper: Keeper, cycles: CycleView, pool_view: BackstopPoolView) -> Decisions:
-    """Take lots that are nobody's, as many as the pool's limits bear."""
+    """Take unassigned lots, as many as the pool's limits allow."""
     for m in cycles.feeds:
         left = abs(pool_view.ahead.get_unassigned_lots(m))
         lots = (

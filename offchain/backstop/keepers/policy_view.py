@@ -1,4 +1,4 @@
-"""What the risk policy in force asks for, as those who do without one that fails take it (`model.asking`)."""
+"""Current terms of the risk policy, with the fallbacks of contracts if it fails (`model.asking`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NONE: Tables = {"terms": {}, "calls": {}, "modes": {}}
 
 
 class PolicyInForce(NamedTuple):
-    """What it asks of every type, besides what its tables say of each."""
+    """Terms for every type, besides those in the tables of each."""
 
     mode: int
     auction_limit_factor: int  # basis points

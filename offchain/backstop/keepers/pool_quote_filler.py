@@ -26,9 +26,9 @@ def plan_pool_quote_fill_calls(
 ) -> Decisions:
     """Take the pool's positions over at the price that it quotes, where they are worth that; hold them.
 
-    A lot is worth what the market outside pays, and the group's premium more to whoever wants it. All its
-    positions together are never more than the money in its account, so it borrows nothing. A group shares the
-    markets out.
+    A lot is worth the outside market's price, plus the group's premium for a long buyer, minus it for a short
+    one. All its positions together are never more than the money in its account, so it borrows nothing. A
+    group shares the markets out.
     """
     cycles = view.cycles
     if (
@@ -67,7 +67,7 @@ def _plan_quote_fill(
     market_id: int,
     gas_price: int,
 ) -> Decisions:
-    """Fill the quote of a market, as far as money and what is quoted go; ask for one first if none runs."""
+    """Fill the quote of a market, as far as money and quote go; request a quote first if none runs."""
     size = pool.ahead.get_position_sizes(pool.at).get(market_id, 0)
     if not size or not pool.ahead.fresh[market_id]:
         return
@@ -106,7 +106,7 @@ def _plan_quote_fill(
 def _compute_affordable_lots(
     keeper: Keeper, pool: BackstopPoolView, market_id: int, way: int, price: int
 ) -> int:
-    """Return the lots after which all positions are still worth no more than what is in the account."""
+    """Return the lots after which all positions are still worth no more than the account's money."""
     ahead = pool.ahead
     standing, sizes = ahead.get_standing(keeper.address), ahead.get_position_sizes(keeper.address)
     free = standing.own - standing.haircut - standing.unfinal
@@ -126,7 +126,7 @@ def _build_unsigned_trade_arguments(
 def _is_trade_accepted(
     keeper: Keeper, view: KeeperView, pool: BackstopPoolView, market_id: int, delta: int, price: int
 ) -> bool:
-    """Tell whether the trading contract would book a trade with the pool."""
+    """Return whether the trading contract would book a trade with the pool."""
     action = Action(
         TRADING,
         "trade",

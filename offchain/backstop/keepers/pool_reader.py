@@ -1,4 +1,4 @@
-"""A pool as a snapshot has it, with its model's views: what a member may claim, what may be settled."""
+"""A pool from a snapshot, with its model's views: claimable amounts, and batches that may be settled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keepers see of prices: the feed's, and its reports."""
+"""Keepers' view of prices: the feed's, and its reports."""
 
 from __future__ import annotations
 

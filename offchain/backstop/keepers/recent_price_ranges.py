@@ -14,10 +14,10 @@ class PriceRanges:
     _seen: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def record_price_and_get_range(self, market: int, price: int, now: int, window_seconds: int) -> Span:
-        """Note a price [ray] of now [seconds]; return the range of the last `length` seconds.
+        """Note the price [ray] at `now` [seconds]; return the range of the last `length` seconds.
 
-        A price holds until the next one is seen, so the last one before those seconds counts as well. Whoever
-        has watched for less gets a shorter range.
+        A price holds until the next one is seen, so the last one before those seconds counts as well. A
+        keeper that has watched for less time gets a shorter range.
         """
         since = now - window_seconds
         seen = [(at, each) for at, each in self._seen.get(market, []) if at < now] + [(now, price)]

@@ -1,4 +1,4 @@
-"""Signed reports of prices as lines of JSON: what reporters who sign write, and what whoever brings reads.
+"""Signed reports of prices as lines of JSON: reporters write them, and keepers read and submit them.
 
     {"schema_version": 2, "reporter": "0x...", "market": 0, "price": "2000000000000000000000000000000",
      "low": "1998000000000000000000000000000", "high": "2000000000000000000000000000000",
@@ -26,7 +26,7 @@ from backstop.model.signed_reports import SignedReport, recover_signer
 
 SCHEMA_VERSION = 2
 MOST_BYTES = 64_000
-"""A source that has more is not read: somebody would have us check signatures for hours."""
+"""A larger source is not read: checking its signatures could take hours."""
 
 _NUMBERS = ("price", "low", "high", "since", "signed_at")
 _FIELDS = ("schema_version", "reporter", "market", *_NUMBERS, "signature")
@@ -58,7 +58,7 @@ def format_report(said: AttributedReport) -> str:
 
 
 def parse_report(line: bytes) -> AttributedReport:
-    """Parse a line, without checking whose signature it has; raise BackstopError with what is wrong."""
+    """Parse a line without checking its signature; raise BackstopError with the invalid field."""
     content = parse_object(line, SCHEMA_VERSION, _FIELDS, "a signed report")
     market = content["market"]
     if type(market) is not int or not 0 <= market <= bounds.EQUITY_MARKET:
@@ -79,7 +79,7 @@ def parse_report(line: bytes) -> AttributedReport:
 
 
 class SignedReportFile:
-    """The file of those who sign: the newest report of each of them for each market."""
+    """The file of signing reporters: the newest report of each of them for each market."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -126,8 +126,8 @@ class ReportProvider(Protocol):
 class ReportSources:
     """Files and addresses with signed reports, by name; each gives the bytes that it has now.
 
-    `say` gets a line for a source with a false line. It is left alone for a minute: lines that name a
-    reporter and are not his would cost whoever reads them more than whoever writes them.
+    `say` gets a line for a source with a false line. Such a source is skipped for a minute: a line with a
+    reporter's name and a wrong signature would cost the reader more than its writer.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class ReportSources:
 
 
 def _is_report_newer_than_feed(attributed_report: AttributedReport, view: PriceView) -> bool:
-    """Tell whether a report is of somebody listed, newer than what the feed has, and not about to be late."""
+    """Return True if a report is of a listed reporter, newer than the feed's, and not about to be late."""
     report = attributed_report.report
     last = view.get_last_report(report.market, attributed_report.reporter)
     age = view.timestamp - report.signed_at

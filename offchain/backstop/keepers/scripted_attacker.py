@@ -1,4 +1,4 @@
-"""An attacker, which makes the moves of a plan whatever they bring."""
+"""An attacker, which makes the moves of a plan at any profit or loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 
 @register_role("attacker")
 def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Make each move of the plan from its time on until it succeeds, whatever that brings."""
+    """Make each move of the plan from its time on until it succeeds, at any profit or loss."""
     for i, move in enumerate(keeper.group.plan):
         if view.outside.clock < move.at or _is_move_done(memory, move.do, i):
             continue
@@ -55,7 +55,7 @@ _METHODS = {
     "reset": "reset",
     "cover": "cover",
 }
-"""What an attacker's moves call."""
+"""Functions that an attacker's moves call."""
 
 
 def _iter_own_liquidation_intents(
@@ -91,7 +91,7 @@ def _get_collateral_type(keeper: Keeper, view: KeeperView) -> int:
 def _iter_pool_deposit_and_exit_intents(
     keeper: Keeper, view: KeeperView, move_index: int, move_kind: str, take_share: Callable[[int], int]
 ) -> Decisions:
-    """Yield a move of a member of the pool, or of somebody who gives to it."""
+    """Yield a move of a member of the pool, or of an account that gives to it."""
     contract, terms = POOLS[keeper.group.pool][0], view.get_exit_terms(keeper.group.pool)
     mine, coins = (
         view.get_membership(keeper.group.pool, keeper.address),

@@ -30,7 +30,7 @@ LEAST_INCOME = 100 * WAD
 def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
     """Report the price outside when it has moved by `deviation`, and at every heartbeat.
 
-    Beside a market whose marks are seconds old it reports as well which prices it saw in those seconds.
+    For a market with marks that are seconds old it also reports the range of prices in those seconds.
     """
     group = keeper.group
     age = view.cycles.terms.mark_age if view.cycles is not None else 0
@@ -65,11 +65,11 @@ def plan_reporter_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, 
 
 @register_role("poker", in_settlement=True)
 def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Step the feed as soon as it may; first bring what reporters have signed, where that is of use.
+    """Step the feed as soon as it may; first submit signed reports, where that is of use.
 
-    Early in a step the next price is renewed where newer reports move it by `deviation`: somebody else may
-    have stepped the feed before they landed. Nothing is brought to a market later than that, and before its
-    next step is due.
+    Early in a step the next price is renewed where newer reports move it by `deviation`: another keeper may
+    have stepped the feed before they landed. No report is submitted to a market later than that, and before
+    its next step is due.
     """
     if not view.is_any_price_still_needed():
         return
@@ -107,7 +107,7 @@ def plan_poker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas
 def _can_renew_price(
     keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
 ) -> bool:
-    """Check whether reports, with these brought, would renew the next price by one `deviation` away."""
+    """Check whether reports, with these submitted, would renew the next price by one `deviation` away."""
     prices = {who: each.price for who, each in signed.items()}
     return view.can_renew_next_price(
         collateral_type, view.get_fresh_prices_by_reporter(collateral_type) | prices, keeper.group.deviation
@@ -117,9 +117,9 @@ def _can_renew_price(
 def _has_useful_reports(
     keeper: Keeper, view: KeeperView, collateral_type: int, signed: Mapping[str, SignedReport]
 ) -> bool:
-    """Tell whether reports make a quorum, move the median by `deviation`, or are due after a heartbeat.
+    """Return whether reports make a quorum, move the median by `deviation`, or are due after a heartbeat.
 
-    The median, not any report: a minority of reporters cannot have them brought by moving its own.
+    The median, not any report: a minority of reporters cannot cause a submission by moving its own.
     """
     fresh = view.get_fresh_prices_by_reporter(collateral_type)
     after = fresh | {who: each.price for who, each in signed.items()}
@@ -139,7 +139,7 @@ def _has_useful_reports(
 
 @register_role("accruer")
 def plan_accruer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Charge fees when nobody else has for a heartbeat."""
+    """Accrue fees after a heartbeat without an accrual."""
     for c in range(len(view.symbols)):
         if view.timestamp >= view.get_debts(c).accrued_at + keeper.group.heartbeat:
             yield keeper.build_intent("VaultEngine", "accrue", c, about=c)
@@ -194,10 +194,10 @@ def plan_auction_upkeep_and_batch_exits(
 
 
 def _plan_exit_batches(keeper: Keeper, view: KeeperView, memory: KeeperMemory) -> Decisions:
-    """Have batches cut and settled at the first second at which they may be, and paid as fears go.
+    """Cut and settle batches at the first possible second, and pay them as losses in doubt go.
 
-    Losses that a pool has to cover before it pays are covered first. Where something is held back for what
-    may be lost, it is tried again at every heartbeat. Nothing is paid while a price has just fallen.
+    Losses that a pool has to cover before it pays are covered first. A payment that is held back for possible
+    losses is tried again at every heartbeat. Nothing is paid while a price has just fallen.
     """
     if view.settlement.begun_at and not view.settlement.fixed_at:
         return
@@ -234,9 +234,9 @@ def _has_coverable_loss(view: KeeperView) -> bool:
 
 @register_role("coverer", occasion=_has_coverable_loss)
 def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat.
+    """Cover deficits when the buffer and the reserve can pay, and at every heartbeat.
 
-    At every heartbeat, too, what stages have missed made good, while no loss is open.
+    At every heartbeat, stages also repay their missed payments, while no loss is open.
     """
     for c, k in view.list_missed_stage_payments() if view.has_no_uncovered_losses else ():
         if memory.get_seconds_since_success(("missed", c, k), view.timestamp) >= keeper.group.heartbeat:
@@ -260,7 +260,7 @@ def plan_coverer_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, g
 def plan_doubtful_debt_flag_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Have debt in doubt flagged, so that nobody leaves a pool ahead of a loss; and flags cleared in time."""
+    """Flag debt in doubt, so that no member leaves a pool ahead of a loss; and clear flags in time."""
     for c in range(len(view.symbols)):
         rate = view.get_current_rate(c)
         for owner, old, new in view.iter_wrong_flags(c, _is_worth_flagging):
@@ -282,7 +282,7 @@ def plan_doubtful_debt_flag_calls(
 def plan_treasurer_distribution_and_sale(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Have claims repaid and income shared, and put surplus up for sale, once no loss is open.
+    """Repay claims, share income, and put surplus up for sale, once no loss is open.
 
     Not while a price has just fallen: nothing is paid then, and a sale would only become cheaper.
     """
@@ -307,12 +307,12 @@ def plan_treasurer_distribution_and_sale(
 
 
 def _is_worth_flagging(debt: int) -> bool:
-    """Tell whether a debt (rad) is worth a flag."""
+    """Return whether a debt (rad) is worth a flag."""
     return debt >= LEAST_COVER
 
 
 def _has_flagged_debt_changed_enough(keeper: Keeper, old_debt: int, new_debt: int) -> bool:
-    """Tell whether a flag has changed by enough for a transaction; debts in rad."""
+    """Return whether a flag has changed by enough for a transaction; debts in rad."""
     change = abs(new_debt - old_debt)
     if new_debt == 0:
         return change != 0

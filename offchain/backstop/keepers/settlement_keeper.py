@@ -1,4 +1,4 @@
-"""Settlement: the keeper that carries it through, and what every holder of coins does after it."""
+"""Settlement: the keeper that carries it through, and the later actions of every holder of coins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backstop.model.arithmetic import RAY
 def plan_protocol_settlement_calls(
     keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int
 ) -> Decisions:
-    """Note losses that stay uncovered, begin settlement when anybody may, and carry it through."""
+    """Note losses that stay uncovered, begin settlement once any account may, and carry it through."""
     if view.settlement.begun_at == 0:
         if view.can_begin_settlement():
             yield keeper.build_intent("Settlement", "begin", about="settlement")

@@ -4,7 +4,7 @@
      "expiry": "1797044400", "nonce": "1", "reduce_only": false, "signature": "0x..."}
 
 One order a line; whole numbers that may be large are strings of digits. Lots above zero buy; the price is wei
-a lot, the expiry seconds of the epoch. A line that is no order is told once, and skipped for good.
+a lot, the expiry seconds of the epoch. A line that is no order is logged once, and skipped for good.
 """
 
 from __future__ import annotations
@@ -130,9 +130,9 @@ def format_order(order: Order, signature: bytes) -> str:
 
 
 def parse_order(line: bytes) -> tuple[Order, bytes]:
-    """Parse a line into the order and its signature, without checking whose it is.
+    """Parse a line into the order and its signature, without checking the signer.
 
-    Raises BackstopError with what is wrong.
+    Raise BackstopError with the invalid field.
     """
     content = parse_object(line, SCHEMA_VERSION, _FIELDS, "an order")
     market, reduce_only = content["market"], content["reduce_only"]

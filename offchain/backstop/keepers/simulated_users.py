@@ -1,4 +1,4 @@
-"""People whose behaviour is played: members of pools, owners of vaults, borrowers, the minter of a bridge."""
+"""Simulated users: members of pools, owners of vaults, borrowers, the minter of a bridge."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def plan_pool_member_exit_calls(
     """Leave a pool when a loss that would reach it is in sight, or once a run has begun.
 
     A member with `leaves_at` 0 leaves in a run only. Settlement pauses exits; once its books are closed,
-    members of pools of stablecoin leave, because coins are worth more outside. What their batches are paid
-    they claim.
+    members of pools of stablecoin leave, because coins are worth more outside. Members claim the payments of
+    their batches.
     """
     pool, settled = keeper.group.pool, view.settlement.fixed_at != 0
     runs = keeper.group.leaves_from is not None and view.timestamp >= keeper.group.leaves_from
@@ -57,7 +57,7 @@ def plan_pool_member_exit_calls(
 
 @register_role("owners")
 def plan_owners_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Repay what called or spared vaults lack, for the owners who answer, as far as the money goes."""
+    """Repay the shortage of called or spared vaults, for the owners that answer, as far as the money goes."""
     budget = view.get_unreserved_stablecoins(keeper.address)
     for c in range(len(view.symbols)):
         warned = {call.owner for call in view.list_margin_calls(c)} | {

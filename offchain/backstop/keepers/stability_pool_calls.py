@@ -26,7 +26,7 @@ def compute_liquidation_gas(vaults: int) -> int:
 def plan_pool_liquidations(
     keeper: Keeper, view: KeeperView, collateral_type: int, gas_price: int
 ) -> Decisions:
-    """Yield one call for the unsafe vaults whose rewards at the market's price pay for the gas.
+    """Yield one call for the unsafe vaults with rewards that pay for the gas at the market's price.
 
     The largest debt comes first, as long as the pool's coins go. There is one call at a time.
     """

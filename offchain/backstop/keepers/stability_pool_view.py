@@ -38,7 +38,7 @@ class StabilityPoolView(DiscountView):
         return name if own is not None and self.get_mechanism(collateral_type) == own else None
 
     def list_types_with_stability_pool(self) -> list[int]:
-        """Return the types whose unsafe vaults are repaid by a pool."""
+        """Return the types with a pool that repays unsafe vaults."""
         return [c for c in range(len(self.symbols)) if self.find_stability_pool(c) is not None]
 
     def can_start_auctions(self, collateral_type: int) -> bool:
@@ -91,7 +91,7 @@ class StabilityPoolView(DiscountView):
         return self._sum_admissible_entries(collateral_type) != 0
 
     def list_payable_members(self, collateral_type: int) -> list[str]:
-        """Return the members of a type's pool whose withdrawal can be paid now.
+        """Return the members of a type's pool with a withdrawal that can be paid now.
 
         A request is due once its cooldown is over, while no debt is at risk. In settlement every member's
         coins are due.

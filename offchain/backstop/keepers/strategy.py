@@ -1,4 +1,4 @@
-"""Strategies: the part of a keeper that people bring themselves, which says what things for sale are worth.
+"""Strategies: the part of a keeper that its operator provides, which values the things for sale.
 
 A strategy is asked once for each look at a block about everything that a role considers. It does not see gas,
 nonces or nodes, and signs nothing. One of your own is a class:
@@ -38,7 +38,7 @@ class Strategy(Protocol):
     """A valuation of offers."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
-        """Return for each offer, in order, what 1e18 is worth [ray]; None leaves it alone."""
+        """Return for each offer, in order, the value of 1e18 [ray]; None makes no bid."""
         ...
 
 
@@ -50,7 +50,7 @@ class MarketPriceStrategy:
 
 
 class FallbackStrategy:
-    """Somebody else's strategy: where it fails, `say` gets a line and `otherwise` (None: no bid) answers."""
+    """An operator's strategy: if it fails, `say` gets a line and `otherwise` (None: no bid) answers."""
 
     def __init__(self, inner: Strategy, otherwise: Strategy | None, say: Callable[[str], None]) -> None:
         self._inner = inner

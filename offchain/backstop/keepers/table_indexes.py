@@ -1,4 +1,4 @@
-"""The indexes of a deployment's long tables: keepers look at what stands, not at all that ever was."""
+"""The indexes of a deployment's long tables: keepers read the ongoing records, not all past ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backstop.system import Snapshot
 
 
 class TableIndexes:
-    """Indexes of a state, each made when first asked for and kept up to date from what was written."""
+    """Indexes of a state, each made when first asked for and updated from the written slots."""
 
     def __init__(self, state: Snapshot) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""The flags of vaults, and where they are not what they should be: carried from block to block."""
+"""The flags of vaults, and the vaults with a wrong flag: carried from block to block."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from backstop.model.interfaces import Vault
 
 
 class WronglyFlaggedVaults(VaultsBelowRatio):
-    """The vaults of one type beyond a line whose flag is not their normalized debt.
+    """The vaults of one type beyond a line with a flag that differs from their normalized debt.
 
-    `flagged` are the owners with a flag that is not their debt, or whose vault is not beyond the line.
+    `flagged` are the owners with a flag that is not their debt, or with a vault that is not beyond the line.
     """
 
     def __init__(self, collateral_type: int, flags: Mapping[Key, int], flagged: Iterable[str]) -> None:

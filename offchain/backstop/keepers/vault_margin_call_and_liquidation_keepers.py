@@ -44,7 +44,7 @@ def list_vaults_without_auction_room(
 ) -> list[Vault]:
     """Return the vaults that a liquidator would liquidate if auctions had room, the largest first.
 
-    There are none of a type whose vaults are not auctioned.
+    There are none of a type with another mechanism than auctions.
     """
     if not view.can_start_auctions(collateral_type):
         return []
@@ -72,7 +72,7 @@ def _plan_type_liquidations(keeper: Keeper, view: KeeperView, collateral_type: i
     )
 
     def fits(debt: int) -> bool:
-        """Tell whether all of a debt (rad) may go under auction, or a part that is not under the floor."""
+        """Return whether all of a debt (rad) may go under auction, or a part that is not under the floor."""
         return room >= floor or debt < room + floor
 
     # No part of a debt brings more than all of it, and no smaller debt either.

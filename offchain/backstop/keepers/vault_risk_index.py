@@ -16,7 +16,7 @@ Key = tuple[int, str]
 
 
 class VaultRiskIndex:
-    """An index of the engine's vaults, made from its table and kept up to date from what was written.
+    """An index of the engine's vaults, made from its table and updated from the written slots.
 
     The risk of a vault is normalized debt over collateral, of which the index keeps 128 binary digits.
     """
@@ -82,7 +82,7 @@ class VaultRiskIndex:
         return self.sort_owners_by_opening(collateral_type, self._called.get(collateral_type, ()))
 
     def list_riskier_owners(self, collateral_type: int, collateral: int, debt: int) -> list[str]:
-        """Return the owners whose normalized debt over collateral is above `collateral / debt`.
+        """Return the owners with a normalized debt over collateral above `collateral / debt`.
 
         There may be one too many at the edge, so check each. The least risky comes first.
         """
@@ -100,10 +100,10 @@ class VaultRiskIndex:
         line_debt: int,
         build_empty_set: Callable[[], VaultsBelowRatio] = VaultsBelowRatio,
     ) -> VaultsBelowRatio:
-        """Return the vaults whose normalized debt over collateral is above `collateral / debt`, exactly.
+        """Return the vaults with a normalized debt over collateral above `collateral / debt`, exactly.
 
-        What the last answer for the purpose had is carried over: only vaults in between are looked at. It
-        stands until the next answer.
+        The last answer for the purpose is carried over: only vaults in between are looked at. It stands until
+        the next answer.
         """
         found = self._under.setdefault(collateral_type, {}).get(cache_key)
         if found is None:

@@ -1,4 +1,4 @@
-"""What keepers see of vaults: those at risk, margin calls, workouts."""
+"""Keepers' view of vaults: those at risk, margin calls, workouts."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ class VaultView(LedgerView):
     ) -> Iterator[Vault]:
         """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`; at a price (ray).
 
-        `share` is one of how many, from 0 on. Debts that do not fit are left out: with a debt all smaller
-        ones fit, and what does not fit once may not later, however far the caller has got.
+        `share` is one of how many, from 0 on. Debts that do not fit are left out. With a debt all smaller
+        ones fit, and a debt that does not fit once may not later, however far the caller has got.
         """
         price, first = self.get_liquidation_price(collateral_type) if price is None else price, set()
         for vault in self._iter_vaults_below_ratio(
@@ -138,7 +138,7 @@ class VaultView(LedgerView):
                 yield vault
 
     def has_unsafe_vault(self, collateral_type: int) -> bool:
-        """Tell whether any vault can be liquidated now."""
+        """Return whether any vault can be liquidated now."""
         return next(self.iter_unsafe_vaults(collateral_type), None) is not None
 
     def count_unsafe_vaults(self, collateral_type: int) -> int:
@@ -153,7 +153,7 @@ class VaultView(LedgerView):
         return sum(1 for _ in self.iter_unsafe_vaults(collateral_type))
 
     def _is_unsafety_decided_by_ratio(self, collateral_type: int) -> bool:
-        """Tell whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
+        """Return whether the liquidation ratio alone says which vaults are unsafe, and the index has them."""
         ratio = self.get_terms(collateral_type).liquidation_ratio
         exact = ratio != 0 and self._add_largest_margin_to_ratio(collateral_type, ratio) == ratio
         return exact and self._finder is None and self.get_call_terms(collateral_type).ratio == 0
@@ -161,10 +161,10 @@ class VaultView(LedgerView):
     def iter_wrong_flags(
         self, collateral_type: int, is_debt_large_enough: Callable[[int], bool]
     ) -> Iterator[tuple[str, int, int]]:
-        """Yield flags that may be wrong: owner, what is flagged, what should be [wad of normalized debt].
+        """Yield flags that may be wrong: owner, flagged debt, correct flag [wad of normalized debt].
 
-        Unsafe vaults whose debt (rad) is `enough` come first, in the order of `each_unsafe`, then those with
-        a flag. There are none without a price.
+        Unsafe vaults with an `enough` debt (rad) come first, in the order of `each_unsafe`, then those with a
+        flag. There are none without a price.
         """
         price, flags = self.get_lower_auction_or_next(collateral_type), self._indexes.flags
         if price == 0:
@@ -266,7 +266,7 @@ class VaultView(LedgerView):
         return self._found[collateral_type, ratio, price]
 
     def is_vault_unsafe(self, collateral_type: int, vault: Vault, price: int) -> bool:
-        """Tell whether a vault could be liquidated at a price [ray], whatever holds liquidations back now."""
+        """Return True if a vault could be liquidated at a price [ray], regardless of halts."""
         worth, add_on = (
             vault.locked * price * BASIS_POINTS,
             self.compute_margin_add_on(collateral_type, vault.debt),
@@ -300,7 +300,7 @@ class VaultView(LedgerView):
         ) * self._add_largest_margin_to_ratio(collateral_type, ratio)
 
     def _list_vaults_ever_called(self, collateral_type: int) -> list[Vault]:
-        """Return the vaults that were called, whatever became of it."""
+        """Return the vaults that were called, regardless of the outcome."""
         if self._finder is not None:
             return sorted(
                 self._finder.list_vaults_ever_called(collateral_type, self.get_current_rate(collateral_type))

@@ -39,7 +39,7 @@ class VaultsBelowRatio:
     ) -> list[tuple[int, str]]:
         """Return one of `count` shares of the vaults by normalized debt under zero, then owner.
 
-        So the largest debt comes first. Whose share a vault is follows from its owner's address.
+        So the largest debt comes first. The owner's address determines the share of a vault.
         """
         shares = self._sizes.get(share_count)
         if shares is None:

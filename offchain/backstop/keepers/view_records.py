@@ -1,4 +1,4 @@
-"""Records of what keepers see at one block."""
+"""Records of keepers' views at one block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tables = Mapping[str, Mapping[Any, Any]]
 
 
 class MarketData(NamedTuple):
-    """What the protocol's state does not tell: prices on other markets, and of gas."""
+    """Data outside the protocol's state: prices on other markets, and of gas."""
 
     prices: tuple[int, ...]  # on other markets, by collateral type, ray
     ether_price: int  # of the coin that gas is paid in, ray
@@ -108,7 +108,7 @@ class PricedBatch(NamedTuple):
 
 
 class PoolMembership(NamedTuple):
-    """A member's part in a pool: shares held, those committed to batches, and what may be claimed [wad]."""
+    """A member's part in a pool: shares held, those committed to batches, and the claimable assets [wad]."""
 
     shares: int
     requested: int
@@ -116,7 +116,7 @@ class PoolMembership(NamedTuple):
 
 
 class ExitBatchStatus(NamedTuple):
-    """Where the batches of a pool are: what can be done with them, and when [seconds]."""
+    """State of a pool's batches: the next possible cut and settlement, and their times [seconds]."""
 
     cut_from: int | None  # when the batch that collects may be cut; None if it may not, or is empty
     settle_from: int | None  # when the next batch may be paid first; None if none waits for its time
@@ -198,7 +198,7 @@ class Workout(NamedTuple):
         return self.entered_at + instalment * self.interval
 
     def is_in_good_standing(self, now: int, price: int) -> bool:
-        """Tell whether nothing is overdue and the lot is worth its ratio at a price (ray; 0 is none)."""
+        """Return whether nothing is overdue and the lot is worth its ratio at a price (ray; 0 is none)."""
         short = price != 0 and self.lot * price * BASIS_POINTS < self.principal * self.ratio
         return self.principal == 0 or (now <= self.next_due_time and not short)
 

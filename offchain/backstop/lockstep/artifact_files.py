@@ -38,7 +38,7 @@ def read_contract_entries(
 ) -> dict[str, ProjectArtifact]:
     """Return contracts by their names, and by "source:name"; a name that several have stands for none.
 
-    What cannot be deployed is left out: interfaces, abstract contracts, code that is not linked.
+    Contracts that cannot be deployed are left out: interfaces, abstract contracts, code that is not linked.
     """
     found: dict[str, ProjectArtifact] = {}
     ambiguous: set[str] = set()
@@ -86,7 +86,7 @@ def _iter_contract_entries(
 
 
 def _get_bytecode(entry: Mapping[str, Any]) -> str:
-    """Return the creation code as whoever compiled it writes it; "" if there is none."""
+    """Return the creation code in the form of any compiler's artifact; "" if there is none."""
     evm = entry.get("evm") or {}
     code = evm.get("bytecode") or entry.get("deploymentBytecode") or entry.get("bytecode")
     if isinstance(code, dict):

@@ -1,4 +1,4 @@
-"""What a user writes: contracts with their models, the calls that are tried, properties.
+"""A user's declarations: contracts with their models, the calls that are tried, properties.
 
 Nothing here runs anything, so that a test file which declares a campaign is collected in no time.
 """
@@ -22,7 +22,7 @@ _ACCOUNTS: dict[str, str] = {}
 
 
 def derive_named_account(name: str) -> str:
-    """Return the address of a person of this name, the same in every campaign; nobody has its key."""
+    """Return the address of a named account, the same in every campaign; its key is unknown."""
     from backstop.hosts.account_addresses import derive_account
 
     address = derive_account(name)
@@ -36,14 +36,14 @@ def find_account_name(address: str) -> str | None:
 
 
 class DeploymentAddress(NamedTuple):
-    """What stands for the address of a deployment, in arguments of constructors and calls."""
+    """Placeholder for the address of a deployment, in arguments of constructors and calls."""
 
     deployment: str
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One contract of a campaign: its name there, its model, the constructor's arguments, who deploys it.
+    """One contract of a campaign: its name there, its model, the constructor's arguments, its deployer.
 
     The contract is the one that the model's `KIND` names, by default the name of the class. The model is made
     with `(world, name, address, *arguments)`.
@@ -87,7 +87,7 @@ class Wait(NamedTuple):
 
 
 class Draw(Random):
-    """Dice of a campaign, with the draws that a call needs; equal seeds draw alike."""
+    """Dice of a campaign, with the draws that a call needs; equal seeds draw the same."""
 
     accounts: Sequence[str] = ()
 
@@ -229,7 +229,7 @@ def check_uint(value: int, bits: int = 256) -> int:
 
 @dataclass(eq=False)
 class Campaign:
-    """Contracts, their models, and what is tried on both: a test in whatever file declares one.
+    """Contracts, their models, and the calls tried on both: a test in any file that declares one.
 
     - `deployments` are created in this order; `setup` calls then have to succeed.
     - `actions` draw the calls, by their weights, for `accounts`. A share of them (`invalid_share`) goes out

@@ -69,7 +69,7 @@ class CampaignLockstep(Lockstep):
         self.campaign = campaign
         model, chain = _deploy_campaign(campaign, artifacts)
         self.unnamed = frozenset(name for name, each in chain.own.items() if each.variables is None)
-        """Deployments whose storage nobody can name: outcomes, events and views alone are compared."""
+        """Deployments without a known storage layout: outcomes, events and views alone are compared."""
         self._integers = {
             (name, path): INTEGER_RANGES[variable.parts[0].value_type]
             for name, artifact in chain.own.items()
@@ -220,7 +220,7 @@ def _list_unmodelled_paths(lockstep: CampaignLockstep, name: str) -> list[str]:
 def iter_declared_calls(
     calls: Sequence[Call] | Callable[[Any], Iterable[Call]], state: CampaignState, declared: str
 ) -> Iterator[Call]:
-    """Yield the calls of a declaration: a list, or what a function says of the state."""
+    """Yield the calls of a declaration: a list, or a function's result for the state."""
     with translate_user_errors(declared):
         yield from calls(state) if callable(calls) else calls
 
@@ -242,7 +242,7 @@ def _normalize_value(parameter: Parameter, value: Any) -> Any:
 
 
 def _resolve_value(value: Any, addresses: Mapping[str, str]) -> Any:
-    """Return a value with the addresses of deployments in place of what stands for them."""
+    """Return a value with the addresses of deployments in place of their placeholders."""
     if isinstance(value, DeploymentAddress):
         if value.deployment not in addresses:
             raise BackstopError(f"at({value.deployment!r}): there are {', '.join(addresses)}")
@@ -253,7 +253,7 @@ def _resolve_value(value: Any, addresses: Mapping[str, str]) -> Any:
 
 
 def _plan_addresses(campaign: Campaign) -> dict[str, str]:
-    """Return the address that each deployment gets, which follows from who deploys how many before it."""
+    """Return the address that each deployment gets, which follows from its deployer's earlier deployments."""
     sent: dict[str, int] = {}
     found = {}
     for each in campaign.deployments:
@@ -292,7 +292,7 @@ def _deploy_campaign(campaign: Campaign, artifacts: ProjectArtifacts) -> tuple[M
 
 
 def _refuse_shared_state(model: type[Contract]) -> None:
-    """Raise BackstopError for a container that is the class's: a deployment would find what others left."""
+    """Raise BackstopError for a container of the class: a deployment would find the state of others."""
     for base in model.__mro__[: model.__mro__.index(Contract)]:
         for name, value in vars(base).items():
             is_constant = name.startswith("_") or name.isupper()

@@ -1,4 +1,4 @@
-"""What came of a campaign: steps, calls by function and outcome, the failure if there is one."""
+"""Result of a campaign: steps, calls by function and outcome, the failure if there is one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class CampaignFailure(NamedTuple):
-    """How a campaign failed: what `rollback_trace_tester.Failure` says, and the files that show it again.
+    """Failure of a campaign: the fields of `rollback_trace_tester.Failure`, and the files that show it again.
 
     `before` and `after` are the calls of the trace beyond the setup, before and after it was shrunk; `calls`
     are those of the small one in words, the setup included. `note` says why it was not shrunk.

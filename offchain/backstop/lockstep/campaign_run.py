@@ -60,10 +60,10 @@ def run_campaign(
     compiled: Mapping[str, ProjectArtifact] | None = None,
     name: str = "campaign",
 ) -> CampaignResult:
-    """Play so many steps, or until so many seconds are over; equal seeds play alike.
+    """Play so many steps, or until so many seconds are over; equal seeds play the same steps.
 
     The first failure ends it; it is shrunk, and written into `out` as a trace and as a test, which call the
-    campaign by its `name`, "file::name". `compiled` are contracts that somebody else has compiled.
+    campaign by its `name`, "file::name". `compiled` are contracts that another tool has compiled.
     """
     artifacts = load_campaign_artifacts(campaign, compiled)
     started = time.monotonic()
@@ -163,7 +163,7 @@ class _CampaignRun:
             calls[outcome.reason] += 1
 
     def _spoil_action(self, action: Action) -> Action:
-        """Return the same call from somebody else, or with one argument replaced."""
+        """Return the same call from another sender, or with one argument replaced."""
         draw = self.draw
         if not action.args or draw.random() < 0.25:
             return action._replace(sender=draw.choice(self._list_senders()))

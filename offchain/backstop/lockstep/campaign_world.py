@@ -16,10 +16,11 @@ _RESTORED = (dict, defaultdict, Counter, list, set)
 
 
 class CampaignWorld(World):
-    """A World whose marks hold the attributes of all contracts, of any type.
+    """A World that also saves the attributes of all contracts, of any type, in its marks.
 
-    A user's model keeps what its contract does not store in plain attributes: dictionaries, counters, what an
-    invariant remembers. A rollback restores containers in place, so that other references to them see it.
+    A user's model keeps data outside its contract's storage in plain attributes: dictionaries, counters,
+    values that an invariant remembers. A rollback restores containers in place, so that other references to
+    them see it.
     """
 
     def mark(self) -> Any:
@@ -45,7 +46,7 @@ class CampaignWorld(World):
                     found[attribute] = deepcopy(copied, memo)
 
     def _copy_attributes(self) -> dict[str, dict[str, tuple[Any, Any]]]:
-        """Return each contract's attributes, and a copy of what could change."""
+        """Return each contract's attributes, and a copy of the mutable ones."""
         memo: dict[int, Any] | None = None
         found: dict[str, dict[str, tuple[Any, Any]]] = {}
         for name, contract in self.contracts.items():

@@ -1,4 +1,4 @@
-"""Contracts of a project of the user's: ABI, bytecode, and where each variable lies, if anybody can tell.
+"""Contracts of a user's project: ABI, bytecode, and the place of each variable, if it is known.
 
 They come from files that the user names (the standard JSON output of solc, artifacts of Foundry, Hardhat or
 Ape), from Ape where Ape runs, or from Vyper sources under the project's `contracts`.
@@ -68,18 +68,18 @@ class LaidOutVariable:
 
 @dataclass(frozen=True)
 class ProjectArtifact(Artifact):
-    """One contract of a project; `variables` is None where nobody tells its storage layout."""
+    """One contract of a project; `variables` is None where its storage layout is unknown."""
 
     variables: Mapping[str, LaidOutVariable] | None = None
     why_no_layout: str = ""
     errors: Mapping[bytes, Function] = field(default_factory=dict)
 
     def find_variable(self, path: str) -> StorageVariable:
-        """Return the variable at a path of the layout; raise BackstopError with what there is."""
+        """Return the variable at a path of the layout; raise BackstopError with the known paths."""
         return self.get_variable(path).place
 
     def get_variable(self, path: str) -> LaidOutVariable:
-        """Return the variable at a path, and what shares its slot."""
+        """Return the variable at a path, and the variables that share its slot."""
         variables = self.variables or {}
         if path in variables:
             return variables[path]

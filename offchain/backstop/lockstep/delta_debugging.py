@@ -28,7 +28,7 @@ ROUND_VALUES = (10**18, 10**22, 10**27)
 class TraceShrinker(ABC):
     """The part of a trace that is left: added contracts, opening, body.
 
-    A subclass says how a deployment is made, and what else it can leave out or make simpler.
+    A subclass defines how a deployment is made, and the other parts it can leave out or make simpler.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class TraceShrinker(ABC):
     def _drop_chunks(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out chunks of steps, large ones first; the order of what stays is kept."""
+        """Leave out chunks of steps, large ones first; the order of the remaining steps is kept."""
         size = len(steps)
         while size >= 1:
             end = len(steps)
@@ -155,7 +155,7 @@ class TraceShrinker(ABC):
     def _merge_people(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Let one person do what two did: who owns all needs no allowance."""
+        """Replace two accounts by one: an account that owns all needs no allowance."""
         for i, gone in enumerate(self.people):
             for other in self.people[:i]:
                 candidate = [_replace_account(step, gone, other) for step in steps]
@@ -186,7 +186,7 @@ class TraceShrinker(ABC):
     def _shorten_waits(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Let less time pass before each step, or a round one; later steps move along."""
+        """Shorten the time before each step, or round it; later steps move along."""
         for i in range(len(steps)):
             start = steps[i - 1].timestamp if i else self._get_opening_end_timestamp()
             gap = steps[i].timestamp - start
@@ -225,7 +225,7 @@ class TraceShrinker(ABC):
     def _drop_steps_of_parts(
         self, steps: list[TraceStep], fails: Callable[[list[TraceStep]], bool]
     ) -> list[TraceStep]:
-        """Leave out a step where another, with a number of a third, does the whole of what both did."""
+        """Leave out a step where another, with a number of a third, does the whole work of both."""
         i = 0
         while i < len(steps) <= UNIFIED:
             rest = [*steps[:i], *steps[i + 1 :]]

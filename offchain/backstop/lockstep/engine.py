@@ -40,7 +40,7 @@ StepCheck = Callable[[Transition], None]
 
 
 class _PendingStep(NamedTuple):
-    """A step that the model has taken: what it expects, the words that change, all slots written."""
+    """A step that the model has taken: its expected outcome, the words that change, all slots written."""
 
     action: Action
     expected: Outcome
@@ -53,12 +53,11 @@ class Lockstep:
 
     All state is read and compared, and its properties are asserted, every `check_every` steps (0: only the
     slots that the model wrote). With None the properties are asserted after every step, and all state is read
-    in the steady rhythm of `_READS_A_STEP`.
-    Up to `block` steps of one time go to the chain as one block: a difference is found that much later,
-    and is still that of its step, where the host tells what each step changed.
-    A divergence, a violated property or a fault of the model writes a trace into `traces` first.
+    in the steady rhythm of `_READS_A_STEP`. Up to `block` steps of one time go to the chain as one block. A
+    difference is found that much later, and is still that of its step, where the host returns each step's
+    changes. A divergence, a violated property or a fault of the model writes a trace into `traces` first.
 
-    What a deployment has of its own is said by a subclass: see the methods under "for subclasses".
+    A subclass defines the deployment's own parts: see the methods under "for subclasses".
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Lockstep:
         traces: Path | None = TRACES,
         known: Lockstep | None = None,
     ) -> None:
-        """Compare a model and a chain; `known` is a lockstep of the same state, whose slots are copied."""
+        """Compare a model and a chain; slots are copied from `known`, a lockstep of the same state."""
         self.model = model
         self.chain = chain
         # What is given as call data means to the model what it means to the contracts.
@@ -160,7 +159,7 @@ class Lockstep:
         return expected
 
     def apply_pending_chain_steps(self) -> None:
-        """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
+        """Apply the chain's pending steps, in one block, and compare each."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -231,8 +230,8 @@ class Lockstep:
         """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
         With `remember` properties of a history watch it from its beginning; else only those of a step. It
-        holds actions, views and time; contracts cannot be created in it. All state is not looked at: a future
-        may begin with what only the protocol itself could do.
+        holds actions, views and time; contracts cannot be created in it. All state is not compared: a future
+        may begin with a change that only the protocol itself could make.
         """
         self.apply_pending_chain_steps()
         check_every, self.check_every = self.check_every, 0
@@ -276,7 +275,7 @@ class Lockstep:
         self._check_state(creation)
 
     def track_slot(self, contract: str, path: str, key: Hashable) -> None:
-        """Have a slot read and compared from now on, though the model has not written it yet."""
+        """Add a slot to those read and compared, though the model has not written it yet."""
         self._register_empty_slot(
             contract, path, key, self.model.world.contracts[contract].tables[path].default
         )
@@ -303,7 +302,7 @@ class Lockstep:
     def audit_storage(self) -> int:
         """Compare the chain's whole storage, also slots that the model does not know; return how many.
 
-        Slow. What only the chain keeps (a variable without a table in the model) is left out.
+        Slow. A variable that only the chain keeps (without a table in the model) is left out.
         """
         self.apply_pending_chain_steps()
         host, place = self.chain.host, (self.steps, self.chain, self.find_unmodelled_slots())
@@ -322,7 +321,7 @@ class Lockstep:
         return Trace(list(self.trace), self.started_at, self.seed, reason, self.opening)
 
     def _build_timed_trace_step(self, step_content: Any) -> TraceStep:
-        """Note a step at the time of now, and at its block where blocks count."""
+        """Note a step at the current time, and at its block where blocks count."""
         return TraceStep(self.model.timestamp, step_content, self.produced if self.model.block_time else None)
 
     # --------------------------------------------------------------- comparison
@@ -348,7 +347,7 @@ class Lockstep:
         self._chain_state = self.copy_chain_state(other_lockstep._chain_state)
 
     def _record_model_writes(self) -> tuple[dict[Slot, int], list[int]]:
-        """Take over what the model wrote; return the slots with a new word now, and all that were written."""
+        """Record the model's writes; return the slots with a new word now, and all that were written."""
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
         for slot in self.model.changes:
@@ -511,13 +510,13 @@ class Lockstep:
         return misfit.value, f"room for {misfit.room}"
 
     def compare_views(self) -> None:
-        """Compare what views answer, after each step."""
+        """Compare the results of views, after each step."""
 
     def check_refusal(self, step: Transition) -> None:
         """Assert the properties of a call that was refused."""
 
     def check_future_step(self, step: Transition) -> None:
-        """Assert the properties of a step of a future that nobody watches from its beginning."""
+        """Assert the properties of a step of a future that is not watched from its beginning."""
 
     def create_state_table(
         self, contract: str, path: str, sibling_tables: Mapping[str, Mapping[Hashable, Any]]
@@ -530,7 +529,7 @@ class Lockstep:
         return {name: {path: dict(table) for path, table in tables.items()} for name, tables in state.items()}
 
     def check_carried_sums(self, state: Snapshot) -> None:
-        """Check whatever is carried along in the tables against a full count."""
+        """Check the sums carried along in the tables against a full count."""
 
 
 def _get_view_outcome(system: System, action: Action) -> Outcome:

@@ -1,4 +1,4 @@
-"""The contracts of one project, from wherever somebody compiled them."""
+"""The contracts of one project, compiled by any tool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ProjectArtifacts:
         files: Sequence[Path | str] = (),
         compiled: Mapping[str, ProjectArtifact] | None = None,
     ) -> None:
-        """Look into `files`, then among what somebody has `compiled`, then into `root`/contracts."""
+        """Look into `files`, then among the `compiled` contracts, then into `root`/contracts."""
         self.root = root
         self._files = [root / each for each in files]
         self._loaded: dict[str, ProjectArtifact] = {}

@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[CampaignItem] | None:
-    """Make items of a campaign; whatever is none is left to others."""
+    """Make items of a campaign; any other object is left to other plugins."""
     declared = sys.modules.get("backstop.lockstep.campaign")
     if declared is None or not isinstance(obj, declared.Campaign):
         return None
@@ -169,7 +169,7 @@ class CampaignItem(pytest.Item):
             raise CampaignFailedError(result.failure, seed)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return what a campaign found; what the user's own code raises has a traceback."""
+        """Return a campaign's failure; an error of the user's own code has a traceback."""
         from backstop.errors import BackstopError
 
         error = excinfo.value
@@ -224,7 +224,7 @@ def _shorten_path(path: Path, root: Path) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what campaigns called, and what they never did."""
+    """Print the functions that campaigns called, and those never called."""
     told: dict[str, list[dict[str, Any]]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:

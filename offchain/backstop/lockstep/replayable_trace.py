@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TraceStep(NamedTuple):
-    """One step and the block time of it: an Action, a Creation, a RawState, or what a user's lockstep knows.
+    """One step and the block time of it: an Action, a Creation, a RawState, or a step of a user's lockstep.
 
     `blocks` is how many blocks had been produced since the start; None if each slot had one, or none counts.
     """
@@ -31,7 +31,7 @@ class TraceStep(NamedTuple):
 class Trace:
     """Steps on a fresh deployment. `reason` says why it was kept.
 
-    The first `opening` steps belong to the deployment (money, prices) rather than to what is looked at.
+    The first `opening` steps belong to the deployment (money, prices) rather than to the case.
     """
 
     steps: Sequence[TraceStep]

@@ -34,7 +34,7 @@ class TraceTester:
     def find_failure_in_steps(
         self, steps: Sequence[TraceStep], should_audit_storage: bool = False, should_compare_each: bool = True
     ) -> Failure | None:
-        """Play steps, all state compared after each (or the last, but what each writes), and take them back.
+        """Play steps, comparing all state after each (or the last, but each step's writes), and revert them.
 
         With `audit` the whole storage is compared after the last one, unknown slots included.
         """

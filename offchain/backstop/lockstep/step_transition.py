@@ -1,4 +1,4 @@
-"""One step as properties see it: the call, its outcome, what it wrote.
+"""One step as properties see it: the call, its outcome, its writes.
 
 Lockstep has compared the chain's words of every written slot before, so the model's values are the chain's.
 """
@@ -29,7 +29,7 @@ class Transition(NamedTuple):
         return changes[slot] if slot in changes else self.read_post_state(contract, path, key)
 
     def get_contract(self, name: str) -> Any:
-        """Return a contract of the model, for what it was made with."""
+        """Return a contract of the model, for its constructor's arguments."""
         return self.model.world.contracts[name]
 
     def is_call(self, contract: str, method: str) -> bool:
@@ -38,7 +38,7 @@ class Transition(NamedTuple):
 
 
 class SlotChange(NamedTuple):
-    """A slot of a table whose value changed."""
+    """A slot of a table with a changed value."""
 
     contract: str
     key: Any
@@ -47,11 +47,11 @@ class SlotChange(NamedTuple):
 
 
 Changes = dict[str, list[SlotChange]]
-"""Path of a table -> what changed in the tables of that path."""
+"""Path of a table -> changes in the tables of that path."""
 
 
 def collect_changes(step: Transition) -> Changes:
-    """Return the slots whose values a step changed."""
+    """Return the slots with values that a step changed."""
     contracts = step.model.world.contracts
     changes: Changes = {}
     for (contract, path, key), old in step.model.changes.items():

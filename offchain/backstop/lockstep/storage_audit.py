@@ -17,9 +17,9 @@ def list_storage_differences(
     expected_words: Mapping[Slot, int],
     actual_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out.
+    """Return the slots with another word on the chain than expected; both sides leave empty slots out.
 
-    What only the chain keeps is `unmodelled`.
+    Slots that only the chain keeps are `unmodelled`.
     """
     found = [
         (slot, expected_words.get(slot), word)
@@ -40,7 +40,7 @@ def list_storage_root_differences(
     host: StorageRootHost,
     expected_words: Mapping[Slot, int],
 ) -> list[Difference]:
-    """Return the contracts whose storage has another root than the expected words have.
+    """Return the contracts with another storage root than the expected words have.
 
     For a host that cannot list its storage. Words that no table of the model has are the chain's own.
     """

@@ -36,7 +36,7 @@ def translate_user_errors(declared: str, *expected: type[Exception]) -> Iterator
 
 
 def describe_located_error(declared: str, error: Exception) -> str:
-    """Return one line: the place in the user's code, what was declared there, what was wrong."""
+    """Return one line: the place in the user's code, the declaration there, and the error."""
     place = find_user_place(error)
     told = f"{declared}{describe_user_error(error)}"
     return f"{place}: {told}" if place else told

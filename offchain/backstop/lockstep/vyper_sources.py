@@ -34,8 +34,8 @@ def compile_vyper_source(kind: str, source: Path, root: Path) -> ProjectArtifact
 def find_vyper_layout(artifact: ProjectArtifact, source: Path, root: Path) -> ProjectArtifact:
     """Return a contract that another compiled with the places of its variables, by its source.
 
-    Whoever compiled it may have used another version: without its storage layout the contract stays as it is,
-    and says why.
+    It may have been compiled with another version: without its storage layout the contract stays as it is,
+    with the reason.
     """
     try:
         data = _load_compiler_data(source, root)

@@ -1,4 +1,4 @@
-"""Whose an account in the perpetual markets is; see contracts/modules/account_owner.vy."""
+"""Ownership of margin accounts: an address and its sub-accounts; see contracts/modules/account_owner.vy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from backstop.contract_base import World
 
 
 def is_own_or_subaccount(world: World, account: str, owner: str) -> bool:
-    """Tell whether an account is somebody's: its own, or one of the same 19 bytes that has no code."""
+    """Return True if the account is the owner's address, or has its first 19 bytes and no code."""
     return account == owner or (has_same_first_19_bytes(account, owner) and account not in world.addresses)
 
 

@@ -50,7 +50,7 @@ class AutoCeiling(Administered):
 
     @external
     def adjust(self, sender: str, collateral_type: int) -> int:
-        """Set a type's ceiling to what its debt asks for; what it is afterwards."""
+        """Set a type's debt ceiling from its current debt, and return the new ceiling."""
         terms: Terms = self.terms[collateral_type]
         require(terms.max_line != 0, "auto_ceiling: no terms")
         require(not self.engine.in_settlement(self.address), "auto_ceiling: in settlement")

@@ -1,4 +1,4 @@
-"""A token of a local chain whose issuer can do what issuers of stablecoins can."""
+"""A token of a local chain, with an issuer that has the powers of stablecoin issuers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BlocklistToken(Token):
 
     @external
     def refuse_zero_transfers(self, sender: str, refused: bool) -> None:
-        """Have transfers of nothing revert, or succeed."""
+        """Set whether transfers of zero revert."""
         self.is_nothing_refused[()] = refused
 
     @external
@@ -43,17 +43,17 @@ class BlocklistToken(Token):
 
     @view
     def stopped(self, sender: str) -> bool:
-        """Tell whether nothing moves."""
+        """Return True if all transfers are paused."""
         return bool(self.is_stopped[()])
 
     @view
     def blocked(self, sender: str, account: str) -> bool:
-        """Tell whether an account neither sends nor receives."""
+        """Return True if the account can neither send nor receive."""
         return bool(self.is_blocked[account])
 
     @view
     def refuses_zero_transfers(self, sender: str) -> bool:
-        """Tell whether transfers of nothing revert."""
+        """Return True if transfers of zero revert."""
         return bool(self.is_nothing_refused[()])
 
     @view

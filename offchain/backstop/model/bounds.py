@@ -1,4 +1,4 @@
-"""The table of bounds: what every setter accepts, both ends included (contracts/modules/bounds.vy)."""
+"""The table of bounds: the range that each setter accepts, ends included (contracts/modules/bounds.vy)."""
 
 # Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.
 MAX_COLLATERAL_TYPES = 32

@@ -1,7 +1,7 @@
-"""Stablecoin drawn for somewhere else: a collateral type with one vault, whose token is a note of its own.
+"""Stablecoin drawn for another chain: a collateral type with one vault, and a note as its token.
 
-The bridge owes what is drawn. Its line is the type's debt ceiling; what it cannot pay back is announced,
-in doubt at once, and booked as a deficit after a delay. Amounts in wad.
+The bridge owes what is drawn. Its line is the type's debt ceiling; debt that it cannot repay is announced, in
+doubt at once, and booked as a deficit after a delay. Amounts in wad.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def repay(self, sender: str, amount: int) -> int:
-        """Pay debt back; in settlement, keep it for whoever gets the notes. What was taken."""
+        """Repay debt, and return the amount taken [wad].
+
+        In settlement, the payment is kept for holders that redeem notes.
+        """
         paid = amount
         settling = self.engine.in_settlement(self.address)
         if not settling:
@@ -142,7 +145,7 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def announce_loss(self, sender: str, amount: int) -> None:
-        """Say how much of the debt will not be paid back: admin, and guardians upwards only."""
+        """Announce the debt that will not be repaid: the admin, and guardians upwards only."""
         if sender != self.admins[()]:
             self._check_role(sender, GUARDIAN)
             require(amount > self._loss_announcement.amount, "facilitator: only raise")
@@ -199,7 +202,7 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def recover(self, sender: str, amount: int) -> int:
-        """Pay back what was lost: what is uncovered of the deficit first, the rest is the reserve's."""
+        """Repay lost debt: the uncovered part of the deficit first, the remainder to the reserve."""
         require(not self.engine.in_settlement(self.address), "facilitator: in settlement")
         require(
             self.waterfall.reserved_of(self.address, self.collateral_type) == 0,
@@ -214,14 +217,14 @@ class BridgeFacilitator(Administered, ERC20):
 
     @external
     def sync_note(self, sender: str) -> None:
-        """Say again what a note is worth, and flag what is announced."""
+        """Update the price of a note, and flag the announced loss."""
         price = self.feed.current_price(self.address, self.collateral_type)
         require(price != 0, "facilitator: not open")
         self._set_note_price_and_flag()
 
     @external
     def redeem(self, sender: str, notes: int) -> int:
-        """Give notes up for their share of what the bridge has paid since settlement began."""
+        """Redeem notes for their share of the bridge's payments since settlement began."""
         require(self.engine.in_settlement(self.address), "facilitator: not settling")
         self.redeemed[sender] = add_uint256(self.redeemed[sender], notes)
         self._transfer_tokens(sender, self.address, notes)
@@ -251,12 +254,12 @@ class BridgeFacilitator(Administered, ERC20):
 
     @view
     def redeemed_of(self, sender: str, owner: str) -> int:
-        """Return the notes that somebody has given up [wad]."""
+        """Return the notes that the owner has redeemed [wad]."""
         return int(self.redeemed[owner])
 
     @view
     def collected_of(self, sender: str, owner: str) -> int:
-        """Return the stablecoin that somebody's notes brought [wad]."""
+        """Return the stablecoin that the owner received for notes [wad]."""
         return int(self.collected[owner])
 
     @property

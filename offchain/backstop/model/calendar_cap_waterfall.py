@@ -16,7 +16,7 @@ class CalendarCapWaterfall(LossWaterfall):
 
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
-        """Have a deficit covered, from the first stage on; those that need time are left out."""
+        """Cover a deficit, from the first stage on; stages that need time are left out."""
         due = self.vault_engine.deficit_when_idle(self.address, collateral_type)
         was_open = self.books[()].open >> collateral_type & 1
         require(due != 0 or was_open, "loss_waterfall: no deficit")
@@ -46,7 +46,7 @@ class CalendarCapWaterfall(LossWaterfall):
         return total
 
     def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
-        """Count what a stage with a cap has paid in this epoch where the next one drops it."""
+        """Count a capped stage's payment of this epoch, which the next epoch does not count."""
         used = self._load_usage(stage_index, collateral_type)
         key = stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         self.used[key] = used._replace(before=used.before + div_up(amount, RAY))

@@ -1,4 +1,4 @@
-"""One reporter of a market: what a Chainlink aggregator says, and nothing that it cannot mean."""
+"""One reporter of a market: the answer of a Chainlink aggregator, without answers that cannot be valid."""
 
 from __future__ import annotations
 

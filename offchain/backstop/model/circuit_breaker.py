@@ -1,4 +1,4 @@
-"""The mode of the protocol: raised by triggers that anybody can check or by the guardian, lowered by calm."""
+"""The protocol's mode: raised by triggers that any account can check or by the guardian, lowered by calm."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class CircuitBreaker(Administered):
 
     @external
     def sync_policy_mode(self, sender: str, policy: str) -> None:
-        """Tell a policy the mode, one that is to replace today's."""
+        """Send the mode to a policy that is to replace the current one."""
         self._set_policy_mode(policy, self._load_state_before_settlement().mode)
 
     # -------------------------------------------------------------- parameters
@@ -271,6 +271,6 @@ class CircuitBreaker(Administered):
 
 
 def _is_valid_threshold_pair(thresholds: Sequence[int], highest: int) -> bool:
-    """Tell whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
+    """Return whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
     caution, emergency = thresholds
     return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

@@ -39,7 +39,7 @@ class ClawbackStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """Return the unvested income of all pools, whatever the type [rad]."""
+        """Return the unvested income of all pools, for any collateral type [rad]."""
         return sum(self._get_unvested_income(pool) for pool in self.pool_addresses) * RAY
 
     @external
@@ -69,7 +69,7 @@ class ClawbackStage(Contract):
         return 0 if found >= TOO_MUCH else found
 
     def _claw_back(self, pool: str, collateral_type: int, amount: int) -> None:
-        """Have a pool pay; one that fails is passed over."""
+        """Charge a pool; a pool that fails is skipped."""
         self.world.call_or_return_none(
             lambda: self._get_pool(pool).claw_back(self.address, collateral_type, amount)
         )

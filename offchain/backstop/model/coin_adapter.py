@@ -1,7 +1,7 @@
-"""Insurance for a protocol that exists already: its coin is brought in, and what stages cover is paid in it.
+"""Insurance for an existing protocol: its coin is deposited, and payments of stages are made in it.
 
-The adapter is the bridge of a facilitator, in a deployment without vaults of its own: all stablecoin stands
-for coins that lie in the adapter, and coins that nobody has stablecoin for are the protocol's.
+The adapter is the bridge of a facilitator, in a deployment without vaults of its own. All stablecoin stands
+for coins that lie in the adapter, and coins without stablecoin against them are the protocol's.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class CoinAdapter(Contract):
 
     @external
     def report_deficit(self, sender: str, amount: int) -> None:
-        """Announce a deficit of the protocol [units of the coin], with what is announced already."""
+        """Announce a deficit of the protocol [units of the coin], on top of earlier announcements."""
         self._only_protocol(sender)
         reported = mul_uint256(amount, self.unit)
         self.emit("DeficitReported", reported)

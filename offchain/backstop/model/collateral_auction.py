@@ -1,7 +1,7 @@
 """Dutch auctions of the collateral of liquidated vaults.
 
-Principal is repaid first, then the penalty; what is left of a lot goes back to the vault; only `close`
-turns principal into a loss. Lots in wad, prices in ray; targets whole wei, kept in wad, given in rad.
+Principal is repaid first, then the penalty; the unsold part of a lot returns to the vault; only `close` turns
+principal into a loss. Lots in wad, prices in ray; targets whole wei, kept in wad, given in rad.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_CLOCK = 2**31 - 1
 
 @declare_record_slot_bit_widths(160, 96)
 class Owner(NamedTuple):
-    """Whose vault it was (the zero address sells salvage), and what rewards may still be paid (wad)."""
+    """Owner of the vault (the zero address sells salvage), and the rewards that may still be paid [wad]."""
 
     owner: str = ZERO_ADDRESS
     reward_budget: int = 0
@@ -46,9 +46,9 @@ class Owner(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 103, 32, 8, 9)
 class Lot(NamedTuple):
-    """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls.
+    """Fields that a take changes: the amounts left to sell and to raise [wad], and the price's start time.
 
-    And what stays: the collateral type, and the version of its terms that the auction began with.
+    Fields that stay: the collateral type, and the version of its terms that the auction began with.
     """
 
     lot: int = 0
@@ -60,9 +60,9 @@ class Lot(NamedTuple):
 
 @declare_record_slot_bit_widths(112, 48, 90)
 class AuctionStart(NamedTuple):
-    """The price at the start or the last reset; what the target holds besides principal.
+    """Price at the start or the last reset, and the parts of the target besides principal.
 
-    That is the penalty (micro stablecoins) and what rounded the principal up to whole wei (rad).
+    These are the penalty (micro stablecoins) and the amount that rounded the principal up to whole wei (rad).
     """
 
     top: int = 0
@@ -402,7 +402,7 @@ class CollateralAuction(Administered):
 
     @external
     def set_rewards(self, sender: str, collateral_type: int, tip: int, chip: int) -> None:
-        """Set what a liquidator and whoever resets earn."""
+        """Set the rewards of the liquidator and of the caller that resets an auction."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._store_terms(collateral_type, self._with_rewards(collateral_type, terms, tip, chip))
 
@@ -517,7 +517,7 @@ class CollateralAuction(Administered):
     def _start_auction(
         self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
     ) -> int:
-        """Start an auction; the reward of whoever brought it about (wad)."""
+        """Start an auction, and return the reward of the caller that caused it [wad]."""
         terms = self._get_type_terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
 

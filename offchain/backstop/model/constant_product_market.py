@@ -47,7 +47,7 @@ class ConstantProductMarket(Contract):
 
     @external
     def set_liquidity(self, sender: str, collateral: int, stable: int, virtual: int = 0) -> None:
-        """Set both reserves [wad]; the owner pays in or takes out the differences of what is held.
+        """Set both reserves [wad]; the owner pays in or takes out the change of the holdings.
 
         The market does not hold the virtual part of the stablecoins: it counts for the price alone.
         """

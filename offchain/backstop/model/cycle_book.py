@@ -1,8 +1,8 @@
-"""What accounts of perpetual markets hold, and what they gained and lost in the open and the pending cycle.
+"""Holdings, gains and losses of the perpetual markets' accounts in the open and the pending cycle.
 
-A lot that is bought moves as much cash as a lot of its side is worth, more or less by what its price is off
-the mark, so that no trade changes the sum of what all have. A position also keeps what its value was when the
-cycle began plus what its trades paid since, and, by the market's path, what it gained and lost as long and as
+A bought lot moves as much cash as a lot of its side is worth, plus or minus the distance of its price from
+the mark. So no trade changes the sum over all accounts. A position also keeps its value at the start of the
+cycle plus the payments of its trades since. By the market's path it keeps its gains and losses as long and as
 short. An account is brought up to date when it is touched. Amounts in wei.
 """
 
@@ -47,7 +47,7 @@ class Position(NamedTuple):
 
 @declare_record_slot_bit_widths(-138, 118)
 class Pending(NamedTuple):
-    """How a position's value changed in the pending cycle; of a loss, what gains of that cycle bear."""
+    """Change of a position's value in the pending cycle, and the part of a loss booked against gains."""
 
     net: int = 0
     booked: int = 0
@@ -123,8 +123,8 @@ class CycleBook(PricePath):
     def _settle_final_cycles(self, owner: str) -> None:
         """Settle the cycle that an account ended last and all final ones after it; go to the pending one.
 
-        In all of these its lots were the same, and nothing was booked of it. What it was worth, and what is
-        pending, `_close` says.
+        In all of these its lots were the same, and nothing was booked of it. `_close` describes the account's
+        worth and the pending amounts.
         """
         clock: Clock = self.clocks[()]
         account, cycle, haircut = (
@@ -219,7 +219,7 @@ class CycleBook(PricePath):
         self.gained[owner, market, cycle % 2] = self.lost[owner, market, cycle % 2] = SideTotals()
 
     def _add_cycle_gains_and_losses(self, owner: str, market: int, cycle: int, moves: Moves) -> None:
-        """Count what a position gained and lost in a cycle up to some moves, while it had its size."""
+        """Count a position's gains and losses in a cycle up to some moves, while it had its size."""
         size = self.positions[owner, market].size
         if size == 0:
             return
@@ -290,7 +290,7 @@ class CycleBook(PricePath):
         return worth.value - worth.brought
 
     def _has_lots(self, owner: str) -> bool:
-        """Tell whether an account has a position."""
+        """Return whether an account has a position."""
         return any(
             self.positions[owner, market].size
             for market in _list_markets_of_bits(self.accounts[owner].markets)
@@ -301,7 +301,7 @@ class CycleBook(PricePath):
     def _trade_lots(self, owner: str, market: int, delta: int, off: int) -> None:
         """Buy (or sell) lots for a touched account in a market that is up to date, so far off the mark.
 
-        What a lot is worth differs by side: lots are closed at the one and opened at the other.
+        The value of a lot differs by side: lots are closed at one side's value and opened at the other's.
         """
         account: Account = self.accounts[owner]
         position: Position = self.positions[owner, market]
@@ -341,13 +341,13 @@ class CycleBook(PricePath):
         self.worths[owner] = Worth(self._pack_amount(worth.value + amount).value, brought)
 
     def _cap_deposits_at_roll_worth(self, owner: str) -> None:
-        """Let no more deposits of whoever does more than reduce count than it had at the last roll."""
+        """Cap an account's counted deposits at its worth of the last roll, when it does more than reduce."""
         most = max(0, self.worths[owner].value)
         if self.deposits[owner] > most:
             self.deposits[owner] = most
 
     def _take_missing_bond_thirds(self, account: Account) -> Account:
-        """Take all thirds of the bond, or what is missing of them."""
+        """Take all thirds of the bond, or the missing ones of them."""
         missing = self.third_bond * (3 - account.bond.bit_count())
         self.bonds[()] = self.bonds[()] + missing
         return account._replace(cash=account.cash - missing, bond=SEIZED | BOOKED | TAKEN)
@@ -359,9 +359,9 @@ class CycleBook(PricePath):
         return account._replace(cash=account.cash + left, bond=0)
 
     def _pay_finder(self, owner: str, third: int, finder: str, parts: int) -> None:
-        """Pay the finder, who acted on an account, a third of its bond, once each, and parts of its cash.
+        """Pay the finder of an account a third of its bond, once each, and parts of its cash.
 
-        As positions are seized, the last third is set apart for whoever has their lots taken over.
+        When positions are seized, the last third is set apart for the caller that has their lots taken over.
         """
         amount = parts * PART
         self._book_deposit_or_withdrawal(owner, -amount)
@@ -381,13 +381,13 @@ class CycleBook(PricePath):
             self.emit("FinderPaid", owner, finder, amount)
 
     def _pay_takeover_reward(self, finder: str, amount: int) -> None:
-        """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
+        """Pay the finder for having insolvent accounts' lots taken over [wad]."""
         self.reward_table[()] = sub(self.reward_table[()], amount)
         self.bonds[()] = self.bonds[()] - amount
         self._credit_payment_as_deposit(finder, amount)
 
     def _move_unpaid_rewards_to_insurance(self) -> None:
-        """Have what nobody has got by the end be insurance."""
+        """Move rewards that remain unpaid at the end to insurance."""
         self.bonds[()] = self.bonds[()] - self.reward_table[()]
         self.fee_table[()] = self.fee_table[()] + self.reward_table[()]
         self.reward_table[()] = 0

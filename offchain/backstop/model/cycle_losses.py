@@ -1,10 +1,10 @@
-"""Who bears the losses of a cycle: those who gained in it, each the same share of its gain.
+"""Absorption of a cycle's losses by the accounts that gained in it, each by the same share of its gain.
 
-While a cycle is pending, what an account lacked at its end is booked against the gains of the markets and
-sides that it can have lost to, as often as it has grown. Its own haircuts are part of what it lacks. Then the
-cycle is final: insurance takes the same share off all losses, and what no gain bears is late. What is late is
-paid at once: by profits that have not vested, then by insurance, then by the protocol within its line; by
-gains of later cycles only what is left of it.
+While a cycle is pending, an account's shortfall at its end is booked against gains, as often as it has grown:
+those of the markets and sides that the account can have lost to. Its own haircuts are part of that shortfall.
+Then the cycle is final: insurance takes the same share off all losses, and the part that no gain absorbs is
+late. Late losses are paid at once: by profits that have not vested, then by insurance, then by the protocol
+within its line; gains of later cycles pay only the remainder.
 """
 
 from __future__ import annotations
@@ -64,11 +64,12 @@ class CycleLosses(CycleBook):
     # ---------------------------------------------------------------- booking
 
     def _book_pending_cycle_shortfall(self, owner: str, finder: str) -> bool:
-        """Book what a touched account lacks of the pending cycle; tell whether it differs from before.
+        """Book a touched account's shortfall in the pending cycle; return True if it changed.
 
-        Whoever books is paid: a third of the bond once, and up to an amount that grows with the time that the
-        cycle has been pending, in all bookings of the account together, and no more than is new of what it
-        lacks [wad], rounded down. The debtor pays that, and lacks so much more.
+        The caller that books is paid a third of the bond once, and up to an amount that grows with the time
+        that the cycle has been pending. That limit is for all bookings of the account together; a payment is
+        at most the new part of its shortfall [wad], rounded down. The debtor pays it, and its shortfall grows
+        by as much.
         """
         clock: Clock = self.clocks[()]
         markets = _list_markets_of_bits(self.accounts[owner].markets)
@@ -157,10 +158,10 @@ class CycleLosses(CycleBook):
         return paid
 
     def _cover_late_losses_from_fund(self, most: int) -> int:
-        """Take what unvested profits, insurance and the protocol pay for late losses; return it [wad].
+        """Collect late losses from unvested profits, insurance and the protocol; return the sum [wad].
 
-        A booking asks profits for no more than it adds (`most`), a roll for all: a profit that leaves in
-        between has been cut for what is late.
+        A booking asks profits for no more than it adds (`most`), a roll for all: a profit withdrawn in
+        between was already cut for late losses.
         """
         late = self.late_table[()]
         if late == 0:
@@ -199,6 +200,6 @@ class CycleLosses(CycleBook):
 
 
 def split_loss_by_winning_side(booked_loss: int, losses_by_side: SideTotals) -> SideTotals:
-    """Return a part of a loss by the side that gained it; what was lost as long is rounded down [wei]."""
+    """Return a part of a loss by the side that gained it; losses as long are rounded down [wei]."""
     by_long = booked_loss * losses_by_side.long // sum(losses_by_side) if booked_loss else 0
     return SideTotals(booked_loss - by_long, by_long)

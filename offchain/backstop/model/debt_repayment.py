@@ -7,9 +7,9 @@ from backstop.model.arithmetic import RAY
 MICRO_RAD = 10**39
 MICRO_WAD = 10**12
 MAX_ON_TOP = 2**48 - 1
-"""What the field of it holds, micro stablecoins."""
+"""Highest value that its storage field holds, micro stablecoins."""
 
 
 def compute_principal_left(target: int, penalty_on_top: int, rounding_excess: int) -> int:
-    """Return the principal in what is still to be paid [rad]: all above the rest on top and the rounding."""
+    """Return the principal in the unpaid target [rad]: the part above the penalty and the rounding."""
     return max(0, target * RAY - penalty_on_top * MICRO_RAD - rounding_excess)

@@ -1,6 +1,6 @@
-"""Dutch auctions: terms, the price after some time, when a reset is due, what one take buys.
+"""Dutch auctions: terms, the price after some time, the time of a reset, the amount that one take buys.
 
-Prices in ray per 1e18 of what is sold, amounts and targets in wad. Every bound is known (see
+Prices in ray per 1e18 of the sold token, amounts and targets in wad. Every bound is known (see
 contracts/modules/dutch_auction.vy), so nothing here can overflow.
 """
 
@@ -58,7 +58,7 @@ class Terms(NamedTuple):
         return price, elapsed > self.tail or price * BASIS_POINTS < top * self.cusp
 
     def is_worthless(self, lot: int, price: int) -> bool:
-        """Tell whether a lot may be given up unsold: at the end of a curve it would not pay for a take."""
+        """Return whether a lot may be given up unsold: at the end of a curve it would not pay for a take."""
         return lot * price * WORTHLESS < self.minimum * RAD
 
     def reward(self, target: int) -> int:
@@ -67,7 +67,7 @@ class Terms(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """What one take buys."""
+    """The amount that one take buys, its payment, and the remaining target."""
 
     collateral: int  # wad, a multiple of the token's unit
     paid: int  # wad of stablecoin
@@ -87,8 +87,8 @@ def compute_take_fill(
 ) -> Fill:
     """Payment rounded up to the wei, collateral down to the unit.
 
-    A part leaves a target of at least the minimum, and a lot worth at least the minimum at the market
-    price that the top was made from. The highest price bounds what is paid for what is got.
+    A part leaves a target of at least the minimum, and a lot worth at least the minimum at the market price
+    that the top was made from. The highest price bounds the payment for the collateral received.
     """
     unit = terms.unit
     collateral = min(lot, max_amount // unit * unit)

@@ -1,6 +1,6 @@
-"""The protocol's equity: a token whose creation is capped for each epoch. Amounts in wad.
+"""The protocol's equity: a token with a cap on its creation in each epoch. Amounts in wad.
 
-A sale that takes time books its equity first and creates it when it is paid: what is booked is kept for it
+A sale that takes time books its equity first and creates it when it is paid: booked equity is kept for it
 over the end of the epoch.
 """
 
@@ -24,7 +24,7 @@ from backstop.model.roles import MINTER, Administered
 
 @declare_record_slot_bit_widths(32, 32, 96, 96)
 class Issue(NamedTuple):
-    """What may be created."""
+    """Equity that may be created: the cap, and its use."""
 
     mint_cap: int = 0  # whole tokens in an epoch
     epoch: int = 0  # of `minted`
@@ -33,7 +33,7 @@ class Issue(NamedTuple):
 
     @property
     def room(self) -> int:
-        """Wad. A cap may have been set under what is booked."""
+        """Wad. A new cap may lie below the booked amount."""
         return max(0, self.mint_cap * WAD - self.minted - self.booked)
 
 
@@ -112,7 +112,7 @@ class Equity(Administered, ERC20):
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
-        """Set what may be created in an epoch [whole tokens]; what is booked stays booked."""
+        """Set the equity that may be created in an epoch [whole tokens]; booked equity stays booked."""
         self._only_admin(sender)
         self._set_mint_cap(new)
 
@@ -123,7 +123,7 @@ class Equity(Administered, ERC20):
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
-        """Return the cap, the present epoch, what was created in it and what is booked."""
+        """Return the cap, the present epoch, the equity created in it and the booked equity."""
         return self._load_issue_of_present_epoch()
 
     def _only_auction(self, sender: str) -> None:

@@ -1,8 +1,8 @@
 """A stage that sells equity, slashed or newly minted, for stablecoin that covers a deficit.
 
 One auction for each collateral type, for the part of its deficit that is reserved. The price falls in a
-straight line down to a floor; what is not sold at the deadline returns. Equity and stablecoin in wad, prices
-in ray, losses in rad.
+straight line down to a floor; unsold equity returns at the deadline. Equity and stablecoin in wad, prices in
+ray, losses in rad.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PRICE_UNIT = 10**14
 
 @declare_record_slot_bit_widths(92, 32, 66, 66)
 class Sale(NamedTuple):
-    """What is left to raise (0 is no auction), since when, and both ends of the price in units."""
+    """Amount left to raise (0 is no auction), its start, and both ends of the price in units."""
 
     target: int = 0
     started_at: int = 0

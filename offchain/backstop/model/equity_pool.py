@@ -1,7 +1,7 @@
 """Staked equity, which an auction slashes for losses and brings back unsold; see contracts/EquityPool.vy.
 
-Shares of a batch stay members' until it is paid. Those whose cooldown is over are due in a round, and all
-that are due are paid in full, at one price, once no loss is known and nothing is under auction.
+Shares of a batch stay members' until it is paid. Shares past their cooldown are due in a round. All due
+shares are paid in full, at one price, once no loss is known and nothing is under auction.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from backstop.model.shares import State
 
 @declare_record_slot_bit_widths(96, 160)
 class Round(NamedTuple):
-    """What shares that were due together were paid."""
+    """Payment of the shares that were due together."""
 
     paid: int = 0  # wad
     shares: int = 0
@@ -120,7 +120,7 @@ class EquityPool(MemberPool):
 
     @external
     def slash(self, sender: str, assets: int, receiver: str) -> int:
-        """Take vested assets to sell them for a loss; what was sent."""
+        """Take vested assets to sell them for a loss, and return the amount sent [wad]."""
         require(sender == self.stage_address, "pool: not its stage")
         sent = min(assets, self._compute_all_vested_assets())
         self._change_total_booked_assets(-sent)
@@ -158,7 +158,7 @@ class EquityPool(MemberPool):
 
     @view
     def shares_due(self, sender: str) -> int:
-        """Return the shares whose cooldown was over when somebody last looked."""
+        """Return the shares that were past their cooldown at the last update."""
         return self._count_due_shares()
 
     # ----------------------------------------------------------------- batches
@@ -168,7 +168,7 @@ class EquityPool(MemberPool):
         return 0 if self._count_due_shares() else super().get_earliest_batch_settlement_time()
 
     def _mark_mature_batches_due(self) -> Queue:
-        """Make the shares of batches due whose cooldown is over; the queue, not stored."""
+        """Mark the shares of batches past their cooldown as due; return the queue, without storing it."""
         queue: Queue = self.line[()]
         due, unsettled = self._count_due_shares(), queue.unsettled
         for id in self.list_unsettled_batches():
@@ -219,7 +219,7 @@ class EquityPool(MemberPool):
         return assets - min(assets, self.stage.pending_assets(self.address, losses))
 
     def _present_terms(self) -> tuple[int, int]:
-        """Return the shares and assets as they are counted now: what is under auction may come back."""
+        """Return the shares and assets as they are counted now: equity under auction may return."""
         held = self._compute_all_vested_assets() + self.stage.under_auction(self.address)
         return self.state[()].supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
@@ -235,7 +235,7 @@ class EquityPool(MemberPool):
         return convert_shares(supply, 0, steps) + VIRTUAL_SHARES, held + VIRTUAL_ASSETS, steps
 
     def _begin_entry(self) -> tuple[int, int]:
-        """Return the entry's terms, after shares were divided or voided; then what is left stays for good."""
+        """Divide or void shares if the entry needs it, and return its terms; assets of voided shares stay."""
         supply, held, steps = self._entry_terms()
         if steps:
             voided = self.state[()].supply

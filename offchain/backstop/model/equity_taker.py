@@ -59,7 +59,7 @@ class EquityTaker(Contract):
     def take_and_sell(
         self, sender: str, auction: str, collateral_type: int, max_amount: int, max_price: int, market: str
     ) -> None:
-        """Take equity, sell it at once; what the take does not cost goes to the owner."""
+        """Take equity and sell it at once; proceeds above the cost of the take go to the owner."""
         require(sender == self.owner, "equity_taker: not owner")
         equity_auction = cast(IEquityAuction, self.world.at(auction))
         data = encode_words(market, 0)

@@ -1,4 +1,4 @@
-"""An account that is a contract, and has signed whatever it was told to. For tests."""
+"""A contract account with scripted answers about signatures. For tests."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ class Erc1271Wallet(Contract):
 
     @view
     def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
-        """Say what it was told to."""
+        """Return the scripted answer for a digest."""
         require(self.answers[digest] != bytes(32), "erc1271_wallet: does not say")
         return bytes(self.answers[digest])

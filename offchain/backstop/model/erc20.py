@@ -102,7 +102,7 @@ class ERC20(Contract):
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return the tokens that somebody holds."""
+        """Return the tokens that the owner holds."""
         return int(self.balances[owner])
 
     @view

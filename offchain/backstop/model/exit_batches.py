@@ -1,4 +1,4 @@
-"""What batches of leavers bear and are paid, by the loss index; see contracts/modules/exit_batches.vy.
+"""Losses and payments of withdrawal batches, by the loss index; see contracts/modules/exit_batches.vy.
 
 The index counts what one share has borne, in 1 / SCALE wei. A group - a run of settled batches with one
 ceiling, or a batch that is not settled - holds, at any time,
@@ -127,7 +127,7 @@ class ExitBatches(RedeemQueue):
         return kept, found
 
     def _pay_and_merge_groups(self, index_level: int, share_price: int) -> int:
-        """Make one run of the top groups that known losses leave something of; what is paid to it."""
+        """Merge the top groups that known losses leave something of, and return their payment."""
         queue, groups, index = self.line[()], self.list_open_groups_by_ceiling(), self.index[()]
         kept, found = self._count_groups_to_merge(groups, index_level, share_price)
         require(found != 0, "pool: nothing to settle")
@@ -204,7 +204,7 @@ class ExitBatches(RedeemQueue):
     # --------------------------------------------------------------- divisions
 
     def _rescale_exit_groups(self, steps: int) -> int:
-        """Count open groups in what a share is some generations on; what they hold then."""
+        """Convert open groups to the shares of a generation some steps later, and return their assets."""
         generation, index, held = self.state[()].generation, self.index[()], 0
         groups = self.list_open_groups_by_ceiling()
         self.bases[generation] = index

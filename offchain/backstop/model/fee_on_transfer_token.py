@@ -24,7 +24,7 @@ class FeeOnTransferToken(Token):
 
     @view
     def free_pulls(self, sender: str) -> bool:
-        """Tell whether `transferFrom` takes no fee."""
+        """Return whether `transferFrom` takes no fee."""
         return bool(self.pulls_are_free[()])
 
     @external

@@ -37,7 +37,7 @@ class Terms(NamedTuple):
     fee: int = 0  # basis points of the bonus
 
     def compute_bonus(self, liquidation_ratio: int, health: int) -> tuple[int, int]:
-        """Return what a buyer gets for what he repays, as a fraction of two wad.
+        """Return the collateral that a buyer gets for a repayment, as a fraction of two wad.
 
         A bonus that depends on health is in whole basis points above the lowest, rounded down.
         """
@@ -252,7 +252,7 @@ def build_sale(
 ) -> Sale:
     """Return the sale with the protocol's part of the bonus, rounded down.
 
-    Of dear units one more could be all of the bonus, and nobody would buy.
+    If a unit is dear, one more could be the whole bonus, and the sale would find no buyer.
     """
     amount = collateral // position.unit
     gain = amount * (quote.numerator - quote.denominator) * terms.fee

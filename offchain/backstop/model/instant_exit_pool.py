@@ -1,4 +1,4 @@
-"""The naive pool: left at any moment at book value, whatever is known to be lost."""
+"""The naive pool: withdrawals at any moment at book value, regardless of known losses."""
 
 from __future__ import annotations
 

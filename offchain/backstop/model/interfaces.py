@@ -1,7 +1,7 @@
-"""What contracts know of each other: one Protocol for each file of contracts/interfaces, and its structs.
+"""Interfaces between contracts: one Protocol for each file of contracts/interfaces, and its structs.
 
-A function takes the caller's address as `sender`, then the parameters of its .vyi file, which says what it
-does. Structs that are stored as one slot of storage say how they are packed.
+A function takes the caller's address as `sender`, then the parameters of its .vyi file, which describes the
+function. Structs that are stored as one slot of storage say how they are packed.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class ICollateralAuction(Protocol):
 
 @declare_record_slot_bit_widths(128, 32)
 class Announcement(NamedTuple):
-    """A facilitator's loss that everybody knows of and that is not booked yet."""
+    """A facilitator's loss that is public and not booked yet."""
 
     amount: int = 0  # wad; 0 is none
     ready_at: int = 0  # seconds
@@ -181,7 +181,7 @@ class Position(NamedTuple):
 
 
 class Sale(NamedTuple):
-    """What a sale takes out of a vault, and what is paid for it [wad]."""
+    """Amounts that a sale takes out of a vault, and its payment [wad]."""
 
     collateral: int
     normalized_debt: int
@@ -247,7 +247,7 @@ class IMarginFund(Protocol):
 
 
 class Standing(NamedTuple):
-    """What an account has at the marks, its haircuts as far as they are known, and its gains not final."""
+    """An account's own value at the marks, its haircuts as far as they are known, and its gains not final."""
 
     own: int  # wei
     haircut: int  # wei
@@ -265,14 +265,14 @@ class Holding(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class SideTotals(NamedTuple):
-    """Something of those who are long, or were, and of those who are short [lots or wei]."""
+    """A figure of the accounts that are long, or were, and of those that are short [lots or wei]."""
 
     long: int = 0
     short: int = 0
 
 
 class Gains(NamedTuple):
-    """Gains in the pending cycle on both sides [wei], and what an account was worth at its end [wei]."""
+    """Gains in the pending cycle on both sides [wei], and the account's worth at the cycle's end [wei]."""
 
     cycle: int
     long: int
@@ -281,7 +281,7 @@ class Gains(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A price of now, and the range of prices that reporters saw in the seconds before; zeros without one."""
+    """A current price, and the range that reporters saw in the seconds before; zeros without one."""
 
     price: int = 0  # ray, or wei a lot
     low: int = 0
@@ -505,7 +505,7 @@ class IRecoveryClaims(Protocol):
 
 
 class NewRisk(NamedTuple):
-    """New risk: what is drawn and withdrawn, and the vault and its type as they would be afterwards."""
+    """New risk: the amounts drawn and withdrawn, and the vault and its type as they would be afterwards."""
 
     collateral_type: int
     locked_collateral: int  # wad, of the vault afterwards
@@ -629,7 +629,7 @@ class Redistribution(NamedTuple):
 
     @property
     def used(self) -> int:
-        """What counts against the cap [ray]."""
+        """Return the use of the cap [ray]."""
         return self.added + self.before
 
 

@@ -26,7 +26,7 @@ YEAR = 365 * 86_400
 
 
 NO_CEILING = 2**33 - 1
-"""What the global debt ceiling reads once settlement has begun."""
+"""Value of the global debt ceiling once settlement has begun."""
 
 
 DISTRESSED = 1
@@ -39,7 +39,7 @@ SURCHARGED = 2
 
 @declare_record_slot_bit_widths(188, 66)
 class Income(NamedTuple):
-    """What a collateral type earns."""
+    """Income of a collateral type."""
 
     buffer: int = 0  # rad
     stability_fee: int = 0  # ray a second above RAY
@@ -150,7 +150,7 @@ class Ledger(Administered):
 
     @view
     def in_settlement(self, sender: str) -> bool:
-        """Tell whether settlement has begun."""
+        """Return whether settlement has begun."""
         return self._is_settling()
 
     # -------------------------------------------------------------- parameters
@@ -201,7 +201,7 @@ class Ledger(Administered):
         """Post performing +x, buffer +floor(x*share), reserve +rest; the caller stores the returned record.
 
         x = normalized_debt*(rate' - rate), rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), year by year and
-        then the rest, capped. All time up to now: nobody is charged for time before his debt.
+        then the rest, capped. All time up to now is charged: no vault is charged for time before its debt.
         """
         debts: Debts = self.debts[collateral_type]
         elapsed = self.world.timestamp - debts.accrued_at
@@ -244,7 +244,7 @@ class Ledger(Administered):
         return debts
 
     def _post_draw(self, receiver: str, amount: int, dust: int) -> None:
-        """Post supply +amount [wad], reserve +dust, against what the caller has added to performing.
+        """Post supply +amount [wad], reserve +dust, against the caller's addition to performing.
 
         The global ceiling: all debt, by the balance, is supply*RAY + reserve + buffers (rounded up).
         """
@@ -321,7 +321,7 @@ class Ledger(Administered):
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
-        """Post deficit -amount, against what the caller takes from a stage."""
+        """Post deficit -amount, against the amount that the caller takes from a stage."""
         deficit = self.deficit[collateral_type]
         require(amount <= deficit, "ledger: cover above deficit")
         self.deficit[collateral_type] = deficit - amount
@@ -432,7 +432,7 @@ class Ledger(Administered):
         self.stablecoin.burn(self.address, payer, amount)
 
     def _is_settling(self) -> bool:
-        """Tell whether settlement has begun."""
+        """Return whether settlement has begun."""
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _check_live(self) -> None:
@@ -444,7 +444,7 @@ class Ledger(Administered):
         require(not settling, "ledger: in settlement")
 
     def _compute_current_redistribution(self, collateral_type: int) -> Redistribution:
-        """Return a type's record as of now: what was added counts in its epoch and the next."""
+        """Return a type's current record: an addition counts in its epoch and the next."""
         found: Redistribution = self.redistributions[collateral_type]
         if self.world.timestamp < found.ends:
             return found
@@ -481,7 +481,8 @@ def _compute_max_redistribution_rate_rise(
 ) -> int:
     """Return how far redistribution may still raise the rate now [ray], rounded down.
 
-    Within any epoch's length by its cap, by the gap between both ratios, and by what the fields can hold.
+    It is limited within any epoch's length by its cap, by the gap between both ratios, and by the storage
+    fields.
     """
     before = debts.accumulated_rate - redistribution.used
     most = min(before * redistribution.cap // BASIS_POINTS, before * (ratio - least_ratio) // least_ratio)

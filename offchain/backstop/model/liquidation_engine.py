@@ -1,4 +1,4 @@
-"""Which vaults are called for more margin, which are liquidated and how much of them, what is in doubt."""
+"""Margin calls, liquidations and their size, and debt in doubt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LiquidationEngine(VaultFlags):
 
     @property
     def policy(self) -> PolicyCalls | None:
-        """Who knows the margins today, if anybody does."""
+        """The risk policy that holds the current margins; None without one."""
         if self.first_policy == ZERO_ADDRESS:
             return None
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
@@ -206,7 +206,7 @@ class LiquidationEngine(VaultFlags):
 
     @external
     def flag(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Have a vault looked at, and its flag set, changed or cleared; the debt in doubt [rad].
+        """Check a vault, set, change or clear its flag, and return the debt in doubt [rad].
 
         It is all of the debt if the vault may be liquidated, or could be at the next price; of an issuer's
         vault what is missing at the issuer's price, rounded up.
@@ -258,7 +258,7 @@ class LiquidationEngine(VaultFlags):
     def satisfies_margin_call(
         self, sender: str, collateral_type: int, locked_collateral: int, debt: int
     ) -> bool:
-        """Tell whether a vault of this size meets its call ratio; without a fresh price it never does."""
+        """Return whether a vault of this size meets its call ratio; without a fresh price it never does."""
         if debt == 0:
             return True
         terms = self._call_terms(collateral_type)
@@ -270,7 +270,7 @@ class LiquidationEngine(VaultFlags):
 
     @view
     def is_policy(self, sender: str, policy: str) -> bool:
-        """Tell whether a contract is a risk policy of this ledger, in today's mode, and answers all."""
+        """Return whether a contract is a risk policy of this ledger, in today's mode, and answers all."""
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         mode = self.policy.mode() if self.policy else NOTHING
         listed = engine.listed(self.address)
@@ -332,7 +332,7 @@ class LiquidationEngine(VaultFlags):
         return int(self.type_flags[collateral_type])
 
     def _call_terms(self, collateral_type: int) -> CallTerms:
-        """Return when vaults may be called: never above the initial ratio, whatever the policy says."""
+        """Return when vaults may be called: never above the initial ratio, for any answer of the policy."""
         assert self.policy is not None  # nobody is called without one
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         most = engine.terms_of(self.address, collateral_type).initial_ratio
@@ -341,7 +341,7 @@ class LiquidationEngine(VaultFlags):
     def _has_ratio(
         self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int
     ) -> bool:
-        """Tell whether collateral is worth what a ratio and the debt's size ask for."""
+        """Return whether collateral is worth what a ratio and the debt's size ask for."""
         policy = self.policy
         add_on = policy.add_on(collateral_type, debt) if policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
@@ -359,7 +359,7 @@ class LiquidationEngine(VaultFlags):
         return True
 
     def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Tell whether a called vault is still under the call ratio after its grace, and in time."""
+        """Return whether a called vault is still under the call ratio after its grace, and in time."""
         if vault.called_at == 0 or self.policy is None:
             return False
         terms = self._call_terms(collateral_type)

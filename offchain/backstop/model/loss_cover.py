@@ -1,4 +1,4 @@
-"""How losses are paid for, and who spends the reserve. Figures in rad."""
+"""Payment of losses, and spending of the reserve. Figures in rad."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.model.terms import Governed
 
 
 class Coverage(Governed):
-    """What stages and the treasury do to the ledger. See contracts/modules/loss_cover.vy."""
+    """Changes that stages and the treasury make to the ledger. See contracts/modules/loss_cover.vy."""
 
     # Spends the reserve, in the order of income.
     treasury = immutable("TREASURY", str)
@@ -60,7 +60,7 @@ class Coverage(Governed):
 
     @external
     def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        """Burn stablecoin (rad, rounded up to the wei) of a stage or of who allows it; rad covered."""
+        """Burn stablecoin of a stage or consenting payer [rad, up to the wei]; return rad covered."""
         self._only_stage(sender)
         return self._cover_from_tokens(collateral_type, payer, sender, amount)
 
@@ -72,7 +72,7 @@ class Coverage(Governed):
 
     @external
     def cover_by_redistribution(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Cover from the type's own borrowers: all debts grow alike; rad covered, rounded down."""
+        """Cover from the type's own borrowers: all debts grow pro rata; return rad covered, rounded down."""
         self._only_stage(sender)
         terms = self._load_terms(collateral_type)
         self._check_not(terms.settling)

@@ -1,4 +1,4 @@
-"""What is lost and not borne yet: the record that is kept of losses.
+"""The record of losses, until they are absorbed.
 
 All losses of a collateral type in one epoch are one event, and for each, exactly:
 
@@ -23,12 +23,12 @@ from backstop.model.interfaces import ILiquidationEngine, IVaultEngine
 from backstop.model.roles import Administered
 
 WINDING_UP = 2**255
-"""Added to what is pending from the beginning of settlement until its books are closed."""
+"""Added to the pending time from the beginning of settlement until its books are closed."""
 
 
 @declare_record_slot_bit_widths(254, 2)
 class Books(NamedTuple):
-    """What is open."""
+    """Open books of collateral types and of settlement."""
 
     open: int = 0  # types with anything unresolved, a bit each
     settlement: int = 0  # 1 winding up, 2 books closed
@@ -66,7 +66,7 @@ class LossEvent(NamedTuple):
 
 
 class LossEvents(Administered):
-    """Part of contracts/LossWaterfall.vy: recognition, events, and what of them is open. Amounts in rad."""
+    """Part of contracts/LossWaterfall.vy: recognition, events, and the open part of them. Amounts in rad."""
 
     vault_engine_address = immutable("VAULT_ENGINE", str)
     # Knows what debt is in doubt.

@@ -1,8 +1,8 @@
-"""Who bears a loss, in which order. Amounts in rad.
+"""Order in which stages absorb a loss. Amounts in rad.
 
-A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
-has paid it or given it up, or its time is over. A stage that fails counts as empty, and what one says
-it has paid is not believed; what others pay in its place it owes.
+A stage that needs time reserves its part of a deficit: no other stage covers that part until the stage has
+paid or released it, or its time is over. A stage that fails counts as empty, and its report of a payment is
+not trusted; it owes the amount that others pay in its place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from backstop.model.stage_order import TOO_MUCH, Lineup, Slot
 
 @declare_record_slot_bit_widths(188, 8)
 class InPlace(NamedTuple):
-    """What of a reservation is paid in the place of a stage that failed, rad."""
+    """Part of a reservation that is paid in place of a failed stage [rad]."""
 
     amount: int = 0
     stage: int = 0  # its id
@@ -61,7 +61,7 @@ class LossWaterfall(StageCaps):
 
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
-        """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
+        """Cover a deficit, from the first stage on; a busy stage makes the later ones wait."""
         due = self.vault_engine.deficit_when_idle(self.address, collateral_type)
         # One that was repaid in full without a stage is open until somebody says so here.
         was_open = self.books[()].open >> collateral_type & 1
@@ -119,7 +119,7 @@ class LossWaterfall(StageCaps):
 
     @external
     def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
-        """Pay a part of what an asynchronous stage has reserved, with a buyer's stablecoin."""
+        """Pay a part of an asynchronous stage's reservation, with a buyer's stablecoin."""
         held = self._load_reservation_of_stage(sender, collateral_type)
         require(amount <= held.amount, "loss_waterfall: not reserved")
         covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
@@ -138,7 +138,7 @@ class LossWaterfall(StageCaps):
 
     @external
     def repay_missed_share(self, sender: str, collateral_type: int, stage: int) -> int:
-        """Repay to the reserve, from a stage that works again, what others paid in its place."""
+        """Repay to the reserve, from a stage that works again, the amount that others paid in its place."""
         owed = int(self.missing[stage, collateral_type])
         require(owed != 0, "loss_waterfall: nothing missed")
         require(self.books[()] == Books(), "loss_waterfall: cover first")
@@ -181,7 +181,7 @@ class LossWaterfall(StageCaps):
 
     @external
     def retire(self, sender: str, collateral_type: int) -> None:
-        """Close the record of a type that is retired, for whose losses no stage may sell any more."""
+        """Close the record of a retired type; no stage may sell for its losses any more."""
         self._only_engine(sender)
         require(self._sum_reservations(collateral_type) == 0, "loss_waterfall: stages sell")
         self._note_recovery(collateral_type, 0)
@@ -193,8 +193,8 @@ class LossWaterfall(StageCaps):
     def losses_reaching(self, sender: str, stage: str) -> int:
         """Return what of all deficits and doubts passes the stages before this one, without its reservation.
 
-        What it owes for those that it missed is added. Asynchronous stages and such as fail, or owe, count as
-        nothing. Return everything while settlement winds up.
+        The stage's debt for losses that it missed is added. Asynchronous stages and such as fail, or owe,
+        count as nothing. Return everything while settlement winds up.
         """
         return self._compute_losses_reaching(stage)
 
@@ -202,7 +202,8 @@ class LossWaterfall(StageCaps):
     def losses_at_payment(self, sender: str, stage: str) -> int:
         """Return the losses that pools pay by [rad]; no payment while a price has just fallen far.
 
-        Nor before a stage whose cap is a share of what it holds has covered what it can of booked losses.
+        Nor is there a payment before a stage with a cap by share of its holdings has covered its part of
+        booked losses.
         """
         self._check_no_recent_price_fall()
         return self._compute_losses_reaching(stage, paying=True)
@@ -228,7 +229,7 @@ class LossWaterfall(StageCaps):
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
-        """Return the record of an event; recovered is what left the deficit without a stage."""
+        """Return the record of an event; `recovered` is the amount that left the deficit without a stage."""
         event = collateral_type, epoch
         recovered = self.recovered[event]
         outstanding = 0
@@ -263,7 +264,7 @@ class LossWaterfall(StageCaps):
     # ------------------------------------------------------------------ helpers
 
     def _check_no_recent_price_fall(self) -> None:
-        """Refuse while the feed says that a price has just fallen; one that does not answer stops nobody."""
+        """Revert while the feed reports a recent price drop; a feed without an answer blocks no payment."""
         if not self.books[()].settlement:
             feed = self.vault_engine.PRICE_FEED(self.address)
             until = self.world.call_or_return_none(
@@ -308,7 +309,7 @@ class LossWaterfall(StageCaps):
         return int(self.owed[self.ids[stage] - 1]) if self.ids[stage] else 0
 
     def _check_stage_covered_losses(self, stage_index: int, types: Sequence[int]) -> None:
-        """Refuse while stage k could cover of a booked loss, under a cap that is a share of what it holds."""
+        """Revert while stage k, under a cap by share of its holdings, could cover part of a booked loss."""
         cap_bps = self.stages[stage_index].cap_bps
         if cap_bps == BASIS_POINTS:
             return
@@ -322,7 +323,7 @@ class LossWaterfall(StageCaps):
     def _absorb_and_verify_loss_payment(
         self, stage_index: int, collateral_type: int, amount: int
     ) -> tuple[bool, int, int]:
-        """Have a stage pay: whether it did as it says, paid by the ledger's word, reserved [rad]."""
+        """Charge a stage; return whether its report is true, its payment by the ledger, its reservation."""
         answer = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).absorb(self.address, collateral_type, amount)
         )
@@ -339,10 +340,10 @@ class LossWaterfall(StageCaps):
         return said == paid, paid, kept
 
     def _compute_shortfall(self, collateral_type: int, stage_index: int, due: int, paid: int) -> int:
-        """Return what stage k should have paid beside what it has [rad].
+        """Return stage k's missed payment besides its actual payment [rad].
 
-        With what it owes already it owes no more than it has, nor than its caps let it pay in a window. One
-        that does not even say what it holds may hold all of it.
+        Together with its earlier debt it owes no more than it holds, nor than its caps let it pay in a
+        window. A stage that does not even report its holdings may hold all of it.
         """
         works, capacity = self._read_stage_answer_and_capacity(stage_index, collateral_type)
         capacity, owed = capacity if works else TOO_MUCH, self.owed[stage_index]
@@ -357,9 +358,9 @@ class LossWaterfall(StageCaps):
         kept: int,
         holder: str,
     ) -> None:
-        """Have stages that failed owe what later ones paid in their place, the first as far as it was short.
+        """Charge failed stages with later stages' payments in their place, the first up to its shortfall.
 
-        What is reserved in the place of one is owed once it is paid.
+        A reservation in place of a failed stage is owed once it is paid.
         """
         # What was paid before the first of them is nobody's to owe.
         left = paid - failed[0][2] if failed else 0

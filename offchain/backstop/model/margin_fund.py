@@ -1,4 +1,4 @@
-"""Pays for accounts of the margin market that owe more than they have, before anybody's gain does.
+"""Payment for insolvent accounts of the margin market, before gains of other accounts pay.
 
 First with profits that were withdrawn and have not vested, pro rata; then with insurance, up to a cap for
 each bucket of time. Amounts in wad.
@@ -30,7 +30,7 @@ MAX_SHARES = 2**32
 
 @declare_record_slot_bit_widths(104, 136, 16)
 class Bucket(NamedTuple):
-    """What is left of the profits of a bucket of time, in shares; how often it began again."""
+    """Remaining profits of a bucket of time, in shares, and the number of times that it began again."""
 
     assets: int = 0
     shares: int = 0
@@ -39,7 +39,7 @@ class Bucket(NamedTuple):
 
 @declare_record_slot_bit_widths(136, 16)
 class Holding(NamedTuple):
-    """Somebody's shares of a bucket, and the generation in which they were made."""
+    """An owner's shares of a bucket, and the generation in which they were made."""
 
     shares: int = 0
     generation: int = 0
@@ -111,7 +111,7 @@ class MarginFund(Administered):
 
     @external
     def claim(self, sender: str, owner: str, bucket: int) -> int:
-        """Pay somebody what is left of vested profits; the last one gets the rest."""
+        """Pay an owner the remainder of vested profits; the last owner gets the rounding."""
         vested = add_uint256(bucket, self.bucket_count) <= self._get_bucket()
         require(vested, "margin_fund: not vested")
         state: Bucket = self.buckets[bucket]
@@ -180,12 +180,12 @@ class MarginFund(Administered):
 
     @view
     def insurance_of(self, sender: str) -> Insurance:
-        """Insurance, and what of it was spent in the bucket of time of now."""
+        """Return insurance, and the amount spent of it in the current bucket of time."""
         return self._load_insurance_for_current_bucket()
 
     @view
     def spendable(self, sender: str) -> int:
-        """Return what insurance may pay now, by what there is and by its cap [wad]."""
+        """Return the amount that insurance may pay now, by its balance and its cap [wad]."""
         return self._compute_spendable(self._load_insurance_for_current_bucket())
 
     @view
@@ -195,7 +195,7 @@ class MarginFund(Administered):
 
     @view
     def profit_of(self, sender: str, owner: str, bucket: int) -> int:
-        """Return what is left of somebody's profits of a bucket of time."""
+        """Return the remainder of an owner's profits of a bucket of time."""
         return _compute_value(self.holdings[owner, bucket], self.buckets[bucket])
 
     @view
@@ -210,7 +210,7 @@ class MarginFund(Administered):
 
     @view
     def allocate(self, sender: str, late: int, cycle: int, markets: int) -> tuple[int, tuple[int, ...]]:
-        """Return what gains of a cycle pay of what was late before it [wad], and which, by their room."""
+        """Return the earlier late losses that a cycle's gains pay [wad], and each gain's part, by room."""
         require(markets <= bounds.MAX_MARGIN_MARKETS, "")
         policy = cast(IMarginPolicy, self.world.at(self.margin_market.POLICY(self.address)))
         rooms = []
@@ -271,7 +271,7 @@ class MarginFund(Administered):
         return posted
 
     def _pay_loss_from_insurance(self, loss: int) -> int:
-        """Take insurance for a loss, up to the cap of the bucket of now."""
+        """Take insurance for a loss, up to the current bucket's cap."""
         insurance = self._load_insurance_for_current_bucket()
         insured = min(loss, self._compute_spendable(insurance))
         self._store_insurance_balance(
@@ -280,7 +280,7 @@ class MarginFund(Administered):
         return insured
 
     def _compute_spendable(self, insurance: Insurance) -> int:
-        """Return what the cap of the bucket of now leaves of it [wad]."""
+        """Return the part of insurance that the current bucket's cap leaves [wad]."""
         return int(min(insurance.amount, max(0, self.caps[()] * WAD - insurance.spent)))
 
     def _add_insurance(self, payer: str, amount: int) -> None:

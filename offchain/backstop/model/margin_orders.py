@@ -22,7 +22,7 @@ _ORDER_TYPE = keccak256(
 
 
 class Order(NamedTuple):
-    """What an account signs: lots (above zero buys), the worst price (wei a lot), until when.
+    """Order that an account signs: lots (above zero buys), the worst price (wei a lot), and the expiry.
 
     The nonce is the time of signing, nanoseconds since 1970: of two orders the lower one's is the maker's.
     """

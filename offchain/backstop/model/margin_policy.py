@@ -1,4 +1,4 @@
-"""The terms of perpetual markets: whose price counts, what a lot is, margins, rewards, how far funding goes.
+"""Terms of perpetual markets: the price source, lot size, margins, rewards, limits of funding.
 
 Prices are wei of stablecoin a lot, rounded down; margins basis points x wei over a position's notional,
 exactly:
@@ -28,7 +28,7 @@ from backstop.model.roles import Administered
 
 
 class MarketTerms(NamedTuple):
-    """What the admin sets of a market."""
+    """Terms of a market that the admin sets."""
 
     initial: int  # basis points of notional
     maintenance: int
@@ -92,7 +92,7 @@ class Margins(NamedTuple):
 
 @declare_record_slot_bit_widths(63, 32, 96, 8, 32, 14)
 class Underlying(NamedTuple):
-    """The rest of a market's terms, and what never changes."""
+    """Further terms of a market, and its constants."""
 
     open_limit: int = 0
     dust: int = 0
@@ -175,8 +175,8 @@ class MarginPolicy(Administered):
     def mark_price(self, sender: str, market: int, age: int) -> Mark:
         """Return the price of reports of at most an age, and their range [wei a lot]; zeros are none.
 
-        Price and low are rounded down, high up. Of a market that is being settled, what its final price will
-        be if these hold.
+        Price and low are rounded down, high up. For a market that is being settled, return its final price if
+        these prices hold.
         """
         base: Underlying = self.underlyings[market]
         if not base.lot:
@@ -238,7 +238,7 @@ class MarginPolicy(Administered):
 
     @view
     def insured(self, sender: str, market: int) -> int:
-        """Return the part of what is open that insurance has to have [basis points]; 0: it does not ask."""
+        """Return the part of open interest that insurance must hold [basis points]; 0 requires none."""
         return int(self.underlyings[market].insured)
 
     @view
@@ -299,7 +299,7 @@ class MarginPolicy(Administered):
 def compute_takeover_lots_and_reward(
     terms: Margins, min_remainder: int, takeover: Takeover
 ) -> tuple[int, int]:
-    """Return how many of the lots that are asked for go, and what a liquidator gets [wad], rounded down.
+    """Return how many of the requested lots are taken, and a liquidator's reward [wad], rounded down.
 
     No more go than bring the account back to its initial margin; all if the rest would be dust, which is in
     whole stablecoins.

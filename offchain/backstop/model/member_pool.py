@@ -1,11 +1,11 @@
-"""An ERC-4626 vault of members who earn income and bear losses, with a cooldown an ERC-7540 one.
+"""An ERC-4626 vault of members that earn income and absorb losses; with a cooldown, an ERC-7540 vault.
 
-With A the vested assets that shares are worth, and S the shares:
+With A the vested assets of the shares, and S the shares:
 
     entry   shares = floor(a * (S + 1e6) / (A + 1))
     exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), never above A - UL since s <= S; without a cooldown
 
-Pool and EquityPool say what a loss and a batch are. Assets in wad, shares with 18 decimals.
+Pool and EquityPool define losses and batches. Assets in wad, shares with 18 decimals.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BatchState(NamedTuple):
 
 
 class ClaimableShare(NamedTuple):
-    """What may be claimed of a request."""
+    """Claimable part of a request."""
 
     all_shares: int  # as many of its shares as its batch was paid for
     shares: int  # those of them that are not claimed yet
@@ -46,7 +46,7 @@ WITH_REQUESTS = {bytes.fromhex("620ee8e4"), bytes.fromhex("e3bc4e65")}
 
 
 class MemberPool(VestingAssets, RedeemQueue, ABC):
-    """What pools of stablecoin and of equity have in common."""
+    """Common part of the pools of stablecoin and of equity."""
 
     loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
@@ -109,14 +109,14 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
     @abstractmethod
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
+        """Return the first open batch, the first that waits for its cooldown, and the last batch."""
 
     def _settle_owner(self, owner: str) -> None:
-        """Renew an owner's record and hand over what is due for losses, before the shares change."""
+        """Renew an owner's record and credit claims due for losses, before the shares change."""
         self._renew_record(owner, self.state[()].mark)
 
     def _hand_claims(self, id: int, controller: str, is_done: bool) -> None:
-        """Hand over what is due to a request for losses, and note how far, unless it is done."""
+        """Credit claims that are due to a request for losses, and store the checkpoint, unless it is done."""
 
     def _part_of_unvested(self, shares: int) -> int:
         """Return the income that has not vested on shares that leave, which the reserve gets."""
@@ -203,7 +203,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         return self.get_committed_shares(requestId, controller) - part.all_shares
 
     def get_committed_shares(self, id: int, controller: str) -> int:
-        """Return the shares of a request, as they are counted in what may be claimed of it."""
+        """Return the shares of a request, in the units of its claimable part."""
         return self.shares_at_cut(id, controller)
 
     @view
@@ -218,18 +218,18 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
 
     @view
     def supportsInterface(self, sender: str, interface_id: bytes) -> bool:
-        """Tell which standards this pool keeps."""
+        """Return True if this pool implements the standard (ERC-165)."""
         return interface_id in ALWAYS or (self.cooldown != 0 and interface_id in WITH_REQUESTS)
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Return the shares for assets at the price of now, before any division, rounded down."""
+        """Return the shares for assets at the current price, before any division, rounded down."""
         supply, held = self._present_terms()
         return mul_uint256(assets, supply) // held
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Return the assets for shares at the price of now, before any division, rounded down."""
+        """Return the assets for shares at the current price, before any division, rounded down."""
         supply, held = self._present_terms()
         return mul_uint256(shares, held) // supply
 
@@ -319,7 +319,7 @@ class MemberPool(VestingAssets, RedeemQueue, ABC):
         require(self.cooldown == 0, "pool: request first")
 
     def _take_claims(self, shares: int, assets: int, controller: str) -> tuple[int, int]:
-        """Take shares, or assets, out of requests, oldest first, and hand over claims; what was taken.
+        """Take shares, or assets, out of requests, oldest first, credit claims, and return the amount taken.
 
         Where no shares are wanted, claims alone, of all requests.
         """

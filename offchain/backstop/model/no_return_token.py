@@ -1,4 +1,4 @@
-"""A token of a local chain whose functions return nothing."""
+"""A token of a local chain, with functions that return nothing."""
 
 from __future__ import annotations
 

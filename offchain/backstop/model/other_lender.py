@@ -53,7 +53,7 @@ class OtherLender(Contract):
 
     @external
     def set_price(self, sender: str, new: int) -> None:
-        """Say what the token is worth [units of the coin for one of the token]."""
+        """Set the token's value [units of the coin for one of the token]."""
         self._only_owner(sender)
         self.prices[()] = new
 

@@ -1,4 +1,4 @@
-"""A pool whose money is one account in the perpetual markets; see contracts/PerpetualLiquidityVault.vy.
+"""A pool with its assets in one account of the markets; see contracts/PerpetualLiquidityVault.vy.
 
 With V the cash of the account at rest and S the shares, entry creates floor(a*(S + 1e6) / (V + 1)) shares and
 exit pays floor(s*(V + 1) / (S + 1e6)). An entry that would meet a price driven towards zero divides all
@@ -40,11 +40,11 @@ KEEPER = keccak256(b"KEEPER")
 """May have the pool take risk."""
 VALID, NOT_VALID = IS_VALID[:4], b"\xff" * 4
 CRUMBS = 10**4
-"""A request of less than this part of all shares keeps nobody waiting."""
+"""A request of less than this part of all shares makes no other request wait."""
 
 
 class Wiring(NamedTuple):
-    """The contracts that a pool works with, and who names keepers and sets limits."""
+    """Contracts that a pool works with, and the admin that names keepers and sets limits."""
 
     market: str
     trading: str
@@ -53,7 +53,7 @@ class Wiring(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What never changes of a pool's rules."""
+    """Constants of a pool's rules."""
 
     notice: int  # seconds in a batch, and from its end until it is due
     leverage: int  # basis points of what it has, that all positions may be together
@@ -82,14 +82,14 @@ class Request(NamedTuple):
 
 @declare_record_slot_bit_widths(64, 64)
 class Quote(NamedTuple):
-    """What is for sale: lots beyond some that the position keeps, until a time."""
+    """A quote: the lots for sale, beyond the lots that the position keeps, and its expiry."""
 
     down_to: int = 0  # lots
     until: int = 0  # seconds
 
 
 def encode_offer(market: int, size: int, price: int, expiry: int, nonce: int) -> bytes:
-    """Return the pool's signature of an order, which says what the order is."""
+    """Return the pool's signature of an order, which encodes the order."""
     return b"".join((each % 2**256).to_bytes(32, "big") for each in (market, size, price, expiry, nonce))
 
 
@@ -150,7 +150,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @property
     def accounts(self) -> IAccounts:
-        """The markets, as whoever has an account there calls them."""
+        """The markets, with the functions that an account owner calls."""
         return cast(IAccounts, self.world.at(self.market_address))
 
     @property
@@ -160,17 +160,17 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @property
     def trading(self) -> IAccounts:
-        """The trading contract, as whoever has an account calls it."""
+        """The trading contract, with the functions that an account owner calls."""
         return cast(IAccounts, self.world.at(self.trading_address))
 
     @property
     def coin(self) -> IERC20:
-        """What the account is in."""
+        """The token of the account."""
         return cast(IERC20, self.world.at(self.asset_address))
 
     @property
     def policy(self) -> IMarginPolicy:
-        """Who knows prices."""
+        """The policy that provides prices."""
         return cast(IMarginPolicy, self.world.at(self.policy_address))
 
     # ------------------------------------------------------------------ entry
@@ -215,7 +215,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def leave(self, sender: str, batch: int, controller: str) -> int:
-        """Pay a request of a batch that is due, at rest; what was paid and locked."""
+        """Pay a request of a batch that is due, at rest; return the amounts paid and locked."""
         key = self.era[()], batch, controller
         require(self.requests[key] != Request(), "liquidity_vault: no request")
         request = self._load_request(batch, controller)
@@ -254,7 +254,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def take(self, sender: str, market: int, lots: int) -> None:
-        """Take lots over that are nobody's; keepers only."""
+        """Take over unassigned lots; keepers only."""
         self._check_role(sender, KEEPER)
         waiting = self._has_due_members_after_update()
         before = self._get_size(market)
@@ -275,7 +275,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @external
     def quote(self, sender: str, market: int) -> None:
-        """Offer a share of what the pool holds in a market, for some time."""
+        """Offer a share of the pool's position in a market, for some time."""
         require(self.world.timestamp >= self.quotes[market].until, "liquidity_vault: quote runs")
         size = self._get_size(market)
         require(size != 0, "liquidity_vault: none to quote")
@@ -286,7 +286,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def isValidSignature(self, sender: str, digest: bytes, signature: bytes) -> bytes:
-        """Tell whether the pool signs an order: within its quote, at the mark of now less the spread."""
+        """Return whether the pool signs an order: within its quote, at the current mark less the spread."""
         if len(signature) != 160:
             raise RevertError("")
         market, size, price, expiry, nonce = (
@@ -325,7 +325,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def is_idle(self, sender: str) -> bool:
-        """Tell whether members may enter and leave, by the account as it was touched last."""
+        """Return whether members may enter and leave, by the account as it was touched last."""
         return self._has_no_position()
 
     @view
@@ -378,7 +378,7 @@ class PerpetualLiquidityVault(Administered, Shares):
 
     @view
     def room(self, sender: str, market: int) -> int:
-        """Return how many lots more the pool may take on the side that it is on, at the mark of now."""
+        """Return how many lots more the pool may take on its side, at the current mark."""
         mark = self.policy.mark_price(self.address, market, self.mark_age).price
         if mark == 0 or self._is_due():
             return 0
@@ -450,7 +450,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         return mul_uint256(add_uint256(batch, 2), self.notice)
 
     def _is_due(self) -> bool:
-        """Tell whether members that are due go before new risk."""
+        """Return whether members that are due go before new risk."""
         first = self.state[()].mark % 2**32
         if first == 0 or self.world.timestamp < self._compute_due_time(first):
             return False
@@ -459,7 +459,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         return self.world.timestamp >= self._compute_due_time(first + 1) or self._has_no_position()
 
     def _has_due_members_after_update(self) -> bool:
-        """Tell the same of the account of now."""
+        """Update the account, then return whether due members go before new risk."""
         self.market.update_account(self.address, self.address)
         return self._is_due()
 
@@ -516,7 +516,7 @@ class PerpetualLiquidityVault(Administered, Shares):
         self.batches[era, number] = batch._replace(requests=batch.requests + 1)
 
     def _remove_request_from_batch_list(self, number: int) -> None:
-        """Have a request of a batch leave; a batch without any leaves the list."""
+        """Remove a request from its batch; a batch without any leaves the list."""
         era = self.era[()]
         batch = self.batches[era, number]
         left = sub(batch.requests, 1)

@@ -1,4 +1,4 @@
-"""Perpetual markets in the stablecoin whose losses are borne by who gained while the price moved.
+"""Perpetual markets in the stablecoin: accounts that gained from a price move absorb its losses.
 
 Cash of all accounts and values of all positions + bonds + pot + fees == held + late, to the wei. Amounts in
 wad, sizes in lots, prices in wei a lot, margins in basis points x wei.
@@ -40,7 +40,7 @@ class Wiring(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What never changes of a market's rules."""
+    """Constants of a market's rules."""
 
     window: int  # seconds that a cycle is pending at least
     quiet: int  # seconds after the last booking
@@ -95,7 +95,7 @@ class PerpetualMarket(CycleLosses):
     def withdraw(
         self, sender: str, amount: int, receiver: str, owner: str | None = None, least: int = 0
     ) -> int:
-        """Take cash out; what goes beyond deposits is profit, which the fund holds until it has vested."""
+        """Withdraw cash; the part above deposits is profit, which the fund holds until it has vested."""
         owner = owner or sender
         require(is_own_or_subaccount(self.world, owner, sender), "perpetuals: not its owner")
         self._settle_missed_cycles(owner)
@@ -144,7 +144,7 @@ class PerpetualMarket(CycleLosses):
         buyer_gets: int,
         seller_gets: int,
     ) -> None:
-        """Have lots change hands; what the two pay beside and do not get is insurance."""
+        """Transfer lots; the payments of both sides that neither receives are insurance."""
         self._only_trading_contract(sender)
         require(not self._has_ended(market), "perpetuals: price is final")
         self._settle_missed_cycles(buyer)
@@ -164,14 +164,14 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def reward(self, sender: str, finder: str, amount: int) -> None:
-        """Pay whoever had lots of debtors taken over out of a third of their bonds."""
+        """Pay the caller that had insolvent accounts' lots taken over, out of a third of their bonds."""
         self._only_trading_contract(sender)
         self._pay_takeover_reward(finder, amount)
         self.emit("Rewarded", finder, amount)
 
     @external
     def accrue(self, sender: str, market: int) -> Mark:
-        """Update a market's mark and funding; return the mark and its range, 0 without a price of now."""
+        """Update a market's mark and funding; return the mark and its range, 0 without a current price."""
         mark = Mark()
         if not self._has_ended(market):
             mark = self._move_market_to_policy_mark(market)
@@ -203,7 +203,7 @@ class PerpetualMarket(CycleLosses):
 
     @external
     def gains_of(self, sender: str, owner: str, market: int) -> Gains:
-        """Bring an account up to now; what it gained in the pending cycle, and its worth at the end of it."""
+        """Update an account, and return its gains in the pending cycle and its worth at the cycle's end."""
         self._settle_missed_cycles(owner)
         cycle = self.clocks[()].cycle - 1
         gained = self.get_cycle_gains(owner, market, cycle)
@@ -257,7 +257,7 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def lots_of(self, sender: str, market: int) -> tuple[int, int]:
-        """Return the lots that accounts are long, and short; the difference is nobody's."""
+        """Return the lots that accounts are long, and short; the difference is unassigned."""
         return tuple(self.lots[market])
 
     @view
@@ -274,9 +274,9 @@ class PerpetualMarket(CycleLosses):
     def cycle_of(
         self, sender: str, market: int, cycle: int
     ) -> tuple[SideTotals, SideTotals, Values, SideTotals]:
-        """Return what the sides of a market gained in a cycle, what they bear of its losses, where it began.
+        """Return the gains of a market's sides in a cycle, the losses they absorb, and the cycle's start.
 
-        That is what lots were worth, and what a lot of each side had gained since the start.
+        The start is the value of a lot, and the gain of a lot of each side since the market began.
         """
         gained = SideTotals(*(self.edges[market, cycle, side].gained for side in range(2)))
         key = market, cycle
@@ -289,7 +289,7 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def held(self, sender: str) -> int:
-        """Return the stablecoin that accounts brought in or others paid [wad]."""
+        """Return the stablecoin that accounts deposited or others paid [wad]."""
         return int(self.holdings[()])
 
     @view
@@ -299,12 +299,12 @@ class PerpetualMarket(CycleLosses):
 
     @view
     def rewards(self, sender: str) -> int:
-        """Return what is for whoever has lots of debtors taken over [wad]."""
+        """Return the reward pot for callers that have insolvent accounts' lots taken over [wad]."""
         return int(self.reward_table[()])
 
     @view
     def late(self, sender: str) -> int:
-        """Return the losses that nobody has paid [wad]."""
+        """Return the unpaid late losses [wad]."""
         return int(self.late_table[()])
 
     @view
@@ -318,7 +318,7 @@ class PerpetualMarket(CycleLosses):
         require(sender == self.trading_address, "perpetuals: not trading")
 
     def _seize_insolvent(self, owner: str, finder: str) -> bool:
-        """Seize the positions of a touched account and book its loss, whatever there is to do."""
+        """Seize the positions of a touched account and book its loss, regardless of other pending work."""
         seized = self._close_positions_of_debtor(owner, finder)
         return self._book_pending_cycle_shortfall(owner, finder) or seized
 

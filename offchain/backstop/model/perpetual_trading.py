@@ -1,6 +1,6 @@
-"""Who may trade in the perpetual markets, and at what. It holds nothing and keeps nothing.
+"""Access to trading in the perpetual markets, and its prices. It holds nothing and keeps nothing.
 
-New risk needs its initial margin without any gain that is not final, at marks of now. Amounts in wad, sizes
+New risk needs its initial margin without any gain that is not final, at current marks. Amounts in wad, sizes
 in lots, prices in wei a lot, margins in basis points x wei.
 """
 
@@ -38,7 +38,7 @@ class Rules(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The markets that an account has lots in, at prices of now."""
+    """The markets that an account has lots in, at current prices."""
 
     fresh: int  # by bits: those with a price of now
     silent: bool  # whether there are others
@@ -170,7 +170,7 @@ class PerpetualTrading(Contract):
         prover: str,
         executor: str,
     ) -> tuple[tuple[int, ...], int]:
-        """Close lots of accounts against those that are nobody's; how many of each, and how many are left."""
+        """Close accounts' lots against unassigned lots; return each one's closed lots, and the remainder."""
         require(sender == self.closer_address, "trading: not the closer")
         price, _, high = self.market.accrue(self.address, market)
         require(high != 0, "trading: no price to close at")
@@ -231,13 +231,13 @@ class PerpetualTrading(Contract):
 
     @external
     def check_risk(self, sender: str, owner: str) -> None:
-        """Revert unless an account may have the risk that it has, at the worse ends of marks of now."""
+        """Revert unless an account's risk is allowed, at the worse ends of current marks."""
         self._check_risk(owner)
 
     # ---------------------------------------------------------------- helpers
 
     def _premium_fee(self, market: int, lots: int, mark: int, apart: int) -> int:
-        """Return what a price off the mark costs whom it is better for [wei], rounded up.
+        """Return the fee for a price off the mark, paid by the side that it favours [wei], rounded up.
 
         It is at least what the premium has one side pay the other in an interval, as far as funding goes.
         """
@@ -249,7 +249,7 @@ class PerpetualTrading(Contract):
         return max(self.market.lots_of(self.address, market))
 
     def _has_insurance_for_open_lots(self) -> bool:
-        """Tell whether insurance has what all markets that ask for it need together, at their last marks."""
+        """Return True if insurance holds the sum that all markets require, at their last marks."""
         needed, ended = 0, self.market.clock_of(self.address).ended
         for market in range(self.policy.markets(self.address)):
             share = self.policy.insured(self.address, market)
@@ -259,7 +259,7 @@ class PerpetualTrading(Contract):
         return needed <= fund.spendable(self.address) * BASIS_POINTS
 
     def _compute_reward_pot_and_notional(self) -> tuple[int, int]:
-        """Return what bonds pay for lots that are nobody's [wad], and what all of these are worth [wei]."""
+        """Return the bonds' reward for unassigned lots [wad], and the value of all these lots [wei]."""
         pot, notional = self.market.rewards(self.address), 0
         if pot:
             for market in range(self.policy.markets(self.address)):
@@ -268,7 +268,7 @@ class PerpetualTrading(Contract):
         return pot, notional
 
     def _pay_finder(self, finder: str, amount: int) -> None:
-        """Pay the finder, who had lots of debtors taken over, an amount [wad]."""
+        """Pay the finder for having insolvent accounts' lots taken over [wad]."""
         if amount:
             self.market.reward(self.address, finder, amount)
 
@@ -312,7 +312,7 @@ class PerpetualTrading(Contract):
         return initial, maintenance
 
     def _is_delisted(self, market: int) -> bool:
-        """Tell whether a market is delisted: then positions are only reduced."""
+        """Return whether a market is delisted: then positions are only reduced."""
         return self.policy.ends_at(self.address, market) != 0
 
     def _check_solvent(self, owner: str) -> None:

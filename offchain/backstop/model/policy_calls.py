@@ -1,4 +1,4 @@
-"""How a risk policy is asked by what has to work without one: liquidation and repayment.
+"""Calls to a risk policy by the functions that must work without one: liquidation and repayment.
 
 An answer that does not come, or lies beyond its bounds, is replaced by the plain rule. Gas is not counted:
 in the contract too little of it reverts all, so it changes no answer.
@@ -63,7 +63,7 @@ class PolicyCalls:
         )
 
     def is_policy(self, engine: str, listed: int, mode: int) -> bool:
-        """Tell whether it is a policy of this engine, in this mode, that answers all about each type."""
+        """Return whether it is a policy of this engine, in this mode, that answers all about each type."""
         at = self.world.call_or_return_none(lambda: self.policy.VAULT_ENGINE(self.sender))
         if at != engine:
             return False
@@ -95,5 +95,5 @@ class PolicyCalls:
 
 
 def _is_call_time_in_bounds(seconds: int) -> bool:
-    """Tell whether a grace or what follows it is within the bounds."""
+    """Return True if the grace or the period after it is within the bounds."""
     return bounds.MIN_CALL_TIME <= seconds <= bounds.MAX_CALL_TIME

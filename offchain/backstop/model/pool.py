@@ -1,4 +1,4 @@
-"""A pool of stablecoin: a stage of the waterfall whose members get claims for losses; see contracts/Pool.vy.
+"""A pool of stablecoin: a stage that gives its members claims for losses; see contracts/Pool.vy.
 
 A batch of leavers is cut at the price of a share, bears losses on, and is paid what no known loss can take.
 An entry at a price that losses have driven towards zero divides all shares first; a loss that leaves nothing
@@ -98,7 +98,7 @@ class Pool(MemberPool, ExitBatches):
 
     @external
     def settle(self, sender: str) -> None:
-        """Pay the batches whose cooldown is over what no known loss can take of them, nearly."""
+        """Pay batches past their cooldown nearly the whole part that no known loss can take."""
         losses = self.loss_waterfall.losses_at_payment(self.address, self.address)
         all_vested, shares = self._compute_all_vested_assets(), self.state[()].supply + VIRTUAL_SHARES
         level = self._compute_level(
@@ -167,7 +167,7 @@ class Pool(MemberPool, ExitBatches):
 
     @view
     def queue(self, sender: str) -> tuple[int, int, int]:
-        """Return the first batch that is not over, the first whose cooldown has to pass, and the last."""
+        """Return the first open batch, the first that waits for its cooldown, and the last batch."""
         queue: Queue = self.line[()]
         waits = self.state[()].open == queue.collecting - queue.unsettled
         return (queue.unsettled if waits else self.first_run[()]), queue.unsettled, queue.collecting
@@ -175,7 +175,7 @@ class Pool(MemberPool, ExitBatches):
     # ----------------------------------------------------------------- batches
 
     def _spread_loss_over_shares(self, assets: int) -> None:
-        """Have live shares and open groups bear a loss, share for share; some of these are over by it."""
+        """Charge a loss to live shares and open groups, share for share; it may end some groups."""
         queue, groups, open = self.line[()], self.list_open_groups_by_ceiling(), self.state[()].open
         shares = self.state[()].supply + VIRTUAL_SHARES
         level, index, left = self._compute_level(groups, shares, assets), self.index[()], assets
@@ -307,13 +307,13 @@ class Pool(MemberPool, ExitBatches):
         self._issue_claims(owner, before.shares, before, (state.generation, state.mark))
 
     def _issue_claims(self, owner: str, shares: int, since: Balance | Request, end: tuple[int, int]) -> None:
-        """Have an owner handed the claims of shares, since a record was written, up to a checkpoint."""
+        """Credit an owner with the claims of shares, since a record was written, up to a checkpoint."""
         start = since.generation, since.mark
         if shares and start != end and self.claims_address != ZERO_ADDRESS:
             self.claims.issue(self.address, owner, shares, *start, *end)
 
     def _record_loss_checkpoint(self, shares: int, assets: int) -> None:
-        """Have the claims recorded for what so many shares, the virtual ones included, bear of a loss."""
+        """Record the claims for the loss that these shares, the virtual ones included, absorb."""
         if self.claims_address == ZERO_ADDRESS or shares == VIRTUAL_SHARES:
             return
         # Whatever it says fits: claims that are broken mark nothing else.
@@ -321,7 +321,7 @@ class Pool(MemberPool, ExitBatches):
         self._set_mark(mark)
 
     def _void_shares(self) -> int:
-        """Void all shares, requests and groups; what is left, which is not the next depositor's."""
+        """Void all shares, requests and groups; return the remainder, which is not the next depositor's."""
         queue, voided = self.line[()], self.state[()].supply
         self.line[()] = Queue(queue.collecting, queue.collecting, 0, queue.owed)
         rest = self._clear_and_count_booked_assets()

@@ -1,7 +1,7 @@
 """When a price has fallen so far that vaults have to be looked at before members of pools are paid.
 
-A price falls by FALL or more in one step or in many: what counts is how far it is under the highest since
-its last fall.
+A price falls by FALL or more in one step or in many: the drop is measured from the highest price since its
+last fall.
 """
 
 from __future__ import annotations

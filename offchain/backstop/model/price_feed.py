@@ -1,7 +1,7 @@
 """One price for each collateral type: a delayed median with a time-weighted average and a limit on its age.
 
-Prices in ray per 1e18 of collateral; zero means "no price". A market is its collateral type's id. What a
-guard keeps from new risk makes `next` zero.
+Prices in ray per 1e18 of collateral; zero means "no price". A market is its collateral type's id. A price
+that a guard holds back makes `next` zero.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Config(NamedTuple):
     settled: bool = False
 
     def has_halt_or_grace(self, now: int) -> bool:
-        """Tell whether new risk and liquidations wait, whatever the price."""
+        """Return True if new risk and liquidations wait, at any price."""
         return self.halted or now < self.grace_until
 
 
@@ -105,7 +105,7 @@ class Report(NamedTuple):
 
 
 def is_deviating(price: int, other: int, deviation: int) -> bool:
-    """Tell whether a price is more than so many basis points from another."""
+    """Return whether a price is more than so many basis points from another."""
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
@@ -117,8 +117,8 @@ def compute_minority_proof_quorum(reporter_count: int) -> int:
 def compute_renewal_window_seconds(step_seconds: int) -> int:
     """Return how long after a step its next price may be replaced by the median of newer reports [seconds].
 
-    A sixth of the step, or as long as a signed report may be under way, but never the second half of a step:
-    until the next step nobody changes the price that comes.
+    This is a sixth of the step, or as long as a signed report may be under way, but never the second half of
+    a step. Until the next step the coming price cannot change.
     """
     return max(step_seconds // 6, min(step_seconds // 2, bounds.MAX_SIGNED_AGE))
 
@@ -132,7 +132,7 @@ def get_lower_median(prices: Iterable[int]) -> int:
 def compute_valid_price_or_zero(prices: Prices, config: Config, now: int, obeys_halts: bool = False) -> int:
     """Return the current price while it is fresh, and again once the feed is dead [ray].
 
-    Zero in between, and where a halt or a grace stands against what starts.
+    Return zero in between, and while a halt or a grace blocks new auctions and liquidations.
     """
     if obeys_halts and config.has_halt_or_grace(now):
         return 0
@@ -288,7 +288,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def begin_final_price(self, sender: str, collateral_type: int) -> None:
-        """Begin to make the price at which a market is settled; an issuer's word of now is that price."""
+        """Begin to make the price at which a market is settled; an issuer's current price is that price."""
         self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
         now = self.world.timestamp
@@ -300,7 +300,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def plan_final_price(self, sender: str, collateral_type: int, at: int) -> None:
-        """Plan to make a price in the same way from a moment on, for whoever is settled at it."""
+        """Plan to compute a price in the same way from a moment on, for markets that are settled at it."""
         self._check_role(sender, SETTLEMENT)
         require(not self._has_begun(collateral_type), "price_feed: closing has begun")
         config = self._count_final_price_time(collateral_type, self._get_config(collateral_type))
@@ -313,7 +313,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @external
     def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
-        """Have a market priced by whoever issues its token, for good."""
+        """Set the issuer of a market's token as its only price source, for good."""
         self._only_admin(sender)
         self._get_config_unless_closing(collateral_type, self.configs[collateral_type])
         require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
@@ -334,7 +334,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         stale_after: int,
         window: int,
     ) -> None:
-        """Set who reports a price and how it is made; old reports are dropped, prices and guards stay."""
+        """Set a market's reporters and price rules; old reports are dropped, prices and guards stay."""
         require(len(reporters) <= bounds.MAX_REPORTERS, "")
         self._only_admin(sender)
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
@@ -370,7 +370,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
         grace: int,
         dead_after: int,
     ) -> None:
-        """Set a market's guards; what they have begun goes on."""
+        """Set a market's guards; processes that they have begun continue."""
         self._only_admin(sender)
         config = self._get_config_unless_closing(collateral_type, self._get_config(collateral_type))
         require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
@@ -431,8 +431,8 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def sale_prices(self, sender: str, collateral_type: int) -> tuple[int, int]:
         """Return the price that starts a sale, and the highest that is known [ray].
 
-        The next price counts as well as the current one, also if a guard holds it back; of one that waits to
-        be confirmed, what reporters say now.
+        The next price counts as well as the current one, also if a guard holds it back; for a price that
+        waits to be confirmed, the reporters' current median counts.
         """
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
@@ -456,7 +456,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def issuer_of(self, sender: str, collateral_type: int) -> str:
-        """Return whose word is the price; zero if reporters make it."""
+        """Return the issuer that sets the price; zero if reporters make it."""
         return str(self.issuers[collateral_type])
 
     @view
@@ -479,8 +479,8 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def mark_within(self, sender: str, collateral_type: int, age: int, at: int) -> Mark:
         """Return the medians of reports of at most an age [ray]; zeros without a quorum, or halted.
 
-        A report counts if its range contains the second that lies so far back. For whoever is settled, what
-        the final price will be if these hold.
+        A report counts if its range contains the second that lies so far back. In a settlement, return the
+        final price that would result if these prices hold.
         """
         config: Config = self.configs[collateral_type]
         mark = self._compute_median_mark(collateral_type, config, age)
@@ -538,12 +538,12 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def final_price(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Tell whether the price at which a market is settled is final; return it [ray], 0 before."""
+        """Return whether the price at which a market is settled is final; return it [ray], 0 before."""
         return self._compute_first_final_price(collateral_type, 0, self.configs[collateral_type])[:2]
 
     @view
     def final_price_from(self, sender: str, collateral_type: int, at: int) -> tuple[bool, int]:
-        """Tell the same of what was planned for a moment, or of the settlement if that began before it."""
+        """Return the same for the plan of a moment, or for the settlement if that began before it."""
         return self._compute_first_final_price(collateral_type, at, self.configs[collateral_type])[:2]
 
     @view
@@ -577,7 +577,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
 
     @view
     def guards_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
-        """Return a market's guards, and what they are at."""
+        """Return a market's guards, and their state."""
         return tuple(self.configs[collateral_type][MAKING:])
 
     @view
@@ -629,7 +629,7 @@ class PriceFeed(PriceDrops, SettlementPrices):
     def _compute_first_final_price(
         self, collateral_type: int, at: int, config: Config
     ) -> tuple[bool, int, Closing]:
-        """Tell whether the price of what began first is final; the price, and the closing up to now."""
+        """Return whether the first closing's price is final, the price, and the closing up to now."""
         key, begun, otherwise = self._choose_earlier_closing_key(collateral_type, at), 0, 0
         due = key != collateral_type and self.world.timestamp >= at and self.plans[collateral_type] == at
         if due and not self._has_begun(key):
@@ -643,14 +643,14 @@ class PriceFeed(PriceDrops, SettlementPrices):
         return self._compute_average(collateral_type, min(at, self.prices[collateral_type].fresh_until))
 
     def _get_reporter_index(self, collateral_type: int, sender: str, price: int) -> int:
-        """Return the index of a listed reporter who says a price."""
+        """Return the index of a listed reporter that submits a price."""
         index = int(self.reporter_index[collateral_type, sender])
         require(index != 0, "price_feed: not a reporter")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         return index
 
     def _compute_median_mark(self, collateral_type: int, config: Config, age: int) -> Mark:
-        """Return medians of the reports whose ranges contain the second so far back; zeros without any."""
+        """Return medians of reports with ranges that contain the second so far back; zeros without any."""
         oldest = self.world.timestamp - min(age, config.max_age)
         reports: list[Report] = [
             self.reports[collateral_type, index] for index in range(1, config.reporters + 1)
@@ -724,8 +724,9 @@ class PriceFeed(PriceDrops, SettlementPrices):
     ) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays.
 
-        Where the next price of a step is renewed, the current one has been set: what waits has been counted,
-        and what is outside counts if the price that it replaces had waited, or continues the current one.
+        Where the next price of a step is renewed, the current one has been set: a waiting price has been
+        counted. A price beyond the deviation guard counts if the price that it replaces had waited, or
+        continues the current one.
         """
         # Confirmations and the time until it is dead hold nothing back.
         if config._replace(confirmations=0, dead_after=0)[MAKING:CLOSING] == Config()[MAKING:CLOSING]:

@@ -1,10 +1,10 @@
-"""Which way the prices of perpetual markets went, and what those who held positions gained by it.
+"""Path of the prices of perpetual markets, and the gains of the positions along it.
 
 Each market keeps the last extreme of its price less funding, whether it is falling, and two sums that only
 rise: of the moves up and of the moves down. A move back counts once it has turned by a quarter of a lot's
-maintenance margin. Lots that were taken from debtors are nobody's: they gain and lose nothing. The side of
-accounts with fewer lots moves as the mark does, the other moves, all of its lots together, by just as much.
-Prices in wei a lot.
+maintenance margin. Lots that were taken from insolvent accounts are unassigned: they gain and lose nothing.
+The side of accounts with fewer lots moves as the mark does, the other moves, all of its lots together, by
+just as much. Prices in wei a lot.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from backstop.model.interfaces import Clock, IMarginPolicy, Mark, SideTotals, Va
 from backstop.model.policy_calls import NOTHING
 
 PERIOD = 28_800
-"""Seconds: what funding may be at most is said for a period."""
+"""Seconds: the period that the funding limit is stated for."""
 INTERVAL = 3_600
 """Seconds: a new rate follows from the trades of an interval."""
 LONG, SHORT = 0, 1
 """Sides, as they are counted."""
 MAX_LOTS = 2**63 - 1
 MAX_SUM = 2**128 - 1
-"""Wei a lot: what the moves up, or down, of a market may add up to."""
+"""Wei a lot: limit of the sum of a market's moves up, or down."""
 MAX_VALUE = 2**109 - 1
-"""Wei: what a lot may be worth, either way."""
+"""Wei: limit of a lot's value, either way."""
 MAX_GAINS = 2**117 - 1
-"""Wei: what one side may gain in a cycle. Both sides of a loss fit 118 bits."""
+"""Wei: limit of one side's gain in a cycle. Both sides of a loss fit 118 bits."""
 
 
 @declare_record_slot_bit_widths(96, -110, 1)
@@ -44,7 +44,7 @@ class Path(NamedTuple):
 
 @declare_record_slot_bit_widths(128, 128)
 class Moves(NamedTuple):
-    """What a lot of a side gained, and lost, since the start [wei]."""
+    """Gain and loss of a lot of a side since the start [wei]."""
 
     gained: int = 0
     lost: int = 0
@@ -154,7 +154,7 @@ class PricePath(Contract):
         return NOTHING if answer is None else answer
 
     def _split_move_between_sides(self, market: int, falling: bool, moved: int) -> tuple[int, int, int]:
-        """Return what a lot that wins gains, rounded down, what all that win gain, how many lots lose it.
+        """Return a winning lot's gain, rounded down, all winning lots' gain, and the number of losing lots.
 
         The side with fewer lots has all of a move, the other's lots together as much.
         """
@@ -166,9 +166,9 @@ class PricePath(Contract):
         return gain, winners * gain, losers
 
     def _move_lot_values(self, market: int, values: Values, moved: int) -> tuple[Values, int]:
-        """Let a mark less the index move what lots are worth, and return what the rounding leaves.
+        """Move the value of lots by a mark less the index, and return the rounding's remainder.
 
-        A loss is rounded up. A move that does not fit counts for nobody.
+        A loss is rounded up. A move that does not fit changes no account.
         """
         gain, gained, losers = self._split_move_between_sides(market, moved < 0, abs(moved))
         loss = div_up(gained, losers)
@@ -181,9 +181,9 @@ class PricePath(Contract):
         return new, loss * losers - gained
 
     def _count_move(self, market: int, falling: bool, moved: int) -> None:
-        """Add a move to what a lot of one side gained and of the other lost.
+        """Add a move to the gain of a lot on one side and to the loss of a lot on the other.
 
-        One that does not fit counts for nobody.
+        A move that does not fit changes no account.
         """
         gain, gained, losers = self._split_move_between_sides(market, falling, moved)
         winner, loser = (SHORT, LONG) if falling else (LONG, SHORT)
@@ -200,7 +200,7 @@ class PricePath(Contract):
             self.totals[market, cycle] = SideTotals(*totals)
 
     def _end_market_at_price(self, market: int, price: int) -> None:
-        """Have a market make its last move, to its final price: it stands still from now on."""
+        """Move a market to its final price, for the last time: the price is constant from now on."""
         self._move_market_to_price(market, price, True)
         clock: Clock = self.clocks[()]
         self.clocks[()] = clock._replace(ended=clock.ended | 1 << market)
@@ -209,9 +209,9 @@ class PricePath(Contract):
         return bool(self.clocks[()].ended >> market & 1)
 
     def _record_cycle_start(self, market: int, cycle: int) -> None:
-        """Note where a cycle begins, at the last mark and the index of now.
+        """Note where a cycle begins, at the last mark and the current index.
 
-        Of a market that has ended only as long as somebody has a position in it, or has gained there in the
+        A market that has ended is noted only while an account has a position in it, or gained there in the
         cycle before.
         """
         is_over = self.lots[market] == SideTotals() == self.totals[market, cycle - 1]
@@ -223,7 +223,7 @@ class PricePath(Contract):
             self.edges[market, cycle, side] = self.moves[market, side]
 
     def _update_open_lots(self, market: int, old: int, size: int) -> None:
-        """Have a position change in a market that is up to date."""
+        """Change a position in a market that is up to date."""
         lots: SideTotals = self.lots[market]
         long = lots.long + max(size, 0) - max(old, 0)
         short = lots.short + max(-size, 0) - max(-old, 0)
@@ -231,11 +231,11 @@ class PricePath(Contract):
         self.lots[market] = SideTotals(long, short)
 
     def _get_open_lots(self, market: int) -> int:
-        """Return the lots of the side that has more: what the other has less was taken from debtors."""
+        """Return the lots of the larger side: the other side lacks those taken from insolvent accounts."""
         return int(max(self.lots[market]))
 
     def _compute_worth(self, market: int, size: int) -> int:
-        """Return the value of so many lots at the last mark and the index of now [wei]."""
+        """Return the value of so many lots at the last mark and the current index [wei]."""
         values, _ = self._move_lot_values(
             market, self.values[market], -self._compute_funding_index_change(self.fundings[market])
         )
@@ -292,7 +292,7 @@ def get_side(size: int) -> int:
 
 
 def sum_values_of_all_positions(price_path: PricePath) -> int:
-    """Return the value of all positions of all markets, as markets were brought up to date last [wei]."""
+    """Return the value of all positions of all markets, as markets were updated last [wei]."""
     found = 0
     for m, lots in price_path.lots.items():
         values: Values = price_path.values[m]

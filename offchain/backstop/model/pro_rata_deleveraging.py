@@ -1,8 +1,8 @@
-"""Closes positions against lots that are nobody's, of all who gained, each for the same share of its gain.
+"""Deleveraging against unassigned lots, of all accounts that gained, each by the same share of its gain.
 
-With R lots that are nobody's, or were closed here in this cycle, T what a side gained in it and G what an
-account did, its part is floor(R*G/T), whoever comes first. Who bears the losses is another question, which
-the market has answered.
+R are the lots that are unassigned, or were closed here in this cycle. With T a side's gain in it and G an
+account's, its part is floor(R*G/T), in any order of calls. The market decides separately which accounts
+absorb the losses.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ProRataDeleveraging(Contract):
 
     @external
     def share(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
-        """Close the parts of accounts; the lots that are nobody's still."""
+        """Close the parts of accounts, and return the lots that remain unassigned."""
         require(side < 2, "deleveraging: no such side")
         cycle = self.market.clock_of(self.address).cycle - 1
         gained = self.market.cycle_of(self.address, market, cycle)[0][side]

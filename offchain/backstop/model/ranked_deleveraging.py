@@ -1,8 +1,8 @@
-"""Closes positions against lots that are nobody's, those first that gained most for what they had.
+"""Deleveraging against unassigned lots, in the order of gain over worth.
 
 One ranking serves all insolvent accounts of a cycle: by the gain on a side of a market in the pending cycle,
-over what an account was worth at its end. A run that has all gains of the side has left nobody out. Who bears
-the losses is another question, which the market has answered.
+over the account's worth at its end. A run that has all gains of the side has left no account out. The market
+decides separately which accounts absorb the losses.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from backstop.model.erc20 import encode_words
 from backstop.model.interfaces import Gains, IPerpetualMarket, IPerpetualTrading
 
 SCALE = 10**9
-"""A score is a gain over what its account was worth, in such parts of one."""
+"""A score is a gain over its account's worth, in such parts of one."""
 MOST_SCORE = 2**96 - 1
 _LAST = "0x" + "ff" * 20
 
 
 @declare_record_slot_bit_widths(32, 32, 128)
 class RankingProgress(NamedTuple):
-    """Whose gains somebody ranks, in how many calls, and the gains of all that it has [wei]."""
+    """A ranking in progress: its cycle, its number of calls, and the gains of all its accounts [wei]."""
 
     cycle: int = 0
     batches: int = 0
@@ -60,7 +60,7 @@ class RunOf(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 32, 160, 32)
 class ProvenRanking(NamedTuple):
-    """Whose ranking is proven, how many of its calls are executed, by whom it is, and how many it has."""
+    """A proven ranking: its cycle, its executed calls, its prover, and its number of calls."""
 
     cycle: int = 0
     executed: int = 0
@@ -98,7 +98,7 @@ class RankedDeleveraging(Contract):
 
     @external
     def submit(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> None:
-        """Go on with the sender's ranking of those who gained on a side; complete, it is proven."""
+        """Continue the sender's ranking of accounts that gained on a side; once complete, it is proven."""
         cycle = self.market.clock_of(self.address).cycle - 1
         require(self.cases[market, side].cycle != cycle, "deleveraging: proven")
         key = market, side, sender
@@ -125,7 +125,7 @@ class RankedDeleveraging(Contract):
 
     @external
     def execute(self, sender: str, market: int, side: int, accounts: tuple[str, ...]) -> int:
-        """Close the accounts of the next call of the proven ranking; the lots that are nobody's still."""
+        """Close the accounts of the proven ranking's next call; return the lots that remain unassigned."""
         case: ProvenRanking = self.cases[market, side]
         cycle = self.market.clock_of(self.address).cycle - 1
         require(0 < case.cycle >= cycle - 1, "deleveraging: not proven")
@@ -162,7 +162,7 @@ def get_side_gain(gains: Gains, side: int) -> int:
 
 
 def compute_gain_to_worth_score(gains: Gains, side: int) -> int:
-    """Return what an account ranks by; whoever owed at the end of the cycle comes first."""
+    """Return an account's score; accounts that were insolvent at the end of the cycle come first."""
     return min(get_side_gain(gains, side) * SCALE // max(gains.worth, 1), MOST_SCORE)
 
 

@@ -1,4 +1,4 @@
-"""One fungible series of claims of those who bore a loss as a pool's members, repaid from income.
+"""One fungible series of claims of members that absorbed a pool's loss, repaid from income.
 
 With N the tokens and D the stablecoin still owed to them:
 
@@ -38,7 +38,7 @@ class Series(NamedTuple):
 
 @declare_record_slot_bit_widths(224, 32)
 class Checkpoint(NamedTuple):
-    """What one share of the pool got up to a loss."""
+    """Claims that one share of the pool received up to a loss."""
 
     tokens: int = 0  # claims, ray
     series: int = 0  # the generation of the claims
@@ -140,7 +140,7 @@ class RecoveryClaims(SeriesToken):
 
     @external
     def repay(self, sender: str, amount: int) -> int:
-        """Pay the holders, pro rata; what was paid."""
+        """Pay the holders, pro rata, and return the amount paid [wad]."""
         series: Series = self.series[()]
         used = _compute_repayable(series, amount)
         if used == 0:
@@ -241,7 +241,7 @@ class RecoveryClaims(SeriesToken):
     def _move_checkpoint_to_series(
         self, generation: int, mark: int, series: int, up: bool
     ) -> tuple[int, int]:
-        """Move a checkpoint to a series of claims: older tokens are gone, what they were paid is due."""
+        """Move a checkpoint to a series of claims: older tokens are gone, and their payments are due."""
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
         if checkpoint.series == series or checkpoint.tokens == 0:
@@ -257,7 +257,7 @@ class RecoveryClaims(SeriesToken):
         self._transfer_tokens(generation, owner, to, amount)
 
     def _settle_owner(self, generation: int, owner: str) -> None:
-        """Credit an owner with what was paid to the tokens held."""
+        """Credit an owner with the payments to the tokens held."""
         paid = int(self.paid[generation])
         balance: Balance = self.balances[generation, owner]
         if balance.mark == paid:
@@ -272,7 +272,7 @@ class RecoveryClaims(SeriesToken):
         self.emit("Credited", generation, owner, amount)
 
     def _reduce_series(self, series: Series, tokens: int, owed: int) -> None:
-        """Take tokens and what is owed off the series; once nothing is owed the generation is over."""
+        """Reduce the series' tokens and debt; once no debt is left the generation is over."""
         if owed == series.outstanding:
             self.series[()] = Series()
             self._new_generation()
@@ -280,7 +280,7 @@ class RecoveryClaims(SeriesToken):
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
     def _get_equity_price(self) -> int:
-        """Return the price of 1e18 of equity [ray]; 0 while nobody knows what it is worth."""
+        """Return the price of 1e18 of equity [ray]; 0 while the price is unknown."""
         highest, average = self.price_feed.highest_and_average(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, highest, average) if highest else 0
 

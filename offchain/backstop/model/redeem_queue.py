@@ -28,7 +28,7 @@ MOST_AT_ONCE = 32
 
 @declare_record_slot_bit_widths(32, 32, 96, 96)
 class Queue(NamedTuple):
-    """Where the batches are, and what they have [wad]."""
+    """Positions of the batches in the queue, and their assets [wad]."""
 
     collecting: int = 0  # the batch that takes requests, the last one
     unsettled: int = 0  # the first batch that waits for its time
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 40, 32, 31, 1)
 class Request(NamedTuple):
-    """What was committed to a batch for a controller."""
+    """Shares that a controller committed to a batch."""
 
     shares: int = 0
     mark: int = 0  # the checkpoint up to which claims are settled
@@ -59,7 +59,7 @@ class Request(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 160)
 class Claimed(NamedTuple):
-    """What was claimed of a request that is not done."""
+    """Claimed part of a request that is not done."""
 
     assets: int = 0  # wad
     shares: int = 0
@@ -79,7 +79,7 @@ def get_collecting_time(cooldown: int) -> int:
 
 
 class RedeemQueue(Shares):
-    """What a batch is paid belongs to the subclass, which has the assets."""
+    """The payment of a batch belongs to the subclass, which has the assets."""
 
     # Seconds from the cut of a batch to its first payment, but for bounds.LOOK. 0: leaving needs no request.
     cooldown = immutable("COOLDOWN", int)
@@ -104,14 +104,14 @@ class RedeemQueue(Shares):
 
     @external
     def setOperator(self, sender: str, operator: str, approved: bool) -> bool:
-        """Let somebody request for the sender's shares and claim for the sender's requests, or no longer."""
+        """Allow or forbid an operator to request with the sender's shares and claim its requests."""
         self.operators[sender, operator] = approved
         self.emit("OperatorSet", sender, operator, approved)
         return True
 
     @view
     def isOperator(self, sender: str, controller: str, operator: str) -> bool:
-        """Tell whether somebody may act for a controller."""
+        """Return True if the operator may act for a controller."""
         return bool(self.operators[controller, operator])
 
     # ----------------------------------------------------------------- batches

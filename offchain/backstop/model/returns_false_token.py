@@ -1,4 +1,4 @@
-"""A token of a local chain whose functions return false where others revert."""
+"""A token of a local chain, with functions that return false where others revert."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReturnsFalseToken(Token):
 
     @view
     def frozen(self, sender: str) -> bool:
-        """Tell whether the token is frozen, so that nothing moves."""
+        """Return whether the token is frozen, so that nothing moves."""
         return bool(self.freezes[()])
 
     @external

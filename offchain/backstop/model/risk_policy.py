@@ -1,4 +1,4 @@
-"""What makes new risk dearer or refuses it: margin by size, a limit on what flows out, fees by utilisation.
+"""Limits on new risk and its price: margin by size, an outflow limit, fees by utilisation.
 
 Collateral and stablecoin in wad, debt in rad, prices in ray, fees in ray a second, margins in basis points x
 rad. A bracket (above, rate) asks `rate` more for the debt above `above`:
@@ -39,7 +39,7 @@ YEAR = 365 * 86_400
 
 
 MILLIONTH = 10**12
-"""Of a stablecoin, in wad: what flows out is counted in them."""
+"""Wad of a stablecoin: the unit in which outflow is counted."""
 
 
 class Curve(NamedTuple):
@@ -97,7 +97,7 @@ class Terms(NamedTuple):
 
 @declare_record_slot_bit_widths(32, 24, 52, 32, 32, 16, 66)
 class Flow(NamedTuple):
-    """What may flow out in a window and has (in millionths); the line of the curve, and its own movement."""
+    """Outflow limit of a window, and its use (in millionths); the line of the curve, and its own movement."""
 
     cap: int = 0
     window: int = 0
@@ -119,7 +119,7 @@ class Growth(NamedTuple):
 
 @declare_record_slot_bit_widths(2, 14, 16)
 class Modes(NamedTuple):
-    """The mode, and what modes do, in basis points."""
+    """The mode, and the effects of modes, in basis points."""
 
     mode: int = NORMAL
     caution_margin: int = 0
@@ -386,7 +386,7 @@ class RiskPolicy(Administered):
         return int(anchor + anchor * growth * elapsed // (BASIS_POINTS * YEAR))
 
     def _leak_flow(self, flow: Flow) -> Flow:
-        """Return the record as of now: what flowed out counts less, down to nothing within a window."""
+        """Return the current record: past outflow counts less, down to nothing within a window."""
         if flow.used == 0:
             return flow
         elapsed = self.world.timestamp - flow.updated

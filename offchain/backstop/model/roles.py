@@ -1,4 +1,4 @@
-"""Who may do what: one admin, handed over in two steps, and roles that it grants."""
+"""Access control: one admin, handed over in two steps, and roles that it grants."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Administered(Contract):
 
     @view
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
-        """Tell whether an account holds a role."""
+        """Return whether an account holds a role."""
         return bool(self.roles[role, account])
 
     @view

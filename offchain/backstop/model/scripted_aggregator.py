@@ -1,4 +1,4 @@
-"""A Chainlink aggregator that says what it is told."""
+"""A Chainlink aggregator with scripted answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A risk policy that answers whatever it is told to, or fails."""
+"""A risk policy that returns scripted answers, or fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ScriptedPolicy(Contract):
 
     @external
     def check_new_risk(self, sender: str, risk: NewRisk) -> int:
-        """Let any risk pass."""
+        """Accept any risk."""
         return self._answer_unless_failing(self.fee[()])
 
     @external
@@ -57,12 +57,12 @@ class ScriptedPolicy(Contract):
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
-        """Say an add-on at the rate it was told [basis points x rad]."""
+        """Return an add-on at the scripted rate [basis points x rad]."""
         return self._answer_unless_failing(debt * self.add_on_rate[()])
 
     @view
     def max_marginal_add_on(self, sender: str, collateral_type: int) -> int:
-        """Say how fast an add-on grows [basis points]."""
+        """Return the scripted growth rate of an add-on [basis points]."""
         return self._answer_unless_failing(self.add_on_rate[()])
 
     @view
@@ -72,18 +72,18 @@ class ScriptedPolicy(Contract):
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
-        """Say when vaults may be called."""
+        """Return the scripted terms of margin calls."""
         self._answer_unless_failing(0)
         return CallTerms(*(self.calls[part][()] for part in CallTerms._fields))
 
     @view
     def auction_limit_factor(self, sender: str) -> int:
-        """Say how much of the auction limits holds [basis points]."""
+        """Return the scripted factor of the auction limits [basis points]."""
         return self._answer_unless_failing(self.factor[()])
 
     @view
     def mode(self, sender: str) -> int:
-        """Say the mode: normal."""
+        """Return the mode: normal."""
         return self._answer_unless_failing(0)
 
     def _answer_unless_failing(self, said: int) -> int:

@@ -1,4 +1,4 @@
-"""A stage that claims whatever it is told to: busy, lying or absent, paying later or never."""
+"""A stage with scripted claims: busy, lying or absent, paying later or never."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ScriptedStage(Contract):
 
     @external
     def pay(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Pay for what it reserved, with the caller's stablecoin."""
+        """Pay a part of the stage's reservation, with the caller's stablecoin."""
         self.waterfall.book_payment(self.address, collateral_type, sender, amount)
 
     @external
@@ -48,12 +48,12 @@ class ScriptedStage(Contract):
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """Return what it claims that losses take of a pool of equity: what it claims to have paid."""
+        """Return the scripted losses of a pool of equity: the stage's claimed payment."""
         return int(self.claimed_payment[()])
 
     @view
     def under_auction(self, sender: str) -> int:
-        """Return what it claims to have of a pool of equity: what it claims to have reserved."""
+        """Return the scripted assets of a pool of equity under auction: the stage's claimed reservation."""
         return int(self.claimed_reservation[()])
 
     @external
@@ -63,12 +63,12 @@ class ScriptedStage(Contract):
 
     @external
     def slash(self, sender: str, pool: str, assets: int, receiver: str) -> int:
-        """Slash a pool of equity whose stage it is; what was sent [wad]."""
+        """Slash this stage's pool of equity, and return the amount sent [wad]."""
         return cast(IEquityPool, self.world.at(pool)).slash(self.address, assets, receiver)
 
     @external
     def restore(self, sender: str, pool: str, token: str, assets: int) -> None:
-        """Bring equity back to a pool whose stage it is."""
+        """Return equity to this stage's pool."""
         approved = cast(IERC20, self.world.at(token)).approve(self.address, pool, assets)
         require(approved, "scripted_stage: no approval")
         cast(IEquityPool, self.world.at(pool)).restore(self.address, assets)

@@ -1,4 +1,4 @@
-"""A waterfall that has one stage pay whatever it is told to, and claims any losses. For tests of stages."""
+"""A waterfall that charges one stage any scripted amount, and claims any losses. For tests of stages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ScriptedWaterfall(Contract):
 
     @external
     def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Have a stage pay; what it says that it covered and reserved."""
+        """Charge a stage, and return the amounts that it reports as covered and reserved."""
         return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
@@ -36,7 +36,7 @@ class ScriptedWaterfall(Contract):
 
     @view
     def losses_at_payment(self, sender: str, stage: str) -> int:
-        """Return the losses that it claims, whatever prices do."""
+        """Return the scripted losses, regardless of prices."""
         return int(self.claimed_losses[()])
 
     @view

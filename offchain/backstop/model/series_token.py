@@ -1,4 +1,4 @@
-"""An ERC-20 with EIP-2612 permits whose balances live in generations; see modules/series_token.vy."""
+"""An ERC-20 with EIP-2612 permits, and balances that live in generations; see modules/series_token.vy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 104)
 class Balance(NamedTuple):
-    """What an owner has in one generation."""
+    """Balance of an owner in one generation."""
 
     shares: int = 0
     mark: int = 0  # how far the owner was settled

@@ -1,7 +1,7 @@
-"""The last resort: winds the protocol up so that every holder of stablecoin is paid alike.
+"""The last resort: winds the protocol up so that every holder of stablecoin is paid pro rata.
 
-Unwound auctions, final prices, skimmed vaults, a last cover, closed books; then stablecoin is redeemed
-for a share of each collateral. Nothing depends on who makes a step, or on the order within it.
+Unwound auctions, final prices, skimmed vaults, a last cover, closed books; then stablecoin is redeemed for a
+share of each collateral. The result depends neither on the caller of a step, nor on the order within it.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Settlement(Administered):
 
     @external
     def skim(self, sender: str, collateral_type: int, owner: str) -> None:
-        """Settle a vault's debt with its collateral at the final price; what is missing is a loss."""
+        """Settle a vault's debt with its collateral at the final price; the shortfall is a loss."""
         final: FinalPrice = self.final_prices[collateral_type]
         require(final.is_final != 0, "settlement: no final price")
         vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
@@ -175,7 +175,7 @@ class Settlement(Administered):
 
     @external
     def cover_last(self, sender: str, collateral_type: int) -> int:
-        """Have the stages cover a type's deficit a last time; return what they leave [rad]."""
+        """Charge the stages with a type's deficit a last time; return the uncovered part [rad]."""
         self._load_open()
         self.waterfall.cover(self.address, collateral_type)
         self._check_no_stage_reservation(collateral_type)
@@ -241,7 +241,7 @@ class Settlement(Administered):
 
     @view
     def final_price_of(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Tell whether a type's final price is set; return the price [ray] too."""
+        """Return whether a type's final price is set; return the price [ray] too."""
         final: FinalPrice = self.final_prices[collateral_type]
         return bool(final.is_final), final.price
 
@@ -257,12 +257,12 @@ class Settlement(Administered):
 
     @view
     def bag_of(self, sender: str, owner: str) -> int:
-        """Return the stablecoin that somebody redeemed [wad]."""
+        """Return the stablecoin that the owner redeemed [wad]."""
         return int(self.bags[owner])
 
     @view
     def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """Return how much of somebody's bag was cashed [wad]."""
+        """Return how much of the owner's bag was cashed [wad]."""
         return int(self.cashed[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -295,7 +295,7 @@ class Settlement(Administered):
             return None
 
     def _note_total_deficit_breach(self, progress: Progress) -> Progress:
-        """Return the progress with the deficit of now noted; the caller stores it."""
+        """Return the progress with the current deficit noted; the caller stores it."""
         types = decode_listed_types(self.engine.listed(self.address))
         deficit = sum(self.engine.deficit_of(self.address, c) for c in types)
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)

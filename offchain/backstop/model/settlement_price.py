@@ -43,7 +43,7 @@ class FinalPrice(NamedTuple):
 
 
 class Market(NamedTuple):
-    """What a market is at since its last change."""
+    """State of a market since its last change."""
 
     price: int  # ray
     fresh_until: int  # seconds
@@ -60,7 +60,7 @@ class SettlementPrices(Administered):
         self.final_prices = self.table("settlement_price.final_prices", FinalPrice())
 
     def _choose_earlier_closing_key(self, collateral_type: int, at: int) -> int:
-        """Return the key of what begins first: a closing planned for a moment, or the settlement's."""
+        """Return the key of the earlier closing: a closing planned for a moment, or the settlement's."""
         settled_at = self.closings[collateral_type].begun_at
         return collateral_type if 0 < settled_at < at else build_key(collateral_type, at)
 
@@ -87,9 +87,9 @@ class SettlementPrices(Administered):
     def _compute_final_price(
         self, key: int, market: Market, at: int, otherwise: int
     ) -> tuple[bool, int, Closing]:
-        """Tell whether the price is final; return it [ray], 0 if not, and the closing counted up to now.
+        """Return whether the price is final; return it [ray], 0 if not, and the closing counted up to now.
 
-        What was planned begins at its moment though nobody has said so: `at`, 0 if none has come.
+        A planned closing begins at its moment without a call: `at`, 0 if none has come.
         """
         now, final, closing = self.world.timestamp, self.final_prices[key], self.closings[key]
         if final.is_final:

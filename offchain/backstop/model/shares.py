@@ -1,4 +1,4 @@
-"""An ERC-20 with EIP-2612 permits whose shares are divided after losses; see contracts/modules/shares.vy."""
+"""An ERC-20 with EIP-2612 permits; its shares are divided after losses; see contracts/modules/shares.vy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class State(NamedTuple):
 
 @declare_record_slot_bit_widths(152, 64, 40)
 class Balance(NamedTuple):
-    """What an owner has, as it was recorded last."""
+    """Balance of an owner, as it was recorded last."""
 
     shares: int = 0
     mark: int = 0  # how far the owner was settled
@@ -63,7 +63,7 @@ class Shares(Permits):
         return [owner for owner in self.balances if self.held(owner)]
 
     def _renew_record(self, owner: str, mark: int) -> Balance:
-        """Bring an owner's record to the present generation and a mark; what it was before."""
+        """Update an owner's record to the present generation and a mark, and return the earlier record."""
         before: Balance = self.balances[owner]
         generation = self.state[()].generation
         if (before.generation, before.mark) != (generation, mark):

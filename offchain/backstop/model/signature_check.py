@@ -16,7 +16,7 @@ IS_VALID = bytes.fromhex("1626ba7e") + bytes(28)
 
 
 def is_signed(asks: Contract, account: str, digest: bytes, signature: bytes) -> bool:
-    """Tell whether an account has signed a digest: by its key, in 65 bytes, or as a contract."""
+    """Return whether an account has signed a digest: by its key, in 65 bytes, or as a contract."""
     if len(signature) == 65:
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
         # Of the two signatures of a key that sign the same, the one with the lower half counts.

@@ -1,4 +1,4 @@
-"""Reports of prices that a reporter signs (EIP-712), and anybody brings."""
+"""Reports of prices that a reporter signs (EIP-712), and any account submits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def report_digest(content: Sequence[Any], chain_id: int, feed: str) -> bytes:
 
 
 def recover_signer(report: SignedReport, chain_id: int, feed: str) -> str:
-    """Return who signed a report; revert for what is no signature."""
+    """Return the signer of a report; revert for an invalid signature."""
     signature = report.signature
     require(len(signature) == 65, "price_feed: bad signature")
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")

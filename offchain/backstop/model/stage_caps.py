@@ -1,4 +1,4 @@
-"""What a stage may pay now: its caps, over any stretch of time as long as an epoch."""
+"""Current payment limit of a stage: its caps, over any stretch of time as long as an epoch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from backstop.model.listed_types import decode_listed_types
 from backstop.model.stage_order import Lineup, Slot, StageOrder
 
 ALL_TYPES = bounds.MAX_TYPES
-"""What `used` has in place of a type where a stage has one cap for all of them."""
+"""Key of `used` in place of a type where a stage has one cap for all of them."""
 
 
 @declare_record_slot_bit_widths(32, 112, 112)
 class CapUsage(NamedTuple):
-    """What a stage has paid, wei, in a bucket of time as long as an epoch and in the one before."""
+    """Payments of a stage [wei], in a bucket of time as long as an epoch and in the one before."""
 
     bucket: int = 0
     now: int = 0
@@ -25,7 +25,7 @@ class CapUsage(NamedTuple):
 
 @declare_record_slot_bit_widths(188, 8, 40, 1, 1)
 class Reservation(NamedTuple):
-    """What a stage will pay of a type's deficit or give up, rad."""
+    """A stage's reservation of a type's deficit, to pay or to release [rad]."""
 
     amount: int = 0
     place: int = 0  # 1 + the stage's id; it stays
@@ -35,7 +35,7 @@ class Reservation(NamedTuple):
 
 
 class StageCaps(StageOrder):
-    """Part of contracts/LossWaterfall.vy: what stages have paid lately, and what they have reserved."""
+    """Part of contracts/LossWaterfall.vy: recent payments of stages, and their reservations."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -66,7 +66,7 @@ class StageCaps(StageOrder):
         return min(capacity, max(0, cap - used) // RAY * RAY)
 
     def _count_payment(self, collateral_type: int, stage_index: int, amount: int) -> None:
-        """Count what a stage with a cap has paid, rounded up to the wei."""
+        """Count a capped stage's payment, rounded up to the wei."""
         used = self._load_usage(stage_index, collateral_type)
         key = stage_index, ALL_TYPES if self.stages[stage_index].pooled else collateral_type
         self.used[key] = used._replace(now=used.now + div_up(amount, RAY))

@@ -1,4 +1,4 @@
-"""Which stages bear losses, in which order, and what each may bear at the most.
+"""Loss-absorbing stages, their order, and the maximum that each may pay.
 
 Stages are added and left out by a timelock; a stage keeps its id, and an id is used once.
 """
@@ -172,7 +172,7 @@ class StageOrder(LossEvents):
 
     @view
     def stages_ready_at(self, sender: str) -> int:
-        """Return when what is proposed can be used [seconds]."""
+        """Return when the proposed stages can be used [seconds]."""
         return int(self.ready_times[()])
 
     # ------------------------------------------------------------------ helpers
@@ -181,14 +181,14 @@ class StageOrder(LossEvents):
         return cast(IStage, self.world.at(self.stages[stage_index].stage))
 
     def _read_stage_answer_and_capacity(self, stage_index: int, collateral_type: int) -> tuple[bool, int]:
-        """Return whether a stage answers, and what it says it can pay [rad]."""
+        """Return whether a stage answers, and its reported capacity [rad]."""
         found = self.world.call_or_return_none(
             lambda: self._get_stage(stage_index).capacity(self.address, collateral_type)
         )
         return (False, 0) if found is None or found >= TOO_MUCH else (True, found)
 
     def _is_working(self, stage: str) -> bool:
-        """Return whether a stage says what it holds, and lets this contract have it pay nothing."""
+        """Return True if a stage reports its capacity, and lets this contract charge it zero."""
         self.vault_engine.deficit_when_idle(self.address, 0)
 
         def found() -> IStage:

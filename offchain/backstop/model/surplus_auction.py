@@ -38,7 +38,7 @@ class Prices(NamedTuple):
 
 @declare_record_slot_bit_widths(96, 32)
 class Lot(NamedTuple):
-    """What is left to sell (0 is no auction), and since when the price falls."""
+    """Amount left to sell (0 is no auction), and the start of the price drop."""
 
     lot: int = 0
     started_at: int = 0
@@ -104,7 +104,7 @@ class SurplusAuction(Contract):
 
     @external
     def start(self, sender: str) -> None:
-        """Put a lot up for sale at fresh prices of now and next, once the last one is sold or over."""
+        """Put a lot up for sale at fresh current and next prices, once the last one is sold or over."""
         old: Lot = self.lot[()]
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
@@ -166,5 +166,5 @@ class SurplusAuction(Contract):
 
 
 def _compute_equity_per_stablecoin(price: int, share: int) -> int:
-    """Return the equity for 1e18 of stablecoin at a price times a share, capped at what its field holds."""
+    """Return the equity for 1e18 of stablecoin at a price times a share, capped at its field's maximum."""
     return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

@@ -1,4 +1,4 @@
-"""What governs each collateral type, and who may change it."""
+"""Terms of each collateral type, and the right to change them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Governed(Ledger):
 
     @external
     def set_fee_dynamic(self, sender: str, collateral_type: int, dynamic: bool) -> None:
-        """Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now."""
+        """Make a type's fee follow the risk policy at each change of its debt, or keep it as it is now."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._check_not(terms.settling)
         self._check_has_risk_policy()
@@ -178,7 +178,7 @@ class Governed(Ledger):
 
     @external
     def set_risk_policy(self, sender: str, new: str) -> None:
-        """Have another contract be the risk policy, if it answers for every type."""
+        """Set another contract as the risk policy, if it answers for every type."""
         self._only_admin(sender)
         self._check_live()
         self._check_has_risk_policy()
@@ -256,7 +256,7 @@ class Governed(Ledger):
 
     @view
     def risk_policy(self, sender: str) -> str:
-        """Return who refuses new risk and sets dynamic fees; the zero address is none."""
+        """Return the policy that refuses new risk and sets dynamic fees; the zero address is none."""
         return str(self.policies[()])
 
     @view
@@ -308,14 +308,14 @@ class Governed(Ledger):
         require(self.first_policy != ZERO_ADDRESS, "terms: no risk policy")
 
     def _get_steepest(self, collateral_type: int) -> int:
-        """Return what a debt needs beyond a ratio, at most, for what it grows by [basis points]."""
+        """Return the highest extra margin of a debt's growth, beyond a ratio [basis points]."""
         if self.first_policy == ZERO_ADDRESS:
             return 0
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         return engine.max_marginal_add_on_of(self.address, collateral_type)
 
     def _update_dynamic_fee(self, collateral_type: int, replaced: bool, debts: Debts, before: int) -> None:
-        """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
+        """Update a dynamic fee to a type's debt; `before` is its normalized debt before the change."""
         rate = debts.accumulated_rate
         policy = PolicyCalls(self.world, self.address, self._get_policy(replaced))
         self._set_fee_from_policy(
@@ -351,7 +351,7 @@ class Governed(Ledger):
     # ----------------------------------------------------------------- helpers
 
     def _emit_parameter(self, collateral_type: int, parameter: str, new: int, most: int) -> None:
-        """Tell of a parameter's new value, once it is checked."""
+        """Emit a parameter's new value, once it is checked."""
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 

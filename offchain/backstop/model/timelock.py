@@ -1,4 +1,4 @@
-"""The admin of the other contracts: what a governor proposes waits, then anybody carries it out in time."""
+"""The admin of the other contracts: a governor's proposal waits, then any account executes it in time."""
 
 from __future__ import annotations
 
@@ -178,13 +178,13 @@ class Timelock(Contract):
 
     @external
     def set_governor(self, sender: str, governor: str) -> None:
-        """Set who proposes."""
+        """Set the governor, the account that proposes."""
         self._only_itself(sender)
         self._set_governor(governor)
 
     @external
     def set_guardian(self, sender: str, guardian: str) -> None:
-        """Set who cancels and forbids new risk."""
+        """Set the guardian, the account that cancels proposals and forbids new risk."""
         self._only_itself(sender)
         self._set_guardian(guardian)
 
@@ -213,12 +213,12 @@ class Timelock(Contract):
 
     @view
     def governor(self, sender: str) -> str:
-        """Return who proposes."""
+        """Return the governor, the account that proposes."""
         return str(self.governors[()])
 
     @view
     def guardian(self, sender: str) -> str:
-        """Return who cancels and forbids new risk."""
+        """Return the guardian, the account that cancels proposals and forbids new risk."""
         return str(self.guardians[()])
 
     # ----------------------------------------------------------------- helpers

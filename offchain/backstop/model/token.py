@@ -1,4 +1,4 @@
-"""A plain token of a local chain, which anybody may mint."""
+"""A plain token of a local chain, which any account may mint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Token(Contract):
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
-        """Create tokens for anybody who asks."""
+        """Create tokens at any caller's request."""
         self.supply[()] = add_uint256(self.supply[()], amount)
         self.balances[to] = self.balances[to] + amount
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
@@ -63,7 +63,7 @@ class Token(Contract):
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Return the tokens that somebody holds."""
+        """Return the tokens that the owner holds."""
         return int(self.balances[owner])
 
     @view

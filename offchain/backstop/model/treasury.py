@@ -32,7 +32,7 @@ from backstop.model.roles import Administered
 
 @declare_record_slot_bit_widths(64, 128)
 class Plan(NamedTuple):
-    """What the reserve keeps (whole stablecoins), and what of the rest is for sale (wad)."""
+    """Target of the reserve [whole stablecoins], and the part of the surplus for sale [wad]."""
 
     target: int = 0
     offered: int = 0
@@ -96,7 +96,7 @@ class Treasury(Administered):
 
     @external
     def distribute(self, sender: str) -> int:
-        """Repay claims from what the reserve has beyond doubt; insure and share what is above the target."""
+        """Repay claims from the reserve beyond doubt; insure and share the surplus above the target."""
         spent, doubt = 0, self._doubt_at_payment()
         for address in self.claim_addresses:
             claims = cast(IRecoveryClaims, self.world.at(address))
@@ -128,7 +128,7 @@ class Treasury(Administered):
 
     @external
     def sell(self, sender: str, amount: int, receiver: str) -> None:
-        """Pay out surplus that somebody has bought."""
+        """Pay out surplus to a buyer's receiver."""
         require(sender == self.surplus_auction, "treasury: not surplus auction")
         doubt = self._doubt_at_payment()
         plan: Plan = self.plan[()]
@@ -169,7 +169,7 @@ class Treasury(Administered):
 
     @view
     def for_sale(self, sender: str) -> int:
-        """Return the surplus for sale [wad], without what the reserve has lost since then, or may lose."""
+        """Return the surplus for sale [wad], less the reserve's later and possible losses."""
         doubt = div_up(self.waterfall.debt_at_risk_total(self.address), RAY)
         return min(int(self.plan[()].offered), self._compute_surplus(doubt))
 
@@ -201,7 +201,7 @@ class Treasury(Administered):
     def _doubt_at_payment(self) -> int:
         """Return what may be lost and stays in the reserve [wad], rounded up.
 
-        Refuse while a loss is open, or a price has just fallen far: what it shows is flagged first.
+        Revert while a loss is open, or after a recent large price drop: unsafe vaults are flagged first.
         """
         return div_up(self.waterfall.debt_at_risk_at_payment(self.address), RAY)
 
@@ -231,7 +231,7 @@ class Treasury(Administered):
         return int(amount)
 
     def _draw_and_approve_reserve(self, amount: int, spender: str) -> None:
-        """Take stablecoin out of the reserve for somebody who then pulls it."""
+        """Withdraw stablecoin from the reserve for a spender that then pulls it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
         stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))
         stablecoin.approve(self.address, spender, amount)

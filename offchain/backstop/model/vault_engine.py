@@ -176,7 +176,7 @@ class VaultEngine(Coverage):
 
     @external
     def approve_operator(self, sender: str, operator: str, approved: bool) -> None:
-        """Let an account draw and withdraw for the caller's vaults, or stop it."""
+        """Allow or forbid an account to draw and withdraw for the caller's vaults."""
         self.approvals[sender, operator] = approved
         self.emit("OperatorApproved", sender, operator, approved)
 
@@ -353,7 +353,7 @@ class VaultEngine(Coverage):
 
     @external
     def skim(self, sender: str, collateral_type: int, owner: str, taken: int, worth: int) -> None:
-        """Settle all of a vault's debt (rad) with collateral (wad); what it is not worth is a loss."""
+        """Settle all of a vault's debt [rad] with collateral [wad]; debt above its worth is a loss."""
         self._only_settlement(sender)
         vault: Vault = self.vaults[collateral_type, owner]
         require(vault.open_lots == 0, "vault_engine: lots are open")
@@ -366,14 +366,14 @@ class VaultEngine(Coverage):
 
     @external
     def net(self, sender: str) -> int:
-        """Close the books; the supply (wad), which is what is settled from now on."""
+        """Close the books, and return the supply [wad], which is settled from now on."""
         self._only_settlement(sender)
         self.loss_waterfall.close_books(self.address)
         return self._post_netted(int(self.listing[()]))
 
     @external
     def redeem(self, sender: str, owner: str, amount: int) -> None:
-        """Burn stablecoin (wad) against what was settled."""
+        """Burn stablecoin [wad] against the settled supply."""
         self._only_settlement(sender)
         self._post_redeemed(owner, amount)
 
@@ -388,7 +388,7 @@ class VaultEngine(Coverage):
 
     @view
     def operators(self, sender: str, owner: str, operator: str) -> bool:
-        """Tell whether an operator may draw and withdraw for an owner."""
+        """Return whether an operator may draw and withdraw for an owner."""
         return bool(self.approvals[owner, operator])
 
     @view

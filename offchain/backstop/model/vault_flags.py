@@ -1,7 +1,7 @@
-"""Vaults whose whole debt is at risk. Flags are normalized debt in wad. See contracts/modules/vault_flags.vy.
+"""Vaults with their whole debt at risk; see contracts/modules/vault_flags.vy.
 
-A flag follows what leaves its vault by liquidation; after a repayment or a top-up it stays until anyone has
-the vault looked at again.
+Flags are normalized debt [wad]. A flag follows the debt that leaves its vault by liquidation; after a
+repayment or a top-up it stays until any account has the vault checked again.
 """
 
 from __future__ import annotations

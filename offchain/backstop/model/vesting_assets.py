@@ -22,7 +22,7 @@ MOST_ASSETS = 2**96 - 1
 
 @declare_record_slot_bit_widths(96, 96, 32, 32)
 class Assets(NamedTuple):
-    """What a pool holds, wad; times in seconds."""
+    """Assets of a pool [wad]; times in seconds."""
 
     booked: int = 0  # all of them
     unvested: int = 0  # income that had not vested at `vested_at`

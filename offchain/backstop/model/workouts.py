@@ -48,7 +48,7 @@ class Terms(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 104, 8, 8, 16, 1)
 class Balance(NamedTuple):
-    """What payments change: the lot, what is left to pay (premium included), how many instalments are met."""
+    """Fields that payments change: the lot, the unpaid amount (premium included), and the instalments met."""
 
     lot: int = 0
     left: int = 0
@@ -60,7 +60,7 @@ class Balance(NamedTuple):
 
 @declare_record_slot_bit_widths(160, 32, 32, 14, 16)
 class Schedule(NamedTuple):
-    """Whose workout it is, since when, and on which terms."""
+    """A workout's owner, its start, and its terms."""
 
     owner: str = ZERO_ADDRESS
     entered_at: int = 0
@@ -75,7 +75,7 @@ class Schedule(NamedTuple):
 
 @declare_record_slot_bit_widths(104, 48, 90)
 class WorkoutBalances(NamedTuple):
-    """What was owed at entry (wad); the premium in it (micro stablecoins), and what rounded it up (rad)."""
+    """Debt at entry [wad], the premium in it (micro stablecoins), and its rounding up [rad]."""
 
     owed: int = 0
     premium: int = 0
@@ -101,7 +101,7 @@ class Workout(NamedTuple):
 
 
 def can_repay(lot: int, price: int, discount: int, principal: int) -> bool:
-    """Tell whether a sale at the price less the discount would pay the principal."""
+    """Return whether a sale at the price less the discount would pay the principal."""
     return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
 
 
@@ -111,7 +111,7 @@ def principal_left(balance: Balance, sums: WorkoutBalances) -> int:
 
 
 def _is_short(balance: Balance, schedule: Schedule, price: int, principal: int) -> bool:
-    """Tell whether the lot is worth less than its ratio asks for."""
+    """Return whether the lot is worth less than its ratio asks for."""
     return balance.lot * price * BASIS_POINTS < principal * schedule.ratio
 
 
@@ -266,7 +266,7 @@ class Workouts(Administered):
 
     @external
     def flag(self, sender: str, workout_id: int) -> int:
-        """Have a workout looked at, and its flag set or cleared; the principal in doubt [rad].
+        """Check a workout, set or clear its flag, and return the principal in doubt [rad].
 
         It is all of the principal if the workout may be foreclosed, or could be at the next price.
         """
@@ -400,12 +400,12 @@ class Workouts(Administered):
 
     @view
     def unflagged_principal_of(self, sender: str, collateral_type: int) -> int:
-        """Return the principal in a type's workouts that nobody has found in doubt [rad]."""
+        """Return the principal in a type's workouts that is not flagged as in doubt [rad]."""
         return int(self.principals[collateral_type] - self.doubts[collateral_type])
 
     @view
     def is_flagged(self, sender: str, workout_id: int) -> bool:
-        """Tell whether a workout's principal is in doubt, as it was last looked at."""
+        """Return whether a workout's principal is in doubt, as it was last looked at."""
         return bool(self._load_open_workout_balance(workout_id).flagged)
 
     @view
@@ -419,7 +419,7 @@ class Workouts(Administered):
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
     def _is_owner_or_operator(self, sender: str, owner: str) -> bool:
-        """Tell whether somebody may act for an owner."""
+        """Return True if the caller may act for an owner."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
     def _count_met_instalments(
@@ -434,11 +434,11 @@ class Workouts(Administered):
         return balance.met
 
     def _is_instalment_overdue(self, balance: Balance, schedule: Schedule) -> bool:
-        """Tell whether an instalment is missed."""
+        """Return whether an instalment is missed."""
         return self.world.timestamp > schedule.compute_due_time(balance.met)
 
     def _subtract_workout_principal(self, balance: Balance, principal: int) -> None:
-        """Let principal leave a workout, and with it the doubt."""
+        """Remove principal from a workout, and its flagged part with it."""
         c = balance.collateral_type
         self.principals[c] = self.principals[c] - principal
         if balance.flagged:

@@ -1,7 +1,7 @@
 """Workers that are a Dask cluster, which may lose some and get others while it works.
 
-What all jobs share is a task of the cluster's own, so that a worker that comes later gets it, and it is made
-again when all that had it are gone. A job that a lost worker had is done by another.
+Data that all jobs share is a task of the cluster's own, so that a later worker gets it. The task is run again
+when all workers that had its result are gone. A job that a lost worker had is done by another.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _WorkerPool:
         self._alone_since = 0.0
 
     def count_worker_threads(self) -> int:
-        """Return how many jobs they can do at once; raise BackstopError if nobody comes for too long."""
+        """Return how many jobs they can do at once; raise BackstopError if no worker joins for too long."""
         now = time.monotonic()
         if now < self._looked + _COUNT_EVERY:
             return self.threads
@@ -129,7 +129,7 @@ class _WorkerPool:
 
 
 async def _check_scheduler(address: str) -> None:
-    """Raise if nobody answers: a client would leave a thread behind that can hang the next start."""
+    """Raise if no scheduler answers: a client would leave a thread behind that can hang the next start."""
     from distributed.comm import connect
     from distributed.security import Security
 

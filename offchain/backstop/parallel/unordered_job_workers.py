@@ -1,8 +1,8 @@
 """Workers that do jobs: this process, several, or a Dask cluster, with equal results.
 
-Each is a generator: it takes a function, what all jobs share, and the jobs; it yields (job, result) in any
-order, or None while nothing is ready, so that its caller can check whether to stop. Closing it stops the
-work, and jobs under way are lost.
+Each is a generator, which takes a function, the data that all jobs share, and the jobs. The generator yields
+(job, result) in any order, or None while nothing is ready, so that its caller can check whether to stop.
+Closing it stops the work, and jobs under way are lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ Done = Generator[tuple[J, R] | None, None, None]
 
 
 class Workers(Protocol):
-    """Whoever does jobs. The function and all that it is given are sent to other processes."""
+    """Interface of workers that do jobs.
+
+    The function and all that it is given are sent to other processes.
+    """
 
     def __call__(self, work: Callable[[S, J], R], shared: S, jobs: Iterable[J]) -> Done[J, R]: ...
 
@@ -83,7 +86,7 @@ _given: tuple[Callable[[Any, Any], Any], Any]
 
 
 def _initialise_worker(work: Callable[[Any, Any], Any], shared: Any) -> None:
-    """Prepare a worker process, which ignores Ctrl-C: whoever gave the work tells it when to stop."""
+    """Prepare a worker process, which ignores Ctrl-C: the process that gave the work stops it."""
     global _given
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _given = work, shared

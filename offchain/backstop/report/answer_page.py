@@ -1,4 +1,7 @@
-"""Page of an answered question: the answer, whose the losses are, its table. A proposal has its own page."""
+"""Page of an answered question: the answer, the owners of the losses, its table.
+
+A proposal has its own page.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from backstop.studies.risk_questions.largest_owners_debt_and_loss_shares import 
 
 
 class QuestionPage(NamedTuple):
-    """Page of a question: its heading, what its table is and counts, its chart, its strips of losses."""
+    """Page of a question: its heading, its table's contents and unit, its chart, its strips of losses."""
 
     heading: str
     table: str
@@ -194,7 +197,7 @@ def _build_payer_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
 
 
 def _build_owner_loss_strips(summary: Mapping[str, Any]) -> list[LossStrip | None]:
-    """Build whose the losses of the worst paths are."""
+    """Build the strip of owners that lose on the worst paths."""
     parts = [
         (row["owner"], "", [f"tables.owners.{place}.lost_rad"])
         for place, row in enumerate(summary["tables"]["owners"])

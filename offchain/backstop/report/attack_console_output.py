@@ -25,7 +25,7 @@ WANTED = {
 
 
 def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print the worst that was found and what it was made of, or the whole summary as JSON."""
+    """Print the worst case found and its composition, or the whole summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return

@@ -1,4 +1,4 @@
-"""Page of a search: the worst that was found, what it was made of, where the loss went."""
+"""Page of a search: the worst case found, its composition, and the payers of its loss."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def draw_search_generations(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_loss_bearers(summary: Mapping[str, Any]) -> Chart:
-    """Draw who paid the bad debt, what nobody paid, and what is not recognised yet."""
+    """Draw the payers of the bad debt, the unpaid part, and the part not recognised yet."""
     found = summary["found"]
     rows = [("worst found", found)]
     if "without" in found:

@@ -135,7 +135,7 @@ def build_auction_purchase_chart(run: Run) -> Chart | None:
 
 
 def _list_take_hover_texts(take: Mapping[str, Any]) -> list[str]:
-    """Say what a dot shows: auction, buyer, what it bought, what it paid, what that was worth."""
+    """Return the texts of a dot: auction, buyer, amount bought, amount paid, and its value."""
     bought = int(take["slice_wad"])
     return [
         str(take["auction_id"]),

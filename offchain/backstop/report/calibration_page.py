@@ -1,4 +1,4 @@
-"""Page of a calibration: the laws with their intervals, and what the history says of them."""
+"""Page of a calibration: the laws with their intervals, and their comparison with the history."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_page(directory: Path) -> Path:
 
 
 def index_figures(summary: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Return the place of each figure among all, by its name and by what it is of."""
+    """Return the place of each figure among all, by its name and its subject."""
     found: dict[str, dict[str, int]] = {}
     for i, row in enumerate(summary["figures"]):
         found.setdefault(row["figure"], {})[row["of"]] = i

@@ -57,7 +57,7 @@ def to_plot_values(values: Iterable[Any], unit: int = 1) -> list[float | None]:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a table's cell is empty."""
+    """Return whether a table's cell is empty."""
     return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
@@ -153,7 +153,7 @@ def build_time_axis(start: int, end: int) -> dict[str, Any]:
 
 
 def build_axis_title(text: str) -> dict[str, Any]:
-    """Build the title of an axis: what it measures, then the unit."""
+    """Build the title of an axis: its quantity, then the unit."""
     return {"text": text, "font": {"size": 11.5, "color": "@muted"}, "standoff": 6}
 
 
@@ -222,7 +222,7 @@ def build_vertical_line(x: float, dash: str = "dot", color: str = "@muted") -> d
 
 
 def shorten_name(name: str, most: int = 20) -> str:
-    """Cut somebody's name to what an axis has room for, as text that plotly.js takes for nothing else."""
+    """Shorten a name to the room of an axis, as text that plotly.js takes for nothing else."""
     plain = "".join({"<": "‹", ">": "›", "&": "+"}.get(each, each) for each in name if each.isprintable())
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 

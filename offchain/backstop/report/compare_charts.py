@@ -1,4 +1,4 @@
-"""Charts of a comparison: who paid, how long the loss was open, what leaving early brought."""
+"""Charts of a comparison: the payers, the time that the loss was open, the profit of leaving early."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Cha
 
 
 def draw_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw a bar for each preset, from the loss's first payer to what nobody has paid."""
+    """Draw a bar for each preset, from the loss's first payer to the unpaid part."""
     rows = comparison["presets"]
     if not any(int(row["created_rad"]) for row in rows):
         return None
@@ -110,7 +110,7 @@ def draw_open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Char
 
 
 def build_early_leaver_gain_chart(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw what the member who left had at the end beyond one who stayed, by pool."""
+    """Draw the final assets of the member that left beyond those of a member that stayed, by pool."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]
     traces: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Charts of the margin market in a comparison: who paid, and whose positions were closed."""
+"""Charts of the margin market in a comparison: the payers, and the positions closed by force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backstop.simulation.loss_bearers import PAYERS
 
 
 def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw a bar for each preset, from the first payer to what nobody has paid."""
+    """Draw a bar for each preset, from the first payer to the unpaid part."""
     rows = comparison["presets"]
     if not any(row["margin"] and int(row["margin"]["loss_wad"]) for row in rows):
         return None
@@ -36,7 +36,7 @@ def draw_margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def draw_closed_positions(comparison: Mapping[str, Any]) -> Chart | None:
-    """Draw, for each preset, what was closed by force, and what whole positions would have been beyond it."""
+    """Draw, for each preset, the lots closed by force, and the excess if whole positions had been closed."""
     rows = comparison["presets"]
     if not any(row["margin"] and row["margin"]["closed"] for row in rows):
         return None

@@ -1,4 +1,4 @@
-"""Charts of the debt: what the vaults owe, how well it is backed, what is in trouble."""
+"""Charts of the debt: its amount, its collateral ratio, and the part at risk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maturity of debt: what has a date by time, all else on demand."""
+"""Maturity of debt: dated debt by time, all else on demand."""
 
 from __future__ import annotations
 

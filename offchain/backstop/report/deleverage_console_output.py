@@ -23,11 +23,11 @@ PAID = {
     "protocol": "the protocol",
     "nobody": "nobody yet",
 }
-"""Who pays, in their order; the keys are those of the summary's `..._wad`."""
+"""Payers, in their order; the keys are those of the summary's `..._wad`."""
 
 
 def print_deleverage(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """Print what it cost, how long it took and who paid, or the whole summary as JSON."""
+    """Print the crash's cost, its duration and the payers, or the whole summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=1))
         return

@@ -1,4 +1,4 @@
-"""Page of a crash of a perpetual market: who paid, what it cost and how long it took."""
+"""Page of a crash of a perpetual market: the payers, its cost and its duration."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def write_page(directory: Path) -> Path:
 
 
 def build_payer_strip(summary: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip: who paid what accounts owed beyond their margins."""
+    """Build the strip of payers of the amounts that accounts owed beyond their margins."""
     parts = [(name[0].upper() + name[1:], _COLORS[key], [f"{key}_wad"]) for key, name in PAID.items()]
     return build_strip(summary, "owed beyond margins", parts)
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: who bore what, and how fast it was over."""
+    """Compose the finding: the loss that each party absorbed, and the time until it was over."""
     numbers = SummaryFigures(summary)
     return Markup("{} owed {} beyond what they had: insurance paid {}, those who had gained {}, {}.").format(
         render_count(summary["insolvent"], "account"),

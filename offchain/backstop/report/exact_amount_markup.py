@@ -88,7 +88,7 @@ class SummaryFigures:
         return render_amount(self.get_value(path), get_figure_unit(path), style, path)
 
     def render_total(self, path: str, style: str = "compact") -> Markup:
-        """Render a sum over a list, whose place is a star: "collateral_types.*.liquidations"."""
+        """Render a sum over a list, with a star in its place: "collateral_types.*.liquidations"."""
         before, after = path.split(".*.")
         rows: Any = self._summary
         for part in before.split("."):

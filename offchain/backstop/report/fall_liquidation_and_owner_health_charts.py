@@ -1,4 +1,4 @@
-"""Charts of the book that a run begins with: what a fall would liquidate, and the largest owners' health."""
+"""Charts of a run's opening book: debt liquidated by a price drop, and the largest owners' health."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def build_liquidation_and_owner_charts(run: Run) -> list[Chart]:
 
 
 def build_liquidated_by_fall_chart(opening_vaults: OpeningVaults) -> Chart:
-    """Draw the debt that may be liquidated, and what its collateral would lack, by a fall of all prices."""
+    """Draw the debt that may be liquidated, and its collateral's shortfall, by a drop of all prices."""
     prices = {each.symbol: each.price for each in opening_vaults.types.values()}
     rows = compute_fall_rows(opening_vaults.positions, prices, FALLS)
     upper, lower = compute_panel_domains((1, 0.6), gap=0.14)
@@ -110,7 +110,7 @@ class OwnerHealth(NamedTuple):
 
 
 def list_largest_owners(book: OpeningVaults, most: int = MOST_OWNERS) -> list[OwnerHealth]:
-    """Return the owners who owe most, the largest first."""
+    """Return the owners with the largest debts, the largest first."""
     by_owner: dict[str, list[VaultHolding]] = {}
     for held in book.vaults:
         by_owner.setdefault(held.owner, []).append(held)
@@ -128,7 +128,7 @@ def list_largest_owners(book: OpeningVaults, most: int = MOST_OWNERS) -> list[Ow
 
 
 def compute_health(held: VaultHolding, price: int) -> int:
-    """Return collateral at a price over what the liquidation ratio asks for [bps], rounded down."""
+    """Return collateral at a price over the liquidation ratio's requirement [bps], rounded down."""
     each = held.position
     return each.locked * price * BASIS_POINTS * BASIS_POINTS // (each.debt * each.ratio)
 

@@ -41,7 +41,7 @@ def get_column_unit(column: str) -> str:
 
 
 def format_console_cell(value: Any, unit: str) -> str:
-    """Write a cell in its unit, rounded; a dash for what is not known."""
+    """Write a cell in its unit, rounded; a dash for an unknown value."""
     if value is None or value != value:
         return "–"
     if unit:

@@ -1,4 +1,4 @@
-"""Charts of settings by what they gain and lose: those that no other beats are joined by a line."""
+"""Charts of settings by gain and loss: a line joins the settings that no other beats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backstop.report.chart_parts import Chart, LegendKey, build_axis_title, to_p
 from backstop.report.stress_console_output import MICRO
 
 FRONT_TITLES = {"debt": "debt, stablecoins", "revenue": "stability fees of a year, stablecoins"}
-"""Titles of the axis of gains, by what stands against shortfall."""
+"""Titles of the axis of gains, by the measure set against shortfall."""
 
 
 class FrontPoint(NamedTuple):
@@ -44,7 +44,7 @@ def draw_front_chart(
 ) -> Chart:
     """Draw each setting by its gain and expected shortfall; a line joins those that no other beats.
 
-    `unbeaten` is what these are called; `best` is the place of a recommended one.
+    `unbeaten` is the label of these settings; `best` is the place of a recommended one.
     """
     kept = sorted((i for i, point in enumerate(points) if point.is_unbeaten), key=lambda i: points[i].gain)
     groups = [

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def describe_grid_edge(summary: Mapping[str, Any]) -> str:
-    """Say at which ends of the grid the recommended setting lies; nothing where it lies within."""
+    """Return the ends of the grid at which the recommended setting lies; nothing where it lies within."""
     if summary["recommended"] is None:
         return ""
     values = summary["points"][summary["recommended"]["point"]]["values"]

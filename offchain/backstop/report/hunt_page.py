@@ -1,4 +1,4 @@
-"""Page of a hunt: what its alarms found, one story of each kind, and how each goes."""
+"""Page of a hunt: the findings of its alarms, one story of each kind, and its course."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ABOUT = {
     "margin": "One owner of several accounts takes from others in the margin market.",
     "accounting": "A call moves what is not its affair, or what is owed does not arrive.",
 }
-"""What each alarm is rung by."""
+"""Trigger of each alarm."""
 
 
 def write_page(directory: Path) -> Path:

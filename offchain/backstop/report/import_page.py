@@ -1,4 +1,4 @@
-"""Page of an import: what became of the file, how near its debt is to liquidation, and whose it is."""
+"""Page of an import: the file's repairs, its debt's distance from liquidation, and its owners."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_page(directory: Path) -> Path:
 
 
 def compose_finding(summary: Mapping[str, Any]) -> Markup:
-    """Compose the finding: how much is owed, by how many, and what a fall by a fifth makes unsafe."""
+    """Compose the finding: the debt, its vaults, and the part that a drop by a fifth makes unsafe."""
     numbers = SummaryFigures(summary)
     place = _find_fall_of_all(summary, 2_000)
     return Markup(

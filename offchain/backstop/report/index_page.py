@@ -1,4 +1,4 @@
-"""Page over all runs and studies of a folder: one line for each, with what it found."""
+"""Page over all runs and studies of a folder: one line for each, with its finding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEPTH = 4  # folders below the first: a run of a guard lies three deep
 
 
 class IndexEntry(NamedTuple):
-    """One folder: where it is, what it is, the way to its page, and what it found."""
+    """One folder: its place, its kind, the link to its page, and its finding."""
 
     place: str
     kind: str
@@ -50,7 +50,7 @@ def write_index_page(directory: Path) -> Path:
 
 
 def list_result_entries_or_problems(directory: Path) -> list[IndexEntry | str]:
-    """List what is below a folder, the newest first; in place of what cannot be read, why."""
+    """List results below a folder, the newest first; a folder that cannot be read has the reason instead."""
     found: list[IndexEntry | str] = []
     for folder, kind in _iter_folders(directory, _DEPTH):
         try:

@@ -58,7 +58,7 @@ def draw_live_charts_by_id(figures: Mapping[str, Any]) -> dict[str, Chart]:
 def build_event_marks(
     events: Sequence[Any], window: tuple[int, int]
 ) -> tuple[list[dict[str, Any]], list[LegendKey]]:
-    """Return upright lines where something happened, and their keys; what is close together shares one."""
+    """Return upright lines at events, and their keys; events that are close together share one."""
     width = max(1, (window[1] - window[0]) // MOST_MARKS)
     at: dict[int, tuple[int, Any]] = {}
     ranks = list(_MARKS)

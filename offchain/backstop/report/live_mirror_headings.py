@@ -1,4 +1,4 @@
-"""Headings of the live page: what each section shows at this block, in a few words."""
+"""Headings of the live page: the state of each section at this block, in a few words."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def compose_live_headings(figures: Mapping[str, Any]) -> dict[str, Markup]:
 
 
 def _describe_deleveraging_queue(queue: Mapping[str, Any] | None) -> Markup:
-    """Tell of those who would be closed first; sides have their lights from five down."""
+    """Describe the accounts that would be closed first; sides have their lights from five down."""
     if queue is None or queue["policy"] != "ranked":
         return Markup("No account comes before another")
     first = sum(side["lights"][0]["accounts"] for side in queue["sides"])

@@ -1,4 +1,4 @@
-"""Charts of the losses: the waterfall, and what was left to pay with."""
+"""Charts of the losses: the waterfall, and the remaining assets to pay with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WaterfallStep(NamedTuple):
 
 
 def draw_waterfall(run: Run) -> Chart | None:
-    """Draw the bad debt created, what each stage paid of it, and what nobody has paid."""
+    """Draw the bad debt created, each stage's payment, and the unpaid part."""
     losses = run.summary["losses"]
     steps = [
         WaterfallStep(stage["stage"], int(stage["rad"]), get_stage_color(stage["stage"]))
@@ -58,7 +58,7 @@ def draw_falling_bars(
     left: WaterfallStep,
     unit: int,
 ) -> Chart | None:
-    """Draw bars that step down from a loss to what is left of it; None without a loss."""
+    """Draw bars that step down from a loss to its remainder; None without a loss."""
     if whole.amount == 0:
         return None
     steps = [whole, *paid, left]

@@ -1,4 +1,4 @@
-"""Sentence at the head of a run's page: who lost how much."""
+"""Sentence at the head of a run's page: each party's loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.simulation.loss_bearers import ALL_GROUPS
 
 
 def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
-    """Compose one sentence that names everyone who lost anything."""
+    """Compose one sentence that names every party with a loss."""
     numbers = SummaryFigures(summary)
     clauses = [
         Markup(ALL_GROUPS[entry["group"]].clause).format(numbers.render_figure(f"paid_by.{i}.wad"))
@@ -40,7 +40,7 @@ def compose_loss_sentence(summary: dict[str, Any]) -> Markup:
 
 
 def compose_liquidity_vault_result(summary: dict[str, Any]) -> Markup:
-    """Compose the sentence on what a pool that takes over positions earned or lost; nothing without one."""
+    """Compose the sentence on the profit of a pool that takes over positions; nothing without one."""
     pool = (summary.get("margin") or {}).get("pool")
     if not pool:
         return Markup("")

@@ -1,4 +1,4 @@
-"""Charts of the margin market: who paid for its losses, in which order, and when."""
+"""Charts of the margin market: the payers of its losses, their order, and the times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_payer_steps(summary: Mapping[str, Any]) -> list[WaterfallStep]:
 
 
 def draw_margin_waterfall(run: Run) -> Chart | None:
-    """Draw what accounts owed beyond their margin, what each payer paid, and what is unpaid."""
+    """Draw the amount that accounts owed beyond their margin, each payer's payment, and the unpaid part."""
     summary = run.summary
     if not summary.get("margin"):
         return None
@@ -51,7 +51,7 @@ def draw_margin_waterfall(run: Run) -> Chart | None:
 
 
 def draw_margin_payments(run: Run) -> Chart | None:
-    """Draw who paid how much and when, as bars from the first payment to the last."""
+    """Draw each payer's payments over time, as bars from the first payment to the last."""
     rows = [
         row
         for row in list_records(get_table(run, "margin_payments"))

@@ -1,4 +1,4 @@
-"""Headings of pages over several runs: what each section found, in a few words."""
+"""Headings of pages over several runs: the finding of each section, in a few words."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _describe_largest_loss(strips: Sequence[LossStrip]) -> Markup:
 
 
 def compose_guards_headings(comparison: Mapping[str, Any]) -> dict[str, Markup]:
-    """Compose the answers of a page of guards: of each crash, what the best saves."""
+    """Compose the answers of a page of guards: for each crash, the saving of the best guard."""
     numbers = SummaryFigures(comparison)
     answers = {
         "mirror": _describe_model_chain_agreement(

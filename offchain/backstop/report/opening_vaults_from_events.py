@@ -1,4 +1,4 @@
-"""Vaults of a run as its first block leaves them, from its events: what charts of the book are drawn from."""
+"""Vaults of a run after its first block, from its events: the data of the charts of the book."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BookType(NamedTuple):
 
 
 class VaultHolding(NamedTuple):
-    """Vault of an owner: its type's number, and what it has and owes."""
+    """Vault of an owner: its type's number, its collateral and its debt."""
 
     owner: str
     number: int
@@ -37,15 +37,15 @@ class OpeningVaults(NamedTuple):
 
     @property
     def positions(self) -> list[Position]:
-        """What every vault has and owes."""
+        """Collateral and debt of every vault."""
         return [held.position for held in self.vaults]
 
 
 def read_opening_book(run: Run) -> OpeningVaults | None:
     """Read the book that a run begins with; None where the run's tables do not hold all of it.
 
-    A run that goes on from the state of a chain has only the vaults that it changes itself, and where margins
-    grow with size a price alone does not say who is unsafe.
+    A run that continues the state of a chain has only the vaults that it changes itself. Where margins grow
+    with size a price alone does not determine the unsafe vaults.
     """
     state, events = get_table(run, "state"), get_table(run, "events")
     types = run.summary["collateral_types"]

@@ -30,7 +30,7 @@ def build_link(directory: Path, target: str, title: str, command: str) -> PageLi
 
 
 def link_run(directory: Path, place: str, title: str) -> PageLink:
-    """Return the link to a run in a folder of this one, whose tables are there already."""
+    """Return the link to a run in a subfolder, if its tables are there already."""
     return build_link(directory, f"{place}/{REPORT}", title, format_report_command(directory / place))
 
 
@@ -67,7 +67,7 @@ def build_sweep_setting_link(
 
 
 def build_parent_page_link(directory: Path) -> PageLink | None:
-    """Return the link from a run or study to the page of what it is part of, if that is there."""
+    """Return the link from a run or study to the page of its parent, if that is there."""
     one, two = directory.parent, directory.parent.parent
     pages = [(one / "compare.html", "the comparison"), (two / "guards.html", "the comparison of guards")]
     if one.name == PATHS:

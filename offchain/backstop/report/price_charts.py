@@ -1,4 +1,4 @@
-"""Charts of the crash: prices, liquidations, and what it took to get a transaction in."""
+"""Charts of the crash: prices, liquidations, and the cost of getting a transaction in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Page of a proposal: the question, the answer in one sentence, its interval, and what it hangs on."""
+"""Page of a proposal: the question, the answer in one sentence, its interval, and its conditions."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def shorten_lists(value: Any, left_out: dict[str, int], path: str = "") -> Any:
 
 
 def as_script(value: Any) -> Markup:
-    """Encode JSON so that it can stand inside a script element, whatever its strings hold."""
+    """Encode JSON so that it can stand inside a script element, with any contents of its strings."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for mark, escaped in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
         text = text.replace(mark, escaped)

@@ -1,4 +1,4 @@
-"""Replay of a run: what its prices, auctions, stages and keepers were at each of some moments, as text."""
+"""Replay of a run: its prices, auctions, stages and keepers at each of some moments, as text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ACTS = {
     "requestRedeem": "asked to leave a pool",
     "redeem": "left a pool",
 }
-"""What keepers do besides buying, by the method that they call; reports, steps and upkeep are left out."""
+"""Actions of keepers besides buying, by the method that they call; reports, steps and upkeep are left out."""
 
 
 def build_replay_slider_chart(run: Run) -> Chart | None:
@@ -93,7 +93,7 @@ def build_replay_slider_chart(run: Run) -> Chart | None:
 def collect_replay(run: Run) -> dict[str, Any] | None:
     """Collect what a page's slider shows at each moment; None of a run without a block.
 
-    Figures are texts, rounded from exact integers. What happened in a block is there at its moment.
+    Figures are texts, rounded from exact integers. Each block's events are included at its moment.
     """
     state = get_table(run, "state")
     if state.empty:

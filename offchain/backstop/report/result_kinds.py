@@ -1,4 +1,4 @@
-"""Kinds of folders that have a page: how each is known, written anew, and what it found, in one sentence."""
+"""Kinds of folders that have a page: the mark, the writer and the one-sentence finding of each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from backstop.studies.stress.parameter_sweep import STUDIES
 
 
 class ResultKind(NamedTuple):
-    """Kind of a folder: the file that only such a folder has, its summary, its page, and what it found."""
+    """Kind of a folder: the file that only such a folder has, its summary, its page, and its finding."""
 
     name: str
     mark: str
@@ -156,7 +156,7 @@ KINDS = (
         "run", "trace.json", "summary.json", REPORT, run_page.write_run_page, _compose_run_loss_sentence
     ),
 )
-"""All kinds; the first whose file is there is the folder's."""
+"""All kinds; the first one with its file in the folder is the folder's."""
 
 
 def find_result_kind(directory: Path) -> ResultKind | None:
@@ -165,7 +165,7 @@ def find_result_kind(directory: Path) -> ResultKind | None:
 
 
 def write_page(directory: str | Path) -> Path:
-    """Write the page of a folder, and anew the page of what it is part of, so that this one leads here."""
+    """Write the page of a folder, and rewrite its parent's page, so that this one links here."""
     directory = Path(directory)
     kind = find_result_kind(directory)
     page = (kind.write if kind else run_page.write_run_page)(directory)

@@ -33,8 +33,8 @@ _MOST_FALLING_PRICES = 7  # lines that can be told apart beside that of all pric
 def build_price_fall_debt_chart(summary: Mapping[str, Any]) -> Chart:
     """Draw the debt that may be liquidated by the fall: of all prices together, and of each price alone.
 
-    They do not add up: an account with two collaterals may be unsafe by the fall of either. Of many prices
-    those are drawn whose largest fall makes most debt unsafe.
+    They do not add up: an account with two collaterals may be unsafe by the fall of either. Of many prices,
+    those are drawn with the largest drop that makes most debt unsafe.
     """
     rows = summary["tables"]["falls"]
     by_name: dict[str, list[Mapping[str, Any]]] = {}
@@ -105,7 +105,7 @@ def build_expected_shortfall_chart(summary: Mapping[str, Any]) -> Chart:
 
 
 def draw_payers(summary: Mapping[str, Any]) -> Chart:
-    """Draw who pays on average, a bar for each set of rules."""
+    """Draw the average payments of each payer, a bar for each set of rules."""
     rows = summary["tables"]["payers"]
     presets = list(dict.fromkeys(row["preset"] for row in rows))
     groups = [name for name in ALL_GROUPS if any(row["payer"] == name for row in rows)]
@@ -319,7 +319,7 @@ def _build_interval_points(
 
 
 def _build_horizontal_figure(names: Sequence[str], data: list[dict[str, Any]], title: str) -> dict[str, Any]:
-    """Build a figure whose rows have names, the first on top."""
+    """Build a figure of named rows, the first on top."""
     return {
         "data": data,
         "layout": {

@@ -1,4 +1,4 @@
-"""Page of one run: what happened, who paid, and whether model and chain agreed."""
+"""Page of one run: its course, the payers, and the agreement of model and chain."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def render_page(run: Run) -> str:
 
 
 def list_margin_payers(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    """List who paid for the margin market's losses: name, colour, wad, and the figure's path."""
+    """List the payers of the margin market's losses: name, colour, wad, and the figure's path."""
     if not summary.get("margin"):
         return []
     return [

@@ -1,4 +1,4 @@
-"""Headings of a run's page: what each section found, in a few words."""
+"""Headings of a run's page: the finding of each section, in a few words."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from backstop.studies.risk_questions.liquidations_at_price_drop import compute_f
 
 _MOST_NAMED = 3
 _FALL = 3_000
-"""Fall of all prices for which the opening book's heading says what it liquidates [bps]."""
+"""Drop of all prices for which the opening book's heading names the liquidated debt [bps]."""
 
 
 def compose_headings(
@@ -93,7 +93,7 @@ def _describe_price_falls(run: Run) -> Markup:
 
 
 def _describe_peak_auction_debt(replay_data: Mapping[str, Any] | None) -> Markup:
-    """Say when most debt stood at auction: where the slider begins."""
+    """Compose the slider's heading: the time of the most debt at auction, where it begins."""
     if not replay_data:
         return Markup("")
     at = replay_data["peak"]

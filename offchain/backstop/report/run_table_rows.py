@@ -120,7 +120,7 @@ def list_auction_steps_and_ends(run: Run) -> list[tuple[int, int, bool]]:
 
 
 def list_largest_purchases(run: Run) -> list[Purchase]:
-    """List the largest takes by what they were worth, of each step one row."""
+    """List the largest takes by their value, of each step one row."""
     found = [
         Purchase(
             step=int(take["step"]),

@@ -14,7 +14,7 @@ from rich.table import Table
 from backstop.model.arithmetic import WAD
 
 KINDS = ("blind", "chosen")
-"""Moments at which pairs open: every so many minutes, and those of an owner who knows the next look."""
+"""Moments at which pairs open: every so many minutes, and those of an owner that knows the next price."""
 
 
 def print_self_hedge(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Page of the study of self-made pairs: what one owner, long against short, earns by a market's terms."""
+"""Page of the study of self-made pairs: the profit of one owner, long against short, by a market's terms."""
 
 from __future__ import annotations
 

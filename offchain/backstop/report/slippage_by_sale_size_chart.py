@@ -1,4 +1,4 @@
-"""Chart of the local markets: what a sale at once fetches less, and where the auctions' lots stand."""
+"""Chart of the local markets: the price impact of an immediate sale, and the sizes of auctions' lots."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class MarketLots(NamedTuple):
 def compute_slippage(worth: int, depth: int) -> int:
     """Return how much less than its price a sale at once brings on average [bps], before the market's fee.
 
-    Reserves keep their product, so that what is worth as much as the depth brings half of it; rounded down.
+    Reserves keep their product, so that a sale worth as much as the depth brings half of its value; rounded
+    down.
     """
     return worth * BASIS_POINTS // (worth + depth)
 
@@ -69,7 +70,7 @@ def list_largest_auction_lot_by_market(run: Run) -> list[MarketLots]:
 
 
 def draw_slippage_by_sale_size(run: Run) -> Chart | None:
-    """Draw slippage by what is sold at once; None without a market or without an auction."""
+    """Draw slippage by the amount sold at once; None without a market or without an auction."""
     found = list_largest_auction_lot_by_market(run)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Page of an audit: what is owed at one block, what stands behind it, who would bear a loss."""
+"""Page of an audit: the debt at one block, the assets behind it, and the absorption of a loss."""
 
 from __future__ import annotations
 

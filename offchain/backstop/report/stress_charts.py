@@ -1,4 +1,4 @@
-"""Charts of a study: the tail, who pays, how sure the figures are, where losses begin."""
+"""Charts of a study: the tail, the payers, the confidence of the figures, the start of losses."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def draw_tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
 
 
 def draw_payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
-    """Draw who pays on average, over all paths and over the worst."""
+    """Draw the average payments of each payer, over all paths and over the worst."""
     order = np.argsort(-columns["bad_debt"], kind="stable")
     count = len(order)
     picks = [("all paths", order)]
@@ -234,7 +234,7 @@ def build_loss_by_ratio_scatter(columns: Columns) -> Chart:
 
 
 def build_loss_cover_time_charts(columns: Columns) -> list[Chart]:
-    """Draw how long losses were open, of the paths whose loss was covered."""
+    """Draw the time that losses were open, of the paths with a covered loss."""
     covered = columns["covered_at"] != NEVER
     hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
     if len(hours) == 0:

@@ -20,7 +20,7 @@ MICRO = 10**6
 
 
 CAP_LINES = {"buyers": "buyers' capital used up", "stablecoins": "too few stablecoins for depth"}
-"""What caps sales, as the table names it."""
+"""Limit of sales, by the name in the table."""
 
 _WIDTH = 160
 """Columns of the console, more than any table has: in a narrow one rich cuts figures."""
@@ -93,7 +93,7 @@ def _print_drivers(console: Console, summary: Mapping[str, Any], sure: str) -> N
 
 
 def describe_block_time(found: Mapping[str, Any]) -> str:
-    """Say that blocks are too long, with the figure of both, and what to set."""
+    """Return the advice that blocks are too long, with the figure of both, and the setting to change."""
     tried, now = (f"{found[name]:,} s" for name in ("tried_seconds", "now_seconds"))
     return (
         f"Blocks of {now} are too long: in blocks of {tried} the expected shortfall is "

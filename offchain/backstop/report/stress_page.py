@@ -1,4 +1,4 @@
-"""Page of a study: what many paths lose, who pays, and how sure that is."""
+"""Page of a study: the losses of many paths, the payers, and the confidence of the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First screen of a page: what was lost in all and who bears it, from the figures of the tables below."""
+"""First screen of a page: the total loss and its payers, from the figures of the tables below."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _NOTHING = {
     "bad-debt": "No path had bad debt",
     "gain": "Hostile members gained nothing",
 }
-"""What a search found that found none of what it wanted."""
+"""Finding of a search without a hit."""
 
 
 class LossShare(NamedTuple):
-    """Part of a whole: whose it is, its colour, its figure, and its value [rad]."""
+    """Part of a whole: its party, its colour, its figure, and its value [rad]."""
 
     label: str
     color: str
@@ -39,7 +39,7 @@ class LossShare(NamedTuple):
 
     @property
     def short_label(self) -> str:
-        """Label without its explanation, but for nobody's, of which there are two."""
+        """Label without its explanation, except for the two labels of unpaid loss."""
         return self.label if self.label.startswith("Nobody") else self.label.partition(":")[0]
 
 
@@ -65,7 +65,7 @@ class LossStrip(NamedTuple):
         return sum(max(0, share.value) for share in self.shares)
 
     def format_share_percent(self, share: LossShare) -> str:
-        """Return a part as a percentage of what is drawn; nothing for a gain."""
+        """Return a part as a percentage of the drawn total; nothing for a gain."""
         return amounts.format_percent(share.value, self.drawable_total_rad) if share.value >= 0 else "a gain"
 
     def compute_bar_length_bps(self, share: LossShare) -> int:
@@ -92,7 +92,7 @@ def build_strip(
 
 
 def build_run_loss_strip(summary: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip of a run: everybody who lost anything, vaults and margin market together."""
+    """Build the strip of a run: every party with a loss, vaults and margin market together."""
     parts = [
         (ALL_GROUPS[entry["group"]].label, entry["group"], [f"paid_by.{i}.wad"])
         for i, entry in enumerate(summary["paid_by"])
@@ -101,7 +101,7 @@ def build_run_loss_strip(summary: Mapping[str, Any]) -> LossStrip | None:
 
 
 def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> LossStrip | None:
-    """Build the strip of a summary's `groups`, whose part is at the path `figure` of each."""
+    """Build the strip of a summary's `groups`, each with its part at the path `figure`."""
     parts = [
         (ALL_GROUPS[entry["group"]].label, entry["group"], [f"groups.{i}.{figure}"])
         for i, entry in enumerate(summary["groups"])
@@ -110,7 +110,7 @@ def build_group_strip(summary: Mapping[str, Any], title: str, figure: str) -> Lo
 
 
 def build_preset_loss_strips(comparison: Mapping[str, Any]) -> list[LossStrip]:
-    """Build a strip for each preset: everybody who lost anything, as on the page of its run."""
+    """Build a strip for each preset: every party with a loss, as on the page of its run."""
     found = []
     for k, row in enumerate(comparison["presets"]):
         parts = [
@@ -155,7 +155,7 @@ def find_least_bad_debt_index(scenario_result: Mapping[str, Any]) -> int:
 
 
 def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
-    """Build the strip of a statement: who would pay what is to cover, if all of it were lost now."""
+    """Build the strip of a statement: the payers of the whole uncovered loss, if it were lost now."""
     parts = [
         (row["stage"].replace("_", " "), row["stage"], [f"stages.{i}.would_pay_rad"])
         for i, row in enumerate(statement["stages"])
@@ -165,7 +165,7 @@ def build_loss_payers_strip(statement: Mapping[str, Any]) -> LossStrip | None:
 
 
 def compose_comparison_finding(comparison: Mapping[str, Any]) -> Markup:
-    """Compose the finding of a comparison: where most and where least of the loss is paid by nobody."""
+    """Compose the finding of a comparison: the presets with the most and the least unpaid loss."""
     strips = build_preset_loss_strips(comparison)
     if not strips:
         return Markup("No preset was left with a loss.")

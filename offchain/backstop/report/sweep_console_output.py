@@ -83,7 +83,7 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 def list_usage_columns(
     summary: Mapping[str, Any],
 ) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
-    """Return titles of what settings lend and earn, with what writes each; none in folders of old."""
+    """Return titles of settings' debt and income, with each one's format; none in old folders."""
     if "measure" not in summary:
         return []
     columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
@@ -96,7 +96,7 @@ def list_usage_columns(
 
 
 def describe_efficient(summary: Mapping[str, Any]) -> str:
-    """Say how many settings are efficient, what that means, and what stands against shortfall."""
+    """Return how many settings are efficient, the meaning of that, and the measure set against shortfall."""
     points = summary["points"]
     if summary["withheld"]:
         return f"None is marked as efficient, as the book stands still. {summary['measure_says']}"
@@ -108,7 +108,7 @@ def describe_efficient(summary: Mapping[str, Any]) -> str:
 
 
 def list_remarks(summary: Mapping[str, Any]) -> list[str]:
-    """List settings that are refused, and what else is to know of the others."""
+    """List settings that are refused, and remarks on the others."""
     refused = [
         f"refused: {', '.join(list_setting_values_in_axis_order(summary, each))}: {each['finding']}"
         for each in summary.get("refused", ())

@@ -1,4 +1,4 @@
-"""Page of a comparison of systems: which mechanism loses less, who pays, and the cause of each difference."""
+"""Page of a comparison of systems: their losses, the payers, and the cause of each difference."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from backstop.report.sweep_console_output import get_recommended_or_first_settin
 
 
 class TornadoBar(NamedTuple):
-    """Part of a driver's row: from one figure to another [micro], and what moves it."""
+    """Part of a driver's row: from one figure to another [micro], and its cause."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""What became of each vault and member, and which step cost whom how much: rows for a run's page."""
+"""Outcome of each vault and member, and the cost of each step by party: rows for a run's page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WHAT = {
     "recovered": "recovered",
     "carried": "carried on",
 }
-"""What a posting of the waterfall is called in the table of steps."""
+"""Names of the waterfall's postings in the table of steps."""
 
 REWARD = "bad debt: a keeper's reward"
-"""What the same is called of a reward: a loss where no buffer is left to pay it."""
+"""Name of the same posting of a reward: a loss where no buffer is left to pay it."""
 
 
 class VaultRow(NamedTuple):
@@ -47,7 +47,7 @@ class VaultRow(NamedTuple):
 
 
 class LossStep(NamedTuple):
-    """One amount that a step cost somebody, or that somebody paid."""
+    """One amount that a step cost a party, or that a party paid."""
 
     anchor: str
     step: int
@@ -61,7 +61,7 @@ class LossStep(NamedTuple):
 
 
 class BadDebtCauses(NamedTuple):
-    """Bad debt by what made it; the parts add up to it [rad]."""
+    """Bad debt by its cause; the parts add up to it [rad]."""
 
     auctions: int  # that did not raise their debt
     rewards: int  # of keepers, where no buffer was left to pay them
@@ -84,7 +84,7 @@ class MemberRow(NamedTuple):
 
     @property
     def change_wad(self) -> int:
-        """What it has more than it put in; below zero it lost."""
+        """Final balance above the deposit; below zero it lost."""
         return self.end_wad - self.deposit_wad
 
 
@@ -115,7 +115,7 @@ def _build_auctioned_vault_row(auction_rows: Sequence[AuctionRow]) -> VaultRow:
 
 
 def list_step_costs(run: Run, auctions: Sequence[AuctionRow]) -> list[LossStep]:
-    """List what each step cost: cheap sales, bad debt, and who paid for it, in the order of steps.
+    """List the cost of each step: cheap sales, bad debt, and the payers, in the order of steps.
 
     An auction costs its owner what it costs only at its end, so that one that is open is not in it.
     """
@@ -186,7 +186,7 @@ def _iter_waterfall_loss_steps(run: Run, auctions: Sequence[AuctionRow]) -> Iter
 
 
 def _iter_margin_payment_steps(run: Run) -> Iterable[LossStep]:
-    """Yield who paid for accounts of the margin market that owed more than they had."""
+    """Yield the payers for insolvent accounts of the margin market."""
     for each in list_records(get_table(run, "margin_payments")):
         who = next((str(each[name]) for name in ("payer_name", "payer") if _is_given(each.get(name))), "")
         kind = str(each["kind"])

@@ -1,1 +1,1 @@
-"""One run of one scenario: its file, its day block by block, what is recorded of it."""
+"""One run of one scenario: its file, its day block by block, and the records of the run."""

@@ -1,4 +1,4 @@
-"""The worth of an account in a run: its coins, margin, shares and vault, and what it took and kept."""
+"""The worth of an account in a run: its coins, margin, shares and vault, and collateral taken and kept."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from backstop.system import Action
 def compute_total_account_worth(run: ScenarioRun, owner: str) -> int:
     """Return the worth of an account, wad.
 
-    It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
-    it took and kept. After settlement a coin is worth the collateral it brings.
+    It has stablecoins, a margin account, the value of its pool shares if withdrawn now, and the collateral
+    that it took and kept. After settlement a coin is worth the collateral for which it is redeemed.
     """
     view, total = run.build_keeper_view(), run.get_stablecoin_balance(owner)
     if view.cycles is not None:
@@ -66,15 +66,15 @@ def compute_claim_payout(run: ScenarioRun, member: PoolDepositor) -> int:
 
 
 def has_planned_exit(run: ScenarioRun, member: PoolDepositor) -> bool:
-    """Return True if a member is one who runs from losses."""
+    """Return True if a depositor is one that plans to run from losses."""
     state = run.by_address.get(member.address)
     return state is not None and state.keeper.group.leaves_at != 0
 
 
 def compute_member_shares_value(run: ScenarioRun, member: PoolDepositor) -> int:
-    """Return what a member's shares, in batches too, bring after the losses that the market shows [wad].
+    """Return the value of a depositor's shares, in batches too, after the losses at market prices [wad].
 
-    Nobody is paid by this: an exit holds back all that is in doubt. But most of that is not lost.
+    No exit is paid at this value: an exit holds back all flagged debt. But most of that is not lost.
     """
     with _price_debt_at_risk_at_market(run):
         return compute_stake(cast(MemberPool, run.session.model.world.contracts[member.pool]), member.address)
@@ -82,7 +82,7 @@ def compute_member_shares_value(run: ScenarioRun, member: PoolDepositor) -> int:
 
 @contextmanager
 def _price_debt_at_risk_at_market(run: ScenarioRun) -> Iterator[None]:
-    """Have the waterfall count of what is in doubt what the market's prices leave unpaid."""
+    """Make the waterfall count flagged debt only as far as market prices leave it uncovered."""
     waterfall = run.session.model.world.contracts["LossWaterfall"]
     vars(waterfall)["_ask_liquidation_debt_at_risk"] = _compute_uncovered_debt_by_type(run).__getitem__
     try:
@@ -112,7 +112,7 @@ def _compute_uncovered_debt_by_type(run: ScenarioRun) -> list[int]:
 
 
 def compute_stake(pool: MemberPool, owner: str) -> int:
-    """Return what somebody has in a pool and its batches after all known losses [wad of the asset]."""
+    """Return an owner's share of a pool and its batches after all known losses [wad of the asset]."""
     supply, everything = pool.state[()].supply + VIRTUAL_SHARES, pool._compute_all_vested_assets()
     lost = everything - pool._compute_assets_left(everything)
     level, of_live, group_heights = 0, lost, dict[int, int]()

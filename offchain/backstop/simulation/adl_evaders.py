@@ -1,8 +1,8 @@
-"""Winners of a crash who try to bear less: they pass positions on, trade off the mark, and withdraw.
+"""Winners of a crash that try to evade ADL: they pass positions on, trade off the mark, and withdraw.
 
-They are chosen when the first account loses its positions, among those who have gained by then. They try at
-once, and again after the next roll. Each has a second account that others do not know of. A run in which they
-are chosen and do nothing says what it would have come to.
+They are chosen when the first account loses its positions, among the accounts with gains by then. They try at
+once, and again after the next roll. Each has a second account that is not publicly linked to it. A run in
+which they are chosen and do nothing gives the baseline.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compute_margin_needed_by_evaders(run: ScenarioRun) -> int:
 
 
 def fund_second_accounts(run: ScenarioRun) -> None:
-    """Give second accounts the money for their margins, from what the vaults drew."""
+    """Give second accounts the money for their margins, from the stablecoins that the vaults drew."""
     amount, maker, purse = (
         compute_margin_needed_by_evaders(run),
         run.register_account("market_maker"),
@@ -76,7 +76,7 @@ def _get_perpetual_market_contract(run: ScenarioRun) -> PerpetualMarket:
 
 
 def _choose_evaders(run: ScenarioRun) -> list[AdlEvader]:
-    """Choose so many of those who have gained in the cycle, by lot, each with one way."""
+    """Choose the configured number of winners of the cycle at random, each with one evasion method."""
     market, winners = _get_perpetual_market_contract(run), list[str]()
     with run.session.model.fork_state():
         for name in sorted(run.margin_book.deposits):
@@ -156,9 +156,9 @@ def _count_evader_attempt(evader: AdlEvader, is_successful: bool) -> None:
 
 
 def summarise_evaders(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return what dodgers tried and came to, their second accounts with them; None where nobody is to dodge.
+    """Return the evaders' attempts and result, second accounts included; None if the run has no evaders.
 
-    What they have counts in hand, in accounts and in the fund, less what was brought into second accounts.
+    Their wealth counts in hand, in accounts and in the fund, less the amounts deposited into second accounts.
     """
     margin = run.recorder.margin
     if not run.scenario.margin_book.dodgers or margin is None:

@@ -92,11 +92,11 @@ class BlockRunner(ScenarioRun):
 
     @cached_property
     def withdrawing_accounts(self) -> list[MarginAccount]:
-        """Owners who have not taken out what they are going to."""
+        """Owners that have not yet made their planned withdrawal."""
         return list_planned_withdrawals(self)
 
     def withdraw_free_margin_of_due_accounts(self, now: int) -> None:
-        """Withdraw the free margin of owners whose time has come, once each."""
+        """Withdraw the free margin of owners at their planned time, once each."""
         for each in list(self.withdrawing_accounts):
             assert each.takes_out is not None
             owner = get_trader_account(each.name)

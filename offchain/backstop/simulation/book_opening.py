@@ -1,7 +1,7 @@
 """The opening of a run: prices, collateral, vaults, margin accounts, members and keepers' capital.
 
-Nothing here depends on what happens from the scenario's start on. A run may instead go on from a state that
-a live deployment had.
+Nothing here depends on events after the scenario's start. A run may instead resume from a state that a live
+deployment had.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from backstop.simulation.run_recorder import AuctionRecord
 from backstop.simulation.scenario_run_state import KeeperState, ScenarioRun
 
 ENOUGH = 10**9
-"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
+"""Multiple of the collateral required at opening prices, for accounts that may need more after a drop."""
 
 NAIVE_POOL = InstantStabilityPool.KIND
 
 
 def open_book(run: ScenarioRun, progress: Progress, stop: Callable[[], bool]) -> None:
-    """Set prices, open vaults and positions, give members and keepers their money, and wait for the start.
+    """Set prices, open vaults and positions, give depositors and keepers their money, and wait for the start.
 
-    Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
+    Meanwhile fees fill the buffers. Nothing here depends on events after the start.
     """
     if run.scenario.opening is not None:
         restore_exported_state(run, run.scenario.opening.state)
@@ -179,7 +179,7 @@ def fill_reserve(run: ScenarioRun) -> None:
 
 
 def approve_vault_restructurer(run: ScenarioRun, owner: str) -> None:
-    """Let whoever restructures vaults act for an owner."""
+    """Approve the keeper that restructures vaults as an operator of an owner's vault."""
     for state in run.keepers if "Workouts" in run.at else ():
         if state.keeper.group.role == "debtor":
             address = state.keeper.address
@@ -263,7 +263,7 @@ def switch_outflow_limits(run: ScenarioRun, is_enabled: bool) -> None:
 
 
 def give_keeper_collateral(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
+    """Give a keeper all the collateral that it may lock; locked collateral counts as given away."""
     group, me = keeper_state.keeper.group, keeper_state.keeper.address
     c = run.scenario.symbols.index(group.collateral)
     unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
@@ -275,7 +275,7 @@ def give_keeper_collateral(run: ScenarioRun, keeper_state: KeeperState) -> None:
 
 
 def grant_guardian_roles(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
+    """Make a keeper a guardian of each contract that it may have to halt, raise or announce."""
     for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.facilitators)):
         if contract in run.at:
             args = (GUARDIAN, keeper_state.keeper.address)
@@ -283,7 +283,7 @@ def grant_guardian_roles(run: ScenarioRun, keeper_state: KeeperState) -> None:
 
 
 def give_keeper_capital(run: ScenarioRun, keeper_state: KeeperState) -> None:
-    """Give a keeper its capital, if what the capital consists of is deployed."""
+    """Give a keeper its capital, if the contracts of that capital are deployed."""
     group = keeper_state.keeper.group
     if group.collateral:
         give_keeper_collateral(run, keeper_state)

@@ -1,7 +1,7 @@
-"""The record of a margin market in a run: liquidations, who owed, and who paid for it, to the wei.
+"""The record of a margin market in a run: liquidations, insolvent accounts, and payments, to the wei.
 
-What nobody's margin covered is what was booked; it is paid, in this order, by insurance, by those who gained
-in the same cycle, and, where it was late, by unvested profits, insurance, the protocol and later gains.
+The loss beyond the accounts' own margin is the booked amount. It is paid, in this order, by insurance, by
+winners of the same cycle, and, if it was late, by unvested profits, insurance, the protocol and later gains.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIDES = ("long", "short")
 
 @dataclass
 class CycleRecorder:
-    """A listener to the market's events; the model tells what a cycle came to when it is final."""
+    """A listener to the market's events; the model gives the result of a cycle when it is final."""
 
     contracts: Mapping[str, Contract]
     symbols: tuple[str, ...]  # of the markets
@@ -164,9 +164,9 @@ class CycleRecorder:
     # ------------------------------------------------------------------ results
 
     def summarise_margin_market(self, run_start: int) -> dict[str, Any]:
-        """Return the margin market's part of summary.json; times count from `start`.
+        """Return the margin market's part of summary.json; times count from `run_start`.
 
-        `loss_wad` is all that was booked: what was paid, what is pending and what is late.
+        `loss_wad` is the whole booked loss: paid, pending and late amounts.
         """
         market = self.perpetual_market
         pending = sum(sum(market.losses[m, market.clocks[()].cycle - 1]) for m in range(len(self.symbols)))
@@ -231,9 +231,10 @@ class CycleRecorder:
         }
 
     def _sum_closings_by_market_second(self, start: int) -> list[dict[str, Any]]:
-        """Return what was closed by force in each market and second.
+        """Return the lots closed by force in each market and second.
 
-        `whole_lots` is what an engine that closes whole positions would have closed of the same accounts.
+        `whole_lots` are the lots that an engine that closes whole positions would have closed of the same
+        accounts.
         """
         found: dict[tuple[int, str], dict[str, Any]] = {}
         for _, at, symbol, _, _, lots, whole, _ in self.closings:

@@ -1,4 +1,4 @@
-"""Totals of a type's sales at a fixed discount: what they took, left and cost."""
+"""Totals of a type's sales at a fixed discount: collateral sold, debt repaid and lost, and owners' cost."""
 
 from __future__ import annotations
 

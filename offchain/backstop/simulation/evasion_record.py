@@ -1,4 +1,4 @@
-"""What winners of a margin market tried so as not to be deleveraged, in one run."""
+"""Attempts of a margin market's winners to evade deleveraging, in one run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AdlEvader:
-    """A winner, its second account, and what both tried."""
+    """A winner, its second account, and the attempts of both."""
 
     name: str
     pal: str

@@ -1,4 +1,4 @@
-"""Members of the pool that takes over positions: when they ask to leave, and what each has in the end."""
+"""Depositors of the backstop pool: the times of their withdrawal requests, and the final value of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backstop.system import Action
 
 
 def request_due_vault_withdrawals(run: ScenarioRun) -> None:
-    """Have those ask whose time has come, with all they have; once due, the pool's keeper pays them."""
+    """Submit the due withdrawal requests, each for all shares; the pool's keeper pays them once due."""
     for each in list(run.asking):
         assert each.asks is not None
         who = get_account(each.name)
@@ -25,9 +25,9 @@ def request_due_vault_withdrawals(run: ScenarioRun) -> None:
 
 
 def summarise_pool(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return what the pool has earned or lost by the end, and what its members have of it; None without one.
+    """Return the pool's profit or loss by the end, and its members' part; None without a pool.
 
-    What it still has counts at the last marks, less the haircuts that are known.
+    The pool's remaining account counts at the last marks, less the known haircuts.
     """
     view, margin = run.build_keeper_view(), run.recorder.margin
     if POOL not in run.at or margin is None or view.cycles is None:

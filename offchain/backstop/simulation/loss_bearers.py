@@ -59,7 +59,7 @@ MARGIN_GROUPS: dict[str, LossBearer] = {
         "{} that accounts of the margin market owe is paid by nobody yet",
     ),
 }
-"""The same of the margin market, by kinds of payments in place of stages; what was posted, stages paid."""
+"""The bearers of the margin market's losses, by kind of payment; posted losses are paid by stages."""
 
 PAYERS = {
     "clawed_back": "withdrawn profits",
@@ -68,7 +68,7 @@ PAYERS = {
     "posted": "the protocol",
     "cut": "later gains",
 }
-"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
+"""Bearers of a loss beyond an account's own margin, in this order, by the kind of a payment."""
 
 
 ALL_GROUPS = GROUPS | MARGIN_GROUPS
@@ -77,7 +77,7 @@ _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.st
 
 
 def get_loss_bearer(stage: str) -> str:
-    """Return the group whose money a stage pays with."""
+    """Return the group that owns the money of a stage."""
     return _OF_STAGE[stage]
 
 

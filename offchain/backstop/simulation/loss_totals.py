@@ -1,7 +1,7 @@
-"""The first screen of a run: what was lost in all, who paid it, and what nobody has paid.
+"""The first screen of a run: the total loss, its bearers, and the unpaid part.
 
-Vaults and the margin market are added up. What the margin market posted to the protocol is a loss of both,
-and counted once.
+Vaults and the margin market are added up. A loss that the margin market posted to the protocol is a loss of
+both, and counted once.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def compute_loss_totals(run_summary: Mapping[str, Any]) -> LossTotals:
 
 
 def sum_unpaid_margin_loss(margin: Mapping[str, Any]) -> int:
-    """Return what nobody has paid of the losses that the margin market dealt with, wad.
+    """Return the unpaid part of the margin market's losses, wad.
 
-    It is unpaid, or owed by other positions of who was insolvent, which prices may yet make good.
+    It is a shortfall, or owed by other positions of an insolvent account, which prices may yet make good.
     """
     return int(margin["loss_wad"]) - sum(int(margin[f"{kind}_wad"]) for kind in PAYERS)
 

@@ -1,8 +1,8 @@
-"""The waiting transactions, and which of them get into a block: one rule, whatever the host.
+"""The waiting transactions, and the rule by which they enter a block: the same for every host.
 
-Waiting transactions are ordered by gas price, then age, then name. One is included if its gas price
-reaches the block's clearing price and its gas still fits into the protocol's share of the block; the
-transactions of one sender go in the order in which they were sent.
+Waiting transactions are ordered by gas price, then age, then name. One is included if its gas price reaches
+the block's clearing price and its gas still fits into the protocol's share of the block. The transactions of
+one sender go in the order in which they were sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from backstop.system import Action
 
 
 class PendingTransaction(NamedTuple):
-    """A transaction that waits. `intent` is what it is about: a new one with the same intent replaces it."""
+    """A waiting transaction. `intent` is its subject: a new one with the same intent replaces it."""
 
     sender: str
     name: str
@@ -57,8 +57,9 @@ class Mempool:
     ) -> tuple[int, int]:
         """Make `wanted` (action, intent, gas, gas price) the sender's only waiting transactions.
 
-        One whose intent already waits keeps its age and takes the new terms; what is no longer wanted is
-        dropped. Return how many were sent for the first time and how many were dropped.
+        If an intent already waits, its transaction keeps its age and takes the new terms; transactions that
+        are no longer wanted are dropped. Return how many were sent for the first time and how many were
+        dropped.
         """
         old = {pending.intent: pending for pending in self._queues.get(sender, ())}
         kept: list[PendingTransaction] = []
@@ -87,7 +88,7 @@ class Mempool:
         return len(self._queues.pop(sender, ()))
 
     def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[PendingTransaction]:
-        """Take out what gets into the block, in order."""
+        """Remove and return the transactions that enter the block, in order."""
         heads = [
             (queue[0].rank, sender) for sender, queue in self._queues.items() if queue[0].visible_at <= now
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class OwnerActivity:
-    """What the owner of one vault has done."""
+    """Actions of the owner of one vault."""
 
     actions: int = 0
     repaid: int = 0  # wad, what was sold for it included

@@ -10,4 +10,4 @@ Progress = Callable[[int, int, str], None]
 
 
 class RunInterruptedError(BackstopError):
-    """A run that was asked to stop; what it had is kept."""
+    """A run that was asked to stop; its results so far are kept."""

@@ -1,7 +1,7 @@
-"""A run directory: what is in it, how it is written and read back. docs/know/data.md describes every column.
+"""A run directory: its files, and how each is written and read. docs/know/data.md describes every column.
 
-Equal runs give equal files, but for meta.json. Integers that may pass 64 bits are decimal strings; nothing
-is ever a float.
+Equal runs give equal files, but for meta.json. Integers that may pass 64 bits are decimal strings; nothing is
+ever a float.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 _OLD_NAMES = 1
-"""The version whose contracts, methods and figures have the names of before 0.2."""
+"""The schema version with the names that contracts, methods and figures had before 0.2."""
 
 ROW_GROUP = 10_000
-"""Rows that are made into a file's columns at once: what that takes does not grow with the run."""
+"""Rows that are converted to columns at once, so that the memory does not grow with the run."""
 
 # Table -> column -> what it holds: "int" fits 64 bits, "big" is a decimal string, "text", "bool", "json".
 TABLES: dict[str, dict[str, str]] = {
@@ -308,7 +308,7 @@ def _translate_old_names(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 class TableSpool(list[Row]):
-    """A table on its way into its file: full row groups go there as they come, the list has what waits.
+    """A table on its way into its file: full row groups are written as they come, the list has waiting rows.
 
     Equal rows give equal bytes.
     """
@@ -364,7 +364,7 @@ class TableSpool(list[Row]):
 
 
 def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
-    """Write one Parquet file, or what a spool has not written yet."""
+    """Write one Parquet file, or the rows that a spool has not written yet."""
     spool = rows if isinstance(rows, TableSpool) else TableSpool(directory, table)
     if spool is not rows:
         for row in rows:

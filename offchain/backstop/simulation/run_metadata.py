@@ -9,7 +9,7 @@ from backstop.simulation.run_directory import SCHEMA_VERSION
 
 
 def build_run_metadata(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
-    """Return the content of meta.json: what may differ between equal runs."""
+    """Return the content of meta.json: the fields that may differ between equal runs."""
     from datetime import UTC, datetime
 
     return {

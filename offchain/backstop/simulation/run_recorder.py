@@ -31,7 +31,7 @@ KINDS = {
     "LossRecovered": "recovered",
     "LossCarried": "carried",
 }
-"""The waterfall's events, by what a row of its table calls them."""
+"""The waterfall's events, by their name in a row of its table."""
 
 
 @dataclass
@@ -175,7 +175,7 @@ class RunRecorder:
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
     def _add_inventory_worth(self, owner: str, worth: int) -> None:
-        """Add the worth of what an account has outside, wad."""
+        """Add the worth of an account's holdings outside the protocol, wad."""
         self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
     def _record_auction(
@@ -238,7 +238,7 @@ class RunRecorder:
     def _add_over_liquidation(
         self, collateral_type: int, owner: str, collateral: int, principal: int
     ) -> None:
-        """Add the principal that a liquidation closed beyond what its vault had to repay to be safe again."""
+        """Add the principal closed by a liquidation beyond the repayment that makes its vault safe."""
         assert self.read_sale_price is not None and self.read_vault is not None
         locked, debt = self.read_vault(collateral_type, owner)
         needed = compute_repayment_to_safety(
@@ -275,7 +275,7 @@ class RunRecorder:
             self._add_inventory_worth(taker, amount * self.equity_price // RAY)
 
     def _record_settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
-        """Note the supply and the collateral that pays for it; who is paid keeps what it gets."""
+        """Note the supply and the collateral that pays for it; a paid holder keeps the collateral."""
         values: tuple[Any, ...] = log.values
         if log.event == "Skimmed":
             self.worth += values[4]

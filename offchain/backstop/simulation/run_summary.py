@@ -1,4 +1,4 @@
-"""The summary of a run: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
+"""The summary of a run: summary.json and the keepers' table, the same for equal seeds on every host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLS_END = ("met", "liquidated", "restructured", "lapsed")
 WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
 
 TRIGGERS = (None, "losses", "fall", "silence", "auctions")
-"""What raised the mode, by its number; none: the guardian did, or it fell."""
+"""The cause that raised the mode, by its number; none: the guardian raised it, or it fell."""
 
 
 def list_keeper_rows(run: ScenarioRun) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def summarise_run(run: ScenarioRun) -> dict[str, Any]:
 
 
 def _summarise_margin(run: ScenarioRun) -> dict[str, Any] | None:
-    """Return the margin market's part, and what the pool that takes over positions has come to."""
+    """Return the margin market's part, with the result of the backstop pool."""
     margin = run.recorder.margin
     if margin is None:
         return None
@@ -205,9 +205,9 @@ def _summarise_losses(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
 
 
 def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, str]]:
-    """Sum the losses by who bore them.
+    """Sum the losses by bearer.
 
-    Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
+    A borrower's loss is the market worth of the sold collateral beyond the debt that it secured.
     """
     covered = run.recorder.covered
     sold_cheaply = sum(auction.owner_loss for auction in run.recorder.auctions.values())
@@ -218,7 +218,7 @@ def _sum_losses_by_bearer(run: ScenarioRun, view: KeeperView) -> list[dict[str, 
 
 
 def _summarise_owner_reactions(run: ScenarioRun) -> dict[str, Any]:
-    """Return what owners who react have done, and how many of their calls came to nothing."""
+    """Return the actions of reacting owners, and the number of their refused calls."""
     done = list(run.owner_activity.items())
 
     def sum_by_type(field: str) -> list[int]:
@@ -303,7 +303,7 @@ def _count_workouts(run: ScenarioRun, view: KeeperView) -> dict[str, Any]:
 
 
 def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] | None:
-    """Return when settlement began and ended, and what holders get; None if it did not begin."""
+    """Return the times of settlement's beginning and end, and holders' payout; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
         return None
@@ -318,7 +318,7 @@ def _summarise_settlement(run: ScenarioRun, view: KeeperView) -> dict[str, Any] 
 
 
 def _list_claim_totals_by_pool(run: ScenarioRun) -> list[dict[str, str]]:
-    """Return the claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    """Return the claims for absorbed losses, by series: recorded, repaid from income, still owed."""
     found = []
     for contract, _, _ in POOLS.values():
         series = f"{contract}.Claims"
@@ -339,7 +339,7 @@ def _summarise_equity_token(run: ScenarioRun) -> dict[str, str] | None:
 
 
 def _summarise_member(run: ScenarioRun, member: PoolDepositor) -> dict[str, Any]:
-    """Return what a member put in and what it has at the end, in the pool's asset."""
+    """Return a member's deposit and its value at the end, in the pool's asset."""
     if member.asset == "Stablecoin":
         has = compute_total_account_worth(run, member.address)
     else:
@@ -384,7 +384,7 @@ def _summarise_ledger(run: ScenarioRun, view: KeeperView) -> dict[str, str]:
 
 
 def _sum_unpaid_losses(run: ScenarioRun, view: KeeperView) -> int:
-    """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
+    """Return losses that no stage has paid: deficits, or holders' loss when settlement closed the books."""
     return sum(view.get_deficit(c) for c in view.types) + run.recorder.loss_borne_by_holders
 
 

@@ -1,4 +1,4 @@
-"""A scenario block by block: what happens outside, which transactions get in, what keepers decide.
+"""A scenario block by block: external events, included transactions, keepers' decisions.
 
 The same code runs on the model alone and on the model in lockstep with a chain; nothing in it asks which.
 """
@@ -68,7 +68,7 @@ class KeeperState:
 
 
 class PoolDepositor(NamedTuple):
-    """Somebody who has put something into a pool."""
+    """A depositor of a pool."""
 
     name: str
     address: str
@@ -182,7 +182,7 @@ class ScenarioRun:
         return address
 
     def register_trader_account_name(self, name: str) -> str:
-        """Return the address of a name whose key signs orders, which the tables then show."""
+        """Return the address of a name that has a key for signing orders; tables then show the name."""
         self.names[get_trader_account(name)] = name
         return get_trader_account(name)
 
@@ -272,7 +272,7 @@ class ScenarioRun:
         return outcome
 
     def record_step(self, timestamp: int, number: int, action: Action, outcome: Outcome) -> None:
-        """Record what was done in a block, by whomever."""
+        """Record an action in a block, by any sender."""
         self.steps.append(TraceStep(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method in ("redeem", "withdraw"):
@@ -408,8 +408,8 @@ class ScenarioRun:
     def rebalance_local_markets(self, now: int) -> None:
         """Trade the local markets back towards the price outside, and refill them.
 
-        A market is as deep as the scenario says: one whose depth falls with the price is refilled, too, where
-        it is off by more than the tolerance. What the market maker has no stablecoins for is a virtual
+        A market has the depth of the scenario: if that depth falls with the price, the market is refilled,
+        too, once it is off by more than the tolerance. A lack of the market maker's stablecoins is a virtual
         reserve: it counts for the price, and a sale that would need it reverts. Markets share the stablecoins
         in proportion to their depths.
         """
@@ -462,7 +462,7 @@ class ScenarioRun:
         return depths
 
     def submit_marks(self, sender: str) -> None:
-        """Bring what reporters sign now, as whoever needs marks does, and have the sender's account woken."""
+        """Submit the reporters' newest signed reports, and update the sender's account."""
         assert self.signed is not None
         reports = self.signed.get_newest_reports(self.build_keeper_view())
         if reports:
@@ -506,10 +506,10 @@ class ScenarioRun:
         return int(self.session.model.view(token, "balanceOf", owner))
 
     def sum_auctioned_and_unsafe_debt(self) -> int:
-        """Return the debt whose collateral is still to be sold [rad].
+        """Return the debt with collateral still to be sold [rad].
 
-        That is the principal in auctions, and the debt of vaults that are unsafe by the feed or by what
-        reporters see.
+        That is the principal in auctions, and the debt of vaults that are unsafe at the feed's price or at
+        the price that reporters see.
         """
         view = self.build_keeper_view()
         left = sum(auction.principal for auction in view.auctions)

@@ -1,6 +1,6 @@
-"""What people do in the margin market during a run: they trade, leave, and its admin ends a market.
+"""Scheduled events of the margin market in a run: trades, withdrawals, and delistings by the admin.
 
-Of a trade two people sign an order each, and somebody matches them.
+Of a trade two accounts sign an order each, and a third matches them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from backstop.system import Action
 
 
 def run_due_margin_trades(run: ScenarioRun) -> None:
-    """Have those trade whose time has come, at the mark; who is refused tries again."""
+    """Run the due trades, at the mark; a refused trade is tried again."""
     for number, each in enumerate(list(run.trading)):
         if each.at <= run.now and run.apply(_build_order_fill_action(run, each, number)).ok:
             run.trading.remove(each)
 
 
 def announce_delistings(run: ScenarioRun) -> None:
-    """Have the admin announce the ends of markets whose time has come."""
+    """Announce the due ends of markets, as the admin."""
     for each in list(run.delisting):
         if each.at <= run.now:
             m, ends = run.scenario.margin_symbols.index(each.symbol), run.scenario.start + each.ends
@@ -32,7 +32,7 @@ def announce_delistings(run: ScenarioRun) -> None:
 
 
 def list_planned_withdrawals(run: ScenarioRun) -> list[MarginAccount]:
-    """Return who takes out what may leave, and when: those for whom the scenario says it, or everybody."""
+    """Return the planned withdrawals: those that the scenario lists, or one of every account."""
     book = run.scenario.margin_book
     found = [each for each in book.accounts if each.takes_out is not None]
     if book.leaves is not None:

@@ -1,4 +1,4 @@
-"""What reporters sign off the chain in a simulation: the price that they see, and its range until then."""
+"""Reports that reporters sign off the chain in a simulation: the price that they see, and its range."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.model.signed_reports import SignedReport, Span
 
 
 class SignedPrices:
-    """Reports of all reporters who are at work, for whoever brings them; signed once for a block."""
+    """Reports of all working reporters, for any account to submit; signed once for a block."""
 
     def __init__(
         self,

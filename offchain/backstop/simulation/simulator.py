@@ -100,12 +100,11 @@ def simulate(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> RunResult:
-    """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
+    """Run a scenario and write its run directory; if it breaks off, results so far are written.
 
     `path` is the number of a path in the study of that seed, which goes on until nothing is left to sell, for
-    a day at most. `aftermath` (seconds) takes the place of the
-    scenario's own. With `spool` tables that grow with every step go to `out` as the run goes: it takes less
-    memory, and the result is without them.
+    a day at most. `aftermath` (seconds) takes the place of the scenario's own. With `spool` tables that grow
+    with every step go to `out` as the run goes: it takes less memory, and the result is without them.
     """
     began = time.monotonic()
     scenario = draw_scenario(scenario, seed, path)

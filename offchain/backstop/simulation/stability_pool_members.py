@@ -11,7 +11,7 @@ from backstop.system import Action
 
 
 def request_due_pool_withdrawals(run: ScenarioRun) -> None:
-    """Submit the withdrawal of each member whose time has come; a refused one is submitted again."""
+    """Submit the due withdrawal of each member; a refused one is submitted again."""
     for each in run.stability_pool_members:
         key = each.pool, each.address
         if each.leaves_at is not None and each.leaves_at <= run.now and key not in run.have_left:

@@ -1,4 +1,4 @@
-"""Actions of vault owners who react: their calls on the contracts, and what these come to."""
+"""Actions of reacting vault owners: their calls on the contracts, and the results."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def compute_price_fall(prices: list[int], block: int, within_blocks: int) -> int
 
 
 def run_owner_reactions(run: ScenarioRun) -> None:
-    """Have each owner look at its vault, if it is time, and do what the scenario's behavior says.
+    """Let each owner look at its vault, if it is time, and act by the scenario's behavior.
 
     Owners trade with the market maker at the price outside: stablecoins for a repayment come from it and from
-    what the local markets hold, those that are drawn go to it. Where all that is too little, nobody repays.
-    A call that the contracts refuse is counted with these.
+    the local markets, drawn stablecoins go to it. If all of that is too little, no owner repays. A call that
+    the contracts refuse is counted with these.
     """
     behavior, now = run.scenario.owners, run.now
     if behavior is None or run.block == 0 or now > run.scenario.duration or now % behavior.every:
@@ -65,7 +65,7 @@ def run_owner_reactions(run: ScenarioRun) -> None:
 def _apply_decision(
     run: ScenarioRun, view: KeeperView, collateral_type: int, owner: str, decision: OwnerDecision, price: int
 ) -> None:
-    """Make an owner's call, with what it needs from the market maker."""
+    """Make an owner's call, with the tokens that it needs from the market maker."""
     maker = run.register_account("market_maker")
     activity = run.owner_activity.setdefault((collateral_type, owner), OwnerActivity())
     coins, way, engine = decision.amount * RAY // price, decision.way, "VaultEngine"

@@ -1,7 +1,7 @@
 """Assumptions of a study, flat: every default, template value and parameter that moves its answer.
 
 `assumptions.json` has a line for each, `name: value unit`, sorted by name. Names are paths into the scenario;
-what it was not told is there with its default. Long series (books, histories) are there as sums and a digest.
+omitted values are there with their defaults. Long series (books, histories) are there as sums and a digest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_ENTRIES = 12
 """Entries of a series that are written one by one; a longer one is its length and a digest."""
 
 NONE = "none"
-"""Value of what is not there."""
+"""Value of a missing assumption."""
 
 _YEAR = 365 * 86_400
 LEFT_OUT = {
@@ -46,7 +46,7 @@ LEFT_OUT = {
 """Fields that change nothing in a scenario, by record, and those of its book, which is told apart."""
 
 OF_EVERY_ROLE = ("role", "count", "gas", "latency", "outages", "fails", "most", "deviation", "heartbeat")
-"""Fields of a group of keepers that are told whatever its role: some roles go by their defaults."""
+"""Fields of a keeper group that are listed for every role: some roles go by their defaults."""
 
 MOST_RECORDS = 64
 """Records of a list that are written one by one."""
@@ -127,7 +127,7 @@ def list_assumptions(scenario: Scenario, seed: int) -> dict[str, str]:
 
 
 def list_study_assumptions(scenario: Scenario, seed: int, engine: str, paths: int) -> dict[str, str]:
-    """List what paths of a scenario assume: what the scenario does, and how they are run."""
+    """List the assumptions of a study's paths: the scenario's, and seed, engine and number of paths."""
     how = {"study.seed": str(seed), "study.engine": engine, "study.paths": str(paths)}
     return list_assumptions(scenario, seed) | how
 
@@ -145,7 +145,7 @@ def list_stress_options(
 
 
 def _iter_book(scenario: Scenario, seed: int) -> Iterator[tuple[str, str]]:
-    """Yield the sums of the vault book by type, and what stands for its vaults one by one."""
+    """Yield the sums of the vault book by type, and a digest of its vaults."""
     vaults = build_vault_book(scenario, seed, scenario.first_prices)
     for symbol in scenario.symbols:
         own = [vault for vault in vaults if vault.symbol == symbol]
@@ -294,7 +294,7 @@ def join_assumptions(lists: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def compare_assumptions(one: Mapping[str, str], other: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """List the assumptions that differ, by name: its name, what the one says, what the other says."""
+    """List the assumptions that differ, sorted by name: name, first value, second value."""
     return [
         (name, one.get(name, NONE), other.get(name, NONE))
         for name in sorted({*one, *other})

@@ -1,4 +1,4 @@
-"""What a setting lends and earns against what it loses: debt drawn, stability fees, who is efficient."""
+"""Loans and income of a setting, compared with its losses: debt drawn, stability fees, efficiency."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from backstop.model.ledger import YEAR
 from backstop.simulation.scenario import Scenario, build_vault_book
 
 REVENUE, DEBT = "revenue", "debt"
-"""What stands against expected shortfall: fees of a year, or the debt alone where nobody pays any."""
+"""Measure compared with expected shortfall: fees of a year, or the debt where no debt pays a fee."""
 
 
 @dataclass(frozen=True)
 class BorrowUsage:
-    """What the vaults of a book draw at its opening."""
+    """Debt drawn and collateral locked by the vaults of a book at its opening."""
 
     debts: tuple[int, ...]  # wad, of each collateral type
     locked: tuple[int, ...]  # wad, of each collateral type
@@ -34,11 +34,11 @@ class BorrowUsage:
 
 
 def measure_borrow_usage(scenario: Scenario, seed: int) -> BorrowUsage:
-    """Return what the vaults of a scenario draw and lock at its opening prices, and pay in a year.
+    """Return debt and collateral of a scenario's vaults at its opening prices, and their fees of a year.
 
     Fees are those on the drawn debt if it stands for a year at the scenario's rates, compounded by the
-    second, rounded down. Penalties of liquidations are not in them: engines do not tell them from what
-    sales bring.
+    second, rounded down. Penalties of liquidations are left out: engines do not separate them from the
+    proceeds of sales.
     """
     types = scenario.parameters.collateral_types
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -64,7 +64,7 @@ def choose_measure(usages: Sequence[BorrowUsage]) -> str:
 
 
 def describe_measure(usages: Sequence[BorrowUsage]) -> str:
-    """Say in a sentence what stands against shortfall, and what is not in it."""
+    """Return a sentence that names the measure compared with shortfall, and its omissions."""
     if choose_measure(usages) == REVENUE:
         return "Revenue is a year's stability fees on the debt drawn, without penalties of liquidations."
     is_unknown = None in (each.revenue for each in usages)
@@ -73,7 +73,7 @@ def describe_measure(usages: Sequence[BorrowUsage]) -> str:
 
 
 def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
-    """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
+    """Return which settings no other beats by more gain at no more risk, or less risk at no less gain."""
     pairs = list(zip(gains, risks, strict=True))
     return [
         not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
@@ -82,7 +82,7 @@ def find_front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
 
 
 def find_efficient(usages: Sequence[BorrowUsage], risks: Sequence[int]) -> list[bool]:
-    """Tell which settings no other dominates: by as much revenue or debt, as little shortfall, one better."""
+    """Return which settings no other dominates: no less revenue or debt, no more shortfall, one better."""
     if choose_measure(usages) == REVENUE:
         return find_front([each.revenue or 0 for each in usages], risks)
     return find_front([each.debt for each in usages], risks)

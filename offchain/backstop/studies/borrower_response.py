@@ -19,12 +19,12 @@ from backstop.simulation.scenario.vault_books import cut_to_digits
 
 STILL, DISTANCE, LEVERAGE = "still", "distance", "leverage"
 RESPONSES = (STILL, DISTANCE, LEVERAGE)
-"""What owners do where a ratio changes; docs/do/stress.md#how-owners-respond describes each."""
+"""Responses of owners to a changed ratio; docs/do/stress.md#how-owners-respond describes each."""
 
 
 @dataclass(frozen=True)
 class ComparedBooks:
-    """Scenarios whose books hold the same vaults, and what is said of those that are left out of all."""
+    """Scenarios with equal vaults in their books, and remarks on the vaults left out of all books."""
 
     scenarios: tuple[Scenario, ...]
     remarks: tuple[str, ...] = ()
@@ -77,13 +77,14 @@ def build_response_books(
 
 
 def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after: VaultTerms) -> int | None:
-    """Return what a vault owes under other terms, wad, rounded down; None if these cannot hold it.
+    """Return the debt of a vault under other terms [wad], rounded down; None if they do not allow it.
 
     `distance`: the collateral's ratio over the liquidation ratio stays, so that the debt is multiplied by the
-    old ratio over the new one. `leverage`: the debt stays. Either is at most what the new initial ratio
-    allows at the first price. A debt under the floor is raised to it, where the initial ratio allows that.
+    old ratio over the new one. `leverage`: the debt stays. Either is at most the debt that the new initial
+    ratio allows at the first price. A debt under the floor is raised to it, where the initial ratio allows
+    that.
 
-    An owner who is under the initial ratio already (an imported row) keeps its distance either way, but with
+    A vault under the initial ratio already (an imported row) keeps its distance either way, but with
     `leverage` draws no more at a lower ratio.
     """
     if vault.debt == 0:
@@ -99,10 +100,11 @@ def compute_response_debt(vault: Vault, response: str, before: VaultTerms, after
 
 
 def limit_drawn_debts(kept: Sequence[int], wanted: Sequence[int], ceiling: int) -> list[int]:
-    """Return debts of `wanted` in all, or of the ceiling [wad]: what is left over `kept` is shared by size.
+    """Return debts that add up to the sum of `wanted`, or to the ceiling if that is less [wad].
 
-    Shares are of cumulative sums, so that they add up to the ceiling to the wei. Each is from `kept` to
-    `wanted`; a ceiling under the sum of `kept` leaves these, and the book is refused where it is opened.
+    The room above `kept` is shared pro rata to `wanted` less `kept`. Shares are of cumulative sums, so that
+    they add up to the ceiling to the wei. Each is from `kept` to `wanted`; a ceiling under the sum of `kept`
+    leaves these, and the book is refused at its opening.
     """
     room = max(0, ceiling - sum(kept))
     more = sum(wanted) - sum(kept)
@@ -119,7 +121,7 @@ def limit_drawn_debts(kept: Sequence[int], wanted: Sequence[int], ceiling: int) 
 def _limit_to_ceilings(setting: Scenario, book: Sequence[Vault], moved: Sequence[Vault]) -> list[Vault]:
     """Return vaults that draw at most each type's ceiling, and together the global one.
 
-    Whoever owes no more than before is not touched.
+    A vault with no more debt than before keeps its debt.
     """
     types = {each.symbol: each for each in setting.parameters.collateral_types}
     kept = [
@@ -200,7 +202,7 @@ def keep_shared_vaults(settings: Sequence[Scenario]) -> ComparedBooks:
 
 
 def _describe_excluded_vaults(left: Sequence[Vault], whole: Sequence[Vault], why: str) -> tuple[str, ...]:
-    """Say how many vaults are left out, why, and their share of the debt; nothing where none is."""
+    """Return the number of excluded vaults, the reason, and their share of the debt; empty if none."""
     if not left:
         return ()
     owed, debt = (sum(vault.debt for vault in vaults) for vaults in (left, whole))

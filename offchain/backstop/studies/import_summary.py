@@ -1,7 +1,7 @@
-"""What an import did: what became of the file's rows, where each figure is from, and what was assumed.
+"""Results of an import: the treatment of the file's rows, the source of each figure, and assumptions.
 
-`import.json` has it; the page of the folder is drawn from it. Amounts in wad are text, as in every JSON file
-of this program; shares are rounded down.
+`import.json` has them; the page of the folder is drawn from it. Amounts in wad are text, as in every JSON
+file of this program; shares are rounded down.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _iter_owners(owed: Mapping[str, int], counts: Mapping[str, int]) -> Iterator
 
 
 def _iter_assumed(scenario: Scenario, use: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what the two files do not say: its value, what changes it, and whether that was given."""
+    """Yield each value missing in both files: the assumed one, its option, and whether that was given."""
     keepers = {each.name: each for each in scenario.keepers}
     types = scenario.parameters.collateral_types
     bidders = sum(keepers[name].count * keepers[name].capital for name in ("desk", "opportunist"))

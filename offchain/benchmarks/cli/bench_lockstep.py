@@ -16,7 +16,7 @@ from benchmarks.lockstep.tool_runs import PROJECTS, TIMEOUT, exit_on_stop_signal
 from benchmarks.lockstep.vault_mutant_draw import COUNT
 
 SEED = "135f1a80bff44f5d3d6f5f8855e8182c5bd1ba6e"
-"""The commit of the plugin that was measured: mutants are drawn by what was written before them."""
+"""Measured commit of the plugin: mutants are drawn by the code written before them."""
 
 
 @click.command(cls=Command, short_help="Compare lockstep with other tools on other people's contracts")

@@ -1,4 +1,4 @@
-"""Gas of facilitators: what a bridge draws, pays back and loses."""
+"""Gas of facilitators: a bridge's draws, repayments and losses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMES = 2
 
 
 class FacilitatorJobs(GasJobs):
-    """Jobs on the standard deployment with one facilitator, whose receiver pays it back."""
+    """Jobs on the standard deployment with one facilitator, repaid by its receiver."""
 
     def __init__(self, host: AnvilHost) -> None:
         self.facilitator = FacilitatorParameters("Rollup", line=10_000_000)

@@ -1,4 +1,4 @@
-"""Gas of what users and keepers do, measured on Anvil against Maker's dss on the same jobs.
+"""Gas of users' and keepers' calls, measured on Anvil against Maker's dss on the same jobs.
 
 dss: commit fa4f663, solc 0.6.12 with the optimiser, on Anvil (cancun), gasUsed after refunds. Ours: the
 standard deployment with its fees running, an hour since the type was last touched, unlimited approvals, every

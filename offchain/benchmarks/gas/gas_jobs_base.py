@@ -1,4 +1,4 @@
-"""Base of the gas table's jobs: a deployment on a fresh Anvil, and people who use it."""
+"""Base of the gas table's jobs: a deployment on a fresh Anvil, and its users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WETH, XAU = 0, 2
 
 
 def disable_feed_deviation_and_grace(parameters: Parameters) -> Parameters:
-    """Return parameters whose feeds let every price pass at once: jobs move it as far as they need."""
+    """Return parameters with feeds that let every price pass at once: jobs move it as far as they need."""
     types = tuple(
         replace(each, feed=replace(each.feed, deviation=0, grace=0)) for each in parameters.collateral_types
     )

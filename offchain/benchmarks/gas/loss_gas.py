@@ -89,7 +89,7 @@ class _LossJobs(GasJobs):
         return self.send_call_and_return_gas(auction, "end", XAU, sender="stranger")
 
     def cover_losses(self) -> int:
-        """Have the stages cover the losses on gold and return the gas."""
+        """Cover the losses on gold with the stages, and return the gas."""
         return self.send_call_and_return_gas("LossWaterfall", "cover", XAU, sender="stranger")
 
     def measure_pool_deposit_gas(

@@ -1,4 +1,4 @@
-"""Gas of the margin market: what traders, liquidators and whoever meets a loss or rolls pay."""
+"""Gas of the margin market: costs of traders, liquidators, and callers that seize accounts or roll."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MARKET, TRADING, CLOSER = "PerpetualMarket", "PerpetualTrading", "PerpetualClose
 class MarginMarketJobs(GasJobs):
     """Jobs of two markets of which one is in use: a long fails against 20 shorts of 100 lots.
 
-    Whatever needs a mark asks the feed itself: that price was brought before, in a call of its own.
+    A call that needs a mark asks the feed itself: that price was submitted before, in a call of its own.
     """
 
     POLICY = BY_CYCLE
@@ -110,7 +110,7 @@ class MarginMarketJobs(GasJobs):
         return self.send_call_and_return_gas(MARKET, "advance_cycle", sender="stranger")
 
     def _liquidate_long(self) -> int:
-        """Have an account with a position liquidate one that is long, and return the gas."""
+        """Liquidate a long account from an account with a position, and return the gas."""
         self.deposit_margin("weak", 1_000)
         self.submit_signed_reports(1_600)
         self.fill_orders("weak", "first", 400, 16 * WAD)
@@ -120,13 +120,13 @@ class MarginMarketJobs(GasJobs):
         )
 
     def _measure_fee_collection_gas(self) -> int:
-        """Have fees of a trade handed over, and return the gas."""
+        """Hand over the fees of a trade, and return the gas."""
         self.submit_signed_reports(1_400)
         self.fill_orders("other", "first", 100, 14 * WAD)
         return self.send_call_and_return_gas(MARKET, "collect_fees", sender="stranger")
 
     def _post_shortfall(self) -> int:
-        """Have the protocol pay for a late loss once its line is raised, and return the gas."""
+        """Pay a late loss from the protocol once its line is raised, and return the gas."""
         self.deposit_margin("late", 400)
         self.submit_signed_reports(1_400)
         self.fill_orders("late", "first", 200, 14 * WAD)
@@ -143,7 +143,7 @@ class MarginMarketJobs(GasJobs):
         return self.send_call_and_return_gas(MARKET, "post_shortfall", sender="stranger")
 
     def _set_debt_line(self, amount: int) -> None:
-        """Have the protocol bear so many whole stablecoins of the market's losses at most."""
+        """Set the protocol's line for the market's losses [whole stablecoins]."""
         collateral_type = self.chain.view("Perpetuals", "COLLATERAL_TYPE")
         self.send_call_and_return_gas(
             "VaultEngine", "set_debt_ceiling", collateral_type, amount, sender="admin"
@@ -185,7 +185,7 @@ class RankedDeleveragingJobs(MarginMarketJobs):
         }
 
     def _bankrupt_long_and_list_winners(self) -> list[str]:
-        """Have a long fail against all shorts and its cycle be pending; who gained, in the order of rank."""
+        """Make a long fail against all shorts, its cycle pending; return the winners in the order of rank."""
         self.deposit_margin("long", 300 * RANKED)
         for i in range(RANKED):
             self.deposit_margin(f"short_{i}", 10_000)
@@ -240,14 +240,14 @@ class ManyDebtorsJobs(MarginMarketJobs):
 
 
 class DormantAccountJobs(MarginMarketJobs):
-    """Jobs of such a market in which somebody sleeps through cycles with losses."""
+    """Jobs of such a market with an account that sleeps through cycles with losses."""
 
     CYCLES = 12
     # Nobody steps the feed meanwhile.
     DIVERGENCE = 0
 
     def measure_gas_by_job(self) -> dict[str, int]:
-        """Return the gas of an account with one position that nobody has touched for long."""
+        """Return the gas of an account with one position that was not touched for long."""
         self.deposit_margin("first", 1_000_000)
         self.deposit_margin("sleeper", 100_000)
         self.submit_signed_reports(2_000)
@@ -263,7 +263,7 @@ class DormantAccountJobs(MarginMarketJobs):
         }
 
     def _run_cycle_with_insolvent_account(self, name: str) -> None:
-        """Have somebody lose more than it has in a cycle of its own, and its lots be taken over."""
+        """Make an account lose more than it has in a cycle of its own, and have its lots taken over."""
         self.deposit_margin(name, 250)
         self.submit_signed_reports(2_000)
         self.fill_orders(name, "first", 100)
@@ -278,7 +278,7 @@ class DormantAccountJobs(MarginMarketJobs):
 
 
 class ProRataDeleveragingJobs(RankedDeleveragingJobs):
-    """Jobs of such a market in which all who gained are closed alike."""
+    """Jobs of such a market in which all accounts that gained are closed pro rata."""
 
     POLICY = "shared"
 

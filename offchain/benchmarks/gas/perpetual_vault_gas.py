@@ -20,7 +20,7 @@ POOL, KEEPER = "PerpetualLiquidityVault", "backstop_keeper"
 
 
 class PerpetualVaultGasJobs(MarginMarketJobs):
-    """Jobs of a pool of two members that takes 200 of 1,000 lots that are nobody's, and sells them."""
+    """Jobs of a pool of two members that takes 200 of 1,000 unassigned lots, and sells them."""
 
     def __init__(self, host: AnvilHost) -> None:
         parameters = build_margin_parameters(1_000, 500, 0)
@@ -87,7 +87,7 @@ class PerpetualVaultGasJobs(MarginMarketJobs):
         )
 
     def _liquidate_long(self) -> int:
-        """Have the pool take over 100 lots of an account that was long, and return the gas."""
+        """Take over 100 lots of a long account with the pool, and return the gas."""
         self.deposit_margin("weak", 1_000)
         self.submit_signed_reports(1_600)
         self.fill_orders("weak", "first", 400, 16 * WAD)
@@ -97,7 +97,7 @@ class PerpetualVaultGasJobs(MarginMarketJobs):
         )
 
     def _fill_pool_quote_and_measure_gas(self, lots: int) -> int:
-        """Have somebody fill a part of the pool's quote, and return the gas."""
+        """Fill a part of the pool's quote from another account, and return the gas."""
         self.nonce += 1
         self.submit_signed_reports(1_700)
         price = 17 * WAD * 1_002 // 1_000

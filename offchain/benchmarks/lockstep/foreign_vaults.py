@@ -27,10 +27,10 @@ from benchmarks.lockstep.solidity_mutants import SoliditySource, list_solidity_m
 
 BENCH = ROOT / "tools" / "lockstep_bench"
 NODE_PACKAGES = "tools/lockstep_bench/node_modules/.done"
-"""What `make` makes where they are missing."""
+"""Files that `make` creates where they are missing."""
 SOLC = BENCH / "solc.mjs"
 SELECTED = ("abi", "evm.bytecode", "storageLayout")
-"""What solc is asked for of a contract."""
+"""Output of solc that is requested for a contract."""
 CONTRACTS = ("Asset", "Vault")
 EVM_VERSION = "cancun"
 _LIBRARY = Path(next(iter(snekmate.__path__)))

@@ -18,7 +18,7 @@ DIRECTED = frozenset({"-", "/", "%", "**"})
 
 
 class SoliditySource(SourceText):
-    """One Solidity file, whose tree counts bytes."""
+    """One Solidity file, with a tree that counts bytes."""
 
     def __init__(self, text: str, tree: Node) -> None:
         super().__init__(text)
@@ -53,7 +53,7 @@ class SoliditySource(SourceText):
         return TextEdit(start, end, "{}")
 
     def build_node_swap(self, first: Node, second: Node) -> TextEdit:
-        """Exchange two nodes; what stands between them stays."""
+        """Exchange two nodes; the text between them stays."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
 
@@ -127,7 +127,7 @@ def drop_write(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
 
 
 def drop_call(node: Node, source: SoliditySource) -> Iterator[TextEdit]:
-    """Leave out a call whose result nobody reads, or an event."""
+    """Leave out a call with an unused result, or an event."""
     if node["nodeType"] == "EmitStatement" or _get_called_name(node) not in (None, "require"):
         yield source.build_statement_removal(node)
 
@@ -192,7 +192,7 @@ def _replace_operator(node: Node, source: SoliditySource, new: str) -> TextEdit:
 
 
 def _get_called_name(statement: Node) -> str | None:
-    """Return the name of what a statement calls, if that is all it does."""
+    """Return the name of the function that a statement calls, if it does nothing else."""
     if statement["nodeType"] != "ExpressionStatement":
         return None
     call = statement["expression"]

@@ -27,7 +27,7 @@ RUN_SEED = 1
 
 
 class ToolResult(NamedTuple):
-    """What one tool did: its speed, its user's lines of code, CPU seconds by mutant (None: not found)."""
+    """One tool's result: its speed, its user's lines of code, CPU seconds by mutant (None: not found)."""
 
     tool: str
     speed: ToolSpeed
@@ -36,7 +36,7 @@ class ToolResult(NamedTuple):
 
     @property
     def found(self) -> list[float]:
-        """CPU seconds of what was found."""
+        """CPU seconds of the mutants found."""
         return [each for each in self.seconds.values() if each is not None]
 
 
@@ -85,7 +85,7 @@ def compare_tools(
 
 
 def build_tool_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each tool: speed, its ratio to the first, what was found, median time, lines."""
+    """Yield a row for each tool: speed, its ratio to the first, mutants found, median time, lines."""
     first = comparison.results[0].speed.rate
     for each in comparison.results:
         yield (
@@ -99,7 +99,7 @@ def build_tool_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
 
 
 def build_mutant_rows(comparison: VaultComparison) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each mutant: what it is, and the CPU seconds of each tool."""
+    """Yield a row for each mutant: its description, and the CPU seconds of each tool."""
     for mutant, _, _ in comparison.mutants:
         took = [each.seconds[mutant.id] for each in comparison.results]
         place = f"`{mutant.function}`, {mutant.operator}, line {mutant.line}"

@@ -35,7 +35,7 @@ GRACE = 60.0
 FOUNDRY_DEPTH = 500
 """Calls of a run of Foundry, as its default is."""
 POLL = 0.1
-"""Seconds between two looks at what a command has used."""
+"""Seconds between two readings of a command's use."""
 PATIENCE = 20
 """Seconds that a command may take for each CPU second that it has: others may use the processors."""
 _STOPPED_BY: list[int] = []
@@ -44,7 +44,7 @@ _CACHE = cache_folder() / "lockstep_bench"
 
 
 class CommandRun(NamedTuple):
-    """What a command printed, CPU seconds of all that it started, its exit code: none if it was stopped."""
+    """Output of a command, CPU seconds of all that it started, its exit code: none if it was stopped."""
 
     output: str
     cpu_seconds: float
@@ -52,7 +52,7 @@ class CommandRun(NamedTuple):
 
 
 class ToolRun(NamedTuple):
-    """What a tool did in so many CPU seconds, its start included."""
+    """Result of a tool in so many CPU seconds, its start included."""
 
     found: bool
     seconds: float
@@ -213,7 +213,7 @@ class TitanoboaProject(_HypothesisProject):
 
 
 class FoundryProject(ToolProject):
-    """Invariants of Foundry, whose tests are compiled before a run."""
+    """Invariants of Foundry, with tests that are compiled before a run."""
 
     tool = "Foundry"
     typical_rate = 2_000
@@ -233,7 +233,7 @@ class FoundryProject(ToolProject):
             raise BackstopError(f"forge does not build:\n{run.output[-3000:]}")
 
     def list_user_files(self) -> list[Path]:
-        """Return tests and settings, without what stands for forge-std."""
+        """Return tests and settings, without the substitutes of forge-std."""
         test = self.users / "test"
         return [
             self.users / "foundry.toml",
@@ -313,7 +313,7 @@ def run_in_own_group(
 ) -> CommandRun:
     """Run a command until it ends or has used so many CPU seconds, with all that it has started.
 
-    All of that ends with it: Ape leaves its node to whoever ends.
+    All of these processes end with it: Ape does not stop its node itself.
     """
     before, began = _get_ended_cpu_seconds(), time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
@@ -350,7 +350,7 @@ def run_in_own_group(
 
 @contextmanager
 def exit_on_stop_signals() -> Iterator[None]:
-    """Have SIGINT and SIGTERM end the tool that runs, then the process; else they would leave the tool."""
+    """Make SIGINT and SIGTERM end the running tool, then the process; else the tool would go on."""
     old = {
         number: signal.signal(number, lambda received, _frame: _STOPPED_BY.append(received))
         for number in (signal.SIGINT, signal.SIGTERM)

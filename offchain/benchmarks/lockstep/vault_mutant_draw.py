@@ -15,7 +15,7 @@ from benchmarks.lockstep.foreign_vaults import BENCH, CompilationError, ForeignV
 
 COUNT = 10
 EQUIVALENT = BENCH / "equivalent.yaml"
-"""Mutants that are argued to change nothing that anybody could see; others are drawn in their place."""
+"""Mutants that are argued to change nothing observable; others are drawn in their place."""
 
 
 class DrawnMutant(NamedTuple):
@@ -41,7 +41,7 @@ def iter_mutants_in_order_of_draw(vault: ForeignVault, seed: str) -> Iterator[Mu
 
 
 def draw_mutants(vault: ForeignVault, seed: str, folder: Path, count: int = COUNT) -> list[DrawnMutant]:
-    """Draw mutants and compile them in new folders; what does not compile or is equivalent is drawn again.
+    """Draw mutants and compile them in new folders; redraw mutants that fail to compile or are equivalent.
 
     Equivalent is one with the bytecode of the vault, or of a mutant that is drawn already, or one that is
     argued to be so.

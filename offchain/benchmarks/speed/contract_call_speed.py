@@ -1,7 +1,7 @@
 """Contract calls a second of the exact engine: the actions of one path after its opening, each way.
 
 The yardstick is the usual way: the same actions as transactions on Anvil through web3.py, each receipt
-awaited. The exact engine also decides what everybody does, runs the model and compares.
+awaited. The exact engine also decides all agents' actions, runs the model and compares.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ OTHER = (
     *("--column", "debt=borrowed_raw", "--decimals", "debt=6", "--only", "state=open"),
     *("--time", "ms", "--long", "coin,usd", "--bad-rows", "drop-any"),
 )
-"""What has to be said of the files with other columns."""
+"""Remarks on the files with other columns."""
 
 PYTHON = """
 import backstop
@@ -54,7 +54,7 @@ _EMPTY, _TWICE = 500, 600
 
 
 class CommandTime(NamedTuple):
-    """What a command took: seconds by the clock, CPU seconds of all its processes, bytes of the largest."""
+    """Cost of a command: seconds by the clock, CPU seconds of all its processes, bytes of the largest."""
 
     command: str
     seconds: float

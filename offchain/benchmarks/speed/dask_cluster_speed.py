@@ -1,7 +1,7 @@
-"""Paths an hour on processes and on a Dask cluster of this machine, and what a chunk costs besides its paths.
+"""Paths an hour on processes and on a Dask cluster of this machine, and a chunk's overhead besides its paths.
 
-What it costs whoever runs the study is the limit of a large cluster: the scheduler passes one chunk on after
-the other, and the study writes them one after the other.
+The overhead in the study's own process limits a large cluster: the scheduler passes one chunk on after the
+other, and the study writes them one after the other.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PathRate(NamedTuple):
 
 
 class ChunkCost(NamedTuple):
-    """What one chunk costs besides its paths [seconds]."""
+    """Overhead of one chunk besides its paths [seconds]."""
 
     passing: float
     writing: float
@@ -97,7 +97,7 @@ def measure_paths_per_hour(
 
 
 def measure_chunk_cost(day: StressDay, jobs: int = JOBS, chunks: int = CHUNKS_WRITTEN) -> ChunkCost:
-    """Measure what a chunk costs the scheduler, by jobs that do nothing, and whoever writes it."""
+    """Measure a chunk's cost for the scheduler, by jobs that do nothing, and for its writer."""
     with _DaskCluster(2) as address:
         began, done = time.perf_counter(), 0
         with closing(build_cluster_workers(address)(_do_nothing, None, range(jobs))) as passed:

@@ -23,7 +23,7 @@ VAULTS = 100_000
 
 
 class DayCost(NamedTuple):
-    """What one day took, by itself in a process."""
+    """Cost of one day, by itself in a process."""
 
     host: str
     vaults: int
@@ -35,7 +35,7 @@ class DayCost(NamedTuple):
 
     @property
     def cpu_seconds_per_action(self) -> float:
-        """CPU seconds for each action of the day, with what keepers decide."""
+        """CPU seconds for each action of the day, with keepers' decisions."""
         return self.cpu / self.actions
 
 

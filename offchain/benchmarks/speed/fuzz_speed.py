@@ -1,7 +1,7 @@
 """Speed of one fuzz campaign in every way to run it, and where its time goes.
 
-The steps are those of the machine (`backstop.proof.fuzz`), on fresh deployments. The yardstick is what Ape
-users do: a contract call on Anvil, its receipt awaited, nothing compared.
+The steps are those of the machine (`backstop.proof.fuzz`), on fresh deployments. The yardstick is Ape users'
+usual way: a contract call on Anvil, its receipt awaited, nothing compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a file of 150,000 positions to its first page: what the import and 1,000 paths of all its vaults cost.
+"""From a file of 150,000 positions to its first page: cost of the import and 1,000 paths of all its vaults.
 
 Sizes are log-normal, and ratios gather near liquidation: half of the vaults are unsafe after a fall by a
 fifth. No vault is under the debt floor, so that none is merged and each is played.
@@ -45,7 +45,7 @@ _FLOOR = 2_000.0
 _MEDIAN, _SIGMA = 6_000.0, 1.3
 """Stablecoins of debt over the floor, and the standard deviation of their logarithm."""
 _GAP, _GAP_SIGMA = 0.25, 1.0
-"""Collateral over what liquidation asks for, as a share of it: the median, and its logarithm's deviation."""
+"""Excess collateral, as a share of the liquidation requirement: the median, and its logarithm's deviation."""
 _UNSAFE = 200
 """One row in so many is unsafe at the last price."""
 _CRASH = 300

@@ -1,6 +1,6 @@
 """How fast pages are written and open: a run's with many fills, a study's of many paths.
 
-The run is a whole day whose tables are repeated, each time with auctions and steps of their own.
+The run is a whole day with repeated tables, each time with auctions and steps of their own.
 """
 
 from __future__ import annotations

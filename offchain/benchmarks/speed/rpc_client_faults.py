@@ -1,8 +1,8 @@
-"""What becomes of a keeper's look at a node that cannot be trusted: by stock web3.py, and by the own client.
+"""A keeper's reading of a node that cannot be trusted: by stock web3.py, and by the own client.
 
-The faults are those of `chaos`. By web3.py it is what its guide shows: the newest block and its receipts,
-slots in a batch, events, a transaction with its defaults, the receipt awaited, the newest block again. The
-own client is a keeper that knows no other node, in the trial that `chaos` judges it by.
+The faults are those of `chaos`. By web3.py it follows its guide: the newest block and its receipts, slots in
+a batch, events, a transaction with its defaults, the receipt awaited, the newest block again. The own client
+is a keeper that knows no other node, in the trial that `chaos` judges it by.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from backstop.simulation.scenario import Scenario
 from backstop.system import Action
 
 SCENARIO = "black-thursday"
-"""Whose deployment it is."""
+"""Scenario with the deployment that both clients read."""
 JUDGED = (*FAULTS, *OF_LOGS)
 DEADLINE = 12.0
 """Seconds after which a look counts as one that does not end."""
@@ -45,7 +45,7 @@ BELIEVED, UNHARMED, REFUSED, HANGS = "believed", "unharmed", "refused", "does no
 
 
 class FaultVerdict(NamedTuple):
-    """What became of one fault by web3.py and by the own client: a word of the above, and why."""
+    """Outcome of one fault by web3.py and by the own client: a word of the above, and why."""
 
     fault: str
     what: str
@@ -99,7 +99,7 @@ class _Web3Look:
         self.slots = [chain.compute_slot("VaultEngine", path, c) for path in paths for c in range(3)]
 
     def judge_fault(self) -> tuple[str, str]:
-        """Return a word, and what was believed or how it ended."""
+        """Return a word, and the accepted lie or the outcome."""
         hostile = ByzantineProxy(int(self.node.url.rpartition(":")[2]))
         try:
             hostile.set_fault(self.fault)

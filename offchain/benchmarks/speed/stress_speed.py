@@ -226,7 +226,7 @@ def _scale_book_and_limits(day: StressDay, book_factor: int, collateral_factor: 
 def _measure_table_loop(
     day: StressDay, way: str, liquidate: Callable[..., None], paths: int = 2
 ) -> StressSpeed:
-    """Measure a loop over a table of vaults: in each block, unsafe ones sell for what the market pays."""
+    """Measure a loop over a table of vaults: in each block, unsafe ones sell at the market's price."""
     tables = ScenarioTables.from_scenario(day.scenario, SEED)
     terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):

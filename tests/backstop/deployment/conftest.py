@@ -39,7 +39,7 @@ def project() -> LocalProject:
 
 @pytest.fixture(scope="session")
 def chain() -> Iterator[ChainManager]:
-    """A chain of Ape's, at a free port: those that Ape draws may be some connection's."""
+    """Return Ape's own chain, at a free port: a port that Ape draws may belong to another connection."""
     import ape
 
     with pytest.MonkeyPatch.context() as patch:
@@ -50,7 +50,7 @@ def chain() -> Iterator[ChainManager]:
 
 @pytest.fixture(scope="session")
 def role(chain) -> Role:
-    """The account of a role; Ape's test accounts are those of the deployment, in the same order."""
+    """Return the account of a role; Ape's test accounts are those of the deployment, in the same order."""
     accounts = chain.account_manager.test_accounts
     return cache(lambda name: accounts[to_checksum_address(get_account(name))])
 
@@ -64,7 +64,7 @@ def deployment(role, chain) -> Deployment:
 
 
 def container(kind: str, artifacts: Artifacts) -> ContractContainer:
-    """A contract for Ape, of what Backstop has compiled: that Ape compiles the same is its own test."""
+    """Return a contract for Ape from Backstop's artifact; another test checks Ape's own compilation."""
     from ape.contracts import ContractContainer
     from ethpm_types import ContractType
 

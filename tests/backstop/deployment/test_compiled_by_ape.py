@@ -11,7 +11,7 @@ SOME = ("Stablecoin", "Token")
 
 
 def check_same(project, artifacts, kinds) -> None:
-    """Ape is told to compile anew: of an edited module it does not see that its importers are others now."""
+    """Ape compiles afresh: after an edit of a module it does not notice that its importers changed."""
     artifacts.load(kinds)
     sources = {kind: artifacts.paths[kind].relative_to(ROOT).as_posix() for kind in kinds}
     found = project.load_contracts(*sources.values(), use_cache=False)

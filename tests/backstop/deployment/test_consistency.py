@@ -1,4 +1,4 @@
-"""The table of rules of settings: each can be broken, says by what, and is kept by what the package ships."""
+"""The table of parameter rules: each can be broken, names its cause, and holds for packaged settings."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def changed(record: Any, path: str, value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def good() -> Parameters:
-    """With everything that there is, and nothing to say against it."""
+    """Return parameters with every component, and without a finding."""
     margin, facilitators = build_margin_parameters().margin, build_margin_parameters().facilitators
     assert isinstance(margin, MarginParameters)
     setting: Any = replace(
@@ -185,7 +185,7 @@ def test_every_rule_has_a_setting_that_breaks_it() -> None:
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
-    """It is found by its name, with the parameters, their values and what to set instead."""
+    """A broken rule is found by its name, with the parameters, their values and the value to set instead."""
     setting: Any = good
     for path, value in BREAKS[name].items():
         setting = changed(setting, path, value)
@@ -248,7 +248,7 @@ def test_a_price_is_the_scenarios_or_the_worst() -> None:
 
 
 def test_any_setting_has_a_verdict() -> None:
-    """The fuzzer's are far from what anybody would deploy, and every finding can be said."""
+    """The fuzzer's parameters are far from a deployable setting, and every finding can still be printed."""
     random = Random(1)
     for _ in range(200):
         for found in check_parameters(draw_parameters(random)):
@@ -286,7 +286,7 @@ def test_the_least_discounts_that_are_accepted(good: Parameters) -> None:
     ],
 )
 def test_the_largest_bonus_stays_under_the_ratio(good: Parameters, bonus, accepted) -> None:
-    """The rule says what the contract says."""
+    """The rule refuses exactly the bonuses that the contract refuses."""
     discount = replace(DISCOUNT, **bonus)
     found = list_broken_rules(good, discount, **{f"{WETH.replace('.', '__')}__liquidation_ratio": 13_000})
     assert ("discount-bonus" in found) is not accepted

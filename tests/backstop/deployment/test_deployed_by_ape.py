@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anvil
 
 @pytest.fixture(autouse=True)
 def taken_back(contracts, chain):
-    """What a test does on the chain: ape-config.yaml turns Ape's own isolation off."""
+    """Revert the changes that a test makes on the chain: ape-config.yaml turns Ape's own isolation off."""
     with chain.isolate():
         yield
 

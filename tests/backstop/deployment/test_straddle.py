@@ -22,7 +22,7 @@ START = 700
 
 
 def gain(initial, mark_age, fee, way):
-    """Of a pair that opens at the oldest mark, as the price has jumped by all that the rule counts on."""
+    """Return the gain of a pair that opens at the oldest mark, before the largest jump of the rule."""
     terms = LIBRARY._replace(
         maintenance=500,
         initial=initial,
@@ -50,7 +50,7 @@ def test_inside_a_jump_brings_nothing_and_outside_it_does(fee, mark_age, way):
 
 
 def div_more(fee, mark_age):
-    """How much more closing costs after a rise than after a fall, basis points of notional, rounded up."""
+    """Return the extra cost of closing after a rise against a drop [basis points], rounded up."""
     return -(-2 * fee * compute_price_jump(mark_age + LOOK) // BASIS_POINTS)
 
 
@@ -68,7 +68,7 @@ def test_the_librarys_terms_are_inside():
 
 
 def test_the_jump_is_beyond_published_seconds_at_the_librarys_marks():
-    """Those of a smaller coin, its worst hour; what is drawn inside bars goes further."""
+    """Compared with the worst hour of a smaller coin; prices drawn inside bars go further."""
     window = LIBRARY.mark_age + LOOK
     assert largest_move(list_prices_for_every_second("avax-2025-10-10", 1), window) < compute_price_jump(
         window

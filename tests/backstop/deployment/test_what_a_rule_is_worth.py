@@ -1,4 +1,4 @@
-"""The main rules of settings on the contracts: just inside what the rule says is true, just outside not."""
+"""The main parameter rules on the contracts: safe just inside the bound, unsafe just outside."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def says(protocol: DeployedProtocol, price: int, *reporters: int) -> None:
 
 
 def steps(protocol: DeployedProtocol) -> bool:
-    """Let a step pass and poke; whether there was a quorum."""
+    """Advance by a step and poke; return True if there was a quorum."""
     protocol.advance(HOUR)
     try:
         protocol.do("PriceFeed.poke", WETH, sender="stranger")
@@ -133,7 +133,7 @@ def steps(protocol: DeployedProtocol) -> bool:
 def test_a_minority_is_less_than_half_of_a_quorum(
     new_protocol: NewProtocol, reporters: int, quorum: int, refused: bool
 ) -> None:
-    """The feed refuses it too: what a minority could do with such a market is nowhere possible."""
+    """The feed refuses such a quorum too, so a minority of reporters has no market to attack."""
     feed = FeedParameters(reporters=reporters, quorum=quorum)
     names = tuple(f"reporter_{i + 1}" for i in range(reporters))
     terms = quorum, feed.step, feed.max_age, feed.stale_after, feed.window
@@ -223,7 +223,7 @@ def test_a_large_vault_is_liquidated_in_parts(new_protocol: NewProtocol, limit: 
 def test_the_smallest_vault_can_be_opened(
     new_protocol: NewProtocol, rule: str, most: int, opens: bool
 ) -> None:
-    """It owes 2,000."""
+    """The vault owes 2,000."""
     weth, *others = build_guarded_parameters().collateral_types
     guards = build_guarded_parameters().guards
     assert guards is not None

@@ -1,4 +1,4 @@
-"""The schemas for editors are what the readers read: made of them, and no file is right for one alone."""
+"""The schemas for editors are generated from the readers, and agree with them on every file."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_what_is_wrong_in_parameters_is_wrong_for_both(place: tuple[Any, ...], v
 
 
 def test_a_field_says_what_the_page_says() -> None:
-    """And how its quantity is written, as its reader's docstring has it."""
+    """The field's description also has the form of its quantity, as in its reader's docstring."""
     scenario = json.loads((SCHEMAS / "scenario.json").read_text())
     found = scenario["definitions"]["aftermath"]["description"]
     assert found.startswith("optional: how long a simulation goes on after the last block")

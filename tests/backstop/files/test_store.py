@@ -1,4 +1,4 @@
-"""A folder and its copy in an object store: the same command goes on from either."""
+"""A folder and its copy in an object store: the same command resumes from either."""
 
 from __future__ import annotations
 

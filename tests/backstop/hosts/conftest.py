@@ -1,4 +1,4 @@
-"""A contract that shows what hosts, codecs and layout have to cope with."""
+"""A contract that exercises the hard cases of hosts, codecs and storage layout."""
 
 from __future__ import annotations
 

@@ -302,7 +302,7 @@ def echo(
 
 
 def test_call_data_is_read_as_a_contract_reads_it():
-    """Whoever follows a chain has to read what strangers send: dirty padding, offsets anywhere, a cut end."""
+    """A chain contains call data from strangers: dirty padding, arbitrary offsets, a truncated end."""
     made = compile_code(ECHO, output_formats=["abi", "bytecode"])
     function = ContractAbi("Echo", made["abi"]).get_function("echo", 6)
     values = ((1, 2, 3), b"n" * 33, (("0x" + "ab" * 20, b"i" * 5), ("0x" + "cd" * 20, b"")), True, 7, b"tag!")

@@ -1,4 +1,4 @@
-"""Addresses known beforehand, parameters as JSON, the deployment file and what can be wrong with it."""
+"""Addresses computed before deployment, parameters as JSON, and the deployment file with its errors."""
 
 import dataclasses
 import json
@@ -93,7 +93,7 @@ def test_parameters_come_back_from_json():
 
 
 def test_parameters_that_were_written_before_a_field_came():
-    """They mean its default."""
+    """The missing field has its default."""
     written = json.loads(json.dumps(parameters_to_json(build_standard_parameters())))
     del written["waterfall_contract"], written["savings"]["contract"]
     assert parameters_from_json(written) == build_standard_parameters()

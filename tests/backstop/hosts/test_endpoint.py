@@ -1,4 +1,4 @@
-"""Addresses of nodes: what is understood, and that no secret is told."""
+"""Addresses of nodes: the accepted forms, and that messages contain no secret."""
 
 from __future__ import annotations
 

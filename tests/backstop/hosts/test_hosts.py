@@ -135,7 +135,7 @@ def test_a_block_of_calls_takes_two_exchanges(shelf_on, monkeypatch):
 
 @pytest.mark.anvil
 def test_anvil_does_not_hash_the_whole_state_for_each_block(shelf_on):
-    """It would soon take longer than running the calls: its cost grows with the state."""
+    """Hashing would soon take longer than running the calls: its cost grows with the state."""
     shelf = shelf_on("anvil")
     call(shelf, "store", 1, "x", b"", ())
     block = shelf.host.client.request("eth_getBlockByNumber", "latest", False)

@@ -112,7 +112,7 @@ def test_a_slot_that_the_model_did_not_write_is_found(empty_on, mutated):
 
 
 def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
-    """However many slots there are, a step reads a few; what nobody wrote is found once all were read."""
+    """A step reads a few slots however many there are; an unexpected write is found once all were read."""
     artifacts = mutated(
         "devnet/Token.vy",
         "    self._move_tokens(msg.sender, to, amount)\n",

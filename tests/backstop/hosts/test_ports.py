@@ -22,7 +22,7 @@ def test_no_connection_is_given_it_while_its_process_is_down() -> None:
 
 
 def test_somebody_elses_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is listened on; the other is bound only, which keeps it from everybody else meanwhile."""
+    """A listening port, and a port that is only bound: the bind keeps it from all other processes."""
     with socket.socket() as other, socket.socket() as kept:
         for each in (other, kept):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,7 +34,10 @@ def test_somebody_elses_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_processes_are_given_no_port_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one was given, it listens on only a moment later. Here there are two slices, of nobody else."""
+    """A process listens on its port only a moment later.
+
+    Two slices of ports are used here, with no other process.
+    """
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(free_ports, "_OURS", range(20_000, 20_200))
     monkeypatch.setattr(free_ports, "_held", [])

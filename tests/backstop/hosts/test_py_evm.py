@@ -25,7 +25,7 @@ STEPS = 120
     brief="tests/backstop/hosts/test_lockstep.py::test_what_is_imagined_is_compared_and_taken_back"
 )
 def test_a_crash_of_vaults_is_the_same():
-    """Every outcome, event and slot is compared with the model's, whose run is that of any host."""
+    """Every outcome, event and slot is compared with the model's; its run is the same as any host's."""
     small = replace(load_scenario(DATA / "runs" / "small.yaml"), duration=4 * 3_600)
     summary = simulate(small, "py-evm", 1).summary
     assert summary["losses"]["created_rad"] != "0" and summary["differences"] == 0
@@ -86,7 +86,7 @@ def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
 
 
 def test_slots_that_a_call_changed_are_told(shelf_on):
-    """What is written and put back, or reverted, is no change."""
+    """A slot that is written and restored, or written by a call that reverts, is no change."""
     shelf = shelf_on("py-evm")
     address = shelf.addresses["Shelf"]
     shelf.apply(Action("Shelf", "fill", (0, 3), SENDER))

@@ -27,7 +27,7 @@ Talk = Callable[[socket.socket, Any], None]
 
 
 class Talker:
-    """Something on a port that reads a request and then says whatever it is told to."""
+    """A server on a port that reads a request and then answers as its test prescribes."""
 
     def __init__(self) -> None:
         self.talk: Talk = lambda opened, asked: None
@@ -61,7 +61,7 @@ class Talker:
                 pass
 
     def says(self, answer: Callable[[Any], Any]) -> None:
-        """Have it answer in JSON."""
+        """Set the answers of the server, in JSON."""
 
         def talk(opened: socket.socket, asked: Any) -> None:
             send(opened, json.dumps(answer(asked)).encode())
@@ -94,7 +94,7 @@ def deep_recursion() -> Iterator[None]:
 
 
 def drip_of(before: bytes, each: bytes) -> Talk:
-    """Say something at once, and then a little every 50 ms, for ever."""
+    """Send `before` at once, and then `each` every 50 ms, for ever."""
 
     def talk(opened: socket.socket, asked: Any) -> None:
         opened.sendall(before)
@@ -151,7 +151,7 @@ def test_an_answer_has_a_bound(talker: Talker, monkeypatch: pytest.MonkeyPatch) 
 
 
 def answers(**wrong: Any) -> Callable[[Any], Any]:
-    """Answer every call with 0x1, but for what is given."""
+    """Answer every call with 0x1, except the methods in `wrong`."""
 
     def answer(asked: Any) -> Any:
         if isinstance(asked, list):
@@ -280,7 +280,7 @@ def test_what_is_no_http_is_a_node_that_is_gone(talker: Talker, said: bytes) -> 
 
 
 def test_a_late_answer_answers_nothing_else(talker: Talker) -> None:
-    """After an error the connection is closed: what still comes on it is nobody's."""
+    """After an error the connection is closed, so a late answer on it is dropped."""
     late = threading.Event()
 
     def talk(opened: socket.socket, asked: Any) -> None:

@@ -1,4 +1,4 @@
-"""The libraries that hash and recover for the model do what its own integers do."""
+"""The libraries that hash and recover for the model agree with its own integer arithmetic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIELD = 2**256 - 2**32 - 977
 
 @pytest.fixture
 def library() -> Iterator[CryptoFunctions]:
-    """What a process uses once a model has been set up in it."""
+    """Yield the crypto functions that a process uses once a model has been set up in it."""
     use_native_crypto.__wrapped__()
     yield evm_crypto._in_use
     use_native_crypto.__wrapped__()
@@ -41,7 +41,7 @@ def test_hashes_are_the_same(library: CryptoFunctions, length: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_signers_are_the_same(library: CryptoFunctions, seed: int) -> None:
-    """Of what somebody signed, of either half, and of what nobody did."""
+    """For valid signatures of either half, and for signatures that no key made."""
     digest = Random(seed).randbytes(32)
     signature = sign_digest(derive_trader_key(str(seed)), digest, low=seed % 2 == 0)
     r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
@@ -59,7 +59,7 @@ def test_what_the_precompile_refuses_nobody_signed(library: CryptoFunctions, v: 
 
 
 def test_the_model_stays_alone_without_them() -> None:
-    """Its own arithmetic is what is used until somebody sets up a host."""
+    """The model uses its own arithmetic until a host is set up."""
     evm_crypto.replace_crypto_functions(PLAIN)
     try:
         assert evm_crypto.keccak256.__wrapped__(b"alone") == plain_keccak256(b"alone")

@@ -1,4 +1,4 @@
-"""What the keeper of the backstop pool does: whom it pays, what it takes, sells and leaves alone."""
+"""The keeper of the backstop pool: its payouts, and the lots that it takes, sells and leaves alone."""
 
 from __future__ import annotations
 

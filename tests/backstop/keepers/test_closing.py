@@ -1,4 +1,4 @@
-"""What keepers do where positions are closed against lots of debtors: they rank, prove, execute, or share."""
+"""Keepers where positions are closed against debtors' lots: they rank, prove, execute, or share."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_one_call_ranks_and_one_closes(ranked: MarginScenario) -> None:
 
 
 def proven(world: MarginScenario) -> None:
-    """Have one keeper prove a ranking in calls as small as may be, and execute nothing."""
+    """Prove a ranking with one keeper, in calls of the smallest size, and execute nothing."""
     one = world.build_keeper("deleverager", name="one", call_gas=get_job_gas("cycles: submit, each account"))
     for intent in list(one.decide_calls(world.view, world.memory, 0)):
         if intent.action.method == "submit":
@@ -95,7 +95,7 @@ def test_a_ranking_comes_in_calls_that_fit_but_of_many(crowd: MarginScenario) ->
 
 
 def test_anybody_executes_what_another_has_proven(crowd: MarginScenario) -> None:
-    """The calls of a ranking are found again by their digests; for half of what bonds pay."""
+    """An executor finds the calls of a ranking by their digests, and gets half of the bonds' payment."""
     proven(crowd)
     another = crowd.build_keeper("deleverager", name="another")
     called = crowd.run_keepers_until_idle(another)
@@ -104,7 +104,7 @@ def test_anybody_executes_what_another_has_proven(crowd: MarginScenario) -> None
 
 
 def test_what_was_proven_is_executed_in_the_next_window(crowd: MarginScenario) -> None:
-    """By whoever saw it: in the next window nobody has gained, and nobody submits."""
+    """Any keeper that saw the proof executes it in the next window: no gains are there to submit."""
     proven(crowd)
     another = crowd.build_keeper("deleverager", name="another")
     # It sees what is proven, and is not mined.
@@ -170,7 +170,7 @@ def test_calls_have_at_most_so_many_accounts() -> None:
 
 
 def test_calls_have_at_most_so_much_weight() -> None:
-    """Whoever has more than a call may is alone in one."""
+    """An account above the weight limit of a call is alone in its call."""
     weights = {"a": 1, "b": 2, "c": 3, "d": 9, "e": 4, "f": 1, "g": 1}
     found = split_accounts(weights, 5, weights.__getitem__)
     assert found == [("a", "b"), ("c",), ("d",), ("e", "f"), ("g",)]

@@ -1,4 +1,4 @@
-"""What keepers do about the margin market: marks, losses, rolls, take-overs, settlement."""
+"""Keepers of the margin market: marks, losses, rolls, take-overs, settlement."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_whom_a_booking_makes_owe_is_met_as_well(world: MarginScenario) -> None:
 
 
 def test_debtors_come_in_calls_that_get_into_a_full_block(world: MarginScenario) -> None:
-    """A call that is larger than what blocks have room for would wait for ever, and all behind it."""
+    """A call larger than the free room of blocks would wait for ever, and all calls behind it too."""
     world.deposit_margin("rich", 20_000)
     for number in range(12):
         world.deposit_margin(f"thin_{number}", 60)
@@ -139,7 +139,10 @@ def test_debtors_come_in_calls_that_get_into_a_full_block(world: MarginScenario)
 
 @pytest.fixture
 def long_asleep() -> Iterator[MarginScenario]:
-    """One who holds 100 lots long, and 100 short of gold, has slept through four cycles with losses."""
+    """Return a market in which an account with 100 lots long missed four cycles with losses.
+
+    The account is also 100 lots short of gold.
+    """
     world = MarginScenario()
     for name, coins in (("sleeper", 150), ("rich", 5_000)):
         world.deposit_margin(name, coins)
@@ -228,7 +231,7 @@ def test_it_counts_its_gas(crowd: MarginScenario) -> None:
 
 
 def test_it_takes_lots_over_that_are_nobodys(crowd: MarginScenario) -> None:
-    """As far as a share of its equity bears; whoever is on the other side closes without a share."""
+    """The keeper takes lots up to a share of its equity; on the other side it closes lots without a share."""
     crowd.give_keeper_approved_stablecoins(400)
     crowd.pass_time(60)
     crowd.set_reported_price(160)
@@ -247,7 +250,7 @@ def test_it_takes_lots_over_that_are_nobodys(crowd: MarginScenario) -> None:
 
 
 def miss_the_window(crowd: MarginScenario) -> None:
-    """The price falls to 150, and nobody meets the long until its cycle is final."""
+    """Let the price fall to 150, and leave the long unliquidated until its cycle is final."""
     crowd.pass_time(60)
     crowd.set_reported_price(150)
     crowd.mark_markets()
@@ -259,7 +262,7 @@ def miss_the_window(crowd: MarginScenario) -> None:
 
 
 def test_what_no_gain_bears_is_posted_within_the_line(crowd: MarginScenario) -> None:
-    """Nobody meets the long until its cycle is final."""
+    """The long stays unliquidated until its cycle is final."""
     miss_the_window(crowd)
     called = crowd.run_keepers_until_idle(crowd.build_keeper("margin_crank"))
     assert "seize_insolvent" in list_intent_methods(called) and "post_shortfall" not in list_intent_methods(
@@ -270,7 +273,7 @@ def test_what_no_gain_bears_is_posted_within_the_line(crowd: MarginScenario) -> 
 
 
 def test_what_was_late_is_posted_once_the_line_has_room(crowd: MarginScenario) -> None:
-    """Nobody meets the long until its cycle is final, and the line is used up then."""
+    """The long stays unliquidated until its cycle is final, and the line is used up then."""
     line = crowd.view.facilitators_by_name["Perpetuals"].collateral_type
     crowd.do("VaultEngine", "set_debt_ceiling", line, 0, by="admin")
     miss_the_window(crowd)
@@ -285,7 +288,7 @@ def test_what_was_late_is_posted_once_the_line_has_room(crowd: MarginScenario) -
 
 
 def test_settlement_is_seen_through(crowd: MarginScenario) -> None:
-    """Final prices, two more rolls with their bookings, and everybody closed; then nothing is wanted."""
+    """Final prices, two more rolls with their bookings, and all positions closed; then keepers are idle."""
     crank = crowd.build_keeper("margin_crank")
     crowd.set_reported_price(160)
     crowd.do("Settlement", "announce", by="admin")
@@ -316,7 +319,7 @@ def test_settlement_is_seen_through(crowd: MarginScenario) -> None:
 
 
 def test_a_market_that_is_delisted_is_ended_and_the_other_goes_on(crowd: MarginScenario) -> None:
-    """Nothing before its price is final; then its end and everybody closed, but nobody's gold."""
+    """Keepers wait for the final price; then they end the market and close its positions, none in gold."""
     crank = crowd.build_keeper("margin_crank")
     crowd.trade_at_mark("first", "second", 10, GOLD)
     at = crowd.run.system.timestamp + MIN_NOTICE

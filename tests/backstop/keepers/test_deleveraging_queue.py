@@ -46,7 +46,7 @@ def isolated(market: Perpetuals) -> str:
 
 
 def sell_isolated(market: Perpetuals, lots: int) -> None:
-    """Have the owner's account 1 sell lots of ETH to `deep`, at the mark."""
+    """Sell lots of ETH from the owner's account 1 to `deep`, at the mark."""
     market.do(f"{HOUSE}.deposit", isolated(market), 800 * WAD, sender="rich")
     args: list[Any] = []
     for name, owner, size in (
@@ -244,7 +244,7 @@ def test_a_light_goes_out_at_each_fifth() -> None:
 
 
 def test_each_side_has_its_own_queue(market: Perpetuals) -> None:
-    """Longs gained 1 a lot as the price came back from 15 to 16; who holds 570 of them is one account."""
+    """Longs gained 1 a lot as the price came back from 15 to 16; one account holds 570 of these lots."""
     found = queue(market, LONG)
     assert ranked(found)[0] == market.get_contract_or_account_address("weak")  # which owes
     assert place(found, market.get_contract_or_account_address("weak")).worth < 0
@@ -264,7 +264,7 @@ def test_nothing_of_it_stays(market: Perpetuals) -> None:
 
 
 def test_insurance_that_pays_at_the_roll_counts(market: Perpetuals) -> None:
-    """Haircuts of the pending cycle lower what accounts are worth, less by what insurance pays of them."""
+    """Haircuts of the pending cycle lower the worth of accounts, less by the part that insurance pays."""
     market.do(f"{FUND}.insure", 100 * WAD, sender="rich")
     market.seize_insolvent("weak")
     market.advance_cycle()

@@ -1,4 +1,4 @@
-"""Keepers of types whose unsafe vaults are sold at a discount: what they buy, and what they leave alone."""
+"""Keepers of types with unsafe vaults sold at a discount: the vaults that they buy and leave alone."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_flash_taker_earns_what_it_expects_without_capital(world) -> None:
 
 
 def test_the_flash_taker_buys_no_more_than_the_market_takes(world) -> None:
-    """The last of it sells for what it costs: an ether more or less brings less."""
+    """The last unit sells for its cost: buying an ether more or less brings less."""
     world.set_feed_and_market_price(160)
     keeper = world.build_keeper("flash_taker", "taker")
     intent = keeper.decide_calls(world.view, KeeperMemory(), GWEI)[0]
@@ -203,7 +203,7 @@ def test_a_changed_price_refuses_the_call(world) -> None:
 
 @pytest.mark.parametrize("price", [170, 150, 125])
 def test_a_call_still_holds_an_hour_later(build_world, price) -> None:
-    """The debt has grown by its fee: what ends a vault has room for it."""
+    """The debt has grown by its fee: the amount of a call that closes a vault has room for the growth."""
     for discount in (TO_TARGET, HALF, DiscountParameters(target_health=0, close_factor=10_000)):
         world = build_world(discount)
         world.set_feed_and_market_price(price)
@@ -217,7 +217,7 @@ def test_a_call_still_holds_an_hour_later(build_world, price) -> None:
 
 
 def test_what_would_leave_less_than_the_floor_leaves_the_floor(build_world) -> None:
-    """The bidder's coins would leave 4,000 of the debt: it keeps to what leaves 5,000."""
+    """The bidder's coins would leave 4,000 of the debt: the bidder buys less, so that 5,000 remain."""
     world = build_world(DiscountParameters(target_health=0, close_factor=10_000))
     world.set_feed_and_market_price(180)
     largest = next(world.view.iter_unsafe_vaults(0))
@@ -249,7 +249,7 @@ def test_a_limit_of_zero_stops_purchases(world) -> None:
 
 
 class OfDescription:
-    """A strategy that keeps what it is asked, and says what a thing is worth of the market."""
+    """A strategy that records its offers, and values each at a share of its market worth."""
 
     def __init__(self, share: int) -> None:
         self.share = share
@@ -291,7 +291,7 @@ def test_an_attacker_buys_its_own_vault(world) -> None:
 
 
 def test_the_smallest_profit_is_not_left_out(build_world) -> None:
-    """Of a bonus that is the same for all: what a debt could bring at most is what its sale brings."""
+    """With a bonus that is the same for all, the largest possible gain of a debt is the gain of its sale."""
     world = build_world(DiscountParameters(target_health=0, close_factor=10_000))
     world.set_feed_and_market_price(170)
     bidder = build_bidder(world, 400_000)
@@ -302,7 +302,7 @@ def test_the_smallest_profit_is_not_left_out(build_world) -> None:
 
 
 def test_what_is_under_way_takes_no_money_from_the_next(world) -> None:
-    """Its own is set aside already: what is left is for the other vault."""
+    """The pending call's money is set aside already; the remainder is for the other vault."""
     world.set_feed_and_market_price(170)
     bidder = build_bidder(world, 15_000)
     (first,) = bidder.decide_calls(world.view, KeeperMemory(), GWEI)

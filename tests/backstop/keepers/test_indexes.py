@@ -1,4 +1,4 @@
-"""What indexes carry from action to action is what a look at all would find."""
+"""Indexes that are carried from action to action agree with a full scan."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def random_vault(dice: Random) -> Vault:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_vaults_beyond_a_line_are_carried(seed) -> None:
-    """Lines move a little, a lot and back, with vaults right on them; whoever asks first asks late."""
+    """Lines move a little, a lot and back, with vaults right on them; the first query may come late."""
     dice = Random(seed)
     table = {(0, owner): random_vault(dice) for owner in OWNERS if dice.random() < 0.7}
     index = VaultRiskIndex(table)
@@ -82,7 +82,7 @@ def test_vaults_beyond_a_line_are_carried(seed) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_flags_that_are_wrong_are_carried(seed) -> None:
-    """Vaults, flags and the line change in any order; some flags stood before anybody asked."""
+    """Vaults, flags and the line change in any order; some flags were set before the first query."""
     dice = Random(seed)
     table = {(0, owner): random_vault(dice) for owner in OWNERS}
     flagged: dict[tuple[int, str], int] = {}
@@ -150,7 +150,7 @@ written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots)
 
 
 def price_of(each: OpenLot | AuctionBatch) -> tuple[int, ...]:
-    """What the price of an auction follows from, beside the time."""
+    """Return the fields from which the price of an auction follows, besides the time."""
     return each.collateral_type, each.top, each.started_at, each.version
 
 
@@ -194,7 +194,7 @@ def test_auctions_are_carried_by_price(first, rounds) -> None:
     "name", ["tests/data/runs/small.yaml", pytest.param("tests/data/guards/guarded.yaml", marks=LONGER)]
 )
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
-    """In every block, with auctions, flags, calls and workouts: indexes that were carried or made anew."""
+    """In every block, with auctions, flags, calls and workouts: carried indexes against fresh ones."""
     seen = dict.fromkeys(("auctions", "unsafe", "flags", "workouts", "calls", "wrong"), 0)
     for run in iter_simulation_after_each_block(name):
         carried = run.build_keeper_view()
@@ -307,7 +307,7 @@ def test_debts_that_do_not_fit_are_passed_at_once() -> None:
 
 
 def test_a_take_is_tried_wherever_it_may_pay() -> None:
-    """What is not tried would not have brought enough: of any lot, at any price, with any budget."""
+    """An untried take would not have brought enough: of any lot, at any price, with any budget."""
     dice, skipped, paying = Random(1), 0, 0
     for run in iter_simulation_after_each_block("tests/data/runs/small.yaml"):
         view = run.build_keeper_view()
@@ -378,7 +378,7 @@ for_sale = st.lists(
 
 @given(for_sale, st.lists(st.integers(0, 3), min_size=2, max_size=2), st.integers(0, 3), st.integers(0, 3))
 def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, budget, least) -> None:
-    """Batches of one price, of one type or of two, whose auctions began in turns."""
+    """Batches of one price, of one type or of two, with auctions that began in turns."""
     batches: dict[tuple[int, int], AuctionBatch] = {}
     asked: dict[tuple[int, int], int] = {}
     every = []

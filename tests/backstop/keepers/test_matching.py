@@ -1,4 +1,4 @@
-"""What the matcher does with a file of signed orders."""
+"""The matcher on a file of signed orders."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Desk:
         return found
 
     def fills(self) -> list[Intent]:
-        """What it wants filled, after it has brought marks."""
+        """Return the `fill` calls that the matcher wants after it has submitted marks."""
         intents = list(self.keeper.decide_calls(self.world.view, self.memory, 0))
         return [each for each in intents if each.action.method == "fill"]
 
     def match(self) -> list[str | None]:
-        """Have all done; why what was refused was."""
+        """Submit all fills; return the reason of each refusal."""
         found = []
         for intent in self.fills():
             found.append(self.world.run.apply(intent.action).reason)

@@ -1,4 +1,4 @@
-"""Who gets into a block: by gas price, then age, then name; nonces in order; capacity; replacement."""
+"""Block inclusion: by gas price, then age, then name; nonces in order; capacity; replacement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backstop.system import Action
 def send(
     pool: Mempool, name: str, *wanted: tuple[str, int, int], now: int = 0, latency: int = 0
 ) -> tuple[int, int]:
-    """Wanted are (what for, gas, gas price)."""
+    """Replace a sender's pending calls by `wanted`: (purpose, gas, gas price) of each."""
     calls = [(Action("X", what, (), name), (what,), gas, price) for what, gas, price in wanted]
     return pool.replace_pending(name, name, calls, now, latency)
 

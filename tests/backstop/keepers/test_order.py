@@ -33,7 +33,7 @@ def run(*flags: object) -> Result:
 
 
 def orders(deployment: Path, file: Path) -> list[Order]:
-    """What a matcher finds, which looks at each signature."""
+    """Return the orders that a matcher finds; it checks each signature."""
     read = read_deployment(deployment)
     said: list[str] = []
     found = OrderFile(

@@ -1,4 +1,4 @@
-"""What a buyer of the pool's quotes does: when it bids, for how much, at which price, and what it leaves."""
+"""A buyer of the pool's quotes: the time, size and price of its bids, and the quotes that it leaves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class QuoteWorld(PoolScenario):
         self.do(POOL, "take", ETH, 937, by="backstop_keeper")
 
     def price(self, dollars: float, outside: float | None = None) -> None:
-        """What reporters see from now on, and what the market outside pays."""
+        """Set the price that reporters see from now on, and the price that the market outside pays."""
         self.advance_clock(1)
         self.run.sources["ETH"] = [*self.run.sources["ETH"]]
         self.set_price_seen_by_reporters(dollars)
@@ -58,14 +58,14 @@ class QuoteWorld(PoolScenario):
 
     @property
     def lots(self) -> int:
-        """What the buyer has."""
+        """Return the buyer's position [lots]."""
         return self.read_trader_position_size(NAME)
 
     def bids(self, keeper: Keeper) -> list[Intent]:
         return keeper.decide_calls(self.view, KeeperMemory(), 0)
 
     def funded(self, coins: int = 5_000, **options: Any) -> Keeper:
-        """A buyer whose money is in its account."""
+        """Return a buyer with its money in its account."""
         keeper = self.buyer(coins, **options)
         (paid_in,) = self.bids(keeper)
         assert paid_in.action.method == "deposit" and paid_in.spends == coins * WAD
@@ -73,7 +73,7 @@ class QuoteWorld(PoolScenario):
         return keeper
 
     def next_quote(self) -> None:
-        """Let the quote that runs end, with reports of then."""
+        """Let the running quote end, with fresh reports."""
         self.advance_clock(600)
 
 
@@ -137,7 +137,7 @@ def test_a_quote_of_somebody_else_is_filled(world: QuoteWorld) -> None:
 
 
 def test_it_signs_for_what_it_fills_and_not_for_long(world: QuoteWorld) -> None:
-    """Whoever sees its order may fill it as well: at this price, for these lots, for two minutes."""
+    """Any account that sees the buyer's order may fill it: at this price, for these lots, for two minutes."""
     world.do(POOL, "quote", ETH, by="saver")
     keeper = world.funded(premium=100)
     fill = world.bids(keeper)[-1]
@@ -190,7 +190,7 @@ def test_its_capital_is_a_bound(world: QuoteWorld) -> None:
 
 
 def test_it_sells_what_the_pool_is_short_of() -> None:
-    """The price is below the mark then, and so is what it has to be worth."""
+    """The price is below the mark then, and so is the least worth of the lots."""
     other = ShortWorld()
     try:
         keeper = other.funded(premium=100)
@@ -205,7 +205,7 @@ def test_it_sells_what_the_pool_is_short_of() -> None:
 
 
 def test_lots_that_it_closes_need_no_money(world: QuoteWorld) -> None:
-    """A buyer who is short takes as many, whatever it has left."""
+    """A buyer with a short position takes as many lots, however little money it has left."""
     keeper = world.funded(400, premium=100)
     world.trade_at_mark("rich", NAME, 200)
     world.run_keeper(keeper)

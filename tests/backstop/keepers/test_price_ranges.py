@@ -1,4 +1,4 @@
-"""The range of prices that a reporter saw in the last seconds, and what it reports by it."""
+"""The range of prices that a reporter saw in the last seconds, and the report that it makes of that range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed reports: what strangers write costs little, and only what is of use is brought."""
+"""Signed reports: strangers' lines cost little to read, and only useful reports are submitted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def world() -> Iterator[KeeperScenario]:
 
 
 class Source:
-    """Lines that somebody offers."""
+    """A source of report lines, as any party may offer one."""
 
     def __init__(self, world: KeeperScenario) -> None:
         self.world = world
@@ -62,7 +62,7 @@ class Source:
         return dataclasses.replace(self.world.build_keeper("poker", **options), reports=self.reports)
 
     def brought(self, memory: KeeperMemory | None = None, **options) -> list[tuple]:
-        """What a poker wants of the first market."""
+        """Return the calls that a poker wants for the first market."""
         wanted = self.world.wants(self.poker(**options), memory)
         return [
             (call[0], set(call[1])) if call[0] == "submit_signed_reports" else call
@@ -93,7 +93,7 @@ def test_a_minority_has_nothing_brought_by_moving_its_own_reports(world, source)
 
 
 def test_a_step_that_somebody_else_made_is_renewed(world, source) -> None:
-    """Early in it, by what reporters have signed, where that moves the next price by the deviation."""
+    """A stranger's step is renewed early, where signed reports move the next price by the deviation."""
     world.run.apply_or_raise("PriceFeed", "poke", 0, sender=world.run.register_account("stranger"))
     for i in (1, 2, 3):
         source.sign(i, 199)
@@ -165,7 +165,7 @@ def test_a_false_line_costs_one_look_a_minute(world, source) -> None:
 
 
 def said_by(who: str, market: int, price: int, at: int) -> AttributedReport:
-    """A report of a price that stood still, with no signature of anybody."""
+    """Return a report of a constant price, without a valid signature."""
     return AttributedReport(who, SignedReport(market, price, price, price, 0, at, bytes(65)))
 
 

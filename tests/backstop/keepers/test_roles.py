@@ -1,4 +1,4 @@
-"""Each role's decisions on a small protocol: what it does, and what it leaves alone."""
+"""Each role's decisions in a small protocol: the calls that it makes, and the cases that it leaves alone."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_the_bidder_spends_no_more_than_it_has(world) -> None:
 
 
 class Half:
-    """A strategy of a scenario's: things are worth half of what the market pays."""
+    """A scenario's own strategy: it values each thing at half of its market price."""
 
     def __init__(self, options) -> None:
         assert options == {}
@@ -396,7 +396,7 @@ def test_the_crank_waits_after_a_fall_and_comes_back(world, saver) -> None:
 
 
 def test_the_crank_has_losses_covered_before_a_batch_is_paid(world, saver) -> None:
-    """A pool whose cap is a share of what it holds pays nobody while it could cover a booked loss."""
+    """A pool with a cap by share of its assets pays no withdrawal while it could cover a booked loss."""
     shares = world.view.get_membership("savings", saver.address).shares
     world.run.apply_or_raise(
         "Savings", "requestRedeem", shares // 2, saver.address, saver.address, sender=saver.address
@@ -432,7 +432,7 @@ def test_a_member_who_stays_stays(world, saver) -> None:
 
 
 def test_earlier_stages_calm_a_member(world, saver) -> None:
-    """What buffer and reserve can pay is no loss of the pool."""
+    """A loss that buffer and reserve can pay is no loss of the pool."""
     world.set_feed_and_market_price(170)
     world.liquidate("edge")
     view = world.view
@@ -476,7 +476,7 @@ def owned() -> Iterator[KeeperScenario]:
 
 
 def lose(world: KeeperScenario, cover: bool = True) -> None:
-    """A good part of what `edge` owes, and the sale of equity for it."""
+    """Lose a good part of the debt of `edge`, and auction equity for it."""
     world.set_feed_and_market_price(170)
     id = world.liquidate("edge")
     world.set_feed_and_market_price(60)
@@ -491,7 +491,7 @@ def lose(world: KeeperScenario, cover: bool = True) -> None:
 
 
 def rich(world: KeeperScenario, role: str, amount: int, **options) -> Keeper:
-    """A keeper with money whose spenders are approved."""
+    """Return a keeper with money and with approved spenders."""
     keeper = world.build_keeper(role, **options)
     token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
     world.run.apply_or_raise(
@@ -624,7 +624,7 @@ def carry_out(world: KeeperScenario, keeper: Keeper) -> list[str]:
 
 
 def settle(world: KeeperScenario) -> list[str]:
-    """By the settler alone; nobody reports while final prices are made."""
+    """Settle with the settler alone; no price is reported while final prices are made."""
     settler = world.build_keeper("settler", most=100)
     methods = carry_out(world, settler)
     for wait in (86_400, FINAL_DEADLINE):
@@ -754,7 +754,7 @@ def guarded() -> Iterator[KeeperScenario]:
 
 
 def draw(world: KeeperScenario, amount: int) -> None:
-    """By the vault that has the most to spare."""
+    """Draw from the vault with the most spare collateral."""
     who = world.run.register_account("safe")
     world.run.apply_or_raise("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
 
@@ -844,7 +844,7 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 
 
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
-    """A halt lasts two days; the mode falls when it is calm, and what was done once is not done again."""
+    """A halt lasts two days; the mode falls in a calm market, and no step that was done is repeated."""
     start = guarded.run.scenario.start
     schedule = GuardianInstruction(HOUR, halt="ETH"), GuardianInstruction(2 * HOUR, force_mode=1)
     state = KeeperState(guarded.build_keeper("guardian", "guardian", schedule=schedule))
@@ -1056,7 +1056,7 @@ def test_the_settler_unwinds_workouts(restructuring) -> None:
 
 
 def test_an_owner_uses_a_grace(world) -> None:
-    """They repay to the initial ratio, and nobody is left to liquidate when it is over."""
+    """The owners repay to the initial ratio, and no vault is left to liquidate when the grace is over."""
     admin, keeper = world.run.register_account("admin"), world.build_keeper("owners")
     maker = world.run.register_account("market_maker")
     world.run.apply_or_raise("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
@@ -1128,7 +1128,7 @@ def bridged() -> Iterator[KeeperScenario]:
 
 
 def drawn(world: KeeperScenario) -> int:
-    """What the facilitator owes, whole stablecoins."""
+    """Return the debt of the facilitator [whole stablecoins]."""
     return world.view.facilitators_by_name["Rollup"].debt // RAD
 
 
@@ -1248,7 +1248,7 @@ def test_no_more_than_the_most(world) -> None:
 
 
 def test_a_failure_holds_up_for_a_while_unless_it_is_yet_to_come() -> None:
-    """Somebody may have said a wrong time when it was noted."""
+    """A failure from the future does not hold up: it may have been recorded with a wrong time."""
     memory, about = KeeperMemory(), ("take", 1)
     assert memory.can_retry(about, 0)
     memory.record_outcome(about, False, 1_000)

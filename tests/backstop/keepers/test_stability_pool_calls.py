@@ -1,4 +1,4 @@
-"""Keepers of types with a stability pool: which vaults go into a call, which are auctioned, who is paid."""
+"""Keepers of types with a stability pool: vaults of a call, auctioned vaults, and the depositors to pay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index of vaults finds what a look at every vault finds, however they changed."""
+"""The index of vaults agrees with a full scan, after any changes of vaults."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
     ],
 )
 def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
-    """With workouts, guards and facilitators: the same run, to the transaction, as with all asked."""
+    """With workouts, guards and facilitators: the same run, to the transaction, as with all keepers asked."""
     scenario = load_scenario(name)
     short = simulate(scenario, "model", 1)
     monkeypatch.setattr(block_runner, "has_occasion", lambda role, view: True)

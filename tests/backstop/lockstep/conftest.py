@@ -1,4 +1,4 @@
-"""Projects of a user's own, outside the repository, from the page that tells how to begin."""
+"""Projects of a user's own, outside the repository, made by the page's instructions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NewcomerProject:
         return path
 
     def repair_contract(self) -> None:
-        """Do what the page does to the bug."""
+        """Repair the bug by the page's instructions."""
         self.write("contracts/Token.vy", self.contract.replace(BUG, REPAIRED))
 
     def run_pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ class NewcomerProject:
     def run_command(
         self, command: Sequence[str], arguments: Sequence[str]
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project; this package is the one that it finds."""
+        """Run a command in the project, which finds this package."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         environment["PYTHONPATH"] = str(ROOT / "offchain")
         # Byte code is told apart by its source's size and second: a file that is written again may have both.

@@ -1,4 +1,4 @@
-"""Files of compiled contracts: what is read of each maker's, and what is refused in a line."""
+"""Files of compiled contracts: the fields that are read of each maker's, and one line for a refused file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A campaign: seeds, budgets, properties, failures and what they leave; declarations that say nothing."""
+"""A campaign: seeds, budgets, properties, failures and their files; declarations without content."""
 
 from __future__ import annotations
 

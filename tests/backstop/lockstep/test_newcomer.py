@@ -1,4 +1,4 @@
-"""What the page tells a newcomer to do, done outside the repository: from its files to a repaired bug."""
+"""The page's instructions for a newcomer, followed outside the repository: from files to a repaired bug."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mask_times(text: str) -> str:
 
 
 def list_indented_blocks(text: str) -> list[list[str]]:
-    """Return what the page says commands print, each without its first two lines."""
+    """Return the page's outputs of commands, each without its first two lines."""
     blocks = re.findall(r"    \$ (?:ape test|pytest)\n    \.\.\.\n((?:    .*\n)+)", text)
     return [[line[4:] for line in block.splitlines()] for block in blocks]
 

@@ -1,4 +1,4 @@
-"""What a user's own file does: it keeps state beside tables, misspells names, raises, and waits."""
+"""A user's own file that keeps state beside tables, misspells names, raises, or waits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACE = r"test_user_code\.py:\d+"
 
 
 def replace_model(module: ModuleType, model: type) -> None:
-    """Have the campaign use another model of the token."""
+    """Switch the campaign to another model of the token."""
     module.campaign.deployments = [Deployment("token", model, [module.SUPPLY])]
 
 

@@ -1,4 +1,4 @@
-"""Histories of deployments whose auctions count blocks: kept, replayed, taken back and made smaller."""
+"""Histories of deployments with auctions that count blocks: kept, replayed, reverted and shrunk."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Deployments that tests have one after the other: each test finds what the first one found."""
+"""Deployments shared by several tests: each test starts from the same state."""
 
 from __future__ import annotations
 

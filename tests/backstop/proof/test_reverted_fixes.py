@@ -1,4 +1,4 @@
-"""An old rule is put back into a copy, and what the attack does there and here is told."""
+"""An old rule is put back into a copy, and the attack's effects there and here are reported."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Headings answer: each section's says what was found there, and its figures are those of the page."""
+"""Headings answer: each section's states its finding, and its figures are those of the page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def changed(run: Run, **summary: Any) -> Run:
 
 
 def answers(page: str) -> dict[str, str]:
-    """What each section's heading says beyond its name, as text; empty where it is a name alone."""
+    """Return the text of each section's heading beyond its name; empty if it is a name alone."""
     found = {}
     for section, name, small, answer, _ in SECTION.findall(page):
         assert not small or small == name

@@ -137,7 +137,7 @@ def test_names_are_text_and_short() -> None:
 
 
 def test_vaults_under_names_of_their_own_are_their_owners(run: Run) -> None:
-    """And the last change within the first block is what counts."""
+    """Within the first block, the last change counts."""
     actions, events = run.frames["actions"], run.frames["events"]
     begun = int(run.frames["state"]["timestamp"].min())
     senders = actions.loc[actions["sender_name"].str.startswith("owner"), "sender"].unique()[:2]

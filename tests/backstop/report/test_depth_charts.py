@@ -25,7 +25,7 @@ from tests.support.page_text_figures import read_page_figures
 
 
 def run() -> Run:
-    """ETH at 200 falls by 1 every ten minutes; its market has 60,000 of each side, and later half of it."""
+    """ETH at 200 drops by 1 every ten minutes; its market has 60,000 of each side, and later half of it."""
     begun = handmade_page_runs.START
     events = [
         ("Market.ETH", begun, [str(300 * WAD), str(60_000 * WAD)]),

@@ -1,4 +1,4 @@
-"""What drives the risk of a sweep or a proposal, how sure a front is, and where a grid was too small."""
+"""Risk drivers of a sweep or a proposal, the certainty of a front, and grids that are too small."""
 
 from __future__ import annotations
 

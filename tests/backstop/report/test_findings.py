@@ -1,4 +1,4 @@
-"""Findings of pages over several runs: what is equal is not told apart, and costs are said beside savings."""
+"""Findings of pages over several runs: equal results are not ranked, and costs stand beside savings."""
 
 from __future__ import annotations
 

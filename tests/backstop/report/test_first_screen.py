@@ -1,4 +1,4 @@
-"""The first screen says what the tables below it say: strips add up, and are those of the tables."""
+"""The first screen agrees with the tables below it: strips add up, and are those of the tables."""
 
 from __future__ import annotations
 
@@ -39,20 +39,23 @@ def adds_up(whole: FigureStrip) -> None:
 
 
 def lost_at_auction(html: str) -> int:
-    """The last sum of each auction's row, which has its debt, what it raised and what it lost; rad."""
+    """Return the sum of the losses of all auctions [rad], the last value of each auction's row.
+
+    The values before it are the auction's debt and its proceeds.
+    """
     section = html.partition('<section id="lots">')[2].partition("</section>")[0]
     return sum(values[2] for table in read_page_figures(f"<body>{section}")[1] for values in table.values())
 
 
 def elsewhere(html: str) -> int:
-    """What the page says of bad debt that no auction made: rewards of keepers, and bridges; rad."""
+    """Return the page's bad debt without an auction [rad]: rewards of keepers, and bridges."""
     text = html.partition('<section id="lots">')[2].partition("</p>")[0]
     found = re.findall(r'<data value="(\d+)"[^>]*>[^<]*</data> (?:of keepers\'|without an auction)', text)
     return sum(map(int, found))
 
 
 def of_run(html: str) -> FigureStrip:
-    """The strip of a run's page, which has to say what its tables do; borrowers' sales are in none."""
+    """Check the strip of a run's page against its tables; borrowers' sales are in none."""
     (whole,), tables = read_page_figures(html)
     adds_up(whole)
     assert whole.title == "lost in all"

@@ -121,7 +121,7 @@ def test_the_worst_path_of_a_study_is_a_run_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/stress/test_sweep.py::test_each_setting_is_a_scenario_file")
 def test_a_setting_of_a_sweep_is_a_study_of_its_own(tmp_path: Path) -> None:
-    """The command of the page makes the study, which loses what the sweep says; the page leads there."""
+    """The command of the page makes the study, with the losses that the sweep states; the page links it."""
     from backstop.cli import sweep
 
     out = tmp_path / "a sweep"

@@ -1,4 +1,4 @@
-"""What became of each vault and member, and which step cost whom what: it adds up, and each leads on."""
+"""The outcome of each vault and depositor, and the cost of each step by role: all adds up, with links."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_vaults_add_up_to_their_auctions(run: Run) -> None:
 
 
 def test_bad_debt_of_a_step_is_a_vaults(run: Run) -> None:
-    """No bad debt here is without the auction that left it, or whose keeper was paid from nothing."""
+    """Each bad debt has the auction that left it, or the auction with a keeper paid from nothing."""
     bad = [row for row in steps_of(run) if row.what.startswith("bad debt")]
     assert all(row.auction and row.vault for row in bad)
     lost = {row.id: row.lost_rad for row in run_table_rows.list_auctions(run)}

@@ -1,4 +1,4 @@
-"""What the slider of a run shows at a moment, worked out by hand and against the run's tables."""
+"""The values that the slider of a run shows at a moment, by hand and against the run's tables."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_somebody_buys_what_it_quotes(result: RunResult) -> None:
 
 
 def test_the_pool_s_books_add_up(result: RunResult) -> None:
-    """What it earned is rewards, prices and spreads; the market maker is its only member."""
+    """The pool's earnings are rewards, prices and spreads; the market maker is its only member."""
     pool = result.summary["margin"]["pool"]
     paid_in, out, left = (int(pool[f"{each}_wad"]) for each in ("paid_in", "paid_out", "left"))
     assert paid_in == 50_000 * WAD and out == 0 and int(pool["earned_wad"]) == left - paid_in
@@ -60,7 +60,7 @@ def test_the_pool_s_books_add_up(result: RunResult) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_the_pool_s_books_add_up")
 def test_the_library_has_a_pool_whose_members_leave_alike(tmp_path: Path) -> None:
-    """It takes over before positions are closed by force, sells all of it, and pays both at one price."""
+    """It takes over before forced closing, sells all of it, and pays both members at one price."""
     run = simulate(load_scenario("october-2025-backstop"), "revm", 1, tmp_path / "run")
     margin = run.summary["margin"]
     assert run.summary["differences"] == 0 and int(run.summary["totals"]["unpaid_rad"]) == 0

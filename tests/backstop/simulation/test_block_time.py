@@ -1,4 +1,4 @@
-"""A scenario whose auctions count its blocks plays as one whose auctions count seconds: no slot is missed."""
+"""A scenario with auctions that count its blocks plays as with seconds: no slot is missed."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""`ape run simulate`: results on stdout, one line for an error, signals that keep what there is."""
+"""`ape run simulate`: results on stdout, one line for an error, and the data kept on a signal."""
 
 from __future__ import annotations
 

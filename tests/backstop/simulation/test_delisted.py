@@ -1,4 +1,4 @@
-"""A market that is delisted in a run: keepers end it and close who is in it, and everybody leaves alike."""
+"""A market is delisted in a run: keepers end it and close its positions, and all traders leave alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def result(folder: Any) -> RunResult:
 
 
 def withdrawn(result: RunResult) -> dict[str, int]:
-    """What each account has taken out, what vests with it [wad]."""
+    """Return the total withdrawals of each account, with the vesting part [wad]."""
     found: dict[str, int] = {}
     for row in result.tables["events"]:
         if row[2:4] == ("PerpetualMarket", "Withdrawn"):
@@ -56,7 +56,7 @@ def test_a_real_node_comes_to_the_same(result: RunResult) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_keepers_end_the_market_once_its_price_is_final(result: RunResult) -> None:
-    """Six hours after the moment that was announced, at a price between what it was before and after."""
+    """Six hours after the announced moment, at a price between the prices before and after it."""
     (ended,) = result.summary["margin"]["ended"]
     assert ended["market"] == "JELLY" and 0 <= ended["at"] - (73 * 60 + 30 + 6 * 60) * 60 <= 10 * 60
     assert 12 * WAD < int(ended["price_wei"]) < 30 * WAD
@@ -74,14 +74,14 @@ def test_losses_of_the_last_move_are_paid(result: RunResult) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_first_leaves_as_the_last(result: RunResult) -> None:
-    """Eleven hours apart, to the wei; what they gained vests, and is the same as well."""
+    """Eleven hours apart, to the wei; their gains vest, and are the same as well."""
     got = withdrawn(result)
     assert got[get_trader_account("first")] == got[get_trader_account("last")] > 30_000 * WAD
 
 
 @pytest.mark.deep(brief=BRIEF)
 def test_everybody_leaves_with_all_that_is_theirs(result: RunResult) -> None:
-    """What is left inside are the margins of ETH and liquidators' capital: nobody has another position.
+    """Only the margins of ETH and liquidators' capital remain inside: there are no other positions.
 
     Liquidators deposit for themselves, and as many of them as the liquidations need; a trader's deposit is
     paid by another account.

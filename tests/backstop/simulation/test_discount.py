@@ -1,4 +1,4 @@
-"""A run in which unsafe vaults are sold at a fixed discount: who buys, and what the summary and page say."""
+"""A run with unsafe vaults sold at a fixed discount: its buyers, and the texts of summary and page."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_summary_adds_the_sales_up(run) -> None:
 
 
 def test_the_bonus_is_that_of_the_terms(run) -> None:
-    """All of WBTC's sales have a bonus of 5%, so it is a twentieth of what was paid, but for rounding."""
+    """All of WBTC's sales have a bonus of 5%: it is a twentieth of the payments, but for rounding."""
     found = run.summary["collateral_types"][1]["discount_sales"]
     bonus, paid = int(found["bonus_wad"]), int(found["paid_wad"])
     assert abs(bonus - paid // 20) < paid // 10**6

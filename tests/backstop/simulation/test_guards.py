@@ -53,7 +53,7 @@ def test_the_mode_on_black_thursday(name) -> None:
 
 
 def test_a_summary_says_whether_margins_grow_with_size() -> None:
-    """They do with guards only; the page of the run draws no falls of the book then."""
+    """They do with guards only; the page of the run then draws no price drops of the book."""
     small = load_scenario(DATA / "guards" / "small.yaml")
     first, *others = small.parameters.collateral_types
     first = replace(first, policy=replace(first.policy, of_type=((1, 100), (0, 0))))

@@ -1,4 +1,4 @@
-"""The first screen is the sum of what follows, on the terminal and on the page, for every kind of run."""
+"""The first screen is the sum of its details, on the terminal and on the page, for every kind of run."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def runs(tmp_path_factory) -> dict[str, Run]:
 
 
 def screen(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """The table on the terminal: what each line says, by its title."""
+    """Return the table on the terminal: the text of each line, by its title."""
     print_run_summary(summary, None, None, False)
     found = [re.split(r"  +", line.strip(), maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     return {entry[0]: entry[1].strip() for entry in found if len(entry) == 2}
 
 
 def head(run: Run) -> str:
-    """What the page says above its first section, as text."""
+    """Return the page's text above its first section."""
     html = render_page(run)
     text = re.sub(r"<[^>]+>", " ", html[html.index('class="verdict">') + 16 : html.index("</header>")])
     return re.sub(r"\s+", " ", text)
@@ -94,7 +94,7 @@ def test_the_page_says_it(runs, kind) -> None:
 
 
 def test_margin_losses_are_in_the_first_sentence(runs) -> None:
-    """Not "no bad debt" above a table of who paid for it."""
+    """Not "no bad debt" above a table of the parties that paid for it."""
     text = head(runs["margin"])
     assert "no bad debt" not in text
     for piece in ("insurance paid 100", "gave up 5.54k", "5.64k owed beyond margins"):
@@ -116,7 +116,7 @@ def test_a_run_on_a_chain_says_how_much_was_compared(small_run, capsys) -> None:
 
 
 def test_a_run_from_before_there_were_totals_is_completed(runs) -> None:
-    """Its page is drawn as any other's."""
+    """Its page is drawn as any other run's."""
     for run in runs.values():
         old = {name: value for name, value in run.summary.items() if name != "totals"}
         old["paid_by"] = [

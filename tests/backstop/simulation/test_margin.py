@@ -118,7 +118,7 @@ def test_the_report_says_who_paid(result: RunResult, folder: Any) -> None:
 
 
 def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
-    """Who was long 900 at 205 has lost 5 on each by the opening at 200."""
+    """A long of 900 at 205 has lost 5 on each by the opening at 200."""
     scenario = load_scenario(FILE)
     with open_deployment_session(scenario, "model", 1) as session:
         run = Simulation(scenario, session, 1)
@@ -136,7 +136,7 @@ def test_positions_open_at_the_mark_with_the_equity_they_had() -> None:
 
 @pytest.mark.deep(brief="tests/backstop/simulation/test_backstop_pool.py::test_model_and_contracts_agree")
 def test_people_trade_by_signed_orders_while_it_runs(result: RunResult) -> None:
-    """At a mark that they bring; both trades of the file, one of them after a fall."""
+    """At a mark that they submit; both trades of the file, one of them after a price drop."""
     start = result.summary["started_at"]
     filled = [row for row in result.tables["actions"] if row[3] == "fill" and row[1] >= start]
     assert [(row[1] - start, row[7]) for row in filled] == [(1_800, True), (6_600, True)]
@@ -186,7 +186,7 @@ def test_the_library_has_a_crash_in_which_gains_pay() -> None:
 
 
 def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
-    """Nobody meets the long in time: later gains pay its loss, and are not counted as its cycle's."""
+    """The long is liquidated too late: later gains pay its loss, and are not counted as its cycle's."""
     market = deploy_perpetuals_on_model()
     market.report_current_prices_again()
     market.set_loss_line_to_zero()
@@ -230,7 +230,7 @@ def test_what_is_late_is_told_from_what_the_cycle_bears() -> None:
 
 
 def at_leisure(**changes: Any) -> Any:
-    """The same market without those who look after it."""
+    """Return the same market without the keepers that look after it."""
     return replace(load_scenario(DATA / "runs" / "margin.yaml"), **changes)
 
 
@@ -259,7 +259,7 @@ def test_the_book_is_open_before_the_start() -> None:
 
 
 def test_left_alone_accounts_stay() -> None:
-    """Without a keeper of the margin market nobody touches it."""
+    """Without a keeper of the margin market its accounts stay untouched."""
     found = simulate(at_leisure(), "model", 1).summary["margin"]
     assert found["liquidations"] == found["bankruptcies"] == found["seized"] == 0
     assert all(found[f"{kind}_wad"] == "0" for kind in (*PAYERS, "unpaid", "loss"))
@@ -288,7 +288,7 @@ def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
     ),
 )
 def test_the_library_s_crashes_end_solvent(name: str) -> None:
-    """Whoever owed is met and booked, and all of it is paid to the wei."""
+    """Each debtor is liquidated and booked, and all of its debt is paid to the wei."""
     found = simulate(load_scenario(name), "model", 1).summary["margin"]
     assert found["bankruptcies"] > 20 and int(found["loss_wad"]) > 50_000 * WAD
     assert sum(int(found[f"{kind}_wad"]) for kind in PAYERS) == int(found["loss_wad"])

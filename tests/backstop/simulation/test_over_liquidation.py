@@ -1,4 +1,4 @@
-"""Over-liquidation of a run: what each sale closes of a vault beyond the repayment that it needed."""
+"""Over-liquidation of a run: the part that each sale closes beyond the repayment that the vault needed."""
 
 import pytest
 
@@ -11,7 +11,7 @@ PRICES = (170 * RAY, RAY)
 
 
 def build_recorder(locked_after: int, debt_after: int) -> RunRecorder:
-    """Return the recorder of a run with one collateral type, whose vault has this after each sale."""
+    """Return the recorder of a run with one collateral type, and a vault that has this after each sale."""
     recorder = RunRecorder(("ETH", "XAUT"), (), ("ETH", "XAUT"))
     recorder.read_sale_price = lambda c: PRICES[c]
     recorder.read_vault = lambda c, owner: (locked_after, debt_after)

@@ -1,4 +1,4 @@
-"""Run directories: read back as written, and one clear line for what is none."""
+"""Run directories: read back as written, and one clear line for any other directory."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def small(out: Path, spool: bool, last: int = 10**9) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_tables_that_are_written_as_the_run_goes_are_the_same(tmp_path, monkeypatch) -> None:
-    """Of a whole run and of one that is interrupted."""
+    """The tables of a whole run and of an interrupted one."""
     monkeypatch.setattr(run_directory, "ROW_GROUP", 7)
     for spool in (False, True):
         small(tmp_path / f"whole-{spool}", spool)

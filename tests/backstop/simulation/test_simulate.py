@@ -1,4 +1,4 @@
-"""A run is the same for one seed whatever the host, and its figures agree with each other."""
+"""A run is the same for one seed on every host, and its figures agree with each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RAD = 10**45
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    """Every file but the one that may differ."""
+    """Return every file but the one that may differ."""
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "meta.json"}
 
 

@@ -1,4 +1,4 @@
-"""Markets whose depth falls with the price: refills on the model, and the fast engine on the same paths."""
+"""Markets with depth that falls with the price: refills on the model, and the fast engine on equal paths."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class Course:
         self.paths = run.paths["ETH"][: run.block + 1]
 
     def visit(self, price: int) -> tuple[int, int, int]:
-        """The market's stablecoins and virtual reserve after the visit, and what the maker has, whole."""
+        """Return the market's stablecoins and virtual reserve after the visit, and the maker's balance,
+        whole.
+        """
         run = self.run
         self.paths += [price] * self.step
         run.paths["ETH"] = self.paths
@@ -132,7 +134,7 @@ def named(rows, scenario):
 
 
 def test_both_engines_lose_more_where_markets_thin_out(small) -> None:
-    """Prices that fall in steps, and few buyers but the markets, so that these decide what is lost."""
+    """Prices drop in steps, and there are few buyers but the markets, so that these decide the loss."""
     falling = PriceJumps(every=1_800, mean=-50_000_000, deviation=20_000_000, cause="market")
     deep = replace(
         small,
@@ -167,7 +169,7 @@ def test_less_depth_loses_more(small) -> None:
 
 
 def test_the_price_in_dollars_decides_and_not_that_of_a_scarce_stablecoin(small) -> None:
-    """A stablecoin that gets dearer makes coins cheaper in it: that alone is no fall."""
+    """A dearer stablecoin makes coins cheaper in it: that alone is no price drop."""
     scarce = replace(thin(small, HALF_GONE), scarcity=10_000)
     exact, fast = (named(rows, scarce) for rows in run_both_engines(scarce, 1, 6))
     assert np.abs(fast["bad_debt"] - exact["bad_debt"]).mean() <= 0.02 * exact["bad_debt"].mean()

@@ -36,7 +36,7 @@ BRIEF = pytest.mark.deep(
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Any]:
-    """A Dask cluster of processes, whose nannies start anew what is killed."""
+    """A Dask cluster of processes, with nannies that restart killed workers."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as found:
@@ -77,7 +77,7 @@ def check_equal(found: Mapping[str, bytes], whole: Mapping[str, bytes]) -> None:
 def test_a_study_outlives_all_its_workers(
     local: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And gets others: the objects in the store are the files of a study on one process, to the byte."""
+    """It gets new ones: the objects in the store equal the files of a study on one process, to the byte."""
     # What comes to the same bytes may take its time: on a busy machine others start in minutes.
     monkeypatch.setattr(module, "LONELY", 1_800.0)
     monkeypatch.setattr(module, "PATIENCE", 300.0)
@@ -131,7 +131,7 @@ def test_a_hunt_on_a_cluster_finds_the_same(local: Any, tmp_path: Path) -> None:
 
 
 def counted(out: Path) -> dict[str, Any]:
-    """What a campaign came to: all but its time, and which of two equal traces it kept."""
+    """Return a campaign's results without its time, and without the choice between two equal traces."""
     content = json.loads((out / "campaign.json").read_text())
     return {name: content[name] for name in ("done", "steps_done", "tally", "failures", "branches")}
 

@@ -1,4 +1,4 @@
-"""assumptions.json has whatever moves an answer, with its unit; two studies are told apart line by line."""
+"""assumptions.json has every input of an answer, with its unit; two studies are compared line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage, revenue and who is efficient, each against its definition."""
+"""Usage, revenue and the efficient settings, each against its definition."""
 
 from __future__ import annotations
 

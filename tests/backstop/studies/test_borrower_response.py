@@ -1,4 +1,4 @@
-"""Owners who respond to a ratio: debts by hand, random settings, and the book that both engines open."""
+"""Owners that respond to a ratio: debts by hand, random settings, and the book that both engines open."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def by_hand(tmp_path: Path):
 
 
 def test_a_book_that_stands_still_has_one_debt(by_hand) -> None:
-    """At 2,300 bert has 149.5% and cleo 144.9%: what one setting drops, the other does not lose either."""
+    """At 2,300 bert has 149.5% and cleo 144.9%: a vault dropped by one setting is no loss of the other."""
     base = by_hand("drop")
     assert [each.owner for each in base.vaults] == ["anna", "dora"]
     lower = replace(base, vaults=(*base.vaults, vault(650, 1_000_000, "bert")))
@@ -241,7 +241,7 @@ def test_no_vault_left_is_one_line(by_hand) -> None:
 
 
 def test_a_floor_that_rises_is_no_debt_that_a_ceiling_cuts(by_hand) -> None:
-    """Dora owes a floor of 7,000, above her 6,250 of today; the others share what the ceiling leaves."""
+    """Dora owes a floor of 7,000, above her 6,250 of today; the others share the rest of the ceiling."""
     base = by_hand("open")
     ceiling = sum(each.debt for each in base.vaults) // WAD + 5_000
     setting = with_ratio(base, 14_000, 14_500, debt_floor=7_000, debt_ceiling=ceiling)

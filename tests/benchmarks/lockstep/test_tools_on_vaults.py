@@ -1,4 +1,4 @@
-"""What a user writes for each tool passes on the vaults as they are, and finds a mutant."""
+"""A user's test for each tool passes on the vaults as they are, and finds a mutant."""
 
 import json
 import shutil

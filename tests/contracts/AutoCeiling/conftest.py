@@ -1,4 +1,4 @@
-"""A protocol whose first type has an automatic ceiling: 100,000 above its debt, at most 300,000."""
+"""A protocol with an automatic ceiling on its first type: 100,000 above its debt, at most 300,000."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""adjust: line = min(debt + gap, max_line), raised once in a ttl, lowered at any time, by anybody."""
+"""adjust: line = min(debt + gap, max_line), raised once per ttl, lowered at any time, by any account."""
 
 import pytest
 
@@ -14,7 +14,7 @@ K = 1_000 * WAD
 
 
 def adjust(protocol) -> int:
-    """As a stranger; the ceiling afterwards, which is the vault engine's."""
+    """Adjust as a stranger; return the new ceiling, which equals the vault engine's."""
     line = int(protocol.do(CALL, 0, sender="stranger"))
     assert protocol.read("VaultEngine.terms_of", 0).debt_ceiling == line
     return line

@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what the guard is wired to."""
+"""The constructor and the deployment: the contracts that the guard is wired to."""
 
 from backstop.evm_crypto import keccak256
 

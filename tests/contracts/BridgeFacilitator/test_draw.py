@@ -1,4 +1,4 @@
-"""draw: notes for what is drawn, within the line, by the minter alone."""
+"""draw: mints notes for each draw, within the line, by the minter alone."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what a facilitator is wired to, and that no note is left outside."""
+"""The constructor and the deployment: the wiring of a facilitator; no note is left outside."""
 
 import pytest
 

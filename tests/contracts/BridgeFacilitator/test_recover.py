@@ -1,4 +1,4 @@
-"""recover: what the bridge pays later covers its deficit, then fills the reserve, and frees its line."""
+"""recover: later payments of the bridge cover its deficit, then fill the reserve, and free its line."""
 
 import pytest
 

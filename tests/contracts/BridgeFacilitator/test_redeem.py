@@ -1,4 +1,4 @@
-"""redeem: in settlement notes are paid from what the bridge pays, all of them alike."""
+"""redeem: in settlement, the bridge's payments are shared pro rata among all notes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""repay: anyone pays debt back, whatever else is wrong; in settlement for the notes."""
+"""repay: any account repays debt, in every state of the bridge; in settlement for the notes."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_in_every_mode(new_protocol, mode):
 
 
 def test_with_a_loss_announced_the_doubt_stays_whole(owing):
-    """What is left is worth less of the debt than before: the loss is the same."""
+    """The remaining collateral is worth less of the debt than before: the loss is the same."""
     announce_loss(owing, 40 * K)
     pay_facilitator(owing, 30 * K)
     assert (

@@ -1,4 +1,4 @@
-"""report: price and flag again, after somebody has paid the vault engine directly."""
+"""report: price and flag again, after an account has paid the vault engine directly."""
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.facilitator_steps import (

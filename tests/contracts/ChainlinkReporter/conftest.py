@@ -53,7 +53,7 @@ class Adapter:
         self.protocol.do("Sequencer.set_answer", 1, answer, since, since, 1, sender="stranger")
 
     def push(self, name="Adapter"):
-        """Have it report; the price that the feed keeps, ray."""
+        """Push the adapter's report; return the price that the feed keeps [ray]."""
         self.protocol.do(f"{name}.push", sender="stranger")
         found = self.protocol.read("PriceFeed.report_of", MARKET, name)
         assert found.since == found.reported_at == self.protocol.timestamp

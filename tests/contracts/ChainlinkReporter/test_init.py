@@ -1,4 +1,4 @@
-"""What an adapter is made of."""
+"""The constructor's arguments of an adapter."""
 
 import pytest
 

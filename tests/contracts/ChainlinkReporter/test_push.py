@@ -1,4 +1,4 @@
-"""push: what an aggregator says becomes a report, unless it cannot mean it."""
+"""push: an aggregator's answer becomes a report, unless the answer is implausible."""
 
 import pytest
 

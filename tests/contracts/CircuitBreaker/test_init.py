@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what the breaker is wired to, and how it begins."""
+"""The constructor and the deployment: the breaker's wiring and its initial mode."""
 
 from tests.support.guard_steps import ALL_TYPES, LOSSES, NORMAL, read_mode
 from tests.support.revert_setter_and_source_helpers import GUARDIAN

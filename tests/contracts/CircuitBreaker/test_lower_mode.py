@@ -1,4 +1,4 @@
-"""calm: anybody lowers the mode by a level, after a calm period in which no trigger was seen."""
+"""calm: any account lowers the mode by a level, after a calm period without a trigger."""
 
 import pytest
 

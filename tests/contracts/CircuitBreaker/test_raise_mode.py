@@ -1,4 +1,4 @@
-"""escalate: anybody raises the mode to the level at which a trigger holds now."""
+"""escalate: any account raises the mode to the level at which a trigger holds now."""
 
 import pytest
 

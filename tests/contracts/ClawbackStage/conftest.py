@@ -12,7 +12,7 @@ from tests.support.saver_steps import create_additional_pool, give_stablecoin
 
 @pytest.fixture
 def earning(protocol):
-    """The stage pays what the scripted waterfall says; a day of seven has vested."""
+    """The stage pays the amount that the scripted waterfall returns; one day of seven has vested."""
     stage = compute_contract_address(get_account("deployer_of_Clawback"), 0)
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")
     give_stablecoin(protocol, "payer", 1_000 * WAD)

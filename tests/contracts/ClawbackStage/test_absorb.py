@@ -51,7 +51,7 @@ def test_covers_the_deficit(earning):
 
 
 def test_a_pool_that_fails_is_passed_over(earning):
-    """The next one pays in its place, and keeps nobody from leaving."""
+    """The next stage pays in its place, and withdrawals are not blocked."""
     lose_new_vault(earning)
     second = earning.read("Second.unvested")
     earning.do("VaultEngine.revoke_role", STAGE, "First", sender="admin")

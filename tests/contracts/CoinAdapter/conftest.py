@@ -1,4 +1,4 @@
-"""A deployment that insures the protocol `lender`, whose coin is USDX; a pool has 60,000 of 100,000."""
+"""A deployment that insures the protocol `lender` in USDX; a pool has 60,000 of 100,000."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""pay_protocol, coins_due: the protocol gets coins for what stages have covered, and none that is claimed."""
+"""pay_protocol, coins_due: the protocol gets coins for amounts covered by stages, none for claimed ones."""
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.adapter_steps import (
@@ -30,7 +30,7 @@ def test_what_the_pool_has_covered(insured):
 
 
 def test_a_fraction_of_a_coin_stays(insured):
-    """Somebody pays a wei of the facilitator's debt: a coin for the rest of that unit is claimed still."""
+    """An account pays a wei of the facilitator's debt: a coin for the rest of that unit is still claimed."""
     insured.do("Stablecoin.approve", "Lender", 2 * UNIT, sender="holder")
     insured.do("Lender.repay", 1, sender="holder")
     assert insured.read(f"{ADAPTER}.coins_due") == 0
@@ -62,7 +62,7 @@ def test_what_is_covered_in_settlement(insured):
 
 
 def test_a_fraction_of_a_wei_in_the_reserve_is_claimed(adapted):
-    """The reserve has less than a wei, of a fee that nobody should set: a unit of the coin stays for it."""
+    """The reserve has less than a wei, from a fee too low for use: a unit of the coin stays for it."""
     deposit_coins(adapted, 1)
     adapted.do("VaultEngine.set_stability_fee", 0, 1, sender="admin")
     adapted.advance(1)

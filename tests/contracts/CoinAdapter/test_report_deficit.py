@@ -1,4 +1,4 @@
-"""report_deficit: announced at once, with what is announced already, and booked after the delay."""
+"""report_deficit: announced at once, added to earlier announcements, and booked after the delay."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""withdraw: as many coins as stablecoin, whatever the protocol has lost."""
+"""withdraw: as many coins as stablecoin, however much the protocol has lost."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_while_a_deficit_is_announced(insured):
 
 @pytest.mark.parametrize("covers_first", [False, True])
 def test_a_deficit_beyond_the_pool(insured, covers_first):
-    """90,000 are lost, the pool has 60,000: who is no member gets 40,000, the protocol 60,000."""
+    """90,000 are lost, the pool has 60,000: a holder outside the pool gets 40,000, the protocol 60,000."""
     book_deficit(insured, 90 * K)
     if covers_first:
         cover_deficit(insured)

@@ -1,4 +1,4 @@
-"""An auction of 10 WETH for a little over 12,000 and the penalty, at 1,500, and a taker who can pay."""
+"""An auction of 10 WETH for a little over 12,000 plus penalty, at 1,500, and a taker with funds."""
 
 from __future__ import annotations
 

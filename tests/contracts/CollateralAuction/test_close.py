@@ -37,7 +37,7 @@ def test_a_sold_out_lot(funded, auction):
 
 
 def test_a_sold_out_lot_that_repaid_the_principal(funded, auction):
-    """Only penalty is missing: nobody has lost anything."""
+    """Only penalty is missing: no principal is lost."""
     target, price = state(funded, auction).target, 1_800 * RAY
     while 10 * WAD * price > target - 500 * WAD * RAY:
         funded.advance(90)
@@ -160,7 +160,7 @@ def test_a_sold_out_lot_needs_no_price(funded, auction):
 
 
 def test_what_is_left_of_a_repaid_auction_is_the_owners(funded):
-    """Principal repaid, penalty and a small lot left: takers may end it, nobody may confiscate it."""
+    """Principal repaid, penalty and a small lot left: takers may end it, no account may confiscate it."""
     funded.do("VaultEngine.set_debt_floor", WETH, 0, sender="admin")
     auction = start_auction(funded)
     funded.advance(90 * 38)

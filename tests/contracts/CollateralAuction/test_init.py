@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what auctions are wired to, and the slot by which they count blocks."""
+"""The constructor and the deployment: the auctions' wiring, and the slot by which they count blocks."""
 
 from dataclasses import replace
 

@@ -79,7 +79,7 @@ def mostly_repaid(funded):
 
 
 def test_pays_the_same_reward_as_the_start_of_penalty_that_is_in(repaid):
-    """As the auction began, whatever rewards are now."""
+    """The reward is that of the auction's start, also if reward settings have changed since."""
     protocol, id = repaid
     protocol.do("CollateralAuction.set_rewards", WETH, 0, 0, sender="admin")
     budget, target = state(protocol, id).reward_budget, state(protocol, id).target
@@ -91,7 +91,7 @@ def test_pays_the_same_reward_as_the_start_of_penalty_that_is_in(repaid):
 
 
 def test_rewards_end_with_the_penalty_that_is_in(funded):
-    """However often it is reset: all rewards, that of the start too, are less than what came in."""
+    """After any number of resets: all rewards, that of the start too, are less than the penalty paid in."""
     funded.do("CollateralAuction.set_rewards", WETH, 4_000, 0, sender="admin")
     protocol, id = mostly_repaid(funded)
     before = read_stablecoins(protocol, "liquidator")

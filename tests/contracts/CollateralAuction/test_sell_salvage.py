@@ -1,4 +1,4 @@
-"""sell_salvage: what closed auctions have left over is sold for the type's buffer."""
+"""sell_salvage: leftover collateral of closed auctions is sold for the type's buffer."""
 
 import pytest
 
@@ -133,7 +133,7 @@ def test_one_sale_at_a_time(lost):
 
 
 def test_a_lot_beyond_its_field_is_sold_in_parts(protocol):
-    """Of a token with a huge supply; a price so high that the target is cut to what its field holds."""
+    """A token with a huge supply, at a price so high that the target is cut to its field's maximum."""
     collateral = 2**103 - 2**103 % 10**18
     salvage = 3 * collateral
     for _ in range(3):

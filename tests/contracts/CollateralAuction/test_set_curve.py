@@ -58,7 +58,7 @@ def test_is_for_the_admin(protocol, sender):
 
 
 def test_an_auction_keeps_the_terms_that_it_began_with(protocol):
-    """Through a reset too: only the level of the stop acts on what is under way."""
+    """Through a reset too: only the level of the stop acts on running auctions."""
     protocol.give_stablecoin("taker", 40_000 * WAD)
     old = start_auction(protocol)
     protocol.do("VaultEngine.set_debt_floor", WETH, 9, sender="admin")

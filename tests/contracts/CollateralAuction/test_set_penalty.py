@@ -1,4 +1,4 @@
-"""set_penalty: what an auction raises, basis points of the principal."""
+"""set_penalty: the surcharge that an auction raises, basis points of the principal."""
 
 import pytest
 

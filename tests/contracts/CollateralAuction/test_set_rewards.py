@@ -1,4 +1,4 @@
-"""set_rewards: what a liquidator and whoever resets earn."""
+"""set_rewards: the rewards for liquidating a vault and for resetting an auction."""
 
 import pytest
 

@@ -21,7 +21,7 @@ def test_the_admin_sets_any(protocol):
 
 @pytest.mark.parametrize("sender", ["stranger", "liquidator", "guardian"])
 def test_nobody_else(protocol, sender):
-    """A guardian least of all: nobody would be liquidated, without an end."""
+    """A guardian least of all: it could stop liquidations without an end."""
     protocol.do("CollateralAuction.grant_role", GUARDIAN, "guardian", sender="admin")
     with reverts("roles: not admin"):
         set_stop(protocol, 2, sender)

@@ -1,4 +1,4 @@
-"""start: the liquidation engine hands over a lot and a principal; here is what it is sold for."""
+"""start: the liquidation engine hands over a lot and a principal; the tests check the auction's target."""
 
 from dataclasses import replace
 

@@ -308,7 +308,7 @@ def test_at_most_1024_bytes_for_the_callback(funded, auction):
 
 
 def test_the_callback_is_no_way_round_the_payment(funded, auction):
-    """Somebody else's FlashTaker does not sell for a taker."""
+    """Another owner's FlashTaker does not sell for a taker."""
     data = bytes.fromhex(funded.address("Market.WETH")[2:]).rjust(32, b"\0")
     with reverts("flash_taker: not taker"):
         funded.do("CollateralAuction.take", auction, WAD, ALL, "FlashTaker", data, sender="taker")

@@ -1,4 +1,4 @@
-"""unwind: in settlement, what an auction has not sold, and not raised, goes back to its vault."""
+"""unwind: in settlement, an auction's unsold lot and unraised target go back to its vault."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def test_once_the_principal_is_repaid_only_collateral_goes_back(funded):
 
 @pytest.mark.parametrize("tip", [0, 50])
 def test_nothing_is_taken_nor_rewarded_any_more(funded, tip):
-    """Without a reward a reset goes through, and nobody can take all the same."""
+    """A reset goes through without a reward, but every take is refused all the same."""
     funded.do("CollateralAuction.set_rewards", WETH, tip, 0, sender="admin")
     auction = start_auction(funded)
     start_settlement(funded)
@@ -99,7 +99,7 @@ def test_nothing_is_taken_nor_rewarded_any_more(funded, tip):
 
 
 def test_the_settlement_of_a_vault_that_is_full_is_held_up_by_nobody(protocol):
-    """A token with a huge supply: what does not fit into the vault is salvage."""
+    """A token with a huge supply: the excess that does not fit into the vault is salvage."""
     full, price = 2**103 - 1, RAY // 10**8
     protocol.post_price("WETH", price)
     for _ in range(3):

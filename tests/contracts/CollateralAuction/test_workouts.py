@@ -1,4 +1,4 @@
-"""reserve_id, settle_payment, foreclose, unwind_workout: how workouts reach the ledger, and nobody else."""
+"""reserve_id, settle_payment, foreclose, unwind_workout: only workouts may call them on the ledger."""
 
 import pytest
 

@@ -10,8 +10,10 @@ from tests.support.equity_steps import build_equity_parameters
 
 @pytest.fixture
 def equity(new_protocol):
-    """A token of which 1,000 may be created in an epoch of 7 days, by `minter`; and `Issued`, another one
-    like it whose auction is an account."""
+    """Return a token of which `minter` may create 1,000 in 7 days, and `Issued`.
+
+    The auction of `Issued` is an account.
+    """
     made = new_protocol(build_equity_parameters("buffer", "savings", mint_cap=1_000))
     args = made.address("admin"), made.address("auction"), made.address("admin"), 1_000_000, 7 * 86_400, 1_000
     made.lockstep.create_contract("Equity", "Issued", *args)

@@ -1,4 +1,4 @@
-"""burn: its owner, or whoever may spend it, destroys equity."""
+"""burn: the owner of equity, or a spender with an allowance, destroys it."""
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.support.revert_setter_and_source_helpers import reverts

@@ -1,4 +1,4 @@
-"""The constructor: a token of 18 decimals whose first supply is its holder's."""
+"""The constructor: a token of 18 decimals; its first supply belongs to its holder."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""capacity: what the equity raises at the floor; nothing during an auction."""
+"""capacity: the proceeds of the equity at the floor price; zero during an auction."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET

@@ -1,4 +1,4 @@
-"""end: what is not sold returns, and the later stages pay."""
+"""end: unsold equity returns, and the later stages pay."""
 
 import pytest
 

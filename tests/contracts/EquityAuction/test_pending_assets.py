@@ -1,4 +1,4 @@
-"""pending_assets: what losses would take in equity, beyond what is under auction already."""
+"""pending_assets: the equity that losses would take, beyond the amount already under auction."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.equity_steps import (

@@ -1,4 +1,4 @@
-"""An auction of staked equity: it is slashed at the start, and what is not sold comes back."""
+"""An auction of staked equity: stake is slashed at the start, and unsold stake comes back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""take: equity is bought at the price of the moment, and what it costs covers the deficit."""
+"""take: equity is bought at the current auction price, and the proceeds cover the deficit."""
 
 import pytest
 
@@ -127,7 +127,7 @@ def test_nothing(auction):
 
 
 def test_no_rest_is_too_small(auction):
-    """Under a stablecoin it would be worth nobody's while, and hold the later stages back."""
+    """A rest under one stablecoin would find no buyer, and hold the later stages back."""
     target = state(auction).target // RAY
     auction.advance(HOURS // 2)
     price = auction.read(f"{NAME}.status", XAU)[1]
@@ -207,7 +207,7 @@ def test_two_types_at_once(auction):
 
 
 def test_a_new_epoch_stops_nothing(auction):
-    """What is booked stays good, whatever others mint."""
+    """A booked amount stays valid, however much others mint."""
     epoch = auction.parameters.epoch_length
     auction.advance(HOURS + 1)
     auction.do(f"{NAME}.end", XAU, sender="stranger")
@@ -226,7 +226,7 @@ def test_a_new_epoch_stops_nothing(auction):
 
 
 def test_what_others_have_covered_is_not_paid_twice(auction):
-    """Only a stage by the admin's leave can: what exceeds the deficit goes to the reserve."""
+    """Only a stage listed by the admin can cover more: the excess over the deficit goes to the reserve."""
     auction.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give_stablecoin(auction, "donor", 20_000 * WAD)
     deficit = auction.read("VaultEngine.deficit_of", XAU)

@@ -8,7 +8,7 @@ from tests.support.saver_steps import make_equity_pool
 
 @pytest.fixture
 def staked(protocol):
-    """A pool of equity whose auction does what it is told to; two members, of 300 and 100."""
+    """A pool of equity with a scripted auction; two members, of 300 and 100."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
     protocol.lockstep.create_contract("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
     make_equity_pool(protocol, "Staked", "BSE", "Auction")
@@ -22,7 +22,7 @@ def staked(protocol):
 
 @pytest.fixture
 def selling(protocol):
-    """A pool of equity whose auction claims what it is told to: 100 of 400 are under auction."""
+    """A pool of equity with an auction of scripted claims: 100 of 400 are under auction."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
     protocol.lockstep.create_contract("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
     protocol.lockstep.create_contract("ScriptedWaterfall", "Waterfall")

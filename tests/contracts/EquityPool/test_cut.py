@@ -1,4 +1,4 @@
-"""cut: ends the collecting of a batch, whose shares stay members'."""
+"""cut: ends the collecting of a batch; its shares still belong to its members."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.revert_setter_and_source_helpers import reverts

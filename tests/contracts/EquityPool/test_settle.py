@@ -57,7 +57,7 @@ def test_not_while_a_ray_is_known_to_be_lost_or_a_wei_is_under_auction(idle, los
 
 
 def test_nothing_is_due_before_the_cooldown_and_a_look(idle):
-    """Whatever else keeps it from being paid."""
+    """No other obstacle to payment matters."""
     ask(idle, COIN)
     cut_batch(idle, "Staked")
     idle.do("Waterfall.claim", 1, sender="stranger")
@@ -139,7 +139,7 @@ def test_a_claim_in_parts_takes_no_more_than_the_whole(idle):
 
 
 def test_a_round_of_an_earlier_generation_is_paid_what_its_divided_shares_are_worth(idle):
-    """Nearly all is slashed and sold, somebody enters, who divides them; and more of it later."""
+    """Nearly all is slashed and sold, then a deposit divides the shares; later more is slashed."""
     ask(idle, 100 * COIN)
     cut_batch_and_wait_cooldown(idle, "Staked")
     idle.do("Waterfall.claim", 1, sender="stranger")
@@ -166,7 +166,7 @@ def test_a_round_of_an_earlier_generation_is_paid_what_its_divided_shares_are_wo
 
 
 def test_what_is_due_is_divided_with_the_others(idle):
-    """It was due already, when somebody's entry divided it; what was asked with a rest is rounded down."""
+    """The request was due before a deposit divided it; an amount requested with a rest is rounded down."""
     ask(idle, 100 * COIN + 10**9 - 1)
     cut_batch_and_wait_cooldown(idle, "Staked")
     ask(idle, 10**9 - 1, "newcomer")
@@ -185,7 +185,7 @@ def test_what_is_due_is_divided_with_the_others(idle):
 
 
 def test_what_is_void_is_never_paid(idle):
-    """Due or not; the next round is those of who came after, and pays the void batches nothing."""
+    """Due or not; the next round belongs to later depositors, and pays the void batches nothing."""
     ask(idle, 100 * COIN)
     cut_batch_and_wait_cooldown(idle, "Staked")
     ask(idle, 50 * COIN)

@@ -70,7 +70,7 @@ def test_who_enters_then_finds_no_income_of_those_who_lost_all(staked):
 
 @pytest.mark.parametrize(("left", "auctioned"), [(999_999, 0), (400_000, 599_999), (0, 999_999)], ids=str)
 def test_shares_are_void_at_an_entry_where_less_than_a_million_wei_are_left(staked, left, auctioned):
-    """In all: what is under auction may come back. What is left here stays, and is not the newcomer's."""
+    """In all: equity under auction may come back. The remainder here stays, and is not the newcomer's."""
     supply = staked.read("Staked.totalSupply")
     staked.do("Auction.slash", "Staked", 400 * WAD - left, "stranger", sender="stranger")
     staked.do("Auction.claim", 0, 0, auctioned, sender="stranger")
@@ -110,7 +110,10 @@ def test_at_1e15_shares_for_a_wei_nothing_is_divided(staked, spare, divided):
 
 
 def test_what_is_under_auction_keeps_its_worth_and_lets_nothing_be_divided(selling):
-    """All of 300 is under auction. Whoever enters then gets no more for it than before, and it comes back."""
+    """All of 300 is under auction.
+
+    A deposit then gets no more shares than before, and the equity comes back.
+    """
     selling.do("Auction.slash", "Staked", 300 * WAD, "Auction", sender="stranger")
     selling.do("Auction.claim", 0, 0, 300 * WAD, sender="stranger")
     assert selling.do("Staked.deposit", 3 * WAD, "newcomer", sender="newcomer") == 3 * WAD * 10**6
@@ -137,7 +140,7 @@ def test_nobody_there_is_nobody_void(protocol):
 
 @pytest.mark.parametrize("losses", [0, 1], ids=["none known", "some known"])
 def test_the_entry_counts_what_is_under_auction(selling, losses):
-    """Or somebody would enter cheaply just before unsold equity comes back, however late."""
+    """Otherwise a depositor would enter cheaply just before unsold equity comes back, however late."""
     selling.do("Waterfall.claim", losses, sender="stranger")
     held = selling.read("Staked.totalSupply") + 10**6
     expected = 3 * WAD * held // (400 * WAD + 1)
@@ -155,7 +158,7 @@ def test_what_losses_will_take(selling):
 
 
 def test_an_entry_that_begins_a_generation_says_so_before_its_shares(staked):
-    """Equity that was all sold: who enters next voids what was there."""
+    """All equity was sold: the next deposit voids the old shares."""
     supply = staked.read("Staked.totalSupply")
     staked.do("Auction.slash", "Staked", 400 * WAD, "stranger", sender="stranger")
     staked.do("Staked.deposit", 10 * WAD, "newcomer", sender="newcomer")

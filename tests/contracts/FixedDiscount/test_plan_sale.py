@@ -1,4 +1,4 @@
-"""plan_sale: how much of a vault is sold, at which bonus, and what the protocol keeps."""
+"""plan_sale: the sold part of a vault, the bonus of the sale, and the protocol's share."""
 
 import pytest
 
@@ -16,7 +16,7 @@ ANY = Terms(base_bonus=500, max_bonus=500, close_factor=10_000)
 
 
 def sell_for(repaid, price, bonus, scale=10_000):
-    """Return the collateral that so much buys at a bonus, down to the wei, and what that costs, up to it."""
+    """Return the collateral bought for a payment at a bonus, down to the wei, and its cost, up to the wei."""
     collateral = repaid * (scale + bonus) // (price * scale)
     return collateral, -(-collateral * price * scale // (scale + bonus))
 

@@ -1,4 +1,4 @@
-"""capacity: what the account holds."""
+"""capacity: the balance of the account."""
 
 from tests.support.saver_steps import XAU
 

@@ -88,7 +88,7 @@ def test_the_types_brackets_do_not(guarded):
 
 
 def test_fees_count(guarded):
-    """What has accrued until now is debt."""
+    """Fees accrued until now are debt."""
     allow_calls(guarded)
     guarded.do("VaultEngine.set_stability_fee", WETH, 10**18, sender="admin")
     guarded.borrow(

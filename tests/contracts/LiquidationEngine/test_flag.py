@@ -167,7 +167,7 @@ def test_a_stale_flag_hides_no_debt(owing):
 
 
 def test_brackets_count(guarded):
-    """What a size needs beyond the ratio is asked for as a liquidation asks for it."""
+    """A size's requirement beyond the ratio is the same as in a liquidation."""
     brackets = ((4_000, 1_000), (0, 0)), ((0, 0), (0, 0))
     guarded.do("RiskPolicy.set_brackets", WETH, *brackets, sender="admin")
     guarded.borrow("borrower", "WETH", 10 * WAD, 9_000 * WAD)

@@ -1,4 +1,4 @@
-"""is_policy: what a contract has to answer before it may be the risk policy."""
+"""is_policy: the answers a contract must give before it may be the risk policy."""
 
 from tests.support.auction_steps import WETH
 from tests.support.scripted_policy_replacement import (

@@ -102,7 +102,7 @@ def test_the_next_price_does_not_liquidate(protocol):
 
 @pytest.mark.parametrize("coming", [1_400, 1_500, 1_501, 3_000])
 def test_the_lot_is_sold_from_the_next_price_where_that_is_higher(protocol, coming):
-    """Nobody waits for it: the vault is unsafe at the current one."""
+    """No liquidator waits for that price: the vault is unsafe at the current one."""
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.post_price("WETH", 1_500 * RAY)
     protocol.post_next("WETH", coming * RAY)
@@ -271,7 +271,7 @@ def called(guarded):
 
 
 def wait(protocol, until, price=None):
-    """Let time pass until so long after the call; a price is fresh then, the same or another."""
+    """Advance to so long after the call; a price is fresh then, the same or another."""
     price = price or protocol.read("PriceFeed.prices_of", WETH).current
     end = read_call_time(protocol) + until
     # The price counts from the second of two posts on.
@@ -386,7 +386,7 @@ def test_knows_its_wiring(protocol):
 
 
 def test_one_unit_of_debt_puts_its_type_in_distress(new_protocol):
-    """There is no less. Where a type has no floor, anybody may owe it."""
+    """There is no less. Where a type has no floor, any borrower may owe one unit."""
     weth, *others = build_standard_parameters().collateral_types
     weth = replace(weth, debt_floor=0, stability_fee=0)
     protocol = new_protocol(replace(build_standard_parameters(), collateral_types=(weth, *others)))

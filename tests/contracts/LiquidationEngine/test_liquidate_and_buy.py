@@ -133,7 +133,7 @@ def test_no_auction_of_a_type_that_has_one(discounted):
 
 
 def test_not_while_the_price_is_stale_nor_once_it_is_dead(discounted):
-    """An auction starts at the last price of a dead feed; a price that nobody confirms sells nothing."""
+    """An auction starts at the last price of a dead feed; an unconfirmed price sells nothing."""
     discounted.post_price("WETH", 1_700 * RAY)
     fresh = discounted.read("PriceFeed.prices_of", WETH).fresh_until
     for at in (fresh + 1, fresh + 3 * 86_400 + 1):
@@ -152,7 +152,7 @@ def test_not_while_the_market_is_halted(discounted):
 
 
 def test_at_the_next_price_where_it_is_higher(discounted):
-    """A price that everybody knows to be over sells nothing cheaper than the one that follows it."""
+    """A price that is known to be outdated sells nothing cheaper than the price that follows it."""
     discounted.post_price("WETH", 1_700 * RAY)
     discounted.post_next("WETH", 1_900 * RAY)
     _, paid = buy_collateral(discounted, max_repay=1_900 * WAD)

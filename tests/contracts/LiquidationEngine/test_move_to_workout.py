@@ -1,4 +1,4 @@
-"""move_to_workout: a vault's collateral and debt go to workouts, and to nobody else."""
+"""move_to_workout: a vault's collateral and debt go to workouts, and to no other contract."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""set_mechanism: a type's liquidation mechanism, once, before anybody owes anything of it."""
+"""set_mechanism: a type's liquidation mechanism, set once, before any vault has debt of the type."""
 
 import pytest
 

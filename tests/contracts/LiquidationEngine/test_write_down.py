@@ -1,6 +1,6 @@
-"""write_down: debt of an issuer's own vault becomes a deficit; whoever else asks is refused.
+"""write_down: debt of an issuer's own vault becomes a deficit; every other caller is refused.
 
-What it books is told by the tests of `BridgeFacilitator.realise_loss`, its only caller in a deployment.
+The tests of `BridgeFacilitator.realise_loss`, its only caller in a deployment, show the booked amounts.
 """
 
 import pytest

@@ -46,7 +46,7 @@ def scripted(protocol):
 
 @pytest.fixture
 def slow(new_protocol):
-    """A protocol with a loss of 10,000, whose first stage may take its time."""
+    """A protocol with a loss of 10,000, and a first stage that may pay late."""
     stages = (StageParameters("scripted"), *build_standard_parameters().stages)
     made = new_protocol(replace(build_standard_parameters(), stages=stages))
     for symbol, price in PRICES.items():
@@ -75,7 +75,7 @@ def scripted_first(monkeypatch):
 
 @pytest.fixture
 def lying(new_protocol, scripted_first):
-    """A protocol with a loss, whose first stage is one that claims what it is told to."""
+    """A protocol with a loss, and a first stage with a scripted capacity."""
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

@@ -1,4 +1,4 @@
-"""book_payment: a stage that reserved a part of a deficit pays it, and nobody else covers that part."""
+"""book_payment: a stage pays the part of a deficit that it reserved; no other stage covers that part."""
 
 from __future__ import annotations
 

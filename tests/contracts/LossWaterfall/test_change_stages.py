@@ -44,7 +44,7 @@ def ids(protocol):
 
 
 def at_once(stage):
-    """The terms of a pool without caps, whose members owe what it misses."""
+    """Return the terms of a pool without caps; its members owe each missed share."""
     return (stage, True, False, False, True, NONE, 10_000)
 
 
@@ -90,7 +90,7 @@ def test_a_new_stage_pays_in_its_place(made):
 
 
 def test_what_is_kept_of_others_keeps_its_meaning(made):
-    """Savings stay number 3, with what they have paid."""
+    """Savings stay number 3, with their recorded payments."""
     lose_new_vault(made)
     made.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = made.read("LossWaterfall.last_epoch", XAU)
@@ -190,7 +190,7 @@ def test_there_are_16_ids_in_all(made):
 
 
 def test_one_that_failed_only_later_stays(made):
-    """What fails for a moment when somebody applies is not gone for that."""
+    """A stage that fails for a moment when the change is applied is not removed for that."""
     deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     terms = without(made, JUNIOR)
     propose(made, terms)
@@ -210,7 +210,7 @@ def test_one_that_works_again_stays(made):
 
 
 def test_one_that_fails_when_announced_and_when_applied_goes(made):
-    """It has failed for as long as anybody needs to leave; its members then bear nothing any more."""
+    """It has failed for as long as a withdrawal takes; its members absorb no losses any more."""
     deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     made.do(BREAK, STAGE, "Junior", sender="admin")
     change(made, without(made, JUNIOR))
@@ -221,7 +221,7 @@ def test_one_that_fails_when_announced_and_when_applied_goes(made):
 
 
 def test_one_that_was_left_out_owes_still(new_protocol):
-    """Whoever leaves it pays a part of that, and of no loss that came afterwards."""
+    """A withdrawing member pays a part of that debt, and of no later loss."""
     stages, junior = (
         build_uncapped_stages("buffer", "reserve", "junior", "savings"),
         PoolParameters(cooldown=0),
@@ -243,7 +243,7 @@ def test_one_that_was_left_out_owes_still(new_protocol):
 
 
 def test_one_that_owes_stays_until_it_has_paid(made):
-    """It is empty, and what it owes is not forgiven yet."""
+    """The pool is empty, and its debt is not forgiven yet."""
     deposit_savings(made, "elder", 5_000 * WAD, "Junior")
     earn_year_of_high_fees(made)
     lose_new_vault(made, debt=30_000 * WAD)

@@ -170,7 +170,7 @@ def test_a_share_is_rounded_down_to_a_whole_wei(deployed):
 
 
 def test_in_parts_as_much_as_at_once(deployed):
-    """Half of the balance and of what was paid, to the last wei."""
+    """Half of the balance and of the earlier payment, to the last wei."""
     stages = (StageParameters("scripted", cap_bps=5_000), *build_standard_parameters().stages)
     protocol = deployed(saved=0, epoch_length=YEAR, stages=stages)
     lose_new_vault(protocol)

@@ -1,4 +1,4 @@
-"""debt_at_risk_at_payment: what debt_at_risk_total says, unless a loss is open or a price has just fallen."""
+"""debt_at_risk_at_payment: as debt_at_risk_total, unless a loss is open or a price has just dropped."""
 
 import pytest
 

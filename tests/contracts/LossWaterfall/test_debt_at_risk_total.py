@@ -1,4 +1,4 @@
-"""debt_at_risk_total: all that may be lost, booked or not; new caps do not wait for what is only in doubt."""
+"""debt_at_risk_total: all possible losses, booked or not; new caps do not wait for debt in doubt alone."""
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auction_steps import WETH, liquidate_vault

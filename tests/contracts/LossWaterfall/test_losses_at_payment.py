@@ -1,4 +1,4 @@
-"""losses_at_payment: what losses_reaching says, unless a price has just fallen."""
+"""losses_at_payment: as losses_reaching, unless a price has just dropped."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_none_before_a_pool_under_a_share_has_covered_what_it_can(deployed):
 
 
 def test_while_equity_is_sold_for_the_loss_nobody_waits(new_protocol):
-    """What the sale leaves for the pool is not known, for days."""
+    """The sale's remainder for the pool is unknown for days."""
     parameters = replace_stage_caps(
         build_equity_parameters("minted_equity", "savings"), "savings", cap_bps=5_000
     )
@@ -87,7 +87,7 @@ def test_a_loss_that_does_not_reach_the_pool_holds_nobody_up(deployed):
     ("until", "expected"), [(start_settlement, 2**255), (settle_protocol, 0)], ids=["begun", "closed"]
 )
 def test_in_settlement_there_is_nothing_to_wait_for(fallen, until, expected):
-    """While it winds up nobody is paid whatever prices do, and then nothing can be lost any more."""
+    """While the pool winds up no member is paid at any price, and then nothing can be lost any more."""
     until(fallen)
     fallen.post_next("XAU", PRICES["XAU"] // 2)
     assert fallen.read("PriceFeed.withdrawals_paused_until") == fallen.timestamp + LOOK

@@ -1,4 +1,4 @@
-"""losses_reaching: what would pass the earlier stages if every deficit were covered now."""
+"""losses_reaching: the losses that would pass the earlier stages if every deficit were covered now."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_the_reserve_counts_once_for_all_types(protocol):
 
 
 def test_a_buffer_behind_a_stage_for_all_types_does_not_count(new_protocol):
-    """What it brings depends on which type is covered first."""
+    """The buffer's contribution depends on the order in which types are covered."""
     stages = build_uncapped_stages("junior", "buffer", "savings")
     protocol = new_protocol(replace(build_standard_parameters(), stages=stages), prices=True)
     deposit_savings(protocol, "elder", 1_000 * WAD, "Junior")

@@ -1,4 +1,4 @@
-"""recognise: deficits join the event of their type and epoch; what is left is carried into the next."""
+"""recognise: deficits join the event of their type and epoch; the remainder is carried into the next."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.revert_setter_and_source_helpers import reverts

@@ -1,4 +1,4 @@
-"""release, force_release: what a stage could not pay goes to the later ones, and it waits for them."""
+"""release, force_release: unpaid amounts of a stage go to the later stages, and it waits for them."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_it_is_passed_over_until_the_epoch_ends(slow):
 
 
 def ask_again(slow):
-    """What the stage reserves of a loss, now that an epoch has passed."""
+    """Return the stage's reservation for a loss, now that an epoch has passed."""
     slow.advance(WEEK)
     slow.do("ScriptedStage.claim", 10 * RAD, 0, 10 * RAD, sender="stranger")
     lose_new_vault(slow)

@@ -147,7 +147,7 @@ def test_under_its_cap_it_owes_what_that_lets_it_pay_in_a_window(made):
 
 
 def test_and_pays_under_it(made):
-    """What it has just paid for another loss counts; later there is room again."""
+    """The stage's latest payment for another loss counts; later there is room again."""
     protocol = made(cap_absolute=1_000 * RAD)
     lose_new_vault(protocol, debt=3_000 * WAD)
     broken(protocol, "Junior")
@@ -165,7 +165,7 @@ def test_and_pays_under_it(made):
 
 
 def test_not_while_a_loss_is_open(made):
-    """What it pays into the reserve would pay for its own part of that one."""
+    """A payment into the reserve would pay for the stage's own part of that loss."""
     protocol = made()
     lose_new_vault(protocol, debt=3_000 * WAD)
     broken(protocol, "Junior")
@@ -200,7 +200,7 @@ def test_one_that_still_fails_pays_nothing(made):
 
 
 def test_what_an_auction_brings_in_its_place_is_owed_once_it_is_paid(new_protocol):
-    """Equity is sold for what passed Junior: owed is what the buyers pay, not what was reserved."""
+    """Equity is sold for losses past Junior: the debt is the buyers' payment, not the reserved amount."""
     parameters = build_equity_parameters("buffer", "reserve", "junior", "minted_equity", "savings")
     protocol = post_prices_and_fund_people(new_protocol(parameters))
     hold_equity_price_until_average(protocol, 100 * RAY)
@@ -268,7 +268,7 @@ def test_that_it_says_it_pays_is_not_believed(scripted, payment):
 
 
 def test_one_that_is_empty_owes_nothing_any_more(scripted):
-    """As an empty stage never does; who enters later starts afresh."""
+    """An empty stage never owes; a later depositor starts afresh."""
     claim(scripted, 0)
     assert scripted.do(CALL, XAU, 0, sender="stranger") == 0
     assert missed(scripted, 0) == 0

@@ -1,4 +1,4 @@
-"""reserved_of: what stages hold of a deficit until they have paid it or given it up."""
+"""reserved_of: the stages' reservations of a deficit until they are paid or released."""
 
 from backstop.model.arithmetic import RAD
 from tests.support.deficit_reservation_steps import reserve_deficit_part

@@ -18,7 +18,7 @@ def test_the_ledger_only(protocol, sender):
 
 
 def pay(protocol) -> None:
-    """Somebody with a stage's role pays the whole deficit, past the waterfall; salvage is sold."""
+    """Pay the whole deficit from an account with a stage's role, past the waterfall; sell salvage."""
     protocol.post_price("XAU", PRICES["XAU"] // 10**7)
     id = protocol.do("CollateralAuction.sell_salvage", XAU, sender="stranger")
     protocol.do("CollateralAuction.take", id, MAX_UINT256, MAX_UINT256, "buyer", b"", sender="buyer")

@@ -1,4 +1,4 @@
-"""wind_up, close_books: in settlement caps are lifted, slow stages passed over, and pools pay nobody out."""
+"""wind_up, close_books: in settlement caps are lifted, slow stages skipped, and pools pay no member."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ STAGES = (
 
 @pytest.fixture
 def ending(new_protocol):
-    """A loss, a saver who may leave, and a settlement that can begin."""
+    """A loss, a saver due to withdraw, and a settlement that can begin."""
     made = new_protocol(replace(build_standard_parameters(), stages=STAGES))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

@@ -1,4 +1,4 @@
-"""A fund whose market is an account; withdrawn profits of three buckets of time."""
+"""A fund with an account as its market; withdrawn profits of three buckets of time."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def margin(new_protocol):
 
 @pytest.fixture
 def profits(margin):
-    """100 each, of the winner in three buckets and of somebody else in the last."""
+    """Pay out 100 each: the winner's in three buckets and another account's in the last."""
     for day in range(3):
         if day:
             margin.advance(86_400)

@@ -64,7 +64,7 @@ def test_what_comes_after_is_not_asked_for_what_was_before(profits):
 
 
 def test_a_bucket_that_is_gone_begins_again(profits):
-    """Its old shares are worth nothing; what little is left for them is insurance."""
+    """Its old shares are worth nothing; the small remainder for them becomes insurance."""
     now = profits.timestamp // DAY
     assert absorb_loss_in_margin_fund(profits, 400 * WAD - 8) == 400 * WAD - 8
     assert profits.read("Fund.insurance_of").amount == 8

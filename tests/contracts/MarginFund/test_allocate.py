@@ -23,7 +23,7 @@ def gained(new_protocol):
 
 
 def allocate(market, late):
-    """What is charged, and of each market's longs and shorts [wad]."""
+    """Return the charged amount, in all and by each market's longs and shorts [wad]."""
     charged, parts = market.read(f"{FUND}.allocate", late, market.market.clocks[()].cycle - 1, 2)
     assert len(parts) == 8 and not any(parts[2:])
     return charged, [(part & MASK, part >> 128) for part in parts[:2]]
@@ -40,7 +40,7 @@ def test_gains_pay_by_their_room(gained):
 
 
 def test_a_side_pays_no_more_than_its_loss_leaves(new_protocol):
-    """What a side bears already is no room: all of it is taken."""
+    """A loss already absorbed by a side leaves no room: all of it is taken."""
     market = open_long_and_two_shorts(deploy_perpetuals(new_protocol))
     market.mark(ETH, 16 * WAD)
     market.advance_cycle()

@@ -55,7 +55,7 @@ def test_profits_of_a_bucket_add_up(margin):
 
 
 def test_the_last_one_gets_the_rest(margin):
-    """After a clawback of a wei in seven each part is rounded down, until nobody else has one."""
+    """After a clawback of a wei in seven each part is rounded down, until a single owner remains."""
     bucket = lock_profit(margin, "winner", 3)
     lock_profit(margin, "other", 4)
     absorb_loss_in_margin_fund(margin, 1)

@@ -31,7 +31,7 @@ def lost(new_protocol):
 
 
 def losses(market):
-    """What each side of both markets bears of the pending cycle, wei."""
+    """Return the pending cycle's losses that each side of both markets absorbs [wei]."""
     cycle = market.market.clocks[()].cycle - 1
     return [tuple(market.read(f"{HOUSE}.cycle_of", each, cycle)[1]) for each in (ETH, BTC)]
 

@@ -1,4 +1,4 @@
-"""spendable: what there is of insurance, and what its cap leaves of a day."""
+"""spendable: the insurance balance, and the part of it that a day's cap still allows."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.margin_fund_steps import absorb_loss_in_margin_fund, add_margin_fund_insurance

@@ -1,4 +1,4 @@
-"""fill: what two accounts have signed, and nothing else."""
+"""fill: only trades that two accounts have signed."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_orders_that_do_not_meet(margin):
 
 @pytest.mark.parametrize(("buyer", "seller", "price"), [(1, 2, PRICE), (2, 1, PRICE - 7), (0, 1, PRICE)])
 def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, seller, price):
-    """Whoever matches them, and in whatever order, a lot has one price: the limit that was signed first."""
+    """Every matcher and every order of fills gives a lot one price: the limit that was signed first."""
     buy, sell = pair(margin, PRICE, PRICE - 7, buyer, seller)
     first, second = (buy, sell) if buyer < seller else (sell, buy)
     with reverts("margin_orders: taker was first"):
@@ -94,7 +94,7 @@ def test_what_is_offered_too_much_stays_with_who_came_later(margin, buyer, selle
 
 
 def test_of_one_time_neither_is_first(margin):
-    """So they meet at one limit only, where it is the same whoever is named first."""
+    """So they meet at one limit only, where the price is the same for either order of names."""
     buy, sell = pair(margin, PRICE, PRICE - 7, 5, 5)
     for pairs in ((buy, sell), (sell, buy)):
         with reverts("margin_orders: taker was first"):
@@ -145,7 +145,7 @@ def test_two_accounts_on_two_sides_of_one_market(margin, orders):
 
 @pytest.mark.parametrize("reduces", ["maker", "taker"])
 def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces):
-    """Whose position is there may close it; the other one's order would open another."""
+    """The account that holds the position may close it; the other account's order would open another."""
     match(margin, orders[0], orders[1], 60)
     sides = {"maker": ("maker", -60), "taker": ("third", 60)}
     if reduces == "taker":
@@ -225,7 +225,7 @@ def wallet(margin):
 
 
 def test_a_contract_signs_by_saying_so(margin, orders, wallet):
-    """ERC-1271, for wallets of several keys: asked at each fill, with whatever bytes it wants."""
+    """ERC-1271, for wallets of several keys: called at each fill, with any bytes as the signature."""
     buy = orders[0][0]._replace(account=wallet)
     digest = margin.read("MarginOrders.digest_of", buy)
     with reverts("erc1271_wallet: does not say"):
@@ -252,7 +252,7 @@ def test_a_contract_signs_by_saying_so(margin, orders, wallet):
 
 
 def test_a_contract_that_cannot_say_so_has_not_signed(margin, orders):
-    """Neither one without the function nor the market, whose trading is in the middle of a call."""
+    """Neither one without the function nor the market, which is in the middle of a call of its own."""
     for name in ("Stablecoin", "PerpetualMarket", "MarginOrders"):
         buy = orders[0][0]._replace(account=margin.address(name))
         with reverts("margin_orders: not its signer"):
@@ -291,7 +291,7 @@ def test_two_accounts_of_one_address_may_trade(margin):
 
 
 def test_a_contract_signs_for_no_account_but_its_own(margin, wallet):
-    """Where it has no code nobody answers."""
+    """An address without code returns no answer."""
     beside = derive_account(wallet, 1)
     sell = build_signed_order(margin, "taker", build_order("taker", ETH, -10, PRICE))
     margin.do(

@@ -1,4 +1,4 @@
-"""reward: what a liquidator gets, and how much of an account it may take over for that."""
+"""reward: a liquidator's payment, and how much of an account it may take over for that."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_an_account_that_is_not_short_loses_nothing(margin):
 
 
 def test_all_goes_where_the_rest_would_be_dust(margin):
-    """Under 8,000 of notional, 450 lots: what is left is as much or nothing."""
+    """Under 8,000 of notional, 450 lots: the remainder is as much or nothing."""
     margin.do(
         "MarginPolicy.set_terms", ETH, build_perpetual_market_terms(discount=0, dust=8_000), sender="admin"
     )
@@ -56,7 +56,7 @@ def test_all_goes_where_the_rest_would_be_dust(margin):
 
 
 def test_the_search_is_exact_with_brackets(margin):
-    """One lot more, or one less, would be wrong, at each of many sizes of what is there."""
+    """One lot more, or one less, would be wrong, at each of many sizes of the position."""
     above = ((5_000, 300), (12_000, 700))
     margin.do(
         "MarginPolicy.set_terms",

@@ -1,4 +1,4 @@
-"""add_market and set_terms: what a market is, within bounds; and prices, as whole wei of a lot."""
+"""add_market and set_terms: a market's terms, within bounds; and prices, as whole wei of a lot."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A pool in lockstep: empty, with members, and with lots that are nobody's beside it."""
+"""A pool in lockstep: empty, with members, and with unassigned lots beside it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""deposit: into the pool's account, at rest, at what that has."""
+"""deposit: into the pool's account, at rest, priced by that account's value."""
 
 from backstop.contract_base import ZERO_ADDRESS
 from backstop.model.arithmetic import WAD
@@ -26,7 +26,7 @@ def test_the_first_share_is_a_millionth_of_a_wei(pool):
 
 
 def test_the_next_pays_for_what_there_is(members):
-    """A gift to the account is all members'; the price is rounded against who enters."""
+    """A gift to the account belongs to all members; the price is rounded against the depositor."""
     members.market.do(
         f"{HOUSE}.deposit", members.market.get_contract_or_account_address(POOL), 7 * WAD + 1, sender="rich"
     )
@@ -90,14 +90,14 @@ def test_not_while_it_owes_and_then_shares_are_void(new_protocol):
 
 
 def test_what_a_new_generation_finds_in_the_account_is_its_own(new_protocol):
-    """A gift to a pool whose shares are void is the next member's: a wei less than they need to live on."""
+    """A gift to a pool with void shares goes to the next member: a wei less than its shares need to live."""
     pool = make_wiped_pool(new_protocol, 10**6 - 1)
     assert pool.enter("carl", WAD) == WAD
     assert pool.read("generation") == VOID and pool.read("totalSupply") == WAD
 
 
 def test_an_empty_pool_has_no_shares_to_void(pool):
-    """However little it has, and that nobody's."""
+    """However little the pool has, and that without an owner."""
     pool.market.do(f"{HOUSE}.deposit", pool.market.get_contract_or_account_address(POOL), 7, sender="rich")
     pool.enter("ann", WAD)
     assert pool.read("generation") == 0

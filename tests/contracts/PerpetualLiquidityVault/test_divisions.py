@@ -24,7 +24,7 @@ SHARES = 2_000 * WAD * 10**6
 
 
 def price(pool, shares):
-    """What shares are paid at rest [wad]."""
+    """Return the assets paid for shares at rest [wad]."""
     return shares * (pool.cash() + 1) // (pool.read("totalSupply") + 10**6)
 
 
@@ -69,7 +69,7 @@ def test_shares_are_void_where_a_wei_is_missing(new_protocol):
 
 
 def test_a_record_is_divided_once(new_protocol):
-    """Whoever gets shares, sends some and asks has each of them counted in the generation of then."""
+    """An account gets shares, sends some and requests: each record counts in the generation of its time."""
     pool = make_wiped_pool(new_protocol, LEAST)
     made = pool.enter("ann", WAD)
     assert pool.shares("ann") == 3 * SHARES // 4 // STEP + made
@@ -135,7 +135,7 @@ def test_more_of_a_request_after_a_division_is_the_same_request(new_protocol):
 
 
 def test_a_crumb_is_a_part_of_all_shares_of_its_generation(new_protocol):
-    """What was no crumb of the last generation is one now; and with what was asked for before."""
+    """Shares that were no dust in the last generation are dust now, also with the earlier request."""
     pool = make_wiped_pool(new_protocol)
     asked = SHARES // 10**4 - 1
     batch = pool.request("bob", asked)
@@ -168,7 +168,10 @@ def divided_to_nothing(new_protocol):
 
 
 def test_a_request_of_nothing_is_waited_for_and_can_be_cleared(divided_to_nothing):
-    """By anybody, who gets no money for it; another day's members are not held up by it any more."""
+    """Any account may clear it, and gets no money for it.
+
+    Another day's members are no longer held up by it.
+    """
     pool, batch = divided_to_nothing
     assert pool.read("request_of", batch, pool.market.get_contract_or_account_address("dora")) == 0
     assert pool.read("first_batch") == batch and tuple(pool.read("batch_of", batch)) == (2, 0, 0)

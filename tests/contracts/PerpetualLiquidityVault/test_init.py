@@ -1,4 +1,4 @@
-"""The constructor refuses rules out of bounds, and takes over what the market says."""
+"""The constructor refuses rules out of bounds, and copies the market's rules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""isValidSignature: what the pool signs, and nothing else."""
+"""isValidSignature: the orders that the pool signs, and no others."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def quoted(offered):
 
 
 def says(pool, size=-25, price=None, market=ETH, expiry=MAX_UINT256, nonce=7, **other):
-    """What it says to an order, and to another's digest where that differs."""
+    """Return the answer to an order, and to another order's digest where that answer differs."""
     price = pool.compute_worst_quote_price() if price is None else price
     order = Order(pool.market.get_contract_or_account_address(POOL), market, size, price, expiry, nonce, True)
     digest = pool.market.read(f"{ORDERS}.digest_of", order._replace(**other))
@@ -73,7 +73,7 @@ def test_while_the_quote_runs_and_while_there_is_a_mark(quoted):
 
 
 def test_by_the_feed_and_not_by_the_last_mark(quoted):
-    """A mark that nobody has brought to the market counts all the same."""
+    """A price counts as the mark although no call has updated the market yet."""
     price = quoted.compute_worst_quote_price()
     quoted.market.report(ETH, -(-161 * WAD // 10 * 10**27 // (WAD // 100)))
     assert quoted.market.price(ETH) == 16 * WAD

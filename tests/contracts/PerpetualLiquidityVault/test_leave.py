@@ -62,7 +62,7 @@ def test_not_at_work(offered):
 
 
 def earned(new_protocol, third_bond=0):
-    """A pool that has made 1,000 and something by 1,000 lots of nobody, at rest, both members due."""
+    """Return a pool that earned about 1,000 on 1,000 unassigned lots, at rest, both members due."""
     pool = open_and_seize_long_position(
         add_members_with_unequal_deposits(deploy_market_with_pool(new_protocol, third_bond=third_bond))
     )
@@ -155,9 +155,9 @@ def test_who_leaves_a_pool_that_failed_gets_nothing(new_protocol):
 
 
 def late(pool, amount):
-    """Have a loss of so much be late: somebody owes it since a cycle that is over, and is met now.
+    """Create a late loss: an account has owed it since a finished cycle, and is liquidated now.
 
-    The protocol pays nothing, and the fund what little it has.
+    The protocol pays nothing, and the fund its small balance.
     """
     pool.market.set_loss_line_to_zero()
     pool.market.deposit("left", 5_000 * WAD)
@@ -207,7 +207,7 @@ def test_insurance_that_came_since_pays_before_a_member_is_cut(members):
 
 
 def test_while_losses_are_late_deposits_go_first(new_protocol):
-    """What is paid in again would be cut as well."""
+    """Assets that are deposited again would be cut as well."""
     pool, batch = earned(new_protocol)
     pool.market.report_current_prices_again()
     late(pool, 1_000 * WAD)

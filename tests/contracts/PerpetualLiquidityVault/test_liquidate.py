@@ -57,7 +57,7 @@ def test_limits_and_who_is_due(short_of_margin):
 
 
 def test_it_may_reduce_what_the_pool_has(short_of_margin):
-    """A pool that is short takes a long position over, whoever is due."""
+    """A short pool takes over a long position, even while members are due."""
     pool = short_of_margin
     pool.market.deposit("weak", 300 * WAD)
     pool.market.trade("other", "weak", 100)

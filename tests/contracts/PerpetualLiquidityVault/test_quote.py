@@ -1,4 +1,4 @@
-"""quote: a share of a position for some time, by anybody, and no more until then."""
+"""quote: any account quotes a share of a position for some time; no further quote until then."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_what_it_takes_meanwhile_is_for_sale_as_well(offered):
 
 
 def test_a_fill_at_the_least_price(offered):
-    """A fifth of a percent over the mark, to a wei; what that is over is the pool's."""
+    """A fifth of a percent over the mark, to a wei; the excess is the pool's."""
     offered.take_unassigned_lots(100)
     offered.request_pool_quote()
     price = 16 * WAD * 1_002 // 1_000

@@ -39,7 +39,7 @@ def test_batches_are_a_list_in_the_order_of_days(members):
 
 
 def test_for_others_on_an_allowance(members):
-    """Who is paid is the controller."""
+    """The payment goes to the controller."""
     ann, carl = (
         members.market.get_contract_or_account_address("ann"),
         members.market.get_contract_or_account_address("carl"),

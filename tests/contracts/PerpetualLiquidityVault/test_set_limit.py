@@ -1,4 +1,4 @@
-"""set_limit: by the admin, within bounds; what is held stays."""
+"""set_limit: by the admin, within bounds; existing positions stay."""
 
 import pytest
 

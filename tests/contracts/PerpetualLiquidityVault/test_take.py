@@ -1,4 +1,4 @@
-"""take: lots that are nobody's, for the pool's account; a keeper within limits, and after whoever is due."""
+"""take: unassigned lots, for the pool's account; a keeper within limits, and after all due members."""
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_at_work_the_pool_goes_on_for_a_day_and_then_only_reduces(offered):
 
 
 def shorted(pool):
-    """Somebody's short of 2,000 lots fails: the other side lacks lots from then on."""
+    """A short of 2,000 lots becomes insolvent: the other side lacks lots from then on."""
     pool.market.deposit("short", 8_000 * WAD)
     pool.market.trade("other", "short", 2_000)
     pool.market.mark(ETH, 24 * WAD)
@@ -123,7 +123,7 @@ def test_without_a_limit_it_takes_nothing(members):
 
 
 def test_while_losses_are_late_nobody_is_waited_for(offered):
-    """Who is due may not want to leave then, and stops nothing."""
+    """A due member may not want to leave then, and blocks nothing."""
     offered.market.set_loss_line_to_zero()
     batch = offered.request("bob", 10**25)
     for name in ("left", "right"):
@@ -143,7 +143,7 @@ def test_while_losses_are_late_nobody_is_waited_for(offered):
 
 
 def test_crumbs_are_not_waited_for(offered):
-    """However many there are: nobody has to pay them out before the pool may go on."""
+    """Any number of dust requests may stay unpaid: the pool resumes all the same."""
     batch = offered.request("bob", 10**24)
     offered.market.advance_clock(offered.read("due_at", batch + 1) - offered.market.world.timestamp)
     offered.market.report_current_prices_again()

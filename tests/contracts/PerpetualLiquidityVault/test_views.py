@@ -1,4 +1,4 @@
-"""The views: prices as if at rest, what is at rest, and how much room there is."""
+"""The views: prices as if at rest, the balances at rest, and the remaining room."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.market_with_pool import POOL, make_pool_whose_account_is_seized

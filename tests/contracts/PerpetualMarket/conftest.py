@@ -1,4 +1,4 @@
-"""A market in lockstep, and one in which people trade."""
+"""A market in lockstep, and one with trading accounts."""
 
 import pytest
 

@@ -42,7 +42,7 @@ def test_a_quiet_time_follows_the_last_booking(pending):
 
 
 def test_four_windows_are_enough(pending):
-    """Somebody pays in crumbs, so that there is always less to book."""
+    """An account pays in dust amounts, so that there is always less to book."""
     ends = pending.world.timestamp + 4 * RULES.window
     pending.seize_insolvent("long")
     while pending.world.timestamp < ends - 200:

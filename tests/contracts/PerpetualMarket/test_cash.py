@@ -1,4 +1,4 @@
-"""deposit, withdraw, and what only the trading contract and the waterfall may do."""
+"""deposit, withdraw, and the calls reserved for the trading contract and the waterfall."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def withdraw(market, name, amount):
 
 
 def paid(market, name):
-    """What has come to somebody's wallet, whole stablecoins."""
+    """Return the amount that has come to the wallet, whole stablecoins."""
     return (
         market.read("Stablecoin.balanceOf", market.get_contract_or_account_address(f"wallet_of_{name}"))
         // WAD
@@ -58,7 +58,7 @@ def test_a_gain_leaves_once_it_is_final_and_vests(crowd):
 
 
 def test_a_deposit_that_was_lost_is_no_deposit(crowd):
-    """The long loses 2,500 and closes all but a lot; once it opens more, what it gains by that vests."""
+    """The long loses 2,500 and closes all but a lot; gains on lots opened later vest."""
     crowd.mark(ETH, 175 * WAD // 10)
     crowd.advance_cycle()
     crowd.trade("first", "long", 999)
@@ -103,7 +103,7 @@ def test_while_a_loss_is_late_all_are_paid_alike(crowd):
 
 
 def test_the_line_of_the_protocol_pays_what_is_late(crowd):
-    """As soon as it is late; what there was no room for, once there is."""
+    """As soon as it is late; amounts without room then are paid once there is room."""
     assert crowd.do(f"{HOUSE}.post_shortfall", sender="keeper") == 0
     crowd.mark(ETH, 16 * WAD)
     for _ in range(2):
@@ -120,7 +120,7 @@ def test_the_line_of_the_protocol_pays_what_is_late(crowd):
 
 
 def test_nobody_has_more_than_what_is_held(crowd):
-    """Gains of 8,000 of somebody whose losses nobody has met: more than all others have brought."""
+    """Gains of 8,000 while the opposite losses are unsettled: more than all other accounts have paid in."""
     crowd.do(f"{HOUSE}.withdraw", 10_000 * WAD, crowd.get_contract_or_account_address("away"), sender="other")
     crowd.mark(ETH, WAD)
     for _ in range(2):
@@ -201,7 +201,7 @@ def test_all_accounts_of_an_address_are_its_own(market, number):
 
 
 def test_nobody_elses(market):
-    """One bit off in each of the other bytes, or anybody."""
+    """One bit off in each of the other bytes, or any other address."""
     market.deposit("ann", 100 * WAD)
     ann = int(market.get_contract_or_account_address("ann"), 16)
     others = [f"0x{ann ^ 1 << bit:040x}" for bit in (8, 9, 15, 16, 80, 152, 159)]
@@ -217,7 +217,7 @@ def test_nobody_elses(market):
 
 
 def test_an_account_beside_the_margin_of_another(crowd):
-    """What the long owes in one account is nothing to the other, nor to who withdraws from it."""
+    """The long's debt in one account affects neither the other account nor withdrawals from it."""
     crowd.deposit("long#1", 700 * WAD)
     crowd.mark(ETH, 16 * WAD)
     crowd.seize_insolvent("long")
@@ -229,7 +229,7 @@ def test_an_account_beside_the_margin_of_another(crowd):
 
 
 def test_the_account_of_a_contract_is_its_own_alone(market):
-    """Whoever makes a contract might have looked for an address beside that of a key."""
+    """The creator of a contract might have searched for an address beside that of a key."""
     market.system.create_contract("Erc1271Wallet", "Erc1271Wallet")
     wallet = market.get_contract_or_account_address("Erc1271Wallet")
     market.do(f"{HOUSE}.deposit", wallet, 100 * WAD, sender="rich")

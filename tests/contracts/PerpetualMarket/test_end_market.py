@@ -1,4 +1,4 @@
-"""end_market: one final price, losses met as at all times, all paid alike whoever is first; others go on."""
+"""end_market: one final price, losses settled as at all times, gains paid pro rata; other markets go on."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_the_fund_pays_first_and_then_who_gained(closing):
 
 
 def test_the_first_and_the_last_are_paid_alike(closing):
-    """Nobody has met the long in time, and the protocol bears nothing: 600 are late after the fund."""
+    """No call settles the long in time, and the protocol absorbs nothing: 600 are late after the fund."""
     closing.set_loss_line_to_zero()
     for _ in range(2):
         roll(closing)
@@ -102,7 +102,7 @@ def test_the_first_and_the_last_are_paid_alike(closing):
 
 
 def test_funding_ends_with_the_prices(crowd):
-    """It has run until then: nobody pays it for the days in which losses become final."""
+    """Funding has run until then: none is charged for the days in which losses become final."""
     crowd.trade("other", "first", 10, price=20 * WAD + WAD // 20)
     crowd.advance_clock(3_601)
     crowd.report_current_prices_again()
@@ -174,7 +174,7 @@ def test_it_is_marked_and_traded_no_more(ended):
 
 
 def test_rolls_leave_it_out_once_nobody_is_in_it(ended):
-    """As long as somebody sleeps in it they note where cycles begin."""
+    """As long as an untouched account holds a position in it, rolls note where cycles begin."""
     for name in ("first", "second", "long"):
         roll(ended)
         cycle = ended.market.clocks[()].cycle

@@ -1,4 +1,4 @@
-"""exchange: what any trading can do, whatever it asks of others."""
+"""exchange: the range of actions open to any trading contract, for any requested accounts."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_cash_has_room(own):
 
 
 def test_a_look_between_two_marks_adds_the_funding_since(market):
-    """A premium has longs pay; who looks before anybody marks sees what a mark makes of it."""
+    """A premium has longs pay; a view read before any update returns the value that a mark makes of it."""
     for name in ("long", "short"):
         market.deposit(name, 1_000 * WAD)
     market.trade("long", "short", 10, price=20 * WAD + WAD // 20)

@@ -1,4 +1,4 @@
-"""gains_of, cycle_of, mark_of, reward: what closers go by, and how the trading contract pays them."""
+"""gains_of, cycle_of, mark_of, reward: the views for deleveraging, and the rewards that are paid."""
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import ProtocolLockstep
@@ -32,7 +32,7 @@ def test_rewards_are_the_desks_to_give(market):
 
 
 def test_no_more_is_given_than_bonds_have_left(market):
-    """Here the trading contract is somebody who can be asked."""
+    """Here the trading contract is an account that the test can call from."""
     market.create_market("Own", market.get_contract_or_account_address("desk"))
     with reverts(""):
         market.do("Own.reward", market.get_contract_or_account_address("finder"), 1, sender="desk")

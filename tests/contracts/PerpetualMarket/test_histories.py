@@ -1,4 +1,4 @@
-"""Random histories of two markets on the model alone: whatever anybody does, the books balance to the wei."""
+"""Random histories of two markets on the model alone: after any action the books balance to the wei."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tests.support.random_perpetual_steps import NAMES, take_random_step
 
 
 def history(seed: int, in_time: bool, steps: int = 90, wakes: bool = False) -> Perpetuals:
-    """Play one, and let everything become final; a stranger may wake everybody after each step."""
+    """Play one history, and let everything become final.
+
+    A stranger may update all accounts after each step.
+    """
     dice = random.Random(seed)
     market = deploy_perpetuals_on_model(third_bond=dice.choice((0, WAD)), taker_fee=dice.choice((0, 5)))
     if dice.random() < 0.5:

@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what the margin market is wired to, and rules out of bounds."""
+"""The constructor and the deployment: the margin market's wiring, and rules out of bounds."""
 
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ def test_a_closer_is_wired(new_protocol, policy):
 
 
 def test_the_timelock_delays_what_can_hurt_a_position():
-    """Terms and the cap of insurance; market and trading contract have nothing that anybody could set."""
+    """Terms and the cap of insurance; market and trading contract have no settable parameters."""
     deployment = plan_deployment(replace(with_margin(), timelock=TimelockParameters()))
     handed = {
         each.contract for each in build_configuration_calls(deployment) if each.method == "transfer_admin"

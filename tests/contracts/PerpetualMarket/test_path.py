@@ -1,4 +1,7 @@
-"""accrue: which moves of a mark count, and for whom. A lot starts at 20 and turns by a quarter of 5%."""
+"""accrue: the moves of a mark that count, and the side they count for.
+
+A lot starts at 20 and turns by a quarter of 5%.
+"""
 
 import pytest
 
@@ -22,7 +25,7 @@ def still(market):
 
 
 def moves(market):
-    """What went up and down so far, in cents."""
+    """Return the price moves up and down so far, in cents."""
     found = market.market.moves[ETH, LONG]
     return found.gained // CENT, found.lost // CENT
 
@@ -122,6 +125,6 @@ def test_what_does_not_fit_counts_for_nobody_and_stops_nothing(market):
 
 
 def test_a_market_that_is_not_listed_stays_as_it_is(still):
-    """Whatever its feed says: nothing is written, so that it begins as others once it is listed."""
+    """For every price of its feed: nothing is written, so that it begins as others once it is listed."""
     assert tuple(still.do(f"{HOUSE}.accrue", 2, sender="keeper")) == (0, 0, 0)
     assert still.market.fundings[2].updated == still.market.premiums[2].since == 0

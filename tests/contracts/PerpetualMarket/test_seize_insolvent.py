@@ -1,4 +1,4 @@
-"""meet: lots of a debtor are taken from it and nobody's, its loss is borne by who gained in that cycle."""
+"""meet: a debtor's lots are taken and become unassigned; the cycle's winners absorb its loss."""
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_the_other_side_moves_by_as_much_as_is_left_of_this_one(crash):
 
 
 def test_what_it_owes_is_fixed(crash):
-    """It owes 1,000 and nothing moves that: neither marks, nor what others do with its lots."""
+    """It owes 1,000 and nothing moves that: neither marks, nor other accounts' trades in its lots."""
     crash.seize_insolvent("long")
     crash.do(f"{TRADING}.take", ETH, 400, sender="other")
     for price in (13, 24, 9, 16):
@@ -92,8 +92,10 @@ def test_insurance_pays_first(crash):
 
 
 def test_a_debt_that_its_own_haircut_makes_is_passed_on(market):
-    """`both` gained 1,000 of 3,000 as a short in ether, lost 2,000 in bitcoin, and has 100 for its haircut of
-    500: who gained in bitcoin pays for it.
+    """A haircut makes an account insolvent, and the winners in bitcoin absorb that.
+
+    `both` gained 1,000 of 3,000 as a short in ether, lost 2,000 in bitcoin, and has 100 for its haircut of
+    500.
     """
     for name, amount in (("thin", 1_500), ("both", 1_100), ("short", 10_000), ("winner", 10_000)):
         market.deposit(name, amount * WAD)
@@ -135,7 +137,7 @@ def test_who_finds_has_the_bond(new_protocol):
 
 
 def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
-    """Nobody books in time: the window is over."""
+    """No keeper books in time: the window is over."""
     crash.do("MarginFund.insure", 150 * WAD, sender="rich")
     line = crash.world.contracts["Perpetuals"].collateral_type
     crash.do("VaultEngine.set_debt_ceiling", line, 100, sender="admin")
@@ -158,7 +160,7 @@ def test_what_is_late_is_borne_by_the_fund_the_protocol_and_later_gains(crash):
 
 
 def test_later_gains_are_those_from_the_next_roll_on(crash):
-    """What turns out late while a cycle is pending is not borne by who gained in that one, elsewhere.
+    """A loss that turns out late while a cycle is pending does not reach that cycle's winners elsewhere.
 
     Neither the fund nor the protocol pays anything.
     """
@@ -177,7 +179,7 @@ def test_later_gains_are_those_from_the_next_roll_on(crash):
 
 
 def test_one_lot_is_marked_before_it_is_seized(market):
-    """Reports say what nobody has marked yet: whoever meets it has it marked."""
+    """Reports imply a mark that no call has recorded yet: liquidating the account records it."""
     for name, amount in (("crumb", 3), ("first", 100)):
         market.deposit(name, amount * WAD)
     market.trade("crumb", "first", 1)
@@ -187,7 +189,7 @@ def test_one_lot_is_marked_before_it_is_seized(market):
 
 
 def test_a_market_that_was_won_in_the_end_bears_nothing(market):
-    """A wick in bitcoin went against the debtor, and came back beyond its begin; ether is what it lost."""
+    """A wick in bitcoin went against the debtor, and came back beyond its begin; its loss is in ether."""
     for name, amount in (("debtor", 1_000), ("other", 100_000)):
         market.deposit(name, amount * WAD)
     market.trade("debtor", "other", 300)
@@ -204,7 +206,7 @@ def test_a_market_that_was_won_in_the_end_bears_nothing(market):
 
 
 def test_of_a_loss_on_both_sides_the_long_part_is_rounded_down(market):
-    """It lost 400 as long and 1,200 as short, and owes 600 less a wei: the wei is of who gained as short."""
+    """It lost 400 as long and 1,200 as short, and owes 600 less a wei: the short winners bear that wei."""
     market.deposit("both", 1_000 * WAD + 1)
     market.deposit("other", 10_000 * WAD)
     market.trade("both", "other", 100)

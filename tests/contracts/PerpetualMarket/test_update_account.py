@@ -1,4 +1,4 @@
-"""wake: an account that nobody touched for long ends as one that was touched in each cycle."""
+"""wake: an account untouched for long ends as one that was touched in each cycle."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_who_sleeps_ends_as_who_does_not(years):
 
 
 def test_a_position_of_the_other_side_bears_its_own_losses(years):
-    """A long sleeps as well: what it bears is counted by its side's own index."""
+    """A long stays untouched as well: the index of its own side counts its losses."""
     years.deposit("long_sleeper", 10**5 * WAD)
     years.trade("long_sleeper", "other", 100)
     for number in range(3):
@@ -52,7 +52,7 @@ def test_a_position_of_the_other_side_bears_its_own_losses(years):
 
 
 def test_what_was_booked_before_it_slept_is_given_once(years):
-    """The sleeper owes, is booked, pays in, and then nobody touches it for three cycles with losses."""
+    """The untouched account owes, is booked, pays in, and then is not touched for three cycles of losses."""
     years.deposit("debtor", 250 * WAD)
     years.trade("debtor", "maker", 100)
     years.mark(ETH, 16 * WAD)

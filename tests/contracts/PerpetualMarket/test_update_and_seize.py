@@ -1,4 +1,4 @@
-"""update_and_seize: many debtors in one call, each as `meet` does it, and nobody holds up another."""
+"""update_and_seize: many debtors in one call, each as in `meet`, and none holds up another."""
 
 from itertools import permutations
 
@@ -38,7 +38,7 @@ def update_and_seize(market, *names, by="finder"):
 
 
 def all_that_is(market):
-    """What everybody has, and what sides bear."""
+    """Return the balances of all accounts, and the losses absorbed by each side."""
     found = {name: market.equity(name) for name in (*NAMES, "finder")}
     losses = [market.market.losses[m, market.market.clocks[()].cycle - 1] for m in (ETH, BTC)]
     return found, losses, market.market.bonds[()], market.market.reward_table[()]

@@ -1,4 +1,4 @@
-"""Who bears a loss follows from the path alone: whatever is done afterwards, whoever is booked first."""
+"""The path alone decides which accounts absorb a loss: neither later actions nor booking order matter."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_order_of_bookings_changes_nobody(seed):
 
 
 def story(seed: int, dodges: bool) -> tuple[int, int, int]:
-    """A dodger and a holder have gained alike, others cannot pay: what both end with, and had gained."""
+    """Return an ADL evader's and a holder's final balance and their equal gain, where others cannot pay."""
     dice, later = random.Random(seed), random.Random(seed + 1)
     market = deploy_perpetuals_on_model()
     for each in (ETH, BTC):
@@ -122,7 +122,7 @@ def story(seed: int, dodges: bool) -> tuple[int, int, int]:
     ),
 )
 def test_a_dodger_and_a_holder_end_alike(seed):
-    """To a wei for each account, side and cycle; what they bear is much of what they gained."""
+    """To a wei for each account, side and cycle; they absorb much of their gains."""
     dodger, holder, gained = story(seed, dodges=True)
     assert abs(dodger - holder) <= 4
     assert holder - RICH < gained

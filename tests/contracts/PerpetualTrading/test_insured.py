@@ -28,7 +28,7 @@ def insure(market, amount):
 
 @pytest.fixture
 def crowd(new_protocol):
-    """Rich accounts, no insurance, and a market that asks for a tenth of what is open."""
+    """Rich accounts, no insurance, and a market that asks for a tenth of the open interest."""
     made = deploy_perpetuals(new_protocol)
     for name in ("left", "right", "third"):
         made.deposit(name, 50_000 * WAD)
@@ -112,7 +112,7 @@ def test_what_may_be_paid_today_counts(crowd):
 
 
 def fail(market):
-    """A long of 500 of the 600 that are open owes 400 at 16, which insurance pays; its lots are nobody's."""
+    """A long of 500 of the 600 open lots owes 400 at 16, which insurance pays; its lots become unassigned."""
     market.deposit("weak", 1_600 * WAD)
     market.trade("weak", "right", 500)
     market.trade("left", "third", 100)
@@ -145,7 +145,7 @@ def test_insurance_that_was_spent_is_missing(crowd):
 
 
 def test_lots_of_nobody_are_taken_over_and_the_weak_are_liquidated(crowd):
-    """Neither opens more, so both go on in a market that asks for all of what is open."""
+    """Neither opens more, so both go on in a market that asks for all of the open interest."""
     insure(crowd, 2_000 * WAD)
     crowd.deposit("frail", 450 * WAD)
     crowd.trade("frail", "right", 100)

@@ -69,7 +69,7 @@ def test_prices_are_of_now(unsafe):
 
 
 def test_a_gain_elsewhere_that_is_not_final_stops_nothing(unsafe):
-    """Who takes over has gains that are not final; they are no margin, and keep nobody from acting."""
+    """The liquidator's gains are not final: they are no margin, and do not block its actions."""
     assert unsafe.standing("first").unfinal > 0
     unsafe.do(
         f"{TRADING}.liquidate", unsafe.get_contract_or_account_address("long"), ETH, 800, sender="first"

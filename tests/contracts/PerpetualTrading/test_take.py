@@ -1,4 +1,4 @@
-"""take: lots that were taken from debtors, for everybody, at the mark."""
+"""take: lots that were taken from debtors, for any account, at the mark."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.revert_setter_and_source_helpers import reverts
 
 @pytest.fixture
 def seized(crowd):
-    """The long owes 1,000, and its lots are nobody's."""
+    """The long owes 1,000, and its lots are unassigned."""
     crowd.mark(ETH, 16 * WAD)
     crowd.seize_insolvent("long")
     assert crowd.count_unassigned_lots() == 1_000 and crowd.size("long") == 0
@@ -61,7 +61,7 @@ def test_shorts_of_its_own_as_well(market):
 
 
 def test_debtors_of_both_sides_make_each_others_lots_whole(market):
-    """A long and a short fail one after the other: only the difference of their lots is nobody's."""
+    """A long and a short fail one after the other: only the difference of their lots is unassigned."""
     for name, amount in (("long", 1_500), ("short", 3_000), ("other", 20_000)):
         market.deposit(name, amount * WAD)
     market.trade("long", "other", 500)
@@ -86,7 +86,7 @@ def test_a_taker_pays_its_fee_to_the_insurance(new_protocol):
 
 
 def test_into_another_account_of_ones_own(seized):
-    """By its own margin, and what bonds pay is that account's."""
+    """By its own margin; the bonds' payment belongs to that account."""
     seized.deposit("other#3", 2_000 * WAD)
     seized.do(
         f"{TRADING}.take", ETH, 1_000, seized.get_contract_or_account_address("other#3"), sender="other"

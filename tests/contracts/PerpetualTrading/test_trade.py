@@ -146,7 +146,7 @@ def test_a_gain_that_is_not_final_is_not_given_away(market):
 
 
 def test_beyond_gains_that_are_not_final_all_may_be_given_away(market):
-    """Down to the wei: what is left, fees paid, has to be as much as they are."""
+    """Down to the wei: the balance after fees has to be as much as they are."""
     for name, amount in (("dodger", 1_000), ("thin", 50_000), ("friend", 50_000)):
         market.deposit(name, amount * WAD)
     market.trade("thin", "dodger", 450)

@@ -69,7 +69,7 @@ def pool_of(protocol, kind: str, symbol: str) -> str:
 
 @pytest.fixture
 def junior(protocol):
-    """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
+    """A pool with claims; two members, of 3,000 and 1,000, and an account with stablecoin for income."""
     create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
     deposit_savings(protocol, "neighbour", 1_000 * WAD, "Young")
@@ -87,7 +87,7 @@ def false_pool(protocol):
 
 @pytest.fixture
 def silent_pool(protocol):
-    """A pool of a token whose transfers return nothing; the saver has put one in."""
+    """A pool of a token with transfers that return nothing; the saver has put one in."""
     pool = pool_of(protocol, "NoReturnToken", "SIL")
     protocol.do("SIL.mint", "saver", WAD, sender="saver")
     protocol.do("SIL.approve", pool, WAD, sender="saver")

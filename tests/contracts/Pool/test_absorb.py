@@ -91,7 +91,7 @@ def test_income_that_has_not_vested_does_not_save_the_shares(junior):
 
 @pytest.mark.parametrize(("left", "void"), [(999_999, True), (1_000_000, False)], ids=str)
 def test_what_batches_hold_counts(junior, left, void):
-    """Three quarters of what is left are a batch's: 250,000 wei of live shares alone are no reason."""
+    """Three quarters of the remainder are a batch's: 250,000 wei of live shares alone are no reason."""
     request_all_shares(junior, "saver", "Young")
     cut_batch(junior, "Young")
     charge_pool(junior, "Young", 4_000 * WAD - left)
@@ -103,7 +103,7 @@ def test_what_batches_hold_counts(junior, left, void):
 
 
 def test_a_batch_alone_is_void_as_well(junior):
-    """Nobody has stayed."""
+    """No member has stayed."""
     for who in ("saver", "neighbour"):
         request_all_shares(junior, who, "Young")
     cut_batch(junior, "Young")

@@ -1,4 +1,4 @@
-"""add_income: anyone's gift to the members, which vests over time; and what has not vested yet."""
+"""add_income: any account's gift to the members, which vests over time; and the unvested part."""
 
 import pytest
 

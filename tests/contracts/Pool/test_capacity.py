@@ -1,4 +1,4 @@
-"""capacity: what losses can take at once."""
+"""capacity: the assets that losses can take at once."""
 
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.saver_steps import DAY, give_stablecoin, request_all_shares

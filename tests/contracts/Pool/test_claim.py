@@ -1,4 +1,4 @@
-"""redeem and withdraw where leaving takes a request: what batches were paid, to each controller his part."""
+"""redeem and withdraw with withdrawal requests: each controller gets its part of the batches' payments."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_pays_the_receiver_and_logs_it(paid):
 
 
 def test_only_the_controller_and_its_operators_claim(paid):
-    """Nothing is pushed: ERC-7540 has whoever asked pull it, and choose where it goes."""
+    """Nothing is pushed: in ERC-7540 the controller pulls the payment, and chooses its receiver."""
     for call in ("redeem", "withdraw"):
         with reverts("pool: not controller"):
             paid.do(f"Savings.{call}", 7, "stranger", "saver", sender="stranger")
@@ -162,7 +162,7 @@ def test_a_batch_that_lost_all_is_claimed_for_nothing_with_its_claims(junior):
 
 
 def test_requests_in_many_batches_are_claimed_in_several_calls(savers):
-    """What one call goes through has a bound; only an operator can make one's requests so many."""
+    """One call visits a bounded number of batches; only an operator can make the requests so many."""
     savers.do("Savings.requestRedeem", ALL, "saver", "saver", sender="saver")
     savers.do("Savings.setOperator", "neighbour", True, sender="saver")
     for _ in range(MOST_AT_ONCE + 3):

@@ -1,4 +1,4 @@
-"""claw_back: income that has not vested pays for a loss; nobody's shares are worth less."""
+"""claw_back: income that has not vested pays for a loss; no share loses value."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""collect_claims: owners get the claims for the losses that their shares bore, whoever asks."""
+"""collect_claims: owners get the claims for the losses absorbed by their shares, for any caller."""
 
 from fractions import Fraction
 from random import Random
@@ -23,7 +23,7 @@ def claims(protocol, who):
 
 
 def close(found, expected):
-    """Rounded down, by what is far below a billionth of a token."""
+    """Return whether two amounts are equal but for rounding down, far below a billionth of a token."""
     return 0 <= expected - found < 10**8
 
 
@@ -93,7 +93,7 @@ def test_leaving_settles_first(junior):
 
 
 def test_of_a_generation_that_is_over(junior):
-    """Whoever enters again is handed what the void shares bore; others get all at once when they ask."""
+    """A new deposit hands over the claims of void shares; other owners get all at once on request."""
     charge_pool(junior, "Young", 400 * WAD)
     junior.do(CALL, "neighbour", sender="stranger")
     charge_pool(junior, "Young", 3_600 * WAD)
@@ -119,7 +119,7 @@ def test_cash_paid_before_is_credited(junior):
 
 @pytest.mark.parametrize("looks", [(), (1,), (1, 2), (2,), (3,)], ids=str)
 def test_over_generations_of_claims(junior, looks):
-    """Claims that were repaid in whole are cash; it does not matter when somebody looks."""
+    """Claims that were repaid in whole are cash; the time of the look does not matter."""
     for k in range(1, 5):
         charge_pool(junior, "Young", 100 * WAD)
         junior.do(f"{CLAIMS}.repay", 30 * WAD, sender="payer")
@@ -139,7 +139,7 @@ def test_over_generations_of_claims(junior, looks):
 
 
 def test_any_order_of_events_is_fair(junior):
-    """Against exact fractions: everybody is owed and paid what the shares owned bore, never more."""
+    """Against exact fractions: each owner is owed and paid the claims of the shares held, never more."""
     random = Random(4)
     people = ("saver", "neighbour", "third")
     give = {who: Fraction(0) for who in people}  # claims held, as exact tokens

@@ -37,7 +37,10 @@ def test_what_it_holds_bears_losses_as_before(savers):
 
 
 def test_income_that_has_not_vested_on_its_shares_is_the_reserves(junior):
-    """Of 700, three quarters less a part of a wei; those who stay get what theirs earn, and a wei."""
+    """Of 700, three quarters less a part of a wei.
+
+    The remaining members get their shares' income, and a wei.
+    """
     junior.do("Young.requestRedeem", 3_000 * WAD * 10**6, "saver", "saver", sender="saver")
     junior.advance(DAY)
     junior.do("Young.add_income", 700 * WAD, sender="payer")
@@ -67,7 +70,7 @@ def test_income_that_has_vested_is_theirs_who_leave(junior):
 
 
 def test_of_the_last_who_leave_the_reserve_gets_all(junior):
-    """So nobody enters for it: of 700 a day's 100 had vested when all shares were cut."""
+    """So it attracts no deposit: of 700 a day's 100 had vested when all shares were cut."""
     junior.do("Young.add_income", 700 * WAD, sender="payer")
     for who in ("saver", "neighbour"):
         request_all_shares(junior, who, "Young")

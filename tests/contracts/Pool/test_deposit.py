@@ -1,4 +1,4 @@
-"""deposit: assets in, shares out, rounded down, at a price that nobody can inflate."""
+"""deposit: assets in, shares out, rounded down, at a price that cannot be inflated."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_a_deposit_that_gets_no_shares_is_refused(funded):
 
 
 def test_a_deposit_too_small_for_a_share_is_refused(junior):
-    """Income that vested while nobody was there makes a share dear."""
+    """Income that vested while the pool had no members makes a share dear."""
     for who in ("saver", "neighbour"):
         request_all_shares(junior, who, "Young")
     cut_batch(junior, "Young")

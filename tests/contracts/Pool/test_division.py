@@ -36,7 +36,7 @@ def enter(protocol, who, assets):
 
 
 def ruin(protocol, left):
-    """Take all but so many wei of what is vested."""
+    """Take all vested assets but so many wei."""
     charge_pool(protocol, "Young", protocol.read("Young.capacity", 0) // RAY - left)
 
 
@@ -55,7 +55,7 @@ def test_at_1e15_shares_for_a_wei_nothing_is_divided(young):
 
 
 def test_at_a_share_more_all_are_divided(young):
-    """By 1e9, each holder's rounded down; the entry is priced by what they are then."""
+    """By 1e9, each holder's rounded down; the deposit is priced by the divided shares."""
     enter(young, "saver", 2 * WAD - 2)
     assert young.do("Young.mint", 1 + SHARE, "neighbour", sender="neighbour") == 2
     ruin(young, 2 * 10**9 - 1)
@@ -121,7 +121,7 @@ def test_a_division_by_several_steps_at_once(young):
 
 
 def test_before_that_entry_shares_are_worth_no_more_than_all_assets(young):
-    """Or who lends on them would take them for 1e9 times as much."""
+    """Otherwise lenders on shares would value them 1e9 times as high."""
     enter(young, "saver", 2 * WAD)
     ruin(young, 10**6)
     shares = young.read("Young.balanceOf", "saver")
@@ -133,7 +133,7 @@ def test_before_that_entry_shares_are_worth_no_more_than_all_assets(young):
 
 
 def test_nobodys_money_is_moved_by_it(young):
-    """A third is the neighbour's before and after; who enters gets out no more than came in."""
+    """A third is the neighbour's before and after; the depositor gets out no more than came in."""
     enter(young, "saver", 2_000 * WAD)
     enter(young, "neighbour", 1_000 * WAD)
     ruin(young, 3 * 10**6)
@@ -197,7 +197,7 @@ def test_claims_are_handed_over_across_divisions(young):
 
 
 def test_a_request_that_waits_for_its_cut_is_divided(junior):
-    """The batch too, to the share; and what is added later is added to the shares of now."""
+    """The batch too, to the share; a later addition is added to the current shares."""
     junior.do("Young.requestRedeem", 1_000 * WAD * SHARE + STEP - 1, "saver", "saver", sender="saver")
     charge_pool(junior, "Young", 4_000 * WAD - 4 * 10**9)
     deposit_savings(junior, "newcomer", 4 * 10**9, "Young")
@@ -248,7 +248,7 @@ def test_collecting_claims_revives_no_request_that_is_void(junior):
 
 @pytest.fixture
 def divided(junior):
-    """A batch of half of the shares, cut at a coin a share; when somebody enters 4e9 wei are left."""
+    """A batch of half of the shares, cut at a coin a share; at the next deposit 4e9 wei are left."""
     junior.do("Young.requestRedeem", 2_000 * WAD * SHARE, "saver", "saver", sender="saver")
     cut_batch(junior, "Young")
     charge_pool(junior, "Young", 4_000 * WAD - 4 * 10**9)
@@ -259,8 +259,10 @@ def divided(junior):
 
 
 def test_a_batch_goes_on_as_it_was(divided):
-    """What it holds is a wei's part more or less; it is paid a wei less than that, and its shares are those
-    of its cut."""
+    """Its holdings differ by a wei's part.
+
+    It is paid a wei less than that, and keeps the shares of its cut.
+    """
     assert divided.read("Young.batch_of", 1)[0] == 2_000 * WAD * SHARE
     assert divided.read("Young.batch_of", 1)[3] - 2 * 10**9 in (0, 1)
     assert divided.read("Young.pendingRedeemRequest", 1, "saver") == 2_000 * WAD * SHARE
@@ -287,8 +289,11 @@ def test_claims_of_a_batch_cut_before_are_of_its_divided_shares(divided):
 
 
 def test_what_a_run_was_paid_is_told_back_over_divisions(divided):
-    """A tenth in doubt: 85% paid. All but a hundred millionth of the rest is lost, somebody enters, then no
-    more: it gets that part and nothing is paid twice."""
+    """A tenth in doubt: 85% paid.
+
+    All but a hundred millionth of the rest is lost, then a deposit divides shares, then no more is lost: the
+    run gets that part and nothing is paid twice.
+    """
     divided.advance(86_400 + LOOK)
     divided.do("Waterfall.claim", 600_000_000 * RAY, sender="stranger")
     divided.do("Young.settle", sender="stranger")
@@ -304,8 +309,11 @@ def test_what_a_run_was_paid_is_told_back_over_divisions(divided):
 
 
 def test_a_run_that_holds_next_to_nothing_is_divided_with_nobody_while_others_have_more(junior):
-    """In doubt is all but 1/128 of each share: the run holds all but 1/256. When nearly as much is lost it is
-    open with a few wei, and those who stay have 1/256 each: whoever enters divides nothing."""
+    """In doubt is all but 1/128 of each share: the run holds all but 1/256.
+
+    When nearly as much is lost the run is open with a few wei, and remaining members have 1/256 each: a
+    deposit divides nothing.
+    """
     for shares in (1_000, 1_000):
         junior.do("Young.requestRedeem", shares * WAD * SHARE, "saver", "saver", sender="saver")
         cut_batch_and_wait_cooldown(junior, "Young")

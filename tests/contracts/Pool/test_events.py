@@ -1,4 +1,4 @@
-"""What an indexer makes of a pool's events alone: balances and supply, also when all shares become void."""
+"""An indexer's view from a pool's events alone: balances and supply, also when all shares become void."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PEOPLE = ("saver", "neighbour", "newcomer")
 
 
 class Indexer(DeployedProtocol):
-    """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and tells what was void."""
+    """Balances by `Transfer`; `NewGeneration` sets all of them to 0, and reports the void supply."""
 
     def __init__(self, both: ProtocolLockstep) -> None:
         super().__init__(both)

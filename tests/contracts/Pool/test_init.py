@@ -1,4 +1,4 @@
-"""The constructor: what a pool can be made with."""
+"""The constructor: the valid arguments of a pool."""
 
 import pytest
 

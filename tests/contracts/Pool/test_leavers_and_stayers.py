@@ -1,8 +1,8 @@
-"""Who leaves and who stays end alike, whatever becomes of the losses that were known when it was settled.
+"""A leaver and a stayer end alike, however the losses known at settlement turn out.
 
-Random histories on the model: twins with equal shares, of whom one leaves; losses that are known, come in
-part, do not come, several at once; others who enter and leave meanwhile. Nothing is earned, so that the twin
-who stays is the one that a leaver has to be compared with.
+Random histories on the model: of two members with equal shares one withdraws. Losses are known, come in part,
+do not come, or several at once; other members deposit and withdraw meanwhile. Nothing is earned, so that the
+staying twin is the measure for the leaver.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUICK, MANY = 300, 10_000
 
 
 class History:
-    """A pool with claims, its members, and what is known to be lost [wei]."""
+    """A pool with claims, its members, and its known losses [wei]."""
 
     def __init__(self, seed: int, new_losses: bool) -> None:
         self.random, self.new_losses = Random(seed), new_losses
@@ -83,7 +83,7 @@ class History:
             self.settled |= bool(self.pool.line[()].owed)
 
     def learn(self) -> None:
-        """More is known to be lost: nothing of it once somebody was settled, unless new losses may come."""
+        """Raise the known losses; after a settlement only if new losses may come."""
         if self.settled and not self.new_losses:
             return
         everything = self.pool._compute_all_vested_assets()
@@ -95,14 +95,14 @@ class History:
         self.tell(self.known - self.random.choice((self.known, self.known // 2, min(1, self.known))))
 
     def come(self) -> None:
-        """A part of what is known is lost in truth."""
+        """Realise a part of the known losses."""
         lost = min(self.random.choice((self.known, self.known // 3, min(1, self.known))), self.most)
         if lost:
             self.waterfall.charge(NOBODY, self.pool.address, 0, lost * RAY - self.random.randrange(2))
             self.tell(self.known - lost)
 
     def collect(self) -> None:
-        """Somebody claims everything, or a part in shares or in assets."""
+        """Claim everything for a member, or a part in shares or in assets."""
         waiting = [who for who, line in self.pool.lines.items() if line.first]
         if not waiting:
             return
@@ -115,7 +115,7 @@ class History:
 
     @property
     def most(self) -> int:
-        """What may be lost without making all shares void, which ends a history."""
+        """Return the largest loss that does not make all shares void, which would end a history."""
         return self.pool._compute_all_vested_assets() // 2
 
     def tell(self, known: int) -> None:
@@ -145,7 +145,7 @@ class History:
             self.world.logs.clear()
 
     def end(self) -> None:
-        """What is feared does not come, and everybody leaves."""
+        """Cancel the feared losses, and let all members withdraw."""
         self.tell(0)
         for leaver, twin in PAIRS:
             for who in (leaver, twin):
@@ -165,11 +165,14 @@ class History:
                 self.pool.collect_claims(NOBODY, who)
 
     def got(self, who: str) -> tuple[int, int]:
-        """What somebody has in the end: coins and claims."""
+        """Return a member's final coins and claims."""
         return self.token.balances[who], self.claims.held(who)
 
     def check(self) -> None:
-        """Alike to a wei for each step; never worse, where losses came that nobody knew."""
+        """Check that twins are equal to a wei for each step.
+
+        The leaver is never worse off by unknown losses.
+        """
         # A share of claims is rounded by a ray of a wei for each loss.
         slack = self.steps + 20
         for leaver, twin in PAIRS:
@@ -205,6 +208,6 @@ def test_leaver_and_stayer_end_alike(histories):
 
 @pytest.mark.parametrize("histories", HISTORIES)
 def test_a_leaver_is_never_worse_off_than_who_stays(histories):
-    """Where losses come that nobody knew when it was paid."""
+    """Covers losses that come although they were unknown at the payment."""
     for seed in range(histories):
         play(seed, new_losses=True)

@@ -22,14 +22,14 @@ RELATIVE = Decimal(10) ** -12
 
 
 class StageLedger(NoOpLedger):
-    """A ledger at which the pool is a stage: what leavers have not earned is gone."""
+    """A ledger with the pool as a stage: unearned income of leavers disappears."""
 
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
         return True
 
 
 class Run:
-    """A pool with claims, and what its members should have."""
+    """A pool with claims, and the expected balances of its members."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -97,7 +97,7 @@ class Run:
         self.pool.add_income(PAYER, assets)
 
     def lose(self) -> None:
-        """Coverage has to go on, whatever the amount; as a rule income that has not vested pays first."""
+        """Absorb a loss of any amount without a revert; as a rule income that has not vested pays first."""
         before = self.assets
         if self.random.random() < 0.95:
             self.pool.claw_back(NOBODY, 0, self.pool.unvested(NOBODY) * RAY)
@@ -187,7 +187,7 @@ class Run:
         assert self.pool.assets[()].booked <= held
 
     def finish(self) -> None:
-        """Everybody has been handed what losses and payments brought, and not a wei more was paid."""
+        """Check that members received all claims of losses and payments, and not a wei more was paid."""
         paid = 0
         for who in MEMBERS:
             self.pool.collect_claims(NOBODY, who)

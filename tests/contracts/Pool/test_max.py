@@ -1,4 +1,4 @@
-"""maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
+"""maxDeposit, maxMint, maxWithdraw, maxRedeem: the largest amounts that would succeed now."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.saver_steps import compute_exit_assets, cut_batch_and_wait_cooldown, deposit_savings

@@ -1,4 +1,4 @@
-"""pending_losses: what recognised losses will take once they are covered."""
+"""pending_losses: the assets that recognised losses will take once they are covered."""
 
 from backstop.model.arithmetic import RAD, WAD
 from tests.support.saver_steps import (

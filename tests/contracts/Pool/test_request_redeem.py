@@ -101,7 +101,7 @@ def test_a_naive_pool_takes_no_requests(naive):
 
 
 def test_the_request_is_the_controllers(savers):
-    """Who has let the owner request for them: strangers' crumbs would stand before their own requests."""
+    """A controller that approved the owner: strangers' dust would stand before its own requests."""
     with reverts("pool: not for this controller"):
         savers.do(CALL, 7, "neighbour", "saver", sender="saver")
     # It is the controller's word that counts.

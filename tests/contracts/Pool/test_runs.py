@@ -27,7 +27,7 @@ def ask(protocol, coins, who="saver"):
 
 
 def settle(protocol, coins):
-    """Have so much be known to be lost, and settle; what the log says."""
+    """Make an amount known as lost, and settle; return the logged payments."""
     protocol.do("Waterfall.claim", coins * RAD, sender="stranger")
     protocol.do("Young.settle", sender="stranger")
     (log,) = [log.values for log in protocol.last.logs if log.event == "BatchPaid"]
@@ -35,7 +35,7 @@ def settle(protocol, coins):
 
 
 def check(protocol, **expected):
-    """What batches were paid and hold [coins], each rounded down at every step."""
+    """Check the batches' payments and holdings [coins], each rounded down at every step."""
     for name, parts in expected.items():
         found = protocol.read("Young.batch_of", int(name.removeprefix("b")))[2:4]
         for wei, coins in zip(found, parts, strict=True):
@@ -147,7 +147,7 @@ def test_more_in_doubt_than_before_pays_nothing_and_begins_a_run_of_what_is_due(
 
 
 def test_each_batch_of_a_run_is_paid_from_its_own_ceiling(junior):
-    """Between two cuts a share has become worth two coins: what is in doubt is a tenth of a coin for each."""
+    """Between two cuts a share has become worth two coins: the doubt is a tenth of a coin for each."""
     ask(junior, 1_000)
     cut_batch(junior, "Young")
     junior.do("Young.add_income", 3_000 * WAD, sender="payer")
@@ -175,7 +175,7 @@ def dear(junior):
 
 
 def test_a_loss_ends_a_run_and_a_batch_that_waits_in_one_step(dear):
-    """600 to 15%, of the other 3,000 another 2,550 to a coin, and 100 by those who stay."""
+    """600 to 15%, of the other 3,000 another 2,550 to a coin, and 100 by the remaining members."""
     charge_pool(dear, "Young", 3_250 * WAD)
     recorded = [log.values[1] for log in dear.last.logs if log.event == "LossRecorded"]
     assert all(abs(wei - coins * WAD) <= 4 for wei, coins in zip(recorded, (600, 2_550, 100), strict=True))
@@ -205,7 +205,7 @@ def test_a_loss_that_ends_the_run_alone_leaves_the_batch_its_place(dear):
 
 
 def test_claims_are_handed_over_between_and_after_payments(dear):
-    """Each 5% of a loss of 200 of 4,000 shares: the run's, the batch's and two thousands of who stay."""
+    """Each 5% of a loss of 200 of 4,000 shares: the run's, the batch's and two thousands of the stayers."""
     for k in (1, 2, 3):
         charge_pool(dear, "Young", 200 * WAD)
         dear.do("Young.collect_claims", "saver", sender="stranger")

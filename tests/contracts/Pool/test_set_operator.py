@@ -1,4 +1,4 @@
-"""setOperator, isOperator: who may request and claim for somebody else (ERC-7540)."""
+"""setOperator, isOperator: the operators that may request and claim for another account (ERC-7540)."""
 
 from tests.support.revert_setter_and_source_helpers import reverts
 

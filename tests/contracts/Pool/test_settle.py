@@ -1,7 +1,7 @@
-"""settle: batches are paid all but three halves of what known losses can take, and the rest later.
+"""settle: batches are paid all but three halves of the possible take of known losses, and the rest later.
 
-By hand, with a share of a coin: a loss of a part L of each share that is known holds back half as much again,
-at least 1/256 of a coin; of a batch that is settled for the first time at most half of what is out of doubt.
+By hand, with a share of a coin: a known loss of a part L of each share holds back half as much again, at
+least 1/256 of a coin. Of a batch settled for the first time it holds back at most half of the undoubted part.
 """
 
 from fractions import Fraction
@@ -30,7 +30,7 @@ def paid_and_held(protocol, batch, pool="Savings"):
 
 
 def check(protocol, batch, paid, held):
-    """What a batch of Young was paid and holds [whole coins], each rounded down at every step."""
+    """Check payments and holdings of a batch of Young [whole coins], each rounded down at every step."""
     found = paid_and_held(protocol, batch, "Young")
     assert all(0 <= Fraction(each) * WAD - part <= 2 for part, each in zip(found, (paid, held), strict=True))
 
@@ -134,7 +134,7 @@ def test_all_is_held_while_more_is_known_than_there_is(known):
 
 @pytest.mark.parametrize(("wei", "settles"), [(0, True), (1, False)], ids=["1/256", "less"])
 def test_a_run_begins_with_a_256th_of_a_share_out_of_doubt(known, wei, settles):
-    """Of 4,000 all but 15.625 are in doubt: half of what is not is held back."""
+    """Of 4,000 all but 15.625 are in doubt: half of the undoubted part is held back."""
     known.do("Waterfall.claim", (3_984_375 * WAD // 1_000 + wei) * RAY, sender="stranger")
     if settles:
         known.do("Young.settle", sender="stranger")

@@ -1,4 +1,4 @@
-"""totalAssets: what is booked, not what is held."""
+"""totalAssets: the booked assets, not the token balance."""
 
 from backstop.model.arithmetic import WAD
 from tests.support.saver_steps import XAU, cut_batch_and_wait_cooldown, give_stablecoin, lose_new_vault

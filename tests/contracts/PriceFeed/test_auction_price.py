@@ -1,4 +1,4 @@
-"""auction_price: what auctions are reset and closed at; neither a halt nor a grace stops them."""
+"""auction_price: the price at which auctions are reset and closed; neither halt nor grace stops them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""current_price: what liquidations and auctions use."""
+"""current_price: the price for liquidations and auctions."""
 
 from backstop.model.arithmetic import RAY
 

@@ -1,4 +1,4 @@
-"""final_price: the mean of the first six hours of valid prices, whoever asks; always an answer."""
+"""final_price: the mean of the first six hours of valid prices, for any caller; it always answers."""
 
 from random import Random
 
@@ -14,7 +14,7 @@ NOT_YET = (False, 0)
 
 @pytest.fixture
 def closing(market):
-    """A market at 100 for a while, whose price for settlement is being made."""
+    """A market at 100 for a while, now averaging its price for settlement."""
     market.poke(100, 100, 100)
     market.steps(100, 100)
     begin(market)

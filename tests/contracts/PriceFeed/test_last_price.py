@@ -1,4 +1,4 @@
-"""last_price: what settlement uses when the feed is dead."""
+"""last_price: the price for settlement when the feed is dead."""
 
 from backstop.model.arithmetic import RAY
 

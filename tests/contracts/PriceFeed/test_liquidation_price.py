@@ -1,4 +1,4 @@
-"""liquidation_price: what a liquidation starts at; nothing in a halt, nor in the grace after a gap."""
+"""liquidation_price: the price at the start of a liquidation; none in a halt or in the grace after a gap."""
 
 from backstop.model.arithmetic import RAY
 

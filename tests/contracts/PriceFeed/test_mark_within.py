@@ -1,6 +1,6 @@
-"""mark_within: the medians of what reporters said in the last seconds, with their ranges, or none.
+"""mark_within: the medians of the last seconds' reports, with their ranges, or none.
 
-What it says of a market that is being settled is in test_final_price.py.
+Its values for a market in settlement are in test_final_price.py.
 """
 
 from random import Random
@@ -76,7 +76,10 @@ def test_none_without_reporters_or_halted(protocol):
 
 
 def test_each_median_is_taken_apart(protocol):
-    """Who says the middle price says neither the middle low nor the middle high; of four, the lower."""
+    """The reporter of the middle price reports neither the middle low nor the middle high.
+
+    Of four, the lower.
+    """
     three = [(2_100, 2_000, 2_900), (2_200, 1_700, 2_300), (2_300, 1_900, 2_400)]
     say_ranges(protocol, *three)
     assert mark(protocol, 60) == (2_200, 1_900, 2_400)

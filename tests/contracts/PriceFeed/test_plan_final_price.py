@@ -44,7 +44,7 @@ def mark(market, at):
 
 
 def test_it_begins_by_itself_at_its_moment(running):
-    """Nobody calls in that second: half an hour of 100 is left of the step before, then all is 40."""
+    """No call comes in that second: half an hour of 100 is left of the step before, then all is 40."""
     at = running.protocol.timestamp + HOUR + 1_800
     plan(running, at)
     assert running.read("planned_for") == at
@@ -61,7 +61,7 @@ def test_it_begins_by_itself_at_its_moment(running):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_it_is_what_settlement_would_have_made_from_that_second(running, seed):
-    """Random prices, gaps, halts and suspects before and after it; whoever asked in between."""
+    """Random prices, gaps, halts and suspects before and after it; calls at any time in between."""
     random, found = Random(seed), []
     at = running.protocol.timestamp + random.randrange(1, 2 * DAY)
     script = [
@@ -129,7 +129,7 @@ def test_settlement_later_has_a_price_of_its_own(running):
 
 
 def test_the_mark_goes_over_to_the_final_price(running):
-    """Where nothing is next the median counts for what is missing; once it is final it stays."""
+    """Where nothing is next the median counts for the missing part; once the price is final it stays."""
     at = running.protocol.timestamp + HOUR
     plan(running, at)
     running.steps(100)
@@ -158,7 +158,7 @@ def test_no_move_of_the_mark_is_known_before_it_is_made(running, seed, way):
         plan(running, at)
 
     def step(price, seconds=HOUR):
-        """Time passes; where nobody has begun by then, it begins."""
+        """Advance time; the averaging begins by itself if no call has begun it by then."""
         running.protocol.advance(seconds)
         if not key and running.protocol.timestamp >= at and not running.read("guards_of")[7]:
             begin(running)
@@ -202,7 +202,7 @@ def test_while_a_guard_keeps_the_next_price_back_that_of_now_counts(running):
 
 
 def test_in_the_last_second_of_a_price_the_next_still_counts(running):
-    """Whoever steps the feed in it makes the next current; a second later all is set anew."""
+    """A step in that second makes the next price current; a second later all is set anew."""
     fresh_until = running.read("prices_of")[2]
     plan(running, fresh_until)
     running.protocol.advance(fresh_until - running.protocol.timestamp)
@@ -222,7 +222,7 @@ def test_in_settlement_the_mark_goes_over_without_a_plan(running):
 
 
 def test_a_range_goes_over_as_well(running):
-    """Its ends count for what is missing, and the high is rounded up; once the price is final they are it."""
+    """Its ends count for the missing part, and the high is rounded up; the final price is both ends."""
     begin(running)
     running.protocol.advance(HOUR)
     for reporter in running.reporters:

@@ -72,7 +72,7 @@ def test_what_is_confirmed_is_the_price_of_that_moment(guarded):
 
 
 def test_after_a_confirmed_crash_small_moves_follow_at_once(guarded):
-    """The average has not followed yet: what was confirmed is the measure."""
+    """The average has not followed yet: the confirmed price is the measure."""
     assert guarded.steps(50, 50, 46, 47) == [(100, 0), (100, 50), (50, 46), (46, 47)]
     assert guarded.read("guards_of")[5] == 1
 
@@ -165,7 +165,7 @@ REPORTERS = tuple(f"0x{i:040x}" for i in (1, 2, 3))
     confirmations=st.integers(1, 3),
 )
 def test_no_price_is_later_than_its_confirmations(prices, deviation, confirmations):
-    """Whatever the market does, the current price is a median of one of the last few steps."""
+    """In any market, the current price is a median of one of the last few steps."""
     world = World(10**9, 1)
     feed = PriceFeed(world, "PriceFeed", "0x" + "ff" * 20, REPORTERS[0])
     feed.set_market(REPORTERS[0], 0, REPORTERS, 3, 60, 60, 600, 600)

@@ -66,7 +66,7 @@ def test_the_last_second_of_the_early_part(market, step, last):
 
 @pytest.mark.parametrize("prices", [(), (USUAL, USUAL, USUAL), (None, None, None, 1)])
 def test_nothing_new(stepped, prices):
-    """Nor what a minority says."""
+    """A minority's reports bring nothing new either."""
     stepped.report(*prices)
     with reverts(EARLY):
         stepped.poke()

@@ -1,4 +1,4 @@
-"""report: listed reporters say what a price is; alone it moves nothing."""
+"""report: listed reporters post a price; one report alone moves nothing."""
 
 import pytest
 

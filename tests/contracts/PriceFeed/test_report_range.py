@@ -1,4 +1,4 @@
-"""report_range: listed reporters say what a price is, and between which prices it was since a moment."""
+"""report_range: listed reporters post a price, and the range of the prices since a moment."""
 
 import pytest
 

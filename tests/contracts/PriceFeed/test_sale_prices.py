@@ -1,4 +1,4 @@
-"""sale_prices, highest_and_average: what starts a sale, the highest price that is known, the average."""
+"""sale_prices, highest_and_average: the start price of a sale, the highest known price, the average."""
 
 import random
 
@@ -12,7 +12,7 @@ GRACE, DEAD_AFTER = 3_600, 86_400
 
 
 def prices(market):
-    """What starts a sale and the highest, in whole stablecoins, as all views have it."""
+    """Return the start price of a sale and the highest price, in whole stablecoins, equal in all views."""
     price, highest = market.read("sale_prices")
     assert price == market.read("liquidation_price")
     assert market.read("highest_and_average") == (highest, market.read("time_weighted"))
@@ -65,7 +65,7 @@ def test_what_a_halt_holds_back(market):
 
 
 def test_what_a_grace_has_held_back(market):
-    """The grace is over, and nobody has stepped the feed since."""
+    """The grace is over, and no account has stepped the feed since."""
     market.guard(grace=GRACE)
     market.poke(100, 100, 100)
     market.protocol.advance(market.stale_after + 1)
@@ -115,7 +115,7 @@ def test_an_issuers_word(protocol):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_guardian_moves_the_highest_price(market, seed):
-    """A market that a guardian halts when it may has the same highest price as one that nobody halts."""
+    """A market that a guardian halts when possible has the same highest price as one without halts."""
     random_of = random.Random(seed)
     protocol = market.protocol
     protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")

@@ -1,4 +1,4 @@
-"""set_guards: what keeps a market's price from being used."""
+"""set_guards: the conditions that keep a market's price from being used."""
 
 import pytest
 

@@ -37,7 +37,7 @@ def test_a_guardians_halt_ends_by_itself(guarded):
 
 
 def test_no_guardian_halts_again_before_the_pause_is_over(guarded):
-    """Whoever it is: two guardians halt no longer than one."""
+    """For any guardian: two guardians halt no longer than one."""
     guarded.protocol.do("PriceFeed.grant_role", GUARDIAN, "keeper", sender="admin")
     guarded.halt(sender="guardian")
     guarded.protocol.advance(GUARDIAN_HALT + GUARDIAN_PAUSE - 1)

@@ -1,4 +1,4 @@
-"""set_market: who reports a price and how it is made."""
+"""set_market: the reporters of a price and the rules that make it."""
 
 import pytest
 

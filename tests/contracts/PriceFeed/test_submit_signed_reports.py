@@ -1,4 +1,4 @@
-"""bring: what reporters have signed counts as their own reports, of the second in which they signed."""
+"""bring: signed reports count as the reporters' own, of the second in which they were signed."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_one_from_the_future_is_refused(market):
 
 @pytest.mark.parametrize("age", [10, 11])
 def test_one_that_is_not_newer_is_left_out(market, age):
-    """As by whoever has brought it before, in the same block: the rest of the call counts all the same."""
+    """As after an earlier submission in the same block: the rest of the call counts all the same."""
     assert submit_reports_and_count_accepted(market.protocol, each(market, 5, age=10)) == 1
     assert submit_reports_and_count_accepted(market.protocol, each(market, 8, 9, age=age)) == 1
     assert market.read("report_of", "reporter_1")[0] == 5 * RAY

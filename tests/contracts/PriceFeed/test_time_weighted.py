@@ -1,4 +1,4 @@
-"""time_weighted: the average of the current price over a window or two, or over what history there is."""
+"""time_weighted: the average of the current price over a window or two, or over the existing history."""
 
 from itertools import accumulate
 

@@ -1,4 +1,4 @@
-"""config_of, reporters_of, report_of: what a market is made of."""
+"""config_of, reporters_of, report_of: the settings, reporters and reports of a market."""
 
 import pytest
 

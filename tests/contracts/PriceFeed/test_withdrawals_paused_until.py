@@ -132,7 +132,7 @@ def test_falls_in_a_row_hold_payments_up_for_a_day_in_all(calm):
 
 @given(st.lists(st.tuples(st.integers(1, 1_500), st.integers(900, 1_050)), min_size=1, max_size=30))
 def test_without_a_wait_no_price_is_much_lower_than_it_was(moves):
-    """Than any in the ten minutes before; and whoever waits has time after a day."""
+    """The price is compared with each in the ten minutes before; a wait is over after a day at the latest."""
     world = World(10**9, 1)
     feed = PriceFeed(world, "PriceFeed", "feed", "admin")
     feed.set_market("admin", MARKET, ("a", "b", "c"), 3, 1, 7_200, 10_800, 5_400)

@@ -1,4 +1,4 @@
-"""A market whose positions close by shares, and one in which a long has failed."""
+"""A market with pro-rata deleveraging, and one in which a long has failed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""share: all who gained are closed for the same share of their gain, in whole lots, in any order."""
+"""share: all winners are closed for the same share of their gain, in whole lots, in any order."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_an_odd_number_of_lots_is_not_forgotten(crash):
 
 
 def test_one_lot_is_closed_and_counted(market):
-    """A short of 100 lots fails; of those who are long one has a single lot."""
+    """A short of 100 lots fails; one of the longs has a single lot."""
     for name, amount in (("short", 400), ("crumb", 100), ("whole", 1_000)):
         market.deposit(name, amount * WAD)
     market.trade("crumb", "short", 1)

@@ -1,4 +1,4 @@
-"""A market whose positions close by rank, and one in which a long has failed."""
+"""A market with ranked deleveraging, and one in which a long has failed."""
 
 import pytest
 

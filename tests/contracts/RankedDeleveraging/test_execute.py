@@ -1,4 +1,4 @@
-"""execute: who ranks first is closed first, against lots of debtors, until there are none."""
+"""execute: the first in the ranking is closed first, against debtors' lots, until none are left."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def proven(crash):
 
 @pytest.fixture
 def calls(crowd):
-    """Those in which the ranking of thirty is proven."""
+    """Return the calls that prove the ranking of thirty."""
     ranking = crowd.list_ranking(SHORT)
     found = ranking[:MIN_RANKED], ranking[MIN_RANKED:]
     for accounts in found:
@@ -34,7 +34,7 @@ def at(market, *names):
 
 
 def test_the_first_close_and_prover_and_executor_share_what_bonds_pay(proven):
-    """600 lots are left after somebody has taken 400 over: 200, 300, and 100 of 500."""
+    """600 lots are left after an account has taken 400 over: 200, 300, and 100 of 500."""
     proven.deposit("taker", 50_000 * WAD)
     proven.do(f"{TRADING}.take", ETH, 400, sender="taker")
     before = {name: proven.equity(name) for name in HOLDERS}
@@ -53,7 +53,7 @@ def test_who_proves_and_executes_has_both_halves(proven):
 
 
 def test_each_call_is_paid_for_what_it_closes(crowd, calls):
-    """480 lots of 600, and 120, of a third of a bond; a call has two executors who bring no more than one."""
+    """480 lots of 600, and 120, of a third of a bond; two executors of a call are paid no more than one."""
     for accounts, name in zip(calls, ("one", "two"), strict=True):
         crowd.execute_ranked_deleveraging(SHORT, accounts, by=name)
     assert [crowd.equity(name) for name in ("one", "two")] == [WAD * 4 // 10, WAD // 10]
@@ -82,7 +82,7 @@ def test_only_what_is_proven(crowd):
 
 
 def test_in_its_window_and_in_the_next(crowd, calls):
-    """A call in each of them: what is left is executed as well."""
+    """A call in each of them: the remainder is executed as well."""
     first, second = calls
     assert crowd.execute_ranked_deleveraging(SHORT, first) == 120
     crowd.advance_cycle()
@@ -94,7 +94,7 @@ def test_in_its_window_and_in_the_next(crowd, calls):
 
 
 def test_in_the_next_window_until_a_newer_one_is_proven(crash):
-    """The price falls on for somebody who took 400 over: small and large gain, and others are before them."""
+    """The price drops further after an account took 400 over: small and large gain, and overtake others."""
     old = crash.list_ranking(SHORT)
     crash.submit(SHORT, old)
     for name in ("taker", "friend"):
@@ -125,7 +125,7 @@ def test_nothing_is_closed_without_a_mark_of_now_or_where_nobody_owes(proven):
 
 
 def test_more_lots_of_debtors_in_the_window_are_closed_in_the_same_order(proven):
-    """Once none are left the same call is next: who has opened anew since is first again."""
+    """Once none are left the same call is next: a winner that has opened anew is first again."""
     proven.deposit("taker", 50_000 * WAD)
     proven.do(f"{TRADING}.take", ETH, 900, sender="taker")
     assert proven.execute_ranked_deleveraging(SHORT, at(proven, *HOLDERS)) == 0
@@ -171,7 +171,7 @@ def test_longs_as_well(market):
 def test_calls_of_an_older_run_are_no_part_of_a_later_one(crowd, calls):
     """Once all of a ranking was closed, the next call of the prover's run of a cycle before was its next.
 
-    Whoever had gained then, and has opened anew since, was closed.
+    A winner of that earlier cycle that had opened anew was closed.
     """
     for name in ("taker", "late", "friend", "short_29"):
         crowd.deposit(name, 50_000 * WAD)

@@ -1,4 +1,4 @@
-"""submit: everybody who gained, in one order that is checked, in parts."""
+"""submit: all winners, in one order that is checked, in parts."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def addresses(market, *names):
 
 
 def test_who_gained_most_for_what_it_had_is_first(crash):
-    """A bond is out of what an account is worth: small 1,200 of 2,697, other 800 of 1,797, large 2,000."""
+    """A bond is out of an account's equity: small 1,200 of 2,697, other 800 of 1,797, large 2,000."""
     assert crash.list_ranking(SHORT) == addresses(crash, "other", "small", "large")
     assert crash.list_ranking(LONG) == ()
     crash.submit(SHORT, crash.list_ranking(SHORT))

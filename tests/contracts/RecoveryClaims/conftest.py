@@ -40,7 +40,7 @@ def post_equity(protocol, *prices):
 
 @pytest.fixture
 def claims(protocol):
-    """A series at 4 stablecoins for an equity at least; it is at 1; somebody has stablecoin to repay it."""
+    """A series at 4 stablecoins for an equity at least; equity is at 1; an account has coins to repay it."""
     create_recovery_claims_contract(protocol, "pool", conversion_price=4 * RAY)
     give_stablecoin(protocol, "payer", 10_000 * WAD)
     protocol.do("Stablecoin.approve", "pool.Claims", MAX_UINT256, sender="payer")

@@ -1,4 +1,4 @@
-"""The constructor: what a series can be made with."""
+"""The constructor: the valid arguments of a series."""
 
 from backstop.model.arithmetic import RAY
 from tests.support.revert_setter_and_source_helpers import check_contract_creation_refused

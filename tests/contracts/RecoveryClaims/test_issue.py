@@ -1,4 +1,4 @@
-"""issue: the pool hands its members the tokens of losses recorded before, and what was paid to them."""
+"""issue: the pool hands its members the tokens of losses recorded before, and the payments on them."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def test_what_was_paid_before_is_rounded_up(owed):
 
 
 def test_never_less_than_nothing(owed):
-    """A single share gets no token, and what was paid before is a wei then."""
+    """A single share gets no token, and the earlier payment is a wei then."""
     repay(owed, 100 * WAD)
     lose(owed, 30 * WAD)
     move_to_workout(owed, "third", 1, since=(0, 1), until=(0, 2))
@@ -138,7 +138,8 @@ def test_a_series_that_ends_between_two_checkpoints_is_paid_once(owed):
 def test_what_a_series_that_is_over_was_paid_is_rounded_up_for_who_has_had_it(claims):
     """Of 3 tokens in two payments each was paid a ray less than a wei: 14.99... of the 15 ray of a share.
 
-    That is 15 for whoever has had them, so that of 2 wei for 3 tokens since one is paid less another.
+    That is 15 for the earlier holder of the tokens, so that of 2 wei for 3 tokens since one is paid less
+    another.
     """
     members = 2 * 10**26
     lose(claims, 3, members=members)
@@ -192,7 +193,7 @@ def test_shares_are_divided_down_to_none(claims, shares, tokens):
 
 
 def test_each_division_rounds_by_itself(claims):
-    """What the first leaves over is lost before the second: a share less than 2e18 is one, of two tokens."""
+    """The first division's rest is lost before the second: a share less than 2e18 is one, of two tokens."""
     lose(claims, 4, 2, members=2)
     move_to_workout(claims, "saver", 2 * STEP**2 - 1, until=(2, 1))
     assert tokens_of(claims, "saver") == 2
@@ -215,7 +216,7 @@ def test_five_generations_are_all_there_are(claims):
 
 
 def test_what_was_lost_before_all_became_void_is_handed_over(claims):
-    """A pool that has lost all goes on by five generations: what comes then is others'."""
+    """A pool that has lost all resumes five generations later: later claims belong to others."""
     lose(claims, 400 * WAD)
     for generation in (5, 6):
         lose(claims, 40 * WAD, generation)

@@ -11,7 +11,7 @@ MOST = 2**104 - 1
 
 
 def checkpoint(protocol, mark, generation=0):
-    """What one share got up to a checkpoint, ray: tokens, their series, and what these were paid before."""
+    """Return a share's total at a checkpoint [ray]: tokens, their series, and earlier payments."""
     key = generation, mark
     tokens, series = protocol.table("pool.Claims", "checkpoints", key)
     paid = protocol.lockstep.snapshot()["pool.Claims"]["paid_before"].get(key, 0)
@@ -19,7 +19,7 @@ def checkpoint(protocol, mark, generation=0):
 
 
 def told(protocol):
-    """What was logged of the last loss: series, amount, tokens."""
+    """Return the logged data of the last loss: series, amount, tokens."""
     return next(log.values for log in protocol.last.logs if log.event == "LossRecorded")
 
 
@@ -39,7 +39,7 @@ def test_the_first_loss_is_one_to_one(claims):
 
 @pytest.mark.parametrize(("amount", "lost"), [(0, 0), (1, 0), (2, 1), (7, 3), (8, 4)])
 def test_what_virtual_shares_bear_is_nobodys(claims, amount, lost):
-    """Half of a loss, rounded down, where members have as many shares as nobody has."""
+    """Half of a loss, rounded down, where members have as many shares as there are virtual shares."""
     claims.do(CALL, 0, 2 * VIRTUAL, amount, sender="pool")
     assert told(claims) == (0, lost, lost)
     assert claims.read("pool.Claims.outstanding") == lost
@@ -65,7 +65,10 @@ def test_nothing_is_worth_nothing(owed):
 
 @pytest.mark.parametrize(("members", "mark"), [(10**27, 1), (10**27 + 1, 0)], ids=["as_many", "more"])
 def test_a_loss_that_is_nothing_for_a_share_is_no_checkpoint(claims, members, mark):
-    """A wei is 1e27 ray: of more shares than that each got none. It is owed all the same, to nobody."""
+    """A wei is 1e27 ray: of more shares than that each got none.
+
+    It is owed all the same, but to no member.
+    """
     assert lose(claims, 1, members=members) == mark
     assert told(claims) == (0, 1, 1)
     assert claims.read("pool.Claims.outstanding") == 1

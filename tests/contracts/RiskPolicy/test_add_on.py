@@ -1,4 +1,4 @@
-"""add_on: what a vault needs beyond its ratio because of its own size, to the rad."""
+"""add_on: a vault's extra requirement beyond its ratio because of its own size, to the rad."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

@@ -1,4 +1,4 @@
-"""check_new_risk: what a draw, or a withdrawal that leaves debt, has to meet, to the wei."""
+"""check_new_risk: the requirements for a draw, or for a withdrawal that leaves debt, to the wei."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def set_brackets(protocol, of_vaults=NONE, of_type=NONE):
 
 
 def check_to_the_wei(protocol, who, debt, required, price=2_000 * RAY):
-    """A vault is opened with what is required, and not with a wei less; nor does it give a wei back."""
+    """Check that a vault needs the required amount to open, to the wei, and cannot withdraw a wei then."""
     collateral = compute_collateral(required, price)
     protocol.mint_and_approve_collateral("WETH", who, collateral)
     with reverts("risk_policy: unsafe"):
@@ -76,7 +76,7 @@ def test_a_vaults_own_brackets(guarded, debt):
 
 @pytest.mark.parametrize("total", [100_000 * WAD, 100_000 * WAD + 1, 150_000 * WAD, 400_000 * WAD])
 def test_the_types_brackets(guarded, total):
-    """A small vault bears its share of what the type's debt asks for; it is the last to come."""
+    """A small vault bears its share of the requirement on the type's debt; it is the last to come."""
     debt = 5_000 * WAD
     guarded.borrow("saver", "WETH", 10**6 * WAD, total - debt)
     set_brackets(guarded, of_type=OF_TYPE)

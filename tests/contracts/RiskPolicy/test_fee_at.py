@@ -12,7 +12,7 @@ from tests.support.auction_steps import WETH
 from tests.support.vault_size_margin_and_call_steps import compute_ray_per_second
 
 MAX_FEE = compute_ray_per_second(10_000)
-"""What a policy may set: 100% a year."""
+"""The highest fee that a policy may set: 100% a year."""
 parts = st.integers(0, 10_000)
 curves = st.tuples(parts, parts, parts, st.integers(1, 9_999))
 debts = st.one_of(st.integers(0, 2**181 - 1), st.integers(0, 2 * 10**9).map(lambda coins: coins * RAD))

@@ -1,4 +1,4 @@
-"""max_marginal_add_on: what the margin by size grows by at most, for each unit of debt."""
+"""max_marginal_add_on: the largest growth of the size margin for each unit of debt."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tables of docs/do/guards/margin.md and rates.md say what the contract of `guarded()` says."""
+"""The tables of docs/do/guards/margin.md and rates.md equal the values of the contract of `guarded()`."""
 
 from fractions import Fraction
 

@@ -55,7 +55,7 @@ def adaptive(guarded):
 
 
 def test_the_fee_follows_a_repayment(curved):
-    """What a draw has raised the repayment takes back at once."""
+    """A repayment takes back a draw's increase at once."""
     draw_debt(curved, "borrower", 10_000 * WAD)
     assert fee(curved) == compute_ray_per_second(100) + bounds.FEE_MOVE
     for repaid, points in ((1_000, 400), (4_500, 250), (4_500, 100)):

@@ -1,4 +1,4 @@
-"""required: what collateral has to be worth for new risk: ratio, own brackets or the type's, and the mode."""
+"""required: the collateral value for new risk: ratio, own brackets or the type's, and the mode."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,7 +102,7 @@ def test_a_debt_in_parts_needs_no_less_by_the_types_brackets(guarded, brackets, 
 @many
 @given(brackets=brackets, debt=st.integers(1, 10**6 * RAD), others=st.integers(0, 10**6 * RAD))
 def test_no_less_than_the_average(guarded, brackets, debt, others):
-    """The last to come bears the dearest part; and what it bears grows with the debts of others."""
+    """The newest debt bears the dearest part; and its share grows with the debts of others."""
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     total = debt + others
     asked = required(guarded, debt, total, 0)

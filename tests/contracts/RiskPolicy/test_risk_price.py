@@ -1,4 +1,4 @@
-"""risk_price: what new risk is measured at: the feed's, under the cap on its growth."""
+"""risk_price: the price for new risk: the feed's, under the cap on its growth."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_without_a_fresh_price_there_is_none(guarded):
 
 
 def test_liquidation_does_not_look_at_it(guarded):
-    """A capped price is no reason to liquidate anybody."""
+    """A capped price is no reason for a liquidation."""
     guarded.borrow("borrower", "WETH", 10 * WAD, 13_000 * WAD)
     guarded.do("RiskPolicy.set_growth_cap", WETH, RAY, 0, sender="admin")
     with reverts("liquidation_engine: safe vault"):

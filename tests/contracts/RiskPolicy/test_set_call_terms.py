@@ -53,7 +53,7 @@ def test_an_unknown_type_has_no_ratios(guarded):
 
 
 def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
-    """The engine's ratios are set without asking: who may be called is liquidated at once, called or not."""
+    """The engine sets its ratios without asking: a callable vault is liquidated at once, called or not."""
     allow_calls(guarded)
     open_vault_below_call_ratio(guarded)
     margin_call_ether_vault_as_stranger(guarded)

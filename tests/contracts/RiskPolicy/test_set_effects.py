@@ -1,4 +1,4 @@
-"""set_effects: what modes do, in basis points."""
+"""set_effects: the effects of modes, in basis points."""
 
 import pytest
 

@@ -20,7 +20,7 @@ from tests.support.settlement_steps import (
 
 @pytest.fixture
 def lent(protocol):
-    """Three vaults, of tokens with 18, 8 and 6 decimals; a third of what they owe is elsewhere."""
+    """Three vaults, of tokens with 18, 8 and 6 decimals; a third of their debt is held elsewhere."""
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.borrow("neighbour", "WBTC", 3 * WAD // 10, 9_000 * WAD)
     protocol.borrow("third", "XAU", 4 * WAD, 6_000 * WAD)

@@ -1,4 +1,4 @@
-"""begin: by announcement, or because losses stay uncovered; then nothing moves but what settlement moves."""
+"""begin: by announcement, or because losses stay uncovered; then only settlement's own calls act."""
 
 from dataclasses import replace
 

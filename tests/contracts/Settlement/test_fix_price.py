@@ -1,4 +1,4 @@
-"""fix_price: takes over what the feed has made, or nothing from a feed that is broken."""
+"""fix_price: takes over the feed's final price, or nothing from a feed that is broken."""
 
 from backstop.model.arithmetic import RAY
 from backstop.model.roles import SETTLEMENT

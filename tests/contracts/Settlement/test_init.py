@@ -1,4 +1,4 @@
-"""The constructor: what settlement can be made with, and whom it knows."""
+"""The constructor: the valid arguments of settlement, and the contracts that it knows."""
 
 import pytest
 

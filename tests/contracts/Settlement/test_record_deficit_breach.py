@@ -18,7 +18,7 @@ CALL = "Settlement.record_deficit_breach"
 
 @pytest.fixture
 def lost(new_protocol):
-    """A deficit of about 10,000, above a bound of 5,000; one of ether and nothing by whom to cover it."""
+    """A deficit of about 10,000, above a bound of 5,000; one of ether and no stage that could cover it."""
     made = new_protocol(
         replace(build_standard_parameters(), settlement=SettlementParameters(bound=5_000, epochs=2))
     )
@@ -36,7 +36,7 @@ def note(protocol) -> int:
 
 
 def repay(protocol, amount) -> None:
-    """Somebody with a stage's role pays."""
+    """Pay from an account with a stage's role."""
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give_stablecoin(protocol, "donor", -(-amount // 10**27))
     protocol.do("VaultEngine.cover_from_tokens", 2, "donor", amount, sender="donor")

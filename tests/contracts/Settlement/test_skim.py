@@ -85,7 +85,7 @@ def test_a_vault_without_collateral_only_owes(protocol):
 
 
 def test_without_a_price_all_collateral_goes_for_all_debt(unpriced):
-    """A feed without a price lets nobody draw: only a settlement with another feed sees this."""
+    """A feed without a price blocks every draw: only a settlement with another feed sees this."""
     unpriced.borrow("borrower", "WETH", 10 * WAD, 5_000 * WAD)
     start_settlement(unpriced)
     fix_prices(unpriced)

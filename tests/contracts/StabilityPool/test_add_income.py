@@ -31,7 +31,7 @@ def test_income_vests_and_is_shared_by_coins(pooled):
 
 
 def test_income_that_was_counted_adds_up_until_it_is_claimed(pooled):
-    """Each call of a member counts what has vested since, on top of what it counted before."""
+    """Each call of a member counts the income that has vested since, on top of the earlier count."""
     deposit_coins(pooled, "alice", HUNDRED)
     pooled.do(f"{POOL}.add_income", 24 * WAD, sender="carol")
     for hours in (3, 6, 9):

@@ -13,7 +13,7 @@ is less than v by at most, and g those that the gains are:
                    where three scales or more have passed, g + v * A/T: the stake counts no such sum; v is at
                    most b and 10**-18 of the coins of the last settlement then
     settlement     b becomes b + 1; g becomes g + 1, and 2 * 10**-27 of the coins of the last one more for the
-                   two later scales, whose sums are rounded down
+                   sums of the two later scales, rounded down
 
 So each settlement costs a member a wei, and each offset a part in 10**27 of coins and of the gains to come.
 """

@@ -21,7 +21,7 @@ def two_pools(pooled):
 
 @pytest.mark.parametrize("symbol", ["WETH", "WBTC"])
 def test_a_flag_closes_its_own_types_pool_alone(two_pools, symbol):
-    """A fall to less than the vault needs: nobody enters the one pool, and anybody the other."""
+    """A price drop below the vault's requirement: the one pool is closed to deposits, and the other open."""
     if symbol == "WETH":
         two_pools.post_price("WETH", 1_700 * RAY)
         flag_vault(two_pools)

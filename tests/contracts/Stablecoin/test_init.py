@@ -1,4 +1,4 @@
-"""The constructor: a token of 18 decimals that belongs to the ledger and to nobody else."""
+"""The constructor: a token of 18 decimals that belongs to the ledger alone."""
 
 import pytest
 

@@ -115,7 +115,7 @@ def test_the_buyer_has_and_allows_what_is_burned(auction):
 
 
 def test_not_while_a_loss_is_open(auction):
-    """What is for sale is the reserve's until then."""
+    """The sold surplus is the reserve's until then."""
     started = auction.read(f"{NAME}.auction").started_at
     lose_new_vault(auction, "WBTC")
     if auction.timestamp > started + HOURS:

@@ -1,4 +1,4 @@
-"""lower_ceiling, halt_draws: new risk is refused at once, and nothing else is; what is open is left alone."""
+"""lower_ceiling, halt_draws: new risk is refused at once, and nothing else; open positions stay."""
 
 import pytest
 

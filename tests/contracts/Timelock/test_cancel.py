@@ -1,4 +1,4 @@
-"""cancel: the governor and the guardian; who replaces the guardian, the governor alone."""
+"""cancel: the governor and the guardian; proposals to replace the guardian, the governor alone."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""execute: anybody carries a proposal out, from its second on, within the window, once."""
+"""execute: any account carries a proposal out, from its second on, within the window, once."""
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_no_call_of_nothing(timelocked):
 
 
 def test_a_new_type_is_listed_by_one_proposal(timelocked):
-    """What listing pulls from the admin, and sends back, lies with the timelock."""
+    """The tokens pulled from the admin by the listing, and sent back, lie with the timelock."""
     timelocked.deploy_token("Token", "NEW", "NEW", 6)
     timelocked.do("NEW.mint", "Timelock", 10**6, sender="stranger")
     enact_calls(

@@ -1,4 +1,4 @@
-"""The constructor: who proposes, for how long that waits, and what waits for less."""
+"""The constructor: the proposer, the proposals' delay, and the actions with a shorter delay."""
 
 import pytest
 

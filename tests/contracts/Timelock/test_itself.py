@@ -76,7 +76,7 @@ def test_another_governor(timelocked):
 
 
 def test_no_governor_at_all(timelocked):
-    """Nothing changes any more; what was proposed before still does."""
+    """Nothing changes any more, but earlier proposals still take effect."""
     floor = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
     nobody = encode_proposal_call(timelocked, "Timelock.set_governor", NOBODY)
     submit_timelock_proposal(timelocked, nobody)

@@ -91,7 +91,7 @@ def test_what_says_nothing(timelocked):
 
 
 def test_a_proposal_is_named_by_all_of_it(timelocked, ratios):
-    """An end of a list is no list of its own, whatever salt is given."""
+    """An end of a list is no list of its own, with any salt."""
     other = encode_proposal_call(timelocked, "VaultEngine.set_debt_floor", 0, 1)
     lists = [(ratios,), (other,), (ratios, other), (other, ratios)]
     ids = {timelocked.read("Timelock.id_of", calls, salt) for calls in lists for salt in (SALT, b"\x01" * 32)}

@@ -1,4 +1,4 @@
-"""The constructor: what it belongs to, and who may be paid."""
+"""The constructor: its contracts, and the receivers that may be paid."""
 
 import pytest
 

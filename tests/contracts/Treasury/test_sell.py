@@ -1,4 +1,4 @@
-"""sell: the surplus auction pays out what somebody has bought."""
+"""sell: the surplus auction pays out the buyer's purchase."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""set_target, set_shares, set_insurance: the admin says what income is for."""
+"""set_target, set_shares, set_insurance: the admin sets the use of income."""
 
 import pytest
 

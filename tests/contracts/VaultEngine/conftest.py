@@ -1,4 +1,4 @@
-"""What the tests of the vault engine's functions start from."""
+"""The starting states of the tests of the vault engine's functions."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_years_are_charged_at_once_and_as_if_somebody_had_called_every_year(prot
 
 @pytest.mark.parametrize("years", [5, 79])
 def test_no_idle_time_is_too_long_for_the_highest_fee(protocol, years):
-    """It ends at what the rate's field holds, or the type may owe, neither beyond it nor in a revert."""
+    """It ends at the maximum of the rate's field, or of the type's debt: not beyond, and without a revert."""
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.do("VaultEngine.set_stability_fee", WETH, 7 * 10**19, sender="admin")
     protocol.advance(years * 365 * 86_400 + 86_400)

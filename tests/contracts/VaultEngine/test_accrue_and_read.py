@@ -1,4 +1,4 @@
-"""accrue_and_read: what a liquidation needs, after charging the fee."""
+"""accrue_and_read: the values for a liquidation, after charging the fee."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.revert_setter_and_source_helpers import reverts

@@ -1,4 +1,4 @@
-"""begin_settlement: for one caller only; what it does is seen in the tests of settlement."""
+"""begin_settlement: for one caller only; its effects are seen in the tests of settlement."""
 
 import pytest
 

@@ -189,7 +189,7 @@ def test_an_epoch_ends_where_the_next_begins(sharing):
 
 
 def test_nothing_is_shared_in_settlement(sharing):
-    """Not by the stage, which passes the loss on, nor by anyone who had its role."""
+    """Neither the stage, which passes the loss on, nor any account with its former role can share it."""
     assert sharing.read("RedistributionStage.capacity", XAU) > 0
     sharing.do("VaultEngine.grant_role", STAGE, "stranger", sender="admin")
     start_settlement(sharing)

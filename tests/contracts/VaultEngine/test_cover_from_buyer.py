@@ -1,4 +1,4 @@
-"""cover_from_buyer: what a stage has reserved is paid with its buyer's stablecoin."""
+"""cover_from_buyer: a stage's reservation is paid with its buyer's stablecoin."""
 
 import pytest
 

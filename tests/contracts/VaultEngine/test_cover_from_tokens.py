@@ -1,4 +1,4 @@
-"""cover_from_tokens: a stage burns its own stablecoin; what exceeds the deficit goes to the reserve."""
+"""cover_from_tokens: a stage burns its own stablecoin; the excess over the deficit goes to the reserve."""
 
 import pytest
 

@@ -286,7 +286,7 @@ def test_all_types_together_can_be_drawn_up_to_the_global_ceiling(protocol, rich
 
 
 def test_income_counts_towards_the_global_ceiling(protocol, rich):
-    """What the reserve and the buffers hold is owed by somebody; buffers count in whole stablecoins."""
+    """Borrowers owe the amounts in the reserve and the buffers; buffers count in whole stablecoins."""
     protocol.earn_fees("WETH")
     protocol.earn_fees("WBTC")
     buffers = [protocol.read("VaultEngine.buffer_of", c) for c in range(3)]

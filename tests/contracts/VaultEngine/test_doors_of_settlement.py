@@ -22,7 +22,10 @@ AUCTION = {"unwind": (WETH, "borrower", WAD, RAY), "take_salvage": (WETH, WAD)}
 
 @pytest.fixture
 def inside(new_protocol, monkeypatch):
-    """A ledger whose settlement is an account, `winder`, as is its treasury; one vault owes 5,000."""
+    """A ledger with an account, `winder`, as its settlement and another as its treasury.
+
+    One vault owes 5,000.
+    """
 
     def rewired(*args):
         made = plan_deployment(*args)

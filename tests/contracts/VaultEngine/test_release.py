@@ -1,4 +1,4 @@
-"""release: for one caller only; what it does is seen in the tests of liquidations and auctions."""
+"""release: for one caller only; its effects are seen in the tests of liquidations and auctions."""
 
 import pytest
 

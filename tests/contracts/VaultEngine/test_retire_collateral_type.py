@@ -1,4 +1,4 @@
-"""retire_collateral_type: a type that nobody uses is taken off the list, and its id is never used again."""
+"""retire_collateral_type: an unused type is taken off the list, and its id is never used again."""
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import MAX_TYPES
@@ -37,7 +37,7 @@ def test_it_is_for_the_admin_once_and_for_what_is_listed(protocol):
 
 
 def test_ids_end_at_224(protocol):
-    """The last one works as the first does; what is left of ids is the model's to know."""
+    """The last one works as the first does; the model alone knows the remaining ids."""
     protocol.mint_and_approve_collateral("WETH", "admin", WAD)
     c = 2
     for c in range(3, MAX_TYPES):

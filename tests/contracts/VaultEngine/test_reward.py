@@ -1,4 +1,4 @@
-"""reward: for one caller only; more of what it does is seen in the tests of liquidations and auctions."""
+"""reward: for one caller only; more of its effects is seen in the tests of liquidations and auctions."""
 
 import pytest
 

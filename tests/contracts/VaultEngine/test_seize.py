@@ -1,4 +1,4 @@
-"""seize: for one caller only; what it does is seen in the tests of liquidations and auctions."""
+"""seize: for one caller only; its effects are seen in the tests of liquidations and auctions."""
 
 import pytest
 

@@ -114,7 +114,7 @@ def test_nothing_else_of_the_type_changes(guarded):
 
 
 def test_repaying_all_of_it_is_never_stopped(guarded):
-    """Whatever the curve says, and with no price at all."""
+    """Holds for every curve, and with no price at all."""
     set_curve(guarded, curve=(9_999, 1, 0, 1))
     set_dynamic(guarded, True)
     guarded.borrow("borrower", "WETH", 100 * WAD, 10_000 * WAD)

@@ -112,7 +112,7 @@ def test_the_policy_of_another_ledger_is_refused(guarded):
 
 
 def test_an_emergency_is_not_ended_by_another_policy(new_protocol):
-    """In the call that puts it in force somebody would draw, before it is told the mode."""
+    """In the call that puts it in force a borrower would draw, before the policy is told the mode."""
     protocol = deploy_with_prices(new_protocol, with_guards(breaker=BREAKER))
     create(protocol, breaker="CircuitBreaker")
     protocol.do("CircuitBreaker.force_mode", EMERGENCY, sender="guardian")

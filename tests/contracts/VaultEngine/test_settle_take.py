@@ -1,4 +1,4 @@
-"""settle_take: for one caller only; more of what it does is seen in the tests of auctions."""
+"""settle_take: for one caller only; more of its effects is seen in the tests of auctions."""
 
 import pytest
 

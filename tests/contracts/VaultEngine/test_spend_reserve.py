@@ -15,7 +15,7 @@ CALL = "VaultEngine.spend_reserve"
 
 @pytest.fixture
 def spending(new_protocol, monkeypatch):
-    """A ledger with a reserve, whose treasury is an account, `treasurer`."""
+    """A ledger with a reserve, and an account, `treasurer`, as its treasury."""
 
     def rewired(*args):
         made = plan_deployment(*args)

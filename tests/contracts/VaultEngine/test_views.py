@@ -1,4 +1,4 @@
-"""The views: what others read of the ledger, each figure in its own unit."""
+"""The views: other contracts' readings of the ledger, each figure in its own unit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""write_off: for one caller only; what it does is seen in the tests of liquidations and auctions."""
+"""write_off: for one caller only; its effects are seen in the tests of liquidations and auctions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The constructor and the deployment: what workouts are wired to, and what they need."""
+"""The constructor and the deployment: the wiring of workouts, and their requirements."""
 
 from dataclasses import replace
 

@@ -27,7 +27,7 @@ QUARTER = OWED // 4
 
 @pytest.fixture
 def entered(workouts):
-    """Workout 1, of four instalments; the owner has what it drew and what the premium asks for."""
+    """Workout 1, of four instalments; the owner has the drawn amount and the required premium."""
     start_workout(workouts)
     give_borrowed_stablecoin(workouts, "borrower", OWED - DEBT)
     return workouts

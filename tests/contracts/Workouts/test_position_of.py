@@ -1,4 +1,4 @@
-"""position_of: what is at risk in a workout, told by its id by the auctions too."""
+"""position_of: the amounts at risk in a workout, found by its id in the auctions too."""
 
 import pytest
 

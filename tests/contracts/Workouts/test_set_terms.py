@@ -1,4 +1,4 @@
-"""set_terms: what a type's workouts are like, set by the admin within bounds, for those that begin later."""
+"""set_terms: the terms of a type's workouts, set by the admin within bounds, for later workouts."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_out_of_bounds(workouts, field, value, reason):
 
 @pytest.mark.parametrize("discount", [0, 1, 2_000, 3_333])
 def test_no_workout_may_begin_under_its_ratio(workouts, discount):
-    """What enters is worth 1/(1 - discount) of its debt, and the ratio asks for no more."""
+    """Entering collateral is worth 1/(1 - discount) of its debt, and the ratio asks for no more."""
     highest = 10**8 // (10_000 - discount)
     workouts.do(CALL, WETH, discount, highest, *LEAST[2:], sender="admin")
     with reverts("workouts: ratio too high"):

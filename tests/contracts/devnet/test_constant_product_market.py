@@ -1,4 +1,4 @@
-"""The market of a local chain: x*y never falls, what it gives is rounded down, reserves are booked."""
+"""The market of a local chain: x*y never falls, its payments are rounded down, reserves are booked."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ MARKETS = ("Market.WETH", "Market.WBTC", "Market.XAU")
 
 @pytest.fixture(params=["WETH", "WBTC", "XAU"])
 def market(request, protocol):
-    """A market with 1,000 units of collateral at 2,000 each, and a trader who has some of both."""
+    """A market with 1,000 units of collateral at 2,000 each, and a trader with some of both."""
     symbol = request.param
     protocol.provide(symbol, 1_000 * WAD, 2_000_000 * WAD)
     name = f"Market.{symbol}"

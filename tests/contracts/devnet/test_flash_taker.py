@@ -48,7 +48,7 @@ def test_too_little_profit_reverts(protocol, auction):
 
 
 def take_quietly(protocol, auction):
-    """What a take would bring now, found on the model alone."""
+    """Return the proceeds of a take now, found on the model alone."""
     world = protocol.lockstep.model.world
     mark = world.mark()
     taker = world.contracts["FlashTaker"]

@@ -1,4 +1,4 @@
-"""Many liquidations in one transaction: none fails because of another, and what has no gas is left out."""
+"""Many liquidations in one transaction: none fails because of another; those without gas are left out."""
 
 import pytest
 
@@ -13,7 +13,7 @@ GAS = 1_000_000
 
 @pytest.fixture
 def batch(protocol):
-    """Five unsafe vaults, and what liquidates them."""
+    """Five unsafe vaults, and the contract that liquidates them."""
     protocol.lockstep.create_contract(
         "LiquidationBatch", "LiquidationBatch", protocol.address("LiquidationEngine")
     )

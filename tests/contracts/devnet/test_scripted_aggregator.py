@@ -1,4 +1,4 @@
-"""ScriptedAggregator: Chainlink's face, and whatever it is told to say."""
+"""ScriptedAggregator: Chainlink's interface with scripted answers."""
 
 import pytest
 

@@ -31,7 +31,7 @@ SHARE, AMOUNT = {"cap_bps": 5_000}, {"cap_absolute": HELD // 2 * RAY}
 
 
 def cover(protocol):
-    """What is left of the savings, wad."""
+    """Return the remaining savings [wad]."""
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     return int(protocol.read("Savings.totalAssets"))
 
@@ -53,7 +53,7 @@ def test_a_minute_later_it_is_met_again(loss, left):
 
 @pytest.mark.parametrize("cap", [SHARE])
 def test_what_would_reach_a_stage_knows_the_same_caps(loss):
-    """Of all that is uncovered; nothing stands before the savings but what is empty."""
+    """Of all uncovered losses; only empty stages stand before the savings."""
     cover(loss)
     beyond = [loss.read("LossWaterfall.losses_reaching", loss.address("Savings"))]
     loss.advance(60)
@@ -70,7 +70,7 @@ def test_without_a_deficit(new_protocol):
 
 
 def test_a_stage_that_needs_time_is_passed_over(new_protocol):
-    """What it would reserve is paid by the next one at once."""
+    """Its would-be reservation is paid by the next one at once."""
     protocol = deploy_without_fees(
         new_protocol, stages=build_uncapped_stages("scripted", "savings"), waterfall_contract=NAIVE
     )
@@ -82,7 +82,7 @@ def test_a_stage_that_needs_time_is_passed_over(new_protocol):
 
 
 def test_a_timelock_is_its_admin_too(new_protocol):
-    """What is deployed all the same is in nobody's hands."""
+    """A contract deployed all the same has no owner."""
     protocol = deploy_without_fees(
         new_protocol,
         stages=build_uncapped_stages("savings"),

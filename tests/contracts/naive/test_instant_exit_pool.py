@@ -1,4 +1,4 @@
-"""InstantExitPool: who leaves between a loss and its coverage gets book value; who stays bears all of it."""
+"""InstantExitPool: leavers between a loss and its coverage get book value; stayers bear all of it."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ PLAIN = PoolParameters(cooldown=0)
 
 
 def lost(new_protocol, terms):
-    """Two savers with as much each, and a known loss of more than half of it that nobody has covered yet."""
+    """Two savers with as much each, and a known loss of more than half of it, uncovered yet."""
     protocol = deploy_without_fees(new_protocol, stages=build_uncapped_stages("savings"), savings=terms)
     for who in ("leaver", "stayer"):
         deposit_savings(protocol, who, HELD)
@@ -33,7 +33,7 @@ def pool(new_protocol):
 
 
 def leave(protocol):
-    """What the leaver is paid for all shares, and then the stayer once the loss is covered; wad."""
+    """Return the leaver's payment for all shares, and then the stayer's once the loss is covered [wad]."""
     paid = []
     for who in ("leaver", "stayer"):
         shares = protocol.read("Savings.balanceOf", who)

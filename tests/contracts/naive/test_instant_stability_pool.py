@@ -88,7 +88,7 @@ def test_gains_that_stay(naive):
 
 @pytest.mark.parametrize("method", ["deposit", "withdraw"])
 def test_whole_units_of_a_token(naive, method):
-    """Only those are paid out; what is no whole unit stays, and counts with the next gain."""
+    """Only those are paid out; a fraction of a unit stays, and counts with the next gain."""
     pool = "StabilityPool.WBTC"
     for member, amount in (("alice", 20_000 * WAD), ("bob", 10_000 * WAD)):
         naive.do("Stablecoin.approve", pool, 2**255, sender=member)

@@ -22,7 +22,7 @@ def naive_parameters(seed):
 
 @pytest.mark.deep(brief="tests/backstop/proof/fuzz/test_campaign.py::test_model_and_chain_agree")
 def test_model_and_contracts_agree(new_host, tmp_path):
-    """Counterfactual properties ask for what these rules do not promise: a run ends before one is asked."""
+    """Counterfactual properties ask for more than these rules promise: a run ends before one is checked."""
     called = set()
     for seed in range(6):
         parameters = naive_parameters(seed)

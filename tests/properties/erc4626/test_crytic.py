@@ -1,6 +1,6 @@
 """ERC-4626 as the property suite of crytic (properties) states it, under its names, for every pool.
 
-Exits are those of pools without a cooldown; docs/know/erc4626.md says why, and what else differs.
+Exits are those of pools without a cooldown; docs/know/erc4626.md gives the reason, and other differences.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_verify_convertToSharesMustNotRevert(pools, data, assets):
 @given(data=st.data())
 @pytest.mark.parametrize("method", UNITS)
 def test_exit_via_approval_proxy(plain, data, method):
-    """The suite's verify_redeemViaApprovalProxy and verify_withdrawViaApprovalProxy: by anybody else."""
+    """The suite's verify_redeemViaApprovalProxy and verify_withdrawViaApprovalProxy: by any other account."""
     with plain.open_drawn_state(data) as at:
         _, receiver, owner, amount = draw_exit_accounts_and_amount(at, UNITS[method])
         shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
@@ -198,7 +198,7 @@ def test_verify_sharePriceInflationAttack(pools, data, inflated, more):
 
 
 def enrich(at: PoolInState, who: str) -> None:
-    """Give somebody assets."""
+    """Give an account assets."""
     at.protocol.do(
         f"{at.asset}.transfer", who, at.draw_bounded_amount(at.read_asset_balance("dora")), sender="dora"
     )
@@ -224,7 +224,7 @@ def test_exit_ignores_sender(plain, data, view):
     """The suite's verify_previewWithdrawIgnoresSender and verify_previewRedeemIgnoresSender.
 
     An entry may move the price of exits, but never down: it is rounded up, and shares a loss that is pending.
-    Where a loss takes everything, nobody can leave.
+    Where a loss takes everything, no member can leave.
     """
     with plain.open_drawn_state(data, ("calm", "pending", "covered")) as at:
         who = at.draw_person(PEOPLE)

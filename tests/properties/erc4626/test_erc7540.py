@@ -34,7 +34,7 @@ def paid(pools, data):
 
 
 def batch_of(at) -> int:
-    """The batch that everybody has asked in; it is cut."""
+    """Return the batch of all requests; it is cut."""
     return int(at.see("queue")[2]) - 1
 
 

@@ -68,10 +68,10 @@ def storm_scenario() -> Scenario:
 
 
 class AnvilChain:
-    """An Anvil that mines when told to, a fixed time after the block before; its state is in a file.
+    """An Anvil that mines on request, a fixed time after the block before; its state is in a file.
 
-    The state is written once a second, between two blocks: what Anvil writes by itself while it mines may be
-    of two blocks at once. What a SIGKILL loses of the last second is a rollback.
+    The state is written once a second, between two blocks: Anvil's own dump during mining may mix two blocks.
+    A SIGKILL that loses part of the last second is a rollback.
     """
 
     def __init__(self, folder: Path, block_time: int) -> None:
@@ -83,7 +83,7 @@ class AnvilChain:
         self.keeps = True
         """Whether its state is written, as one needs that is going to be killed."""
         self.forgotten: set[int] = set()
-        """Blocks whose state the node had and has no more."""
+        """Blocks that the node has pruned the state of."""
         self._due = 0.0
         self.start_node_from_saved_state()
 
@@ -94,7 +94,7 @@ class AnvilChain:
         self.node, self.process = start_anvil("--no-mining", *flags, port=self.port)
         head = self.node.get_head()
         self.oldest = head.number
-        """The oldest block whose state the node still has: a chain cannot go back behind it."""
+        """The oldest block that the node still has the state of: a chain cannot be rolled back behind it."""
         self.forgotten.update(range(head.number))
         self.node.request("anvil_setBlockTimestampInterval", self.block_time)
         self.set_clock(head.timestamp)
@@ -105,11 +105,11 @@ class AnvilChain:
         return self.node.get_head()
 
     def set_clock(self, timestamp: int) -> None:
-        """Set the time of the next block, and of what is tried before it, to a block time after this."""
+        """Set the time of the next block, and of calls tried before it, to a block time after this."""
         self.node.request("anvil_setTime", timestamp)
 
     def mine_block(self) -> Head:
-        """Mine one block, with whatever of the pool has room."""
+        """Mine one block, with the transactions of the pool that have room."""
         self.node.request("evm_mine")
         if self.keeps and time.monotonic() > self._due:
             began = time.monotonic()
@@ -120,7 +120,7 @@ class AnvilChain:
         return self.head_block
 
     def kill_node(self) -> None:
-        """Kill the node as the machine's end would; the pool is lost, and what was not written yet."""
+        """Kill the node like a machine failure: the pool is lost, and the state that was not written yet."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.stop_process()
 

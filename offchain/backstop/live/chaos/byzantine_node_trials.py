@@ -1,8 +1,8 @@
 """Keepers of a node that cannot be trusted, fault by fault: with an honest node beside it, and without.
 
-Time passes, so that fees are due, and a keeper is to charge them. Beside an honest node it has to leave the
-other one and do its work. Alone it has to notice, wait, and do its work when the fault is over. Whatever
-happens, it must not end, the model must be what the chain is, and nobody is tipped more than the cap.
+Time passes, so that fees are due, and a keeper is to charge them. Beside an honest node the keeper has to
+leave the faulty node and do its work. Alone it has to notice, wait, and do its work when the fault is over.
+In every case the keeper must not end, the model must equal the chain, and no tip may exceed the cap.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run_node_trials(
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Try every fault; return what became of each, and what must not have happened."""
+    """Try every fault; return a result row for each, and the violations found."""
     folder.mkdir(parents=True, exist_ok=True)
     began, node, process = time.monotonic(), *start_anvil()
     try:
@@ -203,7 +203,7 @@ class NodeTrial:
         return any(node_url in line or "nothing is sent" in line for line in self.said)
 
     def _record_model_and_tip_faults(self, keeper_loop: KeeperLoop, block_before: int) -> None:
-        """Compare the model with one that was told the truth, and look at what was paid."""
+        """Compare the keeper's model with one that was read from the honest node, and check the paid tips."""
         mirror, true = keeper_loop.system.mirror, open_mirror(self.node, self.deployment)
         keeper_loop.system.follow_chain()
         true.replay_to_block(mirror.block)

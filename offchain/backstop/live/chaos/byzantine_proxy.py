@@ -1,7 +1,7 @@
 """A node that cannot be trusted: a proxy in front of a node, on a real port, with one fault at a time.
 
-A fault sees what was asked and what the node said, and changes how that is told. `FAULTS` has them all, with
-what has to come of each: of a keeper that knows another node besides, and of one that knows no other.
+A fault reads the requests and the node's answers, and changes the answers. `FAULTS` lists all faults, each
+with the result that is expected of two keepers: one with a second node, and one without.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class RpcExchange:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: Callable[[bytes], Iterator[bytes]] | None = None
-    """What is sent instead of the body, piece by piece."""
+    """The pieces that are sent instead of the body."""
     length: int | None = None
     """The length that is announced; None: the body's."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """What a fault remembers from one exchange to the next."""
+    """State that a fault keeps from one exchange to the next."""
     closed: threading.Event = field(default_factory=threading.Event)
     """Set once the proxy is closed: a fault that waits waits no longer."""
 
@@ -299,7 +299,7 @@ def _repeat_old_head(talk: RpcExchange) -> None:
 
 
 def _swallow_transactions(talk: RpcExchange) -> None:
-    """Say that transactions are waiting, which nobody else has been told of."""
+    """Report transactions as waiting without passing them on to any other node."""
     for call, answer in zip(talk.asked, talk.told, strict=True):
         if call["method"] == "eth_sendRawTransaction":
             raw = bytes.fromhex(call["params"][0][2:])
@@ -407,9 +407,9 @@ OF_LOGS = (
 
 
 class ByzantineProxy:
-    """A proxy in front of the node on a port. `fault` is what is wrong with it now, None for nothing.
+    """A proxy in front of the node on a port. `fault` is its current fault, None for none.
 
-    A mistake in a fault is told on stderr, as http.server does.
+    A mistake in a fault is printed on stderr, as http.server does.
     """
 
     def __init__(self, port: int) -> None:
@@ -440,7 +440,7 @@ class ByzantineProxy:
             daemon_threads = True
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """Keep silent about whoever goes away, as a keeper that waits no longer does."""
+                """Ignore errors of clients that disconnected, as a keeper does after a timeout."""
                 if not isinstance(sys.exc_info()[1], OSError | HTTPException):
                     super().handle_error(request, client_address)
 
@@ -460,7 +460,7 @@ class ByzantineProxy:
         self._server.server_close()
 
     def relay_request(self, handler: BaseHTTPRequestHandler, port: int, request: bytes) -> None:
-        """Ask the node, and tell what it said with whatever is wrong."""
+        """Ask the node, and send its answer with the current fault applied."""
         if self._closed.is_set():
             handler.close_connection = True
             return

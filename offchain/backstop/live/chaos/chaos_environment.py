@@ -34,7 +34,7 @@ BUDGETS = (
     ("settler", "gas", 3 * 10**17),
     ("crank", "gas", 3 * 10**17),
 )
-"""What accounts may spend in an hour: stablecoins at risk, coins for gas [wad]. As in the settings."""
+"""Hourly budgets of accounts: stablecoins at risk, coins for gas [wad]. As in the settings."""
 
 # Name, roles with settings, and accounts other than those of the roles' own.
 _KEEPERS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -58,7 +58,7 @@ accounts: {{{accounts}}}
 BIDDERS = ("bidder", "settler")
 """The accounts with capital of their own."""
 CAPITAL = 30_000 * WAD
-"""What each of them has, and gets again and again when it has less."""
+"""Capital of each bidder, which is restored again and again when it has less."""
 ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
 """All accounts that keepers send from."""
 
@@ -82,7 +82,7 @@ class ChaosEnvironment:
         self.chain = AnvilChain(folder, scenario.block_time)
         self.world = world(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
         self.hostile = ByzantineProxy(self.chain.port)
-        """A second address of the chain's node, which may lie; everybody asks it first."""
+        """A second address of the chain's node, which may lie; all followers ask it first."""
         self.urls = [self.hostile.url, self.chain.url]
         self.keepers = [self._build_keeper(*each) for each in _KEEPERS]
         flags = [flag for url in self.urls for flag in ("--network", url)]
@@ -107,7 +107,7 @@ class ChaosEnvironment:
         return FollowerProcess(name, "keeper", ["--config", f"{name}.yaml"], self.folder)
 
     def start_followers(self) -> None:
-        """Start everybody, up to the newest block."""
+        """Start all followers, and wait until they have followed up to the newest block."""
         for follower in self.followers:
             follower.start_process()
         head = self.chain.head_block.number
@@ -122,7 +122,7 @@ class ChaosEnvironment:
         self.chain.close()
 
     def write_note(self, text: str) -> None:
-        """Write a line of storm.log: what was done, and when."""
+        """Append a line with the time and the action to storm.log."""
         with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             file.write(f"{now} block {self.chain.head_block.number}: {text}\n")
@@ -139,7 +139,7 @@ class ChaosEnvironment:
         return [each for each in self.keepers if each.ready] or self.keepers
 
     def schedule_kill(self, follower: FollowerProcess, seconds: float) -> None:
-        """Kill a keeper in the midst of what it does about the next block."""
+        """Kill a keeper while it works on the next block, after some seconds."""
         self._kills[follower.name] = seconds
 
     def revive_follower(self, follower: FollowerProcess) -> None:
@@ -150,13 +150,13 @@ class ChaosEnvironment:
             follower.start_process()
 
     def excuse_followers(self) -> None:
-        """Have nobody waited for at the next block, also who was started long ago and is not there yet."""
+        """Mark every follower as not ready, so that the next block waits for none of them."""
         self._missed.clear()
         for follower in self.followers:
             follower.ready = False
 
     def wait_for_followers(self) -> None:
-        """Wait until everybody who works has looked at the newest block, or was killed over it."""
+        """Wait until every working follower has looked at the newest block, or was killed over it."""
         head, began = self.chain.head_block.number, time.monotonic()
         self.hostile.asked.clear()  # nobody looks at it here
         for follower in self.followers:
@@ -216,7 +216,7 @@ class ChaosEnvironment:
         return False
 
     def settle_and_stop_followers(self) -> None:
-        """End everybody in peace; what keepers have under way is mined meanwhile."""
+        """End all followers cleanly; the keepers' pending transactions are mined meanwhile."""
         for keeper in self.keepers:
             self.revive_follower(keeper)
             self._wait_for_follower(keeper, self.chain.head_block.number)

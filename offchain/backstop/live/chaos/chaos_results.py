@@ -22,11 +22,11 @@ PARTS = ("storm", "restarts", "nodes", "work")
 LONG = ("soak",)
 """Parts that are run only when they are named."""
 SOAK = 360.0
-"""Minutes of a soak, unless somebody says otherwise."""
+"""Default length of a soak in minutes."""
 
 
 class ChaosResults:
-    """A folder with chaos.json and what the parts leave behind; parts that are there are kept."""
+    """A folder with chaos.json and the files of the parts; parts that are there are kept."""
 
     def __init__(
         self, folder: Path, seed: int, blocks: int, kills: int, minutes: float | None, block_time: int

@@ -20,13 +20,16 @@ from backstop.model.arithmetic import WAD
 from backstop.system import Action
 
 WAITS = 12
-"""Calm blocks for which an auction may pay and nobody take from it."""
+"""Calm blocks for which an auction may be profitable without any take."""
 
 CLEAR = 20 * WAD
-"""What it has to pay at least to count, after gas, wad."""
+"""The least profit of an auction that counts, after gas, wad."""
 
 HOUR = 3_540
-"""What counts as an hour [seconds]: a budget's begins when a transaction is sent, this when it is mined."""
+"""Length of an hour for this check [seconds].
+
+A budget's hour begins when a transaction is sent, this check's hour when it is mined.
+"""
 
 _TAKES = (("FlashTaker", "take_and_sell"), ("CollateralAuction", "take"))
 _NO_MONEY = "exceeds balance"
@@ -70,7 +73,7 @@ class CapitalCheck:
         self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
 
     def _check_pending_spend_within_balance(self, bidder_name: str, block: int) -> None:
-        """Check that what is signed and not mined cannot spend more than there is."""
+        """Check that signed and unmined transactions cannot spend more than the account's balance."""
         used = self.scene.chain.node.get_nonce(get_account(bidder_name), "latest")
         under_way = read_pending_spends(self.scene.folder / "journal", get_account(bidder_name), used)
         spends, has = (
@@ -113,7 +116,7 @@ def judge_storm_run(
     first_block: int,
     quiet_by_block_hash: dict[str, bool],
 ) -> dict[str, Any]:
-    """Return figures, and `faults`: whatever was not to happen."""
+    """Return figures, and `faults`: the list of violations."""
     faults = [*chaos_environment.faults, *capital_check.faults]
     history = _replay_storm_blocks_into_figures(
         chaos_environment, capital_check, first_block, quiet_by_block_hash, faults
@@ -230,7 +233,7 @@ def _replay_storm_blocks_into_figures(
     quiet_by_block_hash: dict[str, bool],
     faults: list[str],
 ) -> dict[str, Any]:
-    """Replay the history: who took what, and what paid and was left alone."""
+    """Replay the history into figures: takes by account, and profitable auctions that were left alone."""
     deployment = chaos_environment.chain.deployment
     mirror = open_mirror(chaos_environment.chain.node, deployment)
     mirror.follow_unchecked(first_block)
@@ -246,7 +249,7 @@ def _replay_storm_blocks_into_figures(
     liquidations: Counter[str] = Counter()
     paying = 0
     paid: dict[tuple[str, str], list[tuple[float, int]]] = {}
-    """What accounts spent, and when, by account and kind."""
+    """Amounts that accounts spent, with their times, by account and kind."""
     for number in range(first_block + 1, chaos_environment.chain.head_block.number + 1):
         mirror.follow_unchecked(number)
         at = chaos_environment.mined_at.get(mirror.hash, 0.0)
@@ -320,7 +323,7 @@ def _replay_storm_blocks_into_figures(
 
 
 class WaitTimes:
-    """How long things have waited that somebody would do something about, in blocks."""
+    """Waiting times of actionable things, in blocks: auctions to take, vaults to liquidate and the like."""
 
     def __init__(self) -> None:
         self.longest: dict[Hashable, int] = {}
@@ -329,7 +332,7 @@ class WaitTimes:
         self._waited: list[int] = []
 
     def note_block(self, there: Iterable[Hashable], calm: bool) -> None:
-        """Take note of what is there after a block; `calm` if it is one in which it counts."""
+        """Note the waiting things after a block; `calm` if the block counts."""
         before, self._now = self._now, {}
         for each in there:
             blocks, counted = before.pop(each, (0, 0))
@@ -338,7 +341,7 @@ class WaitTimes:
         self._waited += [blocks for blocks, _ in before.values()]
 
     def note_done(self, each: Hashable) -> None:
-        """Take note that somebody did something about it."""
+        """Note that a waiting thing was acted on."""
         blocks, _ = self._now.pop(each, (0, 0))
         self._waited += [blocks] * bool(blocks)
 

@@ -1,9 +1,9 @@
-"""Keepers that are killed at any moment of a short crash: do they come to the same end as one that is not?
+"""Crash recovery: keepers killed at any moment of a short crash must reach the same end as undisturbed ones.
 
 A block comes when the keeper has looked at the last one, and the keeper stands still meanwhile: it never sees
 half of one. So undisturbed runs are equal to the last storage slot, nonce and wei of gas, and nothing may
-differ after kills either. One of taker and bidder runs, not both: they would take from each other, and a new
-process does not know what failed a minute ago, so it would try sooner.
+differ after kills either. One of taker and bidder runs, not both: they would take from each other. A new
+process does not know the failures of the last minute, so it would also try sooner.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _map_leaves_by_path(content: Any, path: str = "") -> dict[str, Any]:
 
 
 def describe_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Say what differs, in words."""
+    """Return a line for each difference between two runs."""
     return [
         f"{name}: {one.get(name)} without kills, {other.get(name)} with"
         for name in sorted(one.keys() | other.keys())
@@ -220,9 +220,9 @@ def run_restarts(
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run until a process was killed so often; return figures, and in `faults` whatever differed.
+    """Run until a process was killed so often; return figures, and the differences in `faults`.
 
-    Runs that are finished are kept in the folder, and not done again.
+    Finished runs are kept in the folder, and not run again.
     """
     file = folder / "runs.json"
     runs: list[dict[str, Any]] = []

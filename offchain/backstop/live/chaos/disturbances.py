@@ -1,7 +1,7 @@
 """Disturbances of a chain and of its keepers, by name.
 
 Each is one small class: `begin` when it starts, `during` before each of its blocks is mined, `end` when it is
-over. `forbids`: nobody can be expected to act.
+over. `forbids`: keepers cannot be expected to act during it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class BaseFeeSpike(Disturbance):
 
 
 class FullBlocks(Disturbance):
-    """Full blocks: somebody pays more than keepers for all the gas of each."""
+    """Full blocks: another sender outbids the keepers for all the gas of each block."""
 
     name, blocks, forbids = "full blocks", 6, True
 
@@ -137,7 +137,7 @@ class FullBlocks(Disturbance):
 
 
 class TransactionDrop(Disturbance):
-    """A loss of most of what keepers have in the pool."""
+    """A loss of most of the keepers' transactions in the pool."""
 
     name, blocks, forbids = "transactions dropped", 4, True
 
@@ -148,7 +148,7 @@ class TransactionDrop(Disturbance):
 
 
 class SameNonce(Disturbance):
-    """A user of the keepers' keys, who spends their nonces on nothing."""
+    """A second user of the keepers' keys, which spends their nonces on empty transactions."""
 
     name, blocks, forbids = "nonces taken", 3, True
 
@@ -241,7 +241,7 @@ class _KeeperDisturbance(Disturbance):
 
 
 class KeeperKill(_KeeperDisturbance):
-    """A kill of a keeper, whatever it does; it is started again blocks later."""
+    """A kill of a keeper at a random moment; it is started again blocks later."""
 
     name = "killed at random"
 
@@ -284,7 +284,7 @@ class KeeperFreeze(_KeeperDisturbance):
 
 
 class ByzantineNode(Disturbance):
-    """A fault of the node that everybody asks first; the other one is honest."""
+    """A fault of the node that all followers ask first; the other node is honest."""
 
     blocks = 12
 

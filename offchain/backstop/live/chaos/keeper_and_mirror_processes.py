@@ -142,7 +142,7 @@ class FollowerProcess:
             raise BackstopError(f"{self.name} did not end within {PATIENCE:.0f} s of SIGTERM") from None
 
     def read_last_lines(self) -> str:
-        """Return the end of what it said."""
+        """Return the end of the process's log."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:])
 

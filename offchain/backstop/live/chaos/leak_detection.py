@@ -1,7 +1,7 @@
-"""Whether what a process uses is flat: samples of its memory and descriptors, and the slope of each.
+"""Leak detection: samples of a process's memory and descriptors, and the slope of each.
 
-A slope is Theil and Sen's, of the medians of equal spans of time, with its interval of 95%: neither a burst
-nor a start makes one, and what moves slowly is not taken for many independent samples.
+A slope is Theil and Sen's, of the medians of equal spans of time, with its interval of 95%. Neither a burst
+nor a start makes a slope, and slowly moving values are not taken for many independent samples.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ WARM = 6
 LEAST = 1_800.0
 """The time after the start without which nothing is known [seconds]."""
 MOST_BYTES, MOST_OPEN = 1 << 20, 1.0
-"""What flat memory [bytes an hour] and flat descriptors [an hour] grow at most."""
+"""The most that flat memory [bytes an hour] and flat descriptors [an hour] may grow."""
 
 
 class ProcessUsage(NamedTuple):
-    """What a process uses at a moment: seconds from the start, resident bytes, descriptors, threads."""
+    """Resources of a process at a moment: seconds from the start, resident bytes, descriptors, threads."""
 
     at: float
     memory: int

@@ -1,6 +1,6 @@
-"""Lies of a node about what was sent: refusals, nonces, receipts.
+"""Lies of a node about sent transactions: refusals, nonces, receipts.
 
-Each is a fault of the proxy. What has to come of them is judged by the work of keepers: see `work_trials`.
+Each is a fault of the proxy. The expected result is judged by the work of keepers: see `work_trials`.
 """
 
 from __future__ import annotations
@@ -42,4 +42,4 @@ OF_SENDING = (
     Fault("nonce behind", "an account has sent one transaction less", _build_nonce_fault(-1)),
     Fault("null receipts", "no transaction has a receipt", _hide_receipts, stays=True, works=True),
 )
-"""Lies about what was sent."""
+"""Lies about sent transactions."""

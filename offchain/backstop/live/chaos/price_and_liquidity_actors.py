@@ -1,6 +1,6 @@
-"""The world outside: prices, the markets' liquidity, who reports them.
+"""The external environment: prices, the markets' liquidity, the reporters of prices.
 
-It acts before each block, by the block's time alone, so that whatever a chain lost of it comes again.
+It acts before each block, by the block's time alone, so that actions lost in a rollback are repeated.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class MarketActors:
             for symbol, path in scenario.prices.items()
         }
         self.lies: dict[str, int] = {}
-        """Reporters that lie, and what they multiply prices with, percent."""
+        """Lying reporters, and the factor by which each multiplies prices [percent]."""
         self._funded: set[str] = set()
         self._poked: dict[int, int] = {}
         self._reported: int | None = None
@@ -93,7 +93,7 @@ class MarketActors:
         return int.from_bytes(self.host.static_call(get_account(name), token, data, "latest").data)
 
     def forget_actions(self) -> None:
-        """Take note that the chain went back: what was done may be undone."""
+        """Note that the chain was rolled back: earlier actions may be undone."""
         self._poked, self._reported = {}, None
 
     def get_price(self, symbol: str, at: int) -> int:
@@ -102,7 +102,7 @@ class MarketActors:
         return path[min(max(0, at - self.begins) // self.scenario.block_time, len(path) - 1)]
 
     def send_reports(self, collateral_type: int, now: int) -> None:
-        """Have every reporter say what it sees, or what it says it does."""
+        """Report a price for every reporter: the market's, or a lying reporter's own."""
         terms = self.chain.deployment.parameters.collateral_types[collateral_type]
         for i in range(terms.feed.reporters):
             name = f"reporter_{i + 1}"
@@ -119,7 +119,7 @@ class MarketActors:
         return self.system.addresses[contract], "0x" + function.encode_call(args).hex()
 
     def send_call_for_hash(self, actor_name: str, contract: str, method: str, *args: Any) -> str:
-        """Send for anybody, ahead of all others."""
+        """Send a call for any account, ahead of all other transactions."""
         return self.send_raw_call_for_hash(
             actor_name, *self.encode_call_target_and_data(contract, method, *args)
         )
@@ -127,8 +127,8 @@ class MarketActors:
     def send_raw_call_for_hash(self, actor_name: str, to: str, data: str, **more: str) -> str:
         """Send raw fields (`more` are others of the transaction), and return the hash.
 
-        The node signs for the roles' accounts, as their owners would: of a call that nobody signed no node
-        can prove the sender. It plays others, whose keys nobody has.
+        The node signs for the roles' accounts, as their owners would: no node can prove the sender of an
+        unsigned call. Accounts without known keys are impersonated.
         """
         sender = get_account(actor_name)
         if sender not in self._funded:

@@ -1,10 +1,10 @@
-"""A soak: keepers, a mirror and its page under load for hours, with what each of them uses.
+"""A soak: keepers, a mirror and its page under load for hours, with the resources that each uses.
 
-Prices go down and up again without end. Owners of a fixed number of vaults open those anew that were taken
-from them, and draw what prices that rise allow, so that each fall takes some. Readers come to the page and
-go. What keepers earn they keep, and a patron's vault replaces it in the markets. So nothing that is kept for
-good has a reason to grow but the chain's own history, which the node keeps; and a load that ends before the
-soak does is a fault of the soak.
+Prices go down and up again without end. Owners of a fixed number of vaults open new ones after liquidations,
+and draw as far as rising prices allow, so that each price drop liquidates some vaults. Readers come to the
+page and go. Keepers keep their earnings, and a patron's vault replaces these in the markets. So only the
+chain's own history, which the node keeps, has a reason to grow; a load that ends before the soak does is a
+fault of the soak.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _PATRON = 100_000
 
 
 class CyclicMarketActors(MarketActors):
-    """A world whose prices go to the day's end and back for ever, and whose owners come again."""
+    """A market with prices that go to the day's end and back for ever, and with owners that come again."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class CyclicMarketActors(MarketActors):
             self._open_vault(c, "patron", depth, _PATRON, head.timestamp)
 
     def _ensure_owner_has_collateral(self, collateral_type: int, owner: str) -> bool:
-        """Return whether an owner has collateral; who has none is given it in the next block."""
+        """Return whether an owner has collateral; an owner without it is given some in the next block."""
         if (collateral_type, owner) in self._ready:
             return True
         symbol, engine = self.scenario.symbols[collateral_type], self.system.addresses["VaultEngine"]
@@ -148,7 +148,7 @@ class CyclicMarketActors(MarketActors):
 
 
 class PageReaders:
-    """Readers of the page, who come, listen for a while, and go without a word."""
+    """Readers of the page, which connect, listen for a while, and disconnect without closing."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -196,7 +196,10 @@ def run_soak(
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run for so long, a block every so many seconds; return what each process used, and what must not be."""
+    """Run for some minutes, with a block every `block` seconds.
+
+    Return the resources that each process used, and the violations found.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     prepare_chain(folder, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
     page = find_free_non_ephemeral_port()

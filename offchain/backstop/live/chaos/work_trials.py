@@ -1,9 +1,9 @@
 """Keepers that have work to do while a node lies about it: beside an honest node, and alone.
 
-Prices on the markets fall. Reporters say so, a poker steps the feeds, a liquidator starts auctions, a taker
-and a bidder buy what is sold. Beside an honest node all of it is done in at most twice the blocks that it
-takes without a liar. Alone the keepers say what contradicts the node, and do their work once it tells the
-truth. Whatever happens, no transaction is paid for that does nothing.
+Prices on the markets drop. Reporters report them, a poker steps the feeds, a liquidator starts auctions, a
+taker and a bidder buy the collateral. Beside an honest node all of it is done in at most twice the blocks
+that it takes without a liar. Alone the keepers log the contradiction of the node, and do their work once it
+tells the truth. In no case is a transaction without effect paid for.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _LIES_FOR = 20
 
 
 class WorkDone(NamedTuple):
-    """What the work took: blocks, coins for gas [wei], transactions by what became of them."""
+    """Cost of the work: blocks, coins for gas [wei], transactions by outcome."""
 
     blocks: int
     gas_wei: int
@@ -68,7 +68,7 @@ def run_work_trials(
     progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Have keepers work without a liar, then with each; return what that took, and what must not be."""
+    """Run keepers without a lie, then with each; return the cost of each, and the violations found."""
     began = time.monotonic()
     prepare_chain(folder, scenario, 1, {"bidder": CAPITAL})
     chain = AnvilChain(folder, _BLOCK_TIME)
@@ -162,7 +162,7 @@ class WorkTrial:
         self.chain.mine_block()
 
     def _run_keepers_until_done(self, loop: KeeperLoop, hostile: ByzantineProxy, first: int) -> None:
-        """Mine blocks until the work is done, or for so long as nobody would wait."""
+        """Mine blocks until the work is done, or until a limit of blocks that no operator would wait for."""
         true, looks, is_over = open_mirror(self.chain.node, self.chain.deployment), 0, False
         true.replay_to_block(None)
 

@@ -1,14 +1,14 @@
 """The vaults of a deployment by how far each is from liquidation, from the chain's events.
 
     follower = Follower(node, deployment, snapshot=Path("vaults.db"))
-    follower.catch_up()                                   # what is new since; reorganisations are undone
+    follower.catch_up()                                   # reads newer blocks; undoes reorganisations
     at = follower.conditions(c)                           # the price and the rate that liquidations meet now
     for vault in follower.index.unsafe(c, at): ...        # as LiquidationEngine.liquidate would judge
 
-`Index` alone knows no network: it takes blocks in by `apply`, takes them back by `roll_back`, and answers
-`unsafe`, `callable` and `calls` under whatever conditions it is asked, with integers that are the contract's.
-Whoever follows the chain already makes the blocks with `changes_of`, tells `confirm` what `doubtful` asks
-for, and has conditions of its own; from a keeper's view these are
+`Index` alone knows no network: it applies blocks by `apply`, rolls them back by `roll_back`, and answers
+`unsafe`, `callable` and `calls` under any conditions, with integers that are the contract's. A program that
+follows the chain already makes the blocks with `changes_of`, passes `confirm` the calls that `doubtful`
+lists, and has conditions of its own; from a keeper's view these are
 
     Conditions(view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
                policy_terms, view.call_terms(c))

@@ -1,4 +1,4 @@
-"""Addresses and their rows: a hash table over one string of bytes, a sixth of what a dict takes."""
+"""Addresses and their rows: a hash table over one string of bytes, a sixth of a dict's memory."""
 
 from __future__ import annotations
 

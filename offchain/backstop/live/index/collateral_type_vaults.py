@@ -5,16 +5,16 @@ A vault of collateral L and normalized debt n is under a ratio, at price P and r
     L*P*10**4  <  f(n*r)        with f(d) = d*ratio + A(d), the policy's add-on A convex, f(0) = 0.
 
 By convexity f(d)/d never falls as d grows. The vaults are kept in bands of normalized debt, each a narrow
-range that ends at some N, and in each band by L/n. So for every vault under the ratio, whatever P, r, the
-ratio and the brackets are,
+range that ends at some N, and in each band by L/n. So for every vault under the ratio, for any P, r,
+ratio and brackets,
 
     L/n  <  f(n*r)/(n*P*10**4)  <=  f(N*r)/(N*P*10**4)
 
-and its grade is at most that of the last fraction, which is known before any vault is looked at. What has
-such a grade is a candidate, and the first line decides about it, in integers. None is missed; without
-brackets f(d)/d is the same for all, and candidates that turn out safe are as close as 2**-31; with them as
-close as f moves within a band. A vault's place depends on L and n only: none moves until somebody
-touches it, and a change of price, rate, ratio or brackets costs nothing.
+and its grade is at most that of the last fraction, which is known before any vault is looked at. A
+vault with such a grade is a candidate, and the first line decides about it, in integers. No unsafe vault is
+missed. Without brackets f(d)/d is the same for all, and candidates that turn out safe are as close as 2**-31;
+with brackets as close as f moves within a band. A vault's place depends on L and n only: it moves when the
+vault is touched, and a change of price, rate, ratio or brackets costs nothing.
 """
 
 from __future__ import annotations

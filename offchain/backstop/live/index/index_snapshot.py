@@ -1,7 +1,7 @@
 """A snapshot: an index on disk, in SQLite.
 
-Each save writes what has changed since the last, in one transaction. Whatever kills the process, the file
-holds the index of the last save that ended.
+Each save writes the changes since the last, in one transaction. If the process is killed at any moment, the
+file holds the index of the last save that ended.
 """
 
 from __future__ import annotations
@@ -209,13 +209,13 @@ class IndexSnapshot:
         return meta
 
     def _is_last_written_index(self, file: sqlite3.Connection, index: VaultIndex) -> bool:
-        """Tell whether the file has this index but for what was touched since."""
+        """Return whether the file has this index except for the rows touched since."""
         if self._written is None or self._written[0] is not index or _has_no_tables(file):
             return False
         return bool(file.execute("SELECT * FROM meta").fetchone() == self._written[1])
 
     def _remove_damaged(self) -> None:
-        """Remove a damaged snapshot; its head still says whose the file was."""
+        """Remove a damaged snapshot; its head still shows that this program wrote the file."""
         with self.path.open("rb") as file:
             head = file.read(_HEAD)
         if head[_APPLICATION_AT : _APPLICATION_AT + 4] != _APPLICATION.to_bytes(4, "big"):
@@ -230,7 +230,7 @@ class IndexSnapshot:
 
 
 def deployment_id(deployment: Deployment) -> str:
-    """Name a deployment by where it began, and what is at which address."""
+    """Return the identifier of a deployment: a hash of its first block and its contracts' addresses."""
     text = "\n".join(f"{each.name} {each.kind} {each.address}" for each in deployment.creations)
     return hashlib.sha256(f"{deployment.block}\n{text}".encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Conditions: what decides about a type's vaults at one moment, besides the vaults themselves."""
+"""Conditions: the inputs besides the vaults that decide which vaults of a type are unsafe at one moment."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ _BLOCK = 1_000
 def compute_sortable_fraction(numerator: int, denominator: int) -> int:
     """Return floor(log2) and the leading digits of a fraction in one number, which grows with it.
 
-    The fractions are collateral for normalized debt, and what a price asks of it: under 2**107, so a grade is
-    under 2**39.
+    The fractions are collateral for normalized debt, and the collateral that a price requires for it: under
+    2**107, so a grade is under 2**39.
     """
     fixed = (numerator << _POINT) // denominator
     shift = fixed.bit_length() - 1 - _DIGITS

@@ -39,7 +39,7 @@ class MarginCalled(NamedTuple):
 
 
 class BlockChanges(NamedTuple):
-    """A block, or a stretch of blocks that ends with it: what happened to vaults, in order."""
+    """A block, or a stretch of blocks that ends with it: the changes of vaults, in order."""
 
     number: int
     hash: str
@@ -65,7 +65,7 @@ class VaultIndex:
     """
 
     def __init__(self, number: int, block_hash: str, depth: int = DEPTH) -> None:
-        """Start before the deployment's first block, when nobody has a vault."""
+        """Start before the deployment's first block, when there is no vault."""
         self.number = number
         self.hash = block_hash
         self.types: dict[int, TypeVaults] = {}
@@ -119,7 +119,7 @@ class VaultIndex:
         return True
 
     def list_vaults_with_unconfirmed_calls(self) -> list[tuple[int, str]]:
-        """Return the vaults whose calls have to be confirmed: type and owner."""
+        """Return the vaults with margin calls that have to be confirmed: type and owner."""
         return [(c, self._get_owner(c, row)) for c, row in self._doubtful]
 
     def mark_all_calls_unconfirmed(self) -> None:
@@ -187,7 +187,7 @@ class VaultIndex:
         return [vaults.get_vault(row, rate) for row in vaults.find_vaults_below_ratio(at, ratio)]
 
     def list_vaults_ever_called(self, collateral_type: int, accumulated_rate: int) -> list[Vault]:
-        """Return the vaults that were called, whatever became of it."""
+        """Return the vaults that were ever called, also if the call is over."""
         vaults = self.get_vaults(collateral_type)
         return [vaults.get_vault(row, accumulated_rate) for row in vaults.called]
 

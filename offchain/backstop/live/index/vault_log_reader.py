@@ -16,7 +16,7 @@ from backstop.live.index.vault_index_state import MarginCalled, VaultChanged
 from backstop.live.node.rpc_node import Node
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
-"""Of one request: at first, and what most services take at all."""
+"""Blocks of one request: at first, and the most that services usually accept."""
 MANY_LOGS = 10_000
 """An answer that is long."""
 

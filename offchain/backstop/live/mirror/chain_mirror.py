@@ -1,9 +1,9 @@
 """The model beside a chain that others use: every transaction of every block is applied to both.
 
 A chain's mappings cannot be listed. Following all calls from the first contract on finds every key, and
-compares what each call did: whether it succeeded, its events, and each slot that the model wrote.
+compares each call's effect: whether it succeeded, its events, and each slot that the model wrote.
 
-What the newest blocks wrote is kept, so that the model goes back to where a reorganised chain forked.
+The writes of the newest blocks are kept, so that after a reorg the model is rolled back to the fork.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class MinedCall(NamedTuple):
 class Mirror:
     """A model that follows a deployment from its first block.
 
-    What differs is settled by a proof or another node before anything is overwritten; then it is reported
-    once, and the chain counts. `unsettled` slots keep the model's word, and are read again at every look.
-    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it the mirror's
-    size is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are taken from
-    time to time.
+    A difference is settled by a proof or another node before anything is overwritten; then it is reported
+    once, and the chain's value counts. `unsettled_slots` keep the model's word, and are read again at every
+    look. `history` keeps the steps since the configuration, from which `crash` makes a trace. Without it the
+    mirror's size is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are
+    taken from time to time.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Mirror:
 
     @property
     def refuted_node_claims(self) -> list[str]:
-        """What nodes told and something refuted, in words."""
+        """Descriptions of refuted claims of nodes."""
         return self._words.lies
 
     @property
@@ -174,7 +174,7 @@ class Mirror:
 
     @property
     def unsettled_slots(self) -> set[Written]:
-        """Slots of which the node tells another word, and nothing proves whose is right."""
+        """Slots for which the node returns another word than the model, without a proof of either."""
         return self._words.unsettled
 
     # --------------------------------------------------------------- on the disk
@@ -406,9 +406,9 @@ class Mirror:
     def _follow_batch(
         self, transaction: str, batch: Action, logs: tuple[Log, ...], gas: int, gas_price: int
     ) -> None:
-        """Apply the liquidations that a batch did, each as a call of whoever sent it; the first has the gas.
+        """Apply the liquidations that a batch executed, each as a call of the sender; the first has the gas.
 
-        Its event says which: only the chain knows for which of them there was gas.
+        The batch's event lists them: only the chain knows for which of them there was gas.
         """
         collateral_type, owners, receiver, *_ = batch.args
         done, each_logs = logs[-1].values[1], _split_logs_by_last_event(logs[:-1], "Liquidated")
@@ -593,7 +593,7 @@ class Mirror:
 
 
 def _split_logs_by_last_event(logs: tuple[Log, ...], event: str) -> list[tuple[Log, ...]]:
-    """Split events into the parts that end with an event of a name; what follows the last is dropped."""
+    """Split events into parts that end with an event of a name; events after the last one are dropped."""
     ends = [i + 1 for i, log in enumerate(logs) if log.event == event]
     return [logs[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 

@@ -1,4 +1,4 @@
-"""The newest blocks that were followed, and what they wrote: the way back when a chain is reorganised."""
+"""The newest followed blocks and their writes, from which the model is rolled back after a reorg."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ReorgBuffer:
         return past
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the blocks and what they overwrote, for a file."""
+        """Return the blocks and the values that they overwrote, for a file."""
         return [
             {
                 "number": kept.number,
@@ -65,10 +65,10 @@ class ReorgBuffer:
         ]
 
     def list_undo_entries(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
-        """Return the way back for one table, block by block.
+        """Return the undo entries of one table, block by block.
 
-        For each block that can be taken back: the number and the hash of the one before it, and what the
-        keys that it wrote held then (None: nothing).
+        For each block that can be rolled back: the number and the hash of the block before it, and the old
+        values of the keys that it wrote (None: no value).
         """
         return [
             (
@@ -98,7 +98,7 @@ class ReorgBuffer:
             self._forgotten += cut
 
     def assign_new_writes_to_block(self, block_number: int) -> None:
-        """Count what was written since the last block as that block's, if it has this number."""
+        """Assign the writes since the last block to that block, if it has this number."""
         self._add_new_writes_to_touched()
         if self.blocks and self.blocks[-1].number == block_number:
             self.blocks[-1] = self.blocks[-1]._replace(written=self._journal_end)

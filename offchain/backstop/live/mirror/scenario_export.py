@@ -1,7 +1,7 @@
 """Exports of a live deployment as a scenario: scenario.yaml, the vault book, and the whole state.
 
 A simulation begins with that state, slot by slot the same, moved to the addresses of a throw-away deployment.
-What lays other terms over the scenario (`compare`) opens the vault book anew instead.
+A command that lays other terms over the scenario (`compare`) opens the vault book anew instead.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _MARGIN = 10_100
 def export_scenario(
     mirror: Mirror, folder: Path, duration: int, block_time: int
 ) -> tuple[Scenario, list[str]]:
-    """Write the folder; return the scenario as it reads back, and what the vault book leaves out."""
+    """Write the folder; return the scenario as read back, and notes on vaults left out of the book."""
     deployment = mirror.deployment
     slot = deployment.parameters.block_time
     if slot not in (0, block_time):
@@ -270,7 +270,7 @@ def _build_scenario_market(view: KeeperView, collateral_type: int, parameters: A
 
 
 def _build_member_payouts_by_pool(mirror: Mirror) -> dict[str, dict[str, str]]:
-    """Return the members of pools with what leaving would pay them, at least a wei."""
+    """Return the members of pools, each with the payout of a full exit, of at least a wei."""
     names, found = _build_role_names_by_address(mirror.deployment), {}
     contracts = mirror.model.world.contracts.values()
     own = {contract.address for contract in contracts}

@@ -29,10 +29,10 @@ class StatePrunedError(BackstopError):
 
 
 class StorageComparator:
-    """The words that a node tells of a deployment's slots.
+    """The words that a node returns for a deployment's slots.
 
-    `lies` are what it told and something refuted; `unsettled` the slots of which it tells another word than
-    the model, and nothing proves whose is right.
+    `lies` are refuted claims of the node. `unsettled` are the slots for which the node returns another word
+    than the model, without a proof of either.
     """
 
     def __init__(self, node: Node, host: LiveHost, chain: ChainSystem) -> None:
@@ -93,7 +93,7 @@ class StorageComparator:
     def read_words_by_index(
         self, slot_indices: Sequence[int], block: int, block_hash: str
     ) -> list[tuple[int, int]]:
-        """Return slots with what the node says that they hold in a block."""
+        """Return slots with the words that the node returns for them at a block."""
         if not slot_indices:
             return []
         slots = self.chain.slots

@@ -1,8 +1,8 @@
-"""Contracts that come after a deployment, followed from their creation on: other policies, and batches.
+"""Contracts created after a deployment, followed from their creation on: other policies, and batches.
 
-Anybody may create a risk policy at any time, and have it told things before it is announced; so it is looked
-for in every creation, and costs nothing until it is put in force. A batch of liquidations holds nothing and
-has no owner: whoever created it, it does the same.
+Any account may create a risk policy at any time, and set its terms before it is announced. So a policy is
+looked for in every creation, and costs nothing until it is put in force. A batch of liquidations holds
+nothing and has no owner, so its creator does not matter.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def create_policy_model(world: World, creation: Creation) -> None:
 def require_known_risk_policy(
     logs: Iterable[Mapping[str, Any]], engine: str, world: World, block: int
 ) -> None:
-    """Raise BackstopError if a policy was put in force that nobody here can follow."""
+    """Raise BackstopError if a risk policy was put in force that this program cannot follow."""
     for log in logs:
         if _NAME in log["data"] and log["address"].lower() == engine:
             address = "0x" + log["data"][2 + 64 :][:64][24:]
@@ -71,7 +71,7 @@ def convert_creations_to_json(creations: Iterable[Creation]) -> list[list[Any]]:
 
 
 def parse_successor_policy_creations(content: Sequence[Any]) -> list[Creation]:
-    """Read them back; raises KeyError, TypeError or ValueError for what was not written here."""
+    """Return creations read from a file; raise KeyError, TypeError or ValueError for any other content."""
     found = []
     for kind, address, args in content:
         if kind not in _OF or not all(isinstance(each, str) for each in (address, *args)):

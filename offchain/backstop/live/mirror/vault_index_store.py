@@ -1,7 +1,7 @@
-"""A book: the vaults of a mirror in the order of the index, and a file of what the mirror has followed.
+"""A book: the vaults of a mirror in the order of the index, and a file of the mirror's state.
 
-The file is a snapshot of `ape run index`, with two tables more: the model's words, and where the mirror was.
-A keeper that is started with it goes on from there.
+The file is a snapshot of `ape run index`, with two tables more: the model's words, and the mirror's position
+on the chain. A keeper that is started with the file resumes from there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class VaultIndexStore:
         return resumed
 
     def update_index_from_mirror(self) -> None:
-        """Take over what the mirror has followed, or taken back."""
+        """Update the index with the blocks that the mirror has followed or rolled back."""
         mirror, touched = self.mirror, self.mirror.touched_slots
         vaults = mirror.model.world.contracts[_ENGINE].tables[_VAULTS]
         if mirror.model is not self._model:  # it began anew

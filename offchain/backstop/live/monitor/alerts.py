@@ -52,7 +52,7 @@ class Alerts:
         self._turn = threading.Lock()
 
     def update_alerts(self, troubles: Mapping[HealthIssue, str]) -> None:
-        """Send what is new, and what is over."""
+        """Send an alert for each new issue, and a clearing for each that is over."""
         with self._turn:
             for trouble, text in troubles.items():
                 if trouble.alert in self._on and trouble not in self._open:
@@ -96,8 +96,8 @@ def webhook_host(url: str) -> str:
 class Webhook:
     """A poster of bodies in their order.
 
-    What is not taken is sent again, later and later; `say` gets the errors, which name the host only, as
-    addresses of webhooks are secrets.
+    A body that was not accepted is sent again, with growing delays. `say` gets the errors, which name the
+    host only, as addresses of webhooks are secrets.
     """
 
     def __init__(self, url: str, say: Callable[[str], None]) -> None:
@@ -120,7 +120,7 @@ class Webhook:
             self._log_problem(f"{body['alert']} is not sent: {_MOST_WAITING} others wait")
 
     def close(self) -> None:
-        """Try once more, for a few seconds, what still waits."""
+        """Try the waiting bodies once more, for a few seconds."""
         self._ending.set()
         with suppress(queue.Full):
             self._waiting.put_nowait(None)

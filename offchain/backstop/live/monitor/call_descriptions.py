@@ -1,4 +1,4 @@
-"""What a mined call did, in words: "took 4.65 ETH at 113 of auction 7, earned 31", and what it earned."""
+"""Descriptions of mined calls and their profit, as in "took 4.65 ETH at 113 of auction 7, earned 31"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.system import Outcome
 
 
 class DefaultNames(dict[int, str]):
-    """Names by number; what has none yet is called by what it is."""
+    """Names by number; a number without a name yet is called by its kind."""
 
     def __init__(self, known: Mapping[int, str], otherwise: str) -> None:
         super().__init__(known)
@@ -25,10 +25,11 @@ class DefaultNames(dict[int, str]):
 def describe_call(
     outcome: Outcome, types: DefaultNames, auctions: DefaultNames, earned: int = 0, sender: str = ""
 ) -> str:
-    """Say what the events of a call mean, in their order; empty where none of them is known.
+    """Return the meaning of a call's events, in their order; empty if none of them is known.
 
-    `types` are symbols by collateral type, `auctions` those by the number of an auction; `earned` [wad] is
-    told of a purchase whose own events do not say it. With its `sender` offsets of stability pools are told.
+    `types` are symbols by collateral type, `auctions` those by the number of an auction. `earned` [wad] is
+    added for a purchase with events that do not include it. With its `sender`, offsets of stability pools are
+    described.
     """
     said = []
     offsets = _list_pool_offsets(outcome.logs, sender)
@@ -106,7 +107,7 @@ def _compute_pool_reward(
 
 
 def describe_event_kind_and_text(log: Log, types: DefaultNames) -> tuple[str, str] | None:
-    """Return the kind of an event of the protocol and what it was, in words; None of daily life."""
+    """Return the kind and the description of an event of the protocol; None for a routine event."""
     tell = _EVENTS.get((log.contract, log.event))
     return None if tell is None else tell(log.values, types)
 
@@ -185,7 +186,7 @@ _TOLD: Mapping[tuple[str, str], _Tell] = {
     ),
     ("", "FlashTaken"): lambda values, _, __: f"earned {format_compact(values[2], WAD)}",
 }
-"""What an event means, by its contract, or of any contract, and its name."""
+"""The description of an event, by its contract, or for any contract, and its name."""
 
 _MODES = ("normal", "caution", "emergency")
 _EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, str]]] = {
@@ -221,4 +222,4 @@ _EVENTS: Mapping[tuple[str, str], Callable[[_Values, DefaultNames], tuple[str, s
     ),
     ("Settlement", "Begun"): lambda _, __: ("mode", "settlement began"),
 }
-"""What befalls the protocol and is marked in charts, by contract and event."""
+"""Protocol events that are marked in charts, by contract and event."""

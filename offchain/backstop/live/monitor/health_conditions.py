@@ -38,7 +38,7 @@ _FAILURES = 3
 
 
 class HealthIssue(NamedTuple):
-    """A thing that is wrong: one of ALERTS, and what it is about where there are several."""
+    """A health issue: one of ALERTS, and its subject where there are several."""
 
     alert: str
     subject: str = ""
@@ -130,7 +130,7 @@ _DEAD = ("hangs",)
 
 
 def _find_all_issues(board: StatusBoard, stale: float) -> dict[HealthIssue, str]:
-    """Return all that is wrong, and what has only begun."""
+    """Return all health issues, including those of a process that is still starting."""
     found, facts = find_health_issues(board, stale), board.facts
     if facts is None:
         found[HealthIssue("starting")] = "starting"
@@ -168,7 +168,7 @@ def report_readiness(board: StatusBoard, stale: float) -> dict[str, Any]:
 
 
 def build_health_report(board: StatusBoard, stale: float) -> dict[str, Any]:
-    """Say whether it is ready, in words as well, what else is wrong, and how old its knowledge is."""
+    """Return whether the process is ready, with its issues in words, and the age of its knowledge."""
     now, facts, found = time.monotonic(), board.facts, _find_all_issues(board, stale)
     content = _build_ok_and_reasons(found, _UNREADY)
     content["problems"] = [each["text"] for each in content["reasons"]]

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 Route = Callable[["Request"], "Answer | Iterator[bytes]"]
-"""What a path answers: all at once, or events for as long as somebody listens."""
+"""The answer to a path: a whole body, or events for as long as the client listens."""
 
 
 class Request(NamedTuple):
@@ -81,7 +81,7 @@ def parse_listen_address(where: str) -> tuple[str, int]:
 
 
 def has_disconnected(connection: socket.socket) -> bool:
-    """Return whether whoever is at the other end has gone: what is written would be taken, and lost."""
+    """Return whether the client has disconnected: a write would be accepted by the socket, and lost."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     return bool(poll.poll(0))

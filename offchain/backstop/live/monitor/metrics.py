@@ -224,7 +224,7 @@ def _build_labelled_gauge(
 
 
 def _convert_amount(figures: Mapping, name: str) -> float:
-    """Return an amount in whole stablecoins, or whatever the figure counts."""
+    """Return an amount in whole stablecoins, or in the figure's own unit."""
     return int(figures[name]) / UNITS[get_figure_unit(name)]
 
 

@@ -1,7 +1,7 @@
-"""History of the last day: figures minute by minute, events, and what keepers did and earned.
+"""History of the last day: figures minute by minute, events, and keepers' calls and earnings.
 
-It is taken from blocks in their order and goes back with the chain. A mirror keeps it with its state, so that
-one that starts again goes on with it; a mirror without a checkpoint takes it anew from the chain's past.
+The history is taken from blocks in their order and is rolled back with the chain. A mirror keeps it with its
+state, so that a restarted mirror resumes it; a mirror without a checkpoint rebuilds it from the chain's past.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STEP = 60
 SPARSE = 300
 """Between two points of the day before it; where they are replayed, each one costs a statement [s]."""
 MOST = 5_000
-"""Events and calls that are kept, whatever happens in a day."""
+"""The most events and calls that are kept of a day."""
 ENDED = 500
 """Auctions that are known although they are over: a reorganisation may bring them back."""
 
@@ -43,7 +43,7 @@ class HistoryPoint(NamedTuple):
 
 
 class ProtocolEvent(NamedTuple):
-    """Something that befell the protocol: its kind, and what it was, in words."""
+    """An event of the protocol: its kind, and its description."""
 
     block: int
     timestamp: int
@@ -52,7 +52,7 @@ class ProtocolEvent(NamedTuple):
 
 
 class KeeperCall(NamedTuple):
-    """A mined call of a keeper: its events in words, what it cost [wei of gas] and brought [wad]."""
+    """A mined call of a keeper: its events in words, its cost [wei of gas] and its profit [wad]."""
 
     block: int
     timestamp: int
@@ -66,7 +66,7 @@ class KeeperCall(NamedTuple):
 
 
 class MonitorHistory:
-    """A history of a deployment whose collateral types have these symbols."""
+    """A history of a deployment that has collateral types with these symbols."""
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self._types = DefaultNames(dict(enumerate(symbols)), "collateral")
@@ -189,9 +189,10 @@ class MonitorHistory:
 
 
 def _thin_points(points: Iterable[HistoryPoint], now: int) -> deque[HistoryPoint]:
-    """Return the points of the last hour, and of those before it what has some distance from each other.
+    """Return the points of the last hour, and older points that have some distance from each other.
 
-    They are drawn at each block and written with each checkpoint: what a day of them takes counts many times.
+    Points are drawn at each block and written with each checkpoint, so the cost of a day's points recurs
+    often.
     """
     kept: deque[HistoryPoint] = deque()
     for each in points:

@@ -31,7 +31,7 @@ def build_page_and_event_routes(board: StatusBoard, stale: float) -> dict[str, R
 
 
 class _RenderedPage(NamedTuple):
-    """What is drawn once for all readers: sections as HTML, charts, and these as JSON for events."""
+    """Content rendered once for all readers: sections as HTML, charts, and these as JSON for events."""
 
     facts: ChainStatus | None
     sections: dict[str, str]
@@ -52,7 +52,7 @@ class _Page:
         return Answer(parts, "text/html; charset=utf-8")
 
     def stream_page_updates(self, request: Request) -> Iterator[bytes]:
-        """Yield, for ever, what changed since the last event, or that nothing did."""
+        """Yield, without end, the changes since the last event, or a heartbeat if there are none."""
         sent: dict[str, str] = {}
         shown: dict[str, str] = {}
         version = -1

@@ -1,4 +1,4 @@
-"""Sections of the live page besides the statement: vaults' health and levels, history, what keepers did."""
+"""Sections of the live page besides the statement: vaults' health and levels, history, keepers' calls."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _build_action_row(act: KeeperCall) -> dict[str, Any]:
 
 
 def _build_keeper_rows(acts: Sequence[KeeperCall]) -> list[dict[str, Any]]:
-    """Add up what each keeper did, who gained most first."""
+    """Return totals of each keeper's calls, in descending order of profit."""
     by_name: dict[str, list[KeeperCall]] = {}
     for each in acts:
         by_name.setdefault(each.who, []).append(each)
@@ -114,9 +114,9 @@ def _build_keeper_rows(acts: Sequence[KeeperCall]) -> list[dict[str, Any]]:
 def _count_unsafe_vaults_after_falls(
     statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]], liquidation_price_levels: Sequence[int]
 ) -> dict[str, Any]:
-    """Count what is unsafe after each fall of FALLS, for each type alone and all of them together.
+    """Count unsafe vaults after each price drop of FALLS, for each type alone and all of them together.
 
-    A vault is unsafe under its level, not at it; the price after a fall is rounded down.
+    A vault is unsafe under its level, not at it; the price after a drop is rounded down.
     """
     types, whole = [], sum(int(row["debt_rad"]) for row in vaults)
     for row in statement["collateral_types"]:
@@ -150,9 +150,10 @@ def _count_unsafe_vaults_after_falls(
 def _compute_health_and_safe_prices(
     mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]
 ) -> tuple[list[int], list[int]]:
-    """Return each vault's collateral over what its debt asks for [basis points], rounded down, and its level.
+    """Return each vault's health and its level.
 
-    That is the lowest price at which it is safe [ray], rounded up; 0 of a vault without collateral.
+    The health is the collateral over the required collateral [basis points], rounded down. The level is the
+    lowest price at which the vault is safe [ray], rounded up; 0 for a vault without collateral.
     """
     view = build_view(mirror.model, mirror.deployment)
     types = {row["symbol"]: c for c, row in enumerate(statement["collateral_types"])}

@@ -1,7 +1,7 @@
-"""Facts: what a process knows at one block.
+"""Facts: the knowledge of a process at one block.
 
-The loop that follows the chain puts them on a board, whole and never changed afterwards; threads that answer
-questions read them there and touch nothing else of the loop's.
+The loop that follows the chain puts facts on a board, complete and never changed afterwards. Threads that
+answer requests read them there and touch nothing else of the loop's.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class KeeperWork:
 
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper ends in seconds; what took longer is counted last."""
+"""Upper bounds in seconds; longer durations are counted last."""
 
 SILENT = 30.0
-"""Seconds without a look at the chain that are too many, unless whoever is asked may take longer."""
+"""Seconds without a look at the chain that are too many, unless the nodes' timeouts allow for more."""
 COIN = "coin"
 """The token that gas is paid in, beside the names of contracts."""
 
@@ -85,7 +85,7 @@ class StatusBoard:
         self._turn = threading.Condition()
 
     def publish_status(self, facts: ChainStatus | None = None, gone: str = "") -> None:
-        """Put up facts, and wake whoever waits."""
+        """Publish facts, and wake the waiting readers."""
         with self._turn:
             self.facts = facts or self.facts
             self.gone = gone

@@ -36,12 +36,11 @@ def open_status_publisher(
     alerts: AlertSettings | None = None,
     answers_within: float = 0.0,
 ) -> Iterator[StatusPublisher | None]:
-    """Open what watches the command's loop; None if nobody listens. A page needs the deployment.
+    """Open the observers of the command's loop; None if there are none. A page needs the deployment.
 
-    `answers_within` is the time that all together may take whom one look asks [seconds].
-
-    A supervisor hears a beat every second for as long as the loop works.
-    Raises BackstopError if a port cannot be had.
+    `answers_within` is the time that all nodes and signers asked in one look may take together [seconds]. A
+    supervisor gets a heartbeat every second for as long as the loop works. Raise BackstopError if a port is
+    not available.
     """
     if metrics_at is None and page_at is None and alerts is None and not has_supervisor():
         yield None

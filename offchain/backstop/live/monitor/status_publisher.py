@@ -163,7 +163,7 @@ class StatusPublisher:
         self.send_alerts()
 
     def send_alerts(self) -> None:
-        """Send what is new among troubles, and what is over."""
+        """Send an alert for each new health issue, and a clearing for each that is over."""
         if self.alerts is not None:
             facts = self.board.facts
             if facts is not None:

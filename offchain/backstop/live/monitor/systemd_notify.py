@@ -1,4 +1,4 @@
-"""What a supervisor of this process hears from it: systemd's `Type=notify` and `WatchdogSec=`."""
+"""Messages to this process's supervisor: systemd's `Type=notify` and `WatchdogSec=`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SOCKET = "NOTIFY_SOCKET"
 
 
 def has_supervisor() -> bool:
-    """Return whether somebody listens."""
+    """Return whether a supervisor listens."""
     return _SOCKET in os.environ
 
 

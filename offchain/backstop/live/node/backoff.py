@@ -1,4 +1,4 @@
-"""Rests: how long somebody in trouble is left alone, since each try may cost a whole timeout."""
+"""Backoff: the delay before a failing peer is tried again, since each try may cost a whole timeout."""
 
 from __future__ import annotations
 

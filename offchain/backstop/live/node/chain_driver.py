@@ -35,7 +35,7 @@ class ChainDriver:
         return self.node.is_anvil or self.node.is_hardhat
 
     def require_drivable_node(self, purpose: str) -> None:
-        """Raise BackstopError, which says what it would be driven for, unless the node can be."""
+        """Raise BackstopError, with the purpose in its text, unless the node is an Anvil or a Hardhat."""
         if not self.can_drive:
             raise BackstopError(
                 f"{self.node.url} is {self.node.version or 'no Anvil'}: {purpose}, which only Anvil and "
@@ -63,7 +63,7 @@ class ChainDriver:
             self._freeze_at_newest_block()
 
     def hold_time(self) -> None:
-        """Have Hardhat's next block take the time that was set, unless somebody's block is later already."""
+        """Make Hardhat's next block take the time that was set, unless a mined block is already later."""
         if self.frozen_at is not None and not self.node.is_anvil:
             self.frozen_at = self._set_next_block_time(self.frozen_at)
 

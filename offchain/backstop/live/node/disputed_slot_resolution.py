@@ -1,8 +1,8 @@
-"""What settles a difference: a proof under the block's hash, else another node. One node's word does not.
+"""Settlement of a difference: a proof under the block's hash, else another node, never one node alone.
 
-A proof binds a word to the block's state root, whoever brings it. Where there is none to be had, as on a fork
-of another chain or of a state that is pruned, every other node that has the block is asked, and at least one
-has to answer.
+A proof binds a word to the block's state root, from any source. If no proof is available, as on a fork of
+another chain or for pruned state, every other node that has the block is asked, and at least one has to
+answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEVER_USED = Account(0, 0, b"", b"")
 
 
 class SettledWords(NamedTuple):
-    """Words that are beyond doubt, and what put them there."""
+    """Words that are beyond doubt, and the evidence for them."""
 
     words: Mapping[Slot, int]
     by: str
@@ -38,9 +38,9 @@ class SettledWords(NamedTuple):
 def find_settled_words(
     node: Node, number: int, block_hash: str, told_words: Mapping[Slot, int]
 ) -> SettledWords:
-    """Return the words of slots at a block, as far as anything settles them.
+    """Return the settled words of slots at a block, as far as a proof or another node settles them.
 
-    `told` is what the node in use says of them.
+    `told_words` are the words that the node in use returned.
     """
     slots, others = (
         list(told_words),

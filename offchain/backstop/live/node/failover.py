@@ -292,9 +292,10 @@ class Takeover:
         self._since = None
 
     def should_retry_on_missing_block(self, node: Node, block: int, block_hash: str, why: str) -> bool:
-        """Tell whether a missing block is the node's alone: then look again.
+        """Return whether a missing block is missing only on this node: then look again.
 
-        A node whose block another has is left. One that took over may be a few blocks behind for a while.
+        A node is left if another node has the block. A node that took over may be a few blocks behind for a
+        while.
         """
         client = node.client
         if not isinstance(client, Failover):

@@ -9,12 +9,14 @@ from backstop.errors import BackstopError
 
 GWEI = 10**9
 FEE_CAP = 500 * GWEI
-"""Nobody means to pay more for gas than this."""
+"""The highest gas price that any keeper means to pay."""
 
 
 TIP_CAP = 5 * GWEI
-"""What a node says that others tip is its word alone, and every wei of it is paid. So is what replacements of
-a transaction add, which a node may keep to itself until they do.
+"""Upper limit of a tip [wei a gas].
+
+A node's report of others' tips is its word alone, and every wei of a tip is paid. The same holds for the
+raises of replacements, which a node may hold back until the fees have risen.
 """
 
 
@@ -23,7 +25,7 @@ class FeesTooHighError(BackstopError):
 
 
 class Fees(NamedTuple):
-    """Fees of a transaction [wei a gas]; `expected` is what it will pay if it is mined now."""
+    """Fees of a transaction [wei a gas]; `expected` is the price that it will pay if it is mined now."""
 
     most: int
     tip: int
@@ -45,9 +47,9 @@ def offer_fees(base: int, tip: int, cap: int, tip_cap: int = TIP_CAP) -> Fees:
 
 
 def usual_tip(history: Mapping[str, Any]) -> int:
-    """Return what transactions of the last blocks tipped: the median of their medians, wei a gas.
+    """Return the usual tip of the last blocks: the median of their median tips, wei a gas.
 
-    One gwei where nobody tipped: such blocks say nothing of what gets into the next.
+    One gwei if no transaction tipped: such blocks do not show which tip suffices for the next block.
     """
     tips = sorted(tip for rewards in history.get("reward") or () if (tip := int(rewards[0], 16)))
     return tips[len(tips) // 2] if tips else GWEI
@@ -56,8 +58,8 @@ def usual_tip(history: Mapping[str, Any]) -> int:
 def raise_fees(old: Fees, market: Fees, cap: int, tip_cap: int = TIP_CAP) -> Fees | None:
     """Return the least fees at which nodes take a transaction in place of one at `old`.
 
-    Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above
-    either cap.
+    Both fields rise by an eighth, rounded up, and at least to the market's fees. None if that is above either
+    cap.
     """
     most, tip = (
         max(_add_an_eighth_rounded_up(old.most), market.most),

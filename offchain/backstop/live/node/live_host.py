@@ -224,7 +224,7 @@ def _is_above_gas_cap(answer: Any) -> bool:
 
 
 def gas_limit(used: int) -> int:
-    """Add some gas to what a call uses now: others may change the state before it is mined."""
+    """Return the gas limit of a call: current use and a margin, since the state may change first."""
     return min(used * 5 // 4 + 20_000, CALL_GAS)
 
 

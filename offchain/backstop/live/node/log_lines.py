@@ -1,4 +1,4 @@
-"""Lines about what happens: as they stand for people, with their fields as JSON for programs."""
+"""Log lines: as text for people, with their fields as JSON for programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build_stderr_line_printer(as_json: bool) -> Callable[[str], None]:
 
 
 def _print_line(text: str) -> None:
-    """Print a line. A log may fail: its disk is full, or whoever read it has gone."""
+    """Print a line; ignore the failure of a log, such as a full disk or a closed pipe."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:

@@ -28,7 +28,7 @@ _LONGEST_REST = 300.0  # seconds, as of a node
 
 @dataclass(frozen=True)
 class RelaySettings:
-    """A relay, the roles whose transactions go there, and the blocks that it has for each."""
+    """A relay, the roles that send their transactions to it, and the blocks that it has for each."""
 
     url: str
     roles: tuple[str, ...]

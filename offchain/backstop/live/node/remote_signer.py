@@ -1,7 +1,7 @@
-"""A signer in another process: Web3Signer, or what else has its JSON-RPC.
+"""A signer in another process: Web3Signer, or another service with its JSON-RPC.
 
-Keys stay there. What comes back is believed no more than a node is: it has to be the transaction that was
-asked for, signed by the account.
+Keys stay there. The answer of a signer is trusted no more than a node's: it has to be the requested
+transaction, signed by the account.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class RemoteSigner:
         return answer
 
     def _note_failure(self, error: RpcError | NodeUnavailableError) -> None:
-        """Say what it failed with, and leave it alone unless it has only refused."""
+        """Record the failure's text, and back off unless the signer has only refused."""
         wanted = error.retry_after if isinstance(error, NodeUnavailableError) else 0.0
         if isinstance(error, RpcError):
             self._problem = f"the signer at {self._client.where} refuses: {error.reason}"

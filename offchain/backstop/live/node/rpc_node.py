@@ -258,7 +258,7 @@ class Node:
 
 
 def _iter_block_batches_for_receipts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Split blocks into parts whose receipts a node can tell before a request times out."""
+    """Split blocks into batches, each small enough for a node to return its receipts before a timeout."""
     part: list[dict[str, Any]] = []
     count = 0
     for block in blocks:

@@ -1,7 +1,7 @@
-"""An allow-list: which calls accounts may sign, whatever keepers decide.
+"""An allow-list: the calls that accounts may sign, independent of the keepers' decisions.
 
-It is looked at where things are signed, and knows nothing of why: a keeper that goes wrong, or is made to,
-can send what is on the list and nothing else.
+The list is checked where transactions are signed, and does not depend on their reasons. A keeper that goes
+wrong, or is made to, can send the calls on the list and no others.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class CallNotAllowedError(BackstopError):
 
 
 class CallAllowlist:
-    """The allow-list of accounts: of each that `calls` names those calls, of others a deployment's calls.
+    """The allow-list of accounts: for an account that `calls` names those calls, else a deployment's calls.
 
-    `contracts` are the deployment's, with their functions by selector. No call sends coins, hands anything
-    over, or lets anybody but a contract of the deployment do so: whoever may get something by it is the
-    account, or whom `named` has for it. An account may always send nothing to itself, which withdraws a
-    transaction.
+    `contracts` are the deployment's, with their functions by selector. No call sends coins, transfers tokens,
+    or approves an address other than a contract of the deployment. The receiver of funds is always the
+    account itself, or an address that `named` lists for it. An account may always send an empty transaction
+    to itself, which withdraws a transaction.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ from backstop.live.node.signable_call_allowlist import CallAllowlist
 class Signers:
     """Keys by address (lower case). The test accounts' keys are made when first needed.
 
-    `remote` has keys of its own; what is not on the list of `allowed` nobody signs.
+    `remote` has keys of its own. No signer signs a call that is not on the list of `allowed`.
     """
 
     def __init__(self, *, test_accounts: bool, remote: RemoteSigner | None = None) -> None:
@@ -101,7 +101,7 @@ def _unlock_keystore_account(alias: str) -> LocalAccount:
 
 
 def _find_passphrase_and_source(alias: str, environment_variable: str) -> tuple[str, str]:
-    """Return where an account's passphrase is, and what it is: from a file, else from the environment."""
+    """Return the place of an account's passphrase and the passphrase: from a file, else the environment."""
     file = os.environ.get(f"{environment_variable}_FILE")
     if file:
         try:

@@ -1,7 +1,7 @@
 """Proofs of storage: a block's header leads to its state root, that to accounts, those to their slots.
 
-Nodes of Merkle-Patricia tries are named by their hashes, so whoever trusts a block's hash need not trust
-where the nodes came from: one that is missing or changed breaks the way.
+Nodes of Merkle-Patricia tries are named by their hashes, so a verifier that trusts a block's hash need not
+trust the source of the nodes. A missing or changed node breaks the path.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATE_ROOT, _NUMBER, _TIMESTAMP = 3, 8, 11
 
 
 class UnprovenError(BackstopError):
-    """An error: what is claimed does not follow from the block's hash."""
+    """An error: a claim does not follow from the block's hash."""
 
 
 class Header(NamedTuple):
@@ -55,9 +55,9 @@ class Account(NamedTuple):
 
 
 def encode_header(block: Mapping[str, Any]) -> bytes:
-    """Encode a block's header as it is hashed, from what a node tells.
+    """Encode a block's header, as returned by a node, in the form that is hashed.
 
-    Raises UnprovenError if that is not its hash.
+    Raise UnprovenError if its hash is not the block's.
     """
     fields: list[bytes] = []
     for name, number in _FIELDS:

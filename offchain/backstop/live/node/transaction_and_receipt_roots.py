@@ -1,8 +1,8 @@
-"""Whether a block's transactions and receipts are those that its hash stands for.
+"""Check that a block's transactions and receipts match the block's hash.
 
-A header holds the roots of two tries, and hashes to the block's hash. So a node that leaves a transaction
-out, or tells another outcome of one or other events, cannot keep to the hash on which the next is built. Nor
-can it tell another sender: that is whoever signed.
+A header holds the roots of two tries, and hashes to the block's hash. So a node that omits a transaction, or
+reports another outcome or other events, does not match the hash on which the next block is built. Nor can the
+node report another sender: the signature determines it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from backstop.live.node.rpc_node import TEST_CHAINS, Node
 from backstop.live.node.storage_proofs import UnprovenError, encode_header
 
 ETHEREUM = (1, 17_000, 560_048, 11_155_111, *TEST_CHAINS)
-"""Chains whose blocks have to hold: others may have headers, receipts or transactions of their own kind."""
+"""Chains with blocks that have to match: others may have headers, receipts or transactions of their own kind.
+"""
 
 _NO_CREATION = "0x"
 _REPLAYABLE = 35
@@ -48,9 +49,9 @@ class BlockRootChecker:
     def check_block_roots_and_senders(
         self, block: Mapping[str, Any], receipts: Sequence[Mapping[str, Any]], call_targets: Container[str]
     ) -> None:
-        """Leave a node whose block does not hash to what it tells, or has another sender of a call to these.
+        """Leave a node if its block does not match its hash, or has a wrong sender of a call to the targets.
 
-        Chains whose blocks are of another kind are told apart by the first one.
+        Chains with blocks of another kind are recognised by the first block.
         """
         if self.hold is False:
             return
@@ -102,8 +103,8 @@ def transaction_hash(sent: Mapping[str, Any]) -> str:
 def check_senders(block: Mapping[str, Any], to: Container[str], *, unsigned: bool = False) -> None:
     """Raise UnprovenError unless the sender of each transaction to these addresses signed it.
 
-    `check_roots` comes first: the hash binds the signature. With `unsigned`, one without any counts as well,
-    as Anvil and Hardhat have them of those whom they play.
+    `check_roots` comes first: the hash binds the signature. With `unsigned`, a transaction without any
+    signature counts as well, as Anvil and Hardhat have for the accounts that they impersonate.
     """
     for sent in block["transactions"]:
         if str(sent["to"]).lower() not in to:
@@ -121,7 +122,7 @@ def _is_unsigned(sent: Mapping[str, Any]) -> bool:
 
 
 def recover_signer(sent: Mapping[str, Any]) -> str | None:
-    """Recover who signed a transaction, by its fields; None if nobody did."""
+    """Return the signer of a transaction, recovered from its fields; None if it is unsigned."""
     kind = int(sent["type"], 16)
     fields = [_encode_transaction_field_for_rlp(name, sent.get(name)) for name in _FIELDS[kind]]
     v = int(sent["v"], 16)
@@ -174,7 +175,7 @@ def _encode_transaction(sent: Mapping[str, Any]) -> bytes:
 
 
 def _read_parity(sent: Mapping[str, Any]) -> int:
-    """Return the parity of a typed transaction, 0 or 1; Hardhat tells it as 27 or 28 of whom it plays."""
+    """Return the parity of a typed transaction, 0 or 1; Hardhat writes 27 or 28 for impersonated accounts."""
     told = int(sent.get("yParity", sent.get("v")), 16)
     return told - 27 if told in (27, 28) else told
 
@@ -201,7 +202,7 @@ def _encode_transaction_field_for_rlp(field_name: str, value: Any) -> Any:
 
 
 def _prefix_type(told: Mapping[str, Any], encoded: bytes) -> bytes:
-    """Put its type before what is of a later one than the first."""
+    """Prefix an encoded transaction or receipt with its type, unless it is of the first type."""
     kind = int(told["type"], 16)
     return bytes([kind]) + encoded if kind else encoded
 

@@ -10,7 +10,7 @@ from backstop.live.operate.live_system import LiveSystem
 
 
 class AccountBalances:
-    """What accounts have: coins as the node told them last, tokens as of the block that was followed."""
+    """Balances of accounts: coins as last read from the node, tokens as of the followed block."""
 
     def __init__(self, system: LiveSystem, accounts: Iterable[str]) -> None:
         self._system = system

@@ -115,10 +115,10 @@ class AttachedDeployment:
         return self.contracts[name]
 
     def web3(self, w3: Web3) -> NamedContracts:
-        """Return all contracts as web3.py's, with their events, on the node of a Web3.
+        """Return all contracts as web3.py contract objects, with their events, on the node of a Web3.
 
-        They are web3.py's alone: what is sent goes through its node, and nothing is compared with the model.
-        Raise BackstopError where that node is on another chain.
+        Calls and transactions of these objects go through the Web3's node and are not compared with the
+        model. Raise BackstopError if that node is on another chain.
         """
         there, here = w3.eth.chain_id, self.deployment.chain_id
         if there != here:

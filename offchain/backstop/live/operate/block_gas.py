@@ -10,11 +10,11 @@ from backstop.live.node.log_lines import Line
 from backstop.live.operate.transaction_journal import Entry
 
 BLOCK_GAS = 30_000_000
-"""What keepers may have under way at once, if the settings say nothing else: a block of many chains."""
+"""Default gas limit of all pending keeper transactions together: the block gas of many chains."""
 
 
 class BlockGas:
-    """Gas that is left of a block: what is sent and not mined has its part, so that no look uses it twice."""
+    """Gas that is left of a block. A pending transaction keeps its part, so no two looks use the same gas."""
 
     def __init__(self, gas_per_block: int = BLOCK_GAS) -> None:
         self.gas_per_block = gas_per_block
@@ -26,7 +26,7 @@ class BlockGas:
         self._made: Counter[str] = Counter()
 
     def begin_look(self, block_hash: str, chain_block_gas: int | None, under_way: Iterable[Entry]) -> None:
-        """Begin a look at a block; `chain_block_gas` is what the chain's own blocks have, if it is known."""
+        """Begin a look at a block; `chain_block_gas` is the chain's own block gas limit, None if unknown."""
         if block_hash != self._block:
             self._block = block_hash
             self._made.clear()

@@ -43,7 +43,7 @@ _TIMES_JOB, _MORE = 2, 200_000
 
 
 class CallTrials:
-    """Results of calls in the next block. What is tried ahead holds as long as all before it is sent."""
+    """Results of calls in the next block. A trial result holds only while all calls before it are sent."""
 
     def __init__(self, system: LiveSystem) -> None:
         self._system = system
@@ -60,10 +60,10 @@ class CallTrials:
     def try_call(
         self, intent: Intent, following: Sequence[Intent], under_way: Sequence[tuple[str, Entry]], now: int
     ) -> tuple[Outcome, int]:
-        """Return what a call would do in the next block, and its gas; try what follows it with it.
+        """Return the outcome and the gas of a call in the next block; try the following calls after it.
 
-        `under_way` is what is sent and not mined, with its senders. A call that fails in a trial of many is
-        tried alone: that counts.
+        `under_way` holds the pending transactions with their senders. A call that fails in a trial of many
+        calls is tried again alone, and the result of that trial counts.
         """
         if intent.about not in self._foreseen and self._alone == 0:
             together = list(takewhile(_is_tried_together, [intent, *following][:MOST_TRIED]))
@@ -76,7 +76,7 @@ class CallTrials:
         return self._system.dry_run_with_gas(intent.action)
 
     def forget_following(self) -> None:
-        """Take note that a call was not sent: what was tried behind it is tried one by one."""
+        """Note that a call was not sent: the calls that were tried behind it are then tried one by one."""
         self._alone = len(self._foreseen)
         self._foreseen.clear()
 

@@ -26,7 +26,7 @@ _SETTLED = 300_000_000
 
 
 class Fork(NamedTuple):
-    """A node whose chain is continued, and after which block (None: the newest)."""
+    """The node of the chain to continue, and the last block to keep (None: the newest)."""
 
     url: str
     block: int | None = None

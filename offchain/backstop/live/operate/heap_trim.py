@@ -1,8 +1,8 @@
-"""The heap of a process that is left running: what is free in it goes back to the system.
+"""Release of free heap memory of a long-running process to the operating system.
 
-The C library keeps the holes that large pieces leave between small ones that stay: it takes pieces out of the
-heap up to the size of the largest that was ever freed, and has a heap for each of many threads. Where it is
-glibc, both can be said otherwise.
+The C library keeps the holes that large pieces leave between small ones that stay. It takes pieces out of the
+heap up to the size of the largest piece that was ever freed, and has a heap for each of many threads. With
+glibc, both settings can be changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The loop of live keepers: look, decide, try, send; the next look does not wait for what is sent.
+"""The loop of live keepers: look, decide, try, send; the next look does not wait for pending transactions.
 
-A node that is gone for a while is waited for; what a role may spend, its brakes say.
+The loop waits while a node is unreachable. The spending limits bound the spending of each role.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ _BIDS = (
 
 
 class KeeperLoop:
-    """Some keepers on one deployment. `say` gets one line for each thing that happens.
+    """Some keepers on one deployment. `say` gets one line for each event.
 
-    With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line
-    for each transaction that would be. `observer` is told what each look found.
+    With `journal`, a folder, sent transactions survive the process. With `dry`, no transaction is sent: `say`
+    gets a line for each transaction that would be. `observer` receives the findings of each look.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class KeeperLoop:
         self._refused = set[str]()
         """Accounts of which a call was refused in this look: the next would be as well."""
         self._without_batches: dict[str, float] = {}
-        """Until when keepers whose batch was refused go on with single calls."""
+        """Time until which a keeper sends single calls after a node refused its batch."""
         self._takeover = Takeover()
         self._saved_at = 0.0
         self._require_keeper_signers_and_gas(keepers)
@@ -297,7 +297,7 @@ class KeeperLoop:
         self._saved_at = time.monotonic()
 
     def _follow_chain_and_note_mined(self) -> None:
-        """Follow up to the newest block, and see what became of what was sent."""
+        """Follow the chain up to the newest block, and note the outcomes of mined transactions."""
         system = self.system
         system.follow_chain()
         self._takeover.note_chain_followed()
@@ -308,7 +308,7 @@ class KeeperLoop:
                 self._note_mined(settled, reasons.get(settled.transaction))
 
     def _wait_for_pending(self, patience: float, stop: Callable[[], bool]) -> None:
-        """Wait for what is under way; what then still waits is in the journal."""
+        """Wait for pending transactions. Those still unmined after `patience` seconds stay in the journal."""
         deadline = time.monotonic() + patience
         try:
             while self.pending_transaction_count and time.monotonic() < deadline and not stop():
@@ -403,7 +403,8 @@ class KeeperLoop:
     ) -> Iterator[Intent]:
         """Try calls in their order, and liquidations in batches if the chain has a contract for them.
 
-        Yield what was sent. What a batch would leave out is tried alone, which tells why.
+        Yield the calls that were sent. A call that a batch would leave out is tried alone, to learn the
+        reason.
         """
         queue, alone = wanted[: self._block_gas.get_calls_left(keeper)], set[tuple[Hashable, ...]]()
         while queue and keeper.address not in self._refused:
@@ -431,9 +432,10 @@ class KeeperLoop:
     def _try_batch(
         self, keeper: Keeper, parts: list[Intent], view: KeeperView, fees: Fees
     ) -> tuple[Intent | None, list[Intent]]:
-        """Send a batch of what would succeed in the next block with its gas; return it, and what would not.
+        """Send a batch of the calls that would succeed in the next block with its gas.
 
-        Each part pays for a transaction of its own already, so the batch does.
+        Return the batch, and the calls that would not succeed. Each part already pays for a transaction of
+        its own, so the batch pays for itself, too.
         """
         contract = self.system.mirror.liquidation_batch
         assert contract is not None
@@ -571,10 +573,10 @@ class KeeperLoop:
     def _ask_for_second_opinion(
         self, what: str, intent: Intent, foreseen: Outcome, gas: int, now: int
     ) -> tuple[Outcome, int]:
-        """Return what a call would do, and its gas; a trial that is contradicted is asked of the other nodes.
+        """Return the outcome and the gas of a call; a contradicted trial is repeated on the other nodes.
 
-        Where none of them knows better, too little gas is made up by the committed table: what is not used is
-        not paid.
+        If no other node gives a consistent answer, a gas limit that is too low is replaced from the committed
+        table: unused gas is not paid for.
         """
         system = self.system
         problem, where = self._find_contradiction(intent, foreseen, gas, now), system.node.url
@@ -701,7 +703,10 @@ class KeeperLoop:
         return True
 
     def _replace_overdue_transactions(self) -> None:
-        """See to what waits too long; what would be signed for it rests on what is known, as all else."""
+        """Replace or withdraw overdue transactions, unless storage slots are still unsettled.
+
+        A replacement, like any other transaction, is signed only on settled knowledge.
+        """
         if self.system.mirror.unsettled_slots:
             return
         due = [box for box in self.boxes.values() if box.is_overdue()]

@@ -1,6 +1,6 @@
-"""Settings of a keeper: a YAML file, checked to the last field, and options that go before it.
+"""Settings of a keeper: a YAML file, checked to the last field, and options that override it.
 
-Whatever is wrong is one line, with the file, the line and the field.
+Each error is one line, with the file, the line and the field.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """The strategy that says what things are worth: a class of this Python, or a program."""
+    """The strategy that values collateral and positions: a Python class, or a program."""
 
     kind: str = ""  # module:Class
     command: tuple[str, ...] = ()
@@ -304,7 +304,11 @@ def _read_accounts(field: Field) -> tuple[str, ...]:
 
 
 def _read_allowed_calls_by_account(field: Field) -> dict[str, tuple[str, ...]]:
-    """Read what accounts may sign. Who empties it wants to stop them: it is not read as no list."""
+    """Read the calls that each account may sign.
+
+    An empty value is an error, not an absent list: an operator that empties the list wants to stop the
+    accounts.
+    """
     if field.null or field.value == {}:
         field.raise_error("is empty: give a keeper `[]`, which may sign nothing then, or leave may_sign out")
     return {
@@ -353,4 +357,4 @@ _FIELDS: dict[str, Callable[[Field], Any]] = {
     "alerts": _read_alerts,
     "limits": _read_spending_limits_by_role,
 }
-"""What reads each field that means one thing by itself."""
+"""The reader of each field that does not depend on other fields."""

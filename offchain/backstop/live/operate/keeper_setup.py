@@ -106,7 +106,7 @@ def build_caught_up_keeper_loop(
 def _build_allowlist(
     may_sign: Mapping[str, Sequence[str]], keepers: Sequence[Keeper], system: LiveSystem
 ) -> CallAllowlist:
-    """Return the allow-list of the keepers' accounts: what the settings give each, else the deployment's."""
+    """Return the allow-list of the keepers' accounts: the settings' calls if given, else the deployment's."""
     calls: dict[str, set[Call]] = {}
     accounts = {keeper.name: keeper.address for keeper in keepers}
     for name, methods in may_sign.items():
@@ -161,7 +161,7 @@ def _build_keeper_with_account_strategy(
 
 
 def _add_order_signer(keeper: Keeper, system: LiveSystem) -> Keeper:
-    """Let a keeper whose role signs orders sign them by its account."""
+    """Return the keeper with a signing function if its role signs orders: its account then signs them."""
     if keeper.group.role not in SIGNERS or "MarginOrders" not in system.addresses:
         return keeper
 

@@ -12,7 +12,7 @@ from backstop.model.liquidation_batch import MAX_VAULTS
 from backstop.system import Action
 
 METHOD = "liquidate_many"
-"""What a batch is called by, and the first part of what it is about."""
+"""The method of a batch call, and the first element of the batch's `about`."""
 
 _LEAST = 2  # vaults: one alone costs less without a batch
 # Of the job of a single liquidation, with its sender's gas and every slot cold: no vault has to take more.
@@ -30,13 +30,13 @@ def compute_batch_gas(vaults: int) -> int:
 
 
 def compute_batch_gas_limit(vaults: int) -> int:
-    """Return the gas that a batch is sent with: what it takes, a margin, what the last vault has to find."""
+    """Return the gas limit of a batch: expected gas, a margin, and the gas that the last vault needs."""
     each = compute_gas_each()
     return min(gas_limit(compute_batch_gas(vaults)) + each + each // 32 + 20_000, CALL_GAS)
 
 
 def compute_most_vaults(block_gas_left: int) -> int:
-    """Return how many vaults a batch may have, by the gas of a transaction and what a block has left."""
+    """Return how many vaults a batch may have, by the gas of a transaction and the gas left in a block."""
     most = MAX_VAULTS
     # Whoever makes a block goes by what a transaction may use.
     while most and compute_batch_gas_limit(most) > min(block_gas_left, CALL_GAS - 1):
@@ -45,7 +45,7 @@ def compute_most_vaults(block_gas_left: int) -> int:
 
 
 def is_batchable(intent: Intent) -> bool:
-    """Tell whether a call may be part of a batch: a liquidation pays whom it names, whoever sends it."""
+    """Return whether a call may be part of a batch: a liquidation pays the named account, from any sender."""
     return (intent.action.contract, intent.action.method) == ("LiquidationEngine", "liquidate")
 
 
@@ -72,7 +72,7 @@ def build_batch_intent(contract: str, parts: Sequence[Intent]) -> Intent:
 
 
 def list_subjects(about: tuple[Hashable, ...]) -> list[tuple[Hashable, ...]]:
-    """Return what a transaction is about: of a batch, what each of its calls is."""
+    """Return the subjects of a transaction: for a batch, the subject of each of its calls."""
     if about[:1] != (METHOD,):
         return [about]
     parts = about[1]

@@ -40,7 +40,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "debtor": ("debtor",),
     "bridge": ("bridge",),
 }
-"""What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
+"""Roles that `--roles` accepts. `crank` ends auctions and has losses paid."""
 
 
 MOST_CALLS = 100_000
@@ -48,7 +48,7 @@ MOST_CALLS = 100_000
 
 
 PRIVATE = ("debtor", "bridge")
-"""Those who act for somebody: `all` is without them."""
+"""Roles that act on behalf of another account: `all` leaves them out."""
 
 
 def get_role_name(group: KeeperGroup) -> str:

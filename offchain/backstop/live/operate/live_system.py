@@ -38,7 +38,7 @@ _AHEAD = 3_600
 
 
 class LiveSystem:
-    """A System that sends signed transactions and follows everybody's.
+    """A System that sends signed transactions and follows the transactions of all accounts.
 
     `seen` collects the calls until they are taken.
     """
@@ -58,9 +58,9 @@ class LiveSystem:
         stop: Callable[[], bool] = never_stop,
         progress: Callable[[Mirror, int], None] = lambda mirror, head: None,
     ) -> None:
-        """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`.
+        """Resume from the state saved in the file `snapshot`, unless `cold` asks for a start without it.
 
-        While history is followed, `stop` ends it with an error, and `progress` is told the newest block.
+        While history is followed, `stop` ends it with an error, and `progress` receives the newest block.
         """
         node.require_deployment(deployment)
         self.node = node
@@ -72,7 +72,7 @@ class LiveSystem:
         self.book = VaultIndexStore(self.mirror, snapshot, say)
         resumed = not cold and self.book.resume_mirror_from_file()
         self.sent_transactions = set[str]()
-        """Hashes of what `apply` has sent and nobody has taken from `seen` yet."""
+        """Hashes of the transactions that `apply` sent and that were not yet taken from `seen`."""
         self._follow_history(stop, progress)
         if resumed:
             self._check_resumed(snapshot)
@@ -194,7 +194,7 @@ class LiveSystem:
         self.book.update_index_from_mirror()
 
     def _follow_history(self, stop: Callable[[], bool], progress: Callable[[Mirror, int], None]) -> None:
-        """Follow up to now, whatever becomes of the newest blocks; leave a node that leads nowhere."""
+        """Follow the chain up to now, across reorgs; leave a node that makes no progress."""
         mirror, takeover, tries = self.mirror, Takeover(), 0
         while True:
             try:
@@ -235,7 +235,7 @@ class LiveSystem:
             )
 
     def resync_and_describe_reorg(self) -> str:
-        """Follow whatever chain the node has now; return in words what that took."""
+        """Follow the chain that the node has now; return a description of the reorg."""
         self.node.check_chain()
         attach_system(self.deployment, self.host, self.chain.artifacts)
         done = self.mirror.roll_back_after_reorg()
@@ -243,7 +243,7 @@ class LiveSystem:
         return done
 
     def drain_mined_calls(self) -> list[MinedCall]:
-        """Return the calls mined since the last call, everybody's, in order."""
+        """Return the calls of all accounts mined since the last call, in order."""
         seen, self.mirror.seen = self.mirror.seen, []
         return seen
 
@@ -268,10 +268,11 @@ class LiveSystem:
     # ------------------------------------------------------------------------ time
 
     def advance(self, seconds: int, blocks: int | None = None) -> None:
-        """Set the time of the blocks from now on, and mine one so that everybody sees it.
+        """Set the time of the blocks from now on, and mine one so that all followers see it.
 
-        Where auctions count blocks, one is mined for each slot up to some hundreds, or so many as are named.
-        Where Hardhat's blocks have no time twice, it may have passed: then the earliest that can be counts.
+        Where auctions count blocks, one block is mined for each slot, up to some hundreds, or the given
+        number of blocks. Hardhat does not allow two blocks with the same time: if the time has passed, the
+        earliest possible one counts.
         """
         self.host.driver.require_drivable_node("time is set")
         at = self.timestamp + seconds
@@ -294,10 +295,10 @@ def market_view(
     reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
     finder: VaultFinder | None = None,
 ) -> KeeperView:
-    """Return the state as keepers see it, with the deployment's own markets as the prices outside.
+    """Return the state as keepers see it, with the deployment's own markets as the external prices.
 
-    `reserved` is what transactions under way may spend, by token and owner; `finder` finds vaults without a
-    scan.
+    `reserved` holds the amounts that pending transactions may spend, by token and owner; `finder` finds
+    vaults without a scan.
     """
     parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
     # Not copied: it is looked at before anything changes.

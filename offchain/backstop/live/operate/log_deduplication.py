@@ -1,4 +1,4 @@
-"""What keepers say: each thing once until it is over, and what their mirror has found."""
+"""Log lines of keepers, each logged once until its condition is over, and findings of their mirror."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DeduplicatedLog:
         self._differences = self._strangers = 0
 
     def log_once(self, key: Hashable, line: Line) -> None:
-        """Say what has begun, unless that was said."""
+        """Log a condition that has begun, unless it is logged already."""
         if key not in self._told:
             self._told.add(key)
             self._say(line)
@@ -40,7 +40,7 @@ class DeduplicatedLog:
             self._dry(text)
 
     def log_mirror_findings(self, mirror: Mirror) -> None:
-        """Say what a mirror has found since the last time."""
+        """Log the findings of a mirror since the last call."""
         for difference in mirror.differences[self._differences :]:
             self._say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
         self._differences = len(mirror.differences)

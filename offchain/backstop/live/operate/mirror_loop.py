@@ -1,7 +1,7 @@
-"""The loop of a mirror: it replays history, then follows block by block, compares and tells.
+"""The loop of a mirror: it replays history, then follows block by block, compares and logs.
 
-While it replays history, what calls did is compared, and all storage at the end. From then on all storage is
-compared at every block: each slot that the model ever wrote, balances of tokens among them.
+During the replay, the effects of calls are compared, and all storage once at the end. From then on all
+storage is compared at every block: each slot that the model ever wrote, balances of tokens among them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from backstop.report.amounts import format_day_and_time, format_fixed
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
 NOT_COMPARED = "nothing can be compared at block"
-"""Of a block that is not the newest, and whose state no node has any more."""
+"""Reason for a block that is not the newest, if every node has pruned its state."""
 _OPEN = ("auctions", "sales", "workouts", "calls", "flags")
 # A line is printed when one of these has changed.
 _TOLD = ("balance_sheet", "stages", "open", "facilitators", "mode", "found")
@@ -126,7 +126,7 @@ class MirrorLoop:
         self._save_checkpoint()
 
     def _handle_reorg(self, error: ReorgError) -> None:
-        """Go back to what the chain still has, unless only this node does not have the block."""
+        """Roll back to the last block that the chain still has, unless only this node lacks the block."""
         mirror = self.mirror
         if self._takeover.should_retry_on_missing_block(mirror.node, mirror.block, mirror.hash, str(error)):
             return

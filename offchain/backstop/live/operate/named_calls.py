@@ -20,7 +20,7 @@ ROLES = {"CEILINGS": CEILINGS, "GUARDIAN": GUARDIAN, "MINTER": MINTER, "SHORTFAL
 
 
 class NamedCalls:
-    """The contracts of a deployment, their functions and what their arguments may be called."""
+    """The contracts of a deployment, their functions and the names that their arguments may be given by."""
 
     def __init__(self, deployment: Deployment, artifacts: Artifacts) -> None:
         self._deployment = deployment
@@ -89,7 +89,7 @@ class NamedCalls:
         return self._deployment.addresses[contract], function.encode_call(values)
 
     def _parse_value(self, function: str, parameter: Parameter, text: str) -> Any:
-        """Read a value by its type: names of contracts, accounts, types and roles stand for what they are."""
+        """Parse a value by its type, resolving names of contracts, accounts, collateral types and roles."""
         where = f"{function}: {parameter.name}={text}"
         symbols = self._deployment.parameters.collateral_and_facilitator_names
         if parameter.name == "collateral_type" and text in symbols:
@@ -123,7 +123,7 @@ class NamedCalls:
         raise BackstopError(f"{where} is no {parameter.type}: {_describe_expected_value(parameter.type)}")
 
     def _parse_list(self, where: str, parameter: Parameter, text: str) -> Any:
-        """Read a list or a struct, which is a list of JSON whose numbers may be strings of digits."""
+        """Parse a list or a struct: a JSON list, in which a number may be a string of digits."""
         try:
             found = json.loads(text)
         except ValueError:
@@ -177,7 +177,7 @@ class NamedCalls:
 
 
 def _describe_expected_value(abi_type: str) -> str:
-    """Say what may be written for a value of a type."""
+    """Return a description of the accepted notation of an ABI type."""
     if abi_type.startswith(("uint", "int")):
         return "give a whole number, raw as the contract has it, as 500 or 1_000_000"
     if abi_type == "bool":

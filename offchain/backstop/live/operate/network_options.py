@@ -1,4 +1,4 @@
-"""Options that the commands on a lasting chain share, and what they mean."""
+"""Options that the commands on a lasting chain share, and their effects."""
 
 from __future__ import annotations
 
@@ -154,8 +154,9 @@ def connect_to_deployment_node(
 ) -> Node:
     """Connect to nodes of the deployment's chain; raise NodeUnavailableError if none answers.
 
-    A person at a terminal is told so at once. Who is watched waits up to `patience` seconds, as later: else a
-    supervisor would start it again and again, and each start would end with an alert.
+    Without an observer, the error is raised at once, for the user at the terminal. A watched process waits up
+    to `patience` seconds, as it does later: otherwise a supervisor would restart it again and again, and each
+    start would end with an alert.
     """
     began, node = time.monotonic(), None
     while True:
@@ -177,7 +178,7 @@ def connect_to_deployment_node(
 def build_signers_and_named_accounts(
     node: Node, accounts: tuple[str, ...], remote: RemoteSigner | None = None
 ) -> tuple[Signers, dict[str, str]]:
-    """Return who signs here, and the accounts that were named, by role."""
+    """Return the signers of this process, and the named accounts by role."""
     signers = Signers(test_accounts=node.is_test_chain, remote=remote)
     return signers, parse_accounts(accounts, signers)
 

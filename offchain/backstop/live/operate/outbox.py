@@ -1,15 +1,18 @@
-"""An account's transactions: nobody else decides its nonces.
+"""The transaction manager of one account: no other process assigns its nonces.
 
-Each is signed, written to the journal and only then sent. One that waits too long is sent again if the node
-has lost it, else replaced at the same nonce for more, or withdrawn if it would fail by now. Since a nonce is
-mined once, nothing is done twice, whichever of its transactions that is.
+Each transaction is signed, written to the journal and only then sent. A transaction that waits too long is
+sent again if the node has lost it, else replaced at the same nonce with a higher fee, or withdrawn if it
+would fail by now. Since a nonce is mined once, no call is executed twice, whichever of its transactions is
+mined.
 
-What was signed may be mined, whatever a node says of it. So a transaction that nobody sends any more is given
-up, and no more than that: the next call has its nonce, and the journal keeps both until one of them is final.
+A signed transaction may be mined even if a node reports otherwise. So a transaction that is no longer sent
+is only marked as given up: the next call has its nonce, and the journal keeps both until one of them is
+final.
 
-No node's word counts alone. A refusal is tried at the other nodes. What became of a transaction is read from
-the blocks that are followed. How many an account has sent is proven under the hash of such a block, or agreed
-by two nodes. A node that is refuted is left; where there is no other, a line says what contradicts it.
+No single node's answer counts. A transaction that one node refuses is sent to the other nodes. The outcome of
+a transaction is read from the followed blocks. The number of transactions that an account has sent is proven
+under the hash of such a block, or agreed by two nodes. A refuted node is left; if there is no other node, a
+log line describes the contradiction.
 """
 
 from __future__ import annotations
@@ -87,7 +90,7 @@ class MinedTransaction(NamedTuple):
 
 
 class _LastSent:
-    """The time at which an entry was last sent, and what is known of it; forgotten when the keeper ends."""
+    """The time at which an entry was last sent, and its known state; not kept after the keeper ends."""
 
     def __init__(self, at: float, height: int) -> None:
         self.at = at
@@ -102,7 +105,7 @@ Block = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Outbox:
-    """The transactions of one account. `say` gets a line for whatever is out of the ordinary."""
+    """The transactions of one account. `say` gets a line for each irregular event."""
 
     def __init__(
         self,
@@ -158,11 +161,12 @@ class Outbox:
     # -------------------------------------------------------------------- sending
 
     def send_call(self, order: CallRequest, fees: Fees, private: bool = False) -> Entry:
-        """Sign, record and send. NodeUnavailableError leaves it to `push`; a refusal raises BackstopError.
+        """Sign, record and send a call; a refusal raises BackstopError.
 
-        What a node refused is given up: it, or another one before it, may have it all the same.
+        NodeUnavailableError leaves the sending to `push_waiting`. A transaction that a node refused is given
+        up, though that node or one before it may have it all the same.
 
-        A `private` one goes to the relay, and to the node only if that does not take it.
+        A `private` transaction goes to the relay, and to the node only if the relay does not take it.
         """
         entry = Entry(self._next_nonce(), *order, at=int(time.time()))
         attempt = self._sign_attempt(entry, fees)
@@ -188,7 +192,7 @@ class Outbox:
         return entry
 
     def _report_refuted_refusal(self, reason: str, entry: Entry, cost: int) -> None:
-        """Say what contradicts a refusal for which no other node makes up: the account, as it is proven."""
+        """Log the proven account state that contradicts a refusal, if no other node helped."""
         words, where = reason.lower(), self.node.url
         try:
             account = find_settled_account(self.node, self._get_followed_block(), self.address)
@@ -280,10 +284,10 @@ class Outbox:
         return time.monotonic() - self._unproven_block[1] >= _STANDS_FOR
 
     def _count_sent(self) -> int:
-        """Return how many transactions the account has sent, with those that wait in the pool.
+        """Return how many transactions the account has sent, including those that wait in the pool.
 
-        What waits is no part of a block: two nodes have to count it, or the node in use to show it, signed. A
-        node that counts others is left.
+        The pool is no part of a block: two nodes have to agree on the count, or the node in use has to show
+        the signed transactions. A node that reports another count is left.
         """
         mined, told, where = self._count_mined(), self.node.get_nonce(self.address), self.node.url
         if told == mined:
@@ -339,10 +343,10 @@ class Outbox:
         return Attempt(name, raw, fees.most, fees.tip, withdraws)
 
     def _send_signed_attempt(self, attempt: Attempt, nonce: int) -> None:
-        """Send to the node in use, and what it refuses to the others; raise its refusal if none takes it.
+        """Send to the node in use, and after a refusal to the others; raise the refusal if no node takes it.
 
-        Who says that it has a transaction already has to show it. A node that refused what another takes is
-        left.
+        A node that claims to have a transaction already has to show it. A node that refused a transaction
+        that another node takes is left.
         """
         try:
             self.node.request("eth_sendRawTransaction", attempt.raw)
@@ -395,10 +399,10 @@ class Outbox:
     # ------------------------------------------------------------------- settling
 
     def collect_mined(self, height: int) -> list[MinedTransaction]:
-        """Return what was mined up to a block since the last call; forget what is deep enough.
+        """Return the transactions mined up to a block since the last call; forget those that are deep enough.
 
-        All of it is read from the blocks that were followed since. What an earlier keeper signed may be in
-        any block before: a receipt, of any node, says in which to look.
+        All of them are read from the blocks that were followed since. A transaction of an earlier keeper may
+        be in any block before: the receipt of any node names the block to read.
         """
         self._height = height
         found = list[MinedTransaction]()
@@ -419,7 +423,7 @@ class Outbox:
         return [entry for entry in self.journal.entries if entry.block is None]
 
     def _collect_from_blocks(self, first: int, last: int) -> list[MinedTransaction]:
-        """Look through followed blocks for what was signed here, as far as the chain has them still."""
+        """Return transactions found in followed blocks, as far as nodes still have those blocks."""
         found = list[MinedTransaction]()
         for number in range(first, last + 1):
             try:
@@ -439,7 +443,7 @@ class Outbox:
         return found
 
     def _collect_by_receipts(self, height: int) -> list[MinedTransaction]:
-        """Look for what was signed here where nodes say that it was mined, and else in the newest blocks."""
+        """Return mined transactions, from the blocks that receipts name, else from the newest blocks."""
         found = list[MinedTransaction]()
         for client in iter_clients(self.node):
             unmined = self._list_unmined()
@@ -457,7 +461,7 @@ class Outbox:
         return found
 
     def _note_lost_nonces(self, height: int) -> None:
-        """Take note of nonces that are used up, as is proven, and not by what was signed here."""
+        """Note nonces that are provably used up by transactions that were not signed here."""
         waits = [entry for entry in self._list_unmined() if entry.at or entry.attempts]
         if not waits or height == self._counted_at:
             return
@@ -472,9 +476,9 @@ class Outbox:
                 self._note_lost_nonce(entry)
 
     def recheck_mined(self, fork: int = 0) -> None:
-        """Have what is no longer mined after a reorganisation, or with another outcome, wait again.
+        """Mark transactions as waiting again if a reorg removed them or changed their outcome.
 
-        Blocks after `fork` are others than were followed before: they are looked through anew.
+        Blocks after `fork` differ from the blocks that were followed before: they are read anew.
         """
         self._used = 0
         for entry in [each for each in self.journal.entries if each.block is not None]:
@@ -516,9 +520,10 @@ class Outbox:
     def _record_verified_outcome(
         self, entry: Entry, claimed_receipt: dict[str, Any]
     ) -> MinedTransaction | None:
-        """Take note of an outcome; None if the chain went back while it was read.
+        """Record the outcome of a transaction; return None if the chain was rolled back while it was read.
 
-        A receipt that is asked for says where to look. The outcome is what the block's own roots bind.
+        The claimed receipt only names the block. The outcome is read from the data that the block's own roots
+        bind.
         """
         number, name = int(claimed_receipt["blockNumber"], 16), str(claimed_receipt["transactionHash"])
         try:
@@ -558,7 +563,7 @@ class Outbox:
         return MinedTransaction(entry, attempt.hash, attempt.withdraws, gas, price)
 
     def _note_lost_nonce(self, entry: Entry) -> None:
-        """Take note that a nonce is used up, and not by what was signed here."""
+        """Note that a nonce is used up by a transaction that was not signed here."""
         if any(each.nonce == entry.nonce and each.block is not None for each in self.journal.entries):
             if not entry.given_up:
                 self._mark_entry_given_up(entry)
@@ -584,10 +589,10 @@ class Outbox:
         useful: Callable[[Entry, str], bool],
         affords: Callable[[Entry, Fees], bool] = lambda entry, fees: True,
     ) -> None:
-        """See to what has waited too long.
+        """Resend, replace or withdraw the transactions that have waited too long.
 
-        `useful` tells whether a call would still do what it is to do on top of a block: the pending one has
-        what the pool has, and the latest one has not. `affords` tells whether it may cost more by now.
+        `useful` returns whether a call would still have its effect on top of a block: the pending block
+        includes the pool, the latest one does not. `affords` returns whether it may cost more by now.
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
@@ -670,7 +675,7 @@ class Outbox:
         return False
 
     def _is_profitable(self, entry: Entry, market: Fees, affords: Callable[[Entry, Fees], bool]) -> bool:
-        """Tell whether an entry pays for itself, also at what it would cost now."""
+        """Return whether an entry pays for itself, also at its current cost."""
         fees = self._compute_raised_fees(entry, market)
         return entry.gain is not None and fees is not None and affords(entry, fees)
 
@@ -760,7 +765,10 @@ def _is_known_already(error: RpcError) -> bool:
 
 
 def _compute_gas_price(attempt: Attempt, block: dict[str, Any], receipt: dict[str, Any]) -> int:
-    """Return what a unit of gas cost [wei]: what the header binds, else what the receipt says."""
+    """Return the price paid for a unit of gas [wei].
+
+    From the header's base fee and the tip; from the receipt if the header has no base fee.
+    """
     base = block.get("baseFeePerGas")
     if base is None:
         return int(receipt.get("effectiveGasPrice") or "0x0", 16)

@@ -1,4 +1,4 @@
-"""Signing of reports by reporters who do not send them."""
+"""Signing of reports by reporters that do not send them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from backstop.model.signed_reports import SignedReport, report_digest
 def sign_report_into_keeper_file(
     system: LiveSystem, keeper: Keeper, market: int, price: int, *span: int
 ) -> bool:
-    """Sign a price [ray] as of the block that was followed, and put it into the keeper's file.
+    """Sign a price [ray] as of the followed block, and put it into the keeper's file.
 
-    With it goes its range, if there is one: the lowest and the highest price [ray], and since when.
-    Return False if that second has been signed already: who signs two prices for one second has either
-    brought.
+    The report includes its range, if there is one: the lowest and the highest price [ray], and the start of
+    the range. Return False if that second has been signed already: if a reporter signs two prices for one
+    second, any account may submit either.
     """
     assert keeper.signing is not None
     signed_at = system.mirror.model.timestamp

@@ -20,7 +20,7 @@ _CHUNK = 16_384
 def open_report_sources(
     places: tuple[str, ...], chain_id: int, feed: str, say: Callable[[str], None]
 ) -> ReportSources:
-    """Open files and http(s):// addresses; what else looks like an address is refused."""
+    """Open files and http(s):// addresses; refuse any other place that looks like an address."""
     found: dict[str, Callable[[], bytes]] = {}
     for place in places:
         require_http_or_socket_path(place)
@@ -29,7 +29,7 @@ def open_report_sources(
 
 
 class ReportFile:
-    """A file that somebody replaces now and then."""
+    """A report file that another process replaces now and then."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class ReportFile:
 
 
 class PolledAddress:
-    """An http(s):// address; its answers wait here, so that nobody waits for it."""
+    """A poller of an http(s):// address that keeps the last answer, so that no keeper waits for a request."""
 
     def __init__(self, url: str) -> None:
         self._url = parse_endpoint(url)

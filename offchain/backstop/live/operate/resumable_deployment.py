@@ -91,7 +91,7 @@ def load_parameters(name_or_file: str) -> Parameters:
 
 
 def with_timelock(parameters: Parameters) -> Parameters:
-    """Return the same parameters with a timelock, which waits until everybody can have left."""
+    """Return the same parameters with a timelock that is longer than the longest exit of a depositor."""
     if parameters.timelock is not None:
         return parameters
     least = compute_longest_exit(parameters) + LEAD
@@ -297,7 +297,7 @@ def _remove_deployment_file(path: Path) -> None:
 
 
 def _require_accounts_for_roles(parameters: Parameters, account_by_role: Mapping[str, str]) -> None:
-    """Refuse the test accounts, whose keys are public, where money is real."""
+    """Refuse the test accounts on a chain with real money: their keys are public."""
     reporters = max(each.feed.reporters for each in parameters.collateral_types)
     roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
     missing = [role for role in roles if role not in account_by_role]

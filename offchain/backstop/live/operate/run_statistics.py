@@ -1,4 +1,4 @@
-"""The figures of a run: transactions, what they cost, how soon they answered a block."""
+"""The figures of a run: transactions, their cost, and their delay after a block."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _MINED = ("done", "failed", "withdrawn")
 
 
 class RunStatistics:
-    """A count of what keepers sent and paid."""
+    """A count of the transactions that keepers sent, and of the amounts that they paid."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
+        """Transactions by keeper and outcome: sent; done, failed or withdrawn."""
         self.gas_paid = 0  # wei
         self.latencies: deque[float] = deque(maxlen=100_000)
         """Seconds from the look that finds a new block to the first transaction sent for it."""

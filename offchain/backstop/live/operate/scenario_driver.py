@@ -1,8 +1,8 @@
 """A scenario that is driven against a deployment on an Anvil or a Hardhat.
 
-The scenario sets the world: time, vaults, reporters, the market's liquidity. What separately running keepers
-do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on the first day
-that the chain has still before it.
+The scenario sets the environment: time, vaults, reporters, the market's liquidity. Actions of separately
+running keepers are read from the blocks. The scenario starts at a midnight, as in its file, but on the first
+day that lies fully ahead of the chain's time.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class LiveSimulation(Simulation):
         return outcome
 
     def record_mined(self) -> None:
-        """Take over what was mined, by whomever."""
+        """Record the mined calls of all senders."""
         self.live.follow_chain()
         self.live.raise_differences()
         for seen in self.live.drain_mined_calls():
@@ -129,9 +129,9 @@ class LiveSimulation(Simulation):
             self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def _require_not_played_here(self, seen: MinedCall) -> None:
-        """Raise BackstopError if somebody else sends from the account of a keeper that acts from here.
+        """Raise BackstopError if another process sends from the account of a keeper that acts from here.
 
-        One account has one sequence of nonces: two who count it hold each other up.
+        One account has one sequence of nonces: two processes that count it block each other.
         """
         state = self.by_address.get(seen.action.sender)
         if state is not None and state in self.keepers:
@@ -160,9 +160,9 @@ class LiveSimulation(Simulation):
     # ------------------------------------------------------------------- genesis
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Open the book as in a simulation; then follow whoever else has a role's account as a keeper.
+        """Open the book as in a simulation; then follow any other account of a role as a keeper.
 
-        It gets what the scenario's keepers of that role have together.
+        Such an account gets the capital that the scenario's keepers of that role have together.
         """
         self.advance_clock(self.opening)
         # On a chain that had prices before, new ones count after the second step.
@@ -179,7 +179,7 @@ class LiveSimulation(Simulation):
                 self.by_address[address] = state
 
     def report_opening_prices(self, replacement_prices: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
+        """Set prices as in a simulation, even if another account has stepped the feed just before."""
         for market, feed, price in self.iter_opening_prices(replacement_prices):
             for i in range(feed.reporters):
                 self.report_opening_price(market, price, self.register_account(f"reporter_{i + 1}"))
@@ -205,7 +205,8 @@ class LiveSimulation(Simulation):
     def refill_market(self, symbol: str, collateral: int, stable: int, virtual: int) -> None:
         """Refill markets as in a simulation.
 
-        But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
+        Keepers trade meanwhile: liquidity that the maker can no longer afford is left out until the next
+        refill.
         """
         maker = self.register_account("market_maker")
         args = (collateral, stable, virtual)[: 3 if virtual else 2]

@@ -1,10 +1,11 @@
-"""Brakes: what a role may spend, what stops it before that, and whoever pauses it.
+"""Spending limits: the budget of a role, the conditions that stop it earlier, and the operator's pause.
 
-Whoever can stop a keeper can rob the protocol: so each brake stops what it saves, and no more. Gas that is
-lost stops what does not pay for itself. Knowledge that may be wrong stops what puts money at risk. What pays
-for itself in the next block, and risks no more than its gas, is stopped by nobody but the operator: after
-many failures it goes on one call at a time. A take-over of a position pays for itself, too, so failures and
-gas do not stop it; but the position may lose, so doubt and a budget for risk that is used up do.
+An attacker that can stop a keeper can rob the protocol: so each limit stops only the spending that it saves.
+Lost gas stops calls that do not pay for themselves. Knowledge that may be wrong stops calls that put money at
+risk. A call that pays for itself in the next block and risks only its gas is stopped by the operator alone:
+after many failures it continues one call at a time. A take-over of a position pays for itself, too, so
+failures and gas do not stop it. But the position may lose money, so doubt and a used-up risk budget do stop
+it.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class PendingCall(NamedTuple):
 
     @property
     def is_risking_money(self) -> bool:
-        """Whether it puts money at risk: it pays with it, or takes over what may lose it."""
+        """Whether the call puts money at risk: it pays, or takes over a position that may lose."""
         return self.intent.spends > 0 or self.intent.at_risk
 
 
@@ -122,7 +123,7 @@ class LimitEnforcer:
         pauses: PausedRoles | None = None,
     ) -> None:
         self.journals: Sequence[Journal] = ()
-        """What tells what was spent."""
+        """The journals from which spending is summed."""
         self.confirmed: Callable[[], bool] = lambda: True
         """Whether another node has the block that was followed, as far as there is another."""
         self._roles = {keeper.name: get_role_name(keeper.group) for keeper in keepers}
@@ -132,10 +133,10 @@ class LimitEnforcer:
         self._pauses = pauses or PausedRoles(None)
         self._spent: dict[tuple[str, int], Spending] = {}
         self._failing: dict[str, bool] = {}
-        """Of each role, as of the look: what is sent changes nothing of what was mined."""
+        """For each role, as of this look: whether its failures of the last hour stop it."""
         self.paused: set[str] = set()
         self.stops: dict[tuple[str, str], LimitReached] = {}
-        """What is stopped now, by role and cause."""
+        """The limits that stop calls now, by role and cause."""
         self._needed: dict[tuple[str, str], int] = {}
 
     def refresh_and_list_ended_stops(self) -> list[LimitReached]:
@@ -211,7 +212,7 @@ class LimitEnforcer:
     # ------------------------------------------------------------------ what was spent
 
     def _sum_spending(self, role: str, seconds: int) -> Spending:
-        """Return what a role has spent in the last seconds, what is under way included."""
+        """Return the spending of a role in the last seconds, pending transactions included."""
         if (role, seconds) not in self._spent:
             since, total = time.time() - seconds, Spending()
             for journal in self.journals:

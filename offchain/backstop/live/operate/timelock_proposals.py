@@ -1,4 +1,4 @@
-"""What a timelock's governor proposes: read by name, tried, sent; and what is proposed, from the chain."""
+"""Proposals of a timelock's governor: parsed by name, tried and sent; and open proposals from the chain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCKS_AT_ONCE = 10_000
 
 
 class OpenProposal(NamedTuple):
-    """A proposal that may still be executed; `calls` is None where no node tells what they are."""
+    """A proposal that may still be executed; `calls` is None if no node returns its calls."""
 
     id: bytes
     proposal: Proposal
@@ -56,7 +56,7 @@ class TimelockGovernance:
     # -------------------------------------------------------------------- looking
 
     def iter_report_lines(self) -> Iterator[str]:
-        """Say who may do what, and what is proposed."""
+        """Yield lines on the timelock's permissions and its open proposals."""
         longest, window = self.call_view("LONGEST"), self.call_view("WINDOW")
         yield f"{TIMELOCK} {self.deployment.addresses[TIMELOCK]}, admin of the deployment's contracts"
         yield f"governor  {self.call_view('governor')}  proposes, cancels"
@@ -86,7 +86,7 @@ class TimelockGovernance:
         return sorted(found, key=lambda each: (each.proposal.ready_at, each.id))
 
     def find_proposal(self, text: str) -> OpenProposal:
-        """Return the one open proposal whose id begins so."""
+        """Return the one open proposal that has an id with this beginning."""
         start = text.lower().removeprefix("0x")
         found = [each for each in self.list_open_proposals() if each.id.hex().startswith(start)]
         if not start or len(found) != 1:
@@ -95,7 +95,7 @@ class TimelockGovernance:
         return found[0]
 
     def describe_calls(self, calls: Sequence[Call] | None) -> list[str]:
-        """Write calls by name, with what each waits for."""
+        """Return a line for each call, by name, with its delay."""
         if calls is None:
             return ["its calls are in no event that this node tells: ask another"]
         found = []
@@ -119,7 +119,7 @@ class TimelockGovernance:
     # --------------------------------------------------------------------- acting
 
     def build_proposal_and_preview_lines(self, calls: Sequence[Call], salt: int) -> tuple[Action, list[str]]:
-        """Return the call that proposes these, and what it would come to."""
+        """Return the call that makes a proposal, and lines that preview the effect of the proposal."""
         packed = salt.to_bytes(32, "big")
         delay = max(self.call_view("delay_of", target, data[:4]) for target, data in calls)
         ready_at = self.now + delay
@@ -146,7 +146,7 @@ class TimelockGovernance:
         return Action(TIMELOCK, "cancel", (found.id,), sender)
 
     def describe_action_and_dry_run(self, action: Action) -> list[str]:
-        """Say what would be sent, by whom, and whether the chain would take it now."""
+        """Return lines with the call, its sender, and whether it would succeed now."""
         function = self.chain.get_function(action.contract, action.method, len(action.args))
         to, data = self.deployment.addresses[action.contract], function.encode_call(action.args)
         outcome = self.chain.decode_outcome_or_revert(
@@ -161,7 +161,7 @@ class TimelockGovernance:
         ]
 
     def send_action_and_wait_until_mined(self, action: Action) -> str:
-        """Send a call that would succeed, and wait until it is mined; say what it took."""
+        """Send a call that would succeed, and wait until it is mined; return a line with its cost."""
         if not self.signers.can_sign(action.sender):
             role = "executor" if action.method == "execute" else "governor"
             raise BackstopError(f"nobody here can sign for {action.sender}: --account {role}=ALIAS")

@@ -1,12 +1,12 @@
-"""A journal of what an account signed and what became of it, on disk before anything is sent.
+"""A journal of an account's signed transactions and their outcomes, on disk before anything is sent.
 
-A keeper that was killed finds what may be on its way, and what was spent in the last day. A line for each
-change, the last one of an entry counts; a line that was cut off says nothing, as nothing was sent for it. The
-file is locked while a keeper uses it.
+A restarted keeper finds the transactions that may be pending, and the spending of the last day. Each change
+is a line, and the last line of an entry counts. A line that was cut off has no effect, as its transaction was
+not sent. The file is locked while a keeper uses it.
 
-What a nonce costs follows from what is known of it: all that it may cost until it is mined, then what it did
-cost. So no crash loses or repeats a cost, and a chain that goes back takes it back. What was signed can be
-mined, whatever a node said of it: it stays until its nonce is used up, and counts for a day.
+The cost of a nonce follows from its known state: its maximum until it is mined, then its actual cost. So no
+crash loses or repeats a cost, and a reorg reverts it. A signed transaction can be mined even if a node
+reported otherwise: it stays until its nonce is used up, and counts for a day.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from backstop.files.atomic_files import encode_json_integer, replace_file
 
 SCHEMA_VERSION = 3
 _READ = (1, 2, SCHEMA_VERSION)
-"""Version 1 knows nothing of what was spent, 2 of transactions that were given up."""
+"""Version 1 has no spending, version 2 no transactions that were given up."""
 _MOST_LINES = 10_000
 DAY = 86_400
 _MINUTE = 60
@@ -45,7 +45,7 @@ class Attempt:
 
 
 class Spending(NamedTuple):
-    """What transactions cost, and how many of them did what they were to do."""
+    """The cost of transactions, and the number of those that had their intended effect."""
 
     gas: int = 0  # wei
     risk: int = 0  # wad of the token that the keeper pays with
@@ -88,7 +88,7 @@ class Entry:
 
     @property
     def actual_or_maximum_spending(self) -> Spending:
-        """What it cost; before it is mined, the most that it may."""
+        """The transaction's cost; before it is mined, its maximum."""
         if self.block is None:
             return Spending(self.gas * max((each.most for each in self.attempts), default=0), self.spends)
         return Spending(self.paid, self.spends if self.ok else 0, int(self.ok), int(self.failed))
@@ -162,7 +162,7 @@ class Journal:
         )
 
     def iter_spending(self) -> Iterator[tuple[str, int, Spending]]:
-        """Yield what was spent and what may yet be: keeper, time up to the minute, amounts."""
+        """Yield actual and possible spending: keeper, time up to the minute, amounts."""
         now = int(time.time())
         mined = {entry.nonce for entry in self.entries if entry.block is not None}
         open_: dict[tuple[int, str], tuple[int, Spending]] = {}
@@ -254,7 +254,7 @@ class Journal:
         self._lines += 1
 
     def _rewrite_file(self) -> None:
-        """Write only what still counts, in one step; what was there stays until that is done."""
+        """Write only the entries that still count, in one step; the old file stays until that is done."""
         assert self.path is not None
         temporary = self.path.with_suffix(".part")
         self._forget_old_spending()

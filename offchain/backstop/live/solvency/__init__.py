@@ -1,1 +1,1 @@
-"""Audits: what a deployment owes and what stands behind it at one block, and proofs of every figure."""
+"""Audits: a deployment's obligations and their backing at one block, with proofs of every figure."""

@@ -1,6 +1,6 @@
-"""Who may change a deployment, and how long that is announced before: of the contracts' storage alone.
+"""Admin rights over a deployment and their notice periods, from the contracts' storage alone.
 
-Roles cannot be listed on a chain: these are those that the mirror has seen granted.
+Roles cannot be listed on a chain: the statement has the roles that the mirror has seen granted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def build_admin_rights_statement(model: ModelSystem) -> dict[str, Any]:
 
 
 def _describe_contract_admin(model: ModelSystem, contract: Administered) -> dict[str, Any]:
-    """State who administers a contract; `announced` is how long its admin waits for what is not listed."""
+    """Return the admin of a contract; `announced` is its delay for functions without a delay of their own."""
     admin = contract.admin(_NOBODY)
     timelock = model.world.addresses.get(admin)
     held = [(role, who) for (role, who), holds in contract.roles.items() if holds and role in _ROLES]
@@ -49,7 +49,7 @@ def _describe_contract_admin(model: ModelSystem, contract: Administered) -> dict
 
 
 def _build_timelock_statement(model: ModelSystem, timelock: Timelock) -> dict[str, Any]:
-    """State who proposes, what waits for less than the longest, and what is proposed."""
+    """Return a timelock's proposer, the functions with a shorter delay, and the open proposals."""
     names = {each.address: each.label for each in model.world.contracts.values()}
     shorter = {key: delay for key, delay in timelock.delays.items() if delay}
     proposals = [

@@ -1,6 +1,6 @@
-"""The backstop pool's part of a statement: its members' value, what keeps it from rest, who is due, limits.
+"""The backstop pool's part of a statement: its members' value, blockers of rest, due exits, limits.
 
-Its account is looked at as it would be if it were touched now, at the last marks.
+The pool's account is evaluated as if it were touched now, at the last marks.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _NOBODY = "0x" + "00" * 20
 
 
 def build_backstop_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
-    """State the pool [wad]; None without one.
+    """Return the pool's statement [wad]; None without a pool.
 
-    `value_wad` is what its account has less known haircuts, `crumbs_shares` what is asked for and keeps
-    nobody waiting. A batch may leave at rest from `due_at` on; from `reduces_from` on the pool only reduces
-    until it has left, at rest or not, but while losses are late.
+    `value_wad` is the account's value less known haircuts. `crumbs_shares` are requested shares that hold up
+    no batch. A batch may leave at rest from `due_at` on. From `reduces_from` on the pool, at rest or not,
+    only reduces until the batch has left, except while losses are late.
     """
     contracts = model.world.contracts
     if "PerpetualLiquidityVault" not in contracts:
@@ -65,7 +65,7 @@ def build_backstop_pool_statement(model: ModelSystem) -> dict[str, Any] | None:
 def _list_unpaid_batches_and_crumb_shares(
     pool: PerpetualLiquidityVault, account_value: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the batches that have not left, the oldest first, what they would be paid now, and crumbs."""
+    """Return unpaid batches, the oldest first, with the amount each would be paid now, and dust shares."""
     found, number = [], pool.first_batch(_NOBODY)
     supply = pool.totalSupply(_NOBODY)
     asked: Counter[int] = Counter()

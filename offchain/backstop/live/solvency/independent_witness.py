@@ -1,9 +1,8 @@
-"""An audit's second witness: what its figures come from, read by web3.py and decoded by eth-abi.
+"""An audit's second witness: the sources of its figures, read by web3.py and decoded by eth-abi.
 
 An audit reads a chain by the keepers' own client, and decodes by their own codec: a mistake of either could
-be in every figure. Here web3.py carries, and eth-abi encodes and decodes, the same slots, views and code at
-the same block. It asks the node that the audit asked; whether that node tells the truth is what the audit's
-proofs show.
+be in every figure. Here web3.py reads, and eth-abi encodes and decodes, the same slots, views and code at the
+same block. It asks the node that the audit asked; the audit's proofs show whether that node tells the truth.
 """
 
 from __future__ import annotations
@@ -66,12 +65,12 @@ def compare_audit_with_web3(
     artifacts: Artifacts,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> WitnessReport:
-    """Read what an audit's figures come from once more, by web3.py, and compare.
+    """Read the sources of an audit's figures once more, by web3.py, and compare.
 
-    These are the code of each contract, each slot of the evidence, each view that the statement asks with its
-    arguments, and each view whose arguments are none or a key of a slot of its contract in the evidence. Of
-    views web3.py's answer is compared with that of the node's own client, and with the statement's. Raise
-    BackstopError where web3.py finds another block there, before or after.
+    The sources are the code of each contract, each slot of the evidence, and views. The views are those that
+    the statement calls, and those with no argument or with a key of a slot of their contract in the evidence.
+    Each answer to web3.py is compared with the answer to the node's own client, and with the statement's.
+    Raise BackstopError if web3.py reads another block at that height, before or after.
     """
     from backstop.live.solvency.web3_reader import Web3Reader
 

@@ -1,12 +1,12 @@
-"""How much more accounts of the margin market would owe than they have, if prices jumped before anybody acts.
+"""Shortfall of margin-market accounts if prices jumped before any account could act.
 
 Pure arithmetic of integers, against the protocol where it rounds. An account that has `equity`, cash and
 value less known haircuts, lacks after a jump of some markets
 
-    max(0, -(equity + sum of size * what a lot of its side moves))
+    max(0, -(equity + sum of size * move of a lot on its side))
 
-A lot moves as the mark does, but where lots are nobody's: then one side moves by less, as the market says.
-A jump of whole wei a lot is exact; otherwise losses are rounded up and gains down. Amounts in wei.
+A lot moves as the mark does, except where lots are unassigned: then one side moves by less, as the market
+computes. A jump of whole wei a lot is exact; otherwise losses are rounded up and gains down. Amounts in wei.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backstop.model.margin_policy import MarginPolicy
 from backstop.model.perpetual_market import PerpetualMarket
 
 TWO = 2
-"""Accounts whose failure together is covered by a clearing house (CPMI-IOSCO, principle 4)."""
+"""Number of accounts that a clearing house covers if they fail together (CPMI-IOSCO, principle 4)."""
 _NOBODY = "0x" + "00" * 20
 
 
@@ -33,7 +33,7 @@ class Market(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """An account: what it has less known haircuts [wei], and its lots by market, above zero for longs."""
+    """An account: its value less known haircuts [wei], and its lots by market, positive for longs."""
 
     owner: str
     equity: int
@@ -48,14 +48,14 @@ class PriceJump(NamedTuple):
 
 
 class JumpOutcome(NamedTuple):
-    """What accounts lack after a jump [wei], the largest first; of two the one whose address is lower."""
+    """Shortfalls of accounts after a jump [wei], the largest first; ties by the lower address."""
 
     jump: PriceJump
     lacking: tuple[tuple[str, int], ...]
 
     @property
     def total(self) -> int:
-        """What all accounts lack together [wei]."""
+        """The shortfall of all accounts together [wei]."""
         return sum(amount for _, amount in self.lacking)
 
     def sum_largest(self, count: int) -> int:
@@ -64,10 +64,10 @@ class JumpOutcome(NamedTuple):
 
 
 def get_default_gaps(policy: MarginPolicy, markets: Iterable[int]) -> dict[int, int]:
-    """Return the jumps that are asked about [basis points]: twice the initial margin of each market.
+    """Return the default jumps [basis points]: twice the initial margin of each market.
 
-    Then whoever has just opened owes as much as it brought, and a market that is insured by its initial
-    margin is covered whoever holds what.
+    Then an account that has just opened owes as much as it deposited. A market that is insured by its initial
+    margin is covered for any distribution of positions.
     """
     return {m: 2 * policy.terms[m].initial for m in markets}
 

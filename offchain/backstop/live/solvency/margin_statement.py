@@ -1,6 +1,6 @@
-"""The margin market's part of a statement: what it holds, what nobody has paid, what insurance has.
+"""The margin market's part of a statement: its holdings, unpaid losses, insurance.
 
-And what insurance would have to pay if prices jumped: whether it covers that.
+Also the amount that insurance would have to pay if prices jumped, and whether the fund covers it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ _LARGEST = 5
 def build_margin_statement(
     model: ModelSystem, deployment: Deployment, price_jump_bps: int | None = None
 ) -> dict[str, Any] | None:
-    """State the margin market's books [wad], `gap_wad` what they do not balance by; None without one.
+    """Return the margin market's books [wad]; None without a margin market.
 
-    `payable_wad` is what insurance may still pay in its bucket of time. A gap is how far prices are taken to
-    jump in all markets [basis points]; without it each market's jump is twice its initial margin.
+    `gap_wad` is the difference by which the books do not balance. `payable_wad` is the amount that insurance
+    may still pay in its bucket of time. `price_jump_bps` is the jump in all markets [basis points]; without
+    it each market's jump is twice its initial margin.
     """
     margin, contracts = deployment.parameters.margin, model.world.contracts
     if margin is None:
@@ -78,7 +79,7 @@ def build_margin_statement(
 
 
 def build_market_names_by_number(deployment: Deployment, market_count: int) -> Mapping[int, str]:
-    """Return what the markets are called: by the token whose price counts; by number if they came later."""
+    """Return the names of markets: the symbol of the priced token, or the number for markets added later."""
     margin = deployment.parameters.margin
     symbols = [] if margin is None else [each.symbol for each in margin.markets]
     return {m: symbols[m] if m < len(symbols) else f"market {m}" for m in range(market_count)}
@@ -91,9 +92,9 @@ def _build_stress_figures(
     unpaid: int,
     price_jump_bps: int | None,
 ) -> dict[str, Any]:
-    """State what accounts would lack after each jump, and whether what insurance may pay covers the worst.
+    """Return accounts' shortfalls after each jump, and whether payable insurance covers the worst.
 
-    What is late waits for insurance as well. `asked_wad` is what it has to have where markets ask for it.
+    Late losses wait for insurance as well. `asked_wad` is the required insurance, where markets require it.
     """
     contracts = model.world.contracts
     market = cast(PerpetualMarket, contracts["PerpetualMarket"])

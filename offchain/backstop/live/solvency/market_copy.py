@@ -1,6 +1,6 @@
-"""A copy of the margin market to bring accounts up to date in, which reads from the one that it is of.
+"""A copy of the margin market in which accounts are updated, and which reads from the original.
 
-What is written stays in the copy, so that an audit notes, and a verification holds, each slot that is read.
+Writes stay in the copy, so that an audit notes, and a verification holds, each slot that is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from backstop.model.perpetual_market import PerpetualMarket
 
 
 class _OverlayTable(Table):
-    """A table that has what was written to it, and asks another for the rest."""
+    """A table of its own writes, which reads all other keys from the table under it."""
 
     __slots__ = ("under",)
 

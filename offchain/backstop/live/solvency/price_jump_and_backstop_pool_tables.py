@@ -1,4 +1,4 @@
-"""Rows of the statement's table about the margin market: what jumps would cost, and the backstop pool."""
+"""Rows of the statement's tables on the margin market: losses after jumps, and the backstop pool."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def describe_if_insurance_covers_worst_jump(margin: Mapping[str, Any]) -> str:
 
 
 def iter_margin_table_headers_and_rows(margin_statement: Mapping[str, Any]) -> Iterator[Rows]:
-    """Yield the heads and rows of each table; one without rows is left out by whoever prints it."""
+    """Yield the heads and rows of each table; printing leaves out a table without rows."""
     stress = margin_statement["stress"]
     yield (
         ("prices jump", "by", "accounts that owe", "lacking", "of the two largest"),

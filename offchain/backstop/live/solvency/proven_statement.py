@@ -128,16 +128,16 @@ def _collect_trie_nodes(node: Node, chain: ChainSystem, slots: Sequence[Written]
 
 
 def read_audit(path: Path) -> dict[str, Any]:
-    """Read an audit's file; one BackstopError says what is wrong with it."""
+    """Read an audit's file; raise one BackstopError that describes any error in it."""
     return read_versioned_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
 
 
 def recompute_audit_from_proofs(
     audit: dict[str, Any], block_hash: str, artifacts: ArtifactSource
 ) -> VerificationResult:
-    """Compute every figure again from proven slots of that block; raises UnprovenError for the rest.
+    """Recompute every figure from proven slots of that block; raise UnprovenError if one is not proven.
 
-    The code at the contracts' addresses has to be what these sources compile to.
+    The code at the contracts' addresses has to be the compiled code of these sources.
     """
     try:
         deployment = deployment_from_json(audit["deployment"])

@@ -1,4 +1,4 @@
-"""The views of contracts that a model asks while figures are worked out, and what they answer."""
+"""View calls that a model makes while figures are computed, and their answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ViewCall = tuple[str, str, tuple[Any, ...]]
 
 
 def start_recording_view_calls(world: World) -> dict[ViewCall, Any]:
-    """Start recording calls of views of a model: each with its answer, or the RevertError that it ends with.
+    """Record view calls of a model from now on: each with its answer, or the RevertError that ends it.
 
-    Views of a copy of a contract are not noted: what it answers, nobody finds on the chain.
+    Views of a copy of a contract are not recorded: the chain has no such answers.
     """
     calls: dict[ViewCall, Any] = {}
     for contract in world.contracts.values():

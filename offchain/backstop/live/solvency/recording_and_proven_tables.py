@@ -72,7 +72,7 @@ def start_recording_reads_into_list(world: World) -> list[Written]:
 
 
 def refuse_reads_of_missing_slots(world: World) -> None:
-    """Refuse reads of what the world does not hold, from now on."""
+    """Refuse reads of keys that the world's tables do not hold, from now on."""
     for contract in world.contracts.values():
         for table in contract.tables.values():
             table.__class__ = _ProvenTable

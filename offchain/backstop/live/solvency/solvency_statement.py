@@ -1,13 +1,13 @@
-"""The statement: what is owed, what stands behind it, who would bear a loss, all from storage alone.
+"""The statement: obligations, their backing, and the bearers of a loss, all from storage alone.
 
-Every figure is worked out by the model from the words of one block, so whoever proves the words has the
-figures. Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` is what has come
-due since. Collateral counts at the feed's current price, fresh or not, without any discount; notes of a
-facilitator at its own word, so a loss that is announced is short. Ratios are rounded down, losses never.
-Amounts are decimal strings, as in a run's summary.
+Every figure is computed by the model from the words of one block, so a proof of the words proves the figures.
+Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` are the fees due since.
+Collateral counts at the feed's current price, fresh or not, without any discount; notes of a facilitator
+count at its own report, so an announced loss is short. Ratios are rounded down, losses never. Amounts are
+decimal strings, as in a run's summary.
 
 Mappings cannot be listed, so a statement could leave something out: `checks` are the sums over vaults,
-auctions, workouts and accounts against the books' own totals, all zero for a statement that is whole.
+auctions, workouts and accounts against the books' own totals, all zero for a complete statement.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class _StatementBuilder:
     def exposures_in_auction_or_workout(self) -> list[Exposure]:
         """The principal that the ledger has under auction.
 
-        Whatever else takes principal out of vaults belongs here.
+        Any other mechanism that moves principal out of vaults belongs here.
         """
         return [*self.auctions, *self.workouts]
 
@@ -227,9 +227,9 @@ class _StatementBuilder:
         }
 
     def build_coverage(self, uncovered: int) -> dict[str, Any]:
-        """State what stands behind the stablecoin: debts as far as their collateral carries them.
+        """Return the stablecoin's backing: debts as far as their collateral covers them.
 
-        To cover is what is short, and every deficit that no stage has reserved.
+        The amount to cover is the shortfall, and every deficit that no stage has reserved.
         """
         exposures = [*self.vaults, *self.exposures_in_auction_or_workout]
         backed, short = (
@@ -338,11 +338,12 @@ class _StatementBuilder:
         )
 
     def describe_stages_and_uncovered_loss(self) -> tuple[list[dict[str, Any]], int]:
-        """State what each stage has, may pay and would pay; with it, what nobody would pay [rad].
+        """Return each stage's balance, allowed payment and full-loss payment; and the uncovered loss [rad].
 
-        What it may pay is for a type under its caps; what it would pay is if all that is short were lost now,
-        in the order of losses, each type's in turn. A stage that sells equity counts at the floor of its
-        auctions; while it is selling for a type, it may pay None of the type's.
+        The allowed payment is per collateral type, under the stage's caps. The full-loss payment assumes that
+        all shortfalls were lost now, in the order of losses, each type's in turn. A stage that sells equity
+        counts at the floor of its auctions; while the stage is selling for a type, its allowed payment for
+        that type is None.
         """
         view, waterfall = self.view, self.waterfall
         left = [
@@ -383,7 +384,7 @@ class _StatementBuilder:
         return rows, sum(left)
 
     def describe_pools(self) -> list[dict[str, Any]]:
-        """State what members of pools own, and what losses not covered yet will take from them."""
+        """Return members' value in each pool, and the part that uncovered losses will take."""
         names = [POOLS[name][0] for name in (*list_pools(self.parameters), "staked_equity")]
         rows = []
         for name in names:
@@ -511,7 +512,7 @@ class _StatementBuilder:
         ]
 
     def list_flagged_vaults_and_workouts(self) -> list[dict[str, Any]]:
-        """State the vaults and workouts whose debt is in doubt, as they were last looked at."""
+        """Return the vaults and workouts with flagged debt, as they were last looked at."""
         rates = [debts.accumulated_rate for debts in self.debts]
         rows: list[dict[str, Any]] = [
             {"symbol": self.symbols[c], "owner": owner, "workout": None, "rad": str(debt * rates[c])}
@@ -531,10 +532,11 @@ class _StatementBuilder:
 
 
 def iter_debts_by_due_time(view: KeeperView) -> Iterator[tuple[str, int | None, int]]:
-    """Return when debts are due [rad]; None: never, unless the owner repays or the vault is unsafe.
+    """Return the due times of debts [rad]; None: not due, unless the owner repays or the vault is unsafe.
 
-    A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
-    its instalments, the premium included. Whatever else gives debts a date belongs here.
+    A vault with a margin call counts at the time from which it may be liquidated. The remainder of a workout
+    counts at its instalments, the premium included. Any other mechanism that gives debts a due date belongs
+    here.
     """
     called: Counter[int] = Counter()
     for c in view.types:

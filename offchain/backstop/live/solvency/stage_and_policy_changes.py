@@ -1,4 +1,4 @@
-"""What has changed since the deployment, and what is announced: stages, the risk policy, settlement."""
+"""Changes since the deployment, and announced changes: stages, the risk policy, settlement."""
 
 from __future__ import annotations
 

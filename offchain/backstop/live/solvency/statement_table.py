@@ -221,7 +221,7 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
 
 
 def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
-    """Say which policy is in force if it is another than the deployed one, and what is announced."""
+    """Return lines on the policy in force, if it is not the deployed one, and on announced changes."""
     found, policy, pending = [], statement["risk_policy"], statement["pending"]
     if policy is not None and not policy["deployed"]:
         found.append(f"risk policy: {policy['address']}, a {policy['kind']} that came later")
@@ -239,7 +239,7 @@ def _describe_policy_and_announcements(statement: dict[str, Any]) -> list[str]:
 
 
 def _print_powers(console: Console, powers: dict[str, Any]) -> None:
-    """Print who may change what, and what is proposed; a role has a row, so that no name is cut off."""
+    """Print admin rights and open proposals; a role has a row, so that no name is cut off."""
     console.print()
     contracts = powers["contracts"]
     rows = [

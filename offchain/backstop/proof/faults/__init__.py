@@ -1,1 +1,1 @@
-"""Faults: one part of the protocol is broken, and what must still work is called."""
+"""Faults: one component of the protocol is broken, and the calls that must still work are made."""

@@ -11,10 +11,10 @@ from backstop.proof.faults.failure_modes import FAILS, LIES, OF_CONTRACTS, OF_ST
 
 @dataclass(frozen=True)
 class Component:
-    """What breaks, and what may stop with it.
+    """A breakable component, and the contracts and stages that may stop with it.
 
-    `contract` gets other code; without one it is the reporters of `markets` that fall silent or lie. `dry`
-    are the stages that may pay less, or nothing, without it; `heirs` may pay more by what those have not
+    `contract` gets other code; without one the reporters of `markets` fall silent or lie. `dry` are the
+    stages that may pay less, or nothing, without it; `heirs` may pay more by the amount that those have not
     taken. `own` are the contracts, or the tables of one, that may differ afterwards.
     """
 
@@ -82,8 +82,11 @@ PARTS = (
     _build_contract_component("MarginFund"),
     _build_contract_component("PerpetualTrading"),
 )
-"""Every part that breaks. Not among them is what nothing stands without: the ledger, the waterfall, the
-engine of liquidations, the auction of collateral, settlement, the stablecoin, margin markets and orders."""
+"""Every breakable component.
+
+Not among them are the indispensable ones: the ledger, the waterfall, the engine of liquidations, the auction
+of collateral, settlement, the stablecoin, margin markets and orders.
+"""
 
 
 def get_breakable_component(name: str) -> Component:

@@ -50,7 +50,7 @@ _AMOUNT = bytes.fromhex("602435")
 
 
 def _make_false_answer_stage_code(absorb_answer_code: bytes) -> bytes:
-    """Return a stage that holds 2**180 rad and whose `absorb` answers the two words in memory."""
+    """Return a stage that holds 2**180 rad and has an `absorb` that answers the two words in memory."""
     held = bytes.fromhex("600160b41b5f5260205ff3")
     head = bytes.fromhex("5f3560e01c63") + _ABSORB + bytes.fromhex("14")
     return (
@@ -82,9 +82,9 @@ _FAR = 2**14
 
 
 def make_reentrant_code(host: RevmHost, original: bytes, target: str, call_data: bytes) -> bytes:
-    """Return code that does what the original does, and calls `to` before and after, whatever comes of it.
+    """Return code that does the original's work, and calls `target` before and after, ignoring the result.
 
-    In a call that may write nothing it calls nobody. The original is put beside it on the host.
+    In a call that may write nothing it makes no call. The original is put beside it on the host.
     """
     host.set_code(_PROBE, _PROBES)
     host.set_code(_ORIGINAL, original)
@@ -98,7 +98,7 @@ def make_reentrant_code(host: RevmHost, original: bytes, target: str, call_data:
 
 
 def build_target_call_bytecode(host: RevmHost, target: str, call_data: bytes) -> bytes:
-    """Return code that calls `to` whenever it is called, whatever comes of it, and answers nothing."""
+    """Return code that calls `target` on every call, ignores the result, and answers nothing."""
     host.set_code(_PROBE, _PROBES)
     return _append_call_instructions(b"", target, call_data) + b"\x00"
 

@@ -1,4 +1,4 @@
-"""The table: for each part and way, what becomes of each call that must succeed."""
+"""The table: for each component and failure mode, the result of each call that must succeed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from backstop.proof.faults.margin_market_failure_scenario import CALLS_OF_CYCLES
 CALLS = (*CALLS_OF_THE_CORE, *CALLS_OF_CYCLES)
 """All calls, in the order of the table."""
 WORKS, FAILS, WRONG = "works", "fails", "wrong"
-"""It does what it should; it reverts; it succeeds, but somebody pays, or is paid, who should not be."""
+"""Results: the call works; it reverts; it succeeds, but a wrong account pays or is paid."""
 
 
 class FaultTableCell(NamedTuple):
-    """One call with one part broken in one way; `note` says why it fails or what is wrong."""
+    """One call with one component broken in one way; `note` is the reason of a failure or the difference."""
 
     part: str
     way: str
@@ -67,9 +67,9 @@ def _iter_applicable_fault_cells(
     failure_modes: Sequence[str] | None,
     liveness_calls: Sequence[LivenessCall],
 ) -> Iterator[tuple[Component, str, LivenessCall]]:
-    """Yield each part with each way in which it breaks and each call that can do without it.
+    """Yield each component with each of its failure modes and each call that can do without it.
 
-    What re-enters does its work, so every call can do with it.
+    A re-entering component does its work, so every call can do with it.
     """
     for part in components:
         for way in part.ways:
@@ -100,7 +100,7 @@ def _find_difference_outside_component(
     unbroken_result: CallResult,
     broken_result: CallResult,
 ) -> str | None:
-    """Say what differs from the unbroken run beside what is the part's own."""
+    """Return the first difference from the unbroken run outside the component's own storage."""
     for i, (expected, found) in enumerate(zip(unbroken_result.words, broken_result.words, strict=True)):
         place = call_runner.chain.places[i]
         if expected != found and not {place.contract, f"{place.contract}.{place.path}"} & set(component.own):

@@ -27,7 +27,7 @@ def list_reporters(symbol: str) -> tuple[str, ...]:
 
 
 class FaultScenario:
-    """Calls and prices by name; whatever reverts while the stage is set is an error."""
+    """Calls and prices by name; any revert while the stage is set is an error."""
 
     def __init__(self, both: ProtocolLockstep) -> None:
         assert both.parameters is not None
@@ -122,7 +122,7 @@ class FaultScenario:
     def approve_given_contracts_without_limit(
         self, owner: str, *contracts: str, token: str = "Stablecoin"
     ) -> None:
-        """Have somebody approve contracts without limit."""
+        """Approve contracts for an owner without limit."""
         for contract in contracts:
             self.run_call_or_raise(f"{token}.approve", contract, MAX_UINT256, by=owner)
 

@@ -62,7 +62,7 @@ def build_core_scenario_parameters() -> Parameters:
 
 
 def iter_core_scenario_moments(artifacts: Artifacts | None = None) -> Iterator[tuple[str, FaultScenario]]:
-    """Play the scene on the model and on revm; stop at each moment, and go on from what is found then."""
+    """Play the scene on the model and on revm; yield at each moment, and resume from the state found then."""
     it = FaultScenario(
         deploy_lockstep(
             RevmHost(), build_core_scenario_parameters(), artifacts=artifacts, check_every=0, traces=None
@@ -98,7 +98,7 @@ def build_order_fill_action(scenario: FaultScenario, lots: int) -> Action:
 def list_settlement_calls(scenario: FaultScenario) -> list[tuple[Action, bool, int]]:
     """Return the calls of a settlement that was announced, from its beginning until the books are closed.
 
-    With each, whether settlement needs it, and how many seconds pass before: nobody reports while final
+    With each, whether settlement needs it, and how many seconds pass before: no reporter reports while final
     prices are made, and they come at their deadline.
     """
     snapshot = scenario.both.model.get_live_tables()
@@ -174,7 +174,7 @@ def _accrue_year(scenario: FaultScenario) -> None:
 
 
 def _fund_pools_and_bidders(scenario: FaultScenario) -> None:
-    """Have members in each pool, a stake, and holders of coins who let every auction spend them."""
+    """Deposit into each pool, stake, and let holders of coins approve every auction."""
     for who, amount in {"saver": 60_000, "bidder": 100_000, "rich": 100_000}.items():
         scenario.run_call_or_raise("Stablecoin.transfer", who, amount * WAD, by="maker")
     scenario.approve_given_contracts_without_limit("saver", *POOLS)
@@ -198,7 +198,7 @@ def _cause_first_loss(scenario: FaultScenario) -> None:
 
 
 def _open_margin_positions(scenario: FaultScenario) -> None:
-    """Have two traders with a position, and money in their accounts; then savers who may leave."""
+    """Open a position of two traders, fund accounts, and request withdrawals of savers."""
     for name in (*TRADERS, IDLE):
         scenario.run_call_or_raise("PerpetualMarket.deposit", get_trader_account(name), MARGIN, by="rich")
     scenario.run_call_or_raise("PerpetualMarket.accrue", WETH, by="marker")

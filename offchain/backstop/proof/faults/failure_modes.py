@@ -35,7 +35,7 @@ PROGRAMS = {
 
 RE_ENTERS = "re-enters"
 SILENT, LIES = "silent", "lies"
-"""What a contract does beside its work; what an account does that reports prices."""
+"""Failure modes of a contract, and of an account that reports prices."""
 
 FAILS = ("reverts", "reasons", "eats", "no data", "no code")
 OF_CONTRACTS = (*FAILS, "says one", "says most", RE_ENTERS)
@@ -52,7 +52,7 @@ def check_failure_mode(name: str) -> None:
 def break_contract(
     scenario: FaultScenario, address: str, original_code: bytes, failure_mode: str, moment: str
 ) -> None:
-    """Replace the code at an address; what re-enters has an open loss covered."""
+    """Replace the code at an address; a re-entering contract has an open loss covered."""
     host = scenario.host
     code = PROGRAMS.get(failure_mode)
     if code is None:

@@ -46,7 +46,7 @@ class CallResult(NamedTuple):
 def _build_action_with_viewed_first_argument(
     system: ProtocolLockstep | ChainSystem, call_step: CallStep
 ) -> Action:
-    """Return a step's action, with what a view tells now."""
+    """Return a step's action, with the current answer of a view as its first argument."""
     if not call_step.first:
         return call_step.action
     contract, _, args, sender = call_step.action

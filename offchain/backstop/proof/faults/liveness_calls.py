@@ -1,4 +1,4 @@
-"""The calls that must succeed whatever else is broken, and the moment in which they must."""
+"""The calls that must succeed with any other component broken, and the moment in which they must."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ _SALES = 8
 STEP = 3_600
 """Seconds until the feed may step again."""
 SAME, SPLIT, AT_MOST = "same", "split", "at most"
-"""What a call is judged by: it does what it does when nothing is broken; the stages pay in their order;
-nobody who leaves gets more."""
+"""The criteria of a call: the same effect as with nothing broken; the stages' order; no higher payout."""
 
 
 class CallStep(NamedTuple):
@@ -55,7 +54,7 @@ class CallStep(NamedTuple):
 
 @dataclass(frozen=True)
 class LivenessCall:
-    """What somebody must be able to do at a moment: its steps, and the parts it cannot do without.
+    """A call that must be possible at a moment: its steps, and the components it cannot do without.
 
     With `parts`, only those are broken: the others have nothing to do with it.
     """
@@ -191,7 +190,10 @@ def _make_pool_exit_step_builder(pool: str) -> Callable[[FaultScenario, Componen
 
 
 def _list_stake_exit_steps(scenario: FaultScenario, broken_component: Component | None) -> list[CallStep]:
-    """Have what stages owe covered first, and bought: a stake is paid only while no loss is known."""
+    """Return exit steps after steps that cover and auction the stage's losses.
+
+    A stake is paid only while no loss is known.
+    """
     cover = CallStep(scenario.build_action("LossWaterfall.cover", WBTC, by="coverer"), False)
     sales = [cover, _build_equity_purchase_step(scenario, "StakeAuction", WBTC)] * _SALES
     return [*sales, cover, *_make_pool_exit_step_builder("StakedEquity")(scenario, broken_component)]
@@ -236,7 +238,7 @@ def _list_cover_steps_after_sale(
 def _list_settlement_steps_after_cover(
     scenario: FaultScenario, broken_component: Component | None
 ) -> list[CallStep]:
-    """Settle while an auction of equity runs, or what a broken stage has left of one."""
+    """Return the steps of a settlement during an auction of equity, or after one that a broken stage left."""
     covers = [
         CallStep(scenario.build_action("LossWaterfall.cover", c, by="coverer"), False) for c in (WBTC, XAU)
     ]
@@ -303,7 +305,7 @@ def _build_report_steps_function(symbol: str) -> Callable[[FaultScenario, Compon
 def list_price_report_steps(
     scenario: FaultScenario, broken_component: Component | None, *symbols: str
 ) -> list[CallStep]:
-    """Return the reports of these prices or of all, by whoever is not broken, and the steps of the feed."""
+    """Return the reports of these prices or of all, by every unbroken reporter, and the steps of the feed."""
     found = []
     for symbol in symbols or scenario.prices:
         price = scenario.prices[symbol]
@@ -405,4 +407,4 @@ CALLS_OF_THE_CORE = (
         for c, symbol in enumerate(("WETH", "WBTC", "XAU"))
     ),
 )
-"""What works beside a margin market, as the table has it."""
+"""Calls that work beside a margin market, as the table has them."""

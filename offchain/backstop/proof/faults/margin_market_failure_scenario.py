@@ -63,7 +63,7 @@ def iter_margin_scenario_moments(artifacts: Artifacts | None = None) -> Iterator
 
 
 def _build_fill_action(scenario: FaultScenario, trader_name: str, lots: int) -> Action:
-    """Return the match of two signed orders at the mark: somebody buys lots of `short`, or sells them."""
+    """Return the match of two signed orders at the mark: the trader buys lots of `short`, or sells them."""
     price, orders = scenario.read_view(f"{_MARKET}.mark_of", WETH), list[object]()
     for who, size in ((trader_name, lots), (SHORT, -lots)):
         order = Order(get_trader_account(who), WETH, size, price, MAX_UINT256, scenario.both.steps, lots < 0)
@@ -149,4 +149,4 @@ CALLS_OF_CYCLES = (
     ),
     LivenessCall("close by cycle", ENDED, _list_account_exit_steps, parts=PARTS_OF_CYCLES),
 )
-"""What goes on while a loss is pending and a market ends, as the table has it."""
+"""Calls that work while a loss is pending and a market ends, as the table has them."""

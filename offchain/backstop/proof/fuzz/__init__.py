@@ -1,1 +1,1 @@
-"""Random actions on model and chain: what they do, what must hold, what a failure becomes."""
+"""Random actions on model and chain: generators, checks after each action, and handling of failures."""

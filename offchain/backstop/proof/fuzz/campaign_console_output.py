@@ -59,9 +59,9 @@ def print_campaign(
     surveyed: bool,
     as_json: bool,
 ) -> None:
-    """Print what a campaign reached on stdout, the summary line last.
+    """Print the coverage that a campaign reached on stdout, the summary line last.
 
-    Unless it was `surveyed`, nobody knows what there is to reach: finding out may take minutes.
+    Without `surveyed` the reachable coverage is unknown: computing it may take minutes.
     """
     protocol = {}
     if surveyed:

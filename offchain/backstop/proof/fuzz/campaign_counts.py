@@ -76,6 +76,6 @@ class CampaignCounts:
 
 
 def format_paying_stage_indices(run_step: RunStep) -> str:
-    """Name the stages that paid in a cover call, by their place in the order: "0+2", "nobody"."""
+    """Return the indices of the stages that paid in a cover call, as `0+2`, or `nobody` without one."""
     stages = [str(log.values[2]) for log in run_step.outcome.logs if log.event == "LossCovered"]
     return "+".join(stages) or "nobody"

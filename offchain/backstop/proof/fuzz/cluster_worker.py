@@ -1,7 +1,7 @@
 """Runs on a worker of a cluster: each of its threads has a process of its own that plays them.
 
 As on one machine, the model has to be loaded with probes in it. The process stays from one run to the next,
-until another campaign comes or the worker ends; the files of a run go to whoever asked for it.
+until another campaign comes or the worker ends. The files of a run go to the requesting process.
 """
 
 from __future__ import annotations

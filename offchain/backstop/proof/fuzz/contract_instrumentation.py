@@ -1,7 +1,7 @@
 """The contracts with a mark at every decision of their source, for coverage only.
 
 Vyper makes a tree of operations from the source before it assembles, and the nodes of that
-tree know the statement they come from, in whatever module. Here every condition c in it becomes
+tree know the statement they come from, in any module. Here every condition c in it becomes
 
     with v = c:  pop(balance(address ^ (mark + iszero(v))));  v
 
@@ -10,7 +10,7 @@ that reverted. So the accounts it knows tell which way every decision went, at t
 (To trace every operation and map it back to the source measures the same, thousands of times slower.)
 
 Decisions are: `if`, conditional expressions, `assert`, loops over a number of rounds known only when they
-run, and each operand of `and` and `or`. What Vyper adds is none: checks of arithmetic, of bounds, of calls
+run, and each operand of `and` and `or`. Checks that Vyper adds are none: of arithmetic, of bounds, of calls
 and their data, and the locks of nonreentrant functions. `min` and `max` do not branch. Constructors have
 no marks: no call reaches them.
 """
@@ -210,7 +210,7 @@ class _VyperMarker:
         self._numbers: dict[tuple[int, int], int] = {}
 
     def mark_decisions_under_node(self, node: Any, enclosing_source: Any = None) -> None:
-        """Mark everything under a node, in place; `inside` is the source of what it is part of."""
+        """Mark each decision under a node, in place; `enclosing_source` is the source around the node."""
         from vyper import ast as vy_ast
 
         source, operation, args = node.ast_source, node.value, node.args

@@ -1,7 +1,7 @@
-"""The decisions of the contracts' source that traces took, and which way, of those that there are.
+"""Coverage of the decisions in the contracts' source: the outcomes that traces reached, of all outcomes.
 
 The traces are played again, whole, on contracts with marks (`backstop.proof.fuzz.contract_instrumentation`
-says what counts as a decision). A decision in a module counts for every contract that uses the module.
+defines a decision). A decision in a module counts for every contract that uses the module.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MissingOutcome(NamedTuple):
 
 
 class DecisionCoverage:
-    """The outcomes reached, by contract; the sum of two is what both reached together."""
+    """The outcomes reached, by contract; the sum of two is the union of their outcomes."""
 
     def __init__(self, decisions: Mapping[str, list[Decision]]) -> None:
         self.decisions = dict(decisions)
@@ -82,7 +82,7 @@ class DecisionCoverage:
         self._reached[kind].update(outcome_marks)
 
     def merge_coverage(self, other: DecisionCoverage) -> None:
-        """Count what another one reached; raises BackstopError if it is of other contracts."""
+        """Add the outcomes of another coverage; raises BackstopError if it is of other contracts."""
         if other.decisions != self.decisions:
             raise BackstopError("these coverages are of different contracts: replay both on the same")
         for kind, marks in other._reached.items():
@@ -122,11 +122,11 @@ class DecisionCoverage:
 
 
 def measure_decision_coverage(traces: Iterable[ProtocolTrace], artifacts: Artifacts) -> DecisionCoverage:
-    """Play traces again on revm, all their steps, and tell which outcomes they reached.
+    """Replay traces on revm, all their steps, and return the outcomes that they reached.
 
-    The calls that configure the deployment count too. Traces have no views: what only people read, and no
-    contract does, is not reached. Every step is compared with the model, so the marks change nothing:
-    raises DivergenceError where the two differ.
+    The calls that configure the deployment count too. Traces have no views: a view that no contract reads is
+    not reached. Every step is compared with the model, so the marks change nothing: raises DivergenceError
+    where the two differ.
     """
     marked = InstrumentedArtifacts(artifacts)
     coverage = make_empty_coverage(marked)

@@ -1,7 +1,7 @@
 """Many runs on several processes: shared out, counted, kept on disk, taken up again.
 
 A run is a fresh deployment with a seed of its own, made from the campaign's seed and the run's number:
-the same campaign plays the same runs whatever the number of processes.
+the same campaign plays the same runs for any number of processes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class CampaignProgress:
 
     @property
     def state_coverage(self) -> StateCoverage:
-        """What all runs say about states."""
+        """Return the state coverage of all runs."""
         return self.compute_state_coverage_up_to_round(max(self.rounds, default=0))
 
     def compute_state_coverage_up_to_round(self, last_round: int) -> StateCoverage:
@@ -167,10 +167,10 @@ class Campaign:
         show: Callable[[CampaignProgress], None] = lambda progress: None,
         cluster: Workers | None = None,
     ) -> CampaignProgress:
-        """Play until the steps are done, the time is over, somebody stops it or something fails.
+        """Play runs until the steps are done, time is over, a stop is requested, or a run fails.
 
-        Runs under way are ended, but a few seconds after somebody stopped it they count as never begun. Those
-        of a cluster, which takes the place of `workers` here, count so at once.
+        Runs under way are ended, but a few seconds after a stop request they count as never begun. Those of a
+        cluster, which takes the place of `workers` here, count so at once.
         """
         self.out.mkdir(parents=True, exist_ok=True)
         self._began, self._before = time.monotonic(), self.progress.seconds
@@ -247,7 +247,7 @@ class Campaign:
     def _run_on_cluster(
         self, cluster: Workers, has_ended: Callable[[], bool], show: Callable[[CampaignProgress], None]
     ) -> CampaignProgress:
-        """Give runs to workers elsewhere; their files come with what they did."""
+        """Submit runs to cluster workers; their files come with their results."""
         saved = time.monotonic()
         try:
             given = {**self._build_worker_settings(), "contracts": None}  # those of each worker
@@ -340,7 +340,7 @@ class Campaign:
         return text[-2_000:] or "it ended without a word"
 
     def _take_next_run_settings(self, has_ended: Callable[[], bool]) -> dict[str, Any] | None:
-        """Take the next run that nobody has played; None when all steps are shared out, or all is over."""
+        """Return the next unplayed run's settings; None when all steps are shared out, or all is over."""
         with self._changed:
             steps = RUN_LENGTH
             if self.settings.steps is not None:

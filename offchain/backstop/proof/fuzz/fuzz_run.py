@@ -65,8 +65,8 @@ def derive_run_seed(seed: int, index: int) -> int:
 def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
     """Return the seed of a campaign's run: of ten in a row three have a margin market, one of each policy.
 
-    Two of these three are mostly its traders', by turns. Whatever a campaign's seed is, and however short it
-    is, no policy is left out for want of luck.
+    Two of these three are mostly its traders', by turns. For any seed and any length of a campaign, no policy
+    is left out by chance.
     """
     turn, place = divmod(run_index, 10)
     kind = _MARGIN_AT.get(place)
@@ -80,7 +80,7 @@ def derive_policy_balanced_run_seed(campaign_seed: int, run_index: int) -> int:
 
 
 def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]) -> int:
-    """Return the seed of a steered run: of a few, the one whose deployment can reach the best target."""
+    """Return the seed of a steered run: the one of a few with the deployment that reaches the best target."""
     ranks = {}
     for attempt in range(DEPLOYMENTS):
         found = derive_run_seed(seed, index + (attempt << 64))
@@ -92,7 +92,7 @@ def derive_steered_seed(seed: int, index: int, targets: Sequence[SteeringTarget]
 
 
 class RunStep(NamedTuple):
-    """One step: the move it was part of, what was called, and what came of it."""
+    """One step: its generator, its call, and the outcome."""
 
     move: str
     action: Action

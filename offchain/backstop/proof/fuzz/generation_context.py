@@ -35,7 +35,7 @@ T = TypeVar("T")
 Fungible = ERC20 | Shares | Token
 
 PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
-"""The roles that act. Anybody may do anything; what succeeds follows from what they hold."""
+"""The roles that act. Any account may make any call; the outcome follows from its holdings and rights."""
 
 
 class Wait(NamedTuple):
@@ -206,7 +206,7 @@ class GenerationContext:
         return int(self.get_vault(collateral_type, owner).normalized_debt * self.get_rate(collateral_type))
 
     def list_unsafe_owners(self, collateral_type: int) -> list[str]:
-        """Return the owners who can be liquidated at the current price."""
+        """Return the owners that can be liquidated at the current price."""
         price, terms, rate = (
             self.feed.prices[collateral_type].current,
             self.get_terms(collateral_type),
@@ -221,7 +221,7 @@ class GenerationContext:
         return found
 
     def list_weakest_owner_if_any(self, collateral_type: int) -> list[str]:
-        """Return the owner with the least collateral for each unit of debt; nobody without a debt."""
+        """Return the owner with the least collateral for each unit of debt; empty without a debt."""
         found = [who for who in self.people if self.get_vault(collateral_type, who).normalized_debt]
 
         def strength(who: str) -> Fraction:
@@ -271,11 +271,11 @@ class GenerationContext:
         return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
 
     def get_balance(self, token: str, who: str) -> int:
-        """Return somebody's balance of a token."""
+        """Return an account's balance of a token."""
         return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
 
     def find_richest_account(self) -> str:
-        """Return the person who holds the most stablecoin."""
+        """Return the acting account with the most stablecoin."""
         return max(self.people, key=self.stablecoin.balances.__getitem__)
 
     def list_open_auctions(self) -> list[int]:

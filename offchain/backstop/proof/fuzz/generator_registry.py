@@ -1,4 +1,4 @@
-"""Moves: each is an intention of somebody, as one or several actions. The catalogue registers them here."""
+"""Moves: each is an intention of an account, as one or several actions. The catalogue registers them here."""
 
 from __future__ import annotations
 

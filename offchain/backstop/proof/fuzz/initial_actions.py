@@ -1,4 +1,4 @@
-"""The opening of each run: odd contracts beside the protocol, money for everybody, prices."""
+"""The opening of each run: adversarial contracts beside the protocol, funds for all accounts, prices."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SET_CEILING = keccak256(b"set_debt_ceiling(uint256,uint256)")[:4]
 
 
 def iter_adversarial_contract_creations(deployment: Deployment) -> Iterator[Creation]:
-    """Return tokens that misbehave, a pool of one, an aggregator of prices, a waterfall that nobody uses."""
+    """Return misbehaving tokens, a pool of one of them, a price aggregator, and an unused waterfall."""
     at = {}
 
     def creation(kind: str, name: str, *args: object) -> Creation:
@@ -153,5 +153,5 @@ def iter_funding_actions(deployment: Deployment, random: Random) -> Iterator[Act
 
 
 def truncate_reporters_to_odd_count(all_reporters: list[str]) -> list[str]:
-    """Return whom an adapter joins: an odd number, so that of all of them one may be silent."""
+    """Return the reporters that an adapter joins: an odd number, so that one of all may be silent."""
     return all_reporters[: (len(all_reporters) - 1) | 1]

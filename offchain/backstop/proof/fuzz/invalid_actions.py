@@ -16,7 +16,7 @@ _NEVER = {("ScriptedStage", "claim")}
 
 
 def make_invalid(context: GenerationContext, action: Action, chain: ChainSystem) -> Action:
-    """Return the same call from somebody else, or with one argument replaced."""
+    """Return the same call from another sender, or with one argument replaced."""
     if (action.contract, action.method) in _NEVER:
         return action
     if not action.args or context.draw_bool(0.25):

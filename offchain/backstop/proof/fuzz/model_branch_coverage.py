@@ -150,9 +150,9 @@ class _MarkedModuleLoader(SourceFileLoader):
 
 @cache
 def _read_or_compile_marked_model() -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
-    """Return the model's code with marks, by module, and what the marks stand for.
+    """Return the model's code with marks, by module, and the branches that the marks stand for.
 
-    Every process of a campaign wants the same, and making it takes longer than importing all else that plays.
+    Every process of a campaign needs the same code, and compiling it takes longer than all other imports.
     """
     sources = {path: path.read_bytes() for path in sorted(FOLDER.glob("*.py")) if path.stem != "__init__"}
     made_of = repr(
@@ -174,7 +174,7 @@ def _read_or_compile_marked_model() -> tuple[dict[str, CodeType], tuple[Branch, 
 def _compile_marked_model_modules(
     model_sources: Mapping[Path, bytes],
 ) -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
-    """Mark all files at once, in the order of their names: numbers do not depend on who imports what."""
+    """Mark all files at once, in the order of their names: numbers do not depend on the order of imports."""
     codes, branches = {}, list[Branch]()
     for path, source in model_sources.items():
         code, found = compile_module_with_marks(source.decode(), path, len(branches))
@@ -192,7 +192,7 @@ def compile_module_with_marks(source: str, path: Path, first_mark: int = 0) -> t
 
 
 class _PythonMarker(ast.NodeTransformer):
-    """A visitor that marks the functions of one module; what runs once, on import, has no marks."""
+    """A visitor that marks the functions of one module; code that runs once, on import, has no marks."""
 
     def __init__(self, file: str, first: int) -> None:
         self.branches: list[Branch] = []

@@ -62,7 +62,7 @@ def has_retired_type(context: GenerationContext) -> bool:
 
 
 def has_workout_of_retired_type(context: GenerationContext) -> bool:
-    """Return whether a workout runs whose type was taken off the list."""
+    """Return whether a workout of a delisted type is open."""
     listed = context.engine.listing[()].to_bytes(32)  # a byte for each type, its id and 1
     balances = () if context.workouts is None else context.workouts.balances.values()
     return any([each.left and each.collateral_type + 1 not in listed for each in balances])

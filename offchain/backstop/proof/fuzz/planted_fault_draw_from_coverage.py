@@ -58,7 +58,7 @@ def draw_faults(
 
 
 def _list_functions_reading_predicate_state(predicate_index: int) -> list[tuple[str, str]]:
-    """Return the functions, by Vyper file and name, whose decisions read what a predicate asks about."""
+    """Return the functions, by Vyper file and name, with decisions that read the state of a predicate."""
     if len(ENTRIES) <= predicate_index < len(NAMED):
         return []
     asked = (

@@ -127,7 +127,7 @@ def _increment_first_nonzero_entry(snapshot: Any, ledger_write: LedgerWrite) -> 
 
 
 def write_faults_yaml(faults: Sequence[PlantedFault], origin: Mapping[str, Any], path: Path) -> None:
-    """Write planted faults with what they were drawn from."""
+    """Write planted faults and the origin of their draw."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "drawn": dict(origin),

@@ -65,7 +65,7 @@ def _deploy_protocol_tester(
 
 
 class _ProtocolShrinker(TraceShrinker):
-    """What is left of a trace of the protocol, its parameters included."""
+    """Shrinker of a protocol trace, its parameters included."""
 
     def __init__(
         self,

@@ -49,9 +49,10 @@ def _compile_predicate_evaluators() -> dict[tuple[str, str], Callable[[Any], Bit
 
 
 class StateObserver:
-    """Follows a run: `held` are the predicates that hold as of the last look.
+    """Follows a run: `held` are the predicates that hold as of the last update.
 
-    `rows[i]` are those that held together with i, `risen` and `fallen` by move what came true and what ended.
+    `rows[i]` are those that held together with i. `risen` and `fallen` count, by move, the predicates that
+    became true and that became false.
     """
 
     def __init__(self, scene: GenerationContext) -> None:
@@ -76,7 +77,10 @@ class StateObserver:
         self._dirty.update(written)
 
     def update_predicates(self, move: str) -> None:
-        """Find out what holds now; put what changed since the last look down to a move, unless it is ""."""
+        """Find the predicates that hold now, and attribute changes to a move, unless it is "".
+
+        The changes are those since the last update.
+        """
         self._update_predicates_of_written_slots()
         self.watched[move] += bool(move)
         held = self._entries_hold
@@ -116,7 +120,7 @@ class StateObserver:
         self._dirty.clear()
 
     def _find_predicate_evaluator(self, contract: str, table_path: str) -> Callable[[Any], Bits] | None:
-        """Return what is asked about a table of a contract, whose class may inherit it."""
+        """Return the evaluator of the predicates on a contract's table, which its class may inherit."""
         classes = type(self._scene.world.contracts[contract]).__mro__
         return next(
             (

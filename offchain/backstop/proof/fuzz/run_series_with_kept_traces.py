@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class RunExecutor:
-    """A player of runs on fresh deployments. What earlier runs reached is no news in later ones."""
+    """A player of runs on fresh deployments. Coverage of earlier runs counts as known in later ones."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""What runs say about predicates of the state: which held together, and which moves led to each.
+"""Coverage of state predicates by runs: the pairs that held together, and the moves that led to each.
 
-Those of several runs add up, in any order.
+The coverage of several runs adds up, in any order.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StateCoverage:
         return cls(rows, Counter(list(rows)), observer.watched, observer.risen, observer.fallen)
 
     def add_coverage(self, other: StateCoverage) -> None:
-        """Take over what other runs say."""
+        """Add the coverage of other runs."""
         for place, held in other.rows.items():
             self.rows[place] = self.rows.get(place, 0) | held
         self.runs.update(other.runs)
@@ -54,7 +54,7 @@ class StateCoverage:
     def build_joint_bits_by_predicate(self) -> dict[int, Bits]:
         """Return for each predicate that ever held those that held together with it, itself included.
 
-        A row has what held when its predicate came true: of each pair the later one has the other.
+        A row has the predicates that held when its own came true: of each pair the later one has the other.
         """
         found = dict(self.rows)
         for place, held in self.rows.items():

@@ -79,7 +79,7 @@ def list_model_modules_with_trees() -> list[tuple[ModuleType, ast.Module]]:
 
 
 class DecisionReads(NamedTuple):
-    """What the decisions of the model read: attributes, and those that are compared with a constant.
+    """Reads by the model's decisions: attributes, and the attributes that are compared with a constant.
 
     A constant is known for the records and classes of the module that compares it.
     """

@@ -1,7 +1,7 @@
 """Steering: some runs prefer moves that led to predicates which never held together.
 
-What led where is learned from earlier runs of the same campaign: from all rounds but the last one before a
-run's own, which are done by then. So a campaign plays the same runs whatever the number of workers.
+The effects of moves are learned from earlier runs of the same campaign: from all rounds but the last one
+before a run's own, which are done by then. So a campaign plays the same runs for any number of workers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CANDIDATES = 8
 
 
 class SteeringTarget(NamedTuple):
-    """Two predicates that are wanted together, each with what leads to it and what ends it, by move."""
+    """Two predicates that should hold together, each with the moves that lead to it and that end it."""
 
     places: tuple[int, int]
     rises: tuple[dict[str, float], dict[str, float]]
@@ -104,7 +104,7 @@ def accumulate_steered_move_weights(
 def find_first_reachable_target(
     targets: Sequence[SteeringTarget], contract_kinds: Iterable[str]
 ) -> tuple[int, SteeringTarget | None]:
-    """Return the first target whose predicates can hold in a deployment of these contracts, and its place.
+    """Return the first target that a deployment of these contracts can reach, and its place in the list.
 
     None, and the number of targets, if there is none.
     """

@@ -37,7 +37,7 @@ class PartialCoverage(NamedTuple):
 
 
 class CoverageProcess:
-    """A process that compiles contracts and covers traces until `over`; what it does then is given up."""
+    """A process that compiles contracts and covers traces until `over`, when its work is discarded."""
 
     def __init__(self, artifacts: Artifacts, over: Callable[[], bool]) -> None:
         self._artifacts = artifacts

@@ -81,7 +81,7 @@ def shuffle_mutants_of_lines(
 def try_mutants(
     mutants: list[Mutant], count: int, steps: int, seed: int, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[Mutant, DetectorVerdict]]:
-    """Yield so many mutants with what a campaign says of each; one that does not compile is passed over."""
+    """Yield a number of mutants with a campaign's verdict on each; skip those that do not compile."""
     Artifacts().load()  # copies take over what is compiled
     for mutant in mutants:
         if count == 0 or stopped():

@@ -26,7 +26,7 @@ class ContractScore:
     equivalent: list[Mutant] = field(default_factory=list)
 
     def add_mutant(self, mutant: Mutant, result: MutantResult, argued: bool) -> None:
-        """Count a mutant. A killed one is killed, whatever was argued."""
+        """Count a mutant. A killed one is killed, also if it was argued to be equivalent."""
         if result.outcome == "killed":
             self.killed.append((mutant, result))
         elif result.outcome == "survived":

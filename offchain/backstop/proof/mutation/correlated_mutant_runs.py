@@ -1,4 +1,4 @@
-"""Trials of pairs: who notices a wrong rule that contract and model share; results are kept after each.
+"""Trials of pairs: the detectors of a wrong rule that contract and model share; results are kept.
 
 A result holds as long as the contracts, the model, the properties, the moves and the pair are the same.
 """
@@ -37,7 +37,7 @@ LOOKED_AT = ("model", "proof/properties", "proof/fuzz", "deployment")
 
 @dataclass(frozen=True)
 class MutantPairResult:
-    """The last word on one pair, and whose it is."""
+    """The final verdict on one pair, and the witness that gave it."""
 
     key: str  # hash of all it hangs on
     witness: str
@@ -49,7 +49,7 @@ class MutantPairResult:
 
     @property
     def detector_or_outcome(self) -> str:
-        """Who noticed, or what else there is to say."""
+        """The detector that noticed the mistake, or the outcome if none did."""
         return {NOTICED: self.by, SILENT: "nobody"}.get(self.outcome, self.outcome)
 
 
@@ -86,7 +86,7 @@ def try_mutant_pairs(
     seed: int = 1,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[CorrelatedMutant, MutantPairResult]]:
-    """Yield the pairs one after the other with what became of them, until somebody stops it."""
+    """Yield the pairs one after the other with their results, until `stopped` returns True."""
     Artifacts().load()  # copies take over what is compiled
     package = ROOT / "offchain" / "backstop"
     sources = [*CONTRACTS.rglob("*.vy*"), *(p for each in LOOKED_AT for p in (package / each).rglob("*.py"))]

@@ -46,7 +46,7 @@ class TextChange:
 
 @dataclass(frozen=True)
 class CorrelatedMutant:
-    """A wrong rule: what it is and who gains by it, where it comes from, and its changes on both sides."""
+    """A wrong rule: its text and its beneficiary, its origin, and its changes on both sides."""
 
     name: str
     wrong: str

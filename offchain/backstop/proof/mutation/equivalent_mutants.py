@@ -1,4 +1,4 @@
-"""Mutants that are argued to change nothing that anybody could see."""
+"""Mutants that are argued to have no observable effect."""
 
 from __future__ import annotations
 

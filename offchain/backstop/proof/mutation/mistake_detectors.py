@@ -1,7 +1,7 @@
 """Witnesses of a wrong rule that contract and model share: each looks at a changed copy of the checkout.
 
-A new one is a function and a line in `WITNESSES`; what it starts runs in `Copy.root` with
-`Copy.environment`, so that it imports the copy.
+A new witness is a function and a line in `WITNESSES`; processes that it starts run in `Copy.root` with
+`Copy.environment`, so that they import the copy.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _WORDS = 300
 
 
 class Mistake(Protocol):
-    """What is done to a copy of the checkout: a pair, for one."""
+    """A change of a copy of the checkout: a pair, for one."""
 
     def apply(self, root: Path) -> None: ...
 
 
 class DetectorVerdict(NamedTuple):
-    """The word of a witness: by what it noticed and at which step, a difference, or why it cannot look."""
+    """The verdict of a witness: the detector and the step, a difference, or why it cannot look."""
 
     outcome: str  # NOTICED, SILENT, DIFFERENCE: the two sides are wrong in two ways, BROKEN: it cannot run
     by: str = ""
@@ -43,7 +43,7 @@ class DetectorVerdict(NamedTuple):
 
 @dataclass(frozen=True)
 class CheckoutCopy:
-    """A changed checkout: package, contracts, and what is compiled of them already."""
+    """A changed checkout: package, contracts, and their compiled artifacts."""
 
     root: Path
 
@@ -53,7 +53,7 @@ class CheckoutCopy:
 
 
 class DetectorTask(NamedTuple):
-    """What a witness is asked for: steps at most, the seed, when to give up."""
+    """The task of a witness: steps at most, the seed, the time limit."""
 
     steps: int
     seed: int
@@ -63,7 +63,7 @@ class DetectorTask(NamedTuple):
 
 @contextmanager
 def copy_checkout(mistake: Mistake) -> Iterator[CheckoutCopy]:
-    """Yield a copy of this checkout with the mistake in it; what did not change stays compiled."""
+    """Yield a copy of this checkout with the mistake in it; unchanged contracts stay compiled."""
     with tempfile.TemporaryDirectory(prefix="backstop-pair-") as folder:
         copy = CheckoutCopy(Path(folder))
         package = Path("offchain") / "backstop"

@@ -144,7 +144,7 @@ def dropped_write(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
 
 
 def dropped_call(node: VyperNode, source: VyperSource) -> Iterator[TextEdit]:
-    """Leave out a call whose result nobody reads, or an event."""
+    """Leave out a call with an unused result, or an event."""
     if isinstance(node, vy_ast.Log) or (isinstance(node, vy_ast.Expr) and _is_call(node)):
         yield source.build_node_replacement(node, "pass")
 
@@ -215,7 +215,7 @@ def _is_statement_order_relevant(first: VyperNode, second: VyperNode, source: Vy
 def _list_targets(statement: VyperNode, source: VyperSource) -> list[str]:
     """Return the names that a statement writes, without indices: `self.lots` of `self.lots[id] = word`.
 
-    Declarations do not count: before them, what they declare does not compile.
+    Declarations do not count: uses of a name before its declaration do not compile.
     """
     if not isinstance(statement, vy_ast.Assign | vy_ast.AugAssign):
         return []
@@ -232,7 +232,7 @@ def _is_mentioned(text: str, target: str) -> bool:
 
 
 def _has_effect(statement: VyperNode, source: VyperSource) -> bool:
-    """Return whether others see what a statement does: storage, an event, a call."""
+    """Return whether a statement has an outside effect: storage, an event, a call."""
     if isinstance(statement, vy_ast.Log) or (isinstance(statement, vy_ast.Expr) and _is_call(statement)):
         return True
     return any(target.startswith(("self.", "ledger.")) for target in _list_targets(statement, source))

@@ -90,7 +90,7 @@ class MutantTestPlugin:
                 compiled.unlink()
 
     def _run_tests_in_child(self, session: pytest.Session, job: dict[str, Any], result_pipe: int) -> None:
-        """Run the tests in the fork, tell what became of the mutant, and end."""
+        """Run the tests in the fork, report the mutant's result, and end."""
         try:
             with os.fdopen(result_pipe, "w") as pipe:
                 json.dump(self._compile_and_test_mutant(session, job), pipe)

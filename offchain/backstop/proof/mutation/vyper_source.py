@@ -72,7 +72,7 @@ class VyperSource(SourceText):
         return TextEdit(start, start + len(old), new)
 
     def build_node_swap(self, first: VyperNode, second: VyperNode) -> TextEdit:
-        """Exchange two nodes; what stands between them stays."""
+        """Return an edit that exchanges two nodes; the text between them stays."""
         (start, end), (start_2, end_2) = self.find_span(first), self.find_span(second)
         return TextEdit(start, end_2, self.get_text(second) + self.text[end:start_2] + self.get_text(first))
 
@@ -88,7 +88,7 @@ class VyperSource(SourceText):
 class _ColumnAdjustments(dict[tuple[int, int], int]):
     """The distances by which Vyper's stand-ins for its keywords moved a column, known where tokens start.
 
-    Ends of nodes need it too: what moved the last token before a column moved the column.
+    Ends of nodes need it too: a move of the last token before a column also moved the column.
     """
 
     def __init__(self, at_tokens: dict[tuple[int, int], int]) -> None:
@@ -101,7 +101,7 @@ class _ColumnAdjustments(dict[tuple[int, int], int]):
 
 
 def parse_vyper(text: str) -> vy_ast.Module:
-    """Parse like `vyper.ast.parse_to_ast`, whose nodes end too early or late around `log` or `extcall`."""
+    """Parse like `vyper.ast.parse_to_ast`, but with right ends of nodes around `log` or `extcall`."""
     pre_parser = PreParser(is_interface=False)
     pre_parser.parse(text)
     pre_parser.adjustments = _ColumnAdjustments(pre_parser.adjustments)

@@ -1,4 +1,4 @@
-"""The numbered properties: of a state, of a step, and of what would happen if."""
+"""The numbered properties: of a state, of a step, and of simulated futures."""
 
 # The one place that makes all of them known: a module registers its properties when it is imported.
 from backstop.lockstep.step_transition import Transition

@@ -1,4 +1,4 @@
-"""Property of what an auction of collateral begins with, and of what is paid for a reset, to the wei."""
+"""Property of the start values of a collateral auction and of the reward for a reset, to the wei."""
 
 from __future__ import annotations
 

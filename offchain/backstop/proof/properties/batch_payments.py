@@ -1,4 +1,4 @@
-"""Properties of pools that pay batches: up to which level, and whose the income of leavers becomes."""
+"""Properties of pools that pay batches: the payment level, and the receiver of forfeited income."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SCALE, _MOST_RUNS = 10**47, 20
 
 @transition_property(209, events=["*.BatchPaid"])
 def batches_receive_all_beyond_losses(step: Transition, changes: Changes) -> None:
-    """Check that who leaves is paid what is above the level of known losses and half of that again.
+    """Check that withdrawing members are paid all above one and a half times the known losses.
 
-    Runs at that level or above it, and batches whose time has come, become one run; nothing else does. What
-    is paid is all above its ceiling, in whole wei.
+    Runs at that level or above it, and batches that have passed their wait, become one run; no other run
+    merges. The payment is all that the run holds above its ceiling, in whole wei.
     """
     pool = step.action.contract
     if (
@@ -82,10 +82,10 @@ def batches_receive_all_beyond_losses(step: Transition, changes: Changes) -> Non
 
 @transition_property(210, events=["*.BatchCut", "*.Withdraw"])
 def reserve_gets_unvested_exit_income(step: Transition, changes: Changes) -> None:
-    """Check that income that has not vested on the shares of a leaver goes to the reserve, and no other does.
+    """Check that income that has not vested on a leaver's shares goes to the reserve, and no other does.
 
-    When a batch is cut, or at once in a pool without a cooldown. Where nobody stays it is all of it. In
-    settlement, and of a pool that may not pay, it stays.
+    The income is forfeited when a batch is cut, or at once in a pool without a cooldown. If no shares remain,
+    all unvested income is forfeited. In settlement, and in a pool that may not pay, it stays in the pool.
     """
     pool, now = step.action.contract, step.model.timestamp
     contract = step.get_contract(pool)
@@ -116,7 +116,7 @@ def reserve_gets_unvested_exit_income(step: Transition, changes: Changes) -> Non
 
 @transition_property(211, events=["*.RoundPaid"])
 def equity_pool_pays_due_batches(step: Transition, changes: Changes) -> None:
-    """Check that a pool of equity pays all shares whose batches have waited at one price, rounded down."""
+    """Check that an equity pool pays all shares of due batches at one price, rounded down."""
     for log in step.outcome.logs:
         if log.event != "RoundPaid":
             continue
@@ -149,10 +149,10 @@ def equity_pool_pays_due_batches(step: Transition, changes: Changes) -> None:
 
 @transition_property(215, calls=["*.redeem", "*.withdraw"])
 def batch_claim_pays_exact_share(step: Transition, changes: Changes) -> None:
-    """Check that a claim brings all that the named shares were paid, of the earliest batches first.
+    """Check that a claim pays all that the named shares were paid, of the earliest batches first.
 
-    A part of a request brings its part of what is there, rounded down; for assets as many shares are counted
-    as they are worth, rounded up.
+    A part of a request is paid the same part of the claimable amount, rounded down. A claim by assets counts
+    the shares that these assets are worth, rounded up.
     """
     pool, method = step.action.contract, step.action.method
     contract = step.get_contract(pool)

@@ -1,4 +1,4 @@
-"""Properties of the order of calls: what strangers may call in one second brings the same in either order."""
+"""Properties of the order of calls: permissionless calls in one second have equal effects in either order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from backstop.proof.properties.what_if_steps_and_state_readings import (
 
 
 class PublicCall(NamedTuple):
-    """A call that anybody may make."""
+    """A permissionless call."""
 
     contract: str
     method: str
@@ -39,11 +39,11 @@ class PublicCall(NamedTuple):
 
 
 _FLAGS = {"liquidate", "flag", "foreclose"}
-"""Calls after which the treasury and pools know of more that may be lost. Somebody has to make them."""
+"""Calls after which the treasury and the pools count more possible losses. Any account may make them."""
 _PAYERS = {"distribute", "settle", "start"}
-"""Calls that pay, or offer, by what is known."""
+"""Calls that pay, or offer, amounts that depend on the known losses."""
 _ROOM = {"liquidate", "foreclose"}
-"""Calls that use up the room for auctions: who comes first chooses which vaults are sold."""
+"""Calls that use up the room for auctions: the first caller chooses which vaults are sold."""
 _MOST_LOCKED = 2**104 - 1
 """The most collateral that a vault stores when lots return to it [wei]."""
 _DUST = 10_000
@@ -52,11 +52,11 @@ _DUST = 10_000
 
 @counterfactual_property(156)
 def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that vaults and deficits end equal, in whatever order lots come home and vaults are skimmed.
+    """Assert that vaults and deficits end equal, in any order of returned lots and skimmed vaults.
 
-    A call that is refused is made again after another. Settlement is begun, and its prices made, if they
-    are not yet; where that works, with one more lot whose principal is repaid and penalty is not. Not where
-    a vault has no room for all that comes home: the last lot is salvage then.
+    A refused call is repeated after another one. Settlement is opened, and its prices are set, if they are
+    not yet. If that succeeds, one more lot is added, with its principal repaid and its penalty not.
+    Exempt are states in which a vault has no room for all its returned lots: the last lot is salvage then.
     """
     settlement = get_contract(lockstep, "Settlement")
     if settlement.progress[()].fixed_at:
@@ -89,7 +89,7 @@ def unwind_order_changes_no_vault(lockstep: LockstepLike, random: Random) -> boo
 
 
 def _can_vaults_hold_auctioned_collateral(lockstep: LockstepLike) -> bool:
-    """Return whether each vault has room for what it holds and for all its lots."""
+    """Return whether each vault has room for its collateral and for all its lots."""
     auction, locked = get_contract(lockstep, "CollateralAuction"), Counter[Any]()
     for key, vault in get_contract(lockstep, "VaultEngine").vaults.items():
         locked[key] += vault.locked_collateral
@@ -186,7 +186,7 @@ def _retry_calls_and_get_refusals(
 
 
 def _read_vaults_and_deficits(lockstep: LockstepLike) -> dict[Any, Any]:
-    """Return each vault, and what each type lacks and has to give."""
+    """Return each vault, and the deficit and the buffer of each type."""
     engine = get_contract(lockstep, "VaultEngine")
     found: dict[Any, Any] = {
         ("vault", *key): (vault.locked_collateral, vault.normalized_debt)
@@ -202,14 +202,15 @@ def _read_vaults_and_deficits(lockstep: LockstepLike) -> dict[Any, Any]:
 
 @counterfactual_property(159)
 def call_order_changes_no_bystander_balance(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that an account that calls nothing has the same, whichever of two strangers' calls is first.
+    """Assert that an account that makes no call ends equal for either order of two strangers' calls.
 
-    Both are calls that anybody may make, and that do not take part in a sale. A call that is refused is made
-    again after the other, and at the end all is called that anybody may call about income and losses. Left
-    out is what is known: one second is not enough to flag what was unsafe before; who liquidates chooses
-    whom, while there is not room for all; who covers a type first chooses who bears, where stages of types
-    are behind others, which borrowers, and whether fees that are due pay first. Rounding, and rewards of the
-    two calls.
+    Both calls are permissionless and take no part in a sale. A refused call is repeated after the other one.
+    At the end all permissionless calls about income and losses are made.
+
+    The known exceptions are left out. One second is not enough to flag debt that was unsafe before. The first
+    liquidator chooses the vaults while there is not room for all. The first cover of a type decides which
+    stages and borrowers absorb the loss, where stages of types are behind others, and whether due fees pay
+    first. Rounding, and the rewards of the two calls, are left out as well.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -251,7 +252,7 @@ def call_order_changes_no_bystander_balance(lockstep: LockstepLike, random: Rand
 
 
 def _iter_permissionless_calls(lockstep: LockstepLike) -> Iterator[PublicCall]:
-    """Yield calls that anybody may make about what others have; no sale and no price."""
+    """Yield permissionless calls about other accounts' balances; no sale and no price report."""
     contracts = lockstep.model.world.contracts
     engine, auction = get_contract(lockstep, "VaultEngine"), get_contract(lockstep, "CollateralAuction")
     for (c, owner), vault in engine.vaults.items():
@@ -320,7 +321,7 @@ def _accrue_all_types(lockstep: LockstepLike) -> None:
 
 
 def _run_income_and_loss_upkeep(lockstep: LockstepLike) -> None:
-    """Make all calls about income and losses that anybody may make."""
+    """Make all permissionless calls about income and losses."""
     _accrue_all_types(lockstep)
     for c in list_collateral_types(lockstep):
         if read_deficit(lockstep, c):
@@ -337,7 +338,7 @@ def _run_income_and_loss_upkeep(lockstep: LockstepLike) -> None:
 
 
 def _list_holders_and_leavers(lockstep: LockstepLike, pool_name: str) -> list[str]:
-    """Return who has shares of a pool, or has asked to leave it; no contracts, and not the visitor."""
+    """Return the accounts with shares of a pool or with a withdrawal request; no contracts, no visitor."""
     pool = get_contract(lockstep, pool_name)
     found = {*pool.list_holders(), *(who for _, who in pool.tables["line.requests"])}
     return sorted(found - {VISITOR, *lockstep.model.world.addresses})
@@ -349,7 +350,7 @@ def _read_visitor_stablecoin_balance(lockstep: LockstepLike) -> int:
 
 
 def _build_holdings_by_account_asset(lockstep: LockstepLike) -> dict[tuple[str, ...], int]:
-    """Return what everybody but the visitor has, by account and kind [wei]."""
+    """Return the holdings of each account but the visitor, by account and kind [wei]."""
     contracts = lockstep.model.world.contracts
     engine, found = get_contract(lockstep, "VaultEngine"), dict[tuple[str, ...], int]()
     strangers = {VISITOR, *lockstep.model.world.addresses}

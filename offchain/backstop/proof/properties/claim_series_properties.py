@@ -1,4 +1,4 @@
-"""Property of series of claims: how many tokens a loss makes, what each is paid, and what one converts to."""
+"""Property of series of claims: tokens for each loss, payments for each token, and conversions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _EVENTS = ("LossRecorded", "Repaid", "Converted", "Collected", "Credited")
 
 @transition_property(208, events=[f"*.{event}" for event in _EVENTS])
 def claim_tokens_share_series_debt(step: Transition, changes: Changes) -> None:
-    """Check that a loss makes tokens at the price of a claim, and a payment is for all tokens alike.
+    """Check that a loss creates tokens at the price of a claim, and a payment is for all tokens equally.
 
-    A holder who converts or collects gets its whole part, rounded down. What a loss makes is rounded up.
+    A holder that converts or collects gets its whole part, rounded down. The tokens that a loss creates are
+    rounded up.
     """
     kinds: dict[str, list[Any]] = {}
     for log in step.outcome.logs:
@@ -91,7 +92,7 @@ def _check_claim_conversion_price(
 def _check_credited_claim_cash(
     step: Transition, claims_name: str, claim_logs: list[Any], changes: Changes
 ) -> None:
-    """Check that cash grows by what is credited and ends with what is collected; and what a holder is due."""
+    """Check that cash grows by credits and shrinks by collections, and that each holder gets its due."""
     credited: dict[str, int] = {}
     for log in claim_logs:
         if log.event == "Credited":
@@ -127,10 +128,11 @@ def _check_credited_claim_cash(
 
 @transition_property(216, calls=["*.collect_claims"], events=["*.LossRecorded"])
 def depositors_receive_claims_pro_rata(step: Transition, changes: Changes) -> None:
-    """Check that what a loss makes for each share is kept, and handed out for all shares since the last time.
+    """Check that a loss's tokens are recorded for each share and handed out for all of a member's shares.
 
-    By the sums of a generation of shares: claims of another series count no more. What rounding takes is less
-    than a ray a share, and a token.
+    Handed out are the tokens since the member was settled last. The sums are those of one generation of
+    shares: claims of another series no longer count. Rounding takes less than a ray for each share, and less
+    than a token.
     """
     for log in step.outcome.logs:
         if log.event == "LossRecorded" and step.get_contract(log.contract).KIND == "RecoveryClaims":

@@ -16,13 +16,13 @@ _FACILITATOR_METHODS = {
     "DeficitReported": ("announce_loss",),
     "DeficitWaived": ("draw", "recover"),
 }
-"""What an adapter calls at its facilitator in a call that ends with an event."""
+"""Methods that an adapter calls at its facilitator, by the event that ends the adapter's call."""
 _GIVES = "Withdrawn", "ProtocolPaid"
 _SUPPLY = "erc20.totalSupply", "erc20.balanceOf", "balanceOf", "ledger.system", "ledger.income"
 
 
 def list_facilitator_calls(step: Transition, facilitator: str) -> tuple[str, tuple[str, ...]]:
-    """Return who calls a facilitator in a step, and which functions: its adapter, whoever called that."""
+    """Return the caller of a facilitator in a step and its methods: the adapter, for any caller of that."""
     address = step.get_contract(facilitator).address
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)
@@ -34,11 +34,11 @@ def list_facilitator_calls(step: Transition, facilitator: str) -> tuple[str, tup
 
 @transition_property(226, writes=_SUPPLY)
 def each_stablecoin_has_its_coin(step: Transition, changes: Changes) -> None:
-    """Assert that whoever has stablecoin in a deployment that insures another protocol can have the coin.
+    """Assert that each holder of stablecoin can have the coin, where another protocol is insured.
 
-    Coins leave an adapter to whoever brings as much stablecoin, and to the protocol, as far as nobody has
-    stablecoin for them and the ledger keeps nothing for itself. So no loss of the protocol's is borne by
-    anybody but members of pools and buyers of equity.
+    Coins leave an adapter only against as much stablecoin. The protocol can have only coins that no holder's
+    stablecoin stands for and that the ledger does not keep for itself. So the protocol's losses are absorbed
+    by members of pools and buyers of equity alone.
     """
     for adapter in step.model.world.contracts.values():
         if isinstance(adapter, CoinAdapter):
@@ -58,7 +58,7 @@ def _check_coins(step: Transition, changes: Changes, adapter: CoinAdapter) -> No
         return  # the admin charges a fee, and no coin comes in for that
 
     def read_coins_and_claims(read: Any) -> tuple[int, int]:
-        """Return the coins that lie here and what is claimed of them [wad, rounded up]."""
+        """Return the coins that the adapter holds, and the claims on them [wad, rounded up]."""
         kept = read("VaultEngine", "ledger.system").reserve
         kept += read("VaultEngine", "ledger.income", adapter.collateral_type).buffer
         own = read(stable, "erc20.balanceOf", adapter.address)

@@ -1,4 +1,4 @@
-"""Properties of auctions of collateral: their start, what a take costs, and what an end gives up."""
+"""Properties of collateral auctions: start, cost of a take, and principal released at the end."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
 
 @transition_property(37, calls=["CollateralAuction.take"])
 def take_pays_curve_price(step: Transition, changes: Changes) -> None:
-    """Assert that a taker pays the curve's price for what it gets, rounded up, and never above the target.
+    """Assert that a taker pays the curve's price for its collateral, rounded up, and never above the target.
 
-    By less than a unit of the token, and what is paid for what is got stays within the price that was named.
-    What is paid repays principal first, the rest goes to the buffer; what is left of a lot whose target is
-    raised goes back.
+    The rounding is less than a unit of the token, and the payment for the received collateral stays within
+    the named price. The payment repays principal first, and the rest goes to the buffer. The remainder of a
+    lot with a raised target goes back.
     """
     if not step.is_call(_AUCTION, "take"):
         return
@@ -93,10 +93,10 @@ def take_pays_curve_price(step: Transition, changes: Changes) -> None:
 def auction_targets_rewards_follow_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
-    A part of a vault takes no larger a part of its collateral, and as much debt with it as that stood for,
-    rounded up. A reset starts from the higher of current and next price, adds nothing to what is to be
-    raised, is paid for by penalty that has come in, and is refused where the lot can be given up. A stop
-    stops either. Terms that change stay as they were for auctions that began with them.
+    A part of a vault takes no larger a part of its collateral, and the debt that this part stands for,
+    rounded up. A reset starts from the higher of current and next price and adds nothing to the target. Its
+    reward is paid from penalty that has come in, and it is refused where the lot can be given up. A stop
+    blocks both starts and resets. Auctions keep the terms that they began with.
     """
     for contract, (c, version), old, new in changes.get("old_terms", ()):
         if old.buf or new != step.read_pre_state(contract, "terms", c) or new.version != version:
@@ -232,7 +232,8 @@ def auction_closes_only_when_sold_or_worthless(step: Transition, changes: Change
 class LotPriceFallsOnlyWithBlocks:
     """Where auctions count blocks, only blocks make a lot cheaper, due for a reset, or given up unsold.
 
-    The blocks are those since this saw the auction start or be reset, whatever its record says.
+    The blocks count from the start or reset that this property has observed, not from the auction's own
+    record.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -287,7 +288,7 @@ class LotPriceFallsOnlyWithBlocks:
     ],
 )
 class AuctionEndReleasesUnpaidPrincipal:
-    """What an auction of a vault gives up is its principal less all that was paid for it.
+    """The principal that the end of an auction gives up is its principal less all that was paid for it.
 
     And an auction starts once and ends once.
     """
@@ -327,5 +328,5 @@ def _compute_time_by_blocks_or_timestamp(step: Transition) -> int:
 
 
 def _compute_unraised_principal(lot: Any, auction_start: Any) -> int:
-    """Return the principal in what is still to be raised [rad]."""
+    """Return the principal in the amount still to be raised [rad]."""
     return max(0, lot.target * RAY - auction_start.penalty * _MICRO * RAY - auction_start.excess)

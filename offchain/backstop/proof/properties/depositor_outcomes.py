@@ -45,11 +45,11 @@ _CERTAIN = 256
 
 @counterfactual_property(170)
 def depositor_bears_no_excess_loss(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that who enters once all losses are covered bears of later ones no more than live shares do.
+    """Assert that a depositor that enters after all losses are covered absorbs no more than live shares do.
 
-    That is the part of the loss, share for share, or of what live shares lose by it if that is less; also
-    after dust was deposited. Losses that leave next to nothing may come before the entry. 64 wei are
-    tolerated, and 1e6 where a loss leaves less than that in the pool.
+    Its bound is its part of each later loss, share for share, or of the loss of live shares if that is less.
+    This also holds after a deposit of dust. Losses that leave next to nothing may come before the entry. The
+    tolerance is 64 wei, or 1e6 where a loss leaves less than that in the pool.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None or not _is_live_without_scripted_stages(lockstep):
@@ -85,10 +85,10 @@ def depositor_bears_no_excess_loss(lockstep: LockstepLike, random: Random) -> bo
 def strangers_delay_no_withdrawal(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that a request is paid after the collecting time of a batch, the cooldown and the look.
 
-    Whatever dust strangers request and whenever they cut and settle. What may yet be lost holds back one and
-    a half times the part that the request would absorb, or that part and one in 256 of a share's price if
-    that is more; 64 wei are tolerated. Nothing is said where less than one in 256 of an earlier request, or
-    of this one, is certain.
+    This holds for any dust requests of strangers, and for any time at which they cut and settle. Possible
+    losses hold back one and a half times the part that the request would absorb. If that is more, they hold
+    back that part and one in 256 of a share's price. The tolerance is 64 wei. The property is silent where
+    less than one in 256 of an earlier request, or of this one, is certain.
     """
     name = pick_item(
         random,
@@ -150,11 +150,12 @@ def strangers_delay_no_withdrawal(lockstep: LockstepLike, random: Random) -> boo
 
 @counterfactual_property(172)
 def depositor_earns_only_income_vested_on_its_shares(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of a pool's income nobody gets what vested before the entry, nor what leavers forfeit.
+    """Assert that no depositor gets pool income that vested before its entry, or that leavers forfeit.
 
-    At most the part of what had not vested at the entry that its shares were of all shares then; 64 wei are
-    tolerated. Not of pools of equity, where leavers' income is left to those who stay; nor of a pool without
-    a cooldown while debt is in doubt, where leavers leave their part of the doubt as well.
+    A depositor gets at most its part of the income that had not vested at the entry: its shares by all shares
+    of that time. The tolerance is 64 wei. Pools of equity are exempt: leavers' income stays with the
+    remaining members. So is a pool without a cooldown while debt is flagged: leavers leave their part of the
+    flagged debt as well.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if (
@@ -287,7 +288,7 @@ def _cover_deficit_and_check_depositor(
 def _open_vault_at_floor_multiple(
     lockstep: LockstepLike, collateral_type: int, price: int, floor_multiple: int = 1
 ) -> None:
-    """Have somebody borrow a type's floor so many times, three times secured at a price."""
+    """Open a vault with a debt of so many debt floors, three times secured at a price."""
     engine = get_contract(lockstep, "VaultEngine")
     token, debt = (
         get_token(lockstep, collateral_type),
@@ -313,7 +314,7 @@ def _open_vault_at_floor_multiple(
 
 
 def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -> None:
-    """Have somebody borrow of a type, and all of it collapse."""
+    """Open a vault of a type, and close all auctions of the type after a price collapse."""
     _open_vault_at_floor_multiple(lockstep, collateral_type, price)
     for auction_id in crash_and_list_closable_auctions(lockstep, collateral_type):
         apply_or_raise(lockstep, "CollateralAuction", "close", auction_id, by=VISITOR)
@@ -322,7 +323,7 @@ def _cause_type_loss(lockstep: LockstepLike, collateral_type: int, price: int) -
 def _reduce_pool_to_dust(
     lockstep: LockstepLike, name: str, collateral_type: int, price: int, random: Random
 ) -> None:
-    """Have a loss take all of a pool but dust: somebody deposits what it will take and a little more."""
+    """Cause a loss that takes all of a pool but dust, after a deposit of a little more than the loss."""
     _cause_type_loss(lockstep, collateral_type, price)
     pool = get_contract(lockstep, name)
     due = -(-lockstep.view("LossWaterfall", "losses_reaching", pool.address) // RAY)
@@ -345,7 +346,7 @@ def _call_waterfall_for_all_deficits(lockstep: LockstepLike) -> bool:
 
 
 def _liquidate_vault_without_buyers(lockstep: LockstepLike, random: Random) -> bool:
-    """Have the vault of somebody who has just borrowed auctioned, nobody take the lot, and wait."""
+    """Open a vault, liquidate it at a tenth of the price, and wait a day without buyers for the lot."""
     c = _pick_small_type(lockstep, random)
     price = get_contract(lockstep, "PriceFeed").prices[c].current
     _open_vault_at_floor_multiple(lockstep, c, price, random.choice((1, 3, 9)))
@@ -357,7 +358,7 @@ def _liquidate_vault_without_buyers(lockstep: LockstepLike, random: Random) -> b
 
 
 def _pick_small_type(lockstep: LockstepLike, random: Random) -> int:
-    """Choose a type of little debt: of a loss that takes everything else nobody has enough to deposit."""
+    """Return a type of little debt, so that a donor can fund a pool beyond the type's total loss."""
     debts = get_contract(lockstep, "VaultEngine").debts
     return int(
         pick_item(
@@ -367,7 +368,7 @@ def _pick_small_type(lockstep: LockstepLike, random: Random) -> int:
 
 
 def _try_fund_and_deposit(lockstep: LockstepLike, pool_name: str, depositor: str, amount: int) -> bool:
-    """Collect so much for somebody and deposit it; return whether that was possible."""
+    """Collect an amount for a depositor and deposit it; return whether that succeeded."""
     if amount <= 0 or not collect_tokens_from_holders(lockstep, depositor, amount):
         return False
     apply_or_raise(
@@ -418,7 +419,7 @@ def _make_members_leave_pools(
 
 
 def _list_members(lockstep: LockstepLike, name: str) -> list[str]:
-    """Return who has shares of a pool and is no contract."""
+    """Return the accounts with shares of a pool, without contracts."""
     return [
         who
         for who in get_contract(lockstep, name).list_holders()

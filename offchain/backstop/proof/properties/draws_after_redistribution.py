@@ -11,10 +11,10 @@ _ENGINE = "VaultEngine"
 
 @transition_property(189, calls=[f"{_ENGINE}.deposit_and_draw"])
 def draw_after_redistribution_pays_its_share(step: Transition, changes: Changes) -> None:
-    """Check that a draw is charged what losses have added to debts in the epochs that count.
+    """Check that a draw is charged the losses that were added to debts in the epochs that count.
 
-    A borrower who repays before a redistribution and draws again after it owes as much as one who stayed. Of
-    the present epoch and the one before, rounded up.
+    A borrower that repays before a redistribution and draws again after it owes as much as one that stayed.
+    The present epoch and the one before count, rounded up.
     """
     if not step.is_call(_ENGINE, "deposit_and_draw") or not step.action.args[3]:
         return

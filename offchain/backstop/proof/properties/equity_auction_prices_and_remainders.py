@@ -1,4 +1,4 @@
-"""The properties of auctions for equity: what is sold at which price, and what becomes of the rest."""
+"""The properties of equity auctions: the price of each sale, and the remainders."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 _UNIT = 10**14
 """Ray: ends of a price are multiples of it."""
 _LEAST = WAD
-"""What an auction has to raise at least, and what a part of one may leave."""
+"""The least target of an auction, and the least remainder of a partial take."""
 
 
 @transition_property(61, writes=["sales"])
 def equity_auction_follows_price_curve(step: Transition, changes: Changes) -> None:
     """Assert that an auction starts above the market, falls in a line to its floor, and never sells under it.
 
-    It is for as much as its target costs at the floor. A take pays the price, rounded up, for what it gets;
-    what is sold, goes back and is left is what was for sale. What is not sold in time goes back.
+    It is for as much as its target costs at the floor. A take pays the price for its equity, rounded up.
+    Sold, returned and remaining equity sum to the equity for sale. Equity that is not sold in time goes back.
     """
     if "sales" not in changes:
         return
@@ -104,7 +104,7 @@ def _can_sale_end(step: Transition, stage: Any, sale: Any) -> bool:
 
 
 def _check_equity_held_for_sale(step: Transition, changes: Changes, equity_auction: Any) -> None:
-    """Assert that what a sale holds, or has booked, is what all its lots are."""
+    """Assert that the equity that a sale holds, or has booked, is the sum of its lots."""
     more = sum(
         _compute_equity_lot_at_floor_price(new) - _compute_equity_lot_at_floor_price(old)
         for contract, _, old, new in changes["sales"]
@@ -133,5 +133,5 @@ def _select_logs(step: Transition, contract: str, event: str) -> list[Any]:
 
 
 def _list_transfers(step: Transition, token: str) -> list[tuple[str, str, int]]:
-    """Return who sent whom how much of a token."""
+    """Return the transfers of a token: sender, receiver and amount."""
     return [log.values for log in _select_logs(step, token, "Transfer")]

@@ -15,8 +15,9 @@ _WATERFALL = "LossWaterfall"
 def no_batch_is_paid_before_capped_cover(step: Transition, changes: Changes) -> None:
     """Check that no batch is paid while its pool could cover a booked loss under a cap that is a share of it.
 
-    Members who left before would take their part of the cap along, and later stages would pay it. A
-    ten-thousandth of the cap may stay. Earlier stages count with all they hold, so the loss reaches the pool.
+    Members that withdraw before the cover would lower the cap by their part, and later stages would pay it. A
+    ten-thousandth of the cap may stay. Earlier stages count with all that they hold, so the loss reaches the
+    pool.
     """
     paid = {log.contract for log in step.outcome.logs if log.event == "BatchPaid" and log.values[2]}
     if not paid or step.read_pre_state(_WATERFALL, "books").settlement:

@@ -30,7 +30,7 @@ _NO_RESETS = 2
 def no_lot_is_sold_once_reset_is_due(step: Transition, changes: Changes) -> None:
     """Check that no lot is sold after its tail, nor at a price under the cusp of its top.
 
-    The cusp is a share of the top, whatever the market price is. Within the rounding of the price.
+    The cusp is a share of the top, at any market price. The tolerance is the rounding of the price.
     """
     for log in step.outcome.logs:
         if (log.contract, log.event) == (_AUCTION, "Taken") and _is_reset_due(

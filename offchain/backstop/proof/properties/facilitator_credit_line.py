@@ -20,8 +20,8 @@ def facilitator_loss_stays_within_its_line(step: Transition, changes: Changes) -
     """Assert that only its minter raises a facilitator's debt, which with its losses then fits its line.
 
     Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
-    debt if that is less, and touches no other vault; one that a margin market posts is drawn and booked in
-    one call, within the line. What is announced is in doubt from the same call on.
+    debt if that is less, and touches no other vault. A loss that a margin market posts is drawn and booked in
+    one call, within the line. An announced loss is flagged from the same call on.
     """
     if changes.keys().isdisjoint(_TOUCHED):
         return

@@ -1,4 +1,4 @@
-"""The properties of facilitators' money: what a bridge gets and pays back, and when its losses count."""
+"""The properties of facilitators' money: a bridge's draws and repayments, and when its losses count."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MONEY = ("draw", "repay", "recover", "redeem")
 
 @history_property(64, writes=["announced", "lost"])
 class FacilitatorLossIsAnnouncedBeforeBooking:
-    """Assert that a loss is booked only its whole delay after the last word on it, whoever gave that.
+    """Assert that a loss is booked only its whole delay after the last announcement, by any sender.
 
-    What counts as lost is all that was booked less all that was recovered.
+    The lost amount is the sum of booked losses less the sum of recovered amounts.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -74,10 +74,10 @@ class FacilitatorLossIsAnnouncedBeforeBooking:
     65, calls=[f"*.{method}" for method in _MONEY], events=["*.Poked", f"{_FUND}.ShortfallPosted"]
 )
 def bridge_draws_stay_owed_until_repaid(step: Transition, changes: Changes) -> None:
-    """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
+    """Assert that a bridge's draws are owed, rounded up, and its repayments are burned and owed no more.
 
-    What was lost and is recovered covers the type's deficit, the rest is the reserve's. In settlement notes
-    share what was paid, rounded down. A note is worth a stablecoin, or what an announced loss leaves of it.
+    Recovered losses cover the type's deficit first, and the rest goes to the reserve. In settlement notes
+    share the payments, rounded down. A note is worth a stablecoin, less its part of an announced loss.
     """
     contract: Any = step.model.world.contracts.get(step.action.contract)
     if _has_posted_loss(step):
@@ -155,7 +155,7 @@ def _has_posted_loss(step: Transition) -> bool:
 
 
 def _check_posted_shortfall_within_line(step: Transition, facilitator: Any) -> None:
-    """Assert that what the fund left of a loss is posted within the line, and drawn for the market."""
+    """Assert that the loss that the fund leaves is posted within the line, and drawn for the market."""
     c, market = facilitator.collateral_type, step.get_contract(_MARKET)
     rate = step.read_post_state("VaultEngine", "ledger.debts", c).accumulated_rate
     owed = -(
@@ -205,7 +205,7 @@ def _check_note_price(step: Transition, facilitator: Any) -> None:
 def _sum_transfers_by_counterparty(
     step: Transition, token: str, party_index: int, party: str
 ) -> dict[str, int]:
-    """Return how much of a token went from somebody (place 0) to whom, or to somebody (1) from whom."""
+    """Return transfers of a token from a party (`party_index` 0) or to it (1), summed by the other side."""
     found: dict[str, int] = {}
     for log in step.outcome.logs:
         if (log.contract, log.event) == (token, "Transfer") and log.values[party_index] == party:

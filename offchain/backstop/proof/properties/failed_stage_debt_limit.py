@@ -1,4 +1,4 @@
-"""What a stage owes that failed, of one successful step: no more than others paid in its place."""
+"""Property of a failed stage's debt, of one successful step: at most the payments made in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The properties of prices: whose word they are, and how each is made from the reports before it."""
+"""The properties of prices: their reporters, and how each price is made from the reports before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The property of final prices: each is made again from what its market was at, piece by piece."""
+"""The property of final prices: each is recomputed from the prices of its market, interval by interval."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _PricePiece(NamedTuple):
 
 @dataclass
 class _FinalPriceRecord:
-    """A final price that is made: from when on, of what pieces; what it is for want of time [ray]."""
+    """A final price in progress: its start, its intervals, and its value if time runs short [ray]."""
 
     begun_at: int
     pieces: list[_PricePiece]
@@ -60,10 +60,10 @@ class _FinalPriceRecord:
 class FinalPriceIsMeanOfFeedPrices:
     """A type is settled at the mean over the first six hours of valid prices since settlement began.
 
-    Valid is what is fresh, not held back by a halt or a grace (for two days) and not beside a price that
-    waits to be confirmed. With less than a quarter of that it is, three days later, the average of before;
-    an issuer's is that of the beginning. A perpetual market that is delisted ends at the same of its moment,
-    unless settlement began before.
+    A valid price is fresh, not held back by a halt or a grace (for two days), and has no next price that
+    waits to be confirmed. With less than a quarter of six hours valid, the final price is the average before
+    settlement, three days later. An issuer's final price is its price at the beginning. A delisted perpetual
+    market ends at the same kind of price from its own moment, unless settlement began before.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -76,7 +76,7 @@ class FinalPriceIsMeanOfFeedPrices:
         self._failed: set[int] = set()
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Keep a piece for each change of a market; look at what is made final."""
+        """Record an interval for each change of a market; check prices that are made final."""
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_SETTLEMENT, "Begun"):
                 self._create_final_price_records(step)

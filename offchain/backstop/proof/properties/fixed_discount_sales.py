@@ -50,7 +50,7 @@ def is_sale_at_discount(step: Transition, sale: DiscountSale) -> bool:
 
 
 def can_sell_any_part(step: Transition, sale: DiscountSale) -> bool:
-    """Return whether the sale is by the naive contract, whose buyers take any part of a vault."""
+    """Return whether the sale is by the naive contract: its buyers take any part of a vault."""
     return bool(_find_mechanism(step, sale).KIND == "PartialSaleDiscount")
 
 
@@ -95,10 +95,10 @@ def _compute_bonus(terms: Any, health: Fraction, threshold: Fraction) -> Fractio
 
 @transition_property(227, events=[_SOLD])
 def discount_sale_never_worsens_vault(step: Transition, changes: Changes) -> None:
-    """Assert that what a sale leaves of a vault is better covered than before, and no debt under the floor.
+    """Assert that a sale leaves a vault better covered than before, and with no debt under the floor.
 
-    A vault that is worth no more than its debt and the bonus of a discount is sold whole, so that no rest of
-    it waits for a loss. The naive discount is exempt from both but for the floor.
+    A vault that is worth no more than its debt and the bonus of a discount is sold whole, so that no
+    remainder waits for a loss. The naive discount is exempt from both but for the floor.
     """
     for sale in list_discount_sales(step):
         key = c, _ = sale.collateral_type, sale.owner
@@ -120,10 +120,10 @@ def discount_sale_never_worsens_vault(step: Transition, changes: Changes) -> Non
 
 @transition_property(228, events=[_SOLD])
 def discount_sale_books_loss_at_once(step: Transition, changes: Changes) -> None:
-    """Assert that a sale repays principal first, that what it lacks is a deficit when the call ends.
+    """Assert that a sale repays principal first, and that the unpaid principal is a deficit at once.
 
-    What is paid beyond the principal is in the buffer, the protocol's part of the collateral is salvage, and
-    nothing of the vault is under auction. A vault whose collateral is gone owes nothing.
+    The payment beyond the principal is in the buffer, the protocol's part of the collateral is salvage, and
+    nothing of the vault is under auction. A vault without collateral owes nothing after the call.
     """
     sales = list_discount_sales(step)
     for c in {sale.collateral_type for sale in sales}:
@@ -150,11 +150,11 @@ def discount_sale_books_loss_at_once(step: Transition, changes: Changes) -> None
 
 @transition_property(229, events=[_SOLD])
 def discount_sale_follows_terms(step: Transition, changes: Changes) -> None:
-    """Assert that a sale is at the feed's higher price and the bonus, within what may be repaid.
+    """Assert that a sale is at the feed's higher price and the bonus, within the repayable amount.
 
-    By exact fractions, and then each amount to a unit: what is paid is no less than the collateral costs, and
-    less than three units of collateral, one of normalized debt and two wei more; the fee is its part of the
-    bonus, or less than a unit under it.
+    Each amount is checked by exact fractions, and then to a unit. The payment is no less than the collateral
+    costs. It exceeds that by less than three units of collateral, one of normalized debt and two wei. The fee
+    is its part of the bonus, or less than a unit under it.
     """
     for sale in filter(lambda each: is_sale_at_discount(step, each), list_discount_sales(step)):
         before, slack = _read_sold_vault(step, sale), Fraction(1, BASIS_POINTS)

@@ -23,7 +23,7 @@ class GuardianHaltIsLimitedInTime:
         self._halted: dict[int, int] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Note halts by anybody but the admin."""
+        """Record halts by any caller but the admin."""
         if not step.is_call(_FEED, "set_halted") or step.action.sender == step.read_pre_state(
             _FEED, "roles.admin"
         ):

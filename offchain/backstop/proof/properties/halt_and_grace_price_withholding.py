@@ -1,4 +1,4 @@
-"""Property of halts and graces of a feed: what they keep back, from when, and what comes after them."""
+"""Property of halts and graces of a feed: the withheld prices, the start, and the prices after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of who may do what, of one successful step: to somebody's holdings, and to parameters."""
+"""Properties of permissions, of one successful step: over holdings of an account, and over parameters."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults", "line.requests", "line.claimed"}
 
 @transition_property(16, writes=_OWNED)
 def only_authorised_callers_reduce_holdings(step: Transition, changes: Changes) -> None:
-    """Assert that without owner, operator or allowance nobody takes shares or tokens, or adds rights or debt.
+    """Assert that without owner, operator or allowance no caller takes shares or tokens, or adds debt.
 
-    Collateral goes only by the liquidation of a vault in debt. What contracts hold is not looked at: it is
-    booked. In settlement, auctions and workouts give debt back, and a vault's collateral goes for its debt.
-    What a batch was paid is claimed by the controller of a request, or an operator.
+    Nor does it give rights. Collateral is taken only by the liquidation of a vault in debt. The holdings of
+    contracts are not checked: the books cover them. In settlement, auctions and workouts give debt back, and
+    a vault's collateral goes for its debt. A batch's payment is claimed by the controller of the request, or
+    by an operator.
     """
     if changes.keys().isdisjoint(_OWNED):
         return
@@ -114,7 +115,7 @@ def _is_request_reduced(step: Transition, change: SlotChange) -> bool:
 
 
 def _is_sender_owner_or_operator(step: Transition, pool: str, owner: str) -> bool:
-    """Return whether the sender requests and claims for itself, or for whoever made it an operator."""
+    """Return whether the sender requests and claims for itself, or for an owner that made it an operator."""
     sender = step.action.sender
     if owner == sender or "line.isOperator" not in step.get_contract(pool).tables:
         return owner == sender

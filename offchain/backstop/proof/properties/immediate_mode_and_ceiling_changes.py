@@ -1,4 +1,4 @@
-"""Property of what follows the mode and the debt at once: types' modes, and ceilings that are adjusted."""
+"""Property of effects of the mode and the debt at once: types' modes, and adjusted ceilings."""
 
 from __future__ import annotations
 

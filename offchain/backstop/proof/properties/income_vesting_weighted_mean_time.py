@@ -12,7 +12,7 @@ def income_vests_at_weighted_mean_time(step: Transition, changes: Changes) -> No
     """Check that new income moves the end of vesting by its share of all that has not vested.
 
     Old income keeps its time, new income has the time of the pool, and both end at the mean by amount,
-    rounded down. So dust delays nobody's income.
+    rounded down. So dust delays the income of no member.
     """
     added = [
         (log.contract, log.values[1], log.values[2])

@@ -1,4 +1,4 @@
-"""Sums over long tables, carried along: what a property needs of them costs what changed, not what stands."""
+"""Incremental sums over long tables: the cost grows with the changed records, not with the table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from backstop.system import Snapshot
 MICRO_RAD = 10**39
 
 Figures = Callable[..., tuple[int, tuple[int, ...]]]
-"""The collateral type that records under one key belong to, and what is added up of them; absent ones are
-None. The first one is there.
+"""Function of a key and a record: returns the key's collateral type and the amounts to sum.
+
+Absent records are None. The first one is present.
 """
 
 
@@ -48,7 +49,7 @@ def _extract_workout_collateral_and_principal(
 
 
 def compute_unraised_principal(target_left: int, penalty: int, excess: int) -> int:
-    """Return what is left of a principal, which is repaid before what a target holds besides [rad]."""
+    """Return the remainder of a principal that is repaid before the rest of a target [rad]."""
     return max(0, target_left * RAY - penalty * MICRO_RAD - excess)
 
 
@@ -85,7 +86,7 @@ class IncrementalSum:
         self._posted: dict[Hashable, tuple[int, tuple[int, ...]]] = {}
 
     def update_record(self, key: Hashable) -> None:
-        """Add up what the records under a key are now, in place of what they were."""
+        """Replace the former amounts of a record by its current ones in the sums of its key."""
         first, *others = (dict.get(table, key) for table in self.tables.values())
         if first is None:
             return

@@ -1,4 +1,4 @@
-"""Properties of a vault's record: how much of it is liquidated, when its call ends, what a payment leaves."""
+"""Properties of a vault's record: the liquidated part, the end of a margin call, and the unpaid debt."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _SEIZES = {
 
 @transition_property(202, calls=[f"{_LIQUIDATIONS}.liquidate"])
 def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> None:
-    """Check that a liquidation takes all that there is room for, in whole units, and leaves no crumbs.
+    """Check that a liquidation takes all that there is room for, in whole units, and leaves no dust.
 
-    A part is at least the floor, and so is what it leaves; otherwise all of the vault is taken. The debt of a
-    part is what its units stand for, rounded up.
+    A liquidated part is at least the floor, and so is the remaining debt; otherwise all of the vault is
+    taken. The debt of a part is the debt that its units stand for, rounded up.
     """
     if not step.is_call(_LIQUIDATIONS, "liquidate"):
         return
@@ -71,7 +71,7 @@ def liquidation_takes_all_within_limits(step: Transition, changes: Changes) -> N
 def margin_call_ends_when_met(step: Transition, changes: Changes) -> None:
     """Check that a margin call begins in its second, ends once it is met or nothing is owed, and not before.
 
-    Whoever is liquidated is marked for good.
+    A liquidated vault is marked for good.
     """
     for contract, (c, owner), old, new in changes.get("vaults", ()):
         if contract != ENGINE:
@@ -118,9 +118,9 @@ def _is_call_met(step: Transition, collateral_type: int, vault: Any) -> bool:
 
 @transition_property(204, calls=[f"{ENGINE}.repay_and_withdraw"])
 def repayment_leaves_no_dust_debt(step: Transition, changes: Changes) -> None:
-    """Check that a part of a debt that is repaid leaves at least the floor, and burns what that part costs.
+    """Check that a partial repayment leaves at least the floor, and burns the cost of the repaid part.
 
-    Where a debt is over the floor a payment of a part ends there, and takes no more from whoever pays.
+    Where a debt is over the floor, a partial payment ends at the floor and takes no more from the payer.
     """
     if not step.is_call(ENGINE, "repay_and_withdraw"):
         return
@@ -161,7 +161,7 @@ _POOL_CALL = "*.liquidate"
 
 @transition_property(213, calls=[*_FEE_CALLS, _POOL_CALL])
 def dynamic_fee_follows_debt_at_once(step: Transition, changes: Changes) -> None:
-    """Check that after a draw, a payment or a liquidation a dynamic fee is what the curve asks for now."""
+    """Check that after a draw, a payment or a liquidation a dynamic fee equals the curve's current fee."""
     action = step.action
     pool_type = get_pool_type(step)
     is_known = pool_type is not None or f"{action.contract}.{action.method}" in _FEE_CALLS

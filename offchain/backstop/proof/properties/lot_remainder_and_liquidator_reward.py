@@ -1,4 +1,4 @@
-"""Properties of the proceeds of liquidations: the remainder of a lot, and what a liquidator is paid."""
+"""Properties of the proceeds of liquidations: the remainder of a lot, and the liquidator's reward."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _ENDS = {(_AUCTION, "AuctionEnded"), (_AUCTION, "AuctionUnwound"), (_WORKOUTS, "
 
 @history_property(182, events=[f"{contract}.{event}" for contract, event in sorted(_BEGINS | _ENDS)])
 class LotRemainderReturnsToVault:
-    """What an auction or a workout leaves of a lot returns to the vault that the lot was taken from.
+    """The remainder of a lot, after an auction or a workout, returns to the vault of the lot.
 
-    All of the lot that was not sold. Of a sale of salvage it is salvage again, and so is the lot of an
-    unwound auction that its vault has no room for.
+    The remainder is all of the lot that was not sold. The remainder of a salvage sale is salvage again. So is
+    the lot of an unwound auction that its vault has no room for.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -94,7 +94,7 @@ def _read_unsold_lot(step: Transition, auction_id: int) -> int:
 def liquidation_reward_stays_within_penalty(step: Transition, changes: Changes) -> None:
     """Check that a liquidation pays tip and chip, at most the penalty, and keeps the rest for resets.
 
-    So that an owner who liquidates itself for the reward pays it. The reward is what the supply grows by.
+    So an owner that liquidates its own vault pays its own reward. The supply grows by the reward.
     """
     is_liquidation = step.is_call("LiquidationEngine", "liquidate")
     if not is_liquidation and not step.is_call(_WORKOUTS, "foreclose"):

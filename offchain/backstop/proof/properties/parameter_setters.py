@@ -1,4 +1,4 @@
-"""Property of setters: what a call is told to set is set, a deadline is its moment and a delay."""
+"""Property of setters: a setter stores its arguments, and a deadline is its moment and a delay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.proof.properties.revert_conditions.call_context import ENGINE, FEE
 
 _YEAR, _SALES, _WATERFALL = 365 * 86_400, "CollateralAuction", "LossWaterfall"
 Slot = tuple[str, str, Any, Any]
-"""Contract, path, key, and what is there after the call."""
+"""Contract, path, key, and the stored value after the call."""
 
 _FOLLOWS = {"closing", "planned", "settled", "suspect"}
 """Fields of a market's record that the feed itself moves in any call."""
@@ -100,7 +100,7 @@ def _iter_expected_growth_writes(
 def _iter_expected_auction_target_writes(
     call: CallContext, collateral_type: int, floor: int, penalty: int
 ) -> Iterable[Slot]:
-    """Yield the terms of auctions whose least target follows floor and penalty, of another version."""
+    """Yield expected writes of a version in which auctions' least target follows floor and penalty."""
     terms = call.read(_SALES, "terms", collateral_type)
     if terms.buf:
         least = -(-floor * penalty // BASIS_POINTS)

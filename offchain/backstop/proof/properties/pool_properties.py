@@ -1,4 +1,4 @@
-"""Properties of pools, of one successful step and of what came before: prices, rounding, and waiting."""
+"""Properties of pools, of one successful step and of a history: prices, rounding, and waiting."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ _OF_BATCHES = ("line.batches", "line.requests", "line.queue", "line.claimed", "t
 def conversions_round_against_caller(step: Transition, changes: Changes) -> None:
     """Assert that shares and assets are exchanged at the pool's price, rounded by less than a unit.
 
-    In at vested assets, out at those less what known losses will take of them; always against the caller.
-    Where what a loss will take is not exactly known, the caller may lose more by it, and never gains.
+    Deposits are priced at vested assets, exits at vested assets less their part of known losses, always
+    against the caller. Where the known losses are not exact, the caller may lose more by that, and never
+    gains.
     """
     pool, method = step.action.contract, step.action.method
     if method not in _WAYS_IN + _WAYS_OUT or not _is_pool(step, pool):
@@ -103,7 +104,7 @@ def _check_share_division_count(pool: str, supply: int, division_count: int, hel
 def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None:
     """Assert that no step raises a pool's price by more than a unit's rounding, where no loss is known.
 
-    Income counts as it vests: what is added is nobody's at once. While settlement winds up all may be lost.
+    Income counts as it vests: no member owns it at once. While settlement winds up, all may be lost.
     """
     if not {"funds.assets", "token.state"} & changes.keys() or has_known_loss_before_step(step):
         return
@@ -139,7 +140,7 @@ def share_prices_rise_only_with_time(step: Transition, changes: Changes) -> None
 class PoolExitWaitsForItsBatch:
     """Shares leave a pool with a cooldown in a batch that has collected for its time and then waited.
 
-    What its members claim is no more than what it was paid, each his part. By a clock of this property.
+    The batch's members claim no more than its payment, each its own part. The property keeps its own clock.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -167,7 +168,7 @@ class PoolExitWaitsForItsBatch:
             self._paid[name] = queue.owed
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Count what is committed, cut, paid and claimed."""
+        """Count the committed, cut, paid and claimed shares of a step."""
         if changes.keys().isdisjoint(_OF_BATCHES):
             return
         for log in step.outcome.logs:
@@ -243,9 +244,10 @@ class PoolExitWaitsForItsBatch:
 
 @transition_property(34, events=["*.LossAbsorbed", "*.IncomeClawedBack"])
 def depositors_bear_exactly_the_covered_loss(step: Transition, changes: Changes) -> None:
-    """Assert that a pool gives for a loss what is covered by it, to the wei, and is owed no more than that.
+    """Assert that a pool pays exactly the loss that it covers, to the wei, and is owed no more than that.
 
-    Its members' claims are for their part of it: all but what the shares that every pool has would bear.
+    Its members' claims are for their part of the loss: all but the part of the virtual shares that every pool
+    has.
     """
     if (step.action.contract, step.action.method) not in (
         ("LossWaterfall", "cover"),
@@ -341,7 +343,7 @@ def _check_batches_bear_equal_loss(step: Transition, pool: str) -> None:
 
 @transition_property(74, events=["*.NewGeneration"])
 def new_share_generation_starts_empty(step: Transition, changes: Changes) -> None:
-    """Assert that where all shares have become void nothing is left for whoever comes next."""
+    """Assert that no assets are left for the next depositor once all shares have become void."""
     for log in step.outcome.logs:
         if log.event != "NewGeneration" or not _is_pool(step, log.contract):
             continue

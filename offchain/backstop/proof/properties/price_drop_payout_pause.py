@@ -1,4 +1,4 @@
-"""The property of falls: nobody is paid for leaving a pool while what a price showed may not be flagged."""
+"""The property of price drops: no pool pays an exit while debt that a price exposed may be unflagged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOOK, _DAY = 600, 86_400
 _TYPES = 224
 _PAID = "ClaimsRepaid", "IncomeShared", "FundInsured", "SurplusSold"
 _PART = 2**20
-"""What the feed counts in how far a price has fallen: a step is rounded by one of it."""
+"""Units in which the feed counts the size of a price drop: a step is rounded by one of them."""
 
 
 class _PricePoint(NamedTuple):
@@ -27,10 +27,10 @@ class _PricePoint(NamedTuple):
 
 @history_property(83, writes=["price_drops.times"], events=["PriceFeed.Poked", "*.BatchPaid", "*.RoundPaid"])
 class PoolPayoutsPauseAfterPriceDrop:
-    """No batch is paid while the lowest known price of a type is 5% under what it was within ten minutes.
+    """No batch is paid while the lowest known price of a type is 5% under its level within ten minutes.
 
-    But for a row of falls that has held payments up for a day: falls of 5%, each within twenty minutes of
-    the one before. An issuer's price is no fall, and in settlement nothing waits.
+    The exception is a row of price drops that has held payments up for a day: drops of 5%, each within twenty
+    minutes of the one before. An issuer's price counts as no drop, and in settlement nothing waits.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -45,7 +45,7 @@ class PoolPayoutsPauseAfterPriceDrop:
                 self._highest[c] = lowest * _PART // (_PART - tables["averages"][c].fallen), 1
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Keep each price; look at what is noted as a fall, and at what is paid."""
+        """Record each price; check the noted price drops and the payments."""
         fell, now = False, step.model.timestamp
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
@@ -112,14 +112,14 @@ class PoolPayoutsPauseAfterPriceDrop:
     events=["PriceFeed.Poked", *(f"Treasury.{each}" for each in _PAID)],
 )
 class TreasuryPaymentsPauseAfterPriceDrop(PoolPayoutsPauseAfterPriceDrop):
-    """The reserve pays nobody while the lowest known price of a type is 5% under the ten minutes before.
+    """The reserve pays no one while the lowest known price of a type is 5% under the ten minutes before.
 
-    Neither claims nor pools, insurance or buyers of surplus; but for a row of falls that has held payments up
-    for a day.
+    It pays neither claims nor pools, insurance or buyers of surplus. The exception is a row of price drops
+    that has held payments up for a day.
     """
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Keep each price; look at what the treasury pays."""
+        """Record each price; check the treasury's payments."""
         for log in step.outcome.logs:
             if (log.contract, log.event) == (_FEED, "Poked"):
                 self._record_price_and_check_fall(step, log.values[0])

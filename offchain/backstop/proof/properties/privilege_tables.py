@@ -1,4 +1,4 @@
-"""Parameters and doors that are not anybody's, and whose they are: the tables behind property 18."""
+"""Parameters and methods with restricted callers, and the roles that may use them: tables of property 18."""
 
 from __future__ import annotations
 

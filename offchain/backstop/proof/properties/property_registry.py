@@ -39,16 +39,16 @@ class CounterfactualSeed(NamedTuple):
 
 
 class PropertyHistory(Protocol):
-    """What a property has seen since it began to watch; made from the system as it is then."""
+    """History of a property since it began to watch; made from the state of the system at that time."""
 
     def check_step(self, step: Any, changes: Any) -> None:
         """Look at a successful step, a Transition and its Changes; raise PropertyViolationError."""
 
 
 class StepFilter(NamedTuple):
-    """What has to happen in a step for a property to be asked, any of it; at every step if nothing is named.
+    """Condition under which a property is asked about a step: any of the named events; every step if empty.
 
-    Where none of it happens the property looks at nothing else and remembers nothing, which a test holds.
+    Without such an event the property reads nothing else and remembers nothing, as a test checks.
     """
 
     writes: frozenset[str]

@@ -1,4 +1,4 @@
-"""Property of settlement: what stands still from its beginning on."""
+"""Property of settlement: the figures that are frozen from its beginning on."""
 
 from __future__ import annotations
 

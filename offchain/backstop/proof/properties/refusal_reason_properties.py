@@ -1,4 +1,4 @@
-"""Properties of what a call needs: its refusal gives a true reason, and its success was allowed."""
+"""Properties of the conditions of a call: its refusal gives a true reason, and its success was allowed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _METHODS = sorted({f"*.{method}" for _, method in CONDITIONS})
 
 @refusal_property(198, calls=_METHODS)
 def revert_reason_is_true(step: Transition) -> None:
-    """Check that what a refused call gives as its reason is so, by the tables before it."""
+    """Check that the reason of a refused call is true, by the tables before it."""
     conditions = CONDITIONS.get(_build_kind_and_method_key(step), {})
     condition = conditions.get(step.outcome.reason or "")
     call = CallContext(step)

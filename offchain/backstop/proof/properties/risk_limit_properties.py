@@ -1,4 +1,4 @@
-"""Properties of limits, of a step and of a future: what is beyond fails, what is within works."""
+"""Properties of limits, of a step and of a future: calls beyond a limit fail, calls within it work."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NO_CEILING = 2**33 - 1
 def draw_stays_within_limits(step: Transition, changes: Changes) -> None:
     """Assert that after a draw a type's debt is under its ceiling, and all debt under the global one.
 
-    Debt counts whether it is performing, sold or lost. What flows out of a type counts in full, drawn or
+    Debt counts whether it is performing, sold or lost. The outflow of a type counts in full, drawn or
     withdrawn, and less with time; it stays under the flow's cap.
     """
     if step.action.contract != _ENGINE or step.action.method not in (
@@ -96,9 +96,9 @@ def _sum_performing_auctioned_lost_debt(step: Transition, collateral_type: int) 
 
 @counterfactual_property(78)
 def draw_within_limits_succeeds(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that with three times the margin anybody may draw the least, where no limit is near.
+    """Assert that with three times the margin any account may draw the minimum, where no limit is near.
 
-    At a fresh price, in no mode, no halt and no grace: nothing that a page names stands against it.
+    At a fresh price, in no mode, no halt and no grace, no documented limit blocks the draw.
     """
     engine, feed = get_contract(lockstep, _ENGINE), get_contract(lockstep, "PriceFeed")
     c = pick_item(
@@ -164,7 +164,7 @@ def _is_draw_unrestricted(policy: Any, collateral_type: int, drawn: int) -> bool
 
 
 def _compute_extra_margin_amount_bound(policy: Any, collateral_type: int, debt: int) -> int:
-    """Return more than what brackets can ask of a debt, its own and the type's [basis points x rad]."""
+    """Return an upper bound of a debt's bracket margins, its own and the type's [basis points x rad]."""
     terms = policy.terms[collateral_type]
     of_type = sum(rate for _, rate in (terms[4:6], terms[6:8]))
     return compute_bracket_margin_amount((terms[0:2], terms[2:4]), debt) + debt * of_type

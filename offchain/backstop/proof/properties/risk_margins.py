@@ -16,10 +16,10 @@ _CALLS = ("deposit_and_draw", "repay_and_withdraw")
 
 @transition_property(187, calls=[f"{_ENGINE}.{method}" for method in _CALLS])
 def vault_risk_meets_size_margin(step: Transition, changes: Changes) -> None:
-    """Check that a vault that draws or withdraws has its ratio, and what mode and brackets ask beyond it.
+    """Check that a vault that draws or withdraws has its ratio, and the margins of mode and brackets.
 
     The brackets of vaults are read at the debt of the vault, those of a type at the last part of all its debt
-    that is as large: a debt in ten vaults needs no less than in one. The higher of both counts. Collateral
+    that is as large. So a debt in ten vaults needs no less than in one. The higher of both counts. Collateral
     counts at the lower of the current and the next price, as far as a price may grow.
     """
     if step.action.contract != _ENGINE or step.action.method not in _CALLS or not step.action.args[3]:
@@ -40,9 +40,9 @@ def vault_risk_meets_size_margin(step: Transition, changes: Changes) -> None:
 
 
 def compute_required_margin(step: Transition, collateral_type: int, debt: int, performing: int) -> int:
-    """Return what the collateral of a debt has to be worth for new risk [basis points x rad].
+    """Return the collateral value that a debt needs for new risk [basis points x rad].
 
-    `performing` is that of the type with the debt in it; what is sold or lost counts as well.
+    `performing` is that of the type with the debt in it; sold and lost debt counts as well.
     """
     terms = step.read_post_state(_POLICY, "terms", collateral_type)
     sold = step.read_post_state(

@@ -1,4 +1,4 @@
-"""The properties of caps and of giving up, of a history: what a stage bears in any stretch of time."""
+"""History properties of stage caps: payments per rolling window, and the order after a release."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_ALL = -1
 class ReleasedStageIsSkippedUntilOthersWereAsked:
     """A stage that gave up reserves nothing of the type until all after it were asked, an epoch ago.
 
-    What any stage pays counts in the epoch of its payment.
+    Each payment of a stage counts in the epoch of the payment.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -36,7 +36,7 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
                 self._asked[c] = loss.epoch
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Note who gives up, and when everybody was asked."""
+        """Record the stages that release a reservation, and when all stages were asked."""
         covers = step.is_call(_WATERFALL, "cover")
         if not covers and {"covered", "reservations", "losses"}.isdisjoint(changes):
             return
@@ -61,7 +61,7 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
             self._note_all_asked(step, step.action.args[0], now)
 
     def _clear_released_stages(self, collateral_type: int, now: int) -> None:
-        """Forget who gave up before an epoch in which all others were asked."""
+        """Clear the stages that released a reservation before an epoch in which all others were asked."""
         if self._asked.get(collateral_type, now) < now:
             self._gave_up[collateral_type].clear()
             del self._asked[collateral_type]
@@ -84,7 +84,7 @@ class ReleasedStageIsSkippedUntilOthersWereAsked:
 
 
 class _StagePayment(NamedTuple):
-    """What a stage paid [rad], when, and what it had just before."""
+    """A payment of a stage [rad], its time, and the stage's balance just before."""
 
     at: int
     had: int
@@ -94,9 +94,9 @@ class _StagePayment(NamedTuple):
 
 @history_property(71, writes=["covered", "missed"])
 class StageCapHoldsOverRollingWindow:
-    """In any time as long as an epoch a stage pays no more than its caps, and its share of what it had.
+    """In any time as long as an epoch a stage pays no more than its caps, and its share of its balance.
 
-    Of all types together where it has one balance for all of them.
+    Of all types together where the stage has one balance for all of them.
     """
 
     def __init__(self, model: ModelSystem) -> None:

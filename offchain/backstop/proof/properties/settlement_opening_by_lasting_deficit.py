@@ -24,7 +24,7 @@ _MOST_EPOCHS = 8
 def lasting_deficit_opens_settlement(lockstep: LockstepLike, random: Random) -> bool:
     """Check that losses above the bound open settlement once they have stood for all its epochs, not before.
 
-    Noted in each of them, by anybody. A type collapses for it, and no one covers.
+    Any account may note them in each epoch. A type collapses for this, and no stage covers it.
     """
     settlement, waterfall = get_contract(lockstep, "Settlement"), get_contract(lockstep, "LossWaterfall")
     if settlement.progress[()].begun_at or settlement.epochs > _MOST_EPOCHS:

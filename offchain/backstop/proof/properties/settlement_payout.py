@@ -1,4 +1,4 @@
-"""The property of settlement, of a history: what a vault gives up, and what a stablecoin brings."""
+"""The property of settlement, of a history: the collateral given up by a vault and paid for a stablecoin."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SETTLEMENT = "Settlement"
 class SettlementPaysAtOneFinalPrice:
     """A final price is set once. A vault gives collateral worth its debt, in whole units, no more.
 
-    A stablecoin brings its part of each collateral; what somebody has cashed is that of all of it, however
-    often and in whatever parts.
+    A stablecoin is redeemed for its part of each collateral. The total that an account has cashed is the part
+    for all of its stablecoin, for any number and size of calls.
     """
 
     def __init__(self, model: ModelSystem) -> None:

@@ -1,4 +1,4 @@
-"""Properties of shares, claims and equity, of one successful step: what their holders are due."""
+"""Properties of shares, claims and equity, of one successful step: the amounts due to their holders."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
 
 @transition_property(14, writes=["series"], calls=["Treasury.distribute"])
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
-    """Assert that what a series is owed changes only by losses, payments, conversion; never overpaid.
+    """Assert that the debt of a series changes only by losses, payments, conversion; never overpaid.
 
     Tokens are not paid more than came in. The treasury pays a series only once those before it are owed
-    nothing, or what is too little to be paid alone; pools get income only then.
+    nothing, or too little to be paid alone. Pools get income only then.
     """
     for name, _, old, new in changes.get("series", ()):
         lost = converted = repaid = 0
@@ -110,7 +110,7 @@ def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
 def equity_creation_stays_under_cap(step: Transition, changes: Changes) -> None:
     """Assert that equity created and booked in an epoch is under the cap, and the supply grows by it.
 
-    What the auction of new equity sells is booked.
+    Equity that the auction of new equity sells is booked.
     """
     supply = sum(
         each.new - each.old for each in changes.get("erc20.totalSupply", ()) if each.contract == "Equity"

@@ -1,4 +1,4 @@
-"""Properties of fees and debt, of one successful step: what time costs, how draws and payments round."""
+"""Properties of fees and debt, of one successful step: the charge for time, rounding, and collateral."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
 def rate_grows_by_compounded_fee(step: Transition, changes: Changes) -> None:
     """Assert that a rate grows by the fee that was set, compounded for the time since it last grew.
 
-    All time up to now; what losses add to the rate is apart. Of what `accrue` charges the buffer gets its
-    share, rounded down, and the reserve the rest.
+    All time up to now counts; the growth of the rate by losses is apart. Of the fee that `accrue` charges the
+    buffer gets its share, rounded down, and the reserve the rest.
     """
     for contract, c, old, new in changes.get("ledger.income", ()):
         charged = step.read_post_state(contract, "ledger.debts", c).accrued_at
@@ -59,7 +59,7 @@ def rate_grows_by_compounded_fee(step: Transition, changes: Changes) -> None:
 
 @transition_property(72, writes=["ledger.debts"])
 def debt_change_charges_all_elapsed_time(step: Transition, changes: Changes) -> None:
-    """Assert that whoever touches a type's debt is charged, and charges, for all time up to now."""
+    """Assert that a call that changes a type's debt charges the fee for all time up to now."""
     for _, c, old, new in changes.get("ledger.debts", ()):
         touched = new.accrued_at != old.accrued_at or new.normalized_debt > old.normalized_debt
         late = new.accrued_at != step.model.timestamp
@@ -76,10 +76,10 @@ def debt_change_charges_all_elapsed_time(step: Transition, changes: Changes) -> 
 
 @transition_property(36, calls=["VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"])
 def debt_rounds_against_borrower(step: Transition, changes: Changes) -> None:
-    """Assert that a draw adds at least what is drawn to a debt, and a payment takes off no more than is paid.
+    """Assert that a draw adds at least its amount to a debt, and a payment takes off at most its amount.
 
-    By less than a unit of the rate, and what losses have added to it in this epoch. Collateral moves in
-    whole units of its token, as many as were asked for.
+    By less than a unit of the rate, and of the losses that were added to it in this epoch. Collateral moves
+    in whole units of its token, as many as were asked for.
     """
     if step.action.contract != "VaultEngine" or not changes.get("vaults"):
         return

@@ -16,9 +16,9 @@ _PAYS = ("LossCovered", "MissedShareRepaid")
 
 @transition_property(195, events=[f"{_WATERFALL}.{event}" for event in _PAYS])
 def stage_payments_count_toward_cap(step: Transition, changes: Changes) -> None:
-    """Check that all that a stage with a cap pays is counted in its bucket of time, each payment rounded up.
+    """Check that all payments of a stage with a cap count in its bucket of time, each rounded up.
 
-    Whether the stage pays at once, by a sale, or what it has missed before. Without a cap nothing is counted.
+    The payment may be at once, by a sale, or for an earlier missed payment. Without a cap nothing is counted.
     """
     paid: Counter[tuple[int, int]] = Counter()
     if step.get_contract(_WATERFALL).KIND != "LossWaterfall":

@@ -1,4 +1,4 @@
-"""Which stages there are, of one successful step: what stays keeps its order, what goes frees nobody."""
+"""The list of stages, of one successful step: remaining stages keep their order, and no debt is forgiven."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _WATERFALL = "LossWaterfall"
 def stage_list_change_keeps_order(step: Transition, changes: Changes) -> None:
     """Assert that stages that stay keep their order and kind, and new ones have ids that none had before.
 
-    One that is left out is empty, for each type that is listed, or its caps were nothing, or it had failed
-    when that was announced, with nothing lost or in doubt and nothing reserved; what it owes it owes still.
+    A removed stage is empty for each listed type, or its caps were nothing, or it had failed when its removal
+    was announced. Then no loss is open, no debt is flagged, and nothing is reserved. A removed stage still
+    owes its debt.
     """
     if not any(log.contract == _WATERFALL and log.event == "StagesSet" for log in step.outcome.logs):
         return

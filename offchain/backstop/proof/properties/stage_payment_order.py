@@ -27,8 +27,8 @@ NO_CAP = MAX_UINT256
 def stages_pay_in_order(step: Transition, changes: Changes) -> None:
     """Assert that a stage pays, or reserves, only after each earlier one is dry, at its cap or has failed.
 
-    None pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only after
-    the last, and never less than what stages have reserved.
+    No stage pays while an earlier one holds a reservation, nor beyond its own cap. Loss is left over only
+    after the last, and never less than stages have reserved.
     """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
@@ -170,9 +170,9 @@ def _has_earlier_pool_become_void(step: Transition, pool: str, stage_id: int) ->
 def _compute_ledger_amount_before_payment(
     step: Transition, stage_id: int, collateral_type: int, paid_amount: int
 ) -> int:
-    """Return what an account of the ledger held when it paid, with what came in during the step [rad].
+    """Return the balance of a ledger account when it paid, with the income during the step [rad].
 
-    Of a stage that only claims: what it claims.
+    A stage that only claims a capacity counts with its claimed capacity.
     """
     stage = get_stage_contract_model(step, stage_id)
     if stage.KIND == "ScriptedStage":
@@ -185,7 +185,7 @@ def _compute_ledger_amount_before_payment(
 
 
 def _compute_equity_capacity(step: Transition, stage: Any, collateral_type: int) -> int:
-    """Return what there was to sell, with what this step has put under auction, at the floor [rad]."""
+    """Return the equity for sale at the floor price, with the amount put under auction in this step [rad]."""
     if step.read_pre_state(stage.label, "sales", collateral_type).target:
         return 0
     average, now = (
@@ -239,10 +239,10 @@ def get_stage_contract_model(step: Transition, stage_id: int) -> Any:
 
 
 def compute_cap_room(step: Transition, stage_id: int, collateral_type: int, held: int, more: int = 0) -> int:
-    """Return what the caps leave of a stage's payments before the step, less `more` [rad].
+    """Return the room that the caps leave for a stage's payments before the step, less `more` [rad].
 
-    Under a wei is none. They count what it paid in this bucket of time and the one before, and what it has
-    reserved for other types.
+    Room under a wei is none. The caps count the stage's payments in this bucket of time and the one before,
+    and its reservations for other types.
     """
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     terms = step.read_post_state("LossWaterfall", "stages", stage_id)

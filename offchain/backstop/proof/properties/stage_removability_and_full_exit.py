@@ -29,10 +29,10 @@ _NOTHING = ((0, 10_000), (_EVER, 0))
 
 @counterfactual_property(158)
 def governance_can_remove_any_stage(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a stage that owes nothing can be left out after caps of nothing, whatever is put in it.
+    """Assert that a stage that owes nothing can be left out after caps of nothing, after any donation to it.
 
-    With no loss open and nothing in doubt, one announcement makes its caps nothing and another leaves it out;
-    between both, and after them, its members can leave with all that they have.
+    With no loss open and no debt flagged, one announcement makes its caps nothing and another leaves it out.
+    Between both, and after them, its members can leave with all that they have.
     """
     waterfall = get_contract(lockstep, _WATERFALL)
     if (

@@ -77,8 +77,8 @@ def check_state_properties(
 def ledger_balances_to_zero(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
 
-    With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are
-    closed, nothing is left of either side but the supply and what is settled.
+    With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are closed,
+    nothing is left of either side but the supply and the settled debt.
     """
     engine = snapshot["VaultEngine"]
     incomes, auctions = _get_table(engine, "ledger.income"), _get_table(engine, "ledger.auctions")
@@ -285,7 +285,7 @@ def _check_request_lists(name: str, pool: Mapping[str, Any]) -> None:
 
 
 def _check_claim_cash(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
-    """Assert that a series holds what it has credited, and what tokens in hand have been paid.
+    """Assert that a series holds its credited cash, and the payments of the outstanding tokens.
 
     Members have no more tokens than there are for their losses.
     """
@@ -360,9 +360,9 @@ def auction_limits_count_open_principal(snapshot: Snapshot, addresses: Mapping[s
 def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert created + carried_in == recovered + covered + carried_out + outstanding, for each event.
 
-    What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
-    With it, what is kept for speed: which types have anything pending, and what is flagged of a type's vaults
-    and workouts; and a deficit holds what stages have reserved of it.
+    A deficit that was reduced without a stage is noted at the next cover: `unresolved` is higher until then.
+    With it, the figures kept for speed: the types with anything pending, and the flagged debt of a type's
+    vaults and workouts. A deficit holds the reservations of stages on it.
     """
     waterfall = snapshot["LossWaterfall"]
     left: dict[Hashable, int] = defaultdict(int, _get_table(waterfall, "created"))
@@ -411,7 +411,7 @@ def loss_events_are_conserved(snapshot: Snapshot, addresses: Mapping[str, str]) 
 
 
 def _check_flag_sums(snapshot: Snapshot) -> None:
-    """Assert that what is kept of a type's flags is their sum, and which types have any."""
+    """Assert that a type's stored flag total is the sum of its flags, and that the types with any match."""
     flags, workouts = "LiquidationEngine", snapshot.get("Workouts", _NO_CONTRACT)
     of_vaults = {c: sum(each) for c, each in get_table_sums(snapshot, flags, "vault_flags.of_vaults").items()}
     of_workouts = {c: each[2] for c, each in get_table_sums(snapshot, "Workouts", "balances", "sums").items()}
@@ -468,7 +468,7 @@ def settlement_pays_all_holders_equally(snapshot: Snapshot, addresses: Mapping[s
 def no_money_stays_in_retired_types(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that a type that is not listed owes, sells and lacks nothing, and has nothing set aside.
 
-    Nothing reads its figures any more: whatever still comes in for it belongs to the reserve.
+    No call reads its figures any more: any later payment for it belongs to the reserve.
     """
     engine = snapshot["VaultEngine"]
     listed = decode_listed_types(_get_table(engine, "terms.listed").get((), 0))

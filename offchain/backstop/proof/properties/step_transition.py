@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WIDE = 198
 """From this number on properties are about all calls: a narrower one tells first."""
 _ALL_EVERY = 100
-"""Steps of which one is asked about every property, whatever happens in it."""
+"""Interval of steps after which every property is checked, for any events of the step."""
 
 
 def check_transition(step: Transition) -> None:
@@ -45,9 +45,9 @@ def check_refusal_properties(step: Transition) -> None:
 
 
 class PropertyMonitor:
-    """The properties of steps, and of what has come before them; promises too, where they are asked for.
+    """The properties of steps and of histories; promises too, where they are requested.
 
-    A step is asked about the properties that have an occasion in it; one in `_ALL_EVERY` about all.
+    A step is checked against the properties that have an occasion in it; one in `_ALL_EVERY` against all.
     """
 
     def __init__(

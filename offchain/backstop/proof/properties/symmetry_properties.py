@@ -1,4 +1,4 @@
-"""Properties of equals: who does the same ends with the same, whatever is split, repeated or done first."""
+"""Properties of equal accounts: equal actions end equal, for any split, repetition or order."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _GIFTS = 1, 10**6, 10**18
 
 @counterfactual_property(45)
 def equal_depositors_end_equal(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that two who enter a pool alike leave it alike, though one of them fidgets; claims included.
+    """Assert that two depositors that enter a pool with equal amounts leave with the same, claims included.
 
-    Losses, income and time pass meanwhile. A wei each for every time that one of them was settled.
+    One of them makes extra calls, and losses, income and time pass meanwhile. The tolerance is a wei for
+    every time that one of them was settled.
     """
     if lockstep.parameters is None or lockstep.parameters.has_stage("scripted"):
         return False
@@ -77,7 +78,7 @@ def exit_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool
 
     The last exit may be paid more or less, up to the income that the first forfeits to the reserve. Less debt
     is in doubt for the pool where the reserve pays losses before the pool. Otherwise the debt in doubt falls
-    on what is left in the pool.
+    on the remaining assets of the pool.
     """
     name = pick_item(random, list_stablecoin_pool_names(lockstep))
     if name is None or (lockstep.parameters and lockstep.parameters.has_stage("scripted")):
@@ -112,7 +113,7 @@ def _read_model_reserve(lockstep: LockstepLike) -> int:
 
 @counterfactual_property(47)
 def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that whatever a stranger gives, what somebody could do goes on to work, and brings no less."""
+    """Assert that after a stranger's donation each possible call of an account succeeds and pays no less."""
     found = list(_list_vault_and_pool_exit_calls(lockstep))
     if not found:
         return False
@@ -150,7 +151,7 @@ def donation_harms_no_account(lockstep: LockstepLike, random: Random) -> bool:
 
 @counterfactual_property(48)
 def fees_do_not_depend_on_update_count(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that a fee and a pool's income are the same whether anybody looked in between or not."""
+    """Assert that a fee and a pool's income are the same with or without calls in between."""
     c = pick_item(random, list_collateral_types(lockstep))
     engine = get_contract(lockstep, "VaultEngine")
     if c is None or engine.terms[c].dynamic:
@@ -255,7 +256,7 @@ def _do_neutral_pool_action(lockstep: LockstepLike, pool_name: str, random: Rand
 
 
 def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int, int]:
-    """Return what somebody gets out of a pool, who is alone in leaving it: assets, claims, cash."""
+    """Return the assets, claims and cash that a member gets from a pool if it alone withdraws."""
     claims = lockstep.model.world.contracts.get(f"{name}.Claims")
     with lockstep.fork_state():
         attempt_call_and_get_outcome(lockstep, name, "collect_claims", who, by=who)
@@ -270,7 +271,7 @@ def _measure_exit(lockstep: LockstepLike, name: str, who: str) -> tuple[int, int
 
 
 def _exit_and_measure_payout(lockstep: LockstepLike, pool_name: str, member: str, batch: int) -> int:
-    """Have somebody leave with all that may; return what came of it [wei]."""
+    """Redeem all that a member may withdraw; return the payment [wei]."""
     if batch:
         return claim_batch(lockstep, pool_name, member, batch)
     shares = lockstep.view(pool_name, "maxRedeem", member)
@@ -284,7 +285,7 @@ _Call = tuple[str, str, tuple[Any, ...], str]
 
 
 def _list_vault_and_pool_exit_calls(lockstep: LockstepLike) -> list[_Call]:
-    """Return calls by which people take out what is theirs."""
+    """Return calls by which owners and members withdraw their own assets."""
     engine, found = get_contract(lockstep, "VaultEngine"), list[_Call]()
     strangers = lockstep.model.world.addresses
     if not engine.in_settlement(VISITOR):
@@ -305,7 +306,7 @@ def _list_vault_and_pool_exit_calls(lockstep: LockstepLike) -> list[_Call]:
 
 
 def _donate_by_random_method(lockstep: LockstepLike, contract: str, receiver: str, random: Random) -> bool:
-    """Have a stranger give a little to somebody, or to a contract; False if it is not taken."""
+    """Donate a small amount as a stranger to an account or a contract; False if it is refused."""
     amount = random.choice(_GIFTS)
     target = get_contract(lockstep, contract).address
     if contract == "VaultEngine" or random.random() < 0.3:
@@ -344,7 +345,7 @@ def _list_splittable_calls(lockstep: LockstepLike) -> list[tuple[str, str, int, 
 
 
 def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
-    """Return what somebody has of everything; less what is owed [wei, and debt in normalized units]."""
+    """Return an account's holdings of each kind, less its debt [wei, and debt in normalized units]."""
     contracts = lockstep.model.world.contracts
     found = {
         name: int(get_contract(lockstep, name).balances[who])
@@ -363,12 +364,13 @@ def _measure_holdings(lockstep: LockstepLike, who: str) -> dict[str, int]:
 
 @counterfactual_property(101)
 def loss_forecast_matches_cover(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that what was to reach a stage before a cover is what it bears of it, and what reaches it yet.
+    """Assert that a stage's loss forecast before a cover equals its absorbed loss and its forecast after.
 
-    More only by what others pay that it could not count on: later ones, for what it leaves under its cap, and
-    accounts of types. For every stage that has one account for all types; one that needs time bears what it
-    reserves. Not where any fails or owes, or a pool lacks its role. A wei for each stage, the ray for each
-    unit of debt that borrowers' part is rounded by, and what void pools leave to the reserve.
+    The exception is payments of others that the forecast could not count on: later stages, for the loss above
+    its cap, and accounts of types. The property covers every stage that has one account for all types; a
+    stage that needs time absorbs its reservations. It is silent where any stage fails or owes, or a pool
+    lacks its role. The tolerance is a wei for each stage, the ray for each unit of debt by which borrowers'
+    part is rounded, and the remainder of void pools for the reserve.
     """
     waterfall, engine = get_contract(lockstep, "LossWaterfall"), get_contract(lockstep, "VaultEngine")
     if lockstep.parameters is None or waterfall.KIND != "LossWaterfall" or engine.in_settlement(VISITOR):

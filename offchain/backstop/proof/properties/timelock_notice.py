@@ -1,4 +1,4 @@
-"""What a timelock does was announced; what it does at once only forbids new risk."""
+"""Property of a timelock: its effects were announced, and its immediate calls only forbid new risk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BY_ITSELF = ("execute", "accept_admin", *_AT_ONCE)
 
 
 def get_timelock_or_sender(step: Transition) -> str:
-    """Return who acts: the timelock for whoever has it act, else the sender."""
+    """Return the acting account: the timelock if the call makes it act, else the sender."""
     contract = step.get_contract(step.action.contract)
     acts = contract.KIND == "Timelock" and step.action.method in _BY_ITSELF
     return str(contract.address if acts else step.action.sender)
@@ -23,8 +23,8 @@ def get_timelock_or_sender(step: Transition) -> str:
 def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -> None:
     """Assert that a proposal waits for the longest delay of its calls, and is executed before it expires.
 
-    What is executed is what was proposed. The governor proposes; it and the guardian cancel, the guardian not
-    the proposal that replaces it. At once a ceiling falls, and nothing else changes.
+    Only the proposed calls are executed. The governor proposes. The governor and the guardian cancel, but the
+    guardian cannot cancel the proposal that replaces it. At once a ceiling falls, and nothing else changes.
     """
     name, method = step.action.contract, step.action.method
     timelock = step.get_contract(name)
@@ -55,7 +55,7 @@ def timelock_executes_only_announced_calls(step: Transition, changes: Changes) -
 
 
 def _compute_proposal_id(calls: Any, salt: bytes) -> bytes:
-    """Return the id of these calls: what is made is what was proposed."""
+    """Return the proposal id of these calls: only the proposed calls have it."""
     found = keccak256(salt + len(calls).to_bytes(32, "big"))
     for target, data in calls:
         found = keccak256(found + bytes(12) + bytes.fromhex(target[2:]) + keccak256(data))
@@ -63,7 +63,7 @@ def _compute_proposal_id(calls: Any, salt: bytes) -> bytes:
 
 
 def _find_longest_delay(step: Transition, calls: Any) -> int:
-    """Return the longest of what some calls wait for [seconds]."""
+    """Return the longest delay of some calls [seconds]."""
     name = step.action.contract
     own = (
         step.read_pre_state(name, "delays", (target, int.from_bytes(data[:4], "big")))

@@ -1,4 +1,4 @@
-"""Property of tokens: what contracts hold moves with their books, and whoever is to be paid is paid."""
+"""Property of tokens: holdings of contracts move with their books, and receivers get their due."""
 
 from __future__ import annotations
 
@@ -320,7 +320,7 @@ _FLOWS: dict[tuple[str, str], Any] = {
 
 @transition_property(201, writes=[*_BALANCES, *_BOOKS], calls=sorted({f"*.{method}" for _, method in _FLOWS}))
 def token_balances_follow_bookings(step: Transition, changes: Changes) -> None:
-    """Check that balances of the engine and of pools change by what they book, and receivers get their due.
+    """Check that balances of the engine and of pools change by their bookings, and receivers get their due.
 
     A step that sends tokens to such a contract on purpose is left out: a gift is not booked.
     """

@@ -1,4 +1,4 @@
-"""The properties of the treasury: the order and the amounts of what it spends, and how surplus is sold."""
+"""The properties of the treasury: the order and amounts of its payments, and the sale of surplus."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _CLOSED = 2
 
 @transition_property(62, writes=["plan"], calls=["Treasury.distribute"])
 def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> None:
-    """Assert that the treasury repays claims, then insures, shares and offers what is above its target.
+    """Assert that the treasury repays claims, then insures, shares and offers the reserve above its target.
 
-    What is in doubt stays in the reserve, beside the target; what was offered stays offered. Claims get all
-    that they are owed, the most senior first. Of what is above and not offered yet the fund gets its share,
-    up to enough insurance; pools with members get theirs of the rest, rounded down; all else is offered.
-    Nothing is spent while a loss is open, and nothing but that is.
+    The amount for flagged debt stays in the reserve, beside the target; offered surplus stays offered. Claims
+    get all that they are owed, the most senior first. Of the reserve above the target that is not offered yet
+    the fund gets its share, up to enough insurance. Pools with members get their share of the rest, rounded
+    down; all else is offered. Nothing is spent while a loss is open, and nothing but these amounts is.
     """
     if not step.is_call("Treasury", "distribute"):
         for _, _, old, new in changes.get("plan", ()):
@@ -100,7 +100,7 @@ def treasury_spends_in_priority_order(step: Transition, changes: Changes) -> Non
 
 
 def _has_members(step: Transition, pool: str) -> bool:
-    """Return whether anybody has shares of a pool, or coins that take part in a stability pool."""
+    """Return whether a pool has shares, or a stability pool has coins that take part."""
     if step.get_contract(pool).KIND in KINDS:
         return bool(step.read_pre_state(pool, "product_sum.state").coins)
     return bool(step.read_pre_state(pool, "token.state").supply)
@@ -138,9 +138,9 @@ def _read_listed_types(step: Transition) -> list[int]:
 def surplus_auction_follows_price_curve(step: Transition, changes: Changes) -> None:
     """Assert that a lot of surplus starts above the market, falls in a line to its floor, and equity burns.
 
-    It starts at fresh prices of now and next, once the last one is sold or over, and only if all of it is for
-    sale above the reserve's target. A take gets what it asks for, for the price, rounded up; nobody else is
-    paid.
+    It starts at fresh current and next prices, once the last lot is sold or over, and only if all of it is
+    for sale above the reserve's target. A take gets the requested amount for the price, rounded up; no other
+    account is paid.
     """
     changed = [each for path in ("lot", "prices") for each in changes.get(path, ()) if each.contract == _SALE]
     if not changed:

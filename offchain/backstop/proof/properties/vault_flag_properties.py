@@ -1,4 +1,4 @@
-"""Properties of debt in doubt, of one successful step: what is flagged, and what ends a flag."""
+"""Properties of flagged debt, of one successful step: the flagged amount, and the end of a flag."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def _is_leaving(step: Transition) -> bool:
     events=["*.VaultFlagged", "*.WorkoutFlagged"],
 )
 def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> None:
-    """Assert that a look flags all of a debt that may be liquidated at the lowest known price, or none.
+    """Assert that a flag call flags all of a debt that may be liquidated at the lowest known price, or none.
 
-    Of an issuer's vault it is what is missing at the issuer's price. A liquidation leaves a flag at most on
-    what is left of the debt, and nothing else touches one. Of a workout it is all of the principal, or none.
+    Of an issuer's vault it flags the shortfall at the issuer's price. A liquidation leaves a flag at most on
+    the remaining debt, and no other call changes one. Of a workout it flags all of the principal, or none.
     """
     told = {}
     for log in step.outcome.logs:
@@ -69,7 +69,7 @@ def flag_covers_whole_debt_or_nothing(step: Transition, changes: Changes) -> Non
 
 
 def _check_no_excess_flags(step: Transition, changes: Changes) -> None:
-    """Assert that no flag is left on what a liquidation took, and no workout flagged by another call."""
+    """Assert that no flag is left on liquidated debt, and no workout is flagged by another call."""
     if _is_leaving(step):
         for contract, key, _, vault in changes.get("vaults", ()):
             if contract != _ENGINE:

@@ -1,4 +1,4 @@
-"""Properties of vaults, of one successful step: which may be liquidated, and what may make one less safe."""
+"""Properties of vaults, of one successful step: liquidations, and changes that make a vault less safe."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def is_vault_covered(
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     """Assert that collateral for a debt shrinks only if the initial ratio is then met at both prices.
 
-    Neither may be suspect, and the market neither halted nor in a grace. What is left of a partial
-    liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement
-    an auction or a workout gives its vault back what it has taken and not sold.
+    Neither may be suspect, and the market neither halted nor in a grace. The remainder of a partial
+    liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement an
+    auction or a workout gives its vault back the collateral that it has taken and not sold.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.normalized_debt == 0 or is_auction_or_workout_unwind(step):

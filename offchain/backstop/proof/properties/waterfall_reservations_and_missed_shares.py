@@ -1,4 +1,4 @@
-"""Property of the waterfall's records: reservations and their clocks, open books, and what is missed."""
+"""Property of the waterfall's records: reservations and their clocks, open books, and missed shares."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _WATERFALL, _ENGINE = "LossWaterfall", "VaultEngine"
     207, writes=["losses", "books", "reservations", "missed"], events=[f"{_WATERFALL}.StageFailed"]
 )
 def loss_records_follow_events(step: Transition, changes: Changes) -> None:
-    """Check that a reservation keeps its stage and second, and shrinks by what is paid or given up.
+    """Check that a reservation keeps its stage and second, and shrinks by payments and releases.
 
     A stage that fails owes all that later stages pay in its place, as far as it had it. Books are open for
-    what is lost.
+    each loss.
     """
     if step.get_contract(_WATERFALL).KIND != _WATERFALL:
         return  # one to compare with keeps other records

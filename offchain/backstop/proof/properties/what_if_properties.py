@@ -1,7 +1,7 @@
-"""Properties of what would happen: each plays one or more futures of the present state, and takes them back.
+"""Properties of futures: each simulates one or more futures of the present state, and reverts them.
 
-Model and chain play them together and are compared at every step. A property that finds nothing to try
-in a state says so: it returns False.
+Model and chain play them together and are compared at every step. A property that finds nothing to try in a
+state returns False.
 """
 
 from __future__ import annotations
@@ -195,9 +195,9 @@ def _compute_loss_left_by_capped_pool(lockstep: LockstepLike, pool_name: str, pa
 def repay_and_withdraw_always_succeed(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
 
-    No halt, price that waits, grace or feed given up as dead stands in the way. A bridge can pay all back
-    with a loss announced, and a workout can be paid in full. Nothing is taken in for a type that is
-    retired, in which nobody owes anything.
+    No halt, price that waits, grace or feed given up as dead blocks them. A bridge can pay all back with a
+    loss announced, and a workout can be paid in full. No payment is accepted for a retired type, in which no
+    vault has debt.
     """
     engine = get_contract(lockstep, "VaultEngine")
     if random.random() < 0.2 and not engine.in_settlement(VISITOR):
@@ -293,9 +293,10 @@ def cheaper_liquidation_never_helps_protocol(lockstep: LockstepLike, random: Ran
 
 @counterfactual_property(161)
 def lot_prices_stand_still_without_blocks(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that where auctions count blocks, time without one changes no lot's price, nor what is due.
+    """Assert that where auctions count blocks, time without one changes no lot's price.
 
-    Neither does a feed that goes stale meanwhile, or is halted.
+    Nor does it change the resets and closes that are due. Neither does a feed that goes stale meanwhile, or
+    is halted.
     """
     auction = get_contract(lockstep, "CollateralAuction")
     open_lots = [auction_id for auction_id, lot in auction.lots.items() if lot.target]
@@ -463,7 +464,10 @@ _STAY = ("pool: no assets", "equity_auction: no price")
 
 
 def _simulate_redemption(lockstep: LockstepLike, name: str, owner: str, batch: int) -> int:
-    """Return what somebody's part of a batch brings, or all shares without a cooldown; nothing changes."""
+    """Return the payment of a member's part of a batch, without effect on the state [wei].
+
+    Without a cooldown it is the payment of all redeemable shares.
+    """
     with lockstep.fork_state():
         if get_contract(lockstep, name).cooldown:
             return claim_batch(lockstep, name, owner, batch)

@@ -201,7 +201,7 @@ def create_deficit_and_get_type(
 def collect_tokens_from_holders(
     lockstep: LockstepLike, receiver: str, amount: int, token: str = "Stablecoin"
 ) -> bool:
-    """Collect a token from people until somebody has so much; False if they have not enough."""
+    """Transfer a token from its holders until a receiver has an amount; False if they have not enough."""
     balances = get_contract(lockstep, token).balances
     for holder, held in sorted(balances.items()):
         missing = amount - balances[receiver]
@@ -258,12 +258,12 @@ def read_deficit(lockstep: LockstepLike, collateral_type: int) -> int:
 
 
 def list_payer_names(lockstep: LockstepLike) -> list[str]:
-    """Name who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
+    """Return the names of immediate payers: buffer, reserve, pools with unvested income, borrowers."""
     return ["buffer", "reserve", *list_stablecoin_pool_names(lockstep), "borrowers"]
 
 
 def list_payer_balances(lockstep: LockstepLike, collateral_type: int) -> list[int]:
-    """Return what each of them has; borrowers lose what their debt grows by [rad]."""
+    """Return the balance of each payer; borrowers lose by the growth of their debt [rad]."""
     engine = get_contract(lockstep, "VaultEngine")
     return [
         engine.income[collateral_type].buffer,
@@ -320,7 +320,7 @@ def attempt_call_and_get_outcome(
 
 
 def apply_or_raise(lockstep: LockstepLike, contract: str, method: str, *args: Any, by: str) -> Any:
-    """Take a step on the way that cannot fail; what it answers."""
+    """Make a call that must succeed, and return its value; raise PropertyViolationError if it fails."""
     outcome = attempt_call_and_get_outcome(lockstep, contract, method, *args, by=by)
     if not outcome.ok:
         raise PropertyViolationError(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")
@@ -346,7 +346,7 @@ def request_and_mature_exit_batch(lockstep: LockstepLike, pool_name: str, *membe
 
 
 def claim_batch(lockstep: LockstepLike, name: str, who: str, batch: int) -> int:
-    """Have somebody claim all that a batch was paid, after what older ones were; what came of it [wei]."""
+    """Redeem a member's part of a batch, after those of older batches; return the batch's payment [wei]."""
     got = 0
     for batch_id in [
         batch_id for batch_id in get_contract(lockstep, name).list_request_batches(who) if batch_id <= batch

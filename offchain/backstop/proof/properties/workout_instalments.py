@@ -1,4 +1,4 @@
-"""The property of instalments, with a record of its own: what is owed, paid and met, and until when."""
+"""The property of instalments, with a record of its own: owed, paid and met amounts, and deadlines."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 _MICRO_WAD = 10**12
 _MOST_PREMIUM = 2**48 - 1
-"""Micro stablecoins: what the field of a premium holds."""
+"""The largest premium that its field holds [micro stablecoins]."""
 
 
 @dataclass
 class _WorkoutRecord:
-    """What somebody has agreed to, and how far it is."""
+    """The terms of an owner's workout, and its progress."""
 
     c: int
     owner: str

@@ -1,4 +1,4 @@
-"""The properties of workouts: of one successful step, with its own arithmetic, and of what would happen."""
+"""The properties of workouts: of one successful step, with its own arithmetic, and of simulated futures."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def workouts_follow_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
 
     Its worth is taken after the discount. Payments repay principal first and give the lot back with the last
-    one only; instalments are met only by what is paid, and while the lot is worth the rest (or has no price).
-    A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction starts
-    from the higher of current and next price.
+    one only. Instalments are met only by payments, and while the lot is worth the remaining debt (or has no
+    price). A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction
+    starts from the higher of current and next price.
     """
     for contract, workout_id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
@@ -171,10 +171,10 @@ def _has_risk_price(step: Transition, collateral_type: int) -> bool:
 
 @counterfactual_property(25)
 def workouts_cost_creditors_nothing(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that what may enter a workout repays its principal at the entry price less the discount.
+    """Assert that a vault that may enter a workout repays its principal at the entry price less the discount.
 
     So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
-    than if it is liquidated now: all three are played, with the lot sold at that price or just above.
+    than if it is liquidated now. All three are played, with the lot sold at that price or just above.
     """
     if "Workouts" not in lockstep.model.world.contracts:
         return False
@@ -319,7 +319,7 @@ def _sell_lot_near_lowest_price(lockstep: LockstepLike, auction_id: int, lowest_
 
 
 def _read_balances_by_loss_bearer(lockstep: LockstepLike, collateral_type: int) -> dict[str, int]:
-    """Return what those have who may lose by a type's workouts, and what nobody has paid yet [rad]."""
+    """Return the balances of payers that may lose by a type's workouts, and the uncovered deficit [rad]."""
     found = dict(zip(list_payer_names(lockstep), list_payer_balances(lockstep, collateral_type), strict=True))
     del found["borrowers"]
     return found | {"whoever pays next": -read_deficit(lockstep, collateral_type)}

@@ -1,4 +1,4 @@
-"""The properties of whoever chooses the second of a sale: of all known prices the worst one for it counts."""
+"""The properties of a sale's start time: of all known prices the worst one for the caller counts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _WHOLE = 10_000
     150, events=["*.AuctionStarted", f"{_LOTS}.AuctionReset", f"{_LOTS}.AuctionClosed", "*.Converted"]
 )
 def sale_starts_above_every_known_price(step: Transition, changes: Changes) -> None:
-    """Assert that no price at which a sale begins is better for whoever begins it than any that is known.
+    """Assert that no price at which a sale begins is better for its caller than any known price.
 
-    A lot of collateral, salvage and stake begin at or over their buffer above each known price, surplus asks
-    for at least so much equity, with no next price held back; what is given up is worth next to nothing at
-    each of them.
+    A lot of collateral, salvage and stake begin at or over their buffer above each known price. Surplus asks
+    for at least so much equity, with no next price held back. A lot that is given up is worth next to nothing
+    at each of them.
     """
     for log in step.outcome.logs:
         contract = step.model.world.contracts.get(log.contract)
@@ -115,8 +115,8 @@ def _check_surplus_top_exceeds_prices(step: Transition, top_price: int) -> None:
 def claim_conversion_uses_highest_price(step: Transition, changes: Changes) -> None:
     """Assert that converted claims bring no more equity than their face value buys at any known price.
 
-    The face value is the part that the tokens are of what the series is owed. Nobody converts while no price
-    is known; the set price is the least.
+    The face value is the tokens' part of the debt of the series. No holder converts while no price is known;
+    the set price is the least.
     """
     minted = sum(
         log.values[2]

@@ -1,4 +1,4 @@
-"""Scenarios: files that say what happens, read exactly, and the paths and books drawn from a seed."""
+"""Scenarios: files that describe a run, read exactly, and the paths and books drawn from a seed."""
 
 from backstop.simulation.scenario.brownian_bridge import price_path
 from backstop.simulation.scenario.draw_scenario import draw_path_outcomes, draw_scenario

@@ -1,6 +1,6 @@
-"""Rows of a vault book that the contracts refuse: found before anything runs, and what becomes of them.
+"""Rows of a vault book that the contracts refuse: found before a run, and repaired or left out.
 
-Every engine opens the book that comes out of this, so that no figure holds a row that the contracts refuse.
+Every engine opens the repaired book, so that no figure holds a row that the contracts refuse.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TREATMENTS: Mapping[str, tuple[str, ...]] = {
     "between_ratios": (REFUSE, "drop", "open"),
     "under_floor": (REFUSE, "drop", "raise", "merge"),
 }
-"""What may become of each kind of row; the first unless a book says otherwise."""
+"""Allowed treatments of each kind of row; the first is the default of a book."""
 
 UNDER_WATER = "worth less than their debt"
-"""What a book says of rows whose collateral does not cover them at the opening price."""
+"""Description of rows with too little collateral at the opening price."""
 
 _WHAT = {
     "duplicate": "of an owner with another vault of the type",
@@ -100,7 +100,7 @@ class VaultTerms:
 
 @dataclass(frozen=True)
 class RepairedRows:
-    """Rows of one kind, what became of them, and what they owed."""
+    """Rows of one kind, their treatment, and their total debt."""
 
     kind: str
     how: str
@@ -116,13 +116,13 @@ class RepairedRows:
 
     @property
     def outcome(self) -> str:
-        """What became of them, as `are left out`."""
+        """The outcome of the treatment, as `are left out`."""
         return _DONE.get(self.how) or f"are merged into {self.left:,}"
 
 
 @dataclass(frozen=True)
 class RepairedBook:
-    """A book that the contracts open: its vaults, at which prices, and what was done to its rows."""
+    """A book that the contracts open: its vaults, the opening prices, and the repairs of its rows."""
 
     name: str
     vaults: tuple[Vault, ...]
@@ -171,8 +171,8 @@ def repair_book(
 ) -> RepairedBook:
     """Return the book that the contracts open; raise BackstopError that lists the rows of refused kinds.
 
-    Rows are judged one after the other: by their owner, by their collateral, by the floor. What is merged or
-    raised keeps at least the ratio of its worst part.
+    Rows are judged one after the other: by their owner, by their collateral, by the floor. A merged or raised
+    vault keeps at least the ratio of its worst part.
     """
     _refuse_huge_amounts(name, rows)
     fitting = _BookRepair(name, treatments, terms)
@@ -190,7 +190,7 @@ def repair_book(
 
 
 class _BookRepair:
-    """One book on its way: what was refused, what was touched, and the prices that rows ask for."""
+    """One book under repair: refused rows, treated rows, and the prices that rows ask for."""
 
     def __init__(self, name: str, treatments: Mapping[str, str], terms: Mapping[str, VaultTerms]) -> None:
         self.name = name
@@ -232,7 +232,7 @@ class _BookRepair:
         return apart
 
     def treat_undercollateralised_rows(self, rows: Sequence[BookRow]) -> list[BookRow]:
-        """Drop, sell or open rows that have too little collateral for what they owe."""
+        """Drop, sell or open rows that have too little collateral for their debt."""
         found: dict[str, list[BookRow]] = {kind: [] for kind in TREATMENTS}
         left = []
         for row in rows:

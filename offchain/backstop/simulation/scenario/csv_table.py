@@ -18,7 +18,7 @@ class CsvRow(NamedTuple):
 
 
 def parse_header_and_rows(file: TextIO, name: str) -> tuple[int, list[str], list[CsvRow]]:
-    """Read the header's row, the header, and the rows under it; what is wrong is one line with its row.
+    """Return the header's row, the header, and the rows under it; an error is one line with its row.
 
     The line ends of any system, blank lines and spaces around cells are accepted. An empty file has an empty
     header.
@@ -50,8 +50,8 @@ def read_table(
 ) -> list[CsvRow]:
     """Read a CSV file with these columns, and no others if `exactly`.
 
-    `fail` takes what is wrong with the file, for whoever names it; what is wrong in it has file and row. A
-    byte-order mark is accepted.
+    `fail` gets a problem of the file as a whole, so that the caller can add its name; an error inside the
+    file has file and row. A byte-order mark is accepted.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

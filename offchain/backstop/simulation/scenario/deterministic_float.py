@@ -2,7 +2,7 @@
 
 Sums, products, quotients and square roots are rounded the same everywhere (IEEE 754), in a given order.
 Logarithms, exponentials and powers are not: numpy and the C library have several of each, and take the one
-that suits the processor. Nor are products of matrices, whose sums are split as its registers ask for.
+that suits the processor. Nor are products of matrices: their sums are split by the processor's registers.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _evaluate_log(mantissa: Any, exponent: Any) -> Any:
 
 
 def compute_norm(values: Sequence[float] | Floats) -> float:
-    """Return the root of the sum of squares, whatever their order."""
+    """Return the root of the sum of squares, the same in any order of the values."""
     return sqrt(fsum(float(value) * float(value) for value in values))
 
 
@@ -118,7 +118,7 @@ def sum_weighted_rows(weights: Iterable[float], rows: Iterable[Floats]) -> Float
 
 
 def decompose_cholesky(matrix: Sequence[Sequence[float]], floor: float | None = None) -> list[list[float]]:
-    """Return the lower triangle whose product with its transpose is a matrix, row by row.
+    """Return the lower triangle L, row by row, of which L times its transpose is the matrix.
 
     Raise ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth. With a
     floor, raise no error: pivots are raised to that share of the diagonal.

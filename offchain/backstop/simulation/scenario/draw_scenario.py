@@ -1,10 +1,10 @@
-"""One path of what a scenario leaves to chance: drawn from a seed and a number, the same in every engine.
+"""One path of a scenario's random elements: drawn from a seed and a number, the same in every engine.
 
-A path depends on nothing but the study's seed and its number, so it does not matter who draws it, with how
-many others, in which order. Each thing that is drawn has a stream of its own: changing one leaves the others
-as they were. Floats are used to draw, integers come out. What is done with floats is the same
-on every processor, and prices have nine digits: the last bit of a normal number far out, which is numpy's and
-the C library's, hardly ever shows.
+A path depends on nothing but the study's seed and its number: the process that draws it, the number of other
+paths and their order do not matter. Each random element has a stream of its own: changing one leaves the
+others as they were. Floats are used to draw, integers come out. Operations on floats are the same on every
+processor, and prices have nine digits. The last bit of a normal number far out, which is numpy's and the C
+library's, hardly ever shows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from backstop.simulation.scenario.scenario_records import PricePath, Scenario, T
 from backstop.simulation.scenario.vault_books import build_vault_book
 
 EQUITY = "equity"
-"""What the price of equity is called where collateral types are called by their symbols."""
+"""The name of the price of equity, among collateral types named by their symbols."""
 
 YEAR = 365 * 86_400
 HOUR = 3_600
@@ -58,7 +58,7 @@ Ticks = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TickPrices:
-    """A price at each block: so many ticks, and what a tick is, ray."""
+    """A price at each block: a number of ticks, and the size of a tick, ray."""
 
     ticks: Ticks
     tick: int
@@ -81,8 +81,8 @@ class PathDraw:
 def draw_scenario(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
     """Return the scenario of one path of a study, in which `seed` decides no more than in any run.
 
-    That is the book, and what reporters misread. Without a number a scenario that leaves nothing to chance
-    stays as it is, and any other is its path 0.
+    The seed decides the book, and the reporters' misreadings. Without a path number, a scenario without
+    random elements stays as it is, and any other is its path 0.
     """
     if path is None and not scenario.has_random_draws:
         return scenario
@@ -201,9 +201,10 @@ def convert_ticks_to_rays(tick_prices: TickPrices) -> list[int]:
 
 
 class RandomStreams:
-    """Numbers for each purpose: a counter-based generator whose key is the hash of a seed and labels.
+    """Random numbers by purpose: a counter-based generator, keyed by the hash of a seed and labels.
 
-    There is one generator, which is given another key: what a stream is for has to be done before the next.
+    There is one generator, which is given another key: a stream has to be used up before the next is
+    requested.
     """
 
     def __init__(self, seed: int) -> None:
@@ -275,10 +276,10 @@ def _round_prices_to_ticks(prices: Floats, first_price: int) -> TickPrices:
 def _draw_log_moves_by_block(
     models: Mapping[str, PriceModel], scenario: Scenario, streams: RandomStreams
 ) -> dict[str, Floats]:
-    """Draw by how much each price has moved since the start, at each block, in logarithms.
+    """Return the logarithmic move of each price since the start, at each block.
 
-    Where prices are drawn further apart than blocks, those in between are drawn afterwards: what was drawn
-    before stays.
+    Where prices are drawn further apart than blocks, prices between them are drawn afterwards, and the first
+    ones stay the same.
     """
     interval, parts = get_price_interval(scenario)
     blocks, years = scenario.duration // interval, interval / YEAR

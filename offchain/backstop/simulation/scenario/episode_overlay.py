@@ -25,12 +25,12 @@ MOVES = "Prices begin at this scenario's own and move as in the episode: "
 """Beginning of the assumption that says which price follows which coin."""
 
 STANDS_STILL = "USD"
-"""What a price follows that does not move."""
+"""The followed coin of a price that does not move."""
 _OTHERS = ("ETH",)
-"""What prices follow that no list names."""
+"""The followed coins of assets that no list names."""
 
 BARGAIN = 7_000
-"""Share of the market's price [bps] up to which a bidder pays who buys through an outage too."""
+"""Share of the market's price [bps] up to which a bidder also buys through an outage."""
 _FOLLOWS_GAS = 11_000  # of the gas price, by keepers whose own gas price is fixed [bps]
 _ROOM = 15_000  # highest gas price that a keeper is ready to pay, of the highest of the episode [bps]
 _OUT = ("flash_taker", "bidder")
@@ -39,7 +39,7 @@ _SECONDS_APART = 600
 
 
 class Episode(NamedTuple):
-    """What was published of an episode: its file, and prices [ray] by coin and second from its start."""
+    """The published data of an episode: its file, and prices [ray] by coin and second from its start."""
 
     name: str
     section: Section
@@ -75,8 +75,8 @@ def load_episode(name: str) -> Episode:
 def find_followed_coin(asset: str, episode: Episode) -> str:
     """Return the coin of an episode that the price of an asset follows; STANDS_STILL for a dollar coin.
 
-    An asset of which the episode has prices follows these; another the first coin of its list; one that no
-    list names follows ether. What stands after the first `-` of a name does not count, as in ETH-B.
+    An asset with prices in the episode follows these; another the first coin of its list; an asset that no
+    list names follows ether. The part of a name after the first `-` does not count, as in ETH-B.
     """
     base = asset.split("-")[0]
     for coins in ((base,), _read_followed_coins_by_asset().get(base.lower(), _OTHERS)):
@@ -124,13 +124,13 @@ def overlay_scenario_with_episode(scenario_field: Field) -> Field:
 
 
 class _FieldWriter:
-    """Makes fields whose place in the file is where the episode is named."""
+    """Builder of fields that have the place of the episode's name in the file."""
 
     def __init__(self, named: Field) -> None:
         self.named = named
 
     def build_field(self, path: str, value: object) -> Field:
-        """Return a value, a list or a mapping as a field; what is a field already stays one."""
+        """Return a value, a list or a mapping as a field; a field is returned unchanged."""
         if isinstance(value, Field):
             return value
         found: str | list[Field] | dict[str, Field]
@@ -243,7 +243,7 @@ def _read_first_price(price: Field) -> int:
 def _change_texts(
     changed: dict[str, Field], episode: Episode, follows: Mapping[str, str], writer: _FieldWriter
 ) -> None:
-    """Say in title, facts and assumptions what the episode is, and what follows which coin."""
+    """Add the episode's title, facts and assumptions, and the coin that each price follows."""
     title = episode.section["title"].text
     if "title" in changed:
         changed["title"] = writer.build_field("title", f"{changed['title'].text}: {title}")
@@ -258,7 +258,7 @@ def _change_texts(
 
 
 def describe_overlay(follows: Mapping[str, str]) -> list[str]:
-    """List what an episode assumes of a scenario: which price follows which coin, and what keepers do."""
+    """Return an episode's assumptions: the coin that each price follows, and keepers' behaviour."""
     return [
         f"{MOVES}{describe_followed_coins(follows)}. Equity, where there is any, moves as ETH.",
         "Keepers pay the episode's gas prices, up to one and a half times the highest.",
@@ -277,7 +277,7 @@ def describe_followed_coins(follows: Mapping[str, str]) -> str:
 
 
 def _change_gas(changed: dict[str, Field], episode: Episode, writer: _FieldWriter) -> None:
-    """Put in the episode's gas prices, what keepers are ready to pay of these, and the outages."""
+    """Insert the episode's gas prices, the gas prices that keepers accept, and the outages."""
     gas = episode.section["gas_prices"]
     highest = max(
         entry.read_value(quantity_units.read_gas_price)
@@ -319,7 +319,7 @@ def _raise_gas_cap(gas_price: Field, highest: int, writer: _FieldWriter) -> Fiel
 
 
 def _is_stopped_by_outage(entries: Mapping[str, Field]) -> bool:
-    """Return True if an outage of the episode stops a group of keepers: who buys, but for bargains."""
+    """Return True if an outage of the episode stops a group of keepers: buyers, except for bargains."""
     role = entries["role"].text if "role" in entries else ""
     if role not in _OUT:
         return False

@@ -71,7 +71,7 @@ def _read_fee_curve(field: Field) -> dict[str, Any]:
 
 
 def read_guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
-    """Read the section `guards`: automatic ceilings, the breaker, workouts, and what the modes change."""
+    """Read the section `guards`: automatic ceilings, the breaker, workouts, and the effects of the modes."""
     section = field.read_section(
         (), ("ceilings", "breaker", "workouts", "caution_margin", "emergency_factor")
     )

@@ -10,7 +10,7 @@ from backstop.simulation.scenario.parameters_yaml_writer import format_decimal
 from backstop.simulation.scenario.yaml_document_reader import Section
 
 PRINTS = ("refuse", "keep")
-"""What a section may say becomes of isolated prints; without it they are refused."""
+"""Treatments of isolated prints that a section may choose; without one they are refused."""
 
 
 def refuse_isolated_prints(section: Section, row_numbers: Sequence[int], prices: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """Isolated prints of a price series: one to three prices that leave both neighbours and come back.
 
-A false print is a crash to whatever reads the file: one in an hourly history made millions of bad debt. A
-crash is none: its neighbours move, too, or its price does not come back.
+A simulation reads a false print as a crash: one in an hourly history made millions of bad debt. A true crash
+is no isolated print: its neighbours move, too, or its price does not come back.
 """
 
 from __future__ import annotations

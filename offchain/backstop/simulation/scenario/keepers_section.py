@@ -1,4 +1,4 @@
-"""The section `keepers`: groups of them, what each group may be told, and what guardians and attackers do."""
+"""The section `keepers`: groups of keepers, their options, and the plans of guardians and attackers."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
 
 
 def read_backstop_pool(field: Field) -> BackstopParameters:
-    """Read the pool's limit and rules; whose money it has is read by whoever opens the market."""
+    """Read the pool's limit and rules; its deposits are read when the market is opened."""
     section = field.read_section((), ("money", "members", *_TERMS))
     found: dict[str, Any] = {
         name: section[name].read_bounded(*_TERMS[name]) for name in _TERMS if name in section
@@ -40,7 +40,7 @@ def read_pool_market_maker_deposit(field: Field | None) -> int:
 
 
 def read_pool_members(field: Field | None, duration: int) -> tuple[PoolMember, ...]:
-    """Read who puts how much into the pool at the opening, and when each asks to leave."""
+    """Read each depositor's amount at the opening, and the time of its withdrawal request."""
     entry = _get_pool_field(field, "members")
     return (
         ()

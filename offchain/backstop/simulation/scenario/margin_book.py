@@ -1,4 +1,4 @@
-"""Margin books: what each account of the margin market pays in, and the trades that open the positions."""
+"""Margin books: the deposit of each account of the margin market, and the trades that open positions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def build_opening_margin_book(scenario: Scenario, seed: int, prices: Mapping[str
 
 
 def _open_positions_at_marks(book: OpeningBook, marks: list[int]) -> None:
-    """Open all positions at the marks: what they had won or lost by then is in the deposit."""
+    """Open all positions at the marks: gains and losses up to then are added to the deposits."""
     for i, trade in enumerate(book.trades):
         gain = trade.lots * (marks[trade.market] - trade.price)
         book.add_deposit(trade.long, gain)
@@ -81,8 +81,8 @@ def _draw_pair(
 ) -> None:
     """Draw a trade of two accounts.
 
-    Each doubling of the notional is as likely as the next; leverage and price are uniform. What the trade
-    loses at the opening price is paid in on top.
+    Each doubling of the notional is as likely as the next; leverage and price are uniform. The trade's loss
+    at the opening price is paid in on top.
     """
     notional = draw_log_uniform(*pairs.notional, dice)
     if dice.draw_index(BASIS_POINTS) < pairs.large:

@@ -140,7 +140,7 @@ def _read_market(symbol: str, field: Field) -> PerpetualParameters:
 
 
 def read_margin_brackets(field: Field, max_total_margin: int) -> tuple[tuple[int, int], ...]:
-    """Read up to two brackets, whose margins (basis points) are at most so much together."""
+    """Read up to two brackets, with margins (basis points) of at most a total."""
     items = field.read_items()
     if len(items) > _BRACKETS:
         field.raise_error(f"has {len(items)} brackets: there may be {_BRACKETS}")

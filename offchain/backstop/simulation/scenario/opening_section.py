@@ -112,9 +112,9 @@ def read_member_deposits_by_pool(field: Field) -> dict[str, dict[str, int]]:
 
 
 def read_reserve(field: Field) -> int:
-    """Read what the reserve holds at the start, besides fees [wad].
+    """Read the reserve's balance at the start, besides fees [wad].
 
-    Buffers of types begin with what fees have filled: nobody can give to one.
+    Buffers of types begin with accrued fees only: no account can give to a buffer.
     """
     return field.read_section(("reserve",))["reserve"].read_bounded(quantity_units.read_stablecoin, 0, 10**27)
 

@@ -1,9 +1,9 @@
 """Behaviour of vault owners: when they make a vault safer or riskier, how, and by how much.
 
-At each look an owner sees the distance of its vault from liquidation and how far the price has fallen, and a
-draw decides. Draws are numbers of a counter: the same path, vault and look give the same draws, whatever else
-has happened, so that two settings are compared with equal luck. Decisions are integers; the fast engine has
-the same rule in `fast/owner_kernel.py`.
+At each look an owner sees the distance of its vault from liquidation and the price drop so far, and a draw
+decides. Draws are numbers of a counter: the same path, vault and look give the same draws in any run, so that
+two settings are compared with equal luck. Decisions are integers; the fast engine has the same rule in
+`fast/owner_kernel.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class OwnerBehavior:
 
 
 class OwnedVault(NamedTuple):
-    """What an owner sees of its vault."""
+    """A vault as its owner sees it."""
 
     number: int  # place in the book
     debt: int  # wad, rounded up
@@ -68,7 +68,7 @@ class OwnedVault(NamedTuple):
 
 
 class OwnerDecision(NamedTuple):
-    """What an owner does: a way, and how much of the debt, or of the collateral's worth."""
+    """An owner's decision: a method, and its share of the debt, or of the collateral's worth."""
 
     way: str
     amount: int  # wad of stablecoin
@@ -111,7 +111,7 @@ def select_chance(action: OwnerAction, distance: int) -> int:
 
 
 def select_way(ways: Sequence[int], drawn: int) -> int:
-    """Return the place of the way that a draw falls to; what rounding leaves is the last one's."""
+    """Return the index of the way that a draw selects; the remainder of rounding is the last one's."""
     passed = 0
     for place, share in enumerate(ways):
         passed += share
@@ -123,11 +123,11 @@ def select_way(ways: Sequence[int], drawn: int) -> int:
 def decide_owner_action(
     behavior: OwnerBehavior, key: int, look: int, vault: OwnedVault
 ) -> OwnerDecision | None:
-    """Return what an owner does at a look; None if nothing.
+    """Return an owner's action at a look; None if there is none.
 
-    Falls multiply the chance of vaults above the liquidation price alone: under it, in eight weeks of a real
-    book, owners defended as often after small falls as after large ones.
-    Whoever owes as much as the collateral is worth, or nothing, does nothing: walking away costs less.
+    Price drops multiply the chance of vaults above the liquidation price alone: under it, in eight weeks of a
+    real book, owners defended as often after small drops as after large ones. An owner without debt, or with
+    debt of at least the collateral's worth, does nothing: walking away costs less.
     """
     if vault.debt <= 0 or vault.worth <= vault.debt:
         return None
@@ -148,10 +148,10 @@ def decide_owner_action(
 
 
 def _size_defence(action: OwnerAction, key: int, look: int, vault: OwnedVault) -> OwnerDecision | None:
-    """Size a defence, rounded up: as drawn, or as much as its least distance asks for.
+    """Return the size of a defence, rounded up: as drawn, or the amount that its least distance requires.
 
-    Whoever sells collateral withdraws it, so that the initial ratio has to hold. A rest under the debt floor
-    is repaid as well.
+    An owner that sells collateral withdraws it, so that the initial ratio has to hold. A remaining debt under
+    the debt floor is repaid as well.
     """
     way = DEFENCES[select_way(action.ways, draw_number(key, vault.number, look, DEFENCE_WAY))]
     size = interpolate_size(action.sizes, draw_number(key, vault.number, look, DEFENCE_SIZE))

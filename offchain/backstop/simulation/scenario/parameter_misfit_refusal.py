@@ -1,4 +1,4 @@
-"""Whether a scenario's parameters fit each other, and what it is allowed to break to show a hole."""
+"""Checks that a scenario's parameters fit each other, and the rules that it may break on purpose."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def refuse_unbroken_unsafe_rules(scenario: Scenario, unsafe_fields: Mapping[str,
 
 
 def iter_short_steps(parameters: Parameters, block_time: int) -> Iterator[tuple[str, int]]:
-    """Yield the symbols whose auction step is shorter than a block, and the step [seconds]."""
+    """Yield the symbols with an auction step shorter than a block, and the step [seconds]."""
     for each in parameters.collateral_types:
         if each.auction.curve == STAIRSTEP and each.auction.period < block_time:
             yield each.symbol, each.auction.period

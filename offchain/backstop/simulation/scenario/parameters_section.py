@@ -1,4 +1,4 @@
-"""The section `parameters`: what the protocol of a scenario is made of."""
+"""The section `parameters`: the protocol's configuration in a scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment's parameters as a scenario file has them: what the loader reads back to the same integers."""
+"""A deployment's parameters in the form of a scenario file, which the loader reads to the same integers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def format_exact_stablecoin(amount_wad: int) -> str:
 
 
 def build_scenario_yaml_parameters_section(parameters: Parameters) -> dict[str, Any]:
-    """Return the section `parameters`; raise BackstopError for what a scenario cannot say."""
+    """Return the section `parameters`; raise BackstopError for a value that a scenario cannot express."""
     guards = parameters.guards
     for each in parameters.collateral_types:
         if each.market is None:

@@ -1,7 +1,7 @@
-"""Prices of blocks between those that are drawn: a path of longer blocks, looked at in shorter ones.
+"""Prices of blocks between drawn ones: a path of longer blocks, looked at in shorter ones.
 
-What was drawn stays as it is, so that the same paths can be run with other blocks. A Brownian motion whose
-ends are known is a Brownian bridge in between.
+Drawn prices stay as they are, so that the same paths can be run with other blocks. A Brownian motion with
+known ends is a Brownian bridge in between.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def get_price_interval(scenario: Scenario) -> tuple[int, int]:
 
 
 def draw_bridge_noise(intervals: int, parts: int, stream: np.random.Generator) -> Floats:
-    """Draw what the parts of an interval move besides an equal share, for a deviation of one in all.
+    """Draw the moves of an interval's parts besides an equal share, for a total deviation of one.
 
-    A row for each interval, whose sum is zero: a Brownian bridge. Where an interval is one part, all is zero.
+    A row for each interval, with the sum zero: a Brownian bridge. Where an interval is one part, all is zero.
     """
     if parts == 1:
         return np.zeros((intervals, 1))

@@ -1,6 +1,6 @@
 """Quantities with units, read exactly: decimal strings to integers, never a float.
 
-Every reader raises ValueError with the second half of an error line: what is wrong, and how to write it.
+Every reader raises ValueError with the second half of an error line: the error, and the correct notation.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def read_gas(text: str) -> int:
 
 
 def read_yearly_rate(text: str) -> int:
-    """Read '8% a year' as ray a second above RAY, the largest whose compounding stays at or under it."""
+    """Read '8% a year' as ray a second above RAY, the largest that compounds to at most that rate."""
     factor = RAY + _read_scaled(text, "% a year", RAY // 100, "a yearly rate", "8% a year")
     low, high = 0, 10**20
     while low < high:
@@ -192,7 +192,7 @@ def read_moment(text: str) -> int:
 
 
 def get_pool_amount_reader(pool_name: str) -> Callable[[str], int]:
-    """Return the reader of amounts of what a pool holds: equity in `staked_equity`, else stablecoin."""
+    """Return the reader of amounts in a pool's asset: equity in `staked_equity`, else stablecoin."""
     return read_equity_as_wad if pool_name == "staked_equity" else read_stablecoin
 
 

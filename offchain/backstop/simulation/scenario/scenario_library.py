@@ -1,4 +1,4 @@
-"""The files of scenarios: where they are, and each together with what it extends."""
+"""Scenario files: their places, and the content of each merged with the file that it extends."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def scenario_names() -> list[str]:
 
 
 def read_unchecked_scenario_fields(name_or_file: str | Path) -> tuple[Field, str]:
-    """Read a scenario's file together with what it extends, not checked yet; also return its name.
+    """Return the unchecked fields of a scenario's file, merged with its base file, and its name.
 
-    A `scenario.yaml`, as `import` writes one into each folder, is called by its folder. An episode after an
+    A `scenario.yaml`, as `import` writes one into each folder, is named after its folder. An episode after an
     `@`, or in the file, is laid over it.
     """
     file, episode = split_episode(str(name_or_file))
@@ -90,7 +90,7 @@ def _raise_scenario_problem(problem: str) -> NoReturn:
 
 
 def _read_merged_file(path: Path) -> Field:
-    """Read a file together with what it extends."""
+    """Return the fields of a file, merged with the files that it extends."""
     documents = [read_document(path)]
     seen = {path.resolve()}
     while (base := documents[-1].read_mapping_entries().pop("extends", None)) is not None and not base.null:
@@ -112,7 +112,7 @@ def _read_merged_file(path: Path) -> Field:
 
 
 def _remove_dropped_types(whole: Field, change: Field) -> Field:
-    """Leave out what the file says of collateral types that a change removes, unless the change says it."""
+    """Return a file without entries of collateral types that a change removes, unless the change has them."""
     types = _get_section_entries(change, "parameters.collateral_types")
     gone = {symbol for symbol, entry in types.items() if entry.null}
     for place in _BY_SYMBOL if gone else ():

@@ -100,7 +100,8 @@ _OPTIONAL = (
 def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario:
     """Load a scenario by its name in the library, or from a file.
 
-    With `fitting` its parameters fit each other, but for what it says under `unsafe`, which they do break.
+    With `fitting` its parameters fit each other, except for the rules listed under `unsafe`, which they do
+    break.
     """
     top, name = read_unchecked_scenario_fields(name_or_file)
     if not fitting:
@@ -114,10 +115,10 @@ def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario
 def parse_scenario(
     scenario_field: Field, name: str, *, drops_opening_state: bool = False, with_book: bool = True
 ) -> Scenario:
-    """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
+    """Parse and check a scenario; `drops_opening_state` leaves out a state that it opens with.
 
-    What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
-    Without its book the vaults of a file are left out, for a study that puts others in their place.
+    A study may change a file so that an `unsafe` rule is no longer broken: only `load_scenario` insists on
+    it. Without its book the vaults of a file are left out, for a study that puts others in their place.
     """
     scenario = _parse_scenario_sections(
         scenario_field, name, drops_opening_state=drops_opening_state, with_book=with_book
@@ -268,7 +269,7 @@ def _parse_scenario_sections(
 
 
 def read_guard_variants(field: Field) -> dict[str, Section]:
-    """Read the guards that a comparison turns on, one by one: each with what it changes of the file."""
+    """Read the guards that a comparison turns on, one by one: each with its changes of the file."""
     found = {}
     for name, entry in field.read_mapping_entries().items():
         if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:

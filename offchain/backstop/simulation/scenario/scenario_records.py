@@ -29,7 +29,7 @@ class SourcedFact:
 
 @dataclass(frozen=True)
 class PricePath:
-    """Points that the price goes through (ray), which of them are published, and what moves it in between."""
+    """Points that the price goes through (ray), the published ones among them, and the moves in between."""
 
     points: Mapping[int, int]
     published: frozenset[int]
@@ -38,7 +38,7 @@ class PricePath:
 
 
 class TypeAssets(NamedTuple):
-    """What a collateral type's price is made of: its collateral over what its debts are of."""
+    """The assets of a collateral type's price: its collateral, priced in the asset of its debts."""
 
     collateral: str
     debt: str = ""  # "" is the stablecoin, or dollars
@@ -97,7 +97,7 @@ class MarginAccount:
 
 @dataclass(frozen=True)
 class PoolMember:
-    """Somebody whose money is in the pool that takes over positions of the margin market."""
+    """A depositor of the pool that takes over positions of the margin market."""
 
     name: str
     money: int  # wad, at the opening
@@ -106,7 +106,7 @@ class PoolMember:
 
 @dataclass(frozen=True)
 class StabilityPoolMember:
-    """A member whose stablecoin is in a collateral type's stability pool at the opening."""
+    """A depositor with stablecoin in a collateral type's stability pool at the opening."""
 
     symbol: str
     name: str
@@ -137,7 +137,7 @@ class Delisting:
 
 @dataclass(frozen=True)
 class MarginBook:
-    """The accounts of the margin market at the start, and what they trade later."""
+    """The accounts of the margin market at the start, and their later trades."""
 
     pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
     accounts: tuple[MarginAccount, ...] = ()
@@ -236,7 +236,7 @@ class Scenario:
 
     @property
     def first_prices(self) -> dict[str, int]:
-        """Prices at the start, by symbol [ray]: what rules of settings that need a price go by."""
+        """Prices at the start, by symbol [ray]: the input of settings' rules that need a price."""
         return {symbol: next(iter(path.points.values())) for symbol, path in self.prices.items()}
 
     @property

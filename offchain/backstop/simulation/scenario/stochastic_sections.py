@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "peg": (("volatility", "reversion"), ("degrees", "jumps", "crash")),
     "bootstrap": (("file", "column", "every", "run"), ("crash", "prints")),
 }
-"""What each kind of model needs, and what it may have."""
+"""The fields that each kind of model needs, and its optional fields."""
 
 
 def read_price_model(field: Field, block_time: int) -> PricePath:
@@ -168,7 +168,7 @@ def read_pair_correlations(field: Field, prices: dict[str, PricePath]) -> dict[t
 
 
 def read_random_outages(section: Section) -> RandomOutages:
-    """Read how often spells begin, how long they last, and what causes them."""
+    """Read how often outages begin, how long they last, and their cause."""
     cause = section.get("cause")
     return RandomOutages(
         every=section["every"].read_bounded(quantity_units.read_seconds, 60, 100 * YEAR),

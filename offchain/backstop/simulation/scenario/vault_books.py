@@ -57,9 +57,9 @@ def repair_scenario_vaults(scenario: Scenario, imported_book: ImportedBook) -> S
 
 
 def repair_imported_book(scenario: Scenario, imported_book: ImportedBook) -> RepairedBook:
-    """Return the vaults of a file that the contracts open in a scenario, and what was done to each other row.
+    """Return the vaults of a file that the contracts open in a scenario, and the treatment of each other row.
 
-    They fit also at a first price of nine digits, which is what paths that are drawn begin with.
+    They fit also at a first price of nine digits, with which drawn paths begin.
     """
     rows = list(imported_book.rows)
     if scenario.book_total:
@@ -124,7 +124,7 @@ def _list_bit_roots(range_factor: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class ImportedBook:
-    """Rows of a file, and what becomes of those that the contracts refuse, by their kind."""
+    """Rows of a file, and the treatment of those that the contracts refuse, by their kind."""
 
     name: str
     rows: tuple[BookRow, ...]

@@ -56,7 +56,7 @@ class Field:
 
     @property
     def _value_kind(self) -> str:
-        """Kind of the value, for whoever expected another."""
+        """Kind of the value, for an error message that expected another."""
         if isinstance(self.value, str):
             return "empty" if self.null else f"the single value {self.value!r}"
         return "a list" if isinstance(self.value, list) else "a section"
@@ -101,7 +101,7 @@ class Field:
         return self.value
 
     def read_mapping_entries(self) -> dict[str, Field]:
-        """Read the entries of a mapping, whatever their keys, in the file's order."""
+        """Read the entries of a mapping, with any keys, in the file's order."""
         if not isinstance(self.value, dict):
             self.raise_error(f"is {self._value_kind}: write a section of `name: value` lines")
         return self.value
@@ -190,9 +190,9 @@ def read_document(path: Path) -> Field:
 
 
 def _count_yaml_fields_with_aliases_expanded(file: Path, node: Node, known_counts: dict[int, int]) -> int:
-    """Count the fields of a node once every alias is put in; what is known already is in `sizes`, by id.
+    """Return the number of fields of a node with every alias expanded; `known_counts` has known ones by id.
 
-    A node whose count has begun and not ended is 0 there: met again, it is part of itself.
+    A node that is still being counted is 0 there: if it occurs again, it is part of itself.
     """
     if known_counts.get(id(node)) == 0:
         line = node.start_mark.line + 1
@@ -243,8 +243,8 @@ _PRICE = {
 def merge_documents(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
     """Merge a file into the one that it extends: sections merge, `null` removes, all else is replaced.
 
-    What a change says in another way than the base (`file` for `generated`) is in place of it. Sections at
-    the paths `orders` mean something by their order: what names entries there replaces them all.
+    A field that is an alternative to a field of the base (`file` for `generated`) replaces it. Sections at
+    the paths `orders` depend on their order: a change that lists entries there replaces them all.
     """
     if not (isinstance(base.value, dict) and isinstance(change.value, dict)):
         return change

@@ -1,8 +1,8 @@
 """Accounts of several collaterals or debts, made into vaults of one collateral and one debt asset each.
 
-An account's debt is split by what each collateral is worth, times its threshold where one is given: every
-part is then as far from liquidation as the whole account. Parts add up to the debt and to the collateral, to
-the wei.
+An account's debt is split by the worth of each collateral, times its threshold where one is given: every part
+is then as far from liquidation as the whole account. Parts add up to the debt and to the collateral, to the
+wei.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 
 @dataclass
 class AccountPosition:
-    """One row, read: what it locks and owes, in wad; prices in ray, the threshold in basis points."""
+    """One row, read: collateral and debt, in wad; prices in ray, the threshold in basis points."""
 
     number: int
     account: str
@@ -31,7 +31,7 @@ class AccountPosition:
 
 @dataclass
 class PooledAccounts:
-    """What pooling came to: positions, and what was split or has nothing locked."""
+    """The result of pooling: positions, split accounts, and accounts without collateral."""
 
     positions: list[AccountPosition] = field(default_factory=list)
     split: int = 0
@@ -44,10 +44,10 @@ class PooledAccounts:
 def convert_accounts_to_vaults(
     positions: Iterable[AccountPosition], prices: Mapping[str, int], fail: Callable[[int, str], NoReturn]
 ) -> PooledAccounts:
-    """Make each account's rows into positions; `prices` (ray) stand in where rows have none.
+    """Return each account's rows as positions; `prices` (ray) stand in where rows have none.
 
-    An account that locks nothing has no vault to be: it is counted and left out. `fail` takes a row and what
-    is wrong with it.
+    An account without collateral cannot be a vault: it is counted and left out. `fail` takes a row and its
+    error.
     """
     accounts: dict[str, list[AccountPosition]] = {}
     for each in positions:
@@ -117,7 +117,7 @@ def _compute_debt_split_weight(
 
 
 def _split_amount(amount: int, weights: list[int]) -> list[int]:
-    """Split an amount by weights, rounded down; what is left goes to the largest."""
+    """Split an amount by weights, rounded down; the remainder goes to the largest."""
     whole = sum(weights)
     parts = [amount * weight // whole for weight in weights]
     parts[weights.index(max(weights))] += amount - sum(parts)

@@ -1,4 +1,4 @@
-"""What became of a file's rows on their way to a book: how many, and the debt of each."""
+"""Changes of a file's rows on their way to a book: their number, and the debt of each."""
 
 from __future__ import annotations
 

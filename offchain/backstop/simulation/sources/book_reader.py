@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 DOLLAR = 300
 """Basis points from a dollar within which a debt asset's price is one, and its debts are of dollars."""
 DEBTS = ("assets", "dollars")
-"""What a debt of another asset is: a debt of that asset, or of dollars at its price."""
+"""Treatment of debts of another asset: as debts of that asset, or of dollars at its price."""
 UNNAMED = "?"
 """Debt asset of a row that has a price of its debt and no token."""
 
 
 @dataclass(frozen=True)
 class VaultBook:
-    """Positions that were read: rows of vaults, and what their file says of each type."""
+    """Positions that were read: rows of vaults, and the file's terms of each type."""
 
     name: str
     rows: tuple[BookRow, ...]
@@ -290,9 +290,9 @@ class _BookReader(RowReader):
         )
 
     def _read_debt_price(self) -> int:
-        """Read the price of what a row owes, ray: its column's, rounded up, or the last one of its token.
+        """Return the price of a row's debt, ray: its column's, rounded up, or the last one of its token.
 
-        A fixed price is of debts whose token has no other: ether is not a dollar because all else is.
+        A fixed price is for debts of tokens without another price: ether is not a dollar because all else is.
         """
         if "debt_price" not in self.mapping.columns and "debt_token" in self.fields:
             token = self._read_symbol_or_empty("debt_token")

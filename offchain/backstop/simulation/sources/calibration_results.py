@@ -1,4 +1,4 @@
-"""What was measured of prices and markets, as a scenario's file writes it, with where figures are from."""
+"""Measured laws of prices and markets, as a scenario's file writes them, with the sources of figures."""
 
 from __future__ import annotations
 

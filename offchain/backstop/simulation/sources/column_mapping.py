@@ -28,11 +28,11 @@ DOCUMENTED = ("debt_token", "price", "debt_price", "threshold")
 """Optional fields that a column of their own name is read for; `rate` or `position` may mean anything."""
 SCALED = ("locked", "debt", "rate", "repaid", "price", "debt_price", "threshold")
 FORMS = ("positions", "events")
-"""What a row is: a position, or an event that changed one."""
+"""The kind of a row: a position, or an event that changed one."""
 _DEFAULT_ACCOUNTS = {"positions": "apart", "events": "pooled"}
 _AMOUNTS = ("amount", "debt_amount")
 BALANCES = ("locked_after", "debt_after")
-"""Fields of what an account has and owes after an event, in place of the amounts."""
+"""Fields of an account's balances after an event, in place of the amounts."""
 EVENT_FIELDS = (
     "kind",
     "account",
@@ -48,14 +48,14 @@ _EVENT_REQUIRED = EVENT_FIELDS[:5]
 _EVENT_DOCUMENTED = EVENT_FIELDS[5:7]
 _EVENT_SCALED = (*_AMOUNTS, *BALANCES)
 KINDS = ("deposit", "withdrawal", "draw", "repayment", "liquidation")
-"""What an event may be."""
+"""The kinds of an event."""
 ACCOUNTS = ("apart", "pooled")
 """Whether each row is a vault, or the rows of one owner are one account with one debt."""
 
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """What the columns of a file of positions mean."""
+    """The meaning of the columns of a file of positions."""
 
     columns: Mapping[str, str] = field(default_factory=dict)  # field -> column; its own name without
     fixed: Mapping[str, str] = field(default_factory=dict)  # field -> the same cell in all rows
@@ -75,7 +75,7 @@ class ColumnMapping:
 
     @property
     def has_balances(self) -> bool:
-        """True if events say what an account has and owes after them."""
+        """True if events include an account's balances after them."""
         return self.form == "events" and any(name in self.columns for name in BALANCES)
 
     @property

@@ -1,4 +1,4 @@
-"""Depths of strangers: what sales of a size lose on each venue, read as tables of prices are."""
+"""Depths from outside sources: the loss of a sale by size and venue, read like tables of prices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BILLIONTH = 10**9
 
 @dataclass(frozen=True)
 class DepthQuote:
-    """What a sale of a size loses on a venue, on average over the sale, fees included."""
+    """The loss of a sale of a size on a venue, on average over the sale, fees included."""
 
     symbol: str
     venue: str

@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 
 class BalanceChange(NamedTuple):
-    """What an event makes of one balance of an account, wad; a balance is of collateral or of debt."""
+    """The change of one balance of an account by an event, wad; a balance is of collateral or of debt."""
 
     row: int
     column: str  # of the amount
@@ -41,7 +41,7 @@ class BalanceChange(NamedTuple):
 
 
 class AccountEvent(NamedTuple):
-    """An event of an account: when it was, what kind, whose, and which balances it changes."""
+    """An event of an account: its time, its kind, its account, and the balances that it changes."""
 
     row: int
     time: Moment
@@ -52,7 +52,7 @@ class AccountEvent(NamedTuple):
 
 
 class AccountBalance:
-    """What an account has locked and owes of one token, wad, and the row of its last event."""
+    """An account's collateral and debt of one token, wad, and the row of its last event."""
 
     __slots__ = ("debt", "locked", "row")
 
@@ -70,12 +70,12 @@ class EventReader(RowReader):
     def build_position_table(
         self, prices: Mapping[str, int], at: str | int | None, bad_rows: str
     ) -> tuple[SourceTable, ColumnMapping]:
-        """Return a row for each account and token that is not nothing at a time or a block, and its mapping.
+        """Return a row for each nonzero account and token at a time or a block, and the mapping of the rows.
 
         Events of that time or block count; later ones are left out and counted. Without `at` all count. Rows
         stand in the order in which events happened. A balance that falls below zero is refused: events before
-        it, or interest, are missing; with floats, what rounding alone makes is nothing. A debt has the price
-        that `prices` (ray, by symbol) has of its token, or the fixed `debt_price`. Rounded floats favour the
+        it, or interest, are missing; with floats, a difference of rounding counts as zero. The price of a
+        debt is its token's in `prices` (ray, by symbol), or the fixed `debt_price`. Rounded floats favour the
         protocol: less collateral, more debt.
         """
         name = self.table.name
@@ -176,7 +176,7 @@ class EventReader(RowReader):
         return found
 
     def _read_event(self) -> tuple[str, tuple[BalanceChange, ...]]:
-        """Return a row's kind and what it changes; note what is wrong with it."""
+        """Return a row's kind and its changes of balances; note its errors."""
         faults = len(self.faults)
         said = self._get_text_or_empty("kind")
         kind = self.mapping.kinds.get(said, said)
@@ -260,7 +260,7 @@ class EventReader(RowReader):
     def _build_rows(
         self, balances: Mapping[tuple[str, str], AccountBalance], prices: Mapping[str, int]
     ) -> SourceTable:
-        """Return the table of positions; note each debt whose token has no price."""
+        """Return the table of positions; note each debt in a token without a price."""
         try:
             names = map_symbols_to_scenario_names(
                 dict.fromkeys(symbol for _, symbol in balances), self.mapping.rename

@@ -17,7 +17,7 @@ _LONGEST = 32  # letters of a symbol
 
 
 class PositionType(NamedTuple):
-    """What makes two positions of one type: their collateral, what they owe, and when they are liquidated."""
+    """The key of a position's type: its collateral, its debt asset, and its liquidation threshold."""
 
     collateral: str
     debt_asset: str  # "" is the stablecoin
@@ -25,7 +25,7 @@ class PositionType(NamedTuple):
 
 
 class TypeTable(NamedTuple):
-    """Types of a book: the name of each, their assets and ratios, what to say of them, and debts moved."""
+    """Types of a book: the name of each, their assets and ratios, notes on them, and moved debts."""
 
     names: dict[PositionType, str]
     assets: dict[str, TypeAssets]
@@ -89,7 +89,7 @@ def _list_merged_types(
 def _list_type_changes(
     positions: Sequence[AccountPosition], merged: Sequence[PositionType]
 ) -> list[BookChange]:
-    """Return the positions whose debt is of another asset, and those whose threshold was merged."""
+    """Return the positions with debt of another asset, and those with a merged threshold."""
     found = []
     debts: dict[str, list[int]] = {}
     for each in positions:
@@ -141,9 +141,9 @@ def describe_excess_types(
 ) -> str:
     """Return why types (debts in wad) are more than a protocol has, and how to have fewer, in one line.
 
-    Types of a collateral and a debt asset become fewer as debts of dollars. Else the collaterals that fit are
-    named, by debt, and what the others owe. A row of an account may be its debt alone, which --only of a
-    collateral would leave out: there the accounts have to be.
+    Types of a collateral and a debt asset become fewer as debts of dollars. Else the line names the
+    collaterals that fit, by debt, and the debt of the others. A row of an account may be its debt alone,
+    which --only of a collateral would leave out: so such accounts have to be left out of the file.
     """
     debts: dict[str, int] = {}
     for symbol, debt in type_debts.items():

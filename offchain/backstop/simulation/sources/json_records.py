@@ -31,11 +31,11 @@ class RecordNumber(int):
 
 
 def parse_json_records(text: str, name: str) -> tuple[list[str], list[CsvRow]]:
-    """Return the columns and a row for each object of a JSON file; what is wrong is one line with its record.
+    """Return the columns and a row for each object of a JSON file; an error is one line with its record.
 
     Nested objects are columns with dotted names (`reserve.symbol`). Numbers stay the text that they are in
-    the file, so that no figure goes through a float; null, and a column that a record lacks, are empty cells;
-    a list is its text, which no reader takes for a figure.
+    the file, so that no figure goes through a float. Null, and a column that a record lacks, are empty cells.
+    A list is its text, which no reader takes for a figure.
     """
     if is_nested_too_deep(text.encode(), _MOST_BRACKETS):
         raise BackstopError(f"{name}: is nested too deep: write {_HINT}")
@@ -137,7 +137,7 @@ def _format_value(value: Any) -> str:
 
 
 def _list_list_columns(members: _PairList, prefix: str = "") -> list[tuple[str, list[Any]]]:
-    """List the columns of an object that are lists, and what is in each."""
+    """List the columns of an object that are lists, and the items of each."""
     found: list[tuple[str, list[Any]]] = []
     for key, value in members:
         if isinstance(value, _PairList):

@@ -14,7 +14,7 @@ TABLE = Path(__file__).parent / "liquidation_terms.yaml"
 
 
 class TermsSource(NamedTuple):
-    """Where terms are from: what they are called there, the address, the date, and what was decided."""
+    """The source of terms: their title there, the address, the date, and the decision."""
 
     title: str
     address: str
@@ -23,7 +23,7 @@ class TermsSource(NamedTuple):
 
 
 class LiquidationTerms(NamedTuple):
-    """When a position is liquidated and what that costs its owner, basis points."""
+    """The terms of a liquidation: its threshold and its cost to the owner, basis points."""
 
     ratio: int  # collateral over debt
     penalty: int  # over the debt
@@ -31,7 +31,7 @@ class LiquidationTerms(NamedTuple):
 
 
 def list_known_systems() -> list[str]:
-    """List the systems whose liquidation terms are known."""
+    """Return the systems with known liquidation terms."""
     return sorted(read_document(TABLE).read_mapping_entries())
 
 

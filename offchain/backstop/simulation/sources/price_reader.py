@@ -1,4 +1,4 @@
-"""Prices of strangers: any spacing, many assets, read exactly; what is odd about them is named."""
+"""Prices from outside sources: any spacing, many assets, read exactly; irregularities are named."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class PriceHistory:
         return PriceHistory(self.name, {symbol: self.series[symbol] for symbol in symbols}, self.told)
 
     def select_assets(self, assets: Iterable[TypeAssets]) -> PriceHistory:
-        """Return the prices of what types are made of; refuse one that has none."""
+        """Return the prices of types' assets; refuse an asset that has none."""
         made = list(assets)
         names = dict.fromkeys(name for each in made for name in each if name)
         missing = [name for name in names if name not in self.series]
@@ -142,10 +142,10 @@ class PriceHistory:
         return pd.DataFrame(held, index=index, dtype=object)
 
     def to_csv(self, begin: int | None = None, every: int = 0) -> str:
-        """Return prices `every` so many seconds from `begin` on.
+        """Return prices as CSV, one every `every` seconds from `begin` on.
 
         Without either that is the file's own distance, from the first time on at which all have one. A price
-        holds till the next one; what lies between two rows is in neither.
+        holds till the next one; prices between two rows are left out.
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -302,7 +302,7 @@ class _PriceReader:
     def build_price_history(
         self, quotes_by_symbol: Mapping[str, list[_PriceQuote]], rename: Mapping[str, str], bad_rows: str
     ) -> PriceHistory:
-        """Sort each asset's prices; refuse, or count, what is odd about them."""
+        """Sort each asset's prices; refuse, or count, irregularities."""
         name = self.table.name
         if count_droppable_rows(self.table, self.faults, bad_rows):
             self.told.append(f"{len(self.faults):,} cells cannot be read, and are left out.")
@@ -448,7 +448,7 @@ def _list_steps(times: Sequence[int]) -> list[int]:
 
 
 def _describe_print(quote: _PriceQuote, before: _PriceQuote, after: _PriceQuote, usual: int) -> str:
-    """Say how far a print is from its neighbours, and what to do about it."""
+    """Return the distance of a print from its neighbours, and the options to keep or drop it, as text."""
     what = describe_isolated_print(
         quote.value, [(each.value, each.row) for each in (before, after)], usual, _format_price
     )

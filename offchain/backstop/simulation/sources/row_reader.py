@@ -1,4 +1,4 @@
-"""Rows of a table by a mapping: cells by field, exact figures, and what is wrong with each."""
+"""Rows of a table by a mapping: cells by field, exact figures, and the errors of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOKENS = {
 } | dict.fromkeys(("debt", "repaid", "rate", "debt_price"), "debt_token")
 """The field that names the token of another field's figures; of the others it is `collateral`."""
 _LIST = re.compile(r"[,;]|:\s*[\d.]|^[\[{]")
-"""What a cell of several tokens or amounts has, and no symbol: `ETH: 0.45, DAI: 2.5`, `[["ETH", ...`."""
+"""Pattern of a cell with several tokens or amounts: `ETH: 0.45, DAI: 2.5`, `[["ETH", ...`."""
 _LIST_SHOWN = 40
 
 
@@ -133,7 +133,7 @@ class RowReader:
     def _read_amount(
         self, field_name: str, *, rounds_down: bool, scale: int = WAD, allows_empty: bool = False
     ) -> int:
-        """Read a figure times scale, exactly; what is finer is refused, or rounded where it was a float."""
+        """Read a figure times scale, exactly; a finer one is refused, or rounded if it was a float."""
         text = self._get_text_or_empty(field_name)
         if not text and allows_empty:
             return 0
@@ -162,7 +162,7 @@ class RowReader:
 
 
 def _parse_token_decimals(field_name: str, text: str) -> dict[str, int]:
-    """Read the decimals of each token, as `ETH:18|USDC:6`; raise BackstopError for what is none."""
+    """Read the decimals of each token, as `ETH:18|USDC:6`; raise BackstopError for an invalid part."""
     found: dict[str, int] = {}
     for part in text.split("|"):
         symbol, _, digits = (each.strip() for each in part.rpartition(":"))

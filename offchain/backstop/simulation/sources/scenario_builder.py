@@ -46,10 +46,10 @@ ROWS: Mapping[str, str] = {
     "between_ratios": "open",
     "under_floor": "merge",
 }
-"""What becomes of rows that the contracts refuse, unless it is said: debt stays in the book if it can."""
+"""Default treatments of rows that the contracts refuse: debt stays in the book if it can."""
 
 USES = ("history", "replay", "measured")
-"""What prices may be for."""
+"""The uses of prices."""
 
 FLOOR = 2_000
 TIP = 100
@@ -69,7 +69,7 @@ _TEMPLATE = "template.yaml"
 
 @dataclass(frozen=True)
 class _CollateralTerms:
-    """What the file says of one collateral type."""
+    """The file's terms of one collateral type."""
 
     symbol: str
     decimals: int
@@ -100,14 +100,13 @@ def write_scenario(
 ) -> Scenario:
     """Write `scenario.yaml`, `book.csv` and `prices.csv` into a folder; return the scenario, checked.
 
-    `use` is what prices are for: `history` draws a day from them on each path, in runs of a day, beginning at
-    their last; `replay` takes them as they are, from the midnight before the first on; `measured` draws days
-    by laws that a calibration `measured`, and has markets as deep as it found them. `ratios` are
+    `use` is the use of prices. `history` draws a day from them on each path, in runs of a day, beginning at
+    their last; `replay` takes them as they are, from the midnight before the first on. `measured` draws days
+    by laws that the calibration `measured` found, and has markets of the measured depth. `ratios` are
     liquidation ratios by symbol (`{"wstETH": "125%"}`), in place of those of the book, of the system that its
-    mapping names (`liquidation_terms.yaml`) or 150%; `floor` and
-    `total`, the debt that all vaults are scaled to, are whole stablecoins; `rows` says what becomes of rows
-    that the contracts refuse. `reserve` and `pools` (junior, savings) are whole
-    stablecoins at the start; with `outages` keepers fail now and then.
+    mapping names (`liquidation_terms.yaml`) or 150%. `floor` and `total`, the debt that all vaults are scaled
+    to, are whole stablecoins; `rows` sets the treatment of rows that the contracts refuse. `reserve` and
+    `pools` (junior, savings) are whole stablecoins at the start; with `outages` keepers fail now and then.
     """
     writing = _ScenarioBuilder(book, prices, use, block_time, duration, measured)
     settled = {**ROWS, **(rows or {})}
@@ -213,7 +212,7 @@ class _ScenarioBuilder:
         gas_token: str | None,
         drawn: int | None = None,
     ) -> dict[str, Any]:
-        """Return what the template asks for; capital is in parts of what is `drawn`, or of all debt."""
+        """Return the template's values; capital is in parts of the `drawn` amount, or of all debt."""
         for symbol in (*ratios, *([gas_token] if gas_token else [])):
             if symbol not in self.symbols:
                 raise BackstopError(f"{symbol!r} is not one of the book's: {', '.join(self.symbols)}")
@@ -282,7 +281,7 @@ class _ScenarioBuilder:
         return {symbol: debt * total * WAD // whole for symbol, debt in debts.items()}
 
     def _list_assets_with_prints(self) -> list[str]:
-        """List the assets whose column of prices.csv has isolated prints, which the user has judged.
+        """List the assets that have isolated prints in prices.csv, which the user has judged.
 
         That is in the file of the user's own: a crash of minutes may be one row of prices.csv.
         """
@@ -476,7 +475,7 @@ def _list_balance_assumptions(
 
 
 def _remove_debtless_types(book: VaultBook) -> tuple[VaultBook, list[str]]:
-    """Leave out types of which nobody owes anything; return the book and what to say of that."""
+    """Return the book without types that have no debt, and a note on the removed types."""
     owing = {vault.symbol for _, vault in book.rows if vault.debt}
     if not owing:
         raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to lose")
@@ -517,7 +516,7 @@ def _format_time(seconds: int) -> str:
 
 
 def _quote_text(text: str) -> str:
-    """Write text as a YAML scalar whatever is in it: JSON's are YAML's."""
+    """Return any text as a YAML scalar: JSON strings are YAML's."""
     return json.dumps(_join_lines(text), ensure_ascii=False)
 
 

@@ -12,9 +12,10 @@ _LONGEST = 32
 
 
 def map_symbols_to_scenario_names(symbols: Iterable[str], chosen_names: Mapping[str, str]) -> dict[str, str]:
-    """Return what a scenario calls each symbol; refuse two that it could not tell apart.
+    """Return a scenario's name for each symbol; refuse two that it could not tell apart.
 
-    What a scenario's symbol cannot have is an underscore: files and owners are called by symbols.
+    A character that a scenario's symbol cannot have becomes an underscore: files and owners are named after
+    symbols.
     """
     found: dict[str, str] = {}
     taken: dict[str, str] = {}

@@ -34,7 +34,7 @@ _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 class FloatCell(str):
-    """A cell that was a float: its shortest decimal, which whoever asked for floats may round."""
+    """A cell that was a float: its shortest decimal, which may be rounded if the reader allows floats."""
 
 
 class SourceTable(NamedTuple):
@@ -70,7 +70,7 @@ class TableFaultsError(BackstopError):
 
 
 BAD_ROWS = ("refuse", "drop", "drop-any")
-"""What becomes of rows that cannot be read: at most one in a hundred is left out, or any number."""
+"""Treatments of unreadable rows: at most one in a hundred is left out, or any number."""
 _MOST_PER_HUNDRED = 1
 
 
@@ -103,7 +103,7 @@ def check_bad_row_policy(bad_row_policy: str) -> None:
 def read_source_table(source: Source, filesystem: pafs.FileSystem | None = None) -> SourceTable:
     """Read a table: a path, an address of an object store, a pandas frame or an Arrow table.
 
-    Paths are of `filesystem`, where one is given. What is compressed (gzip, zstd, bz2) is read whatever its
+    Paths are of `filesystem`, where one is given. A compressed file (gzip, zstd, bz2) is recognised under any
     name.
     """
     if isinstance(source, pa.Table):
@@ -165,7 +165,7 @@ def _append_retry_limit_to_gcs_url(storage_url: str) -> str:
 
 
 def _get_first_line(error: Exception) -> str:
-    """Return the first line of what another library says."""
+    """Return the first line of another library's error."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
 
 
@@ -213,7 +213,7 @@ def _refuse_duplicate_columns(name: str, names: Sequence[str]) -> None:
 
 
 def _convert_cell_to_text(value: Any) -> str:
-    """Return a cell as text: nothing for what is missing, floats marked as what they are."""
+    """Return a cell as text: empty for a missing value, floats marked as floats."""
     if value is None or value != value:  # NaN and NaT are not themselves
         return ""
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
-"""Liquidation ratio and penalty of each type of an imported book, and where each is from.
+"""Liquidation ratio and penalty of each type of an imported book, and the source of each.
 
-What counts: a ratio that is given, then the file's threshold, then the known system's, then 150%.
+The order of precedence: a given ratio, the file's threshold, the known system's, 150%.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class TypeTerms(NamedTuple):
 def choose_type_terms(book: VaultBook, ratios: Mapping[str, str]) -> dict[str, TypeTerms]:
     """Return the terms of each type of a book; `ratios` are those that are given, by symbol.
 
-    A vault that has just become unsafe is worth its debt and the penalty: a ratio under the system's own has
-    not the system's penalty, as with thresholds of efficiency modes, but half of what it is above 100%
-    (rounded down), at most 13%.
+    A vault that has just become unsafe is worth its debt and the penalty. So a ratio under the system's own,
+    as with thresholds of efficiency modes, does not have the system's penalty, but half of its excess over
+    100% (rounded down), at most 13%.
     """
     table, found = read_liquidation_terms(book.system), {}
     for symbol in book.symbols:

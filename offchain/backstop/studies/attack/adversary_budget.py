@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "budgets"
 
 TRADERS = ("liquidator", "flash_taker", "bidder")
-"""Roles whose absence costs most."""
+"""Roles with the most costly absence."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Congestion:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of an adversary, beside the hostile members, which are the scenario's attackers."""
+    """Limits of an adversary, apart from the scenario's attackers (hostile depositors)."""
 
     name: str
     title: str

@@ -16,7 +16,7 @@ from backstop.studies.attack.search_space import AttackCandidate
 from backstop.studies.stress.exact_bytecode_engine import ExactEngine
 
 GOALS = ("loss", "bad-debt", "gain")
-"""Goals of an adversary: most loss that nobody pays, most bad debt, most gain of hostile members."""
+"""Goals of an adversary: most unpaid loss, most bad debt, or most gain of hostile depositors."""
 
 Score = tuple[int, ...]
 """Figures compared first to last, which rank even choices that do not lose anything yet."""
@@ -37,7 +37,7 @@ class PathOutcome:
 
     @property
     def unpaid_loss(self) -> int:
-        """Loss that nobody has paid."""
+        """Loss that no stage has paid [wad]."""
         return self.outstanding + self.underwater
 
 

@@ -39,7 +39,7 @@ _FLOOR = 1e-12
 
 @dataclass
 class SearchDistribution:
-    """Distribution of points, and what was learned; in JSON, floats keep every bit."""
+    """Distribution of points, and the state of its adaptation; in JSON, floats keep every bit."""
 
     mean: list[float]
     step: float
@@ -50,7 +50,7 @@ class SearchDistribution:
 
     @classmethod
     def create_standard_normal(cls, dimensions: int) -> SearchDistribution:
-        """Return a standard normal cloud, which is what chance itself draws."""
+        """Return a standard normal distribution, from which random paths are drawn as well."""
         zeros = [0.0] * dimensions
         round_one = [[float(i == j) for j in range(dimensions)] for i in range(dimensions)]
         return cls(zeros, 1.0, round_one, zeros, zeros)

@@ -1,12 +1,12 @@
-"""Space of what an adversary chooses, in which chance itself is standard normal.
+"""Space of an adversary's choices, in which random paths are standard normal.
 
 Sizes are paid for: the distance of all draws behind prices from their mean is at most the budget's radius,
 and a point beyond is pulled back to it. Times are free, as none is likelier than another: the normal
 distribution turns a number into a share of the time. Free as well are the durations that the budget limits,
-and whether and when a hostile member makes a move.
+and whether and when a hostile depositor makes a move.
 
-The rest is that of one path of the scenario: the noise of prices within a span, and what Student's tails make
-of it. The scenario's random outages, full blocks, faults and runs do not happen.
+The rest is that of one path of the scenario: the noise of prices within a span, and the chi-squared factors
+of Student's tails. The scenario's random outages, full blocks, faults and runs do not happen.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from backstop.studies.attack.adversary_chosen_draws import AdversaryChosenStream
 
 _NORMAL = NormalDist()
 _DRIVEN = ("brownian", "garch", "peg")
-"""Kinds of price models whose moves come from normal numbers."""
+"""Kinds of price models with moves from normal numbers."""
 
 WITH_SHARE = ("enter", "donate", "draw", "buy")
 """Moves for which less than everything may be better."""

@@ -34,7 +34,7 @@ def build_summary(
     host: str,
     replay: str,
 ) -> dict[str, Any]:
-    """Build summary.json: what was found, with which choices, and its run on a chain; wad as text."""
+    """Build summary.json: the adversary's choices, their outcome, and the replay on a chain; wad as text."""
     task, budget, scenario = search.task, search.task.budget, search.task.scenario
     fan = [draw_path_outcomes(scenario, task.seed, path) for path in range(FAN_PATHS)]
     run = replayed.summary
@@ -126,7 +126,7 @@ def _build_adversary_budget_limit_rows(search: WorstCaseSearch) -> list[dict[str
 
 
 def list_attack_events(candidate: AttackCandidate) -> list[dict[str, Any]]:
-    """List what was chosen in the order of time [s]; `until` is None for what does not last."""
+    """List the adversary's choices by time [s]; `until` is None for an event without duration."""
     found: list[tuple[int, int | None, str]] = []
     for jump in candidate.jumps:
         found.append((jump.at, None, f"{jump.symbol} jumps, {jump.deviations:+.2f} deviations"))
@@ -175,7 +175,7 @@ def _compute_deepest_falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
 def _collect_worst_path_and_price_fan(
     scenario: Scenario, drawn_paths: list[PathDraw], symbol: str
 ) -> dict[str, Any]:
-    """Collect a price's worst path, what its source said, and the scenario's fan, to six digits."""
+    """Collect a price's worst path, its source's prices, and the scenario's fan, to six digits."""
     drawn = np.array(
         [[value / RAY for value in convert_ticks_to_rays(each.prices[symbol])] for each in drawn_paths]
     )

@@ -31,7 +31,7 @@ FILE = "worst.yaml"
 RUN = "worst"
 
 _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
-"""Fields that say how chance draws, or what is laid over the file: they mean nothing once chosen."""
+"""Fields of random draws and of overlays: they have no meaning once the path is chosen."""
 
 
 def write_worst_scenario(top: Field, choice: AttackCandidate, budget: str, command: str, out: Path) -> Path:
@@ -103,7 +103,7 @@ def replay_worst_scenario(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> RunResult:
-    """Run the file, record the run beside it, and check that it loses what the search found."""
+    """Run the file, record the run in its folder, and check that its losses equal the search's."""
     scenario = load_scenario(path)
     _check_scenario_file_matches(path, scenario, choice.scenario)
     out = path.parent / RUN
@@ -119,7 +119,7 @@ def replay_worst_scenario(
 
 
 def _check_scenario_file_matches(path: Path, read_scenario: Scenario, chosen_scenario: Scenario) -> None:
-    """Check that the file says what was chosen, to the last digit."""
+    """Check that the file has the chosen values, to the last digit."""
     for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
         if _strip_price_path_labels(getattr(read_scenario, name)) != _strip_price_path_labels(
             getattr(chosen_scenario, name)

@@ -1,1 +1,1 @@
-"""Deleveraging: a crash of a margin market, and what each policy takes in it."""
+"""Deleveraging: a crash of a margin market, and the calls, gas and losses under each policy."""

@@ -1,4 +1,4 @@
-"""Positions closed against lots that are nobody's, by rank or by shares; greedy engines counted beside."""
+"""Positions closed against unassigned lots, by rank or pro rata, compared with greedy engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBMITTING, EXECUTING, SHARING = "ranks are submitted", "ranks are executed", "l
 
 
 class AdlResult(NamedTuple):
-    """What was closed of the short positions of a market, whose long debtors' lots were nobody's."""
+    """Closed short positions of a market in which the lots of insolvent longs were unassigned."""
 
     market: int
     nobodys: int  # lots, before
@@ -36,10 +36,10 @@ def close_positions_by_policy(
     run_between_steps: Callable[[], None],
     least_gas_per_account: int = 0,
 ) -> AdlResult:
-    """Have lots closed by the policy that is deployed; do something else before and after each part of it.
+    """Close winners' positions against unassigned lots by the deployed policy; return the result.
 
-    `held` are the lots of each account when the coins fell. Blocks are planned with at least so much gas for
-    each.
+    `run_between_steps` is called before and after each step. `lots_before_closing` are the lots of each
+    account at the price drop. Blocks are planned with at least `least_gas_per_account`.
     """
     market, blocks = crowd.market, crowd.blocks
     gains = _read_short_gains_by_account(crowd, market_index)

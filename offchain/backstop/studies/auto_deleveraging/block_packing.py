@@ -1,8 +1,8 @@
-"""Calls in lockstep, packed into blocks of 30M gas: what does not fit waits for the next block.
+"""Calls in lockstep, packed into blocks of 30M gas: a call that does not fit waits for the next block.
 
-Anvil says what a call for many accounts will take behind those of its block, and blocks are packed by that.
-Other hosts are given blocks by what calls of their kind took before; where a host measures nothing, the
-committed table says what a call takes. Blocks are 12 seconds apart; prices are reported in each.
+Anvil estimates the gas of a call for many accounts behind the other calls of its block, and blocks are packed
+by that. For other hosts, blocks are packed by the gas of earlier calls of their kind. If a host measures no
+gas, the committed table has the gas of each call. Blocks are 12 seconds apart; prices are reported in each.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FEW = 8
 
 @dataclass
 class Phase:
-    """What the calls of one phase took: `gas` of those that it counts, for each account that a call names."""
+    """Gas of the calls of one phase: `gas` of counted calls, by account named in a call."""
 
     name: str
     began: int  # seconds, of the chain
@@ -91,7 +91,7 @@ class _PendingCall(NamedTuple):
 
 
 class BlockPacker:
-    """What is done to a deployment, block by block."""
+    """Calls to a deployment, block by block."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class BlockPacker:
         self.model = system if isinstance(system, ModelSystem) else system.model
         self.progress, self.stop = progress, stop
         self.measures = False
-        """Whether the host says what a call takes; known once a block was mined."""
+        """Whether the host measures the gas of a call; known once a block was mined."""
         self.phases: dict[str, Phase] = {}
         self.phase = Phase("", system.timestamp)
         self.blocks = 0
@@ -111,7 +111,7 @@ class BlockPacker:
         self.positions = 1
         """Positions of an account, at most: it takes so much more than the table says."""
         self.refresh: Callable[[], Iterable[Action]] = tuple
-        """What has to be said at the beginning of a block, so that marks are of now."""
+        """Reports at the beginning of each block, which keep marks current."""
         self._waiting: list[_PendingCall] = []
         # Gas of the block so far.
         self._planned = 0
@@ -129,7 +129,7 @@ class BlockPacker:
         return self.system.timestamp
 
     def begin_phase(self, name: str, total: int = 0) -> Phase:
-        """Count what follows as a phase of its own; it goes on in the same block."""
+        """Begin a phase that counts the following calls; it continues in the same block."""
         self.phase.ended = self.timestamp
         self._total = total
         self.phase = self.phases.setdefault(name, Phase(name, self.timestamp))
@@ -149,9 +149,9 @@ class BlockPacker:
     ) -> Outcome:
         """Run "Contract.method" in the block, or in the next one if it is full.
 
-        It has to go, unless it `may`. What is not `counted` is no part of the phase's gas, though of its
-        blocks. Calls of a phase are expected to take alike, or those that are given the same `like`; or so
-        much gas an account, if that is more.
+        Raise BackstopError if the call reverts, unless it `may_revert`. A call without `counts_gas` adds to
+        the phase's blocks, but not to its gas. All calls of a phase, or all with the same `gas_kind`, are
+        expected to need equal gas per account, at least `least_gas_per_account`.
         """
         kind = self._build_gas_kind_key(call, gas_kind)
         action = _build_action(call, args, sender)
@@ -230,12 +230,12 @@ class BlockPacker:
         self.let_empty_time_pass(BLOCK_SECONDS)
 
     def mine_block_and_forget_gas(self) -> None:
-        """Take nothing for known of what calls take: prices have moved."""
+        """Mine the waiting calls and discard the measured gas of each kind, since prices have moved."""
         self.mine_block_of_waiting_calls()
         self._each.clear()
 
     def let_empty_time_pass(self, seconds: int) -> None:
-        """Let time pass, in which no block has anything."""
+        """Advance time with empty blocks."""
         self.mine_block_of_waiting_calls()
         self.system.advance(seconds)
 
@@ -247,7 +247,7 @@ class BlockPacker:
                 self._apply_action(action, said, 1, counts_gas=False)
 
     def _has_room(self, action: Action, kind: str, accounts: int, at_least: int) -> bool:
-        """Return whether a call fits into the block, by what the host foresees, or by what is planned."""
+        """Return whether a call fits into the block, by the host's dry run, or by the estimated gas."""
         if self._fit == (action, len(self._waiting)):
             return True
         foreseen = self._dry_run_block_gas_by_call(action) if _get_base_gas(kind) else []
@@ -323,7 +323,7 @@ def _read_table_gas(kind: str, accounts: int) -> int:
 
 
 def _get_base_gas(kind: str) -> int:
-    """Return what a call for many accounts takes beside them, by the committed table; 0 of any other call."""
+    """Return a call's gas without its accounts, by the committed table; 0 of any other call."""
     return get_job_gas(f"cycles: {_get_gas_job_name(kind)}") if _split_kind(kind)[1] in MANY else 0
 
 

@@ -1,4 +1,4 @@
-"""Accounts of a crash: who is long and will owe, who is short and will have gained, and who stands by."""
+"""Accounts of a crash: longs that become insolvent, shorts that gain, and bystanders."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ LINE = 20_000_000
 # Leverages of those who will owe, and of those who will have gained.
 LONG, SHORT = (3, 5, 8), (1, 2, 4, 8)
 FINDER = "finder"
-"""Whoever calls what anybody may."""
+"""The account that makes permissionless calls."""
 # Lots of an account that will be below its maintenance margin, and how many of them are taken over at once.
 THIN, TAKEN = 100, 10
 
 
 def build_parameters(market_count: int, policy: str) -> Parameters:
-    """Return the standard deployment with perpetual markets, whose lots of debtors go by a policy."""
+    """Return the standard deployment with perpetual markets and a policy for insolvent accounts' lots."""
     terms = PerpetualParameters(SYMBOLS[0], LOTS[0], 1_000, 500, of_market=((0, 0), (0, 0)))
     listed = tuple(replace(terms, symbol=SYMBOLS[m], lot=LOTS[m]) for m in range(market_count))
     # Dodgers may trade at any mark: the worst case.
@@ -85,7 +85,7 @@ class AccountPopulation:
     # ---------------------------------------------------------------- prices
 
     def set_prices(self, dollar_prices: tuple[int, ...]) -> None:
-        """Have all markets marked at prices of now."""
+        """Report new prices and update the marks of all markets."""
         self.blocks.mine_block_and_forget_gas()
         self.dollars = list(dollar_prices)
         self.reported_at = 0
@@ -93,7 +93,7 @@ class AccountPopulation:
             self.blocks.apply_call_in_block(f"{HOUSE}.accrue", m, counts_gas=False)
 
     def _iter_reports(self) -> Iterator[Action]:
-        """Yield the reports that a block needs, so that there are marks of now."""
+        """Yield the reports that a block needs for current marks."""
         if self.blocks.timestamp == self.reported_at:
             return
         self.reported_at = self.blocks.timestamp
@@ -126,7 +126,10 @@ class AccountPopulation:
                 self._open_thin_position(f"thin_{i}")
 
     def _warm_up_market(self) -> None:
-        """Have somebody gain and lose before: in a market without a history the first move costs more."""
+        """Let two accounts gain and lose once before the crash.
+
+        In a market without a history the first price move costs more gas.
+        """
         for m in self.markets:
             for name in ("early", "other"):
                 self.deposit_margin(name, 1_000 * WAD)
@@ -135,7 +138,7 @@ class AccountPopulation:
             self.set_prices(tuple(entries[0] * twentieths // 20 for entries in ENTRIES))
 
     def _borrow_stablecoins_and_insure(self) -> None:
-        """Have a well-secured vault draw what accounts bring, and insure the market."""
+        """Draw the accounts' coins from a well-secured vault, and insure the market."""
         rich, blocks = get_account("rich"), self.blocks
         blocks.begin_phase("money is drawn")
         # The core goes by its own prices, an hour and more behind.
@@ -162,7 +165,7 @@ class AccountPopulation:
         )
 
     def _open_pair(self, i: int) -> None:
-        """Open the positions of one pair: those of whom there are fewer have more than one counterparty."""
+        """Open the positions of one pair; accounts of the smaller side have several counterparties."""
         long = self.longs[i] if i < len(self.longs) else "bank"
         short = self.shorts[i % len(self.shorts)]
         lots = [self.random.randint(5, self.most_lots) // len(self.markets) or 1 for _ in self.markets]
@@ -191,7 +194,7 @@ class AccountPopulation:
         return notional * MarginParameters(()).taker_fee // 10_000 + 1
 
     def compute_bonds_and_fees(self, notional: int) -> int:
-        """Return what is needed beside a margin: bonds, and fees."""
+        """Return the bonds and fees that an account needs on top of its margin [wad]."""
         return self._compute_bond() + 2 * self._compute_fee(notional)
 
     def deposit_margin(self, name: str, amount: int) -> None:
@@ -203,7 +206,7 @@ class AccountPopulation:
     def submit_trade(
         self, buyer: str, seller: str, market_index: int, lots: int, price: int = 0, may_fail: bool = False
     ) -> bool:
-        """Have a trade of two signed orders, at the mark unless a price is given; return whether it went."""
+        """Submit a trade of two signed orders, at the mark by default; return whether it succeeded."""
         self._nonce += 1
         sides: list[Any] = []
         for name, size in ((buyer, lots), (seller, -lots)):

@@ -1,8 +1,8 @@
-"""Winners who try to bear less: after the fall they pass positions on, trade off the mark, and withdraw.
+"""Winners that evade ADL: after the price drop they pass positions on, trade off the mark, and withdraw.
 
-Each has a second account that others do not know of. What a dodger escapes in money is what its gain of the
-cycle has to bear, and the fees that it paid, less what it and its second account have less at the end than
-after the fall: prices stand still meanwhile, and funding is counted as if it had kept its position.
+Each has a second account that others do not know of. The evaded amount is the winner's share of losses plus
+the fees that it paid, less the decrease of both its accounts from the price drop to the end. Prices stand
+still meanwhile, and funding is counted as if the winner had kept its position.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Evader:
 
 @dataclass
 class EvasionAttempts:
-    """What dodgers try, and what goes."""
+    """Evasion attempts of winners, by method, and the successful ones."""
 
     dodgers: list[Evader] = field(default_factory=list)
     tried: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class EvasionAttempts:
 
 
 def choose_evaders(crowd: AccountPopulation, percent: int, seed: int) -> EvasionAttempts:
-    """Choose so many percent of the winners, each with one way to dodge."""
+    """Draw a percentage of the winners as evaders, each with one method of evasion."""
     market, found = crowd.market, EvasionAttempts()
     names = Random(seed).sample(crowd.shorts, len(crowd.shorts) * percent // 100)
     with crowd.blocks.model.fork_state():
@@ -81,7 +81,7 @@ def compute_account_value_with_bonds(crowd: AccountPopulation, owner: str) -> in
 
 
 def apply_evasion_attempts(crowd: AccountPopulation, evasion_attempts: EvasionAttempts) -> None:
-    """Have each dodger do what it does, as far as the market lets it."""
+    """Apply each evader's attempt, as far as the market allows."""
     for each in evasion_attempts.dodgers:
         if each.way == WITHDRAWS:
             _withdraw_all_margin(crowd, evasion_attempts, each, each.name)
@@ -146,7 +146,7 @@ def _withdraw_all_margin(
 
 
 def compute_escaped_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
-    """Return what a dodger bears less than its gain has to [wad], once that is final; under zero: more."""
+    """Return the part of an evader's due loss that it avoids, once final [wad]; below zero: pays more."""
     market = crowd.market
     has = evader.taken_out - evader.brought
     for name in (evader.name, evader.pal):
@@ -161,7 +161,7 @@ def compute_escaped_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -
 
 
 def compute_evader_due_loss(crowd: AccountPopulation, evader: Evader, cycle: int) -> int:
-    """Return what a dodger's gain has to bear [wad]: of each market the share that all bear, rounded up."""
+    """Return the loss due from an evader's gain [wad]: an equal share in each market, rounded up."""
     market, due = crowd.market, 0
     for m in crowd.markets:
         losses, totals = market.losses[m, cycle].short, market.totals[m, cycle].short

@@ -1,9 +1,9 @@
 """Crash of a perpetual market with many accounts: seized, booked, closed against, settled, block by block.
 
-Accounts that are long have leverages with which a fall by two fifths leaves them owing. They sleep for two
-cycles; then the coins fall at once. Everybody who owes is met, the cycle ends, what they owe is booked
-against those who gained, and by policy positions of these are closed against the lots that are nobody's. In
-every phase somebody liquidates accounts that are below their maintenance margins. Each call runs in lockstep.
+Long accounts have leverages at which a price drop of two fifths makes them insolvent. They are idle for two
+cycles; then the coins drop at once. All insolvent accounts are seized, and the cycle ends. Their bad debt is
+booked against the winners, and by policy winners' positions are closed against unassigned lots. In every
+phase a keeper liquidates accounts below their maintenance margins. Each call runs in lockstep.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _INTO = 900
 
 
 class LossPayers(NamedTuple):
-    """Who paid what accounts owed beyond what they had [wad]; the others add up to `owed`."""
+    """Payers of the accounts' bad debt [wad]; the other fields add up to `owed`."""
 
     owed: int
     insurance: int
@@ -62,7 +62,7 @@ class LossPayers(NamedTuple):
 
 
 class CrashTimes(NamedTuple):
-    """When what was done, in seconds since the coins fell; `closed` is 0 where nobody is closed by force."""
+    """End of each step, in seconds since the price drop; `closed` is 0 without deleveraging."""
 
     seized: int
     booked: int
@@ -71,7 +71,7 @@ class CrashTimes(NamedTuple):
 
 
 class EvasionResult(NamedTuple):
-    """What dodgers do not bear."""
+    """Losses and position closings that evading winners avoid."""
 
     dodges: EvasionAttempts
     money: int  # wad, of all together that bear less than their gains have to
@@ -216,10 +216,10 @@ class MarginCrash:
     def _update_and_seize_accounts(
         self, phase_name: str, owners: Sequence[str], liquidating: bool = True
     ) -> None:
-        """Meet many accounts; liquidate another before the first, halfway, and after the last.
+        """Update and seize many accounts; liquidate another before the first, halfway, and after the last.
 
-        Which moves an account has behind it decides what it costs: their order is drawn, so that calls take
-        alike.
+        The cost of an account depends on the price moves since its last update. The order is drawn, so that
+        calls take equal gas.
         """
         blocks, call = self.blocks, f"{HOUSE}.update_and_seize"
         owners = self.crowd.random.sample(owners, len(owners))
@@ -268,7 +268,7 @@ class MarginCrash:
         return rolled
 
     def _close_positions_by_policy(self) -> list[AdlResult]:
-        """Have positions closed by the policy, in each market."""
+        """Close positions by the policy, in each market."""
         if self.policy not in CLOSERS:
             return []
         # Who has dodged has nothing to close, and ranks first: who comes later takes far more.

@@ -40,9 +40,10 @@ def build_crash_summary(
     host: str,
     small_crash_result: CrashResult | None = None,
 ) -> dict[str, Any]:
-    """Build deleverage.json; `owed_wad` is the sum of those who paid, and of what nobody did.
+    """Build deleverage.json; `owed_wad` is the sum of the paid amounts and the unpaid one.
 
-    `beside` is a small crash of the same kind, to show what does not depend on how many accounts there are.
+    `beside` is a small crash of the same kind, to show the figures that do not depend on the number of
+    accounts.
     """
     paid = crash_result.paid
     return {
@@ -127,7 +128,10 @@ def _build_small_crash_figures(small_crash_result: CrashResult) -> dict[str, Any
 
 
 def _compute_closing_figures(adl_result: AdlResult) -> dict[str, Any]:
-    """Compute what was closed, and beyond what was nobody's; the same for whole positions by rank."""
+    """Compute the closed lots and their excess over the unassigned lots; the same for greedy closing.
+
+    Greedy closing takes whole positions by rank.
+    """
     closed = sum(adl_result.did.values())
     return {
         "market": adl_result.market,

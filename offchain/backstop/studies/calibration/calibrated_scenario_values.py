@@ -1,4 +1,4 @@
-"""What a calibration writes into a scenario: rounded figures, and how each came about."""
+"""Scenario fields that a calibration writes: rounded figures, and the origin of each."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _build_feasible_correlations_and_shrunk_flag(
 
 
 def _is_positive_definite(symbols: list[str], values: Mapping[tuple[str, str], float]) -> bool:
-    """Return True if these are correlations of some moves, with a little room for what rounding takes."""
+    """Return True if these are the correlations of some moves, with a small allowance for rounding."""
     rows = [[float(one == other) for other in symbols] for one in symbols]
     for (one, other), value in values.items():
         i, j = symbols.index(one), symbols.index(other)
@@ -210,7 +210,7 @@ def _build_market(found: MarketFigures, cautious: bool, block_seconds: int) -> M
 
 
 def _describe_depth_after_falls(found: MarketFigures) -> str:
-    """Say how much of its depth a market keeps after falls, or why that is not known."""
+    """Return the share of depth that a market keeps after price drops, or why it is unknown."""
     of = f"{found.fall_snapshots:,} snapshots after falls of {100 * LEAST_FALL:.4g}% or more within 1 h"
     left = found.left_after_falls
     if left is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriceFigures:
-    """What is measured of one price; figures of the law that was not chosen are None."""
+    """Measured figures of one price; figures of the law that was not chosen are None."""
 
     symbol: str
     group: str  # prices of one group have their extremes together
@@ -50,7 +50,7 @@ class Calibration:
 
     @property
     def moves_description(self) -> str:
-        """Say in a line what was measured."""
+        """Return a line on the measured moves."""
         return (
             f"{self.moves:,} moves of {quantity_units.format_duration_text(self.step)} from "
             f"{format_utc_time(self.first)} to "

@@ -1,7 +1,7 @@
-"""What a calibration found, as a document: each figure with its interval, and what was not measured.
+"""Results of a calibration, as a document: each figure with its interval, and the unmeasured figures.
 
-`calibration.json` has it; the page of the folder is drawn from it. Figures of four digits are integers there,
-of billionths (shares), seconds or millionths (all others), as their names say.
+`calibration.json` has them; the page of the folder is drawn from it. Figures of four digits are integers
+there, of billionths (shares), seconds or millionths (all others), as their names say.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _scale_to_integer(value: float | None, unit: str) -> int | None:
 def _iter_unmeasured(
     calibration: Calibration, missing_backtest_reason: str, depth: DepthQuotes | None
 ) -> Iterator[str]:
-    """Yield what was not measured, and why or what would do."""
+    """Yield each unmeasured figure, with the reason or the missing input."""
     for each in calibration.prices:
         if calibration.law == "jumps" and each.every is None:
             yield f"Jumps of {each.symbol}: too few were found; all its moves count as volatility."

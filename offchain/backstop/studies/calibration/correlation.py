@@ -1,9 +1,9 @@
-"""How prices move together: usually, and on the worst days.
+"""Correlations of prices: usually, and on the worst days.
 
-Both are correlations of the normal numbers behind two prices, which is what a scenario takes. Usually: by
-Kendall's tau, that of any elliptical law whatever its tails. In crashes: by how often both have one of their
-worst days at once. For normal moves the two are the same, so that what differs is the crash's and not what is
-selected: plain correlations of selected days differ for normal moves too.
+Both are correlations of the normal numbers behind two prices, which a scenario takes as well. Usually: by
+Kendall's tau, that of any elliptical law with any tails. In crashes: by how often both have one of their
+worst days at once. For normal moves the two are the same, so that a difference is due to crashes and not to
+selection: plain correlations of selected days differ for normal moves too.
 """
 
 from __future__ import annotations

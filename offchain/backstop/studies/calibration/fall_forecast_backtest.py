@@ -54,7 +54,7 @@ _SEED = 1
 
 
 def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) -> pd.DataFrame:
-    """Return a row for each asset and level: days, exceedances, both tests with their power, what they say.
+    """Return a row for each asset and level: days, exceedances, both tests with their power, verdict.
 
     The first half of the days is for the first fit alone. Raise BackstopError with fewer than 60 to test.
     """
@@ -82,7 +82,10 @@ def back_test(book: VaultBook, prices: PriceHistory, *, law: str | None = None) 
 
 
 def run_coverage_tests(symbol: str, exceeded: dict[int, list[bool]]) -> list[dict[str, object]]:
-    """Return a row for each level: what its days come to, and what the tests say."""
+    """Return a row for each level: observed and expected exceedances, test p-values, and the verdict.
+
+    The tests are those of Kupiec and Christoffersen.
+    """
     found = []
     for level, days in exceeded.items():
         rate, count, hits = 1 - level / 10_000, len(days), sum(days)
@@ -133,7 +136,7 @@ def kupiec_p(hits: int, of: int, rate: float) -> float:
 
 
 def kupiec_power(of: int, rate: float, worse: float = WORSE) -> float:
-    """Return how often Kupiec's test rejects a law whose true rate is `worse` times as high; exact."""
+    """Return how often Kupiec's test rejects a law if the true rate is `worse` times as high; exact."""
     rejected = [hits for hits in range(of + 1) if kupiec_p(hits, of, rate) < SIGNIFICANCE]
     return float(np.sum(binom.pmf(rejected, of, min(1.0, worse * rate))))
 
@@ -188,7 +191,7 @@ def _compute_best_rate_log_likelihood(exceeded_days: int, calm_days: int) -> flo
 def _list_exceeded_days_by_level(
     moves: LogReturns, days: LogReturns, symbol: str, law: str
 ) -> dict[int, list[bool]]:
-    """Tell for each level, day by day of the second half, whether the fall exceeded the forecast."""
+    """Return by level, day by day of the second half, whether the price drop exceeded the forecast."""
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     count = days.step // moves.step
     half, falls = len(days.table) // 2, days.get_returns(symbol)

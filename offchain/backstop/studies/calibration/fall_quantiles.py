@@ -1,8 +1,8 @@
-"""Falls that one move in so many exceeds: those of the history beside those of the law that was measured.
+"""Price drops that one move in so many exceeds: the history's, compared with the measured law's.
 
-A law whose rare falls are smaller than the history's own is too mild, whatever its likelihood. Falls over
-several moves are of the law of their sum: with jumps a mixture of normal laws, by how many jumps there are;
-with Student's t the density of a move folded with itself. Nothing is drawn.
+A law with rare drops smaller than the history's own is too mild, at any likelihood. Drops over several moves
+are of the law of their sum: with jumps a mixture of normal laws, by the number of jumps; with Student's t the
+density of a move folded with itself. No random numbers are drawn.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _FINE = 16  # points in a deviation of one move
 
 
 def compare_fall_quantiles(book: VaultBook, prices: PriceHistory, calibration: Calibration) -> pd.DataFrame:
-    """Return a row for each asset, window and level: the history's fall with its interval, and the law's.
+    """Return a row for each asset, window and level: the history's drop with its interval, the law's.
 
-    Falls are shares of the price. Windows follow each other and do not overlap. With fewer windows than one
-    of the level the history has no such fall: it is None, as is an end of the interval (95%, by the order of
-    windows, whatever their law) that so few do not bound.
+    Drops are shares of the price. Windows follow each other and do not overlap. With too few windows for the
+    level the history has no such drop: it is None, as is an end of the interval that the windows do not
+    bound. The interval is of 95%, by the order of windows, for any law.
     """
     import pandas as pd
 

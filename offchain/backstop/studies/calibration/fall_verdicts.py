@@ -1,4 +1,4 @@
-"""What a history says of a fall of the law: words that pages count, apart from what computes falls."""
+"""Verdicts of a history on a price drop of the law: words that pages count, apart from computations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ CANNOT_TELL = "the data cannot tell"
 
 
 def choose_verdict(law: float, low: float | None, high: float | None) -> str:
-    """Say what the history says of the law's fall; an end that is not bounded contradicts nothing."""
+    """Return the history's verdict on the law's price drop; an unbounded end contradicts nothing."""
     if low is None and high is None:
         return CANNOT_TELL
     if low is not None and law < low:

@@ -1,8 +1,8 @@
-"""Intervals of figures of a history: each of a few dozen stretches is left out once (the grouped jackknife).
+"""Intervals of figures of a history by the grouped jackknife: a few dozen stretches are left out in turn.
 
-One method for all figures, without random numbers. Stretches are contiguous and longer than what moves have
-to do with each other, so that spells of unrest widen the interval. How often it holds the truth,
-tests/backstop/studies/calibration/test_coverage.py measures.
+One method for all figures, without random numbers. Stretches are contiguous and longer than the dependence
+between moves, so that spells of unrest widen the interval. Its coverage is measured in
+tests/backstop/studies/calibration/test_coverage.py.
 """
 
 from __future__ import annotations

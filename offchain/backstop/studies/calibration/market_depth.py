@@ -1,7 +1,7 @@
-"""How deep markets are and how fast they recover, as constant-product markets that lose as much.
+"""Depth and recovery of markets, as constant-product markets with equal losses.
 
 Such a market of depth D with a fee f brings (1 - f) * D / (D + size) of a sale's worth: its reciprocal is a
-straight line in the size. Depths of venues add up, since whoever sells splits the sale.
+straight line in the size. Depths of venues add up, since a seller splits the sale.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FEWEST = 3  # sizes that a line needs to say how well it fits
 
 @dataclass(frozen=True)
 class MarketFigures:
-    """What is measured of one asset's markets; None where the file does not tell."""
+    """Measured figures of one asset's markets; None where the file has no data for one."""
 
     depth: Figure | None = None  # dollars on one side, of all venues
     lowest: float | None = None  # dollars: the depth that one snapshot in twenty is under
@@ -55,9 +55,9 @@ class MarketFigures:
 
 
 def measure_market(depth: DepthQuotes, symbol: str, prices: PriceSeries | None = None) -> MarketFigures:
-    """Measure one asset's markets; leave out venues whose sales of several sizes make no line.
+    """Measure one asset's markets; leave out venues if their sales of several sizes fit no line.
 
-    Without prices the depth after falls is not measured.
+    Without prices the depth after price drops is not measured.
     """
     quotes = depth.get_quotes(symbol)
     venues = {quote.venue for quote in quotes}

@@ -21,11 +21,11 @@ class ActLaw(NamedTuple):
 
 
 def measure_act_law(acts: Iterable[tuple[OwnerAct, int]], ways: Sequence[str]) -> ActLaw:
-    """Measure acts, each of which counts so many times; one time at least.
+    """Measure the law of acts, each with its number of occurrences; these add up to at least one.
 
     Quantiles are acts that happened: of n in the order of their sizes, that at the place (n - 1) times the
-    share, rounded down. The least distance is that which one act in twenty stays under, never below 0; who
-    owes nothing afterwards has none.
+    share, rounded down. The least distance is the one that one act in twenty stays under, never below 0. An
+    act that leaves no debt has no distance.
     """
     counted = [(act, times) for act, times in acts if times]
     total = sum(times for _, times in counted)

@@ -1,16 +1,16 @@
-"""How often owners act: chances by distance, factors of falls and of large debts, and who never acts.
+"""Rates of owners' acts: chances by distance, factors of price drops and of large debts, idle owners.
 
 The law: an owner is idle with some chance, and then never acts. Any other owner defends a vault within an
-hour with the chance of its distance, times a factor of the price's fall over a day (not of a vault under the
-liquidation price), times a factor if the
-debt is large, at most 100%; if it does not defend, it releases with the chance of its distance.
+hour with the chance of its distance. That chance is multiplied by a factor of the price drop over a day (not
+for a vault under the liquidation price), and by a factor if the debt is large, up to 100%. If the owner does
+not defend, the owner releases with the chance of the distance.
 
-Every parameter is set so that what the law expects of it is what was observed (the score equations of a
-Poisson law): defences at each distance; their falls added up; defences of large debts; at each distance, the
-owners who release there at all. Who never acted counts as idle with its posterior chance, and the share of
-the idle is the mean of it over owners who came near liquidation: the maximum likelihood of a mixture, by
-expectation and maximisation. Rounds and order are fixed, sums are of whole arrays or in order: one result on
-every processor.
+Every parameter is set so that its expected count by the law is the observed one (the score equations of a
+Poisson law). The counts are defences at each distance, the sum of their price drops, defences of large debts,
+and the owners that release at each distance at all. An owner without acts counts as idle with its posterior
+chance. The share of the idle is the mean of that chance over owners that came near liquidation: the maximum
+likelihood of a mixture, by expectation and maximisation. Rounds and order are fixed, sums are of whole arrays
+or in order: one result on every processor.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ RELEASE_DISTANCES = (2_000, 4_000, 8_000)
 FALLS = (0, 1_000, 2_000, 3_000)
 """Falls of a day at which factors are given, basis points; between them a factor is linear."""
 NEAR_HOURS = 3
-"""An owner came near liquidation whose vaults, had nobody moved, would have been near it in so many hours.
+"""Hours in which an owner's vaults would come near liquidation if no owner acted.
 
-What they were after their owners had acted says less: who never acts stays near, whoever acts gets away.
+Such an owner counts as near liquidation. The state of vaults after their owners' acts says less: idle owners
+stay near liquidation, while active owners move away.
 """
 LEAST_HOURS = 20
 LEAST_ACTS = 10
 LEAST_OWNERS = 10
-"""What a chance, a distribution or factor, and the share of the idle need to be measured.
+"""Least counts by which a chance, a distribution or factor, and the share of the idle are measured.
 
-Without so many owners who came near and acted nobody can tell idle owners from chances that are small.
+Without so many owners that came near and acted, idle owners cannot be told from small chances.
 """
 
 _CELL = 100  # basis points of a fall
@@ -142,7 +143,7 @@ def get_cell(hour: VaultHour, large_debt: int) -> int:
 
 
 def _list_cell_falls() -> Floats:
-    """List the fall of each cell, in steps of FALLS: the middle of its 1%, none, or what is held."""
+    """List the price drop of each cell, in steps of FALLS: the middle of its 1%, 0, or the last step."""
     middles = [(2 * each - 1) * _CELL / 2 / FALLS[1] for each in range(1, _CELLS - 1)]
     return np.array([0.0, *middles, float(len(FALLS) - 1)])
 
@@ -151,7 +152,7 @@ _CELL_FALLS = _list_cell_falls()
 
 
 def compute_chances(rates: OwnerRates) -> Floats:
-    """Return the chance of a defence within an hour of an owner who is not idle, in each cell."""
+    """Return the chance that an owner defends within an hour without being idle, in each cell."""
     knots = np.array(rates.factors)
     low = np.minimum(_CELL_FALLS.astype(np.int64), len(FALLS) - 2)
     factors = knots[low] + (knots[low + 1] - knots[low]) * (_CELL_FALLS - low)
@@ -164,9 +165,9 @@ def compute_chances(rates: OwnerRates) -> Floats:
 def estimate_rates(
     counts: OwnerCounts, start: OwnerRates, measured: MeasuredParts, draws: Integers | None = None
 ) -> OwnerRates:
-    """Estimate the rates; what is not measured stays as at the start.
+    """Estimate the rates; unmeasured rates stay as at the start.
 
-    `draws` says how often each owner counts; without it each counts once.
+    `draws` has the count of each owner; without it each counts once.
     """
     draws = np.ones(counts.owner_count, dtype=np.int64) if draws is None else draws
     acted = (counts.defences * draws[:, None]).sum(axis=0).reshape(counts.shape)
@@ -237,9 +238,9 @@ def _scale_chances(
 def _scale_releases(
     counts: OwnerCounts, rates: OwnerRates, released: Integers, weights: Floats, measured: Sequence[bool]
 ) -> tuple[float, ...]:
-    """Return chances scaled so that as many owners release at each distance as were observed to.
+    """Return chances scaled so that the expected owners with releases at each distance are as observed.
 
-    Owners are counted, not releases: a few who steer close to liquidation make most of these.
+    Owners are counted, not releases: a few owners that steer close to liquidation make most of these.
     """
     logs = compute_natural_log(1 - np.minimum(SUREST, np.array(rates.releases)))
     expected = ((1 - exp(np.maximum(-700.0, counts.release_hours * logs))) * weights[:, None]).sum(axis=0)
@@ -265,7 +266,7 @@ def _compute_slope_step(acted: Integers, expected: Floats) -> float:
 
 
 def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return the logarithm of the chance of never acting without being idle; 0 for who has acted."""
+    """Return the log chance of no act so far by an owner that is not idle; 0 after an act."""
     logs = compute_natural_log(1 - np.minimum(SUREST, compute_chances(rates)))
     found = np.bincount(
         counts.row_owners, weights=counts.row_hours * logs[counts.row_cells], minlength=counts.owner_count
@@ -277,14 +278,14 @@ def compute_quiet_logs(counts: OwnerCounts, rates: OwnerRates) -> Floats:
 
 
 def compute_idle_posteriors(counts: OwnerCounts, rates: OwnerRates) -> Floats:
-    """Return the chance that each owner is idle, given what it did: 0 for who has acted."""
+    """Return the chance that each owner is idle, given the owner's acts: 0 after any act."""
     quiet = exp(np.maximum(-700.0, compute_quiet_logs(counts, rates)))
     share = rates.idle / np.maximum(1e-300, rates.idle + (1 - rates.idle) * quiet)
     return np.where(counts.is_actor, 0.0, share)
 
 
 class OwnerForecast:
-    """Chances of a defence hour by hour, by what each owner has done until then."""
+    """Chances of a defence hour by hour, by each owner's acts until then."""
 
     def __init__(self, rates: OwnerRates, large_debt: int) -> None:
         self.rates, self.large_debt = rates, large_debt
@@ -292,7 +293,7 @@ class OwnerForecast:
         self.quiet: dict[int, float] = {}  # by owner: chance of no act so far if not idle; 0: has acted
 
     def forecast_defence(self, owner: int, hour: VaultHour) -> float:
-        """Return the chance of a defence in an hour, and take note of what its owner did."""
+        """Return the chance of a defence in an hour, and record the owner's act of that hour."""
         quiet = self.quiet.get(owner, 1.0)
         chance = self.chances[get_cell(hour, self.large_debt)]
         awake = (1 - self.rates.idle) * quiet

@@ -53,7 +53,7 @@ _RULE_OF_THREE = 3
 
 @dataclass(frozen=True)
 class OwnerParameter:
-    """A parameter of the section `owners`, with its interval and what it was measured on."""
+    """A parameter of the section `owners`, with its interval and the counts behind it."""
 
     name: str  # its place in the section
     of: str
@@ -106,7 +106,7 @@ class OwnerFit:
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def to_yaml(self) -> str:
-        """Return the section `owners`, whole, with what it was measured on."""
+        """Return the section `owners`, whole, with comments on the histories behind it."""
         told = [
             f"Measured from {each.name}: {format_utc_time(each.first)} to {format_utc_time(each.last)}, "
             f"{each.vaults:,} vaults, {len(each.hours):,} hours of vaults, "
@@ -152,12 +152,12 @@ def fit_owners(
     large_debt: int = 1_000_000,
     default: OwnerLaw | None = None,
 ) -> OwnerFit:
-    """Measure how owners react, of one history or several; docs/do/owners.md.
+    """Measure owners' reactions from one history or several; docs/do/owners.md.
 
-    Owners of two histories are others, whatever their names. Debts of `large_debt` dollars or more have a
-    factor of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are drawn
-    with replacement `draws` times. What the hours cannot measure is that of `default`, or of the package's
-    own law.
+    Owners of two histories are different owners, even with equal names. Debts of `large_debt` dollars or more
+    have a factor of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are
+    drawn with replacement `draws` times. Parameters that the hours cannot measure are those of `default`, or
+    of the package's own law.
     """
     if not histories:
         raise BackstopError("histories: are missing: read one with read_owner_history")
@@ -331,8 +331,8 @@ class _OwnerFitting:
     def _build_calibration(self, rates: OwnerRates) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         """Return defences, observed and expected by the law and the default: by distance, day and fall.
 
-        Each hour is forecast from what its owner has done before: who has acted is not idle, and who has had
-        many occasions and used none more likely is.
+        Each hour is forecast from the owner's earlier acts. An owner with an act is not idle. An owner with
+        many occasions and no act is more likely idle.
         """
         forecasts = [OwnerForecast(each, self.large_debt) for each in (rates, self._get_default_rates())]
         by_distance: dict[str, list[float]] = {of: [0, 0, 0, 0] for of in list_range_texts(DISTANCES)}
@@ -368,7 +368,7 @@ class _OwnerFitting:
 
 
 def _build_frame(name: str, columns: Sequence[str], lines: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Return a row for each line: counts as whole numbers, what is expected to two decimals."""
+    """Return a row for each line: counts as whole numbers, expected counts to two decimals."""
     import pandas as pd
 
     rows = [

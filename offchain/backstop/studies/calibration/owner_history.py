@@ -1,8 +1,7 @@
-"""Owners of vaults hour by hour: how far each vault was from liquidation, and what its owner did next.
+"""Owners of vaults hour by hour: each vault's distance from liquidation, and its owner's next act.
 
-A file of events is played over the vaults of its beginning. At each full hour every vault that owes enough is
-looked at; what its owner changes within the hour after is one act, or none. What a liquidation changes is
-nobody's act.
+A file of events is played over the initial vaults. Every vault with enough debt has a row at each full hour;
+the owner's changes within the hour after are one act, or none. Changes by a liquidation are no act.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ NEAR = 1_000
 
 
 class OwnerAct(NamedTuple):
-    """What an owner did to a vault within an hour."""
+    """An owner's act on a vault within an hour."""
 
     way: str  # of DEFENCES or RELEASES
     size: float  # part of the debt
@@ -47,7 +46,7 @@ class OwnerAct(NamedTuple):
 
 
 class VaultHour(NamedTuple):
-    """A vault at a full hour, and what its owner did within the hour after."""
+    """A vault at a full hour, and its owner's act within the hour after."""
 
     owner: int  # place among the owners
     time: int  # seconds of the epoch
@@ -75,7 +74,7 @@ class OwnerHistory:
 
 
 class _Vault:
-    """A vault as events change it, and what its owner has changed since the last full hour."""
+    """A vault under events, and its owner's changes since the last full hour."""
 
     __slots__ = ("account", "added", "debt", "drawn", "is_liquidated", "locked", "owner", "symbol", "token")
 
@@ -104,13 +103,13 @@ def read_owner_history(
     floor: int = 2_000,
     filesystem: pafs.FileSystem | None = None,
 ) -> OwnerHistory:
-    """Read what owners of vaults did in a file of events; docs/do/owners.md.
+    """Read the acts of vault owners from a file of events; docs/do/owners.md.
 
-    `like` names a mapping of the form `events` or its file; the others say it anew, field by field. The
-    vaults at `begin` are those of `book`, to which later events are added, or without one the sum of all
+    `like` names a mapping of the form `events` or its file; the other options override it, field by field.
+    The vaults at `begin` are those of `book`, to which later events are added, or without one the sum of all
     events until then. `ratios` are liquidation ratios by symbol, in place of those of the book and of the
-    mapping's system. Vaults that owe less than `floor` dollars are not looked at. Raise BackstopError, all
-    faults of the file at once, for what cannot be read.
+    mapping's system. Vaults with a debt under `floor` dollars are left out. Raise BackstopError, with all
+    faults of the file at once, for unreadable values.
     """
     mapping = load_mapping(like).override_fields(columns, fixed, decimals, only, rename)
     if mapping.form != "events":
@@ -191,7 +190,7 @@ class _HistoryBuilder:
             )
 
     def open_vaults(self, book: VaultBook | None) -> None:
-        """Open the vaults of the first hour: those of a book, or what events until then add up to."""
+        """Open the vaults of the first hour: those of a book, or the sum of all events until then."""
         early = sum(event.time.value <= self.first for event in self.events)
         if book is None:
             self._play_events(self.first)
@@ -232,7 +231,7 @@ class _HistoryBuilder:
             vault.locked, vault.debt = each.locked, debt.debt
 
     def _note_tokens(self, vault: _Vault, symbol: str, token: str) -> None:
-        """Note of what a vault is; `?` where it is of several collaterals or debts."""
+        """Record a vault's collateral and debt token; `?` if it has several of either."""
         if symbol and vault.symbol != symbol:
             vault.symbol = "?" if vault.symbol else symbol
         if token and vault.token != token:
@@ -269,7 +268,7 @@ class _HistoryBuilder:
     # -------------------------------------------------------------------- hours
 
     def build_history(self, floor: int) -> OwnerHistory:
-        """Look at each vault at each full hour, and at what its owner changes within the hour after."""
+        """Build a row for each vault at each full hour, with its owner's changes within the hour after."""
         hours: list[VaultHour] = []
         owners: dict[str, int] = {}
         near: list[int] = []
@@ -321,7 +320,7 @@ class _HistoryBuilder:
         return vault.debt * self._get_debt_price(vault, time) >= floor * RAY
 
     def _get_debt_price(self, vault: _Vault, time: int) -> int:
-        """Return the price of what a vault owes, ray: of the file of prices, or the fixed one."""
+        """Return the price of a vault's debt token [ray]: of the file of prices, or the fixed one."""
         if vault.token in self.prices.series:
             return self.prices.series[vault.token].get_price(time)
         if not self.has_fixed_debt_price:
@@ -332,7 +331,7 @@ class _HistoryBuilder:
         return self.debt_price
 
     def _get_relative_price(self, vault: _Vault, time: int) -> int:
-        """Return the price of a vault's collateral in what it owes, ray, rounded down."""
+        """Return the price of a vault's collateral in its debt token [ray], rounded down."""
         return self.prices.series[vault.symbol].get_price(time) * RAY // self._get_debt_price(vault, time)
 
     def _play_events(self, until: int) -> None:
@@ -379,9 +378,9 @@ def _get_balance(
 
 
 def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
-    """Return the distance from liquidation, basis points, rounded down: below 0 a vault is unsafe.
+    """Return the distance from liquidation [basis points], rounded down: below 0 a vault is unsafe.
 
-    The price is that of the collateral in what is owed, ray; the ratio is in basis points.
+    The price is that of the collateral in the debt token [ray]; the ratio is in basis points.
     """
     return locked * price * BASIS_POINTS * BASIS_POINTS // (debt * ratio * RAY) - BASIS_POINTS
 
@@ -389,12 +388,13 @@ def compute_distance(locked: int, debt: int, price: int, ratio: int) -> int:
 def classify_owner_act(
     locked: int, debt: int, added: int, drawn: int, price: int, ratio: int
 ) -> OwnerAct | None:
-    """Return what changes of an owner within an hour come to; None if the ratio moved by less than 0.3%.
+    """Return the act that an owner's changes within an hour are; None if the ratio moved under 0.3%.
 
-    A defence raises the ratio: collateral taken out while debt is repaid is sold for it; else what is worth
-    more, collateral added (less what is drawn on it) or debt repaid, is the way. Its size is that amount over
-    the debt, all of it where nothing is owed afterwards. A release lowers the ratio: by the larger of what is
-    drawn and taken out. Its size is that of a draw, or a withdrawal, alone that lowers the ratio as much.
+    A defence raises the ratio. If collateral is taken out while debt is repaid, the collateral is sold for
+    it. Otherwise the method is the larger in worth of collateral added (less the draw on it) and debt repaid.
+    Its size is that amount over the debt, all of the debt if no debt is left. A release lowers the ratio, by
+    the larger of the draw and the withdrawal. Its size is that of a draw, or a withdrawal, alone that lowers
+    the ratio as much.
     """
     after_locked, after_debt = locked + added, debt + drawn
     worth = added * price // RAY

@@ -1,4 +1,4 @@
-"""The section `owners` of a scenario: its defaults, read, and what was measured, written."""
+"""The section `owners` of a scenario: its defaults are read, and the measured law is written."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OwnerLaw:
 
 
 def read_owner_law(path: Path = DEFAULTS) -> OwnerLaw:
-    """Read the section `owners` of a file whose distances and falls are those that are measured."""
+    """Read the section `owners` of a file, in which distances and falls have to be the measured ones."""
     section = read_document(path).read_section(("owners",))["owners"]
     found = read_owner_behavior(section, HOUR)
     for place, value, text in (("every", found.every, "1 h"), ("defend.within", found.within, "24 h")):

@@ -1,7 +1,7 @@
 """Calibration: volatility, jumps, tails, correlation and depth of a history, each with its interval.
 
-`Calibration.measured` is what a scenario's file writes of it; docs/do/calibration.md says how each figure
-comes about and how often its interval holds.
+`Calibration.measured` has the values that a scenario's file takes from it; docs/do/calibration.md says how
+each figure comes about and how often its interval holds.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def calibrate(
 
 
 def find_priced_assets(book: VaultBook) -> dict[TypeAssets, str]:
-    """Return what the types are made of against which somebody owes, those that owe most first."""
+    """Return the assets of the types with debt, the largest debt first, each with its symbol."""
     found = {vault.symbol for _, vault in book.rows if vault.debt}
     if not found:
         raise BackstopError(f"{book.name}: nobody owes anything: there is nothing to calibrate for")
@@ -166,7 +166,7 @@ def _group_by_correlation(moves: LogReturns) -> list[tuple[str, ...]]:
 def _flag_moves_without_jumps(
     moves: LogReturns, groups: Sequence[Sequence[str]], law: str
 ) -> npt.NDArray[np.bool_]:
-    """Tell which moves have no jump in them: the jumps of a group go together as they are drawn."""
+    """Return which moves have no jump: the jumps of a group come together as they are drawn."""
     calm = np.ones(len(moves.table), dtype=bool)
     for group in groups if law == "jumps" else ():
         jumped = estimate_move_jump_probabilities(

@@ -1,4 +1,4 @@
-"""Figures of sales at a fixed discount, for runs side by side: what was sold, what is not booked."""
+"""Figures of sales at a fixed discount, for runs side by side: sold amounts and unbooked losses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def has_discount_sales(comparison: Mapping[str, Any]) -> bool:
 
 
 def has_sales_at_once(comparison: Mapping[str, Any]) -> bool:
-    """Return whether any run of a comparison has types whose vaults are sold in the call that liquidates."""
+    """Return whether any run of a comparison sells vaults in the call that liquidates them."""
     return has_discount_sales(comparison) or any(row.get("pools") for row in comparison["presets"])
 
 

@@ -1,6 +1,7 @@
-"""Comparison of guards on one crash: none, each alone, all; what they save and what they cost.
+"""Comparison of guards on one crash: none, each alone, all; their savings and their costs.
 
-A scenario's `tries` name the guards and what turns each on; prices, vaults, markets, gas and keepers stay.
+A scenario's `tries` name the guards and the fields that turn each on; prices, vaults, markets, gas and
+keepers stay.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def build_guard_runs(name_or_file: str) -> list[GuardRun]:
 
 
 def _merge_guard(top: Field, changes: Mapping[str, Field]) -> Field:
-    """Merge a guard's parameters, keepers, and what they may break, into a scenario's document."""
+    """Merge a guard's parameters, keepers and unsafe settings into a scenario's document."""
     entries = dict(top.read_mapping_entries())
     for name in ("parameters", "keepers", "unsafe"):
         if name in changes:
@@ -238,14 +239,15 @@ def _build_guard_comparison(guard_runs: Sequence[GuardRun], results: Sequence[Ru
 def build_guard_row(attempt: GuardRun, result: RunResult) -> dict[str, Any]:
     """Collect the figures of one run.
 
-    Bad debt is what was recognised, less what came back without a stage, and what vaults and auctions would
-    not repay at the last market price. A liquidation is false if what it took was worth at least the
-    liquidation ratio times the debt that it stood for,
+    Bad debt is the recognised amount, less recoveries outside the stages, plus the debt that vaults and
+    auctions would not repay at the last market price. A liquidation is false if its collateral was worth at
+    least the liquidation ratio times the debt that it stood for,
 
         lot*price*BASIS_POINTS >= principal*liquidation_ratio,
 
-    either at the market price of its own block (the feed was wrong), or at the last one (the fall was no
-    loss). Margins by size and calls do not count: what they liquidate above the ratio is false as well.
+    either at the market price of its own block (the feed was wrong), or at the last one (the price drop was
+    no loss). Margins by size and calls do not count: liquidations above the ratio because of them are false
+    as well.
     """
     summary = result.summary
     types, losses = summary["collateral_types"], summary["losses"]

@@ -1,6 +1,6 @@
-"""Comparison of presets on one crash: who paid, how long it took, who got away.
+"""Comparison of presets on one crash: payers of the loss, duration, and depositors that withdrew in time.
 
-Presets meet the same prices, vaults, markets, gas and keepers, and differ only in the terms of loss and, if
+Presets have the same prices, vaults, markets, gas and keepers. They differ only in the terms of loss and, if
 they are whole systems, of sales. After the scenario's end prices stand still for a while, so that late
 payments show.
 """
@@ -48,7 +48,7 @@ DEALING = (
     "execute",
     "share",
 )
-"""Calls that deal with debtors: what they take is the gas of a policy."""
+"""Calls that handle insolvent accounts: their gas is the gas of a policy."""
 
 DAY = 86_400
 
@@ -129,7 +129,7 @@ def list_margin_figure_line_specs(comparison: Mapping[str, Any]) -> list[Line]:
 
 
 def _list_margin_evasion_line_specs() -> list[Line]:
-    """List the lines about winners who try to bear less, beside the same run in which they do not."""
+    """List the lines about winners that evade ADL, compared with the same run without evasion."""
     found = [
         ("winners who dodge", "dodgers", "count"),
         ("  what they tried", "tried", "count"),
@@ -165,8 +165,8 @@ def compare(
 ) -> dict[str, Any]:
     """Run a scenario under each preset; write a run directory for each, and the comparison.
 
-    A preset that has naive rules runs once more for each of them, with ours in its place. With `dodgers`,
-    basis points of the winners in a margin market, it runs once more, and these try to bear less.
+    A preset with naive rules runs once more for each of them, with our rule in its place. With `dodgers`,
+    basis points of the winners in a margin market, it runs once more, and these winners evade ADL.
     """
     # All of them are read before anything runs.
     laid = [
@@ -220,7 +220,10 @@ def compare(
 
 
 def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Scenario:
-    """Have a share of the winners [bps] chosen, who do nothing; refuse a scenario without a margin market."""
+    """Return the scenario with a share of its winners selected as evaders [bps], still inactive.
+
+    Raise BackstopError if the scenario has no margin market.
+    """
     if not evader_share_bps:
         return scenario
     if scenario.parameters.margin is None:
@@ -231,12 +234,12 @@ def with_margin_winner_evaders(scenario: Scenario, evader_share_bps: int) -> Sce
 
 
 def enable_winner_evasion(scenario: Scenario) -> Scenario:
-    """Have those who are chosen try to bear less."""
+    """Return the scenario with its selected winners evading ADL."""
     return replace(scenario, margin_book=replace(scenario.margin_book, dodges=True))
 
 
 def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -> dict[str, Any]:
-    """Compute what winners have made of dodging, beside the run in which the same do nothing."""
+    """Compare evading winners' results with a run in which the same winners are idle."""
     before, after = idle_run.summary["margin"]["dodgers"], evading_run.summary["margin"]["dodgers"]
     return {
         **after,
@@ -254,7 +257,7 @@ def compare_margin_winner_evasion(idle_run: RunResult, evading_run: RunResult) -
 
 
 def _compute_evaders_borne_share_bps(result: RunResult) -> int | None:
-    """Return the part that dodgers bear of all that gains bore [bps]; None if these bore nothing."""
+    """Return the evaders' part of all losses on gains [bps]; None if gains bore none."""
     margin = result.summary["margin"]
     borne = sum(int(margin[f"{kind}_wad"]) for kind in ("taken", "cut"))
     return int(margin["dodgers"]["borne_wad"]) * BASIS_POINTS // borne if borne else None
@@ -277,7 +280,7 @@ def compute_naive_rule_cost(
     our_row: Mapping[str, Any],
     our_result: RunResult,
 ) -> dict[str, Any]:
-    """Compute what a preset's naive rule costs whom, beside the run that has ours in its place."""
+    """Compute the cost of a preset's naive rule by party, compared with a run under our rule."""
     return {
         "preset": row["preset"],
         "rule": rule,
@@ -473,7 +476,7 @@ def _measure_loss_times_and_mean_wait(
 def list_leaver_gains_over_stayers(
     members: Sequence[Mapping[str, Any]], equity_summary: Mapping[str, str] | None, start_time: int
 ) -> list[dict[str, Any]]:
-    """Compute, for each pool, what the leaver has at the end beyond a stayer with the same deposit.
+    """Compute each pool's final balance of the leaver beyond a stayer with the same deposit.
 
     Amounts are in wad of stablecoin, with equity at its price of the end.
     """

@@ -167,7 +167,7 @@ def check_path_count(paths: int) -> None:
 
 
 def find_equal_orders(scenario: str, presets: Sequence[Preset]) -> dict[str, str]:
-    """Return, by each preset's name, the first preset with an equal order of losses, whose run is its own."""
+    """Return, by preset name, the first preset with an equal order of losses, which shares its run."""
     found: dict[str, str] = {}
     days: list[tuple[str, Scenario]] = []
     for each in presets:
@@ -342,7 +342,7 @@ def estimate_over_paths(
 
 
 def _clip_interval(estimate: Estimate, least: int, most: int) -> Estimate:
-    """Return an estimate whose interval does not go beyond what is possible."""
+    """Return an estimate with an interval that is clipped to the possible range."""
     low, high = (
         None if end is None else float(min(max(end, least), most)) for end in (estimate.low, estimate.high)
     )

@@ -39,7 +39,7 @@ MEANINGS = {
 }
 
 LIQUIDATORS = ("liquidator", "flash_taker", "bidder")
-"""Roles of keepers whose profit comes from liquidations."""
+"""Roles of keepers that profit from liquidations."""
 
 POOL_MEMBERS, UNBOOKED, RECOVERED = "stability pools", "not booked", "recovered later"
 PAYER_TITLES = {

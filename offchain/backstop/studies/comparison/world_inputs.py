@@ -20,7 +20,7 @@ FACTORS = (HALF, DOUBLE)
 
 
 class WorldInput(NamedTuple):
-    """An input: its name in files, what it is called, and the change of a scenario by a factor."""
+    """An input: its name in files, its title, and the change of a scenario by a factor."""
 
     name: str
     title: str

@@ -57,13 +57,14 @@ STATE_FIELDS = ("scaled_supply", "scaled_debt", "collateral", "borrowing", "defi
 
 
 def liquidate_aave_v3_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the account before, then what `liquidationCall` moves and leaves, or the refusal.
+    """Return the account before, then the amounts of `liquidationCall` and the remainders, or the refusal.
 
     Collateral is rounded down and debt up, in units and in the base currency. Where this collateral and this
     debt are both at least 2,000 and health is above 0.95, at most half of the account's debt is repaid;
-    otherwise all of this reserve's. The fee is a part of the bonus, rounded up, and leaves the liquidator the
-    rest. A rest of both sides has to be at least 1,000 on each. If what is taken is worth the whole account's
-    collateral, all debts are burned in this call, and what was not repaid becomes a deficit of its reserve.
+    otherwise all of this reserve's. The fee is a part of the bonus, rounded up; the liquidator keeps the
+    remainder. A remainder of both sides has to be at least 1,000 on each. If the seized collateral is worth
+    the whole account's collateral, all debts are burned in this call, and the unpaid part becomes a deficit
+    of its reserve.
     """
     check_field_forms(case, LIQUIDATE_FORM, "aave")
     for name in ("seize", "repay"):
@@ -174,10 +175,10 @@ def _check_rest(asset: Mapping[str, Any], owed: Mapping[str, Any], debt: int, co
 
 
 def eliminate_aave_v3_deficit(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `eliminateReserveDeficit` covers and leaves, or the refusal.
+    """Return the amount that `eliminateReserveDeficit` covers and the remainders, or the refusal.
 
     At most the deficit is covered, by burning the coverer's supply, rounded up; the underlying stays with
-    lenders. A coverer who owes something himself is refused.
+    lenders. A coverer with a debt of its own is refused.
     """
     check_field_forms(case, DEFICIT_FORM, "aave_deficit")
     if case["amount"] == 0:

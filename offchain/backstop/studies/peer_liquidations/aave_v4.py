@@ -39,7 +39,7 @@ WHOLE_FORM = {"in": AMOUNTS_FORM, "collaterals": INTEGER, "borrows": INTEGER, "r
 
 @dataclass(frozen=True)
 class _Terms:
-    """What a case says of collateral, debt and their units, with the bonus of this sale [basis points]."""
+    """Collateral, debt and units of a case, with the bonus of this sale [basis points]."""
 
     case: Mapping[str, Any]
     bonus: int
@@ -89,10 +89,10 @@ class _Terms:
 
 
 def compute_liquidation_bonus(case: Mapping[str, Any]) -> dict[str, int]:
-    """Return what is given for what is repaid [basis points, 10**4 is no bonus].
+    """Return the worth of collateral per repaid debt [basis points, 10**4 is no bonus].
 
-    `in` is (health of the most, factor, health, most). At the health of the most and under it, it is the
-    most; from there to a health of 1 it falls on a line to the factor's part of the most. Rounded down to
+    `in` is (health of the most, factor, health, most). At the health of the most and under it, the bonus is
+    the most; from there to a health of 1 it falls on a line to the factor's part of the most. Rounded down to
     whole basis points, at the lower end and on the line.
     """
     check_field_forms(case, {"in": (INTEGER,) * 4}, "aave_v4_bonus")
@@ -107,10 +107,10 @@ def _compute_bonus(full_bonus_health: int, factor: int, health: int, most: int) 
 
 
 def compute_debt_to_target(case: Mapping[str, Any]) -> dict[str, int]:
-    """Return the debt whose sale brings the account to the target [ray of units], rounded up.
+    """Return the debt to sell so that the account reaches the target [ray of units], rounded up.
 
     `in` is (value of all debt [ray], unit, price, collateral factor, bonus, health, target). The target is
-    above bonus * collateral factor, as settings see to.
+    above bonus * collateral factor, as the settings ensure.
     """
     check_field_forms(case, {"in": (INTEGER,) * 7}, "aave_v4_to_target")
     return {"out": _compute_debt_to_target(*case["in"])}
@@ -138,11 +138,11 @@ def _has_deficit(is_collateral_emptied: bool, is_debt_emptied: bool, collaterals
 
 
 def compute_liquidation_amounts(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a sale takes of collateral [shares] and debt, and its price `paid` [units], or the refusal.
+    """Return the collateral [shares] and debt of a sale, and its price `paid` [units], or the refusal.
 
-    Premium is repaid before drawn shares. A rest of this debt worth less than 1,000 is repaid too; a rest of
-    collateral of that kind is sold too, unless the debt is repaid in full. What the liquidator would cover
-    has to suffice. Debt is rounded up, collateral down; of the bonus the fee is a part, rounded up.
+    Premium is repaid before drawn shares. A remainder of this debt worth less than 1,000 is repaid too; such
+    a remainder of collateral is sold too, unless the debt is repaid in full. The liquidator's cover has to
+    suffice. Debt is rounded up, collateral down; the fee is a part of the bonus, rounded up.
     """
     check_field_forms(case, {"in": AMOUNTS_FORM}, "aave_v4_amounts")
     try:
@@ -217,10 +217,10 @@ def _sell_all_collateral(terms: _Terms) -> tuple[int, int, int]:
 def liquidate_aave_v4_position(case: Mapping[str, Any]) -> dict[str, Any]:
     """Return the amounts of a whole `liquidationCall`, and the deficit that it reports, or the refusal.
 
-    A refusal comes in the order of the contract. `deficit_ray` is what is left of the debt [ray of units], 0
-    without a deficit; it is left out where other debts, which a case only counts, are reported too.
-    `hf_after` is the account's health [wad], rounded down, None without a debt; it is left out with several
-    collaterals, of which a case says less.
+    A refusal comes in the order of the contract. `deficit_ray` is the remaining debt [ray of units], 0
+    without a deficit; it is left out if other debts, which a case only counts, are reported too. `hf_after`
+    is the account's health [wad], rounded down, None without a debt; it is left out with several collaterals,
+    since a case lacks their amounts.
     """
     check_field_forms(case, WHOLE_FORM, "aave_v4_whole")
     before = case["in"]
@@ -261,9 +261,9 @@ def _compute_final_health(case: Mapping[str, Any], out: Mapping[str, int], debt_
 
 
 def select_whole_outcome(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recorded case that `liquidate_aave_v4_position` gives.
+    """Return the fields of a recorded case that `liquidate_aave_v4_position` returns.
 
-    Deficits are recorded by asset, as texts: what is given is their sum, where it is of one debt.
+    Deficits are recorded by asset, as texts: the result has their sum, if it is of one debt.
     """
     outcome = {field: case[field] for field in ("out", "in_deficit") if field in case}
     if "deficit_ray" in case and (case["borrows"] == 1 or not case.get("in_deficit")):

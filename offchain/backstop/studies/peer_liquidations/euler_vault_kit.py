@@ -80,7 +80,10 @@ def _compute_most_repaid(case: Mapping[str, Any], debt: int, debt_value: int) ->
 
 
 def _limit_to_desired(case: Mapping[str, Any], repaid: int, seized: int) -> tuple[int, int]:
-    """Return debt and collateral for what the liquidator wants, pro rata and rounded down, or refuse."""
+    """Return debt and collateral for the liquidator's desired amount, pro rata and rounded down.
+
+    Raise PeerRefusalError if more is desired than can be repaid, or less is seized than `least`.
+    """
     desired = case["desired"]
     if desired != MAX_UINT256:
         if desired > repaid:

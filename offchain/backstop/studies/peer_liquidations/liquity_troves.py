@@ -17,7 +17,7 @@ from backstop.studies.peer_liquidations.vector_case import PeerRefusalError
 
 @dataclass
 class Trove:
-    """A vault: what it has without redistributions, its stake, and the sums at its last change."""
+    """A vault: its amounts without redistributions, its stake, and the sums at its last change."""
 
     collateral: int
     debt: int
@@ -118,7 +118,7 @@ class TroveBook:
         self.total_stakes -= self.troves.pop(owner).stake
 
     def redistribute_trove(self, collateral: int, debt: int) -> None:
-        """Give collateral and debt to the stakes that are left; what a division leaves waits for the next."""
+        """Redistribute collateral and debt to the remaining stakes; remainders are carried over."""
         if debt == 0:
             return
         collateral_part, self.collateral_error = divmod(

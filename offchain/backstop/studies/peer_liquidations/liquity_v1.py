@@ -83,14 +83,14 @@ class _Pool:
         self.collateral -= gain
 
     def get_offset_limit(self) -> int:
-        """Return the debt that the pool can take: one coin stays, and what the last rounding took."""
+        """Return the debt that the pool can take: one coin and the last rounding error stay."""
         limit = self.total - min(LEAST_IN_POOL, self.total)
         return 0 if limit * WAD <= self.loss_error else limit
 
     def offset_debt(self, debt: int, collateral: int) -> None:
-        """Take debt over for collateral: the loss of a coin is rounded up, against depositors, its gain down.
+        """Offset debt for collateral: a coin's loss is rounded up, against depositors, its gain down.
 
-        What the roundings leave is set against the next time.
+        Rounding errors are set off in the next offset.
         """
         if debt >= self.total:
             raise PeerRefusalError("panic")
@@ -113,7 +113,7 @@ class _Pool:
         self.collateral += collateral
 
     def decrease_total(self, amount: int) -> None:
-        """Let coins go, of which one has to stay."""
+        """Decrease the pool's coins; one coin has to stay."""
         if self.total - amount < LEAST_IN_POOL:
             raise PeerRefusalError("Withdrawal must leave totalBoldDeposits >= MIN_LUSD_IN_SP")
         self.total -= amount
@@ -144,7 +144,7 @@ class LiquityV1System:
         return compute_collateral_ratio(*self.book.get_totals(), self.price)
 
     def is_in_recovery(self) -> bool:
-        """Tell whether the system is under 150% and has recovery mode."""
+        """Return whether the system is under 150% and has recovery mode."""
         return self.has_recovery_mode and self.compute_system_ratio() < RECOVERY_RATIO
 
     def apply_operation(self, operation: Mapping[str, Any]) -> list[int] | None:
@@ -186,7 +186,7 @@ class LiquityV1System:
         return [gain]
 
     def _liquidate_batch(self, batch: list[str]) -> list[int]:
-        """Liquidate troves one after the other with what is left in the pool, then book all at once."""
+        """Liquidate troves in order against the remaining pool, then book all at once."""
         if not batch:
             raise PeerRefusalError("TroveManager: Calldata address array must not be empty")
         book, left = self.book, self.pool.get_offset_limit()

@@ -189,7 +189,7 @@ class _Branch:
         return [stash, 0]
 
     def _liquidate_batch(self, batch: list[str]) -> list[int]:
-        """Liquidate troves one after the other with what is left in the pool, then book all at once."""
+        """Liquidate troves in order against the remaining pool, then book all at once."""
         if not batch:
             raise PeerRefusalError("EmptyData")
         book, splits = self.book, []
@@ -204,11 +204,11 @@ class _Branch:
         return [book.book_liquidation(self.pool, splits), WETH_COMPENSATION * len(splits)]
 
     def _split_trove(self, owner: str, left: int) -> TroveSplit:
-        """Close a trove and return its split: the pool first, as far as `left` goes, then other troves.
+        """Close a trove and return its split: the pool first, up to `left`, then other troves.
 
         Each takes its debt with its penalty in collateral, rounded down, as far as there is any; compensation
-        is of the pool's part only. What is left of the pool's part may be eaten by the spread part, then it
-        is the owner's.
+        is of the pool's part only. The remainder of the pool's part goes to the spread part if needed,
+        otherwise to the owner.
         """
         book = self.book
         collateral, debt = book.get_entire(owner)

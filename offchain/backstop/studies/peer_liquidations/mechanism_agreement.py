@@ -1,9 +1,9 @@
-"""Liquidations of other systems as sales at a fixed discount: the case of a peer in our mechanism's terms.
+"""Liquidations of other systems as sales at a fixed discount: a peer's case in our mechanism's terms.
 
-A vault has one collateral and one debt, of which a unit counts as one. Cases with more, whose settings the
-mechanism has no field for, that a peer refuses before it looks at amounts, or that ask for more than there
-is, are not covered. Amounts are in the peer's smallest units; a unit of debt is so many wei that the price is
-a whole number.
+A vault has one collateral and one debt, of which a unit counts as one. Four kinds of cases are not covered:
+several collaterals or debts; settings without a field in the mechanism; refusals by the peer before it checks
+amounts; and requests for more than there is. Amounts are in the peer's smallest units; a unit of debt is so
+many wei that the price is a whole number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NotCoveredError(Exception):
 
 @dataclass(frozen=True)
 class SaleCase:
-    """A peer's case as the mechanism sees it, and what the peer sold; None where it refuses."""
+    """A peer's case in the mechanism's terms, and the peer's sale; None where it refuses."""
 
     terms: Terms
     position: Position
@@ -50,7 +50,7 @@ class SaleCase:
 
 @dataclass(frozen=True)
 class PeerSale:
-    """What a peer's liquidation moved [its smallest units]."""
+    """Amounts moved by a peer's liquidation [its smallest units]."""
 
     repaid: int
     seized: int  # with the fee
@@ -59,7 +59,7 @@ class PeerSale:
 
 
 def convert_sale(case: SaleCase, sale: Sale) -> PeerSale:
-    """Return a sale of ours in the peer's units; what is paid is rounded up, what is lost down."""
+    """Return a sale of ours in the peer's units; the payment is rounded up, the loss down."""
     position, unit = case.position, case.debt_unit
     principal = sale.normalized_debt * position.accumulated_rate
     lost = max(0, principal - sale.paid * RAY)
@@ -111,7 +111,7 @@ def build_morpho_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_euler_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `euler` with one collateral and a debt whose price is one."""
+    """Return a case of `euler` with one collateral and a debt with a price of one."""
     result = euler_vault_kit.liquidate_euler_position(case)
     if len(case["collaterals"]) != 1 or case["debt_price"] != WAD:
         raise NotCoveredError("several collaterals, or a debt whose price is not one")
@@ -135,7 +135,7 @@ def build_euler_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_aave_v3_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `aave` whose account has one collateral and one debt, whose price is one."""
+    """Return a case of `aave` with one collateral, and one debt with a price of one."""
     reserves = case["reserves"]
     used = [each for each in reserves if each["collateral"] and each["scaled_supply"]]
     owed = [each for each in reserves if each["borrowing"]]
@@ -172,9 +172,9 @@ def build_aave_v3_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def build_aave_v4_case(case: Mapping[str, Any]) -> SaleCase:
-    """Return a case of `aave_v4_whole` with one collateral and one debt, whose price is one.
+    """Return a case of `aave_v4_whole` with one collateral, and one debt with a price of one.
 
-    Amounts are assets; the hub's shares are not looked at, and a premium is part of the debt.
+    Amounts are assets; the hub's shares are ignored, and a premium is part of the debt.
     """
     if case["collaterals"] != 1 or case["borrows"] != 1 or case["in"]["debt_price"] != 10**8:
         raise NotCoveredError("several collaterals or debts, or a debt whose price is not one")
@@ -212,10 +212,10 @@ def build_aave_v4_case(case: Mapping[str, Any]) -> SaleCase:
 
 
 def list_differences(case: SaleCase, sale: Sale) -> list[str]:
-    """Return in what a sale differs from the peer's by more than the roundings of both.
+    """Return the fields in which a sale differs from the peer's by more than the roundings of both.
 
-    Amounts of debt may differ by the case's tolerance and what two units of collateral are worth; amounts of
-    collateral by two units and what the tolerance buys.
+    Amounts of debt may differ by the case's tolerance and the worth of two units of collateral; amounts of
+    collateral by two units and the collateral that the tolerance buys.
     """
     assert case.expected is not None
     position, found = case.position, convert_sale(case, sale)

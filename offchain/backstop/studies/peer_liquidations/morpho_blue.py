@@ -45,7 +45,7 @@ ACCRUE_FORM = {
 
 
 def compute_incentive_factor(lltv: int) -> int:
-    """Return what a liquidator gets for what he repays [wad]: a constant of the market.
+    """Return the worth of collateral per repaid debt [wad]: a constant of the market.
 
     It is 1 / (1 - 0.3 * (1 - lltv)), at most 1.15; product and quotient are rounded down.
     """
@@ -53,14 +53,14 @@ def compute_incentive_factor(lltv: int) -> int:
 
 
 def liquidate_morpho_position(case: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `liquidate` moves and leaves [units], or the refusal, in a market that has accrued.
+    """Return the amounts of `liquidate` and the remainders [units], or the refusal, after accrual.
 
-    One of `seized_in` and `shares_in` is 0. A position whose collateral at the price (rounded down) times the
-    lltv (rounded down) reaches its debt (rounded up) is healthy. By collateral, worth, repayment and shares
-    are each rounded up; by shares, assets, worth and collateral each down: both against the liquidator, who
-    pays the assets of the shares rounded up. With the last of the collateral the rest of the debt is taken
-    from lenders at once. More than the borrower has of either is a panic, and an amount from 2**128 is
-    refused.
+    One of `seized_in` and `shares_in` is 0. A position is healthy if its collateral at the price (rounded
+    down) times the lltv (rounded down) reaches its debt (rounded up). By collateral, worth, repayment and
+    shares are each rounded up; by shares, assets, worth and collateral each down. Both are against the
+    liquidator, which pays the assets of the shares rounded up. With the last of the collateral, lenders
+    absorb the remaining debt at once. An amount above the borrower's debt or collateral is a panic, and an
+    amount from 2**128 is refused.
     """
     check_field_forms(case, LIQUIDATE_FORM, "morpho_liquidate")
     try:

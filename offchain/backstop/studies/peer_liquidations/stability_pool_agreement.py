@@ -70,7 +70,7 @@ class PoolAgreement:
 
 
 def list_pool_creations() -> list[Creation]:
-    """Return the contracts of a naive pool whose engine sells by a script, in order of creation."""
+    """Return the contracts of a naive pool with a scripted engine, in order of creation."""
     address = {
         name: compute_contract_address(get_account(f"deployer_of_{name}"), 0)
         for name in (COLLATERAL, STABLECOIN, ENGINE, POOL)

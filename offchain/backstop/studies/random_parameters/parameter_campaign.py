@@ -16,11 +16,11 @@ from backstop.studies.random_parameters.parameter_trial import judge_and_play_ra
 SCHEMA_VERSION = 1
 FILE = "settings.json"
 SAVE_EVERY = 20
-"""Settings between two writes: what was done after the last is done again."""
+"""Settings between two writes; settings after the last write are run again."""
 
 
 class ParameterCampaign:
-    """The settings of a campaign in a folder, numbered, each with what came of it."""
+    """Numbered settings of a campaign in a folder, each with its result."""
 
     def __init__(self, out: Path, seed: int, steps: int, host: str, contracts: Path) -> None:
         self.file = out / FILE
@@ -38,7 +38,7 @@ class ParameterCampaign:
     def run_and_save_trials(
         self, settings: int, workers: int, stopped: Callable[[], bool], show: Callable[[int], None]
     ) -> None:
-        """Try so many settings in all, unless somebody stops it."""
+        """Run trials up to this number of settings, until stopped."""
         todo = (n for n in range(settings) if n not in self.results)
         show(len(self.results))
         if stopped():
@@ -75,7 +75,7 @@ class ParameterCampaign:
 
     @property
     def missed_duties_by_setting(self) -> dict[int, list[str]]:
-        """What accepted settings fail to do in time, by number."""
+        """Duties that accepted settings fail to meet in time, by number."""
         return {n: found for n, each in sorted(self.results.items()) if (found := each.get("unanswered"))}
 
     def count_settings_by_broken_rule(self, verdict: str) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""Random settings: the fuzzer's, far from what anybody would deploy, and neighbours of the examples."""
+"""Random settings: the fuzzer's, far from any real deployment, and neighbours of the examples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def draw_valid_parameters(random: Random) -> Parameters:
 
 
 def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
-    """Take a parameter here and there from another setting; what either leaves out stays as it is."""
+    """Return the base with a few parameters of another setting.
+
+    A field that either setting leaves out stays as in the base.
+    """
     if dataclasses.is_dataclass(base) and type(base) is type(wild):
         changes = {
             field.name: _mix_parameters(getattr(base, field.name), getattr(wild, field.name), random, one_in)
@@ -58,7 +61,7 @@ def _mix_parameters(base: Any, wild: Any, random: Random, one_in: int) -> Any:
 
 
 def _is_stage_order(parameter_tuple: tuple[Any, ...]) -> bool:
-    """Tell whether a tuple is the order of losses, which is taken as a whole."""
+    """Return whether a tuple is the order of losses, which is taken as a whole."""
     return hasattr(parameter_tuple[0], "cap_bps")
 
 

@@ -1,4 +1,4 @@
-"""One random setting: what the rules say, and random steps and questions if they accept it."""
+"""One random setting: the verdict of the rules, and random steps and checks if they accept it."""
 
 from __future__ import annotations
 

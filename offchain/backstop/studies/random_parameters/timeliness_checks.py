@@ -19,9 +19,9 @@ from backstop.system import Action
 BEFORE = 2_000 * RAY
 """The price at which a vault is opened."""
 COVERED = 200
-"""What a vault is worth when it is opened, in debts: enough under any add-on, and under a cap on prices."""
+"""Collateral of a new vault over its debt: enough under any add-on, and under a cap on prices."""
 DEBT = 10_000
-"""What it owes, whole stablecoins, as far as ceilings and limits allow."""
+"""Debt of a new vault [whole stablecoins], as far as ceilings and limits allow."""
 LEAST = 100
 """Whole stablecoins: a smaller loss does not keep equity busy."""
 _ROUNDED_UNITS = 3
@@ -56,7 +56,7 @@ class ModelDeployment:
         return getattr(self.system.world.contracts[contract], view)(STRANGER, *args)
 
     def report_price(self, market: int, feed: FeedParameters, price: int) -> None:
-        """Have all reporters say a price until it counts."""
+        """Report a price by all reporters until it takes effect."""
         for _ in range(2 * feed.confirmations + 3):
             self.system.advance(feed.step)
             for i in range(feed.reporters):
@@ -121,9 +121,9 @@ def iter_timeliness_failures(parameters: Parameters) -> Iterator[str]:
 
 
 def _sells_at_discount(parameters: Parameters, collateral_type: int) -> bool:
-    """Return whether a vault that has just become unsafe is sold for no more than it is worth.
+    """Return whether a vault that has just become unsafe is sold for no more than its worth.
 
-    What is rounded for the protocol is at most some units of the token.
+    Roundings in the protocol's favour are at most some units of the token.
     """
     stage = ModelDeployment(parameters)
     price = stage.open_unsafe_vault(collateral_type)
@@ -141,7 +141,7 @@ def _sells_at_discount(parameters: Parameters, collateral_type: int) -> bool:
 
 
 def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
-    """Tell whether the price of an auction that begins at the feed's is once the feed's, or under it."""
+    """Return whether an auction's price, from the feed's price on, reaches that price or less in time."""
     stage, tail = ModelDeployment(parameters), parameters.collateral_types[collateral_type].auction.tail
     auction, price = stage.liquidate_new_vault(collateral_type)
     passed = 0
@@ -157,7 +157,10 @@ def _reaches_market(parameters: Parameters, collateral_type: int) -> bool:
 
 
 def _find_endless_wait(parameters: Parameters) -> str | None:
-    """Say what is wrong with a loss that nobody buys equity for, and that somebody notes for settlement."""
+    """Return the fault in settling a loss that finds no equity buyers; None if there is no fault.
+
+    An account notes the loss for settlement.
+    """
     each = parameters.collateral_types[0]
     if parameters.equity is None or not each.debt_ceiling or each.token == "ReturnsFalseToken":
         return None

@@ -1,7 +1,7 @@
-"""Reproductions: published results beside ours, each with a bound that our figure should meet.
+"""Reproductions: published results beside ours, each with a bound for our figure.
 
-Each module reproduces one result and says what it compares; `ape run reproduce` prints the tables, and
-docs/know/reproductions.md holds them and says what differs and why.
+Each module reproduces one result and names the compared figures. `ape run reproduce` prints the tables;
+docs/know/reproductions.md holds them and explains the differences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EPISODES = (
     *("black-thursday", "liquity-may-2021", "aave-crv-2022", "aave-october-2025"),
     "fixed-oracles-november-2025",
 )
-"""Names of the crashes whose outcome is published, each under the system it happened to, by date."""
+"""Names of the crashes with published outcomes, each under its system, by date."""
 
 _STEMS = {
     "arithmetic": "fee_and_auction_arithmetic",

@@ -48,7 +48,7 @@ REMARKS = (
 """Assumptions that move the figures, and causes of differences."""
 PUBLISHED = load_figures(NAME)
 FIXED_SHARE = Fraction(1, 2)
-"""Assumed share of all debt whose collateral moves with it, which no price of this day liquidates."""
+"""Assumed share of all debt with correlated collateral, which no price of this day liquidates."""
 _BOOK = "vault_book.generated"
 _TYPES = ("ETH", "BTC", "COIN")
 CHANGES: Mapping[str, Mapping[str, str]] = {
@@ -92,7 +92,7 @@ OTHER_PROTOCOLS = ("morpho", "fluid", "euler")
 
 
 class Day(NamedTuple):
-    """One book's day, and the share of debt that stands beside it and cannot be liquidated."""
+    """One book's day, and the further share of debt that cannot be liquidated."""
 
     figures: SaleFigures
     fixed_share: Fraction = FIXED_SHARE

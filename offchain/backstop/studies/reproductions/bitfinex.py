@@ -1,8 +1,8 @@
 """Bitfinex 2016: a loss shared by all customers, claims of a dollar each, conversion, redemption.
 
-Customers are members of Savings here, and the stolen coins are a debt whose collateral becomes worthless. The
-claims run through the published steps on their dates; what is converted between two steps is what the
-published numbers leave.
+Customers are depositors of Savings here, and the stolen coins are a debt with collateral that becomes
+worthless. The claims run through the published steps on their dates. The amount converted between two steps
+is the remainder of the published numbers.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _compare_customer_haircuts_with_history(deployment: LockstepDeployment) -> l
 
 
 def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow]:
-    """Take the published steps, and compare what each redeems, converts or leaves."""
+    """Apply the published steps, and compare the claims that each redeems, converts or leaves."""
     trader, rows = deployment.get_contract_or_account_address("trader"), []
     deployment.apply_call(
         "Stablecoin",
@@ -150,7 +150,7 @@ def _compare_claim_redemptions(deployment: LockstepDeployment) -> list[FigureRow
 def _build_redemption_row(
     name: str, paid: int, owed: int, published_percent: Fraction, source: int
 ) -> FigureRow:
-    """Compare what a holder was paid with the published share of what it was owed."""
+    """Compare a holder's payment with the published share of its claim."""
     share = Fraction(100 * paid, owed)
     return build_row(
         f"{name}, of a holder's claim",
@@ -213,7 +213,7 @@ def _open_customers(here: LockstepDeployment) -> None:
 
 
 def _book_stolen_amount_as_deficit(deployment: LockstepDeployment) -> None:
-    """Open a debt of the stolen amount and let its collateral become worthless: nobody buys it."""
+    """Open a debt of the stolen amount and make its collateral worthless, so that it has no buyer."""
     for _ in range(2):
         deployment.report_price(STOLEN, RAY)
     deployment.open_vault("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
@@ -231,7 +231,7 @@ def _book_stolen_amount_as_deficit(deployment: LockstepDeployment) -> None:
 def _repay_claims_and_collect(
     deployment: LockstepDeployment, date: tuple[int, int, int], repaid_share: Fraction
 ) -> int:
-    """Redeem a share of what is owed and return what the trader is paid [wei]."""
+    """Redeem a share of the outstanding claims and return the trader's payment [wei]."""
     _advance_to_date(deployment, date)
     before = deployment.read_view(
         "Stablecoin", "balanceOf", deployment.get_contract_or_account_address("trader")
@@ -290,5 +290,5 @@ def _to_timestamp(date: tuple[int, int, int]) -> int:
 
 
 def _advance_to_date(here: LockstepDeployment, date: tuple[int, int, int]) -> None:
-    """Let time pass until the day begins, if it has not begun."""
+    """Advance time to the beginning of the day, if it has not begun."""
     here.advance_time(max(0, _to_timestamp(date) - here.both.timestamp))

@@ -1,7 +1,7 @@
 """12 March 2020 on the contracts: losses with keepers down or up, blocks full or free.
 
 The books are assumptions, so each cell is the median of ten books, drawn from consecutive seeds. Only the day
-as it was, keepers down and blocks full, has published figures; it is played with owners who react, too.
+as it was, keepers down and blocks full, has published figures; it is also run with reacting owners.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def reproduce_result(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def add_reacting_owners(scenario: Scenario, seed: int) -> Scenario:
-    """Return the scenario with owners who react by the default law; all else comes out as without it."""
+    """Return the scenario with owners that react by the default law; all other draws stay equal."""
     owned = replace(scenario, owners=read_default_owner_behavior(scenario.block_time))
     return replace(owned, owner_key=draw_path_outcomes(owned, seed, 0).owner_key)
 

@@ -1,7 +1,7 @@
 """Klages-Mundt's deleveraging spirals: their speculators on our prices.
 
 A speculator owes L stablecoins against ether and chooses L' each day. The market's demand is D dollars of
-them, whatever their number, so that one costs D/L', which is what `scarcity: 100%` means in a scenario. With
+them, at any number, so that one costs D/L', which is the meaning of `scarcity: 100%` in a scenario. With
 collateral worth z, the leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
 
     r*(z + D*(1 - L/L')) - L'        its maximum is at sqrt(r*L*D)

@@ -80,7 +80,7 @@ def _iter_stability_fee_rows() -> Iterator[FigureRow]:
 
 
 def _iter_auction_price_decay_rows() -> Iterator[FigureRow]:
-    """Play an auction of the exponential curve, whose price starts at 100."""
+    """Run an auction of the exponential curve with a first price of 100, and yield its later prices."""
     terms = AuctionParameters(EXPONENTIAL, 1, THREE_DAYS_AT_A_LOSS, 4 * DAY, cusp=1, buf=10_000)
     with open_lockstep_deployment(_build_parameters(terms, ratio=15_000)) as here:
         auction_id = _start_liquidation_auction(

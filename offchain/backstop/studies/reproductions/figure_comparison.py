@@ -23,8 +23,8 @@ Number = int | Fraction
 class Bound:
     """Largest distance of our figure from a published one, or the range that has to contain that.
 
-    `kind` is "by", an absolute difference; "share", one relative to what is published; "factor", the ratio of
-    the two, either way; "range", from `value` to `highest`, for any figure of ours.
+    `kind` is "by", an absolute difference; "share", one relative to the published figure; "factor", the ratio
+    of the two, either way; "range", from `value` to `highest`, for any figure of ours.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Bound:
     highest: Fraction | None = None
 
     def is_satisfied(self, published: Fraction, ours: Fraction) -> bool:
-        """Tell whether ours is near enough; a bound that is met exactly holds."""
+        """Return whether our figure is within the bound, the bound itself included."""
         if self.highest is not None:
             return self.value <= published <= self.highest
         if self.kind == "factor":
@@ -65,7 +65,7 @@ def build_absolute_tolerance(value: Number) -> Bound:
 
 
 def build_percent_tolerance(percent: Number) -> Bound:
-    """Bound the difference in per cent of what is published."""
+    """Return a bound on the difference, in per cent of the published figure."""
     return Bound("share", Fraction(percent, 100))
 
 
@@ -158,7 +158,7 @@ class Reproduction:
 
     @property
     def agreed_count(self) -> int:
-        """Number of figures that meet their bound."""
+        """Number of figures within their bounds."""
         return sum(each.agrees is True for each in self.rows)
 
     def iter_lines(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""November 2025 on Morpho Blue's rules: two markets whose oracle kept its price while the market's fell.
+"""November 2025 on Morpho Blue's rules: two markets with an oracle price that stayed while prices fell.
 
-Debts and collateral of both markets are published as sums, so one account stands for all. Its liquidation is
-played by the contracts with the fixed oracle, and then with an oracle that follows the market.
+Debts and collateral of both markets are published as sums, so one account stands for all. The contracts run
+its liquidation with the fixed oracle, and then with an oracle that follows the market.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def play_xusd(tier: str, price: str, seed: int) -> SaleFigures:
 
 
 def play_following_oracle(file: str, seed: int) -> dict[str, SaleFigures]:
-    """Play a market whose oracle reports the market's price, by each assumption about the market."""
+    """Run a market with an oracle that reports the market's price, by each assumption about depth."""
     found = {}
     for title, depth in DEPTHS.items():
         changes = {**FOLLOWING, "markets.COIN.depth": depth}

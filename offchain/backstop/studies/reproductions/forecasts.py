@@ -1,8 +1,8 @@
-"""Forecasts of bad days against what was published of them: falls of prices, and the bad debt of one.
+"""Forecasts of bad days against published outcomes: price drops, and the bad debt of one day.
 
-Laws are measured as `calibrate` does, in published bars that came before. A fall is forecast for each bar, in
-the way of the back-test of days, and once more with recent moves weighing more; bad debt for the day of
-12 March 2020, on the fast engine, with owners who stand still and with owners who react.
+Laws are measured as `calibrate` does, in earlier published bars. A price drop is forecast for each bar, in
+the way of the back-test of days, and once more with recent moves weighing more. Bad debt is forecast for 12
+March 2020, on the fast engine, with idle owners and with reacting owners.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CALM_HOURS = 10
 
 PATHS = 1_000
 AS_IT_WAS = 20
-"""Paths of the day at its published prices, which differ in what lies between these."""
+"""Paths of the day at its published prices; they differ only between these."""
 
 DECAY = 0.94
 """Weight of the variance so far in that of the next bar, where recent moves weigh more.
@@ -70,7 +70,7 @@ SOURCES = (
 
 
 class ForecastCase(NamedTuple):
-    """Bars whose falls are forecast: of a series, by the series before if there is one, and from which on."""
+    """Bars with forecast price drops: a series, the earlier series of the fit if any, and the source."""
 
     title: str
     series: str
@@ -113,7 +113,7 @@ def reproduce_result(seed: int, books: int = BOOKS, paths: int = PATHS) -> Repro
 
 
 def _interleave_rows(rows: Sequence[FigureRow], twins: Sequence[FigureRow], name: str) -> list[FigureRow]:
-    """Put each twin under its row, indented by two more, named by what differs."""
+    """Put each twin under its row, indented by two more, with the given name."""
     found: list[FigureRow] = []
     for row, twin in zip(rows, twins, strict=True):
         indent = len(row.figure) - len(row.figure.lstrip()) + 2
@@ -146,9 +146,10 @@ def measure_seconds_per_bar(series: str) -> int:
 
 
 def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) -> Floats:
-    """Return the deviation expected of each move, by the squares before it: an exponentially weighted mean.
+    """Return the expected deviation of each move: an exponentially weighted mean of earlier squares.
 
-    It begins at the mean square of the first `opening_count` moves: deviations of those know what followed.
+    The mean begins at the mean square of the first `opening_count` moves, so that the deviations of those
+    moves use later data.
     """
     variance = sum(float(each) * float(each) for each in moves[:opening_count]) / opening_count
     variances = np.empty(len(moves))
@@ -162,10 +163,10 @@ def estimate_recent_deviations(moves: Floats, opening_count: int, decay: float) 
 def find_exceedances(
     known: Floats, moves: Floats, first: int, refit: int, decay: float | None = None
 ) -> dict[int, list[bool]]:
-    """Tell by level, from the move `first` on, which falls were deeper than the forecast of their time.
+    """Return by level, from the move `first` on, whether each price drop exceeds its forecast.
 
-    The law is fitted anew every `refit` moves, to what was known then and to the moves so far. With `decay`
-    it is that of moves in units of the deviation that was expected of them, estimated anew for each move.
+    The law is fitted anew every `refit` moves, to `known` and to the moves so far. With `decay` it is the law
+    of moves in units of their expected deviation, estimated anew for each move.
     """
     found: dict[int, list[bool]] = {level: [] for level in LEVELS}
     forecasts: Mapping[int, float] = {}
@@ -187,7 +188,7 @@ def find_most_hits_kupiec_accepts(bar_count: int, rate: Fraction) -> int:
 
 
 def _compare_falls(case: ForecastCase) -> list[FigureRow]:
-    """Compare how many bars fell deeper than forecast, and how many were to; say what the test would miss."""
+    """Compare observed and expected price drops below the forecast; add the power of the test."""
     moves = compute_bar_returns(case.series)
     known = compute_bar_returns(case.before) if case.before else np.empty(0)
     first = 0 if case.before else len(moves) // 2
@@ -220,7 +221,7 @@ def fit_student_model_fields(moves: Floats, step: int) -> dict[str, str]:
 
 
 def add_default_owners(day: Scenario) -> Scenario:
-    """Return the scenario with owners who react by the package's default law; prices of its paths stay."""
+    """Return the scenario with owners that react by the package's default law; prices of its paths stay."""
     return replace(day, owners=read_default_owner_behavior(day.block_time))
 
 
@@ -243,7 +244,7 @@ def compute_bad_debt_by_path(
 def _forecast_bad_debt(seeds: range, path_count: int, *, are_owners_reacting: bool) -> list[FigureRow]:
     """Forecast the bad debt of 12 March 2020 by the law of its calm hours, and by that of the whole day.
 
-    What lies above the bad debt at the published prices is above that of the same owners.
+    Rows above the bad debt at the published prices compare with the bad debt of the same owners.
     """
     series = "eth-2020-03-12"
     moves, step = compute_bar_returns(series), measure_seconds_per_bar(series)

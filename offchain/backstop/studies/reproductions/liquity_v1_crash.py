@@ -1,7 +1,7 @@
-"""A day of falling prices on Liquity v1: a drawn book, a feed, keepers, and owners who add collateral.
+"""A day of falling prices on Liquity v1: a drawn book, a feed, keepers, and owners that add collateral.
 
-All is integers: one seed gives one book on every machine. Amounts, prices and ratios are in wad, shares in
-basis points.
+All values are integers: one seed gives one book on every machine. Amounts, prices and ratios are in wad,
+shares in basis points.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def play_crash(
     *,
     has_recovery_mode: bool = True,
 ) -> CrashFigures:
-    """Play the feed's prices on a book: at each one keepers come, and then owners whose time it is."""
+    """Run the feed's prices on a book; at each price keepers act first, then owners that are due."""
     day = _CrashDay(book, reports[0].price, assumptions, has_recovery_mode)
     looked_at = 0
     for report in reports:
@@ -209,7 +209,7 @@ class _CrashDay:
             book.add_collateral(owner, div_up(debt * RECOVERY_RATIO, self.system.price) - collateral)
 
     def _sort_owners(self) -> None:
-        """Order owners by ratio, without a watchful one, who is never under 150%."""
+        """Sort owners by ratio, without a watchful owner, which is never under 150%."""
         book = self.system.book
         self.owners = sorted(
             (owner for owner in book.troves if not (self.is_watchful and owner == LARGEST)),
@@ -217,7 +217,7 @@ class _CrashDay:
         )
 
     def _list_unsafe_owners(self) -> list[str]:
-        """List a batch of owners whose troves may be liquidated, the lowest ratio first, and one left."""
+        """Return a batch of owners with liquidatable troves, the lowest ratio first; one trove stays."""
         system, limit = self.system, LEAST_RATIO
         if system.is_in_recovery():
             limit = max(limit, system.compute_system_ratio())

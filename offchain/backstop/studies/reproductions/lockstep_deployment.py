@@ -18,7 +18,7 @@ from backstop.system import Action
 
 
 class LockstepDeployment:
-    """Deployment whose calls name contracts and accounts instead of addresses."""
+    """Deployment with calls that name contracts and accounts instead of addresses."""
 
     def __init__(self, both: ProtocolLockstep, parameters: Parameters) -> None:
         self.both = both
@@ -42,7 +42,7 @@ class LockstepDeployment:
         return self.both.view(contract, method, *args)
 
     def advance_time(self, seconds: int) -> None:
-        """Let time pass."""
+        """Advance the time [seconds]."""
         self.both.advance(seconds)
 
     def report_price(self, market: int, price: int) -> None:

@@ -1,14 +1,14 @@
-"""10 October 2025: what one venue's queue took from winners, beside the least that was needed.
+"""10 October 2025: one venue's deleveraging of winners, compared with the least that was needed.
 
-Two policies over the published waves, in whole dollars. The queue took what it took. The minimal policy takes
-what each wave needed, the sum over its fills of the gap between the mark and the price that a position was
-closed at, in proportion to what winners had won, and no more than that. Accounts are not known here, so what
-the queue took from each is not compared.
+Two policies over the published waves, in whole dollars. The queue took the published amounts. The minimal
+policy takes the need of each wave: the sum over its fills of the gap between the mark and the closing price
+of a position. Winners pay it pro rata to their gains, and no more than that. Accounts are not known here, so
+amounts by account are not compared.
 
-Then each wave goes through the perpetual market, on the contracts' bytecode and by each of its policies: one
-account owes what was needed, three have gained what was won. A dollar is 10**12 wei there, so that the
-deployment's lines hold 600 million of them. How many positions a rank closes is not compared: the venue's
-accounts are not known, and three of our own say nothing about them.
+Then each wave goes through the perpetual market, on the contracts' bytecode and by each of its policies. One
+account owes the needed amount, and three have gained the winners' gains. A dollar is 10**12 wei there, so
+that the deployment's lines hold 600 million of them. The number of positions that a rank closes is not
+compared: the venue's accounts are not known, and three of our own say nothing about them.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def compute_least_taken_from_winners(wave: Wave) -> int:
 
 @cache
 def compute_amounts_taken_from_winners(waves: tuple[Wave, ...], policy: str) -> list[int]:
-    """Play waves in the perpetual market and return what it takes from each one's winners [wei].
+    """Run waves in the perpetual market and return the amount taken from each wave's winners [wei].
 
-    The failing position is smaller than half of what the first winner has gained. Nobody insures the market,
-    and nothing has a fee.
+    The failing position is smaller than half of the first winner's gain. The market has no insurance and no
+    fees.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     margin = MarginParameters((terms,), policy=policy, maker_fee=0, taker_fee=0, third_bond=0, divergence=0)
@@ -87,7 +87,7 @@ def compute_amounts_taken_from_winners(waves: tuple[Wave, ...], policy: str) -> 
 
 
 class _WaveMarket:
-    """Perpetual market with shorts that win, a long that fails, and others who are long."""
+    """Perpetual market with shorts that win, a long that fails, and other longs."""
 
     def __init__(self, here: LockstepDeployment) -> None:
         self.here, self.nonce = here, 0
@@ -137,7 +137,7 @@ class _WaveMarket:
         return taken
 
     def _close_positions(self, ranked: Sequence[str]) -> None:
-        """Have positions closed against the debtor's, if the policy does that."""
+        """Close positions against the insolvent account's, if the policy does so."""
         closer = self.here.both.model.world.contracts.get("PerpetualCloser")
         if closer is None:
             return
@@ -150,7 +150,7 @@ class _WaveMarket:
             self.here.apply_call("PerpetualCloser", "share", 0, SHORT, ascending, sender="anybody")
 
     def _close_winners(self, other: str, shorts: Sequence[str]) -> None:
-        """Have the winners close what they still have: against who is long, and against lots of nobody."""
+        """Close the winners' positions: against unassigned lots first, then against another long."""
         for name in shorts:
             long, short = self.here.read_view(HOUSE, "lots_of", 0)
             lots = -self._read_size(name)
@@ -192,7 +192,7 @@ class _WaveMarket:
         self.here.apply_call("MarginOrders", "fill", *sides, lots, sender="anybody")
 
     def _report_price(self, price: int) -> None:
-        """Have the market marked at a price of now."""
+        """Report a price and update the market's mark."""
         self.here.report_price(0, price * RAY)
         self._apply_call("accrue", 0)
 

@@ -24,7 +24,10 @@ REACTING_OWNERS, STILL_OWNERS = "owners who react", "owners who stand still"
 
 
 def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenario]]:
-    """Return what changes a scenario's assumptions, by what it says; where none is to change, it stays."""
+    """Return the changes of a scenario's assumptions by name.
+
+    A change returns an equal scenario if there is nothing to change.
+    """
     return {
         "moves half as large again": _raise_volatility,
         "all prices 5% lower": lambda day: replace(day, shifts=dict.fromkeys(day.price_names, -SHIFT)),
@@ -49,10 +52,10 @@ def build_scenario_changes_by_name() -> Mapping[str, Callable[[Scenario], Scenar
 
 
 def find_other_reaction(day: Scenario) -> tuple[str, Scenario] | None:
-    """Return the case in which owners do what they do not do in the file, and its scenario.
+    """Return the case with the reaction of owners that the file does not have, and its scenario.
 
-    Owners who stand still react by the package's default. None where an hour, at which these look, is no
-    whole number of blocks.
+    Idle owners react by the package's default. None if an hour, the interval of their reactions, is no whole
+    number of blocks.
     """
     changes = build_scenario_changes_by_name()
     name = REACTING_OWNERS if day.owners is None else STILL_OWNERS

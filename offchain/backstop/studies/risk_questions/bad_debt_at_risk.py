@@ -33,10 +33,10 @@ def at_risk(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return chance, average and tail of bad debt: of all types, of each, of what nobody paid or bought.
+    """Return chance, average and tail of bad debt: all, by type, outstanding, and unsold.
 
-    Value at risk is what so many paths do not exceed, expected shortfall the average of the others. Intervals
-    are of 95%; an end that the paths do not bound is missing.
+    Value at risk is the amount that a share of the paths does not exceed, expected shortfall the average of
+    the others. Intervals are of 95%; an end that the paths do not bound is missing.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
     day = load_with_changes(scenario)

@@ -1,8 +1,8 @@
-"""How large the debt of a type may become for a stated risk: the book scaled, all else as it is.
+"""Largest debt of a type for a stated risk: the book is scaled, all else stays.
 
-Vaults keep their ratios and their shares of the debt; markets stay as deep as they are, keepers as rich,
-limits as they were. All sizes meet the same paths. What nobody can afford is lost in full, so that a size is
-also too large where buyers lack the means.
+Vaults keep their ratios and their shares of the debt; depths of markets, keepers' capital and limits stay as
+they are. All sizes have the same paths. Collateral that buyers cannot afford is lost in full, so that a size
+is also too large where buyers lack the means.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def ceiling(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> Ceiling:
-    """Find how much a type's vaults may owe while its expected shortfall is within so many stablecoins.
+    """Find a type's largest debt with an expected shortfall within the limit [stablecoins].
 
     The shortfall is that of the type's own bad debt at `level` ('95%', or bps). `sure` is the largest size
-    whose whole interval is within the limit, `over` the least whose whole interval is beyond.
+    with its whole interval within the limit, `over` the least with its whole interval beyond.
     """
     run = runner or PathRunner(paths, seed, engine, workers)
     level = parse_basis_points(level, "level")
@@ -171,11 +171,11 @@ def compute_safe_collateral(day: Scenario, symbol: str, debt: int) -> int:
 def build_scenario_with_scaled_debt(
     scenario: Scenario, vaults: list[Vault], symbol: str, size_percent: int
 ) -> Scenario:
-    """Return a scenario whose vaults of one type owe so many per cent of what they do, at the same ratios.
+    """Return a scenario with one type's debts at this percentage of the present ones, at equal ratios.
 
-    Debts are rounded down and collateral up to the token's unit. Its debt floor shrinks with its vaults, and
-    ceilings leave room for them. What a smaller book does not draw, one vault does that is as good as safe:
-    the stablecoins of pools and keepers have to come from somewhere.
+    Debts are rounded down and collateral up to the token's unit. The debt floor shrinks with the vaults, and
+    ceilings leave room for them. For a smaller book, one practically safe vault draws the difference: pools
+    and keepers need the stablecoins.
     """
     types, book = [], [vault for vault in vaults if vault.symbol != symbol]
     for each in scenario.parameters.collateral_types:

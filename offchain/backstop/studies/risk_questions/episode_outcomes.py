@@ -1,4 +1,4 @@
-"""What each historic episode would do to a book: its prices, gas prices and outages, on the book as it is."""
+"""Effects of historic episodes on a book: their prices, gas prices and outages, on the present book."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PATHS = 100
-"""Fewer than of other questions: prices are given, and paths differ in what lies between them."""
+"""Fewer than of other questions: prices are given, and paths differ only between them."""
 
 REACTING, STILL = REACTING_OWNERS, STILL_OWNERS
 HALF_DEPTH, NO_OUTAGE = "still, half the depth", "still, no outage"
@@ -41,12 +41,12 @@ def compare_episodes(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return what each episode does to a scenario's book, with owners who react and who stand still.
+    """Return each episode's effect on a scenario's book, with reacting and with idle owners.
 
-    `deepest_fall_bps` is the deepest fall of a collateral from the start. Debt liquidated and bad debt are
-    the averages of the paths, with intervals of 95%; `worst_micro` is the bad debt of the worst path. Owners
-    react by the scenario's law, or by the package's default. Two more cases have markets of half the depth,
-    and keepers without the episode's outages where it has any.
+    `deepest_fall_bps` is the deepest price drop of a collateral from the start. Debt liquidated and bad debt
+    are the averages of the paths, with intervals of 95%; `worst_micro` is the bad debt of the worst path.
+    Owners react by the scenario's law, or by the package's default. Two more cases have markets of half the
+    depth, and keepers without the episode's outages where it has any.
     """
     if isinstance(scenario, Scenario):
         raise BackstopError("episodes are laid over a scenario's file: give its name or path")

@@ -1,7 +1,7 @@
-"""A book through a period, beside what happened: with owners who react, and with owners who stand still.
+"""A book through a period, compared with history: with reacting owners, and with idle owners.
 
 The scenario has the book at the beginning, the prices of the period and the owners' behavior; a file of
-events has what happened. Only vaults of the book count: what later ones did is told apart.
+events has the history. Only vaults of the book count: events of later vaults are listed apart.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COINS = ("seized", "added", "withdrawn")
 
 @dataclass
 class VaultHistory:
-    """What happened to one vault in the period; stablecoins and coins in wad."""
+    """History of one vault in the period; stablecoins and coins in wad."""
 
     debt: int = 0
     liquidated: int = 0
@@ -85,12 +85,12 @@ def history(
     seed: int = 1,
     runner: PathRunner | None = None,
 ) -> HistoryComparison:
-    """Compare what a scenario's owners do with what happened, over the scenario's time.
+    """Compare a scenario's owners with history, over the scenario's time.
 
     `events`, a file or several of one time, are read as `fit-owners` reads them (`like`: a mapping of that
-    form; the others say it anew, field by field); those before the start or after the end do not count. Every
-    path has the same prices and other draws of owners, so that the
-    interval, which holds 95% of the paths, is that of owners alone. A book that stands still is one path.
+    form; the other options override it, field by field). Events before the start or after the end do not
+    count. Every path has the same prices and other draws of owners, so that the interval, which holds 95% of
+    the paths, is that of owners alone. A book with idle owners is one path.
     """
     run = runner or PathRunner(paths, seed)
     day = load_with_changes(scenario)
@@ -123,7 +123,7 @@ class _HistoryReplay:
         self.prices = engine.get_market_prices(0, day.symbols.index(symbol))
 
     def compare_with_events(self, table: EventTable) -> HistoryComparison:
-        """Play the book with and without reaction, and set each beside the events."""
+        """Play the book with and without reactions, and compare each with the events."""
         begin, end, events = self.day.start, self.day.start + self.day.duration, table.events
         counted = [each for each in events if begin < each.time.value <= end]
         if not counted:
@@ -190,7 +190,7 @@ class _HistoryReplay:
         return FastEngine(day, self.run.seed)
 
     def _play_paths(self, day: Scenario, paths: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what became of each vault on each path, as the book has them, and what happened by day."""
+        """Return the activity of each vault on each path, in the order of the book, and by day."""
         engine = self._open_engine(day)
         of_type = [
             place
@@ -282,7 +282,7 @@ class _HistoryReplay:
         return rows
 
     def _list_vaults(self, still: np.ndarray, found: np.ndarray) -> list[dict[str, Any]]:
-        """List the vaults, the largest debt first: what each did, and what the paths make of it."""
+        """List the vaults, the largest debt first: the acts in history, and those on the paths."""
         rows = []
         for place, vault in enumerate(self.book):
             was = self.vaults[vault.owner]
@@ -307,7 +307,7 @@ class _HistoryReplay:
     # ---------------------------------------------------------------- sentences
 
     def _write_sentence(self, figures: Sequence[Mapping[str, Any]]) -> str:
-        """Say how near the reacting and the still book come to history, in vaults and in debt."""
+        """Return how near the reacting and the idle book come to history, in vaults and in debt."""
         vaults, debt = figures[0], figures[1]
         within = "contains" if debt["within"] == "yes" else "does not contain"
         return (
@@ -341,7 +341,7 @@ class _HistoryReplay:
 
 
 def _explain_difference(was: VaultHistory, still_liquidated: bool, chance: float) -> str:
-    """Say what a vault's owner did where the paths, or the still book, come to something else."""
+    """Return the acts of a vault's owner, and the outcome on paths or with idle owners if it differs."""
     done = [word for word, amount in (("repaid", was.repaid), ("added", was.added)) if amount] or ["waited"]
     acts = " and ".join(done)
     if was.liquidated:

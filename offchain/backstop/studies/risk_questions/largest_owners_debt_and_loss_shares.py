@@ -41,11 +41,11 @@ def owners(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return the owners who owe most, or by `lost` those whose vaults lose most on the worst paths.
+    """Return the owners with most debt, or by `lost` the owners with most losses on the worst paths.
 
-    The `worst` of so many paths are run again on the model, which says whose auction lost what, to the rad;
-    what is unsold when a path ends is lost as the column `bad_debt` has it. Vaults of one owner and type that
-    were opened under names of their own (`anna/2`) are hers.
+    The `worst` paths are run again on the model, which gives the loss of each owner's auctions to the rad.
+    Unsold collateral at a path's end is lost as in the column `bad_debt`. Vaults of one owner and type that
+    were opened under names of their own (`anna/2`) belong to that owner.
     """
     if largest < 1 or worst < 1:
         raise BackstopError("at least one owner and one path are needed")
@@ -84,18 +84,18 @@ def sum_owner_debts(vaults: Sequence[Vault]) -> tuple[dict[str, int], dict[str, 
 def list_largest_debtors(
     owed: Mapping[str, int], counts: Mapping[str, int], largest: int = 10
 ) -> list[dict[str, Any]]:
-    """Return a row for each of the owners who owe most, and one for all others; shares are rounded down.
+    """Return a row for each of the owners with most debt, and one for all others.
 
-    `owed` and `counts` are those of `sum_owner_debts`.
+    Shares are rounded down. `owed` and `counts` are those of `sum_owner_debts`.
     """
     rows = _build_owner_rows(owed, counts, dict.fromkeys(owed, 0), largest, owed)
     return [{name: cell for name, cell in row.items() if not name.startswith("lost_")} for row in rows]
 
 
 def _iter_vault_losses_by_owner(day: Scenario, seed: int, path: int) -> Iterator[tuple[str, int]]:
-    """Yield what vaults lose on a path, by their owners' addresses [rad].
+    """Yield the losses of vaults on a path, by their owners' addresses [rad].
 
-    Principal still in auctions when the path ends is lost, and debt beyond what its collateral is worth.
+    Principal in auctions at the path's end is lost, and so is debt beyond the worth of its collateral.
     """
     chosen = draw_scenario(day, seed, path)
     with open_deployment_session(chosen, "model", seed) as session:

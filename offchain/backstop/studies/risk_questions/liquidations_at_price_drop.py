@@ -40,12 +40,12 @@ class LoneVault(NamedTuple):
 
 
 def falls(scenario: str | Path | Scenario, of: Sequence[int | str] = FALLS, *, seed: int = 1) -> pd.DataFrame:
-    """Return, for each asset's price alone and all together, what is unsafe after each fall ('30%', or bps).
+    """Return the unsafe debt after each price drop ('30%', or bps), by asset and for all together.
 
-    A vault is unsafe by the contracts' own comparison, in integers: `debt_wad` is what those owe, `worth_wad`
-    what their collateral is worth at the fallen price, rounded down; `missing_wad` adds up, vault by vault,
-    what the debt is more than that, before any auction's cost. Debts are those at the opening; where debts
-    are of an asset that falls, so do they. In a book of pooled accounts an account is unsafe if all its
+    A vault is unsafe by the contracts' own comparison, in integers. `debt_wad` is the debt of unsafe vaults,
+    and `worth_wad` the worth of their collateral at the lower price, rounded down. `missing_wad` is the sum,
+    vault by vault, of the debt beyond that, before any auction's cost. Debts are those at the opening; debts
+    in an asset that drops do so, too. In a book of pooled accounts an account is unsafe if all its
     collateral, each by its own ratio, is worth less than all its debt: then all its vaults are counted.
     """
     drops = [parse_basis_points(fall, "of") for fall in of]
@@ -129,9 +129,9 @@ def compute_fall_rows(
 
 
 def _sum_unsafe_lone_vaults(vaults: Sequence[LoneVault], kept: int) -> tuple[int, int, int, int]:
-    """Return what is unsafe at what is kept of a price [bps]: vaults, debt [rad], worth and missing [wad].
+    """Return the unsafe vaults at a share of the price [bps]: count, debt [rad], worth, missing [wad].
 
-    Worth is rounded down and what is missing up, vault by vault.
+    Worth is rounded down and the missing amount up, vault by vault.
     """
     count = debt = worth = missing = 0
     for before, owed, bound in vaults:

@@ -47,7 +47,7 @@ _NAMED = 3  # keepers and types that an advice names
 
 @dataclass(frozen=True)
 class DriverCase:
-    """One assumption changed: what is different, what an analyst does about it in the file, the scenario."""
+    """One changed assumption: the difference, an analyst's advice for the file, and the scenario."""
 
     key: str
     title: str
@@ -60,7 +60,7 @@ class MissingAssumptionError(Exception):
 
 
 def refuse_opening_state(day: Scenario) -> None:
-    """Raise BackstopError for a scenario that begins with a state, whose book no case changes."""
+    """Raise BackstopError for a scenario that begins with a state, since no case changes such a book."""
     if day.opening is not None:
         raise BackstopError(
             f"{day.name} begins with a state, whose book no driver changes: give --no-drivers, "
@@ -148,7 +148,7 @@ def _build_row(case: DriverCase, found: Difference, rows: Rows) -> dict[str, Any
 def _compare_shorter_blocks(
     day: Scenario, cases: Sequence[DriverCase], compared: Sequence[Difference]
 ) -> dict[str, Any] | None:
-    """Say whether shorter blocks change the figure by more than the paths leave open; None if not tried."""
+    """Return whether shorter blocks change the figure beyond the paths' noise; None if not tried."""
     for case, found in zip(cases, compared, strict=True):
         if case.key == BLOCK_TIME:
             return {
@@ -163,7 +163,10 @@ def _compare_shorter_blocks(
 
 
 def _write_sentence(cases: Sequence[DriverCase], compared: Sequence[Difference]) -> str:
-    """Say which assumption moves the figure most, of those whose effect the paths show, and what to do."""
+    """Return a sentence with the assumption that moves the figure most, and the advice.
+
+    Only assumptions with an effect that the paths show are considered.
+    """
     sure = [
         (abs(found.change.value), -place)
         for place, found in enumerate(compared)
@@ -222,7 +225,7 @@ def _keep_depths(day: Scenario, task: Task) -> DriverCase:
 
 
 def _list_thinning_markets(day: Scenario) -> list[str]:
-    """List the types whose market's depth falls with the price."""
+    """List the types with a market depth that falls with the price."""
     return [symbol for symbol, market in day.markets.items() if market.depth_after_fall is not None]
 
 
@@ -237,7 +240,7 @@ def _slow_recoveries(day: Scenario, task: Task) -> DriverCase:
 
 
 def _change_reaction(day: Scenario, task: Task) -> DriverCase:
-    """Let owners react by the package's default, or stand still where they react."""
+    """Return the scenario with owners reacting by the default law, or idle if they already react."""
     found = find_other_reaction(day)
     if found is None:
         raise MissingAssumptionError(
@@ -307,7 +310,7 @@ def _secure_largest_owner(day: Scenario, task: Task) -> DriverCase:
 
 
 def _find_largest_owner(vaults: Sequence[Vault]) -> tuple[str, int]:
-    """Return who owes most, in all vaults, and how much [wad]; of equals the first by name."""
+    """Return the owner with most debt in all vaults, and the debt [wad]; of equals the first by name."""
     names, owed = {vault.owner for vault in vaults}, dict[str, int]()
     for vault in vaults:
         owner = find_owner_of_numbered_vault(vault.owner, names)

@@ -1,4 +1,4 @@
-"""What every question begins with: a scenario, its vaults, and the outcomes of its paths."""
+"""Inputs of every question: a scenario, its vaults, and the outcomes of its paths."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def load_with_changes(
     *,
     with_book: bool = True,
 ) -> Scenario:
-    """Load a scenario whose book is opened anew, with some fields changed, by their paths in the file.
+    """Load a scenario with some fields changed, by their paths in the file; its book is opened anew.
 
     Without its book the vaults of a file are left out (`parse_scenario`).
     """

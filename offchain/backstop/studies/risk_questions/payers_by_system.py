@@ -1,4 +1,4 @@
-"""Who pays for bad debt under the rules of each system, on the same paths."""
+"""Payers of bad debt under the rules of each system, on the same paths."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def payers(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> pd.DataFrame:
-    """Return, for the scenario's own rules and each preset, what each group pays on average, and how often.
+    """Return each group's average payment and its frequency, under own rules and each preset.
 
-    `share_bps` is of all bad debt of the preset's paths. `holders` is what nobody had paid when a path ended,
-    which it does with its last auction: what that one lost may be paid by the next call.
+    `share_bps` is of all bad debt of the preset's paths. `holders` is the amount still unpaid at a path's
+    end. A path ends with its last auction: the loss of that auction may be paid by the next call.
     """
     if isinstance(scenario, Scenario):
         raise BackstopError("presets are laid over a scenario's file: give its name or path")

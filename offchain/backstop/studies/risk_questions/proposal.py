@@ -1,4 +1,4 @@
-"""What a proposal would change: parameters as they are against others, on the same paths.
+"""Effects of a proposal: current parameters against others, on the same paths.
 
 A sentence, a frame of figures for each collateral type, each change alone, and other worlds in which the
 answer should still hold. Where the paths do not tell, the answer says that.
@@ -63,7 +63,7 @@ OTHER_PATHS = "other paths (the next seed)"
 class Proposal:
     """The answer to a proposal; `figures`, `alone` and `sensitivity` are frames with the same columns.
 
-    `usage` has a row for each setting: what it lends and earns, its shortfall, whether it is efficient.
+    `usage` has a row for each setting: its debt and revenue, its shortfall, whether it is efficient.
     """
 
     title: str
@@ -102,7 +102,7 @@ def proposal(
     workers: int = 1,
     runner: PathRunner | None = None,
 ) -> Proposal:
-    """Compare a scenario with one in which some fields have other values; all meet the same paths.
+    """Compare a scenario with one in which some fields have other values, on the same paths.
 
     `changes` are fields by their paths in the file (`parameters.collateral_types.WETH.liquidation_ratio`), or
     another scenario's file. `level` is that of expected shortfalls ('95%', or bps); `owners` is how they
@@ -248,7 +248,7 @@ def _build_single_changes(
 
 
 def _describe_still_types(days: Sequence[Scenario], usages: Sequence[BorrowUsage]) -> list[str]:
-    """Say of which types the ratio changes and the book does not; nothing where there is none."""
+    """Return the types with a changed ratio and an unchanged book, in a sentence; empty if none."""
     types = [day.parameters.collateral_types for day in days[:2]]
     still = [
         one.symbol
@@ -289,7 +289,7 @@ def _build_usage_rows(
 
 
 def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
-    """Return what both assume, and what becomes of the book only under the proposal."""
+    """Return the assumptions of both scenarios, and those of the proposal alone."""
     other = [line for line in proposed.assumptions if line not in now.assumptions]
     return (*now.assumptions, *(f"Under the proposal: {line}" for line in other))
 
@@ -297,7 +297,7 @@ def _list_assumptions(now: Scenario, proposed: Scenario) -> tuple[str, ...]:
 def _build_figure_rows(
     now: Scenario, proposed: Scenario, current_outcomes: Rows, proposed_outcomes: Rows, level: float
 ) -> list[dict[str, Any]]:
-    """Return averages and shortfalls of bad debt by type, and what else comes of the proposal."""
+    """Return averages and shortfalls of bad debt by type, and other effects of the proposal."""
     measures = {
         "all": "bad_debt",
         **{symbol: f"bad_debt_{symbol}" for symbol in now.parameters.collateral_and_facilitator_names},
@@ -375,7 +375,7 @@ def _write_shortfall_change_sentence(difference: Difference, level: int, path_co
 def _iter_remarks(
     figures: Sequence[Mapping[str, Any]], worlds: Sequence[Mapping[str, Any]], verdict: str
 ) -> Iterator[str]:
-    """Say which types are dealt with otherwise than the whole, and in which worlds the answer is another."""
+    """Yield the types with another verdict than the whole, and the worlds with another answer."""
     types = [row for row in figures if row["figure"] == "shortfall" and row["of"] != "all"]
     found: dict[str, list[str]] = {}
     for row in types:

@@ -1,4 +1,4 @@
-"""Answers by the question's name, as documents: tables of rows, and what they come to in sentences.
+"""Answers by the question's name, as documents: tables of rows, and their results in sentences.
 
 Amounts in wad and rad are text there, as in every JSON file of this program; all others are integers.
 """
@@ -52,7 +52,7 @@ def answer_question(
 def list_question_assumptions(
     scenario: str, question: str, run: PathRunner, options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """List what an answer assumes: the scenario's assumptions, how it is run, and what is proposed."""
+    """List the assumptions of an answer: the scenario's, the options of the run, and the proposal."""
     now = list_assumptions(load_with_changes(scenario), run.seed)
     found = now | {"study.question": question, "study.seed": str(run.seed)}
     if question != "falls":
@@ -88,7 +88,7 @@ def _answer_at_risk(scenario: str, run: PathRunner, options: Mapping[str, Any]) 
 
 
 def _describe_risk(opening: str, frame: pd.DataFrame) -> str:
-    """Say chance, average and expected shortfall at 95% of all bad debt, the chance in place of `{}`."""
+    """Return chance, average and expected shortfall at 95% of all bad debt, the chance in place of `{}`."""
     first = frame.iloc[0]
     return (
         f"{opening.format(_format_percent(first['chance_bps']))} have bad debt, "
@@ -206,7 +206,7 @@ def _answer_episodes(scenario: str, run: PathRunner, options: Mapping[str, Any])
 
 
 def _describe_episode(scenario: str, name: str) -> str:
-    """Say of an episode what its title is, and which price follows which coin."""
+    """Return an episode's title, and the followed price of each coin."""
     assumptions = load_with_changes(join_episode(scenario, name)).assumptions
     (follows,) = (line.removeprefix(MOVES) for line in assumptions if line.startswith(MOVES))
     return f"{load_episode(name).section['title'].text}. Prices: {follows.partition('. ')[0]}."
@@ -233,7 +233,7 @@ QUESTIONS: Mapping[str, Callable[[str, PathRunner, Mapping[str, Any]], Answer]] 
 """Questions by name."""
 
 EVENT_OPTIONS = ("like", "columns", "fixed", "decimals", "only", "rename", "floats")
-"""Options that say what columns of events mean."""
+"""Options for the meaning of columns in files of events."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "at-risk": ("paths", "engine", "workers"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class VaultChange(NamedTuple):
-    """What an event changed of a vault, wad; below zero: it took that much away."""
+    """Changes of a vault by an event [wad]; below zero for a decrease."""
 
     time: int  # seconds of the epoch
     account: str
@@ -31,7 +31,7 @@ class VaultChange(NamedTuple):
 
 
 class EventTable(NamedTuple):
-    """Events of one or several files, in the order of their times, and what their columns mean."""
+    """Events of one or several files, in order of time, and the mapping of their columns."""
 
     name: str
     events: Sequence[AccountEvent]
@@ -39,9 +39,9 @@ class EventTable(NamedTuple):
 
 
 def read_event_tables(sources: Source | Sequence[Source], mapping: ColumnMapping, floats: bool) -> EventTable:
-    """Read events of files whose columns mean the same; refuse a file that is given twice, and blocks.
+    """Read events of files with equal column mappings; refuse duplicate files, and times in blocks.
 
-    Events of one second are in the order of their files, of which the one that begins first comes first.
+    Events of one second are in the order of their files: the file that begins first comes first.
     """
     several = list(sources) if isinstance(sources, (list, tuple)) else [sources]
     if not several:
@@ -79,11 +79,11 @@ def load_event_mapping(
 
 
 class VaultChangeReader:
-    """Events on their way to changes of the vaults of one collateral type.
+    """Converter of events to changes of the vaults of one collateral type.
 
-    Balances after an event become changes by what the vault had before: the book's as the scenario begins, or
-    for other accounts what earlier events left. Debts of an account with vaults of several types change by
-    its liquidations alone, as nothing says of which vault the rest is.
+    Balances after an event become changes by subtracting the vault's previous balance: the book's as the
+    scenario begins, or for other accounts the balance after earlier events. Debts of an account with vaults
+    of several types change by its liquidations alone, as other events do not name the vault.
     """
 
     def __init__(self, day: Scenario, symbol: str, vaults: Sequence[Vault], table: EventTable) -> None:
@@ -124,7 +124,7 @@ class VaultChangeReader:
         return found
 
     def list_remarks(self) -> list[str]:
-        """Say what was left out, and what balances hold besides."""
+        """Return sentences on omitted events, and on interest in balances."""
         found = []
         if self.other_collateral:
             listed = ", ".join(sorted(self.other_collateral))
@@ -165,7 +165,7 @@ class VaultChangeReader:
         return names
 
     def _is_debt_counted(self, token: str) -> bool:
-        """Tell whether the type's debts are of a token: its own, or without one any but other types'."""
+        """Return whether a token is the type's debt: its own, or without one any but other types'."""
         return token == self.debt_token if self.debt_token else token not in self.foreign_tokens
 
     def _build_change(self, event: AccountEvent, names: Mapping[str, str]) -> VaultChange | None:

@@ -1,1 +1,1 @@
-"""What a self-made pair, long against short, earns in the margin market."""
+"""Gain of a self-made pair, long against short, in the margin market."""

@@ -24,7 +24,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 STEPS = 1_000
 """Steps of a whole price in which moves are counted."""
 COINS = ("eth", "btc", "avax")
-"""Coins whose days are counted in this repository."""
+"""Coins with days that are counted in this repository."""
 _FOLDER = Path(__file__).parent / "days"
 _PRICES = ("open", "high", "low")
 

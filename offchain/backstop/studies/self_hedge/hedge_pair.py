@@ -1,10 +1,10 @@
 """One owner's pair in the margin market: long against short, until one of the two fails.
 
-It opens at the oldest mark there may be, with no more margin than new risk needs, and takes out at each roll
-what may leave. Those who bring prices and liquidate look every few seconds. If a look finds one account
-insolvent, the other closes against its position at once; if it finds one under its maintenance margin, the
-pair closes by itself, before anybody has a reward of it, or is taken over where it cannot pay for that. Then
-it waits until all is final and its profits have vested.
+The pair opens at the oldest possible mark, with no more margin than new risk needs, and withdraws all spare
+margin at each roll. Reporters and liquidators check every few seconds. If a check finds one account
+insolvent, the other closes against its position at once. If a check finds one account under its maintenance
+margin, the pair closes by itself, before a liquidator earns a reward. The account is taken over if it cannot
+pay for that. Then the pair waits until all is final and its profits have vested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _POINT = 10**8
 
 
 class PairOutcome(NamedTuple):
-    """What came of one pair."""
+    """Result of one pair."""
 
     start: int  # second of the path at which it opened
     share: int  # basis points of what was open
@@ -96,7 +96,7 @@ class _HedgedPair:
         return lots * price
 
     def _withdraw_spare(self) -> None:
-        """Take out what no margin and no rule keeps in."""
+        """Withdraw all cash beyond margin and withdrawal rules."""
         opened = int(self._market.market._get_open_lots(MARKET))
         for owner in (LEFT, RIGHT):
             spare = self._compute_spare(
@@ -121,7 +121,7 @@ class _HedgedPair:
     # ----------------------------------------------------------------- holding
 
     def _advance_to_second(self, second: int) -> None:
-        """Let time pass up to a second of the path, and mark the market at its price."""
+        """Advance to a second of the path, and mark the market at its price."""
         self._market.model.advance(max(0, self._born + second - self._market.world.timestamp))
         self._market.report_and_mark_price(self._path[second])
 
@@ -153,9 +153,10 @@ class _HedgedPair:
         return HELD
 
     def _find_maintenance_breach_second(self, now: int, until: int) -> int | None:
-        """Find the first look at which an account is under its maintenance margin.
+        """Find the first check at which an account is under its maintenance margin.
 
-        On the way the market is marked at each extreme of what looks saw: what lies between counts for none.
+        On the way the market is marked at each extreme of the checked prices: prices between checks are
+        ignored.
         """
         market, path = self._market, self._path
         mark = market.read_mark()
@@ -187,7 +188,7 @@ class _HedgedPair:
     # ----------------------------------------------------------------- the end
 
     def _seize_insolvent(self) -> bool:
-        """Have an account that owes seized and the other close against its position; tell whether one did."""
+        """Seize an insolvent account and close the other against its position; return whether one was."""
         market = self._market
         for owner, other in ((LEFT, RIGHT), (RIGHT, LEFT)):
             found = market.update_and_read_standing(owner)
@@ -211,7 +212,7 @@ class _HedgedPair:
         market.apply_unsigned_trade_at_mark(buyer, strong, market.read_size(strong))
 
     def _seize_and_roll_until_final(self) -> None:
-        """Meet whoever owes and roll until all is final, at the last price."""
+        """Seize insolvent accounts and roll until all is final, at the last price."""
         market = self._market
         price = market.read_mark() // _POINT
         for _ in range(3):

@@ -1,9 +1,9 @@
-"""What a pair of one owner earns by a jump, and what the margin that holds it off costs honest accounts.
+"""Gain of one owner's pair by a jump, and the cost to honest accounts of the margin that prevents it.
 
-A jump is played on the model of the contracts in two ways: *at once*, as if nobody looked while the price
-fell, and *watched*, along a straight line with a look every block. The pair has a fifth of what is open, so
-others pay four fifths of what no insurance pays. Falls of days whose bars are published are measured; others
-are cited.
+A jump is run on the model of the contracts in two ways. *At once*: without any check while the price drops.
+*Watched*: along a straight line with a check every block. The pair has a fifth of the open interest, so
+others pay four fifths of the uninsured loss. Price drops of days with published bars are measured; others are
+cited.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PUBLISHED = (
 )
 """Coin, series and seconds of the falls that are measured."""
 CITED = tuple(("avax", "2025-10-10", MINUTES, fall) for fall in (4_000, 6_000, 8_000))
-"""Coin by whose days they are compared, day, seconds and fall [basis points] of those that are cited."""
+"""Cited price drops: reference coin, day, seconds, and size [basis points]."""
 LISTED: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "eth": {"dYdX": (200, 120), "Hyperliquid": (400, 200)},
     "btc": {"dYdX": (200, 120), "Hyperliquid": (250, 125)},
@@ -48,13 +48,15 @@ docs/know/self-hedge.md names the pages and their dates.
 """
 OWN, SMALL = "library", "library without add-on"
 FLOOR, LEAST = "least in settings", "least for this fall"
-"""Names of terms: the library's; without what a large market needs more; and without it with the least
-initial margin that settings accept, or with just enough for one fall.
+"""Names of terms: the library's, and variants without the surcharges of a large market.
+
+The initial margin of the variants is the library's, the least that settings accept, or just enough for one
+price drop.
 """
 NOTIONAL = 1_000_000
 """Whole stablecoins, of each of the pair's accounts."""
 SHARE = 2_000
-"""Basis points of what is open that the pair has."""
+"""The pair's share of open interest [basis points]."""
 START = 700
 """Second of the path at which the pair opens: no mark is older."""
 HOLD = 7_200
@@ -73,7 +75,7 @@ class Jump(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What the pair gained."""
+    """Gain of the pair."""
 
     wad: int
     share: int  # basis points of its notional, rounded down
@@ -94,7 +96,7 @@ class JumpRow(NamedTuple):
 
     @property
     def initial_margin_leverage_tenths(self) -> int:
-        """Return what an account may hold for what it has [tenths], rounded down."""
+        """Return the largest leverage of an account [tenths], rounded down."""
         return 10 * BASIS_POINTS // self.initial
 
 

@@ -73,7 +73,7 @@ ALLOWED = compute_self_hedge_initial_margin(LIBRARY.mark_age, min(LIBRARY.maker_
 
 
 class HedgePairMarket:
-    """A deployment on the model, at terms, in which nobody has traded yet."""
+    """A deployment on the model with given terms, before any trade."""
 
     def __init__(self, terms: MarketTerms) -> None:
         self.terms = terms
@@ -116,7 +116,7 @@ class HedgePairMarket:
         return self.model.apply(Action(contract, method, args, sender or get_account("rich"))).reason is None
 
     def report_and_mark_price(self, price: int) -> None:
-        """Have all reporters say a price [1e-8 dollars] and the market be marked at it."""
+        """Report a price by all reporters [1e-8 dollars] and mark the market at it."""
         ray = price * RAY // UNIT
         for reporter in self.reporters:
             self.apply_call_on_model("PriceFeed.report_range", 0, ray, ray, ray, 0, sender=reporter)
@@ -136,7 +136,10 @@ class HedgePairMarket:
         return self.market._compute_standing(owner)
 
     def apply_unsigned_trade_at_mark(self, maker: str, taker: str, lots: int) -> None:
-        """Have a maker buy lots (or sell, under zero) at the mark. Raise BackstopError if it may not."""
+        """Buy lots for a maker (or sell, under zero) at the mark.
+
+        Raise BackstopError if the rules refuse it.
+        """
         args = MARKET, maker, taker, lots, self.read_mark(), False, False
         self.apply_call_on_model("PerpetualTrading.trade", *args, sender=self._orders)
 
@@ -177,7 +180,7 @@ class HedgePairMarket:
 
 
 def _build_parameters(terms: MarketTerms) -> Parameters:
-    """Return the library's parameters at other terms, with one market and nobody behind it."""
+    """Return the library's parameters with other terms, one market, and no facilitator."""
     parameters = build_margin_parameters()
     margin = parameters.margin
     assert margin is not None

@@ -1,9 +1,9 @@
-"""What the pair earns by a market's terms: on a grid of moments, and at the worst moments there are.
+"""Gain of the pair by a market's terms: on a grid of moments, and at the worst moments.
 
-The moments of the grid are blind: the pair opens every so many minutes, whatever the price does. The chosen
-ones are those of an owner who knows what the next look will see: the seconds at which the price will then be
-furthest from the oldest mark that can still be opened at. What the pair gains, others lose: those who gained
-from the failed account, and the insurance.
+The moments of the grid are blind: the pair opens every so many minutes, at any price. The chosen ones are
+those of an owner with knowledge of the price at the next check. They are the seconds at which that price will
+be furthest from the oldest mark that can still be opened at. The pair's gain is a loss of others: the winners
+against the failed account, and the insurance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from backstop.studies.self_hedge.second_prices_from_bars import (
 )
 
 _WEAK = {"maintenance": 200, "initial": 400, "open_rate": 0}
-"""Terms under which pairs fail often enough to tell what else matters."""
+"""Terms under which pairs fail often enough to show the effect of other terms."""
 GROUPS: dict[str, tuple[dict[str, int], ...]] = {
     "margins": (
         {"maintenance": 200, "initial": 400},
@@ -52,19 +52,19 @@ GROUPS: dict[str, tuple[dict[str, int], ...]] = {
     ),
     "insurance in a day": ({"cap": 0}, {**_WEAK, "cap": 0}, {**_WEAK, "cap": 10_000}),
 }
-"""What is otherwise in each group of settings."""
+"""Changed terms of each group of settings."""
 NOTIONAL = 1_000_000
 """Whole stablecoins, of each of the pair's accounts."""
 SHARES = (500, 8_000)
-"""Basis points of what is open: the pair's share is drawn between these, and the least where it chooses."""
+"""Bounds of the pair's drawn share of open interest [basis points]; a choosing pair has the least."""
 CHOSEN = 12
-"""Moments of each path that an owner would choose who knows the next look."""
+"""Number of moments of each path that an owner chooses with knowledge of the next check."""
 APART = 60
 """Seconds between two of these at least."""
 
 
 class StudyScope(NamedTuple):
-    """What is played of each setting."""
+    """Paths and moments that are run for each setting."""
 
     seeds: tuple[int, ...]
     every: int  # seconds between two moments of the grid
@@ -72,7 +72,7 @@ class StudyScope(NamedTuple):
 
 
 class GainStatistics(NamedTuple):
-    """What some pairs gained."""
+    """Gains of a group of pairs."""
 
     pairs: int
     failed: int  # of which an account became insolvent
@@ -84,7 +84,7 @@ class GainStatistics(NamedTuple):
 
 
 class GainRow(NamedTuple):
-    """What pairs gain by one setting, on a series or on all of them."""
+    """Gains of pairs under one setting, on a series or on all of them."""
 
     group: str
     setting: dict[str, int]
@@ -171,7 +171,7 @@ def run_study(scope: StudyScope, log: Callable[[str], None], groups: Sequence[st
 
 
 def describe_setting(setting: dict[str, int]) -> str:
-    """Say what of a setting is not the library's."""
+    """Return a text with the terms of a setting that differ from the library's."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items()) or "as it is"
 
 

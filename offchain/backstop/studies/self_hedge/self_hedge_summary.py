@@ -21,7 +21,7 @@ FILE = "straddle.json"
 def build_summary(
     scope: StudyScope, rows: Sequence[GainRow], moves: Mapping[str, Mapping[int, int]], groups: Sequence[str]
 ) -> dict[str, Any]:
-    """Build straddle.json: what pairs gain by each setting, at moments of a grid and at chosen ones [wad]."""
+    """Build straddle.json: gains of pairs by setting, at moments of a grid and at chosen ones [wad]."""
     return {
         "schema_version": SCHEMA_VERSION,
         "title": "The self-made pair",

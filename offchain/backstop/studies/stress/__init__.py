@@ -1,1 +1,1 @@
-"""Stress studies: what many paths of one scenario lose, who bears it, how sure the figures are."""
+"""Stress studies: losses of many paths of one scenario, their payers, and confidence intervals."""

@@ -1,4 +1,4 @@
-"""The work of a study: chunks of paths, for whatever workers there are."""
+"""The work of a study: chunks of paths, for any workers."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ NEVER = -1
 """Time of an event that did not happen."""
 
 NO_DEBT = -1
-"""Lowest ratio of a path on which nobody ever owed anything."""
+"""Lowest ratio of a path without any debt."""
 
 Rows = npt.NDArray[np.int64]
 """Outcomes: a row for each path, a column for each name of `Columns.names`."""
@@ -39,21 +39,21 @@ class OutcomeColumns:
     `path`: its number in the study.
     `liquidations`: auctions of collateral that were started.
     `liquidated_debt`: principal that went into them.
-    `bad_debt`: recognised losses of all types, and what is lost besides when the path ends: the principal in
-        auctions, as nobody wanted their lots for a day, and what vaults and workouts owe beyond their
+    `bad_debt`: recognised losses of all types, and further losses when the path ends: the principal in
+        auctions, as their lots had no buyer for a day, and the debt of vaults and workouts beyond their
         collateral's worth at the market's price. `bad_debt_TYPE`, the last columns, are those of one type.
-    `outstanding`: bad debt that nobody had paid when the path ended. That is before stages are called for the
-        last auction's loss, so it is an upper bound of what stays unpaid.
-    `unsold`: debt whose collateral was still to be sold then: the principal in auctions, and the debt of
+    `outstanding`: bad debt still unpaid when the path ended. That is before stages are called for the
+        last auction's loss, so it is an upper bound of the final unpaid loss.
+    `unsold`: debt with collateral still to be sold then: the principal in auctions, and the debt of
         unsafe vaults. A path goes on at its last prices until there is none, for a day at most.
-    `covered_STAGE`: what a stage paid, in the order of the waterfall.
+    `covered_STAGE`: payments of a stage, in the order of the waterfall.
     `first_loss_at`: when bad debt was first recognised; NEVER if none was.
     `covered_at`: when the last outstanding loss was paid; NEVER if none was recognised, or if some is left.
     `lowest_ratio`: the lowest ratio of collateral to debt at the end of any block, in basis points, rounded
-        down: the collateral of vaults, auctions and workouts at the market's price, over their debt and what
-        is outstanding. NO_DEBT if nobody owed anything.
+        down: the collateral of vaults, auctions and workouts at the market's price, over their debt and the
+        outstanding loss. NO_DEBT if there never was any debt.
     `buyers_left`: stablecoins that bidders still have when the path ends.
-    `depth_missing`: what the markets lack of their depth then, as too few stablecoins circulate.
+    `depth_missing`: missing depth of the markets then, as too few stablecoins circulate.
     """
 
     stages: tuple[str, ...]
@@ -61,7 +61,7 @@ class OutcomeColumns:
 
     @classmethod
     def from_parameters(cls, parameters: Parameters) -> OutcomeColumns:
-        """Return the columns for what a scenario deploys."""
+        """Return the columns for a scenario's parameters."""
         return cls(
             tuple(stage.name for stage in parameters.stages), parameters.collateral_and_facilitator_names
         )

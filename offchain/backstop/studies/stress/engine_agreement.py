@@ -88,7 +88,7 @@ BOUNDS = {
 } | {f"covered_{stage}": 0.05 for stage in _STAGES}
 """Largest relative error of each column over many random scenarios.
 
-`covered` is what all stages paid. Events that never happened count as happening at the end.
+`covered` is the sum of all stages' payments. Events that never happened count as happening at the end.
 """
 
 COLUMNS = tuple(BOUNDS)
@@ -286,7 +286,7 @@ def _vary_scenario(base: Scenario, dice: SeededRandom, vaults: int) -> Scenario:
 
 
 def _draw_owner_behavior(dice: SeededRandom, block_time: int) -> OwnerBehavior:
-    """Draw owners who defend and release often, so that most paths of a day have both."""
+    """Draw owners that defend and release often, so that most paths of a day have both."""
     defend = OwnerAction(
         distances=(0, dice.draw_integer(100, 2_000)),
         chances=(

@@ -64,7 +64,7 @@ class OutcomeRecorder(RunRecorder):
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """Note the liquidations of an action, and the losses that it recognised or covered."""
+        """Record the liquidations of an action, and the losses that it recognised or covered."""
         for log in outcome.logs:
             if (log.contract, log.event) in _LIQUIDATIONS:
                 self.liquidations += 1
@@ -85,7 +85,7 @@ class OutcomeRecorder(RunRecorder):
             self.covered[self.stages[stage]] += amount
 
     def record_block(self, view: KeeperView, gas_price: int, pending: int) -> None:
-        """Note the state after a block: losses outstanding, and the ratio of collateral to debt."""
+        """Record the state after a block: losses outstanding, and the ratio of collateral to debt."""
         deficits = [view.get_deficit(c) for c in view.types]
         self.outstanding = sum(deficits) + self.loss_borne_by_holders
         if self.outstanding:
@@ -105,9 +105,9 @@ class OutcomeRecorder(RunRecorder):
                 self.lowest_ratio = ratio
 
     def record_end(self, run: Simulation) -> None:
-        """Note what is left when the path ends: debt whose collateral is unsold, and what of it is lost.
+        """Record the state at the path's end: unsold debt by type, and the part of it that is lost.
 
-        And what capped sales: what bidders have left, and the depth that markets do not hold.
+        Also record the limits of sales: the remaining capital of bidders, and the missing depth of markets.
         """
         view = run.build_keeper_view()
         buyers = (group for group in run.scenario.keepers if group.role == "bidder")
@@ -179,7 +179,7 @@ class ExactEngine:
         return tally.build_row(path)
 
     def _get_session(self, chosen: Scenario) -> Session:
-        """Return a session whose book is open, the present one if it began with the same prices."""
+        """Return a session with an open book: the present one if it began with the same prices."""
         prices = [chosen.feed_prices.get(symbol, chosen.prices[symbol]) for symbol in chosen.symbols]
         begins = [price.points[0] for price in (*chosen.prices.values(), *prices)]
         if self._session is None or self._opened_at != begins or self._paths >= PATHS_A_CHAIN:

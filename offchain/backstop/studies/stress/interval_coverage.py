@@ -123,7 +123,7 @@ def _compute_held_share(intervals_held: list[bool]) -> float:
 
 
 def _list_interval_hits(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
-    """Tell, for each sample with an interval, whether it holds the truth; an open end holds everything."""
+    """Return, for each sample with an interval, whether it holds the truth; an open end holds everything."""
     found = [estimate(sample) for sample in samples]
     return [
         (low is None or low <= truth) and (high is None or truth <= high)

@@ -1,6 +1,6 @@
-"""Differences between two settings on the same paths, with intervals, and what may be said of them.
+"""Differences between two settings on the same paths, with intervals, and their verdicts.
 
-Both settings meet the same draws (common random numbers), so that each path is its own control. Intervals are
+Both settings have the same draws (common random numbers), so that each path is its own control. Intervals are
 a studentised bootstrap, calibrated on known laws, which draws the same paths for both; its seed is fixed.
 """
 
@@ -33,7 +33,7 @@ Weights = npt.NDArray[np.float64]
 
 
 class Difference(NamedTuple):
-    """What a figure is now, what it would be, the difference with its interval, and what may be said."""
+    """A figure's current and proposed value, the difference with its interval, and the verdict."""
 
     now: float
     proposed: float
@@ -73,7 +73,7 @@ def compare_paired(now: Sample, proposed: Sample, level: float | None = None) ->
 
 
 def choose_change_verdict(change_estimate: Estimate) -> str:
-    """Say what an interval allows: that a figure rises, falls, or nothing."""
+    """Return the verdict of an interval: the figure rises, falls, or neither is shown."""
     if (
         change_estimate.low is None
         or change_estimate.high is None
@@ -108,7 +108,7 @@ def _compute_differences_and_errors(
 
 
 def _compute_path_contributions(sample: Weights, resample_counts: Weights, level: float | None) -> Weights:
-    """Return what each path adds to a figure: itself, or what it is beyond the edge of the tail.
+    """Return each path's part of a figure: its value, or its excess over the edge of the tail.
 
     The average of edge + max(0, x - edge) / (1 - level) is the expected shortfall (Rockafellar, Uryasev).
     """

@@ -30,7 +30,7 @@ GAINS = ("efficiency", "debt", "revenue")
 """Kinds of gain that a setting may have: see `measure_gain` in parameter_sweep.py."""
 
 BOOK = "vault_book"
-"""Section of a scenario whose fields move the book by themselves."""
+"""Section of a scenario with fields that move the book by themselves."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Grid:
 def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
     """Read a grid and build all its scenarios, so that errors show before anything runs.
 
-    `owners` is one of RESPONSES, in place of what the file says; the seed draws the book that they hold.
-    Settings that break a rule of settings are set apart; a value that no setting may have is an error.
+    `owners` is one of RESPONSES, and overrides the file; the seed draws the book that they hold. Settings
+    that break a rule of settings are set apart; a value that no setting may have is an error.
     """
     top = read_document(path)
     section = top.read_section(
@@ -142,7 +142,7 @@ def load_grid(path: Path, owners: str | None = None, seed: int = 1) -> Grid:
 
 
 def _refuse_moved_books(axes: Sequence[Axis]) -> None:
-    """Raise an error for an axis that moves the book itself, which owners who respond move already."""
+    """Raise an error for an axis that moves the book itself, since responding owners move it already."""
     for axis in axes:
         entries = axis.changes[0].read_mapping_entries()
         if BOOK in entries:

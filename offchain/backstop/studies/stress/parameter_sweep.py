@@ -204,7 +204,7 @@ def _flatten_point(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_summary(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
-    """Build summary.json: what each setting gains, lends and loses, the front, the recommendation."""
+    """Build summary.json: each setting's gain, loans and losses, the front, the recommendation."""
     grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
     losses = [_get_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
     tails = [estimate_shortfall(lost, level) for lost in losses]
@@ -279,12 +279,13 @@ def _list_warnings(grid: Grid) -> list[str]:
 def explain_withheld_recommendation(
     grid: Grid, usages: Sequence[BorrowUsage], chosen: int | None
 ) -> str | None:
-    """Return why no setting can be recommended: the ratio changes and the book does not; None if it can.
+    """Return the reason if no setting can be recommended; None otherwise.
 
-    Owners who hold as much collateral at a ratio of 106% as at 145% are further from liquidation at 106%, so
-    that the lowest ratio always looks safest. In truth they would borrow up to the lower ratio. A book stands
-    still between two settings of an axis of ratios if each type owes and locks the same. That matters where
-    the chosen setting is one of them, or where none is chosen.
+    The reason is a ratio that changes while the book does not. Owners with as much collateral at a ratio of
+    106% as at 145% are further from liquidation at 106%, so that the lowest ratio always looks safest. In
+    truth they would borrow up to the lower ratio. A book stands still between two settings of an axis of
+    ratios if each type owes and locks the same. That matters where the chosen setting is one of them, or
+    where none is chosen.
     """
     for axis, same in _iter_still_groups(grid, usages):
         if chosen is not None and chosen not in same:
@@ -303,7 +304,7 @@ def explain_withheld_recommendation(
 
 
 def _iter_still_groups(grid: Grid, usages: Sequence[BorrowUsage]) -> Iterator[tuple[Axis, list[int]]]:
-    """Yield settings of an axis of ratios, all else equal, whose types owe and lock the same."""
+    """Yield settings along an axis of ratios, all else equal, with equal debt and collateral by type."""
     for place, axis in enumerate(grid.axes):
         if not any(path.endswith(_RATIOS) for path in axis.paths):
             continue
@@ -321,10 +322,10 @@ def _get_column(point: Point, rows: Rows, name: str) -> Sample:
 
 
 def measure_book_debt_or_capital_efficiency(gain_kind: str, scenario: Scenario, usage: BorrowUsage) -> int:
-    """Return what a setting is good for.
+    """Return a setting's gain, by its kind.
 
     `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
-    initial ratio, averaged over the types by their share of the book's debt. `debt` is what the book lends,
+    initial ratio, averaged over the types by their share of the book's debt. `debt` is the debt of the book,
     `revenue` its stability fees of a year, both in whole stablecoins, rounded down.
     """
     if gain_kind != "efficiency":

@@ -59,8 +59,8 @@ def estimate_share(count: int, of: int) -> Estimate:
 def estimate_quantile(sample: Sample, level: float) -> Estimate:
     """Estimate value at risk: the least value that a share `level` of the paths does not exceed.
 
-    The interval lies between two order statistics given by the binomial distribution, whatever the sample's
-    own distribution. With few paths the upper one may not exist.
+    The interval lies between two order statistics given by the binomial distribution, for any distribution of
+    the sample. With few paths the upper one may not exist.
     """
     ordered, n = np.sort(sample), len(sample)
     k = max(1, ceil(n * level - _ROUND))

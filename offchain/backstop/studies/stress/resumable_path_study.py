@@ -88,7 +88,7 @@ class Study:
         return run_all([self], workers, progress, stop)[0]
 
     def list_pending_chunks(self, task_index: int) -> list[Chunk]:
-        """List the chunks that are missing, for workers to whom this is the task at `place`."""
+        """List the missing chunks, for workers that have this task at index `task_index`."""
         return [
             chunk for chunk in self._iter_all_chunks(task_index) if not self._get_chunk_path(chunk).exists()
         ]

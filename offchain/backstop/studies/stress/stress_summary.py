@@ -104,11 +104,11 @@ def build_stress_summary(
 
 
 def describe_caps(task: Task, columns: OutcomeColumns, rows: Rows) -> dict[str, Any]:
-    """Describe what capped sales as paths ended, as far as the engines record it: paths, averages there.
+    """Describe the limits of sales at the ends of paths, as far as engines record them: paths, averages.
 
-    Buyers' capital is used up where bidders have less left than is unsold, or less than a hundredth of what
-    they began with; circulating stablecoins are too few where markets lack more than a hundredth of their
-    depth. Both may be so on one path. `other` is what is unsold where neither is.
+    Buyers' capital is used up where bidders have less left than the unsold debt, or less than a hundredth of
+    their initial capital. Circulating stablecoins are too few where markets lack more than a hundredth of
+    their depth. Both may be so on one path. `other` is the unsold debt where neither is.
     """
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
     unsold, lost, left = column["unsold"], column["bad_debt"], column["buyers_left"]

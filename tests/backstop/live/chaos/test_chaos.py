@@ -69,7 +69,7 @@ def lies(*names: str) -> tuple[Kind, ...]:
 
 @pytest.fixture(scope="module")
 def stormed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a storm came to in which one thing follows the other."""
+    """Return the outcome of a storm in which each fault follows the one before."""
     folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KeeperKillAtPoint,), lies(*LIES))
     gaps = (1, 3), (4, 8), (1, 2)
     return run_storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=gaps, calm=12, minutes=0.1)
@@ -77,7 +77,7 @@ def stormed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a crash came to in which a keeper was killed again and again."""
+    """Return the outcome of a crash in which a keeper was killed again and again."""
     folder = tmp_path_factory.mktemp("restarts")
     found = run_restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20)
     # What is finished is not done again.
@@ -95,7 +95,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ),
 )
 def test_keepers_and_a_mirror_come_through_a_squall(tmp_path: Path, lie: str) -> None:
-    """A few blocks, of which some are taken back, told by a node that lies."""
+    """A few blocks, some of them removed by a reorg, as served by a node that lies."""
     kinds, gaps = ((ChainReorg,), (), lies(lie)), ((1, 1), (1, 1), (1, 1))
     found = run_storm(tmp_path, load_scenario(SMALL), 1, 8, kinds=kinds, gaps=gaps, calm=4)
     assert found["disturbances"][f"node: {lie}"] == 1
@@ -177,7 +177,7 @@ BRIEF = ("no events", "wrong words unproven")
 
 
 def judged(folder: Path, faults: Sequence[Fault]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What became of each fault of a node, by its name and the nodes that there were; nothing is wrong."""
+    """Return the trial of each fault of a node, by the fault's name and the number of nodes; none failed."""
     found = run_node_trials(folder, load_scenario(SMALL), faults=faults)
     assert found["faults"] == []
     trials = {(each["fault"], each["nodes"]): each for each in found["trials"]}
@@ -204,7 +204,7 @@ def test_no_fault_of_a_node_does_harm(tmp_path: Path) -> None:
 
 
 def list_work_trials(folder: Path, names: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What became of the work beside each liar and with it alone; nothing is wrong."""
+    """Return the trial of each lie about work, with an honest node and alone; no trial failed."""
     lies = [each for each in LIES_ABOUT_WORK if not names or each.name in names]
     found = run_work_trials(folder, load_scenario(WORK), faults=lies)
     assert found["faults"] == [], found["faults"]
@@ -223,7 +223,7 @@ LYING_BRIEF = (
 @pytest.mark.deep(brief=LYING_BRIEF)
 @pytest.mark.anvil
 def test_keepers_finish_their_work_beside_every_liar(tmp_path: Path) -> None:
-    """Of each role, in at most twice the blocks that it takes without one; nothing is paid for in vain."""
+    """Each role does, in at most twice the blocks of a run without a liar; no gas is wasted."""
     trials = list_work_trials(tmp_path, ())
     honest = trials["none", "beside an honest one"]
     for (fault, nodes), each in trials.items():
@@ -236,7 +236,7 @@ def test_keepers_finish_their_work_beside_every_liar(tmp_path: Path) -> None:
 @pytest.mark.deep(brief=LYING_BRIEF)
 @pytest.mark.anvil
 def test_work_that_is_not_done_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The judge itself: of keepers that believe what a node says of their transactions."""
+    """The judge itself: keepers that believe a node's answers about their transactions."""
     monkeypatch.setattr(Outbox, "_leave_refuted_node", lambda *_: None)
     monkeypatch.setattr("backstop.live.operate.outbox.find_settled_account", lambda *_: None)
     monkeypatch.setattr("backstop.live.operate.outbox.find_agreed_nonce", lambda *_: None)
@@ -268,7 +268,7 @@ def test_the_page_names_every_fault() -> None:
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_keeper_nodes.py::test_a_node_that_lies_is_left")
 @pytest.mark.anvil
 def test_a_fault_that_is_believed_is_told(tmp_path: Path) -> None:
-    """The judge itself: a fault that does no harm is noticed by nobody, and that is wrong if it should be."""
+    """The judge itself: a fault that does no harm goes unnoticed, and fails if it should be noticed."""
     late = next(each for each in FAULTS if each.name == "batches in another order")
     found = run_node_trials(tmp_path, load_scenario(SMALL), faults=[late._replace(stays=False)], within=3.0)
     assert len(found["faults"]) == 2 and all("it was not noticed" in each for each in found["faults"])
@@ -287,7 +287,7 @@ def test_what_waits_is_counted_until_somebody_acts() -> None:
 
 
 def test_of_several_with_one_nonce_the_dearest_is_reserved(tmp_path: Path) -> None:
-    """As a journal has them that gave the first one up; what is mined, or used up, is no longer open."""
+    """A journal gave the first transaction up. A mined transaction, or one with a used nonce, is not open."""
     who = get_account("bidder")
     journal = Journal(tmp_path, 31_337, "0x12345678", who)
     journal.lock_and_read_file()

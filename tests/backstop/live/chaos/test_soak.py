@@ -1,4 +1,4 @@
-"""What a soak says of a process, and a soak in short."""
+"""The findings of a soak about a process, and a short soak."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_load_that_ends_is_a_fault() -> None:
 
 @pytest.fixture
 def tide(tmp_path: Path) -> Iterator[CyclicMarketActors]:
-    """A world whose prices fall at once, beside no keeper."""
+    """Yield the market actors of a chain with an immediate price drop, without a keeper."""
     scenario = load_scenario(DATA / "chaos" / "small.yaml")
     prepare_chain(tmp_path, scenario, 1, {})
     chain = AnvilChain(tmp_path, scenario.block_time)
@@ -111,7 +111,7 @@ def debt(tide: CyclicMarketActors, c: int, owner: str) -> int:
 )
 @pytest.mark.anvil
 def test_owners_draw_what_rising_prices_allow(tide: CyclicMarketActors) -> None:
-    """Else no later fall reaches a vault that was opened where prices were lowest."""
+    """Otherwise no later price drop reaches a vault that was opened at the lowest prices."""
 
     def debts_after(blocks: int) -> list[int]:
         for _ in range(blocks):

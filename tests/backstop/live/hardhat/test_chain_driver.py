@@ -1,4 +1,4 @@
-"""Time, senders, balances and gas of test nodes: Anvil, Hardhat, and one whose blocks each have a time."""
+"""Time, senders, balances and gas of test nodes: Anvil, Hardhat, and a node with distinct block times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.hardhat_projects import PROJECTS, build_stock_project, requir
 BRIEF = "tests/backstop/live/hardhat/test_chain_driver.py::test_time_stands_still_until_it_is_set[anvil]"
 
 NEW = "0x" + "71" * 20
-"""Who has nothing, and whose key nobody has."""
+"""An account without coins and without a known key."""
 
 REPEATING = [
     "anvil",
@@ -48,7 +48,7 @@ def started() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def start_node(started: ExitStack) -> Callable[[str], Node]:
-    """Starts an Anvil as one has it who gives no options, or a Hardhat as devnet starts it."""
+    """Yield a function that starts an Anvil without options, or a Hardhat as devnet starts it."""
 
     def start(kind: str) -> Node:
         port = find_free_non_ephemeral_port()
@@ -94,7 +94,7 @@ def has_head(node: Node) -> bool:
 
 
 def send_as_anybody(driver: ChainDriver) -> int:
-    """Have somebody without a key send, at the time that was set; return the time of the block."""
+    """Send from an account without a key, at the time that was set; return the time of the block."""
     driver.hold_time()
     driver.play_sender(NEW)
     sent = driver.node.request("eth_sendTransaction", {"from": NEW, "to": NEW})
@@ -125,7 +125,7 @@ def test_time_stands_still_until_it_is_set(start_node: Callable[[str], Node], ki
 @pytest.mark.hardhat
 @pytest.mark.parametrize("version", PROJECTS)
 def test_a_later_block_of_somebody_else_counts(start_node: Callable[[str], Node], version: str) -> None:
-    """A keeper's transaction may have a later time than was set: what comes after it has that."""
+    """A keeper's transaction may be later than the set time: the transactions after it then have its time."""
     driver = ChainDriver(start_node(version))
     with driver.play_any_sender():
         start = driver.node.get_head().timestamp

@@ -1,4 +1,4 @@
-"""Mirror, audit and keepers on a Hardhat on which others do what only a test node lets them do."""
+"""Mirror, audit and keepers on a Hardhat, while other clients use functions that only a test node has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 NOBODY = "0x" + "77" * 20
-"""Whose key nobody has."""
+"""An account without a known key."""
 
 Deployed = tuple[Node, Deployment]
 
@@ -54,7 +54,7 @@ def deployed(version: str, tmp_path: Path) -> Iterator[Deployed]:
 
 
 def send_call(node: Node, sender: str, to: str | None, data: bytes) -> str | None:
-    """Have the node send for an account that it knows or plays; return the contract that was created."""
+    """Send through the node, for an account that it knows or impersonates; return the created contract."""
     call = {"from": sender, "data": f"0x{data.hex()}", "gas": hex(10**6)} | ({"to": to} if to else {})
     sent = node.request("eth_sendTransaction", call)
     receipt = LiveHost(node, Signers(test_accounts=False)).wait_for_receipt(sent)
@@ -69,7 +69,7 @@ def encode_mint(receiver: str, amount: int) -> bytes:
 
 
 def build_forwarder(to: str, data: bytes) -> bytes:
-    """Return the creation of a contract that makes one call, whoever calls it."""
+    """Return the creation code of a contract that makes one fixed call for any caller."""
     call = bytes.fromhex(f"6000600060{len(data):02x}6000600073{to[2:]}5af100")
     head = bytes.fromhex(f"60{len(data):02x}60{9 + len(call) - 2:02x}600039")
     runtime = head + call + data
@@ -78,7 +78,7 @@ def build_forwarder(to: str, data: bytes) -> bytes:
 
 
 def test_a_call_of_somebody_who_signs_nothing_is_followed(deployed: Deployed) -> None:
-    """It ended keepers and mirrors for good: its block did not hash to what the node told of it."""
+    """Such a call once stopped keepers and mirrors: its block's hash did not fit the returned fields."""
     node, deployment = deployed
     node.request("hardhat_impersonateAccount", NOBODY)
     node.request("hardhat_setBalance", NOBODY, hex(10**20))
@@ -98,7 +98,7 @@ def test_a_call_of_somebody_who_signs_nothing_is_followed(deployed: Deployed) ->
 
 
 def test_a_call_through_a_contract_from_elsewhere_is_followed(deployed: Deployed, version: str) -> None:
-    """Hardhat 3 traces it; 2 does not, and the model takes over what the chain has."""
+    """Hardhat 3 traces the call; Hardhat 2 does not, and the model takes over the chain's state."""
     node, deployment = deployed
     mirror: Mirror = open_mirror(node, deployment)
     mirror.sync_to_head()

@@ -1,4 +1,4 @@
-"""Blocks in which Hardhat plays somebody who signs nothing, as 2.29.1 and 3.18.0 tell them."""
+"""Blocks in which Hardhat impersonates an account without a signature, as 2.29.1 and 3.18.0 return them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A guarded deployment on real Anvils, with people who use it."""
+"""A guarded deployment on real Anvils, with accounts that use it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def new_town(town_folder: Path, artifacts: Artifacts) -> Iterator[Callable[[], M
 
 @pytest.fixture
 def town(new_town: Callable[[], ManyVaultsDevnet]) -> ManyVaultsDevnet:
-    """With a price, margin calls and two vaults."""
+    """Yield a deployment with a price, margin calls and two vaults."""
     town = new_town()
     town.post_prices(PRICE)
     assert town.call_and_return_revert_reason("RiskPolicy.set_call_terms", 0, 14_800, 3_600, 7_200) is None

@@ -1,4 +1,4 @@
-"""Vaults in order beside a live mirror, and the file that a keeper goes on from."""
+"""Vaults in order next to a live mirror, and the file that a keeper resumes from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Open = Callable[..., LiveSystem]
 
 @pytest.fixture
 def begin(town: ManyVaultsDevnet) -> Open:
-    """What a keeper looks at, each time anew; `said` hears how it starts."""
+    """Return a function that opens a keeper's system afresh each time; `said` receives its start-up lines."""
 
     def open_it(snapshot: Path | None = None, said: list[str] | None = None, **options: Any) -> LiveSystem:
         return LiveSystem(
@@ -67,7 +67,7 @@ def found(view: KeeperView) -> list[list[object]]:
 
 
 def test_it_finds_what_a_look_at_all_vaults_finds(town: ManyVaultsDevnet, begin: Open) -> None:
-    """Through falls of the price, calls that are met and run out, and reorganisations."""
+    """Through price drops, margin calls that are met and that expire, and reorganisations."""
     system, seen = begin(), set[int]()
 
     def compare() -> None:
@@ -160,7 +160,7 @@ def test_it_goes_on_from_its_file(town: ManyVaultsDevnet, begin: Open, tmp_path:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_the_file_is_a_snapshot_of_the_index(town: ManyVaultsDevnet, begin: Open, tmp_path: Path) -> None:
-    """Each goes on from what the other has saved, and finds its way back as well."""
+    """Each resumes from the file that the other has saved, and also handles a reorg."""
     file, said = tmp_path / "vaults.db", list[str]()
     assert (
         town.call_and_return_revert_reason(

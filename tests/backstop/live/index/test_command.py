@@ -1,4 +1,4 @@
-"""`ape run index`: a snapshot from one start to the next, one line for what is wrong."""
+"""`ape run index`: a snapshot from one start to the next, one line for each error."""
 
 from __future__ import annotations
 

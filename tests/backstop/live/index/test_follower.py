@@ -1,4 +1,4 @@
-"""The index beside a real node: whatever the chain does, it says what the contracts would do."""
+"""The index of a real node: after any change of the chain, it agrees with the contracts."""
 
 from __future__ import annotations
 

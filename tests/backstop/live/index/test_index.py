@@ -108,7 +108,7 @@ class Market:
         return self.model.dry_run(Action("LiquidationEngine", method, (c, owner, *more), OWNERS[0])).reason
 
     def check(self) -> None:
-        """Everything that the index can be asked, against what the contracts' model would do."""
+        """Compare every answer of the index with the contracts' model."""
         self.confirm(self.records[-1])
         for (c, owner), record in self.records[-1].items():
             assert self.index.get_vault(c, owner) == record

@@ -1,4 +1,4 @@
-"""Reading events where the node limits what it gives at once, as services do."""
+"""Reading events from a node that limits the size of its answers, as services do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keepers that act for somebody: a debtor for owners of vaults, a bridge for its facilitator."""
+"""Keepers that act for another account: a debtor for owners of vaults, a bridge for its facilitator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DAY = 86_400
 
 @pytest.fixture
 def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[ManyVaultsDevnet]:
-    """Two facilitators, and called vaults, for one of whose owners the debtor may act."""
+    """Two facilitators, and called vaults; the debtor may act for one of their owners."""
     devnet = Devnet()
     try:
         parameters = with_facilitators(with_guards(breaker=BREAKER, workouts=(TERMS,)))

@@ -1,4 +1,4 @@
-"""An index on disk: what comes back, what is refused, and that no kill leaves half of one."""
+"""An index on disk: its restored state, its refused files, and that a kill leaves no partial file."""
 
 from __future__ import annotations
 

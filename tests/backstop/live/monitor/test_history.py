@@ -1,4 +1,4 @@
-"""The last day as the live page has it: what is kept, taken back, forgotten, and what keepers earned."""
+"""The last day as the live page has it: entries kept, reverted and dropped, and the keepers' earnings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def seen(
 
 
 def figures(at: int, debt: int = 1_000, price: int = 120) -> dict[str, Any]:
-    """What a statement says, as far as a history takes it."""
+    """Return a statement with the fields that a history reads."""
     sheet = {"performing_rad": str(debt * RAD), "in_auction_rad": "0", "deficit_rad": "0"}
     return {
         "timestamp": at,
@@ -68,7 +68,7 @@ def figures(at: int, debt: int = 1_000, price: int = 120) -> dict[str, Any]:
 
 
 def test_what_a_call_earned() -> None:
-    """Rewards; what a purchase through a market left; else worth at the feed's price less what was paid."""
+    """Rewards; the profit of a purchase through a market; else worth at the feed's price less the payment."""
     sold, prices = {7: 0}, {0: 120 * RAY}
     liquidated = ("LiquidationEngine", "Liquidated", (7, 0, OWNER, 300 * WAD, 38_000 * RAD, 12 * WAD))
     reset = ("CollateralAuction", "AuctionReset", (7, 110 * RAY, 3 * WAD))
@@ -230,7 +230,7 @@ def test_keepers_beyond_the_first_four_are_drawn_together() -> None:
 
 
 def test_levels_are_what_the_question_about_falls_says(protocol: DeployedProtocol) -> None:
-    """Of vaults that a price alone decides on, to the vault and the wei."""
+    """For vaults with one price each, to the vault and the wei."""
     deployment, model = plan_deployment(protocol.parameters), protocol.lockstep.model
     price = int(
         build_statement(model, deployment)["collateral_types"][protocol.get_collateral_type("WETH")][

@@ -1,4 +1,4 @@
-"""What a reader of the live page costs the mirror."""
+"""The mirror's cost of a reader of the live page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_reader_costs_less_than_the_page_is_large() -> None:
 
 
 def test_readers_share_what_is_drawn_and_get_it_once() -> None:
-    """A drawing of its own for each reader would be what the history takes, once more."""
+    """A drawing for each reader would cost as much as the history, once more."""
     board, request = StatusBoard(), Request("", threading.Event())
     events = build_page_and_event_routes(board, 0)["/events"]
     first, second = (cast("Iterator[bytes]", events(request)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The live page's scene: from what price on a vault is unsafe, and what a keeper did, named."""
+"""The live page's data: the price at which a vault becomes unsafe, and a keeper's calls by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server of the page: who leaves a stream is noticed with the next event, and holds nothing up."""
+"""The server of the page: a closed stream is noticed with the next event, and holds nothing up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.condition_wait import wait_until_true
 
 
 class Events:
-    """A stream whose next event comes when it is told to; `over` says that nobody asks for more."""
+    """A stream that sends its next event on request; `over` is set once no client asks for more."""
 
     def __init__(self) -> None:
         self.next = threading.Event()
@@ -49,7 +49,7 @@ def test_a_reader_who_left_is_noticed_with_the_next_event() -> None:
 
 
 def test_readers_who_left_make_room_for_others() -> None:
-    """As many listen at once as there is room for; each leaves without a word."""
+    """As many readers listen at once as there is room for; each leaves without notice."""
     events = Events()
     server = Server("0", {"/events": events}, "--page")
     port = int(server.url.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""What a call did, in words, and the price under which a vault becomes unsafe."""
+"""The outcome of a call in words, and the price under which a vault becomes unsafe."""
 
 from __future__ import annotations
 

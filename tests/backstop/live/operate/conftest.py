@@ -60,7 +60,7 @@ def devnet(new_devnet: Callable[..., Devnet], deployed_folder: Path) -> Devnet:
 
 @pytest.fixture
 def watched_board(attach: Callable[..., LiveSystem]) -> StatusBoard:
-    """What a keeper put up that has nothing to do, and nothing to fear."""
+    """Return the status board of a keeper without work and without faults."""
     system, board = attach(), StatusBoard()
     observer = StatusPublisher(board, lambda text: None, 0)
     KeeperLoop(
@@ -84,7 +84,7 @@ def deployed_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def deploy_in(folder: Path, day: Scenario) -> Devnet:
-    """A chain with the small crash's deployment, whose state is written when it ends."""
+    """Start a chain with the small crash's deployment; the node writes its state when it ends."""
     devnet = Devnet("--state", str(folder / "state.json"))
     signers = Signers(test_accounts=True)
     deploy_live(devnet.node, day.parameters, folder / "deployment.json", signers)
@@ -148,7 +148,7 @@ def attach_fallen(fallen_devnet: Devnet, fallen_folder: Path, tmp_path: Path) ->
 
 @pytest.fixture
 def fallen(attach_fallen: Callable[..., LiveSystem]) -> LiveSystem:
-    """What drives that chain."""
+    """Return the system that drives that chain."""
     return attach_fallen(impersonate=True)
 
 

@@ -1,4 +1,4 @@
-"""Alerts: what raises them on an Anvil, that each is told once, and what becomes of one that nobody takes."""
+"""Alerts: their causes on an Anvil, that each is sent once, and the handling of an undelivered one."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ Send = Callable[[str], None]
 
 @pytest.fixture
 def webhook(receiver: Receiver, quick: None) -> Iterator[tuple[Send, list[str]]]:
-    """Sends alerts that differ by their text; and what is said."""
+    """Yield a function that sends alerts with different texts, and the list of printed lines."""
     said: list[str] = []
     hook = Webhook(receiver.url, said.append)
     yield lambda text: hook.queue_body({"alert": "node gone", "state": "raised", "text": text}), said
@@ -179,7 +179,7 @@ def test_each_trouble_is_told_once_until_it_is_over() -> None:
 
 
 def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
-    """Its wallet is emptied, gas gets dear, storage is tampered with, its node dies."""
+    """Its wallet is emptied, gas becomes dear, storage is tampered with, its node dies."""
     system, node = attach(), devnet.node
     sent: list[dict[str, Any]] = []
     observer = StatusPublisher(StatusBoard(), lambda text: None, 0, Alerts(sent.append))
@@ -226,7 +226,7 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
 
 
 def test_every_alert_has_a_reason(watched_board: StatusBoard) -> None:
-    """Those that are worked out from facts, by facts; `stopped` is told by the command."""
+    """Alerts from facts are checked by facts; the command itself raises `stopped`."""
     assert find_health_issues(watched_board, 0) == {}
     publish_all_alarms_on_board(watched_board)
     found = find_health_issues(watched_board, 5)
@@ -243,7 +243,7 @@ def test_every_alert_has_a_reason(watched_board: StatusBoard) -> None:
 def test_a_loop_that_hangs_is_told_from_outside(
     receiver: Receiver, attach: Callable[..., LiveSystem], said: list[str]
 ) -> None:
-    """And whatever ends the command, also what nobody has thought of."""
+    """The alert covers any failure that ends the command, also an unforeseen one."""
     hook = AlertSettings(receiver.url)
     with (
         pytest.raises(ZeroDivisionError),

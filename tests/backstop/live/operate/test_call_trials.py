@@ -1,4 +1,4 @@
-"""Many calls are tried in one exchange, each behind those before it; what is not sure is tried alone."""
+"""Many calls are tried in one exchange, each behind those before it; a doubtful call is tried alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEPTH, CAPITAL = 3_000_000, 100_000
 
 @pytest.fixture(scope="module")
 def selling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnsafeVaultsDevnet]:
-    """Six lots under the market's price, and a bidder who can buy all of them."""
+    """Six lots under the market's price, and a bidder with money for all of them."""
     devnet = Devnet("--base-fee", "0")
     found = UnsafeVaultsDevnet(devnet, tmp_path_factory.mktemp("selling"), load_parameters("black-thursday"))
     found.open_vaults(DEBTS, DEPTH, CAPITAL)

@@ -1,4 +1,4 @@
-"""The containers of docs/do/containers: what they start exists, and starts in that order without Docker."""
+"""The containers of docs/do/containers: their commands exist, and start in that order without Docker."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_image_is_made_by_what_a_checkout_has() -> None:
 
 
 class Machine:
-    """Starts what the file names as processes, with ports and a folder of its own."""
+    """Start the services of the file as processes, with ports and a folder of their own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ class Machine:
         return word.replace("black-thursday", str(SMALL))
 
     def start(self, name: str) -> None:
-        """Start a service once what it waits for is there."""
+        """Start a service once its dependencies are ready."""
         for other, wait in OURS[name].get("depends_on", {}).items():
             if other not in self.running:
                 self.start(other)
@@ -104,7 +104,7 @@ class Machine:
         return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
     def said(self, name: str) -> str:
-        """Return what a service wrote."""
+        """Return the output of a service."""
         return (self.folder / f"{name}.log").read_text()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`ape run crash`: a scenario on a devnet, alone and with keepers beside it."""
+"""`ape run crash`: a scenario on a devnet, alone and with other keepers."""
 
 from __future__ import annotations
 
@@ -97,8 +97,10 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
 
 @contextmanager
 def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
-    """Keepers, as in a process of their own. A crash that asks before each block whether to stop is held up
-    until they have nothing more to do in the last: what they do does not depend on how fast they are here.
+    """Run keepers as in a process of their own.
+
+    A crash asks before each block whether to stop. It is held up until the keepers have nothing more to do in
+    the last block: their calls do not depend on the speed of this machine.
     """
     look, node = loop.run_round, loop.system.node
     done_with: str | None = None
@@ -151,7 +153,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     brief="tests/backstop/live/operate/test_crash.py::test_being_stopped_leaves_partial_results"
 )
 def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
-    """With equity: marks, sales of equity, and of the surplus that was there before."""
+    """With equity: marks, sales of equity, and auctions of the surplus that existed before."""
     day = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 4 * 3_600)
     equity = day.parameters.equity
     assert equity is not None
@@ -233,7 +235,9 @@ def test_being_stopped_leaves_partial_results(
 def test_who_sends_from_an_account_that_it_plays_is_told(
     attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path
 ) -> None:
-    """As `keeper --roles all` beside it would: two who count one account's nonces hold each other up."""
+    """As `keeper --roles all` beside it would: two processes that count one account's nonces block each
+    other.
+    """
     other, blocks = attach(), list[int]()
 
     def report(done: int, total: int, text: str) -> None:

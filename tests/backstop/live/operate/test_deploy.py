@@ -125,7 +125,7 @@ def test_a_stale_file_is_replaced(new_devnet: Callable[..., Devnet], day: Scenar
 
 
 def test_parameters_that_do_not_fit_each_other_need_permission(fresh: Devnet, tmp_path: Path) -> None:
-    """Each is one line, nothing is sent; with permission the file says what was broken."""
+    """Each broken rule is one line, and nothing is sent; with permission the file records the rules."""
     (tmp_path / "my.yaml").write_text(
         f"extends: {SMALL}\nparameters:\n  collateral_types: {{ETH: {{feed: {{dead_after: 1 h}}}}}}\n"
     )
@@ -158,7 +158,7 @@ def test_contracts_with_naive_rules_need_permission(fresh: Devnet, tmp_path: Pat
 
 @pytest.mark.deep(brief=BRIEF)
 def test_a_file_of_before_is_read(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
-    """It says nothing of permissions."""
+    """The older file has no permissions."""
     out = tmp_path / "mine.json"
     deployment = deploy_live(fresh.node, day.parameters, out, Signers(test_accounts=True))
     content = json.loads(out.read_text())
@@ -168,7 +168,7 @@ def test_a_file_of_before_is_read(fresh: Devnet, day: Scenario, tmp_path: Path) 
 
 
 def test_roles_without_coins_get_some(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
-    """A chain that somebody else started funds fewer accounts than roles have."""
+    """A chain started by another program funds fewer accounts than roles have."""
     said, poor = list[str](), [get_account("crank"), get_account("settler")]
     for each in poor:
         fresh.node.request("anvil_setBalance", each, "0x0")

@@ -65,7 +65,7 @@ def start() -> Iterator[Start]:
 
 
 def send(node: Node) -> None:
-    """Somebody's transaction."""
+    """Send a borrower's transfer, and wait until it is mined."""
     transfer = {"from": get_account("borrower"), "to": get_account("saver"), "value": "0x1"}
     sent = node.request("eth_sendTransaction", transfer)
     LiveHost(node, Signers(test_accounts=False)).wait_for_receipt(sent)
@@ -205,7 +205,7 @@ def forked(url: str, block: int) -> Iterator[Node]:
 def test_a_fork_goes_on_alone(
     attach: Callable[..., LiveSystem], devnet: Devnet, deployment: Deployment
 ) -> None:
-    """Mirror, keepers and everybody else attach to it; the chain that was forked never hears of it."""
+    """Mirror, keepers and all other processes attach to the fork; the forked chain never hears of it."""
     system = attach()
     who = get_account("borrower")
     mint = Action("ETH", "mint", (who, WAD), who)

@@ -1,4 +1,4 @@
-"""Live keepers of a type whose unsafe vaults are sold at a fixed discount, on a real node."""
+"""Live keepers of a type with unsafe vaults sold at a fixed discount, on a real node."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_an_unsafe_vault_is_bought_once(attach_fallen: Attach, role: str, call: 
 
 
 def test_a_sale_that_another_keeper_won_is_no_error(attach_fallen: Attach) -> None:
-    """The second keeper's view is older than the chain: it says why nothing is sent, and goes on."""
+    """The second keeper's view is older than the chain: it logs why nothing is sent, and continues."""
     said: list[str] = []
     loops = [
         KeeperLoop(system, build_keepers(system.deployment, ["bidder"]), said.append)
@@ -107,7 +107,7 @@ def test_a_sale_that_another_keeper_won_is_no_error(attach_fallen: Attach) -> No
 
 
 def test_the_command_buys_with_its_allow_list(attach_fallen: Attach, tmp_path: Path) -> None:
-    """`ape run keeper` lets its accounts sign calls of the deployment alone, whose money stays theirs."""
+    """`ape run keeper` signs only calls of the deployment, and none that gives an account's money away."""
     system = attach_fallen()
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"), "--once")
     result = CliRunner(mix_stderr=False).invoke(cli, [*flags, "--roles", "liquidator,taker,bidder"])
@@ -132,7 +132,7 @@ def test_an_exported_deployment_sells_at_its_discount(attach_fallen: Attach, tmp
 
 
 def test_purchases_are_tried_together_and_in_no_batch(tmp_path: Path) -> None:
-    """As takes are, those of the largest debts first."""
+    """As with takes, the purchases of the largest debts come first."""
     parameters = load_parameters("black-thursday")
     ether, *others = parameters.collateral_types
     discount = DiscountParameters(target_health=11_000)

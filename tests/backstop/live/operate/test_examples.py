@@ -1,4 +1,4 @@
-"""The programs of docs/examples, as they are, beside a real chain on which a vault is unsafe."""
+"""The unmodified programs of docs/examples, on a real chain with an unsafe vault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = "0x" + "11" * 32
 
 
 class Program:
-    """A program in a folder, and what it prints."""
+    """A program in a folder, and the text that it prints."""
 
     def __init__(self, folder: Path, *command: object, **environment: str) -> None:
         self.file = folder / "printed"

@@ -1,4 +1,4 @@
-"""A node with a chain of its own, whole in every proof, moves no money beside one that has another."""
+"""A node with a consistent chain of its own moves no money if another node has another chain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def honest(new_devnet: NewDevnet, fallen_folder: Path) -> Devnet:
-    """Its market pays a third of what the auction asks."""
+    """Start a devnet with a market that pays a third of the auction's price."""
     devnet = started(new_devnet, fallen_folder)
     offered(devnet, fallen_folder, FAIR)
     return devnet

@@ -1,4 +1,4 @@
-"""A full disk, and a log that nobody reads any more: what may be lost is lost, and nothing else."""
+"""A full disk, and a log without a reader: only expendable data is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node answers may be anything: what reads it gets a good answer, or one error of ours."""
+"""A node may answer anything: the reader of the answer gets a good value, or one error of ours."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Question = Callable[[], object]
 
 @pytest.fixture(scope="module")
 def asked(deployed_folder: Path) -> Iterator[tuple[NodeClient, dict[str, Question], dict[str, Any]]]:
-    """A client, what is asked of it by name, and all that a real node said to it."""
+    """Yield a client, its questions by name, and all answers of a real node to it."""
     devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
     deployment = read_deployment(deployed_folder / "deployment.json")
     client = NodeClient(devnet.url)
@@ -79,7 +79,7 @@ def asked(deployed_folder: Path) -> Iterator[tuple[NodeClient, dict[str, Questio
 
 @pytest.fixture(scope="module")
 def following(deployed_folder: Path) -> Iterator[tuple[NodeClient, Question, dict[str, Any]]]:
-    """A mirror that follows a deployment's first blocks, as on a chain whose roots cannot be checked."""
+    """Yield a mirror of a deployment's first blocks, as on a chain with roots that cannot be checked."""
     devnet = Devnet("--load-state", str(deployed_folder / "state.json"))
     deployment = read_deployment(deployed_folder / "deployment.json")
     client = NodeClient(devnet.url)
@@ -99,7 +99,7 @@ def following(deployed_folder: Path) -> Iterator[tuple[NodeClient, Question, dic
 
 
 def ask(client: NodeClient, question: Question, said: dict[str, Any], random: Random) -> bool:
-    """Ask with the answers spoiled; return whether that was told as an error."""
+    """Ask with spoiled answers; return True if an error was raised."""
     spoiling = client._transport = CorruptingTransport(said, random)
     spoiling.left = random.choice((1, 1, 2, 100))
     try:
@@ -119,7 +119,7 @@ def test_a_wrong_answer_is_one_error(asked: Any, random: Random, which: int) -> 
 
 
 def test_most_wrong_answers_are_noticed(asked: Any) -> None:
-    """What is not noticed has another value of the right form, as a balance of one more coin."""
+    """An unnoticed answer has another value of the right form, as a balance of one more coin."""
     client, questions, said = asked
     for name, question in questions.items():
         noticed = sum(ask(client, question, said, Random(f"{name} {i}")) for i in range(60))

@@ -204,7 +204,7 @@ def test_an_event_that_a_node_only_promises_is_one_line(governed: tuple[Devnet, 
     proxy = ByzantineProxy(devnet.port)
 
     def promise(method: str, result: Any) -> Any:
-        """Let the length of the calls in each event be 2^60."""
+        """Set the length of the calls in each event to 2^60."""
         for log in result if method == "eth_getLogs" else ():
             data = bytes.fromhex(log["data"][2:])
             at = int.from_bytes(data[:32])

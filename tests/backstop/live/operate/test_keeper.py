@@ -83,7 +83,7 @@ def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem])
 def test_a_wrong_time_is_forgotten_with_the_next_block(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem]
 ) -> None:
-    """One look at a node whose next block is of ten years from now, and in which calls revert."""
+    """One look at a node that dates its next block ten years from now, and in which calls revert."""
     said: list[str] = []
     system = attach_fallen()
     loop = KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
@@ -98,7 +98,7 @@ def test_a_wrong_time_is_forgotten_with_the_next_block(
 
 
 def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem]) -> None:
-    """But on a test chain: nothing is mined there until somebody sends, or sets the clock."""
+    """Except on a test chain: no block is mined there until a transaction is sent, or the clock is set."""
     system = attach_fallen()
     told = system.node.get_outlook()
     followed = system.mirror.model.timestamp
@@ -122,7 +122,7 @@ def test_a_time_is_an_hour_ahead_at_most(attach_fallen: Callable[..., LiveSystem
 def test_a_batch_that_a_loss_holds_up_is_paid(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem]
 ) -> None:
-    """By the crank alone: it has the loss covered, before which a pool under a cap by share pays nobody."""
+    """The crank alone pays: it has the loss covered; before, a pool under a cap by share pays nothing."""
     saver, maker, take = get_account("saver"), get_account("market_maker"), ("CollateralAuction", "take")
     money = 40_000 * WAD
     apply_successful_call(fallen, "Stablecoin", "transfer", saver, money, sender="market_maker")
@@ -187,7 +187,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 
 
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
-    """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
+    """All but members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
     assert {role for each in ROLES.values() for role in each} == set(all_role_names.ROLES) - private
 
@@ -239,7 +239,7 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
     restart = system.mirror.roll_back_after_reorg
 
     def went_back() -> str:
-        """And is gone back on while it is followed."""
+        """Restart the loop, and reorganise the chain while it is followed."""
         monkeypatch.undo()
         done = restart()
         node.request("anvil_reorg", 3, [])

@@ -1,4 +1,4 @@
-"""Several nodes of one chain: whoever fails, stalls, lags or lies is left, in one line."""
+"""Several nodes of one chain: a node that fails, stalls, lags or lies is left, in one line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_node_that_lags_is_left(
 def test_a_chain_that_went_back_is_followed_again(
     proxies: ProxyPair, devnet: Devnet, said: list[str]
 ) -> None:
-    """While no node is asked nobody notes that blocks are gone: the height is forgotten in time."""
+    """While no node is asked, removed blocks go unnoticed: the height is forgotten in time."""
     now = 1_000.0
     client = Failover([each.url for each in proxies], 2.0, said.append, clock=lambda: now)
     client.record_height(devnet.node.get_head().number + MOST_BEHIND + 1)
@@ -366,7 +366,7 @@ def test_a_liar_alone_is_one_line_with_both_hashes(
 def test_history_is_not_what_one_node_says(
     devnet: Devnet, deployment: Deployment, tmp_path: Path, fault: str, beside: bool
 ) -> None:
-    """Also of blocks that are long final, as those of the deployment are here."""
+    """Also for blocks that are long final, as the deployment's blocks are here."""
     for _ in range(DEPTH + 5):
         devnet.node.request("evm_mine")
     hostile = ByzantineProxy(devnet.port)
@@ -397,7 +397,7 @@ def test_a_look_at_the_other_node_holds_nothing_up(
     deployment: Deployment,
     said: list[str],
 ) -> None:
-    """One that is silent takes as long as any answer may: what there is to do is sent before."""
+    """A silent node takes as long as any answer may: pending work is sent before."""
     node = Node("", client=both)
     system = LiveSystem(node, deployment, Signers(test_accounts=True))
     loop = KeeperLoop(system, build_keepers(deployment, ["accruer"]), said.append)

@@ -1,4 +1,4 @@
-"""Keepers as processes: settings, signals, and what a killed one leaves behind."""
+"""Keepers as processes: settings, signals, and the files that a killed keeper leaves behind."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(*flags: object):
 
 @pytest.fixture
 def flags(fallen_devnet: Devnet, fallen_folder: Path) -> list[str]:
-    """A liquidator where there is something to do, on a node that mines when it is told to."""
+    """Return the flags of a liquidator with a vault to liquidate, on a node that mines on request."""
     fallen_devnet.node.request("evm_setAutomine", False)
     file = fallen_folder / "deployment.json"
     return ["--network", fallen_devnet.url, "--deployment", str(file), "--roles", "liquidator"]
@@ -74,7 +74,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a program of this Python; what it says goes to a file."""
+    """Return a function that starts a program of this Python, with its output in a file."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(program: str, *arguments: str) -> subprocess.Popen[str]:
@@ -223,7 +223,7 @@ roles:
 def test_a_signal_is_heard_while_a_node_drips(
     fallen_devnet: Devnet, fallen_folder: Path, start: Start, tmp_path: Path
 ) -> None:
-    """A byte now and then, for longer than anybody waits."""
+    """The node sends a byte now and then, for longer than any process waits."""
     hostile = ByzantineProxy(fallen_devnet.port)
     settings = f"""
 schema_version: 1

@@ -1,4 +1,4 @@
-"""What things are worth, said by a class or by a program of one's own."""
+"""The worth of things, as given by a class or a program of the user's own."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def outbox(attach: Callable[..., LiveSystem], said: list[str]) -> Outbox:
-    """The accruer's, on a node that mines when it is told to."""
+    """Return the accruer's outbox, on a node that mines on request."""
     system = attach()
     system.node.request("evm_setAutomine", False)
     journal = Journal(None, 31_337, "0x", ACCRUER)
@@ -52,7 +52,7 @@ def outbox(attach: Callable[..., LiveSystem], said: list[str]) -> Outbox:
 
 
 def order(c: int = 0) -> CallRequest:
-    """A call that anybody may make."""
+    """Return a call that any account may make."""
     return CallRequest("accruer", f"accrue({c})", ("accrue", c), ACCRUER, "0x", 60_000)
 
 
@@ -139,8 +139,10 @@ def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox
 
 
 def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
-    """Transactions that are nobody's business here came first, and were dropped: so it is after a
-    reorganisation that reaches behind what counted as final."""
+    """Foreign transactions used earlier nonces, and were dropped.
+
+    So it is after a reorganisation that reaches behind the block that counted as final.
+    """
     foreign = [outbox.send_call(order(c), outbox.node.offer_fees()) for c in range(2)]
     outbox.journal.entries.clear()
     outbox.send_call(order(2), outbox.node.offer_fees())
@@ -153,7 +155,7 @@ def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
 
 
 def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
-    """What comes after it still needs its nonce."""
+    """The nonce of a withdrawn call is still filled, because later calls need it."""
     entries = [outbox.send_call(order(c), outbox.node.offer_fees()) for c in range(2)]
     outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 2))
     outbox.collect_mined(mine(outbox))
@@ -172,7 +174,7 @@ def test_what_no_node_has_and_nobody_needs_is_forgotten(outbox: Outbox) -> None:
 
 
 def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said: list[str]) -> None:
-    """It is for the next block: on top of the latest one a price of later would be refused."""
+    """The transaction is for the next block: on the latest block, a later price would be refused."""
     entry = outbox.send_call(order(), outbox.node.offer_fees())
     again = Outbox(outbox.node, outbox.signers, ACCRUER, outbox.journal, outbox.rules, said.append)
     again.collect_mined(again.node.get_head().number)
@@ -379,7 +381,7 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
 def test_what_pays_in_the_next_block_is_not_withdrawn_for_the_last_ones_price(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
-    """A block has passed it over, at whose time the auction still asked for too much."""
+    """A block has passed the call over; at that block's time the auction still asked for too much."""
     apply_successful_call(
         fallen,
         "LiquidationEngine",

@@ -1,4 +1,4 @@
-"""A node that lies about what calls do and cost: the model, the gas table or a proof refutes it."""
+"""A node that lies about the effects and gas of calls: the model, the gas table or a proof refutes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def hostile(fallen: LiveSystem) -> Iterator[ByzantineProxy]:
 
 @pytest.fixture
 def open_keeper(fallen: LiveSystem, hostile: ByzantineProxy, said: list[str]) -> OpenKeeper:
-    """A liquidator that asks the liar, and knows an honest node beside it or does not."""
+    """Return a function that starts a liquidator on the lying node, with or without an honest one."""
 
     def open_it(beside: bool) -> KeeperLoop:
         node = Node(hostile.url)
@@ -68,7 +68,7 @@ def test_a_trial_that_is_contradicted_is_made_at_the_other_node(
 def test_a_trial_of_the_only_node_is_contradicted_in_a_line(
     open_keeper: OpenKeeper, hostile: ByzantineProxy, said: list[str], lie: str, sent: int
 ) -> None:
-    """What is sent with too little gas would fail: the table makes it up."""
+    """A call with too little gas would fail: the gas table makes up the difference."""
     loop = open_keeper(False)
     hostile.set_fault(LIES[lie])
     assert loop.run_round() == sent

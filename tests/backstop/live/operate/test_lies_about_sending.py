@@ -1,4 +1,4 @@
-"""A node that lies about what was sent: beside an honest one it is left, alone a line contradicts it."""
+"""A node that lies about sent transactions: beside an honest node it is left, alone a line contradicts it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OpenOutbox = Callable[..., Outbox]
 
 @pytest.fixture
 def hostile(fresh: Devnet) -> Iterator[ByzantineProxy]:
-    """In front of a node that mines when it is told to, and has mined a transaction of the account."""
+    """Yield a proxy of a node that mines on request, and has mined a transaction of the account."""
     fresh.node.request("evm_setAutomine", False)
     fresh.node.request("eth_sendTransaction", {"from": ME, "to": ME})
     fresh.node.request("evm_mine")
@@ -48,7 +48,7 @@ def hostile(fresh: Devnet) -> Iterator[ByzantineProxy]:
 
 @pytest.fixture
 def open_outbox(fresh: Devnet, hostile: ByzantineProxy, said: list[str]) -> OpenOutbox:
-    """The outbox of an account that asks the liar, and knows an honest node beside it or does not."""
+    """Return a function that opens an account's outbox on the lying node, with or without an honest one."""
 
     def open_it(beside: bool, journal: Journal | None = None) -> Outbox:
         node = Node(hostile.url, 5.0)
@@ -101,7 +101,7 @@ def test_a_refusal_is_tried_at_the_other_node(
 def test_a_refusal_of_the_only_node_is_contradicted(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet, said: list[str], lie: str, words: str
 ) -> None:
-    """Once, however often it is told; what was signed twice alike is one transaction, and counts once."""
+    """A refusal is contradicted once, however often it comes; a transaction signed twice counts once."""
     box = open_outbox(False)
     hostile.set_fault(LIES[lie])
     for _ in range(2):
@@ -166,7 +166,10 @@ def test_a_count_without_proofs_is_what_two_nodes_agree_on(
 def test_what_waits_of_somebody_else_counts_if_it_is_shown(
     open_outbox: OpenOutbox, hostile: ByzantineProxy, fresh: Devnet, said: list[str]
 ) -> None:
-    """Who has the key sent it: it is signed. A node alone cannot make up one, only more than it shows."""
+    """A shown transaction is signed, so the key's holder sent it.
+
+    A node alone cannot make up one, only a count above the shown ones.
+    """
     box = open_outbox(False)
     fresh.node.request("eth_sendTransaction", {"from": ME, "to": ME})
     assert box._count_sent() == 2 and not list_contradictions(said)
@@ -175,7 +178,7 @@ def test_what_waits_of_somebody_else_counts_if_it_is_shown(
     assert "it counts 3 transactions" in list_contradictions(said)[0]
 
     def forge(talk: RpcExchange) -> None:
-        """Have what it shows be the account's, with the next nonce."""
+        """Forge the shown transaction: the account's, with the next nonce."""
         LIES["nonce ahead"].change(talk)
 
         def changed(params: Any, block: dict[str, Any]) -> dict[str, Any]:

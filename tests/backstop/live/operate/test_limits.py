@@ -1,4 +1,4 @@
-"""What roles may spend, what stops them, and that nobody can have stopped what protects the protocol."""
+"""Spending limits of roles, the stops that they cause, and that no account can stop protective calls."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def attach_it(attach_fallen: Callable[..., LiveSystem], said: list[str]) -> Open
 
 
 def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None:
-    """Have so many of a keeper's transactions have failed, as the journal keeps it."""
+    """Record this many failed transactions of a keeper, as the journal keeps them."""
     address = next(each.address for each in loop.keepers if each.name == keeper)
     journal = loop.boxes[address].journal
     for _ in range(times):
@@ -83,8 +83,10 @@ def failed(loop: KeeperLoop, keeper: str, times: int, gas: int = 10**15) -> None
 def test_baits_stop_what_costs_and_nothing_that_pays(
     attach_it: Open, fallen: LiveSystem, said: list[str]
 ) -> None:
-    """Somebody has keepers' calls fail until they stop, and then lets the price fall: a budget used up and
-    a hundred failures leave the liquidation, which pays for itself, where it was."""
+    """An attacker makes keepers' calls fail until they stop, and then lets the price fall.
+
+    A budget that is used up and a hundred failures do not stop the liquidation, because it pays for itself.
+    """
     limits = {"others": SpendingLimits(gas_hour=10**16, gas_day=10**16)}
     loop = attach_it("liquidator", "accruer", limits=limits, accruer={"heartbeat": 1})
     for keeper in ("liquidator", "accruer"):
@@ -175,7 +177,7 @@ def test_failures_are_too_many_beside_as_many_successes(attach_it: Open) -> None
 
 
 def test_a_budget_ends_what_does_not_pay(attach_it: Open, fallen: LiveSystem, said: list[str]) -> None:
-    """What is under way counts with all that it may cost, what is mined with what it did cost."""
+    """A pending call counts at its highest possible cost, a mined call at its real cost."""
     fallen.node.request("evm_setAutomine", False)
     loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_day=10**14)}, accruer={"heartbeat": 1})
     assert 1 <= loop.run_round() < 3
@@ -190,7 +192,7 @@ def test_a_budget_ends_what_does_not_pay(attach_it: Open, fallen: LiveSystem, sa
 
 
 def test_money_at_risk_has_a_budget(attach_it: Open, fallen: LiveSystem, tmp_path: Path) -> None:
-    """Also over a restart, and for what was bought and is long final."""
+    """The budget holds over a restart, and for purchases that are long final."""
     liquidate_borrower_and_advance_time(fallen)
     bidder = get_account("bidder")
     apply_successful_call(fallen, "Stablecoin", "transfer", bidder, 9_000 * WAD, sender="market_maker")
@@ -265,7 +267,7 @@ def test_the_market_may_be_above_or_below_the_feed(
 def test_a_position_that_is_taken_over_is_money_at_risk(
     attach_it: Open, fallen: LiveSystem, cause: str
 ) -> None:
-    """It pays for itself, so failures and gas leave it alone; what is wrong or used up does not."""
+    """A take-over pays for itself, so failures and gas do not stop it; a fault or a used-up budget does."""
     limits = {"liquidator": SpendingLimits(gas_hour=1, risk_hour=100)}
     loop = attach_it("liquidator", limits=limits)
     (liquidator,) = loop.keepers
@@ -297,7 +299,7 @@ def run(*flags: object):
 
 
 def test_a_role_is_paused_and_resumed(attach_it: Open, said: list[str], tmp_path: Path) -> None:
-    """By another process, without a restart; and a restart changes nothing of it."""
+    """Another process does so, without a restart; and a restart changes nothing of the pause."""
     journal = tmp_path / "kept"
     loop = attach_it("liquidator", "accruer", journal=journal, accruer={"heartbeat": 1})
     result = run("--journal", journal, "--pause", "liquidator,bidder")
@@ -316,7 +318,7 @@ def test_a_role_is_paused_and_resumed(attach_it: Open, said: list[str], tmp_path
 def test_who_names_the_same_settings_means_the_same_keeper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From whichever folder: a pause that no keeper reads would be one that says it is."""
+    """From any folder: a pause file that no keeper reads would be a false report."""
     settings, elsewhere = tmp_path / "kept" / "keeper.yaml", tmp_path / "elsewhere"
     settings.parent.mkdir()
     elsewhere.mkdir()
@@ -346,7 +348,7 @@ def test_all_are_paused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
-    """From the moment at which a transaction is signed: its whole price, or what it did cost."""
+    """A transaction counts from the moment of its signature: at its whole price, or at its real cost."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
     journal.lock_and_read_file()
     entry = Entry(0, "bidder", "take", (), "0x1", "0x", 100, spends=70)
@@ -378,7 +380,7 @@ def test_a_journal_cut_anywhere_forgets_no_cost(tmp_path: Path) -> None:
 
 
 def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
-    """Have something wait, as the journal keeps it: 100 gas at up to 50 wei."""
+    """Record a pending transaction, as the journal keeps it: 100 gas at up to 50 wei."""
     entry = Entry(9, keeper, "call", (), "", "0x", 100, attempts=[Attempt("0x2", "0x", 50, 1)], **fields)
     address = next(each.address for each in loop.keepers if each.name == keeper)
     loop.boxes[address].journal.entries.append(entry)
@@ -388,7 +390,7 @@ def waiting(loop: KeeperLoop, keeper: str, **fields: Any) -> Entry:
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_limits.py::test_what_waits_counts_however_long")
 def test_a_replacement_needs_room_for_what_it_costs_more(attach_it: Open) -> None:
-    """Beside all else that was spent; what it replaces is counted already."""
+    """Room beside all other spending; the replaced transaction is counted already."""
     loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10_000)})
     failed(loop, "accruer", 1, gas=4_000)
     entry = waiting(loop, "accruer", at=int(time.time()))
@@ -397,7 +399,7 @@ def test_a_replacement_needs_room_for_what_it_costs_more(attach_it: Open) -> Non
 
 @pytest.mark.parametrize(("given_up", "used"), [(False, 5_000), (True, 0)])
 def test_what_waits_counts_however_long(attach_it: Open, given_up: bool, used: int) -> None:
-    """It may be mined in the next block; what nobody sends any more counts from when it was given up."""
+    """It may be mined in the next block; a transaction that is given up counts from the time of that."""
     loop = attach_it("accruer", limits={"accruer": SpendingLimits(gas_hour=10_000)})
     waiting(loop, "accruer", at=int(time.time()) - 2 * 3_600, given_up=given_up)
     assert loop.brakes.get_used_and_total_budgets()["accruer", "gas_hour"][0] == used

@@ -53,7 +53,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[UnsafeVau
 
 @pytest.fixture
 def town(seeded: tuple[UnsafeVaultsDevnet, list[str]]) -> Iterator[UnsafeVaultsDevnet]:
-    """The chain with those vaults, as it was before the test when that ends."""
+    """Return the chain with those vaults; the test's blocks are reverted afterwards."""
     found, time = seeded[0], seeded[0].time
     before = found.node.request("evm_snapshot")
     yield found

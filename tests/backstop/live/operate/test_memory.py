@@ -32,7 +32,7 @@ print(read_memory_and_descriptor_usage(os.getpid(), 0.0).memory - before - 1_500
 
 
 def left_behind(how: str) -> int:
-    """Return the bytes that it uses more than what is kept."""
+    """Return the bytes in use beyond the kept ones."""
     done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, check=True, text=True)
     return int(done.stdout)
 

@@ -1,4 +1,4 @@
-"""`--metrics`: what Prometheus and a supervisor read, while the thing itself happens on an Anvil."""
+"""`--metrics`: the values that Prometheus and a supervisor read, of real events on an Anvil."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fetch(url: str) -> tuple[int, str]:
 
 
 def samples(url: str) -> dict[tuple[str, ...], float]:
-    """By name and the values of its labels."""
+    """Return the samples of a server, by name and the values of the labels."""
     status, text = fetch(f"{url}/metrics")
     assert status == 200
     families = list(text_string_to_metric_families(text))
@@ -74,7 +74,7 @@ def samples(url: str) -> dict[tuple[str, ...], float]:
 
 
 class Watched:
-    """A port that tells of what an observer was told."""
+    """A port that serves the events of an observer."""
 
     def __init__(self, command: str, stale: float, scene: PageSections | None) -> None:
         self.board = StatusBoard()
@@ -239,7 +239,7 @@ def test_health_says_what_is_wrong(
 def test_a_keeper_that_replays_says_so(
     watched: Callable[..., Watched], devnet: Devnet, deployment: Deployment
 ) -> None:
-    """From the first block on, so that nobody starts it anew for hanging, or has it for without a node."""
+    """From the first block on, so that no supervisor restarts it as hung or takes it to be without a node."""
     port, told = watched("keeper"), list[tuple[int, int]]()
 
     def progress(mirror: Mirror, head: int) -> None:
@@ -302,7 +302,7 @@ def test_what_a_start_anew_would_not_mend_leaves_it_live(
 def test_a_chain_whose_blocks_are_old_is_not_ready(
     watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
 ) -> None:
-    """A node that syncs tells new blocks all the time. On a test chain the time is anybody's."""
+    """A syncing node returns new blocks all the time. On a test chain any account may set the time."""
     port, system = watched(stale=30.0), attach()
     port.observer.publish_block(system.mirror, 0)
     now = port.board.facts

@@ -242,7 +242,7 @@ def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Call
 def test_it_goes_back_from_a_state(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
 ) -> None:
-    """While nobody watched, the chain was reorganised."""
+    """The chain was reorganised while no mirror followed it."""
     system, first = attach(), follow()
     for i in range(4):
         mint(system, (i + 1) * WAD)

@@ -1,4 +1,4 @@
-"""`ape run mirror`: what it prints, writes, goes on from, and how it ends."""
+"""`ape run mirror`: its printed and written output, its resumption, and its end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGER = pytest.mark.deep(
 
 @pytest.fixture
 def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
-    """Invokes the command, on the devnet unless it is told another node."""
+    """Invoke the command, on the devnet or on another given node."""
 
     def invoke(*flags: object) -> Any:
         where = ["--deployment", str(tmp_path / "deployment.json")]
@@ -54,7 +54,7 @@ def mint(system: LiveSystem, amount: int = WAD) -> None:
 
 
 def open_and_follow(devnet: Devnet, deployment: Deployment) -> Any:
-    """What the chain holds, as a mirror sees it that asks the node itself."""
+    """Return the chain's state, as seen by a mirror that asks the node itself."""
     mirror = open_mirror(devnet.node, deployment)
     mirror.replay_to_block(devnet.node.get_head().number)
     return mirror.model.world
@@ -108,7 +108,7 @@ def test_a_tampered_slot_is_told_and_fails(
 def test_of_two_nodes_one_may_be_wrong(
     devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], fault: str, said: list[str]
 ) -> None:
-    """It is left in a line, nothing is told to differ, and what follows is compared."""
+    """The wrong node is left in a line, no difference is reported, and later blocks are compared."""
     hostile, told = ByzantineProxy(devnet.port), list[str]()
     node = connect_node_with_failover([hostile.url, devnet.url], said.append, timeout=1.0)
     node.require_deployment(deployment)
@@ -316,7 +316,7 @@ def test_a_node_that_forgot_a_state_is_named(
 
 @pytest.mark.deep(brief="tests/backstop/live/operate/test_mirror.py::test_memory_does_not_grow")
 def test_history_is_left_out_of_collections(devnet: Devnet, deployment: Deployment) -> None:
-    """Else those of old objects come so rarely that what a page leaves in circles lies about."""
+    """Otherwise old objects are collected so rarely that a page's reference cycles pile up."""
     loop = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, lambda text: None)
     try:
         loop.run(once=True)

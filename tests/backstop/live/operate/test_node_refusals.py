@@ -1,4 +1,4 @@
-"""Errors of nodes: what is the call's own answer, and what another node, or a later time, answers."""
+"""Errors of nodes: the call's own answer, and an error that another node, or a later time, would not give."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_node_is_left_for_as_long_as_it_asks(
 
 
 def test_each_node_is_asked_once(nodes: Failover, proxies: ProxyPair, clock: ManualClock) -> None:
-    """Both are well but for this call: it ends, with what the last one said."""
+    """Both nodes work except for this call: it ends with the last node's message."""
     for each in proxies:
         each.set_fault(build_error_fault({"eth_gasPrice": {"code": -32000, "message": "upstream is busy"}}))
     for _ in range(3):
@@ -235,7 +235,7 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
 
 
 def test_a_refused_read_does_not_end_a_mirror(proxies: ProxyPair, deployment: Deployment) -> None:
-    """It is waited for, as a node that is gone is."""
+    """The mirror waits for it, as for a node that is gone."""
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
     error = {"code": -32000, "message": "header not found"}
     proxies[0].set_fault(build_error_fault({"eth_call": error, "eth_getStorageAt": error}))
@@ -246,7 +246,7 @@ def test_a_refused_read_does_not_end_a_mirror(proxies: ProxyPair, deployment: De
 def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
     proxies: ProxyPair, devnet: Devnet, deployment: Deployment, said: list[str]
 ) -> None:
-    """It may have gone on: it is sent again, not forgotten."""
+    """The node may have forwarded it: the transaction is sent again, not forgotten."""
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))

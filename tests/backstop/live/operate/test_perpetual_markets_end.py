@@ -1,4 +1,4 @@
-"""A perpetual market is delisted, all are settled, by keepers on a node: all leave alike, to the wei."""
+"""A perpetual market is delisted, and all are settled, by keepers on a node: equal payouts, to the wei."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLAIMS = 10
 
 @pytest.fixture
 def street(fresh: Devnet, tmp_path: Path):
-    """A long of 1,000 lots against two shorts of 500; one who has cash alone, two with lots of bitcoin."""
+    """A long of 1,000 lots against two shorts of 500; one account with cash alone, two with bitcoin lots."""
     made = LiveMarginMarket(fresh, tmp_path, ROLES, DEPOSITS)
     made.write_signed_order_to_file("long", "--buy")
     for name in ("first", "second"):
@@ -48,14 +48,14 @@ def street(fresh: Devnet, tmp_path: Path):
 
 
 def go_on(street: LiveMarginMarket, dollars: list[int]) -> None:
-    """Have keepers work through hours at these prices of ether."""
+    """Run keepers through hours at these prices of ether."""
     for price in dollars:
         street.system.advance(HOUR)
         street.run_until_done(lambda _: True, price)
 
 
 def roll(street: LiveMarginMarket, price: int, times: int = 3) -> None:
-    """Have keepers make final what has happened."""
+    """Run keepers until past losses are final."""
     for _ in range(times):
         cycle = street.cycle_view.clock.cycle
         street.system.advance(7_201)
@@ -73,7 +73,7 @@ def apply(street: LiveMarginMarket, contract: str, method: str, *args: object, b
 
 
 def leave(street: LiveMarginMarket, name: str) -> int:
-    """Take out all that somebody has, its bond with it [wad]."""
+    """Withdraw all funds of an account, including its bond [wad]."""
     who = get_trader_account(name)
     apply(street, "PerpetualMarket", "update_account", who, by=get_account("market_maker"))
     street.node.request("anvil_impersonateAccount", who)
@@ -83,7 +83,7 @@ def leave(street: LiveMarginMarket, name: str) -> int:
 
 
 def coins(street: LiveMarginMarket, *names: str) -> list[int]:
-    """What people hold once their profits have vested [wad]."""
+    """Return the balances of accounts once their profits have vested [wad]."""
     fund = street.system.mirror.model.world.contracts["MarginFund"]
     assert isinstance(fund, MarginFund)
     for owner, bucket in list(fund.holdings):
@@ -92,7 +92,9 @@ def coins(street: LiveMarginMarket, *names: str) -> list[int]:
 
 
 def check_alike(street: LiveMarginMarket, order: tuple[str, ...]) -> dict[str, int]:
-    """Everybody leaves, in an order; the one short as the other, to the wei, and nothing is left but dust."""
+    """Check that all accounts withdraw, in an order; both shorts get equal amounts [wei], and only dust
+    remains.
+    """
     got = {name: leave(street, name) for name in order}
     assert got["first"] == got["second"]
     street.system.advance(CLAIMS * 86_400)
@@ -110,7 +112,7 @@ def called(street: LiveMarginMarket) -> set[str]:
     brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
 def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
-    """The long owes by the end; the two shorts bear it alike, and the market of bitcoin goes on."""
+    """The long is insolvent by the end; both shorts absorb it equally, and bitcoin's market continues."""
     at = street.system.timestamp + MIN_NOTICE
     apply_successful_call(street.system, "MarginPolicy", "delist", ETH, at, sender="admin")
     street.system.advance(at - street.system.timestamp - HOUR)
@@ -138,7 +140,7 @@ def test_a_market_is_delisted_by_keepers(street: LiveMarginMarket) -> None:
     brief="tests/backstop/live/operate/test_margin.py::test_keepers_bring_marks_match_liquidate_meet_and_roll"
 )
 def test_all_are_settled_by_keepers(street: LiveMarginMarket) -> None:
-    """Keepers begin settlement, end both markets, and see all losses final; then everybody leaves."""
+    """Keepers begin settlement, end both markets, and see all losses final; then all accounts withdraw."""
     apply_successful_call(street.system, "Settlement", "announce", sender="admin")
     street.system.advance(street.system.deployment.parameters.settlement.delay)
     go_on(street, [1_700] + [1_500] * 8)

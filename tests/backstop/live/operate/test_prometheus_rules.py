@@ -1,4 +1,4 @@
-"""The rules for Prometheus, on what a keeper serves: they fire when it is in trouble, and only then."""
+"""The rules for Prometheus on a keeper's metrics: they fire when it has a health issue, and only then."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVER_TIME = {
     "BackstopRestarts": 'changes(process_start_time_seconds{job="backstop"}[15m]) > 2',
     "BackstopSlow": "histogram_quantile(0.99, rate(backstop_first_transaction_seconds_bucket[15m])) > 0.25",
 }
-"""What needs more than one moment: these are read, not tried."""
+"""Rules over more than one moment: these are read, not tried."""
 COMPARES = {"==": operator.eq, ">": operator.gt}
 SELECTED = r'(\w+)(?:\{(\w+)(!?=)"([^"]*)"\})?'
 
@@ -33,7 +33,7 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 
 def served(board: StatusBoard) -> Samples:
-    """What Prometheus has read of a process that answers."""
+    """Return the samples that Prometheus read from a process that answers."""
     answer = metrics.build_metrics_and_health_routes(board, "keeper", 5.0)["/metrics"](
         Request("", threading.Event())
     )
@@ -53,7 +53,7 @@ def selected(samples: Samples, selector: str) -> Iterator[tuple[dict[str, str], 
 
 
 def fires(expression: str, samples: Samples) -> bool:
-    """Evaluate what the rules use of PromQL at one moment."""
+    """Evaluate the rules' subset of PromQL at one moment."""
     return any(compared(each, samples) for each in expression.split(" or "))
 
 
@@ -78,7 +78,7 @@ def firing(samples: Samples) -> set[str]:
 
 
 def rules_of() -> dict[str, set[str]]:
-    """The rules that the guide has beside each alert."""
+    """Return the guide's rules for each alert."""
     guide = (ROOT / "docs/do/operate.md").read_text()
     rows = guide.partition("| alert | rule of Prometheus | do |")[2].partition("\n\n")[0].splitlines()[2:]
     cells = [[re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")[:2]] for row in rows]

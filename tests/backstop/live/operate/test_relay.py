@@ -51,7 +51,7 @@ def begin(
 
 
 def public(relay: RelayStub) -> int:
-    """How many transactions everybody can see."""
+    """Return the number of publicly visible transactions."""
     return int(relay.node.request("txpool_status")["pending"], 16)
 
 
@@ -123,7 +123,7 @@ def test_a_relay_in_trouble_is_left_alone_longer_and_longer(relay: RelayStub) ->
 
 @pytest.mark.deep(brief=BRIEF)
 def test_it_is_left_alone_when_it_refuses_one_after_the_other(relay: RelayStub) -> None:
-    """One refusal may be the transaction's own fault; and whatever it takes begins anew."""
+    """One refusal may be the transaction's own fault; any transaction that is taken resets the count."""
     clock, raw = ManualClock(), "0x" + "ab" * 100
     through = Relay(RelaySettings(relay.url, ("liquidator",)), 1.0, clock=clock)
     for _ in range(2):
@@ -153,7 +153,7 @@ def test_nothing_waits_for_a_relay_that_is_left_alone(begin: Open, relay: RelayS
 
 
 def test_a_keeper_that_is_started_again_shows_it_to_nobody(begin: Open, relay: RelayStub) -> None:
-    """And lets everybody see it as soon as the relay's time is over."""
+    """It sends the transaction publicly as soon as the relay's time is over."""
     loop = begin()
     loop.run_round()
     loop.close()

@@ -1,4 +1,4 @@
-"""Another risk policy in the deployment's place: who follows the chain follows it, or says that it cannot."""
+"""Another risk policy in the deployment's place: each follower follows it, or says that it cannot."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, D
 
 @pytest.fixture
 def guarded(opened: tuple[Devnet, Deployment]) -> Iterator[LiveSystem]:
-    """What drives that chain, which is taken back after each test."""
+    """Yield the system that drives that chain; each test's blocks are reverted."""
     devnet, deployment = opened
     kept = devnet.node.request("evm_snapshot")
     yield LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
@@ -71,7 +71,7 @@ def guarded(opened: tuple[Devnet, Deployment]) -> Iterator[LiveSystem]:
 
 
 def create(system: LiveSystem, kind: str, *args: Any, more: bytes = b"") -> str:
-    """Create a contract from an account of nobody's; its address."""
+    """Create a contract from an account without a role; return its address."""
     artifact = Artifacts()[kind]
     data = artifact.bytecode + artifact.contract_abi.constructor.encode(args) + more
     sent = {"from": get_account("poker"), "data": "0x" + data.hex(), "gas": hex(10_000_000)}
@@ -87,7 +87,7 @@ def name_of(system: LiveSystem, address: str) -> str:
 
 
 def replace_by_scripted(system: LiveSystem) -> str:
-    """A policy that asks for nothing comes into force, and is told to ask for much."""
+    """A policy without add-ons comes into force, and then switches to high ones."""
     address = create(system, "ScriptedPolicy", system.addresses["VaultEngine"])
     apply_successful_call(system, "VaultEngine", "set_risk_policy", address, sender="admin")
     calls = CallTerms(0, 60, 60)
@@ -98,7 +98,7 @@ def replace_by_scripted(system: LiveSystem) -> str:
 
 
 def replace_by_risk_policy(system: LiveSystem) -> str:
-    """Another of the same kind comes into force, whose brackets are set before."""
+    """Let another policy of the same kind, with its brackets set before, come into force."""
     at, brackets = system.addresses, ((1, HIGH_ADD_ON), (0, 0))
     args = (at["VaultEngine"], at["PriceFeed"], at["CircuitBreaker"], get_account("poker"))
     address = create(system, "RiskPolicy", *args)
@@ -180,7 +180,7 @@ def test_an_index_asks_the_policy_in_force(guarded: LiveSystem, tmp_path: Path) 
     brief="tests/backstop/live/operate/test_replaced_policy.py::test_an_audit_proves_the_policy_in_force"
 )
 def test_a_policy_of_nobodys_is_told_in_one_line(guarded: LiveSystem) -> None:
-    """It answers as one should, but its data has more than the sources': it could be anything."""
+    """Its answers have the right form, but its data has more than the sources': it could be anything."""
     other = LiveSystem(guarded.node, guarded.deployment, Signers(test_accounts=True))
     address = create(guarded, "ScriptedPolicy", guarded.addresses["VaultEngine"], more=bytes(32))
     call = guarded.chain.get_function("VaultEngine", "set_risk_policy", 1).encode_call((address,))

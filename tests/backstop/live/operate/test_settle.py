@@ -79,19 +79,19 @@ def keeper(
 
 
 def pass_time(devnet: Devnet) -> None:
-    """Let time pass in which fees become due."""
+    """Advance the time, so that fees become due."""
     devnet.node.request("anvil_setTime", devnet.node.get_head().timestamp + 10_000)
     devnet.node.request("evm_mine")
 
 
 def call(devnet: Devnet, deployment: Deployment) -> None:
-    """Have somebody's call mined, which the model follows."""
+    """Send a call of the borrower that is mined, and that the model follows."""
     allow = Action("Stablecoin", "approve", (get_account("taker"), 1), get_account("borrower"))
     assert LiveSystem(devnet.node, deployment, Signers(test_accounts=True)).apply(allow).ok
 
 
 def rounds(loop: KeeperLoop, wanted: Callable[[], object]) -> None:
-    """Look until something is so."""
+    """Run rounds until a condition holds."""
     for _ in range(20):
         loop.run_round()
         if wanted():
@@ -192,7 +192,7 @@ def test_a_block_is_what_its_hash_stands_for(
 def test_who_sent_a_call_is_who_signed_it(
     devnet: Devnet, hostile: ByzantineProxy, keeper: Open, deployment: Deployment
 ) -> None:
-    """The model would follow somebody else's calls, and differ from the chain for good."""
+    """The model would follow another account's calls, and differ from the chain for good."""
     loop = keeper(beside=True)
     loop.run_round()
     hostile.fault = FAULT["other senders"]
@@ -235,7 +235,7 @@ def test_who_calls_a_contract_in_its_first_block_has_signed(
 def test_a_block_that_was_followed_is_told_or_none(
     devnet: Devnet, attach: Callable[..., LiveSystem], back: int
 ) -> None:
-    """What became of a transaction is read from it: another block at its height says something else.
+    """The outcome of a transaction is read from it: another block at its height has other contents.
 
     The newest are kept as they were followed; an older one is asked for again.
     """
@@ -257,7 +257,7 @@ def test_a_block_that_was_followed_is_told_or_none(
 
 
 def test_nobody_needs_to_sign_where_anvil_plays_them(attach: Callable[..., LiveSystem]) -> None:
-    """On a test chain alone, unless whoever follows it plays them himself."""
+    """On a test chain alone, unless the follower of the chain impersonates the accounts itself."""
     playing = attach(impersonate=True)
     with playing.impersonate_and_freeze_time():
         allow = Action("Stablecoin", "approve", (get_account("taker"), 1), "0x" + "42" * 20)

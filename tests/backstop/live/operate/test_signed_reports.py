@@ -1,4 +1,4 @@
-"""Reporters who sign instead of sending, and a poker that brings what they signed."""
+"""Reporters that sign instead of sending, and a poker that submits their signed reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ETH = 0
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Discard the message."""
 
 
 @pytest.fixture

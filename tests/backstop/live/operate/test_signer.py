@@ -62,7 +62,7 @@ def keeper(
     said: list[str],
     tmp_path,
 ) -> Callable[..., KeeperLoop]:
-    """A liquidator whose key the signer has, where there is something to do."""
+    """Return a function that starts a liquidator with its key in the signer, and a vault to liquidate."""
     fallen_devnet.node.request("anvil_setBalance", signer.address, hex(WAD))
     fallen_devnet.node.request("evm_mine")
 
@@ -210,7 +210,7 @@ def test_no_bytes_get_further_than_the_check(signer: Web3SignerStub) -> None:
 
 
 def test_a_silent_signer_is_left_alone_longer_and_longer(signer: Web3SignerStub) -> None:
-    """Each try costs a whole timeout, which everybody's transactions wait for."""
+    """Each try costs a whole timeout, and all accounts' transactions wait for it."""
     clock, asked = ManualClock(), transaction(to=to_checksum_address(CONTRACT))
     remote = RemoteSigner(signer.url, 2.0, clock=clock)
     calls: list[object] = []
@@ -432,9 +432,10 @@ THROUGH = {"spender", "market", "auction"}
 def test_nobody_else_gets_anything_by_any_function(
     functions: dict[str, dict[bytes, Function]], who: str
 ) -> None:
-    """Of all contracts: those are left whom a call is about, as the owner of an unsafe vault.
+    """Over the functions of all contracts, only the subjects of a call remain, as the owner of an unsafe
+    vault.
 
-    A contract of the deployment may be one that money goes through, no more: what it keeps may be anybody's.
+    A contract of the deployment may only pass money on: the money that it keeps may be any account's.
     """
     allowed, passed = CallAllowlist(31_337, functions), set()
     for kind, (address, own) in zip([*KINDS, MARKET], functions.items(), strict=False):
@@ -464,7 +465,7 @@ def test_nobody_else_gets_anything_by_any_function(
 def test_what_hands_over_is_refused_whoever_gets_it(
     functions: dict[str, dict[bytes, Function]], name: str
 ) -> None:
-    """Also where a list names the function."""
+    """The call is refused even if a list names the function."""
     found = [each for each in functions[CONTRACT].values() if each.name == name]
     assert found
     for function in found:

@@ -1,4 +1,4 @@
-"""Live keepers of a type whose unsafe vaults are repaid by a stability pool, on a real node."""
+"""Live keepers of a type with unsafe vaults repaid by a stability pool, on a real node."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_entries_are_admitted_and_repay_an_unsafe_vault_once(attach_fallen: Atta
 
 
 def test_a_liquidation_that_another_keeper_won_is_no_error(attach_fallen: Attach) -> None:
-    """The second keeper's view is older than the chain: it says why nothing is sent, and goes on."""
+    """The second keeper's view is older than the chain: it logs why nothing is sent, and continues."""
     said: list[str] = []
     loops = [
         KeeperLoop(system, build_keepers(system.deployment, ["liquidator"]), said.append)
@@ -115,7 +115,7 @@ def test_a_liquidation_that_another_keeper_won_is_no_error(attach_fallen: Attach
 def test_the_command_calls_with_its_allow_list_and_pays_members(
     attach_fallen: Attach, tmp_path: Path
 ) -> None:
-    """`ape run keeper` lets its accounts sign calls of the deployment alone, whose money stays theirs."""
+    """`ape run keeper` signs only calls of the deployment, and none that gives an account's money away."""
     system = attach_fallen()
     flags = ("--network", system.node.url, "--deployment", str(tmp_path / "deployment.json"), "--once")
     result = CliRunner(mix_stderr=False).invoke(cli, [*flags, "--roles", "liquidator,crank"])

@@ -46,7 +46,7 @@ def open_loop(town: UnsafeVaultsDevnet, role: str, said: list[str]) -> KeeperLoo
 
 
 def run_blocks(town: UnsafeVaultsDevnet, loop: KeeperLoop, blocks: int) -> Iterator[int]:
-    """Let a keeper look at each block twice, mine it, and yield how full it was."""
+    """Run a keeper twice on each block, mine it, and yield the gas that the block used."""
     for _ in range(blocks):
         loop.run_round()
         loop._looked_at = None
@@ -63,7 +63,7 @@ def list_auctioned_owners(system: LiveSystem) -> list[str]:
 
 
 def list_takeable_auctions(system: LiveSystem) -> dict[int, tuple[int, int]]:
-    """The price and the lot of what can be bought in the next block."""
+    """Return the price and the lot of each auction that can be bought in the next block."""
     view = market_view(system.mirror, system.timestamp)
     return {each.id: (each.price, each.lot) for each in view.takeable}
 

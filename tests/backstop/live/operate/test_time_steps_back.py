@@ -1,4 +1,4 @@
-"""A chain whose time steps back, as a devnet's may: one line, and no traceback."""
+"""A chain with a time that steps back, as a devnet's may: one line, and no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The devnet of docs/do/operate.md, command by command, in processes; and what signals do to them."""
+"""The devnet of docs/do/operate.md, command by command, in processes; and the effect of signals."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Terminal:
         return process
 
     def run(self, command: str) -> str:
-        """What a command prints; it has to succeed."""
+        """Return the output of a command that has to succeed."""
         done = subprocess.run(
             ["bash", "-c", self.change(command)],
             cwd=self.folder,
@@ -131,7 +131,7 @@ KINDS = ("devnet", "plain")
 
 
 class Chain(NamedTuple):
-    """A way to have a chain: as this page says it, or as one has it who has not read it."""
+    """A way to start a chain: as this page describes it, or as a user without the page would."""
 
     kind: str
     hardhat: str = ""

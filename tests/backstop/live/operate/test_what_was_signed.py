@@ -1,4 +1,4 @@
-"""What was signed may be mined, whatever a node says: it counts until its nonce is used up."""
+"""A signed transaction may be mined, against a node's word: it counts until its nonce is used up."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def proxy(fresh: Devnet) -> Iterator[ByzantineProxy]:
-    """In front of a node that mines when it is told to."""
+    """Yield a proxy of a node that mines on request."""
     fresh.node.request("evm_setAutomine", False)
     made = ByzantineProxy(fresh.port)
     yield made
@@ -72,12 +72,12 @@ def box_of(node: Node, said: list[str]) -> Outbox:
 
 
 def at_risk(box: Outbox) -> int:
-    """What may have been paid, or was."""
+    """Return the money that may have been paid, or was."""
     return sum(spent.risk for *_, spent in box.journal.iter_spending())
 
 
 def build_refusal(words: str) -> Fault:
-    """The node takes what it is sent, and says that it does not."""
+    """Return a fault of a node that accepts a transaction and answers with a refusal."""
     return build_error_fault({"eth_sendRawTransaction": {"code": -32_000, "message": words}})
 
 
@@ -120,7 +120,7 @@ def test_what_a_silent_node_took_counts(fresh: Devnet, proxy: ByzantineProxy, sa
 
 
 def test_of_several_with_one_nonce_one_counts(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
-    """The one that was mined, once it is known; until then the most that it may be."""
+    """The mined one, once it is known; until then the one with the most money at risk."""
     refusal = build_refusal("transaction underpriced")
     dear = TAKE._replace(spends=7_000 * WAD, data="0x01")
     proxy.set_fault(combine_faults(refusal, build_nonce_fault(0)))
@@ -173,7 +173,7 @@ def test_nobody_pays_for_a_nonce_from_nowhere(
 
 
 def test_what_waits_behind_anothers_nonces_holds_up_one_call(outbox: Outbox, fresh: Devnet) -> None:
-    """Somebody else uses two nonces; what waits at the first is late only after twenty blocks."""
+    """Two foreign nonces come first; the transaction behind them is late only after twenty blocks."""
     outbox.send_call(TAKE, outbox.node.offer_fees())
     fees = {"maxFeePerGas": hex(100 * GWEI), "maxPriorityFeePerGas": hex(50 * GWEI)}
     for nonce in (0, 1):
@@ -187,7 +187,7 @@ def test_what_waits_behind_anothers_nonces_holds_up_one_call(outbox: Outbox, fre
 
 
 def test_what_a_node_has_too_much_for_waits(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
-    """It is the node that refuses, not the call: nothing is decided anew, and it is sent again."""
+    """The node refuses, not the call: the decision stands, and the transaction is sent again."""
     proxy.set_fault(
         build_error_fault({"eth_sendRawTransaction": {"code": -32_005, "message": "limit exceeded"}})
     )
@@ -210,7 +210,7 @@ def test_only_what_was_followed_is_settled(outbox: Outbox, fresh: Devnet) -> Non
 
 @pytest.fixture
 def behind_another(outbox: Outbox, fresh: Devnet) -> Entry:
-    """What was sent is mined, behind somebody else's transaction that needs more gas."""
+    """Mine the sent transaction behind a foreign transaction that needs more gas."""
     other = {"from": BIDDER, "to": BIDDER, "data": "0x" + "ff" * 100, "gas": hex(60_000)}
     fees = {"maxFeePerGas": hex(100 * GWEI), "maxPriorityFeePerGas": hex(50 * GWEI)}
     entry = outbox.send_call(TAKE, outbox.node.offer_fees())
@@ -230,7 +230,7 @@ def test_gas_is_what_it_took_itself(outbox: Outbox, fresh: Devnet, behind_anothe
 def test_another_transaction_is_not_ours(
     outbox: Outbox, fresh: Devnet, behind_another: Entry, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
-    """A block binds its transactions, and not what a node calls them."""
+    """A block binds its transactions, but not the names that a node gives them."""
     read, receipts = outbox._block, outbox._list_mined_receipts_or_none
 
     def renamed(number: int) -> Block:
@@ -258,7 +258,7 @@ def test_another_transaction_is_not_ours(
     brief="tests/backstop/live/operate/test_what_was_signed.py::test_a_receipt_is_what_the_block_says"
 )
 def test_receipts_that_are_late_by_blocks_count(outbox: Outbox, proxy: ByzantineProxy, fresh: Devnet) -> None:
-    """However often somebody looks; and after as many blocks as it takes all of it counts as paid."""
+    """The number of looks does not matter; after enough late blocks the whole amount counts as paid."""
     entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     entry.attempts[0] = Attempt("0x" + "11" * 32, *list(vars(entry.attempts[0]).values())[1:])
     fresh.node.request("evm_mine")
@@ -289,7 +289,7 @@ def test_another_outcome_after_a_reorganisation_counts(outbox: Outbox, fresh: De
 
 
 def test_a_relay_may_have_it_mined_when_it_likes(outbox: Outbox, fresh: Devnet) -> None:
-    """No node knows it, nobody needs it, nothing comes after it: the next call has its nonce."""
+    """No node knows the transaction and none depends on it: the next call has its nonce."""
     entry = outbox.send_call(TAKE, outbox.node.offer_fees())
     fresh.node.request("anvil_dropTransaction", entry.attempts[0].hash)
     outbox.push_waiting(outbox.node.offer_fees(), lambda entry, block: False)
@@ -323,7 +323,7 @@ def test_what_may_not_cost_more_makes_room_for_what_pays(
     affords: Callable[[Entry, Fees], bool],
     replaced: list[str | None],
 ) -> None:
-    """And for nothing else: it would be paid for what waits as well."""
+    """A call is withdrawn only for one that pays: withdrawing pending calls costs gas as well."""
     entries = [outbox.send_call(TAKE._replace(gain=gain), outbox.node.offer_fees()) for gain in gains]
     fresh.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 3))
     fresh.node.request("evm_mine")
@@ -349,7 +349,7 @@ def test_what_is_not_allowed_any_more_waits(outbox: Outbox, fresh: Devnet, said:
 
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
-    """Two with one nonce are two; what is gone in a file of the version before is gone by its nonce."""
+    """Two with one nonce are two; a `gone` line of the file version before removes entries by nonce."""
     journal = Journal(tmp_path, 1, "0x12345678", "0xabc")
     journal.lock_and_read_file()
     for name, given_up in (("0x1", True), ("0x2", False)):
@@ -416,7 +416,7 @@ def test_a_receipt_is_what_the_block_says(
 
 @pytest.mark.deep(brief=BRIEF)
 def test_what_a_node_refuses_counts_at_once(fallen: LiveSystem, said: list[str]) -> None:
-    """What was signed for a refused call is counted, and nothing more is signed in the same look."""
+    """The amount signed for a refused call is counted, and nothing more is signed in the same look."""
     fallen.node.request("evm_setAutomine", False)
     proxy = ByzantineProxy(int(fallen.node.url.rpartition(":")[2]))
     proxy.set_fault(build_refusal("nonce too low"))
@@ -456,7 +456,7 @@ def test_what_a_keeper_did_has_the_time_of_its_block(
 def test_nothing_is_signed_while_a_word_is_in_doubt(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
 ) -> None:
-    """Whether a replacement still pays is what the model says."""
+    """The model decides whether a replacement still pays."""
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
     rules = TransactionRules(replace_after=0.0)
@@ -477,7 +477,7 @@ def test_nothing_is_signed_while_a_word_is_in_doubt(
 def dear(
     fallen: LiveSystem, attach_fallen: Callable[..., LiveSystem], said: list[str]
 ) -> Callable[..., KeeperLoop]:
-    """Has keepers send on a chain that mines when it is told to, and its gas cost 400 gwei then."""
+    """Return a function that starts keepers on a node that mines on request; gas then costs 400 gwei."""
 
     def open_it(*roles: str, limits: dict[str, SpendingLimits] | None = None, **options: Any) -> KeeperLoop:
         fallen.node.request("evm_setAutomine", False)

@@ -1,4 +1,4 @@
-"""A crash that stopped in the middle of it, and a workout beside a bridge, on Anvils that keep all states."""
+"""A crash stopped in its middle, and a workout along with a bridge, on Anvils that keep all states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.many_vaults_devnet import ManyVaultsDevnet
 from tests.support.workout_steps import CALLED, DEBT, LOT, OWED, TERMS
 
 QUARTER = OWED // 4 + WAD
-"""An instalment, with what the fee of some hours adds."""
+"""An instalment, with room for the fee of some hours [wad]."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,7 +55,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfte
 
 
 def tired(group: KeeperGroup) -> KeeperGroup:
-    """Liquidators who are away to the end, from before the last vault in danger on: it is flagged only."""
+    """Return liquidators that stop for good before the last vault in danger: that vault is only flagged."""
     start = {"liquidator": 4_800, "night_watch": 8_400}.get(group.name)
     return group if start is None else replace(group, outages=(Outage(start, 6 * 3_600),))
 

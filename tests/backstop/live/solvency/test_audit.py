@@ -53,7 +53,7 @@ def test_the_statement_is_the_models(crashed: DeploymentAfterPriceCrash, content
 
 
 def test_it_is_a_crash_that_it_describes(content: dict[str, Any]) -> None:
-    """What the other tests rely on: there are auctions, flags, losses, claims and sales in it."""
+    """The other tests rely on this crash: it contains auctions, flags, losses, claims and sales."""
     figures = content["statement"]
     assert figures["auctions"] and figures["flags"] and figures["vaults"]
     coverage = figures["coverage"]
@@ -166,7 +166,7 @@ def test_a_vault_that_is_left_out_everywhere_is_missed(content: dict[str, Any]) 
 
 
 def test_other_code_is_refused(content: dict[str, Any]) -> None:
-    """The same slots, but a deployment whose contracts were built otherwise."""
+    """The slots are the same, but the contracts of the deployment were built otherwise."""
     changed = copy.deepcopy(content)
     changed["deployment"]["parameters"]["savings"]["cooldown"] += 1
     changed["deployment"]["contracts"]["Savings"]["args"][7] += 1

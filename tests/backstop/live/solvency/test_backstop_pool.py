@@ -1,4 +1,4 @@
-"""What a statement says of the backstop pool: its members' value, what keeps it from rest, who is due."""
+"""A statement of the backstop pool: its members' value, its activity, and the payouts that are due."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pool():
 
 
 def said(pool):
-    """What it says, and that nothing changes by it."""
+    """Return the statement of the pool, after a check that the call changes nothing."""
     before = pool.market.model.snapshot()
     found = build_backstop_pool_statement(pool.market.model)
     assert pool.market.model.snapshot() == before
@@ -97,7 +97,7 @@ def test_who_is_due(pool):
 
 
 def test_it_owes(pool):
-    """Its 400 lots fall from 16 to nothing much: what is not there any more is a debt."""
+    """Its 400 lots fall from 16 to nearly zero: the pool's missing funds are a debt."""
     pool.enter("member", 6_400 * WAD)
     pool.market.mark(ETH, 16 * WAD)
     pool.market.seize_insolvent("long")

@@ -42,7 +42,7 @@ LOTS, PRICE = 1_000, 20 * WAD
 
 
 def parameters() -> Parameters:
-    """With a pool that nobody has entered."""
+    """Return parameters with a pool that has no depositor yet."""
     found = build_cycle_market_parameters(third_bond=WAD)
     assert found.margin is not None
     return replace(found, margin=replace(found.margin, backstop=BackstopParameters()))
@@ -117,7 +117,7 @@ def test_the_statement_says_what_insurance_has(
 def test_the_statement_says_what_a_jump_would_cost(
     market: DeploymentAfterPriceCrash, content: dict[str, Any]
 ) -> None:
-    """The debtor owes what it owes, whatever the price does: nobody's lots move nothing."""
+    """The debtor owes the same at any price: unassigned lots have no gains or losses."""
     said = content["statement"]["margin"]["stress"]
     # Nobody has traded in the other market.
     assert [each["jump"] for each in said["jumps"]] == ["WETH up", "WETH down"]

@@ -1,4 +1,4 @@
-"""What an audit says of stages that failed or went, of the policy in force, and of what is announced."""
+"""An audit's findings on failed or removed stages, the policy in force, and announced changes."""
 
 import pytest
 

@@ -106,7 +106,7 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
 
 @pytest.mark.deep(brief=BRIEF)
 def test_a_study_begins_with_it(scenario: Scenario) -> None:
-    """Every path goes on from the chain's state, whichever was run before."""
+    """Every path starts from the chain's state, in any order of the paths."""
     engine = ExactEngine(scenario, 1)
     rows = [dict(zip(engine.columns.names, engine.run_one_path(path), strict=True)) for path in (1, 0, 1)]
     assert rows[0] == rows[2]
@@ -158,7 +158,7 @@ def test_other_addresses_are_moved(crashed: DeploymentAfterPriceCrash, tmp_path:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_compare_opens_the_book_anew(exported: Path, crashed: DeploymentAfterPriceCrash) -> None:
-    """The same vaults and what is under auction, at a price at which they may be opened, then the chain's."""
+    """The same vaults and auctions, at a price at which they may be opened, then at the chain's price."""
     laid = apply_preset(load_preset("maker"), exported / "scenario.yaml")
     assert laid.opening is None and len(laid.vaults) > 10
     chain = build_statement(crashed.open_mirror_at_block().model, crashed.deployment)

@@ -1,4 +1,4 @@
-"""An audit's second witness: web3.py and eth-abi read what its figures come from, and a mistake is told."""
+"""An audit's second witness: web3.py and eth-abi read the inputs of its figures, and report a mistake."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_view_that_is_told_otherwise_to_either_is_a_line(
 def test_a_view_that_the_statement_asks_is_compared_with_the_model_too(
     crashed: DeploymentAfterPriceCrash, content: dict[str, Any], liar: ByzantineProxy
 ) -> None:
-    """No slot of the reserve's stage is read, so what its views take is known of the statement alone."""
+    """No slot of the reserve's stage is read: its views' parameters come from the statement alone."""
     stage = crashed.deployment.addresses["ReserveStage"]
     assert not any(content["evidence"]["slots"]["ReserveStage"].values())
 

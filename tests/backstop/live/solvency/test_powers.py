@@ -1,4 +1,4 @@
-"""What an audit says of who may change a deployment."""
+"""An audit's findings on the accounts that may change a deployment."""
 
 from dataclasses import replace
 

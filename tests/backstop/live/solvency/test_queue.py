@@ -54,7 +54,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeploymentAfter
 
 @pytest.fixture(scope="module")
 def board(market: DeploymentAfterPriceCrash) -> StatusBoard:
-    """What an observer with a page puts up."""
+    """Return the status board of an observer with a page."""
     put = StatusBoard()
     StatusPublisher(put, print, 0, scene=PageSections(market.deployment)).publish_block(
         market.open_mirror_at_block(), 0

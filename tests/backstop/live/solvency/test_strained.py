@@ -50,7 +50,7 @@ def content(strained: DeploymentAfterPriceCrash) -> dict[str, Any]:
 def exported(
     strained: DeploymentAfterPriceCrash, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
-    """The command's folder, and what it said is left out."""
+    """Return the command's folder, and its message about the rows that were left out."""
     folder = tmp_path_factory.mktemp("exported")
     where = ("--network", strained.devnet.url, "--deployment", str(strained.file))
     flags = ("--out", str(folder), "--duration", "51 h", "--block-time", "300 s")
@@ -110,7 +110,7 @@ def test_instalments_are_due_one_by_one(strained: DeploymentAfterPriceCrash, con
 
 
 def test_one_that_is_missed_is_broken(strained: DeploymentAfterPriceCrash) -> None:
-    """Overdue, although nobody can foreclose it: the price is stale by then."""
+    """The workout is overdue, although it cannot be foreclosed: the price is stale by then."""
     mirror = strained.open_mirror_at_block()
     mirror.model.world.timestamp += 3 * DAY
     (workout,) = build_statement(mirror.model, strained.deployment)["workouts"]
@@ -165,7 +165,7 @@ def test_a_run_begins_as_the_chain_is(
 
 @pytest.mark.deep(brief=BRIEF)
 def test_it_goes_on_from_there(exported: tuple[Path, str]) -> None:
-    """Nobody pays: the workout is foreclosed, and what was announced becomes the facilitator's loss."""
+    """No payment comes: the workout is foreclosed, and the announced loss becomes the facilitator's."""
     summary = simulate(load_scenario(exported[0] / "scenario.yaml"), "revm", 1).summary
     assert summary["completed"] and summary["differences"] == 0
     workouts = summary["guards"]["workouts"]

@@ -1,4 +1,4 @@
-"""What accounts would lack after a jump: held against the market itself, which has the jump, and pays."""
+"""Shortfalls of accounts after a jump, compared with the market itself, which applies the jump and pays."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def forecast(market, gaps=None):
 
 
 def jump(market, gaps):
-    """Have the marks jump, rounded down."""
+    """Move the marks by these gaps, rounded down."""
     for number, gap in gaps.items():
         market.mark(number, market.price(number) * (BASIS_POINTS + gap) // BASIS_POINTS)
 
@@ -127,7 +127,9 @@ def test_it_is_what_accounts_owe_after_the_jump(seed):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", ["all up", "all down", "WETH down", "WBTC up"])
 def test_insurance_pays_just_that(seed, name, bond):
-    """Where nobody owes yet and no lots are nobody's: all are met, and what was not needed has come back."""
+    """With no debtor and no unassigned lots: all debtors are liquidated, and the unused insurance has come
+    back.
+    """
     dice = Random(seed)
     market = deploy_perpetuals_on_model(bond)
     market.report_current_prices_again()
@@ -166,7 +168,7 @@ def test_a_lot_moves_as_the_mark_does():
 
 
 def test_where_lots_are_nobodys_one_side_moves_by_less():
-    """Ten long, four short: what four lose in all is shared by ten; four gain what ten lose."""
+    """Ten long, four short: ten share the loss of four; four gain the loss of ten."""
     assert compute_long_short_lot_gains(Market(100, 10, 4), 1_000) == (4, -10)
     assert compute_long_short_lot_gains(Market(100, 10, 4), -1_000) == (-4, 10)
 
@@ -205,7 +207,7 @@ def test_the_usual_jump_is_twice_the_initial_margin():
 
 
 def test_who_is_insured_by_the_initial_margin_is_covered():
-    """With all leverage on one side, and a tenth of what is open insured."""
+    """With all leverage on one side, and a tenth of the open interest insured."""
     market = deploy_perpetuals_on_model()
     market.report_current_prices_again()
     market.do("MarginPolicy.set_terms", ETH, build_perpetual_market_terms(insured=1_000), sender="admin")

@@ -1,4 +1,4 @@
-"""What broken code is tried on."""
+"""Small contracts and hosts for tests of broken code."""
 
 import pytest
 
@@ -9,7 +9,7 @@ COUNTER = bytes.fromhex("60015f54015f555f545f5260205ff3")
 
 
 class Counting:
-    """A contract that counts its calls, and a stranger who makes them."""
+    """A contract that counts its calls, and a stranger that makes them."""
 
     STRANGER, COUNTER = "0x" + "11" * 20, "0x" + "22" * 20
 

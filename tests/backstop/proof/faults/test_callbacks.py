@@ -1,4 +1,4 @@
-"""Cover from within a stranger's callback does what it does outside, or nothing: nobody chooses who pays.
+"""A cover in a stranger's callback has its usual effect or none: no caller chooses the payer.
 
 Tokens and other parts that call back are rows of the table, by the way "re-enters".
 """
@@ -52,7 +52,7 @@ def run(bench: CallRunner, steps: list[CallStep]) -> list[int]:
 
 
 def called_back(bench: CallRunner, c: int) -> None:
-    """Have the taker cover a type's loss whenever it is called."""
+    """Let every call to the taker cover a type's loss."""
     it = bench.it
     data = it.encode_call("LossWaterfall.cover", c)
     it.host.set_code(TAKER, build_target_call_bytecode(it.host, it.get_address("LossWaterfall"), data))

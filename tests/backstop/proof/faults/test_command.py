@@ -1,4 +1,4 @@
-"""`ape run faults`: what it prints and keeps, and how it ends."""
+"""`ape run faults`: its printed and kept output, and its exit codes."""
 
 import json
 

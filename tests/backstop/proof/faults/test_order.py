@@ -1,4 +1,4 @@
-"""Losses of two types at once: who has them covered chooses the order, but not what each stage pays."""
+"""Losses of two types at once: the caller of cover chooses the order, but not the payment of each stage."""
 
 from __future__ import annotations
 

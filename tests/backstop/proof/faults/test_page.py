@@ -16,7 +16,7 @@ HEAD = "| part | " + " | ".join(WAYS) + " |\n"
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_each_part_has_its_row(part):
-    """Works of asked, by way: what is asked less what is a hole."""
+    """Count working cells against all cells, by way: the difference is the known holes."""
     (row,) = [line for line in PAGE.split(HEAD)[1].splitlines() if line.startswith(f"| {part.name} |")]
     cells = []
     for way in WAYS:

@@ -1,4 +1,4 @@
-"""Each broken contract does what its name says."""
+"""Each broken contract fails in the way that its name states."""
 
 import pytest
 from eth_utils.crypto import keccak
@@ -30,7 +30,7 @@ def word(number):
 
 @pytest.fixture
 def answer(counting):
-    """What code answers to some data."""
+    """Return a function that runs code on some data and returns its answer."""
 
     def ask(code, data=b""):
         counting.host.set_code(AT, code)

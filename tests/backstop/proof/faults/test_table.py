@@ -1,4 +1,4 @@
-"""Whatever part breaks, the rest goes on; where it does not today, the hole is named."""
+"""When a part breaks, the others continue; where they do not today, the hole is named."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ WITHOUT_SUCCESS = {"wait_briefly", "wait_long", "call_restricted_functions", "mi
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for each run of the campaign: the last one is what remains."""
+    """Generate a test for each run of the campaign: the last run has the remaining steps."""
     if {"run", "length"} <= set(metafunc.fixturenames):
         steps = metafunc.config.getoption("--steps")
         runs = range(-(-steps // RUN_LENGTH))
@@ -61,7 +61,7 @@ def seed(request, run) -> int:
 
 @pytest.fixture(scope="module")
 def got_done() -> dict[int, set[str]]:
-    """By seed, the moves that got something done in a whole run: no run need be played for them again."""
+    """Return the effective moves of a whole run, by seed: no run need be played for them again."""
     return {}
 
 
@@ -152,7 +152,7 @@ def test_every_move_gets_something_done(artifacts, got_done):
 def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
     artifacts, tmp_path, monkeypatch, record, bits, seed, found
 ):
-    """As if a layout had a field that is too narrow: no crash of the campaign."""
+    """As if a layout had a field that is too narrow: the campaign does not crash."""
     monkeypatch.setattr(record, "BITS", bits)
     player = RunExecutor(tmp_path, "revm", seed=1, check_every=100)
     # Not every run liquidates anything so early.

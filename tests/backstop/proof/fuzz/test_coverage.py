@@ -1,4 +1,4 @@
-"""Coverage of the contracts: which way each decision of the source went, in whatever module it is."""
+"""Branch coverage of the contracts: the outcomes of each decision of the source, in every module."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def outcomes(coverage: DecisionCoverage, kind: str, function: str) -> set[str]:
 
 
 def call(doors: Artifacts, method: str, *args) -> tuple[object, DecisionCoverage]:
-    """Call a fresh door: its answer or reason, the same with and without marks, and what was reached."""
+    """Call a fresh door: its answer or reason, the same with and without marks, and the branches reached."""
     marked = InstrumentedArtifacts(doors)
     answers = []
     for artifacts in (doors, marked):

@@ -1,4 +1,4 @@
-"""`ape run fuzz`: what it prints, keeps, takes up again, and how it fails."""
+"""`ape run fuzz`: its output, its files, its resumption, and its failures."""
 
 import json
 import os
@@ -194,7 +194,7 @@ def test_the_bar_tells_seconds_and_steps():
 
 @pytest.fixture(scope="module")
 def short_runs():
-    """A twentieth of what they are, so that two are played soon."""
+    """Shorten runs to a twentieth, so that two are soon played."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fuzz_campaign, "RUN_LENGTH", 100)
         yield

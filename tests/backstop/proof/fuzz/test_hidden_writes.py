@@ -1,4 +1,4 @@
-"""Contracts that write what the model does not: each is found, and not later for what is compared when.
+"""Contracts with writes that the model lacks: each is found, no later than its kind of comparison allows.
 
 A wrong word in a slot that the model knows shows when all state is read next; a slot that it never named
 shows in the audit of the whole storage at the end of a run.

@@ -1,4 +1,4 @@
-"""The marks in the model: each arm is told, and nothing else changes."""
+"""The marks in the model: each arm is reported, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read(table, key):
 
 
 def run(function, *args):
-    """What marked code answers, and the arms that it went through."""
+    """Return the answer of marked code, and the arms that it went through."""
     code, branches = model_branch_coverage.compile_module_with_marks(SOURCE, Path("sample.py"))
     found = model_branch_coverage.BranchMarks(branches)
     scope = found.build_marking_functions_by_name()
@@ -118,7 +118,7 @@ def test_a_model_that_is_loaded_already_is_refused():
 
 @pytest.fixture
 def small_model(tmp_path, monkeypatch):
-    """A model of one file, whose marks are kept in a folder of its own."""
+    """A model of one file, with its marks in a folder of its own."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "small.py").write_text(SOURCE)
     monkeypatch.setattr(model_branch_coverage, "FOLDER", tmp_path / "model")

@@ -1,6 +1,6 @@
-"""The default campaign finds the mistakes that such systems were built with, and shows each in a few steps.
+"""The default campaign finds realistic bugs of such systems, and shows each in a few steps.
 
-The patches in `bugs/` are put on a copy of the contracts; docs/know/bugs.md says what each would cost.
+The patches in `bugs/` are applied to a copy of the contracts; docs/know/bugs.md has the cost of each.
 """
 
 import shutil
@@ -54,7 +54,7 @@ def campaign(artifacts: Artifacts):
 
 
 def shrunk_enough(trace, artifacts):
-    """It could be made smaller, which takes longer."""
+    """Return the trace shrunk to at most MOST_ACTIONS: a smaller one would take longer."""
     left = [len(trace.steps)]
     return shrink_trace(trace, artifacts, stopped=lambda: left[-1] <= MOST_ACTIONS, show=left.append)
 

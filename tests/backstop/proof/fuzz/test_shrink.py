@@ -1,4 +1,4 @@
-"""A failing trace becomes a small one that fails alike, and a test that fails while the bug is there."""
+"""A failing trace is shrunk to a small one with the same failure, and to a test that fails with the bug."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def wrong(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def failing(wrong) -> ProtocolTrace:
-    """A run that meets them."""
+    """Return the trace of a run on wrong contracts, which ends in a divergence."""
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=wrong, traces=None)
         with pytest.raises(DivergenceError):
@@ -54,7 +54,7 @@ def failing(wrong) -> ProtocolTrace:
 
 @pytest.fixture(scope="module")
 def shrunk(failing, wrong):
-    """What is left of the run, and how it fails."""
+    """Return the shrunk run, and its failure."""
     return shrink_trace(failing, wrong)
 
 
@@ -134,7 +134,7 @@ def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
     brief="tests/backstop/proof/fuzz/test_shrink.py::test_the_small_trace_replays_on_both_hosts"
 )
 def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
-    """What only shows in a future is found again from a file."""
+    """A failure that only shows in a counterfactual future is found again from a file."""
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(1, 0), artifacts=artifacts, traces=None)
         now = machine.both.timestamp

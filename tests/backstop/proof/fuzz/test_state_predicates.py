@@ -72,7 +72,7 @@ def test_each_predicate_is_a_question_about_a_table_that_there_is():
 
 
 class Remembering(StateObserver):
-    """Remembers what held at each look."""
+    """An observer that records the predicates that held at each look."""
 
     seen: list[int] | None = None
 
@@ -85,7 +85,7 @@ class Remembering(StateObserver):
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("index", range(4))
 def test_what_is_followed_is_what_holds(index):
-    """Slot by slot it comes to the same as a look at all of the state, and pairs are those of the looks."""
+    """Followed slot by slot, the predicates equal those of the full state, and so do their pairs."""
     with open_host("revm") as host:
         machine = FuzzRun(host, derive_run_seed(31, index), check_every=0, traces=None)
         observer = Remembering(machine.scene)

@@ -1,4 +1,4 @@
-"""Steering: a run prefers what leads to a missing pair, and a campaign stays the same on any processes."""
+"""Steering: a run prefers moves towards a missing pair, and a campaign is the same on any processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutants of changed lines: which lines changed, which mutants are theirs, what a campaign says of one."""
+"""Mutants of changed lines: the changed lines, their mutants, and a campaign's report on each."""
 
 import subprocess
 

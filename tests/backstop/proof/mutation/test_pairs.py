@@ -1,4 +1,4 @@
-"""Pairs say what they change; what is drawn is a mutant; a wrong rule in both sides meets the properties."""
+"""Pairs describe their change; each draw is a mutant; a wrong rule in both sides violates the properties."""
 
 import json
 import subprocess

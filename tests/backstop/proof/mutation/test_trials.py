@@ -1,4 +1,4 @@
-"""Mutants meet real tests in a process of their own; what became of them is kept."""
+"""Mutants are tested by real tests in a process of their own; their outcomes are kept."""
 
 import json
 

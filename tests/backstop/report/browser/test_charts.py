@@ -1,4 +1,4 @@
-"""What a reader can do with the charts of a page: save, read, and choose the time that all of them show."""
+"""A reader's actions on the charts of a page: save, read, and choose the time that all of them show."""
 
 from __future__ import annotations
 

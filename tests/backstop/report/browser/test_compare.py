@@ -33,8 +33,10 @@ CHARTS = {
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """By the page's path: three presets over the small crash, an hour in which nobody loses anything, and two
-    presets over a margin market.
+    """Return comparisons by the page's path.
+
+    They are three presets over the small crash, an hour without any loss, and two presets over a margin
+    market.
     """
     crash, calm, margin = (tmp_path_factory.mktemp(name) for name in ("crash", "calm", "margin"))
     (calm / "calm.yaml").write_text(

@@ -1,4 +1,4 @@
-"""Every kind of page, whatever it is of: at each width, in each theme, by keyboard, with names that are more.
+"""Every kind of page: at each width, in each theme, by keyboard, with names that contain markup.
 
 The live page and an audit's need a chain, and have tests of their own.
 """
@@ -45,7 +45,7 @@ NAMED = (
     *("title", "scenario", "description", "owner", "facts", "assumptions", "says"),
     *("read_columns", "ignored_columns", "notes", "ratio_source", "unmeasured"),
 )
-"""Texts of a summary that somebody outside may have chosen."""
+"""Texts of a summary that an outside party may have chosen."""
 
 CONTROLS = "button, a[href], input, select, summary, [tabindex]"
 # Every control that can be seen and that the Tab key has not come to; cells of a table share one stop.
@@ -100,7 +100,7 @@ def run_in(folder: Path) -> Path:
 
 
 def asked(command: Any, *args: str) -> Callable[[Path], Path]:
-    """What makes a page by a command, in a folder of its choice."""
+    """Return a function that makes a page by a command, in a folder of the command's choice."""
 
     def make(folder: Path) -> Path:
         result = CliRunner(mix_stderr=False).invoke(command.cli, [*args, "--out", str(folder)])
@@ -223,7 +223,7 @@ def test_it_fits_and_axe_finds_no_fault(page_of: Callable[[str], Path], kind: st
 
 @pytest.mark.parametrize("kind", MADE)
 def test_the_tab_key_comes_to_every_control(page_of: Callable[[str], Path], kind: str) -> None:
-    """And opens all data: what is in there can be reached, too."""
+    """It also opens all data: the controls in there can be reached, too."""
     steps = [
         {"read": "document.querySelectorAll('details').forEach((each) => { each.open = true; })"},
         {"until": "[...document.querySelectorAll('.data')].every((each) => each.querySelector('table'))"},
@@ -273,7 +273,7 @@ def test_it_prints_to_a_pdf_of_all_sections(
 
 
 def poisoned(value: Any, named: bool = False) -> Any:
-    """A document in which what somebody may have named is called something else."""
+    """Return a document with a hostile name in each field that a user may have named."""
     if isinstance(value, dict):
         return {key: poisoned(each, named=key in NAMED) for key, each in value.items()}
     if isinstance(value, list):

@@ -32,7 +32,7 @@ WIDTH = 400
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the browser saw, and what was so."""
+    """Return the browser's observations, and the true values."""
     folder, port = tmp_path_factory.mktemp("watched"), find_free_non_ephemeral_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
     deployment = deploy_live(devnet.node, load_scenario(SMALL).parameters, file, Signers(test_accounts=True))

@@ -28,7 +28,7 @@ WIDTHS = "[...document.querySelectorAll('.plot .main-svg')].map((each) => each.g
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a reader with a dark screen would see on paper, and again on the screen."""
+    """Return a page on paper for a reader with a dark screen, and the same page on the screen again."""
     path = tmp_path_factory.mktemp("print") / "report.html"
     path.write_text(
         render_page(handmade_page_runs.build_handmade_crash_run()).replace(

@@ -35,7 +35,7 @@ WIDTHS = (1280, 400)
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the browser saw of the page of a mirror."""
+    """Return the browser's observations of a mirror's page."""
     folder, port = tmp_path_factory.mktemp("queue"), find_free_non_ephemeral_port()
     devnet, file, said = Devnet(), folder / "deployment.json", folder / "said"
     parameters = build_cycle_market_parameters(third_bond=WAD, policy="ranked")

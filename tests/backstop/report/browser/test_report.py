@@ -58,7 +58,7 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 
 
 def test_the_browser_is_the_one_that_is_pinned(visits: list[dict[str, Any]]) -> None:
-    """Its package goes on with whatever version lies unpacked where it looks."""
+    """The browser's package uses any version that lies unpacked in its cache."""
     assert visits
     asked = [str(CACHE / "chromium"), "--version"]
     told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout

@@ -96,7 +96,7 @@ OVERLAPS = """[...document.querySelectorAll('#tail, #histogram')].flatMap((plot)
     Math.min(here.bottom, there.bottom) - Math.max(here.top, there.top) > 0.5,
   ).map(([two]) => `${plot.id}: ${one} and ${two}`));
 })"""
-"""Labels of the two charts whose boxes share more than half a pixel each way."""
+"""Labels of the two charts with boxes that share more than half a pixel each way."""
 
 
 def test_no_label_of_the_losses_is_upon_another(pages: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""What a reader can do with the tables of a page, by keyboard and on a telephone."""
+"""A reader's actions on the tables of a page, by keyboard and on a telephone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIP = "document.getElementById('tip').hidden ? '' : document.getElementById('tip
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of 30 auctions, of which those with even numbers are of a type called `</script>`."""
+    """Return a page of 30 auctions; those with even numbers have a type called `</script>`."""
     return str(
         write_page(
             handmade_page_runs.build_handmade_crash_run(), tmp_path_factory.mktemp("tables") / "report.html"

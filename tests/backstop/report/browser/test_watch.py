@@ -32,7 +32,7 @@ WIDTHS = (1280, 400)
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the browser saw, and what was so."""
+    """Return the browser's observations, and the true values."""
     folder, port = tmp_path_factory.mktemp("watched"), find_free_non_ephemeral_port()
     scenario = truncate_scenario(apply_preset(load_preset("backstop"), SMALL), 84 * 60)
     devnet, file = Devnet(), folder / "deployment.json"
@@ -107,7 +107,7 @@ def test_it_shows_what_is(watched: dict[str, Any]) -> None:
 
 
 def test_anybody_can_read_it(watched: dict[str, Any]) -> None:
-    """Fits a phone; rows have names; what changes is announced; dark where the reader wants it."""
+    """Fits a phone; rows have names; changes are announced; dark where the reader wants it."""
     assert len(watched["looks"]) == 2 * len(WIDTHS)
     for look in watched["looks"]:
         assert look["scrollWidth"] <= look["clientWidth"] == look["width"], look["wide"]

@@ -1,4 +1,4 @@
-"""What is left to chance is read with its units; a mistake is one line."""
+"""Random parts of a scenario are read with their units; a mistake is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A market's depth falls with the price as the file says: whole at the high, linear down to the least."""
+"""A market's depth drops with the price as in the file: whole at the high, linear down to the least."""
 
 from __future__ import annotations
 

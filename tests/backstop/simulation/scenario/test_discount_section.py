@@ -1,4 +1,4 @@
-"""The section `discount` of a scenario: what it may say, and that it is written as it is read."""
+"""The section `discount` of a scenario: its accepted values, and that it is written as it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths are what their models say, depend on seed and number alone, and are scenarios like any other."""
+"""Paths follow their models, depend on seed and number alone, and are scenarios like any other."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ prices:
 
 @pytest.fixture
 def mine(tmp_path: Path):
-    """Write a scenario whose ether begins at 2,000, with more lines of its file."""
+    """Write a scenario with ether at 2,000 at first, with more lines of its file."""
 
     def write(more: str) -> Path:
         (tmp_path / "prices.csv").write_text("ETH\n" + "2000\n" * 30)

@@ -1,4 +1,4 @@
-"""A stranger's files: what is accepted, and the one line that says what is wrong and how to mend it."""
+"""A stranger's files: the accepted ones, and the one line that names an error and its repair."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BOOTSTRAP = (
 
 
 def scenario(folder: Path, text: str | bytes, **tables: str | bytes) -> Scenario:
-    """What a file reads as, with CSV files beside it."""
+    """Return the scenario that a file is read as, with CSV files beside it."""
     for name, content in {"day.yaml": text, **{f"{name}.csv": each for name, each in tables.items()}}.items():
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return load_scenario(folder / "day.yaml")

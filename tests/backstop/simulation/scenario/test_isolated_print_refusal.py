@@ -138,7 +138,7 @@ def test_import_says_nothing_where_nothing_is_kept(tmp_path, use) -> None:
 
 
 def test_a_crash_of_minutes_that_is_one_row_of_the_file_written_is_kept(tmp_path) -> None:
-    """A fall and a return in steps of minutes, in a file of hours: no print, and one row of prices.csv."""
+    """A drop and a return in steps of minutes, in a file of hours: no print, and one row of prices.csv."""
     times = [f"{hour:02}:00" for hour in range(6)] + ["05:48", "05:51", "05:54", "05:57", "06:00"]
     times += ["06:03", "06:06", "06:09", "06:12"] + [f"{hour:02}:00" for hour in range(7, 24)]
     values = [100, 101, 100, 101, 100, 101, 96, 91, 87, 83, 80, 84, 88, 92, 97, *[101, 100] * 8, 101]

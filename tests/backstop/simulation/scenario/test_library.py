@@ -1,4 +1,4 @@
-"""The scenarios of the library say what they must about 12 March 2020."""
+"""The library's scenarios have the known results of 12 March 2020."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_folded_texts_have_no_marks(name):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ten_minutes_of_october_2025(seed: int) -> None:
-    """BTC falls from the published price to the published low, ALT by two thirds, and has most of it back."""
+    """BTC drops from the published price to the published low, ALT by two thirds, and recovers most of it."""
     scenario, found = load_scenario("october-2025-perpetuals"), {}
     for symbol, path in scenario.prices.items():
         drawn = price_path(path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time)

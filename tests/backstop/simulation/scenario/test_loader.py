@@ -30,7 +30,7 @@ FULL = (LIBRARY / "black-thursday.yaml").read_text()
 
 
 def problem(tmp_path: Path, text: str) -> str:
-    """What loading this file says."""
+    """Return the error message of this file."""
     path = tmp_path / "day.yaml"
     path.write_text(text)
     with pytest.raises(BackstopError) as caught:

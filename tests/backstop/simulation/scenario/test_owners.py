@@ -1,4 +1,4 @@
-"""Owners who react: the section is read with its units, and the rule does what the page says."""
+"""Owners that react: the section is read with its units, and the rule works as the page states."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def behavior(tmp_path) -> OwnerBehavior:
 
 
 def act_surely(behavior: OwnerBehavior, way: str, **changes) -> OwnerBehavior:
-    """Owners of whom all act at each look, in one way."""
+    """Return owners that all act at each look, in one way."""
     defend, release = behavior.defend, behavior.release
     ways = tuple(BILLION if each == way else 0 for each in (SELL, REPAY, ADD))
     other = tuple(BILLION if each == way else 0 for each in (DRAW, WITHDRAW))

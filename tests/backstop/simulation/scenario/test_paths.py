@@ -1,4 +1,4 @@
-"""Price paths: exact through the points, the same for one seed, never outside what the points allow."""
+"""Price paths: exact through the points, the same for one seed, never outside the points' bounds."""
 
 from __future__ import annotations
 

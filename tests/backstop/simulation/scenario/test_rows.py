@@ -1,4 +1,4 @@
-"""Rows that the contracts refuse: found before anything runs, and what becomes of them, in every engine."""
+"""Rows that the contracts refuse: they are found before the run, and treated alike in every engine."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ MORE = "members: {junior: {first_loss: 1_000_000 stablecoin}, savings: {saver: 1
 @pytest.mark.deep(cases=1)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_engines_open_what_is_left_of_a_foul_book_and_agree(tmp_path, seed) -> None:
-    """Bad debt and what is liquidated differ by no more than on books without a fault."""
+    """Bad debt and liquidated debt differ by no more than on books without a fault."""
     chosen = scenario(tmp_path, foul(150, seed), ALL, MORE)
     assert set(chosen.opened_at) == {"ETH", "WBTC"}
     exact, fast = run_both_engines(chosen, 1, 3)

@@ -16,7 +16,7 @@ from backstop.simulation.scenario.scenario_records import StabilityPoolMember
 
 
 def load_pool(folder: Path, pool: str, others: str = "") -> Scenario:
-    """A day whose ether has the section."""
+    """Return a day with the section for ether."""
     file = folder / "day.yaml"
     file.write_text(
         "extends: black-thursday\nparameters:\n  collateral_types:\n    ETH:\n"

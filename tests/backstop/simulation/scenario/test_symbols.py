@@ -1,4 +1,4 @@
-"""Symbols are those of real tokens, through everything that is called by them."""
+"""Symbols are those of real tokens, in every name that contains them."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_a_yearly_rate_is_the_largest_that_stays_under_it(percent: int) -> None:
 
 
 def test_plain_numbers_are_read_as_all_others_are() -> None:
-    """The short way for cells of digits says what the pattern says, which reads them with a sign before."""
+    """The short way for cells of digits agrees with the pattern, which reads them with a sign before."""
     for text in ("0", "12", "12.5", "0.000000000000000001", ".5", "5.", "007.50"):
         assert quantity_units.read_numerator_and_denominator(
             text, "an amount", "12.5"

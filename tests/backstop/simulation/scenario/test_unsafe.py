@@ -1,4 +1,4 @@
-"""A scenario whose parameters do not fit each other is refused, unless that is what it is there to show."""
+"""A scenario with parameters that break a rule is refused, unless it declares that as its purpose."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_extends_it_mends_it(tmp_path: Path) -> None:
 
 
 def test_a_study_may_break_what_its_scenario_does_not(tmp_path: Path) -> None:
-    """A preset has terms of its own, and what it breaks itself it says; the scenario's reasons stay."""
+    """A preset has terms of its own, and declares the rules that it breaks; the scenario's reasons stay."""
     (tmp_path / "base.yaml").write_text(SAYS_SO)
     preset = tmp_path / "calm.yaml"
     preset.write_text(

@@ -1,4 +1,4 @@
-"""What became of a file's rows: each line has its count and its debt, and debts add up to what was read."""
+"""Outcomes of a file's rows: each line has its count and its debt, and debts add up to the file's total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Liquidation terms of known systems: from a table with sources, behind what the user and the file say."""
+"""Liquidation terms of known systems: from a table with sources; the user's and the file's terms go first."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def parquet(**columns: Any) -> bytes:
 
 
 def told(folder: Path, book: str | bytes, prices: str | bytes, *flags: str) -> str:
-    """What `bring` says of two files; it fails, in one line, and leaves nothing behind."""
+    """Return the message of `bring` on two files; it fails, in one line, and leaves nothing behind."""
     for name, content in (("book.csv", book), ("prices.csv", prices)):
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     args = ["--book", str(folder / "book.csv"), "--prices", str(folder / "prices.csv"), *flags]

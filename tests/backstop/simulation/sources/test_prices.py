@@ -1,4 +1,4 @@
-"""Prices as others keep them: any spacing, replayed or as history; what is odd about them is named."""
+"""Prices as others keep them: any spacing, replayed or as history; irregularities are named."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def replayed(folder: Path, price: str, duration: str = "2 h", block: str = "5 mi
 
 
 def test_a_file_of_prices_is_replayed_as_it_is(tmp_path) -> None:
-    """Each price holds till the next, on every path alike; the other coin is drawn."""
+    """Each price holds until the next, on every path; the other coin is drawn."""
     day = load_scenario(replayed(tmp_path, "every: 1 h"))
     for path in (0, 5):
         points = list(draw_scenario(day, 1, path).prices["ETH"].points.values())

@@ -34,7 +34,7 @@ SYMBOLS = {"wstETH": 4_000, "cbBTC": 95_000, "sUSDe": 1}
 
 
 def prices(hours: int = 24 * 20, step: int = 3_600) -> pd.DataFrame:
-    """A random history whose falls come together."""
+    """Return a random history with clustered price drops."""
     dice, rows = SeededRandom(3, "prices"), []
     worth = {symbol: start * 10**6 for symbol, start in SYMBOLS.items()}
     for i in range(hours):
@@ -144,7 +144,7 @@ def test_a_replay_takes_the_prices_as_they_are(tmp_path) -> None:
 
 
 def test_rows_under_water_are_told_the_price_that_opened_them(tmp_path) -> None:
-    """Positions older than the last price look insolvent: a line says which price, and what to do."""
+    """Positions older than the last price look insolvent: a line gives the price, and the repair."""
     (tmp_path / "p.csv").write_text(
         "owner,collateral,locked,debt\nanna,ETH,9,9000\nbert,ETH,90,9000\ncarl,ETH,4,9000\n"
     )
@@ -236,7 +236,7 @@ SAMPLES = ROOT / "docs" / "learn" / "samples"
 
 
 def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
-    """As docs/learn/own-files.md tells: refused in one line, read without those rows, a page from Python."""
+    """As in docs/learn/own-files.md: refused in one line, read without those rows, a page from Python."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAMPLES, tmp_path / "docs" / "learn" / "samples")
     page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
@@ -365,7 +365,7 @@ def test_balances_are_what_was_asked_for_and_pay_first(tmp_path) -> None:
 
 
 def test_the_ledger_holds_the_starting_balance(tmp_path) -> None:
-    """On the contracts: the reserve has it to the wei, nobody keeps the role, and the model agrees."""
+    """On the contracts: the reserve has it to the wei, no account keeps the role, and the model agrees."""
     book, history = backstop.read_book(positions(30)), backstop.read_prices(prices())
     day = backstop.write_scenario(book, history, tmp_path, reserve=30_000, duration="10 min")
     with open_deployment_session(day, "revm", 1) as session:

@@ -227,7 +227,7 @@ def test_the_command_takes_debt_prices_from_its_prices(tmp_path) -> None:
 
 @pytest.mark.parametrize("how", ["gzip", "bz2", "zstd"])
 def test_a_compressed_file_may_have_any_name(tmp_path, how) -> None:
-    """Before: what was compressed and called .csv was 'not UTF-8 text: save it as CSV'."""
+    """Before: a compressed file called .csv was 'not UTF-8 text: save it as CSV'."""
     content = (HEAD + "a,ETH,1,5\n").encode()
     packers: dict[str, Callable[[bytes], bytes]] = {
         "gzip": gzip.compress,
@@ -267,7 +267,7 @@ def test_compressed_prices_may_have_any_name(tmp_path) -> None:
     ],
 )  # fmt: skip
 def test_lists_of_records_are_named_of_an_object(tmp_path, text, said) -> None:
-    """Before: the first list was named, whatever was in it."""
+    """Before: the first list was named, regardless of its contents."""
     with pytest.raises(BackstopError) as refused:
         read_book(write_text(tmp_path, text, "book.json"))
     assert f"is one object with {said}" in str(refused.value)
@@ -345,7 +345,7 @@ def build_distressed_book() -> pd.DataFrame:
 
 
 def test_balances_are_parts_of_the_debt_that_is_drawn(tmp_path) -> None:
-    """Before: of all debt, and `stress` refused what `import` had written: nobody could draw that much."""
+    """Before: of all debt; `stress` then refused the file of `import`, since so much could not be drawn."""
     file, quotes = tmp_path / "book.csv", write_text(tmp_path, QUOTES, "prices.csv")
     build_distressed_book().to_csv(file, index=False)
     folder = str(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""`ape run attack`: what it prints and writes; its worst is a scenario; a mistake is one line."""
+"""`ape run attack`: its output and files; its worst is a scenario; a mistake is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hostile member makes the moves of its plan, once each, and its books count what it took from others."""
+"""A hostile member makes the moves of its plan, once each, and its books count its takings from others."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def priced(scenario: Scenario, at: int, factor: int, of: int = 100) -> Scenario:
 
 
 def calls(result: RunResult) -> list[tuple[int, str]]:
-    """What the attacker got in, from the start on: minutes and method."""
+    """Return the attacker's successful calls from the start on: minutes and method."""
     start = result.summary["started_at"]
     return [
         ((row[1] - start) // MINUTE, row[3])
@@ -49,7 +49,7 @@ def calls(result: RunResult) -> list[tuple[int, str]]:
 
 
 def gain(scenario: Scenario) -> int:
-    """What the moves are worth to it: without them it has lost something with the pool."""
+    """Return the worth of the moves to the attacker: without them it has lost something with the pool."""
     trials = CandidateRunner(scenario, 1, on_bytecode=False)
     return sum(
         sign * trials.play_scenario(each).profits["stranger"]
@@ -80,7 +80,7 @@ def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) ->
 
 
 def quiet(scenario: Scenario, *roles: str) -> Scenario:
-    """Nobody but the attacker, who reports prices, and these."""
+    """Keep only the attacker, which reports prices, and these roles."""
     kept = ("attacker", "reporter", "poker", *roles)
     return replace(scenario, keepers=tuple(group for group in scenario.keepers if group.role in kept))
 
@@ -92,7 +92,7 @@ def test_it_liquidates_itself_buys_and_resets(scenario) -> None:
 
 
 def test_it_has_deficits_covered(scenario) -> None:
-    """Once somebody has closed what nobody buys."""
+    """It covers once another account has closed an auction without buyers."""
     moves = (AttackMove(0, "draw"), AttackMove(15 * MINUTE, "liquidate"), AttackMove(20 * MINUTE, "cover"))
     crashed = priced(quiet(scenario, "crank"), 10 * MINUTE, 1, of=100_000)
     result = simulate(planned(crashed, *moves), "revm")
@@ -101,7 +101,7 @@ def test_it_has_deficits_covered(scenario) -> None:
 
 @pytest.mark.parametrize("factor", [80, 100, 130])
 def test_prices_alone_earn_nothing(scenario, factor) -> None:
-    """What it borrows and repays costs its gas and its fees, wherever the price has gone."""
+    """A loan that is drawn and repaid costs its gas and its fees, at any price."""
     safe = replace(
         scenario,
         keepers=tuple(

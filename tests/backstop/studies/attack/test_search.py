@@ -1,4 +1,4 @@
-"""A search beats chance, goes on as if nothing had happened, and its points keep to the budget."""
+"""A search beats chance, resumes without a trace, and its points keep to the budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ape run deleverage`: tables, JSON and a page that say the same, and whose first screen adds up."""
+"""`ape run deleverage`: tables, JSON and a page with equal figures, and a first screen that adds up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The back-test rejects what Kupiec's and Christoffersen's tests do, and says what it would miss."""
+"""The back-test rejects by Kupiec's and Christoffersen's tests, and states the deviations it would miss."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_forecasts_are_quantiles_of_the_law() -> None:
 
 
 def history(calm: float, then: float, days: int = 260) -> PriceHistory:
-    """Prices every four hours whose moves are of one size in the first half and another in the second."""
+    """Return prices every four hours, with moves of one size in the first half and another in the second."""
     random = np.random.default_rng(6)
     moves = random.standard_normal(6 * days) * np.repeat([calm, then], 3 * days)
     prices = 2_000 * np.exp(np.cumsum(moves))

@@ -1,4 +1,4 @@
-"""A calibration comes back to the law that prices were drawn by, and its file says what it found."""
+"""A calibration recovers the law that prices were drawn by, and its file states the finding."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_measured_is_one_line(book, year, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def laws(tmp_path_factory):
-    """The folder of a calibration, and what the command printed."""
+    """Return the folder of a calibration, and the output of the command."""
     folder = tmp_path_factory.mktemp("calibrated") / "laws"
     result = run(*ARGS, *YEAR, *DEPTHS, "--out", str(folder))
     assert result.exit_code == 0, result.stderr

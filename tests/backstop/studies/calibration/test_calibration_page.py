@@ -1,4 +1,4 @@
-"""The page of a calibration: each figure is that of its files, and what is missing is named."""
+"""The page of a calibration: each figure is that of its files, and missing ones are named."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_first_screen_counts_the_verdicts(whole: Path) -> None:
 
 
 def test_the_chart_draws_what_is_known(short: Path) -> None:
-    """Days of a month show no fall that one in a hundred exceeds: the law's alone is drawn."""
+    """Days of a month show no drop that one in a hundred exceeds: only the law's drop is drawn."""
     seen, law = calibration_page.build_fall_quantile_chart(summary_of(short)).figure["data"]
     assert len(law["y"]) == 6 and seen["y"] == [0, 2, 4]
     rows = [row for row in summary_of(short)["falls"] if row["level_bps"] == 100]

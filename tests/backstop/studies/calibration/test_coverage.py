@@ -1,4 +1,4 @@
-"""Intervals of a calibration hold what moves were drawn by, about as often as they claim."""
+"""Intervals of a calibration hold the drawn law, about as often as they claim."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAWS = (
 @pytest.mark.deep(brief=BRIEF)
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_claimed_intervals_hold_the_law(law) -> None:
-    """Of 100 trials of 4,000 hours: the claim is within the interval of the share that held, or below."""
+    """Of 100 trials of 4,000 hours: the claim is within the interval of the covered share, or below."""
     for name, (within, of) in laws.count_interval_hits(law, 4_000, 100).items():
         found = estimate_share(within, of)
         print(f"{law.__name__} {name}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")

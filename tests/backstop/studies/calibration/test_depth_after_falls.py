@@ -1,4 +1,4 @@
-"""What falls leave of a market's depth: measured with an interval, offered where that is less than all."""
+"""The depth of a market that remains after price drops: measured with an interval, offered if below 100%."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAY = 86_400
 
 
 def draw_prices(days: int, falls: int, step: int = STEP, seed: int = 1) -> PriceSeries:
-    """Prices of ten minutes: calm, but that they fall by 6% in a step so often, and come back within 6 h."""
+    """Return prices every ten minutes: calm, with drops of 6% in a step, which recover within 6 h."""
     rng, level, values = np.random.default_rng(seed), 0.0, []
     count = days * DAY // step
     at = set(np.linspace(0, count, falls, endpoint=False, dtype=int)[1:].tolist()) if falls else set()

@@ -1,4 +1,4 @@
-"""Falls of a law are those of what it draws, and a history's interval holds the true fall."""
+"""Price drops of a law are those of its draws, and a history's interval holds the true drop."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_falls_of_jumping_moves_are_those_that_are_drawn(count: int) -> None:
 
 @pytest.mark.parametrize(("level", "count"), [(100, 700), (10, 8_000)])
 def test_the_interval_of_a_history_holds_the_true_fall(level: int, count: int) -> None:
-    """In 95 of 100 histories or more: a share of moves is a binomial count, whatever their law."""
+    """In 95 of 100 histories or more: the share of moves is a binomial count under any law."""
     dice, true = np.random.default_rng(3), -expm1(-{100: 2.3263478740, 10: 3.0902323062}[level])
     held = 0
     for _ in range(400):
@@ -132,7 +132,7 @@ def test_a_law_without_the_jumps_of_a_history_is_too_mild() -> None:
 
 
 def test_falls_of_a_history_are_of_its_prices() -> None:
-    """By hand: the falls of days from close to close, sorted."""
+    """By hand: the price drops of days from close to close, sorted."""
     book = backstop.read_book(SAMPLES / "synthetic-aave.csv", like="aave")
     year = backstop.read_prices(SAMPLES / "synthetic-year.csv")
     rows = compare_fall_quantiles(book, year, backstop.calibrate(book, year))

@@ -1,4 +1,4 @@
-"""Intervals of what is measured of owners hold the law that drew them, about as often as they claim."""
+"""Intervals of measured owners' behaviour hold the law that drew them, about as often as they claim."""
 
 from __future__ import annotations
 

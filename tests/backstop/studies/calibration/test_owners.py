@@ -1,4 +1,4 @@
-"""Owners of vaults, measured from events: a known law is found again, and every act is what it should be."""
+"""Owners of vaults, measured from events: a known law is found again, and every act is classified right."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_law_tells_hours_better_than_one_chance(fit: OwnerFit) -> None:
 
 
 def test_releases_are_counted_by_owner(tmp_path) -> None:
-    """Of 20 owners one releases ten times, and nineteen never: as if one in twenty did once."""
+    """Of 20 owners one releases ten times, and nineteen never: as if one in twenty released once."""
     opening = "".join(
         f"deposit,o{i},WETH,10,2024-03-02T00:00Z,,\ndraw,o{i},DAI,5000,2024-03-02T00:00Z,,\n"
         for i in range(19)
@@ -264,7 +264,7 @@ def test_what_happens_within_an_hour_is_one_act(tmp_path) -> None:
 
 
 def test_a_liquidation_is_nobodys_act(tmp_path) -> None:
-    """What the owner did before it within the hour counts, what is left afterwards does not."""
+    """The owner's acts before it within the hour count, the remainder afterwards does not."""
     text = (
         "repayment,a,DAI,500,2024-03-02T01:10Z,,\nliquidation,a,WETH,6,2024-03-02T01:20Z,DAI,4500\n"
         "withdrawal,a,WETH,4,2024-03-02T01:30Z,,\n"
@@ -277,7 +277,7 @@ def test_a_liquidation_is_nobodys_act(tmp_path) -> None:
 
 
 def test_an_owner_is_near_whose_vault_left_alone_would_have_been(tmp_path) -> None:
-    """At 700 dollars the vault left alone is at 7.7%: whoever adds before is near all the same."""
+    """At 700 dollars the vault left alone is at 7.7%: an owner that adds before is near all the same."""
     prices = "time,WETH\n" + "".join(
         f"2024-03-02T{hour:02}:00Z,{price}\n" for hour, price in enumerate((1_000, 900, 700, 700, 700, 900))
     )

@@ -36,7 +36,7 @@ def compared(out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_every_preset_on_the_contracts(compared, tmp_path):
-    """They come to what they come to on the model alone."""
+    """The results on the contracts equal those of the model alone."""
     found = compare(SMALL, load_presets("all"), "revm", 1, tmp_path)
     for row, alone in zip(found["presets"], compared["presets"], strict=True):
         assert row["differences"] == 0 and row["state_hash"] == alone["state_hash"]
@@ -66,7 +66,7 @@ def test_figures_are_those_of_the_runs(compared, out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_the_crash_is_the_same(compared, out):
-    """Prices and gas to the digit; the opening of the book too, but for who puts what into which pool."""
+    """Prices and gas to the digit; the opening of the book too, except for the depositors of each pool."""
     markets, books = set(), set()
     for row in compared["presets"]:
         run = load_run(out / row["preset"])
@@ -88,7 +88,7 @@ def test_nobody_but_the_groups_of_the_order_pays(compared):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
-    """Elsewhere who runs has no more than who stays, once all that pools hold is in doubt."""
+    """Elsewhere a leaver has no more than a stayer, once all assets of pools are in doubt."""
     naive = {cost["preset"] for cost in compared["naive"] if cost["rule"] == "leave-at-once"}
     assert naive == {"ccp", "credit-guild", "morpho-lenders"}
     gains = {
@@ -108,7 +108,7 @@ def test_running_pays_only_where_a_pool_is_left_at_book_value(compared, out):
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
 def test_what_a_naive_rule_costs_adds_up(compared, out):
-    """Somebody has less by what others have more, but for what the loss itself is larger or smaller."""
+    """One party's loss is another's gain, except for the difference in the loss itself."""
     assert compared["naive"]
     for cost in compared["naive"]:
         runs = cost["preset"], f"{cost['preset']}-without-{cost['rule']}"
@@ -164,7 +164,7 @@ def test_the_time_to_cover(compared, out):
 
 
 def state_flows(directory, end):
-    """What was recognised less what was covered, before a time."""
+    """Return the recognised less the covered flows before a time [rad]."""
     flows = load_run(directory).frames["waterfall"]
     signs = {"recognised": 1, "covered": -1, "recovered": -1}
     early = flows[(flows["timestamp"] < end) & flows["kind"].isin(signs)]

@@ -1,4 +1,4 @@
-"""A comparison of margin presets: its lines agree with the runs; none closes more than is nobody's."""
+"""A comparison of margin presets: its lines agree with the runs; none closes beyond unassigned lots."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def out(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(out):
-    """Only what the model did: that it does as contracts do, tests of runs and the browser's page say."""
+    """Return a comparison on the model alone: tests of runs and the browser's page compare the contracts."""
     return compare(SCENARIO, load_presets(PRESETS), "model", 1, out, aftermath=0)
 
 
@@ -119,7 +119,7 @@ def test_the_page_has_every_line(compared, out):
 
 @pytest.mark.deep(brief=BRIEF)
 def test_winners_who_dodge_bear_the_same(tmp_path: Path) -> None:
-    """But for a wei that is rounded up for each of their accounts; and they have less by the fees."""
+    """Equal but for a wei that is rounded up for each of their accounts; and they have less by the fees."""
     found = compare(
         SCENARIO, load_presets("by-cycle,ranked"), "model", 1, tmp_path, aftermath=0, dodgers=2_000
     )

@@ -1,4 +1,4 @@
-"""A collapse that no preset can pay for ends in settlement, and the comparison says who lost what."""
+"""A collapse that no preset can pay for ends in settlement, and the comparison has the loss of each party."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compared(tmp_path_factory):
     brief="tests/backstop/studies/comparison/test_settlement.py::test_a_simulation_ends_in_it_as_well"
 )
 def test_it_begins_by_the_protocols_own_rule(compared):
-    """Above the bound for two whole epochs, a day each, and nobody announced anything."""
+    """Above the bound for two whole epochs, a day each, without an announcement."""
     for row in compared[0]["presets"]:
         events = load_run(compared[1] / row["preset"]).frames["events"]
         noted = events[events["event"] == "DeficitBreachRecorded"]
@@ -67,7 +67,7 @@ def test_holders_get_what_the_presets_stages_left_them(compared):
 
 
 def test_savers_bear_what_holders_bear_where_no_stage_asks_them(compared):
-    """At maker's a deposit is as good as coins; whoever has left or stayed gets the same for them."""
+    """At maker's a deposit is as good as coins: leavers and stayers get the same for them."""
     summary = load_run(compared[1] / "maker").summary
     worth = int(summary["settlement"]["coin_worth_ray"])
     saved = [member for member in summary["members"] if member["pool"] == "Savings"]

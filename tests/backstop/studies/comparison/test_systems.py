@@ -36,7 +36,7 @@ def get_row(compared, preset):
     brief="tests/backstop/studies/comparison/test_systems.py::test_what_partial_sales_cost_adds_up"
 )
 def test_every_system_on_the_contracts(tmp_path) -> None:
-    """Model and chain agree, and come to what the model comes to alone, with and without each naive rule."""
+    """Model and chain agree, and equal the model's run alone, with and without each naive rule."""
     alone, found = (
         compare(SMALL, load_presets("systems"), host, 1, tmp_path / host, aftermath=DAY)
         for host in ("model", "revm")
@@ -61,7 +61,7 @@ def test_figures_of_sales_are_those_of_the_events(compared, out) -> None:
 
 
 def test_what_is_lost_is_booked_when_the_collateral_is_gone(compared) -> None:
-    """What buyers did not repay of the principal is the loss; the rest is not booked."""
+    """The principal that buyers did not repay is the loss; the rest is not booked."""
     row = get_row(compared, "euler-v2")
     sold, paid = int(row["sales"]["principal_rad"]), int(row["sales"]["paid_wad"]) * RAY
     assert 0 <= int(row["created_rad"]) - (sold - paid) < RAD
@@ -87,7 +87,7 @@ def test_without_a_system_there_is_no_such_line(compared) -> None:
 
 
 def test_what_partial_sales_cost_adds_up(compared, out) -> None:
-    """Who has less by them, and what is not booked, are what others have more; keepers have their profit."""
+    """The losses of parties, and the unbooked loss, equal the gains of others; keepers have their profit."""
     cost = next(cost for cost in compared["naive"] if cost["rule"] == "partial-sales")
     runs = "euler-v2", "euler-v2-without-partial-sales"
     naive, ours = (load_run(out / name).summary for name in runs)
@@ -110,7 +110,7 @@ def test_what_partial_sales_cost_adds_up(compared, out) -> None:
 
 @pytest.fixture(scope="module")
 def pooled(out):
-    """A day on which all liquidators are down while prices fall: vaults under water meet full pools."""
+    """Return a day on which all liquidators are down while prices drop: insolvent vaults meet full pools."""
     scenario = out / "down.yaml"
     down = "{night_watch: {outages: [{from: 01:20, to: 04:00}]}}"
     scenario.write_text(f"extends: {SMALL}\ntitle: All down\nkeepers: {down}\n")

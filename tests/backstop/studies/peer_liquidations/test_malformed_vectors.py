@@ -1,4 +1,4 @@
-"""A case or file that is malformed gives one line that says where, what, and what is expected."""
+"""A malformed case or file gives one line with the place, the error, and the expected form."""
 
 import copy
 import gzip

@@ -1,4 +1,4 @@
-"""The mechanism at a peer's settings sells what the peer sold, on measured cases and on random ones."""
+"""The mechanism at a peer's settings sells the peer's amounts, on measured cases and on random ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_case(case: SaleCase) -> str:
 
 
 def check_sale_favours_protocol(case: SaleCase, sale) -> None:
-    """Without any rounding the buyer would get no less for what is paid, and pay no more than that."""
+    """Without rounding the buyer would get no less for the payment, and pay no more than that."""
     quote, price = quote_position(case.terms, case.position), case.position.price
     bonus = Fraction(quote.numerator, quote.denominator)
     assert sale.collateral * price <= sale.paid * RAY * bonus

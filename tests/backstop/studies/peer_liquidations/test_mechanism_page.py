@@ -1,4 +1,4 @@
-"""The page of liquidation mechanisms prints what it shows, and has the covered cases and gas of the code."""
+"""The page of liquidation mechanisms prints its own tables, with the covered cases and gas of the code."""
 
 import json
 import re

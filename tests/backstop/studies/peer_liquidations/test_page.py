@@ -1,4 +1,4 @@
-"""The page says what the functions give, and how many cases there are."""
+"""The page agrees with the functions, and gives the number of cases."""
 
 import re
 

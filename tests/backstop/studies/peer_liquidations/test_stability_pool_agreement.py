@@ -58,7 +58,7 @@ def play_sequence(members: list[str], operations: list[dict[str, Any]]) -> dict[
 
 
 def build_tie_sequence() -> dict[str, Any]:
-    """Return a sequence whose product comes to the least one of a scale exactly."""
+    """Return a sequence with a product that falls exactly to the least one of a scale."""
     debt = 10**27 - 10**18
     provide = {"op": "provide", "who": "D0", "amount": 10**27, "claim": True}
     troves = [{"op": "open", "who": who, "coll": debt, "debt": debt, "fee": 0} for who in ("T0", "T1")]

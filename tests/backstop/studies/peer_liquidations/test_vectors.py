@@ -1,4 +1,4 @@
-"""The functions give what the peers' contracts did: amounts, refusals and state, to the unit."""
+"""The functions agree with the peers' contracts: amounts, refusals and state, to the unit."""
 
 import random
 

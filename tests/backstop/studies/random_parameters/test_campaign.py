@@ -1,4 +1,4 @@
-"""Random settings: judged, played, asked; the same whatever the number of processes."""
+"""Random settings: judged, played, asked; the same for any number of processes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_setting_that_fits(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_doubtful(tmp_path: Path) -> None:
-    """It is told, and not refused."""
+    """The setting is reported, and not refused."""
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(parameters_to_json(with_feed(reporters=3, quorum=3))))
     result = run(file)

@@ -1,4 +1,4 @@
-"""Forecasts of bad days: made of what came before alone, and as wrong as the docs say."""
+"""Forecasts of bad days: made from earlier data alone, and as wrong as the docs say."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def test_the_page_says_what_is_printed(found) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_each_figure_stands_beside_its_twin(found) -> None:
-    """Twins of falls weigh recent moves more, those of bad debt have owners who react; bounds are equal."""
+    """Twins of price drops weigh recent moves more; those of bad debt have owners that react.
+
+    Bounds are equal.
+    """
     falls, losses = found.rows[:FALLS], found.rows[FALLS:-SCORES]
     pairs = [
         *zip(falls[::3], falls[1::3], strict=True),
@@ -72,7 +75,7 @@ def test_bad_days_fall_deeper_than_their_own_mornings_say(found) -> None:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_only_what_came_before_is_known() -> None:
-    """Falls after a moment move no forecast before it; the law is fitted anew after so many moves."""
+    """Price drops after a moment move no forecast before it; the law is fitted afresh after so many moves."""
     random = np.random.default_rng(3)
     calm, wild = 0.001 * random.standard_normal(120), 0.02 * random.standard_normal(60)
     none = np.empty(0)
@@ -90,7 +93,7 @@ def test_only_what_came_before_is_known() -> None:
 
 
 def test_a_deviation_is_expected_from_the_squares_before() -> None:
-    """By hand: from the mean of the squares 9 and 1, then 75% of what was and 25% of the last square."""
+    """By hand: from the mean of the squares 9 and 1, then 75% of the estimate and 25% of the last square."""
     moves = np.array([0.03, -0.01, 0.05, 0.0])
     found = forecasts.estimate_recent_deviations(moves, 2, 0.75)
     squares = [5.0, 0.75 * 5 + 0.25 * 9]

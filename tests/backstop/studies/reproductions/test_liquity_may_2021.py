@@ -128,7 +128,7 @@ def test_bad_debt_is_what_collateral_does_not_pay() -> None:
 
 
 def test_owners_who_react_come_back_to_150_percent_when_they_look() -> None:
-    """At 120% after an hour: 6 more make it 150%, and at 85 127.5%; the owner who does not react has 102%."""
+    """At 120% after an hour: 6 more make it 150%, and at 85 127.5%; without a reaction it has 102%."""
     books = [
         [DrawnTrove("W", 900 * WAD, 10_000 * WAD, False), DrawnTrove("T", 24 * WAD, 2_000 * WAD, reacts)]
         for reacts in (True, False)

@@ -1,4 +1,4 @@
-"""Published figures are in files that say where they come from and what may be done with them."""
+"""Published figures are in files with their origin and their licence."""
 
 from __future__ import annotations
 

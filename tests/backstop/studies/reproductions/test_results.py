@@ -44,13 +44,13 @@ def cells_in_docs(title: str) -> list[list[str]]:
 
 
 def given(cells: Sequence[str]) -> tuple[str, ...]:
-    """What does not depend on the run: the figure, what is published, the bound, the source."""
+    """Return the cells that do not depend on the run: figure, published value, bound and source."""
     figure, published, _, _, bound, _, source = cells
     return figure.strip(), published, bound, source
 
 
 def assert_in_docs(found: Reproduction) -> None:
-    """The docs have the same figures, with what is published, bounds and sources."""
+    """Check that the docs have the same figures, with published values, bounds and sources."""
     assert [given(cells) for cells in cells_in_docs(found.title)] == [
         given(each.format_cells()) for each in found.rows
     ]
@@ -159,7 +159,7 @@ def test_prices_are_drawn_as_the_paper_says() -> None:
 
 
 def one_by_one(moves: Sequence[float], behaviour: deleveraging_spiral.Behaviour) -> tuple[int, list[float]]:
-    """One path by the rules of the paper, step by step: its last day, and what a coin cost each day."""
+    """Return one path by the rules of the paper: its last day, and the price of a coin each day."""
     debt, ether, price, coins = 100.0, 400.0, 1.0, [1.0]
     growth = mean = 0.0
     variance = 0.027925**2
@@ -253,7 +253,7 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
     brief="tests/backstop/studies/reproductions/test_results.py::test_volatility_and_then_liquidity_decide_about_bad_debt"
 )
 def test_the_outage_makes_the_loss_and_owners_who_react_lower_it() -> None:
-    """Amounts fall out of their bounds with owners who react; proportions stay."""
+    """Amounts fall out of their bounds with owners that react; proportions stay."""
     found = black_thursday.reproduce_result(1)
     assert found.format_markdown() in DOCS
     as_it_was, reacting = (
@@ -269,7 +269,7 @@ def test_the_outage_makes_the_loss_and_owners_who_react_lower_it() -> None:
 
 
 def test_owners_who_react_change_nothing_else_of_a_day() -> None:
-    """Neither a law's draws nor the bridge between given prices: the scenario is one, whatever the seed."""
+    """Neither a law's draws nor the bridge between given prices: the scenario is the same for every seed."""
     scenario = load_scenario(str(Path(black_thursday.__file__).with_name("maker-2020.yaml")))
     owned = [black_thursday.add_reacting_owners(scenario, seed) for seed in (1, 1, 2)]
     assert owned[0] == owned[1] != owned[2]

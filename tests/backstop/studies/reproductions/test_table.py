@@ -1,4 +1,4 @@
-"""Bounds hold or do not; what is printed is rounded, what is written is exact."""
+"""Bounds hold or do not; printed values are rounded, written values are exact."""
 
 from __future__ import annotations
 

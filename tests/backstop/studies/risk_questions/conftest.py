@@ -1,4 +1,4 @@
-"""A book whose losses are known: one fall by three fifths, one buyer who pays four fifths."""
+"""A book with known losses: one price drop by three fifths, one buyer that pays four fifths."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def known(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def late(known: Path) -> Path:
-    """That book, with a fall four hours later: owners who look each hour have acted by then."""
+    """That book, with a price drop four hours later: owners that look each hour have acted by then."""
     path = known.with_name("late.yaml")
     fall = "prices: {ETH: {assumed: {00:05: null, 04:00: 2_000 USD, 04:05: 800 USD}}}"
     path.write_text(f"extends: {known.name}\ntitle: A fall that comes late\n{fall}\n")
@@ -93,7 +93,7 @@ def late(known: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def lived(known: Path) -> Path:
-    """That book with owners who react, beside the file of what happened to it: `events.csv`."""
+    """That book with owners that react, beside the file of its events: `events.csv`."""
     path = known.with_name("lived.yaml")
     path.write_text(f"extends: {known.name}\ntitle: A fall that was lived through\n{OWNERS}")
     start = load_scenario(path).start

@@ -201,7 +201,7 @@ def laws(folder) -> Path:
 
 
 def shown(number: int) -> list[str]:
-    """What the page says that its commands print."""
+    """Return the page's text for the output of its commands."""
     page = (ROOT / "docs" / "do" / "questions.md").read_text()
     return page.split("```text\n")[number].partition("```")[0].splitlines()
 

@@ -1,4 +1,4 @@
-"""What past episodes do to a book: each with owners who react and who stand still, and their page."""
+"""Effects of past episodes on a book: each with owners that react and that stand still, and their page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from backstop.studies.risk_questions.episode_outcomes import (
 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Return what the command prints, and its folder."""
+    """Return the command's output, and its folder."""
     folder = tmp_path_factory.mktemp("episodes") / "answer"
     done = CliRunner().invoke(cli, ["episodes", "black-thursday", "--paths", "2", "--out", str(folder)])
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""A period beside what happened: history is the file's, the still book and the paths are the engine's."""
+"""A period beside its history: history is the file's, the still book and the paths are the engine's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_history_is_what_the_events_of_the_time_say(found) -> None:
 
 
 def test_the_still_book_falls_and_owners_who_repay_are_saved(found) -> None:
-    """ETH falls by three fifths: anna and bert are under water at once; cleo, at 160%, repays a fifth."""
+    """ETH drops by three fifths: anna and bert are insolvent at once; cleo, at 160%, repays a fifth."""
     still, reacting = read_figures(found, "still"), read_figures(found, "reacting")
     assert still["vaults liquidated"] == 2 and still["repaid"] == 0
     assert reacting["vaults liquidated"] == 2 and reacting["repaid"] >= 40_000
@@ -119,7 +119,7 @@ def test_what_cannot_be_compared_is_one_line(known: Path, lived: Path, tmp_path:
 
 @pytest.fixture
 def after(tmp_path: Path) -> Path:
-    """A mapping of events that say what is left."""
+    """A mapping of events with the balances after them."""
     path = tmp_path / "after.yaml"
     path.write_text("".join(f"{name}: {value}\n" for name, value in AFTER.items()))
     return path
@@ -135,7 +135,10 @@ def write_events(path: Path, lived: Path, header: str, rows: Sequence[tuple[floa
 
 
 def test_balances_after_events_are_the_same_history(lived: Path, found, after: Path, tmp_path: Path) -> None:
-    """They begin at the book's, whatever rows before the start say; a stranger's at what its rows leave."""
+    """They begin at the book's balance; rows before the start do not count.
+
+    A stranger's begin at the balance that its rows leave.
+    """
     file = write_events(tmp_path / "left.csv", lived, BALANCES, LEFT)
     other = history(lived, file, like=after, symbol="ETH", paths=8)
     assert other.figures.equals(found.figures) and other.days.equals(found.days)
@@ -185,7 +188,7 @@ def test_columns_and_cells_are_said_field_by_field(lived: Path, found, after: Pa
 
 
 def test_several_files_are_one_history(lived: Path, found, after: Path, tmp_path: Path) -> None:
-    """In whatever order they are given, though a second is in both; given twice, one would count twice."""
+    """The files may come in any order, though a second is in both; given twice, one would count twice."""
     one = write_events(tmp_path / "one.csv", lived, BALANCES, LEFT[:4])
     other = write_events(tmp_path / "other.csv", lived, BALANCES, LEFT[4:])
     for files in ([one, other], [other, one]):
@@ -195,7 +198,7 @@ def test_several_files_are_one_history(lived: Path, found, after: Path, tmp_path
 
 
 def test_what_is_of_other_vaults_is_left_out_and_told(lived: Path, tmp_path: Path) -> None:
-    """anna owes for two types: of her draws nothing says for which. BTC is not ETH, whoever adds it."""
+    """anna owes for two types, so her draws have no known type. BTC is not ETH, for any owner."""
     rows = [
         (1, "repayment,anna,USD,500,,"),
         (1, "deposit,anna,ETH,2,,"),

@@ -1,4 +1,4 @@
-"""What makes the tail: each case changes one assumption, as the file would, on the study's own paths."""
+"""Drivers of the tail: each case changes one assumption, as the file would, on the study's own paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proposals of a ratio: owners who respond, what is lent against what is lost, and rules that refuse."""
+"""Proposals of a ratio: owners that respond, lent debt against lost debt, and rules that refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions whose answers follow from the book by hand, or from the model to the wei."""
+"""Questions with answers that follow from the book by hand, or from the model to the wei."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_sizes_of_the_table_are_rounded_as_those_of_the_sentence(known) -> None:
 
 
 def test_what_nobody_can_buy_is_no_answer(known) -> None:
-    """Half of what the type owes is liquidated, and beyond the buyer's 350,000 nothing is paid."""
+    """Half of the type's debt is liquidated, and beyond the buyer's 350,000 nothing is paid."""
     found = backstop.ceiling(known, "ETH", 400_000, 20, level=5_000)
     assert found.likely == pytest.approx(2 * (350_000 + 400_000), rel=0.03)
 
@@ -208,7 +208,7 @@ markets: {ETH: {every: 7 min}, BTC: {every: 7 min}}
 
 
 def test_owners_react_by_the_package_or_stand_still_where_they_react(known, lived) -> None:
-    """Owners who look each hour are no case where an hour is no whole number of blocks."""
+    """Owners that look each hour are no case where an hour is no whole number of blocks."""
     default = known.with_name("default.yaml")
     default.write_text(f"extends: {known.name}\nowners: {{file: {PATH}}}\n")
     day, reacting, own = map(load_scenario, (known, default, lived))

@@ -1,4 +1,4 @@
-"""A path that ends in the crash loses what follows from it: what is still to be sold is not paid."""
+"""A path that ends in the crash loses by the later sales, too: an unsold auction is not paid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from backstop.studies.stress.stress_summary import describe_caps
 
 COIN = 10**6
 UNSAFE = 200_000
-"""What the two vaults owe that become unsafe as ETH falls to 800 dollars; they lock 180 coins."""
+"""Debt of the two vaults that become unsafe as ETH falls to 800 dollars; they lock 180 coins."""
 
 
 def outcome(day, engine: str) -> dict[str, float]:
@@ -35,7 +35,7 @@ def without(day, role: str):
 
 @pytest.mark.parametrize("engine", ("fast", "model"))
 def test_a_path_that_ends_in_the_crash_loses_as_much_as_one_that_goes_on(known, engine) -> None:
-    """At the end after ten minutes the feed has not even seen the fall."""
+    """At the end after ten minutes the feed has not yet seen the price drop."""
     day = load_scenario(known)
     short = outcome(replace(day, duration=600), engine)
     assert short["unsold"] == short["bad_debt_BTC"] == 0
@@ -103,7 +103,7 @@ def test_caps_are_counted_path_by_path(known) -> None:
 @pytest.mark.parametrize("engine", ("fast", "model"))
 @pytest.mark.parametrize(("depth", "paths"), [(30_000, 0), (1_000_000, 2)])
 def test_markets_lack_what_does_not_circulate(known, engine, depth, paths) -> None:
-    """On a calm path the market maker has what is drawn, less what others were given."""
+    """On a calm path the market maker has the drawn stablecoins, less those given to others."""
     day = replace(load_scenario(known), duration=600)
     path = day.prices["ETH"]
     still = replace(path, points=dict.fromkeys(path.points, path.points[0]))
@@ -167,7 +167,7 @@ def test_owners_lose_what_nobody_buys_or_liquidates(known, role) -> None:
 
 
 def test_losses_of_vaults_that_are_opened_on_the_way_are_in_a_row_of_their_own(known, tmp_path) -> None:
-    """Somebody draws at 151% before the fall, and the rows add up to all that is lost."""
+    """A borrower draws at 151% before the price drop, and the rows add up to the whole loss."""
     file = tmp_path / "later.yaml"
     file.write_text(
         f"""extends: {known}

@@ -1,4 +1,4 @@
-"""`ape run self-hedge`: tables on stdout, what it is at on stderr; a mistake is one line."""
+"""`ape run self-hedge`: tables on stdout, its progress on stderr; a mistake is one line."""
 
 import json
 import re

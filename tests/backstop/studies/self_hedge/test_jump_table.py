@@ -1,4 +1,4 @@
-"""The table of jumps: falls as they are named, gains as the engine pays them, and the page as printed."""
+"""The table of jumps: price drops by their names, gains as the engine pays them, the page as printed."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def test_a_fall_is_between_prices_just_so_far_apart(monkeypatch):
 
 
 def test_the_page_has_the_table_as_the_command_prints_it(rows):
-    """After a change of terms: print it anew (ape run self-hedge --jumps)."""
+    """After a change of terms, print it again (ape run self-hedge --jumps)."""
     lines = format_pair_gains_markdown(jump_rows_as_json(rows))
     start = PAGE.index(lines[0])
     assert PAGE[start : start + len(lines)] == lines
@@ -92,14 +92,14 @@ def test_the_page_says_what_the_safe_setting_costs(rows):
 
 
 def test_the_library_asks_for_no_less_than_exchanges_list():
-    """So the page has to say what that costs; less would be a default to mend."""
+    """The page therefore states the cost of that; a lower margin would be a default to mend."""
     for listed in LISTED.values():
         for initial, maintenance in listed.values():
             assert LIBRARY.initial >= initial > maintenance and LIBRARY.maintenance >= maintenance
 
 
 def test_gains_are_the_jump_less_margin_and_fees(rows):
-    """A fifth is the pair's own: without insurance others pay four fifths of what the margin lacks."""
+    """A fifth is the pair's own: without insurance others pay four fifths of the margin's shortfall."""
     fee = LIBRARY.maker_fee + LIBRARY.taker_fee
     played = by_terms(rows, day="2021-05-19", seconds=3_600)
     for row in (played[name] for name in ("dYdX", "Hyperliquid", FLOOR, SMALL, OWN)):
@@ -125,7 +125,7 @@ def test_the_least_margin_holds_a_fall_off_and_a_little_less_does_not(rows):
 
 
 def test_the_librarys_margin_holds_off_an_hour_that_the_least_one_does_not(rows):
-    """The hour of 12 March 2020, unwatched: what the margin beyond the least one is for."""
+    """The hour of 12 March 2020, unwatched: the purpose of the margin beyond the least one."""
     played = by_terms(rows, day="2020-03-12", seconds=3_600)
     assert played[FLOOR].initial < played[SMALL].initial
     assert max(played[SMALL].uninsured.wad, played[SMALL].insured.wad) < 0 < played[FLOOR].uninsured.wad

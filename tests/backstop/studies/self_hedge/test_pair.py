@@ -1,4 +1,4 @@
-"""One pair: what it pays, what it gains by a jump, and when it is over."""
+"""One pair: its payments, its gain by a jump, and its end."""
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_gains_that_leave_make_the_next_turn_dangerous():
 
 
 def test_more_of_a_large_market_is_asked_for():
-    """A tenth more of what is open beyond a million: 200,000 for the last million of five."""
+    """A tenth more of the open interest beyond a million: 200,000 for the last million of five."""
     asked = HedgePairMarket(PLAIN._replace(open_rate=1_000))
     assert simulate_hedge_pair(asked, path((500, 70)), OPENING).owed == pytest.approx(100_000 * WAD)
 

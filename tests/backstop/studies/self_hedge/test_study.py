@@ -1,4 +1,4 @@
-"""What pairs earn by terms: nothing on average at the library's, and it shows where they do."""
+"""Earnings of pairs by terms: nothing on average at the library's, and the table shows where they earn."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ SCOPE = StudyScope((1,), 900, 3_600)
 
 
 def one_day(monkeypatch):
-    """Only the day whose seconds are published."""
+    """Restrict the study to the day with published seconds."""
     monkeypatch.setattr(self_hedge_study, "SERIES", ("avax-2025-10-10",))
 
 

@@ -1,4 +1,4 @@
-"""Intervals of small studies hold what a large exact one comes to, also when the fast engine ran them."""
+"""Intervals of small studies hold the result of a large exact one, also for the fast engine."""
 
 from __future__ import annotations
 

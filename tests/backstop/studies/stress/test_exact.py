@@ -1,4 +1,4 @@
-"""The exact engine's rows are what a simulation of the same path comes to, compared step by step."""
+"""The exact engine's rows equal a simulation of the same path, compared step by step."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypa
 
 
 def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
-    """Where a source is wrong from the start, the book is opened at what it says."""
+    """Where a source is wrong from the start, the book is opened at the source's price."""
     right = exact_bytecode_engine.draw_scenario
 
     def wrong_on_odd_paths(scenario, seed, path):

@@ -1,4 +1,4 @@
-"""Differences on the same paths: what is certain is said, what is not is not."""
+"""Differences on the same paths: a certain one is stated, an uncertain one is not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ends(found: Estimate) -> tuple[float, float]:
 
 
 def held(law: str, n: int, times: int, level: float | None) -> tuple[int, int]:
-    """Count the intervals that hold the difference of four million paths, and those that there are."""
+    """Count the intervals that hold the difference of four million paths, and all intervals."""
     rng, losses = np.random.default_rng(5), LAWS[law]
     many = (np.sort(each) for each in losses(4_000_000, np.random.default_rng(1)))
     now, proposed = (each[int(len(each) * (level or 0)) :].mean() for each in many)

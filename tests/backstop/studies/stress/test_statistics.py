@@ -1,4 +1,4 @@
-"""Estimates are what their definitions say, and intervals hold the truth about as often as they claim."""
+"""Estimates follow their definitions, and intervals hold the truth about as often as they claim."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def light(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def held(estimate, draw, n: int, truth: float) -> float:
-    """In what share of samples the interval holds the truth."""
+    """Return the share of samples with an interval that holds the truth."""
     rng = np.random.default_rng(7)
     found = [estimate(draw(n, rng)) for _ in range(TIMES)]
     return (

@@ -1,4 +1,4 @@
-"""`ape run stress`: what it prints and writes; a mistake is one line."""
+"""`ape run stress`: its output and files; a mistake is one line."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_no_figure_is_cut_where_output_is_no_terminal(summary, capsys, monkeypat
 
 
 def test_drivers_are_of_the_same_paths(out, summary, column) -> None:
-    """What each case changes, from the outcomes of its own paths."""
+    """Each case's change follows from the outcomes of its own paths."""
     names = json.loads((out / "study.json").read_text())["columns"]
     tail = PATHS // 20
     base = np.sort(column["bad_debt"])[-tail:].mean()
@@ -177,7 +177,7 @@ def test_what_caps_a_sale_is_counted_on_the_paths(out, summary, column, printed)
 
 
 def test_drivers_go_on_where_they_were(tmp_path, monkeypatch) -> None:
-    """A study whose drivers were cut off, and one that had none, come to the files of one left alone."""
+    """A study with drivers cut off, and one without drivers, end with the files of an uninterrupted study."""
     monkeypatch.setitem(CHUNKS, "fast", 10)
     args = (SMALL, "--paths", "20", "--confirm", "0", "--out")
     out, cut, bare = (tmp_path / name for name in ("out", "cut", "bare"))
@@ -217,7 +217,7 @@ def test_drivers_run_the_first_paths_of_a_longer_study(out, printed, tmp_path, m
     brief="tests/backstop/studies/stress/test_stress_command.py::test_drivers_are_the_first_thing_that_is_said"
 )
 def test_the_page_says_what_the_commands_print(tmp_path, monkeypatch) -> None:
-    """In the order of the page: a study, what its advice comes to, and what both assume otherwise."""
+    """In the order of the page: a study, the results of its advice, and the assumptions that both change."""
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "do" / "stress.md").read_text().partition("## What makes the tail")[2]
     file = page.partition("```yaml\n")[2].partition("```")[0]
@@ -283,7 +283,7 @@ def test_the_report_can_be_written_again(out, printed) -> None:
 
 
 def test_a_study_without_drivers_or_caps_has_a_page(out, printed, tmp_path) -> None:
-    """As those have that were made before there were any."""
+    """As older studies have, from before drivers and caps existed."""
     older = tmp_path / "older"
     shutil.copytree(out, older)
     summary = json.loads((older / "summary.json").read_text())

@@ -1,4 +1,4 @@
-"""A study's files depend neither on who ran it nor on interruptions; what was done is not lost."""
+"""A study's files depend neither on the machine nor on interruptions; finished work is not lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def task(small) -> Task:
 
 @pytest.fixture(scope="module")
 def whole(task, tmp_path_factory) -> Path:
-    """A study that nobody interrupted."""
+    """Return a study without interruptions."""
     out = tmp_path_factory.mktemp("studies") / "whole"
     Study.open_or_resume(task, PATHS, out).run_missing_paths()
     return out

@@ -1,4 +1,4 @@
-"""A sweep compares settings on the same paths; its front and its choice are what their definitions say."""
+"""A sweep compares settings on the same paths; its front and its choice follow their definitions."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_it_goes_on_to_equal_files(printed, out, tmp_path) -> None:
 
 
 def test_axes_may_come_in_any_order(tmp_path) -> None:
-    """summary.json has its names sorted: what reads it back asks for the axes by name."""
+    """summary.json has its names sorted: its reader asks for the axes by name."""
     ratio, share = GRID.read_text().partition("axes:\n")[2].split("  share:\n")
     head = GRID.read_text().partition("axes:\n")[0].replace("small.yaml", str(HERE / "small.yaml"))
     turned = tmp_path / "turned.yaml"

@@ -1,4 +1,4 @@
-"""Sweeps of a book from files whose owners respond to its ratio, and settings that a rule refuses."""
+"""Sweeps of a book from files with owners that respond to its ratio, and settings that a rule refuses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def grid(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def swept(grid, tmp_path_factory):
-    """What the sweep prints and finds, for owners of each kind."""
+    """Return the sweep's output and results, for owners of each kind."""
     found = {}
     for owners in ("still", "distance"):
         out = tmp_path_factory.mktemp("owners") / owners
@@ -193,7 +193,7 @@ def test_an_axis_of_the_book_and_owners_who_respond_contradict_each_other(tmp_pa
 
 
 def test_a_setting_whose_book_is_too_small_is_named(tmp_path) -> None:
-    """Members and keepers have their money of what the vaults draw: a high ratio leaves too little of it."""
+    """Members and keepers get their money from the vaults' debt: a high ratio leaves too little of it."""
     text = (DATA / "stress" / "ratios.yaml").read_text().replace("145%", "590%").replace("150%", "600%")
     (tmp_path / "grid.yaml").write_text(text.replace("small.yaml", str(DATA / "stress" / "small.yaml")))
     result = run(str(tmp_path / "grid.yaml"), "--owners", "distance", "--out", str(tmp_path / "out"))

@@ -1,5 +1,7 @@
-"""What a contract may use when it is asked by one that must go on: with more it counts as broken. Each bound
-is well above what the worst state needs, measured on a node, all slots cold."""
+"""The gas that a contract may use in calls from one that must go on: with more it counts as broken.
+
+Each bound is well above the need of the worst state, measured on a node, all slots cold.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,14 @@ from tests.support.workout_steps import TERMS
 FOUND = re.findall(r"^(\w+_GAS): .*= ([\d_]+)$", (ROOT / "contracts/modules/bounds.vy").read_text(), re.M)
 BOUNDS = {name: int(value) for name, value in FOUND}
 FEED_GAS = 200_000
-"""What Settlement gives a feed."""
+"""The gas that Settlement gives a feed."""
 
 
 class Asked(DeployedProtocol):
-    """A deployment on a node, which tells what calls need."""
+    """A deployment on a node, which measures the gas of calls."""
 
     def gas(self, call: str, *args: object, sender: str = "stranger") -> int:
-        """Gas of "Contract.method", without what the transaction itself costs."""
+        """Return the gas of "Contract.method", without the cost of the transaction itself."""
         contract, method = call.split(".")
         chain, given = self.lockstep.chain, self._resolve_arguments(contract, method, args)
         data = chain.get_function(contract, method, len(args)).encode_call(given)
@@ -107,7 +109,7 @@ def test_a_feed(guarded):
 
 
 def test_a_facilitator(on_a_node):
-    """Its first loss, and one after years in which a fee has grown on what is owed."""
+    """Its first loss, and one after years in which a fee has grown on its debt."""
     made = on_a_node(build_cycle_market_parameters())
     facilitator, market = "Perpetuals", made.address("PerpetualMarket")
     asked = "Perpetuals.mint_for_loss", 1_000 * WAD, market

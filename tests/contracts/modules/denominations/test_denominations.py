@@ -78,13 +78,13 @@ def test_shares_are_divided_for_each_generation_and_rounded_down(contract, prese
 
 @pytest.mark.parametrize("steps", [5, 6, 1_000, 2**32 - 1], ids=str)
 def test_after_five_generations_there_are_none(contract, steps):
-    """Whatever there was: a power of the step that is too large would wrap."""
+    """From any start: a power of the step that is too large would wrap."""
     assert contract("convert", 2**152 - 1, 0, steps) == 0
     assert denominations.convert_shares(2**152 - 1, 0, steps) == 0
 
 
 def test_several_divisions_leave_what_one_by_all_leaves(contract):
-    """So it makes no difference when somebody's record is brought up to date."""
+    """So the time at which a record is brought up to date makes no difference."""
     for shares in (10**27 - 1, 123_456_789_987_654_321_123_456_789, 2**147 - 1):
         for first in range(5):
             for second in range(5 - first):

@@ -1,6 +1,6 @@
 """The pure maths of auctions, compiled alone and compared with the model over ordinary and absurd values.
 
-What a take promises is asserted by itself: paid up to the wei, sold down to the unit, no rest too small.
+The promises of a take are asserted separately: paid up to the wei, sold down to the unit, no rest too small.
 """
 
 import random
@@ -178,7 +178,7 @@ def test_the_market_price_is_reached_after_32_steps(contract):
 
 
 def test_a_rest_of_exactly_the_minimum_changes_nothing_of_what_was_asked_for(contract):
-    """At a price under one stablecoin the same payment buys a few wei more; nobody gets more than asked."""
+    """At a price under one stablecoin the same payment buys a few wei more; no taker gets more than asked."""
     word = encode_word(dutch_auction.Terms(buf=10_000, minimum=100, decimals=18))
     amount, price = 2_700 * WAD - 2, RAY // 3
     found = contract("fill", word, 10_000 * WAD, 1_000 * WAD, RAY, price, amount, price)

@@ -1,4 +1,4 @@
-"""What divisions make of ceilings, compiled alone: told back they are rounded up."""
+"""The divisions' effect on ceilings, compiled alone: undoing them rounds up."""
 
 import pytest
 from vyper.compiler import compile_code
@@ -112,7 +112,7 @@ def test_over_several_each_is_rounded_up_and_has_its_base(contract):
 @pytest.mark.parametrize("back", [9, 10, 1_000])
 @pytest.mark.parametrize("ceiling", [1, 2**255], ids=["least", "most"])
 def test_over_nine_and_more_it_is_one_where_it_has_come_to(contract, back, ceiling):
-    """However high it was: STEP**9 is more, so what is left is rounded up to one."""
+    """From any height: STEP**9 is more, so the remainder is rounded up to one."""
     contract("set_base", 0, 77)
     assert contract("told_back", ceiling, back, 0) == 1 + 77
 

@@ -131,7 +131,7 @@ def test_a_stake_of_some_scales_ago(call, passed):
 
 
 def test_a_stake_counts_what_is_shared_in_its_scale_and_the_next_two(call):
-    """Collateral and income alike, and nothing of what was shared before it, nor in a later scale."""
+    """Collateral and income alike, and nothing shared before the stake, nor in a later scale."""
     coins, amounts, gained = MAX_COINS // 2, (7 * 10**24, 3 * 10**24), [0, 0]
     assert call("share", (ONE, MAX_COINS, 50, 0), *amounts)
     assert call("mark_stake", (LEAST_PRODUCT, MAX_COINS, 50, 0), coins)

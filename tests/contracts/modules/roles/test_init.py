@@ -1,4 +1,4 @@
-"""The constructor: the admin that was named, and not whoever deployed."""
+"""The constructor: the admin is the named account, not the deployer."""
 
 import pytest
 

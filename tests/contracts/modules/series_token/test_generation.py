@@ -15,7 +15,7 @@ from tests.support.saver_steps import (
 
 @pytest.fixture
 def owed(protocol):
-    """A member has the claims for a loss of 1,000 of 3,000; somebody has stablecoin to repay them."""
+    """A member has the claims for a loss of 1,000 of 3,000; another account has stablecoin to repay them."""
     create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", 3_000 * WAD, "Young")
     charge_pool(protocol, "Young", 1_000 * WAD)

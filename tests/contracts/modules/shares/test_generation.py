@@ -22,7 +22,7 @@ STEP = 10**9
 
 @pytest.fixture
 def junior(protocol):
-    """Two members, one with 1e9 - 1 shares more than 1e24; whoever enters later has an allowance."""
+    """Two members, one with 1e9 - 1 shares more than 1e24; a later depositor has an allowance."""
     create_claims_pool_and_return_name(protocol)
     deposit_savings(protocol, "saver", WAD, "Young")
     give_stablecoin(protocol, "neighbour", 2 * WAD)
@@ -81,7 +81,7 @@ def test_each_balance_is_divided_and_rounded_down(divided):
 
 
 def test_the_supply_is_divided_as_a_whole(junior):
-    """Half a share of each of two is one of both, which nobody has."""
+    """Half a share of each of two is one of both, which no member has."""
     for who in ("saver", "neighbour"):
         more = STEP // 2 if who == "saver" else STEP // 2 + 1
         junior.do("Young.mint", more, "newcomer", sender="newcomer")

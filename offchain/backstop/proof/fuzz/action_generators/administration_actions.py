@@ -183,7 +183,7 @@ def stop_auctions(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8, of_own_types=True)
 def set_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set reporters and times of a feed: the same again, one more, or what is refused."""
+    """Set reporters and times of a feed: the same again, one reporter more, or refused values."""
     c = context.draw_type()
     own = context.deployment.parameters.collateral_types[c].feed
     reporters = [context.deployment.get_account(f"reporter_{i + 1}") for i in range(own.reporters)]
@@ -237,7 +237,7 @@ def set_guards(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the guardian halt a market; somebody tries it, the admin ends the halt, most of the time soon."""
+    """Halt a market as the guardian; any account uses the feed, and mostly the admin soon ends the halt."""
     c = context.draw_feed_market() if context.draw_bool(0.95) else context.listed
     by = context.pick_item((context.guardian, context.guardian, context.admin, context.pick_account()))
     yield context.build_action(
@@ -253,7 +253,7 @@ def halt_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give and take roles. A stage's role may reach a person, who then covers as stages do."""
+    """Grant and revoke roles. An ordinary account may get a stage's role, and then covers as stages do."""
     contract, who = _pick_administered_contract(context), context.pick_account()
     role = context.pick_item((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = context.pick_item(("grant_role", "revoke_role"))
@@ -262,7 +262,7 @@ def change_roles(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def transfer_admin_role(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Offer the admin's role and take it back, or have somebody accept it and return it."""
+    """Offer the admin's role and take it back, or accept it as another account and return it."""
     contract, who = _pick_administered_contract(context), context.pick_account()
     if context.draw_bool(0.3):
         yield context.build_action(contract, "accept_admin", by=who)
@@ -328,7 +328,7 @@ def list_token(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.8)
 def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
+    """Set the stages of the waterfall, where they are fixed, or mostly invalid ones of an unused one."""
     if context.draw_bool(0.3):
         yield context.build_action(
             "LossWaterfall",
@@ -355,7 +355,7 @@ def set_stages(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5)
 def change_caps(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Propose new caps, at times for another order; somebody waits and applies them, or others."""
+    """Propose new caps, at times with another order; after the delay apply them, or others."""
     terms = [tuple(context.waterfall.stage_terms("", k)) for k in context.waterfall.stage_ids("")]
     k = context.random.randrange(len(terms))
     caps = (

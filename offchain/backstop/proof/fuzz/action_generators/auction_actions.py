@@ -48,7 +48,7 @@ def _compute_price_and_reset_due(context: GenerationContext, auction_id: int) ->
 
 
 def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
-    """Return all, a part, what pays the target or leaves the smallest rest, a unit off any of them."""
+    """Return all of a lot, a part, the size for the target or for the smallest rest, or a unit off."""
     lot, terms = (
         context.auction.lots[auction_id],
         context.auction.terms[context.auction.lots[auction_id].collateral_type],
@@ -68,7 +68,7 @@ def _draw_size(context: GenerationContext, auction_id: int, price: int) -> int:
 
 @register_generator(weight=8)
 def take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Buy from an auction, after some time, whatever amount."""
+    """Buy any amount from an auction, after some time."""
     auction_id = context.draw_auction_id()
     lot = context.auction.lots[auction_id]
     if lot.started_at == 0 and context.draw_bool(0.8):
@@ -265,7 +265,7 @@ def flash_take_auction(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.1)
 def misuse_flash_taker(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Call the taker back in somebody else's take, and without an auction."""
+    """Call the flash taker back in another account's take, and without an auction."""
     taker = context.world.contracts["FlashTaker"].address
     who = context.find_richest_account()
     if context.draw_bool(0.5):

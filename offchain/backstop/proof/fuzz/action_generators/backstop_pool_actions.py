@@ -28,7 +28,7 @@ class _PoolView(MarketView):
         self.keeper = s.deployment.get_account("backstop_keeper")
 
     def list_members(self) -> list[str]:
-        """Return who has shares, of those who move."""
+        """Return the acting accounts that hold shares of the pool."""
         return [who for who in self.s.people if self.pool.held(who)]
 
     def list_requests(self) -> list[tuple[int, str]]:
@@ -41,14 +41,17 @@ class _PoolView(MarketView):
         return least if self.pool._get_account_cash() < least else 0
 
     def draw_small_deposit(self) -> int:
-        """Draw what its shares need to be divided and not void, not even that, or what they need to stay."""
+        """Return a deposit that divides the pool's shares, voids them, or just keeps them [wei]."""
         least = self.get_cash_minimum_if_unmet()
         return self.s.pick_item(
             (LEAST_ASSETS, LEAST_ASSETS, LEAST_ASSETS - 1, LEAST_ASSETS + 7, least, least - 1)
         )
 
     def roll_two_cycles_for_pool(self) -> Iterator[Action | Wait]:
-        """Roll twice, and have it met before if it owes: what is closed is final then, and it is at rest."""
+        """Roll two cycles and update the pool, so that its closed positions are final and it is at rest.
+
+        An insolvent pool is mostly seized before each roll.
+        """
         for _ in range(2):
             if self.get_equity(self.at) < 0 and self.s.draw_bool(0.9):
                 yield self.s.build_action(_MARKET, "seize_insolvent", self.at, by=self.s.pick_account())
@@ -94,7 +97,7 @@ def deposit_into_backstop(context: GenerationContext) -> Iterator[Action | Wait]
 
 @register_generator(weight=2)
 def request_backstop_exit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Commit shares, all of them or some, for oneself or another; at times move some, or let somebody."""
+    """Request an exit with all or some shares, for any controller; at times transfer or approve them."""
     pool = _build_pool_view_if_deployed(context)
     members = pool.list_members() if pool is not None else []
     if pool is None or not members:
@@ -180,7 +183,7 @@ def trade_for_backstop(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=4)
 def fill_backstop_quote(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have it quote, and somebody fill that: all of it, a lot more, a wei under the price; or too late."""
+    """Request the pool's quote and fill it: all of it, a lot more, a wei under the price, or too late."""
     pool = _build_pool_view_if_deployed(context)
     held = pool.list_held_markets(pool.at) if pool is not None else []
     if pool is None or (not held and context.draw_bool(0.97)):

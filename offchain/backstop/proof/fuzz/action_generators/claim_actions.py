@@ -23,7 +23,7 @@ def _pick_owing_claims_contract(context: GenerationContext) -> RecoveryClaims | 
 
 @register_generator(weight=1)
 def repay_claims(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay the holders: all, all but what must be left, a part."""
+    """Repay the holders of claims: all, all but the amount that must remain, or a part."""
     claims = _pick_owing_claims_contract(context)
     if claims is None:
         return

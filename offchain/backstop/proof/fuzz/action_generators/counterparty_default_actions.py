@@ -1,4 +1,4 @@
-"""What follows where somebody in the margin market fails: bookings, haircuts, closings, profits taken out."""
+"""Consequences of a default in the margin market: bookings, haircuts, deleveraging, withdrawn profits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _INTERVAL = 3_600
 
 @register_generator(weight=2, of_traders=True)
 def make_holder_insolvent(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a mark leap so far that a holder owes; at times back before anybody has met it, or too late."""
+    """Move a mark until a holder is insolvent; at times move it back before a seizure, or seize late."""
     books = find_market_view(context)
     holders = books.list_holders() if books is not None else []
     if books is None or not holders:
@@ -79,7 +79,7 @@ def borrow_to_trade(context: GenerationContext) -> Iterator[Action | Wait]:
 def _draw_vault_debt_for_trading(
     context: GenerationContext, market_view: MarketView, market_id: int, lots: int = 50
 ) -> Iterator[Action | Wait]:
-    """Draw what hundreds of lots and bonds cost, or thousands, where nobody has the money for a few."""
+    """Borrow the cost of many lots and bonds, if no account has stablecoin for them."""
     price = market_view.get_mark(market_id) + int(market_view.market.third_bond)
     types = context.random.sample(range(context.listed), min(context.listed, 2))
     for c in () if context.settling else types:
@@ -113,7 +113,7 @@ def _draw_vault_debt_for_trading(
 
 @register_generator(weight=2, of_traders=True)
 def deleverage_winners(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Rank those who gained and close them, or close their parts; some rankings are wrong, or too late."""
+    """Rank the accounts that gained and close them, or their parts; some rankings are wrong or late."""
     books, closer = find_market_view(context), context.world.contracts.get(_CLOSER)
     if books is None or closer is None:
         return
@@ -172,7 +172,7 @@ def _compute_deposit_to_swap_ranks(
 def _equalise_scores(
     context: GenerationContext, books: MarketView, market_id: int, side: int
 ) -> Iterator[Action | Wait]:
-    """Have one of two who have gained pay in before the roll, so that they have one score, to a digit."""
+    """Deposit before the roll for one of two accounts that gained, so that both have about one score."""
     market = books.market
     gains = {owner: market._compute_open_gains(owner, market_id)[side] for owner in CROWD}
     owns = {owner: market._compute_standing(owner).own for owner in CROWD if gains[owner]}
@@ -495,7 +495,7 @@ def _open_one_against_two_positions(
 def _iter_actions_pushing_equity_below_haircuts(
     context: GenerationContext, market_view: MarketView, market_id: int, owners: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Have the mark come back until somebody has less than its haircuts, and more than nothing; meet it."""
+    """Move the mark back until an account has less than its haircuts and more than nothing; seize it."""
     for owner in owners:
         yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
         haircut = market_view.get_haircut_amount(owner)
@@ -514,7 +514,7 @@ def _iter_actions_pushing_equity_below_haircuts(
 def _book_losses_late(
     context: GenerationContext, books: MarketView, market_id: int, way: int
 ) -> Iterator[Action | Wait]:
-    """Have nobody met until it is late for most of what was lost, and gains be there to pay for that."""
+    """Delay seizures until most losses are late, with later gains that can absorb them."""
     yield context.build_action(_MARKET, "accrue", market_id, by=context.pick_account())
     if context.draw_bool(0.4):
         yield from delay_seizures(context, books)
@@ -539,7 +539,7 @@ def _book_losses_late(
 def _close_out_accounts(
     context: GenerationContext, books: MarketView, people: Sequence[str]
 ) -> Iterator[Action | Wait]:
-    """Have some close, among themselves or against lots that are nobody's; take out what is final then."""
+    """Close positions against each other or against unassigned lots; withdraw the amounts that are final."""
     for owner in people:
         for m in [each for each in books.list_held_markets(owner) if not books.has_ended(each)]:
             size = books.get_size(owner, m)

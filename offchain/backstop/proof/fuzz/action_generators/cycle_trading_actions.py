@@ -28,10 +28,10 @@ NAMES = {get_trader_account(name): name for name in (*_NAMES, "trader_5", "trade
 CROWD = tuple(NAMES)
 _HERD_NAMES = {get_trader_account(f"trader_2#{i}"): f"trader_2#{i}" for i in range(1, 2 * bounds.MIN_RANKED)}
 HERD = tuple(_HERD_NAMES)
-"""More accounts than a call of a ranking has at least, of one person, who uses them for nothing else."""
+"""More sub-accounts of one address than a ranking call needs at least; no other action uses them."""
 _SIGNERS = NAMES | _HERD_NAMES
 OWNERS = {owner: get_trader_account(strip_account_number(name)) for owner, name in _SIGNERS.items()}
-"""Whose they are: who calls for them."""
+"""The address that calls for each account."""
 
 
 class MarketView:
@@ -62,7 +62,7 @@ class MarketView:
         return int(self.market.positions[owner, market_id].size)
 
     def list_holders(self) -> list[str]:
-        """Return who has a position."""
+        """Return the accounts that hold a position."""
         return [owner for owner in CROWD if self.market._has_lots(owner)]
 
     def list_held_markets(self, owner: str) -> list[int]:
@@ -103,19 +103,19 @@ class MarketView:
         return least
 
     def find_loss_price(self, owner: str, market_id: int, loss: int) -> int:
-        """Return the price at which an account has lost so much by a market, at what its lots move by."""
+        """Return the price at which an account has lost an amount, by its lots' share of the move."""
         size = self.get_size(owner, market_id)
         mine, others = self.market.lots[market_id] if size > 0 else reversed(self.market.lots[market_id])
         move = -(-loss // abs(size)) * mine // max(1, min(mine, others))
         return max(1, self.get_mark(market_id) - (move if size > 0 else -move))
 
     def list_debtors(self) -> list[str]:
-        """Return who has less than nothing, and lots; at times who has none left as well."""
+        """Return the insolvent accounts that hold lots; at times also those without lots."""
         owing = [owner for owner in CROWD if self.get_equity(owner) < 0]
         return [owner for owner in owing if self.market._has_lots(owner) or self.s.draw_bool(0.05)]
 
     def list_undermargined(self) -> list[str]:
-        """Return who is solvent, and under its maintenance margin."""
+        """Return the solvent accounts under their maintenance margin."""
         found = []
         for owner in self.list_holders():
             equity = self.get_equity(owner)
@@ -158,7 +158,7 @@ class MarketView:
         )
 
     def iter_mark_refresh_actions(self, market_ids: Sequence[int]) -> Iterator[Action | Wait]:
-        """Have marks be of now: as they are, or what the feed says of a market that has none yet."""
+        """Yield reports that make marks current: at their value, or at the feed's price without a mark."""
         for m in market_ids:
             base = self.policy.underlyings[m]
             price = self.get_mark(m) or max(1, self.s.get_next_or_current_price(base.feed) * base.lot // RAY)
@@ -198,7 +198,7 @@ class MarketView:
         return int(max(0, left) // share) if share else bounds.MAX_OPEN_LOTS
 
     def is_new_risk_allowed(self) -> bool:
-        """Return whether anybody may take risk."""
+        """Return whether new risk is allowed: no emergency and no settlement."""
         calm = self.s.policy is None or self.s.policy.mode("") < EMERGENCY
         return calm and not self.s.settling
 
@@ -213,7 +213,7 @@ def make_optional_account_argument(context: GenerationContext, account: str) -> 
 
 
 def _build_withdrawal(context: GenerationContext, amount: int, account: str) -> Action:
-    """Take out of an account; at times somebody tries whose it is not."""
+    """Build a withdrawal from an account; at times the sender does not own it."""
     by = OWNERS[account] if context.draw_bool(0.97) else context.pick_item(TRADERS)
     said: tuple[object, ...] = (
         make_optional_account_argument(context, account) if by == account else (account,)
@@ -250,7 +250,7 @@ def move_perpetual_mark(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=2, of_traders=True)
 def deposit_margin(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay in of what somebody holds, for any trader; for one that owes as well."""
+    """Deposit a part of a sender's stablecoin for any trader, including an insolvent one."""
     books = find_market_view(context)
     if books is None:
         return
@@ -274,7 +274,7 @@ def withdraw_margin(context: GenerationContext) -> Iterator[Action | Wait]:
 def withdraw_available(
     context: GenerationContext, market_view: MarketView, owner: str
 ) -> Iterator[Action | Wait]:
-    """Wake an account and take out what it may, about."""
+    """Update an account and withdraw about the available amount."""
     yield context.build_action(_MARKET, "update_account", owner, by=context.pick_account())
     if market_view.market._has_lots(owner) and context.draw_bool(0.9):
         yield from market_view.iter_mark_refresh_actions(market_view.list_held_markets(owner))
@@ -311,7 +311,7 @@ def withdraw_profits_in_parts(context: GenerationContext, books: MarketView) -> 
 
 @register_generator(weight=9, of_traders=True)
 def trade_perpetuals(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Match two traders around the mark, up to what their margins bear; out of positions, or through them."""
+    """Match two traders around the mark, within their margins; at times reduce or turn positions."""
     books = find_market_view(context)
     if books is None:
         return
@@ -427,7 +427,7 @@ def iter_order_fill_calls(
 
 
 def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
-    """Let cycles pass before anybody meets those who owe, and leave meanwhile."""
+    """Let cycles pass before insolvent accounts are seized, and withdraw meanwhile."""
     window = books.market.window
     for _ in range(context.random.randint(1, 3)):
         yield Wait(4 * window)
@@ -456,7 +456,7 @@ def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Ac
 
 @register_generator(weight=4, of_traders=True)
 def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Meet those who owe in any order, twice; at times somebody who does not, or without marks of now."""
+    """Seize insolvent accounts in any order, twice; at times a solvent one, or without current marks."""
     books = find_market_view(context)
     if books is None:
         return
@@ -491,7 +491,7 @@ def seize_insolvent_accounts(context: GenerationContext) -> Iterator[Action | Wa
 
 @register_generator(weight=3, of_traders=True)
 def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Roll, mostly when it may be; a second or a quiet time before; or often, so that somebody sleeps."""
+    """Roll cycles, mostly when due; at times too early, or so often that accounts become stale."""
     books = find_market_view(context)
     if books is None:
         return
@@ -512,7 +512,7 @@ def roll_cycles(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=3, of_traders=True)
 def take_unassigned_lots(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Take lots over from nobody: who has the other side, or anybody; at times too many."""
+    """Take over unassigned lots, mostly as a trader with the opposite side, at times more than exist."""
     books = find_market_view(context)
     if books is None:
         return

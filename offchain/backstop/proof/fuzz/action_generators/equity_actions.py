@@ -182,7 +182,7 @@ def repay_claims_from_fees(context: GenerationContext) -> Iterator[Action | Wait
 
 @register_generator(weight=1.5)
 def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Put surplus up for sale, and have somebody buy it for equity."""
+    """Put surplus up for sale, and buy it for equity."""
     if not context.has_equity:
         return
     treasury = cast(Treasury, context.world.contracts["Treasury"])
@@ -217,7 +217,7 @@ def sell_surplus(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.6)
 def set_treasury(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set the reserve's target, pools' shares of income, what insures perpetuals, the cap of new equity."""
+    """Set the reserve's target, pools' income shares, perpetuals' insurance, and the new equity cap."""
     if not context.has_equity:
         return
     by = context.admin if context.draw_bool(0.93) else context.pick_account()

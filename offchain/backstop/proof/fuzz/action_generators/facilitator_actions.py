@@ -78,7 +78,7 @@ def repay_bridge_debt(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.5)
 def announce_bridge_loss(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have the admin or the guardian say what a bridge will not pay, and take it back, or not."""
+    """Announce, as admin or guardian, the amount a bridge will not pay; at times take it back."""
     found = _pick_facilitator(context)
     if found is None:
         return
@@ -186,7 +186,7 @@ def set_bridge_line(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=20)
 def redeem_bridge_notes(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Have a bridge pay in settlement; somebody cashes notes, and gives them up for a share of it."""
+    """Repay as a bridge in settlement; then cash notes, and give them up for a share of the payment."""
     found = _pick_facilitator(context)
     if found is None or not context.settlement.progress[()].fixed_at:
         return

@@ -106,7 +106,7 @@ def buy_and_sell_unsafe_vault(context: GenerationContext) -> Iterator[Action | W
 
 @register_generator(weight=8, of_discounts=True)
 def change_discount(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set other terms of a type, its mechanism or its ratios, as the admin or as anybody."""
+    """Set other terms of a type, its mechanism or its ratios, as the admin or as any account."""
     if "FixedDiscount" not in context.world.contracts:
         return
     c = context.draw_type()

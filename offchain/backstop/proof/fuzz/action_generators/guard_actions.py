@@ -1,4 +1,4 @@
-"""Ceilings that follow debts, and the mode: what pushes them up, brings them down, tries both too soon."""
+"""Ceilings that follow debts, and the mode: raise them, lower them, and try both too soon."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def raise_mode(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1.4)
 def set_triggers(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Set thresholds at what is there to see now, or a unit beside it; at times outside their bounds."""
+    """Set thresholds at the current values, or a unit beside them; at times outside their bounds."""
     breaker = _get_breaker(context)
     if breaker is None:
         return

@@ -1,4 +1,4 @@
-"""Whoever has deficits covered, and a stage that takes its time, lies or is absent."""
+"""Covers of deficits by any account, and a stage that takes its time, lies or is absent."""
 
 from __future__ import annotations
 

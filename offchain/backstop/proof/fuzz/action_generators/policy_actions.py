@@ -1,4 +1,4 @@
-"""New risk and what limits it: margin calls, brackets, limits on flows, fees that follow utilisation."""
+"""New risk and its limits: margin calls, brackets, flow limits, fees that follow utilisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.system import Action
 
 
 def _list_callable_owners(context: GenerationContext, collateral_type: int) -> list[str]:
-    """Return owners under the call ratio at the current price, whom nobody may liquidate yet."""
+    """Return owners under the call ratio at the current price that no account may liquidate yet."""
     if context.policy is None or not context.policy.calls[collateral_type].ratio:
         return []
     found = []
@@ -187,7 +187,7 @@ def set_policy(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def exhaust_flow_limit(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Draw, and draw again, up to what the limit on flows leaves, to the wei and over it."""
+    """Draw repeatedly, up to the room of the flow limit, to the wei and over it."""
     if context.policy is None:
         return
     c, owner = context.draw_type(), context.pick_item(context.people)

@@ -251,7 +251,7 @@ def spike_price(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=0.5, of_own_types=True)
 def silence_feed(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Silence a feed until it is stale, or dead; somebody acts on that, and it comes back."""
+    """Silence a feed until it is stale, or dead; make calls that depend on it, and report prices again."""
     c = context.draw_feed_market()
     config = context.feed.configs[c]
     late = context.pick_item((0, 1, config.dead_after, config.dead_after + 1))

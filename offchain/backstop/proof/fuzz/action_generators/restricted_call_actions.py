@@ -100,7 +100,7 @@ def _list_role_restricted_equity_calls(
 
 @register_generator(weight=1)
 def cover_as_stage(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay from the ledger's own accounts, as holder of a stage's role: what is there, and a wei more."""
+    """Pay from the ledger's own accounts, as holder of a stage's role: the balance, and a wei more."""
     holders = [who for who in context.people if context.engine.roles[STAGE, who]]
     c = context.pick_item(
         [c for c in range(context.listed) if context.engine.deficit[c]] or [context.draw_type()]

@@ -92,7 +92,7 @@ def request_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
 def _grant_redemption_permission(
     context: GenerationContext, pool_name: str, owner: str, sender: str
 ) -> Iterator[Action | Wait]:
-    """Have an owner let somebody act: as an operator, by an allowance, or not at all."""
+    """Permit a sender to redeem for an owner: as an operator, by an allowance, or not at all."""
     pool = cast(MemberPool, context.world.contracts[pool_name])
     how = context.pick_item(("operator", "operator", "allowance", "no longer", "nothing"))
     if how == "allowance":
@@ -149,7 +149,7 @@ def _settle_and_claim_batch(context: GenerationContext, pool_name: str) -> Itera
 
 @register_generator(weight=2)
 def claim_redemption(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Claim for somebody what a batch was paid, or, without a cooldown, redeem shares."""
+    """Claim a batch's payment for a member, or, without a cooldown, redeem shares."""
     name = _pick_pool(context)
     pool = cast(MemberPool, context.world.contracts[name])
     if pool.cooldown:
@@ -219,7 +219,7 @@ def add_income(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1)
 def collect_claims(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Hand somebody the claims for losses borne."""
+    """Collect an account's claims for absorbed losses."""
     name = context.pick_item(context.savers)
     pool = cast(MemberPool, context.world.contracts[name])
     state = pool.state[()]

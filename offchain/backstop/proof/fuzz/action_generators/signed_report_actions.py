@@ -1,4 +1,4 @@
-"""Reports that reporters have signed, brought by anybody: fresh, late, twice, in any order, and false."""
+"""Signed reports, submitted by any account: fresh, late, twice, in any order, and false."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People with several accounts in the margin market, and those who would like to have others' as well."""
+"""Traders with several accounts in the margin market, and attempts to use accounts of other traders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timelock beside the admin that may set ceilings: its proposals, and what it does at once."""
+"""A timelock beside the admin that may set ceilings: its proposals, and its immediate calls."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _draw_call(context: GenerationContext, lock: Timelock) -> Call:
 
 
 def _list_open_proposals(context: GenerationContext, lock: Timelock) -> list[bytes]:
-    """Return the proposals that are there, expired or not, whose calls are known."""
+    """Return the open proposals with known calls, expired or not."""
     return [
         proposal_id
         for proposal_id in map(lock.places.__getitem__, range(MAX_OPEN))

@@ -25,7 +25,7 @@ def _pick_token(context: GenerationContext) -> str:
 
 
 def _pick_receiver(context: GenerationContext) -> str:
-    """Choose a receiver: people mostly; contracts, as a donation; nobody."""
+    """Return a receiver: mostly an ordinary account, a contract (as a donation), or the zero address."""
     if context.draw_bool(0.6):
         return context.pick_account()
     if context.draw_bool(0.1):
@@ -43,7 +43,7 @@ def _pick_receiver(context: GenerationContext) -> str:
 
 @register_generator(weight=2, of_own_types=True)
 def transfer_tokens(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Send tokens to somebody, or to a contract as a donation."""
+    """Send tokens to an account, or to a contract as a donation."""
     token, who = _pick_token(context), context.pick_account()
     held = context.get_balance(token, who)
     yield context.build_action(
@@ -168,7 +168,7 @@ def trade_on_market(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=1, of_own_types=True)
 def provide_liquidity(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Quote the feed's price, as the market maker, with what the richest lends."""
+    """Quote the feed's price as the market maker, with stablecoin of the richest account."""
     c = context.draw_type()
     price, unit = context.get_lower_feed_price(c), context.get_terms(c).unit
     maker = context.deployment.get_account("market_maker")

@@ -108,7 +108,7 @@ def make_final_prices(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=10)
 def advance_settlement(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Do the next things in settlement, in whatever order."""
+    """Call the next steps of settlement, in any order."""
     if not context.settling:
         return
     calls = list(_iter_due_settlement_calls(context))
@@ -145,7 +145,7 @@ def _iter_due_settlement_calls(context: GenerationContext) -> Iterator[tuple[Any
 
 @register_generator(weight=5)
 def redeem_for_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give up stablecoin and cash it, in parts, whoever comes."""
+    """Give up stablecoin and cash it, in parts, as any account."""
     if not context.settlement.progress[()].fixed_at:
         return
     who = context.pick_item((context.find_richest_account(), context.pick_account()))

@@ -1,4 +1,4 @@
-"""Workouts: who enters, pays or does not, and who forecloses, each in time or a second off."""
+"""Workouts: entries, payments and missed payments, and foreclosures, each in time or a second off."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _can_enter(context: GenerationContext, collateral_type: int, owner: str) -> 
 
 @register_generator(weight=3)
 def pay_workout(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Pay an instalment, a wei off it, what repays the principal, the rest, or nothing."""
+    """Pay an instalment, a wei off it, the remaining principal, the remaining debt, or nothing."""
     workout_id = context.draw_workout_id()
     if context.workouts is None or workout_id is None:
         return

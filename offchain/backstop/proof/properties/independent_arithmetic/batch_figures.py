@@ -1,4 +1,4 @@
-"""What batches of leavers hold and bear, in exact fractions: none of it is the model's arithmetic."""
+"""Holdings and losses of exit batches, in exact fractions, without the model's arithmetic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_SHARES = 10**15
 
 
 class BatchGroup(NamedTuple):
-    """Leavers who bear losses alike: a run of settled batches, or a batch that waits for its time."""
+    """Leavers that absorb losses equally: a run of settled batches, or a batch that waits for its time."""
 
     id: int  # its first batch
     units: int  # shares, as they are counted now
@@ -72,7 +72,7 @@ def compute_vested_assets_after_exits(read: Read, pool: str, now: int) -> int:
 
 
 def compute_loss_per_share(read: Read, pool: str, lost: int) -> Fraction:
-    """Return what one share bears of a loss [wei]: live ones and groups alike, each up to what it has."""
+    """Return the loss that one share absorbs [wei]: live shares and groups equally, each up to its assets."""
     shares = read(pool, "token.state").supply + VIRTUAL_SHARES
     rooms = []
     for group in list_open_batch_groups(read, pool):

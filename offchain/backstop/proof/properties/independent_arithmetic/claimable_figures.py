@@ -1,4 +1,4 @@
-"""What members may claim of batches that were paid, out of tables alone."""
+"""Amounts that members may claim of paid batches, from tables alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def compute_claimable_amounts(
 def _compute_stablecoin_request_payment(
     read: Read, pool: str, batch_id: int, request: Any
 ) -> tuple[int, int] | None:
-    """Return the shares of a request that were paid for so far, and what they were paid."""
+    """Return the shares of a request that were paid for so far, and their payment."""
     batch, queue = read(pool, "line.batches", batch_id), read(pool, "line.queue")
     if batch_id >= queue.unsettled:
         return 0, 0
@@ -71,7 +71,7 @@ def _find_first_batch_of_run(read: Read, pool: str, batch_id: int) -> int:
 def _compute_equity_request_payment(
     read: Read, pool: str, batch_id: int, request: Any
 ) -> tuple[int, int] | None:
-    """Return the shares of a request in a pool of equity that were paid for, and what they were paid."""
+    """Return the shares of an equity pool's request that were paid for, and their payment."""
     payout_round = read(pool, "line.batches", batch_id).link
     if not payout_round or payout_round == read(pool, "round"):
         return 0, 0

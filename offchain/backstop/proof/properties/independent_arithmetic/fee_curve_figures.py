@@ -1,4 +1,4 @@
-"""The fee that a type's curve asks for its debt, and what a day lets it be, out of tables alone."""
+"""The fee of a type's curve for its debt, and the bound on its daily change, from tables alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _YEAR = 365 * 86_400
 
 
 def is_permitted_fee(step: Transition, collateral_type: int, fee: int) -> bool:
-    """Return whether a dynamic fee after a step [ray a second above RAY] is what the policy may have set.
+    """Return whether the policy may have set a dynamic fee after a step [ray a second above RAY].
 
-    That is the curve's; above FEE_MOVE no more than that over what it was when it was first to be above on
-    this day. Of another policy nobody knows what it asks for; the day binds it all the same.
+    The permitted fee is the curve's. Above FEE_MOVE it is at most FEE_MOVE over its value when it first was
+    to be above on this day. The request of another policy is unknown; the daily bound applies to it all the
+    same.
     """
     day = step.read_pre_state("VaultEngine", "terms.fee_days", collateral_type)
     began = day.fee

@@ -1,7 +1,7 @@
-"""Figures of the margin market, out of tables alone: marks, margins, what an account has.
+"""Figures of the margin market, from tables alone: marks, margins, balances of accounts.
 
-Here nothing asks the model: each rule is written a second time. Prices in wei a lot, margins in basis points
-x wei.
+No figure here comes from the model: each rule is written a second time. Prices in wei a lot, margins in basis
+points x wei.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CLOSINGS = [f"{CLOSER}.execute", f"{CLOSER}.share"]
 
 
 class Trade(NamedTuple):
-    """Lots that change hands: the one buys `delta`, under zero it sells, at a price; what both get beside."""
+    """Lots that change hands at a price, and both rewards: `one` buys `delta` lots, or sells below 0."""
 
     market: int
     one: str
@@ -107,10 +107,11 @@ def compute_best_range_value_gain(step: Transition, market_id: int, position_siz
 
 
 def compute_lot_price_and_range(step: Transition, market_id: int) -> tuple[int, int, int]:
-    """Return what a lot costs by the reports of the last seconds, and between which prices it was before.
+    """Return the price of a lot by the reports of the last seconds, and the range of prices before it.
 
-    Zeros without a quorum of reports that tell of the second so far back, or halted. Where a final price is
-    made, or will be from a moment on, what that will be if these hold; then that alone.
+    Zeros without a quorum of reports about the second so far back, or in a halt. While a final price is in
+    progress, or will be from a known moment on, it is the final price that would result if these reports
+    persisted. Once it is final, only the final price counts.
     """
     base, age = step.read_post_state(POLICY, "underlyings", market_id), step.get_contract(MARKET).mark_age
     if not base.lot:
@@ -193,9 +194,9 @@ def _project_final_price(
     rates: tuple[int, int, int],
     is_up: bool,
 ) -> int:
-    """Return a final price if prompt keepers step the feed and reports stay as they are [ray], rounded.
+    """Return the final price if prompt keepers step the feed and reports persist [ray], rounded.
 
-    By a list of who counts until when: the current price, the one after it, and what is reported.
+    `rates` are, in order of time, the current price, the next price, and the reported price.
     """
     now, config = step.model.timestamp, step.read_post_state("PriceFeed", "configs", collateral_type)
     steps = [
@@ -220,9 +221,9 @@ class FinalPriceProgress(NamedTuple):
 
 
 def compute_final_price_progress(step: Transition, market_id: int) -> FinalPriceProgress | None:
-    """Return how far the final price of a market is; None if neither its end nor settlement has begun.
+    """Return the progress of a market's final price; None if neither its end nor settlement has begun.
 
-    What it is made of until the last change of its feed is asked of the feed, the rest counted here.
+    Intervals up to the last change of its feed are read from the feed; later ones are counted here.
     """
     base, now = step.read_post_state(POLICY, "underlyings", market_id), step.model.timestamp
     c = base.feed
@@ -271,10 +272,11 @@ def compute_funding_index(step: Transition, market_id: int) -> int:
 
 
 def split_price_move_with_remainder(long_lots: int, short_lots: int, price_move: int) -> tuple[int, int, int]:
-    """Return what a lot that is long, and what one that is short, moves by when the mark moves by `way`.
+    """Return the moves of a long lot and of a short lot for a move of the mark, and the remainder [wei].
 
-    Of the side with fewer lots each has all of it, the others' lots together as much: who wins rounds down,
-    who loses pays for that, rounded up. The third figure is what the rounding leaves [wei].
+    Each lot of the side with fewer lots takes all of the move, and the lots of the other side together as
+    much. Gains round down, and losses pay for them, rounded up. The remainder is the difference that rounding
+    leaves.
     """
     if not long_lots or not short_lots:
         return 0, 0, 0
@@ -286,7 +288,7 @@ def split_price_move_with_remainder(long_lots: int, short_lots: int, price_move:
 
 
 def compute_lot_value_per_side(step: Transition, market_id: int, read: Read) -> tuple[int, int]:
-    """Return what a lot of each side is worth, by what a read finds stored and the funding since [wei]."""
+    """Return the value of a lot of each side, from the stored values and the funding since [wei]."""
     _, rate, updated = read(MARKET, FUNDINGS, market_id)
     (long, short), lots = read(MARKET, VALUES, market_id), read(MARKET, LOTS, market_id)
     by_long, by_short, _ = split_price_move_with_remainder(
@@ -320,12 +322,12 @@ def compute_market_haircut_amount(
 
 
 def build_cycle_key(owner: str, market_id: int, cycle: int) -> tuple[str, int, int]:
-    """Return the key of what an account gained or lost in the cycle that is open for it, or pending."""
+    """Return the key of an account's gains and losses in the cycle that is open for it, or pending."""
     return owner, market_id, cycle % 2
 
 
 def list_met_accounts(step: Transition) -> list[str]:
-    """Return the accounts that a call of anybody's has met, in order."""
+    """Return the accounts that a call by any account tried to seize, in order."""
     action = step.action
     if f"{action.contract}.{action.method}" not in MEETINGS:
         return []
@@ -425,7 +427,7 @@ def compute_bracket_surcharge(brackets: tuple[int, ...], notional: int) -> int:
 
 
 def get_withdrawing_account(withdrawal: Action) -> str:
-    """Return whose account a withdrawal is out of: the third argument's, or the caller's."""
+    """Return the account that a withdrawal is taken from: the third argument, or the caller."""
     return str(withdrawal.args[2]) if len(withdrawal.args) > 2 else withdrawal.sender
 
 
@@ -460,12 +462,12 @@ def build_trade_from_events(step: Transition) -> Trade | None:
 
 
 def list_deleveraged_positions(step: Transition) -> list[tuple[str, int, int, int]]:
-    """Return who was closed by force in a step, in which market, by how many lots and at what price."""
+    """Return the accounts deleveraged in a step, each with market, lots and price."""
     return [values[:4] for values in list_event_values(step, "Deleveraged", contract=TRADING)]
 
 
 def sum_bond_rewards_by_receiver(step: Transition) -> dict[str, int]:
-    """Return what bonds paid, by who got it, for lots of debtors that were taken over [wad]."""
+    """Return the bond rewards for the takeover of debtors' lots, by receiver [wad]."""
     found: dict[str, int] = {}
     for finder, amount in list_event_values(step, "Rewarded"):
         found[finder] = found.get(finder, 0) + amount
@@ -473,7 +475,7 @@ def sum_bond_rewards_by_receiver(step: Transition) -> dict[str, int]:
 
 
 def compute_off_mark_funding_and_payer(step: Transition, trade: Trade) -> tuple[int, str]:
-    """Return what a trade off the mark pays for the funding that it moves, and who pays it [wei]."""
+    """Return the funding payment of a trade off the mark, and the account that pays it [wei]."""
     mark = step.read_post_state(MARKET, PATHS, trade.market).price
     most = mark * step.read_post_state(POLICY, "terms", trade.market).max_funding // BASIS_POINTS
     if step.read_post_state(POLICY, "underlyings", trade.market).ends_at:

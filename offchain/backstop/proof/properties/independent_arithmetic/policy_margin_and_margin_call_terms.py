@@ -1,4 +1,4 @@
-"""What a risk policy asks of vaults: the deployment's by own arithmetic, any other by its word, bounded."""
+"""A risk policy's requirements of vaults: the initial policy's are recomputed, any other's are bounded."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from backstop.proof.properties.independent_arithmetic import property_arithmetic
 from backstop.system import Action
 
 _MOST = 10_000
-"""What an add-on may be of a debt [basis points]; one that asks for more gets none."""
+"""The highest add-on of a debt [basis points]; a policy that asks for more gets none."""
 _SHORTEST, _LONGEST = 60, 90 * 86_400
-"""Of the times of a margin call [seconds]; with others nobody is called."""
+"""Bounds of the times of a margin call [seconds]; a policy with other times calls no vault."""
 
 
 def compute_extra_margin_amount(step: Transition, collateral_type: int, debt: int) -> int:

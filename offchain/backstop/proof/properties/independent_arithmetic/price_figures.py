@@ -32,10 +32,11 @@ def is_price_fresh(step: Transition, read: Read, collateral_type: int) -> bool:
 
 
 def list_known_prices(step: Transition, collateral_type: int) -> list[int]:
-    """Return the prices of a market that everybody knows and that count for sales [ray]; empty without one.
+    """Return the publicly known prices of a market that count for sales [ray]; empty without one.
 
-    The current price, fresh or the last of a feed given up as dead; and while it is fresh the next one, which
-    a halt or a grace may hold back, or what reporters say while theirs waits to be confirmed.
+    The current price counts if it is fresh, or if it is the last of a feed given up as dead. While the
+    current price is fresh the next one counts as well. That is a price that a halt or a grace may hold back,
+    or the reported price while it waits to be confirmed.
     """
     prices, config = (
         step.read_post_state(_FEED, "prices", collateral_type),

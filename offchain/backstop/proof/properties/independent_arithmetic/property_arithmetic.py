@@ -1,4 +1,4 @@
-"""Arithmetic that properties do themselves: none of it is the model's, whose mistakes it does not repeat."""
+"""Arithmetic of the properties themselves, so that no mistake of the model is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The property of accounts in the margin market: all that they have follows from what happened."""
+"""The property of accounts in the margin market: all their balances follow from events."""
 
 from __future__ import annotations
 
@@ -87,13 +87,14 @@ _WRITES = (*_BY_OWNER, *_BY_POSITION, *_BY_CYCLE, *_OF_MARKETS)
     events=[f"{MARKET}.*"],
 )
 class AccountBalancesFollowFromEvents:
-    """Assert that all that accounts have, and all that sides bear, follows from marks, trades and rolls.
+    """Assert that all balances of accounts, and all losses of sides, follow from marks, trades and rolls.
 
-    Lots, cash, deposits, gains and losses of the open and the pending cycle, what is booked, late and
-    given, haircuts, bonds and fees, to the wei, whoever was touched when. What is late is paid in the
-    call that books it and in each that rolls or withdraws: by profits that have not vested, then by
-    insurance within its cap, then by the protocol. An account that owes, also at the better ends of
-    ranges, loses its lots in markets with marks of now, and no other does; what is met has been booked.
+    Lots, cash, deposits, gains and losses of the open and the pending cycle, booked, late and given amounts,
+    haircuts, bonds and fees are compared to the wei. This holds for any order and time of updates. A late
+    loss is paid in the call that books it and in each call that rolls or withdraws. Profits that have not
+    vested pay first, then insurance within its cap, then the protocol. An account that is insolvent,
+    also at the better ends of ranges, loses its lots in markets with current marks. No other account does.
+    The loss of a seized account has been booked.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -103,7 +104,7 @@ class AccountBalancesFollowFromEvents:
             self._shadow = _load_settlement_shadow(market.tables, market.third_bond)
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Play a step a second time, and compare whom it touched."""
+        """Replay a step in the shadow model, and compare the accounts that it touched."""
         if not has_margin_market(step):
             return
         mine = any(get_market_changes(changes, path) for path in _WRITES)
@@ -347,7 +348,7 @@ def _debit_withdrawal_from_shadow(
 def _apply_fund_loss_payment(
     step: Transition, shadow: EagerSettlementModel, event_values: tuple[Any, ...], number: int
 ) -> None:
-    """Note what the fund pays: first for what is late, if anything is, then for the cycle that ends."""
+    """Record a payment of the fund: first for late losses, if there are any, then for the ending cycle."""
     loss, clawed, insured = event_values
     if shadow.due is not None:
         if loss != shadow.late:
@@ -360,7 +361,7 @@ def _apply_fund_loss_payment(
 
 
 def _compute_late_claim_on_profits(step: Transition, shadow: EagerSettlementModel) -> int | None:
-    """Return for how much a call asks profits that asks for what is late at once; None if it does not."""
+    """Return a call's immediate claim on unvested profits for late losses; None if it makes none."""
     if not shadow.late:
         return None
     if step.is_call(MARKET, "advance_cycle"):
@@ -400,7 +401,7 @@ def _apply_roll(step: Transition, shadow: EagerSettlementModel, values: tuple[An
 
 
 def _check_fund_pays_within_cap(step: Transition, asked_amounts: Sequence[int | None]) -> None:
-    """Assert that insurance pays within its cap, and for what is late only what unvested profits do not."""
+    """Assert that insurance pays within its cap, and late losses only beyond the unvested profits."""
     fund = step.get_contract(get_market_fund_name(step))
     now, was = step.model.timestamp // fund.length, step.read_pre_state(fund.label, "insurance")
     profits = sum(
@@ -441,7 +442,7 @@ _OF_FUND = {"LossAbsorbed": _apply_fund_loss_payment, "ShortfallPosted": _reduce
 
 
 def _check_last_account_loss_is_booked(step: Transition, shadow: EagerSettlementModel) -> None:
-    """Assert that whoever is met, as the last of a call, has nothing left to book."""
+    """Assert that the account that a call seized last has no loss left to book."""
     if not list_met_accounts(step):
         return
     name = list_met_accounts(step)[-1]
@@ -533,7 +534,7 @@ def _build_nonzero_shadow_account_figures(account: EagerAccount) -> dict[Any, An
 
 
 def _load_settlement_shadow(tables: Any, third_bond: int) -> EagerSettlementModel:
-    """Take over the books as they are; who is asleep is followed from when it wakes."""
+    """Build the shadow model from the tables; a stale account is followed from its next update."""
     clock = tables[CLOCK][()]
     shadow = EagerSettlementModel(third_bond, clock.cycle)
     shadow.late, shadow.fees, shadow.overdue = (tables[path][()] for path in (LATE, FEES, OVERDUE))

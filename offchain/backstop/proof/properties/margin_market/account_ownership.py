@@ -1,4 +1,4 @@
-"""Properties of several accounts of one address in the margin market: whose they are; each is alone."""
+"""Properties of several accounts of one address in the margin market: their owner; each is alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ACTS = [
 
 
 class _FinalBalances(NamedTuple):
-    """What an account has in the end: less haircuts, in cash, as deposits [wei], and in lots of markets."""
+    """Final balances of an account: worth less haircuts, cash, deposits [wei], and lots of markets."""
 
     wealth: int
     cash: int
@@ -59,10 +59,11 @@ class _FinalBalances(NamedTuple):
 
 @transition_property(130, calls=[f"{MARKET}.withdraw", *_ACTS], writes=["filled", "nonce_floor"])
 def only_matching_address_controls_account(step: Transition, changes: Changes) -> None:
-    """Assert that who takes out, takes over, cancels, raises a floor or has signed has the account's address.
+    """Assert that only an account's own address withdraws, takes over, cancels, raises a floor or signs.
 
-    It is the account's own, or has the same 19 bytes before the last one. An account of a contract is its own
-    alone, and signs by what it answers. Fills and floors change of accounts that are named, and no others.
+    An address is the account's own if both are equal, or equal in the first 19 bytes. An account of a
+    contract is its own alone, and signs by the contract's answer. Fills and floors change of the named
+    accounts, and of no others.
     """
     if not has_margin_market(step):
         return
@@ -93,7 +94,7 @@ def only_matching_address_controls_account(step: Transition, changes: Changes) -
 
 
 def is_address_or_its_subaccount(step: Transition, account: str, address: str) -> bool:
-    """Return whether somebody may act for an account, by its number alone."""
+    """Return whether an address may act for an account, by the account's number alone."""
     if account == address:
         return True
     return int(account, 16) // 256 == int(address, 16) // 256 and account not in step.model.world.addresses
@@ -129,9 +130,10 @@ def _encode_words(values: Iterable[int]) -> bytes:
 
 @counterfactual_property(131)
 def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that all others end alike to the wei, whether who fails is a stranger or an account of theirs.
+    """Assert that all others end equal to the wei, whether a stranger's account fails or a sub-account.
 
-    Its address has an account that is idle, or one with a position, or the one on the other side.
+    The failed sub-account belongs to an address with an idle account, with a position, or with the opposite
+    side.
     """
     beside, number = random.choice((_IDLE, TWIN, COUNTER)), random.randrange(1, 256)
     ends, seed = list[dict[str, _FinalBalances]](), random.random()
@@ -154,7 +156,7 @@ def account_failure_changes_no_other_account(lockstep: LockstepLike, random: Ran
 def _bankrupt_trader_and_read_other_balances(
     lockstep: LockstepLike, random: Random, trader_address: str, trader_name: str
 ) -> dict[str, _FinalBalances] | None:
-    """Have an account take a position and the mark leap against it, until all is final; what others have."""
+    """Open a position, move the mark against it, and return the others' balances once all is final."""
     stage = open_funded_what_if_market(lockstep, random)
     if stage is None:
         return None

@@ -1,4 +1,4 @@
-"""Properties of the backstop pool: at rest, shares and what they are paid, risk, quotes, and who waits."""
+"""Properties of the backstop pool: at rest, shares and their payments, risk, quotes, and exits that wait."""
 
 from __future__ import annotations
 
@@ -89,11 +89,12 @@ def backstop_share_sums_match(snapshot: Snapshot, addresses: Mapping[str, str]) 
 
 @transition_property(121, events=[f"{POOL}.Deposit", f"{POOL}.Withdraw"])
 def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
-    """Assert that shares are made and paid only while the account has nothing that is not final, at its cash.
+    """Assert that shares are created and paid only while the account has nothing unfinal, at its cash.
 
-    No position, no gain or loss of the open or the pending cycle, no bond, no debt. In and out at all cash
-    for all shares, a million and a wei with them, rounded by less than a unit against the member. Shares are
-    divided before an entry by what brings them under the most for a wei, and void where nothing is left.
+    Then it has no position, no gain or loss of the open or the pending cycle, no bond, no debt. The price in
+    and out is all cash for all shares, with a million shares and a wei added, rounded by less than a unit
+    against the member. Before an entry, shares are divided by the number that brings them under the most for
+    a wei. They are void where no cash is left.
     """
     if step.action.contract != POOL or not list_event_values(step, "Deposit", "Withdraw", contract=POOL):
         return
@@ -137,10 +138,10 @@ def only_flat_pool_changes_shares(step: Transition, changes: Changes) -> None:
 
 @transition_property(122, calls=[f"{POOL}.*"])
 def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> None:
-    """Assert that money goes through the pool only, and out of it to whoever leaves, as its account has it.
+    """Assert that money only passes through the pool, and leaves to members as its account holds it.
 
-    Of what is paid the part that is profit vests in the controller's name, rounded up, and the rest is at
-    hand; while losses are late it is a withdrawal like any other, and the controller's own call.
+    The profit in a payment vests in the controller's name, rounded up, and the rest is at hand. While losses
+    are late, the payment is cut like any withdrawal, and only the controller may call for it.
     """
     if step.action.contract != POOL:
         return
@@ -202,9 +203,10 @@ def pool_exit_profit_vests_for_leaver(step: Transition, changes: Changes) -> Non
 
 @transition_property(123, calls=[f"{POOL}.take", f"{POOL}.liquidate"])
 def pool_position_stays_within_limits(step: Transition, changes: Changes) -> None:
-    """Assert that what adds to a position, or turns it, is within the market's limit and the pool's money.
+    """Assert that a position grows, or turns, only within the market's limit and the pool's money.
 
-    Not while a batch is due and the account is at rest, nor a batch's time later, unless losses are late.
+    It may not grow while a batch is due and the account is at rest, nor a batch's time later, unless losses
+    are late.
     """
     trade = build_trade_from_events(step) if step.action.contract == POOL else None
     if trade is None:
@@ -308,9 +310,9 @@ def exit_requests_above_dust_are_counted(step: Transition, changes: Changes) -> 
     events=[f"{POOL}.{name}" for name in ("RedeemRequest", "Withdraw", "NewGeneration", "SharesDivided")],
 )
 class BackstopPoolExitWaitsWholeBatch:
-    """Assert that each leaves with what it committed, a whole batch's time after the one in which it did.
+    """Assert that each member is paid for the shares it committed, a whole batch's time after that batch.
 
-    By a clock of this property.
+    The property keeps its own clock.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -325,7 +327,7 @@ class BackstopPoolExitWaitsWholeBatch:
                     self._since[batch, who] = batch * contract.notice
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Count what is committed, and what is paid for."""
+        """Count the committed shares, and the shares that are paid for."""
         if POOL not in step.model.world.contracts:
             return
         now, notice = step.model.timestamp, step.get_contract(POOL).notice

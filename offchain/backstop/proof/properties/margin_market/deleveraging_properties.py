@@ -1,4 +1,4 @@
-"""Properties of positions that are closed by force: whose, in which order, how far, and who is paid."""
+"""Properties of auto-deleveraging: the closed positions, their order and size, and the rewards."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ _SCALE, _MOST_SCORE = 10**9, 2**96 - 1
 
 @transition_property(110, calls=[f"{CLOSER}.*", f"{TRADING}.*"], events=[f"{TRADING}.Deleveraged"])
 def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
-    """Assert that only what faces lots that are nobody's is closed by force, at the mark, and for nothing.
+    """Assert that only positions that face unassigned lots are deleveraged, at the mark, without payment.
 
-    Nobody is turned to the other side, no more is closed than there are such lots, and whoever had it done
-    (of a ranking: half, and the other half who has proven it), or takes such lots over, gets as much of what
-    bonds have left as these are of all such lots, by value.
+    No account is turned to the other side, and no more is closed than there are unassigned lots. The caller
+    that triggers it, or a taker of such lots, gets a part of the remaining bonds: the share of these lots in
+    all unassigned lots, by value. Of a ranking the caller gets half of that part and the prover of the
+    ranking half.
     """
     forced = list_deleveraged_positions(step) if has_margin_market(step) else []
     if not has_margin_market(step) or not (forced or step.action.contract in (CLOSER, TRADING)):
@@ -105,11 +106,12 @@ def adl_offsets_only_debtor_lots(step: Transition, changes: Changes) -> None:
 
 @history_property(111, writes=[POSITIONS], calls=[f"{CLOSER}.*"])
 class DeleveragingFollowsProvenRanking:
-    """Assert that a proven ranking is of all who gained on a side in the pending cycle, and is kept to.
+    """Assert that a proven ranking is of all accounts that gained on a side, and is kept to.
 
-    By their gain over what they were worth at its end; in that window or the next. Who comes later in it is
-    closed only once all before have nothing left on that side, or had in the call that closed them: who opens
-    anew stays. Where parts are shared nobody is closed for more than its own.
+    The gains are those of the pending cycle. Accounts are ranked by their gain over their worth at the
+    cycle's end; the ranking is executed in that window or the next. An account is closed only once all before
+    it have no lots left on that side, or had none left in the call that closed them. An account that opens
+    anew keeps its position. Under pro-rata deleveraging no account is closed for more than its own part.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -119,7 +121,7 @@ class DeleveragingFollowsProvenRanking:
         self._parts: dict[tuple[int, int, int, str], int] = {}
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Follow what is submitted, and who is closed."""
+        """Record the submitted rankings and the deleveraged accounts."""
         if not has_margin_market(step) or step.action.contract != CLOSER:
             return
         m, side, accounts = step.action.args

@@ -1,4 +1,4 @@
-"""The margin market a second time, with everybody brought up to date at once.
+"""The margin market a second time, with every account updated at once.
 
 The contracts move an account when it is touched, from sums and edges; here each move of a price and each roll
 goes through all accounts. Both have to come to the same wei. Sides are long, short; amounts in wei.
@@ -20,12 +20,12 @@ SEIZED, BOOKED, TAKEN = 1, 2, 4
 _MOST_MOVES, _MOST_GAINS, _MOST_VALUE = 2**128 - 1, 2**117 - 1, 2**109 - 1
 _PART = 2**34
 _POINT = 21
-"""Bits after the point of what a lot bears of cycles in which nobody has touched it."""
+"""Bits after the point of a lot's haircut in cycles in which its account was not touched."""
 
 
 Edge = tuple[tuple[int, int], tuple[int, int]]
 Levels = Mapping[int, Sequence[int]]
-"""What a lot of each side is worth, by market."""
+"""The value of a lot of each side, by market."""
 
 
 def _build_zeros_per_side() -> list[int]:
@@ -39,9 +39,9 @@ def compute_position_value(lots: int, lot_value_by_side: Sequence[int]) -> int:
 
 @dataclass
 class EagerPosition:
-    """A position: its value at the last roll plus what its trades paid since, gains and losses by side.
+    """A position: its value at the last roll plus its trades' payments since, gains and losses by side.
 
-    What is booked of its owner's loss is for both sides together.
+    The booked part of its owner's loss is for both sides together.
     """
 
     size: int = 0
@@ -56,7 +56,7 @@ class EagerPosition:
 
 @dataclass
 class EagerAccount:
-    """An account: what it was worth at the last roll, with deposits since; these; what is still untold."""
+    """An account: cash, deposits, worth at the last roll, payments since, lots, unreported haircuts."""
 
     cash: int = 0
     brought: int = 0
@@ -71,7 +71,7 @@ class EagerAccount:
     """The cycle in which it was brought up to date last."""
     borne: dict[int, int] = field(default_factory=dict)
     slept: int = 0
-    """What a lot bears of cycles in which nobody has touched the account, by market; what all lots do."""
+    """A lot's haircut in cycles in which the account was not touched, by market; and that of all lots."""
 
     def compute_own_value(self, levels: Levels) -> int:
         """Return cash and the value of all lots."""
@@ -82,9 +82,9 @@ class EagerAccount:
 
 @dataclass
 class EagerMarket:
-    """A market: its path, what sides gained in the open and the pending cycle, what they bear of that.
+    """A market: its path, each side's gains in the open and the pending cycle, and the losses they absorb.
 
-    Moves are those that a lot of each side gained, and lost; the index and values are as they were at `at`.
+    Moves are the gain and the loss of a lot of each side; the index and values are as they were at `at`.
     """
 
     price: int = 0
@@ -98,12 +98,12 @@ class EagerMarket:
     pending_totals: list[int] = field(default_factory=_build_zeros_per_side)
     losses: list[int] = field(default_factory=_build_zeros_per_side)
     begun: Edge = ((0, 0), (0, 0))
-    """What a lot of each side had gained, and was worth, when the pending cycle began; when it ended."""
+    """The gain and the value of a lot of each side when the pending cycle began; and when it ended."""
     ended: Edge = ((0, 0), (0, 0))
 
 
 class MarketTarget(NamedTuple):
-    """Where a market goes, and when: its mark, and what a lot has paid in funding."""
+    """Target state of a market and its time: the mark, and the funding that a lot has paid."""
 
     price: int
     paid: int
@@ -184,7 +184,7 @@ class EagerSettlementModel:
     def _compute_lot_values_after_move(
         market: EagerMarket, open_lots: Sequence[int], price_move: int
     ) -> list[int]:
-        """Return what lots are worth after a move; one that does not fit counts for nobody."""
+        """Return the values of lots after a move; a move that exceeds the bound is ignored for all lots."""
         by_long, by_short, _ = split_price_move_with_remainder(open_lots[0], open_lots[1], price_move)
         values = [market.values[0] + by_long, market.values[1] + by_short]
         return values if max(map(abs, values)) <= _MOST_VALUE else market.values
@@ -201,7 +201,7 @@ class EagerSettlementModel:
         }
 
     def credit_deposit(self, name: str, amount: int) -> None:
-        """Credit what somebody brings."""
+        """Credit a deposit."""
         owner = self.get_account(name)
         if owner is not None:
             owner.cash += amount
@@ -246,10 +246,10 @@ class EagerSettlementModel:
         return found
 
     def book_missing_pending_loss(self, name: str, lot_values: Levels, most_reward: int) -> tuple[bool, int]:
-        """Book what an account lacks of the pending cycle; return whether that is new, and how much it is.
+        """Book an account's shortfall of the pending cycle; return whether it is new, and the new amount.
 
-        Whoever books gets up to `most` of the account's cash, in all of its bookings, and no more than is
-        new: it lacks that as well.
+        The caller that books gets up to `most_reward` of the account's cash, in all of its bookings, and no
+        more than the new amount. This reward adds to the shortfall.
         """
         owner = self.owners[name]
         haircuts = self.compute_haircut_amounts_by_market(owner)
@@ -286,7 +286,7 @@ class EagerSettlementModel:
         return changed, lacks
 
     def reduce_losses_by_insurance(self, insurance_paid: int) -> None:
-        """Take what insurance pays off all losses of the pending cycle, the same share each."""
+        """Deduct an insurance payment from all losses of the pending cycle, the same share each."""
         self._change_losses([list(self.get_market(m).losses) for m in sorted(self.markets)], -insurance_paid)
 
     def charge_late_losses_to_gains(self, haircut_shares_by_market: Mapping[int, int]) -> int:
@@ -341,7 +341,7 @@ class EagerSettlementModel:
         self.cycle += 1
 
     def settle_and_end_account_cycle(self, account: EagerAccount, lot_values: Levels) -> int:
-        """End an account's cycle, at what lots are worth then; return what is booked and not needed."""
+        """End an account's cycle at the lots' value then; return the booked amount that is not needed."""
         left = self._settle_account_haircut(account, lot_values)
         self._roll_account_into_next_cycle(account, lot_values)
         account.worth, account.since_roll = account.compute_own_value(lot_values), 0
@@ -362,9 +362,9 @@ class EagerSettlementModel:
         return booked - given
 
     def _charge_untouched_account_haircut(self, account: EagerAccount) -> None:
-        """Charge what lots bear of a cycle in which nobody touched them: all such cycles are rounded once.
+        """Charge the haircuts of cycles in which the account was not touched, all rounded once.
 
-        In each of them what a lot bears is rounded up, at 21 bits after the point.
+        In each of these cycles a lot's haircut is rounded up, at 21 bits after the point.
         """
         for m, lots in account.lots.items():
             side = int(lots.size < 0)

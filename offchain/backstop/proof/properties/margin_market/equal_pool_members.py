@@ -1,4 +1,4 @@
-"""What would happen to two equal members of the backstop pool: whoever is first, both have the same."""
+"""Counterfactual of two equal members of the backstop pool: both receive the same, in either order."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _ROUNDING = 3
 
 @counterfactual_property(126)
 def equal_pool_members_exit_equal(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of two who enter the pool alike each leaves with the same, whoever goes first.
+    """Assert that two members that enter the pool with equal amounts leave with the same, in either order.
 
-    While nothing happens that is what they brought, but for what a share is worth, and no more; the same at
-    hand, and the same that vests. While losses are late both are cut alike.
+    If nothing happens, each leaves with its deposit, but for the value of a share, and with no more. Both
+    have the same at hand, and the same that vests. While losses are late both are cut equally.
     """
     if POOL not in lockstep.model.world.contracts:
         return False

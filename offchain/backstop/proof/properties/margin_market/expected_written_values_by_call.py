@@ -1,6 +1,7 @@
-"""The property of what calls beside the books of accounts write: each figure follows from the old one.
+"""The property of writes beside the books of accounts: each written figure follows from the old one.
 
-Orders that are filled, floors of nonces, rankings and shares, terms, limits, profits that vest, insurance.
+The figures are filled orders, floors of nonces, rankings and shares, terms, limits, profits that vest,
+insurance.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _FUND = "MarginFund"
 _SCALE, _MOST_SCORE, _MOST_SHARES = 10**9, 2**96 - 1, 2**32
 
 Figures = dict[tuple[str, Any], tuple[Any, ...] | int | bytes]
-"""What a call leaves in its contract, by path of a table and key."""
+"""Values that a call leaves in its contract, by path of a table and key."""
 Events = list[tuple[Any, ...]]
 
 
@@ -94,7 +95,7 @@ def _predict_ranking_writes_and_events(step: Transition) -> tuple[Figures, Event
 
 
 def _count_unassigned_lots(step: Transition, market_id: int, side: int) -> int:
-    """Return the lots of a side that face lots of nobody."""
+    """Return the lots of a side that face unassigned lots."""
     lots = step.read_post_state(MARKET, LOTS, market_id)
     return int(lots[side] - min(lots))
 
@@ -192,7 +193,7 @@ class StorageFollowsFromCalls:
         """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Compare what a step has stored."""
+        """Compare the values that a step has stored."""
         _check_stored(step, changes)
 
 
@@ -221,10 +222,10 @@ def _check_stored(step: Transition, changes: Changes) -> None:
 
 @history_property(225, writes=["insurance", "buckets", "holdings"], events=[f"{_FUND}.*"])
 class FundBalancesFollowFromEvents:
-    """Check that insurance, what is spent of it today, and each bucket follow from events, to the wei.
+    """Check that insurance, its spending today, and each profit bucket follow from events, to the wei.
 
-    Shares of a profit are rounded down, a claim as well; a loss takes of each bucket by floors of running
-    sums, the latest first, and one with too many shares for a wei begins again. What is spent counts by
+    Shares of a profit are rounded down, and so is a claim. A loss is deducted from each bucket by floors of
+    running sums, the latest first. A bucket with too many shares for a wei begins again. Spending counts by
     buckets of time.
     """
 
@@ -232,7 +233,7 @@ class FundBalancesFollowFromEvents:
         """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""
 
     def check_step(self, step: Transition, changes: Changes) -> None:
-        """Compare what a step has stored."""
+        """Compare the values that a step has stored."""
         _check_fund(step, changes)
 
 

@@ -37,7 +37,7 @@ _MOST_LOTS = 2**63 - 1
 
 @dataclass
 class _FundingClock:
-    """What lots have paid so far, what they pay a second, and the trades that the next rate follows from."""
+    """Funding state: paid by a lot so far, its rate for each second, and trades that set the next rate."""
 
     paid: int = 0
     rate: int = 0
@@ -53,11 +53,11 @@ class _FundingClock:
     calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{ORDERS}.fill"],
 )
 class FundingAccruesAtIntervalRate:
-    """Assert that a lot pays its market's rate for each second, however often anybody looks.
+    """Assert that a lot pays its market's rate for each second, however often the market is updated.
 
-    The rate changes once in an interval at most, to what trades since were above the mark for each lot that
-    was open, within its cap, both rounded toward zero; to none in a market that is delisted. It ends with the
-    final price.
+    The rate changes once in an interval at most, to the excess of trades over the mark since then, for each
+    lot that was open. It stays within its cap, and both are rounded toward zero. In a delisted market it
+    changes to zero. It ends with the final price.
     """
 
     def __init__(self, model: ModelSystem) -> None:

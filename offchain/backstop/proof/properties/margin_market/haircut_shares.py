@@ -1,4 +1,4 @@
-"""The property of haircuts: who gained in a cycle bears its losses, each the same share."""
+"""The property of haircuts: accounts that gained in a cycle absorb its losses, each the same share."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 def gains_bear_equal_haircut_share(step: Transition, changes: Changes) -> None:
     """Assert that a final cycle takes of each gain its side's share of losses, rounded up, and no more.
 
-    What was booked for an account is given as far as its haircuts are missing, by the better of what it had
-    at the end of the cycle and brought since, and of what it had a roll later.
+    An account's booked shortfall is paid out as far as its haircuts exceed the better of two amounts. These
+    are its worth at the end of the cycle with deposits since, and its worth a roll later.
     """
     if not has_margin_market(step):
         return

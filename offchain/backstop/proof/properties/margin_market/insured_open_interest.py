@@ -1,4 +1,4 @@
-"""The property of what is open and what insurance has: nothing more is opened than it covers."""
+"""The property of open interest and insurance: open interest grows only as far as insurance covers it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Properties of calls that are refused in the margin market, and that nothing may stand in the way of.
+"""Properties of refused calls in the margin market: calls that no state may block.
 
-A wrong rule that refuses too much changes nothing, so no property of what is done can notice it.
+A wrong rule that refuses too much changes nothing, so no property of successful calls can notice it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _LEAST_RANKED = 24
 
 @refusal_property(140, calls=MEETINGS)
 def insolvent_account_can_be_seized(step: Transition) -> None:
-    """Assert that whoever is refused to be met has no lots, or has at least its haircuts at marks of now.
+    """Assert that an account that cannot be seized has no lots, or at least its haircuts at current marks.
 
-    At the better ends of their ranges; a market without a price of now counts at its last mark.
+    At the better ends of their ranges; a market without a current price counts at its last mark.
     """
     if has_margin_market(step):
         for owner in list_met_accounts(step):
@@ -90,7 +90,7 @@ def due_roll_succeeds(step: Transition) -> None:
 
 @refusal_property(142, calls=["MarginFund.claim"])
 def owner_can_claim_vested_profit(step: Transition) -> None:
-    """Assert that whoever is refused a profit has not a wei in that bucket, or it has not vested."""
+    """Assert that a refused claim of a profit finds not a wei in its bucket, or the profit has not vested."""
     if not has_margin_market(step):
         return
     owner, bucket = step.action.args
@@ -108,10 +108,10 @@ def owner_can_claim_vested_profit(step: Transition) -> None:
 
 @refusal_property(145, calls=[f"{CLOSER}.submit"])
 def correct_ranking_is_accepted(step: Transition) -> None:
-    """Assert that whoever begins a ranking with accounts that gained, by their gain over their worth, may.
+    """Assert that a ranking of accounts that gained is accepted, in order of their gain over their worth.
 
-    Unless one is proven, or they are fewer than 24 and not all. By what each was worth at the end of the
-    cycle, whatever it has brought since.
+    It may be refused if one is proven, or if it has fewer than 24 accounts and not all. The worth is that at
+    the end of the cycle, without later deposits.
     """
     if not has_margin_market(step):
         return

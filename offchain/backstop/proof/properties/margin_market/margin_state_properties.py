@@ -1,4 +1,4 @@
-"""Properties of a state of the margin market: what balances, and what no figure passes."""
+"""Properties of a state of the margin market: its balances, and the bounds of its figures."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _MOST_FUNDING = _MOST_PRICE // 10 * 2**32 // 28_800
 def margin_claims_equal_market_holdings(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that cash + values of all lots + bonds + pot + fees == held + late, to the wei.
 
-    Each side of a market has the lots of its accounts, an account with lots in a market has its bit, and what
-    the market has booked it holds.
+    Each side of a market has the lots of its accounts, an account with lots in a market has its bit, and the
+    market holds all that it has booked.
     """
     if MARKET not in snapshot:
         return

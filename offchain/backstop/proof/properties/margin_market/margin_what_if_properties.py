@@ -1,4 +1,4 @@
-"""Properties of what would happen in the margin market: of equals, of orders of calls, of time."""
+"""Properties of futures of the margin market: of equal accounts, of orders of calls, of time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WhatIfMarket:
         return int(self.market.paths[self.m].price)
 
     def set_mark(self, market_id: int, price: int) -> bool:
-        """Have all reporters say what makes a mark, and the market marked; return whether it is."""
+        """Report a price by all reporters and mark the market; return whether the mark equals the price."""
         feed, base = (
             get_contract(self.both, "PriceFeed"),
             get_contract(self.both, POLICY).underlyings[market_id],
@@ -86,7 +86,7 @@ class WhatIfMarket:
     def seize_insolvent_until_stable(
         self, arrange_accounts: Callable[[list[str]], Sequence[str]] = list
     ) -> bool:
-        """Meet everybody, in an order, until nothing changes; return whether that ends."""
+        """Seize insolvent accounts singly, in an order, until nothing changes; return whether that ends."""
         everyone = sorted(self.market.accounts)
         for _ in range(_MOST_ROUNDS):
             met = [
@@ -100,7 +100,7 @@ class WhatIfMarket:
     def seize_batches_until_stable(
         self, arrange_accounts: Callable[[list[str]], Sequence[str]] = list
     ) -> bool:
-        """Meet everybody in calls of some, in an order, until nothing changes; return whether that ends."""
+        """Seize accounts in batches, in an order, until nothing changes; return whether that ends."""
         everyone = arrange_accounts(sorted(self.market.accounts))
         size = -(-len(everyone) // 2)
         for _ in range(_MOST_ROUNDS):
@@ -117,7 +117,7 @@ class WhatIfMarket:
             apply_or_raise(self.both, MARKET, "update_account", owner, by=VISITOR)
 
     def take_over_unassigned_lots(self) -> bool:
-        """Have somebody take all lots over that are nobody's; return whether none are left."""
+        """Take over all unassigned lots with a separate taker; return whether none are left."""
         left = abs(self.market.lots[self.m].long - self.market.lots[self.m].short)
         return (
             not left
@@ -194,11 +194,12 @@ def jump_mark(stage: WhatIfMarket, random: Random, against: int) -> bool:
 
 @counterfactual_property(97)
 def self_trades_and_touches_gain_nothing(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of two equal holders the one that does whatever it likes afterwards has no more.
+    """Assert that of two equal holders one makes any calls afterwards and ends with no more than the other.
 
-    It trades with itself, at the mark and off it, on both sides, takes cash out, is woken. Where it only
-    passes its position on to itself it has no less; beside fees, and a wei a cycle, account and side. While
-    lots are nobody's both sides together are a risk: then it only passes on, or somebody takes them at once.
+    It trades with itself, at the mark and off it, on both sides, withdraws cash, and is updated. If it only
+    passes its position on to itself it ends with no less; fees are excluded, and a wei a cycle, account and
+    side. While lots are unassigned, both sides together carry a risk: then the account only passes on, or a
+    taker takes these lots at once.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -292,7 +293,7 @@ def _act_and_measure_shortage_loss(stage: WhatIfMarket, random: Random, action_k
 def loss_booking_order_changes_no_balance(lockstep: LockstepLike, random: Random) -> bool:
     """Assert that every account ends equal to the wei, in any order and batching of the seizures.
 
-    Bookings pay whoever makes them, the more the longer the cycle has been pending.
+    Bookings reward their caller, the more the longer the cycle has been pending.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -344,9 +345,9 @@ def loss_booking_order_changes_no_balance(lockstep: LockstepLike, random: Random
 
 @counterfactual_property(99)
 def withdrawal_order_changes_no_payout(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that of two who have the same each is paid the same to a wei, whoever goes first.
+    """Assert that of two equal holders each is paid the same to a wei, in either order of withdrawals.
 
-    Whatever nobody has paid of a loss that was met too late for any gain.
+    This also holds with a loss that was seized too late for any gain and that is still unpaid.
     """
     with lockstep.fork_state():
         stage = open_funded_what_if_market(lockstep, random)
@@ -386,7 +387,7 @@ def withdrawal_order_changes_no_payout(lockstep: LockstepLike, random: Random) -
 
 @counterfactual_property(100)
 def cycle_becomes_final_within_two_rolls(lockstep: LockstepLike, random: Random) -> bool:
-    """Assert that after four windows anybody may roll, and that idle money leaves two rolls later.
+    """Assert that any account may roll after four windows, and that idle money leaves two rolls later.
 
     With a halted feed, in an emergency and in settlement as well.
     """

@@ -144,7 +144,7 @@ class MarketReplay:
     def _book_gains_between_moves(
         owner: EagerAccount, market_id: int, earlier_moves: Any, later_moves: Any
     ) -> Any:
-        """Count what a position gained and lost between two sums of moves; return the later ones."""
+        """Add a position's gains and losses between two sums of moves; return the later sums."""
         lots = owner.lots[market_id]
         side = int(lots.size < 0)
         lots.gained[side] += abs(lots.size) * (later_moves.gained - earlier_moves.gained)
@@ -273,7 +273,7 @@ class MarketReplay:
         return sum(size * (self.read_mark(m) - self._fresh[m][1 + (size < 0)]) for m, size in lots)
 
     def is_open_interest_insured(self) -> bool:
-        """Return whether insurance that may be spent now has what all markets ask for together."""
+        """Return whether the spendable insurance covers the requirement of all markets together."""
         needed = 0
         for m in range(self.market_count):
             insured = self.read(POLICY, "underlyings", m).insured
@@ -282,7 +282,7 @@ class MarketReplay:
         return needed <= self.compute_insurance_within_cap() * BASIS_POINTS
 
     def compute_insurance_within_cap(self) -> int:
-        """Return what there is of insurance, and what its cap leaves of this bucket of time, if less."""
+        """Return the insurance, or the remainder of its cap for this bucket of time, if that is less."""
         fund = get_market_fund_name(self.step)
         has, cap = self.read(fund, "insurance"), self.read(fund, "cap") * WAD
         is_today = has.bucket == self.now // self.step.get_contract(fund).length

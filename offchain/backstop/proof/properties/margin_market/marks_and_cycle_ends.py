@@ -1,4 +1,4 @@
-"""Properties of marks and time in the margin market: whose price counts, when cycles end."""
+"""Properties of marks and time in the margin market: the prices that count, and the ends of cycles."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
 @transition_property(90, writes=[PATHS], calls=[f"{MARKET}.accrue", *TRADES])
 def mark_is_median_of_recent_reports(step: Transition, changes: Changes) -> None:
-    """Assert that a mark is the middle of a quorum of reports of the last seconds, and never comes of a halt.
+    """Assert that a mark is the median of a quorum of reports of the last seconds, and never set in a halt.
 
-    Whoever brings a market up to now, or trades in it, has it marked where there is such a price, and is told
-    its range. While a final price is made, the mark is what that will be if the price of now holds; then
-    there is no other.
+    A call that updates a market, or trades in it, has it marked where there is such a price, and gets its
+    range. While a final price is in progress, the mark is the final price that would result if the current
+    price persisted. Then there is no other.
     """
     if not has_margin_market(step) or step.is_call(MARKET, "end_market"):
         return
@@ -89,8 +89,8 @@ def mark_is_median_of_recent_reports(step: Transition, changes: Changes) -> None
 class CycleEndsWithinFourWindows:
     """Assert that a cycle ends a window after the last, quiet after a booking, or after four windows.
 
-    Each roll ends one cycle; what changes nothing is no booking, so that nobody keeps a window open for
-    nothing.
+    Each roll ends one cycle. A call that changes nothing is no booking, so that no account can keep a window
+    open for free.
     """
 
     def __init__(self, model: ModelSystem) -> None:
@@ -143,9 +143,9 @@ class CycleEndsWithinFourWindows:
 def market_stops_at_final_price(step: Transition, changes: Changes) -> None:
     """Assert that a market ends once, delisted or in settlement, at its final price, and then stands still.
 
-    It is not traded any more, no funding is paid, and an account that is up to date has no lots in it. In one
-    that is delisted nobody takes lots but who reduces, or takes them over from who lacks margin. In
-    settlement the cycle of the last end is noted.
+    It is not traded any more, no funding is paid, and an account that is up to date has no lots in it. In a
+    delisted market an account receives lots only to reduce, or by a takeover from an account that lacks
+    margin. In settlement the cycle of the last end is recorded.
     """
     if not has_margin_market(step):
         return

@@ -1,4 +1,4 @@
-"""Properties of what stands in the way of calls beside trades: of the pool, the fund, rankings, terms, ends.
+"""Revert reasons of calls beside trades: of the pool, the fund, rankings, terms and ends.
 
 As with trades, each reason is true and none is missed. Bounds are those of the specification.
 """
@@ -75,7 +75,7 @@ class _BackstopPoolReplay(MarketReplay):
         return not account.lots and account.cash >= 0
 
     def is_batch_due(self) -> bool:
-        """Return whether members who have waited go before new risk."""
+        """Return whether exits that have waited take precedence over new risk."""
         first, late_by = self.read(POOL, "token.state").mark % 2**32, 0
         if not first or self.read(MARKET, LATE):
             return False
@@ -368,7 +368,7 @@ def non_trade_revert_reasons_are_true(step: Transition) -> None:
 
 @history_property(223, calls=_OCCASIONS)
 class SuccessfulOtherCallHadNoRevertReason:
-    """Check that no reason stood in the way of what pool, fund, closer, terms and clock have done."""
+    """Check that no revert reason held for a successful call of pool, fund, closer, terms or clock."""
 
     def __init__(self, model: ModelSystem) -> None:
         """Begin with nothing: a step is judged by itself, after the properties of narrower rules."""

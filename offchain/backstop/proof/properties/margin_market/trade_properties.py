@@ -1,4 +1,4 @@
-"""Properties of trades in the margin market: what moves, what new risk needs, who is liquidated."""
+"""Properties of margin-market trades: moved lots and cash, the margin for new risk, and liquidations."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ _EMERGENCY = 2
 def trades_execute_near_mark_for_fee(step: Transition, changes: Changes) -> None:
     """Assert that lots and their price move between two accounts, in the band around the mark, and no others.
 
-    Lots that were taken from debtors, and those of a liquidation, move at the mark. Both pay their fee of the
-    notional, rounded up; who has the better price for the funding that it moves pays an interval of that,
-    rounded up: all of it is insurance. No more becomes open than the limit. An order is filled up to its
-    size, until it expires, over its account's floor, at the limit of the one that was signed first.
+    Lots that were taken from debtors, and those of a liquidation, move at the mark. Both accounts pay their
+    fee of the notional, rounded up. The account with the better price pays, for the funding that it moves, an
+    interval of that funding, rounded up. All fees are insurance. No more becomes open than the limit. An
+    order is filled up to its size, until it expires, over its account's floor, at the limit of the order that
+    was signed first.
     """
     trade = build_trade_from_events(step) if has_margin_market(step) else None
     if trade is None:
@@ -146,10 +147,13 @@ def _compute_bond(step: Transition, owner: str, market_id: int) -> int:
 
 @transition_property(88, calls=[*TRADES, f"{MARKET}.withdraw"])
 def new_risk_meets_initial_margin_at_current_mark(step: Transition, changes: Changes) -> None:
-    """Assert that who takes risk, or cash out of it, then has its initial margin without unfinal gains.
+    """Assert that an account that takes risk has its initial margin without unfinal gains.
 
-    At marks of now, in no emergency and no settlement. Who only reduces stays solvent, gets no further under
-    its maintenance margin, and gives no gain away that is not final. Who owes trades nothing.
+    The same holds for an account that withdraws cash from a position.
+
+    The margin is taken at current marks, in no emergency and no settlement. An account that only reduces
+    stays solvent, falls no further under its maintenance margin, and gives no unfinal gain away. An account
+    in debt trades nothing.
     """
     if not has_margin_market(step):
         return
@@ -260,12 +264,12 @@ def _check_margin_after_reduction(
 
 @transition_property(89, calls=TRADES[1:])
 def no_liquidation_above_maintenance_margin(step: Transition, changes: Changes) -> None:
-    """Assert that only who is solvent under its maintenance margin is liquidated, for the terms' reward.
+    """Assert that only a solvent account under its maintenance margin is liquidated, for the terms' reward.
 
-    It is under it at the better ends of the ranges of now as well; a market without a price of now asks
-    for no margin. Nobody is at a price that is final. One lot less, or all but dust, would have left it under
-    its initial margin; no dust is left, and its equity falls by no larger a share than its maintenance
-    margin. Of what was taken from debtors no more is taken over than there is.
+    The account is under it at the better ends of the current ranges as well; a market without a current price
+    asks for no margin. No account is liquidated at a final price. One lot less, or all but dust, would have
+    left it under its initial margin. No dust is left, and its equity falls by no larger a share than its
+    maintenance margin. Of debtors' lots no more is taken over than exists.
     """
     if not has_margin_market(step) or step.action.method not in ("take", "liquidate"):
         return

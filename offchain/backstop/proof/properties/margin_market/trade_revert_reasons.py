@@ -1,4 +1,4 @@
-"""Properties of what stands in the way of a call in the margin market: each reason is true, none is missed.
+"""Revert reasons of calls in the margin market: each reason is true, none is missed.
 
 The reasons of a call are a list in the order in which they are looked at, each with an arithmetic of its own.
 A call is not judged if the stored tables do not determine its outcome, as for an account that skipped cycles.
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 Reasons = Iterator[tuple[str, bool]]
 """A reason and whether it stands in the way, one after the other."""
 Calls = Mapping[str, Callable[[Transition], Reasons]]
-"""By "Contract.method", what may stand in the way of a call."""
+"""Possible revert reasons, by "Contract.method"."""
 
 _FIGURES = 2**116
 _MOST_LOTS, _EMERGENCY, _NANOSECONDS = 2**63 - 1, 2, 10**9
@@ -417,9 +417,9 @@ def trade_revert_reasons_are_true(step: Transition) -> None:
 
 @history_property(221, calls=_CALLS)
 class SuccessfulTradeHadNoRevertReason:
-    """Check that no reason stood in the way of a trade, a withdrawal or a meeting that was not refused.
+    """Check that no revert reason held for a successful trade, withdrawal or seizure.
 
-    By what was stored before it: margins, marks of now, orders, gains that are not final.
+    The reasons are checked against the state before the call: margins, current marks, orders, unfinal gains.
     """
 
     def __init__(self, model: ModelSystem) -> None:

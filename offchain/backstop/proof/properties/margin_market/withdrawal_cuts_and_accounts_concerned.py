@@ -1,4 +1,4 @@
-"""Properties of cash in the margin market: in, out, and whose affair a call is."""
+"""Properties of cash in the margin market: deposits, withdrawals, and the accounts that a call may change."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from backstop.proof.properties.property_registry import PropertyViolationError, 
 
 @transition_property(86, calls=[f"{MARKET}.deposit", f"{MARKET}.withdraw"])
 def late_losses_cut_withdrawals_equally(step: Transition, changes: Changes) -> None:
-    """Assert that cash is paid in whole, and out whole, or pro rata of what is held while losses are late.
+    """Assert that cash is paid in whole, and out whole, or pro rata of the holdings while losses are late.
 
-    What leaves first is what came in; the rest is profit, which the fund locks. Without positions nothing
-    leaves that gains which are not final may have to pay; once prices are final, nothing before the losses
-    of that cycle are.
+    Deposits leave first; the rest is profit, which the fund locks. Without positions no cash leaves that
+    unfinal gains may have to pay. Once prices are final, none leaves before the losses of that cycle are
+    final.
     """
     method, args, sender = step.action.method, step.action.args, step.action.sender
     if step.action.contract != MARKET or method not in ("deposit", "withdraw"):
@@ -108,7 +108,7 @@ def _check_withdrawal_amounts(step: Transition, held_change: int, late_change: i
 
 
 def _sum_payments_for_late_losses(step: Transition) -> int:
-    """Return what unvested profits, insurance and the protocol paid in a call for what is late."""
+    """Return the payments of unvested profits, insurance and the protocol for late losses in a call."""
     absorbed = list_event_values(step, "LossAbsorbed", contract=get_market_fund_name(step))
     posted = list_event_values(step, "ShortfallPosted", contract=get_market_fund_name(step))
     return sum(clawed + insured for _, clawed, insured in absorbed) + sum(amount for (amount,) in posted)
@@ -128,10 +128,10 @@ def _list_stablecoin_transfers(step: Transition) -> list[tuple[Any, ...]]:
     calls=[f"{MARKET}.*", f"{TRADING}.*", f"{POOL}.*", f"{CLOSER}.*"],
 )
 def call_moves_only_concerned_accounts(step: Transition, changes: Changes) -> None:
-    """Assert that a call changes the accounts that are its affair, and no others.
+    """Assert that a call changes only the accounts that it concerns.
 
-    Whoever brings marks, rolls, fees or the protocol's money changes none; waking, its owner's; meeting, also
-    the finder's, by bonds alone; closing by force, those whom it names. Tokens leave by
+    A call that brings marks, rolls, fees or the protocol's money changes none. An update changes its owner's
+    account; a seizure also the caller's, by bonds alone; deleveraging the named accounts. Tokens leave by
     withdrawals, and as fees for the fund.
     """
     if not has_margin_market(step):

@@ -1,4 +1,4 @@
-"""The property of withdrawn profits, with a record of its own: whose they are, and from when on."""
+"""The property of withdrawn profits, with a record of its own: their owner and their vesting time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOLD = ("ProfitLocked", "ProfitClaimed", "ClawedBack")
 
 @dataclass
 class _ProfitRecord:
-    """What is left of somebody's profits of a bucket of time, and for how many roundings."""
+    """Remaining profits of an owner in a bucket of time, and the number of roundings."""
 
     amount: Fraction
     rounded: int = 1
@@ -29,7 +29,7 @@ class _ProfitRecord:
 class ProfitVestsForItsOwner:
     """Assert that a profit can be claimed by its owner alone, whole but for clawbacks, once it has vested.
 
-    It vests after all buckets of time that count have passed, and no call before changes whose it is. Each
+    It vests after all buckets of time that count have passed, and no call before changes its owner. Each
     event of its bucket rounds by a wei.
     """
 

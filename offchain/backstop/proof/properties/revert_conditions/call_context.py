@@ -1,4 +1,4 @@
-"""A call and what its tables held before it, for the conditions under which contracts refuse it."""
+"""A call and its tables before it, for the conditions under which contracts refuse it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class CallContext:
         return int(min(prices.current, prices.next)) if self.now <= prices.fresh_until else 0
 
     def has_known_price(self, collateral_type: int) -> bool:
-        """Return whether anybody knows a price of a type at which a sale may begin."""
+        """Return whether there is a known price of a type at which a sale may begin."""
         return bool(list_known_prices(self.step, collateral_type))
 
     # ------------------------------------------------------------------ limits

@@ -66,7 +66,7 @@ def _is_income_kept(call: CallContext, has_reinvestment: bool, is_closed: bool) 
 
 
 def _is_last_vault_safe(call: CallContext, owners: Any, to: str) -> bool | None:
-    """Return whether the vault whose refusal is told is safe: the last one, where none is liquidated."""
+    """Return whether the vault of the revert reason is safe: the last one, if none is liquidated."""
     if call.step.outcome.ok or not owners:
         return None
     c = call.contract.collateral_type

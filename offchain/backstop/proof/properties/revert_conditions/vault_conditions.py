@@ -138,7 +138,7 @@ def _has_new_risk_in_emergency(call: CallContext, *args: Any) -> bool | None:
 
 
 def _is_type_flow_cap_exceeded(call: CallContext, *args: Any) -> bool | None:
-    """Return whether what flows out passes the limit of the flow, which lets it out evenly in its window."""
+    """Return whether the outflow passes the flow cap, which is restored evenly over its window."""
     if not has_initial_policy(call.step):
         return None
     c, _, _, second, _ = args

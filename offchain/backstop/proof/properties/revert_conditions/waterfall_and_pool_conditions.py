@@ -266,7 +266,7 @@ def _is_waterfall_stage(call: CallContext) -> bool:
 
 
 def _has_no_batch_to_settle(call: CallContext) -> bool | None:
-    """Return whether no batch waits whose time has come, and none that has may still be owed anything."""
+    """Return whether no batch is past its wait, and no batch past its wait may still be owed anything."""
     queue = call.read_own_slot("line.queue")
     found = [_is_batch_due(call, batch_id) for batch_id in range(queue.unsettled, queue.collecting)]
     runs = call.read_own_slot("token.state").open - len(found)
@@ -532,7 +532,7 @@ for _kind, _method in (("Treasury", "distribute"), (_SURPLUS, "take")):
 
 
 def _compute_collectable_cash(call: CallContext, owner: str, generation: int) -> int:
-    """Return the cash that an account can collect: what is credited, and due on its claim tokens [wei]."""
+    """Return the cash that an account can collect: its credit, and the cash due on its claim tokens [wei]."""
     balance, paid = (
         call.read_own_slot("token.balances", (generation, owner)),
         call.read_own_slot("paid_per_token", generation),

@@ -1,4 +1,4 @@
-"""Presets: files that say who bears losses, in the manner of a known system, for any scenario."""
+"""Presets: files that set the order of loss payers, as in a known system, for any scenario."""
 
 from backstop.studies.comparison.presets.preset_loader import (
     NAIVE_RULES,

@@ -31,9 +31,9 @@ NAIVE_RULES = {
     "gone",
     INSTANT_POOL: "a stability pool is entered and left at any moment, and pays all of a debt",
 }
-"""Naive rules that presets may have, with contracts of their own, by what `lay_over` calls them."""
+"""Naive rules that presets may have, with contracts of their own, by their names in `lay_over`."""
 _OURS = "backstop"
-"""The preset whose cooldowns stand in for those that a naive pool has not."""
+"""The preset with the cooldowns for naive pools, which have none of their own."""
 
 _CONTRACTS = {
     "waterfall_contract": EPOCH_CAPS,
@@ -72,7 +72,11 @@ class Preset:
 
     @property
     def group(self) -> str:
-        """Group of the preset: SYSTEMS if it says how vaults are sold, else ALL or MARGIN by whose losses."""
+        """Group of the preset: SYSTEMS, ALL or MARGIN.
+
+        SYSTEMS if the preset sets the sale of vaults; otherwise ALL if it sets the waterfall of all losses,
+        or MARGIN if it sets only margin losses.
+        """
         if _has_mechanism(_read_type_terms(self.terms)):
             return SYSTEMS
         return ALL if "waterfall" in self.terms else MARGIN
@@ -268,7 +272,7 @@ def _apply_margin_terms(preset: Preset, document: dict[str, Field], scenario: st
 
 
 def _build_deleverager_group(policy_field: Field, keepers: Mapping[str, Field]) -> Field:
-    """Make a group that has positions closed, which pays for gas as whoever meets debtors does."""
+    """Build a keeper group that has positions closed, at the gas price of the margin market's keepers."""
     made = {"role": Field(policy_field.file, policy_field.line, f"keepers.{_CLOSING}.role", _CLOSING)}
     for fields in keepers.values():
         crank = fields.read_mapping_entries()

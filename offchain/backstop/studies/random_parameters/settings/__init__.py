@@ -1,1 +1,1 @@
-"""Random settings: what the rules make of them, and whether those that pass keep every property."""
+"""Random settings: the verdicts of the rules, and whether accepted settings keep every property."""

@@ -1,4 +1,4 @@
-"""Auctions: who buys and at what price, how auctions are closed and reset."""
+"""Auctions: buyers and their prices, and the closing and reset of auctions."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _plan_take(
 
 @njit(cache=True)
 def sink_heap_entry(keys: Floats, places: Integers, count: int, root: int) -> None:
-    """Let an entry sink in a heap of `count`: the least key is on top, of equal keys the first place."""
+    """Sink an entry in a heap of `count`: the least key is on top, of equal keys the first place."""
     key, place, at = keys[root], places[root], root
     while True:
         child = 2 * at + 1
@@ -118,7 +118,7 @@ def add_resale_take_wishes(
 ) -> None:
     """Choose the takes that a taker sells on the market at once with a profit, the cheapest first.
 
-    `markets` has the coins and money of each, and what the takes leave of them.
+    `markets` has the coins and money of each market, less the amounts of the chosen takes.
     """
     count = 0
     for a in range(system.auctions):
@@ -169,7 +169,7 @@ def add_bidder_take_wishes(
     block: int,
     budgets: Floats,
 ) -> None:
-    """Choose the takes that bidders pay with their own money and keep; `budgets` gets what is left of it."""
+    """Choose the takes that bidders pay with their own money and keep; `budgets` gets the remainders."""
     for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
     least = cost + group.profit

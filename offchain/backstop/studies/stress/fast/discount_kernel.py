@@ -1,4 +1,4 @@
-"""Sales of unsafe vaults at a fixed discount: what a buyer gets and pays, who buys how much of a vault."""
+"""Sales of unsafe vaults at a fixed discount: a buyer's collateral and price, and each buyer's share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ BASIS_POINTS = 10_000.0
 PATIENCE = 60.0
 """Seconds for which a keeper leaves a vault alone after a failed purchase, the same as the keepers' own."""
 ACCRUAL = 1.001
-"""What a debt may grow to until a sale of all of it is mined, the same as the keepers' own."""
+"""Allowed growth of a debt until a sale of all of it is mined, the same as the keepers' own."""
 
 
 @njit(cache=True)
 def compute_bonus_factor(terms: Table, health: float) -> float:
-    """Compute what a buyer gets for what is repaid, as the contract's terms have it at a health."""
+    """Compute the worth of collateral per repaid debt, by the contract's terms at a health."""
     if terms.max_discount > 0.0:
         return 1 / max(health, 1 - terms.max_discount)
     if terms.cursor > 0.0:
@@ -43,7 +43,7 @@ def compute_bonus_factor(terms: Table, health: float) -> float:
 def plan_sale(
     terms: Table, vault: Table, rate: float, price: float, most_coins: float, most_paid: float
 ) -> tuple[float, float, float, float]:
-    """Plan a sale within a buyer's limits: collateral, the part that is a fee, principal, and what is paid.
+    """Plan a sale within a buyer's limits: collateral, the fee in it, principal, and payment.
 
     Zeros if it would be refused.
     """
@@ -106,10 +106,10 @@ def add_purchase_wishes(
     market: Floats,
     is_resold: bool,
 ) -> None:
-    """Choose what a group buys of a type's unsafe vaults, the largest debt first.
+    """Choose a group's purchases of a type's unsafe vaults, the largest debt first.
 
-    What is resold is worth what the local market of `market` coins and money pays; the rest the outside
-    price, and it is paid with a keeper's own money.
+    Resold collateral is worth the price of the local market of `market` coins and money. Other collateral is
+    worth the outside price, and is paid with a keeper's own money.
     """
     price = get_higher_current_or_next_price(kind, now)
     if price == 0.0 or (is_resold and market[0] == 0.0):
@@ -165,7 +165,7 @@ def add_purchase_wishes(
 
 @njit(cache=True)
 def _can_resale_pay(terms: Table, kind: Table, market: Floats, price: float, least: float) -> bool:
-    """Tell whether a market pays enough more than a price for any amount."""
+    """Return whether a market pays enough more than a price for any amount."""
     amount = best_amount(market[0], market[1], kind.virtual, terms.fee, price)
     gained = compute_proceeds(market[0], market[1], terms.fee, amount) - amount * price
     return amount > 0.0 and gained * (1 + ROUNDING) >= least
@@ -182,7 +182,7 @@ def _find_best_purchase(
     market: Floats,
     is_resold: bool,
 ) -> tuple[float, float, float, float]:
-    """Find the sale with the largest profit: of all, of what the market takes, or down to the floor."""
+    """Find the sale with the largest profit: of all, of the amount the market takes, or down to the floor."""
     best, best_profit = (0.0, 0.0, 0.0, 0.0), 0.0
     rate = compute_charged_rate(terms, kind)
     coins, fee, _, paid = plan_sale(terms, vault, rate, price, ENDLESS, ENDLESS)
@@ -240,7 +240,7 @@ def book_purchase(
     paid: float,
     now: float,
 ) -> None:
-    """Book a sale: what is not repaid of the debt that leaves the vault is a loss at once."""
+    """Book a sale: the unpaid part of the debt that leaves the vault is a loss at once."""
     charge_fees(terms, kind, system, now)
     part = principal / compute_charged_rate(terms, kind)
     kind.art -= part

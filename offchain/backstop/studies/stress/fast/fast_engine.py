@@ -37,7 +37,7 @@ class FastEngine:
     """Engine that runs paths of one scenario one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
-        """Prepare the tables; raise BackstopError for what this engine does not support."""
+        """Prepare the tables; raise BackstopError for features that this engine does not support."""
         self._allocate_tables(ScenarioTables.from_scenario(scenario, seed))
 
     @classmethod

@@ -66,7 +66,7 @@ SENT = -1
 """Key of a wish that was included; when it is wanted again, it is a new one."""
 
 NOBODY = np.inf
-"""Lowest ratio of a path on which nobody ever owed anything."""
+"""Lowest ratio of a path without any debt."""
 
 
 @njit(cache=True, nogil=True)
@@ -330,9 +330,10 @@ def _narrow_gap_to_outside_price(
     backing: float,
     now: int,
 ) -> None:
-    """Close a part of the local market's gap to the outside price; what the maker lacks is virtual.
+    """Close a part of the local market's gap to the outside price; the maker's shortage is virtual.
 
-    A market whose depth falls with the price is refilled, too, where it is off by more than the tolerance.
+    A market with a depth that falls with the price is also refilled if its depth is off by more than the
+    tolerance.
     """
     if now % terms.every != 0:
         return
@@ -463,7 +464,7 @@ def _run_included_calls(
 def _note_liquidation(
     activity: Table, daily: Floats, principal: float, seized: float, price: float, now: float
 ) -> None:
-    """Note what a liquidation took; nothing if the vault was safe again."""
+    """Record the debt and collateral of a liquidation; nothing if the vault was safe again."""
     if principal <= 0.0:
         return
     if activity.liquidated == 0.0:
@@ -536,7 +537,7 @@ def _apply_purchase_wish(
 def _mark_due_reports(
     group: Table, source: float, noise: Floats, reports: Table, block: int, now: float
 ) -> None:
-    """Have each reporter plan a report if the price that it sees moved, or its heartbeat is due."""
+    """Plan a report of each reporter with a moved source price, or with a due heartbeat."""
     for r in range(len(reports)):
         report, seen = reports[r], source * noise[r, block]
         moved = abs(seen - report.price) >= report.price * group.deviation
@@ -569,7 +570,7 @@ def _plan_cover_call(
 
 @njit(cache=True)
 def _note_losses_covered_time(kinds: Table, system: Table, now: float) -> None:
-    """Note since when nothing has been outstanding."""
+    """Record the time since which no loss has been outstanding."""
     if system.first_loss_at < 0 or system.covered_at >= 0:
         return
     for c in range(len(kinds)):
@@ -580,7 +581,7 @@ def _note_losses_covered_time(kinds: Table, system: Table, now: float) -> None:
 
 @njit(cache=True)
 def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
-    """Note the ratio of the collateral in vaults and auctions to their debt and what is outstanding."""
+    """Record the ratio of collateral in vaults and auctions to their debt and the outstanding loss."""
     worth = owed = 0.0
     for c in range(len(prices)):
         kind = kinds[c]
@@ -592,7 +593,7 @@ def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
 
 @njit(cache=True)
 def _has_open_principal(system: Table, auctions: Table) -> bool:
-    """Tell whether an open auction has principal to repay, which needs no look at the vaults."""
+    """Return whether an open auction has principal to repay, which needs no scan of the vaults."""
     a = 0
     while a < system.auctions and auctions[a].target <= auctions[a].penalty:
         a += 1
@@ -611,10 +612,11 @@ def _has_unsold_debt(
     now: float,
     are_vaults_unordered: bool,
 ) -> bool:
-    """Note the debt whose collateral is still to be sold, and what of it is lost; tell whether there is any.
+    """Record the debt with unsold collateral and the lost part of it; return whether there is any.
 
     That is the principal in auctions, all of it lost, and the debt of vaults that are unsafe by the feed or
-    by what reporters see, of which what is beyond the collateral's worth on the market is lost.
+    by the reporters' sources. Of the vaults' debt, the part beyond the collateral's worth on the market is
+    lost.
     """
     left = 0.0
     for c in range(len(kinds)):

@@ -1,4 +1,4 @@
-"""Tables that the kernel reads and writes, whose rows are records.
+"""Tables that the kernel reads and writes; their rows are records.
 
 Money is in stablecoins, prices in stablecoins for a coin, times in seconds from the scenario's start.
 
@@ -91,14 +91,14 @@ GROUP = build_row_type(
 STAGE = build_row_type(floats="cap share opening assets covered now before", integers="kind epoch")
 """Stage, in the order of the waterfall; pools have assets.
 
-Of one with a balance for all types, what it has paid in this epoch and in the one before.
+A stage with one balance for all types has its payments in this epoch and in the one before.
 """
 
 EXIT = build_row_type(floats="at share", integers="stage")
 """Exit from a pool: its time, and its share of the pool's assets at that time."""
 
 EVENT = build_row_type(floats="now before")
-"""What a stage with a balance for each type has paid for a type in this epoch and in the one before."""
+"""Payments of a stage with a balance for each type, for a type, in this epoch and in the one before."""
 
 TYPE = build_row_type(
     # fees: not charged yet; added, added_before: what redistribution put on the rate in this epoch and in the
@@ -131,7 +131,7 @@ AUCTION = build_row_type(
     integers="id type vault",
     flags="due",
 )
-"""Open auction; `budget` is what rewards may still take, and a target of zero ends the auction."""
+"""Open auction; `budget` is the remaining limit of rewards, and a target of zero ends the auction."""
 
 # key: the vault, or the auction's lasting id; since: the block from which on it is wanted.
 # Of a purchase at a discount (buys is 1): coins, amount, price: the most that it gets, pays, pays for one.

@@ -1,4 +1,4 @@
-"""Liquidations: unsafe vaults, the largest debt first, and what liquidating does to them."""
+"""Liquidations: unsafe vaults, the largest debt first, and the effects of liquidating them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.studies.stress.fast.pricing import get_higher_current_or_next_pric
 
 @njit(cache=True)
 def _is_ahead(vault: Table, other: Table) -> bool:
-    """Tell whether a vault is liquidated before another: it owed more, or as much and its owner is first."""
+    """Return whether a vault is liquidated before another: more debt, or equal debt and earlier owner."""
     if vault.weight == other.weight:
         return vault.rank < other.rank
     return vault.weight > other.weight
@@ -71,11 +71,11 @@ def find_unsafe_vaults(
     found: Integers,
     are_vaults_unordered: bool,
 ) -> int:
-    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many.
+    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return the count.
 
-    Find none while no more may go under auction, as in a crash for hours: nobody could liquidate them. What
-    is sold at a discount or repaid by a pool goes under no auction: a limit of zero stops it.
-    Owners who draw more leave the vaults unordered, and all are looked at.
+    Find none while no more may go under auction, as in a crash for hours: no keeper could liquidate them.
+    Vaults that are sold at a discount or repaid by a pool go under no auction: a limit of zero stops them.
+    Owners that draw more leave the vaults unordered, and all are checked.
     """
     is_sold = terms.discounted or terms.writes_off or compute_offset_room(kind) > 0
     room = terms.limit if is_sold else _compute_auction_room(terms, setting, system, kind)

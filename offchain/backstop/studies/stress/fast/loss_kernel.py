@@ -33,7 +33,7 @@ def add_loss_to_deficit(kind: Table, system: Table, amount: float, now: float) -
 
 @njit(cache=True)
 def pay_reward_or_recognise_loss(kind: Table, system: Table, reward: float, now: float) -> None:
-    """Pay a reward out of the reserve; what the reserve lacks is a loss."""
+    """Pay a reward out of the reserve; the missing amount is a loss."""
     paid = min(system.reserve, reward)
     system.reserve -= paid
     system.supply += reward
@@ -107,7 +107,7 @@ def compute_buffer_and_reserve_payment(
 def pay_deficit_from_stages(
     terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
-    """Have the stages pay a deficit, from the first one on."""
+    """Pay a deficit from the stages, from the first one on."""
     for k in range(len(stages)):
         stage, event = stages[k], events[k]
         amount = min(kind.deficit, _compute_allowance(terms, kind, system, stage, event))

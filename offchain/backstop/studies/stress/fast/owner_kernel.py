@@ -1,4 +1,4 @@
-"""Owners who react, in the kernel: the rule of `simulation/scenario/owner_behavior.py` on tables.
+"""Reacting owners in the kernel: the rule of `simulation/scenario/owner_behavior.py` on tables.
 
 Draws and chances are the same integers; debts and worth are floats here, so that a decision differs only
 where a distance is within rounding of a bound.
@@ -46,11 +46,11 @@ ACTIVITY = build_row_type(
     floats="repaid sold added drawn withdrawn liquidated seized price liquidated_at",
     integers="actions",
 )
-"""What the owner of a vault has done on a path, and what was liquidated [coins, stablecoins, seconds]."""
+"""Acts of a vault's owner on a path, and its liquidations [coins, stablecoins, seconds]."""
 
 DAY = 86_400
 LIQUIDATED, REPAID = range(2)
-"""Columns of what happens by day."""
+"""Columns of daily sums."""
 
 
 class ActionTables(NamedTuple):
@@ -80,7 +80,7 @@ class OwnerTables(NamedTuple):
 
 
 def build_owner_tables(behavior: OwnerBehavior | None, vaults: Table, terms: Table) -> OwnerTables:
-    """Build the tables of a behavior; of none, those of owners who stand still."""
+    """Build the tables of a behavior; without one, those of idle owners."""
     if behavior is None:
         still = OwnerAction((0,), (0, 0), (BILLION, 0, 0), (0,) * (PARTS + 1), 0)
         behavior = OwnerBehavior(0, 0, 0, (0,), (BASIS_POINTS,), 0, BASIS_POINTS, still, still)
@@ -178,7 +178,7 @@ def run_owner_reactions(
     prices: Floats,
     block: int,
 ) -> None:
-    """Have each owner look at its vault and act, in the order of the book."""
+    """Run each owner's decision on its vault, in the order of the book."""
     now = block * setting.block_time
     look, before = now // owners.every, max(0, block - owners.within // setting.block_time)
     factors = np.empty(len(terms), dtype=np.int64)

@@ -36,7 +36,7 @@ def choose_paid_offsets(
     block: int,
     now: float,
 ) -> None:
-    """Choose one call for each keeper of a group: those of its vaults whose rewards pay for the gas.
+    """Choose one call for each keeper of a group: its vaults with rewards that pay for the gas.
 
     The largest debt comes first, as long as the pool has coins. Rewards count at the outside price. `cost` is
     the cost of a call for one vault, `cost_of_more` that of each further vault.

@@ -1,4 +1,4 @@
-"""Prices: the feed, the fall of an auction, what a take buys, what a market pays."""
+"""Prices: the feed, the price curve of an auction, the amount of a take, the price of a market."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def compute_decay(terms: Table, elapsed: float) -> float:
 
 @njit(cache=True)
 def needs_reset(terms: Table, top: float, price: float, elapsed: float) -> bool:
-    """Tell whether an auction is over."""
+    """Return whether an auction is over."""
     return elapsed > terms.tail or price < top * terms.cusp or price == 0.0
 
 

@@ -1,4 +1,4 @@
-"""Scenario as the kernel's tables: what all paths share, and the world of one path."""
+"""Scenario as the kernel's tables: the common data of all paths, and the world of one path."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _GAS = [
 def _convert_vault_debt_to_float(
     scenario: Scenario, vault: Vault, type_index: int, opening_prices: Mapping[str, int]
 ) -> float:
-    """Return a vault's debt, so that a float's comparison at the first price says what the contracts' does.
+    """Return a vault's debt as a float that is safe at the first price exactly if the contracts say so.
 
     Books have rows right at their ratio, which are unsafe or safe by a wei.
     """
@@ -111,7 +111,7 @@ class ScenarioTables:
 
     @classmethod
     def from_scenario(cls, scenario: Scenario, seed: int) -> ScenarioTables:
-        """Build the tables; raise BackstopError for what the fast engine does not support."""
+        """Build the tables; raise BackstopError for features that the fast engine does not support."""
         refuse_unsupported(scenario)
         scenario = set_depths_from_debts(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
@@ -453,7 +453,7 @@ def _build_keeper_groups_and_vault_assignments(
 
 
 def _build_stages(scenario: Scenario) -> Table:
-    """Build the waterfall, with what members have put into its pools."""
+    """Build the waterfall, with the depositors' amounts in its pools."""
     found = np.zeros(len(scenario.parameters.stages), dtype=STAGE)
     for row, stage in zip(found, scenario.parameters.stages, strict=True):
         row["kind"] = _KINDS.get(stage.name, POOL)

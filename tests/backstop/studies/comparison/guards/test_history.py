@@ -1,4 +1,4 @@
-"""Failures of the past, each with its guard off and on: what it did then, and what is left of it.
+"""Failures of the past, each with its guard off and on: the loss then, and the remaining loss.
 
 The bounds are those that docs/do/guards/README.md claims; every run is on model and chain.
 """
@@ -43,7 +43,7 @@ BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_the_table"
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """Scenario -> guard -> what the run came to; each scenario is run when it is first asked for."""
+    """Scenario -> guard -> the run's results; each scenario is run when it is first asked for."""
     out, found = tmp_path_factory.mktemp("history"), {}
 
     def rows(name: str) -> dict[str, dict[str, Any]]:
@@ -102,7 +102,7 @@ def test_model_and_chain_agree(history, name) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_feed_stuck_at_its_floor(history) -> None:
-    """Venus lost 11.2 million. The adapter's bounds and the breaker let nobody draw; limits bound it."""
+    """Venus lost 11.2 million. The adapter's bounds and the breaker stop all draws; limits bound the loss."""
     rows = history("luna-stuck-feed")
     assert int(rows["off"]["exploited_wad"]) == 11_200_000 * WAD
     assert bad_debt(rows["off"]) > 11_000_000
@@ -118,7 +118,7 @@ def test_a_feed_stuck_at_its_floor(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_hard_coded_price(history) -> None:
-    """No guard that looks at prices sees anything; what bounds the flow bounds the loss."""
+    """No guard that looks at prices notices anything; a bound of the flow bounds the loss."""
     rows = history("xusd-hard-coded")
     assert rows["off"]["liquidations"] == 0
     assert int(rows["off"]["exploited_wad"]) == 15_000_000 * WAD
@@ -152,7 +152,7 @@ def test_a_wick_of_two_days(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_minutes_of_a_low(history) -> None:
-    """A low of minutes never becomes the price, and what was never short is not sold."""
+    """A low of minutes never becomes the price, and a vault that was never short is not sold."""
     rows = history("october-2025-vaults")
     assert rows["off"]["false_liquidations"] >= 20
     for guard in ("deviation", "breaker"):
@@ -166,7 +166,7 @@ def test_minutes_of_a_low(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_model_and_chain_agree"
 )
 def test_a_short_larger_than_its_market(history) -> None:
-    """Whoever wants 92 million gets as much as margin, ceiling or flow leave him."""
+    """A borrower that wants 92 million gets as much as margin, ceiling or flow leave."""
     rows = history("crv-squeeze")
     assert int(rows["off"]["drawn_wad"]) == 92_000_000 * WAD
     assert bad_debt(rows["off"]) > 2_640_000  # what was left then
@@ -181,7 +181,7 @@ def test_a_short_larger_than_its_market(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_bridge_that_anybody_could_draw_from(history) -> None:
-    """A tenth of 190.7 million without a line; with one the loss is the line, however long nobody looks."""
+    """A tenth of 190.7 million without a line; with a line the loss is the line, after any delay."""
     rows = history("nomad-bridge")
     assert bad_debt(rows["off"]) == 19_070_000
     assert bad_debt(rows["line"]) == 2_000_000
@@ -217,7 +217,7 @@ def test_a_real_crash(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_donation(history) -> None:
-    """Venus lost 716,000. A cap on the price's growth lends nothing on what no yield can have earned."""
+    """Venus lost 716,000. A cap on the price's growth lends nothing on growth beyond any possible yield."""
     rows = history("wusdm-donation")
     assert 650_000 < bad_debt(rows["off"]) < 800_000
     for guard in ("growth", "all"):
@@ -232,7 +232,7 @@ def test_a_donation(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_feed_that_comes_back_at_the_low(history) -> None:
-    """In the grace owners repay, who otherwise are sold within minutes."""
+    """In the grace owners repay; otherwise their vaults are sold within minutes."""
     rows = history("feed-outage")
     assert rows["grace"]["spared"] >= 5
     assert rows["grace"]["false_liquidations"] < rows["off"]["false_liquidations"]
@@ -241,7 +241,7 @@ def test_a_feed_that_comes_back_at_the_low(history) -> None:
 
 
 def test_a_feed_that_never_comes_back(history) -> None:
-    """Once it is given up, what is unsafe at the last price is sold, and the loss is booked."""
+    """Once the feed is given up, vaults unsafe at the last price are sold, and the loss is booked."""
     rows = history("feed-dead")
     assert rows["given-up"]["liquidations"] > rows["off"]["liquidations"]
     assert 3 * bad_debt(rows["given-up"]) < 2 * bad_debt(rows["off"])
@@ -253,7 +253,7 @@ def test_a_feed_that_never_comes_back(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_shock_of_liquidity(history) -> None:
-    """What is not lent before the crash need not be sold into a market of a tenth of the debt."""
+    """Debt that is not lent before the crash need not be sold into a market of a tenth of the debt."""
     rows = history("liquidity-severe")
     assert int(rows["off"]["drawn_wad"]) > 400_000_000 * WAD
     assert bad_debt(rows["off"]) > 100_000_000
@@ -277,7 +277,7 @@ def test_a_bad_day_that_nobody_loses_by(history) -> None:
     brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_feed_that_never_comes_back"
 )
 def test_a_shock_of_rates(history) -> None:
-    """At a fee that stays all is lent; one that rises with use stops where nobody pays it any more."""
+    """At a fee that stays all is lent; a fee that rises with use stops where no borrower pays it any more."""
     rows = history("rate-shock")
     assert int(rows["off"]["drawn_wad"]) == 48_000_000 * WAD
     assert int(rows["fee"]["drawn_wad"]) <= 32_000_000 * WAD

@@ -1,4 +1,4 @@
-"""A scenario with every guard on: it runs on model and chain alike, and its summary says what they did."""
+"""A scenario with every guard on: it runs on model and chain alike, with each guard in its summary."""
 
 from __future__ import annotations
 

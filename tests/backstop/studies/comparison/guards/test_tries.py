@@ -1,4 +1,4 @@
-"""`ape run guards`: what each guard saved and cost, worked out again from the runs."""
+"""`ape run guards`: the savings and costs of each guard, worked out again from the runs."""
 
 from __future__ import annotations
 
@@ -146,14 +146,14 @@ def undisturbed(two, tmp_path_factory) -> Path:
 
 
 def again(names: list[str], out: Path) -> list[str]:
-    """Run it once more; what it says of each scenario."""
+    """Run it once more; return its line for each scenario."""
     said: list[str] = []
     compare_guards(names, "model", 1, out, log=said.append)
     return said
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Every file, but those that say when they were made."""
+    """Return every file, except those that have the time of their making."""
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -163,7 +163,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 @pytest.mark.deep(brief=BRIEF)
 def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
-    """Stopped in the second scenario, it keeps the first, and ends as if nobody had stopped it."""
+    """Stopped in the second scenario, it keeps the first, and ends with the files of an uninterrupted run."""
     runs: list[str] = []
 
     def progress(done: int, total: int, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Preset files: what they replace, what they leave, and one line for every mistake."""
+"""Preset files: the settings that they replace or leave, and one line for every mistake."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def margin_of(scenario: Scenario) -> MarginParameters:
 
 
 def line_of(scenario: Scenario) -> int:
-    """Of the facilitator that bears losses, whole stablecoins."""
+    """Return the line of the facilitator that absorbs losses [whole stablecoins]."""
     bears = margin_of(scenario).facilitator
     return next(
         facilitator.line for facilitator in scenario.parameters.facilitators if facilitator.name == bears
@@ -272,7 +272,7 @@ def test_a_ratio_and_a_floor_are_lowered_at_most(write, tmp_path) -> None:
 
 
 def test_a_preset_may_say_how_vaults_are_sold_and_nothing_else(write, tmp_path) -> None:
-    """Its terms of sales stand in the place of all that the scenario has; who bears losses stays."""
+    """Its terms of sales replace all of the scenario's; the order of loss absorption stays."""
     preset = load_preset(write(ONLY_SALES))
     assert (preset.group, preset.naive_rules) == ("systems", [])
     own = tmp_path / "own.yaml"
@@ -329,7 +329,7 @@ def test_it_needs_a_margin_market() -> None:
 
 
 def test_what_the_margin_presets_say() -> None:
-    """How long a withdrawn profit may come back, what becomes of debtors' lots, what insurance there is."""
+    """How long a withdrawn profit may come back, the treatment of debtors' lots, and the insurance."""
     own, said = load_scenario("october-2025-perpetuals"), {}
     for name in (*OF_MARGIN, "ccp"):
         laid = apply_preset(load_preset(name), "october-2025-perpetuals")

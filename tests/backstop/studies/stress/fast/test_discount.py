@@ -1,4 +1,4 @@
-"""The fast engine on vaults that are sold at a fixed discount: it sells what the exact engine sells."""
+"""The fast engine on vaults sold at a fixed discount: it sells the exact engine's amounts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_RATIO = DiscountParameters(
 
 
 def discounted(*discounts: DiscountParameters | None, **changes) -> Scenario:
-    """A severe day whose types are sold at these discounts."""
+    """Return a severe day with types that are sold at these discounts."""
     day = build_severe_day(**changes)
     types = tuple(
         replace(each, discount=discount)

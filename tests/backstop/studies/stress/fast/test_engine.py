@@ -1,4 +1,4 @@
-"""The fast engine comes to what the exact one comes to, path by path, and says what it does not know."""
+"""The fast engine equals the exact one, path by path, and lists the facts that it does not know."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
 
 
 def test_a_run_empties_a_pool() -> None:
-    """Members who ran before the loss pay nothing; the others pay more."""
+    """Members that ran before the loss pay nothing; the others pay more."""
     pool = PoolParameters(cooldown=600)
     stages = (StageParameters("savings", cap_bps=1_000),)
     parameters = replace(DAY.parameters, savings=pool, stages=stages)

@@ -1,4 +1,4 @@
-"""Owners who react: both engines agree, equal seeds are equal, and a defence changes what is lost."""
+"""Owners that react: both engines agree, equal seeds are equal, and a defence changes the loss."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_run_tells_what_owners_did_and_what_was_refused(day, tmp_path, capsys)
 
 
 def test_engines_agree_where_repayments_make_stablecoins_dear(day) -> None:
-    """Half the supply repaid doubles the stablecoin's price; who sells has to reach a high initial ratio."""
+    """Half the supply repaid doubles the stablecoin's price; a seller has to reach a high initial ratio."""
     types = tuple(
         replace(each, initial_ratio=each.liquidation_ratio + 1_500)
         for each in day.parameters.collateral_types

@@ -295,7 +295,7 @@ def test_no_vault_is_looked_for_while_no_more_may_go_under_auction() -> None:
 
 
 def test_a_vault_of_which_a_part_was_sold_moves_down() -> None:
-    """By what it owes now, as in the keepers' view, not by what it owed when it became unsafe."""
+    """By its debt now, as in the keepers' view, not by its debt when it became unsafe."""
     vaults = np.zeros(3, dtype=VAULT)
     vaults["debt"], vaults["rank"] = (90, 80, 70), (0, 1, 2)
     vaults["trigger"] = vaults["opening_trigger"] = 2
@@ -333,7 +333,7 @@ def test_a_vault_that_got_a_lot_back_is_found_at_a_lower_price() -> None:
 
 
 def test_auctions_side_by_side_have_each_its_own_price() -> None:
-    """Of any type, curve and age: what neighbours share is worked out once."""
+    """Of any type, curve and age: values that neighbours share are worked out once."""
     random = Random(8)
     tables = [terms_of(random)[1] for _ in range(6)]
     for curve, table in enumerate(tables):
@@ -367,7 +367,7 @@ def test_the_cheapest_auctions_come_first() -> None:
 
 
 def test_bidders_without_enough_money_plan_nothing_that_a_plan_would_give_them() -> None:
-    """What is left out before it is planned has no take with the least profit; all others are planned."""
+    """An auction left out before planning has no take with the least profit; all others are planned."""
     random, wished, left_out = Random(6), 0, 0
     for _ in range(200):
         _, terms = terms_of(random)
@@ -405,7 +405,7 @@ def test_bidders_without_enough_money_plan_nothing_that_a_plan_would_give_them()
     [(1, 500.0, 500.0), (1, 994.0, 1_000.0), (1, 992.0, 992.0), (1, 1_500.0, 1_500.0), (0, 500.0, 1_000.0)],
 )
 def test_a_market_that_thins_out_is_refilled_without_a_gap(thins, depth, expected) -> None:
-    """Where it is off its depth by more than its tolerance of 0.75%; what it has beyond goes to the maker."""
+    """Where it is off its depth by more than its tolerance of 0.75%; the surplus goes to the maker."""
     terms, kind, system = (np.zeros(1, dtype=each) for each in (TERMS, TYPE, SYSTEM))
     terms["every"] = terms["recovery"] = 300
     terms["tolerance"], terms["thins"], system["maker"] = 0.0075, thins, 10_000.0

@@ -38,7 +38,7 @@ LARGE, SHORT = 6 * MILLION, 300_000
 
 
 def pooled(pool: StabilityPoolParameters | None, coins: int, **changes) -> Scenario:
-    """A severe day whose types have such a pool each, with so many coins of two members."""
+    """Return a severe day with such a pool for each type, with so many coins of two members."""
     day = build_severe_day(**changes)
     types = tuple(replace(each, stability_pool=pool) for each in day.parameters.collateral_types)
     members = tuple(
@@ -111,7 +111,7 @@ def test_no_reward_no_liquidations() -> None:
 
 
 def test_an_empty_pool_leaves_all_to_auctions() -> None:
-    """Paths end as those of types without a pool."""
+    """Paths end as those of types without a pool do."""
     empty, plain = (FastEngine(pooled(pool, 0), 1).run_paths(0, 4) for pool in (AUCTIONS, None))
     assert np.array_equal(empty, plain) and plain[:, 1].all()
 
