@@ -131,7 +131,7 @@ class World:
             raise RevertError("") from None
 
     def call(self, sender: str, target: str, data: bytes) -> None:
-        """Make a call that is given as call data; its result is dropped."""
+        """Execute a call that is given as call data, and drop its result."""
         contract = self.at(target)
         if self.read_call is None:
             raise RuntimeError("nobody here can read call data: put the model beside a chain")

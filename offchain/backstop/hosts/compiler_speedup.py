@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def speed_up_compiler() -> Iterator[None]:
-    """Make Vyper compile in little more than half the time. No tree may be changed by hand inside.
+    """Reduce the time in which Vyper compiles to little more than half; no tree may be changed inside.
 
     Whenever its optimizer changes a node, it looks at all below that node once more, and so again for each
     node above. Here what came out of it is remembered, and comes back as it is: under an equal operation

@@ -15,7 +15,7 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, div_up
 
 @register_role("attacker")
 def plan_attacker_calls(keeper: Keeper, view: KeeperView, memory: KeeperMemory, gas_price: int) -> Decisions:
-    """Make each move of the plan from its time on until it succeeds, at any profit or loss."""
+    """Plan each move from its time on until the move succeeds, at any profit or loss."""
     for i, move in enumerate(keeper.group.plan):
         if view.outside.clock < move.at or _is_move_done(memory, move.do, i):
             continue

@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[CampaignItem] | None:
-    """Make items of a campaign; any other object is left to other plugins."""
+    """Return the items of a campaign; None leaves any other object to other plugins."""
     declared = sys.modules.get("backstop.lockstep.campaign")
     if declared is None or not isinstance(obj, declared.Campaign):
         return None

@@ -63,7 +63,7 @@ class ChainDriver:
             self._freeze_at_newest_block()
 
     def hold_time(self) -> None:
-        """Make Hardhat's next block take the time that was set, unless a mined block is already later."""
+        """Set the time of Hardhat's next block, unless a mined block is already later."""
         if self.frozen_at is not None and not self.node.is_anvil:
             self.frozen_at = self._set_next_block_time(self.frozen_at)
 

@@ -321,7 +321,7 @@ def _accrue_all_types(lockstep: LockstepLike) -> None:
 
 
 def _run_income_and_loss_upkeep(lockstep: LockstepLike) -> None:
-    """Make all permissionless calls about income and losses."""
+    """Execute all permissionless calls about income and losses."""
     _accrue_all_types(lockstep)
     for c in list_collateral_types(lockstep):
         if read_deficit(lockstep, c):

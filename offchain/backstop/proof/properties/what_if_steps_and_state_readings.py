@@ -320,7 +320,7 @@ def attempt_call_and_get_outcome(
 
 
 def apply_or_raise(lockstep: LockstepLike, contract: str, method: str, *args: Any, by: str) -> Any:
-    """Make a call that must succeed, and return its value; raise PropertyViolationError if it fails."""
+    """Execute a call that must succeed, and return its value; raise PropertyViolationError if it fails."""
     outcome = attempt_call_and_get_outcome(lockstep, contract, method, *args, by=by)
     if not outcome.ok:
         raise PropertyViolationError(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")

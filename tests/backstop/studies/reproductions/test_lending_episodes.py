@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -103,8 +104,9 @@ def test_each_change_of_the_short_is_a_scenario_of_its_own() -> None:
 def build_figures(**changed: Fraction | int) -> SaleFigures:
     """Return figures of a day on which 40 of 200 were repaid, with these changed."""
     none = {"sales": 1, "sold": 42, "booked": 0, "unbooked": 0, "bonus": 0, "fee": 0, "first_at": 60}
-    amounts = {**none, "repaid": 40, "debt": 160, "last_at": 240, **changed}
-    return SaleFigures(**{name: Fraction(value) for name, value in amounts.items()})  # type: ignore[arg-type]
+    given = {**none, "repaid": 40, "debt": 160, "last_at": 240, **changed}
+    amounts: dict[str, Any] = {name: Fraction(value) for name, value in given.items()}
+    return SaleFigures(**amounts)
 
 
 def test_shares_of_a_day_by_hand() -> None:

@@ -427,7 +427,7 @@ def iter_order_fill_calls(
 
 
 def delay_seizures(context: GenerationContext, books: MarketView) -> Iterator[Action | Wait]:
-    """Let cycles pass before insolvent accounts are seized, and withdraw meanwhile."""
+    """Advance cycles before insolvent accounts are seized, and withdraw meanwhile."""
     window = books.market.window
     for _ in range(context.random.randint(1, 3)):
         yield Wait(4 * window)

@@ -160,7 +160,7 @@ def add_pool_income(context: GenerationContext) -> Iterator[Action | Wait]:
 
 @register_generator(weight=40, of_stability_pools=True)
 def liquidate_with_stability_pool(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Make a vault unsafe and offset it, with other vaults, safe vaults and itself again; sell the rest."""
+    """Offset an unsafe vault, with other vaults, safe vaults and itself again; sell the rest."""
     pool = _draw_pool(context)
     if pool is None:
         return

@@ -145,7 +145,7 @@ def _iter_due_settlement_calls(context: GenerationContext) -> Iterator[tuple[Any
 
 @register_generator(weight=5)
 def redeem_for_collateral(context: GenerationContext) -> Iterator[Action | Wait]:
-    """Give up stablecoin and cash it, in parts, as any account."""
+    """Surrender stablecoin and cash it, in parts, as any account."""
     if not context.settlement.progress[()].fixed_at:
         return
     who = context.pick_item((context.find_richest_account(), context.pick_account()))
