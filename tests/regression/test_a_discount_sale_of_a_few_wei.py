@@ -6,6 +6,7 @@ units of 1.27 wei, rounded up, and 691 whole wei; property 229 allowed two wei o
 
 from fractions import Fraction
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_rounding_goes_by_the_rate(artifacts):
 
 
 @pytest.mark.parametrize(("paid", "is_allowed"), [(691, True), (692, False)])
-def test_a_wei_more_breaks_the_bound(paid, is_allowed):
+def test_a_wei_more_breaks_the_bound(paid: int, is_allowed: bool) -> None:
     """The largest repayment is 688.95 wei, a unit of debt is 1.27, and a wei is rounded up: 691.2 in all."""
     vault = fixed_discount_sales._SoldVault(
         debt=980513751244284114604343635748,
@@ -40,7 +41,7 @@ def test_a_wei_more_breaks_the_bound(paid, is_allowed):
         terms=Terms(max_bonus=1_500, cursor=9_000, target_health=20_000, fee=1),
     )
     sale = fixed_discount_sales.DiscountSale(1, "owner", "buyer", 10**26, 0, paid, 0)
-    step = SimpleNamespace(read_post_state=lambda *_: SimpleNamespace(liquidation_ratio=20_000))
+    step: Any = SimpleNamespace(read_post_state=lambda *_: SimpleNamespace(liquidation_ratio=20_000))
     if is_allowed:
         fixed_discount_sales._check_amount(step, sale, vault)
     else:
