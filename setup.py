@@ -18,7 +18,7 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 CONTRACTS = ROOT / "contracts"
-SAMPLES = ROOT / "docs" / "learn" / "samples"
+SAMPLES = ROOT / "docs" / "tutorials" / "samples"
 SHIPPED = ROOT / "shipped"
 BUNDLE = "plotly-cartesian.min.js"
 SOURCES = "sources.json"

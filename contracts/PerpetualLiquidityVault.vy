@@ -7,7 +7,7 @@
 @notice A pool with its money in one account in the perpetual markets. It takes over unassigned lots and
         positions of accounts under their maintenance margin, before any account is deleveraged, and sells
         them again at the mark or better. Members enter and leave while the account is at rest: it has no
-        position, no gain that is not final, no bond and no debt (docs/know/backstop-pool.md).
+        position, no gain that is not final, no bond and no debt (docs/reference/backstop-pool.md).
 @dev With V the cash of the account at rest, and S the shares:
      entry   shares = floor(a * (S + 1e6) / (V + 1))
      exit    x = floor(s * (V + 1) / (S + 1e6))

@@ -22,8 +22,8 @@ from tests.support.page_commands import (
     run_page_blocks,
 )
 
-PAGE = ROOT / "docs" / "learn" / "memo.md"
-EPISODES = ROOT / "docs" / "do" / "episodes.md"
+PAGE = ROOT / "docs" / "tutorials" / "memo.md"
+EPISODES = ROOT / "docs" / "how-to" / "episodes.md"
 FILES = SAMPLES / "june-2022"
 AMOUNT = re.compile(r"\d{1,3}(?:,\d{3})+|\d+\.\d+%")
 PARAMETERS = {"1,789", "1,032"}

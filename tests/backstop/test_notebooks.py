@@ -1,4 +1,4 @@
-"""The notebooks of docs/learn run, and print their stored output."""
+"""The notebooks of docs/tutorials run, and print their stored output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.notebooks import (
     select_code_cells,
 )
 
-NOTEBOOKS = ROOT / "docs" / "learn" / "notebooks"
+NOTEBOOKS = ROOT / "docs" / "tutorials" / "notebooks"
 SHORT = "contracts"
 """The one that is run every time, which needs a node."""
 

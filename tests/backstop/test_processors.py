@@ -62,7 +62,7 @@ def results() -> dict[str, object]:
     # Tails need samples larger than a quick study's.
     losses = np.random.default_rng(1).integers(0, 10**12, 400) ** 2 // 10**12
     chosen = parameter_sweep.recommend_point([1, 2], [0, 0], [losses, losses[::-1]], 0.9, int(losses.max()))
-    samples = ROOT / "docs" / "do" / "samples"
+    samples = ROOT / "docs" / "how-to" / "samples"
     book = read_book(samples / "synthetic-aave.csv", like="aave")
     year, depths = read_prices(samples / "synthetic-year.csv"), read_depth(samples / "synthetic-depths.csv")
     measured = [repr(calibrate(book, year, depths, law=law)) for law in ("tails", "jumps")]
@@ -91,7 +91,7 @@ def results() -> dict[str, object]:
 
 def _read_owners() -> OwnerHistory:
     """Owners of a week in which ether fell by two fifths."""
-    june = ROOT / "docs" / "learn" / "samples" / "june-2022"
+    june = ROOT / "docs" / "tutorials" / "samples" / "june-2022"
     prices = read_prices(june / "prices.csv", columns={"ETH-B": "ETH"}, prints="drop")
     return read_owner_history(
         june / "events.csv",

@@ -31,7 +31,7 @@ FAULTS = {  # what becomes of each by web3.py, and by the own client
     "stale head": ("believed: block, transactions, receipts, newest block", "refused"),
     "short ranges": ("refused: Web3RPCError: ", "unharmed"),
 }
-PAGE = (ROOT / "docs" / "do" / "stress.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "stress.md").read_text()
 
 
 @pytest.fixture

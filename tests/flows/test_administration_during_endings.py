@@ -21,7 +21,7 @@ from tests.support.margin_order_steps import build_perpetual_market_terms, with_
 from tests.support.revert_setter_and_source_helpers import get_revert_reason
 from tests.support.settlement_steps import report_until_final_prices_exist
 
-PAGE = Path("docs/know/powers.md")
+PAGE = Path("docs/reference/powers.md")
 HEADING = "## While a market or a type ends"
 ADMIN, GUARD = "admin", "guardian"
 FACILITATOR = "Rollup"

@@ -1,4 +1,4 @@
-"""Collateral that is no plain token, from its listing to settlement: the table of docs/know/tokens.md."""
+"""Unusual collateral tokens, from listing to settlement: the table of docs/reference/tokens.md."""
 
 from dataclasses import replace
 

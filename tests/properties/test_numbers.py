@@ -37,7 +37,7 @@ ELSEWHERE = {19, 20, 230}
 def rows():
     found = [
         (int(number), kind, name)
-        for number, kind, name in ROW.findall((ROOT / "docs/know/properties.md").read_text())
+        for number, kind, name in ROW.findall((ROOT / "docs/reference/properties.md").read_text())
     ]
     for _, _, name in found:
         find(name)  # one is asserted by a test, which is loaded by this
@@ -98,7 +98,7 @@ def test_no_promise_is_a_property():
 
 
 def test_the_page_lists_the_promises_of_today():
-    page = (ROOT / "docs/know/properties.md").read_text().split("## Promises")[1]
+    page = (ROOT / "docs/reference/properties.md").read_text().split("## Promises")[1]
     listed = {int(number) for number, _, _ in ROW.findall(page)}
     assert listed == TRANSITION_PROMISES.keys() | HISTORY_PROMISES.keys()
 

@@ -36,7 +36,7 @@ OWN_WORDS = {
 }
 INTERFACES = [path for path in FILES if path.suffix == ".vyi" and path.stem not in OWN_WORDS]
 
-# A word not in this list is no unit: add it here, and to docs/learn/glossary.md.
+# A word not in this list is no unit: add it here, and to docs/reference/glossary.md.
 UNITS = {
     # money and prices
     "wad",
@@ -233,6 +233,6 @@ def test_what_is_missing_is_found(tmp_path):
 
 
 def test_the_glossary_explains_every_unit() -> None:
-    section = (CONTRACTS.parent / "docs/learn/glossary.md").read_text().partition("\n## Units\n")[2]
+    section = (CONTRACTS.parent / "docs/reference/glossary.md").read_text().partition("\n## Units\n")[2]
     explained = {unit for unit in re.findall(r"`\[([^\]]+)\]`", section)}
     assert explained == UNITS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 CONTRACTS = Path("contracts")
-PAGE = Path("docs/know/powers.md")
+PAGE = Path("docs/reference/powers.md")
 CHECKS = (
     r"roles\.(_only_admin|_only_admin_or|_check_role)\(|self\._only(_admin|_governor_or_guardian|_itself)\("
     r"|msg\.sender == self\.(governor|pending_admin)|msg\.sender != roles\.admin"

@@ -13,7 +13,7 @@ import yaml
 from backstop.hosts.artifacts import CONTRACTS
 
 ROOT = CONTRACTS.parent
-TUTORIAL = ROOT / "docs/learn/tutorial"
+TUTORIAL = ROOT / "docs/tutorials/own-change"
 PATCH = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # These tests need no Ape, which would start a node.
 PLUGINS = ("-p", "no:cacheprovider", "-p", "no:ape_test")

@@ -1,6 +1,6 @@
-"""Notebooks of docs/learn: their cells run, and their output equals the file's.
+"""Notebooks of docs/tutorials: their cells run, and their output equals the file's.
 
-    python -m tests.support.notebooks docs/learn/notebooks/one-crash.ipynb
+    python -m tests.support.notebooks docs/tutorials/notebooks/one-crash.ipynb
 
 runs a notebook and writes its outputs anew. Only text is kept: a table as it prints.
 """

@@ -1,6 +1,6 @@
 """Pages with text blocks that begin with a command: `$ backstop ...` and its output.
 
-    python -m tests.support.page_commands docs/learn/memo.md
+    python -m tests.support.page_commands docs/tutorials/memo.md
 
 runs a page's commands in an empty folder, one after the other, and writes their outputs anew. A block that
 ends in a line `...` shows the first lines of an output, and keeps their number.

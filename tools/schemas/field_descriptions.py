@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs" / "do"
+DOCS = ROOT / "docs"
 
 _SCENARIO_TABLES: dict[tuple[str, str], tuple[str, ...]] = {
     ("field", "schema_version"): (),
@@ -55,9 +55,9 @@ def _list_field_names(cell: str) -> list[str]:
 
 
 def read_scenario_descriptions() -> dict[tuple[str, ...], str]:
-    """Return what docs/do/scenarios.md says of each field, by its place; `*` is any name."""
+    """Return what docs/reference/scenarios.md says of each field, by its place; `*` is any name."""
     found = {}
-    for table in _iter_tables(DOCS / "scenarios.md"):
+    for table in _iter_tables(DOCS / "reference" / "scenarios.md"):
         head, first = table[0][0], (_list_field_names(table[1][0]) or [""])[0]
         place = _SCENARIO_TABLES.get((head, first), _SCENARIO_TABLES.get((head, "")))
         if place is None:
@@ -70,19 +70,19 @@ def read_scenario_descriptions() -> dict[tuple[str, ...], str]:
 
 def read_scenario_role_descriptions() -> dict[str, str]:
     """Return what each role of a scenario does."""
-    (roles,) = (table for table in _iter_tables(DOCS / "scenarios.md") if table[0][0] == "role")
+    (roles,) = (table for table in _iter_tables(DOCS / "reference" / "scenarios.md") if table[0][0] == "role")
     return {_list_field_names(row[0])[0]: _strip_links(row[1]) for row in roles[1:]}
 
 
 def read_keeper_descriptions(roles: tuple[str, ...]) -> dict[tuple[str, ...], str]:
-    """Return what docs/do/operate.md says of each setting, by its place."""
-    page = (DOCS / "operate.md").read_text()
+    """Return what docs/how-to/operate.md says of each setting, by its place."""
+    page = (DOCS / "how-to" / "operate.md").read_text()
     example = page[page.index("### Settings") :].split("```yaml\n")[1].split("```")[0]
     found: dict[tuple[str, ...], str] = {}
     for line in example.splitlines():
         if about := re.fullmatch(r"(\w+):.*?\s# (.*)", line):
             found[about[1],] = about[2].replace(" (below)", "")
-    for table in _iter_tables(DOCS / "operate.md"):
+    for table in _iter_tables(DOCS / "how-to" / "operate.md"):
         place = _KEEPER_TABLES.get(table[0][0])
         for row in table[1:] if place else ():
             for name in _list_field_names(row[0]):

@@ -82,7 +82,7 @@ def cli(
     keepers of five roles have to do, which may take twice the blocks at most. The soak: keepers, the mirror
     and its page under load for hours, with their memory and descriptors. Fails if money was spent twice, a
     nonce was left open, an auction that paid was left alone, a lie was believed, model and chain differed,
-    or a process grew. See docs/do/chaos.md.
+    or a process grew. See docs/how-to/chaos.md.
     """
     from backstop.live.chaos.chaos_results import PARTS, ChaosResults, format_chaos_results_table
     from backstop.simulation.scenario import quantity_units

@@ -59,7 +59,7 @@ def cli(
     """Put broken code in the place of each part, on revm, and make the calls that must work without it.
 
     A call works if it does what it does when nothing is broken, the books balance, and no stage pays out of
-    turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/do/faults.md.
+    turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/how-to/faults.md.
     """
     from backstop.hosts.artifacts import Artifacts
     from backstop.proof.faults.breakable_components import PARTS, get_breakable_component

@@ -132,7 +132,7 @@ def cli(
 
     With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
     properties in a campaign of random steps, or the hunt for profit. Fails if the two differ, or if the hunt
-    finds what is harmless. See docs/know/mutants.md.
+    finds what is harmless. See docs/explanation/mutants.md.
     """
     require_checkout("mutants")
     if draw is not None:

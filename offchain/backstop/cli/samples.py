@@ -25,7 +25,7 @@ Examples:
 @output_options("Folder of the files.", "runs/<name>")
 @handle_errors
 def cli(name: str, out: Path | None, fresh: bool) -> None:
-    """Copy the files of a tutorial: june-2022 (docs/learn/memo.md), january-2022 (docs/learn/history.md)."""
+    """Copy the files of a tutorial of docs/tutorials: june-2022 (memo.md) or january-2022 (history.md)."""
     folders = {each.name: each for each in sorted(SAMPLES.iterdir()) if each.is_dir()}
     if name not in folders:
         raise BackstopError(f"NAME: {name!r} is no folder of samples; name one of {', '.join(folders)}")

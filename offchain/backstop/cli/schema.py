@@ -24,7 +24,7 @@ Examples:
 )
 @handle_errors
 def cli(name: str, prints_path: bool) -> None:
-    """Print the schema NAME: scenario, keeper or parameters. docs/do/scenarios.md."""
+    """Print the schema NAME: scenario, keeper or parameters. docs/reference/scenarios.md."""
     names = sorted(path.stem for path in SCHEMAS.glob("*.json"))
     if name not in names:
         raise BackstopError(f"NAME: {name!r} is no schema; name one of {', '.join(names)}")

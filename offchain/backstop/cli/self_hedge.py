@@ -88,8 +88,8 @@ def cli(
 ) -> None:
     """Open one owner's pair at moments of four bad days, hold it until an account fails, count what is left.
 
-    The pair is played on the model of the contracts. docs/know/self-hedge.md says what of the prices is
-    published and what is drawn, and what the figures are for.
+    The pair is played on the model of the contracts. docs/explanation/self-hedge.md lists the published and
+    the drawn prices, and the use of the figures.
     """
     from backstop.errors import BackstopError
 

@@ -127,7 +127,7 @@ def build_margin_parameters(
     """Return the standard parameters with perpetual markets in ether and bitcoin, and a facilitator for them.
 
     Margins are in basis points, with `more` of the open notional beyond a million. The library's were chosen
-    by the study of docs/know/self-hedge.md.
+    by the study of docs/explanation/self-hedge.md.
     """
     plain = build_standard_parameters()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}

@@ -30,7 +30,7 @@ ROOT = CHECKOUT or PACKAGE
 
 CONTRACTS = ROOT / "contracts"
 
-SAMPLES = CHECKOUT / "docs" / "learn" / "samples" if CHECKOUT else PACKAGE / "samples"
+SAMPLES = CHECKOUT / "docs" / "tutorials" / "samples" if CHECKOUT else PACKAGE / "samples"
 """Files of tutorials; each folder in it is one that `samples` copies."""
 
 OLD_COMMANDS = {"bring": "import", "straddle": "self-hedge"}

@@ -238,7 +238,7 @@ class Campaign:
       storage compared now and then, also slots that the model knows nothing of.
     - A campaign plays `steps` calls (`--lockstep-steps`, `--lockstep-seconds`), each `run_length` on a fresh
       deployment. `block_time` (s) has blocks counted; 0 keeps the number at 1.
-    - `artifacts` are files of compiled contracts, from the project's root; see docs/do/lockstep.md.
+    - `artifacts` are files of compiled contracts, from the project's root; see docs/how-to/lockstep.md.
     """
 
     deployments: Sequence[Deployment]

@@ -1,4 +1,4 @@
-"""A run directory: its files, and how each is written and read. docs/know/data.md describes every column.
+"""A run directory: its files, and how each is written and read (docs/reference/data.md).
 
 Equal runs give equal files, but for meta.json. Integers that may pass 64 bits are decimal strings; nothing is
 ever a float.

@@ -98,7 +98,7 @@ def cli(
 
 
 def _print_markdown(above: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table as docs/know/lockstep-benchmark.md has it."""
+    """Print a table as docs/explanation/lockstep-benchmark.md has it."""
     lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
     lines.insert(1, f"|{'|'.join(['---'] * len(heads))}|")
     print("\n".join((above, "", *lines, "")))

@@ -1,7 +1,7 @@
 """From two plain files to the first page: positions with the faults of real ones, prices by the hour.
 
-The commands are those of docs/learn/own-files.md, each in a process of its own as a shell starts it. The same
-positions and prices are written twice: with columns that need nothing said, and with others.
+The commands are those of docs/tutorials/own-files.md, each in a process of its own as a shell starts it. The
+same positions and prices are written twice: with columns that need nothing said, and with others.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tests.support.json_schema import load_schema, read_yaml_as_editors_do
 from tools.schemas.write import BUILDERS, EXAMPLES, format_schema
 
 LIBRARY = ROOT / "offchain" / "backstop" / "simulation" / "scenario" / "library"
-SAMPLES = ROOT / "docs" / "learn" / "samples"
+SAMPLES = ROOT / "docs" / "tutorials" / "samples"
 OF_TESTS = ROOT / "tests" / "data"
 SCENARIOS = sorted(
     path
@@ -31,7 +31,7 @@ SCENARIOS = sorted(
 )
 DAY = (LIBRARY / "stress-day.yaml").read_text()
 KEEPER = (EXAMPLES / "keeper-roles.yaml").read_text()
-OPERATE = (ROOT / "docs" / "do" / "operate.md").read_text()
+OPERATE = (ROOT / "docs" / "how-to" / "operate.md").read_text()
 
 
 @pytest.mark.parametrize("name", BUILDERS)

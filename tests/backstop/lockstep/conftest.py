@@ -16,7 +16,7 @@ from backstop.lockstep.declaration_loader import load_campaign
 from tests.support.checkout_paths import ROOT
 
 NAME = "tests/test_token.py::campaign"
-PAGE = ROOT / "docs" / "do" / "lockstep.md"
+PAGE = ROOT / "docs" / "how-to" / "lockstep.md"
 BUG = "    if amount < allowed:\n        self.allowance[owner][msg.sender] = allowed - amount\n"
 REPAIRED = "    self.allowance[owner][msg.sender] = allowed - amount\n"
 

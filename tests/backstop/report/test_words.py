@@ -12,7 +12,7 @@ from backstop.report.rendering import TEMPLATES
 from tests.support.checkout_paths import ROOT
 
 WORDS = json.loads((TEMPLATES / "words.json").read_text())
-GLOSSARY = (ROOT / "docs" / "learn" / "glossary.md").read_text()
+GLOSSARY = (ROOT / "docs" / "reference" / "glossary.md").read_text()
 
 
 def test_each_text_is_the_glossarys() -> None:

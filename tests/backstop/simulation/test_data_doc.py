@@ -1,4 +1,4 @@
-"""docs/know/data.md lists every table and column as they are, and its example runs."""
+"""docs/reference/data.md lists every table and column as they are, and its example runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.simulation.scenario import load_scenario
 from backstop.simulation.simulator import simulate
 from tests.support.checkout_paths import ROOT
 
-DOC = ROOT / "docs" / "know" / "data.md"
+DOC = ROOT / "docs" / "reference" / "data.md"
 
 
 def documented() -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The tables of docs/do/guards/margin.md and rates.md equal the values of the contract of `guarded()`."""
+"""The tables of margin.md and rates.md (docs/reference/guards) equal the contract of `guarded()`."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from tests.support.auction_steps import WBTC, WETH
 from tests.support.checkout_paths import ROOT
 from tests.support.vault_size_margin_and_call_steps import YEAR
 
-PAGES = ROOT / "docs/do/guards"
+PAGES = ROOT / "docs/reference/guards"
 
 
 def rows(page, header):

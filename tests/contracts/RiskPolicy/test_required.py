@@ -111,7 +111,7 @@ def test_no_less_than_the_average(guarded, brackets, debt, others):
 
 
 def test_what_an_average_would_let_pass(guarded):
-    """The example of docs/do/guards/margin.md: fifty vaults of a million, measured in turn by either rule."""
+    """The example of docs/reference/guards/margin.md: fifty vaults of a million, by either rule in turn."""
     brackets, million = ((25_000_000, 500), (0, 0)), 10**6 * RAD
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     in_turn = sum(required(guarded, million, n * million, 0) for n in range(1, 51))

@@ -1,6 +1,6 @@
 """ERC-4626 as the property suite of a16z (erc4626-tests) states it, under its names, for every pool.
 
-Shares that wait for an exit count as their owner's; docs/know/erc4626.md gives the reason, and other
+Shares that wait for an exit count as their owner's; docs/reference/erc4626.md gives the reason, and other
 differences.
 """
 

@@ -1,6 +1,6 @@
 """ERC-4626 as the property suite of crytic (properties) states it, under its names, for every pool.
 
-Exits are those of pools without a cooldown; docs/know/erc4626.md gives the reason, and other differences.
+Exits are those of pools without a cooldown; docs/reference/erc4626.md has the reason and other differences.
 """
 
 from __future__ import annotations

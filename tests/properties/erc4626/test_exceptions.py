@@ -1,4 +1,4 @@
-"""Where a pool is not as an integrator of ERC-4626 may expect: the exceptions of docs/know/erc4626.md."""
+"""Exceptions of pools to what integrators of ERC-4626 expect (docs/reference/erc4626.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Margin against a pair of one owner, long against short; docs/know/self-hedge.md has the study.
+"""Margin against a pair of one owner, long against short; docs/explanation/self-hedge.md has the study.
 
 The pair opens at the oldest mark there may be, and the next look finds the price a jump away. One account
 loses its margin, the other gains the jump and pays a fee to close:

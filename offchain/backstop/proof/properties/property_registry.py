@@ -1,6 +1,6 @@
 """The registry of numbered properties: one function asserts each, and has the number as a decorator.
 
-The sentences are in docs/know/properties.md.
+The sentences are in docs/reference/properties.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reading of a scenario: from its file to a Scenario. docs/do/scenarios.md describes every field."""
+"""The reading of a scenario: from its file to a Scenario (docs/reference/scenarios.md)."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def read_book(
     at: str | int | None = None,
     filesystem: pafs.FileSystem | None = None,
 ) -> VaultBook:
-    """Read positions of a CSV, JSON or Parquet file, a DataFrame or an Arrow table; docs/do/own-data.md.
+    """Read positions of a CSV, JSON or Parquet file, a DataFrame or an Arrow table; docs/how-to/own-data.md.
 
     `like` names a mapping or its file; the others say it anew, field by field. Figures are exact: floats are
     refused unless `floats`, collateral is then rounded down and debt up to 18 digits. All faults are found

@@ -183,7 +183,7 @@ def read_prices(
     bad_rows: str = "refuse",
     filesystem: pafs.FileSystem | None = None,
 ) -> PriceHistory:
-    """Read prices in dollars of CSV, JSON or Parquet, a DataFrame or an Arrow table; docs/do/own-data.md.
+    """Read prices in dollars of CSV, JSON or Parquet, a DataFrame or an Arrow table; docs/how-to/own-data.md.
 
     A file has a column for each asset (all but `time`, or `columns`, by symbol), or a row for each asset and
     time (`symbol` and `price` name columns). Times are of the epoch (seconds to nanoseconds) or of ISO 8601,

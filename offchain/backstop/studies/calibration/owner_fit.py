@@ -152,7 +152,7 @@ def fit_owners(
     large_debt: int = 1_000_000,
     default: OwnerLaw | None = None,
 ) -> OwnerFit:
-    """Measure owners' reactions from one history or several; docs/do/owners.md.
+    """Measure owners' reactions from one history or several; docs/how-to/owners.md.
 
     Owners of two histories are different owners, even with equal names. Debts of `large_debt` dollars or more
     have a factor of their own, if its interval is wholly on one side of 1. Intervals are of 95%: owners are

@@ -103,7 +103,7 @@ def read_owner_history(
     floor: int = 2_000,
     filesystem: pafs.FileSystem | None = None,
 ) -> OwnerHistory:
-    """Read the acts of vault owners from a file of events; docs/do/owners.md.
+    """Read the acts of vault owners from a file of events; docs/how-to/owners.md.
 
     `like` names a mapping of the form `events` or its file; the other options override it, field by field.
     The vaults at `begin` are those of `book`, to which later events are added, or without one the sum of all

@@ -1,7 +1,7 @@
 """Calibration: volatility, jumps, tails, correlation and depth of a history, each with its interval.
 
-`Calibration.measured` has the values that a scenario's file takes from it; docs/do/calibration.md says how
-each figure comes about and how often its interval holds.
+`Calibration.measured` has the values that a scenario's file takes from it; docs/how-to/calibration.md gives
+the estimator of each figure and the share of cases in which its interval holds.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def calibrate(
     block_time: str | None = None,
     cautious: bool = False,
 ) -> Calibration:
-    """Measure the laws of a book's prices, and its markets; docs/do/calibration.md.
+    """Measure the laws of a book's prices, and its markets; docs/how-to/calibration.md.
 
     `law` is `tails` (Student's t, the same degrees in each block) or `jumps` (Merton's); without it, jumps
     where prices are further apart than blocks, since tails of long moves are not those of blocks. `cautious`

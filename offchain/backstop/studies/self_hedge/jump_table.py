@@ -44,7 +44,7 @@ LISTED: Mapping[str, Mapping[str, tuple[int, int]]] = {
 }
 """Initial and maintenance margin [basis points of notional] that exchanges list for their smallest positions.
 
-docs/know/self-hedge.md names the pages and their dates.
+docs/explanation/self-hedge.md names the pages and their dates.
 """
 OWN, SMALL = "library", "library without add-on"
 FLOOR, LEAST = "least in settings", "least for this fall"

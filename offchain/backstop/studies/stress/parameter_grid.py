@@ -1,4 +1,4 @@
-"""Grid of settings: a scenario, and fields of it that take several values (docs/do/stress.md)."""
+"""Grid of settings: a scenario, and fields of it that take several values (docs/how-to/stress.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The containers of docs/do/containers: their commands exist, and start in that order without Docker."""
+"""The containers of docs/how-to/containers: their commands exist, and start in that order without Docker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.checkout_paths import ROOT
 from tests.support.condition_wait import wait_until_true
 from tests.support.devnet_process import SMALL
 
-FOLDER = ROOT / "docs/do/containers"
+FOLDER = ROOT / "docs/how-to/containers"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "command" in service}

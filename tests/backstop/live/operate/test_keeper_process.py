@@ -306,7 +306,7 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
 
 
 def test_the_guide_reads(tmp_path: Path) -> None:
-    guide = (ROOT / "docs/do/operate.md").read_text()
+    guide = (ROOT / "docs/how-to/operate.md").read_text()
     text = guide.partition("\n## Keepers\n")[2].partition("\n## ")[0]
     example, of_signer, of_relay, *others = re.findall(r"```yaml\n(.*?)```", text, re.S)
     of_margin, of_reports = others

@@ -260,7 +260,7 @@ def test_any_account_may_sign_a_batch_that_pays_itself(town: UnsafeVaultsDevnet,
 def test_a_batch_keeps_to_a_transactions_gas() -> None:
     most = compute_most_vaults(BLOCK_GAS)
     assert most <= MAX_VAULTS
-    page = (ROOT / "docs/do/operate.md").read_text()
+    page = (ROOT / "docs/how-to/operate.md").read_text()
     assert f"a batch: {most} liquidations" in page
     for job in ("batch: liquidate", "batch: liquidate, each vault", "liquidate", "liquidate with guards"):
         assert f"{get_job_gas(job):,}" in page.partition("\n### Many at once\n")[2]

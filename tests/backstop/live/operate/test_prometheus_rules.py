@@ -19,7 +19,7 @@ from backstop.live.monitor.status_facts_and_board import StatusBoard
 from tests.support.alarming_status_board import publish_all_alarms_on_board
 from tests.support.checkout_paths import ROOT
 
-(GROUP,) = yaml.safe_load((ROOT / "docs/do/watching/prometheus-rules.yml").read_text())["groups"]
+(GROUP,) = yaml.safe_load((ROOT / "docs/how-to/watching/prometheus-rules.yml").read_text())["groups"]
 RULES = {rule["alert"]: rule["expr"] for rule in GROUP["rules"]}
 OVER_TIME = {
     "BackstopRestarts": 'changes(process_start_time_seconds{job="backstop"}[15m]) > 2',
@@ -79,7 +79,7 @@ def firing(samples: Samples) -> set[str]:
 
 def rules_of() -> dict[str, set[str]]:
     """Return the guide's rules for each alert."""
-    guide = (ROOT / "docs/do/operate.md").read_text()
+    guide = (ROOT / "docs/how-to/operate.md").read_text()
     rows = guide.partition("| alert | rule of Prometheus | do |")[2].partition("\n\n")[0].splitlines()[2:]
     cells = [[re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|")[:2]] for row in rows]
     return {alert: set(rules) for alerts, rules in cells for alert in alerts}

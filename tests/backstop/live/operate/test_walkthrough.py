@@ -1,4 +1,4 @@
-"""The devnet of docs/do/operate.md, command by command, in processes; and the effect of signals."""
+"""The devnet of docs/how-to/operate.md, command by command, in processes; and the effect of signals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.devnet_process import SMALL
 from tests.support.hardhat_projects import PROJECTS, build_stock_project, require_hardhat_project
 
 MINUTE, DAY = 60, 86_400
-GUIDE = (ROOT / "docs/do/operate.md").read_text()
+GUIDE = (ROOT / "docs/how-to/operate.md").read_text()
 
 
 def read_section(title: str) -> str:

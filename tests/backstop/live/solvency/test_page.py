@@ -1,4 +1,4 @@
-"""How docs/do/operate.md follows a deployment, command by command."""
+"""How docs/how-to/operate.md follows a deployment, command by command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backstop.live.node.rpc_node import LOCAL
 from tests.support.checkout_paths import ROOT
 from tests.support.deployment_after_price_crash import DeploymentAfterPriceCrash
 
-GUIDE = (ROOT / "docs/do/operate.md").read_text()
+GUIDE = (ROOT / "docs/how-to/operate.md").read_text()
 DOC = GUIDE.partition("\n## Following a deployment\n")[2].partition("\n## ")[0]
 
 

@@ -1,6 +1,6 @@
 """The default campaign finds realistic bugs of such systems, and shows each in a few steps.
 
-The patches in `bugs/` are applied to a copy of the contracts; docs/know/bugs.md has the cost of each.
+The patches in `bugs/` are applied to a copy of the contracts; docs/explanation/bugs.md has the cost of each.
 """
 
 import shutil

@@ -155,7 +155,7 @@ def straddled(folder: Path) -> Path:
 
 
 SMALL, SEARCH = str(DATA / "stress" / "small.yaml"), str(DATA / "attack" / "hurried.yaml")
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 POSITIONS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")
 BUDGET = str(DATA / "attack" / "insider-budget.yaml")
 MADE: dict[str, Callable[[Path], Path]] = {

@@ -17,7 +17,7 @@ from backstop.simulation.scenario import Scenario, build_opening_margin_book, lo
 from tests.support.checkout_paths import ROOT
 
 PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
-DOC = ROOT / "docs" / "do" / "scenarios.md"
+DOC = ROOT / "docs" / "reference" / "scenarios.md"
 DAY = """extends: black-thursday
 unsafe: {self-made-pair: The margins are small.}
 parameters:

@@ -25,7 +25,7 @@ from backstop.simulation.sources.table_reader import TableFaultsError
 from backstop.studies.stress.engine_agreement import run_both_engines
 from tests.support.checkout_paths import ROOT
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 ROWS = {
     "owner": ["a", "b"],
     "collateral": ["wstETH", "cbBTC"],

@@ -26,7 +26,7 @@ from tests.support.checkout_paths import ROOT
 from tests.support.page_figure_summary_check import check_page_figures_against_summary
 from tests.support.page_text_figures import read_named_figures
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 PRICES = ("--prices", str(SAMPLES / "synthetic-prices.csv"))
 POOLED = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave", *PRICES)
 FAULTY = "owner,collateral,locked,debt,note\n" + "".join(
@@ -108,7 +108,7 @@ def test_every_figure_of_the_file_is_on_the_page(kind: str, request: pytest.Fixt
 
 def test_the_guide_quotes_the_samples_page(pooled: Path) -> None:
     said = import_page.compose_finding(summary_of(pooled)).striptags()
-    assert f"```text\n{said}\n```" in (ROOT / "docs" / "do" / "own-data.md").read_text()
+    assert f"```text\n{said}\n```" in (ROOT / "docs" / "how-to" / "own-data.md").read_text()
 
 
 def test_debts_add_up_over_types_and_owners_and_are_the_scenarios(pooled: Path) -> None:

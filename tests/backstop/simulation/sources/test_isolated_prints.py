@@ -136,14 +136,14 @@ def test_prints_without_prices_are_refused(tmp_path) -> None:
 
 
 def test_the_page_says_what_is_refused_and_noted(tmp_path) -> None:
-    samples = ROOT / "docs" / "do" / "samples"
+    samples = ROOT / "docs" / "how-to" / "samples"
     rows = (samples / "synthetic-prices.csv").read_text().splitlines()
     cells = rows[299].split(",")
     rows[299] = ",".join([*cells[:2], "2700.00", *cells[3:]])
     (tmp_path / "false-print.csv").write_text("\n".join(rows) + "\n")
     args = ["--book", str(samples / "synthetic-aave.csv"), "--like", "aave"]
     args += ["--prices", str(tmp_path / "false-print.csv"), "--out", str(tmp_path / "out")]
-    page = (ROOT / "docs" / "do" / "own-data.md").read_text().partition("### Isolated prints")[2]
+    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text().partition("### Isolated prints")[2]
     refused, noted = (block.partition("```")[0] for block in page.split("```text\n")[1:])
     assert CliRunner(mix_stderr=False).invoke(cli, args).stderr == refused
     printed = CliRunner(mix_stderr=False).invoke(cli, [*args, "--prints", "drop"]).stdout

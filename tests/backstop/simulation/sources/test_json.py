@@ -19,7 +19,7 @@ from backstop.simulation.sources.json_records import RecordNumber
 from backstop.simulation.sources.table_reader import TableFaultsError, read_source_table
 from tests.support.checkout_paths import ROOT
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 BIG = 2**70 + 1
 
 

@@ -209,7 +209,7 @@ def test_a_large_book_is_scaled_to_what_a_protocol_can_owe(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["aave", "crvusd", "liquity", "liquity-v2", "maker", "morpho"])
 def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
-    book = backstop.read_book(ROOT / "docs" / "do" / "samples" / f"synthetic-{name}.csv", like=name)
+    book = backstop.read_book(ROOT / "docs" / "how-to" / "samples" / f"synthetic-{name}.csv", like=name)
     worth = {"cbBTC": 95_000, "WBTC": 95_000, "wstETH": 4_000, "WSTETH-A": 4_000}
     names = sorted({name for each in book.assets.values() for name in each if name})
     rows = [(f"2025-01-0{day}", *(worth.get(each, 3_400) for each in names)) for day in (1, 2, 3)]
@@ -224,22 +224,22 @@ def test_each_systems_sample_becomes_a_scenario(tmp_path, name) -> None:
 
 
 def test_the_page_says_what_the_command_prints(tmp_path) -> None:
-    page = (ROOT / "docs" / "do" / "own-data.md").read_text()
-    samples = ROOT / "docs" / "do" / "samples"
+    page = (ROOT / "docs" / "how-to" / "own-data.md").read_text()
+    samples = ROOT / "docs" / "how-to" / "samples"
     args = ["--book", f"{samples}/synthetic-aave.csv", "--like", "aave"]
     args += ["--prices", f"{samples}/synthetic-prices.csv", "--out", str(tmp_path / "mine")]
     printed = CliRunner(mix_stderr=False).invoke(import_book, args).stdout.splitlines()[:-2]
     assert printed == page.partition("```text\n")[2].partition("```")[0].splitlines()
 
 
-SAMPLES = ROOT / "docs" / "learn" / "samples"
+SAMPLES = ROOT / "docs" / "tutorials" / "samples"
 
 
 def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
-    """As in docs/learn/own-files.md: refused in one line, read without those rows, a page from Python."""
+    """As in docs/tutorials/own-files.md: refused in one line, read without those rows, a page from Python."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(SAMPLES, tmp_path / "docs" / "learn" / "samples")
-    page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
+    shutil.copytree(SAMPLES, tmp_path / "docs" / "tutorials" / "samples")
+    page = (ROOT / "docs" / "tutorials" / "own-files.md").read_text()
     refused, read = (block.partition("```")[0] for block in page.split("```text\n")[1:])
     lines = [
         line.removeprefix("    .venv/bin/ape run import ")
@@ -257,8 +257,8 @@ def test_two_files_of_your_own_come_to_a_page(tmp_path, monkeypatch) -> None:
 
 def test_the_other_columns_of_the_page_are_read(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(SAMPLES, tmp_path / "docs" / "learn" / "samples")
-    page = (ROOT / "docs" / "learn" / "own-files.md").read_text()
+    shutil.copytree(SAMPLES, tmp_path / "docs" / "tutorials" / "samples")
+    page = (ROOT / "docs" / "tutorials" / "own-files.md").read_text()
     (line,) = [each for each in page.splitlines() if "other-positions.csv --column" in each]
     result = CliRunner(mix_stderr=False).invoke(import_book, line.partition("run import ")[2].split())
     assert result.exit_code == 0, result.stderr

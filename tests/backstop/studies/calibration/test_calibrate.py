@@ -23,7 +23,7 @@ from backstop.studies.calibration.jackknife import round_figure
 from backstop.studies.calibration.log_returns import build_log_returns
 from tests.support.checkout_paths import ROOT
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 ARGS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")
 YEAR = ("--prices", str(SAMPLES / "synthetic-year.csv"))
 DEPTHS = ("--depth", str(SAMPLES / "synthetic-depths.csv"))
@@ -269,7 +269,7 @@ def test_the_folder_says_what_the_scenario_assumes(laws) -> None:
 
 
 def test_the_page_says_what_the_command_prints(laws) -> None:
-    page = (ROOT / "docs" / "do" / "calibration.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "calibration.md").read_text()
     shown = page.partition("```text\n")[2].partition("```")[0].splitlines()
     said = [line.rstrip() for line in laws[1].stdout.splitlines()]
     assert len(shown) > 30 and shown == said[4:-2]

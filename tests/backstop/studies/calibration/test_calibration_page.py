@@ -21,7 +21,7 @@ from tests.support.checkout_paths import ROOT
 from tests.support.page_figure_summary_check import check_page_figures_against_summary
 from tests.support.page_text_figures import read_named_figures
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 ARGS = ("--book", str(SAMPLES / "synthetic-aave.csv"), "--like", "aave")
 YEAR = ("--prices", str(SAMPLES / "synthetic-year.csv"))
 DEPTHS = ("--depth", str(SAMPLES / "synthetic-depths.csv"))
@@ -115,7 +115,7 @@ def test_the_first_screen_counts_the_verdicts(whole: Path) -> None:
     summary = summary_of(whole)
     text = calibration_page.compose_finding(summary).striptags()
     assert text == "Jumps for 3 assets, from 2,189 moves of 4 h: the law fits 9 of 9 measured falls."
-    assert f"```text\n{text}\n```" in (ROOT / "docs" / "do" / "calibration.md").read_text()
+    assert f"```text\n{text}\n```" in (ROOT / "docs" / "how-to" / "calibration.md").read_text()
     summary["falls"][0]["verdict"] = "the law is too mild"
     assert "fits 8 of 9" in calibration_page.compose_finding(summary).striptags()
     assert calibration_page.compose_headings(summary)["falls"].striptags() == (

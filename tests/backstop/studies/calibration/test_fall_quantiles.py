@@ -26,7 +26,7 @@ from backstop.studies.calibration.jackknife import Figure
 from backstop.studies.calibration.scenario_calibration import YEAR
 from tests.support.checkout_paths import ROOT
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 HOUR = 3_600
 DRAWN = 1_000_000
 

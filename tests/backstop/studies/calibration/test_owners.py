@@ -515,7 +515,7 @@ def test_histories_add_up(small: OwnerFit) -> None:
 
 def test_the_page_and_the_default_are_what_the_command_finds(tmp_path) -> None:
     """The package's own law is that of the page's example, to the byte."""
-    page = (ROOT / "docs" / "do" / "owners.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "owners.md").read_text()
     line = next(each for each in page.splitlines() if "ape run fit-owners" in each)
     args = line.partition("fit-owners ")[2].partition(" --out")[0].replace("docs/", f"{ROOT}/docs/").split()
     result = CliRunner(mix_stderr=False).invoke(cli, [*args, "--out", str(tmp_path / "out")])

@@ -366,7 +366,7 @@ def test_all_systems_on_the_contracts(scenario, tmp_path) -> None:
 
 @pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_systems")
 def test_the_page_of_the_docs_prints_what_the_command_prints(tmp_path) -> None:
-    blocks = list(run_page_blocks((ROOT / "docs/do/systems.md").read_text(encoding="utf-8"), tmp_path))
+    blocks = list(run_page_blocks((ROOT / "docs/how-to/systems.md").read_text(encoding="utf-8"), tmp_path))
     assert blocks
     for command, shown, printed in blocks:
         assert printed == shown, command

@@ -8,7 +8,7 @@ from tests.support.peer_cases import AT_A_THRESHOLD, COVERED
 from tests.support.peer_vectors import load_group
 from tests.support.scripted_pool import ALL_SEQUENCES
 
-PAGE = (ROOT / "docs" / "know" / "liquidation-mechanisms.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "liquidation-mechanisms.md").read_text(encoding="utf-8")
 NAMES = {"morpho_liquidate": "Morpho Blue", "aave": "Aave v3.7", "aave_v4_whole": "Aave v4", "euler": "Euler"}
 
 

@@ -8,7 +8,7 @@ from backstop.studies.peer_liquidations import vector_replay
 from tests.support.checkout_paths import ROOT
 from tests.support.peer_vectors import load_group
 
-PAGE = (ROOT / "docs" / "know" / "peer-liquidations.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "peer-liquidations.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| `([\w.]+)` \| (\d+)(?: sequences, ([\d,]+) operations)? \|", re.MULTILINE)
 
 

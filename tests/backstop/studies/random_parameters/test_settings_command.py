@@ -79,7 +79,7 @@ def test_one_thing_at_a_time(flags: tuple[str, ...]) -> None:
 
 
 def test_the_page_has_the_table_of_rules() -> None:
-    page = (ROOT / "docs" / "do" / "settings.md").read_text()
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
     listed = [
         (each.name, each.verdict, ", ".join(f"`{name}`" for name in each.relates), each.why) for each in RULES

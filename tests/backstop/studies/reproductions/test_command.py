@@ -1,4 +1,4 @@
-"""`ape run reproduce`: tables on stdout, which docs/know/reproductions.md holds; a mistake is one line."""
+"""`ape run reproduce`: the tables of docs/explanation/reproductions.md on stdout; a mistake is one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.report.result_kinds import find_result_kind
 from backstop.studies.reproductions import EPISODES, NAMES, run_reproduction
 from tests.support.checkout_paths import ROOT
 
-DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 
 
 def run(*args: str):

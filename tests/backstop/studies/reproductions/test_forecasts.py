@@ -17,7 +17,7 @@ BRIEF = (
     "tests/backstop/studies/reproductions/test_forecasts.py::test_the_bound_is_that_of_the_published_table"
 )
 
-DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 FALLS = 6 * len(forecasts.CASES)
 SCORES = 4
 

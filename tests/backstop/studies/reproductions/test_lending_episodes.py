@@ -26,7 +26,7 @@ from backstop.studies.reproductions.published_tables import load_figures, load_t
 from tests.support.checkout_paths import ROOT
 
 HERE = "tests/backstop/studies/reproductions/test_lending_episodes.py::"
-DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 HOURS_BEFORE = 15
 """Hour of the day, UTC, at which the clock of the file aave-crv-2022.yaml begins."""
 

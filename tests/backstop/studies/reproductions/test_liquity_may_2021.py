@@ -27,7 +27,7 @@ BRIEF = (
     "tests/backstop/studies/reproductions/test_liquity_may_2021.py::"
     "test_a_day_with_and_without_recovery_mode_by_hand"
 )
-DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 PRICE = 3_375 * WAD
 NO_OWNERS = replace(AS_ASSUMED, largest_collateral=0, pool_share=5_000)
 

@@ -30,7 +30,7 @@ from tests.support.checkout_paths import ROOT
 from tests.support.long_test_marks import build_pytest_params_with_deep_marks
 
 BEHAVIOURS = {each.name: each for each in deleveraging_spiral.BEHAVIOURS}
-DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/explanation/reproductions.md").read_text(encoding="utf-8")
 
 
 def figures(found: Reproduction) -> dict[str, Fraction]:

@@ -187,7 +187,7 @@ def test_the_page_in_a_browser(folder, proposed) -> None:
 @pytest.fixture(scope="module")
 def laws(folder) -> Path:
     """The scenario of the page's first command."""
-    samples = ROOT / "docs" / "do" / "samples"
+    samples = ROOT / "docs" / "how-to" / "samples"
     args = ["--book", str(samples / "synthetic-aave.csv"), "--like", "aave"]
     args += [
         "--prices",
@@ -202,7 +202,7 @@ def laws(folder) -> Path:
 
 def shown(number: int) -> list[str]:
     """Return the page's text for the output of its commands."""
-    page = (ROOT / "docs" / "do" / "questions.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "questions.md").read_text()
     return page.split("```text\n")[number].partition("```")[0].splitlines()
 
 
@@ -220,7 +220,7 @@ def shown(number: int) -> list[str]:
 )
 def test_the_page_says_what_the_commands_print(laws, tmp_path, number, args) -> None:
     assert f"ape run ask {args.format('runs/laws/scenario.yaml')}\n" in (
-        (ROOT / "docs" / "do" / "questions.md").read_text()
+        (ROOT / "docs" / "how-to" / "questions.md").read_text()
     )
     printed = run(*args.format(laws).split(), "--out", str(tmp_path / "out"))
     said = [line.rstrip() for line in printed.stdout.splitlines()]

@@ -33,7 +33,7 @@ from backstop.studies.self_hedge.pair_market import LIBRARY, HedgePairMarket, re
 from backstop.studies.self_hedge.second_prices_from_bars import UNIT
 from tests.support.checkout_paths import ROOT
 
-PAGE = (ROOT / "docs/know/self-hedge.md").read_text(encoding="utf-8").splitlines()
+PAGE = (ROOT / "docs/explanation/self-hedge.md").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="module")

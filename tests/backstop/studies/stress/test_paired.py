@@ -62,7 +62,7 @@ def test_claimed_intervals_hold_a_difference(law, level) -> None:
     within, of = held(law, 1_000, 300, level)
     found = estimate_share(within, of)
     print(f"{law} at {level}: {within} of {of}, {found.low:.1%} to {found.high:.1%}")
-    # The table of docs/do/questions.md: as many as claimed, or a few more.
+    # The table of docs/how-to/questions.md: as many as claimed, or a few more.
     assert ends(found)[1] >= 0.95 and within <= 0.99 * of and of >= 280
 
 

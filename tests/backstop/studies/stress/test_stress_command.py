@@ -219,7 +219,7 @@ def test_drivers_run_the_first_paths_of_a_longer_study(out, printed, tmp_path, m
 def test_the_page_says_what_the_commands_print(tmp_path, monkeypatch) -> None:
     """In the order of the page: a study, the results of its advice, and the assumptions that both change."""
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "do" / "stress.md").read_text().partition("## What makes the tail")[2]
+    page = (ROOT / "docs" / "how-to" / "stress.md").read_text().partition("## What makes the tail")[2]
     file = page.partition("```yaml\n")[2].partition("```")[0]
     Path("shorter-blocks.yaml").write_text(file)
     shown = re.findall(r"```text\n\$ \.venv/bin/ape run (\S+) (.*)\n((?s:.*?))\n```", page)[:3]

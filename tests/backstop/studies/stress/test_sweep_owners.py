@@ -21,7 +21,7 @@ from backstop.studies.stress.engines import Task, get_engine
 from backstop.studies.stress.parameter_grid import load_grid
 from tests.support.checkout_paths import DATA, ROOT
 
-SAMPLES = ROOT / "docs" / "do" / "samples"
+SAMPLES = ROOT / "docs" / "how-to" / "samples"
 RATIOS = ("104%", "112%", "120.49%", "135%")
 GRID = """schema_version: 1
 title: What a lower ratio costs
@@ -232,7 +232,7 @@ axes:
     "test_owners_who_keep_their_distance_make_the_lowest_ratio_the_dearest"
 )
 def test_the_page_says_what_the_command_prints(tmp_path) -> None:
-    page = (ROOT / "docs" / "do" / "stress.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "stress.md").read_text()
     grid, told = re.findall(
         r"```(?:yaml|text)\n(.*?)```", page.partition("### How owners respond")[2], re.DOTALL
     )[:2]

@@ -1,4 +1,4 @@
-"""Loader of presets, which replace a scenario's terms of loss and of liquidations (docs/do/presets.md)."""
+"""Loader of presets: other terms of loss and liquidation for a scenario (docs/how-to/presets.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Failures of the past, each with its guard off and on: the loss then, and the remaining loss.
 
-The bounds are those that docs/do/guards/README.md claims; every run is on model and chain.
+The bounds are those that docs/reference/guards/README.md claims; every run is on model and chain.
 """
 
 from __future__ import annotations

@@ -390,7 +390,7 @@ def test_a_line_needs_a_facilitator(write, tmp_path) -> None:
 
 
 def test_every_preset_has_its_paragraph() -> None:
-    text = (ROOT / "docs" / "do" / "presets.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "presets.md").read_text()
     headings = [name.strip() for line in re.findall(r"^### (.+)$", text, re.M) for name in line.split(",")]
     assert {each for each in headings if " " not in each} == set(preset_names())
     for name in preset_names():
