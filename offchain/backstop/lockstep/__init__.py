@@ -1,7 +1,7 @@
 """Lockstep: contracts against a Python model, for any project.
 
 A test file declares a `Campaign`; the pytest plugin plays it. docs/how-to/lockstep.md has a whole file.
-Names are imported when they are first used: the plugin is loaded in every project that has Backstop installed.
+Names are imported at their first use: the plugin is loaded in every project that has Backstop installed.
 """
 
 from importlib import import_module
